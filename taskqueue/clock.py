@@ -1,0 +1,32 @@
+"""Time, as an argument.
+
+Rules and storage take `now`; actors take a `Clock`, so a test can hold time still and move it
+to the very edge of a lease.
+"""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where an actor reads the time."""
+
+    def now(self) -> float:
+        """Return the wall clock: seconds since the epoch, UTC. Instants (`_at`) are of this kind."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, for measuring how long something took."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Return the wall clock in seconds since the epoch, UTC."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return monotonic seconds."""
+        return time.monotonic()

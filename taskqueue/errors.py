@@ -1,0 +1,141 @@
+"""Errors of taskqueue.
+
+    TaskQueueError
+    ├─ ConfigError             faults               every fault found, at once
+    ├─ InvalidTask             faults               data that does not fit the handler's signature
+    ├─ UnknownAction           action, known        no handler of that name
+    ├─ TaskTooLarge            what, size, limit    payload or result, in bytes
+    ├─ TaskNotFound            task_id
+    ├─ StorageError
+    │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
+    │  ├─ SchemaMismatch       found, wanted        the file was written by another release
+    │  └─ StorageCorrupt       path, detail         never repaired by deleting
+    └─ ActorError
+       ├─ ActorUnavailable     target, cause        not there, or it ended before it answered
+       ├─ AskTimeout           target, after_s
+       └─ StartFailed          actor, cause
+
+An error carries data; its class makes the sentence. Raise with the fields, never with prose.
+"""
+
+from dataclasses import dataclass
+
+
+class TaskQueueError(Exception):
+    """Anything that taskqueue itself raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with some input: where, and what would be right."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return `field: message`."""
+        return f"{self.field}: {self.message}"
+
+
+class _Faulty(TaskQueueError):
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(map(str, faults)))
+
+
+class ConfigError(_Faulty):
+    """The settings cannot be used; `faults` names every one of them."""
+
+
+class InvalidTask(_Faulty):
+    """The data of a task does not fit its handler's signature; `faults` names every field."""
+
+
+class UnknownAction(TaskQueueError):
+    """No handler is registered for `action`; `known` are those that are."""
+
+    def __init__(self, action: str, known: tuple[str, ...]) -> None:
+        self.action = action
+        self.known = known
+        listed = ", ".join(sorted(known)) or "none"
+        super().__init__(f"unknown action {action!r}; this app knows: {listed}")
+
+
+class TaskTooLarge(TaskQueueError):
+    """The payload or the result (`what`) has `size` bytes, more than `limit`."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        self.what = what
+        self.size = size
+        self.limit = limit
+        super().__init__(f"{what} has {size} bytes; the limit is {limit}")
+
+
+class TaskNotFound(TaskQueueError):
+    """There is no task of this id (any more)."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(f"no task {task_id}")
+
+
+class StorageError(TaskQueueError):
+    """Anything that the storage raises."""
+
+
+class StorageUnavailable(StorageError):
+    """The storage cannot serve now, and may later; nothing is known to have been written."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"storage unavailable: {reason}")
+
+
+class SchemaMismatch(StorageError):
+    """The file's schema has version `found`; this release works with `wanted`."""
+
+    def __init__(self, found: int, wanted: int) -> None:
+        self.found = found
+        self.wanted = wanted
+        advice = "upgrade taskqueue" if found > wanted else "run the migration"
+        super().__init__(f"schema version {found}, this release needs {wanted}: {advice}")
+
+
+class StorageCorrupt(StorageError):
+    """The file at `path` is no usable database. It is left untouched."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        self.path = path
+        self.detail = detail
+        super().__init__(f"{path} is not a usable database ({detail}); restore it from a backup")
+
+
+class ActorError(TaskQueueError):
+    """Anything that the actor runtime raises at whoever talks to an actor."""
+
+
+class ActorUnavailable(ActorError):
+    """`target` is not there, or ended before it answered; `cause` is its exit reason if known."""
+
+    def __init__(self, target: str, cause: object = None) -> None:
+        self.target = target
+        self.cause = cause
+        super().__init__(f"{target} is unavailable" + (f": {cause}" if cause is not None else ""))
+
+
+class AskTimeout(ActorError):
+    """`target` did not answer within `after_s` seconds. It may still do the work."""
+
+    def __init__(self, target: str, after_s: float) -> None:
+        self.target = target
+        self.after_s = after_s
+        super().__init__(f"{target} did not answer within {after_s} s")
+
+
+class StartFailed(ActorError):
+    """`actor` could not be started; `cause` says why and is chained."""
+
+    def __init__(self, actor: str, cause: object) -> None:
+        self.actor = actor
+        self.cause = cause
+        super().__init__(f"{actor} did not start: {cause}")

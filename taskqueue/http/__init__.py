@@ -1,0 +1,1 @@
+"""The HTTP face of the queue: routes, schemas, nothing about rows."""

@@ -1,0 +1,153 @@
+"""What a storage backend must do: the queue's verbs, one semantics on every engine.
+
+Nothing above this seam knows a row; nothing below it knows a retry rule or an actor. Every verb is
+batch-shaped and takes `now` (UTC epoch seconds), so time is the caller's. A verb that writes is
+durable when it returns; verbs awaited at the same time may share one commit. `taskqueue.testing.contract` is the suite that every
+backend passes; `memory` is the obvious one and so the model.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from taskqueue.tasks import (
+    Delivery,
+    NewTask,
+    Owner,
+    Settled,
+    SettleBy,
+    Status,
+    Task,
+    TaskHistory,
+    Word,
+)
+
+
+class Migration(Word):
+    """One step of the schema that `migrate` has taken."""
+
+    version: int
+    name: str
+
+
+class Storage(Protocol):
+    """A place where tasks are kept.
+
+    Every verb but `close` raises `StorageUnavailable` if the engine cannot serve now (locked, file
+    lost, disk full, I/O error) and `StorageCorrupt` if what is there is no usable database. After
+    either, a write may or may not have happened: inserts are safe to repeat by id, settlements by
+    token.
+    """
+
+    async def open(self) -> None:
+        """Open what `migrate` has made; ready for every other verb when this returns.
+
+        Never creates anything: a file that vanished must not come back empty.
+
+        Raises:
+            StorageUnavailable: it is not there, locked by another process, or not readable.
+            SchemaMismatch: it was written by another release.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is in progress and let go of everything. Harmless when not open."""
+        ...
+
+    async def migrate(self) -> tuple[Migration, ...]:
+        """Create or bring the schema up to date; return the steps taken, none if it was.
+
+        All steps commit together or none does. Works before `open`, and beside an open storage.
+
+        Raises:
+            SchemaMismatch: the schema is newer than this release.
+        """
+        ...
+
+    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
+        """Accept `tasks`, all or none. A task whose id is there already is left as it is."""
+        ...
+
+    async def claim(
+        self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
+    ) -> tuple[Delivery, ...]:
+        """Lease up to `limit` ready tasks to `owner`; count one attempt and one delivery on each.
+
+        Highest priority first (0 before 1), then oldest `run_at`, then id. Ready are `queued`,
+        `scheduled` and `retrying` tasks that nobody holds and whose `run_at` is not after `now`.
+        Nobody else gets them until after `now + lease_s`. Their status stays as it is until `start`.
+        """
+        ...
+
+    async def start(self, tokens: Sequence[str], *, now: float) -> None:
+        """Note that these deliveries have left the buffer: `running`, `started_at` is `now`.
+
+        A token that no longer holds is passed over.
+        """
+        ...
+
+    async def extend(
+        self, tokens: Sequence[str], *, lease_s: float, now: float
+    ) -> tuple[str, ...]:
+        """Hold these deliveries until `now + lease_s`; return the tokens that no longer hold."""
+        ...
+
+    async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
+        """Write each settlement whose token still holds; answer in the order given.
+
+        A lease that has run out still holds as long as nobody else took the task. Settling twice
+        with the same token and the same kind of settlement is `REPEATED`.
+        `HandBack` and `Postpone` return the attempt; `Requeue` and `DeadLetter` add a line to the history, as do
+        `Postpone`, `Cancel` and the `HandBack` of a started delivery. `AttemptOutcome.CRASHED` counts a crash.
+        """
+        ...
+
+    async def held(self, owner: Owner) -> tuple[Delivery, ...]:
+        """Return what exactly this owner holds, started or not, oldest claim first."""
+        ...
+
+    async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
+        """Return the deliveries that nobody will settle, for the caller to settle by their token.
+
+        These are what another incarnation of `owner.node` holds, whatever its lease says, and what
+        anybody holds past its lease (`expires_at < now`). Writes nothing: until the caller settles, the old holder still may.
+        """
+        ...
+
+    async def next_due(self, queue: str) -> float | None:
+        """Return the earliest `run_at` of the tasks that nobody holds, None if there are none."""
+        ...
+
+    async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
+        """Return a task with its attempts; None if there is none.
+
+        The attempt that completed it is the last line of the history.
+        """
+        ...
+
+    async def find(
+        self, *, status: Status | None = None, before: str | None = None, limit: int, now: float
+    ) -> tuple[Task, ...]:
+        """Return up to `limit` tasks, newest (greatest id) first, with ids less than `before`.
+
+        A scheduled task whose `run_at` has come reads `queued`, here and in `get`.
+        """
+        ...
+
+    async def counts(self) -> Mapping[Status, int]:
+        """Return how many tasks stand where, without scanning; `scheduled` is as written."""
+        ...
+
+    async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
+        """Queue dead tasks again with all their attempts before them; return those that were dead.
+
+        `attempt`, `crashes` and `deliveries` start at 0; the history stays.
+        """
+        ...
+
+    async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
+        """Delete up to `limit` tasks that ended in `status` before that instant; return how many.
+
+        Raises:
+            ValueError: `status` is not an end.
+        """
+        ...

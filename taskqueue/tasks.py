@@ -1,0 +1,246 @@
+"""The words about a task: what is stored, what happened, what is written.
+
+    NewTask ──insert──▶ Task ──claim──▶ Delivery ──handler──▶ Outcome
+                          ▲                                      │ policy.settlement
+                          └───────────── settle ◀── Settlement ◀─┘
+
+Instants end in `_at` (UTC epoch seconds), durations in `_s` (seconds). JSON is kept as text: it
+travels from the request to the row without being taken apart.
+"""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+DEFAULT_QUEUE = "default"
+DEFAULT_MAX_ATTEMPTS = 5
+
+
+class Status(StrEnum):
+    """Where a task stands. The last three are ends: nothing that ended is claimed again."""
+
+    QUEUED = "queued"  # ready
+    SCHEDULED = "scheduled"  # its run_at lies ahead
+    RUNNING = "running"
+    RETRYING = "retrying"  # failed, waits for its next attempt
+    COMPLETED = "completed"
+    DEAD = "dead"  # dead-lettered
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A value: immutable, made with keywords, cheap to make by the thousand."""
+
+
+class Payload(Word):
+    """What `payload` holds: the action and its data, as the tutorial's message does."""
+
+    action: str
+    data: msgspec.Raw
+
+
+class NewTask(Word):
+    """A task that is about to be accepted."""
+
+    id: str  # UUIDv7
+    action: str
+    payload: str  # JSON text of a `Payload`
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0  # 0 is first
+    run_at: float | None = None  # None: at once
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+
+
+class Task(Word):
+    """A task as it is stored."""
+
+    id: str
+    action: str
+    payload: str
+    queue: str
+    priority: int
+    status: Status
+    attempt: int  # attempts counted so far; counted at the claim, so a crash counts
+    max_attempts: int
+    crashes: int  # attempts that took their consumer down
+    deliveries: int  # claims, also those handed back: the guard against a task that kills the process
+    run_at: float
+    created_at: float
+    started_at: float | None  # when its latest attempt was started
+    processed_at: float | None  # when it ended
+    result: str | None  # JSON text
+    reason: str | None  # why it is dead or cancelled, or what the last attempt failed with
+
+
+class Delivery(Word):
+    """One attempt at a task, under a lease: whoever shows the token may settle it, once."""
+
+    token: str
+    task: Task  # as it is after the claim: `attempt` is the one being made
+    expires_at: float  # the lease holds up to this instant and not after
+    started: bool  # False while it waits in the buffer
+
+
+class AttemptOutcome(StrEnum):
+    """How one attempt went, as its history says it."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"  # raised, or returned False
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"  # took its consumer down
+    REJECTED = "rejected"
+    SNOOZED = "snoozed"  # attempt returned
+    INTERRUPTED = "interrupted"  # cut by a stop; attempt returned
+    CANCELLED = "cancelled"
+
+
+class Attempt(Word):
+    """One line of a task's history."""
+
+    attempt: int
+    outcome: AttemptOutcome
+    error: str | None  # one line: the exception's type and text
+    traceback: str | None
+    started_at: float | None
+    ended_at: float
+
+
+class TaskHistory(Word):
+    """A task with all its attempts, oldest first. History is kept over a redrive."""
+
+    task: Task
+    attempts: tuple[Attempt, ...]
+
+
+class Owner(Word):
+    """Who holds a lease: one life of the service on one node.
+
+    All that an earlier life of the same node holds is known to be dead without a clock.
+    """
+
+    node: str
+    incarnation: str
+
+
+# --- outcomes: what happened -------------------------------------------------------------------
+
+
+class Succeeded(Word):
+    """The handler returned; `result` is JSON text. `follow_ups` are accepted with the ack."""
+
+    result: str
+    follow_ups: tuple[NewTask, ...] = ()
+
+
+class Failed(Word):
+    """The handler raised, returned False, or asked for a retry in `retry_in_s`."""
+
+    error: str
+    traceback: str | None = None
+    retry_in_s: float | None = None  # None: the usual backoff
+
+
+class TimedOut(Word):
+    """The handler ran past its limit and was cancelled."""
+
+    after_s: float
+
+
+class Snoozed(Word):
+    """The handler asked to be called again in `delay_s`, without using the attempt."""
+
+    delay_s: float
+
+
+class Rejected(Word):
+    """The handler (or we) found that trying again is pointless."""
+
+    reason: str
+    traceback: str | None = None
+
+
+class Cancelled(Word):
+    """The task shall not be done any more."""
+
+    reason: str
+
+
+class Crashed(Word):
+    """The attempt took its consumer down, or died with the process."""
+
+    error: str
+    traceback: str | None = None
+
+
+class Interrupted(Word):
+    """Our stop cut the handler; that is not the task's fault."""
+
+
+Outcome: TypeAlias = (
+    Succeeded | Failed | TimedOut | Snoozed | Rejected | Cancelled | Crashed | Interrupted
+)
+
+# --- settlements: what is written ----------------------------------------------------------------
+
+
+class Complete(Word):
+    """Ends `completed` with its result; follow-up tasks are inserted with it."""
+
+    result: str
+    follow_ups: tuple[NewTask, ...] = ()
+
+
+class Requeue(Word):
+    """Back to `retrying` until `run_at`; the attempt is used."""
+
+    run_at: float
+    outcome: AttemptOutcome
+    error: str
+    traceback: str | None = None
+
+
+class Postpone(Word):
+    """Back until `run_at` with the attempt returned, because the handler asked for it."""
+
+    run_at: float
+
+
+class DeadLetter(Word):
+    """Ends `dead` with a reason, to be redriven by a person."""
+
+    reason: str
+    outcome: AttemptOutcome
+    error: str
+    traceback: str | None = None
+
+
+class Cancel(Word):
+    """Ends `cancelled`."""
+
+    reason: str
+
+
+class HandBack(Word):
+    """Back where it was, attempt returned: it never started, or our stop cut it."""
+
+
+Settlement: TypeAlias = Complete | Requeue | Postpone | DeadLetter | Cancel | HandBack
+
+
+class SettleBy(Word):
+    """A settlement, and the token that proves the right to write it."""
+
+    token: str
+    settlement: Settlement
+
+
+class Settled(StrEnum):
+    """What became of one settlement."""
+
+    WRITTEN = "written"
+    REPEATED = "repeated"  # the same token had ended the same way before: success, not an error
+    LEASE_LOST = "lease_lost"  # settled, rescued or handed back by another
