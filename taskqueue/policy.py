@@ -25,8 +25,8 @@ from taskqueue.tasks import (
     Succeeded,
     Task,
     TimedOut,
-    Word,
 )
+from taskqueue.words import Word
 
 
 class RetryPolicy(Word):

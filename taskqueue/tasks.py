@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from taskqueue.words import Word
+
 DEFAULT_QUEUE = "default"
 DEFAULT_MAX_ATTEMPTS = 5
 
@@ -30,10 +32,6 @@ class Status(StrEnum):
 
 
 ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
-
-
-class Word(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A value: immutable, made with keywords, cheap to make by the thousand."""
 
 
 class Payload(Word):
@@ -67,7 +65,7 @@ class Task(Word):
     attempt: int  # attempts counted so far; counted at the claim, so a crash counts
     max_attempts: int
     crashes: int  # attempts that took their consumer down
-    deliveries: int  # claims, also those handed back: the guard against a task that kills the process
+    deliveries: int  # claims, also those handed back
     run_at: float
     created_at: float
     started_at: float | None  # when its latest attempt was started

@@ -18,8 +18,8 @@ from taskqueue.tasks import (
     Status,
     Task,
     TaskHistory,
-    Word,
 )
+from taskqueue.words import Word
 
 
 class Migration(Word):

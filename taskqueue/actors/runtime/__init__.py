@@ -1,0 +1,83 @@
+"""The actor runtime: what OTP gives a process, given to pykka's actors.
+
+    hosts      threads with a loop, on which actors live           host
+    starting   returns when `on_start` is done, or raises          actor, system
+    talking    ask, tell, mailboxes, declared errors               ref, mailbox, reply, messages
+    ending     reasons, links, monitors, kill, who is told when    exits, cell
+    finding    names and groups                                    names
+
+Nobody outside this package touches pykka.
+"""
+
+from taskqueue.actors.runtime.actor import Actor, Deferred
+from taskqueue.actors.runtime.exits import (
+    KILLED,
+    NOPROC,
+    NORMAL,
+    SHUTDOWN,
+    Crash,
+    Exit,
+    ExitReason,
+    Ignore,
+    Killed,
+    NoProc,
+    Normal,
+    Shutdown,
+    is_orderly,
+)
+from taskqueue.actors.runtime.host import Host
+from taskqueue.actors.runtime.messages import Down, ExitSignal, Logged, Message, Request, receives
+from taskqueue.actors.runtime.names import Names, NameTaken
+from taskqueue.actors.runtime.ref import (
+    ActorRef,
+    Address,
+    Target,
+    ask,
+    get_log,
+    get_state,
+    resume,
+    stop,
+    suspend,
+    tell,
+)
+from taskqueue.actors.runtime.reply import Reply
+from taskqueue.actors.runtime.system import System
+
+__all__ = [
+    "KILLED",
+    "NOPROC",
+    "NORMAL",
+    "SHUTDOWN",
+    "Actor",
+    "ActorRef",
+    "Address",
+    "Crash",
+    "Deferred",
+    "Down",
+    "Exit",
+    "ExitReason",
+    "ExitSignal",
+    "Host",
+    "Ignore",
+    "Killed",
+    "Logged",
+    "Message",
+    "NameTaken",
+    "Names",
+    "NoProc",
+    "Normal",
+    "Reply",
+    "Request",
+    "Shutdown",
+    "System",
+    "Target",
+    "ask",
+    "get_log",
+    "get_state",
+    "is_orderly",
+    "receives",
+    "resume",
+    "stop",
+    "suspend",
+    "tell",
+]

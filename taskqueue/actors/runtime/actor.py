@@ -1,0 +1,461 @@
+"""An actor: a pykka actor that lives on a host's loop, with the life of an OTP process.
+
+It starts with a handshake, handles one message at a time, ends with a reason, and a crash of it is
+a crash: the asker is told, the actor is gone, its supervisor acts.
+"""
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ClassVar, NoReturn, cast
+
+import pykka
+from pykka import messages as pykka_messages
+
+from taskqueue.actors.runtime.cell import Cell, Closer, current_cell, log
+from taskqueue.actors.runtime.exits import (
+    KILLED,
+    NOPROC,
+    NORMAL,
+    Crash,
+    Exit,
+    ExitReason,
+    Ignore,
+    is_orderly,
+)
+from taskqueue.actors.runtime.mailbox import Mailbox
+from taskqueue.actors.runtime.messages import (
+    ExitSignal,
+    GetLog,
+    GetState,
+    Handlers,
+    Logged,
+    ParentExit,
+    Resume,
+    StopRequest,
+    Suspend,
+    receives,
+)
+from taskqueue.actors.runtime.ref import ActorRef, Address
+from taskqueue.actors.runtime.reply import Reply
+from taskqueue.errors import StartFailed
+
+# After so many messages without a pause the others on the loop get their turn.
+TURN = 64
+
+
+class Actor(pykka.Actor):
+    """Base of all actors here.
+
+    A class says what it understands with `@receives`; what it does not mark goes to pykka's
+    `on_receive`. Hooks and handlers may be plain or `async`; while one waits, the next message
+    waits, unless it is marked `concurrently`.
+    """
+
+    registered_name: str | None = None
+    """The unique name it carries from before `on_start` until its end."""
+
+    trap_exit: ClassVar[bool] = False
+    """Take exit signals as messages. Only who traps gets its `on_stop` when told to shut down."""
+
+    dedicated_host: ClassVar[bool] = False
+    """Live on a thread of its own, which ends with it."""
+
+    event_log_size: ClassVar[int] = 16
+    """How many of the last messages `get_log` can tell of."""
+
+    declared_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    """Errors that are answers when `on_receive` or a proxied method raises them."""
+
+    _handlers: ClassVar[Handlers] = Handlers()
+    _cell: Cell
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._handlers = Handlers.of(cls)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._log: deque[tuple[float, str]] = deque(maxlen=self.event_log_size)
+        cell = self._cell
+        cell.mailbox = cast("Mailbox", self.actor_inbox)
+        cell.mailbox.host = cell.host
+        cell.ref = self._actor_ref = ActorRef(self, cell)
+
+    # --- start ------------------------------------------------------------------------------
+
+    @classmethod
+    async def start_link(cls, *args: Any, **kwargs: Any) -> ActorRef:
+        """Start an actor linked to the current one, which becomes its parent.
+
+        Returns when `on_start` is done. Source: OTP `gen_server:start_link`.
+
+        Raises:
+            StartFailed: `on_start` failed (its exception is chained), or the name is taken.
+            Ignore: `on_start` said there is nothing to run.
+        """
+        parent = current_cell.get()
+        if parent is None:
+            raise RuntimeError("start_link is for actors; from outside use System.spawn")
+        return await parent.system.launch(cls, parent, args, kwargs)
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> Any:
+        """Start an actor from a plain thread, in the default system; block until it runs.
+
+        Raises:
+            StartFailed: as `start_link`.
+            RuntimeError: this thread runs a loop.
+        """
+        from taskqueue.actors.runtime.system import default_system  # noqa: PLC0415 - a cycle
+
+        return default_system().spawn_blocking(cls, *args, **kwargs)
+
+    # --- hooks ------------------------------------------------------------------------------
+
+    def on_start(self) -> Awaitable[None] | None:  # type: ignore[override] # may be async
+        """Prepare; nobody is told that the actor runs before this is done."""
+
+    def on_stop(self) -> Awaitable[None] | None:  # type: ignore[override] # may be async
+        """Clean up; `exit_reason` says why. Runs on an orderly stop, a trapped exit and a crash.
+
+        Not when killed, nor when an exit signal was not trapped, nor when `on_start` failed:
+        what must be closed in any case belongs to `own`. Source: OTP `terminate/2`.
+        """
+
+    def get_state(self) -> object:
+        """Return what `sys`-like tools show: by default the attributes of this class's making."""
+        return {k: v for k, v in vars(self).items() if not k.startswith(("_", "actor_"))}
+
+    # --- for the actor itself ---------------------------------------------------------------
+
+    @property
+    def ref(self) -> ActorRef:
+        """The reference of this life."""
+        return self._cell.ref
+
+    @property
+    def exit_reason(self) -> ExitReason | None:
+        """Why it is ending, for `on_stop`."""
+        return self._exit_reason
+
+    _exit_reason: ExitReason | None = None
+
+    def address(self, name: str) -> Address:
+        """Return the address of whoever carries `name` in this actor's system."""
+        return Address(self._cell.system, name)
+
+    def link(self, ref: ActorRef) -> None:
+        """Share fates: when one ends, the other gets an exit signal. `NoProc` if it is dead."""
+        if self._cell.link(ref.cell) is not None:
+            self._cell.exit(NOPROC, ref.cell)
+
+    def unlink(self, ref: ActorRef) -> None:
+        """Undo a link; an exit signal of it that is already here is taken out."""
+        self._cell.unlink(ref.cell)
+
+    def monitor(self, ref: ActorRef) -> int:
+        """Watch an actor: exactly one `Down` will come, with the number returned here."""
+        return self._cell.monitor(ref.cell)
+
+    def demonitor(self, monitor: int, ref: ActorRef) -> None:
+        """Stop watching; a `Down` that is already here is taken out."""
+        self._cell.demonitor(monitor, ref.cell)
+
+    def defer(self) -> "Deferred":
+        """Take the ask being handled out, to be answered later. Source: OTP `gen_server:reply`."""
+        return Deferred(self._cell)
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run a coroutine that is part of this actor: its crash is the actor's, its end too."""
+        cell = self._cell
+        task = cell.host.loop.create_task(self._guard(work))
+        if cell.tasks is None:
+            cell.tasks = set()
+        cell.tasks.add(task)
+        task.add_done_callback(cell.tasks.discard)
+        return task
+
+    def own(self, closer: Closer) -> None:
+        """Have `closer` called (and awaited) when this actor ends, however it ends, last first.
+
+        As a port of Erlang: closed with its owner, killed or not, before anyone hears of the end.
+        """
+        if self._cell.owned is None:
+            self._cell.owned = []
+        self._cell.owned.append(closer)
+
+    # --- system messages --------------------------------------------------------------------
+
+    @receives(ParentExit)
+    def _on_parent_exit(self, message: ParentExit) -> NoReturn:
+        raise Exit(message.reason)
+
+    @receives(StopRequest)
+    def _on_stop_request(self, message: StopRequest) -> NoReturn:
+        raise Exit(message.reason)
+
+    @receives(ExitSignal)
+    def on_exit_signal(self, message: ExitSignal) -> Awaitable[None] | None:
+        """Handle a trapped exit signal of somebody other than the parent. Default: ignore it."""
+
+    @receives(Suspend)
+    def _on_suspend(self, _: Suspend) -> None:
+        self._cell.mailbox.suspend()
+
+    @receives(Resume)
+    def _on_resume(self, _: Resume) -> None:
+        self._cell.mailbox.resume()
+
+    @receives(GetState)
+    def _on_get_state(self, _: GetState) -> object:
+        return self.get_state()
+
+    @receives(GetLog)
+    def _on_get_log(self, _: GetLog) -> tuple[Logged, ...]:
+        return tuple(Logged(at=at, message=message) for at, message in self._log)
+
+    # --- the life ---------------------------------------------------------------------------
+
+    async def _life(self, started: Reply[ActorRef]) -> None:
+        """Be born, serve, end, and tell everyone. Never raises."""
+        cell = self._cell
+        current_cell.set(cell)
+        failure: BaseException | None = None
+        try:
+            reason = await self._serve(started)
+        except asyncio.CancelledError as cancelled:
+            reason = cell.pending_exit or Crash(cancelled)
+        except Ignore as ignored:
+            reason, failure = NORMAL, ignored
+        except Exit as exit_:
+            reason = exit_.reason
+        except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
+            reason, failure = Crash(crash), crash
+        if started.done():
+            reason = await self._stop_hook(reason)
+        await self._release()
+        self._end(reason, started, failure)
+
+    async def _serve(self, started: Reply[ActorRef]) -> ExitReason:
+        hook = self.on_start()
+        if hook is not None:
+            await hook
+        started.set(self._cell.ref)
+        return await self._receive()
+
+    async def _receive(self) -> NoReturn:
+        """Take one message after the other until one ends the actor."""
+        cell, mailbox, handlers = self._cell, self._cell.mailbox, self._handlers
+        loop, events, served = cell.host.loop, self._log, 0
+        while True:
+            if cell.pending_exit is not None:  # a handler swallowed its cancellation
+                raise asyncio.CancelledError
+            envelope = mailbox.take()
+            if envelope is None:
+                served = 0
+                await mailbox.wait()
+                continue
+            served += 1
+            if served == TURN:
+                served = 0
+                await asyncio.sleep(0)
+            message = envelope.message
+            cell.current = envelope.reply_to
+            events.append((loop.time(), type(message).__name__))
+            handler = handlers.get(type(message))
+            answers = self.declared_errors if handler is None else handler[1].answers
+            try:
+                if handler is None:
+                    answer = self._handle_receive(message)
+                elif handler[1].concurrently:
+                    self._handle_concurrently(handler[0], message, answers)
+                    continue
+                else:
+                    answer = handler[0](self, message)
+                if inspect.iscoroutine(answer):
+                    answer = await answer
+            except answers as error:
+                if cell.current is None:
+                    raise
+                reply, cell.current = cell.current, None
+                reply.set_exception((type(error), error, error.__traceback__))
+                continue
+            if cell.current is not None:
+                reply, cell.current = cell.current, None
+                reply.set(answer)
+
+    def _handle_concurrently(
+        self,
+        method: Callable[..., Coroutine[Any, Any, Any]],
+        message: Any,
+        answers: tuple[type[Exception], ...],
+    ) -> None:
+        deferred = self.defer()
+
+        async def answer() -> None:
+            try:
+                deferred.reply(await method(self, message))
+            except answers as error:
+                deferred.fail(error)
+
+        self.start_task(answer())
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`; make its crash the actor's. Nothing leaves the task: asyncio would let a
+        SystemExit out of the loop and take the whole host down.
+        """
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exit as exit_:
+            self._cell.interrupt(exit_.reason)
+        except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
+            self._cell.interrupt(Crash(crash))
+
+    def _stop(self) -> NoReturn:
+        """End in an orderly way, on pykka's own stop message."""
+        reply, self._cell.current = self._cell.current, None
+        if reply is not None:
+            self._cell.ended().when_done(reply.set)
+        raise Exit(NORMAL)
+
+    async def _stop_hook(self, reason: ExitReason) -> ExitReason:
+        """Run `on_stop` unless the end is untrapped; return the reason, which it may change."""
+        cell = self._cell
+        if cell.pending_exit is not None and not isinstance(cell.pending_exit, Crash):
+            return reason
+        self._exit_reason = reason
+        try:
+            hook = self.on_stop()
+            if hook is not None:
+                await hook
+        except asyncio.CancelledError as cancelled:
+            return cell.pending_exit or Crash(cancelled)
+        except Exit as exit_:
+            return exit_.reason
+        except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
+            return Crash(crash)
+        return reason
+
+    async def _release(self) -> None:
+        """Cancel this actor's tasks and close what it owns. A kill meanwhile does not stop it."""
+        cell = self._cell
+        tasks = tuple(cell.tasks or ())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await _undisturbed(asyncio.wait(tasks, timeout=cell.system.kill_grace_s))
+        while cell.owned:
+            closer = cell.owned.pop()
+            try:
+                closing = closer()
+                if closing is not None:
+                    await _undisturbed(closing)
+            except Exception:  # noqa: BLE001 - the end goes on: what is owned is closed, or reported
+                log.exception("actor_close_failed", actor=cell.label)
+
+    def _end(
+        self, reason: ExitReason, started: Reply[ActorRef], failure: BaseException | None
+    ) -> None:
+        cell = self._cell
+        if started.done():
+            _report_end(cell, reason)
+        elif cell.parent is not None:
+            cell.parent.unlink(cell)  # a start that fails is told by its answer, not by a signal
+        cell.finish(reason)
+        if isinstance(failure, Ignore):
+            started.fail(failure)
+        elif not started.done():
+            error = StartFailed(cell.label, reason)
+            error.__cause__ = failure
+            started.fail(error)
+        if self.dedicated_host:
+            cell.host.stop()
+
+    # --- what pykka wants -------------------------------------------------------------------
+
+    @staticmethod
+    def _create_actor_inbox() -> Mailbox:
+        return Mailbox()
+
+    @staticmethod
+    def _create_future() -> Reply[Any]:
+        return Reply()
+
+    def _start_actor_loop(self) -> None:
+        raise RuntimeError("start this actor with start_link, System.spawn or start")
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message that no handler is marked for. An ask of that kind is a crash."""
+        if self._cell.current is not None and not isinstance(message, _PYKKA_MESSAGES):
+            raise TypeError(f"{type(self).__name__} does not understand {message!r}")
+        log.warning("message_unexpected", actor=self._cell.label, message=repr(message)[:200])
+
+
+_PYKKA_MESSAGES = (
+    pykka_messages.ProxyCall,
+    pykka_messages.ProxyGetAttr,
+    pykka_messages.ProxySetAttr,
+)
+
+
+class Deferred:
+    """An ask that is answered later. If the actor ends first, the asker is told so."""
+
+    __slots__ = ("_cell", "_reply")
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._reply, cell.current = cell.current, None
+        if self._reply is not None:
+            if cell.open_replies is None:
+                cell.open_replies = set()
+            cell.open_replies.add(self._reply)
+
+    def reply(self, answer: Any = None) -> None:
+        """Answer."""
+        reply = self._take()
+        if reply is not None:
+            reply.set(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Answer with a declared error. Told instead of asked, it is a crash."""
+        reply = self._take()
+        if reply is None:
+            raise error
+        reply.set_exception((type(error), error, error.__traceback__))
+
+    def _take(self) -> "pykka.Future[Any] | None":
+        reply, self._reply = self._reply, None
+        if reply is not None and self._cell.open_replies is not None:
+            self._cell.open_replies.discard(reply)
+        return reply
+
+
+async def _undisturbed(work: Awaitable[object]) -> None:
+    """Await `work` to its end, even if we are cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            continue
+    task.result()
+
+
+def _report_end(cell: Cell, reason: ExitReason) -> None:
+    """Write the crash report, before anybody hears of the end. Orderly ends are not reported."""
+    if is_orderly(reason) or reason == KILLED:
+        log.debug("actor_exited", actor=cell.label, reason=str(reason))
+        return
+    cause = reason.cause if isinstance(reason, Crash) else None
+    log.error(
+        "actor_crashed",
+        actor=cell.label,
+        reason=str(reason),
+        messages=len(cell.mailbox),
+        exc_info=cause if isinstance(cause, BaseException) else None,
+    )

@@ -1,0 +1,173 @@
+"""References and addresses: how one actor is reached by others.
+
+A reference names one life. An address names a role: it is looked up at each ask, so it survives
+the restart of whoever plays it.
+"""
+
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import pykka
+from pykka._envelope import Envelope
+
+from taskqueue.actors.runtime.cell import Cell, current_cell
+from taskqueue.actors.runtime.exits import ExitReason
+from taskqueue.actors.runtime.messages import (
+    GetLog,
+    GetState,
+    Logged,
+    Request,
+    Resume,
+    StopRequest,
+    Suspend,
+)
+from taskqueue.actors.runtime.reply import Reply
+from taskqueue.errors import ActorUnavailable, AskTimeout
+
+if TYPE_CHECKING:
+    from taskqueue.actors.runtime.system import System
+
+R = TypeVar("R")
+
+DEFAULT_ASK_TIMEOUT_S = 5.0  # OTP's gen_server:call
+
+
+class ActorRef(pykka.ActorRef[Any]):
+    """One life of one actor. pykka's `ask`, `tell`, `stop` and `proxy` work on it from threads."""
+
+    def __init__(self, actor: Any, cell: Cell) -> None:
+        super().__init__(actor)
+        self.cell = cell
+
+    @property
+    def label(self) -> str:
+        """The actor's name, or its class and the start of its URN."""
+        return self.cell.label
+
+    @property
+    def exit_reason(self) -> ExitReason | None:
+        """Why it ended; None while it lives."""
+        return self.cell.exit_reason
+
+    def tell(self, message: Any) -> None:
+        """Put a message into the mailbox. Never fails: a dead actor's is dropped, as in OTP."""
+        self.actor_inbox.put(Envelope(message))
+
+    def is_alive(self) -> bool:
+        """Tell whether its end has not been told yet; what is put into it is answered."""
+        return self.cell.exit_reason is None
+
+    def exit(self, reason: ExitReason) -> None:
+        """Send an exit signal from the current actor (or from outside). Source: OTP `exit/2`."""
+        self.cell.exit(reason, current_cell.get())
+
+    def kill(self) -> None:
+        """End it with `Killed`. Source: OTP `exit(Pid, kill)`."""
+        self.cell.kill()
+
+    def ended(self) -> Reply[ExitReason]:
+        """Return a future of its exit reason, to be awaited or blocked on."""
+        return self.cell.ended()
+
+    def __str__(self) -> str:
+        """Return the label."""
+        return self.cell.label
+
+
+class Address:
+    """Whoever carries `name` when it is asked."""
+
+    __slots__ = ("name", "system")
+
+    def __init__(self, system: "System", name: str) -> None:
+        self.system = system
+        self.name = name
+
+    def whereis(self) -> ActorRef | None:
+        """Return who carries the name now, None if nobody does."""
+        return self.system.names.whereis(self.name)
+
+    def __str__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+Target: TypeAlias = ActorRef | Address
+
+
+def tell(target: Target, message: Any) -> None:
+    """Send without waiting. Never fails; nobody there means nobody hears."""
+    ref = target.whereis() if isinstance(target, Address) else target
+    if ref is not None:
+        ref.actor_inbox.put(Envelope(message))
+
+
+async def ask(
+    target: Target, message: Request[R], *, timeout_s: float | None = DEFAULT_ASK_TIMEOUT_S
+) -> R:
+    """Send and wait for the answer, from a coroutine of any host.
+
+    Args:
+        target: whom.
+        message: what; its type says what the answer is.
+        timeout_s: how long to wait, in seconds; None: as long as it takes.
+
+    Raises:
+        ActorUnavailable: nobody is there, or it ended before it answered.
+        AskTimeout: no answer came in time. It may still do the work; its answer is dropped.
+        RuntimeError: an actor asks itself, which could never be answered.
+        Exception: an error that the handler declares.
+    """
+    ref = target.whereis() if isinstance(target, Address) else target
+    if ref is None:
+        raise ActorUnavailable(str(target))
+    if ref.cell is current_cell.get():
+        raise RuntimeError(f"{target} asks itself")
+    reply: Reply[R] = Reply()
+    ref.actor_inbox.put(Envelope(message, reply_to=reply))
+    return await _within(reply, target, timeout_s)
+
+
+async def _within(reply: Reply[R], target: Target, timeout_s: float | None) -> R:
+    if timeout_s is None:
+        return await reply
+    return await reply.within(timeout_s, lambda: AskTimeout(str(target), timeout_s))
+
+
+# --- for people who debug (OTP's sys) ---------------------------------------------------------
+
+
+async def get_state(ref: ActorRef) -> object:
+    """Return what the actor says its state is."""
+    return await _ask_system(ref, GetState())
+
+
+async def get_log(ref: ActorRef) -> tuple[Logged, ...]:
+    """Return the last messages the actor took, oldest first."""
+    return await _ask_system(ref, GetLog())
+
+
+async def suspend(ref: ActorRef) -> None:
+    """Make an actor hold back its ordinary messages; the parent's exit signal still ends it."""
+    await _ask_system(ref, Suspend())
+
+
+async def resume(ref: ActorRef) -> None:
+    """Make a suspended actor go on."""
+    await _ask_system(ref, Resume())
+
+
+async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = None) -> ExitReason:
+    """Ask for an orderly end and wait for it; return the exit reason.
+
+    Raises:
+        AskTimeout: it has not ended within `timeout_s` seconds.
+    """
+    ended = ref.ended()
+    ref.cell.mailbox.put_system(Envelope(StopRequest(reason=reason)))
+    return await _within(ended, ref, timeout_s)
+
+
+async def _ask_system(ref: ActorRef, message: Request[R]) -> R:
+    reply: Reply[R] = Reply()
+    ref.cell.mailbox.put_system(Envelope(message, reply_to=reply))
+    return await _within(reply, ref, DEFAULT_ASK_TIMEOUT_S)
