@@ -8,7 +8,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 import pykka
 from pykka import messages as pykka_messages
@@ -45,7 +45,22 @@ from taskqueue.errors import StartFailed
 TURN = 64
 
 
-class Actor(pykka.Actor):
+if TYPE_CHECKING:
+
+    class _PykkaActor:
+        """pykka's Actor as a type checker shall see it: with hooks that may be async."""
+
+        actor_urn: str
+        actor_inbox: Any
+        _actor_ref: Any
+
+        def _handle_receive(self, message: Any) -> Any: ...
+
+else:
+    _PykkaActor = pykka.Actor
+
+
+class Actor(_PykkaActor):
     """Base of all actors here.
 
     A class says what it understands with `@receives`; what it does not mark goes to pykka's
@@ -114,10 +129,10 @@ class Actor(pykka.Actor):
 
     # --- hooks ------------------------------------------------------------------------------
 
-    def on_start(self) -> Awaitable[None] | None:  # type: ignore[override] # may be async
+    def on_start(self) -> Awaitable[None] | None:
         """Prepare; nobody is told that the actor runs before this is done."""
 
-    def on_stop(self) -> Awaitable[None] | None:  # type: ignore[override] # may be async
+    def on_stop(self) -> Awaitable[None] | None:
         """Clean up; `exit_reason` says why. Runs on an orderly stop, a trapped exit and a crash.
 
         Not when killed, nor when an exit signal was not trapped, nor when `on_start` failed:

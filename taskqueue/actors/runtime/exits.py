@@ -72,7 +72,7 @@ def is_orderly(reason: ExitReason) -> bool:
     return isinstance(reason, Normal | Shutdown)
 
 
-class Exit(Exception):  # noqa: N818 - it is OTP's exit/1, not an error
+class Exit(Exception):
     """Raised by an actor to end itself with `reason`, from any hook or handler."""
 
     def __init__(self, reason: ExitReason) -> None:
@@ -80,5 +80,5 @@ class Exit(Exception):  # noqa: N818 - it is OTP's exit/1, not an error
         super().__init__(str(reason))
 
 
-class Ignore(Exception):  # noqa: N818 - it is OTP's `ignore`, not an error
+class Ignore(Exception):
     """Raised by `on_start`: there is nothing to run here, and that is fine."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef
 
 
-class NameTaken(Exception):  # noqa: N818 - OTP's already_started
+class NameTaken(Exception):
     """The name belongs to a living actor, `holder`."""
 
     def __init__(self, name: str, holder: "ActorRef") -> None:

@@ -1,0 +1,75 @@
+"""Supervision as OTP does it: specifications, pure decisions, and the actor that obeys them."""
+
+from taskqueue.supervision.calls import (
+    ChildState,
+    Counts,
+    Overview,
+    count_children,
+    delete_child,
+    overview,
+    restart_child,
+    start_child,
+    terminate_child,
+    which_children,
+)
+from taskqueue.supervision.decisions import ChildStatus
+from taskqueue.supervision.errors import (
+    AlreadyPresent,
+    AlreadyStarted,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    ChildStartFailed,
+    SupervisionError,
+)
+from taskqueue.supervision.specs import (
+    BRUTAL_KILL,
+    AutoShutdown,
+    ChildSpec,
+    ChildType,
+    Flags,
+    Intensity,
+    InvalidSpec,
+    Restart,
+    Started,
+    Strategy,
+)
+from taskqueue.supervision.supervisor import FailedToStartChild, Supervisor
+from taskqueue.supervision.tree import Node, find, picture, snapshot
+
+__all__ = [
+    "BRUTAL_KILL",
+    "AlreadyPresent",
+    "AlreadyStarted",
+    "AutoShutdown",
+    "ChildNotFound",
+    "ChildRestarting",
+    "ChildRunning",
+    "ChildSpec",
+    "ChildStartFailed",
+    "ChildState",
+    "ChildStatus",
+    "ChildType",
+    "Counts",
+    "FailedToStartChild",
+    "Flags",
+    "Intensity",
+    "InvalidSpec",
+    "Node",
+    "Overview",
+    "Restart",
+    "Started",
+    "Strategy",
+    "SupervisionError",
+    "Supervisor",
+    "count_children",
+    "delete_child",
+    "find",
+    "overview",
+    "picture",
+    "restart_child",
+    "snapshot",
+    "start_child",
+    "terminate_child",
+    "which_children",
+]

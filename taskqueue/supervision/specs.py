@@ -1,0 +1,158 @@
+"""Specifications: what a supervisor is told about its children and about itself.
+
+Source: OTP `supervisor`, "Supervisor flags" and "Child specification". Durations are in seconds
+here; `math.inf` is OTP's `infinity`.
+"""
+
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, TypeAlias
+
+from taskqueue.actors.runtime import ActorRef
+
+
+class Strategy(StrEnum):
+    """Who is restarted when one child is."""
+
+    ONE_FOR_ONE = "one_for_one"
+    ONE_FOR_ALL = "one_for_all"
+    REST_FOR_ONE = "rest_for_one"
+
+
+class Restart(StrEnum):
+    """When a child is restarted: always, after an abnormal exit, never."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    TEMPORARY = "temporary"
+
+
+class ChildType(StrEnum):
+    """What a child is said to be. It decides the default of `shutdown` and how it is counted."""
+
+    WORKER = "worker"
+    SUPERVISOR = "supervisor"
+
+
+class AutoShutdown(StrEnum):
+    """Whether the supervisor stops when significant children have ended by themselves."""
+
+    NEVER = "never"
+    ANY_SIGNIFICANT = "any_significant"
+    ALL_SIGNIFICANT = "all_significant"
+
+
+BRUTAL_KILL: Final = "brutal_kill"
+ShutdownLimit: TypeAlias = float | Literal["brutal_kill"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a start function may return in place of a bare reference: extra information."""
+
+    ref: ActorRef
+    info: object
+
+
+StartFunction: TypeAlias = Callable[[], Awaitable[ActorRef | Started]]
+
+
+class InvalidSpec(ValueError):
+    """A specification is wrong; `tag` is OTP's word for how, `value` what was found."""
+
+    def __init__(self, tag: str, value: object = None) -> None:
+        self.tag = tag
+        self.value = value
+        super().__init__(tag if value is None else f"{tag}: {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSpec:
+    """How one child is started, restarted and stopped.
+
+    Args:
+        id: unique in its supervisor.
+        start: called in the supervisor; must start and link an actor, as `Actor.start_link` does.
+            It may raise `Ignore`, or any exception to fail.
+        restart: when it is restarted.
+        shutdown: how long it may take to stop, in seconds, before it is killed; `math.inf` to wait
+            for ever; `BRUTAL_KILL` to kill it without asking. Default: 5 s, for a supervisor
+            `math.inf`, because one that is killed half-way leaves its children to the link signals.
+        type: worker or supervisor.
+        significant: counts for `AutoShutdown`.
+
+    Raises:
+        InvalidSpec: a value that no supervisor could obey.
+    """
+
+    id: str
+    start: StartFunction
+    restart: Restart = Restart.PERMANENT
+    shutdown: ShutdownLimit | None = None
+    type: ChildType = ChildType.WORKER
+    significant: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.start):
+            raise InvalidSpec("invalid_mfa", self.start)
+        if self.significant and self.restart == Restart.PERMANENT:
+            raise InvalidSpec("bad_combination", "permanent and significant")
+        limit = self.shutdown
+        if limit is not None and limit != BRUTAL_KILL and not float(limit) >= 0:
+            raise InvalidSpec("invalid_shutdown", limit)
+
+    @property
+    def shutdown_limit(self) -> ShutdownLimit:
+        """The limit in force."""
+        if self.shutdown is not None:
+            return self.shutdown
+        return math.inf if self.type == ChildType.SUPERVISOR else 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intensity:
+    """How many restarts a supervisor tolerates within a period: one more, and it gives up."""
+
+    max_restarts: int = 1
+    period_s: int = 5
+
+    def __post_init__(self) -> None:
+        if self.max_restarts < 0:
+            raise InvalidSpec("invalid_intensity", self.max_restarts)
+        if self.period_s <= 0:
+            raise InvalidSpec("invalid_period", self.period_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """How a supervisor treats its children."""
+
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: Intensity = Intensity()
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+
+
+def check_children(specs: tuple[ChildSpec, ...], flags: Flags) -> None:
+    """Check a whole list before anything of it is started.
+
+    Raises:
+        InvalidSpec: an id stands there twice, or a significant child has no effect.
+    """
+    seen: set[str] = set()
+    for spec in specs:
+        check_child(spec, flags)
+        if spec.id in seen:
+            raise InvalidSpec("duplicate_child_name", spec.id)
+        seen.add(spec.id)
+
+
+def check_child(spec: ChildSpec, flags: Flags) -> None:
+    """Check one specification against the supervisor that is to have it.
+
+    Raises:
+        InvalidSpec: it is significant, but the supervisor never shuts down by itself.
+    """
+    if spec.significant and flags.auto_shutdown == AutoShutdown.NEVER:
+        raise InvalidSpec("bad_combination", "significant, but auto_shutdown is never")

@@ -1,0 +1,125 @@
+"""The whole tree at a glance: a snapshot of all supervisors below a root, and who is where."""
+
+from taskqueue.actors.runtime import ActorRef, Message
+from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.supervision.calls import ChildState, overview
+from taskqueue.supervision.decisions import ChildStatus
+from taskqueue.supervision.specs import ChildType
+
+SNAPSHOT_TIMEOUT_S = 1.0
+
+
+class Node(Message):
+    """One place of the tree. `status` may also be `busy`: a supervisor that does not answer now."""
+
+    path: str
+    id: str
+    type: str
+    status: str
+    incarnation: int
+    started_at: float | None
+    last_exit: str | None
+    last_exit_at: float | None
+    supervisor: "SupervisorFigures | None" = None
+    children: tuple["Node", ...] = ()
+
+
+class SupervisorFigures(Message):
+    """What a supervisor adds to its node."""
+
+    strategy: str
+    restarts_in_period: int
+    max_restarts: int
+    period_s: int
+
+
+async def snapshot(root: ActorRef) -> Node:
+    """Return the tree below `root`, children in start order."""
+    return await _snapshot(
+        Node(
+            path=root.label,
+            id=root.label,
+            type=str(ChildType.SUPERVISOR),
+            status=str(ChildStatus.RUNNING),
+            incarnation=1,
+            started_at=None,
+            last_exit=None,
+            last_exit_at=None,
+        ),
+        root,
+    )
+
+
+async def _snapshot(node: Node, ref: ActorRef) -> Node:
+    try:
+        view = await overview(ref, timeout_s=SNAPSHOT_TIMEOUT_S)
+    except (ActorUnavailable, AskTimeout):
+        return _replace(node, status="busy")
+    children = [await _child(node.path, child) for child in view.children]
+    figures = SupervisorFigures(
+        strategy=view.strategy,
+        restarts_in_period=view.restarts_in_period,
+        max_restarts=view.max_restarts,
+        period_s=view.period_s,
+    )
+    return _replace(node, supervisor=figures, children=tuple(children))
+
+
+async def _child(parent: str, child: ChildState) -> Node:
+    node = Node(
+        path=f"{parent}/{child.id}",
+        id=child.id,
+        type=str(child.type),
+        status=str(child.status),
+        incarnation=child.incarnation,
+        started_at=child.started_at,
+        last_exit=None if child.last_exit is None else str(child.last_exit),
+        last_exit_at=child.last_exit_at,
+    )
+    if child.type == ChildType.SUPERVISOR and child.ref is not None:
+        return await _snapshot(node, child.ref)
+    return node
+
+
+async def find(root: ActorRef, path: str) -> ActorRef | None:
+    """Return who runs at `path` (`root/consumers/consumer-1`), None if nobody does."""
+    first, *rest = path.split("/")
+    if first != root.label:
+        return None
+    ref: ActorRef | None = root
+    for child_id in rest:
+        if ref is None:
+            return None
+        children = (await overview(ref, timeout_s=SNAPSHOT_TIMEOUT_S)).children
+        ref = next((child.ref for child in children if child.id == child_id), None)
+    return ref
+
+
+def picture(node: Node) -> str:
+    """Return the tree as text, one line an actor.
+
+    >>> leaf = Node(path="root/db", id="db", type="worker", status="running", incarnation=3,
+    ...             started_at=0.0, last_exit="killed", last_exit_at=0.0)
+    >>> print(picture(_replace(leaf, path="root", id="root", children=(leaf,))))
+    root  running  incarnation 3  last exit: killed
+    └─ db  running  incarnation 3  last exit: killed
+    """
+    return "\n".join(_lines(node))
+
+
+def _lines(node: Node) -> list[str]:
+    line = f"{node.id}  {node.status}  incarnation {node.incarnation}"
+    if node.last_exit is not None:
+        line += f"  last exit: {node.last_exit}"
+    lines = [line]
+    for child in node.children:
+        last = child is node.children[-1]
+        first_line, *others = _lines(child)
+        lines.append(("└─ " if last else "├─ ") + first_line)
+        lines += [("   " if last else "│  ") + other for other in others]
+    return lines
+
+
+def _replace(node: Node, **changes: object) -> Node:
+    fields = {name: getattr(node, name) for name in node.__struct_fields__}
+    return Node(**(fields | changes))
