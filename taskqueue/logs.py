@@ -1,0 +1,203 @@
+"""Structured logs: one event, one line.
+
+    {"time":"2026-11-22T08:00:00.000000Z","level":"info","event":"task_completed","task_id":"…"}
+
+JSON for programs, coloured columns on a terminal. What libraries say through `logging` comes out in
+the same form. A log call never raises, whatever it is given and wherever the lines go.
+"""
+
+import contextlib
+import dataclasses
+import datetime as dt
+import io
+import json
+import logging
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from taskqueue.settings.model import LogFormat, LogLevel
+
+# Libraries report through `logging`: their warnings matter here, their chatter does not.
+_LEAST_OF_LIBRARIES = logging.WARNING
+_DEEPEST = 8
+_PLAIN_ALREADY = frozenset({str, int, bool, type(None)})
+
+
+def configure(format: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:  # noqa: A002
+    """Send every event from `level` up to `stream` (standard output if None).
+
+    `auto` writes columns to a terminal and JSON to anything else. Call it once, before the first
+    event: loggers keep the configuration that they found when they were first used.
+    """
+    stream = sys.stdout if stream is None else stream
+    on_terminal = stream.isatty()
+    lines = LineWriter(stream)
+    as_json = format == "json" or (format == "auto" and not on_terminal)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            structlog.processors.format_exc_info,
+            _plain_values,
+            _render_json if as_json else _columns(coloured=on_terminal),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=True,
+    )
+    _listen_to_libraries(level)
+
+
+class LineWriter:
+    """Writes lines from any thread, each in one piece, and outlives whoever reads them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            # JSON is UTF-8, and no locale shall decide which names of tasks can be logged.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+        self._stream = stream
+        # Reentrant: a signal or a finaliser may log in the midst of this thread's own line.
+        self._lock = threading.RLock()
+
+    def msg(self, line: str) -> None:
+        """Write `line`; if it cannot be written (disk full, reader gone) it is lost."""
+        try:
+            with self._lock:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+        except BrokenPipeError:
+            self._discard_from_now_on()
+        except (OSError, ValueError, RuntimeError):  # ValueError: closed; RuntimeError: reentered
+            pass
+
+    debug = info = warning = error = critical = msg
+
+    def _discard_from_now_on(self) -> None:
+        # The interpreter flushes its standard output once more at exit; what the buffer still holds
+        # must find somebody who takes it, or an orderly stop ends with exit code 120.
+        with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+
+
+# --- rendering -----------------------------------------------------------------------------------
+
+
+def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    first = {key: event.pop(key) for key in ("time", "level", "event") if key in event}
+    ordered = {**first, **event}
+    try:
+        return msgspec.json.encode(ordered).decode()
+    except (UnicodeEncodeError, OverflowError):
+        return json.dumps(ordered)  # it can say lone surrogates and integers beyond 64 bits
+
+
+def _columns(*, coloured: bool) -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(
+        colors=coloured,
+        timestamp_key="time",
+        exception_formatter=structlog.dev.plain_traceback,
+        sort_keys=False,
+    )
+
+
+def _plain_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {key: plain(value) for key, value in event.items()}
+
+
+def plain(value: object) -> Any:
+    """Return `value` as JSON can say it; never raises.
+
+    Structs and dataclasses become objects, enums their values, exceptions `Type: text`, bytes text;
+    a path, a UUID and whatever else there is, its `str`.
+    """
+    if type(value) in _PLAIN_ALREADY:
+        return value
+    try:
+        return _plain(value, depth=0)
+    except Exception:  # noqa: BLE001  a foreign `__str__` may raise anything
+        return f"<{type(value).__qualname__} that cannot be shown>"
+
+
+def _plain(value: object, *, depth: int) -> Any:
+    match value:
+        case Enum():
+            return _plain(value.value, depth=depth)
+        case str():
+            return str(value)
+        case None | bool():
+            return value
+        case float():
+            return float(value) if math.isfinite(value) else str(value)
+        case int():
+            return int(value)
+        case bytes() | bytearray() | memoryview() | msgspec.Raw():
+            return bytes(value).decode("utf-8", "backslashreplace")
+        case BaseException():
+            return f"{type(value).__qualname__}: {value}"
+        case dt.date():
+            return value.isoformat()
+        case _:
+            return _plain_whole(value, depth=depth + 1)
+
+
+def _plain_whole(value: object, *, depth: int) -> Any:
+    """Return a value that has parts; none below `_DEEPEST` levels: that is a cycle."""
+    if depth > _DEEPEST:
+        return "…"
+    match value:
+        case Mapping():
+            return _plain_fields(value.items(), depth=depth)
+        case list() | tuple() | set() | frozenset():
+            return [_plain(part, depth=depth) for part in value]
+        case msgspec.Struct():
+            names: Iterable[str] = value.__struct_fields__
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            names = (field.name for field in dataclasses.fields(value))
+        case _:
+            return str(value)
+    return _plain_fields(((name, getattr(value, name)) for name in names), depth=depth)
+
+
+def _plain_fields(items: Iterable[tuple[object, object]], *, depth: int) -> dict[str, Any]:
+    return {str(key): _plain(value, depth=depth) for key, value in items}
+
+
+# --- libraries -----------------------------------------------------------------------------------
+
+
+def _listen_to_libraries(level: LogLevel) -> None:
+    least = max(_LEAST_OF_LIBRARIES, logging.getLevelNamesMapping()[level.upper()])
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _FromLibraries)]:
+        root.removeHandler(handler)
+    root.addHandler(_FromLibraries(least))
+    root.setLevel(least)
+
+
+class _FromLibraries(logging.Handler):
+    """Passes what arrives through `logging` on as an event, its text for a name."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001  arguments that do not fit the text: `logging`'s own contract
+            self.handleError(record)
+            return
+        emit: Callable[..., None] = structlog.get_logger().log
+        emit(_standard(record.levelno), text, logger=record.name, exc_info=record.exc_info)
+
+
+def _standard(level: int) -> int:
+    """Return the standard level at or below `level`; structlog knows no other."""
+    return min(level, logging.CRITICAL) // 10 * 10

@@ -1,0 +1,24 @@
+"""What the operator decides, read from four sources.
+
+    defaults  <  taskqueue.toml  <  TASKQUEUE_… variables  <  flags
+
+    port             port = 8080        TASKQUEUE_PORT            --port
+    retry.max_s      [retry] max_s      TASKQUEUE_RETRY__MAX_S    --retry-max-s
+
+`Settings` is the only list of settings; keys, variables and flags are all derived from it, in
+`OPTIONS`. `load` reports every fault of every source at once.
+"""
+
+from taskqueue.settings.loading import load
+from taskqueue.settings.model import LogFormat, LogLevel, Settings, Synchronous
+from taskqueue.settings.options import OPTIONS, Option
+
+__all__ = [
+    "OPTIONS",
+    "LogFormat",
+    "LogLevel",
+    "Option",
+    "Settings",
+    "Synchronous",
+    "load",
+]

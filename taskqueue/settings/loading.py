@@ -1,0 +1,203 @@
+"""From the sources to the settings.
+
+Each source yields what it was `Given` and the `Fault`s of its own form; `load` lays them over each
+other, lets every value be read by its kind, and checks what concerns more than one setting.
+"""
+
+import difflib
+import ipaddress
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from taskqueue.errors import ConfigError, Fault
+from taskqueue.policy import RetryPolicy
+from taskqueue.settings.model import Settings
+from taskqueue.settings.options import OPTIONS, PREFIX
+
+FILE_NAME = "taskqueue.toml"
+CONFIG_VARIABLE = f"{PREFIX}CONFIG"
+
+_BY_KEY = {option.key: option for option in OPTIONS}
+_BY_VARIABLE = {option.variable: option for option in OPTIONS}
+_TABLES = {key.partition(".")[0] for key in _BY_KEY if "." in key}
+# Ours as well, but for whoever runs the tests.
+_TEST_PREFIX = f"{PREFIX}TEST_"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A value that some source gives for the setting `key`, under the `name` it has there."""
+
+    key: str
+    name: str
+    value: object
+
+
+Found: TypeAlias = Iterable[Given | Fault]
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
+    """Return the settings that defaults, file, environment and flags add up to.
+
+    The file is `flags["config"]`, else `TASKQUEUE_CONFIG`, else `taskqueue.toml` in `cwd` if there
+    is one. `flags` are by key (`port`, `retry.max_s`), without those that were not used. Relative
+    paths start at `cwd`, so `database` is absolute if `cwd` is.
+
+    Raises:
+        ConfigError: something does not fit; `faults` lists all of it, from every source.
+    """
+    given = chain(_from_file(flags, environ, cwd), _from_environ(environ), _from_flags(flags))
+    reading = _Reading(given)
+    settings = _settings(reading.values, cwd)
+    faults = [*reading.faults, *_conflicts(settings, reading)]
+    if faults:
+        raise ConfigError(tuple(faults))
+    return settings
+
+
+class _Reading:
+    """What the sources say, later ones over earlier ones."""
+
+    def __init__(self, found: Found) -> None:
+        self.values: dict[str, Any] = {}
+        self.faults: list[Fault] = []
+        self._names: dict[str, str] = {}
+        self._unread: set[str] = set()
+        for item in found:
+            match item:
+                case Fault():
+                    self.faults.append(item)
+                case Given():
+                    self._take(item)
+
+    def _take(self, given: Given) -> None:
+        try:
+            self.values[given.key] = _BY_KEY[given.key].kind.read(given.value)
+        except ValueError as unfit:
+            self.faults.append(Fault(given.name, str(unfit)))
+            self._unread.add(given.key)
+        else:
+            self._names[given.key] = given.name
+
+    def name(self, key: str) -> str:
+        """Return where the value of `key` comes from, as its source calls it."""
+        return self._names.get(key, key)
+
+    def has_read(self, *keys: str) -> bool:
+        """Return whether these have the values that were meant, so that they can be compared."""
+        return self._unread.isdisjoint(keys)
+
+
+# --- sources -------------------------------------------------------------------------------------
+
+
+def _from_file(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Found:
+    for name, chosen in (
+        ("--config", flags.get("config")),
+        (CONFIG_VARIABLE, environ.get(CONFIG_VARIABLE)),
+    ):
+        if chosen is not None:
+            return _from_toml(cwd / str(chosen), name, shown=str(chosen))
+    usual = cwd / FILE_NAME
+    return _from_toml(usual, FILE_NAME, shown=FILE_NAME) if usual.exists() else ()
+
+
+def _from_toml(path: Path, named_by: str, *, shown: str) -> Found:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as unreadable:
+        yield Fault(named_by, f"cannot read {shown}: {unreadable.strerror}")
+    except UnicodeDecodeError:
+        yield Fault(shown, "expected a TOML file, which is UTF-8; this one is not")
+    except ValueError as broken:  # also of an integer with too many digits
+        yield Fault(shown, f"expected a TOML file: {broken}")
+    else:
+        for key, value in _flat(document):
+            name = f"{key} in {shown}"
+            if key in _BY_KEY:
+                yield Given(key, name, value)
+            elif key in _TABLES:
+                yield Fault(name, f"expected a table [{key}], got {value!r}")
+            else:
+                yield Fault(name, f"unknown setting{_meant(key, {*_BY_KEY, *_TABLES})}")
+
+
+def _flat(document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    for key, value in document.items():
+        if key in _TABLES and isinstance(value, dict):
+            yield from ((f"{key}.{inner}", at) for inner, at in value.items())
+        else:
+            yield key, value
+
+
+def _from_environ(environ: Mapping[str, str]) -> Found:
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name.startswith(_TEST_PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        if option := _BY_VARIABLE.get(name):
+            yield Given(option.key, name, environ[name])
+        else:
+            # Compared without their prefix, which would make any two of them alike.
+            known = {variable.removeprefix(PREFIX) for variable in (*_BY_VARIABLE, CONFIG_VARIABLE)}
+            yield Fault(
+                name, f"unknown variable{_meant(name.removeprefix(PREFIX), known, before=PREFIX)}"
+            )
+
+
+def _from_flags(flags: Mapping[str, object]) -> Found:
+    for key, value in flags.items():
+        if option := _BY_KEY.get(key):
+            yield Given(key, option.flag, value)
+        elif key != "config":
+            yield Fault(key, f"unknown setting{_meant(key, _BY_KEY)}")
+
+
+def _meant(name: str, known: Collection[str], *, before: str = "") -> str:
+    by_fold = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), by_fold, n=1)
+    return f"; did you mean {before}{by_fold[close[0]]}?" if close else ""
+
+
+# --- the whole -----------------------------------------------------------------------------------
+
+
+def _settings(values: Mapping[str, Any], cwd: Path) -> Settings:
+    flat = {key: value for key, value in values.items() if "." not in key}
+    retry = {key.partition(".")[2]: value for key, value in values.items() if "." in key}
+    flat["database"] = cwd / flat.get("database", Settings().database)
+    return Settings(**flat, retry=RetryPolicy(**retry))
+
+
+def _conflicts(settings: Settings, reading: _Reading) -> Iterator[Fault]:
+    if (
+        reading.has_read("host", "allow_remote")
+        and not settings.allow_remote
+        and not _is_loopback(settings.host)
+    ):
+        yield Fault(
+            reading.name("host"),
+            f"{settings.host} can be reached by other machines, and there is no token "
+            "authentication yet; listen on 127.0.0.1, or accept that with --allow-remote "
+            "(TASKQUEUE_ALLOW_REMOTE=true, allow_remote = true)",
+        )
+    if (
+        reading.has_read("retry.initial_s", "retry.max_s")
+        and settings.retry.initial_s > settings.retry.max_s
+    ):
+        yield Fault(
+            reading.name("retry.max_s"),
+            f"expected no less than retry.initial_s ({settings.retry.initial_s:g}s), "
+            f"got {settings.retry.max_s:g}s",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches `host`; a name we would have to look up: no."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -1,0 +1,76 @@
+"""The settings: one line each, with its kind, its duty and its default."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias, get_args
+
+import msgspec
+
+from taskqueue.policy import RetryPolicy
+from taskqueue.settings.kinds import (
+    DAY_S,
+    Choice,
+    DatabaseFile,
+    Duration,
+    Integer,
+    Kind,
+    Number,
+    Switch,
+    Text,
+)
+
+Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+LogFormat: TypeAlias = Literal["auto", "json", "console"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+_HOST = Text(r"[A-Za-z0-9._:%-]+", "an IP address or a host name", "HOST")
+_NAME = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_APP = Text(rf"({_NAME}:{_NAME})?", "package.module:app, or nothing for the demo app", "MODULE:APP")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an operator decides. Durations (`_s`) are in seconds.
+
+    `load` is the way to make one that has been checked; made directly, it is taken at its word.
+    """
+
+    host: Annotated[str, _HOST, "Address to listen on."] = "127.0.0.1"
+    port: Annotated[int, Integer(0, 65535), "TCP port to listen on; 0 picks a free one."] = 8080
+    allow_remote: Annotated[bool, Switch(), "Accept a host that other machines can reach."] = False
+
+    database: Annotated[Path, DatabaseFile(), "File that holds the tasks."] = Path("data/tasks.db")
+    synchronous: Annotated[
+        Synchronous,
+        Choice(get_args(Synchronous)),
+        "How SQLite syncs a commit; with NORMAL a power cut may take the last ones.",
+    ] = "FULL"
+
+    app: Annotated[str, _APP, "App whose handlers run (package.module:app)."] = ""
+    demo_work_s: Annotated[float, Duration(), "Time the demo app pretends to work."] = 0.1
+
+    consumers: Annotated[int, Integer(0, 1024), "Consumers to start; 0 only accepts."] = 2
+    slots: Annotated[int, Integer(1, 1024), "Handlers that run at once in one consumer."] = 1
+    prefetch: Annotated[int, Integer(0, 10_000), "Tasks claimed ahead of a free slot."] = 5
+    drain_s: Annotated[float, Duration(), "Time that running handlers get when stopping."] = 30.0
+    lease_s: Annotated[
+        float, Duration(0.1, DAY_S), "Time after which a silent machine's tasks are rescued."
+    ] = 30.0
+    retry: RetryPolicy = RetryPolicy()
+
+    log_format: Annotated[
+        LogFormat, Choice(get_args(LogFormat)), "Form of the log; auto: console on a terminal."
+    ] = "auto"
+    log_level: Annotated[LogLevel, Choice(get_args(LogLevel)), "Least level that is logged."] = (
+        "info"
+    )
+
+
+# The rules about retries know nothing of how they are configured, so their kinds stand here.
+RETRY: Mapping[str, tuple[Kind, str]] = {
+    "initial_s": (Duration(), "Wait before the second attempt."),
+    "factor": (Number(1, 100), "Growth of that wait from attempt to attempt."),
+    "max_s": (Duration(), "Longest wait between two attempts."),
+    "jitter": (Number(0, 1), "Share of the wait that is added at random, at most."),
+    "max_crashes": (Integer(1, 1000), "Crashed consumers after which a task is dead-lettered."),
+    "max_deliveries": (Integer(1, 1000), "Deliveries of a never started task, at most."),
+}

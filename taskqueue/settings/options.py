@@ -1,0 +1,50 @@
+"""The table of all settings with their names in every source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from msgspec.structs import fields
+
+from taskqueue.policy import RetryPolicy
+from taskqueue.settings.kinds import Kind
+from taskqueue.settings.model import RETRY, Settings
+
+PREFIX = "TASKQUEUE_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One setting: what it accepts, what it is for, and what it is called."""
+
+    key: str  # in taskqueue.toml; a dot leads into a table
+    kind: Kind
+    help: str
+    default: object
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment: `retry.max_s` is `TASKQUEUE_RETRY__MAX_S`."""
+        return PREFIX + self.key.replace(".", "__").upper()
+
+    @property
+    def flag(self) -> str:
+        """Its name on the command line: `retry.max_s` is `--retry-max-s`."""
+        return "--" + self.key.replace(".", "-").replace("_", "-")
+
+
+def _options() -> Iterator[Option]:
+    for field in fields(Settings):
+        if field.type is RetryPolicy:
+            yield from _retry_options(field.name)
+        else:
+            kind, text = field.type.__metadata__
+            yield Option(key=field.name, kind=kind, help=text, default=field.default)
+
+
+def _retry_options(table: str) -> Iterator[Option]:
+    for field in fields(RetryPolicy):
+        kind, text = RETRY[field.name]
+        yield Option(key=f"{table}.{field.name}", kind=kind, help=text, default=field.default)
+
+
+OPTIONS = tuple(_options())

@@ -1,0 +1,92 @@
+"""The command line, from outside."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from taskqueue import cli, logs
+from taskqueue.settings import OPTIONS, Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*args: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "taskqueue", *args],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_fault_is_one_line_on_the_error_stream_and_the_exit_code_is_2(tmp_path: Path) -> None:
+    done = run("--port", "abc", "--slots=0", cwd=tmp_path, TASKQUEUE_PROT="1")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "taskqueue: TASKQUEUE_PROT: unknown variable; did you mean TASKQUEUE_PORT?",
+        "taskqueue: --port: expected an integer between 0 and 65535, got 'abc'",
+        "taskqueue: --slots: expected an integer between 1 and 1024, got '0'",
+    ]
+
+
+def test_the_help_names_every_flag() -> None:
+    text = CliRunner().invoke(cli.command(), ["--help"]).stdout
+
+    for option in OPTIONS:
+        assert f"{option.flag} " in text
+    assert "--config FILE" in text
+
+
+def test_a_flag_that_does_not_exist_is_refused_with_exit_code_2(tmp_path: Path) -> None:
+    done = run("--prot", "1", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "--prot" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = run("--version", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("taskqueue ")
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that reach the service, which answers 7."""
+    seen: list[Settings] = []
+
+    def serve(settings: Settings) -> int:
+        seen.append(settings)
+        return 7
+
+    monkeypatch.setitem(sys.modules, "taskqueue.service", SimpleNamespace(serve=serve))
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
+    return seen
+
+
+def test_the_flags_reach_the_service_and_its_answer_is_the_exit_code(
+    served: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.toml").write_text("consumers = 9\nallow_remote = true\n")
+
+    flags = ["--config", "other.toml", "--drain-s", "1m", "--retry-max-s=1h", "--no-allow-remote"]
+    done = CliRunner().invoke(cli.command(), flags, env={"TASKQUEUE_SLOTS": "3"})
+
+    [settings] = served
+    assert done.exit_code == 7
+    assert (settings.consumers, settings.slots, settings.drain_s) == (9, 3, 60.0)
+    assert settings.retry.max_s == 3600.0
+    assert settings.allow_remote is False
+    assert settings.database == tmp_path / "data/tasks.db"

@@ -1,0 +1,373 @@
+"""What a log line looks like, and what a log call survives."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+import structlog
+
+from taskqueue import logs
+from taskqueue.settings import LogLevel
+from taskqueue.tasks import Status
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _configuration_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+class Journal:
+    """A configured stream and what was written to it."""
+
+    def __init__(self, level: LogLevel = "debug") -> None:
+        self.stream = io.StringIO()
+        logs.configure("json", level, self.stream)
+        self.log: Any = structlog.get_logger()
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    def field(self, value: object) -> object:
+        self.log.info("shown", value=value)
+        return self.lines()[-1]["value"]
+
+
+def fail(text: str) -> None:
+    raise LookupError(text)
+
+
+# --- the line ------------------------------------------------------------------------------------
+
+
+def test_a_line_is_an_object_that_begins_with_time_level_and_event() -> None:
+    journal = Journal()
+
+    journal.log.bind(actor="queue").warning("task_rescued", attempt=2)
+
+    [line] = journal.lines()
+    assert list(line) == ["time", "level", "event", "actor", "attempt"]
+    assert (line["level"], line["event"], line["attempt"]) == ("warning", "task_rescued", 2)
+
+
+def test_the_time_is_utc_in_iso_form() -> None:
+    journal = Journal()
+
+    before = datetime.now(UTC)
+    journal.log.info("tick")
+    after = datetime.now(UTC)
+
+    assert journal.lines()[0]["time"].endswith("Z")
+    assert before <= datetime.fromisoformat(journal.lines()[0]["time"]) <= after
+
+
+def test_what_the_context_holds_is_on_every_line() -> None:
+    journal = Journal()
+
+    with structlog.contextvars.bound_contextvars(task_id="7"):
+        journal.log.info("inside")
+    journal.log.info("outside")
+
+    assert [line.get("task_id") for line in journal.lines()] == ["7", None]
+
+
+def test_what_is_below_the_level_is_not_written() -> None:
+    journal = Journal(level="warning")
+
+    journal.log.info("chatter")
+    journal.log.error("trouble")
+
+    assert [line["event"] for line in journal.lines()] == ["trouble"]
+
+
+def test_an_exception_is_kept_as_text_with_its_traceback() -> None:
+    journal = Journal()
+
+    try:
+        fail("no such\nthing")
+    except LookupError:
+        journal.log.exception("failed")
+
+    [line] = journal.lines()
+    assert line["level"] == "error"
+    assert line["exception"].startswith("Traceback (most recent call last):")
+    assert line["exception"].endswith("LookupError: no such\nthing")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("form", "stream", "is_json"),
+    [
+        ("auto", io.StringIO, True),
+        ("auto", _Terminal, False),
+        ("json", _Terminal, True),
+        ("console", io.StringIO, False),
+    ],
+)
+def test_a_terminal_gets_columns_and_a_pipe_json(
+    form: Any, stream: Callable[[], io.StringIO], *, is_json: bool
+) -> None:
+    target = stream()
+
+    logs.configure(form, "info", target)
+    structlog.get_logger().info("started", port=8080)
+
+    assert target.getvalue().startswith("{") is is_json
+    assert ("\x1b[" in target.getvalue()) is (form == "auto" and not is_json)
+    assert "started" in target.getvalue()
+    assert "8080" in target.getvalue()
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+class _Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class _Point:
+    x: int
+    where: Path
+
+
+class _Pair(msgspec.Struct):
+    left: object
+    right: object
+
+
+class _Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("never show me")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Path("a/b"), "a/b"),
+        (b'{"a":1}', '{"a":1}'),
+        (b"\xff\x00", "\\xff\x00"),
+        (msgspec.Raw(b"[1]"), "[1]"),
+        (ValueError("no"), "ValueError: no"),
+        (Status.DEAD, "dead"),
+        (_Colour.RED, "red"),
+        (_Point(1, Path("p")), {"x": 1, "where": "p"}),
+        (_Pair(_Colour.RED, {3: (b"x",)}), {"left": "red", "right": {"3": ["x"]}}),
+        (UUID(int=0), "00000000-0000-0000-0000-000000000000"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        ({4}, [4]),
+        (None, None),
+        (True, True),
+        (1.5, 1.5),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+        (2**100, 2**100),
+        ("\ud800", "\ud800"),
+        (_Unprintable(), "<_Unprintable that cannot be shown>"),
+        ([_Unprintable()], "<list that cannot be shown>"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_that_is_not_json_is_shown_sanely(value: object, shown: object) -> None:
+    assert Journal().field(value) == shown
+
+
+def test_a_value_that_contains_itself_does_not_go_on_for_ever() -> None:
+    ring: list[object] = []
+    ring.append(ring)
+
+    assert str(Journal().field(ring)).count("[") < 20
+
+
+def test_columns_survive_the_same_values() -> None:
+    stream = io.StringIO()
+    logs.configure("console", "info", stream)
+
+    structlog.get_logger().info("shown", one=_Unprintable(), two=[_Unprintable()], three=b"x")
+
+    assert stream.getvalue().count("that cannot be shown") == 2
+
+
+def test_an_event_may_be_anything() -> None:
+    journal = Journal()
+
+    journal.log.info(_Unprintable())
+
+    assert journal.lines()[0]["event"] == "<_Unprintable that cannot be shown>"
+
+
+# --- where it goes -------------------------------------------------------------------------------
+
+
+class _CountsWrites(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_one_write_from_whichever_thread() -> None:
+    stream = _CountsWrites()
+    logs.configure("json", "info", stream)
+    log = structlog.get_logger()
+    together = threading.Barrier(4)
+
+    def talk(name: int) -> None:
+        together.wait()
+        for n in range(200):
+            log.info("said", name=name, n=n)
+
+    threads = [threading.Thread(target=talk, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    said = [json.loads(text) for text in stream.writes]
+    assert all(text.endswith("\n") for text in stream.writes)
+    for name in range(4):
+        assert [line["n"] for line in said if line["name"] == name] == list(range(200))
+
+
+def test_a_line_may_be_logged_in_the_midst_of_another() -> None:
+    class Interrupted(io.StringIO):
+        def write(self, text: str) -> int:
+            if "outer" in text:
+                structlog.get_logger().info("inner")  # as a signal handler or a finaliser would
+            return super().write(text)
+
+    stream = Interrupted()
+    logs.configure("json", "info", stream)
+
+    structlog.get_logger().info("outer")
+
+    said = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert said == ["inner", "outer"]
+
+
+def test_a_closed_stream_loses_lines_and_nothing_else() -> None:
+    journal = Journal()
+
+    journal.stream.close()
+    journal.log.info("lost")
+
+
+_TALKS = """
+import sys, structlog
+from taskqueue import logs
+logs.configure("auto", "info")
+for n in range(5000):
+    structlog.get_logger().info("said", n=n, text="ä")
+print("lived", file=sys.stderr)
+"""
+
+
+def test_a_reader_that_leaves_does_not_end_the_service() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _TALKS], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as service:
+        assert service.stdout is not None
+        assert service.stderr is not None
+
+        first = json.loads(service.stdout.readline())
+        service.stdout.close()
+
+        assert service.stderr.read() == b"lived\n"
+        assert service.wait() == 0
+    assert (first["event"], first["text"]) == ("said", "ä")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_does_not_end_the_service() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", _TALKS],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert done.stderr.splitlines()[0] == b"lived"
+
+
+# --- libraries -----------------------------------------------------------------------------------
+
+
+def test_what_libraries_warn_of_comes_out_in_the_same_form() -> None:
+    journal = Journal()
+
+    logging.getLogger("asyncio").warning("took %.1f s", 0.5)
+
+    [line] = journal.lines()
+    assert list(line)[:3] == ["time", "level", "event"]
+    assert (line["level"], line["event"]) == ("warning", "took 0.5 s")
+    assert line["logger"] == "asyncio"
+
+
+@pytest.mark.parametrize("library", ["pykka", "aiosqlite", "aiohttp.access", "asyncio"])
+def test_the_chatter_of_libraries_is_not_written(library: str) -> None:
+    journal = Journal()
+
+    logging.getLogger(library).debug("chatter")
+    logging.getLogger(library).info("chatter")
+
+    assert journal.lines() == []
+
+
+def test_an_exception_of_a_library_keeps_its_traceback() -> None:
+    journal = Journal()
+
+    try:
+        fail("gone")
+    except LookupError:
+        logging.getLogger("pykka").exception("unhandled")
+
+    assert journal.lines()[0]["exception"].endswith("LookupError: gone")
+
+
+def test_a_level_that_a_library_made_up_is_shown_as_the_one_below() -> None:
+    journal = Journal()
+
+    logging.getLogger("odd").log(35, "in between")
+    logging.getLogger("odd").log(99, "beyond")
+
+    assert [line["level"] for line in journal.lines()] == ["warning", "critical"]
+
+
+def test_configuring_again_does_not_double_what_libraries_say() -> None:
+    Journal()
+    journal = Journal()
+
+    logging.getLogger("asyncio").error("once")
+
+    assert len(journal.lines()) == 1
