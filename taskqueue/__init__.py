@@ -1,1 +1,80 @@
-"""A durable task queue that supervises itself."""
+"""A durable task queue that supervises itself.
+
+    from taskqueue import App, Context
+
+    app = App()
+
+    @app.task("resize")
+    async def resize(ctx: Context, url: str, width: int = 800) -> None: ...
+
+Names are loaded when they are first used: `import taskqueue` itself costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskqueue.action import Action
+    from taskqueue.app import App
+    from taskqueue.context import Context
+    from taskqueue.errors import (
+        ConfigError,
+        InvalidTask,
+        NotRunning,
+        StorageUnavailable,
+        TaskQueueError,
+        TaskTooLarge,
+        UnknownAction,
+    )
+    from taskqueue.outcomes import Cancel, Reject, Retry, Snooze
+    from taskqueue.tasks import NewTask, Task
+
+__all__ = [
+    "Action",
+    "App",
+    "Cancel",
+    "ConfigError",
+    "Context",
+    "InvalidTask",
+    "NewTask",
+    "NotRunning",
+    "Reject",
+    "Retry",
+    "Snooze",
+    "StorageUnavailable",
+    "Task",
+    "TaskQueueError",
+    "TaskTooLarge",
+    "UnknownAction",
+]
+
+_MODULES = {
+    "action": ("Action",),
+    "app": ("App",),
+    "context": ("Context",),
+    "errors": (
+        "ConfigError",
+        "InvalidTask",
+        "NotRunning",
+        "StorageUnavailable",
+        "TaskQueueError",
+        "TaskTooLarge",
+        "UnknownAction",
+    ),
+    "outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
+    "tasks": ("NewTask", "Task"),
+}
+_HOME = {name: f"taskqueue.{module}" for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module; Python asks once, then finds it here."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'taskqueue' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -6,6 +6,7 @@
     ├─ UnknownAction           action, known        no handler of that name
     ├─ TaskTooLarge            what, size, limit    payload or result, in bytes
     ├─ TaskNotFound            task_id
+    ├─ NotRunning              actions              enqueued before a service was attached
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  ├─ SchemaMismatch       found, wanted        the file was written by another release
@@ -77,6 +78,14 @@ class TaskNotFound(TaskQueueError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(f"no task {task_id}")
+
+
+class NotRunning(TaskQueueError):
+    """No service is attached to the app, so tasks of these `actions` were not enqueued."""
+
+    def __init__(self, actions: tuple[str, ...]) -> None:
+        self.actions = actions
+        super().__init__(f"no service is running for this app; not enqueued: {', '.join(actions)}")
 
 
 class StorageError(TaskQueueError):

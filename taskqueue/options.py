@@ -1,17 +1,20 @@
 """Where, when and how often a task runs: the choices beside its data."""
 
 from collections.abc import Iterator
-from math import isfinite
+from typing import Any
 
 import msgspec
 
 from taskqueue.errors import Fault
-from taskqueue.tasks import Word
+from taskqueue.words import Word
 
 MAX_PRIORITY = 32_767
 MAX_ATTEMPTS = 32_767
-MAX_NAME = 128
+MAX_NAME = 128  # characters
+MAX_DELAY_S = 100 * 365 * 86_400.0
 YEAR_10000_AT = 253_402_300_800.0  # no instant from here on can be written as a date
+
+NAME_RULE = f"must be 1 to {MAX_NAME} printable characters"
 
 
 class Options(Word):
@@ -29,14 +32,17 @@ class Options(Word):
         >>> Options(priority=1).over(Options(queue="mail", priority=7))
         Options(queue='mail', priority=1, max_attempts=None, delay_s=None, run_at=None)
         """
-        if self == _NONE:
-            return base
-        chosen = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
-        return msgspec.structs.replace(base, **chosen)
+        return msgspec.structs.replace(base, **self.chosen())
 
-    def starts_at(self, now: float) -> float | None:
-        """Return the instant before which the task must not run; None: it may at once."""
-        return self.run_at if self.delay_s is None else now + self.delay_s
+    def at(self, now: float) -> "Options":
+        """Return the same choices for an enqueue at `now`: with `run_at` in place of `delay_s`."""
+        if self.delay_s is None:
+            return self
+        return msgspec.structs.replace(self, delay_s=None, run_at=now + self.delay_s)
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the choices that were made, by name."""
+        return {k: v for k, v in msgspec.structs.asdict(self).items() if v is not None}
 
     def faults(self) -> Iterator[Fault]:
         """Yield everything that is wrong, each under the option's name."""
@@ -46,41 +52,32 @@ class Options(Word):
             yield Fault("priority", f"must be a whole number from 0 to {MAX_PRIORITY}")
         if self.max_attempts is not None and not _is_integer(self.max_attempts, 1, MAX_ATTEMPTS):
             yield Fault("max_attempts", f"must be a whole number from 1 to {MAX_ATTEMPTS}")
-        if self.delay_s is not None and not _is_number(self.delay_s):
-            yield Fault("delay_s", "must be a number of seconds, 0 or more, that ends before the year 10000")
-        if self.run_at is not None and not _is_number(self.run_at):
+        if self.delay_s is not None and not _is_number(self.delay_s, MAX_DELAY_S):
+            yield Fault("delay_s", "must be a number of seconds, from 0 to 100 years")
+        if self.run_at is not None and not _is_number(self.run_at, YEAR_10000_AT):
             yield Fault("run_at", "must be seconds since 1970 (UTC), before the year 10000")
         if self.delay_s is not None and self.run_at is not None:
             yield Fault("run_at", "stands beside delay_s; give one of them")
 
 
-_NONE = Options()
-
-NAME_RULE = f"must be 1 to {MAX_NAME} printable characters"
-
-
 def is_name(value: object) -> bool:
-    """Tell whether `value` can name an action or a queue.
+    r"""Tell whether `value` can name an action or a queue.
 
-    >>> is_name("resize"), is_name(""), is_name("two\\nlines")
+    >>> is_name("resize"), is_name(""), is_name("two\nlines")
     (True, False, False)
     """
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
-def is_positive(value: object) -> bool:
-    """Tell whether `value` is a finite number above 0. A bool is none."""
-    return _is_number(value) and value != 0
+def is_duration(value: object) -> bool:
+    """Tell whether `value` is a usable limit in seconds: a number above 0, at most 100 years."""
+    return _is_number(value, MAX_DELAY_S) and value != 0
 
 
 def _is_integer(value: object, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and isfinite(value)
-        and 0 <= value < YEAR_10000_AT
-    )
+def _is_number(value: object, below: float) -> bool:
+    # NaN compares false with everything, so the range refuses it too.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < below

@@ -50,8 +50,10 @@ def backoff_s(attempt: int, policy: RetryPolicy, *, jitter: float) -> float:
     >>> [backoff_s(n, RetryPolicy(), jitter=0.0) for n in (1, 2, 3, 50)]
     [1.0, 2.0, 4.0, 600.0]
     """
-    # The exponent is bounded, because a float overflows long before an attempt count does.
-    delay_s = min(policy.max_s, policy.initial_s * policy.factor ** min(attempt - 1, 64))
+    try:
+        delay_s = min(policy.max_s, policy.initial_s * float(policy.factor) ** (attempt - 1))
+    except OverflowError:  # a float overflows long before an attempt count does
+        delay_s = policy.max_s
     return delay_s * (1.0 + policy.jitter * jitter)
 
 

@@ -1,0 +1,190 @@
+"""What a user writes: an app with its actions.
+
+app = App()
+
+@app.task("resize", max_attempts=3)
+async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]: ...
+
+await resize.enqueue(url="…", width=400)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import ParamSpec, Protocol, TypeVar
+
+import msgspec
+
+from taskqueue import encoding
+from taskqueue.action import Action, HandlerFunction
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.errors import ConfigError, Fault, InvalidTask, NotRunning, UnknownAction
+from taskqueue.handler import Handler, handler_of
+from taskqueue.ids import new_id
+from taskqueue.options import NAME_RULE, Options, is_name
+from taskqueue.signature import JSON, signature_of, whole_signature_of
+from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, NewTask, Payload
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NO_CHOICE = Options()
+
+
+class Enqueuer(Protocol):
+    """Where new tasks go: the running service."""
+
+    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+        """Accept `tasks`, all or none; durable when this returns."""
+        ...
+
+
+class App:
+    """A set of actions, and the way of their tasks into the running service."""
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._handlers: dict[str, Handler] = {}
+        self._default: Handler | None = None
+        self._enqueuer: Enqueuer | None = None
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of all actions, in the order of their registration."""
+        return tuple(self._handlers)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues that tasks go to without a word at the enqueue, sorted."""
+        named = {handler.options.queue for handler in self._handlers.values()}
+        return tuple(sorted({DEFAULT_QUEUE, *(name for name in named if name is not None)}))
+
+    def task(
+        self,
+        action: str,
+        *,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+        timeout_s: float | None = None,
+    ) -> Callable[[HandlerFunction[P, R]], Action[P, R]]:
+        """Register the decorated function as the handler of `action`.
+
+        An `async def` runs on its consumer's loop, a `def` in a thread. `timeout_s` cancels an
+        attempt that runs longer; a thread cannot be stopped, so there it is refused. To take any
+        keys, write `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
+
+        Raises:
+            ConfigError: with every fault of the name, the options and the function's signature.
+        """
+        options = Options(queue=queue, priority=priority, max_attempts=max_attempts)
+
+        def register(function: HandlerFunction[P, R]) -> Action[P, R]:
+            faults = [*self._name_faults(action)]
+            try:
+                handler = handler_of(
+                    function, signature_of, name=action, options=options, timeout_s=timeout_s
+                )
+            except ConfigError as error:
+                faults.extend(error.faults)
+            if faults:
+                raise _refusal(f"task {action!r}", faults)
+            self._handlers[action] = handler
+            return Action(self, action, function, _NO_CHOICE)
+
+        return register
+
+    def default(self, function: HandlerFunction[P, R]) -> HandlerFunction[P, R]:
+        """Register the decorated function for every action that has no handler of its own.
+
+        It gets all the data, an object, as the one argument after `ctx`.
+
+        Raises:
+            ConfigError: there is a default handler already, or its signature cannot work.
+        """
+        if self._default is not None:
+            raise _refusal("default", [Fault("handler", "is registered already")])
+        try:
+            self._default = handler_of(
+                function, whole_signature_of, name="default", options=_NO_CHOICE
+            )
+        except ConfigError as error:
+            raise _refusal("default", error.faults) from error
+        return function
+
+    def handler(self, action: str) -> Handler:
+        """Return the handler of `action`, which may be the default one.
+
+        Raises:
+            UnknownAction: there is none.
+        """
+        handler = self._handlers.get(action, self._default)
+        if handler is None:
+            raise UnknownAction(action, self.actions)
+        return handler
+
+    def prepare(
+        self, action: str, data: JSON | None = None, *, options: Options = _NO_CHOICE
+    ) -> NewTask:
+        """Return the task that does `action` with `data` (JSON; absent or empty: `{}`).
+
+        The data goes into the payload byte for byte. Nothing is enqueued yet.
+
+        Raises:
+            UnknownAction: there is neither a handler nor a default handler.
+            InvalidTask: with every fault of the data and the options.
+            TaskTooLarge: the payload has more than 1 MiB.
+        """
+        handler = self.handler(action)
+        raw = msgspec.Raw(bytes(data) if data else b"{}")
+        faults = [*_call_faults(action, options)]
+        try:
+            handler.signature.bind(raw)
+        except InvalidTask as error:
+            faults.extend(error.faults)
+        if faults:
+            raise InvalidTask(tuple(faults))
+        choices = options.over(handler.options).at(self._clock.now()).chosen()
+        return NewTask(id=new_id(), action=action, payload=_payload(action, raw), **choices)
+
+    def attach(self, enqueuer: Enqueuer) -> None:
+        """Send new tasks there from now on."""
+        self._enqueuer = enqueuer
+
+    def detach(self) -> None:
+        """Refuse new tasks from now on."""
+        self._enqueuer = None
+
+    async def enqueue(self, *tasks: NewTask) -> None:
+        """Accept prepared tasks, all or none; durable when this returns.
+
+        Raises:
+            NotRunning: no service is attached.
+            StorageUnavailable: they may or may not have been accepted; the same tasks may be
+                enqueued again and will be there once.
+        """
+        if self._enqueuer is None:
+            raise NotRunning(tuple(task.action for task in tasks))
+        await self._enqueuer.enqueue(tasks)
+
+    def _name_faults(self, action: str) -> Iterator[Fault]:
+        if not is_name(action):
+            yield Fault("action", NAME_RULE)
+        elif action in self._handlers:
+            yield Fault("action", "is registered already")
+
+
+def _refusal(what: str, faults: Sequence[Fault]) -> ConfigError:
+    return ConfigError(tuple(Fault(f"{what}, {fault.field}", fault.message) for fault in faults))
+
+
+def _call_faults(action: str, options: Options) -> Iterator[Fault]:
+    if not is_name(action):  # a default handler would take any
+        yield Fault("action", NAME_RULE)
+    yield from options.faults()
+
+
+def _payload(action: str, data: msgspec.Raw) -> str:
+    encoded = msgspec.json.encode(Payload(action=action, data=data))
+    try:
+        return encoding.text_of("payload", encoded)
+    except encoding.NotJSON as error:
+        raise InvalidTask((Fault("data", str(error)),)) from error

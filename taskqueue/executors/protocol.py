@@ -1,0 +1,43 @@
+"""What an executor must do: run one handler once, and say what came of it."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from taskqueue.context import Context
+from taskqueue.handler import Handler
+from taskqueue.tasks import Outcome
+
+
+class ConsumerCrash(Exception):
+    """The handler raised what no consumer survives: `SystemExit`, `KeyboardInterrupt`, …
+
+    asyncio lets such a `cause` out of its loop at once, past everything else that runs there.
+    Wrapped in this it reaches whoever awaits the executor, and can end only that consumer. Raised
+    by a handler, it crashes its consumer on command.
+    """
+
+    def __init__(self, cause: BaseException | None = None) -> None:
+        self.cause = cause
+        super().__init__("handler crashed its consumer" + (f": {cause!r}" if cause else ""))
+
+
+class Executor(Protocol):
+    """A place where handlers run."""
+
+    async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
+        """Call the handler and return what came of it.
+
+        An `Exception` of the handler is an outcome. A cancellation of the caller is passed on to
+        the handler and raised when it has ended; a handler that returns a value or raises a verdict
+        all the same has its way, and the caller finds the request in its task's `cancelling()`.
+        How long that may take is for the caller to limit.
+
+        Raises:
+            ConsumerCrash: the handler raised what is not an `Exception`.
+            CancelledError: the caller was cancelled, and with it the handler.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what waits for work. Waits for nothing; harmless when repeated."""
+        ...

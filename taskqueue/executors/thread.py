@@ -1,0 +1,106 @@
+"""Runs `def` handlers in threads beside the loop of their consumer."""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from taskqueue.context import Context
+from taskqueue.executors.outcome import crash_contained, outcome_of
+from taskqueue.handler import Handler
+from taskqueue.tasks import Outcome
+
+Work = Callable[[], object]
+End = tuple[object, BaseException | None]  # what was returned, or what was raised
+
+
+class ThreadExecutor:
+    """Runs each handler in a thread, and keeps up to `slots` idle threads for the next ones.
+
+    Belongs to the loop it is used on. A thread cannot be stopped: when the caller is cancelled, the
+    handler runs on alone and its end is not heard. It takes nobody's place, and being a daemon it
+    does not keep the process alive. (`concurrent.futures` joins its threads at exit, for ever.)
+    """
+
+    def __init__(self, slots: int, *, name: str = "handler") -> None:
+        self._slots = slots
+        self._name = name
+        self._idle: list[_Thread] = []
+        self._busy: set[_Thread] = set()
+        self._made = 0
+        self._closed = False
+
+    async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
+        """Call the handler in a thread, with a copy of the caller's context variables."""
+        call = partial(handler.function, context, **kwargs)
+        return await outcome_of(self._call(call), context)
+
+    def close(self) -> None:
+        """End the idle threads, and each of the others as soon as its handler ends."""
+        self._closed = True
+        for thread in [*self._idle, *self._busy]:
+            thread.end()
+        self._idle.clear()
+
+    async def _call(self, work: Work) -> object:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[End] = loop.create_future()
+        thread = self._idle.pop() if self._idle else self._new_thread()
+        self._busy.add(thread)
+
+        def report(end: End) -> None:
+            loop.call_soon_threadsafe(self._done, thread, ended, end)
+
+        thread.do(partial(contextvars.copy_context().run, work), report)
+        value, error = await ended
+        if error is not None:
+            raise error
+        return value
+
+    def _done(self, thread: "_Thread", ended: asyncio.Future[End], end: End) -> None:
+        self._busy.discard(thread)
+        if self._closed or len(self._idle) >= self._slots:
+            thread.end()
+        else:
+            self._idle.append(thread)
+        if not ended.cancelled():
+            ended.set_result(end)
+
+    def _new_thread(self) -> "_Thread":
+        self._made += 1
+        return _Thread(f"{self._name}-{self._made}")
+
+
+class _Thread:
+    """A daemon thread that does one piece of work after the other until it is told to end."""
+
+    def __init__(self, name: str) -> None:
+        self._inbox: SimpleQueue[tuple[Work, Callable[[End], None]] | None] = SimpleQueue()
+        threading.Thread(target=self._live, name=name, daemon=True).start()
+
+    def do(self, work: Work, report: Callable[[End], None]) -> None:
+        self._inbox.put((work, report))
+
+    def end(self) -> None:
+        self._inbox.put(None)
+
+    def _live(self) -> None:
+        while (item := self._inbox.get()) is not None:
+            work, report = item
+            end = _end_of(work)
+            try:
+                report(end)
+            except RuntimeError:  # the loop is closed: its consumer is gone, and nobody listens
+                return
+            del item, work, report, end  # an idle thread must not keep a finished task in memory
+
+
+def _end_of(work: Work) -> End:
+    try:
+        with crash_contained():
+            return work(), None
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - carried to the loop, judged there
+        return None, error

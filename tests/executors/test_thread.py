@@ -1,0 +1,222 @@
+"""The thread executor: its threads, and handlers that never return."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from taskqueue import App, Context
+from taskqueue.executors.thread import ThreadExecutor
+from taskqueue.tasks import Outcome, Succeeded
+from taskqueue.testing.claims import claimed
+
+SLOTS = 2
+WAIT_S = 30.0
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[ThreadExecutor]:
+    made = ThreadExecutor(SLOTS, name="test-handler")
+    yield made
+    made.close()
+
+
+async def run(executor: ThreadExecutor, body: Callable[[], object]) -> Outcome:
+    app = App()
+
+    @app.task("work")
+    def work(ctx: Context) -> object:
+        return body()
+
+    context = Context(claimed(app.prepare("work")))
+    return await executor.run(app.handler("work"), context, {})
+
+
+def handler_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("test-handler")}
+
+
+async def ended(threads: set[threading.Thread]) -> None:
+    for thread in threads:
+        await asyncio.to_thread(thread.join, WAIT_S)
+        assert not thread.is_alive()
+
+
+async def test_the_loop_goes_on_while_a_handler_blocks(executor: ThreadExecutor) -> None:
+    gate = threading.Event()
+
+    running = asyncio.create_task(run(executor, lambda: gate.wait(WAIT_S)))
+    await asyncio.sleep(0)  # runs on: a handler on the loop would block it here for ever
+    gate.set()
+
+    assert await running == Succeeded(result="true")
+
+
+async def test_handlers_run_beside_each_other(executor: ThreadExecutor) -> None:
+    meeting = threading.Barrier(SLOTS, timeout=WAIT_S)
+
+    outcomes = await asyncio.gather(*(run(executor, meeting.wait) for _ in range(SLOTS)))
+
+    assert {outcome.result for outcome in outcomes} == {"0", "1"}  # type: ignore[union-attr]
+
+
+async def test_an_idle_thread_is_used_again(executor: ThreadExecutor) -> None:
+    names = {await run(executor, lambda: threading.current_thread().name) for _ in range(10)}
+
+    assert names == {Succeeded(result='"test-handler-1"')}
+
+
+async def test_no_more_threads_are_kept_than_there_are_slots(executor: ThreadExecutor) -> None:
+    async def users(count: int) -> set[threading.Thread]:
+        meeting = threading.Barrier(count, timeout=WAIT_S)
+        met: set[threading.Thread] = set()
+
+        def body() -> None:
+            met.add(threading.current_thread())
+            meeting.wait()
+
+        await asyncio.gather(*(run(executor, body) for _ in range(count)))
+        return met
+
+    crowd = await users(SLOTS + 3)
+    kept = await users(SLOTS)
+
+    assert kept < crowd
+    await ended(crowd - kept)
+
+
+async def test_a_cancelled_caller_leaves_its_handler_behind_and_the_next_ones_run(
+    executor: ThreadExecutor,
+) -> None:
+    gates = [threading.Event() for _ in range(SLOTS)]
+    started = [asyncio.Event() for _ in range(SLOTS)]
+    left: list[threading.Thread] = []
+    loop = asyncio.get_running_loop()
+
+    def stuck(number: int) -> None:
+        left.append(threading.current_thread())
+        loop.call_soon_threadsafe(started[number].set)
+        gates[number].wait(WAIT_S)
+
+    callers = [
+        asyncio.create_task(run(executor, lambda number=number: stuck(number)))  # type: ignore[misc]
+        for number in range(SLOTS)
+    ]
+    for event in started:
+        await event.wait()
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+
+    next_ones = await asyncio.gather(*(run(executor, lambda: 1) for _ in range(SLOTS)))
+
+    assert all(caller.cancelled() for caller in callers)
+    assert next_ones == [Succeeded(result="1")] * SLOTS
+    executor.close()
+    for gate in gates:
+        gate.set()
+    await ended(set(left))
+
+
+async def test_closing_ends_the_idle_threads_and_the_busy_one_when_it_is_done() -> None:
+    executor = ThreadExecutor(SLOTS, name="test-handler")
+    gate = threading.Event()
+    running = asyncio.create_task(run(executor, lambda: gate.wait(WAIT_S)))
+    await run(executor, lambda: 1)
+    threads = handler_threads()
+
+    executor.close()
+    executor.close()
+    gate.set()
+
+    assert await running == Succeeded(result="true")
+    await ended(threads)
+
+
+def test_a_thread_ends_when_its_loop_is_gone() -> None:
+    gate = threading.Event()
+    threads: list[threading.Thread] = []
+
+    async def abandon() -> None:
+        started = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stuck() -> None:
+            threads.append(threading.current_thread())
+            loop.call_soon_threadsafe(started.set)
+            gate.wait(WAIT_S)
+
+        caller = asyncio.create_task(run(ThreadExecutor(SLOTS), stuck))
+        await started.wait()
+        caller.cancel()
+
+    asyncio.run(abandon())
+    gate.set()
+
+    [thread] = threads
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+
+
+async def test_an_idle_thread_keeps_nothing_of_a_finished_task(executor: ThreadExecutor) -> None:
+    class Big:
+        pass
+
+    big: Big | None = Big()
+    gone = threading.Event()
+    weakref.finalize(big, gone.set)
+
+    await run(executor, lambda big=big: None)  # type: ignore[misc]
+    del big
+    gc.collect()
+
+    assert await asyncio.to_thread(gone.wait, WAIT_S)
+
+
+def test_a_handler_that_never_returns_does_not_keep_the_process_alive() -> None:
+    script = """
+import asyncio, threading
+from taskqueue import App, Context
+from taskqueue.executors.attempt import attempt
+from taskqueue.executors.thread import ThreadExecutor
+from taskqueue.handler import ExecutorKind
+from taskqueue.tasks import Task
+from taskqueue.testing.claims import claimed
+
+app = App()
+started = threading.Event()
+
+@app.task("stuck")
+def stuck(ctx: Context) -> None:
+    started.set()
+    threading.Event().wait()
+
+async def main() -> None:
+    task = claimed(app.prepare("stuck"))
+    executor = ThreadExecutor(slots=1)
+    running = asyncio.create_task(attempt(app, task, {ExecutorKind.THREAD: executor}))
+    await asyncio.to_thread(started.wait)
+    running.cancel()
+    executor.close()
+
+asyncio.run(main())
+print("the end")
+"""
+    root = Path(__file__).parents[2]
+
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=root,
+        timeout=WAIT_S,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert (ran.stdout, ran.stderr) == ("the end\n", "")

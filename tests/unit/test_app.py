@@ -1,0 +1,451 @@
+"""An app checks its handlers when they are registered and its tasks when they are made."""
+
+import asyncio
+import doctest
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+import taskqueue
+from taskqueue import App, Context, InvalidTask, NewTask, NotRunning, TaskTooLarge, UnknownAction
+from taskqueue import options as options_module
+from taskqueue.demo import demo_app
+from taskqueue.errors import ConfigError
+from taskqueue.handler import ExecutorKind
+from taskqueue.options import Options
+from taskqueue.outcomes import Cancel, Reject, Retry, Snooze
+from taskqueue.tasks import Payload
+from taskqueue.testing.claims import claimed
+
+NOW = 1_000.0
+
+
+class StoppedClock:
+    def now(self) -> float:
+        return NOW
+
+    def monotonic(self) -> float:
+        return NOW
+
+
+class Service:
+    """Remembers what was enqueued."""
+
+    def __init__(self) -> None:
+        self.tasks: list[NewTask] = []
+
+    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+        self.tasks.extend(tasks)
+
+
+app = App(clock=StoppedClock())
+
+
+@app.task("resize", max_attempts=3, queue="images", priority=7, timeout_s=2)
+async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]:
+    return {"width": width}
+
+
+@app.task("echo")
+def echo(ctx: Context, /, **data: Any) -> dict[str, Any]:
+    return data
+
+
+def faults_of(make: Callable[[], object], error: type[Exception] = InvalidTask) -> list[str]:
+    with pytest.raises(error) as caught:
+        make()
+    assert isinstance(caught.value, InvalidTask | ConfigError)
+    return [str(fault) for fault in caught.value.faults]
+
+
+# --- registering ---------------------------------------------------------------------------------
+
+
+def test_an_async_def_runs_on_the_loop_and_a_def_in_a_thread() -> None:
+    assert app.handler("resize").executor is ExecutorKind.LOOP
+    assert app.handler("echo").executor is ExecutorKind.THREAD
+
+
+def test_an_action_stays_a_function_that_can_be_called() -> None:
+    ctx = Context(claimed(resize.prepare(url="a")))
+
+    assert asyncio.run(resize(ctx, "a", width=3)) == {"width": 3}
+
+
+def test_a_registration_is_refused_with_every_fault_at_once() -> None:
+    def register() -> None:
+        @App().task("", queue="", priority=-1, max_attempts=0, timeout_s=float("nan"))
+        def handler(context, *args) -> None: ...  # type: ignore[no-untyped-def]
+
+    assert faults_of(register, ConfigError) == [
+        "task '', action: must be 1 to 128 printable characters",
+        "task '', queue: must be 1 to 128 printable characters",
+        "task '', priority: must be a whole number from 0 to 32767",
+        "task '', max_attempts: must be a whole number from 1 to 32767",
+        "task '', timeout_s: must be a number of seconds above 0",
+        "task '', timeout_s: a thread cannot be stopped; make the handler `async def`",
+        "task '', ctx: must be the first parameter, `ctx: Context`",
+        "task '', *args: data has names, not positions",
+    ]
+
+
+def test_an_action_is_registered_once() -> None:
+    def register_twice() -> None:
+        @app.task("resize")
+        async def another(ctx: Context) -> None: ...
+
+    before = app.handler("resize")
+
+    assert faults_of(register_twice, ConfigError) == [
+        "task 'resize', action: is registered already"
+    ]
+    assert app.handler("resize") is before
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan"), True, "1"])
+def test_a_timeout_is_a_positive_number_of_seconds(timeout_s: Any) -> None:
+    def register() -> None:
+        @App().task("a", timeout_s=timeout_s)
+        async def handler(ctx: Context) -> None: ...
+
+    assert faults_of(register, ConfigError) == [
+        "task 'a', timeout_s: must be a number of seconds above 0"
+    ]
+
+
+def test_there_is_one_default_handler() -> None:
+    mine = App()
+
+    @mine.default
+    async def first(ctx: Context, data: dict[str, Any]) -> None: ...
+
+    def again() -> None:
+        @mine.default
+        async def second(ctx: Context, data: dict[str, Any]) -> None: ...
+
+    assert faults_of(again, ConfigError) == ["default, handler: is registered already"]
+    assert mine.handler("whatever").function is first
+
+
+def test_a_default_handler_takes_the_data_as_one() -> None:
+    def register() -> None:
+        @App().default
+        async def handler(ctx: Context) -> None: ...
+
+    assert faults_of(register, ConfigError) == [
+        "default, data: must be the one parameter after ctx"
+    ]
+
+
+# --- preparing -----------------------------------------------------------------------------------
+
+
+def test_a_task_carries_its_data_byte_for_byte() -> None:
+    data = '{ "url" : "\\u0061ä",\n"width": 8.0 }'
+
+    task = app.prepare("resize", data.encode())
+
+    assert task.payload == f'{{"action":"resize","data":{data}}}'
+    assert app.handler("resize").bind(task.payload) == {"url": "aä", "width": 8}
+
+
+def test_data_may_be_raw_json() -> None:
+    assert app.prepare("echo", msgspec.Raw(b'{"a":1}')).payload.endswith('{"a":1}}')
+
+
+@pytest.mark.parametrize("absent", [None, b"", msgspec.Raw()])
+def test_absent_data_is_an_empty_object(absent: bytes | msgspec.Raw | None) -> None:
+    assert app.prepare("echo", absent).payload == '{"action":"echo","data":{}}'
+
+
+def test_a_task_has_the_options_of_its_action() -> None:
+    task = app.prepare("resize", b'{"url": "a"}')
+
+    assert (task.queue, task.priority, task.max_attempts, task.run_at) == ("images", 7, 3, None)
+
+
+def test_options_of_a_call_come_before_those_of_the_action() -> None:
+    task = app.prepare("resize", b'{"url": "a"}', options=Options(priority=0, run_at=5.0))
+
+    assert (task.queue, task.priority, task.max_attempts, task.run_at) == ("images", 0, 3, 5.0)
+
+
+def test_a_delay_counts_from_now() -> None:
+    assert app.prepare("echo", options=Options(delay_s=5)).run_at == NOW + 5
+
+
+def test_faults_of_the_options_and_of_the_data_are_named_together() -> None:
+    options = Options(
+        queue="two\nlines",
+        priority=True,
+        max_attempts=0,
+        delay_s=float("nan"),
+        run_at=float("inf"),
+    )
+
+    assert faults_of(lambda: app.prepare("resize", b'{"width": "8"}', options=options)) == [
+        "queue: must be 1 to 128 printable characters",
+        "priority: must be a whole number from 0 to 32767",
+        "max_attempts: must be a whole number from 1 to 32767",
+        "delay_s: must be a number of seconds, from 0 to 100 years",
+        "run_at: must be seconds since 1970 (UTC), before the year 10000",
+        "run_at: stands beside delay_s; give one of them",
+        "data.url: required",
+        "data.width: Expected `int`, got `str`",
+    ]
+
+
+@pytest.mark.parametrize("priority", [1.5, "1", -1, 2**200, float("nan")])
+def test_a_priority_is_a_whole_number(priority: Any) -> None:
+    assert len(faults_of(lambda: app.prepare("echo", options=Options(priority=priority)))) == 1
+
+
+@pytest.mark.parametrize("delay_s", [-0.1, "1", 10**400, True])
+def test_a_delay_is_a_number_of_seconds(delay_s: Any) -> None:
+    assert len(faults_of(lambda: app.prepare("echo", options=Options(delay_s=delay_s)))) == 1
+
+
+def test_an_unknown_action_is_told_what_there_is() -> None:
+    with pytest.raises(UnknownAction) as caught:
+        app.prepare("risize")
+
+    assert (caught.value.action, caught.value.known) == ("risize", ("resize", "echo"))
+
+
+@pytest.mark.parametrize("action", ["", "two\nlines", "\ud800", "x" * 129])
+def test_a_default_handler_still_wants_a_name(action: str) -> None:
+    assert faults_of(lambda: demo_app().prepare(action)) == [
+        "action: must be 1 to 128 printable characters"
+    ]
+
+
+def test_a_payload_may_have_exactly_one_mebibyte() -> None:
+    frame = len('{"action":"echo","data":{"a":""}}')
+    fits = b'{"a":"%s"}' % (b"x" * ((1 << 20) - frame))
+
+    assert len(app.prepare("echo", fits).payload) == 1 << 20
+    with pytest.raises(TaskTooLarge) as caught:
+        app.prepare("echo", fits.replace(b"x", b"xx", 1))
+    assert (caught.value.what, caught.value.size, caught.value.limit) == (
+        "payload",
+        (1 << 20) + 1,
+        1 << 20,
+    )
+
+
+def test_text_that_is_not_utf8_is_refused_even_where_nobody_reads_it() -> None:
+    mine = App()
+
+    @mine.task("keep")
+    async def keep(ctx: Context, blob: msgspec.Raw) -> None: ...
+
+    assert faults_of(lambda: mine.prepare("keep", b'{"blob": "\xff"}')) == ["data: is not UTF-8"]
+
+
+def test_data_cannot_break_out_of_the_payload() -> None:
+    assert faults_of(lambda: app.prepare("echo", b'{}, "action": "resize"'))
+
+
+# --- enqueueing ----------------------------------------------------------------------------------
+
+
+async def test_what_is_enqueued_reaches_the_service_as_it_was_prepared() -> None:
+    service = Service()
+    app.attach(service)
+
+    task_id = await resize.with_options(delay_s=5, priority=1).enqueue("a", width=4)
+
+    app.detach()
+    [task] = service.tasks
+    assert task == NewTask(
+        id=task_id,
+        action="resize",
+        payload='{"action":"resize","data":{"url":"a","width":4}}',
+        queue="images",
+        priority=1,
+        run_at=NOW + 5,
+        max_attempts=3,
+    )
+
+
+async def test_options_add_up_and_leave_the_action_as_it_was() -> None:
+    both = resize.with_options(priority=1).with_options(max_attempts=9)
+
+    assert both.prepare("a").priority == 1
+    assert both.prepare("a").max_attempts == 9
+    assert resize.prepare("a").priority == 7
+
+
+async def test_without_a_service_nothing_is_enqueued() -> None:
+    service = Service()
+    app.attach(service)
+    app.detach()
+
+    with pytest.raises(NotRunning, match="no service is running for this app; not enqueued: echo"):
+        await echo.enqueue(a=1)
+    assert service.tasks == []
+
+
+def test_arguments_that_do_not_fit_are_named() -> None:
+    assert faults_of(lambda: resize.prepare(widht=1)) == [  # type: ignore[call-arg]
+        "data.url: required",
+        "data.widht: unknown; the handler takes url, width",
+    ]
+
+
+def test_arguments_without_a_json_form_are_named() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+
+    assert faults_of(lambda: echo.prepare(a=1, b=object(), c="\ud800", d=loop)) == [
+        "data.b: Encoding objects of type object is unsupported",
+        "data.c: contains half of a surrogate pair, which is no text",
+        "data.d: is nested too deeply, or contains itself",
+    ]
+
+
+def test_a_parameter_may_have_any_name() -> None:
+    mine = App()
+
+    @mine.task("odd")
+    async def odd(ctx: Context, self: int, action: str, args: int, kwargs: int) -> None: ...
+
+    ctx = Context(claimed(odd.prepare(self=1, action="a", args=2, kwargs=3)))
+
+    ctx.enqueue(odd, self=1, action="a", args=2, kwargs=3)
+    assert mine.handler("odd").bind(ctx.follow_ups[0].payload) == {
+        "self": 1,
+        "action": "a",
+        "args": 2,
+        "kwargs": 3,
+    }
+
+
+# --- binding, after a deploy ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("payload", "fault"),
+    [
+        ('{"action": "resize", "data": {"uri": "a"}}', "data.url: required"),
+        ('{"action": "resize"}', "payload: Object missing required field `data`"),
+        ("{]", "payload: JSON is malformed: object keys must be strings (byte 1)"),
+        ("", "payload: Input data was truncated"),
+    ],
+)
+def test_a_stored_payload_that_does_not_fit_any_more_is_named(payload: str, fault: str) -> None:
+    assert faults_of(lambda: app.handler("resize").bind(payload))[0] == fault
+
+
+# --- the context ---------------------------------------------------------------------------------
+
+
+def test_the_idempotency_key_is_the_same_for_each_attempt_and_no_other_task() -> None:
+    task, other = resize.prepare("a"), resize.prepare("a")
+
+    first, second = Context(claimed(task, attempt=1)), Context(claimed(task, attempt=2))
+
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert first.idempotency_key == second.idempotency_key
+    assert first.idempotency_key != Context(claimed(other)).idempotency_key
+
+
+def test_follow_ups_are_gathered_in_order() -> None:
+    ctx = Context(claimed(resize.prepare("a")))
+
+    ids = [
+        ctx.enqueue(echo, text="b"),
+        ctx.enqueue(resize.with_options(delay_s=60), url="c"),
+    ]
+
+    assert [task.id for task in ctx.follow_ups] == ids
+    assert [msgspec.json.decode(task.payload, type=Payload).action for task in ctx.follow_ups] == [
+        "echo",
+        "resize",
+    ]
+    assert ctx.follow_ups[1].run_at == NOW + 60
+
+
+def test_a_follow_up_that_does_not_fit_is_refused_at_once() -> None:
+    ctx = Context(claimed(resize.prepare("a")))
+
+    with pytest.raises(InvalidTask, match=r"data\.url: required"):
+        ctx.enqueue(resize)  # type: ignore[call-arg]
+    assert ctx.follow_ups == ()
+
+
+# --- verdicts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_a_verdict_wants_a_time_that_can_be(seconds: float) -> None:
+    with pytest.raises(ValueError, match="must be a number of seconds, from 0 to 100 years"):
+        Retry(after_s=seconds)
+    with pytest.raises(ValueError, match="must be a number of seconds, from 0 to 100 years"):
+        Snooze(seconds)
+
+
+def test_a_verdict_reads_as_its_reason() -> None:
+    assert str(Retry("busy", after_s=1)) == "busy"
+    assert str(Reject("no such user")) == "no such user"
+    assert str(Cancel()) == "cancelled by its handler"
+
+
+# --- the demo ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "result"),
+    [
+        ("uppercase", {"text": "hi"}, {"output": "HI"}),
+        ("uppercase", {}, {"output": ""}),
+        ("sum", {"numbers": [1, 2, 3]}, {"output": 6}),
+        ("sum", {"numbers": [1.5, 2]}, {"output": 3.5}),
+        ("sum", {}, {"output": 0}),
+        ("anything", {"a": [1]}, {"output": "processed"}),
+    ],
+)
+async def test_the_demo_answers_as_the_tutorial_says(
+    action: str, data: dict[str, Any], result: dict[str, Any]
+) -> None:
+    demo = demo_app(work_s=0)
+    task = demo.prepare(action, json.dumps(data).encode())
+    handler = demo.handler(action)
+
+    answer = await handler.function(Context(claimed(task)), **handler.bind(task.payload))
+
+    assert answer == result
+    assert type(answer["output"]) is type(result["output"])
+
+
+# --- the package ---------------------------------------------------------------------------------
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import taskqueue, sys; print(*sys.modules)"
+
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+
+    assert "taskqueue" in loaded
+    assert not {"asyncio", "inspect", "msgspec", "structlog", "taskqueue.errors"} & set(loaded)
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    for name in taskqueue.__all__:
+        assert inspect.isclass(getattr(taskqueue, name))
+    assert set(taskqueue.__all__) <= set(dir(taskqueue))
+    with pytest.raises(AttributeError, match="module 'taskqueue' has no attribute 'Task_'"):
+        taskqueue.Task_  # noqa: B018
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    result = doctest.testmod(options_module)
+
+    assert result.attempted > 0
+    assert result.failed == 0

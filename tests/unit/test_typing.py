@@ -1,0 +1,68 @@
+"""The type checker knows what each action takes."""
+
+from pathlib import Path
+
+import pytest
+from mypy import api
+
+APP = """
+from taskqueue import App, Context
+
+app = App()
+
+@app.task("resize")
+async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]:
+    return {"width": width}
+
+@app.task("echo")
+def echo(ctx: Context, text: str) -> str:
+    return text
+"""
+
+RIGHT = """
+async def calls(ctx: Context) -> None:
+    task_id: str = await resize.enqueue("a", width=1)
+    task_id = await resize.with_options(delay_s=5, priority=1).enqueue(url="a")
+    task_id = ctx.enqueue(resize, url="a")
+    task_id = ctx.enqueue(resize.with_options(run_at=5), "a", 3)
+    size: dict[str, int] = await resize(ctx, "a")
+    text: str = echo(ctx, "a")
+"""
+
+WRONG = """
+async def calls(ctx: Context) -> None:
+    await resize.enqueue(url="a", widht=1)  # call-arg
+    await resize.enqueue(url=1)  # arg-type
+    await resize.with_options(delay_s=5).enqueue()  # call-arg
+    await resize.with_options(delay=5).enqueue("a")  # call-arg
+    ctx.enqueue(echo, txt="a")  # call-arg
+    ctx.enqueue(echo, text=b"a")  # arg-type
+    echo(ctx, 1)  # arg-type
+
+@app.task("lost")  # arg-type
+async def lost(url: str) -> None: ...
+"""
+
+
+def errors_of(code: str, folder: Path) -> list[tuple[int, str]]:
+    """Return the line and the code of each error that mypy finds."""
+    file = folder / "snippet.py"
+    file.write_text(code)
+    options = ["--strict", "--no-error-summary", "--hide-error-context", "--no-pretty"]
+    shown, crash, _ = api.run([*options, "--cache-dir", str(folder / "cache"), str(file)])
+    assert crash == ""
+    lines = [line for line in shown.splitlines() if ": error: " in line]
+    return [(int(line.split(":")[1]), line.rpartition("[")[2][:-1]) for line in lines]
+
+
+@pytest.mark.timeout(300)  # the first run type-checks the package and its dependencies
+def test_calls_that_fit_are_accepted_and_no_others(tmp_path: Path) -> None:
+    right, wrong = APP + RIGHT, APP + RIGHT.replace("calls", "right_calls") + WRONG
+    marked = [
+        (number, line.rpartition("# ")[2])
+        for number, line in enumerate(wrong.splitlines(), 1)
+        if "  # " in line
+    ]
+
+    assert errors_of(right, tmp_path) == []
+    assert errors_of(wrong, tmp_path) == marked
