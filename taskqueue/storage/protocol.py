@@ -2,8 +2,10 @@
 
 Nothing above this seam knows a row; nothing below it knows a retry rule or an actor. Every verb is
 batch-shaped and takes `now` (UTC epoch seconds), so time is the caller's. A verb that writes is
-durable when it returns; verbs awaited at the same time may share one commit. `taskqueue.testing.contract` is the suite that every
-backend passes; `memory` is the obvious one and so the model.
+durable when it returns; verbs awaited at the same time may share one commit, in the order in which
+they were called. A caller that is cancelled leaves its write undecided and its neighbours alone.
+`taskqueue.testing.contract` is the suite that every backend passes; `memory` is the obvious one and
+so the model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +15,8 @@ from taskqueue.tasks import (
     Delivery,
     NewTask,
     Owner,
-    Settled,
     SettleBy,
+    Settled,
     Status,
     Task,
     TaskHistory,
@@ -32,20 +34,21 @@ class Migration(Word):
 class Storage(Protocol):
     """A place where tasks are kept.
 
-    Every verb but `close` raises `StorageUnavailable` if the engine cannot serve now (locked, file
-    lost, disk full, I/O error) and `StorageCorrupt` if what is there is no usable database. After
-    either, a write may or may not have happened: inserts are safe to repeat by id, settlements by
-    token.
+    Every verb but `close` raises `StorageUnavailable` if the engine cannot serve now (not open,
+    locked, file lost, disk full, I/O error) and `StorageCorrupt` if what is there is no usable
+    database. After either, a write may or may not have happened: inserts are safe to repeat by id,
+    settlements by token.
     """
 
     async def open(self) -> None:
         """Open what `migrate` has made; ready for every other verb when this returns.
 
-        Never creates anything: a file that vanished must not come back empty.
+        Never creates anything: a file that vanished must not come back empty. Harmless when open.
 
         Raises:
             StorageUnavailable: it is not there, locked by another process, or not readable.
-            SchemaMismatch: it was written by another release.
+            StorageCorrupt: what is there is no database.
+            SchemaMismatch: it was written by another release, or never migrated.
         """
         ...
 
@@ -57,14 +60,20 @@ class Storage(Protocol):
         """Create or bring the schema up to date; return the steps taken, none if it was.
 
         All steps commit together or none does. Works before `open`, and beside an open storage.
+        Whoever migrates has the storage to itself from then on, until `close`.
 
         Raises:
+            StorageUnavailable: it is locked by another process, or cannot be created.
+            StorageCorrupt: what is there is no database.
             SchemaMismatch: the schema is newer than this release.
         """
         ...
 
     async def insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
-        """Accept `tasks`, all or none. A task whose id is there already is left as it is."""
+        """Accept `tasks`, all or none. A task whose id is there already is left as it is.
+
+        One whose `run_at` lies after `now` is `scheduled`, any other `queued`.
+        """
         ...
 
     async def claim(
@@ -74,42 +83,57 @@ class Storage(Protocol):
 
         Highest priority first (0 before 1), then oldest `run_at`, then id. Ready are `queued`,
         `scheduled` and `retrying` tasks that nobody holds and whose `run_at` is not after `now`.
-        Nobody else gets them until after `now + lease_s`. Their status stays as it is until `start`.
+        Nobody else gets them until `rescue` found them past `now + lease_s` and they were settled.
+        Their status stays as it is until `start`.
         """
         ...
 
     async def start(self, tokens: Sequence[str], *, now: float) -> None:
         """Note that these deliveries have left the buffer: `running`, `started_at` is `now`.
 
-        A token that no longer holds is passed over.
+        A token that no longer holds is passed over, as is one that was started before.
         """
         ...
 
-    async def extend(
-        self, tokens: Sequence[str], *, lease_s: float, now: float
-    ) -> tuple[str, ...]:
+    async def extend(self, tokens: Sequence[str], *, lease_s: float, now: float) -> tuple[str, ...]:
         """Hold these deliveries until `now + lease_s`; return the tokens that no longer hold."""
         ...
 
     async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
         """Write each settlement whose token still holds; answer in the order given.
 
-        A lease that has run out still holds as long as nobody else took the task. Settling twice
-        with the same token and the same kind of settlement is `REPEATED`.
-        `HandBack` and `Postpone` return the attempt; `Requeue` and `DeadLetter` add a line to the history, as do
-        `Postpone`, `Cancel` and the `HandBack` of a started delivery. `AttemptOutcome.CRASHED` counts a crash.
+        A lease that has run out still holds as long as nobody else settled it. Settling twice with
+        the same token and the same kind of settlement is `REPEATED`, until the task is settled by
+        another token; anything else is `LEASE_LOST`.
+
+        | settlement | status | attempt | line in the history |
+        |---|---|---|---|
+        | `Complete` | `completed`, `reason` cleared | used | the completing attempt |
+        | `Requeue` | `retrying`, `reason` is the error | used | its outcome and error |
+        | `Postpone` | `scheduled` | returned | `SNOOZED` |
+        | `DeadLetter` | `dead` | used | its outcome and error |
+        | `Cancel` | `cancelled` | used | `CANCELLED`, the reason as its error |
+        | `HandBack` | as it was before `start` | returned | `INTERRUPTED` if it was started |
+
+        A line bears the number of the attempt as it was made, also if that is returned, and has no
+        `started_at` if the delivery was never started; nor has the task then, unless handed back.
+        The outcome `CRASHED` counts a crash. `follow_ups` are inserted as by `insert`, at `now`.
         """
         ...
 
     async def held(self, owner: Owner) -> tuple[Delivery, ...]:
-        """Return what exactly this owner holds, started or not, oldest claim first."""
+        """Return what exactly this owner holds, started or not.
+
+        Oldest claim first, then in the order of a claim.
+        """
         ...
 
     async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
         """Return the deliveries that nobody will settle, for the caller to settle by their token.
 
         These are what another incarnation of `owner.node` holds, whatever its lease says, and what
-        anybody holds past its lease (`expires_at < now`). Writes nothing: until the caller settles, the old holder still may.
+        anybody holds past its lease (`expires_at < now`), oldest claim first. Writes nothing: until
+        the caller settles, the old holder still may.
         """
         ...
 
@@ -140,12 +164,15 @@ class Storage(Protocol):
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         """Queue dead tasks again with all their attempts before them; return those that were dead.
 
-        `attempt`, `crashes` and `deliveries` start at 0; the history stays.
+        `attempt`, `crashes` and `deliveries` start at 0, `reason` is cleared, `run_at` is `now`;
+        the history stays.
         """
         ...
 
     async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
         """Delete up to `limit` tasks that ended in `status` before that instant; return how many.
+
+        Those that ended first go first, each with its history.
 
         Raises:
             ValueError: `status` is not an end.

@@ -1,0 +1,361 @@
+"""The storage that is plainly right: the model of the others, and a double for tests.
+
+Everything is one dict, every verb walks it. What is kept lives as long as the object.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import assert_never
+from uuid import uuid4
+
+from msgspec.structs import replace
+
+from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.protocol import Migration, Storage
+from taskqueue.tasks import (
+    ENDED,
+    Attempt,
+    AttemptOutcome,
+    Cancel,
+    Complete,
+    DeadLetter,
+    Delivery,
+    HandBack,
+    NewTask,
+    Owner,
+    Postpone,
+    Requeue,
+    SettleBy,
+    Settled,
+    Settlement,
+    Status,
+    Task,
+    TaskHistory,
+)
+
+_SCHEMA = (Migration(version=1, name="tasks"),)
+
+
+@dataclass(kw_only=True)
+class _Lease:
+    token: str
+    owner: Owner
+    claimed_at: float
+    expires_at: float
+    waited_as: Status  # what a hand-back restores
+    started: bool = False
+
+
+@dataclass(kw_only=True)
+class _Row:
+    task: Task
+    lease: _Lease | None = None
+    settled: tuple[str, type[Settlement]] | None = None  # the latest: token, kind
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def reads(self, now: float) -> Task:
+        """The task as it reads at `now`: what has come due is queued."""
+        if self.task.status is Status.SCHEDULED and self.task.run_at <= now:
+            return replace(self.task, status=Status.QUEUED)
+        return self.task
+
+    def delivery(self, lease: _Lease) -> Delivery:
+        return Delivery(
+            token=lease.token,
+            task=self.reads(lease.claimed_at),
+            expires_at=lease.expires_at,
+            started=lease.started,
+        )
+
+
+class MemoryStorage(Storage):
+    """Tasks in a dict. `close` keeps them for the next `open` of the same object."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, _Row] = {}
+        self._migrated = False
+        self._open = False
+
+    # --- the file that is none --------------------------------------------------------------------
+
+    async def open(self) -> None:
+        if not self._migrated:
+            raise StorageUnavailable("nothing there yet; run the migration")
+        self._open = True
+
+    async def close(self) -> None:
+        self._open = False
+
+    async def migrate(self) -> tuple[Migration, ...]:
+        taken = () if self._migrated else _SCHEMA
+        self._migrated = True
+        return taken
+
+    # --- verbs that write -------------------------------------------------------------------------
+
+    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
+        self._require_open()
+        self._insert(tasks, now=now)
+
+    async def claim(
+        self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
+    ) -> tuple[Delivery, ...]:
+        self._require_open()
+        ready = [row for row in self._waiting(queue) if row.task.run_at <= now]
+        ready.sort(key=lambda row: (row.task.priority, row.task.run_at, row.task.id))
+        return tuple(
+            self._claim(row, owner=owner, lease_s=lease_s, now=now) for row in ready[:limit]
+        )
+
+    async def start(self, tokens: Sequence[str], *, now: float) -> None:
+        self._require_open()
+        for row, lease in self._holding(tokens):
+            if not lease.started:
+                lease.started = True
+                row.task = replace(row.task, status=Status.RUNNING, started_at=now)
+
+    async def extend(self, tokens: Sequence[str], *, lease_s: float, now: float) -> tuple[str, ...]:
+        self._require_open()
+        extended = set()
+        for _, lease in self._holding(tokens):
+            lease.expires_at = now + lease_s
+            extended.add(lease.token)
+        return tuple(token for token in tokens if token not in extended)
+
+    async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
+        self._require_open()
+        return tuple(self._settle(by.token, by.settlement, now=now) for by in settlements)
+
+    async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
+        self._require_open()
+        return tuple(task_id for task_id in task_ids if self._redrive(task_id, now=now))
+
+    async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
+        if status not in ENDED:
+            raise ValueError(f"{status} is not an end")
+        self._require_open()
+        ended = [
+            (row.task.processed_at, task_id)
+            for task_id, row in self._rows.items()
+            if row.task.status is status
+            and row.task.processed_at is not None
+            and row.task.processed_at < ended_before
+        ]
+        pruned = sorted(ended, key=lambda end: end[0])[:limit]
+        for _, task_id in pruned:
+            del self._rows[task_id]
+        return len(pruned)
+
+    # --- verbs that read --------------------------------------------------------------------------
+
+    async def held(self, owner: Owner) -> tuple[Delivery, ...]:
+        self._require_open()
+        return _deliveries((row, lease) for row, lease in self._leased() if lease.owner == owner)
+
+    async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
+        self._require_open()
+        return _deliveries(
+            (row, lease)
+            for row, lease in self._leased()
+            if lease.expires_at < now or (lease.owner.node == owner.node and lease.owner != owner)
+        )
+
+    async def next_due(self, queue: str) -> float | None:
+        self._require_open()
+        return min((row.task.run_at for row in self._waiting(queue)), default=None)
+
+    async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
+        self._require_open()
+        row = self._rows.get(task_id)
+        if row is None:
+            return None
+        return TaskHistory(task=row.reads(now), attempts=tuple(row.attempts))
+
+    async def find(
+        self, *, status: Status | None = None, before: str | None = None, limit: int, now: float
+    ) -> tuple[Task, ...]:
+        self._require_open()
+        found = [
+            task
+            for task in (row.reads(now) for row in self._rows.values())
+            if (status is None or task.status is status) and (before is None or task.id < before)
+        ]
+        return tuple(sorted(found, key=attrgetter("id"), reverse=True)[:limit])
+
+    async def counts(self) -> Mapping[Status, int]:
+        self._require_open()
+        counted = Counter(row.task.status for row in self._rows.values())
+        return {status: counted[status] for status in Status}
+
+    # --- steps ------------------------------------------------------------------------------------
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise StorageUnavailable("closed")
+
+    def _waiting(self, queue: str) -> Iterator[_Row]:
+        for row in self._rows.values():
+            if row.task.queue == queue and row.lease is None and row.task.status not in ENDED:
+                yield row
+
+    def _leased(self) -> Iterator[tuple[_Row, _Lease]]:
+        for row in self._rows.values():
+            if row.lease is not None:
+                yield row, row.lease
+
+    def _holding(self, tokens: Sequence[str]) -> list[tuple[_Row, _Lease]]:
+        return [(row, lease) for row, lease in self._leased() if lease.token in tokens]
+
+    def _insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
+        accepted = [_accepted(task, now=now) for task in tasks]  # all are sound, or none is kept
+        for task in accepted:
+            self._rows.setdefault(task.id, _Row(task=task))
+
+    def _claim(self, row: _Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
+        row.lease = _Lease(
+            token=uuid4().hex,
+            owner=owner,
+            claimed_at=now,
+            expires_at=now + lease_s,
+            waited_as=row.task.status,
+        )
+        row.task = replace(
+            row.task, attempt=row.task.attempt + 1, deliveries=row.task.deliveries + 1
+        )
+        return row.delivery(row.lease)
+
+    def _settle(self, token: str, settlement: Settlement, *, now: float) -> Settled:
+        this = (token, type(settlement))
+        for row, lease in self._holding([token]):
+            _write(row, lease, settlement, now=now)
+            row.lease, row.settled = None, this
+            if isinstance(settlement, Complete):
+                self._insert(settlement.follow_ups, now=now)
+            return Settled.WRITTEN
+        if any(row.settled == this for row in self._rows.values()):
+            return Settled.REPEATED
+        return Settled.LEASE_LOST
+
+    def _redrive(self, task_id: str, *, now: float) -> bool:
+        row = self._rows.get(task_id)
+        if row is None or row.task.status is not Status.DEAD:
+            return False
+        row.task = replace(
+            row.task,
+            status=Status.QUEUED,
+            run_at=now,
+            attempt=0,
+            crashes=0,
+            deliveries=0,
+            processed_at=None,
+            reason=None,
+        )
+        return True
+
+
+def _accepted(task: NewTask, *, now: float) -> Task:
+    run_at = now if task.run_at is None else task.run_at
+    return Task(
+        id=task.id,
+        action=task.action,
+        payload=task.payload,
+        queue=task.queue,
+        priority=task.priority,
+        status=Status.SCHEDULED if run_at > now else Status.QUEUED,
+        attempt=0,
+        max_attempts=task.max_attempts,
+        crashes=0,
+        deliveries=0,
+        run_at=run_at,
+        created_at=now,
+        started_at=None,
+        processed_at=None,
+        result=None,
+        reason=None,
+    )
+
+
+def _deliveries(leased: Iterator[tuple[_Row, _Lease]]) -> tuple[Delivery, ...]:
+    def oldest_claim(held: tuple[_Row, _Lease]) -> tuple[float, int, float, str]:
+        row, lease = held
+        return lease.claimed_at, row.task.priority, row.task.run_at, row.task.id
+
+    return tuple(row.delivery(lease) for row, lease in sorted(leased, key=oldest_claim))
+
+
+def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> None:
+    task = row.task
+    # The latest attempt may be settled without ever having started.
+    started_at = task.started_at if lease.started else None
+
+    def add(
+        outcome: AttemptOutcome, error: str | None = None, traceback: str | None = None
+    ) -> None:
+        row.attempts.append(
+            Attempt(
+                attempt=task.attempt,
+                outcome=outcome,
+                error=error,
+                traceback=traceback,
+                started_at=started_at,
+                ended_at=now,
+            )
+        )
+
+    match settlement:
+        case Complete(result=result):
+            row.task = replace(
+                task,
+                status=Status.COMPLETED,
+                started_at=started_at,
+                processed_at=now,
+                result=result,
+                reason=None,
+            )
+            add(AttemptOutcome.COMPLETED)
+        case Requeue(run_at=run_at, outcome=outcome, error=error, traceback=traceback):
+            row.task = replace(
+                task,
+                status=Status.RETRYING,
+                started_at=started_at,
+                run_at=run_at,
+                crashes=task.crashes + (outcome is AttemptOutcome.CRASHED),
+                reason=error,
+            )
+            add(outcome, error, traceback)
+        case Postpone(run_at=run_at):
+            row.task = replace(
+                task,
+                status=Status.SCHEDULED,
+                started_at=started_at,
+                run_at=run_at,
+                attempt=task.attempt - 1,
+            )
+            add(AttemptOutcome.SNOOZED)
+        case DeadLetter(reason=reason, outcome=outcome, error=error, traceback=traceback):
+            row.task = replace(
+                task,
+                status=Status.DEAD,
+                started_at=started_at,
+                processed_at=now,
+                crashes=task.crashes + (outcome is AttemptOutcome.CRASHED),
+                reason=reason,
+            )
+            add(outcome, error, traceback)
+        case Cancel(reason=reason):
+            row.task = replace(
+                task,
+                status=Status.CANCELLED,
+                started_at=started_at,
+                processed_at=now,
+                reason=reason,
+            )
+            add(AttemptOutcome.CANCELLED, reason)
+        case HandBack():
+            row.task = replace(task, status=lease.waited_as, attempt=task.attempt - 1)
+            if lease.started:
+                add(AttemptOutcome.INTERRUPTED)
+        case never:
+            assert_never(never)

@@ -1,0 +1,83 @@
+"""Takes the numbered steps that a database lacks, all in one transaction.
+
+A step is a file `migrations/<engine>/0001_name.sql`. One that was released is never edited; a
+change is the next number.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+
+from taskqueue.errors import SchemaMismatch
+from taskqueue.storage.protocol import Migration
+from taskqueue.words import Word
+
+
+class Step(Word):
+    """One numbered change of the schema."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def steps(engine: str) -> tuple[Step, ...]:
+    """Return the steps of `engine`, in order."""
+    scripts = files(__package__) / engine
+    found = []
+    for script in scripts.iterdir():
+        version, _, name = script.name.removesuffix(".sql").partition("_")
+        found.append(Step(version=int(version), name=name, sql=script.read_text("utf-8")))
+    return tuple(sorted(found, key=lambda step: step.version))
+
+
+SQLITE_STEPS = steps("sqlite")
+SQLITE_VERSION = SQLITE_STEPS[-1].version
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """Return the schema version that the database says it has, 0 if none was ever set."""
+    [version] = db.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def migrate(
+    db: sqlite3.Connection, steps: tuple[Step, ...] = SQLITE_STEPS
+) -> tuple[Migration, ...]:
+    """Take the steps that are missing, all or none; return what was taken.
+
+    Others wait, or are told that the database is locked, until it is done.
+
+    Raises:
+        SchemaMismatch: the database is newer than the last step.
+    """
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        missing = _missing(steps, version_of(db))
+        for step in missing:
+            for statement in _statements(step.sql):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {step.version}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return tuple(Migration(version=step.version, name=step.name) for step in missing)
+
+
+def _missing(steps: tuple[Step, ...], found: int) -> tuple[Step, ...]:
+    wanted = steps[-1].version
+    if found > wanted:
+        raise SchemaMismatch(found, wanted)
+    return tuple(step for step in steps if step.version > found)
+
+
+def _statements(script: str) -> Iterator[str]:
+    # `executescript` would commit the open transaction first, and with it half a migration.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

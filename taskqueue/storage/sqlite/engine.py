@@ -1,0 +1,243 @@
+"""The storage in one SQLite file: verbs, and the life of the file behind them."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar
+
+from taskqueue.errors import SchemaMismatch, StorageUnavailable
+from taskqueue.storage.migrations import runner
+from taskqueue.storage.protocol import Migration, Storage
+from taskqueue.storage.sqlite import reads, settling, writes
+from taskqueue.storage.sqlite.connection import Connection
+from taskqueue.storage.sqlite.faults import translated
+from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.lock import FileLock
+from taskqueue.storage.sqlite.reader import Reader
+from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.writer import Writer
+from taskqueue.tasks import (
+    ENDED,
+    Delivery,
+    NewTask,
+    Owner,
+    SettleBy,
+    Settled,
+    Status,
+    Task,
+    TaskHistory,
+)
+
+T = TypeVar("T")
+Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+
+
+def _set_up_reader(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA query_only = ON")
+
+
+def _set_up_migration(db: sqlite3.Connection) -> None:
+    # Heeded only in a file that has no table yet, and never inside a transaction.
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
+class SQLiteStorage(Storage):
+    """Tasks in the SQLite file at `path`, which one process at a time may have open.
+
+    With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs
+    only now and then: a power cut may then take the latest writes, a crash of the process may not.
+
+    `busy_timeout_s` is how long to wait for another that holds the file (a second service, a
+    shell with an open transaction) before raising `StorageUnavailable`.
+
+    The file is removed or replaced under an open storage: every verb raises `StorageUnavailable`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: Synchronous = "FULL",
+        busy_timeout_s: float = 1.0,
+    ) -> None:
+        self._path = Path(path).absolute()
+        self._synchronous = synchronous
+        self._busy_timeout_s = busy_timeout_s
+        self._turn = asyncio.Lock()  # open, migrate and close, one after the other
+        self._lock: FileLock | None = None
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+
+    # --- the file ---------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        async with self._turn:
+            if self._writer is None:
+                with translated(self._path):
+                    watch = FileWatch(self._path)
+                async with self._exclusively():
+                    await self._connect(watch)
+
+    async def migrate(self) -> tuple[Migration, ...]:
+        async with self._turn:
+            with translated(self._path):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            async with self._exclusively():
+                return await self._migrate()
+
+    async def close(self) -> None:
+        async with self._turn:
+            try:
+                if self._reader is not None:
+                    await self._reader.close()
+                if self._writer is not None:
+                    await self._writer.close()
+            finally:
+                self.abandon()  # of what is closed nothing is left to do but to give up the lock
+
+    def abandon(self) -> None:
+        """Let go of everything without waiting, as when the owner is killed and cannot await.
+
+        Verbs in progress and later ones raise `StorageUnavailable`. A commit that is under way on
+        the writer's thread ends, written or not; what waits behind it is not begun. The file's lock
+        is given up by that thread after the commit, so whoever opens the file next, in this process
+        or another, sees everything that will ever be written by this one. The threads end by
+        themselves. An `open` or `migrate` in progress is not stopped by this but by cancelling it.
+
+        Call it on the loop's thread or when the loop has ended. Harmless when not open.
+        """
+        lock, self._lock = self._lock, None
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        if reader is not None:
+            reader.abandon()
+        if writer is not None and lock is not None:  # an open storage has all three
+            writer.abandon(then=lock.release)
+        elif lock is not None:
+            lock.release()
+
+    @asynccontextmanager
+    async def _exclusively(self) -> AsyncIterator[None]:
+        """Hold the file's lock from here to `close`, or only in the block if that fails."""
+        if self._lock is None:
+            self._lock = await FileLock.take(self._path, within_s=self._busy_timeout_s)
+        try:
+            yield
+        except BaseException:
+            if self._writer is None:
+                self.abandon()
+            raise
+
+    async def _connect(self, watch: FileWatch) -> None:
+        writer = await self._connection("rw", self._set_up_writer)
+        try:
+            reader = await self._connection("rw", _set_up_reader)
+        except BaseException:
+            writer.abandon()
+            raise
+        self._writer = Writer(writer, self._path, watch)
+        self._reader = Reader(reader, self._path, watch)
+
+    async def _migrate(self) -> tuple[Migration, ...]:
+        connection = await self._connection("rwc", _set_up_migration)
+        try:
+            with translated(self._path):
+                return await connection.run(runner.migrate)
+        finally:
+            connection.abandon()
+
+    def _set_up_writer(self, db: sqlite3.Connection) -> None:
+        found = runner.version_of(db)
+        if found != runner.SQLITE_VERSION:
+            raise SchemaMismatch(found, runner.SQLITE_VERSION)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        # A checkpoint stalls one commit; less often and bounded beats the default of 1000 pages.
+        db.execute("PRAGMA wal_autocheckpoint = 4000")
+        db.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        db.execute(f"PRAGMA cache_size = -{32 * 1024}")  # KiB
+
+    async def _connection(
+        self, mode: Literal["rw", "rwc"], set_up: Callable[[sqlite3.Connection], None]
+    ) -> Connection:
+        return await Connection.open(
+            self._path, mode, busy_timeout_s=self._busy_timeout_s, setup=set_up
+        )
+
+    # --- verbs that write -------------------------------------------------------------------------
+
+    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
+        await self._write(partial(writes.insert, tasks=tuple(tasks), now=now))
+
+    async def claim(
+        self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
+    ) -> tuple[Delivery, ...]:
+        return await self._write(
+            partial(
+                writes.claim,
+                queue=queue,
+                limit=limit,
+                owner=owner,
+                expires_at=now + lease_s,
+                now=now,
+            )
+        )
+
+    async def start(self, tokens: Sequence[str], *, now: float) -> None:
+        await self._write(partial(writes.start, tokens=tuple(tokens), now=now))
+
+    async def extend(self, tokens: Sequence[str], *, lease_s: float, now: float) -> tuple[str, ...]:
+        return await self._write(
+            partial(writes.extend, tokens=tuple(tokens), expires_at=now + lease_s)
+        )
+
+    async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
+        return await self._write(partial(settling.settle, settlements=tuple(settlements), now=now))
+
+    async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
+        return await self._write(partial(writes.redrive, task_ids=tuple(task_ids), now=now))
+
+    async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
+        if status not in ENDED:
+            raise ValueError(f"{status} is not an end")
+        return await self._write(
+            partial(writes.prune, status=status, ended_before=ended_before, limit=limit)
+        )
+
+    # --- verbs that read --------------------------------------------------------------------------
+
+    async def held(self, owner: Owner) -> tuple[Delivery, ...]:
+        return await self._read(partial(reads.held, owner=owner))
+
+    async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
+        return await self._read(partial(reads.rescue, owner=owner, now=now))
+
+    async def next_due(self, queue: str) -> float | None:
+        return await self._read(partial(reads.next_due, queue=queue))
+
+    async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
+        return await self._read(partial(reads.get, task_id=task_id, now=now))
+
+    async def find(
+        self, *, status: Status | None = None, before: str | None = None, limit: int, now: float
+    ) -> tuple[Task, ...]:
+        return await self._read(
+            partial(reads.find, status=status, before=before, limit=limit, now=now)
+        )
+
+    async def counts(self) -> Mapping[Status, int]:
+        return await self._read(reads.counts)
+
+    async def _write(self, operation: Callable[[Transaction], T]) -> T:
+        if self._writer is None:
+            raise StorageUnavailable("closed")
+        return await self._writer.write(operation)
+
+    async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        if self._reader is None:
+            raise StorageUnavailable("closed")
+        return await self._reader.read(query)

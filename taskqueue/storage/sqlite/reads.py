@@ -1,0 +1,97 @@
+"""What each reading verb asks, of whatever is committed."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from operator import attrgetter
+
+from taskqueue.storage.sqlite import rows, statements
+from taskqueue.tasks import Attempt, AttemptOutcome, Delivery, Owner, Status, Task, TaskHistory
+
+
+def held(db: sqlite3.Connection, owner: Owner) -> tuple[Delivery, ...]:
+    """Return what exactly this owner holds."""
+    found = db.execute(statements.HELD, (owner.node, owner.incarnation))
+    return tuple(map(rows.delivery, found.fetchall()))
+
+
+def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
+    """Return what a dead incarnation holds, and what anybody holds past its lease."""
+    known = {"node": owner.node, "incarnation": owner.incarnation, "now": now}
+    return tuple(map(rows.delivery, db.execute(statements.RESCUABLE, known).fetchall()))
+
+
+def next_due(db: sqlite3.Connection, queue: str) -> float | None:
+    """Return the earliest `run_at` of what nobody holds."""
+    run_at: float | None
+    [run_at] = db.execute(statements.NEXT_DUE, {"queue": queue}).fetchone()
+    return run_at
+
+
+def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | None:
+    """Return a task with its attempts."""
+    with _snapshot(db):  # a settlement between the two would tell of an attempt too many
+        row = db.execute(statements.GET, (task_id,)).fetchone()
+        if row is None:
+            return None
+        seq, *columns = row
+        attempts = db.execute(statements.ATTEMPTS, (seq,)).fetchall()
+    task = rows.task(tuple(columns), now=now)
+    return TaskHistory(task=task, attempts=(*map(rows.attempt, attempts), *_completing(task)))
+
+
+def _completing(task: Task) -> Iterator[Attempt]:
+    # A success writes no line of its own, which saves it an insert: the row says it all.
+    if task.status is Status.COMPLETED and task.processed_at is not None:
+        yield Attempt(
+            attempt=task.attempt,
+            outcome=AttemptOutcome.COMPLETED,
+            error=None,
+            traceback=None,
+            started_at=task.started_at,
+            ended_at=task.processed_at,
+        )
+
+
+def find(
+    db: sqlite3.Connection, *, status: Status | None, before: str | None, limit: int, now: float
+) -> tuple[Task, ...]:
+    """Return the newest tasks that read `status` at `now`."""
+    page = {
+        "status": status,
+        "before": b"" if before is None else before,  # any text sorts before any blob
+        "limit": limit,
+        "now": now,
+    }
+    with _snapshot(db):
+        found = [row for query in _queries(status) for row in db.execute(query, page).fetchall()]
+    tasks = [rows.task(row, now=now) for row in found]
+    return tuple(sorted(tasks, key=attrgetter("id"), reverse=True)[:limit])
+
+
+def _queries(status: Status | None) -> tuple[str, ...]:
+    match status:
+        case None:
+            return (statements.FIND_ALL,)
+        case Status.RUNNING:
+            return (statements.FIND_RUNNING,)
+        case Status.SCHEDULED:
+            return (statements.FIND_SCHEDULED,)
+        case Status.QUEUED:
+            return (statements.FIND_BY_STATUS, statements.FIND_DUE)
+        case _:
+            return (statements.FIND_BY_STATUS,)
+
+
+def counts(db: sqlite3.Connection) -> Mapping[Status, int]:
+    """Return the counters."""
+    return {Status(status): tasks for status, tasks in db.execute(statements.COUNTS).fetchall()}
+
+
+@contextmanager
+def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")

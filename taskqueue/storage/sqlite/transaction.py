@@ -1,0 +1,26 @@
+"""What the writes of one commit share."""
+
+import sqlite3
+from collections import Counter
+
+from taskqueue.storage.sqlite import statements
+
+
+class Transaction:
+    """One commit in the making: the connection, and by how much each count has moved."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self._moved: Counter[str] = Counter()
+
+    def moved(self, before: str | None, after: str | None, tasks: int = 1) -> None:
+        """Note that so many tasks went from one status to another; None is outside."""
+        if before is not None:
+            self._moved[before] -= tasks
+        if after is not None:
+            self._moved[after] += tasks
+
+    def write_counts(self) -> None:
+        """Bring the counters table up to date: once per commit, not once per row."""
+        moved = [(tasks, status) for status, tasks in self._moved.items() if tasks]
+        self.db.executemany(statements.MOVE_COUNT, moved)

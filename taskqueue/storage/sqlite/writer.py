@@ -1,0 +1,147 @@
+"""Commits everything that waits in one transaction, and again as soon as that one ended.
+
+    write ─┐                      ┌─ answer
+    write ─┼─▶ pending ─▶ commit ─┼─ answer      meanwhile the next ones gather
+    write ─┘   (one hop to the    └─ answer
+                writer's thread)
+
+There is no timer: a lone write is committed at once, and the more come together, the more share
+one sync of the disk.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.sqlite.connection import Connection
+from taskqueue.storage.sqlite.faults import storage_error
+from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class Write(Generic[T]):
+    """An operation that waits for its commit, and how it went."""
+
+    def __init__(self, operation: Callable[[Transaction], T], answer: asyncio.Future[T]) -> None:
+        self.operation = operation
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self._answer = answer
+
+    def resolve(self) -> None:
+        """Tell the caller, if it is still there to be told."""
+        if self._answer.done() or self._answer.get_loop().is_closed():
+            return
+        if self.error is not None:
+            self._answer.set_exception(self.error)
+        else:
+            self._answer.set_result(self.result)  # type: ignore[arg-type]
+
+
+class Writer:
+    """The one writer of a database file."""
+
+    def __init__(self, connection: Connection, path: Path, watch: FileWatch) -> None:
+        self._connection = connection
+        self._path = path
+        self._watch = watch
+        self._pending: list[Write[Any]] = []
+        self._committing: list[Write[Any]] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    def write(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """Answer with what `operation` returns, once that is committed.
+
+        Operations are applied in the order of the calls. Cancelling the answer changes nothing for
+        the operation, nor for those that share its commit. An operation that raises fails alone.
+
+        Raises:
+            StorageUnavailable: the writer is closed.
+        """
+        if self._closed:
+            raise StorageUnavailable("closed")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._pending.append(Write(operation, answer))
+        if self._idle.is_set():
+            self._idle.clear()
+            # At the end of this turn of the loop: whoever is ready to write shares this commit.
+            loop.call_soon(self._commit_pending)
+        return answer
+
+    async def close(self) -> None:
+        """Refuse what comes, commit what waits, close the connection."""
+        self._closed = True
+        await self._idle.wait()
+        await self._connection.close()
+
+    def abandon(self, then: Callable[[], object]) -> None:
+        """Let go without waiting. What is being committed ends first, what waits is never begun.
+
+        All are answered `StorageUnavailable`; `then` is called when the thread is done.
+        """
+        self._closed = True
+        unanswered = [*self._committing, *self._pending]
+        self._committing, self._pending = [], []
+        for write in unanswered:
+            write.error = StorageUnavailable("closed before the commit was known")
+            write.resolve()
+        self._connection.abandon(then)
+
+    def _commit_pending(self) -> None:
+        if not self._pending:
+            self._idle.set()
+            return
+        self._committing, self._pending = self._pending, []
+        hop = self._connection.run(partial(_commit, self._path, self._watch, self._committing))
+        hop.add_done_callback(self._committed)
+
+    def _committed(self, hop: asyncio.Future[None]) -> None:
+        defect = hop.exception()
+        committed, self._committing = self._committing, []
+        for write in committed:
+            write.error = write.error or defect
+            write.resolve()
+        self._commit_pending()
+
+
+def _commit(
+    path: Path, watch: FileWatch, batch: Sequence[Write[Any]], db: sqlite3.Connection
+) -> None:
+    """Run the batch in one transaction; if one of it fails, each in its own."""
+    try:
+        watch.check()
+        results = _transact(db, batch)
+        watch.check()  # only what is still there may be called durable
+    except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
+        if storage_error(error, path) is not None or len(batch) == 1:
+            for write in batch:  # an error each, because each is raised to another caller
+                write.error = storage_error(error, path) or error
+        else:
+            for write in batch:
+                _commit(path, watch, [write], db)
+    else:
+        for write, result in zip(batch, results, strict=True):
+            write.result = result
+
+
+def _transact(db: sqlite3.Connection, batch: Sequence[Write[Any]]) -> list[Any]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        tx = Transaction(db)
+        results = [write.operation(tx) for write in batch]
+        tx.write_counts()
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has rolled it back already
+            db.execute("ROLLBACK")
+        raise
+    return results

@@ -1,0 +1,6 @@
+"""Fixtures of the storage tests."""
+
+import pytest
+
+# The contract is shipped with the package, so pytest would not explain its assertions by itself.
+pytest.register_assert_rewrite("taskqueue.testing.contract")

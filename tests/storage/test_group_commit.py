@@ -1,0 +1,195 @@
+"""Writes that come together share one commit, and nothing else."""
+
+import asyncio
+import sqlite3
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.tasks import Complete, Owner, Settled, SettleBy, Status
+from taskqueue.testing.contract import add, claim, ids, new_task
+
+ME = Owner(node="here", incarnation="1")
+UNSTORABLE = new_task("poison", priority=2**70)  # SQLite's integers end at 2**63
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tasks.db"
+
+
+@pytest.fixture
+async def storage(path: Path) -> AsyncIterator[SQLiteStorage]:
+    storage = SQLiteStorage(path)
+    await storage.migrate()
+    await storage.open()
+    yield storage
+    await storage.close()
+
+
+def commits(path: Path) -> int:
+    """Count the commits in the write-ahead log, as its format tells them.
+
+    Each frame's header holds at its fifth byte the size of the database after a commit, and zero if
+    more frames of the same commit follow. Frames of an earlier round of the log bear another salt.
+    """
+    log = path.with_name(path.name + "-wal").read_bytes()
+    page_size, salt = struct.unpack(">I", log[8:12])[0], log[16:24]
+    frames = range(32, len(log), 24 + page_size)
+    return sum(
+        log[at + 8 : at + 16] == salt and struct.unpack(">I", log[at + 4 : at + 8])[0] > 0
+        for at in frames
+    )
+
+
+async def test_inserts_that_wait_together_share_a_commit(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "first")
+    before = commits(path)
+
+    await asyncio.gather(*(add(storage, f"{n:03}") for n in range(200)))
+
+    assert commits(path) - before == 1
+    assert (await storage.counts())[Status.QUEUED] == 201
+
+
+async def test_different_verbs_share_a_commit_in_the_order_of_their_calls(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "a")
+    [a] = await claim(storage)
+    before = commits(path)
+
+    settled, _, claimed, none_left, _ = await asyncio.gather(
+        storage.settle([SettleBy(token=a.token, settlement=Complete(result="1"))], now=1.0),
+        add(storage, "b"),
+        claim(storage),
+        claim(storage),
+        add(storage, "c"),
+    )
+
+    assert settled == (Settled.WRITTEN,)
+    assert (ids(claimed), ids(none_left)) == (["b"], [])
+    assert commits(path) - before == 1
+
+
+async def test_a_write_alone_is_committed_when_it_returns(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "a")
+    before = commits(path)
+
+    for n in range(5):
+        await add(storage, str(n))
+
+    assert commits(path) - before == 5
+
+
+async def test_what_came_during_a_commit_shares_the_next(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "a")
+    before = commits(path)
+    rest: list[asyncio.Task[None]] = []
+
+    async def insert_then_bring_more() -> None:
+        first = asyncio.ensure_future(add(storage, "first"))
+        for _ in range(3):  # turns of the loop: enough for the first to be on its way
+            await asyncio.sleep(0)
+        rest.extend(asyncio.ensure_future(add(storage, f"{n:02}")) for n in range(50))
+        await first
+
+    await insert_then_bring_more()
+    await asyncio.gather(*rest)
+
+    assert commits(path) - before == 2
+
+
+async def test_a_write_that_fails_fails_alone(storage: SQLiteStorage) -> None:
+    answers = await asyncio.gather(
+        add(storage, "a"),
+        storage.insert([new_task("with poison"), UNSTORABLE], now=0.0),
+        add(storage, "b"),
+        claim(storage),
+        return_exceptions=True,
+    )
+
+    assert isinstance(answers[1], OverflowError)
+    assert [answers[0], answers[2]] == [None, None]
+    assert ids(answers[3]) == ["a", "b"]
+    assert ids(await storage.find(limit=10, now=0.0)) == ["b", "a"]
+    counts = await storage.counts()
+    assert sum(counts.values()) == counts[Status.QUEUED] == 2
+
+
+async def test_a_cancelled_caller_leaves_its_neighbours_alone(storage: SQLiteStorage) -> None:
+    before = asyncio.ensure_future(add(storage, "a"))
+    cancelled = asyncio.ensure_future(add(storage, "b"))
+    after = asyncio.ensure_future(add(storage, "c"))
+    await asyncio.sleep(0)  # all three have asked
+
+    cancelled.cancel()
+    await asyncio.gather(before, after)
+
+    assert cancelled.cancelled()
+    found = await storage.find(limit=10, now=0.0)
+    assert {"a", "c"} <= set(ids(found)) <= {"a", "b", "c"}
+    assert (await storage.counts())[Status.QUEUED] == len(found)
+    await add(storage, "d")
+    assert await storage.get("d", now=0.0) is not None
+
+
+async def test_all_callers_cancelled_leave_a_storage_that_works(storage: SQLiteStorage) -> None:
+    callers = [asyncio.ensure_future(add(storage, str(n))) for n in range(20)]
+    await asyncio.sleep(0)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.gather(*callers, return_exceptions=True)
+
+    await add(storage, "later")
+
+    assert await storage.get("later", now=0.0) is not None
+
+
+async def test_close_finishes_what_was_asked_before_and_refuses_what_comes_after(
+    storage: SQLiteStorage,
+) -> None:
+    asked = [asyncio.ensure_future(add(storage, str(n))) for n in range(20)]
+    await asyncio.sleep(0)
+
+    closing = asyncio.ensure_future(storage.close())
+    await asyncio.gather(*asked)
+    await closing
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await add(storage, "late")
+
+    await storage.open()
+    assert (await storage.counts())[Status.QUEUED] == 20
+
+
+async def test_when_the_file_is_locked_all_who_share_the_commit_are_told(path: Path) -> None:
+    storage = SQLiteStorage(path, busy_timeout_s=0.01)
+    await storage.migrate()
+    await storage.open()
+    shell = sqlite3.connect(path, isolation_level=None)
+    shell.execute("BEGIN IMMEDIATE")
+
+    answers = await asyncio.gather(
+        *(add(storage, str(n)) for n in range(3)), return_exceptions=True
+    )
+    read_meanwhile = await storage.find(limit=10, now=0.0)
+    shell.execute("ROLLBACK")
+    shell.close()
+    await add(storage, "after")
+
+    assert [type(answer) for answer in answers] == [StorageUnavailable] * 3
+    assert len({id(answer) for answer in answers}) == 3
+    assert all("database is locked (SQLITE_BUSY)" in str(answer) for answer in answers)
+    assert read_meanwhile == ()
+    assert ids(await storage.find(limit=10, now=0.0)) == ["after"]
+    await storage.close()
