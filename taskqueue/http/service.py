@@ -3,16 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from taskqueue.health import Readiness
 from taskqueue.supervision import Node
 from taskqueue.tasks import NewTask, Status, Task, TaskHistory
-from taskqueue.words import Word
-
-
-class Readiness(Word):
-    """Whether the service can do its work now; `reason` says why not."""
-
-    ready: bool
-    reason: str | None = None
 
 
 class Service(Protocol):

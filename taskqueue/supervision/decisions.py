@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from taskqueue.actors.runtime import Crash, ExitReason, Killed, NoProc, is_orderly
+from taskqueue.actors.runtime import KILLED, SHUTDOWN, ExitReason, is_orderly
 from taskqueue.supervision.specs import (
     BRUTAL_KILL,
     AutoShutdown,
@@ -57,12 +57,13 @@ def is_reported(restart: Restart, reason: ExitReason) -> bool:
 
 
 def is_shutdown_error(restart: Restart, limit: ShutdownLimit, reason: ExitReason) -> bool:
-    """Tell whether a child that was told to stop ended otherwise than it should have."""
-    if limit == BRUTAL_KILL:
-        return not isinstance(reason, Killed)
-    if restart == Restart.PERMANENT:
-        return str(reason) != "shutdown"
-    return isinstance(reason, Killed | Crash | NoProc)
+    """Tell whether a child that was told to stop ended otherwise than it should have.
+
+    A child that may end by itself may have done so just before: any orderly end is fine then.
+    """
+    if reason == (KILLED if limit == BRUTAL_KILL else SHUTDOWN):
+        return False
+    return restart == Restart.PERMANENT or not is_orderly(reason)
 
 
 def to_stop(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, ...]:

@@ -14,7 +14,11 @@ log = structlog.get_logger()
 
 
 class Reporter:
-    """Writes the reports of one supervisor."""
+    """Writes the reports of one supervisor.
+
+    `incarnation` is that of the life the report is about; of a start that failed, the life before
+    it: 0 if there was none. `in_period` is how many restarts the supervisor counts in its period.
+    """
 
     def __init__(self, supervisor: str, flags: Flags) -> None:
         self._supervisor = supervisor
@@ -22,85 +26,96 @@ class Reporter:
 
     def started(self, spec: ChildSpec, incarnation: int) -> None:
         """OTP's progress report: a child runs."""
-        log.info(
-            "child_started",
-            supervisor=self._supervisor,
-            child_id=spec.id,
-            incarnation=incarnation,
-        )
+        log.info("child_started", **self._child(spec), incarnation=incarnation)
 
     def ignored(self, spec: ChildSpec) -> None:
         """A start function had nothing to run."""
-        log.info("child_ignored", supervisor=self._supervisor, child_id=spec.id)
+        log.info("child_ignored", **self._child(spec))
 
     def exited(self, spec: ChildSpec, reason: ExitReason, incarnation: int) -> None:
         """An expected end: orderly, of a child that is not permanent."""
         log.info("child_exited", **self._offender(spec, reason, incarnation))
 
-    def terminated(self, spec: ChildSpec, reason: ExitReason, incarnation: int) -> None:
+    def terminated(
+        self, spec: ChildSpec, reason: ExitReason, incarnation: int, in_period: int
+    ) -> None:
         """OTP's supervisor report `child_terminated`."""
         log.error(
             "child_terminated",
             context="child_terminated",
             **self._offender(spec, reason, incarnation),
+            **self._restarts(in_period),
         )
 
     def restarted(
         self, spec: ChildSpec, reason: ExitReason | None, incarnation: int, in_period: int
     ) -> None:
-        """A child runs again; `reason` is how its life before ended."""
+        """A child runs again; `reason` is how its life before ended, None if it had none."""
         log.warning(
             "child_restarted",
-            restarts_in_period=in_period,
-            intensity=self._flags.intensity.max_restarts,
-            period_s=self._flags.intensity.period_s,
-            strategy=str(self._flags.strategy),
             **self._offender(spec, reason, incarnation),
+            **self._restarts(in_period),
         )
 
-    def start_failed(self, spec: ChildSpec, reason: ExitReason, incarnation: int) -> None:
+    def start_failed(
+        self, spec: ChildSpec, reason: ExitReason, incarnation: int, in_period: int
+    ) -> None:
         """OTP's supervisor report `start_error`."""
         log.error(
             "child_start_failed",
             context="start_error",
             **self._offender(spec, reason, incarnation),
+            **self._restarts(in_period),
         )
 
     def stopped(self, spec: ChildSpec, reason: ExitReason, incarnation: int) -> None:
         """A child that was told to stop has stopped."""
         log.info("child_stopped", **self._offender(spec, reason, incarnation))
 
-    def stop_failed(self, spec: ChildSpec, reason: ExitReason, incarnation: int) -> None:
+    def stop_failed(
+        self, spec: ChildSpec, reason: ExitReason, incarnation: int, in_period: int
+    ) -> None:
         """OTP's supervisor report `shutdown_error`."""
         log.error(
             "child_stop_failed",
             context="shutdown_error",
             **self._offender(spec, reason, incarnation),
+            **self._restarts(in_period),
         )
 
-    def escalated(self, spec: ChildSpec, reason: ExitReason, in_period: int) -> None:
+    def escalated(
+        self, spec: ChildSpec, reason: ExitReason | None, incarnation: int, in_period: int
+    ) -> None:
         """OTP's supervisor report `shutdown`: one restart too many, the supervisor gives up."""
         log.error(
             "supervisor_escalated",
             context="shutdown",
-            supervisor=self._supervisor,
-            child_id=spec.id,
-            reason="reached_max_restart_intensity",
-            child_reason=str(reason),
-            restart=str(spec.restart),
-            restarts_in_period=in_period,
-            intensity=self._flags.intensity.max_restarts,
-            period_s=self._flags.intensity.period_s,
-            strategy=str(self._flags.strategy),
+            **self._offender(spec, reason, incarnation)
+            | {"reason": "reached_max_restart_intensity", "child_reason": _text(reason)},
+            **self._restarts(in_period),
         )
+
+    def _child(self, spec: ChildSpec) -> dict[str, object]:
+        return {"supervisor": self._supervisor, "child_id": spec.id}
 
     def _offender(
         self, spec: ChildSpec, reason: ExitReason | None, incarnation: int
     ) -> dict[str, object]:
         return {
-            "supervisor": self._supervisor,
-            "child_id": spec.id,
-            "reason": str(reason),
+            **self._child(spec),
+            "reason": _text(reason),
             "restart": str(spec.restart),
             "incarnation": incarnation,
         }
+
+    def _restarts(self, in_period: int) -> dict[str, object]:
+        return {
+            "strategy": str(self._flags.strategy),
+            "restarts_in_period": in_period,
+            "intensity": self._flags.intensity.max_restarts,
+            "period_s": self._flags.intensity.period_s,
+        }
+
+
+def _text(reason: ExitReason | None) -> str | None:
+    return None if reason is None else str(reason)

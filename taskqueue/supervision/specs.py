@@ -68,6 +68,29 @@ class InvalidSpec(ValueError):
         super().__init__(tag if value is None else f"{tag}: {value!r}")
 
 
+# What the signatures promise, checked for those who do without a type checker: a wrong word would
+# be found out at the first crash only.
+
+
+def _check_member(tag: str, kind: type, value: object) -> None:
+    if not isinstance(value, kind):
+        raise InvalidSpec(tag, value)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_whole(value: object, *, at_least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
+def _is_shutdown_limit(value: object) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value >= 0
+    return value == BRUTAL_KILL
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildSpec:
     """How one child is started, restarted and stopped.
@@ -82,9 +105,11 @@ class ChildSpec:
             `math.inf`, because one that is killed half-way leaves its children to the link signals.
         type: worker or supervisor.
         significant: counts for `AutoShutdown`.
+        one_shot: the supervisor's start waits until this child has ended, before it starts the
+            next. Beyond OTP: an abnormal end is restarted within the intensity even then.
 
     Raises:
-        InvalidSpec: a value that no supervisor could obey.
+        InvalidSpec: a value that no supervisor could obey; the first one found, in OTP's order.
     """
 
     id: str
@@ -93,15 +118,20 @@ class ChildSpec:
     shutdown: ShutdownLimit | None = None
     type: ChildType = ChildType.WORKER
     significant: bool = False
+    one_shot: bool = False
 
     def __post_init__(self) -> None:
+        if not _is_id(self.id):
+            raise InvalidSpec("missing_id", self.id)
         if not callable(self.start):
             raise InvalidSpec("invalid_mfa", self.start)
+        _check_member("invalid_restart_type", Restart, self.restart)
+        _check_member("invalid_significant", bool, self.significant)
         if self.significant and self.restart == Restart.PERMANENT:
             raise InvalidSpec("bad_combination", "permanent and significant")
-        limit = self.shutdown
-        if limit is not None and limit != BRUTAL_KILL and not float(limit) >= 0:
-            raise InvalidSpec("invalid_shutdown", limit)
+        _check_member("invalid_child_type", ChildType, self.type)
+        if not (self.shutdown is None or _is_shutdown_limit(self.shutdown)):
+            raise InvalidSpec("invalid_shutdown", self.shutdown)
 
     @property
     def shutdown_limit(self) -> ShutdownLimit:
@@ -113,25 +143,38 @@ class ChildSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intensity:
-    """How many restarts a supervisor tolerates within a period: one more, and it gives up."""
+    """How many restarts a supervisor tolerates within a period: one more, and it gives up.
+
+    Raises:
+        InvalidSpec: the period is not in whole seconds, or a number is too small.
+    """
 
     max_restarts: int = 1
     period_s: int = 5
 
     def __post_init__(self) -> None:
-        if self.max_restarts < 0:
+        if not _is_whole(self.max_restarts, at_least=0):
             raise InvalidSpec("invalid_intensity", self.max_restarts)
-        if self.period_s <= 0:
+        if not _is_whole(self.period_s, at_least=1):
             raise InvalidSpec("invalid_period", self.period_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """How a supervisor treats its children."""
+    """How a supervisor treats its children.
+
+    Raises:
+        InvalidSpec: a value that no supervisor could obey.
+    """
 
     strategy: Strategy = Strategy.ONE_FOR_ONE
     intensity: Intensity = Intensity()
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+
+    def __post_init__(self) -> None:
+        _check_member("invalid_strategy", Strategy, self.strategy)
+        _check_member("invalid_intensity", Intensity, self.intensity)
+        _check_member("invalid_auto_shutdown", AutoShutdown, self.auto_shutdown)
 
 
 def check_children(specs: tuple[ChildSpec, ...], flags: Flags) -> None:

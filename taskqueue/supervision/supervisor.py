@@ -1,7 +1,9 @@
 """A supervisor: an actor that starts, stops and restarts its children, and obeys `decisions`."""
 
+import asyncio
 import math
 from collections.abc import Iterable
+from typing import NoReturn
 
 from taskqueue.actors.runtime import (
     NORMAL,
@@ -83,7 +85,7 @@ class Child:
         self.spec = spec
         self.status = ChildStatus.STOPPED
         self.ref: ActorRef | None = None
-        self.incarnation = 0
+        self.incarnation = 0  # successful starts; a failed one brings nobody to life
         self.started_at: float | None = None
         self.last_exit: ExitReason | None = None
         self.last_exit_at: float | None = None
@@ -150,11 +152,26 @@ class Supervisor(Actor):
             child = self._children[spec.id] = Child(spec)
             try:
                 await self._start(child)
+                await self._see_through(child)
             except ChildStartFailed as error:
-                self._report.start_failed(spec, error.reason, child.incarnation)
-                await self.on_stop()
-                detail = FailedToStartChild(child_id=spec.id, reason=error.reason)
-                raise Exit(Shutdown(detail)) from error
+                self._report.start_failed(spec, error.reason, 0, in_period=0)
+                await self._give_up_starting(spec, error.reason)
+            except Exit:  # a one-shot child failed too often
+                await self._give_up_starting(spec, child.last_exit or NORMAL)
+
+    async def _give_up_starting(self, spec: ChildSpec, reason: ExitReason) -> NoReturn:
+        await self.on_stop()
+        raise Exit(Shutdown(FailedToStartChild(child_id=spec.id, reason=reason)))
+
+    async def _see_through(self, child: Child) -> None:
+        """Wait until a one-shot child has ended, and obey what its end asks for."""
+        while child.spec.one_shot and child.ref is not None:
+            ref = child.ref
+            reason = await ref.ended()
+            self.unlink(ref)
+            await self._on_end(child, reason)
+            while child.status == ChildStatus.RESTARTING:
+                await self._restart(child)
 
     async def on_stop(self) -> None:
         """Stop all children, one at a time, last started first."""
@@ -165,14 +182,23 @@ class Supervisor(Actor):
 
     @receives(ExitSignal)
     async def on_exit_signal(self, message: ExitSignal) -> None:
-        """Restart, keep or forget the child that ended; ignore signals of strangers."""
-        child = self._running.pop(message.sender, None) if message.sender else None
-        if child is None:
+        """Restart, keep or forget the child that ended; ignore signals of strangers.
+
+        A child that sends its supervisor an exit signal and lives on has not ended.
+        """
+        sender = message.sender
+        if sender is None or sender not in self._running or sender.is_alive():
             return
-        spec, reason = child.spec, message.reason
+        await self._on_end(self._running[sender], message.reason)
+
+    async def _on_end(self, child: Child, reason: ExitReason) -> None:
+        """Obey what the end of a child asks for."""
+        spec = child.spec
+        if child.ref is not None:
+            del self._running[child.ref]
         child.ended(reason, self._clock.now())
         if decisions.is_reported(spec.restart, reason):
-            self._report.terminated(spec, reason, child.incarnation)
+            self._report.terminated(spec, reason, child.incarnation, self._in_period())
         else:
             self._report.exited(spec, reason, child.incarnation)
         match decisions.after_exit(spec.restart, reason):
@@ -194,11 +220,11 @@ class Supervisor(Actor):
             await self._restart(child)
 
     async def _restart(self, failed: Child) -> None:
-        now = self._clock.monotonic()
-        reason = failed.last_exit or NORMAL
-        if self._window.add(now):
+        if self._window.add(self._clock.monotonic()):
             failed.status = ChildStatus.STOPPED
-            self._report.escalated(failed.spec, reason, self._window.count(now))
+            self._report.escalated(
+                failed.spec, failed.last_exit, failed.incarnation, self._in_period()
+            )
             raise Exit(SHUTDOWN)
         strategy, order = self.flags.strategy, tuple(self._children)
         for child_id in decisions.to_stop(strategy, order, failed.spec.id):
@@ -216,14 +242,18 @@ class Supervisor(Actor):
         try:
             await self._start(child)
         except ChildStartFailed as error:
-            self._report.start_failed(child.spec, error.reason, child.incarnation)
+            self._report.start_failed(
+                child.spec, error.reason, child.incarnation, self._in_period()
+            )
             child.status = ChildStatus.RESTARTING
             tell(self.ref, TryAgain(child_id=child.spec.id))
             return False
         if child.status == ChildStatus.RUNNING:
-            in_period = self._window.count(self._clock.monotonic())
-            self._report.restarted(child.spec, reason, child.incarnation, in_period)
+            self._report.restarted(child.spec, reason, child.incarnation, self._in_period())
         return True
+
+    def _in_period(self) -> int:
+        return self._window.count(self._clock.monotonic())
 
     def _auto_shutdown(self) -> None:
         left = [child.status for child in self._children.values() if child.spec.significant]
@@ -274,7 +304,7 @@ class Supervisor(Actor):
             strategy=str(self.flags.strategy),
             max_restarts=self.flags.intensity.max_restarts,
             period_s=self.flags.intensity.period_s,
-            restarts_in_period=self._window.count(self._clock.monotonic()),
+            restarts_in_period=self._in_period(),
             children=tuple(child.state() for child in self._children.values()),
         )
 
@@ -326,6 +356,10 @@ class Supervisor(Actor):
             return None
         except StartFailed as error:
             raise ChildStartFailed(spec.id, _reason_of(error)) from error
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise  # it is the supervisor that is killed
+            raise ChildStartFailed(spec.id, Crash(error)) from error
         except Exception as error:  # a start function is anybody's code; its failure is an answer
             raise ChildStartFailed(spec.id, Crash(error)) from error
         if not isinstance(ref, ActorRef):
@@ -346,7 +380,7 @@ class Supervisor(Actor):
         child.ended(reason, self._clock.now())
         limit = child.spec.shutdown_limit
         if decisions.is_shutdown_error(child.spec.restart, limit, reason):
-            self._report.stop_failed(child.spec, reason, child.incarnation)
+            self._report.stop_failed(child.spec, reason, child.incarnation, self._in_period())
         else:
             self._report.stopped(child.spec, reason, child.incarnation)
 
@@ -371,3 +405,8 @@ class Supervisor(Actor):
 def _reason_of(error: StartFailed) -> ExitReason:
     cause = error.cause
     return cause if isinstance(cause, ExitReason) else Crash(cause)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,8 +1,14 @@
 """The whole tree at a glance: a snapshot of all supervisors below a root, and who is where."""
 
+import asyncio
+from typing import TypeGuard
+
+import msgspec
+
 from taskqueue.actors.runtime import ActorRef, Message
+from taskqueue.actors.runtime.messages import Handlers
 from taskqueue.errors import ActorUnavailable, AskTimeout
-from taskqueue.supervision.calls import ChildState, overview
+from taskqueue.supervision.calls import ChildState, GetOverview, overview
 from taskqueue.supervision.decisions import ChildStatus
 from taskqueue.supervision.specs import ChildType
 
@@ -34,7 +40,10 @@ class SupervisorFigures(Message):
 
 
 async def snapshot(root: ActorRef) -> Node:
-    """Return the tree below `root`, children in start order."""
+    """Return the tree below `root`, children in start order.
+
+    Supervisors side by side are asked at the same time, so each level takes a second at most.
+    """
     return await _snapshot(
         Node(
             path=root.label,
@@ -54,15 +63,15 @@ async def _snapshot(node: Node, ref: ActorRef) -> Node:
     try:
         view = await overview(ref, timeout_s=SNAPSHOT_TIMEOUT_S)
     except (ActorUnavailable, AskTimeout):
-        return _replace(node, status="busy")
-    children = [await _child(node.path, child) for child in view.children]
+        return msgspec.structs.replace(node, status="busy")
+    children = await asyncio.gather(*(_child(node.path, child) for child in view.children))
     figures = SupervisorFigures(
         strategy=view.strategy,
         restarts_in_period=view.restarts_in_period,
         max_restarts=view.max_restarts,
         period_s=view.period_s,
     )
-    return _replace(node, supervisor=figures, children=tuple(children))
+    return msgspec.structs.replace(node, supervisor=figures, children=tuple(children))
 
 
 async def _child(parent: str, child: ChildState) -> Node:
@@ -76,23 +85,33 @@ async def _child(parent: str, child: ChildState) -> Node:
         last_exit=None if child.last_exit is None else str(child.last_exit),
         last_exit_at=child.last_exit_at,
     )
-    if child.type == ChildType.SUPERVISOR and child.ref is not None:
-        return await _snapshot(node, child.ref)
-    return node
+    return await _snapshot(node, child.ref) if _supervises(child.ref) else node
 
 
 async def find(root: ActorRef, path: str) -> ActorRef | None:
-    """Return who runs at `path` (`root/consumers/consumer-1`), None if nobody does."""
+    """Return who runs at `path` (`root/consumers/consumer-1`), None if nobody does.
+
+    Raises:
+        AskTimeout: a supervisor on the way is busy, so nobody knows.
+    """
     first, *rest = path.split("/")
-    if first != root.label:
-        return None
-    ref: ActorRef | None = root
+    ref = root if first == root.label else None
     for child_id in rest:
-        if ref is None:
+        if not _supervises(ref):
             return None
-        children = (await overview(ref, timeout_s=SNAPSHOT_TIMEOUT_S)).children
+        try:
+            children = (await overview(ref, timeout_s=SNAPSHOT_TIMEOUT_S)).children
+        except ActorUnavailable:
+            return None
         ref = next((child.ref for child in children if child.id == child_id), None)
     return ref
+
+
+def _supervises(ref: ActorRef | None) -> TypeGuard[ActorRef]:
+    """Tell whether it answers `GetOverview`. A child's `type` is only what its specification says,
+    and a worker that is asked what it does not understand crashes.
+    """
+    return ref is not None and GetOverview in Handlers.of(ref.actor_class)
 
 
 def picture(node: Node) -> str:
@@ -100,7 +119,7 @@ def picture(node: Node) -> str:
 
     >>> leaf = Node(path="root/db", id="db", type="worker", status="running", incarnation=3,
     ...             started_at=0.0, last_exit="killed", last_exit_at=0.0)
-    >>> print(picture(_replace(leaf, path="root", id="root", children=(leaf,))))
+    >>> print(picture(msgspec.structs.replace(leaf, path="root", id="root", children=(leaf,))))
     root  running  incarnation 3  last exit: killed
     └─ db  running  incarnation 3  last exit: killed
     """
@@ -118,8 +137,3 @@ def _lines(node: Node) -> list[str]:
         lines.append(("└─ " if last else "├─ ") + first_line)
         lines += [("   " if last else "│  ") + other for other in others]
     return lines
-
-
-def _replace(node: Node, **changes: object) -> Node:
-    fields = {name: getattr(node, name) for name in node.__struct_fields__}
-    return Node(**(fields | changes))

@@ -5,10 +5,13 @@ a crash: the asker is told, the actor is gone, its supervisor acts.
 """
 
 import asyncio
-import inspect
+import threading
+import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from time import monotonic
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import pykka
 from pykka import messages as pykka_messages
@@ -30,6 +33,7 @@ from taskqueue.actors.runtime.messages import (
     GetLog,
     GetState,
     Handlers,
+    Handling,
     Logged,
     ParentExit,
     Resume,
@@ -39,7 +43,6 @@ from taskqueue.actors.runtime.messages import (
 )
 from taskqueue.actors.runtime.ref import ActorRef, Address
 from taskqueue.actors.runtime.reply import Reply
-from taskqueue.errors import StartFailed
 
 # After so many messages without a pause the others on the loop get their turn.
 TURN = 64
@@ -71,6 +74,9 @@ class Actor(_PykkaActor):
     registered_name: str | None = None
     """The unique name it carries from before `on_start` until its end."""
 
+    label: str | None = None
+    """What logs and pictures call it, if it carries no unique name."""
+
     trap_exit: ClassVar[bool] = False
     """Take exit signals as messages. Only who traps gets its `on_stop` when told to shut down."""
 
@@ -83,20 +89,30 @@ class Actor(_PykkaActor):
     declared_errors: ClassVar[tuple[type[Exception], ...]] = ()
     """Errors that are answers when `on_receive` or a proxied method raises them."""
 
-    _handlers: ClassVar[Handlers] = Handlers()
+    _handlers: ClassVar[Handlers]
     _cell: Cell
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._handlers = Handlers.of(cls)
+        unmarked = Handling(object, cls.declared_errors, concurrently=False)
+        cls._handlers = Handlers.of(cls, (cls._handle_receive, unmarked))
 
     def __init__(self) -> None:
-        super().__init__()
-        self._log: deque[tuple[float, str]] = deque(maxlen=self.event_log_size)
-        cell = self._cell
-        cell.mailbox = cast("Mailbox", self.actor_inbox)
-        cell.mailbox.host = cell.host
-        cell.ref = self._actor_ref = ActorRef(self, cell)
+        """Make the actor, on the thread of whoever starts it. `on_start` runs on its own."""
+
+    def _embody(self, cell: Cell) -> None:
+        """Do what pykka's `__init__` does, before that of the class can run or fail."""
+        self._cell = cell
+        self._log: deque[tuple[float, type]] = deque(maxlen=self.event_log_size)
+        self.actor_urn = uuid.uuid4().urn
+        self.actor_inbox = cell.mailbox = Mailbox(cell.host)
+        self.actor_stopped = threading.Event()
+        self._actor_ref = cell.ref = ActorRef(self, cell)
+        self._name_cell()
+
+    def _name_cell(self) -> None:
+        name = self.registered_name or self.label
+        self._cell.label = name or f"{type(self).__name__}-{self.actor_urn[9:17]}"
 
     # --- start ------------------------------------------------------------------------------
 
@@ -161,6 +177,14 @@ class Actor(_PykkaActor):
         """Return the address of whoever carries `name` in this actor's system."""
         return Address(self._cell.system, name)
 
+    def join(self, group: str) -> None:
+        """Join a group, until the end of this life."""
+        self._cell.system.names.join(group, self.ref)
+
+    def members(self, group: str) -> tuple[ActorRef, ...]:
+        """Return who is in a group, in the order they joined."""
+        return self._cell.system.names.members(group)
+
     def link(self, ref: ActorRef) -> None:
         """Share fates: when one ends, the other gets an exit signal. `NoProc` if it is dead."""
         if self._cell.link(ref.cell) is not None:
@@ -171,7 +195,10 @@ class Actor(_PykkaActor):
         self._cell.unlink(ref.cell)
 
     def monitor(self, ref: ActorRef) -> int:
-        """Watch an actor: exactly one `Down` will come, with the number returned here."""
+        """Watch an actor: exactly one `Down` will come, with the number returned here.
+
+        Its reason is `NoProc` if the actor had ended before.
+        """
         return self._cell.monitor(ref.cell)
 
     def demonitor(self, monitor: int, ref: ActorRef) -> None:
@@ -179,7 +206,10 @@ class Actor(_PykkaActor):
         self._cell.demonitor(monitor, ref.cell)
 
     def defer(self) -> "Deferred":
-        """Take the ask being handled out, to be answered later. Source: OTP `gen_server:reply`."""
+        """Take the ask being handled out, to be answered later. Source: OTP `gen_server:reply`.
+
+        Not for a handler that runs `concurrently`: the ask being handled is another by then.
+        """
         return Deferred(self._cell)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -190,6 +220,7 @@ class Actor(_PykkaActor):
             cell.tasks = set()
         cell.tasks.add(task)
         task.add_done_callback(cell.tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # if it was cancelled before its first step
         return task
 
     def own(self, closer: Closer) -> None:
@@ -223,87 +254,90 @@ class Actor(_PykkaActor):
     def _on_resume(self, _: Resume) -> None:
         self._cell.mailbox.resume()
 
-    @receives(GetState)
+    @receives(GetState, answers=(Exception,))  # who debugs must not do harm
     def _on_get_state(self, _: GetState) -> object:
         return self.get_state()
 
     @receives(GetLog)
     def _on_get_log(self, _: GetLog) -> tuple[Logged, ...]:
-        return tuple(Logged(at=at, message=message) for at, message in self._log)
+        return tuple(Logged(at=at, message=kind.__name__) for at, kind in self._log)
 
     # --- the life ---------------------------------------------------------------------------
 
-    async def _life(self, started: Reply[ActorRef]) -> None:
+    async def _life(self) -> None:
         """Be born, serve, end, and tell everyone. Never raises."""
         cell = self._cell
         current_cell.set(cell)
-        failure: BaseException | None = None
+        cell.main = asyncio.current_task()
+        ignored: Ignore | None = None
         try:
-            reason = await self._serve(started)
+            await self._serve()
         except asyncio.CancelledError as cancelled:
             reason = cell.pending_exit or Crash(cancelled)
-        except Ignore as ignored:
-            reason, failure = NORMAL, ignored
         except Exit as exit_:
             reason = exit_.reason
+        except Ignore as ignore:
+            reason, ignored = (Crash(ignore), None) if cell.born else (NORMAL, ignore)
+        except GeneratorExit:  # the loop was closed under us: there is nowhere left to end
+            raise
         except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
-            reason, failure = Crash(crash), crash
-        if started.done():
+            reason = Crash(crash)
+        if cell.born:
             reason = await self._stop_hook(reason)
         await self._release()
-        self._end(reason, started, failure)
+        self._end(reason, ignored)
 
-    async def _serve(self, started: Reply[ActorRef]) -> ExitReason:
-        hook = self.on_start()
-        if hook is not None:
-            await hook
-        started.set(self._cell.ref)
-        return await self._receive()
+    async def _serve(self) -> NoReturn:
+        cell = self._cell
+        if cell.pending_exit is None:
+            hook = self.on_start()
+            if hook is not None:
+                await hook
+            if cell.be_born():
+                cell.started.set(cell.ref)
+                await self._receive()
+        raise asyncio.CancelledError
 
     async def _receive(self) -> NoReturn:
         """Take one message after the other until one ends the actor."""
         cell, mailbox, handlers = self._cell, self._cell.mailbox, self._handlers
-        loop, events, served = cell.host.loop, self._log, 0
+        events, served = self._log, 0
         while True:
-            if cell.pending_exit is not None:  # a handler swallowed its cancellation
-                raise asyncio.CancelledError
-            envelope = mailbox.take()
-            if envelope is None:
-                served = 0
-                await mailbox.wait()
-                continue
-            served += 1
             if served == TURN:
                 served = 0
                 await asyncio.sleep(0)
+            envelope = mailbox.take()
+            cell.current = None if envelope is None else envelope.reply_to
+            if cell.pending_exit is not None:  # a handler swallowed it, or we were abandoned
+                raise asyncio.CancelledError
+            if envelope is None:
+                served = 0
+                await mailbox.waiter()
+                continue
+            served += 1
             message = envelope.message
-            cell.current = envelope.reply_to
-            events.append((loop.time(), type(message).__name__))
-            handler = handlers.get(type(message))
-            answers = self.declared_errors if handler is None else handler[1].answers
+            events.append((monotonic(), type(message)))
+            method, handling = handlers[type(message)]
             try:
-                if handler is None:
-                    answer = self._handle_receive(message)
-                elif handler[1].concurrently:
-                    self._handle_concurrently(handler[0], message, answers)
+                if handling.concurrently:
+                    self._handle_concurrently(method, message, handling.answers)
                     continue
-                else:
-                    answer = handler[0](self, message)
-                if inspect.iscoroutine(answer):
+                answer = method(self, message)
+                if type(answer) is CoroutineType:
                     answer = await answer
-            except answers as error:
-                if cell.current is None:
-                    raise
+            except handling.answers as error:
                 reply, cell.current = cell.current, None
+                if reply is None:
+                    raise
                 reply.set_exception((type(error), error, error.__traceback__))
                 continue
-            if cell.current is not None:
-                reply, cell.current = cell.current, None
+            reply, cell.current = cell.current, None
+            if reply is not None:
                 reply.set(answer)
 
     def _handle_concurrently(
         self,
-        method: Callable[..., Coroutine[Any, Any, Any]],
+        method: Callable[..., Any],
         message: Any,
         answers: tuple[type[Exception], ...],
     ) -> None:
@@ -321,14 +355,19 @@ class Actor(_PykkaActor):
         """Run `work`; make its crash the actor's. Nothing leaves the task: asyncio would let a
         SystemExit out of the loop and take the whole host down.
         """
+        task = asyncio.current_task()
         try:
             await work
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as cancelled:
+            if task is not None and task.cancelling():
+                raise
+            self._cell.fail(Crash(cancelled))  # nobody told it to: what it waited for was cancelled
         except Exit as exit_:
-            self._cell.interrupt(exit_.reason)
+            self._cell.fail(exit_.reason)
+        except GeneratorExit:
+            raise
         except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
-            self._cell.interrupt(Crash(crash))
+            self._cell.fail(Crash(crash))
 
     def _stop(self) -> NoReturn:
         """End in an orderly way, on pykka's own stop message."""
@@ -340,7 +379,7 @@ class Actor(_PykkaActor):
     async def _stop_hook(self, reason: ExitReason) -> ExitReason:
         """Run `on_stop` unless the end is untrapped; return the reason, which it may change."""
         cell = self._cell
-        if cell.pending_exit is not None and not isinstance(cell.pending_exit, Crash):
+        if cell.untrapped:
             return reason
         self._exit_reason = reason
         try:
@@ -351,6 +390,8 @@ class Actor(_PykkaActor):
             return cell.pending_exit or Crash(cancelled)
         except Exit as exit_:
             return exit_.reason
+        except GeneratorExit:
+            raise
         except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
             return Crash(crash)
         return reason
@@ -369,39 +410,32 @@ class Actor(_PykkaActor):
                 closing = closer()
                 if closing is not None:
                     await _undisturbed(closing)
-            except Exception:  # noqa: BLE001 - the end goes on: what is owned is closed, or reported
+            except GeneratorExit:
+                raise
+            except BaseException:  # noqa: BLE001 - the end goes on: all is closed, or reported
                 log.exception("actor_close_failed", actor=cell.label)
 
-    def _end(
-        self, reason: ExitReason, started: Reply[ActorRef], failure: BaseException | None
-    ) -> None:
+    def _end(self, reason: ExitReason, ignored: Ignore | None) -> None:
         cell = self._cell
-        if started.done():
+        if cell.sealed:  # it was abandoned, and comes back now
+            cell.refuse_open_asks(KILLED)
+            return
+        if cell.born:
             _report_end(cell, reason)
-        elif cell.parent is not None:
-            cell.parent.unlink(cell)  # a start that fails is told by its answer, not by a signal
-        cell.finish(reason)
-        if isinstance(failure, Ignore):
-            started.fail(failure)
-        elif not started.done():
-            error = StartFailed(cell.label, reason)
-            error.__cause__ = failure
-            started.fail(error)
-        if self.dedicated_host:
-            cell.host.stop()
+        cell.finish(reason, ignored)
 
     # --- what pykka wants -------------------------------------------------------------------
-
-    @staticmethod
-    def _create_actor_inbox() -> Mailbox:
-        return Mailbox()
 
     @staticmethod
     def _create_future() -> Reply[Any]:
         return Reply()
 
-    def _start_actor_loop(self) -> None:
+    @staticmethod
+    def _create_actor_inbox() -> NoReturn:
         raise RuntimeError("start this actor with start_link, System.spawn or start")
+
+    def _start_actor_loop(self) -> NoReturn:
+        self._create_actor_inbox()
 
     def on_receive(self, message: Any) -> Any:
         """Handle a message that no handler is marked for. An ask of that kind is a crash."""
@@ -409,6 +443,8 @@ class Actor(_PykkaActor):
             raise TypeError(f"{type(self).__name__} does not understand {message!r}")
         log.warning("message_unexpected", actor=self._cell.label, message=repr(message)[:200])
 
+
+Actor.__init_subclass__()  # the base can be started, too
 
 _PYKKA_MESSAGES = (
     pykka_messages.ProxyCall,

@@ -6,6 +6,7 @@ in it is answered; links and monitors are told. Source: OTP, signals; see `docs/
 
 import asyncio
 import itertools
+import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
@@ -15,13 +16,21 @@ import pykka
 import structlog
 from pykka._envelope import Envelope
 
-from taskqueue.actors.runtime.exits import KILLED, ExitReason, Killed, Normal
+from taskqueue.actors.runtime.exits import (
+    KILLED,
+    NOPROC,
+    Crash,
+    ExitReason,
+    Ignore,
+    Killed,
+    Normal,
+)
 from taskqueue.actors.runtime.host import Host
 from taskqueue.actors.runtime.mailbox import Mailbox
 from taskqueue.actors.runtime.mailbox import Message as Mail
 from taskqueue.actors.runtime.messages import Down, ExitSignal, ParentExit
 from taskqueue.actors.runtime.reply import Reply
-from taskqueue.errors import ActorUnavailable
+from taskqueue.errors import ActorUnavailable, StartFailed
 
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef
@@ -40,6 +49,7 @@ class Cell:
 
     __slots__ = (
         "__weakref__",
+        "born",
         "current",
         "exit_reason",
         "host",
@@ -54,9 +64,11 @@ class Cell:
         "pending_exit",
         "ref",
         "sealed",
+        "started",
         "system",
         "tasks",
         "trap_exit",
+        "untrapped",
         "watchers",
     )
 
@@ -70,6 +82,8 @@ class Cell:
         self.label = ""
         self.mailbox: Mailbox
         self.ref: ActorRef
+        self.started: Reply[ActorRef] = Reply()  # the answer of the start handshake
+        self.born = False  # it was or will be answered with the reference
         self.main: asyncio.Task[None] | None = None
         self.current: pykka.Future[Any] | None = None  # the ask being handled
         self.open_replies: set[pykka.Future[Any]] | None = None  # asks taken out by `defer`
@@ -79,8 +93,15 @@ class Cell:
         self.monitors: dict[int, Cell] | None = None
         self.watchers: list[Reply[ExitReason]] | None = None
         self.pending_exit: ExitReason | None = None  # why `main` was cancelled
+        self.untrapped = False  # it was cancelled by a signal, so no stop hook runs
         self.sealed = False  # somebody has begun to tell of the end
         self.exit_reason: ExitReason | None = None  # set once the end may be heard of
+
+    def be_born(self) -> bool:
+        """Decide the start handshake for the actor; False if it was abandoned before."""
+        with self.system.lock:
+            self.born = not self.sealed
+            return self.born
 
     # --- signals ----------------------------------------------------------------------------
 
@@ -88,11 +109,12 @@ class Cell:
         """Take an exit signal. Source: OTP `exit/2`.
 
         Trapping: the parent's ends the actor with that reason, anybody else's is a message. Not
-        trapping: the actor ends at once without a stop hook, except that `Normal` does nothing.
+        trapping: the actor ends at once without a stop hook, except that `Normal` does nothing
+        unless it is the actor's own.
         """
         if not self.trap_exit:
-            if not isinstance(reason, Normal):
-                self.interrupt(reason)
+            if not isinstance(reason, Normal) or sender is self:
+                self._interrupt(reason)
         elif sender is self.parent:
             self.mailbox.put_system(Envelope(ParentExit(reason=reason)))
         else:
@@ -106,24 +128,33 @@ class Cell:
         after the system's `kill_grace_s`: everyone is told that it ended, and nobody will hear
         from it again.
         """
-        self.interrupt(KILLED)
-        self.system.main.call(
-            lambda: self.system.main.loop.call_later(self.system.kill_grace_s, self._abandon)
-        )
+        self._interrupt(KILLED)
+        main, grace_s, me = self.system.main, self.system.kill_grace_s, weakref.ref(self)
+        main.call(lambda: main.loop.call_later(grace_s, _abandon, me))
 
-    def interrupt(self, reason: ExitReason) -> None:
+    def fail(self, reason: ExitReason) -> None:
+        """End the actor because a task of its own says so. On its host."""
+        if self.pending_exit is None:
+            self.pending_exit = reason
+            self._cancel_main()
+
+    def _interrupt(self, reason: ExitReason) -> None:
         """Cancel whatever the actor does, from any thread; it ends with `reason`."""
         self.host.call(partial(self._interrupt_here, reason))
 
     def _interrupt_here(self, reason: ExitReason) -> None:
-        if self.sealed:
-            return
+        self.untrapped = True
         if self.pending_exit is None or isinstance(reason, Killed):
             self.pending_exit = reason
+        self._cancel_main()
+
+    def _cancel_main(self) -> None:
         if self.main is not None:
             self.main.cancel()
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """Tell everyone that the actor ended, though it did not notice. From any thread."""
+        self.pending_exit = KILLED  # so that it stops if it ever comes back
         if self.finish(KILLED):
             log.error("actor_abandoned", actor=self.label, grace_s=self.system.kill_grace_s)
 
@@ -141,27 +172,38 @@ class Cell:
             return None
 
     def unlink(self, other: "Cell") -> None:
-        """Undo a link; no exit signal of it arrives later."""
-        with self.system.lock:
-            for one, two in ((self, other), (other, self)):
-                if one.links is not None:
-                    one.links.discard(two)
+        """Undo a link; no exit signal of it arrives later. On the host of this actor."""
+        self._cut(other)
 
         def is_from_other(message: object) -> bool:
             return isinstance(message, ExitSignal) and message.sender is other.ref
 
         self.mailbox.discard(is_from_other)
 
+    def _cut(self, other: "Cell") -> bool:
+        """Remove a link; tell whether there was one."""
+        with self.system.lock:
+            if other.links is not None:
+                other.links.discard(self)
+            linked = self.links is not None and other in self.links
+            if self.links is not None:
+                self.links.discard(other)
+            return linked
+
+    def _link_broke(self, other: "Cell", reason: ExitReason) -> None:
+        """Take the exit signal of a link, unless it was undone while the signal travelled."""
+        if self._cut(other):
+            self.exit(reason, other)
+
     def monitor(self, other: "Cell") -> int:
-        """Watch `other`: exactly one `Down` comes, at once if it is dead."""
+        """Watch `other`: exactly one `Down` comes, at once and with `NoProc` if it is dead."""
         monitor = next(_monitor_ids)
         with self.system.lock:
-            reason = other.exit_reason
-            if reason is None:
+            if other.exit_reason is None:
                 other.monitors = other.monitors or {}
                 other.monitors[monitor] = self
-        if reason is not None:
-            self._down(monitor, other, reason)
+                return monitor
+        self._down(monitor, other, NOPROC)
         return monitor
 
     def demonitor(self, monitor: int, other: "Cell") -> None:
@@ -187,7 +229,7 @@ class Cell:
 
     # --- the end ----------------------------------------------------------------------------
 
-    def finish(self, reason: ExitReason) -> bool:
+    def finish(self, reason: ExitReason, ignored: Ignore | None = None) -> bool:
         """Tell everyone of the end; False if that has been done. From any thread."""
         with self.system.lock:
             if self.sealed:
@@ -197,33 +239,62 @@ class Cell:
         self._close_mailbox(reason)
         pykka.ActorRegistry.unregister(self.ref)
         self.ref.actor_stopped.set()
+        if self.parent is not None and not self.born:
+            self.parent._cut(self)  # noqa: SLF001 - a failed start is told by its answer alone
         with self.system.lock:
             self.exit_reason = reason
             links, self.links = self.links or set(), None
-            for peer in links:
-                if peer.links is not None:
-                    peer.links.discard(self)
             monitors, self.monitors = self.monitors or {}, None
             watchers, self.watchers = self.watchers or [], None
             self.system.forget(self)
+            # Inside, so that a `demonitor` finds either the monitor or its Down.
+            for monitor, observer in monitors.items():
+                observer._down(monitor, self, reason)  # noqa: SLF001
+        for peer in links:
+            peer.host.call(partial(peer._link_broke, self, reason))  # noqa: SLF001
         for watcher in watchers:
             watcher.set(reason)
-        for monitor, observer in monitors.items():
-            observer._down(monitor, self, reason)  # noqa: SLF001
-        for peer in links:
-            peer.exit(reason, self)
+        if not self.born:
+            self.started.fail(ignored or self._start_failed(reason))
+        self.host.leave()
         return True
 
-    def _close_mailbox(self, reason: ExitReason) -> None:
-        unavailable = ActorUnavailable(self.label, reason)
-
-        def refuse(envelope: Mail) -> None:
-            if isinstance(envelope.reply_to, Reply):
-                envelope.reply_to.fail(unavailable)
-
-        for envelope in self.mailbox.close(refuse):
-            refuse(envelope)
+    def refuse_open_asks(self, reason: ExitReason) -> None:
+        """Answer the asks that the actor took but did not answer."""
         for reply in (self.current, *(self.open_replies or ())):
-            if isinstance(reply, Reply):
-                reply.fail(unavailable)
+            self._refuse(reply, reason)
         self.open_replies = None
+
+    def _close_mailbox(self, reason: ExitReason) -> None:
+        def refuse(envelope: Mail) -> None:
+            self._refuse(envelope.reply_to, reason)
+
+        self.mailbox.close(refuse)
+        self.refuse_open_asks(reason)
+
+    def _refuse(self, reply: "pykka.Future[Any] | None", reason: ExitReason) -> None:
+        if reply is not None:
+            # One for each asker: an exception collects the traceback of everyone who raises it.
+            error = Ended(self.label, reason)
+            error.__cause__ = _exception_of(reason)
+            reply.set_exception((Ended, error, None))
+
+    def _start_failed(self, reason: ExitReason) -> StartFailed:
+        error = StartFailed(self.label, reason)
+        error.__cause__ = _exception_of(reason)
+        return error
+
+
+class Ended(ActorUnavailable, pykka.ActorDeadError):
+    """`ActorUnavailable`, as pykka's own code knows it."""
+
+
+def _abandon(ref: "weakref.ref[Cell]") -> None:
+    cell = ref()  # weak: who ended in time need not be remembered until now
+    if cell is not None:
+        cell.abandon()
+
+
+def _exception_of(reason: ExitReason) -> BaseException | None:
+    cause = reason.cause if isinstance(reason, Crash) else None
+    return cause if isinstance(cause, BaseException) else None

@@ -5,39 +5,48 @@ which wakes the other loop once for all that waits.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Self
 
+from taskqueue.actors.runtime.reply import Reply
+
 
 class Host:
     """One thread's event loop, and the way into it from other threads."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, dedicated: bool = False) -> None:
         self.loop = loop
-        self.thread = thread
-        self._ident = thread.ident
+        self.thread = threading.current_thread()
+        self._ident = self.thread.ident
+        self.ended: Reply[None] = Reply()
+        self._dedicated = dedicated
+        self._residents = 0
         self._posted: deque[Callable[[], object]] = deque()
-        self._lock = threading.Lock()
+        # Reentrant, as every lock here: a finalizer or a signal handler may run inside and post.
+        self._lock = threading.RLock()
         self._wake_pending = False
         self._closed = False
 
     @classmethod
     def adopt(cls) -> Self:
         """Make a host of the running loop and its thread."""
-        return cls(asyncio.get_running_loop(), threading.current_thread())
+        return cls(asyncio.get_running_loop())
 
     @classmethod
-    def launch(cls, name: str) -> Self:
-        """Start a thread with a loop of its own; it runs until `stop`.
+    def launch(cls, name: str, *, dedicated: bool = False) -> Self:
+        """Start a thread with a loop of its own.
 
-        The thread is a daemon: one that hangs in a blocking call must not hold the process.
+        It runs until `stop`; a `dedicated` one also stops when the last actor has left it. The
+        thread is a daemon: one that hangs in a blocking call must not hold the process.
         """
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=_run, args=(loop,), name=name, daemon=True)
-        thread.start()
-        return cls(loop, thread)
+        host = cls(asyncio.new_event_loop(), dedicated=dedicated)
+        host.thread = threading.Thread(target=host._run, name=name, daemon=True)
+        host.thread.start()
+        host._ident = host.thread.ident
+        return host
 
     def is_current(self) -> bool:
         """Tell whether the caller runs on this host's thread."""
@@ -71,25 +80,47 @@ class Host:
         for function in posted:
             function()
 
+    def enter(self) -> None:
+        """Count an actor that is going to live here."""
+        with self._lock:
+            self._residents += 1
+
+    def leave(self) -> None:
+        """Count an actor out. From any thread."""
+        with self._lock:
+            self._residents -= 1
+            deserted = self._dedicated and self._residents == 0
+        if deserted:
+            self.stop()
+
     def stop(self) -> None:
         """End the loop of a launched host after what was posted before. Does not wait."""
+        self.post(self._stop)
 
-        def close() -> None:
-            with self._lock:
-                self._closed = True
-            self.loop.stop()
+    def _stop(self) -> None:
+        self._close()
+        self.loop.stop()
 
-        self.post(close)
+    def _close(self) -> None:
+        with self._lock:
+            self._closed = True
 
+    async def join(self, timeout_s: float) -> None:
+        """Wait until the thread of a stopped host is gone, at most `timeout_s` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await self.ended.within(timeout_s, TimeoutError)
+            self.thread.join()  # it has nothing left to do
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        _cancel_leftovers(loop)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            self._close()
+            _cancel_leftovers(self.loop)
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.close()
+            self.ended.set()
 
 
 def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:

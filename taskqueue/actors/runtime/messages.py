@@ -11,9 +11,9 @@ class Doubler(Actor):
 assert await ask(doubler, Double(number=4)) == 8
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
 from taskqueue.actors.runtime.exits import ExitReason
 from taskqueue.words import Word
@@ -34,16 +34,18 @@ class Request(Word, Generic[R]):
 
 
 # --- what the runtime says to an actor ------------------------------------------------------------
+# Those with a reason are seen by the garbage collector: a crash holds the frames that handled it,
+# and such a frame may hold the very message.
 
 
-class ExitSignal(Message):
+class ExitSignal(Message, gc=True):
     """A linked actor ended, or somebody other than the parent sent an exit signal."""
 
     sender: "ActorRef | None"
     reason: ExitReason
 
 
-class Down(Message):
+class Down(Message, gc=True):
     """A monitored actor ended. `monitor` is what `Actor.monitor` returned."""
 
     monitor: int
@@ -51,13 +53,13 @@ class Down(Message):
     reason: ExitReason
 
 
-class ParentExit(Message):
+class ParentExit(Message, gc=True):
     """The parent told a trapping actor to end, or ended itself. Source: OTP `gen_server`."""
 
     reason: ExitReason
 
 
-class StopRequest(Message):
+class StopRequest(Message, gc=True):
     """Somebody asks for an orderly end with this reason. Source: OTP `gen_server:stop/3`."""
 
     reason: ExitReason
@@ -82,7 +84,7 @@ class Resume(Request[None]):
 class Logged(Message):
     """One line of an actor's event log."""
 
-    at: float  # seconds on the clock of the actor's loop
+    at: float  # seconds of the monotonic clock
     message: str  # the type of what it took
 
 
@@ -118,16 +120,36 @@ def receives(
     return mark
 
 
-class Handlers(dict[type, tuple[Callable[..., Any], Handling]]):
-    """The handlers of one actor class, by message type; a subclass's replaces its base's."""
+Handler: TypeAlias = tuple[Callable[..., Any], Handling]
+
+
+class Handlers(dict[type, Handler]):
+    """The handlers of one actor class, by message type."""
+
+    def __init__(self, marked: Iterable[tuple[type, Handler]], unmarked: Handler) -> None:
+        super().__init__(marked)
+        self._unmarked = unmarked
+
+    def __missing__(self, _: type) -> Handler:
+        """Return the handler of all messages that no method is marked for."""
+        return self._unmarked
 
     @classmethod
-    def of(cls, actor_class: type) -> "Handlers":
-        """Collect the marked methods of a class and its bases."""
-        handlers = cls()
+    def of(cls, actor_class: type, unmarked: Handler) -> Self:
+        """Collect the marked methods of a class and its bases.
+
+        A method that overrides a marked one is the handler, marked again or not.
+        """
+        marked: dict[type, tuple[str, Handling]] = {}
         for base in reversed(actor_class.__mro__):
-            for method in vars(base).values():
+            for name, method in vars(base).items():
                 handling = getattr(method, "handling", None)
                 if isinstance(handling, Handling):
-                    handlers[handling.message] = (method, handling)
-        return handlers
+                    marked[handling.message] = (name, handling)
+        return cls(
+            (
+                (message, (getattr(actor_class, name), handling))
+                for message, (name, handling) in marked.items()
+            ),
+            unmarked,
+        )

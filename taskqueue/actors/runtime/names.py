@@ -8,6 +8,8 @@ with unique and with duplicate keys.
 import threading
 from typing import TYPE_CHECKING
 
+from taskqueue.errors import ActorUnavailable
+
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef
 
@@ -25,7 +27,7 @@ class Names:
     """The names of one actor system; safe from any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._unique: dict[str, ActorRef] = {}
         self._groups: dict[str, list[ActorRef]] = {}
         self._carried: dict[ActorRef, list[str]] = {}  # so that an end costs what it carried
@@ -35,21 +37,27 @@ class Names:
 
         Raises:
             NameTaken: somebody else carries it.
+            ActorUnavailable: `ref` has ended.
         """
         with self._lock:
+            _refuse_the_dead(ref)
             holder = self._unique.setdefault(name, ref)
-            if holder is ref:
-                self._carried.setdefault(ref, []).append(name)
-        if holder is not ref:
-            raise NameTaken(name, holder)
+            if holder is not ref:
+                raise NameTaken(name, holder)
+            self._carried.setdefault(ref, []).append(name)
 
     def whereis(self, name: str) -> "ActorRef | None":
         """Return who carries `name`, None if nobody does."""
         return self._unique.get(name)
 
     def join(self, group: str, ref: "ActorRef") -> None:
-        """Add `ref` to a group, once."""
+        """Add `ref` to a group, once.
+
+        Raises:
+            ActorUnavailable: `ref` has ended.
+        """
         with self._lock:
+            _refuse_the_dead(ref)
             members = self._groups.setdefault(group, [])
             if ref not in members:
                 members.append(ref)
@@ -71,3 +79,9 @@ class Names:
                     members.remove(ref)
                     if not members:
                         del self._groups[name]
+
+
+def _refuse_the_dead(ref: "ActorRef") -> None:
+    """Raise if nobody would free a name given to `ref`: its own were freed already."""
+    if ref.cell.sealed:
+        raise ActorUnavailable(ref.label, ref.exit_reason)

@@ -4,6 +4,7 @@ A reference names one life. An address names a role: it is looked up at each ask
 the restart of whoever plays it.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pykka
@@ -20,7 +21,7 @@ from taskqueue.actors.runtime.messages import (
     StopRequest,
     Suspend,
 )
-from taskqueue.actors.runtime.reply import Reply
+from taskqueue.actors.runtime.reply import Reply, refuse_to_block
 from taskqueue.errors import ActorUnavailable, AskTimeout
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ class ActorRef(pykka.ActorRef[Any]):
     def tell(self, message: Any) -> None:
         """Put a message into the mailbox. Never fails: a dead actor's is dropped, as in OTP."""
         self.actor_inbox.put(Envelope(message))
+
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Ask from a thread, as in pykka: block for the answer, or return its future.
+
+        Raises:
+            ActorUnavailable: as `ask`; it is pykka's `ActorDeadError` as well.
+            pykka.Timeout: no answer came within `timeout` seconds.
+            RuntimeError: this thread runs a loop, and must not block.
+        """
+        if block:
+            refuse_to_block()
+        reply: Reply[Any] = Reply()
+        self.actor_inbox.put(Envelope(message, reply_to=reply))
+        return reply.get(timeout=timeout) if block else reply
 
     def is_alive(self) -> bool:
         """Tell whether its end has not been told yet; what is put into it is answered."""
@@ -117,20 +132,32 @@ async def ask(
         RuntimeError: an actor asks itself, which could never be answered.
         Exception: an error that the handler declares.
     """
-    ref = target.whereis() if isinstance(target, Address) else target
-    if ref is None:
-        raise ActorUnavailable(str(target))
-    if ref.cell is current_cell.get():
-        raise RuntimeError(f"{target} asks itself")
-    reply: Reply[R] = Reply()
-    ref.actor_inbox.put(Envelope(message, reply_to=reply))
-    return await _within(reply, target, timeout_s)
-
-
-async def _within(reply: Reply[R], target: Target, timeout_s: float | None) -> R:
+    reply = send(target, message)
     if timeout_s is None:
         return await reply
     return await reply.within(timeout_s, lambda: AskTimeout(str(target), timeout_s))
+
+
+def send(target: Target, message: Request[R]) -> Reply[R]:
+    """Send, and return the future of the answer: what is sent now arrives in this order.
+
+    Raises:
+        ActorUnavailable: nobody is there.
+        RuntimeError: an actor asks itself, which could never be answered.
+    """
+    ref = target.whereis() if isinstance(target, Address) else target
+    if ref is None:
+        raise ActorUnavailable(str(target))
+    _refuse_oneself(ref)
+    reply: Reply[R] = Reply()
+    ref.actor_inbox.put(Envelope(message, reply))
+    return reply
+
+
+def _refuse_oneself(ref: ActorRef) -> None:
+    """Raise if an actor waits for itself. A task of it may: it does not keep the mailbox."""
+    if ref.cell is current_cell.get() and ref.cell.main is asyncio.current_task():
+        raise RuntimeError(f"{ref} asks itself")
 
 
 # --- for people who debug (OTP's sys) ---------------------------------------------------------
@@ -142,7 +169,7 @@ async def get_state(ref: ActorRef) -> object:
 
 
 async def get_log(ref: ActorRef) -> tuple[Logged, ...]:
-    """Return the last messages the actor took, oldest first."""
+    """Return the last messages the actor took, oldest first; this question is the last."""
     return await _ask_system(ref, GetLog())
 
 
@@ -161,13 +188,19 @@ async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = N
 
     Raises:
         AskTimeout: it has not ended within `timeout_s` seconds.
+        RuntimeError: an actor stops itself so; it raises `Exit` instead.
     """
+    _refuse_oneself(ref)
     ended = ref.ended()
     ref.cell.mailbox.put_system(Envelope(StopRequest(reason=reason)))
-    return await _within(ended, ref, timeout_s)
+    if timeout_s is None:
+        return await ended
+    return await ended.within(timeout_s, lambda: AskTimeout(str(ref), timeout_s))
 
 
 async def _ask_system(ref: ActorRef, message: Request[R]) -> R:
+    _refuse_oneself(ref)
     reply: Reply[R] = Reply()
     ref.cell.mailbox.put_system(Envelope(message, reply_to=reply))
-    return await _within(reply, ref, DEFAULT_ASK_TIMEOUT_S)
+    limit_s = DEFAULT_ASK_TIMEOUT_S
+    return await reply.within(limit_s, lambda: AskTimeout(str(ref), limit_s))

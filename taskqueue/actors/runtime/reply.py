@@ -4,19 +4,19 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Generator
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 import pykka
+
+from taskqueue.actors.runtime.deadlines import Deadline
 
 T = TypeVar("T")
 
 ExcInfo: TypeAlias = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 _PENDING = object()
-# One lock for all: it is held for a few bytecodes, and a lock per reply would cost more memory and
-# time than the contention does.
-_lock = threading.Lock()
 
 
 class Reply(pykka.Future[T]):
@@ -24,16 +24,21 @@ class Reply(pykka.Future[T]):
 
     pykka's own future blocks the thread that awaits it; this one does not, and refuses to block a
     thread that runs a loop, because what it waits for may live on that very loop.
+
+    It needs no lock, which an ask would pay for four times and a signal handler could hang in:
+    `list.pop` is atomic, so one of many threads gets the right to answer, and one each callback.
     """
 
-    # In place of pykka's __init__: these are its defaults, without a cost per ask.
+    # Defaults of the class, so that an ask does not pay for them; the first two are pykka's.
     _get_hook: Callable[[float | None], T] | None = None
     _get_hook_result: Any = pykka._future._Unset()  # noqa: SLF001
+    _error: BaseException | None = None
+    _value: Any = _PENDING
 
     def __init__(self) -> None:
-        self._value: Any = _PENDING
-        self._error: BaseException | None = None
-        self._callbacks: list[Callable[[], None]] | None = None
+        """Make one that waits for its answer."""
+        self._right_to_answer = [True]
+        self._callbacks: list[Callable[[], None]] = []
 
     def done(self) -> bool:
         """Tell whether there is an answer."""
@@ -53,26 +58,30 @@ class Reply(pykka.Future[T]):
         self._settle(None, error)
 
     def _settle(self, value: Any, error: BaseException | None) -> None:
-        with _lock:
-            if self._value is not _PENDING:
-                return
-            self._error = error
-            self._value = value
-            callbacks, self._callbacks = self._callbacks, None
-        if callbacks is not None:
-            for callback in callbacks:
-                callback()
+        try:
+            self._right_to_answer.pop()
+        except IndexError:
+            return
+        self._error = error
+        self._value = value
+        self._tell()
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Call `callback` on whichever thread answers; at once if there is an answer."""
-        with _lock:
-            if self._value is _PENDING:
-                if self._callbacks is None:
-                    self._callbacks = [callback]
-                else:
-                    self._callbacks.append(callback)
+        """Call `callback` on whichever thread answers; at once if there is an answer.
+
+        It must not raise: it would do so in the actor that answers.
+        """
+        self._callbacks.append(callback)
+        if self._value is not _PENDING:
+            self._tell()
+
+    def _tell(self) -> None:
+        while self._callbacks:
+            try:
+                callback = self._callbacks.pop(0)
+            except IndexError:  # another thread has it
                 return
-        callback()
+            callback()
 
     def result(self) -> T:
         """Return the answer, or raise it. Only once `done`."""
@@ -91,8 +100,7 @@ class Reply(pykka.Future[T]):
         if self._get_hook is not None:
             return super().get(timeout=timeout)
         if not self.done():
-            if asyncio._get_running_loop() is not None:  # noqa: SLF001
-                raise RuntimeError("get() would block the event loop of this thread; await it")
+            refuse_to_block()
             event = threading.Event()
             self.when_done(event.set)
             if not event.wait(timeout):
@@ -108,45 +116,44 @@ class Reply(pykka.Future[T]):
         return self.result()
 
     async def within(self, timeout_s: float, otherwise: Callable[[], Exception]) -> T:
-        """Wait for the answer at most `timeout_s` seconds, then raise `otherwise()`.
-
-        One timer and one future: `asyncio.timeout` costs three times as much, and this is paid
-        by every ask.
-        """
+        """Wait for the answer at most `timeout_s` seconds, then raise `otherwise()`."""
         if self._value is _PENDING:
             loop = asyncio.get_running_loop()
             waiter = self._waiter(loop)
-            timer = loop.call_later(timeout_s, _finish, waiter)
+            deadline = Deadline.of(loop, timeout_s)
+            deadline.begin(waiter)
             try:
                 await waiter
             finally:
-                timer.cancel()
+                deadline.end(waiter)
             if self._value is _PENDING:
                 raise otherwise()
         return self.result()
 
     def _waiter(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
-        """Return a future of `loop` that is done as soon as this is."""
+        """Return a future of `loop`, which runs here, that is done as soon as this is."""
         waiter = loop.create_future()
-        thread = threading.get_ident()
-
-        def wake() -> None:
-            if threading.get_ident() == thread:
-                _finish(waiter)
-            else:
-                _finish_elsewhere(loop, waiter)
-
-        self.when_done(wake)
+        self.when_done(partial(_wake, waiter, loop, threading.get_ident()))
         return waiter
+
+
+def refuse_to_block() -> None:
+    """Raise RuntimeError on a thread that runs an event loop."""
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001
+        raise RuntimeError("this would block the event loop of this thread; await instead")
+
+
+def _wake(waiter: "asyncio.Future[None]", loop: asyncio.AbstractEventLoop, thread: int) -> None:
+    if threading.get_ident() == thread:
+        if not waiter.done():
+            waiter.set_result(None)
+        return
+    try:
+        loop.call_soon_threadsafe(_finish, waiter)
+    except RuntimeError:  # that loop has been closed: nobody waits there any more
+        return
 
 
 def _finish(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def _finish_elsewhere(loop: asyncio.AbstractEventLoop, waiter: "asyncio.Future[None]") -> None:
-    try:
-        loop.call_soon_threadsafe(_finish, waiter)
-    except RuntimeError:  # that loop has been closed: nobody waits there any more
-        return

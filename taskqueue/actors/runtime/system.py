@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Self
 import pykka
 
 from taskqueue.actors.runtime.cell import Cell
-from taskqueue.actors.runtime.exits import KILLED, Crash, ExitReason
+from taskqueue.actors.runtime.exits import KILLED, Crash
 from taskqueue.actors.runtime.host import Host
 from taskqueue.actors.runtime.names import Names, NameTaken
 from taskqueue.actors.runtime.ref import ActorRef, Address
-from taskqueue.actors.runtime.reply import Reply
-from taskqueue.errors import StartFailed
+from taskqueue.actors.runtime.reply import refuse_to_block
 
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.actor import Actor
@@ -41,6 +40,7 @@ class System:
         self.names = Names()
         self.lock = threading.RLock()
         self._alive: set[Cell] = set()
+        self._hosts: set[Host] = set()  # of the dedicated kind, until their threads are gone
 
     @property
     def actors(self) -> tuple[ActorRef, ...]:
@@ -61,8 +61,14 @@ class System:
         return await self.launch(actor_class, None, args, kwargs)
 
     def spawn_blocking(self, actor_class: "type[Actor]", *args: Any, **kwargs: Any) -> ActorRef:
-        """Start an actor from a thread without a loop; block until it runs."""
-        return self._begin(actor_class, None, args, kwargs).get()
+        """Start an actor from a thread without a loop; block until it runs.
+
+        Raises:
+            StartFailed, Ignore: as `Actor.start_link`.
+            RuntimeError: this thread runs a loop.
+        """
+        refuse_to_block()
+        return self._begin(actor_class, None, args, kwargs).started.get()
 
     async def launch(
         self,
@@ -75,11 +81,10 @@ class System:
 
         A cancelled start kills what it began: nobody would ever hear of it.
         """
-        started = self._begin(actor_class, parent, args, kwargs)
+        cell = self._begin(actor_class, parent, args, kwargs)
         try:
-            return await started
+            return await cell.started
         except asyncio.CancelledError:
-            cell = started.cell
             if parent is not None:
                 parent.unlink(cell)
             cell.kill()
@@ -92,44 +97,52 @@ class System:
         parent: Cell | None,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> "Starting":
-        cell = Cell(self, self.main, parent, trap_exit=actor_class.trap_exit)
-        if parent is not None:
-            cell.host = parent.host
-        if actor_class.dedicated_host:
-            cell.host = Host.launch(actor_class.__name__)
-        started = Starting(cell)
+    ) -> Cell:
+        host = self._host_for(actor_class, parent)
+        cell = Cell(self, host, parent, trap_exit=actor_class.trap_exit)
+        host.enter()
+        actor = actor_class.__new__(actor_class)
+        actor._embody(cell)  # noqa: SLF001 - so that `__init__` finds all of an actor
         try:
-            actor = _construct(actor_class, cell, args, kwargs)
+            actor_class.__init__(actor, *args, **kwargs)
+            actor._name_cell()  # noqa: SLF001
             if actor.registered_name is not None:
                 self.names.register(actor.registered_name, cell.ref)
-        except Exception as error:  # noqa: BLE001 - any failure of a constructor is a failed start
-            if actor_class.dedicated_host:
-                cell.host.stop()
-            failure = StartFailed(actor_class.__name__, Crash(error))
-            failure.__cause__ = error
-            started.fail(failure)
-            return started
+        except BaseException as error:  # noqa: BLE001 - whatever fails here is a failed start
+            cell.finish(Crash(error))
+            return cell
         pykka.ActorRegistry.register(cell.ref)
         with self.lock:
             self._alive.add(cell)
         if parent is not None and parent.link(cell) is None and parent.sealed:
             cell.exit(KILLED, parent)
-        cell.host.call(partial(_bear, actor, started))
-        return started
+        host.call(partial(_bear, actor))
+        return cell
+
+    def _host_for(self, actor_class: "type[Actor]", parent: Cell | None) -> Host:
+        if not actor_class.dedicated_host:
+            return self.main if parent is None else parent.host
+        host = Host.launch(actor_class.__name__, dedicated=True)
+        self._hosts.add(host)
+        host.ended.when_done(partial(self._hosts.discard, host))
+        return host
 
     def forget(self, cell: Cell) -> None:
         """Drop a cell that has ended. For `Cell.finish`, under the lock."""
         self._alive.discard(cell)
 
     async def close(self) -> None:
-        """Kill everyone who is left and wait for it."""
-        ended = []
-        for ref in self.actors:
-            ref.kill()
-            ended.append(ref.ended())
-        for reply in ended:
-            await reply
+        """Kill everyone who is left; wait for their end, and for that of their threads.
+
+        A thread that is stuck in a blocking call is given `kill_grace_s`, then left behind.
+        """
+        while left := self.actors:  # those who die may start others
+            for ref in left:
+                ref.kill()
+            for ref in left:
+                await ref.ended()
+        for host in tuple(self._hosts):
+            await host.join(self.kill_grace_s)
 
     async def __aenter__(self) -> Self:
         """Enter."""
@@ -145,46 +158,26 @@ class System:
         await self.close()
 
 
-class Starting(Reply[ActorRef]):
-    """The answer of a start handshake."""
-
-    def __init__(self, cell: Cell) -> None:
-        super().__init__()
-        self.cell = cell
-
-
-def _construct(
-    actor_class: "type[Actor]", cell: Cell, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> "Actor":
-    """Make the object, giving it its cell before its own `__init__` can run."""
-    actor = actor_class.__new__(actor_class)
-    actor._cell = cell  # noqa: SLF001
-    actor_class.__init__(actor, *args, **kwargs)
-    cell.label = actor.registered_name or f"{actor_class.__name__}-{actor.actor_urn[9:17]}"
-    return actor
-
-
-def _bear(actor: "Actor", started: Starting) -> None:
+def _bear(actor: "Actor") -> None:
     """Start the actor's task, on its host."""
-    cell = started.cell
-    task = cell.host.loop.create_task(actor._life(started))  # noqa: SLF001
-    cell.main = task
-    if cell.pending_exit is not None:
-        task.cancel()
+    cell = actor._cell  # noqa: SLF001
+    task = cell.host.loop.create_task(actor._life())  # noqa: SLF001
+    # A loop that is torn down may cancel the task before its first step: it never runs then.
+    task.add_done_callback(lambda _: cell.finish(cell.pending_exit or KILLED))
 
-    def unborn(_: object) -> None:
-        # A task that is cancelled before its first step never runs: end it in its place.
-        reason: ExitReason = cell.pending_exit or KILLED
-        if cell.finish(reason):
-            started.fail(StartFailed(cell.label, reason))
 
-    task.add_done_callback(unborn)
+_default_lock = threading.Lock()
 
 
 @cache
+def _make_default_system() -> System:
+    return System(Host.launch("taskqueue-default"))
+
+
 def default_system() -> System:
     """Return the system of pykka-style `start` calls; its main host is a thread of its own."""
-    return System(Host.launch("taskqueue-default"))
+    with _default_lock:  # a cache alone would let two threads make two
+        return _make_default_system()
 
 
 __all__ = ["NameTaken", "System", "default_system"]

@@ -1,0 +1,188 @@
+"""The database actor: owns the storage, and is degraded instead of dead when it is not there.
+
+An outage is an expected state, not a bug: the actor answers `StorageUnavailable`, tries to get the
+storage back with a growing pause, and no restart is counted.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+import structlog
+
+from taskqueue.actors.messages import (
+    DATABASE,
+    QUEUE,
+    GetReadiness,
+    Migrate,
+    StorageReady,
+    UseStorage,
+)
+from taskqueue.actors.runtime import Actor, Address, Reply, ask, receives, send, tell
+from taskqueue.errors import (
+    ActorError,
+    StorageCorrupt,
+    StorageError,
+    StorageUnavailable,
+)
+from taskqueue.health import Readiness
+from taskqueue.storage.protocol import Storage
+from taskqueue.words import Word
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STORAGE_TIMEOUT_S = 30.0
+
+
+class OwnedStorage(Storage, Protocol):
+    """A storage that can be let go of in a hurry."""
+
+    def abandon(self) -> None:
+        """Let go of everything without waiting: the owner was killed."""
+        ...
+
+
+class Recovery(Word):
+    """How the storage is tried again while it is not there, in seconds."""
+
+    first_s: float = 0.1
+    factor: float = 2.0
+    max_s: float = 5.0
+
+
+class DatabaseActor(Actor):
+    """Lets others use the storage. Waits for the migration before it serves the first time."""
+
+    registered_name = DATABASE
+    trap_exit = True
+
+    def __init__(
+        self, make_storage: Callable[[], OwnedStorage], recovery: Recovery | None = None
+    ) -> None:
+        super().__init__()
+        self._storage = make_storage()
+        self._recovery = recovery or Recovery()
+        self._recovering = False
+        self.unavailable: str | None = "not opened yet"
+
+    async def on_start(self) -> None:
+        """Try to open; a storage that is not there (or not made) yet is no failure to start."""
+        self.own(self._storage.abandon)
+        try:
+            await self._open()
+        except StorageError as error:
+            self.unavailable = _reason_of(error)
+            log.info("storage_not_there_yet", reason=self.unavailable)
+            self._recover_soon()
+
+    async def on_stop(self) -> None:
+        """Finish what is being written and close."""
+        await self._storage.close()
+
+    @receives(UseStorage, answers=(StorageError, ValueError), concurrently=True)
+    async def on_use_storage(self, message: UseStorage) -> object:
+        """Call the verb. Calls that wait at the same time share a commit."""
+        if self.unavailable is not None:
+            raise StorageUnavailable(self.unavailable)
+        verb = getattr(self._storage, message.verb)
+        try:
+            return await verb(*message.args, **message.kwargs)
+        except (StorageUnavailable, StorageCorrupt) as error:
+            self._degrade(error)
+            raise
+
+    @receives(Migrate, answers=(StorageError,))
+    async def on_migrate(self, _: Migrate) -> tuple[str, ...]:
+        """Bring the schema up to date and open."""
+        steps = await self._storage.migrate()
+        if self.unavailable is not None:
+            await self._open()
+        return tuple(f"{step.version} {step.name}" for step in steps)
+
+    @receives(GetReadiness)
+    def on_get_readiness(self, _: GetReadiness) -> Readiness:
+        """Answer whether the storage serves."""
+        return Readiness(ready=self.unavailable is None, reason=self.unavailable)
+
+    async def _open(self) -> None:
+        await self._storage.open()
+        self.unavailable = None
+        log.info("storage_ready")
+        tell(self.address(QUEUE), StorageReady())
+
+    def _degrade(self, error: StorageError) -> None:
+        """Answer everybody "unavailable" until the storage is back."""
+        reason = _reason_of(error)
+        if reason != self.unavailable:
+            log.warning("storage_degraded", reason=reason)
+        self.unavailable = reason
+        self._recover_soon()
+
+    def _recover_soon(self) -> None:
+        if not self._recovering:
+            self._recovering = True
+            self.start_task(self._recover())
+
+    async def _recover(self) -> None:
+        pause_s = self._recovery.first_s
+        while True:
+            await asyncio.sleep(pause_s)
+            if self.unavailable is None:  # the migration has opened it meanwhile
+                break
+            pause_s = min(pause_s * self._recovery.factor, self._recovery.max_s)
+            try:
+                await self._storage.close()
+                await self._open()
+            except StorageError as error:
+                self._degrade(error)
+        self._recovering = False
+
+
+def _reason_of(error: StorageError) -> str:
+    return error.reason if isinstance(error, StorageUnavailable) else str(error)
+
+
+class StorageClient:
+    """The storage's verbs, through whoever is the database now.
+
+    client = StorageClient(actor.address(DATABASE))
+    tasks = await client.use(Storage.find, limit=10, now=now)
+    """
+
+    def __init__(self, database: Address) -> None:
+        self._database = database
+
+    async def use(
+        self,
+        verb: Callable[Concatenate[Storage, P], Awaitable[R]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Call a verb and wait for its answer.
+
+        Raises:
+            StorageError: as the verb; `StorageUnavailable` also while the database is degraded.
+            ActorError: there is no database now, or it did not answer: the outcome is unknown.
+        """
+        message = UseStorage(verb=verb.__name__, args=args, kwargs=kwargs)
+        return cast("R", await ask(self._database, message, timeout_s=STORAGE_TIMEOUT_S))
+
+    def send(
+        self,
+        verb: Callable[Concatenate[Storage, P], Awaitable[Any]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> "Reply[object]":
+        """Call a verb; it is in the database's mailbox when this returns. Await the reply later.
+
+        Raises:
+            ActorError: there is no database now.
+        """
+        return send(self._database, UseStorage(verb=verb.__name__, args=args, kwargs=kwargs))
+
+
+UNREACHABLE = (StorageUnavailable, ActorError)
+"""What a call of the storage raises when it may work later; the outcome may be unknown."""

@@ -1,0 +1,170 @@
+"""The gateway actor: the HTTP door, open for as long as it lives.
+
+It listens on a copy of a socket that the entry point keeps. While one gateway is dead and the next
+is not there yet, the original goes on taking connections in, so nobody is refused for a crash.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Mapping, Sequence
+
+import structlog
+from aiohttp import web
+
+from taskqueue.actors.client import QueueClient
+from taskqueue.actors.database import StorageClient
+from taskqueue.actors.messages import DATABASE, GATEWAY, QUEUE, GetReadiness, Redrive
+from taskqueue.actors.runtime import Actor, ActorRef, System, ask, is_orderly
+from taskqueue.app import App
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.health import Readiness
+from taskqueue.http.access import AccessLog
+from taskqueue.http.routes import ROOT, application
+from taskqueue.options import Options
+from taskqueue.storage.protocol import Storage
+from taskqueue.supervision import Node, find, snapshot
+from taskqueue.tasks import NewTask, Status, Task, TaskHistory
+
+BACKLOG = 1024  # connections that wait while there is no gateway
+READINESS_TIMEOUT_S = 1.0
+CUT_S = 0.01  # aiohttp takes 0 for no limit
+
+log = structlog.get_logger()
+
+
+class GatewayActor(Actor):
+    """Serves HTTP. Told to stop, it refuses who comes and finishes with who is there."""
+
+    registered_name = GATEWAY
+    trap_exit = True
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        app: App,
+        *,
+        shutdown_s: float = 5.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """Make a gateway.
+
+        Args:
+            sock: is bound; belongs to the caller, who keeps it open over our restarts.
+            app: knows the actions.
+            shutdown_s: how long requests in flight may take to finish when told to stop.
+            clock: the time.
+        """
+        super().__init__()
+        self.host, self.port = sock.getsockname()[:2]
+        self._sock = sock
+        self._shutdown_s = shutdown_s
+        clock = clock or SystemClock()
+        service = Neighbours(self._cell.system, app, clock)
+        self._runner = web.AppRunner(
+            application(service, bound_to=self.host, clock=clock),
+            access_log_class=AccessLog,
+            shutdown_timeout=shutdown_s,
+        )
+
+    async def on_start(self) -> None:
+        """Listen; whoever has connected since the last gateway is served."""
+        listener = self._sock.dup()
+        self.own(listener.close)
+        self.own(self._cut)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+        log.info("gateway_listening", host=self.host, port=self.port)
+
+    async def on_stop(self) -> None:
+        """Refuse new connections, finish the requests in flight, close the others.
+
+        After a crash nothing of this: the next gateway will serve who connects meanwhile.
+        """
+        if self.exit_reason is None or not is_orderly(self.exit_reason):
+            return
+        await self._stop_accepting()
+        with contextlib.suppress(OSError):  # it listens no more, or this system does it otherwise
+            self._sock.shutdown(socket.SHUT_RDWR)
+        try:
+            async with asyncio.timeout(self._shutdown_s):
+                await self._runner.cleanup()
+        except TimeoutError:
+            log.warning("gateway_requests_cut", after_s=self._shutdown_s)
+
+    async def _stop_accepting(self) -> None:
+        for site in self._runner.sites:
+            await site.stop()
+
+    async def _cut(self) -> None:
+        """End what is left, at once."""
+        await self._stop_accepting()
+        if self._runner.server is not None:
+            await self._runner.server.shutdown(CUT_S)
+        await self._runner.cleanup()
+
+
+class Neighbours:
+    """The service behind the routes: whoever plays the parts when it is asked for."""
+
+    def __init__(self, system: System, app: App, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+        self._queue = system.address(QUEUE)
+        self._root = system.address(ROOT)
+        self._tasks = QueueClient(self._queue)
+        self._storage = StorageClient(system.address(DATABASE))
+
+    def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
+        """Check data against the action's handler and make a task of it."""
+        return self._app.prepare(action, data, options=Options(**options))  # type: ignore[arg-type]
+
+    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+        """Have the queue accept the tasks."""
+        await self._tasks.enqueue(tasks)
+
+    async def find(
+        self, *, status: Status | None, before: str | None, limit: int
+    ) -> tuple[Task, ...]:
+        """Read tasks, past the queue."""
+        return await self._storage.use(
+            Storage.find, status=status, before=before, limit=limit, now=self._clock.now()
+        )
+
+    async def get(self, task_id: str) -> TaskHistory | None:
+        """Read a task, past the queue."""
+        return await self._storage.use(Storage.get, task_id, now=self._clock.now())
+
+    async def counts(self) -> Mapping[Status, int]:
+        """Read how many tasks stand where, past the queue."""
+        return await self._storage.use(Storage.counts)
+
+    async def redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Have the queue redrive the tasks."""
+        return await ask(self._queue, Redrive(task_ids=tuple(task_ids)))
+
+    async def readiness(self) -> Readiness:
+        """Ask the queue, which asks the database; a part that does not answer is not ready."""
+        try:
+            return await ask(self._queue, GetReadiness(), timeout_s=READINESS_TIMEOUT_S)
+        except (ActorUnavailable, AskTimeout) as absent:
+            return Readiness(ready=False, reason=str(absent))
+
+    async def tree(self) -> Node:
+        """Ask all supervisors."""
+        return await snapshot(self._whereis_root())
+
+    async def kill(self, path: str) -> bool:
+        """Kill whoever runs at `path` now."""
+        ref = await find(self._whereis_root(), path)
+        if ref is None:
+            return False
+        ref.kill()
+        return True
+
+    def _whereis_root(self) -> ActorRef:
+        root = self._root.whereis()
+        if root is None:
+            raise ActorUnavailable(ROOT)
+        return root

@@ -1,0 +1,71 @@
+"""Task events: one structured line for each attempt and each settlement. See `docs/logs.md`."""
+
+from typing import assert_never
+
+import structlog
+
+from taskqueue.tasks import (
+    Cancel,
+    Complete,
+    DeadLetter,
+    Delivery,
+    HandBack,
+    Outcome,
+    Postpone,
+    Requeue,
+    Settled,
+    Settlement,
+    Task,
+)
+
+log = structlog.get_logger()
+
+
+def attempt_started(task: Task, consumer: str) -> None:
+    """A handler begins."""
+    log.info(
+        "attempt_started",
+        task_id=task.id,
+        action=task.action,
+        attempt=task.attempt,
+        consumer=consumer,
+    )
+
+
+def rescued(delivery: Delivery, why: str) -> None:
+    """A delivery is taken back from whoever held it."""
+    log.warning(
+        "task_rescued",
+        task_id=delivery.task.id,
+        action=delivery.task.action,
+        attempt=delivery.task.attempt,
+        why=why,
+    )
+
+
+def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settled) -> None:
+    """What became of an attempt has been written, or could not be."""
+    event = log.bind(
+        task_id=task.id,
+        action=task.action,
+        attempt=task.attempt,
+        outcome=type(outcome).__name__.lower(),
+    )
+    if written == Settled.LEASE_LOST:
+        event.warning("task_lease_lost")
+        return
+    match settlement:
+        case Complete():
+            event.info("task_completed")
+        case Requeue(run_at=run_at, error=error):
+            event.warning("task_requeued", run_at=run_at, error=error)
+        case Postpone(run_at=run_at):
+            event.info("task_postponed", run_at=run_at)
+        case DeadLetter(reason=reason):
+            event.error("task_dead_lettered", reason=reason)
+        case Cancel(reason=reason):
+            event.info("task_cancelled", reason=reason)
+        case HandBack():
+            event.info("task_handed_back")
+        case never:
+            assert_never(never)

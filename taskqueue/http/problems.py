@@ -1,0 +1,186 @@
+"""What goes wrong, as HTTP says it.
+
+    {"error": "invalid JSON", "type": "about:blank", "title": "Bad Request", "status": 400,
+     "detail": "JSON is malformed: trailing characters (byte 16)"}
+
+`error` is for programs that know this service, the rest is RFC 9457's. The media type is
+`application/problem+json`, because only there a generic client may take `title` and `detail` for
+what they are; whoever just parses JSON reads it all the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Self
+from uuid import uuid4
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from taskqueue.errors import (
+    ActorUnavailable,
+    AskTimeout,
+    Fault,
+    InvalidTask,
+    StorageError,
+    TaskTooLarge,
+    UnknownAction,
+)
+
+CONTENT_TYPE = "application/problem+json"
+
+UNAVAILABLE = (StorageError, ActorUnavailable, AskTimeout)
+"""What a service raises while a part of it is not there."""
+
+REFUSED = (UnknownAction, InvalidTask, TaskTooLarge)
+"""What a service raises at a task that it cannot accept."""
+
+log = structlog.get_logger()
+
+
+class _Body(msgspec.Struct, omit_defaults=True):
+    error: str
+    title: str
+    status: int
+    type: str = msgspec.field(default_factory=lambda: "about:blank")  # said, though it is implied
+    detail: str | None = None
+    instance: str | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+class Problem(Exception):
+    """An answer that is not the one hoped for; raised anywhere below a handler.
+
+    Args:
+        status: of the response.
+        error: what is wrong, in words that never change.
+        detail: what is wrong this time.
+        faults: each wrong field of the request.
+        headers: of the response.
+        instance: names this occurrence, for the log.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        error: str,
+        detail: str | None = None,
+        *,
+        faults: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        instance: str | None = None,
+    ) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.detail = detail
+        self.faults = tuple(faults)
+        self.headers = headers
+        self.instance = instance
+
+    @classmethod
+    def invalid(cls, error: str, faults: Sequence[Fault]) -> Self:
+        """Make the answer to a request that can be read, but not be done."""
+        return cls(HTTPStatus.UNPROCESSABLE_ENTITY, error, faults=faults)
+
+    def response(self) -> web.Response:
+        """Return it as a response."""
+        body = _Body(
+            error=self.error,
+            title=self.status.phrase,
+            status=self.status,
+            detail=self.detail,
+            instance=self.instance,
+            faults=self.faults,
+        )
+        return web.Response(
+            status=self.status,
+            body=msgspec.json.encode(body),
+            content_type=CONTENT_TYPE,
+            headers=self.headers,
+        )
+
+
+class Unavailable:
+    """Turns the absence of a part, raised inside the block, into a 503 that says `error`.
+
+    with Unavailable("failed to queue task"):
+        await service.enqueue(tasks)
+    """
+
+    __slots__ = ("_detail", "_error")
+
+    def __init__(self, error: str, detail: str = "Part of the service is not there now.") -> None:
+        self._error = error
+        self._detail = detail
+
+    def __enter__(self) -> None:
+        """Enter."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Raise the `Problem`, if a part is not there."""
+        if isinstance(error, UNAVAILABLE):
+            raise unavailable(self._error, self._detail) from error
+
+
+def unavailable(error: str, detail: str | None) -> Problem:
+    """Return a 503 that invites to try again."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return Problem(status, error, detail, headers={"Retry-After": "1"})
+
+
+def refusal(error: UnknownAction | InvalidTask | TaskTooLarge) -> Problem:
+    """Return why a task cannot be accepted."""
+    match error:
+        case UnknownAction():
+            return Problem.invalid("unknown action", faults_of(error))
+        case InvalidTask():
+            return Problem.invalid("invalid task", faults_of(error))
+        case TaskTooLarge():
+            return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "task too large", str(error))
+
+
+def faults_of(error: UnknownAction | InvalidTask) -> tuple[Fault, ...]:
+    """Return what is wrong with a task, by field."""
+    if isinstance(error, InvalidTask):
+        return error.faults
+    known = ", ".join(sorted(error.known)) or "none"
+    return (Fault("action", f"unknown; this app knows: {known}"),)
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every request, whatever its handler raises.
+
+    What nobody expected is a 500 that says nothing but a number, under which the log has it all.
+    """
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except web.HTTPException as refused:
+        return _of_aiohttp(refused).response()
+    except Exception as error:  # noqa: BLE001 - one request's surprise must not cost the others
+        return _surprise(request, error).response()
+
+
+def _of_aiohttp(refused: web.HTTPException) -> Problem:
+    """Return the problem for what aiohttp itself refuses: no such path, wrong method."""
+    status = HTTPStatus(refused.status)
+    allow = refused.headers.get("Allow")
+    headers = None if allow is None else {"Allow": allow}
+    return Problem(status, status.phrase.lower(), headers=headers)
+
+
+def _surprise(request: web.Request, error: Exception) -> Problem:
+    error_id = str(uuid4())
+    log.error(
+        "http_error", error_id=error_id, method=request.method, path=request.path, exc_info=error
+    )
+    return Problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal error",
+        "The log has it under the id of this instance.",
+        instance=f"urn:uuid:{error_id}",
+    )

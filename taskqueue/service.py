@@ -1,0 +1,182 @@
+"""One life of the service: from its settings to its exit code.
+
+Start: the app is loaded, the port is bound, the tree starts. End: a signal drains it and it ends
+with 0; a tree that gives up ends it with 1; what cannot be used at all ends it with 1 or 2 before.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import structlog
+
+from taskqueue import supervisor
+from taskqueue.actors.client import QueueClient
+from taskqueue.actors.messages import QUEUE, Drain
+from taskqueue.actors.runtime import SHUTDOWN, ActorRef, ExitReason, System, tell
+from taskqueue.app import App
+from taskqueue.demo import demo_app
+from taskqueue.errors import ConfigError, StartFailed
+from taskqueue.loading import load_app
+from taskqueue.settings import Settings
+from taskqueue.supervisor import Plan
+from taskqueue.tasks import Owner
+
+log = structlog.get_logger()
+
+OK, FAILED, MISUSED = 0, 1, 2
+
+# All that a file may hold belongs to one node: only one process can have it open.
+NODE = "local"
+BACKLOG = 1024
+
+T = TypeVar("T")
+
+
+class CannotStart(Exception):
+    """Something outside keeps the service from starting; the text says what, in one line."""
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until it is told to stop, and return its exit code."""
+    with ExitStack() as stack:
+        try:
+            app = load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
+            make_folder(settings.database)
+            door = stack.enter_context(bind(settings.host, settings.port))
+        except ConfigError as error:
+            for fault in error.faults:
+                complain(str(fault))
+            return MISUSED
+        except CannotStart as error:
+            complain(str(error))
+            return FAILED
+        owner = Owner(node=NODE, incarnation=uuid4().hex)
+        plan = Plan(settings=settings, app=app, owner=owner, door=door)
+        return asyncio.run(_live(plan))
+
+
+def make_folder(database: Path) -> None:
+    """Make the folder of the database if it is not there.
+
+    Raises:
+        CannotStart: it cannot be made, or nothing can be written in it.
+    """
+    folder = database.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"database: cannot make {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CannotStart(f"database: cannot write in {folder}: Permission denied")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on `host` and `port` (0: a free one).
+
+    Connections wait in its backlog while there is no gateway to take them: before the first one
+    is up, and between two lives of it.
+
+    Raises:
+        CannotStart: the address is in use, or not ours.
+    """
+    try:
+        [family, kind, protocol, _, address], *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise CannotStart(f"host: cannot resolve {host}: {error.strerror}") from error
+    door = socket.socket(family, kind, protocol)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind(address)
+        door.listen(BACKLOG)
+    except OSError as error:
+        door.close()
+        raise CannotStart(f"port: cannot listen on {host}:{port}: {error.strerror}") from error
+    return door
+
+
+def complain(line: str) -> None:
+    """Say on standard error why the service does not run."""
+    print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface
+
+
+async def _live(plan: Plan) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _announce_stop(stop, number))
+    async with System() as system:
+        try:
+            root = await _unless(stop, supervisor.start(system, plan))
+        except StartFailed as error:
+            complain(f"did not start: {error.cause}")
+            return FAILED
+        if root is None:
+            log.info("service_stopped", reason="told to stop while starting")
+            return OK
+        plan.app.attach(QueueClient(system.address(QUEUE)))
+        _announce_ready(plan)
+        gave_up = await _unless(stop, _ended(root))
+        if gave_up is not None:
+            complain(f"gave up: the supervision tree ended ({gave_up}); the log says why")
+            return FAILED
+        log.info("service_stopping", drain_s=plan.settings.drain_s)
+        await _stop(root, system, plan.settings.drain_s)
+    log.info("service_stopped", reason="told to stop")
+    return OK
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what `work` returns; None if we are told to stop before, which cancels it."""
+    working = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopped, working}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait({working})
+        return None
+    return await working
+
+
+async def _ended(root: ActorRef) -> ExitReason:
+    return await root.ended()
+
+
+async def _stop(root: ActorRef, system: System, drain_s: float) -> None:
+    """Hand out nothing more, then stop the tree: the door first, the storage last."""
+    deadline = asyncio.get_running_loop().time() + drain_s
+    tell(system.address(QUEUE), Drain(deadline=deadline))
+    root.exit(SHUTDOWN)
+    await root.ended()
+
+
+def _announce_stop(stop: asyncio.Event, number: signal.Signals) -> Callable[[], None]:
+    def on_signal() -> None:
+        if not stop.is_set():
+            log.info("signal_received", signal=number.name)
+            stop.set()
+
+    return on_signal
+
+
+def _announce_ready(plan: Plan) -> None:
+    host, port = plan.door.getsockname()[:2]
+    log.info(
+        "service_ready",
+        url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
+        host=host,
+        port=port,
+        pid=os.getpid(),
+        database=str(plan.settings.database),
+        app=plan.settings.app or "demo",
+        consumers=plan.settings.consumers,
+    )

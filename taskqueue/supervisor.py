@@ -1,0 +1,100 @@
+"""The tree: who runs in the service, and who watches over whom. `python -m taskqueue.supervisor`.
+
+Whoever reads `children` sees the running system. The roles are named together here and nowhere else.
+"""
+
+import socket
+from dataclasses import dataclass
+from functools import partial
+
+from taskqueue.actors.consumer import ConsumerSettings
+from taskqueue.actors.consumers import consumer_specs
+from taskqueue.actors.database import DatabaseActor
+from taskqueue.actors.gateway import GatewayActor
+from taskqueue.actors.messages import CONSUMERS
+from taskqueue.actors.migration import MigrationActor
+from taskqueue.actors.queue import QueueActor, QueueSettings
+from taskqueue.actors.runtime import ActorRef, System
+from taskqueue.app import App
+from taskqueue.settings import Settings
+from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.supervision import (
+    ChildSpec,
+    ChildType,
+    Flags,
+    Intensity,
+    Restart,
+    Supervisor,
+)
+from taskqueue.tasks import Owner
+
+ROOT = "root"
+ROOT_FLAGS = Flags(intensity=Intensity(max_restarts=10, period_s=30))
+CONSUMERS_FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one life of the service is made of."""
+
+    settings: Settings
+    app: App
+    owner: Owner
+    door: socket.socket  # bound before the tree starts, and kept over restarts of the gateway
+
+
+def children(plan: Plan) -> tuple[ChildSpec, ...]:
+    """Return the root's children, in start order. They stop in reverse."""
+    return (
+        ChildSpec(id="database", start=partial(DatabaseActor.start_link, storage(plan.settings))),
+        ChildSpec(
+            id="migration",
+            start=MigrationActor.start_link,
+            restart=Restart.TRANSIENT,
+            one_shot=True,
+        ),
+        ChildSpec(id="queue", start=partial(QueueActor.start_link, plan.owner, queue(plan))),
+        ChildSpec(id="consumers", start=partial(_consumers, plan), type=ChildType.SUPERVISOR),
+        ChildSpec(id="gateway", start=partial(GatewayActor.start_link, plan.door, plan.app)),
+    )
+
+
+async def start(system: System, plan: Plan) -> ActorRef:
+    """Start the whole tree; every part runs when this returns.
+
+    Raises:
+        StartFailed: a part did not start; those before it have been stopped.
+    """
+    return await system.spawn(Supervisor, ROOT, children(plan), ROOT_FLAGS)
+
+
+async def _consumers(plan: Plan) -> ActorRef:
+    settings = consumers(plan.settings)
+    specs = consumer_specs(plan.settings.consumers, plan.app, settings)
+    return await Supervisor.start_link(CONSUMERS, specs, CONSUMERS_FLAGS)
+
+
+def storage(settings: Settings) -> partial[SQLiteStorage]:
+    """Return what makes the storage that these settings ask for."""
+    return partial(SQLiteStorage, settings.database, synchronous=settings.synchronous)
+
+
+def queue(plan: Plan) -> QueueSettings:
+    """Return the queue's part of the plan."""
+    return QueueSettings(
+        queues=plan.app.queues,
+        prefetch=plan.settings.prefetch,
+        lease_s=plan.settings.lease_s,
+        retry=plan.settings.retry,
+    )
+
+
+def consumers(settings: Settings) -> ConsumerSettings:
+    """Return a consumer's part of the settings."""
+    return ConsumerSettings(slots=settings.slots, drain_s=settings.drain_s)
+
+
+if __name__ == "__main__":
+    from taskqueue.cli import main
+
+    main()

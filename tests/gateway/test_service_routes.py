@@ -1,0 +1,311 @@
+"""Health, readiness, the supervision tree, and what is the same for all routes."""
+
+import logging
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import ClientResponse, ClientSession
+
+from taskqueue.errors import ActorUnavailable
+from taskqueue.health import Readiness
+from taskqueue.ids import new_id
+from taskqueue.supervision.tree import SupervisorFigures
+from taskqueue.testing.events import EventLog
+from tests.gateway.scripted import NOW, ScriptedService, leaf
+
+TREE = leaf(
+    "root",
+    type="supervisor",
+    supervisor=SupervisorFigures(
+        strategy="one_for_one", restarts_in_period=1, max_restarts=10, period_s=30
+    ),
+    children=(
+        leaf("root/database", incarnation=2, last_exit="killed", last_exit_at=NOW),
+        leaf("root/consumers", type="supervisor", status="busy"),
+    ),
+)
+
+
+# --- health ----------------------------------------------------------------------------------
+
+
+async def test_health_asks_nobody(http: ClientSession, service: ScriptedService) -> None:
+    service.fault = RuntimeError("asked")
+    service.ready = Readiness(ready=False)
+
+    answer = await http.get("/health")
+
+    assert (answer.status, await answer.json()) == (200, {"status": "ok"})
+
+
+async def test_a_service_that_can_work_is_ready(http: ClientSession) -> None:
+    answer = await http.get("/ready")
+
+    assert (answer.status, await answer.json()) == (200, {"status": "ready"})
+
+
+async def test_a_service_that_cannot_work_says_why(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.ready = Readiness(ready=False, reason="storage unavailable: disk full")
+
+    answer = await http.get("/ready")
+
+    problem = await answer.json()
+    assert (answer.status, problem["error"]) == (503, "not ready")
+    assert problem["detail"] == "storage unavailable: disk full"
+    assert answer.headers["Retry-After"] == "1"
+
+
+# --- the tree ----------------------------------------------------------------------------------
+
+
+async def test_the_tree_is_shown_as_nested_objects(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.nodes = TREE
+
+    answer = await http.get("/supervision")
+
+    root = await answer.json()
+    database, consumers = root.pop("children")
+    assert root == {
+        "path": "root",
+        "id": "root",
+        "type": "supervisor",
+        "status": "running",
+        "incarnation": 1,
+        "started_at": NOW,
+        "last_exit": None,
+        "last_exit_at": None,
+        "strategy": "one_for_one",
+        "restarts_in_period": 1,
+        "max_restarts": 10,
+        "period_s": 30,
+    }
+    assert database["path"] == "root/database"
+    assert (database["incarnation"], database["last_exit"]) == (2, "killed")
+    assert "children" not in database
+    assert (consumers["status"], consumers["strategy"], consumers["children"]) == ("busy", None, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "accept"),
+    [("?format=text", "*/*"), ("?format=text", "application/json"), ("", "text/plain")],
+)
+async def test_the_tree_is_drawn_for_who_wants_text(
+    http: ClientSession, service: ScriptedService, query: str, accept: str
+) -> None:
+    service.nodes = TREE
+
+    answer = await http.get(f"/supervision{query}", headers={"Accept": accept})
+
+    assert answer.content_type == "text/plain"
+    assert "├─ database  running  incarnation 2  last exit: killed" in await answer.text()
+
+
+async def test_a_form_that_there_is_not_is_refused(http: ClientSession) -> None:
+    answer = await http.get("/supervision?format=xml")
+
+    assert answer.status == 422
+    assert (await answer.json())["faults"][0]["field"] == "format"
+
+
+async def test_a_tree_that_is_being_restarted_is_a_503(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.fault = ActorUnavailable("root")
+
+    shown = await http.get("/supervision")
+    killed = await kill(http)
+
+    assert (shown.status, killed.status) == (503, 503)
+
+
+# --- killing -----------------------------------------------------------------------------------
+
+
+async def kill(
+    http: ClientSession, path: str = "root/database", **headers: str
+) -> ClientResponse:
+    return await http.post("/supervision/kill", json={"path": path}, headers=headers)
+
+
+async def test_an_actor_is_killed_by_its_path(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.nodes = TREE
+
+    answer = await kill(http)
+
+    assert (answer.status, await answer.json()) == (202, {"killed": "root/database"})
+    assert service.killed == ["root/database"]
+
+
+async def test_nobody_is_killed_at_a_path_where_nobody_runs(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.nodes = TREE
+
+    answer = await kill(http, "root/nobody")
+
+    assert answer.status == 404
+
+
+async def test_the_root_is_not_killed(http: ClientSession, service: ScriptedService) -> None:
+    service.nodes = TREE
+
+    answer = await kill(http, "root")
+
+    problem = await answer.json()
+    assert answer.status == 409
+    assert "stop the process instead" in problem["detail"]
+    assert service.killed == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Origin", "http://elsewhere.example"),
+        ("Origin", "null"),
+        ("Host", "elsewhere.example"),
+        ("Host", "localhost.elsewhere.example:80"),
+        ("Host", "192.0.2.7:8080"),
+        ("Host", ""),
+    ],
+)
+async def test_a_web_page_of_another_site_kills_nobody(
+    http: ClientSession, service: ScriptedService, name: str, value: str
+) -> None:
+    service.nodes = TREE
+
+    answer = await kill(http, **{name: value})
+
+    assert answer.status == 403
+    assert service.killed == []
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST."])
+async def test_a_page_of_our_own_may_kill_under_every_loopback_name(
+    http: ClientSession, service: ScriptedService, host: str
+) -> None:
+    service.nodes = TREE
+
+    answer = await kill(http, Host=host, Origin=f"http://{host}")
+
+    assert answer.status == 202
+
+
+@pytest.mark.parametrize("bound_to", ["0.0.0.0", "::", "192.0.2.7"])
+async def test_nobody_is_killed_if_other_machines_can_reach_the_server(
+    http: ClientSession, service: ScriptedService, bound_to: str
+) -> None:
+    service.nodes = TREE
+
+    answer = await kill(http)
+
+    assert answer.status == 403
+    assert bound_to in (await answer.json())["detail"]
+    assert service.killed == []
+
+
+async def test_a_body_that_is_not_declared_as_json_kills_nobody(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.nodes = TREE
+
+    answer = await http.post("/supervision/kill", data='{"path":"root/database"}')
+
+    assert answer.status == 415
+    assert service.killed == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [("{", 400), ("[]", 422), ("{}", 422), ('{"path":7}', 422)]
+)
+async def test_a_body_that_names_no_path_is_refused(
+    http: ClientSession, body: str, status: int
+) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    answer = await http.post("/supervision/kill", data=body, headers=headers)
+
+    assert answer.status == status
+
+
+# --- all routes --------------------------------------------------------------------------------
+
+
+async def test_a_problem_has_the_fields_of_rfc_9457_beside_its_error(http: ClientSession) -> None:
+    answer = await http.post("/tasks", data=b"{}")
+
+    assert answer.content_type == "application/problem+json"
+    assert await answer.json() == {
+        "error": "action required",
+        "type": "about:blank",
+        "title": "Bad Request",
+        "status": 400,
+    }
+
+
+async def test_an_unknown_path_is_a_problem_like_all_others(http: ClientSession) -> None:
+    answer = await http.get("/nowhere")
+
+    problem = await answer.json()
+    assert (answer.status, problem["error"], problem["status"]) == (404, "not found", 404)
+
+
+async def test_a_wrong_method_is_answered_with_the_right_ones(http: ClientSession) -> None:
+    answer = await http.delete("/tasks")
+
+    problem = await answer.json()
+    assert (answer.status, problem["error"]) == (405, "method not allowed")
+    assert set(answer.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
+
+
+async def test_a_surprise_is_told_to_the_log_and_not_to_the_client(
+    http: ClientSession, service: ScriptedService, events: EventLog
+) -> None:
+    service.fault = RuntimeError("the password is hunter2")
+
+    answer = await http.get(f"/tasks/{new_id()}")
+
+    [event] = events.select("http_error")
+    problem = await answer.json()
+    assert (answer.status, problem["error"]) == (500, "internal error")
+    assert problem["instance"] == f"urn:uuid:{event['error_id']}"
+    assert "hunter2" not in await answer.text()
+    assert event["exc_info"] is service.fault
+
+
+async def test_requests_are_logged_without_their_query(
+    http: ClientSession, events: EventLog
+) -> None:
+    await http.get("/tasks?limit=1")
+    await http.get("/tasks?limit=none")
+
+    good = await events.wait_for("http_request", status=200)
+    bad = await events.wait_for("http_request", status=422)
+    assert (good["method"], good["path"], good["remote"]) == ("GET", "/tasks", "127.0.0.1")
+    assert (good["level"], bad["level"]) == ("debug", "info")
+    assert good["duration_s"] >= 0
+
+
+@pytest.fixture
+def info_only() -> Any:
+    """Log from `info` up, as the service does by default."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    yield
+    structlog.configure(**before)
+
+
+async def test_what_went_well_is_not_logged_by_default(
+    info_only: None, http: ClientSession, events: EventLog
+) -> None:
+    await http.get("/health")
+    await http.get("/nowhere")
+
+    await events.wait_for("http_request", status=404)
+    assert events.select("http_request", status=200) == []

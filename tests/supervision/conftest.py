@@ -1,0 +1,127 @@
+"""A system, crash-test dummies and supervisors over them."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from taskqueue.actors.runtime import ActorRef, System
+from taskqueue.supervision import (
+    AutoShutdown,
+    ChildSpec,
+    ChildType,
+    Flags,
+    Intensity,
+    Strategy,
+    Supervisor,
+    overview,
+)
+from taskqueue.testing.actors import CrashTest, Dummy, Journal
+
+
+class ManualClock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+class Supervised:
+    """Makes supervisors and the specifications for them."""
+
+    def __init__(self, system: System, clock: ManualClock) -> None:
+        self._system = system
+        self._clock = clock
+
+    @staticmethod
+    def flags(
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        *,
+        max_restarts: int = 10,
+        period_s: int = 5,
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+    ) -> Flags:
+        intensity = Intensity(max_restarts=max_restarts, period_s=period_s)
+        return Flags(strategy=strategy, intensity=intensity, auto_shutdown=auto_shutdown)
+
+    async def by(
+        self, *children: ChildSpec, strategy: Strategy = Strategy.ONE_FOR_ONE, **flags: object
+    ) -> ActorRef:
+        """Start a supervisor called `root`, which lets ten restarts pass unless told otherwise."""
+        return await self._system.spawn(
+            Supervisor, "root", children, self.flags(strategy, **flags), self._clock
+        )
+
+    def below(
+        self, name: str, *children: ChildSpec, flags: Flags | None = None, **options: object
+    ) -> ChildSpec:
+        """Specify a supervisor that is a child."""
+
+        async def start() -> ActorRef:
+            return await Supervisor.start_link(
+                name, children, flags or self.flags(), clock=self._clock
+            )
+
+        return ChildSpec(id=name, start=start, type=ChildType.SUPERVISOR, **options)
+
+    @staticmethod
+    async def statuses(supervisor: ActorRef) -> dict[str, str]:
+        """Return where its children stand, in start order, after what it has been told before."""
+        return {each.id: str(each.status) for each in (await overview(supervisor)).children}
+
+
+@pytest.fixture
+async def system() -> AsyncIterator[System]:
+    async with System(kill_grace_s=0.05) as system:
+        yield system
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
+
+
+@pytest.fixture
+def dummy(journal: Journal, system: System) -> Iterator[Callable[..., Dummy]]:
+    dummies: list[Dummy] = []
+
+    def make(name: str, kind: type[CrashTest] = CrashTest) -> Dummy:
+        dummies.append(Dummy(name, journal, kind))
+        return dummies[-1]
+
+    yield make
+    for each in dummies:
+        each.release()
+
+
+@pytest.fixture
+def abc(dummy: Callable[..., Dummy]) -> tuple[Dummy, Dummy, Dummy]:
+    return dummy("a"), dummy("b"), dummy("c")
+
+
+@pytest.fixture
+def child() -> Callable[..., ChildSpec]:
+    """Specify a dummy as a child."""
+
+    def specify(dummy: Dummy, **options: object) -> ChildSpec:
+        return ChildSpec(id=dummy.name, start=dummy.start, **options)
+
+    return specify
+
+
+@pytest.fixture
+def supervised(system: System, clock: ManualClock) -> Supervised:
+    return Supervised(system, clock)
