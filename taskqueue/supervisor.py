@@ -1,6 +1,6 @@
-"""The tree: who runs in the service, and who watches over whom. `python -m taskqueue.supervisor`.
+"""The tree: who runs in the service, who watches over whom. `python -m taskqueue.supervisor`.
 
-Whoever reads `children` sees the running system. The roles are named together here and nowhere else.
+Whoever reads `children` sees the running system: the roles are named together here alone.
 """
 
 import socket
@@ -32,6 +32,11 @@ ROOT = "root"
 ROOT_FLAGS = Flags(intensity=Intensity(max_restarts=10, period_s=30))
 CONSUMERS_FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
 
+# Longer than the parts take on their own account, so that none is killed in the middle of it.
+QUEUE_LIMIT_S = 10.0
+DATABASE_LIMIT_S = 10.0
+GATEWAY_LIMIT_S = 8.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -46,16 +51,28 @@ class Plan:
 def children(plan: Plan) -> tuple[ChildSpec, ...]:
     """Return the root's children, in start order. They stop in reverse."""
     return (
-        ChildSpec(id="database", start=partial(DatabaseActor.start_link, storage(plan.settings))),
+        ChildSpec(
+            id="database",
+            start=partial(DatabaseActor.start_link, storage(plan.settings)),
+            shutdown=DATABASE_LIMIT_S,
+        ),
         ChildSpec(
             id="migration",
             start=MigrationActor.start_link,
             restart=Restart.TRANSIENT,
             one_shot=True,
         ),
-        ChildSpec(id="queue", start=partial(QueueActor.start_link, plan.owner, queue(plan))),
+        ChildSpec(
+            id="queue",
+            start=partial(QueueActor.start_link, plan.owner, queue(plan)),
+            shutdown=QUEUE_LIMIT_S,
+        ),
         ChildSpec(id="consumers", start=partial(_consumers, plan), type=ChildType.SUPERVISOR),
-        ChildSpec(id="gateway", start=partial(GatewayActor.start_link, plan.door, plan.app)),
+        ChildSpec(
+            id="gateway",
+            start=partial(GatewayActor.start_link, plan.door, plan.app),
+            shutdown=GATEWAY_LIMIT_S,
+        ),
     )
 
 

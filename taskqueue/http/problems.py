@@ -41,9 +41,9 @@ log = structlog.get_logger()
 
 class _Body(msgspec.Struct, omit_defaults=True):
     error: str
+    type: str
     title: str
     status: int
-    type: str = msgspec.field(default_factory=lambda: "about:blank")  # said, though it is implied
     detail: str | None = None
     instance: str | None = None
     faults: tuple[Fault, ...] = ()
@@ -88,6 +88,7 @@ class Problem(Exception):
         """Return it as a response."""
         body = _Body(
             error=self.error,
+            type="about:blank",  # the status says what kind of problem it is
             title=self.status.phrase,
             status=self.status,
             detail=self.detail,

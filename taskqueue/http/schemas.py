@@ -7,6 +7,7 @@ into the answer.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Annotated, Any, Self, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -46,7 +47,8 @@ class TaskRequest(Word, forbid_unknown_fields=True):
 
     def options(self) -> dict[str, object]:
         """Return the choices that were made beside action and data."""
-        chosen = {name: value for name in _OPTIONS if (value := getattr(self, name)) is not None}
+        values = zip(_OPTIONS, _choices_of(self), strict=True)
+        chosen = {name: value for name, value in values if value is not None}
         if isinstance(self.run_at, datetime):
             chosen["run_at"] = self.run_at.timestamp()
         return chosen
@@ -65,6 +67,7 @@ _OPTIONS = {
     "max_attempts": "must be a whole number",
     "queue": "must be a name",
 }
+_choices_of = attrgetter(*_OPTIONS)
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}
 
 _tasks: msgspec.json.Decoder[TaskRequest | list[TaskRequest]] = msgspec.json.Decoder(

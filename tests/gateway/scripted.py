@@ -46,7 +46,7 @@ class ScriptedService:
         self.killed: list[str] = []
 
     def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
-        return self.app.prepare(action, data, options=Options(**options))
+        return self.app.prepare(action, data, options=Options(**options))  # type: ignore[arg-type]
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> None:
         self._fail()

@@ -271,7 +271,9 @@ async def test_a_page_of_another_site_can_queue_nothing(
 async def test_an_array_is_queued_as_a_whole_in_its_order(
     http: ClientSession, service: ScriptedService
 ) -> None:
-    body = [{"action": "uppercase", "data": {"text": str(n)}} for n in range(250)]
+    body: list[dict[str, Any]] = [
+        {"action": "uppercase", "data": {"text": str(n)}} for n in range(250)
+    ]
     body[1]["delay_s"] = 10
 
     answer = await post(http, json.dumps(body))
