@@ -2,8 +2,7 @@
 
     journal = Journal()
     dummy = Dummy("database", journal)
-    spec = ChildSpec(id="database", start=dummy.start)
-    ...
+    await system.spawn(Supervisor, "root", [dummy.child(restart=Restart.TRANSIENT)])
     dummy.crash()
     await journal.wait_for("started", actor="database", nth=2)
 
@@ -15,6 +14,7 @@ import asyncio
 import contextlib
 import threading
 from functools import partial
+from typing import Any
 
 from taskqueue.actors.runtime import (
     Actor,
@@ -28,6 +28,7 @@ from taskqueue.actors.runtime import (
     receives,
     tell,
 )
+from taskqueue.supervision import ChildSpec
 from taskqueue.testing.events import EventLog
 
 
@@ -88,14 +89,14 @@ class CrashTest(Actor):
         if dummy.held is not None:
             dummy.write("starting")
             await dummy.held
-        if dummy.ignored_starts > 0:
-            dummy.ignored_starts -= 1
-            dummy.write("ignored")
-            raise Ignore
         if dummy.failed_starts > 0:
             dummy.failed_starts -= 1
             dummy.write("failed")
             raise Exit(dummy.start_error)
+        if dummy.ignored_starts > 0:
+            dummy.ignored_starts -= 1
+            dummy.write("ignored")
+            raise Ignore
         self.own(partial(dummy.write, "ended"))
         dummy.ref = self.ref
         dummy.write("started")
@@ -125,10 +126,11 @@ class CrashTest(Actor):
     @receives(Resist)
     async def on_resist(self, _: Resist) -> None:
         """Take no other message and swallow every cancellation."""
+        released = self._dummy.released
         self._dummy.write("resisting")
-        while not self._dummy.released.done():
+        while not released.done():
             with contextlib.suppress(asyncio.CancelledError):
-                await self._dummy.released
+                await released
 
     @receives(Block)
     def on_block(self, _: Block) -> None:
@@ -157,7 +159,7 @@ class Dummy:
     Attributes:
         ref: the present life, or the last one.
         failed_starts: so many of its next starts fail, with `start_error`.
-        ignored_starts: so many of its next starts are ignored; these come first.
+        ignored_starts: so many of its next starts, after those, are ignored.
         held: what its starts wait for; see `hold_starts`.
         last_words: the reason its stop hook ends with, if it is to change it.
     """
@@ -177,6 +179,10 @@ class Dummy:
     async def start(self) -> ActorRef:
         """Begin a life, linked to the current actor: the `start` of a `ChildSpec`."""
         return await self.kind.start_link(self)
+
+    def child(self, **options: Any) -> ChildSpec:
+        """Specify it as a child called as it is; `options` are those of `ChildSpec`."""
+        return ChildSpec(id=self.name, start=self.start, **options)
 
     @property
     def life(self) -> ActorRef:

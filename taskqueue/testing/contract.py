@@ -690,6 +690,23 @@ class StorageContract:
 
         assert (while_held, afterwards) == (Settled.REPEATED, Settled.LEASE_LOST)
 
+    async def test_only_the_latest_settlement_is_remembered_within_a_batch_too(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a")
+        [first] = await claim(storage)
+        await settle(storage, first, FAILURE)
+        [second] = await claim(storage, now=10.0)
+        batch = [
+            SettleBy(token=first.token, settlement=FAILURE),
+            SettleBy(token=second.token, settlement=DONE),
+            SettleBy(token=first.token, settlement=FAILURE),
+        ]
+
+        answers = await storage.settle(batch, now=11.0)
+
+        assert answers == (Settled.REPEATED, Settled.WRITTEN, Settled.LEASE_LOST)
+
     async def test_a_lease_that_ran_out_still_settles_while_nobody_else_did(
         self, storage: Storage
     ) -> None:

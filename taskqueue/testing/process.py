@@ -12,11 +12,14 @@ import signal
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from taskqueue.testing.events import Event, EventLog
 
 READY_TIMEOUT_S = 30.0
+
+PRINTED = "printed"
+"""The event that stands for a line on standard output that is none: `text` is the line."""
 
 
 class ServiceEnded(Exception):
@@ -29,14 +32,20 @@ class ServiceEnded(Exception):
 
 
 class ServiceProcess:
-    """`python -m taskqueue.supervisor` in `folder`, on a free port of the loopback interface."""
+    """`python -m taskqueue.supervisor` in `folder`, on a free port of the loopback interface.
+
+    It finds the modules that this process finds, so whatever app a test can import, it can run.
+    """
+
+    module: ClassVar[str] = "taskqueue.supervisor"
+    flags: ClassVar[tuple[str, ...]] = ("--port", "0", "--log-format", "json")
 
     def __init__(self, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         """Say what to start; entering the context starts it and waits until it is ready.
 
         Args:
             folder: its working folder; `data/tasks.db` is below it.
-            arguments: flags beside `--port 0 --log-format json`.
+            arguments: flags after `--port 0 --log-format json`; a flag given again wins.
             env: variables beside this process's own.
         """
         self._folder = folder
@@ -55,14 +64,11 @@ class ServiceProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "taskqueue.supervisor",
-            "--port",
-            "0",
-            "--log-format",
-            "json",
+            self.module,
+            *self.flags,
             *self._arguments,
             cwd=self._folder,
-            env=os.environ | self._env,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | self._env,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=1 << 24,  # a log line may carry a long traceback
@@ -84,7 +90,7 @@ class ServiceProcess:
         try:
             return await self.ready()
         except BaseException:
-            await self._end()
+            await self.end()
             raise
 
     async def __aexit__(
@@ -94,9 +100,10 @@ class ServiceProcess:
         traceback: TracebackType | None,
     ) -> None:
         """Kill it if it still runs."""
-        await self._end()
+        await self.end()
 
-    async def _end(self) -> None:
+    async def end(self) -> None:
+        """Kill it if it still runs, and wait for its end."""
         if self._process is not None and self._process.returncode is None:
             self.kill()
         await self.wait()
@@ -126,6 +133,7 @@ class ServiceProcess:
         assert self._process is not None
         assert self._reading is not None
         await self._reading
+        await self.complaint()
         return await self._process.wait()
 
     async def complaint(self) -> str:
@@ -156,4 +164,13 @@ class ServiceProcess:
 
     async def _read(self, stdout: asyncio.StreamReader) -> None:
         async for line in stdout:
-            self.events.record(json.loads(line))
+            self.events.record(_event_of(line.decode()))
+
+
+def _event_of(line: str) -> Event:
+    """Return the event of a line; one that is none was printed by somebody's code."""
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError:
+        event = None
+    return event if isinstance(event, dict) else {"event": PRINTED, "text": line.rstrip("\n")}

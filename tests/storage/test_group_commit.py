@@ -10,7 +10,7 @@ import pytest
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite import SQLiteStorage
-from taskqueue.tasks import Complete, Owner, Settled, SettleBy, Status
+from taskqueue.tasks import Complete, Owner, SettleBy, Settled, Status
 from taskqueue.testing.contract import add, claim, ids, new_task
 
 ME = Owner(node="here", incarnation="1")

@@ -24,7 +24,9 @@ class Connection(aiosqlite.Connection):
     """aiosqlite's connection, with whole functions instead of statements sent to its thread.
 
     A statement sent alone costs a hop of 30 µs; a function pays it once for all its statements.
-    aiosqlite has no public way to do so: `_tx` and `_conn` are used here and nowhere else
+    aiosqlite has no public way to do so, and its thread dies loudly, with the connection open, if
+    the loop is closed before it has answered. So the hop is our own; of aiosqlite's private parts
+    it touches `_tx`, `_connect`, `_connector` and `_connection`
     (test_one_hop_runs_a_function_on_the_connections_own_thread).
     """
 
@@ -57,48 +59,75 @@ class Connection(aiosqlite.Connection):
         """
         if self._closed:
             raise StorageUnavailable("closed")
-        answer = asyncio.get_running_loop().create_future()
-        self._tx.put_nowait((None, partial(self._run, function, answer)))
-        return answer
-
-    def _run(
-        self, function: Callable[[sqlite3.Connection], T], answer: "asyncio.Future[T]"
-    ) -> None:
-        try:
-            result = function(self._conn)
-        except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
-            self._deliver(answer, partial(_fail, answer, error))
-        else:
-            self._deliver(answer, partial(_succeed, answer, result))
-
-    @staticmethod
-    def _deliver(answer: "asyncio.Future[T]", set_answer: Callable[[], None]) -> None:
-        try:
-            answer.get_loop().call_soon_threadsafe(set_answer)
-        except RuntimeError:
-            return  # the loop was closed meanwhile: nobody is left to be told
+        return self._hop(lambda: function(self._conn))
 
     async def close(self) -> None:
-        """Finish what was asked for, then close; refuse what comes later."""
-        self._closed = True
-        await super().close()
+        """Finish what was asked for, then close; refuse what comes later. Harmless when closed."""
+        if self._closed:
+            return
+        closed = asyncio.get_running_loop().create_future()
+        self.abandon(then=partial(_deliver, closed, partial(_succeed, closed, None)))
+        await closed
 
     def abandon(self, then: Callable[[], object] = _nothing) -> None:
-        """Close without waiting: the thread ends what it has in hand, calls `then`, and closes.
+        """Close without waiting: the thread ends what it has in hand, closes and calls `then`.
 
         Works without a running loop. On a connection that is closed `then` is called at once.
         """
-        self._closed = True
-        if self._running:
-            self._tx.put_nowait((None, partial(self._end, then)))
-        else:
+        if self._closed:
             then()
+        else:
+            self._closed = True
+            self._tx.put_nowait((None, partial(self._end, then)))
+
+    async def _connect(self) -> "Connection":
+        try:
+            await self._hop(self._connect_here)
+        except BaseException:
+            self.abandon()
+            raise
+        return self
+
+    def _connect_here(self) -> None:
+        # Kept here and not by the awaiting side, which may be cancelled and would lose it open.
+        self._connection = self._connector()
 
     def _end(self, then: Callable[[], object]) -> None:
-        # `stop` makes a future of the loop it is called on, and the thread dies loudly if that loop
-        # is closed before it ends. Called on the thread itself it finds no loop and makes none.
-        self.stop()
+        if self._connection is not None:
+            self._connection.close()
+        self.stop()  # called on its own thread it finds no loop, and so makes no future to answer
         then()
+
+    def _hop(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((None, partial(_run, function, answer)))
+        return answer
+
+
+def _run(function: Callable[[], T], answer: asyncio.Future[T]) -> None:
+    try:
+        result = function()
+    except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
+        _deliver(answer, partial(_fail, answer, error))
+    else:
+        _deliver(answer, partial(_succeed, answer, result))
+
+
+def _deliver(answer: asyncio.Future[T], set_answer: Callable[[], None]) -> None:
+    try:
+        answer.get_loop().call_soon_threadsafe(set_answer)
+    except RuntimeError:
+        return  # the loop was closed meanwhile: nobody is left to be told
+
+
+def _succeed(answer: asyncio.Future[T], result: T) -> None:
+    if not answer.done():  # its asker may have been cancelled
+        answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[T], error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)
 
 
 def _connect(path: Path, mode: str, busy_timeout_s: float, setup: Setup) -> sqlite3.Connection:
@@ -116,13 +145,3 @@ def _connect(path: Path, mode: str, busy_timeout_s: float, setup: Setup) -> sqli
             db.close()
             raise
         return db
-
-
-def _succeed(answer: "asyncio.Future[T]", result: T) -> None:
-    if not answer.done():  # its asker may have been cancelled
-        answer.set_result(result)
-
-
-def _fail(answer: "asyncio.Future[T]", error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)

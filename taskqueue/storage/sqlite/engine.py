@@ -41,8 +41,10 @@ def _set_up_reader(db: sqlite3.Connection) -> None:
 
 
 def _set_up_migration(db: sqlite3.Connection) -> None:
-    # Heeded only in a file that has no table yet, and never inside a transaction.
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    # Heeded only before the first table and outside a transaction; later it would rewrite the
+    # header even of a file that is then refused.
+    if runner.version_of(db) == 0:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 class SQLiteStorage(Storage):
@@ -54,7 +56,8 @@ class SQLiteStorage(Storage):
     `busy_timeout_s` is how long to wait for another that holds the file (a second service, a
     shell with an open transaction) before raising `StorageUnavailable`.
 
-    The file is removed or replaced under an open storage: every verb raises `StorageUnavailable`.
+    If the file is removed or replaced under an open storage, every verb raises
+    `StorageUnavailable` until it is opened again.
     """
 
     def __init__(

@@ -92,6 +92,12 @@ def prune(tx: Transaction, status: Status, *, ended_before: float, limit: int) -
     tx.db.executemany(statements.DELETE_ATTEMPTS, found)
     tx.db.executemany(statements.DELETE_TASK, found)
     tx.moved(status, None, len(found))
-    # Frees one page per step, so it must be stepped to its end.
-    tx.db.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})").fetchall()
+    _shrink(tx)
     return len(found)
+
+
+def _shrink(tx: Transaction) -> None:
+    [free] = tx.db.execute("PRAGMA freelist_count").fetchone()
+    # One page at a time, because `execute` stops at the pragma's first step whatever its argument.
+    for _ in range(min(free, _VACUUMED_PAGES)):
+        tx.db.execute("PRAGMA incremental_vacuum(1)")

@@ -1,0 +1,127 @@
+"""A storage that fails or hesitates on command.
+
+    storage = FaultyStorage(MemoryStorage())
+    storage.fail_next("settle", StorageUnavailable("disk full"))
+    held = storage.hold("insert")
+    ...
+    await held.reached()
+    held.release()
+
+Every call goes to the storage inside, unless it has been told otherwise. All on one loop.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.sqlite import SQLiteStorage
+
+if TYPE_CHECKING:
+    _AnyStorage = SQLiteStorage  # what it stands for: a type checker shall know all verbs
+else:
+    _AnyStorage = object
+
+
+class Hold:
+    """Calls of one verb that wait until they are released."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._arrived = asyncio.Event()
+        self._released = asyncio.Event()
+
+    async def reached(self, calls: int = 1) -> None:
+        """Wait until so many calls wait here."""
+        while self._waiting < calls:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def release(self) -> None:
+        """Let go of all that wait, and of all that come."""
+        self._released.set()
+
+    async def pause(self) -> None:
+        """Wait here until released."""
+        self._waiting += 1
+        self._arrived.set()
+        await self._released.wait()
+
+
+class FaultyStorage(_AnyStorage):
+    """A storage around another one, to be broken by tests. `calls` are the verbs called so far."""
+
+    def __init__(self, inner: MemoryStorage | SQLiteStorage) -> None:
+        self.inner = inner
+        self.calls: list[str] = []
+        self._failures: defaultdict[str, deque[Exception]] = defaultdict(deque)
+        self._before: dict[str, Hold] = {}
+        self._after: dict[str, Hold] = {}
+        self._outage: str | None = None
+        self._called = asyncio.Event()
+
+    async def called(self, verb: str, times: int = 1) -> None:
+        """Wait until `verb` has been called so many times from now on."""
+        wanted = self.calls.count(verb) + times
+        while self.calls.count(verb) < wanted:
+            self._called.clear()
+            await self._called.wait()
+
+    def fail_next(self, verb: str, error: Exception) -> None:
+        """Let the next call of `verb` raise `error` without doing anything; queues up."""
+        self._failures[verb].append(error)
+
+    def hold(self, verb: str) -> Hold:
+        """Let calls of `verb` wait before they do anything."""
+        self._before[verb] = Hold()
+        return self._before[verb]
+
+    def hold_answers(self, verb: str) -> Hold:
+        """Let calls of `verb` do their work, and wait before they answer."""
+        self._after[verb] = Hold()
+        return self._after[verb]
+
+    def break_down(self, reason: str = "broken on command") -> None:
+        """Let every verb but `close` raise `StorageUnavailable` until `repair`."""
+        self._outage = reason
+
+    def repair(self) -> None:
+        """End the outage."""
+        self._outage = None
+
+    def abandon(self) -> None:
+        """Let go of the storage inside; the next `open` finds what was written."""
+        if isinstance(self.inner, SQLiteStorage):
+            self.inner.abandon()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, verb: str) -> Callable[..., Awaitable[Any]]:
+            call = getattr(self.inner, verb)
+
+            async def called(*args: object, **kwargs: object) -> object:
+                return await self._call(verb, call, args, kwargs)
+
+            return called
+
+    async def _call(
+        self,
+        verb: str,
+        call: Callable[..., Awaitable[object]],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+    ) -> object:
+        self.calls.append(verb)
+        self._called.set()
+        if verb in self._before:
+            await self._before[verb].pause()
+        if self._outage is not None and verb != "close":
+            raise StorageUnavailable(self._outage)
+        if self._failures[verb]:
+            raise self._failures[verb].popleft()
+        answer = await call(*args, **kwargs)
+        if verb in self._after:
+            await self._after[verb].pause()
+        return answer
