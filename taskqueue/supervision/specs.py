@@ -106,7 +106,8 @@ class ChildSpec:
         type: worker or supervisor.
         significant: counts for `AutoShutdown`.
         one_shot: the supervisor's start waits until this child has ended, before it starts the
-            next. Beyond OTP: an abnormal end is restarted within the intensity even then.
+            next. Beyond OTP: an abnormal end is restarted within the intensity even then. It must
+            not be permanent, or it would never be over, nor significant.
 
     Raises:
         InvalidSpec: a value that no supervisor could obey; the first one found, in OTP's order.
@@ -129,6 +130,9 @@ class ChildSpec:
         _check_member("invalid_significant", bool, self.significant)
         if self.significant and self.restart == Restart.PERMANENT:
             raise InvalidSpec("bad_combination", "permanent and significant")
+        _check_member("invalid_one_shot", bool, self.one_shot)
+        if self.one_shot and (self.significant or self.restart == Restart.PERMANENT):
+            raise InvalidSpec("bad_combination", "one_shot, and permanent or significant")
         _check_member("invalid_child_type", ChildType, self.type)
         if not (self.shutdown is None or _is_shutdown_limit(self.shutdown)):
             raise InvalidSpec("invalid_shutdown", self.shutdown)

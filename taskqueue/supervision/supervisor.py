@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NoReturn
 
 from taskqueue.actors.runtime import (
@@ -131,7 +131,7 @@ class Supervisor(Actor):
     def __init__(
         self,
         name: str,
-        children: Iterable[ChildSpec],
+        children: Sequence[ChildSpec],
         flags: Flags | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -170,8 +170,12 @@ class Supervisor(Actor):
             reason = await ref.ended()
             self.unlink(ref)
             await self._on_end(child, reason)
-            while child.status == ChildStatus.RESTARTING:
-                await self._restart(child)
+            while waiting := self._restarting():  # its group's, perhaps: nobody else tries again
+                await self._restart(waiting)
+
+    def _restarting(self) -> Child | None:
+        children = self._children.values()
+        return next((each for each in children if each.status == ChildStatus.RESTARTING), None)
 
     async def on_stop(self) -> None:
         """Stop all children, one at a time, last started first."""

@@ -5,8 +5,7 @@ from typing import TypeGuard
 
 import msgspec
 
-from taskqueue.actors.runtime import ActorRef, Message
-from taskqueue.actors.runtime.messages import Handlers
+from taskqueue.actors.runtime import Actor, ActorRef, Message
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.supervision.calls import ChildState, GetOverview, overview
 from taskqueue.supervision.decisions import ChildStatus
@@ -111,7 +110,9 @@ def _supervises(ref: ActorRef | None) -> TypeGuard[ActorRef]:
     """Tell whether it answers `GetOverview`. A child's `type` is only what its specification says,
     and a worker that is asked what it does not understand crashes.
     """
-    return ref is not None and GetOverview in Handlers.of(ref.actor_class)
+    if ref is None or not issubclass(ref.actor_class, Actor):
+        return False
+    return ref.actor_class.handles(GetOverview)
 
 
 def picture(node: Node) -> str:

@@ -37,9 +37,10 @@ class ManualClock:
 class Supervised:
     """Makes supervisors and the specifications for them."""
 
-    def __init__(self, system: System, clock: ManualClock) -> None:
+    def __init__(self, system: System, clock: ManualClock, journal: Journal) -> None:
         self._system = system
-        self._clock = clock
+        self.clock = clock
+        self.journal = journal
 
     @staticmethod
     def flags(
@@ -57,7 +58,7 @@ class Supervised:
     ) -> ActorRef:
         """Start a supervisor called `root`, which lets ten restarts pass unless told otherwise."""
         return await self._system.spawn(
-            Supervisor, "root", children, self.flags(strategy, **flags), self._clock
+            Supervisor, "root", children, self.flags(strategy, **flags), self.clock
         )
 
     def below(
@@ -67,7 +68,7 @@ class Supervised:
 
         async def start() -> ActorRef:
             return await Supervisor.start_link(
-                name, children, flags or self.flags(), clock=self._clock
+                name, children, flags or self.flags(), clock=self.clock
             )
 
         return ChildSpec(id=name, start=start, type=ChildType.SUPERVISOR, **options)
@@ -113,15 +114,5 @@ def abc(dummy: Callable[..., Dummy]) -> tuple[Dummy, Dummy, Dummy]:
 
 
 @pytest.fixture
-def child() -> Callable[..., ChildSpec]:
-    """Specify a dummy as a child."""
-
-    def specify(dummy: Dummy, **options: object) -> ChildSpec:
-        return ChildSpec(id=dummy.name, start=dummy.start, **options)
-
-    return specify
-
-
-@pytest.fixture
-def supervised(system: System, clock: ManualClock) -> Supervised:
-    return Supervised(system, clock)
+def supervised(system: System, clock: ManualClock, journal: Journal) -> Supervised:
+    return Supervised(system, clock, journal)

@@ -22,10 +22,10 @@ async def crashes(dummy, journal, root) -> None:
 
 
 async def test_the_restart_beyond_the_intensity_ends_the_supervisor_with_shutdown(
-    supervised, child, abc, journal
+    supervised, abc, journal
 ) -> None:
     a, b, c = abc
-    root = await supervised.by(child(a), child(b), child(c), max_restarts=2, period_s=5)
+    root = await supervised.by(a.child(), b.child(), c.child(), max_restarts=2, period_s=5)
     await crashes(b, journal, root)
     await crashes(b, journal, root)
     journal.take()
@@ -36,18 +36,18 @@ async def test_the_restart_beyond_the_intensity_ends_the_supervisor_with_shutdow
     assert journal.take() == ["b stopping", "b ended", "c ended", "a ended"]
 
 
-async def test_intensity_zero_tolerates_nothing(supervised, child, abc) -> None:
+async def test_intensity_zero_tolerates_nothing(supervised, abc) -> None:
     a, _, _ = abc
-    root = await supervised.by(child(a), max_restarts=0)
+    root = await supervised.by(a.child(), max_restarts=0)
 
     a.crash()
 
     assert await root.ended() == SHUTDOWN
 
 
-async def test_all_children_share_one_counter(supervised, child, abc, journal) -> None:
+async def test_all_children_share_one_counter(supervised, abc, journal) -> None:
     a, b, c = abc
-    root = await supervised.by(child(a), child(b), child(c), max_restarts=2)
+    root = await supervised.by(a.child(), b.child(), c.child(), max_restarts=2)
     await crashes(a, journal, root)
     await crashes(b, journal, root)
 
@@ -58,12 +58,12 @@ async def test_all_children_share_one_counter(supervised, child, abc, journal) -
 
 @pytest.mark.parametrize(("pause_s", "survives"), [(5.999, False), (6.0, True)])
 async def test_a_restart_counts_to_the_end_of_the_period_in_whole_seconds(
-    supervised, child, abc, journal, clock, pause_s: float, survives: bool
+    supervised, abc, journal, pause_s: float, survives: bool
 ) -> None:
     a, _, _ = abc
-    root = await supervised.by(child(a), max_restarts=1, period_s=5)
+    root = await supervised.by(a.child(), max_restarts=1, period_s=5)
     await crashes(a, journal, root)
-    clock.advance(pause_s)
+    supervised.clock.advance(pause_s)
 
     if survives:
         await crashes(a, journal, root)
@@ -74,10 +74,10 @@ async def test_a_restart_counts_to_the_end_of_the_period_in_whole_seconds(
     assert root.is_alive() == survives
 
 
-async def test_a_group_restart_counts_once(supervised, child, abc, journal) -> None:
+async def test_a_group_restart_counts_once(supervised, abc, journal) -> None:
     a, b, c = abc
     root = await supervised.by(
-        child(a), child(b), child(c), strategy=Strategy.ONE_FOR_ALL, max_restarts=1
+        a.child(), b.child(), c.child(), strategy=Strategy.ONE_FOR_ALL, max_restarts=1
     )
 
     await crashes(b, journal, root)
@@ -86,11 +86,11 @@ async def test_a_group_restart_counts_once(supervised, child, abc, journal) -> N
 
 
 async def test_what_is_done_by_hand_and_ends_without_restart_do_not_count(
-    supervised, child, abc, dummy
+    supervised, abc, dummy
 ) -> None:
     a, b, c = abc
     root = await supervised.by(
-        child(a), child(b, restart=Restart.TRANSIENT), child(c, restart=Restart.TEMPORARY)
+        a.child(), b.child(restart=Restart.TRANSIENT), c.child(restart=Restart.TEMPORARY)
     )
 
     b.end(SHUTDOWN)
@@ -98,17 +98,15 @@ async def test_what_is_done_by_hand_and_ends_without_restart_do_not_count(
     await c.life.ended()
     await terminate_child(root, "a")
     await restart_child(root, "a")
-    await start_child(root, child(dummy("d")))
+    await start_child(root, dummy("d").child())
 
     assert (await overview(root)).restarts_in_period == 0
 
 
-async def test_at_the_limit_no_sibling_is_touched_by_the_strategy(
-    supervised, child, abc, journal
-) -> None:
+async def test_at_the_limit_no_sibling_is_touched_by_the_strategy(supervised, abc, journal) -> None:
     a, b, c = abc
     root = await supervised.by(
-        child(a), child(b), child(c), strategy=Strategy.ONE_FOR_ALL, max_restarts=0
+        a.child(), b.child(), c.child(), strategy=Strategy.ONE_FOR_ALL, max_restarts=0
     )
     journal.take()
 

@@ -11,10 +11,10 @@ ALL = [*ORDERLY, KILLED, Crash("oops")]
 
 @pytest.mark.parametrize("reason", ALL, ids=str)
 async def test_a_permanent_child_is_restarted_whatever_its_reason(
-    supervised, child, abc, journal, reason: ExitReason
+    supervised, abc, journal, reason: ExitReason
 ) -> None:
     a, b, _ = abc
-    root = await supervised.by(child(a), child(b))
+    root = await supervised.by(a.child(), b.child())
     journal.take()
 
     a.end(reason)
@@ -26,10 +26,10 @@ async def test_a_permanent_child_is_restarted_whatever_its_reason(
 
 @pytest.mark.parametrize("reason", ORDERLY, ids=str)
 async def test_a_transient_child_that_ends_orderly_stays_gone_and_is_listed(
-    supervised, child, abc, reason: ExitReason
+    supervised, abc, reason: ExitReason
 ) -> None:
     a, b, _ = abc
-    root = await supervised.by(child(a, restart=Restart.TRANSIENT), child(b))
+    root = await supervised.by(a.child(restart=Restart.TRANSIENT), b.child())
 
     a.end(reason)
     await a.life.ended()
@@ -39,10 +39,10 @@ async def test_a_transient_child_that_ends_orderly_stays_gone_and_is_listed(
 
 @pytest.mark.parametrize("reason", [KILLED, Crash("oops")], ids=str)
 async def test_a_transient_child_that_ends_abnormally_is_restarted(
-    supervised, child, abc, journal, reason: ExitReason
+    supervised, abc, journal, reason: ExitReason
 ) -> None:
     a, _, _ = abc
-    root = await supervised.by(child(a, restart=Restart.TRANSIENT))
+    root = await supervised.by(a.child(restart=Restart.TRANSIENT))
 
     a.end(reason)
     await journal.wait_for("started", actor="a", nth=2)
@@ -52,10 +52,10 @@ async def test_a_transient_child_that_ends_abnormally_is_restarted(
 
 @pytest.mark.parametrize("reason", ALL, ids=str)
 async def test_a_temporary_child_is_never_restarted_and_its_id_is_free_again(
-    supervised, child, abc, reason: ExitReason
+    supervised, abc, reason: ExitReason
 ) -> None:
     a, b, _ = abc
-    root = await supervised.by(child(a, restart=Restart.TEMPORARY), child(b))
+    root = await supervised.by(a.child(restart=Restart.TEMPORARY), b.child())
 
     a.end(reason)
     await a.life.ended()
@@ -63,9 +63,9 @@ async def test_a_temporary_child_is_never_restarted_and_its_id_is_free_again(
     assert await supervised.statuses(root) == {"b": "running"}
 
 
-async def test_a_killed_child_is_restarted(supervised, child, abc, journal) -> None:
+async def test_a_killed_child_is_restarted(supervised, abc, journal) -> None:
     a, _, _ = abc
-    root = await supervised.by(child(a))
+    root = await supervised.by(a.child())
 
     a.life.kill()
     await journal.wait_for("started", actor="a", nth=2)
@@ -74,11 +74,11 @@ async def test_a_killed_child_is_restarted(supervised, child, abc, journal) -> N
     assert (state.incarnation, state.last_exit) == (2, KILLED)
 
 
-async def test_an_exception_that_leaves_no_exception_group_is_a_crash_like_any_other(
-    supervised, child, abc, journal
+async def test_a_system_exit_is_the_crash_of_one_child_and_not_of_the_process(
+    supervised, abc, journal
 ) -> None:
     a, _, _ = abc
-    root = await supervised.by(child(a, restart=Restart.TRANSIENT))
+    root = await supervised.by(a.child(restart=Restart.TRANSIENT))
 
     a.fail(SystemExit(0))
     await journal.wait_for("started", actor="a", nth=2)
@@ -86,9 +86,9 @@ async def test_an_exception_that_leaves_no_exception_group_is_a_crash_like_any_o
     assert await supervised.statuses(root) == {"a": "running"}
 
 
-async def test_the_state_of_a_child_tells_its_lives(supervised, child, abc, journal, clock) -> None:
+async def test_the_state_of_a_child_tells_its_lives(supervised, abc, journal, clock) -> None:
     a, _, _ = abc
-    root = await supervised.by(child(a))
+    root = await supervised.by(a.child())
     [before] = (await overview(root)).children
     clock.advance(7.0)
 

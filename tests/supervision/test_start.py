@@ -12,28 +12,27 @@ from taskqueue.supervision import (
     InvalidSpec,
     Restart,
     Started,
-    Supervisor,
     overview,
 )
 from taskqueue.testing.actors import HostedCrashTest, TrappingCrashTest
 
 
 async def test_children_start_in_order_and_the_start_returns_when_all_run(
-    supervised, child, abc, journal
+    supervised, abc, journal
 ) -> None:
-    root = await supervised.by(*map(child, abc))
+    root = await supervised.by(*(each.child() for each in abc))
 
     assert journal.take() == ["a started", "b started", "c started"]
     assert await supervised.statuses(root) == {"a": "running", "b": "running", "c": "running"}
 
 
 async def test_the_next_child_waits_until_the_one_before_has_started(
-    supervised, child, abc, journal
+    supervised, abc, journal
 ) -> None:
     a, b, _ = abc
     a.hold_starts()
 
-    starting = asyncio.create_task(supervised.by(child(a), child(b)))
+    starting = asyncio.create_task(supervised.by(a.child(), b.child()))
     await journal.wait_for("starting", actor="a")
     assert journal.take() == ["a starting"]
     a.release()
@@ -43,14 +42,14 @@ async def test_the_next_child_waits_until_the_one_before_has_started(
 
 
 async def test_a_child_that_fails_stops_those_before_it_in_reverse_and_is_named(
-    supervised, child, abc, dummy, journal, system
+    supervised, abc, dummy, journal, system
 ) -> None:
     a, b, c = abc
     c.failed_starts = 1
     d = dummy("d")
 
     with pytest.raises(StartFailed) as failed:
-        await supervised.by(child(a), child(b), child(c), child(d))
+        await supervised.by(a.child(), b.child(), c.child(), d.child())
 
     detail = FailedToStartChild(child_id="c", reason=c.start_error)
     assert failed.value.cause == Shutdown(detail)
@@ -61,32 +60,30 @@ async def test_a_child_that_fails_stops_those_before_it_in_reverse_and_is_named(
 
 @pytest.mark.parametrize("restart", Restart)
 async def test_the_first_start_is_never_tried_again(
-    supervised, child, abc, journal, restart: Restart
+    supervised, abc, journal, restart: Restart
 ) -> None:
     a, _, _ = abc
     a.failed_starts = 1
 
     with pytest.raises(StartFailed):
-        await supervised.by(child(a, restart=restart))
+        await supervised.by(a.child(restart=restart))
 
     assert journal.take() == ["a failed"]
 
 
-async def test_an_ignored_child_is_kept_but_a_temporary_one_is_dropped(
-    supervised, child, abc
-) -> None:
+async def test_an_ignored_child_is_kept_but_a_temporary_one_is_dropped(supervised, abc) -> None:
     a, b, c = abc
     a.ignored_starts = b.ignored_starts = 1
 
-    root = await supervised.by(child(a), child(b, restart=Restart.TEMPORARY), child(c))
+    root = await supervised.by(a.child(), b.child(restart=Restart.TEMPORARY), c.child())
 
     assert await supervised.statuses(root) == {"a": "stopped", "c": "running"}
 
 
-async def test_a_supervisor_stops_well_after_a_child_was_ignored(supervised, child, abc) -> None:
+async def test_a_supervisor_stops_well_after_a_child_was_ignored(supervised, abc) -> None:
     a, b, _ = abc
     a.ignored_starts = 1
-    root = await supervised.by(child(a), child(b))
+    root = await supervised.by(a.child(), b.child())
 
     root.exit(SHUTDOWN)
 
@@ -101,13 +98,11 @@ async def test_a_supervisor_without_children_starts_and_stops(supervised) -> Non
     assert await root.ended() == SHUTDOWN
 
 
-async def test_a_list_is_checked_before_anything_of_it_starts(
-    supervised, child, abc, journal
-) -> None:
+async def test_a_list_is_checked_before_anything_of_it_starts(supervised, abc, journal) -> None:
     a, _, _ = abc
 
     with pytest.raises(StartFailed) as failed:
-        await supervised.by(child(a), child(a))
+        await supervised.by(a.child(), a.child())
 
     assert isinstance(failed.value.__cause__, InvalidSpec)
     assert failed.value.__cause__.tag == "duplicate_child_name"
@@ -115,11 +110,11 @@ async def test_a_list_is_checked_before_anything_of_it_starts(
 
 
 async def test_a_child_that_dies_while_later_ones_start_is_restarted_when_all_are_up(
-    supervised, child, abc, journal
+    supervised, abc, journal
 ) -> None:
     a, b, _ = abc
     b.hold_starts()
-    starting = asyncio.create_task(supervised.by(child(a), child(b)))
+    starting = asyncio.create_task(supervised.by(a.child(), b.child()))
     await journal.wait_for("starting", actor="b")
 
     a.crash()
@@ -155,31 +150,29 @@ async def test_a_start_function_that_gives_no_actor_has_failed(supervised, start
     with pytest.raises(StartFailed) as failed:
         await supervised.by(ChildSpec(id="odd", start=start))
 
-    [detail] = [failed.value.cause.detail]
+    detail = failed.value.cause.detail
     assert detail.child_id == "odd"
     assert isinstance(detail.reason, Crash)
 
 
-async def test_a_supervisor_that_failed_to_start_frees_its_name(
-    supervised, child, abc, system
-) -> None:
+async def test_a_supervisor_that_failed_to_start_frees_its_name(supervised, abc, system) -> None:
     a, _, _ = abc
     a.failed_starts = 1
     with pytest.raises(StartFailed):
-        await supervised.by(child(a))
+        await supervised.by(a.child())
 
-    root = await supervised.by(child(a))
+    root = await supervised.by(a.child())
 
     assert system.names.whereis("root") is root
 
 
 @pytest.mark.parametrize("kind", [TrappingCrashTest, HostedCrashTest])
 async def test_a_supervisor_killed_while_a_child_starts_leaves_nobody(
-    supervised, child, dummy, journal, system, kind
+    supervised, dummy, journal, system, kind
 ) -> None:
     a, b = dummy("a", kind), dummy("b", kind)
     b.hold_starts()
-    starting = asyncio.create_task(supervised.by(child(a), child(b)))
+    starting = asyncio.create_task(supervised.by(a.child(), b.child()))
     await journal.wait_for("starting", actor="b")
 
     system.names.whereis("root").kill()
@@ -190,10 +183,10 @@ async def test_a_supervisor_killed_while_a_child_starts_leaves_nobody(
     assert system.actors == ()
 
 
-async def test_a_cancelled_start_leaves_nobody(supervised, child, abc, journal, system) -> None:
+async def test_a_cancelled_start_leaves_nobody(supervised, abc, journal, system) -> None:
     a, b, _ = abc
     b.hold_starts()
-    starting = asyncio.create_task(supervised.by(child(a), child(b)))
+    starting = asyncio.create_task(supervised.by(a.child(), b.child()))
     await journal.wait_for("starting", actor="b")
 
     starting.cancel()
@@ -205,11 +198,11 @@ async def test_a_cancelled_start_leaves_nobody(supervised, child, abc, journal, 
 
 
 async def test_a_supervisor_told_to_stop_while_a_child_starts_stops_when_it_has_started(
-    supervised, child, abc, journal, system
+    supervised, abc, journal, system
 ) -> None:
     a, b, _ = abc
     b.hold_starts()
-    starting = asyncio.create_task(supervised.by(child(a), child(b)))
+    starting = asyncio.create_task(supervised.by(a.child(), b.child()))
     await journal.wait_for("starting", actor="b")
     root = system.names.whereis("root")
 
@@ -223,10 +216,10 @@ async def test_a_supervisor_told_to_stop_while_a_child_starts_stops_when_it_has_
 
 
 async def test_a_supervisor_killed_while_it_restarts_a_child_leaves_nobody(
-    supervised, child, abc, journal, system
+    supervised, abc, journal, system
 ) -> None:
     a, b, _ = abc
-    root = await supervised.by(child(a), child(b))
+    root = await supervised.by(a.child(), b.child())
     a.hold_starts()
     a.crash()
     await journal.wait_for("starting", actor="a")
@@ -264,9 +257,3 @@ async def test_extra_information_does_not_matter_at_the_first_start(supervised, 
 
     [state] = (await overview(root)).children
     assert state.ref is a.life
-
-
-async def test_children_given_as_a_generator_are_there_for_one_life(system, child, abc) -> None:
-    root = await system.spawn(Supervisor, "root", (child(each) for each in abc))
-
-    assert [state.id for state in (await overview(root)).children] == ["a", "b", "c"]

@@ -21,10 +21,8 @@ from taskqueue.testing.actors import HostedCrashTest, TrappingCrashTest
 AT_ONCE = 0.01
 
 
-async def test_children_stop_in_reverse_one_after_the_other(
-    supervised, child, dummy, journal
-) -> None:
-    children = [child(dummy(name, TrappingCrashTest)) for name in "abc"]
+async def test_children_stop_in_reverse_one_after_the_other(supervised, dummy, journal) -> None:
+    children = [dummy(name, TrappingCrashTest).child() for name in "abc"]
     root = await supervised.by(*children)
     journal.take()
 
@@ -38,9 +36,9 @@ async def test_children_stop_in_reverse_one_after_the_other(
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Shutdown("update"), Crash("boss gone")])
 async def test_a_supervisor_ends_with_the_reason_it_is_stopped_with(
-    supervised, child, abc, reason: ExitReason
+    supervised, abc, reason: ExitReason
 ) -> None:
-    root = await supervised.by(child(abc[0]))
+    root = await supervised.by(abc[0].child())
 
     ended = await stop(root, reason)
 
@@ -50,16 +48,16 @@ async def test_a_supervisor_ends_with_the_reason_it_is_stopped_with(
 
 @pytest.mark.parametrize("reason", [NORMAL, Shutdown("update"), Crash("boss gone")])
 async def test_a_supervisor_adopts_the_reason_of_its_parent(
-    supervised, child, abc, dummy, journal, reason: ExitReason
+    supervised, abc, dummy, journal, reason: ExitReason
 ) -> None:
     class Parent(TrappingCrashTest):
         async def on_start(self) -> None:
             await inner.start()
             await super().on_start()
 
-    spec = supervised.below("sub", child(abc[0]))
+    spec = supervised.below("sub", abc[0].child())
     inner, parent = spec, dummy("parent", Parent)
-    await supervised.by(child(parent, restart=Restart.TEMPORARY))
+    await supervised.by(parent.child(restart=Restart.TEMPORARY))
     sub = parent.life.cell.system.names.whereis("sub")
 
     parent.end(reason)
@@ -70,10 +68,10 @@ async def test_a_supervisor_adopts_the_reason_of_its_parent(
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, KILLED, Crash("go away")])
 async def test_a_supervisor_ignores_exit_signals_of_strangers(
-    supervised, child, abc, system: System, reason: ExitReason
+    supervised, abc, system: System, reason: ExitReason
 ) -> None:
     a, b, c = abc
-    root = await supervised.by(supervised.below("sub", child(a)), child(b), child(c))
+    root = await supervised.by(supervised.below("sub", a.child()), b.child(), c.child())
     sub = system.names.whereis("sub")
 
     sub.exit(reason)  # from outside, which is not its parent
@@ -85,10 +83,10 @@ async def test_a_supervisor_ignores_exit_signals_of_strangers(
 
 
 async def test_a_child_that_sends_a_signal_and_lives_on_has_not_ended(
-    supervised, child, abc, journal
+    supervised, abc, journal
 ) -> None:
     a, _, _ = abc
-    root = await supervised.by(child(a))
+    root = await supervised.by(a.child())
 
     root.cell.exit(Crash("only joking"), a.life.cell)
 
@@ -96,9 +94,9 @@ async def test_a_child_that_sends_a_signal_and_lives_on_has_not_ended(
     assert journal.take() == ["a started"]
 
 
-async def test_a_linked_stranger_may_end_as_it_likes(supervised, child, abc, system) -> None:
+async def test_a_linked_stranger_may_end_as_it_likes(supervised, abc, system) -> None:
     a, b, _ = abc
-    root = await supervised.by(child(a))
+    root = await supervised.by(a.child())
     stranger = await system.spawn(TrappingCrashTest, b)
     root.cell.link(stranger.cell)
 
@@ -111,9 +109,9 @@ async def test_a_linked_stranger_may_end_as_it_likes(supervised, child, abc, sys
 # --- limits ---------------------------------------------------------------------------------------
 
 
-async def test_a_child_is_killed_at_its_limit(supervised, child, dummy, journal) -> None:
+async def test_a_child_is_killed_at_its_limit(supervised, dummy, journal) -> None:
     a = dummy("a", TrappingCrashTest)
-    root = await supervised.by(child(a, shutdown=AT_ONCE))
+    root = await supervised.by(a.child(shutdown=AT_ONCE))
     a.stall()
     await journal.wait_for("stalling", actor="a")
 
@@ -123,9 +121,9 @@ async def test_a_child_is_killed_at_its_limit(supervised, child, dummy, journal)
     assert a.life.exit_reason == KILLED
 
 
-async def test_a_limit_of_zero_asks_and_kills(supervised, child, dummy, journal) -> None:
+async def test_a_limit_of_zero_asks_and_kills(supervised, dummy, journal) -> None:
     a = dummy("a", TrappingCrashTest)
-    root = await supervised.by(child(a, shutdown=0))
+    root = await supervised.by(a.child(shutdown=0))
     a.stall()
     await journal.wait_for("stalling", actor="a")
 
@@ -135,9 +133,9 @@ async def test_a_limit_of_zero_asks_and_kills(supervised, child, dummy, journal)
     assert a.life.exit_reason == KILLED
 
 
-async def test_a_brutally_killed_child_is_not_asked(supervised, child, dummy, journal) -> None:
+async def test_a_brutally_killed_child_is_not_asked(supervised, dummy, journal) -> None:
     a, b = dummy("a", TrappingCrashTest), dummy("b", TrappingCrashTest)
-    root = await supervised.by(child(a, shutdown=BRUTAL_KILL), child(b))
+    root = await supervised.by(a.child(shutdown=BRUTAL_KILL), b.child())
     journal.take()
 
     root.exit(SHUTDOWN)
@@ -149,10 +147,10 @@ async def test_a_brutally_killed_child_is_not_asked(supervised, child, dummy, jo
 
 @pytest.mark.parametrize("shutdown", [math.inf, 3_600])
 async def test_a_child_within_its_limit_is_waited_for(
-    supervised, child, dummy, journal, shutdown: float
+    supervised, dummy, journal, shutdown: float
 ) -> None:
     a, b = dummy("a", TrappingCrashTest), dummy("b", TrappingCrashTest)
-    root = await supervised.by(child(a), child(b, shutdown=shutdown))
+    root = await supervised.by(a.child(), b.child(shutdown=shutdown))
     b.stall()
     await journal.wait_for("stalling", actor="b")
     journal.take()
@@ -170,10 +168,10 @@ async def test_a_child_within_its_limit_is_waited_for(
 
 @pytest.mark.parametrize("shutdown", [AT_ONCE, 0, BRUTAL_KILL])
 async def test_a_child_that_swallows_its_cancellation_is_abandoned(
-    supervised, child, abc, journal, system, shutdown
+    supervised, abc, journal, system, shutdown
 ) -> None:
     a, b, _ = abc
-    root = await supervised.by(child(a), child(b, shutdown=shutdown))
+    root = await supervised.by(a.child(), b.child(shutdown=shutdown))
     b.resist()
     await journal.wait_for("resisting", actor="b")
 
@@ -186,10 +184,10 @@ async def test_a_child_that_swallows_its_cancellation_is_abandoned(
 
 @pytest.mark.parametrize("shutdown", [AT_ONCE, BRUTAL_KILL])
 async def test_a_child_that_blocks_its_thread_is_abandoned(
-    supervised, child, dummy, journal, system, shutdown
+    supervised, dummy, journal, system, shutdown
 ) -> None:
     a, b = dummy("a"), dummy("b", HostedCrashTest)
-    root = await supervised.by(child(a), child(b, shutdown=shutdown))
+    root = await supervised.by(a.child(), b.child(shutdown=shutdown))
     b.block()
     await journal.wait_for("blocking", actor="b")
 
@@ -201,10 +199,10 @@ async def test_a_child_that_blocks_its_thread_is_abandoned(
 
 
 async def test_an_abandoned_child_is_replaced_though_its_thread_still_hangs(
-    supervised, child, dummy, journal
+    supervised, dummy, journal
 ) -> None:
     a = dummy("a", HostedCrashTest)
-    root = await supervised.by(child(a))
+    root = await supervised.by(a.child())
     a.block()
     await journal.wait_for("blocking", actor="a")
 
@@ -220,10 +218,10 @@ async def test_an_abandoned_child_is_replaced_though_its_thread_still_hangs(
 @pytest.mark.parametrize("restart", Restart)
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Shutdown("x"), Crash("x")], ids=str)
 async def test_a_child_that_ends_while_another_is_stopped_keeps_its_reason(
-    supervised, child, dummy, journal, restart: Restart, reason: ExitReason
+    supervised, dummy, journal, restart: Restart, reason: ExitReason
 ) -> None:
     a, b = dummy("a"), dummy("b", TrappingCrashTest)
-    root = await supervised.by(child(a, restart=restart), child(b, shutdown=math.inf))
+    root = await supervised.by(a.child(restart=restart), b.child(shutdown=math.inf))
     b.stall()
     await journal.wait_for("stalling", actor="b")
     journal.take()
@@ -239,10 +237,10 @@ async def test_a_child_that_ends_while_another_is_stopped_keeps_its_reason(
 
 
 async def test_a_supervisor_killed_while_it_stops_a_child_leaves_nobody(
-    supervised, child, dummy, journal, system
+    supervised, dummy, journal, system
 ) -> None:
     a, b = dummy("a", TrappingCrashTest), dummy("b")
-    root = await supervised.by(child(a), child(b, shutdown=math.inf))
+    root = await supervised.by(a.child(), b.child(shutdown=math.inf))
     b.resist()
     await journal.wait_for("resisting", actor="b")
     root.exit(SHUTDOWN)
@@ -257,9 +255,9 @@ async def test_a_supervisor_killed_while_it_stops_a_child_leaves_nobody(
     assert system.actors == ()
 
 
-async def test_a_second_request_to_stop_changes_nothing(supervised, child, dummy, journal) -> None:
+async def test_a_second_request_to_stop_changes_nothing(supervised, dummy, journal) -> None:
     a = dummy("a", TrappingCrashTest)
-    root = await supervised.by(child(a, shutdown=math.inf))
+    root = await supervised.by(a.child(shutdown=math.inf))
     a.stall()
     await journal.wait_for("stalling", actor="a")
     journal.take()
@@ -273,9 +271,9 @@ async def test_a_second_request_to_stop_changes_nothing(supervised, child, dummy
     assert journal.take() == ["a stopping", "a ended"]
 
 
-async def test_calls_wait_while_a_child_is_stopped(supervised, child, dummy, journal) -> None:
+async def test_calls_wait_while_a_child_is_stopped(supervised, dummy, journal) -> None:
     a = dummy("a", TrappingCrashTest)
-    root = await supervised.by(child(a, shutdown=math.inf))
+    root = await supervised.by(a.child(shutdown=math.inf))
     a.stall()
     await journal.wait_for("stalling", actor="a")
 

@@ -1,0 +1,149 @@
+"""The tree at a glance: snapshot, find, picture."""
+
+import asyncio
+
+import pytest
+
+from taskqueue.errors import AskTimeout
+from taskqueue.supervision import (
+    ChildType,
+    find,
+    overview,
+    picture,
+    snapshot,
+    terminate_child,
+    tree,
+)
+
+
+@pytest.fixture
+async def root(supervised, abc):
+    a, b, c = abc
+    return await supervised.by(a.child(), supervised.below("sub", b.child()), c.child())
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    monkeypatch.setattr(tree, "SNAPSHOT_TIMEOUT_S", 0.01)
+
+
+async def test_a_snapshot_shows_everybody_in_start_order(root, abc) -> None:
+    node = await snapshot(root)
+
+    [a, sub, c] = node.children
+    assert (node.path, node.status, node.supervisor.strategy) == ("root", "running", "one_for_one")
+    assert [each.path for each in (a, sub, *sub.children, c)] == [
+        *("root/a", "root/sub", "root/sub/b", "root/c"),
+    ]
+    assert (a.type, sub.type, a.supervisor) == ("worker", "supervisor", None)
+    assert sub.supervisor.max_restarts == 10
+    assert (a.started_at, a.last_exit) == (1_000.0, None)
+
+
+async def test_a_snapshot_tells_of_the_life_before(root, abc, journal, supervised) -> None:
+    a, _, _ = abc
+    supervised.clock.advance(3.0)
+    a.crash("oops")
+    await journal.wait_for("started", actor="a", nth=2)
+
+    node = await snapshot(root)
+
+    assert node.supervisor.restarts_in_period == 1
+    assert (node.children[0].incarnation, node.children[0].last_exit) == (2, "oops")
+    assert node.children[0].last_exit_at == 1_003.0
+
+
+async def test_a_picture_is_one_line_an_actor(root, abc, journal) -> None:
+    _, b, _ = abc
+    b.crash("oops")
+    await journal.wait_for("started", actor="b", nth=2)
+    await terminate_child(root, "c")
+
+    drawn = picture(await snapshot(root))
+
+    assert drawn.splitlines() == [
+        "root  running  incarnation 1",
+        "├─ a  running  incarnation 1",
+        "├─ sub  running  incarnation 1",
+        "│  └─ b  running  incarnation 2  last exit: oops",
+        "└─ c  stopped  incarnation 1  last exit: shutdown",
+    ]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_busy_supervisor_is_shown_as_busy_and_holds_nobody_else_up(
+    root, abc, journal, system
+) -> None:
+    _, b, _ = abc
+    b.hold_starts()
+    b.crash()
+    await journal.wait_for("starting", actor="b")
+
+    node = await snapshot(root)
+
+    assert [each.status for each in node.children] == ["running", "busy", "running"]
+    assert node.children[1].children == ()
+
+
+async def test_a_supervisor_that_is_gone_is_shown_as_busy(root) -> None:
+    root.kill()
+    await root.ended()
+
+    assert (await snapshot(root)).status == "busy"
+
+
+async def test_a_worker_that_is_called_a_supervisor_is_left_in_peace(supervised, abc) -> None:
+    a, _, _ = abc
+    root = await supervised.by(a.child(type=ChildType.SUPERVISOR))
+
+    node = await snapshot(root)
+
+    assert [(each.type, each.status, each.children) for each in node.children] == [
+        ("supervisor", "running", ()),
+    ]
+    assert await find(root, "root/a/x") is None
+    assert (await overview(root)).children[0].incarnation == 1
+
+
+async def test_find_returns_who_runs_at_a_path(root, abc, system) -> None:
+    a, b, _ = abc
+
+    assert await find(root, "root") is root
+    assert await find(root, "root/a") is a.life
+    assert await find(root, "root/sub") is system.names.whereis("sub")
+    assert await find(root, "root/sub/b") is b.life
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a", "stem/a", "root/z", "root/z/b", "root/sub/z", "root/a/b"]
+)
+async def test_find_returns_none_where_nobody_runs(root, abc, path: str) -> None:
+    assert await find(root, path) is None
+    assert abc[0].life.is_alive()
+
+
+async def test_find_returns_none_for_a_child_that_is_stopped(root) -> None:
+    await terminate_child(root, "sub")
+
+    assert await find(root, "root/sub") is None
+    assert await find(root, "root/sub/b") is None
+
+
+async def test_find_below_a_root_that_is_gone_returns_none(root) -> None:
+    root.kill()
+    await root.ended()
+
+    assert await find(root, "root/a") is None
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_find_says_when_a_supervisor_on_the_way_is_busy(root, abc, journal) -> None:
+    _, b, _ = abc
+    b.hold_starts()
+    b.crash()
+    await journal.wait_for("starting", actor="b")
+
+    with pytest.raises(AskTimeout):
+        await find(root, "root/sub/b")
+    b.release()
+    await asyncio.sleep(0)
