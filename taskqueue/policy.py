@@ -140,10 +140,10 @@ def abandoned(task: Task, *, started: bool, policy: RetryPolicy) -> Outcome | No
 
     A started attempt died with its holder and counts. A merely buffered one never ran: it gets its
     attempt back, unless it has been delivered so often that it must be what kills the process
-    before its start can be written.
+    before its start can be written. One that has ever started, and was snoozed since, is not that.
     """
     if started:
         return Crashed(error="the service ended during this attempt")
-    if task.deliveries >= policy.max_deliveries:
+    if task.started_at is None and task.deliveries > policy.max_deliveries:
         return Rejected(reason=f"delivered {task.deliveries} times without ever starting")
     return None

@@ -7,14 +7,15 @@ from taskqueue.context import Context
 from taskqueue.errors import InvalidTask, UnknownAction
 from taskqueue.executors.protocol import Executor
 from taskqueue.handler import ExecutorKind
-from taskqueue.tasks import Outcome, Rejected, Task
+from taskqueue.tasks import Failed, Outcome, Rejected, Task
 
 
 async def attempt(app: App, task: Task, executors: Mapping[ExecutorKind, Executor]) -> Outcome:
     """Run the task's handler once and return what came of it.
 
-    A task that this app has no handler for, or whose data does not fit its signature (any more), is
-    rejected: it will not fit better the next time.
+    A task whose data does not fit the handler's signature (any more) is rejected: it will not fit
+    better the next time. One that this app has no handler for has failed: another release may know
+    it, by the time its attempts are spent.
 
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
@@ -23,6 +24,8 @@ async def attempt(app: App, task: Task, executors: Mapping[ExecutorKind, Executo
     try:
         handler = app.handler(task.action)
         kwargs = handler.bind(task.payload)
-    except (UnknownAction, InvalidTask) as error:
+    except UnknownAction as error:
+        return Failed(error=str(error))
+    except InvalidTask as error:
         return Rejected(reason=str(error))
     return await executors[handler.executor].run(handler, Context(task), kwargs)

@@ -302,13 +302,13 @@ async def test_data_that_does_not_fit_any_more_is_rejected(
     assert await attempt(app, task, executors) == Rejected(reason=reason)
 
 
-async def test_a_task_whose_handler_is_gone_is_rejected(
+async def test_a_task_whose_handler_is_gone_fails_because_another_release_may_know_it(
     executors: Mapping[ExecutorKind, Executor],
 ) -> None:
     task = claimed(NewTask(id="a", action="gone", payload='{"action": "gone", "data": {}}'))
 
-    assert await attempt(App(), task, executors) == Rejected(
-        reason="unknown action 'gone'; this app knows: none"
+    assert await attempt(App(), task, executors) == Failed(
+        error="unknown action 'gone'; this app knows: none"
     )
 
 

@@ -98,6 +98,8 @@ async def test_a_cancelled_caller_leaves_its_handler_behind_and_the_next_ones_ru
     started = [asyncio.Event() for _ in range(SLOTS)]
     left: list[threading.Thread] = []
     loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
 
     def stuck(number: int) -> None:
         left.append(threading.current_thread())
@@ -122,6 +124,7 @@ async def test_a_cancelled_caller_leaves_its_handler_behind_and_the_next_ones_ru
     for gate in gates:
         gate.set()
     await ended(set(left))
+    assert complaints == []  # the late ends were not heard
 
 
 async def test_closing_ends_the_idle_threads_and_the_busy_one_when_it_is_done() -> None:
@@ -137,6 +140,42 @@ async def test_closing_ends_the_idle_threads_and_the_busy_one_when_it_is_done() 
 
     assert await running == Succeeded(result="true")
     await ended(threads)
+
+
+async def test_what_is_still_given_to_a_closed_executor_runs(executor: ThreadExecutor) -> None:
+    await run(executor, lambda: 1)
+
+    executor.close()
+
+    assert await run(executor, lambda: 2) == Succeeded(result="2")
+    await ended(handler_threads())
+
+
+def test_a_busy_thread_of_a_closed_executor_ends_although_its_loop_stands_still() -> None:
+    gate = threading.Event()
+    executor = ThreadExecutor(SLOTS, name="test-handler")
+
+    async def leave_busy() -> None:
+        started = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stuck() -> None:
+            loop.call_soon_threadsafe(started.set)
+            gate.wait(WAIT_S)
+
+        caller = asyncio.create_task(run(executor, stuck))
+        await started.wait()
+        caller.cancel()
+        await asyncio.wait({caller})
+
+    with asyncio.Runner() as runner:
+        runner.run(leave_busy())
+        [thread] = handler_threads()
+        executor.close()
+        gate.set()
+        thread.join(WAIT_S)
+
+        assert not thread.is_alive()
 
 
 def test_a_thread_ends_when_its_loop_is_gone() -> None:

@@ -1,6 +1,9 @@
 """Ids are UUIDs of version 7 that sort by the time they were made."""
 
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import RFC_4122, UUID
 
@@ -31,14 +34,34 @@ def test_ids_grow_strictly_within_a_millisecond() -> None:
     assert made == sorted(set(made))
 
 
-def test_ids_grow_strictly_in_each_of_many_threads_and_never_repeat() -> None:
+@pytest.fixture
+def eager_switches() -> Iterator[None]:
+    """Let threads take turns as often as the interpreter can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_switches")
+def test_ids_of_many_threads_grow_strictly_and_never_repeat_although_the_clock_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("taskqueue.ids.time.time_ns", lambda: MILLISECOND)
     make = UUID7Factory()
 
+    start = threading.Barrier(8, timeout=30)
+
+    def many(_: int) -> list[str]:
+        start.wait()
+        return [make() for _ in range(4_000)]
+
     with ThreadPoolExecutor(8) as pool:
-        runs = list(pool.map(lambda _: [make() for _ in range(2_000)], range(8)))
+        runs = list(pool.map(many, range(8)))
 
     assert all(run == sorted(run) for run in runs)
-    assert len({made for run in runs for made in run}) == 16_000
+    stamps = [made[:18] for run in runs for made in run]  # without the random part
+    assert len(set(stamps)) == 32_000
 
 
 @given(st.lists(st.integers(min_value=0, max_value=2**48 * MILLISECOND // 2), min_size=2))

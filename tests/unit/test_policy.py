@@ -57,7 +57,13 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
 )
 
 
-def a_task(attempt: int = 1, max_attempts: int = 5, crashes: int = 0, deliveries: int = 1) -> Task:
+def a_task(
+    attempt: int = 1,
+    max_attempts: int = 5,
+    crashes: int = 0,
+    deliveries: int = 1,
+    started_at: float | None = 0.0,
+) -> Task:
     return Task(
         id="a",
         action="resize",
@@ -71,7 +77,7 @@ def a_task(attempt: int = 1, max_attempts: int = 5, crashes: int = 0, deliveries
         deliveries=deliveries,
         run_at=0.0,
         created_at=0.0,
-        started_at=0.0,
+        started_at=started_at,
         processed_at=None,
         result=None,
         reason=None,
@@ -231,15 +237,23 @@ def test_a_started_delivery_whose_holder_is_gone_crashed() -> None:
     assert outcome == Crashed(error="the service ended during this attempt")
 
 
-@pytest.mark.parametrize("deliveries", [1, 19])
+@pytest.mark.parametrize("deliveries", [1, 20])
 def test_a_buffered_delivery_whose_holder_is_gone_is_handed_back(deliveries: int) -> None:
     assert abandoned(a_task(deliveries=deliveries), started=False, policy=POLICY) is None
 
 
 def test_a_task_that_is_delivered_again_and_again_without_starting_is_buried() -> None:
-    outcome = abandoned(a_task(deliveries=20), started=False, policy=POLICY)
+    task = a_task(deliveries=21, started_at=None)
 
-    assert outcome == Rejected(reason="delivered 20 times without ever starting")
+    outcome = abandoned(task, started=False, policy=POLICY)
+
+    assert outcome == Rejected(reason="delivered 21 times without ever starting")
+
+
+def test_a_task_that_was_snoozed_often_may_be_delivered_once_more() -> None:
+    task = a_task(deliveries=21, started_at=0.0)
+
+    assert abandoned(task, started=False, policy=POLICY) is None
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
