@@ -135,7 +135,7 @@ class App:
         """
         handler = self.handler(action)
         raw = msgspec.Raw(bytes(data) if data else b"{}")
-        faults = [*_call_faults(action, options)]
+        faults = [*_call_faults(action, options), *self._queue_faults(options)]
         try:
             handler.signature.bind(raw)
         except InvalidTask as error:
@@ -164,6 +164,11 @@ class App:
         if self._enqueuer is None:
             raise NotRunning(tuple(task.action for task in tasks))
         await self._enqueuer.enqueue(tasks)
+
+    def _queue_faults(self, options: Options) -> Iterator[Fault]:
+        if is_name(options.queue) and options.queue not in self.queues:
+            served = ", ".join(self.queues)
+            yield Fault("queue", f"nobody serves {options.queue!r}; served are {served}")
 
     def _name_faults(self, action: str) -> Iterator[Fault]:
         if not is_name(action):

@@ -31,6 +31,9 @@ def demo_app() -> App:
     async def uppercase(ctx: Context, text: str = "") -> str:
         return text.upper()
 
+    @app.task("send", queue="mail")
+    async def send(ctx: Context) -> None: ...
+
     return app
 
 

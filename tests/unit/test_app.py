@@ -274,6 +274,15 @@ async def test_what_is_enqueued_reaches_the_service_as_it_was_prepared() -> None
     )
 
 
+def test_a_queue_that_nobody_serves_is_refused() -> None:
+    assert app.queues == ("default", "images")
+
+    assert faults_of(lambda: resize.with_options(queue="imags").prepare("a")) == [
+        "queue: nobody serves 'imags'; served are default, images",
+    ]
+    assert resize.with_options(queue="default").prepare("a").queue == "default"
+
+
 async def test_options_add_up_and_leave_the_action_as_it_was() -> None:
     both = resize.with_options(priority=1).with_options(max_attempts=9)
 

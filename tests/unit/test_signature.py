@@ -303,3 +303,19 @@ def test_positional_arguments_that_fit_nowhere_are_refused() -> None:
         arguments_by_name(resize, ("a", 1, "b"), {})
     with pytest.raises(InvalidTask, match=r"data\.url: given twice"):
         arguments_by_name(resize, ("a",), {"url": "a"})
+
+
+class Picky(msgspec.Struct):
+    name: str
+
+    def __post_init__(self) -> None:
+        raise LookupError(f"nobody is called {self.name}")
+
+
+async def greet(ctx: Context, who: Picky) -> None: ...
+
+
+def test_whatever_a_types_own_check_raises_is_a_fault_of_the_data() -> None:
+    assert faults_of(greet, b'{"who": {"name": "Ann"}}') == [
+        "data.who: LookupError: nobody is called Ann",
+    ]
