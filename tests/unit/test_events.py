@@ -10,8 +10,6 @@ import structlog
 
 from taskqueue.testing.events import EventLog
 
-pytest_plugins = ["taskqueue.testing.fixtures"]
-
 log: Any = structlog.get_logger()
 
 
