@@ -97,6 +97,11 @@ class Actor(_PykkaActor):
         unmarked = Handling(object, cls.declared_errors, concurrently=False)
         cls._handlers = Handlers.of(cls, (cls._handle_receive, unmarked))
 
+    @classmethod
+    def handles(cls, message: type) -> bool:
+        """Tell whether a method is marked for messages of this type."""
+        return message in cls._handlers
+
     def __init__(self) -> None:
         """Make the actor, on the thread of whoever starts it. `on_start` runs on its own."""
 
@@ -405,15 +410,7 @@ class Actor(_PykkaActor):
         if tasks:
             await _undisturbed(asyncio.wait(tasks, timeout=cell.system.kill_grace_s))
         while cell.owned:
-            closer = cell.owned.pop()
-            try:
-                closing = closer()
-                if closing is not None:
-                    await _undisturbed(closing)
-            except GeneratorExit:
-                raise
-            except BaseException:  # noqa: BLE001 - the end goes on: all is closed, or reported
-                log.exception("actor_close_failed", actor=cell.label)
+            await _undisturbed(_close(cell, cell.owned.pop()))
 
     def _end(self, reason: ExitReason, ignored: Ignore | None) -> None:
         cell = self._cell
@@ -484,6 +481,18 @@ class Deferred:
         if reply is not None and self._cell.open_replies is not None:
             self._cell.open_replies.discard(reply)
         return reply
+
+
+async def _close(cell: Cell, closer: Closer) -> None:
+    """Close one thing that an actor owns. The end goes on if that fails: it is reported."""
+    try:
+        closing = closer()
+        if closing is not None:
+            await closing
+    except GeneratorExit:
+        raise
+    except BaseException:  # noqa: BLE001 - as in `_guard`, nothing may leave the task
+        log.exception("actor_close_failed", actor=cell.label)
 
 
 async def _undisturbed(work: Awaitable[object]) -> None:

@@ -154,7 +154,7 @@ class Cell:
 
     def abandon(self) -> None:
         """Tell everyone that the actor ended, though it did not notice. From any thread."""
-        self.pending_exit = KILLED  # so that it stops if it ever comes back
+        self.pending_exit, self.untrapped = KILLED, True  # so that it stops if it ever comes back
         if self.finish(KILLED):
             log.error("actor_abandoned", actor=self.label, grace_s=self.system.kill_grace_s)
 

@@ -25,27 +25,29 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Message(Word):
+# Unlike other words they may be part of a cycle, so the garbage collector has to see them: a crash
+# holds the frames that handled a message, and the message may hold the reference of who crashed.
+
+
+class Message(Word, gc=True):
     """Something said without waiting for an answer."""
 
 
-class Request(Word, Generic[R]):
+class Request(Word, Generic[R], gc=True):
     """Something asked; `R` is the type of the answer."""
 
 
 # --- what the runtime says to an actor ------------------------------------------------------------
-# Those with a reason are seen by the garbage collector: a crash holds the frames that handled it,
-# and such a frame may hold the very message.
 
 
-class ExitSignal(Message, gc=True):
+class ExitSignal(Message):
     """A linked actor ended, or somebody other than the parent sent an exit signal."""
 
     sender: "ActorRef | None"
     reason: ExitReason
 
 
-class Down(Message, gc=True):
+class Down(Message):
     """A monitored actor ended. `monitor` is what `Actor.monitor` returned."""
 
     monitor: int
@@ -53,13 +55,13 @@ class Down(Message, gc=True):
     reason: ExitReason
 
 
-class ParentExit(Message, gc=True):
+class ParentExit(Message):
     """The parent told a trapping actor to end, or ended itself. Source: OTP `gen_server`."""
 
     reason: ExitReason
 
 
-class StopRequest(Message, gc=True):
+class StopRequest(Message):
     """Somebody asks for an orderly end with this reason. Source: OTP `gen_server:stop/3`."""
 
     reason: ExitReason

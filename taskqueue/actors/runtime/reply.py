@@ -101,9 +101,11 @@ class Reply(pykka.Future[T]):
             return super().get(timeout=timeout)
         if not self.done():
             refuse_to_block()
-            event = threading.Event()
-            self.when_done(event.set)
-            if not event.wait(timeout):
+            # A bare lock, let go by the answer, is an event at a fraction of its price.
+            unanswered = threading.Lock()
+            unanswered.acquire()
+            self.when_done(unanswered.release)
+            if not unanswered.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
                 raise pykka.Timeout(f"{timeout} seconds")
         return self.result()
 
