@@ -20,12 +20,22 @@ import structlog
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.messages import QUEUE, Drain
-from taskqueue.actors.runtime import SHUTDOWN, ActorRef, ExitReason, System, tell
-from taskqueue.app import App
+from taskqueue.actors.migration import ExitCode
+from taskqueue.actors.runtime import (
+    SHUTDOWN,
+    ActorRef,
+    Crash,
+    ExitReason,
+    Shutdown,
+    System,
+    tell,
+)
 from taskqueue.demo import demo_app
-from taskqueue.errors import ConfigError, StartFailed
+from taskqueue.errors import ConfigError, StartFailed, StorageUnavailable
 from taskqueue.loading import load_app
 from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.lock import FileLock
+from taskqueue.supervision.supervisor import FailedToStartChild
 from taskqueue.supervisor import Plan
 from taskqueue.tasks import Owner
 
@@ -36,6 +46,9 @@ OK, FAILED, MISUSED = 0, 1, 2
 # All that a file may hold belongs to one node: only one process can have it open.
 NODE = "local"
 BACKLOG = 1024
+
+# How long one that was told to stop may take to let go of the file.
+HANDOVER_S = 1.0
 
 T = TypeVar("T")
 
@@ -49,7 +62,7 @@ def serve(settings: Settings) -> int:
     with ExitStack() as stack:
         try:
             app = load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
-            make_folder(settings.database)
+            make_place(settings.database)
             door = stack.enter_context(bind(settings.host, settings.port))
         except ConfigError as error:
             for fault in error.faults:
@@ -63,19 +76,23 @@ def serve(settings: Settings) -> int:
         return asyncio.run(_live(plan))
 
 
-def make_folder(database: Path) -> None:
+def make_place(database: Path) -> None:
     """Make the folder of the database if it is not there.
 
     Raises:
-        CannotStart: it cannot be made, or nothing can be written in it.
+        CannotStart: it cannot be made, nothing can be written in it, or `database` is a folder.
     """
     folder = database.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise CannotStart(f"database: {folder} is a file, not a folder") from error
     except OSError as error:
         raise CannotStart(f"database: cannot make {folder}: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise CannotStart(f"database: cannot write in {folder}: Permission denied")
+    if database.is_dir():
+        raise CannotStart(f"database: {database} is a folder, not a file")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -104,6 +121,21 @@ def bind(host: str, port: int) -> socket.socket:
     return door
 
 
+async def check_free(database: Path) -> None:
+    """Make sure that no other process has the database.
+
+    Looked at before the tree starts, which would try its migration again and again.
+
+    Raises:
+        CannotStart: another process has it, or its lock cannot be made.
+    """
+    try:
+        lock = await FileLock.take(database, within_s=HANDOVER_S)
+    except StorageUnavailable as error:
+        raise CannotStart(f"database: {error.reason}") from error
+    lock.release()
+
+
 def complain(line: str) -> None:
     """Say on standard error why the service does not run."""
     print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface
@@ -113,11 +145,16 @@ async def _live(plan: Plan) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _announce_stop(stop, number))
+    try:
+        await check_free(plan.settings.database)
+    except CannotStart as error:
+        complain(str(error))
+        return FAILED
     async with System() as system:
         try:
             root = await _unless(stop, supervisor.start(system, plan))
         except StartFailed as error:
-            complain(f"did not start: {error.cause}")
+            complain(f"did not start: {_why(error.cause)}")
             return FAILED
         if root is None:
             log.info("service_stopped", reason="told to stop while starting")
@@ -132,6 +169,17 @@ async def _live(plan: Plan) -> int:
         await _stop(root, system, plan.settings.drain_s)
     log.info("service_stopped", reason="told to stop")
     return OK
+
+
+def _why(cause: object) -> str:
+    """Return who did not start, and in its own words why not."""
+    match cause:
+        case Shutdown(detail=FailedToStartChild(child_id=child_id, reason=reason)):
+            return f"{child_id}: {_why(reason)}"
+        case Crash(cause=ExitCode(why=why)):
+            return why
+        case _:
+            return str(cause)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

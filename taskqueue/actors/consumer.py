@@ -1,37 +1,37 @@
-"""A consumer: runs handlers in its slots, on a host of its own, and tells the queue what came of it.
+"""A consumer: runs handlers in its slots, on a host of its own.
 
 It has a thread and a loop to itself, so a handler that blocks stops only this consumer: never
 supervision, leases or `/health`.
 """
 
 import asyncio
+import contextlib
+from dataclasses import dataclass
 
 from taskqueue.actors import task_log
 from taskqueue.actors.messages import (
     CONSUMERS,
     QUEUE,
     Deliver,
-    DrainUntil,
     Finish,
     HandlerCrash,
     Leave,
     QueueReady,
     Register,
 )
-from taskqueue.actors.runtime import Actor, Crash, Exit, ask, receives, tell
+from taskqueue.actors.runtime import Actor, ActorRef, Crash, Exit, ask, receives, tell
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.context import Context
-from taskqueue.errors import ActorUnavailable, InvalidTask, UnknownAction
+from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.handler import ExecutorKind
-from taskqueue.tasks import Delivery, Failed, Interrupted, Outcome, Rejected
+from taskqueue.tasks import Delivery, Interrupted, Outcome
 from taskqueue.words import Word
 
-# How long a cancelled handler may take to notice, and how often a lost queue is looked for while
-# the mailbox is not read.
+# How long a cancelled handler may take to notice, and how often a lost queue is looked for.
 CANCEL_GRACE_S = 2.0
 QUEUE_RETRY_S = 0.1
 
@@ -43,8 +43,17 @@ class ConsumerSettings(Word):
     drain_s: float = 30.0  # how long they may run on when it stops
 
 
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """A delivery from its arrival until the queue has answered that it is settled."""
+
+    delivery: Delivery
+    work: asyncio.Task[None]
+    handled: bool = False  # there is an outcome; only the queue has to hear of it
+
+
 class ConsumerActor(Actor):
-    """Runs what the queue delivers."""
+    """Runs what the queue delivers, and tells the queue what came of it."""
 
     trap_exit = True
     dedicated_host = True
@@ -57,14 +66,14 @@ class ConsumerActor(Actor):
         self._app = app
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._slots = settings.slots
         self._queue = self.address(QUEUE)
-        self._queue_back = asyncio.Event()
-        self._attempts: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._registered_with: ActorRef | None = None
+        self._attempts: dict[str, _Attempt] = {}
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
             ExecutorKind.THREAD: ThreadExecutor(settings.slots, name=f"{name}-handler"),
         }
-        self._deadline: float | None = None
         self._interrupting = False
 
     def on_start(self) -> None:
@@ -72,62 +81,61 @@ class ConsumerActor(Actor):
         for executor in self._executors.values():
             self.own(executor.close)
         self.join(CONSUMERS)
-        self._register()
+        self._find_queue()
 
     async def on_stop(self) -> None:
-        """Take nothing more; let handlers run to the deadline, then cut them and hand back."""
-        tell(self._queue, Leave(consumer=self.ref))
-        await self._finished_within(self._time_left_s())
+        """Take nothing more; let handlers run to the deadline, then cut them and hand back.
+
+        Not if a handler took this consumer down: its neighbours in the other slots go with it, so
+        that the crash is known at once.
+        """
+        if isinstance(self.exit_reason, Crash) and isinstance(self.exit_reason.cause, HandlerCrash):
+            return
+        self._slots = 0
+        await self._settled_within(await self._drain_s())
         self._interrupting = True
-        for _, attempt in self._attempts.values():
-            attempt.cancel()
-        await self._finished_within(CANCEL_GRACE_S)
+        for each in self._attempts.values():
+            if not each.handled:
+                each.work.cancel()
+        await self._settled_within(CANCEL_GRACE_S)
 
     @receives(QueueReady)
     def on_queue_ready(self, _: QueueReady) -> None:
-        """Register with the new queue actor, and tell it what is unsettled."""
-        self._register()
-        self._queue_back.set()
-
-    @receives(DrainUntil)
-    def on_drain_until(self, message: DrainUntil) -> None:
-        """Remember when the whole service wants to be done."""
-        self._deadline = message.deadline
+        """Register with the new queue actor."""
+        self._find_queue()
 
     @receives(Deliver)
     def on_deliver(self, message: Deliver) -> None:
         """Begin an attempt in a slot for each delivery."""
         for delivery in message.deliveries:
-            attempt = self.start_task(self._attempt(delivery))
-            self._attempts[delivery.token] = (delivery, attempt)
+            work = self.start_task(self._attempt(delivery))
+            self._attempts[delivery.token] = _Attempt(delivery, work)
 
-    def _register(self) -> None:
-        running = tuple(delivery for delivery, _ in self._attempts.values())
-        tell(
-            self._queue,
-            Register(consumer=self.ref, slots=self._settings.slots, running=running),
-        )
+    def _find_queue(self) -> ActorRef | None:
+        """Return whoever is the queue now, registered with; None if nobody is.
+
+        Each queue actor hears what we are busy with before it hears how that ended.
+        """
+        queue = self._queue.whereis()
+        if queue is not None and queue is not self._registered_with:
+            self._registered_with = queue
+            running = tuple(each.delivery for each in self._attempts.values())
+            tell(queue, Register(consumer=self.ref, slots=self._slots, running=running))
+        return queue
 
     # --- one attempt ------------------------------------------------------------------------
 
     async def _attempt(self, delivery: Delivery) -> None:
-        """Run the handler, tell the queue what happened until it has heard."""
+        """Run the handler, then tell the queue what happened until it has heard."""
         task_log.attempt_started(delivery.task, self.ref.label)
         outcome = await self._run(delivery)
+        self._attempts[delivery.token].handled = True
         await self._report(delivery, outcome)
-        self._attempts.pop(delivery.token, None)
+        del self._attempts[delivery.token]
 
     async def _run(self, delivery: Delivery) -> Outcome:
-        task = delivery.task
         try:
-            handler = self._app.handler(task.action)
-            arguments = handler.bind(task.payload)
-        except UnknownAction as error:
-            return Failed(error=str(error))  # another release may know it
-        except InvalidTask as error:
-            return Rejected(reason=f"data does not fit the handler any more: {error}")
-        try:
-            return await self._executors[handler.executor].run(handler, Context(task), arguments)
+            return await attempt(self._app, delivery.task, self._executors)
         except asyncio.CancelledError:
             if not self._interrupting:
                 raise
@@ -138,29 +146,33 @@ class ConsumerActor(Actor):
     async def _report(self, delivery: Delivery, outcome: Outcome) -> None:
         finish = Finish(consumer=self.ref, delivery=delivery, outcome=outcome)
         while True:
-            self._queue_back.clear()
-            try:
-                await ask(self._queue, finish, timeout_s=None)
-            except ActorUnavailable:
-                await self._queue_again()
-            else:
-                return
-
-    async def _queue_again(self) -> None:
-        try:
-            async with asyncio.timeout(QUEUE_RETRY_S):
-                await self._queue_back.wait()
-        except TimeoutError:
-            return
+            queue = self._find_queue()
+            if queue is not None:
+                with contextlib.suppress(ActorUnavailable):
+                    await ask(queue, finish, timeout_s=None)
+                    return
+            await asyncio.sleep(QUEUE_RETRY_S)
 
     # --- stopping ---------------------------------------------------------------------------
 
-    def _time_left_s(self) -> float:
-        if self._deadline is None:
-            return self._settings.drain_s
-        return max(0.0, self._deadline - self._clock.monotonic())
+    async def _drain_s(self) -> float:
+        """Return how long handlers may run on. The queue knows whether the whole service stops."""
+        queue = self._find_queue()
+        if queue is not None:
+            with contextlib.suppress(ActorUnavailable, AskTimeout):
+                deadline = await ask(queue, Leave(consumer=self.ref))
+                if deadline is not None:
+                    return deadline - self._clock.monotonic()
+        return self._settings.drain_s
 
-    async def _finished_within(self, limit_s: float) -> None:
-        attempts = [attempt for _, attempt in self._attempts.values()]
-        if attempts:
-            await asyncio.wait(attempts, timeout=limit_s)
+    async def _settled_within(self, limit_s: float) -> None:
+        """Wait for the attempts. The mailbox is not read, so look for a new queue meanwhile."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit_s
+        while True:
+            self._find_queue()
+            works = [each.work for each in self._attempts.values()]
+            left_s = end - loop.time()
+            if left_s <= 0 or all(work.done() for work in works):
+                return
+            await asyncio.wait(works, timeout=min(left_s, QUEUE_RETRY_S))

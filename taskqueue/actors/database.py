@@ -5,6 +5,7 @@ storage back with a growing pause, and no restart is counted.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
@@ -35,6 +36,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 STORAGE_TIMEOUT_S = 30.0
+RETRY_S = 0.5
 
 
 class OwnedStorage(Storage, Protocol):
@@ -82,9 +84,12 @@ class DatabaseActor(Actor):
         """Finish what is being written and close."""
         await self._storage.close()
 
-    @receives(UseStorage, answers=(StorageError, ValueError), concurrently=True)
+    @receives(UseStorage, answers=(StorageUnavailable, ValueError), concurrently=True)
     async def on_use_storage(self, message: UseStorage) -> object:
-        """Call the verb. Calls that wait at the same time share a commit."""
+        """Call the verb. Calls that wait at the same time share a commit.
+
+        A corrupt storage is unavailable to everybody: nobody but a person can do anything about it.
+        """
         if self.unavailable is not None:
             raise StorageUnavailable(self.unavailable)
         verb = getattr(self._storage, message.verb)
@@ -92,7 +97,7 @@ class DatabaseActor(Actor):
             return await verb(*message.args, **message.kwargs)
         except (StorageUnavailable, StorageCorrupt) as error:
             self._degrade(error)
-            raise
+            raise StorageUnavailable(_reason_of(error)) from error
 
     @receives(Migrate, answers=(StorageError,))
     async def on_migrate(self, _: Migrate) -> tuple[str, ...]:
@@ -164,7 +169,7 @@ class StorageClient:
         """Call a verb and wait for its answer.
 
         Raises:
-            StorageError: as the verb; `StorageUnavailable` also while the database is degraded.
+            StorageUnavailable: the database is degraded.
             ActorError: there is no database now, or it did not answer: the outcome is unknown.
         """
         message = UseStorage(verb=verb.__name__, args=args, kwargs=kwargs)
@@ -182,6 +187,25 @@ class StorageClient:
             ActorError: there is no database now.
         """
         return send(self._database, UseStorage(verb=verb.__name__, args=args, kwargs=kwargs))
+
+
+class PatientClient(StorageClient):
+    """A client whose owner tries again, for as long as the storage is away."""
+
+    def __init__(self, database: Address) -> None:
+        super().__init__(database)
+        self._back = asyncio.Event()
+
+    def is_back(self) -> None:
+        """Let everyone who waits try again."""
+        self._back.set()
+        self._back.clear()
+
+    async def again(self) -> None:
+        """Wait before the next try: until somebody says that the storage is back, or a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S):
+                await self._back.wait()
 
 
 UNREACHABLE = (StorageUnavailable, ActorError)

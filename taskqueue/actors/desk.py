@@ -31,9 +31,14 @@ class Desk(Generic[C]):
         self._prefetch = prefetch
         self._buffer: deque[Delivery] = deque()
         self._seats: dict[C, _Seat] = {}
+        self.is_shut = False
+
+    def shut(self) -> None:
+        """Assign nothing more, and have room for nothing more."""
+        self.is_shut = True
 
     def sit(self, consumer: C, slots: int, running: Iterable[Delivery] = ()) -> None:
-        """Seat a consumer, or seat it again with what it says that it is busy with."""
+        """Seat a consumer with what it is busy with."""
         self._seats[consumer] = _Seat(slots, running)
 
     def knows(self, consumer: C) -> bool:
@@ -61,7 +66,7 @@ class Desk(Generic[C]):
         None without a seat: a claim counts an attempt, so nothing is claimed for nobody.
         """
         slots = sum(seat.slots for seat in self._seats.values())
-        if slots == 0:
+        if slots == 0 or self.is_shut:
             return 0
         free = sum(max(seat.free, 0) for seat in self._seats.values())
         return max(0, free + self._prefetch - len(self._buffer))
@@ -72,7 +77,7 @@ class Desk(Generic[C]):
 
     def assign(self) -> Iterator[tuple[C, Delivery]]:
         """Give buffered deliveries to free slots, the idlest consumer first."""
-        while self._buffer and self._seats:
+        while self._buffer and self._seats and not self.is_shut:
             consumer, seat = max(self._seats.items(), key=lambda item: item[1].free)
             if seat.free <= 0:
                 return
@@ -98,7 +103,11 @@ class Desk(Generic[C]):
         self._buffer = deque(d for d in self._buffer if d.token not in gone)
 
     @property
+    def running(self) -> tuple[str, ...]:
+        """The tokens of everything that has a slot."""
+        return tuple(token for seat in self._seats.values() for token in seat.running)
+
+    @property
     def held(self) -> tuple[str, ...]:
         """The tokens of everything here: buffered and running."""
-        running = [token for seat in self._seats.values() for token in seat.running]
-        return (*(delivery.token for delivery in self._buffer), *running)
+        return (*(delivery.token for delivery in self._buffer), *self.running)

@@ -50,15 +50,18 @@ class Redrive(Request[tuple[str, ...]]):
 
 
 class Register(Message):
-    """From a consumer: give me work. Repeated to each new queue actor."""
+    """From a consumer: give me work. Said to each queue actor, once, before anything else."""
 
     consumer: ActorRef
-    slots: int
-    running: tuple[Delivery, ...]  # what it is busy with
+    slots: int  # 0: none, I am stopping
+    running: tuple[Delivery, ...]  # what it is busy with, or what has not been answered yet
 
 
-class Leave(Message):
-    """From a consumer: I am stopping; no more work for me."""
+class Leave(Request[float | None]):
+    """From a consumer: I am stopping; no more work for me. How long may my handlers run?
+
+    Answered with a deadline on the monotonic clock if the whole service stops.
+    """
 
     consumer: ActorRef
 
@@ -87,13 +90,7 @@ class Deliver(Message):
 
 
 class QueueReady(Message):
-    """From a queue actor that has just begun: register with it, and tell what is unsettled."""
-
-
-class DrainUntil(Message):
-    """From the queue: we are stopping; what still runs may run until `deadline`."""
-
-    deadline: float  # on the monotonic clock
+    """From a queue actor that has just begun: register with it."""
 
 
 class HandlerCrash(Exception):

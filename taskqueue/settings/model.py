@@ -72,5 +72,5 @@ RETRY: Mapping[str, tuple[Kind, str]] = {
     "max_s": (Duration(), "Longest wait between two attempts."),
     "jitter": (Number(0, 1), "Share of the wait that is added at random, at most."),
     "max_crashes": (Integer(1, 1000), "Crashed consumers after which a task is dead-lettered."),
-    "max_deliveries": (Integer(1, 1000), "Deliveries of a never started task, at most."),
+    "max_deliveries": (Integer(1, 1000), "Deliveries that a task may have without ever starting."),
 }

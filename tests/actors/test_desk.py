@@ -90,13 +90,25 @@ def test_a_closed_consumer_gets_nothing_more_and_is_still_busy() -> None:
     assert desk.leave("a") == ()
 
 
-def test_a_consumer_that_sits_down_again_says_what_it_is_busy_with() -> None:
+def test_a_consumer_sits_down_with_what_it_is_busy_with() -> None:
     desk: Desk[str] = Desk(prefetch=0)
 
     desk.sit("a", 2, [delivery("old")])
 
     assert desk.room() == 1
     assert desk.held == ("old",)
+
+
+def test_a_desk_that_is_shut_has_no_room_and_assigns_nothing() -> None:
+    desk: Desk[str] = Desk(prefetch=5)
+    desk.sit("a", 1)
+    desk.add([delivery("1")])
+
+    desk.shut()
+
+    assert desk.room() == 0
+    assert tokens(desk.assign()) == []
+    assert [d.token for d in desk.clear_buffer()] == ["1"]
 
 
 def test_lost_deliveries_leave_the_buffer_but_not_the_slots() -> None:

@@ -1,0 +1,87 @@
+"""How many consumers there are, while they are busy."""
+
+from taskqueue.supervision import overview
+from tests.actors.world import World
+
+
+async def names(world: World) -> list[str]:
+    children = (await overview(world.system.address("consumers"))).children
+    return [each.id for each in children]
+
+
+async def test_more_consumers_take_what_waits(world: World) -> None:
+    await world.start(consumers=1, prefetch=0)
+    tasks = [await world.enqueue("wait") for _ in range(3)]
+    await world.begun(tasks[0])
+
+    await world.resize(3)
+    for task_id in tasks:
+        await world.begun(task_id)
+
+    assert await names(world) == ["consumer-1", "consumer-2", "consumer-3"]
+    world.gate.open()
+    await world.completed(*tasks)
+
+
+async def test_the_last_ones_leave_after_they_have_finished(world: World) -> None:
+    await world.start(consumers=3)
+    tasks = [await world.enqueue("wait") for _ in range(3)]
+    for task_id in tasks:
+        await world.begun(task_id)
+
+    world.gate.open()
+    await world.resize(1)
+
+    await world.completed(*tasks)
+    assert await names(world) == ["consumer-1"]
+    assert len(world.consumers) == 1
+    await world.completed(await world.enqueue("quick"))
+
+
+async def test_who_leaves_with_a_task_unfinished_gives_it_to_those_who_stay(world: World) -> None:
+    await world.start(consumers=2, drain_s=0.05)
+    tasks = [await world.enqueue("wait") for _ in range(2)]
+    for task_id in tasks:
+        await world.begun(task_id)
+    [leaving] = [
+        e["task_id"] for e in world.events.select("attempt_started", consumer="consumer-2")
+    ]
+
+    await world.resize(1)
+    world.gate.open()
+    await world.completed(*tasks)
+
+    assert await world.outcomes(leaving) == ["interrupted", "completed"]
+    assert (await world.history(leaving)).task.attempt == 1
+
+
+async def test_without_consumers_tasks_wait_for_the_next_ones(world: World) -> None:
+    await world.start(consumers=2)
+    await world.resize(0)
+    waiting = [await world.enqueue("quick") for _ in range(3)]
+
+    await world.resize(1)
+
+    await world.completed(*waiting)
+
+
+async def test_resizing_to_what_is_there_changes_nobody(world: World) -> None:
+    await world.start(consumers=2)
+    before = world.consumers
+
+    await world.resize(2)
+
+    assert world.consumers == before
+
+
+async def test_sizes_may_follow_each_other_under_load(world: World) -> None:
+    await world.start(consumers=2)
+    tasks = []
+
+    for count in (4, 1, 3, 0, 2, 5, 1):
+        tasks += [await world.enqueue("quick") for _ in range(5)]
+        await world.resize(count)
+
+    await world.completed(*tasks)
+    assert sorted(world.runs) == sorted(tasks)
+    assert await names(world) == ["consumer-1"]

@@ -1,0 +1,205 @@
+"""The database: owns the storage, and is degraded instead of dead."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from taskqueue.actors.database import DatabaseActor, Recovery, StorageClient
+from taskqueue.actors.messages import DATABASE, GetReadiness, Migrate
+from taskqueue.actors.runtime import NORMAL, System, ask, stop
+from taskqueue.errors import ActorUnavailable, StorageCorrupt, StorageUnavailable
+from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.tasks import NewTask
+from taskqueue.testing.events import EventLog
+from taskqueue.testing.storage import FaultyStorage
+from tests.actors.world import World
+
+TASK = NewTask(id="1", action="echo", payload='{"action":"echo","data":{}}')
+AT_ONCE = Recovery(first_s=0.001, max_s=0.002)
+
+
+@pytest.fixture
+async def migrated(storage: FaultyStorage) -> FaultyStorage:
+    await storage.inner.migrate()
+    return storage
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    """A file with the schema in it."""
+    path = tmp_path / "tasks.db"
+    storage = SQLiteStorage(path)
+    await storage.migrate()
+    await storage.close()
+    return path
+
+
+@pytest.fixture
+def client(world: World) -> StorageClient:
+    return world.storage
+
+
+@pytest.fixture
+def system(world: World) -> System:
+    return world.system
+
+
+async def test_it_serves_what_was_migrated_before(
+    system: System, migrated: FaultyStorage, client: StorageClient
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+
+    await client.use(Storage.insert, [TASK], now=1.0)
+
+    [task] = await client.use(Storage.find, limit=10, now=1.0)
+    assert task.id == "1"
+
+
+async def test_it_starts_before_the_migration_and_serves_after_it(
+    system: System, storage: FaultyStorage, client: StorageClient
+) -> None:
+    database = await system.spawn(DatabaseActor, lambda: storage, Recovery(first_s=60))
+    with pytest.raises(StorageUnavailable):
+        await client.use(Storage.counts)
+
+    steps = await ask(database, Migrate())
+    again = await ask(database, Migrate())
+
+    assert (steps, again) == (("1 tasks",), ())
+    assert sum((await client.use(Storage.counts)).values()) == 0
+
+
+async def test_an_outage_is_answered_without_touching_the_storage_and_ends_by_itself(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    database = await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    migrated.break_down("disk on fire")
+    with pytest.raises(StorageUnavailable, match="disk on fire"):
+        await client.use(Storage.counts)
+    asked = migrated.calls.count("counts")
+
+    with pytest.raises(StorageUnavailable, match="disk on fire"):
+        await client.use(Storage.counts)
+    readiness = await ask(database, GetReadiness())
+    migrated.repair()
+    await events.wait_for("storage_ready", nth=2)
+
+    assert migrated.calls.count("counts") == asked
+    assert (readiness.ready, readiness.reason) == (False, "disk on fire")
+    await client.use(Storage.counts)
+    assert len(events.select("storage_degraded")) == 1
+    assert database.is_alive()
+
+
+async def test_an_outage_of_one_call_hurts_nobody_else(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    held = migrated.hold("insert")
+    written = asyncio.create_task(client.use(Storage.insert, [TASK], now=1.0))
+    await held.reached()
+    migrated.fail_next("counts", StorageUnavailable("hiccup"))
+
+    with pytest.raises(StorageUnavailable, match="hiccup"):
+        await client.use(Storage.counts)
+    await events.wait_for("storage_ready", nth=2)
+    held.release()
+
+    await written
+
+
+async def test_a_corrupt_storage_is_unavailable_and_left_to_a_person(
+    system: System, migrated: FaultyStorage, client: StorageClient
+) -> None:
+    database = await system.spawn(DatabaseActor, lambda: migrated, Recovery(first_s=60))
+    migrated.fail_next("counts", StorageCorrupt("tasks.db", "malformed"))
+
+    with pytest.raises(StorageUnavailable, match=r"tasks\.db is not a usable database"):
+        await client.use(Storage.counts)
+
+    assert database.is_alive()
+    assert not (await ask(database, GetReadiness())).ready
+
+
+async def test_a_mistake_of_the_storage_is_a_crash_and_the_asker_is_told(
+    system: System, migrated: FaultyStorage, client: StorageClient
+) -> None:
+    database = await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    migrated.fail_next("counts", ZeroDivisionError("a bug"))
+
+    with pytest.raises(ActorUnavailable, match="a bug"):
+        await client.use(Storage.counts)
+
+    assert "a bug" in str(await database.ended())
+
+
+async def test_a_stop_finishes_what_is_being_written(system: System, path: Path) -> None:
+    database = await system.spawn(DatabaseActor, lambda: SQLiteStorage(path), AT_ONCE)
+    client = StorageClient(system.address(DATABASE))
+    writes = [
+        asyncio.create_task(
+            client.use(
+                Storage.insert,
+                [NewTask(id=str(n), action="echo", payload=TASK.payload)],
+                now=1.0,
+            )
+        )
+        for n in range(20)
+    ]
+    await ask(database, GetReadiness())  # it has taken them all
+
+    await stop(database, NORMAL)
+    await asyncio.gather(*writes)
+
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM tasks").fetchone() == (20,)
+    db.close()
+
+
+async def test_the_next_life_serves_what_a_killed_one_left(
+    system: System, path: Path, events: EventLog
+) -> None:
+    client = StorageClient(system.address(DATABASE))
+    for life in range(5):
+        database = await system.spawn(DatabaseActor, lambda: SQLiteStorage(path), AT_ONCE)
+        await events.wait_for("storage_ready", nth=life + 1)
+        new = NewTask(id=str(life), action="echo", payload=TASK.payload)
+        await client.use(Storage.insert, [new], now=1.0)
+        database.kill()
+        await database.ended()
+
+    await system.spawn(DatabaseActor, lambda: SQLiteStorage(path), AT_ONCE)
+
+    assert len(await client.use(Storage.find, limit=10, now=1.0)) == 5
+
+
+async def test_one_that_was_killed_does_not_try_again(
+    system: System, storage: FaultyStorage
+) -> None:
+    database = await system.spawn(DatabaseActor, lambda: storage, Recovery(first_s=0.0))
+    database.kill()
+    await database.ended()
+    calls = len(storage.calls)
+
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert len(storage.calls) == calls
+
+
+async def test_memory_is_kept_over_lives(system: System, client: StorageClient) -> None:
+    inner = MemoryStorage()
+    await inner.migrate()
+    for life in range(2):
+        database = await system.spawn(DatabaseActor, lambda: FaultyStorage(inner), AT_ONCE)
+        new = NewTask(id=str(life), action="echo", payload=TASK.payload)
+        await client.use(Storage.insert, [new], now=1.0)
+        await stop(database, NORMAL)
+
+    await system.spawn(DatabaseActor, lambda: FaultyStorage(inner), AT_ONCE)
+
+    assert len(await client.use(Storage.find, limit=10, now=1.0)) == 2

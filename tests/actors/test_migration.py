@@ -1,0 +1,74 @@
+"""The migration: does its work and is gone, or is tried again."""
+
+import pytest
+
+from taskqueue.actors.database import DatabaseActor, Recovery
+from taskqueue.actors.migration import ExitCode, MigrationActor
+from taskqueue.actors.runtime import NORMAL, Crash
+from taskqueue.errors import StartFailed, StorageUnavailable
+from taskqueue.supervision import ChildSpec, Flags, Intensity, Restart, Supervisor, overview
+from taskqueue.testing.storage import FaultyStorage
+from tests.actors.world import World
+
+
+def migration() -> ChildSpec:
+    return ChildSpec(
+        id="migration", start=MigrationActor.start_link, restart=Restart.TRANSIENT, one_shot=True
+    )
+
+
+async def test_it_ends_normally_once_the_schema_is_up_to_date(
+    world: World, storage: FaultyStorage
+) -> None:
+    await world.system.spawn(DatabaseActor, lambda: storage, Recovery(first_s=60))
+
+    actor = await world.system.spawn(MigrationActor)
+
+    assert await actor.ended() == NORMAL
+    [applied] = world.events.select("migration_applied")
+    [done] = world.events.select("migration_done")
+    assert (applied["step"], done["exit_code"], done["steps"]) == ("1 tasks", 0, 1)
+
+
+async def test_a_failure_is_an_exit_code_other_than_0(world: World, storage: FaultyStorage) -> None:
+    storage.break_down("locked")
+    await world.system.spawn(DatabaseActor, lambda: storage, Recovery(first_s=60))
+
+    actor = await world.system.spawn(MigrationActor)
+
+    reason = await actor.ended()
+    assert isinstance(reason, Crash)
+    assert isinstance(reason.cause, ExitCode)
+    assert (reason.cause.code, reason.cause.why) == (1, "storage unavailable: locked")
+
+
+async def test_without_a_database_it_fails(world: World) -> None:
+    actor = await world.system.spawn(MigrationActor)
+
+    assert "database is unavailable" in str(await actor.ended())
+
+
+async def test_it_is_tried_again_until_the_storage_lets_it(
+    world: World, storage: FaultyStorage
+) -> None:
+    for _ in range(3):
+        storage.fail_next("migrate", StorageUnavailable("locked"))
+    await world.system.spawn(DatabaseActor, lambda: storage, Recovery(first_s=60))
+
+    flags = Flags(intensity=Intensity(max_restarts=3, period_s=60))
+    root = await world.system.spawn(Supervisor, "root", [migration()], flags)
+
+    [child] = (await overview(root)).children
+    assert (child.ref, child.last_exit) == (None, NORMAL)
+    assert len(world.events.select("migration_failed", reason="storage unavailable: locked")) == 3
+
+
+async def test_one_failure_too_many_fails_the_start(world: World, storage: FaultyStorage) -> None:
+    storage.break_down("locked")
+    await world.system.spawn(DatabaseActor, lambda: storage, Recovery(first_s=60))
+
+    flags = Flags(intensity=Intensity(max_restarts=3, period_s=60))
+    with pytest.raises(StartFailed, match="locked"):
+        await world.system.spawn(Supervisor, "root", [migration()], flags)
+
+    assert len(world.events.select("migration_failed")) == 4

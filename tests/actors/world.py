@@ -1,0 +1,247 @@
+"""The roles as they run in the service, without the gateway, for tests to break."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from taskqueue import service
+from taskqueue.actors.client import QueueClient
+from taskqueue.actors.consumer import ConsumerSettings
+from taskqueue.actors.consumers import consumer_specs, resize
+from taskqueue.actors.database import DatabaseActor, OwnedStorage, Recovery, StorageClient
+from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, GetReadiness
+from taskqueue.actors.migration import MigrationActor
+from taskqueue.actors.queue import QueueActor, QueueSettings
+from taskqueue.actors.runtime import ActorRef, Reply, System, ask, resume, suspend
+from taskqueue.app import App
+from taskqueue.clock import Clock
+from taskqueue.context import Context
+from taskqueue.health import Readiness
+from taskqueue.options import Options
+from taskqueue.policy import RetryPolicy
+from taskqueue.storage.protocol import Storage
+from taskqueue.supervision import ChildSpec, ChildType, Flags, Intensity, Restart, Supervisor
+from taskqueue.tasks import NewTask, Owner, TaskHistory
+from taskqueue.testing.events import Event, EventLog
+
+SOON = RetryPolicy(initial_s=0.01, factor=1.0, jitter=0.0)
+OFTEN = Flags(intensity=Intensity(max_restarts=10_000, period_s=1))
+NOW = 1_000_000.0
+
+
+class ManualClock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+
+class Gate:
+    """Something that handlers of any thread and loop wait for."""
+
+    def __init__(self) -> None:
+        self._opened: Reply[None] = Reply()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def passed(self) -> None:
+        await self._opened
+
+    def block(self) -> None:
+        """Wait in a blocking call, as a handler should not."""
+        event = threading.Event()
+        self._opened.when_done(event.set)
+        event.wait(30)
+
+
+class World:
+    """A system with a database, a queue and consumers under real supervisors."""
+
+    def __init__(
+        self,
+        system: System,
+        events: EventLog,
+        make_storage: Callable[[], OwnedStorage],
+        clock: Clock | None = None,
+    ) -> None:
+        self.system = system
+        self.events = events
+        self.make_storage = make_storage
+        self.clock = clock
+        self.app = App()
+        self.gate = Gate()
+        self.runs: list[str] = []  # the task of each call of a handler of ours
+        self.owner = Owner(node="local", incarnation="this")
+        self.root: ActorRef
+        self.storage = StorageClient(system.address(DATABASE))
+        self.settings = ConsumerSettings()
+        self._add_handlers()
+
+    def _add_handlers(self) -> None:
+        @self.app.task("quick")
+        async def quick(ctx: Context, n: int = 0) -> int:
+            self.runs.append(ctx.task.id)
+            return n
+
+        @self.app.task("wait")
+        async def wait(ctx: Context) -> str:
+            self.runs.append(ctx.task.id)
+            await self.gate.passed()
+            return "waited"
+
+    async def start(
+        self,
+        *,
+        consumers: int = 1,
+        slots: int = 1,
+        prefetch: int = 5,
+        lease_s: float = 30.0,
+        drain_s: float = 5.0,
+        retry: RetryPolicy = SOON,
+    ) -> None:
+        """Start everything, as the service does."""
+        self.settings = ConsumerSettings(slots=slots, drain_s=drain_s)
+        queue = QueueSettings(
+            queues=self.app.queues, prefetch=prefetch, lease_s=lease_s, retry=retry
+        )
+        specs = (
+            ChildSpec(
+                id="database",
+                start=partial(
+                    DatabaseActor.start_link,
+                    self.make_storage,
+                    Recovery(first_s=0.01, max_s=0.02),
+                ),
+            ),
+            ChildSpec(
+                id="migration",
+                start=MigrationActor.start_link,
+                restart=Restart.TRANSIENT,
+                one_shot=True,
+            ),
+            ChildSpec(
+                id="queue",
+                start=partial(QueueActor.start_link, self.owner, queue, self.clock),
+                shutdown=1.0,
+            ),
+            ChildSpec(
+                id="consumers",
+                start=partial(
+                    Supervisor.start_link,
+                    "consumers",
+                    consumer_specs(consumers, self.app, self.settings),
+                    OFTEN,
+                ),
+                type=ChildType.SUPERVISOR,
+            ),
+        )
+        self.root = await self.system.spawn(Supervisor, "root", specs, OFTEN)
+        await self.events.wait_for("queue_ready")
+        self.app.attach(QueueClient(self.system.address(QUEUE)))
+
+    async def stop(self, drain_s: float | None = None) -> None:
+        """Stop as the service does when it is told to."""
+        limit_s = self.settings.drain_s if drain_s is None else drain_s
+        await service._stop(self.root, self.system, limit_s)
+
+    async def resize(self, consumers: int) -> None:
+        """Have so many consumers from now on."""
+        await resize(self.system.address("consumers"), consumers, self.app, self.settings)
+
+    # --- who is there -----------------------------------------------------------------------
+
+    @property
+    def database(self) -> ActorRef:
+        return self._whois(DATABASE)
+
+    @property
+    def queue(self) -> ActorRef:
+        return self._whois(QUEUE)
+
+    @property
+    def consumers(self) -> Sequence[ActorRef]:
+        return self.system.names.members(CONSUMERS)
+
+    def _whois(self, name: str) -> ActorRef:
+        ref = self.system.address(name).whereis()
+        assert ref is not None, f"nobody is the {name} now"
+        return ref
+
+    # --- tasks ------------------------------------------------------------------------------
+
+    def prepare(self, action: str, *, options: Options | None = None, **data: Any) -> NewTask:
+        return self.app.prepare(action, msgspec.json.encode(data), options=options or Options())
+
+    async def enqueue(self, action: str, *, options: Options | None = None, **data: Any) -> str:
+        task = self.prepare(action, options=options, **data)
+        await self.app.enqueue(task)
+        return task.id
+
+    async def begun(self, task_id: str, attempt: int = 1) -> Event:
+        """Wait until a handler has begun with this attempt."""
+        return await self.events.wait_for("attempt_started", task_id=task_id, attempt=attempt)
+
+    async def completed(self, *task_ids: str, timeout_s: float = 5.0) -> None:
+        for task_id in task_ids:
+            await self.events.wait_for("task_completed", task_id=task_id, timeout_s=timeout_s)
+
+    async def history(self, task_id: str) -> TaskHistory:
+        history = await self.storage.use(Storage.get, task_id, now=NOW)
+        assert history is not None
+        return history
+
+    async def absent(self, name: str) -> "Absence":
+        """Kill whoever carries `name`; nobody takes the place until the absence is over."""
+        ref = self._whois(name)
+        await suspend(self.root)
+        ref.kill()
+        await ref.ended()
+        return Absence(self.root)
+
+    async def outcomes(self, task_id: str) -> list[str]:
+        return [str(attempt.outcome) for attempt in (await self.history(task_id)).attempts]
+
+    async def readiness(self) -> Readiness:
+        return await ask(self.system.address(QUEUE), GetReadiness())
+
+
+class Absence:
+    """The time in which a role is played by nobody."""
+
+    def __init__(self, root: ActorRef) -> None:
+        self._root = root
+
+    async def over(self) -> None:
+        """Let the supervisor see what has happened."""
+        await resume(self._root)
+
+
+class Lives:
+    """What must be gone when a world is gone: asyncio tasks and threads."""
+
+    def __init__(self) -> None:
+        self._tasks = asyncio.all_tasks()
+        self._threads = set(threading.enumerate())
+
+    async def assert_no_more(self) -> None:
+        """Fail if something lives that did not before, after a moment to come to its end."""
+        async with asyncio.timeout(5):
+            while left := self._new():  # noqa: ASYNC110 - a thread's end is no event
+                await asyncio.sleep(0.01)
+        assert left == []
+
+    def _new(self) -> list[object]:
+        tasks = asyncio.all_tasks() - self._tasks - {asyncio.current_task()}
+        threads = set(threading.enumerate()) - self._threads
+        return [*tasks, *threads]
