@@ -7,6 +7,7 @@ was completed in spite of it all.
 """
 
 import asyncio
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -22,26 +23,21 @@ TASKS_PER_VICTIM = 20
 async def post(session: aiohttp.ClientSession, url: str, text: str) -> str:
     """Post one task until it is accepted, as a client should: 503 says to try again."""
     while True:
-        try:
+        with contextlib.suppress(aiohttp.ClientConnectionError):  # it went down with the gateway
             async with session.post(
                 f"{url}/tasks", json={"action": "uppercase", "data": {"text": text}}
             ) as response:
                 if response.status == 202:
                     return str((await response.json())["id"])
-        except aiohttp.ClientConnectionError:
-            print("  the door was closed for a moment")
         await asyncio.sleep(0.05)
 
 
 async def kill(session: aiohttp.ClientSession, url: str, victim: str) -> None:
-    """Press the let-it-crash button."""
-    try:
-        async with session.post(
-            f"{url}/supervision/kill", json={"path": f"root/{victim}"}
-        ) as response:
-            print(f"kill root/{victim}: {response.status}")
-    except aiohttp.ClientConnectionError:
-        print(f"kill root/{victim}: it took our connection with it")
+    """Press the let-it-crash button. The gateway may go down before it can answer."""
+    print(f"kill root/{victim}")
+    with contextlib.suppress(aiohttp.ClientConnectionError):
+        async with session.post(f"{url}/supervision/kill", json={"path": f"root/{victim}"}):
+            pass
 
 
 async def heal(folder: Path) -> int:
@@ -64,9 +60,10 @@ async def heal(folder: Path) -> int:
         for event in service.events.select("child_restarted"):
             print(f"  {event['supervisor']}/{event['child_id']}: {event['reason']}")
         await service.stop()
+        # A task that was answered 503 may have been written all the same, so there can be more.
         completed = {event["task_id"] for event in service.events.select("task_completed")}
-        print(f"\naccepted {len(accepted)}, completed {len(completed)}")
-        return 0 if set(accepted) == completed else 1
+        print(f"\n{len(accepted)} tasks accepted, {len(completed & {*accepted})} completed")
+        return 0 if completed.issuperset(accepted) else 1
 
 
 def main() -> int:

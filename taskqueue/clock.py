@@ -12,7 +12,7 @@ class Clock(Protocol):
     """Where an actor reads the time."""
 
     def now(self) -> float:
-        """Return the wall clock: seconds since the epoch, UTC. Instants (`_at`) are of this kind."""
+        """Return the wall clock, in seconds since the epoch, UTC. Instants (`_at`) are such."""
         ...
 
     def monotonic(self) -> float:

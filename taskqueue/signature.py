@@ -158,7 +158,7 @@ class _Reader:
             return self._read_with_whole_numbers(field, data, error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _misfit(field, error) from None
-        except Exception as error:  # noqa: BLE001 - a type's own `__post_init__` may raise anything
+        except Exception as error:  # a type's own `__post_init__` may raise anything
             raise InvalidTask((Fault(field, f"{type(error).__name__}: {error}"),)) from error
 
     def _read_with_whole_numbers(

@@ -55,11 +55,6 @@ class Desk(Generic[C]):
         seat = self._seats.pop(consumer, None)
         return tuple(seat.running.values()) if seat is not None else ()
 
-    @property
-    def consumers(self) -> tuple[C, ...]:
-        """Everyone seated."""
-        return tuple(self._seats)
-
     def room(self) -> int:
         """Return how many deliveries can be claimed: the free slots and the prefetch.
 

@@ -95,7 +95,7 @@ class QueueActor(Actor):
             self._clock,
             jitter=jitter,
             start_task=self.start_task,
-            on_ready=self._expect_work,
+            on_ready=lambda at: self._claimer.expect_work(at),  # noqa: PLW0108 - it comes next
         )
         self._claimer = Claimer(
             owner,
@@ -160,9 +160,6 @@ class QueueActor(Actor):
         if storage.ready and not self._claimer.recovered:
             return Readiness(ready=False, reason="the queue is recovering")
         return storage
-
-    def _expect_work(self, at: float) -> None:
-        self._claimer.expect_work(at)
 
     @receives(StorageReady)
     def on_storage_ready(self, _: StorageReady) -> None:
@@ -235,5 +232,5 @@ class QueueActor(Actor):
         # Consumers are stopped one by one. A blocked one hears nothing, so their supervisor would
         # wait the full limit for each.
         await asyncio.sleep(message.deadline + 2 * CANCEL_GRACE_S - self._clock.monotonic())
-        for consumer in self._desk.consumers:
+        for consumer in self.members(CONSUMERS):
             consumer.kill()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.messages import QUEUE, Enqueue
+from taskqueue.actors.messages import QUEUE, Enqueue, Redrive
 from taskqueue.actors.runtime import ask
 from taskqueue.context import Context
 from taskqueue.errors import StorageUnavailable
@@ -198,6 +198,22 @@ async def test_what_was_claimed_from_one_queue_is_not_lost_when_the_next_one_fai
     await world.completed(first)
     await world.completed(await world.enqueue("mail"))
     assert await world.outcomes(first) == ["completed"]
+
+
+async def test_a_dead_task_that_is_redriven_runs_again_with_all_its_attempts(world: World) -> None:
+    @world.app.task("hopeless", max_attempts=1)
+    async def hopeless(ctx: Context) -> bool:
+        return len(world.events.select("attempt_started")) > 1
+
+    await world.start()
+    task_id = await world.enqueue("hopeless")
+    await world.events.wait_for("task_dead_lettered", task_id=task_id)
+
+    redriven = await ask(world.queue, Redrive(task_ids=(task_id, "unknown")))
+    await world.completed(task_id)
+
+    assert redriven == (task_id,)
+    assert await world.outcomes(task_id) == ["failed", "completed"]
 
 
 async def test_readiness_follows_the_storage(world: World, storage: FaultyStorage) -> None:

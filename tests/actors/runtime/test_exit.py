@@ -10,6 +10,7 @@ from taskqueue.actors.runtime import (
     NORMAL,
     SHUTDOWN,
     Actor,
+    ActorRef,
     Crash,
     Exit,
     ExitReason,
@@ -186,7 +187,7 @@ async def test_whatever_is_raised_inside_is_a_crash_of_the_actor_and_not_of_its_
     system: System, place: str, error: BaseException, kind: type[Puppet]
 ) -> None:
     ref = await system.spawn(kind)
-    neighbour = await do(ref, lambda _: system_neighbour(system, kind))
+    neighbour = await do(ref, start_neighbour)
 
     async def crash() -> None:
         raise error
@@ -206,18 +207,11 @@ async def test_whatever_is_raised_inside_is_a_crash_of_the_actor_and_not_of_its_
     assert await do(neighbour, lambda _: "the loop survived") == "the loop survived"
 
 
-async def system_neighbour(system: System, kind: type[Puppet]) -> Any:
-    """Start somebody on the same loop who survives the one that crashes."""
-    if kind is Puppet:
-        return await system.spawn(Puppet)
-    neighbour = await Trapper.start_link()
-    return neighbour if await do(neighbour, forget_parent) is None else None
-
-
-async def forget_parent(me: Puppet) -> None:
-    """Become independent."""
-    assert me.ref.cell.parent is not None
-    me.unlink(me.ref.cell.parent.ref)
+async def start_neighbour(me: Puppet) -> ActorRef:
+    """Start somebody on the same loop who survives the end of this one."""
+    neighbour = await Puppet.start_link()
+    me.unlink(neighbour)
+    return neighbour
 
 
 async def test_an_exit_in_a_task_is_the_exit_of_the_actor_with_its_stop_hook(

@@ -1,0 +1,28 @@
+"""An app whose handlers do what a test of the whole service needs."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from taskqueue import App, Context
+
+app = App()
+
+
+@app.task("quick")
+async def quick(ctx: Context) -> str:
+    return "done"
+
+
+@app.task("hold")
+async def hold(ctx: Context, until: str) -> str:
+    """Run until a file is there."""
+    while not Path(until).exists():  # noqa: ASYNC110, ASYNC240 - the test's way to reach in here
+        await asyncio.sleep(0.01)
+    return "held"
+
+
+@app.task("block")
+def block(ctx: Context, seconds: float) -> None:
+    """Sit in a thread that nobody can cancel."""
+    time.sleep(seconds)

@@ -1,0 +1,150 @@
+"""The services that a test starts, and how it talks to them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+
+from taskqueue.testing.process import PRINTED, ServiceProcess
+
+T = TypeVar("T")
+
+TIMEOUT_S = 20.0  # for everything a test waits for; generous, because the machine may be busy
+
+# What has no place in the log of a healthy service, whatever is done to it from outside.
+SURPRISES = (
+    "actor_abandoned",
+    "actor_close_failed",
+    "actor_crashed",
+    "child_start_failed",
+    "child_stop_failed",
+    "http_error",
+    "message_unexpected",
+    "supervisor_escalated",
+    PRINTED,
+)
+
+
+class Services:
+    """Starts services in one folder, and ends those that are left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lives: list[ServiceProcess] = []
+        self._expected: set[str] = set()
+
+    def expect(self, *events: str) -> None:
+        """Say which surprises the test brings about itself."""
+        self._expected.update(events)
+
+    async def launch(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        kind: type[ServiceProcess] = ServiceProcess,
+    ) -> ServiceProcess:
+        """Start a process without waiting for it to be ready."""
+        life = kind(self.folder, *arguments, env=dict(env or {}))
+        self.lives.append(life)
+        return await life.launch()
+
+    async def start(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        kind: type[ServiceProcess] = ServiceProcess,
+    ) -> ServiceProcess:
+        """Start a process and wait until it is ready."""
+        return await (await self.launch(*arguments, env=env, kind=kind)).ready()
+
+    async def end(self) -> None:
+        """Kill what still runs."""
+        for life in self.lives:
+            await life.end()
+
+    def surprises(self) -> list[dict[str, Any]]:
+        """Return what the logs should not have."""
+        return [
+            event
+            for life in self.lives
+            for name in SURPRISES
+            if name not in self._expected
+            for event in life.events.select(name)
+        ]
+
+
+class Client:
+    """Talks HTTP to a service, or to the next life of it."""
+
+    def __init__(self, http: aiohttp.ClientSession, service: ServiceProcess) -> None:
+        self.http = http
+        self.service = service
+
+    async def post(
+        self, action: str, *, options: Mapping[str, Any] | None = None, **data: Any
+    ) -> str:
+        """Post a task that must be accepted; return its id."""
+        body = {"action": action, "data": data, **(options or {})}
+        async with self.http.post(f"{self.service.url}/tasks", json=body) as response:
+            assert response.status == 202, await response.text()
+            return str((await response.json())["id"])
+
+    async def try_to_post(self, action: str, **data: Any) -> "Answer":
+        """Post a task that may be refused."""
+        return await self._answer("POST", "/tasks", {"action": action, "data": data})
+
+    async def kill(self, path: str) -> None:
+        """Have an actor killed."""
+        answer = await self._answer("POST", "/supervision/kill", {"path": path})
+        assert answer.status == 202, answer
+
+    async def redrive(self, task_id: str) -> None:
+        """Have a dead task tried again."""
+        answer = await self._answer("POST", f"/tasks/{task_id}/redrive", None)
+        assert answer.status == 202, answer
+
+    async def get(self, path: str) -> "Answer":
+        """Ask for something."""
+        return await self._answer("GET", path, None)
+
+    async def show(self, task_id: str) -> dict[str, Any]:
+        """Return a task and its attempts."""
+        answer = await self.get(f"/tasks/{task_id}")
+        assert answer.status == 200, answer
+        return answer.body
+
+    async def _answer(self, method: str, path: str, body: object) -> "Answer":
+        async with self.http.request(method, f"{self.service.url}{path}", json=body) as response:
+            return Answer(response.status, dict(response.headers), await response.json())
+
+
+class Answer:
+    """What came back. An absence (503) always says when to come again."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: dict[str, Any]) -> None:
+        self.status = status
+        self.body = body
+        assert status != 503 or "Retry-After" in headers, headers
+
+    def __repr__(self) -> str:
+        return f"{self.status} {self.body}"
+
+
+async def until(ask: Callable[[], Awaitable[T]], is_it: Callable[[T], bool]) -> T:
+    """Ask again and again until the answer is the one that is wanted; for what no event tells."""
+    answer: T | None = None
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            while not is_it(answer := await ask()):  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise TimeoutError(f"still {answer!r} after {TIMEOUT_S:g} s") from None
+    return answer
+
+
+async def when(task_ids: list[str], service: ServiceProcess, event: str) -> None:
+    """Wait until each of the tasks has had an event."""
+    for task_id in task_ids:
+        await service.wait_for(event, task_id=task_id, timeout_s=TIMEOUT_S)

@@ -1,0 +1,77 @@
+"""The examples do what they say: what their handlers return, and what they print."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from taskqueue.testing.process import ServiceProcess
+
+ROOT = Path(__file__).parents[1]
+
+HEALED = """\
+kill root/consumers/consumer-1
+kill root/queue
+kill root/database
+kill root/consumers
+kill root/gateway
+
+restarts, as the log tells them:
+  consumers/consumer-1: killed
+  root/queue: killed
+  root/database: killed
+  root/consumers: killed
+  root/gateway: killed
+
+100 tasks accepted, 100 completed
+"""
+
+
+async def test_the_actions_of_the_tutorial_end_as_it_says(tmp_path: Path) -> None:
+    flags = ("--app", "examples.tutorial:app", "--retry-initial-s", "0.01")
+
+    async with ServiceProcess(tmp_path, *flags) as service, aiohttp.ClientSession() as http:
+        tasks = [
+            await _outcome(service, http, "uppercase", {"text": "hello world"}),
+            await _outcome(service, http, "sum", {"numbers": [1, 2, 3.5]}),
+            await _outcome(service, http, "crash", {}),
+            await _outcome(service, http, "decline", {}),
+        ]
+
+    assert [(task["status"], task["attempt"], task["result"]) for task in tasks] == [
+        ("completed", 1, {"output": "HELLO WORLD"}),
+        ("completed", 1, {"output": 6.5}),
+        ("completed", 2, {"output": "survived"}),
+        ("dead", 5, None),
+    ]
+
+
+async def test_watch_it_heal_restarts_every_part_and_completes_every_task() -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "examples.watch_it_heal"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == HEALED
+    assert done.returncode == 0
+
+
+async def _outcome(
+    service: ServiceProcess, http: aiohttp.ClientSession, action: str, data: dict[str, Any]
+) -> dict[str, Any]:
+    """Post a task, wait for its end, and return it."""
+    async with http.post(f"{service.url}/tasks", json={"action": action, "data": data}) as response:
+        assert response.status == 202, await response.text()
+        task_id = (await response.json())["id"]
+    ended = "task_dead_lettered" if action == "decline" else "task_completed"
+    await service.wait_for(ended, task_id=task_id)
+    async with http.get(f"{service.url}/tasks/{task_id}") as response:
+        return dict(await response.json())
