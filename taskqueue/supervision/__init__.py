@@ -6,13 +6,18 @@ from taskqueue.supervision.calls import (
     Overview,
     count_children,
     delete_child,
+    get_childspec,
     overview,
     restart_child,
     start_child,
+    start_instance,
     terminate_child,
+    which_child,
     which_children,
 )
+from taskqueue.supervision.child import BadReturn
 from taskqueue.supervision.decisions import ChildStatus
+from taskqueue.supervision.dynamic import DynamicSupervisor, SimpleOneForOne
 from taskqueue.supervision.errors import (
     AlreadyPresent,
     AlreadyStarted,
@@ -20,6 +25,8 @@ from taskqueue.supervision.errors import (
     ChildRestarting,
     ChildRunning,
     ChildStartFailed,
+    MaxChildren,
+    OnlyInstances,
     SupervisionError,
 )
 from taskqueue.supervision.specs import (
@@ -36,12 +43,14 @@ from taskqueue.supervision.specs import (
 )
 from taskqueue.supervision.supervisor import FailedToStartChild, Supervisor
 from taskqueue.supervision.tree import Node, find, picture, snapshot
+from taskqueue.supervision.validation import check_childspecs
 
 __all__ = [
     "BRUTAL_KILL",
     "AlreadyPresent",
     "AlreadyStarted",
     "AutoShutdown",
+    "BadReturn",
     "ChildNotFound",
     "ChildRestarting",
     "ChildRunning",
@@ -51,25 +60,33 @@ __all__ = [
     "ChildStatus",
     "ChildType",
     "Counts",
+    "DynamicSupervisor",
     "FailedToStartChild",
     "Flags",
     "Intensity",
     "InvalidSpec",
+    "MaxChildren",
     "Node",
+    "OnlyInstances",
     "Overview",
     "Restart",
+    "SimpleOneForOne",
     "Started",
     "Strategy",
     "SupervisionError",
     "Supervisor",
+    "check_childspecs",
     "count_children",
     "delete_child",
     "find",
+    "get_childspec",
     "overview",
     "picture",
     "restart_child",
     "snapshot",
     "start_child",
+    "start_instance",
     "terminate_child",
+    "which_child",
     "which_children",
 ]

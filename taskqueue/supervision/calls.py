@@ -7,12 +7,13 @@ answers, they raise `ActorUnavailable`.
 from taskqueue.actors.runtime import ActorRef, ExitReason, Message, Request, Target, ask
 from taskqueue.supervision.decisions import ChildStatus
 from taskqueue.supervision.specs import ChildSpec, ChildType, Started
+from taskqueue.supervision.validation import GivenChild
 
 
 class ChildState(Message):
     """One child, as its supervisor sees it."""
 
-    id: str
+    id: str | None  # None: an instance, known by its reference alone
     type: ChildType
     status: ChildStatus
     ref: ActorRef | None
@@ -45,25 +46,43 @@ class Overview(Message):
 class StartChild(Request[Started | ActorRef | None]):
     """See `start_child`."""
 
-    spec: ChildSpec
+    spec: GivenChild
+
+
+class StartInstance(Request[Started | ActorRef | None]):
+    """See `start_instance`."""
+
+    arguments: tuple[object, ...]
 
 
 class TerminateChild(Request[None]):
     """See `terminate_child`."""
 
-    child_id: str
+    child: str | ActorRef
 
 
 class RestartChild(Request[Started | ActorRef | None]):
     """See `restart_child`."""
 
-    child_id: str
+    child: str | ActorRef
 
 
 class DeleteChild(Request[None]):
     """See `delete_child`."""
 
-    child_id: str
+    child: str | ActorRef
+
+
+class GetChildSpec(Request[ChildSpec]):
+    """See `get_childspec`."""
+
+    child: str | ActorRef
+
+
+class WhichChild(Request[ChildState]):
+    """See `which_child`."""
+
+    child: str | ActorRef
 
 
 class GetOverview(Request[Overview]):
@@ -74,47 +93,90 @@ class CountChildren(Request[Counts]):
     """See `count_children`."""
 
 
-async def start_child(supervisor: Target, spec: ChildSpec) -> Started | ActorRef | None:
+async def start_child(supervisor: Target, spec: GivenChild) -> Started | ActorRef | None:
     """Add a child at the end of the start order and start it; None if its start is ignored.
 
     Raises:
-        AlreadyStarted, AlreadyPresent: the id is in use; the new specification is not looked at.
+        AlreadyStarted, AlreadyPresent: the id is in use; the new specification has no effect.
         ChildStartFailed: it did not start; nothing is kept.
-        InvalidSpec: it does not fit this supervisor.
+        InvalidSpec: it is wrong, or does not fit this supervisor.
+        MaxChildren: a dynamic supervisor has as many children as it may have.
+        OnlyInstances: it has a template; see `start_instance`.
     """
     return await ask(supervisor, StartChild(spec=spec), timeout_s=None)
 
 
-async def terminate_child(supervisor: Target, child_id: str) -> None:
-    """Stop a child and keep its specification, unless it is temporary. Harmless if it is stopped.
+async def start_instance(supervisor: Target, *arguments: object) -> Started | ActorRef | None:
+    """Start an instance of a `SimpleOneForOne`'s template; None if its start is ignored.
+
+    `arguments` are those of the template's start function, here and at each restart. Source: OTP
+    `supervisor:start_child/2` with a list of arguments.
 
     Raises:
-        ChildNotFound: there is no child of that id.
+        ChildStartFailed: it did not start; nothing is kept.
+        InvalidSpec: that supervisor has no template.
     """
-    await ask(supervisor, TerminateChild(child_id=child_id), timeout_s=None)
+    return await ask(supervisor, StartInstance(arguments=arguments), timeout_s=None)
 
 
-async def restart_child(supervisor: Target, child_id: str) -> Started | ActorRef | None:
+async def terminate_child(supervisor: Target, child: str | ActorRef) -> None:
+    """Stop a child and keep its specification, unless it is temporary. Harmless if it is stopped.
+
+    `child` is an id; of a dynamic supervisor it is a reference, and nothing of the child is kept.
+
+    Raises:
+        ChildNotFound: there is no such child. A `SimpleOneForOne` says so of living actors only.
+        OnlyInstances: a dynamic supervisor's children have no ids.
+    """
+    await ask(supervisor, TerminateChild(child=child), timeout_s=None)
+
+
+async def restart_child(supervisor: Target, child: str | ActorRef) -> Started | ActorRef | None:
     """Start a child that is there but does not run. Not counted as a restart.
 
     Raises:
         ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
         ChildStartFailed: it did not start; it stays as it was.
+        OnlyInstances: a dynamic supervisor has nobody who does not run.
     """
-    return await ask(supervisor, RestartChild(child_id=child_id), timeout_s=None)
+    return await ask(supervisor, RestartChild(child=child), timeout_s=None)
 
 
-async def delete_child(supervisor: Target, child_id: str) -> None:
+async def delete_child(supervisor: Target, child: str | ActorRef) -> None:
     """Forget a child that does not run.
 
     Raises:
         ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
+        OnlyInstances: a dynamic supervisor has nobody who does not run.
     """
-    await ask(supervisor, DeleteChild(child_id=child_id), timeout_s=None)
+    await ask(supervisor, DeleteChild(child=child), timeout_s=None)
+
+
+async def get_childspec(supervisor: Target, child: str | ActorRef) -> ChildSpec:
+    """Return the specification of a child, with the shutdown limit that is in force.
+
+    Of a `SimpleOneForOne` it is the template, asked for by its id, by an instance or by anybody
+    dead.
+
+    Raises:
+        ChildNotFound: there is no such child.
+        OnlyInstances: a `DynamicSupervisor`'s children have no ids.
+    """
+    return await ask(supervisor, GetChildSpec(child=child), timeout_s=None)
+
+
+async def which_child(supervisor: Target, child: str | ActorRef) -> ChildState:
+    """Return what is known of one child.
+
+    Raises:
+        ChildNotFound: there is no such child.
+        OnlyInstances: a dynamic supervisor's children have no ids.
+    """
+    return await ask(supervisor, WhichChild(child=child), timeout_s=None)
 
 
 async def which_children(supervisor: Target) -> tuple[ChildState, ...]:
-    """Return all children, last started first."""
+    """Return all children, last started first; of a dynamic supervisor in no particular order."""
     return tuple(reversed((await overview(supervisor)).children))
 
 

@@ -90,7 +90,7 @@ def to_start(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str
 
 def _group(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, ...]:
     match strategy:
-        case Strategy.ONE_FOR_ONE:
+        case Strategy.ONE_FOR_ONE | Strategy.SIMPLE_ONE_FOR_ONE:
             return (failed,)
         case Strategy.ONE_FOR_ALL:
             return tuple(order)

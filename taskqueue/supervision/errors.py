@@ -1,20 +1,27 @@
-"""What a supervisor answers when it cannot do what it was asked. OTP's words.
+"""What a supervisor answers when it cannot do what it was asked. `tag` is OTP's word for it.
 
 SupervisionError
-├─ AlreadyStarted      child_id, ref     that id has an actor
-├─ AlreadyPresent      child_id          that id is there, without an actor
+├─ AlreadyStarted      child_id, ref           that id has an actor
+├─ AlreadyPresent      child_id                that id is there, without an actor
 ├─ ChildNotFound       child_id
 ├─ ChildRunning        child_id
 ├─ ChildRestarting     child_id
-└─ ChildStartFailed    child_id, reason  nothing of it is kept that was not there before
+├─ ChildStartFailed    child_id, reason, spec  nothing of it is kept that was not there before
+├─ OnlyInstances       child_id                a dynamic supervisor's children have no ids
+└─ MaxChildren         child_id, max_children  there are as many as there may be
 """
+
+from typing import ClassVar
 
 from taskqueue.actors.runtime import ActorRef, ExitReason
 from taskqueue.errors import TaskQueueError
+from taskqueue.supervision.specs import ChildSpec
 
 
 class SupervisionError(TaskQueueError):
     """A supervisor's answer of the kind `{error, Reason}`."""
+
+    tag: ClassVar[str]
 
     def __init__(self, child_id: str, what: str) -> None:
         self.child_id = child_id
@@ -24,6 +31,8 @@ class SupervisionError(TaskQueueError):
 class AlreadyStarted(SupervisionError):
     """A child of that id runs; it is `ref`."""
 
+    tag = "already_started"
+
     def __init__(self, child_id: str, ref: ActorRef) -> None:
         self.ref = ref
         super().__init__(child_id, "is started already")
@@ -32,12 +41,16 @@ class AlreadyStarted(SupervisionError):
 class AlreadyPresent(SupervisionError):
     """A child of that id is there, but does not run."""
 
+    tag = "already_present"
+
     def __init__(self, child_id: str) -> None:
         super().__init__(child_id, "is there already; restart or delete it")
 
 
 class ChildNotFound(SupervisionError):
     """There is no child of that id."""
+
+    tag = "not_found"
 
     def __init__(self, child_id: str) -> None:
         super().__init__(child_id, "is not there")
@@ -46,6 +59,8 @@ class ChildNotFound(SupervisionError):
 class ChildRunning(SupervisionError):
     """The child runs; terminate it first."""
 
+    tag = "running"
+
     def __init__(self, child_id: str) -> None:
         super().__init__(child_id, "is running")
 
@@ -53,13 +68,40 @@ class ChildRunning(SupervisionError):
 class ChildRestarting(SupervisionError):
     """The child waits for another restart attempt; terminate it first."""
 
+    tag = "restarting"
+
     def __init__(self, child_id: str) -> None:
         super().__init__(child_id, "is restarting")
 
 
 class ChildStartFailed(SupervisionError):
-    """The start function failed with `reason`."""
+    """The start function failed with `reason`.
 
-    def __init__(self, child_id: str, reason: ExitReason) -> None:
+    `spec` is the specification that was to be added, None if that was not what was asked for.
+    """
+
+    tag = "start_failed"
+
+    def __init__(self, child_id: str, reason: ExitReason, spec: ChildSpec | None = None) -> None:
         self.reason = reason
+        self.spec = spec
         super().__init__(child_id, f"did not start: {reason}")
+
+
+class OnlyInstances(SupervisionError):
+    """The supervisor is dynamic: its children are known by their references, not by ids."""
+
+    tag = "simple_one_for_one"
+
+    def __init__(self, child_id: str) -> None:
+        super().__init__(child_id, "cannot be named there: a dynamic supervisor has no ids")
+
+
+class MaxChildren(SupervisionError):
+    """A dynamic supervisor has `max_children` already; those that wait for a restart count."""
+
+    tag = "max_children"
+
+    def __init__(self, child_id: str, max_children: int) -> None:
+        self.max_children = max_children
+        super().__init__(child_id, f"would be more than {max_children}")

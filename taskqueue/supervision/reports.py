@@ -1,6 +1,6 @@
 """Supervisor reports: one structured event for each thing that happens to a child.
 
-The fields are OTP's: `supervisor`, `child_id`, `context`, `reason`, `restart`, `intensity`,
+The fields are OTP's: `supervisor`, `child_id`, `pid`, `context`, `reason`, `restart`, `intensity`,
 `restarts_in_period`, `strategy`; and `incarnation`, which OTP shows as a new pid. `docs/logs.md`
 lists the events.
 """
@@ -8,6 +8,7 @@ lists the events.
 import structlog
 
 from taskqueue.actors.runtime import ExitReason
+from taskqueue.supervision.child import Child
 from taskqueue.supervision.specs import ChildSpec, Flags
 
 log = structlog.get_logger()
@@ -16,96 +17,98 @@ log = structlog.get_logger()
 class Reporter:
     """Writes the reports of one supervisor.
 
-    `incarnation` is that of the life the report is about; of a start that failed, the life before
-    it: 0 if there was none. `in_period` is how many restarts the supervisor counts in its period.
+    `pid` and `incarnation` are those of the life the report is about; of a start that failed, of
+    the life before it: 0 if there was none. `in_period` is how many restarts the supervisor counts
+    in its period.
     """
 
     def __init__(self, supervisor: str, flags: Flags) -> None:
         self._supervisor = supervisor
         self._flags = flags
 
-    def started(self, spec: ChildSpec, incarnation: int) -> None:
+    def started(self, child: Child) -> None:
         """OTP's progress report: a child runs."""
-        log.info("child_started", **self._child(spec), incarnation=incarnation)
+        log.info("child_started", **self._child(child), incarnation=child.incarnation)
 
-    def ignored(self, spec: ChildSpec) -> None:
+    def ignored(self, child: Child) -> None:
         """A start function had nothing to run."""
-        log.info("child_ignored", **self._child(spec))
+        log.info("child_ignored", **self._child(child))
 
-    def exited(self, spec: ChildSpec, reason: ExitReason, incarnation: int) -> None:
+    def exited(self, child: Child, reason: ExitReason) -> None:
         """An expected end: orderly, of a child that is not permanent."""
-        log.info("child_exited", **self._offender(spec, reason, incarnation))
+        log.info("child_exited", **self._offender(child, reason))
 
-    def terminated(
-        self, spec: ChildSpec, reason: ExitReason, incarnation: int, in_period: int
-    ) -> None:
+    def terminated(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `child_terminated`."""
         log.error(
             "child_terminated",
             context="child_terminated",
-            **self._offender(spec, reason, incarnation),
+            **self._offender(child, reason),
             **self._restarts(in_period),
         )
 
-    def restarted(
-        self, spec: ChildSpec, reason: ExitReason | None, incarnation: int, in_period: int
-    ) -> None:
+    def restarted(self, child: Child, reason: ExitReason | None, in_period: int) -> None:
         """A child runs again; `reason` is how its life before ended, None if it had none."""
         log.warning(
             "child_restarted",
-            **self._offender(spec, reason, incarnation),
+            **self._offender(child, reason),
             **self._restarts(in_period),
         )
 
-    def start_failed(
-        self, spec: ChildSpec, reason: ExitReason, incarnation: int, in_period: int
-    ) -> None:
+    def start_failed(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `start_error`."""
         log.error(
             "child_start_failed",
             context="start_error",
-            **self._offender(spec, reason, incarnation),
+            **self._offender(child, reason),
             **self._restarts(in_period),
         )
 
-    def stopped(self, spec: ChildSpec, reason: ExitReason, incarnation: int) -> None:
+    def stopped(self, child: Child, reason: ExitReason) -> None:
         """A child that was told to stop has stopped."""
-        log.info("child_stopped", **self._offender(spec, reason, incarnation))
+        log.info("child_stopped", **self._offender(child, reason))
 
-    def stop_failed(
-        self, spec: ChildSpec, reason: ExitReason, incarnation: int, in_period: int
-    ) -> None:
+    def stop_failed(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `shutdown_error`."""
         log.error(
             "child_stop_failed",
             context="shutdown_error",
-            **self._offender(spec, reason, incarnation),
+            **self._offender(child, reason),
             **self._restarts(in_period),
         )
 
-    def escalated(
-        self, spec: ChildSpec, reason: ExitReason | None, incarnation: int, in_period: int
-    ) -> None:
+    def stops_failed(self, spec: ChildSpec, reason: str, nb_children: int, in_period: int) -> None:
+        """OTP's supervisor report `shutdown_error` for instances that were stopped together."""
+        log.error(
+            "child_stop_failed",
+            context="shutdown_error",
+            supervisor=self._supervisor,
+            child_id=spec.id,
+            nb_children=nb_children,
+            reason=reason,
+            restart=str(spec.restart),
+            **self._restarts(in_period),
+        )
+
+    def escalated(self, child: Child, in_period: int) -> None:
         """OTP's supervisor report `shutdown`: one restart too many, the supervisor gives up."""
         log.error(
             "supervisor_escalated",
             context="shutdown",
-            **self._offender(spec, reason, incarnation)
-            | {"reason": "reached_max_restart_intensity", "child_reason": _text(reason)},
+            **self._offender(child, child.last_exit)
+            | {"reason": "reached_max_restart_intensity", "child_reason": _text(child.last_exit)},
             **self._restarts(in_period),
         )
 
-    def _child(self, spec: ChildSpec) -> dict[str, object]:
-        return {"supervisor": self._supervisor, "child_id": spec.id}
+    def _child(self, child: Child) -> dict[str, object]:
+        return {"supervisor": self._supervisor, "child_id": child.spec.id, "pid": child.pid}
 
-    def _offender(
-        self, spec: ChildSpec, reason: ExitReason | None, incarnation: int
-    ) -> dict[str, object]:
+    def _offender(self, child: Child, reason: ExitReason | None) -> dict[str, object]:
         return {
-            **self._child(spec),
+            **self._child(child),
             "reason": _text(reason),
-            "restart": str(spec.restart),
-            "incarnation": incarnation,
+            "restart": str(child.spec.restart),
+            "incarnation": child.incarnation,
         }
 
     def _restarts(self, in_period: int) -> dict[str, object]:

@@ -6,9 +6,9 @@ here; `math.inf` is OTP's `infinity`.
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 from taskqueue.actors.runtime import ActorRef
 
@@ -19,6 +19,7 @@ class Strategy(StrEnum):
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"
     REST_FOR_ONE = "rest_for_one"
+    SIMPLE_ONE_FOR_ONE = "simple_one_for_one"  # many instances of one specification
 
 
 class Restart(StrEnum):
@@ -56,23 +57,29 @@ class Started:
     info: object
 
 
-StartFunction: TypeAlias = Callable[[], Awaitable[ActorRef | Started]]
+StartFunction: TypeAlias = Callable[..., Awaitable[ActorRef | Started]]
 
 
 class InvalidSpec(ValueError):
-    """A specification is wrong; `tag` is OTP's word for how, `value` what was found."""
+    """A specification is wrong; `tag` is OTP's word for how, `value` what was found.
+
+    When a supervisor starts, the tag says what was looked at (`supervisor_data`, `start_spec`) and
+    the value is the `InvalidSpec` that was found there.
+    """
 
     def __init__(self, tag: str, value: object = None) -> None:
         self.tag = tag
         self.value = value
-        super().__init__(tag if value is None else f"{tag}: {value!r}")
+        shown = value if isinstance(value, InvalidSpec) else repr(value)
+        super().__init__(tag if value is None else f"{tag}: {shown}")
 
 
 # What the signatures promise, checked for those who do without a type checker: a wrong word would
 # be found out at the first crash only.
 
 
-def _check_member(tag: str, kind: type, value: object) -> None:
+def check_member(tag: str, kind: type, value: object) -> None:
+    """Raise `InvalidSpec` with this tag unless `value` is of this kind."""
     if not isinstance(value, kind):
         raise InvalidSpec(tag, value)
 
@@ -98,7 +105,8 @@ class ChildSpec:
     Args:
         id: unique in its supervisor.
         start: called in the supervisor; must start and link an actor, as `Actor.start_link` does.
-            It may raise `Ignore`, or any exception to fail.
+            It may raise `Ignore`, or any exception to fail. It takes no arguments, except that of
+            a `SimpleOneForOne`, which takes those that an instance is started with.
         restart: when it is restarted.
         shutdown: how long it may take to stop, in seconds, before it is killed; `math.inf` to wait
             for ever; `BRUTAL_KILL` to kill it without asking. Default: 5 s, for a supervisor
@@ -126,14 +134,15 @@ class ChildSpec:
             raise InvalidSpec("missing_id", self.id)
         if not callable(self.start):
             raise InvalidSpec("invalid_mfa", self.start)
-        _check_member("invalid_restart_type", Restart, self.restart)
-        _check_member("invalid_significant", bool, self.significant)
+        check_member("invalid_restart_type", Restart, self.restart)
+        check_member("invalid_significant", bool, self.significant)
         if self.significant and self.restart == Restart.PERMANENT:
-            raise InvalidSpec("bad_combination", "permanent and significant")
-        _check_member("invalid_one_shot", bool, self.one_shot)
+            raise InvalidSpec("bad_combination", {"restart": "permanent", "significant": True})
+        check_member("invalid_one_shot", bool, self.one_shot)
         if self.one_shot and (self.significant or self.restart == Restart.PERMANENT):
-            raise InvalidSpec("bad_combination", "one_shot, and permanent or significant")
-        _check_member("invalid_child_type", ChildType, self.type)
+            found = {"restart": str(self.restart), "significant": self.significant}
+            raise InvalidSpec("bad_combination", {"one_shot": True} | found)
+        check_member("invalid_child_type", ChildType, self.type)
         if not (self.shutdown is None or _is_shutdown_limit(self.shutdown)):
             raise InvalidSpec("invalid_shutdown", self.shutdown)
 
@@ -143,6 +152,10 @@ class ChildSpec:
         if self.shutdown is not None:
             return self.shutdown
         return math.inf if self.type == ChildType.SUPERVISOR else 5.0
+
+    def complete(self) -> Self:
+        """Return it with the limit in force written down."""
+        return replace(self, shutdown=self.shutdown_limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,30 +189,6 @@ class Flags:
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
 
     def __post_init__(self) -> None:
-        _check_member("invalid_strategy", Strategy, self.strategy)
-        _check_member("invalid_intensity", Intensity, self.intensity)
-        _check_member("invalid_auto_shutdown", AutoShutdown, self.auto_shutdown)
-
-
-def check_children(specs: tuple[ChildSpec, ...], flags: Flags) -> None:
-    """Check a whole list before anything of it is started.
-
-    Raises:
-        InvalidSpec: an id stands there twice, or a significant child has no effect.
-    """
-    seen: set[str] = set()
-    for spec in specs:
-        check_child(spec, flags)
-        if spec.id in seen:
-            raise InvalidSpec("duplicate_child_name", spec.id)
-        seen.add(spec.id)
-
-
-def check_child(spec: ChildSpec, flags: Flags) -> None:
-    """Check one specification against the supervisor that is to have it.
-
-    Raises:
-        InvalidSpec: it is significant, but the supervisor never shuts down by itself.
-    """
-    if spec.significant and flags.auto_shutdown == AutoShutdown.NEVER:
-        raise InvalidSpec("bad_combination", "significant, but auto_shutdown is never")
+        check_member("invalid_strategy", Strategy, self.strategy)
+        check_member("invalid_intensity", Intensity, self.intensity)
+        check_member("invalid_auto_shutdown", AutoShutdown, self.auto_shutdown)

@@ -74,9 +74,10 @@ async def _snapshot(node: Node, ref: ActorRef) -> Node:
 
 
 async def _child(parent: str, child: ChildState) -> Node:
+    name = _name(child)
     node = Node(
-        path=f"{parent}/{child.id}",
-        id=child.id,
+        path=f"{parent}/{name}",
+        id=name,
         type=str(child.type),
         status=str(child.status),
         incarnation=child.incarnation,
@@ -102,8 +103,15 @@ async def find(root: ActorRef, path: str) -> ActorRef | None:
             children = (await overview(ref, timeout_s=SNAPSHOT_TIMEOUT_S)).children
         except ActorUnavailable:
             return None
-        ref = next((child.ref for child in children if child.id == child_id), None)
+        ref = next((child.ref for child in children if _name(child) == child_id), None)
     return ref
+
+
+def _name(child: ChildState) -> str:
+    """Return a child's id; an instance has none and goes by its label."""
+    if child.id is not None:
+        return child.id
+    return child.spec.id if child.ref is None else child.ref.label
 
 
 def _supervises(ref: ActorRef | None) -> TypeGuard[ActorRef]:

@@ -12,6 +12,7 @@ from taskqueue.supervision import (
     FailedToStartChild,
     Restart,
     Strategy,
+    Supervisor,
     delete_child,
     overview,
     restart_child,
@@ -250,7 +251,7 @@ async def test_a_supervisor_is_waited_for_as_long_as_it_takes(
     assert await supervised.statuses(root) == {"sub": "stopped"}
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", Supervisor.strategies)
 async def test_a_whole_tree_stops_from_the_last_leaf_to_the_first(
     supervised, abc, journal, system, strategy: Strategy
 ) -> None:

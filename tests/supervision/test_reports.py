@@ -44,6 +44,7 @@ async def test_a_crash_with_a_restart_is_told_in_otps_order(
 ) -> None:
     a, _, _ = abc
     root = await supervised.by(a.child())
+    dead = a.life
 
     a.crash("oops")
     await journal.wait_for("started", actor="a", nth=2)
@@ -53,7 +54,7 @@ async def test_a_crash_with_a_restart_is_told_in_otps_order(
         each for each in reports if each["event"] != "actor_exited"
     ]
     progress = {"event": "child_started", "log_level": "info", "supervisor": "root"}
-    assert first == {**progress, "child_id": "a", "incarnation": 1}
+    assert first == {**progress, "child_id": "a", "pid": dead.actor_urn, "incarnation": 1}
     assert (crash["event"], crash["log_level"]) == ("actor_crashed", "error")
     assert terminated == {
         "event": "child_terminated",
@@ -61,16 +62,18 @@ async def test_a_crash_with_a_restart_is_told_in_otps_order(
         "context": "child_terminated",
         **OFFENDER,
         **LIMITS,
+        "pid": dead.actor_urn,
         "reason": "oops",
         "incarnation": 1,
         "restarts_in_period": 0,
     }
-    assert second == {**progress, "child_id": "a", "incarnation": 2}
+    assert second == {**progress, "child_id": "a", "pid": a.life.actor_urn, "incarnation": 2}
     assert restarted == {
         "event": "child_restarted",
         "log_level": "warning",
         **OFFENDER,
         **LIMITS,
+        "pid": a.life.actor_urn,
         "reason": "oops",
         "incarnation": 2,
         "restarts_in_period": 1,
@@ -91,6 +94,7 @@ async def test_giving_up_is_a_report_of_context_shutdown(supervised, abc, report
         "context": "shutdown",
         **OFFENDER,
         **LIMITS,
+        "pid": a.life.actor_urn,
         "reason": "reached_max_restart_intensity",
         "child_reason": "oops",
         "incarnation": 1,
@@ -104,6 +108,7 @@ async def test_each_failed_restart_is_a_report_of_context_start_error(
 ) -> None:
     a, _, _ = abc
     root = await supervised.by(a.child())
+    dead = a.life
     a.failed_starts = 2
 
     a.crash("oops")
@@ -118,11 +123,12 @@ async def test_each_failed_restart_is_a_report_of_context_start_error(
             "context": "start_error",
             **OFFENDER,
             **LIMITS,
+            "pid": pid,
             "reason": "no start",
             "incarnation": 1,
             "restarts_in_period": attempt,
         }
-        for attempt in (1, 2)
+        for attempt, pid in ((1, dead.actor_urn), (2, "restarting"))
     ]
     assert names(reports).count("child_terminated") == 1
     assert names(reports).count("child_restarted") == 1
@@ -215,6 +221,7 @@ async def test_a_child_killed_at_its_limit_is_reported_as_killed(
         "context": "shutdown_error",
         **OFFENDER,
         **LIMITS,
+        "pid": a.life.actor_urn,
         "reason": "killed",
         "incarnation": 1,
         "restarts_in_period": 0,

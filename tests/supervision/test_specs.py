@@ -13,9 +13,8 @@ from taskqueue.supervision import (
     Intensity,
     InvalidSpec,
     Restart,
-    Strategy,
 )
-from taskqueue.supervision.specs import check_child, check_children
+from taskqueue.supervision.validation import read_child, read_children
 
 
 async def start() -> None:
@@ -113,7 +112,7 @@ def test_an_id_may_stand_in_a_list_once() -> None:
     twice = ChildSpec(id="a", start=start)
 
     with pytest.raises(InvalidSpec) as refused:
-        check_children((twice, twice), Flags())
+        read_children((twice, twice), AutoShutdown.NEVER)
 
     assert (refused.value.tag, refused.value.value) == ("duplicate_child_name", "a")
 
@@ -122,8 +121,8 @@ def test_an_id_may_stand_in_a_list_once() -> None:
 def test_a_significant_child_needs_a_supervisor_that_shuts_itself_down(restart: Restart) -> None:
     spec = ChildSpec(id="a", start=start, restart=restart, significant=True)
 
-    check_child(spec, Flags(auto_shutdown=AutoShutdown.ANY_SIGNIFICANT))
+    assert read_child(spec, AutoShutdown.ANY_SIGNIFICANT) is spec
     with pytest.raises(InvalidSpec) as refused:
-        check_child(spec, Flags(strategy=Strategy.ONE_FOR_ALL))
+        read_child(spec, AutoShutdown.NEVER)
 
     assert refused.value.tag == "bad_combination"

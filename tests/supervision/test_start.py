@@ -105,7 +105,7 @@ async def test_a_list_is_checked_before_anything_of_it_starts(supervised, abc, j
         await supervised.by(a.child(), a.child())
 
     assert isinstance(failed.value.__cause__, InvalidSpec)
-    assert failed.value.__cause__.tag == "duplicate_child_name"
+    assert str(failed.value.__cause__) == "start_spec: duplicate_child_name: 'a'"
     assert journal.take() == []
 
 

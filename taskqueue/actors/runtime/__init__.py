@@ -3,6 +3,7 @@
     hosts      threads with a loop, on which actors live           host
     starting   returns when `on_start` is done, or raises          actor, system
     talking    ask, tell, mailboxes, declared errors               ref, mailbox, reply, messages
+    waiting    limits on waits                                     deadlines
     ending     reasons, links, monitors, kill, who is told when    exits, cell
     finding    names and groups                                    names
 

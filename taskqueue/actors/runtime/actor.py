@@ -81,7 +81,7 @@ class Actor(_PykkaActor):
     """Take exit signals as messages. Only who traps gets its `on_stop` when told to shut down."""
 
     dedicated_host: ClassVar[bool] = False
-    """Live on a thread of its own, which ends with it."""
+    """Live on a thread of its own, which ends with it and those it started there."""
 
     event_log_size: ClassVar[int] = 16
     """How many of the last messages `get_log` can tell of."""
@@ -125,7 +125,9 @@ class Actor(_PykkaActor):
     async def start_link(cls, *args: Any, **kwargs: Any) -> ActorRef:
         """Start an actor linked to the current one, which becomes its parent.
 
-        Returns when `on_start` is done. Source: OTP `gen_server:start_link`.
+        Returns when `on_start` is done. Cancelled before, it kills what it began and frees its
+        name. A failed start is told by its error alone, not by an exit signal as well.
+        Source: OTP `gen_server:start_link`.
 
         Raises:
             StartFailed: `on_start` failed (its exception is chained), or the name is taken.

@@ -1,0 +1,220 @@
+"""What all supervisors have in common: a child ends, and is restarted or not."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from taskqueue.actors.runtime import (
+    SHUTDOWN,
+    Actor,
+    ActorRef,
+    Exit,
+    ExitReason,
+    ExitSignal,
+    Ignore,
+    Message,
+    receives,
+    tell,
+)
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.supervision import decisions
+from taskqueue.supervision.calls import GetOverview, Overview, StartInstance
+from taskqueue.supervision.child import Child, reference, shut_down
+from taskqueue.supervision.decisions import ChildStatus, RestartWindow, Verdict
+from taskqueue.supervision.errors import ChildStartFailed, SupervisionError
+from taskqueue.supervision.reports import Reporter
+from taskqueue.supervision.specs import ChildSpec, Flags, InvalidSpec, Started, Strategy
+from taskqueue.supervision.validation import GivenChild, GivenFlags, read_children, read_flags
+
+
+class TryAgain(Message):
+    """A supervisor's note to itself: that child's restart failed.
+
+    It goes to the end of the mailbox, so that calls which wait already are served in between.
+    """
+
+    child: Child
+
+
+class BaseSupervisor(Actor):
+    """Restarts a child that ended or puts it away, and gives up after one restart too many."""
+
+    trap_exit = True
+
+    strategies: ClassVar[tuple[Strategy, ...]]
+    """Those it knows; the first is the default."""
+
+    flags: Flags
+    _window: RestartWindow
+    _report: Reporter
+
+    def __init__(self, name: str, flags: GivenFlags | None, clock: Clock | None) -> None:
+        super().__init__()
+        self.registered_name = name
+        self._given_flags = Flags(strategy=self.strategies[0]) if flags is None else flags
+        self._running: dict[ActorRef, Child] = {}
+        self._clock = clock or SystemClock()
+
+    def _read_flags(self) -> None:
+        """Begin to obey the flags that were given.
+
+        Raises:
+            InvalidSpec: they are wrong (`supervisor_data`).
+        """
+        try:
+            self.flags = read_flags(self._given_flags, self.strategies)
+        except InvalidSpec as fault:
+            raise InvalidSpec("supervisor_data", fault) from fault
+        self._window = RestartWindow(self.flags.intensity)
+        self._report = Reporter(self.ref.label, self.flags)
+
+    def _read_children(self, given: Sequence[GivenChild]) -> tuple[ChildSpec, ...]:
+        """Return the specifications that were given.
+
+        Raises:
+            InvalidSpec: one is wrong (`start_spec`).
+        """
+        try:
+            return read_children(given, self.flags.auto_shutdown)
+        except InvalidSpec as fault:
+            raise InvalidSpec("start_spec", fault) from fault
+
+    # --- what each kind of supervisor does in its own way -----------------------------------
+
+    @abstractmethod
+    def _members(self) -> Iterable[Child]:
+        """Return all children, in start order if there is one."""
+
+    @abstractmethod
+    def _present(self, child: Child) -> Child | None:
+        """Return who is there now in the place of `child`."""
+
+    @abstractmethod
+    async def _revive(self, failed: Child) -> None:
+        """Start `failed` again, and whom the strategy starts with it."""
+
+    @abstractmethod
+    def _retire(self, child: Child) -> None:
+        """Put away a child that does not run and is not going to be restarted."""
+
+    # --- a child ends by itself -------------------------------------------------------------
+
+    @receives(ExitSignal)
+    async def on_exit_signal(self, message: ExitSignal) -> None:
+        """Restart the child that ended or put it away; ignore signals of strangers.
+
+        A child that sends its supervisor an exit signal and lives on has not ended.
+        """
+        sender = message.sender
+        if sender is None or sender not in self._running or sender.is_alive():
+            return
+        await self._on_end(self._running[sender], message.reason)
+
+    async def _on_end(self, child: Child, reason: ExitReason) -> None:
+        """Obey what the end of a child asks for."""
+        if child.ref is not None:
+            del self._running[child.ref]
+        child.ended(reason, self._clock.now())
+        if decisions.is_reported(child.spec.restart, reason):
+            self._report.terminated(child, reason, self._in_period())
+        else:
+            self._report.exited(child, reason)
+        if decisions.after_exit(child.spec.restart, reason) == Verdict.RESTART:
+            await self._restart(child)
+            return
+        self._retire(child)
+        if child.spec.significant:
+            self._auto_shutdown()
+
+    @receives(TryAgain)
+    async def on_try_again(self, message: TryAgain) -> None:
+        """Make the next attempt at a failed restart, unless somebody has intervened."""
+        child = self._present(message.child)
+        if child is not None and child.status == ChildStatus.RESTARTING:
+            await self._restart(child)
+
+    async def _restart(self, failed: Child) -> None:
+        if self._window.add(self._clock.monotonic()):
+            self._report.escalated(failed, self._in_period())
+            failed.rests()
+            raise Exit(SHUTDOWN)
+        await self._revive(failed)
+
+    async def _start_again(self, child: Child) -> bool:
+        """Start a child of a restart; if that fails, arrange for another attempt."""
+        reason = child.last_exit
+        try:
+            await self._start(child)
+        except ChildStartFailed as error:
+            self._report.start_failed(child, error.reason, self._in_period())
+            child.waits()
+            tell(self.ref, TryAgain(child=child))
+            return False
+        if child.status == ChildStatus.RUNNING:
+            self._report.restarted(child, reason, self._in_period())
+        return True
+
+    def _in_period(self) -> int:
+        return self._window.count(self._clock.monotonic())
+
+    def _auto_shutdown(self) -> None:
+        left = (child.status for child in self._members() if child.spec.significant)
+        if decisions.shuts_down(self.flags.auto_shutdown, left):
+            raise Exit(SHUTDOWN)
+
+    # --- starting and stopping one child ----------------------------------------------------
+
+    async def _start(self, child: Child) -> Started | ActorRef | None:
+        """Start a child; None if its start is ignored.
+
+        Raises:
+            ChildStartFailed: it failed, in whatever way.
+        """
+        try:
+            started = await child.start()
+        except Ignore:
+            self._report.ignored(child)
+            self._retire(child)
+            return None
+        ref = reference(started)
+        child.runs(ref, self._clock.now())
+        self._running[ref] = child
+        if child.id is not None:  # as in OTP, instances make no progress reports
+            self._report.started(child)
+        return started
+
+    async def _stop_child(self, child: Child) -> None:
+        """Make sure that a child does not run, within its limit."""
+        ref = child.ref
+        if ref is not None:
+            reason = await shut_down(ref, child.spec.shutdown_limit)
+            self.unlink(ref)  # its exit signal is not heard again
+            del self._running[ref]
+            child.ended(reason, self._clock.now())
+            self._report_stop(child, reason)
+        child.rests()
+
+    def _report_stop(self, child: Child, reason: ExitReason) -> None:
+        spec = child.spec
+        if decisions.is_shutdown_error(spec.restart, spec.shutdown_limit, reason):
+            self._report.stop_failed(child, reason, self._in_period())
+        else:
+            self._report.stopped(child, reason)
+
+    # --- what all of them answer ------------------------------------------------------------
+
+    @receives(GetOverview)
+    def on_get_overview(self, _: GetOverview) -> Overview:
+        """Answer `overview`."""
+        return Overview(
+            strategy=str(self.flags.strategy),
+            max_restarts=self.flags.intensity.max_restarts,
+            period_s=self.flags.intensity.period_s,
+            restarts_in_period=self._in_period(),
+            children=tuple(child.state() for child in self._members()),
+        )
+
+    @receives(StartInstance, answers=(SupervisionError, InvalidSpec))
+    async def on_start_instance(self, message: StartInstance) -> Started | ActorRef | None:
+        """Answer `start_instance`, which only those with a template understand."""
+        raise InvalidSpec("invalid_child_spec", message.arguments)

@@ -1,0 +1,164 @@
+"""One child: what its supervisor remembers of it, how it is started, and how it is shut down."""
+
+import asyncio
+import math
+from dataclasses import replace
+from typing import Final, NoReturn
+
+from taskqueue.actors.runtime import (
+    SHUTDOWN,
+    ActorRef,
+    Crash,
+    ExitReason,
+    Ignore,
+    Message,
+)
+from taskqueue.errors import AskTimeout, StartFailed
+from taskqueue.supervision.calls import ChildState
+from taskqueue.supervision.decisions import ChildStatus
+from taskqueue.supervision.errors import ChildStartFailed
+from taskqueue.supervision.specs import (
+    BRUTAL_KILL,
+    ChildSpec,
+    Restart,
+    ShutdownLimit,
+    Started,
+)
+
+RESTARTING: Final = "restarting"
+
+
+class BadReturn(Message):
+    """Cause of the `Crash` with which a start fails that returned `value`, which is no actor."""
+
+    value: object
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"the start function returned no actor but {self.value!r}"
+
+
+class Child:
+    """What a supervisor remembers of one child.
+
+    Attributes:
+        id: its id in its supervisor; None if it is an instance, known by its reference.
+        pid: what reports say of its actor: the URN of the one it has, or of the one that has just
+            died; `restarting` while it waits for another attempt; None if it does not run.
+        urn: of the actor it has, or of the last one it had.
+    """
+
+    def __init__(
+        self, child_id: str | None, spec: ChildSpec, arguments: tuple[object, ...] = ()
+    ) -> None:
+        self.id = child_id
+        self.spec = spec
+        self.arguments = arguments  # of its start function
+        self.status = ChildStatus.STOPPED
+        self.ref: ActorRef | None = None
+        self.urn = ""
+        self.pid: str | None = None
+        self.incarnation = 0  # successful starts; a failed one brings nobody to life
+        self.started_at: float | None = None
+        self.last_exit: ExitReason | None = None
+        self.last_exit_at: float | None = None
+
+    async def start(self) -> Started | ActorRef:
+        """Call its start function.
+
+        Raises:
+            Ignore: there is nothing to run.
+            ChildStartFailed: it failed, in whatever way.
+        """
+        spec = self.spec
+        try:
+            started = await spec.start(*self.arguments)
+        except Ignore:
+            raise
+        except StartFailed as error:
+            raise ChildStartFailed(spec.id, _reason_of(error)) from error
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise  # it is the supervisor that is killed
+            raise ChildStartFailed(spec.id, Crash(error)) from error
+        except Exception as error:  # a start function is anybody's code; its failure is an answer
+            raise ChildStartFailed(spec.id, Crash(error)) from error
+        if not isinstance(reference(started), ActorRef):
+            raise ChildStartFailed(spec.id, Crash(BadReturn(value=started)))
+        return started
+
+    def runs(self, ref: ActorRef, now: float) -> None:
+        """Note a successful start. A temporary child will have no other: what for is let go."""
+        self.ref = ref
+        self.pid = self.urn = ref.actor_urn
+        self.status = ChildStatus.RUNNING
+        self.incarnation += 1
+        self.started_at = now
+        if self.spec.restart == Restart.TEMPORARY:
+            self.spec, self.arguments = replace(self.spec, start=_start_again), ()
+
+    def ended(self, reason: ExitReason, now: float) -> None:
+        """Note the end of its actor."""
+        self.ref = None
+        self.status = ChildStatus.STOPPED
+        self.started_at = None
+        self.last_exit = reason
+        self.last_exit_at = now
+
+    def waits(self) -> None:
+        """Note that a restart failed and another attempt is on its way."""
+        self.status = ChildStatus.RESTARTING
+        self.pid = RESTARTING
+
+    def rests(self) -> None:
+        """Note that it does not run, and nobody tries to change that."""
+        self.status = ChildStatus.STOPPED
+        self.pid = None
+
+    def state(self) -> ChildState:
+        """Return what `which_children` shows."""
+        return ChildState(
+            id=self.id,
+            type=self.spec.type,
+            status=self.status,
+            ref=self.ref,
+            spec=self.spec,
+            incarnation=self.incarnation,
+            started_at=self.started_at,
+            last_exit=self.last_exit,
+            last_exit_at=self.last_exit_at,
+        )
+
+
+def reference(started: Started | ActorRef) -> ActorRef:
+    """Return who was started."""
+    return started.ref if isinstance(started, Started) else started
+
+
+async def shut_down(ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
+    """Ask, wait, kill: OTP's shutdown of one child. Return its exit reason, soon or late."""
+    ended = ref.ended()
+    if limit == BRUTAL_KILL:
+        ref.kill()
+        return await ended
+    ref.exit(SHUTDOWN)
+    if limit != math.inf:
+        try:
+            return await ended.within(limit, lambda: AskTimeout(ref.label, limit))
+        except AskTimeout:
+            ref.kill()
+    return await ended
+
+
+def _reason_of(error: StartFailed) -> ExitReason:
+    cause = error.cause
+    return cause if isinstance(cause, ExitReason) else Crash(cause)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _start_again() -> NoReturn:
+    raise RuntimeError("a temporary child is started once; its start function is not kept")

@@ -1,0 +1,132 @@
+"""Validation: what a supervisor is given, checked in OTP's order; the first fault wins.
+
+Specifications and flags may be plain mappings with OTP's keys, as they come out of a file:
+
+    {"id": "cache", "start": Cache.start_link, "restart": "transient", "shutdown": 2.5}
+    {"strategy": "rest_for_one", "intensity": 3, "period": 10}
+
+Durations are in seconds. Unlike OTP's, they must not have unknown keys: a typo is found at once.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final, TypeAlias, TypeVar
+
+from taskqueue.supervision.specs import (
+    AutoShutdown,
+    ChildSpec,
+    ChildType,
+    Flags,
+    Intensity,
+    InvalidSpec,
+    Restart,
+    Strategy,
+    check_member,
+)
+
+E = TypeVar("E", bound=Enum)
+
+GivenChild: TypeAlias = ChildSpec | Mapping[str, Any]
+GivenFlags: TypeAlias = Flags | Mapping[str, Any]
+
+_CHILD_KEYS: Final = frozenset(ChildSpec.__dataclass_fields__)
+_FLAG_KEYS: Final = frozenset({"strategy", "intensity", "period", "auto_shutdown"})
+_DEFAULTS: Final = Flags()
+
+
+def check_childspecs(
+    specs: Sequence[GivenChild], auto_shutdown: AutoShutdown | None = None
+) -> None:
+    """Check a list of specifications, for a supervisor with this `auto_shutdown` if it is known.
+
+    Raises:
+        InvalidSpec: the first fault, or an id that stands there twice.
+    """
+    read_children(specs, auto_shutdown)
+
+
+def read_flags(given: GivenFlags, strategies: Collection[Strategy]) -> Flags:
+    """Return the flags of a supervisor that knows these strategies.
+
+    Raises:
+        InvalidSpec: the first fault, looked for in strategy, intensity, period, auto_shutdown.
+    """
+    if not isinstance(given, Flags | Mapping):
+        raise InvalidSpec("invalid_type", given)
+    if isinstance(given, Flags):
+        _check_strategy(given.strategy, strategies)
+        return given
+    _refuse_unknown_keys(given, _FLAG_KEYS)
+    strategy = _word(Strategy, given.get("strategy", Strategy.ONE_FOR_ONE))
+    _check_strategy(strategy, strategies)
+    intensity = Intensity(
+        max_restarts=given.get("intensity", _DEFAULTS.intensity.max_restarts),
+        period_s=given.get("period", _DEFAULTS.intensity.period_s),
+    )
+    auto_shutdown = _word(AutoShutdown, given.get("auto_shutdown", _DEFAULTS.auto_shutdown))
+    return Flags(strategy=strategy, intensity=intensity, auto_shutdown=auto_shutdown)
+
+
+def _check_strategy(strategy: object, known: Collection[Strategy]) -> None:
+    if strategy not in known:
+        raise InvalidSpec("invalid_strategy", strategy)
+
+
+def read_children(
+    given: Sequence[GivenChild], auto_shutdown: AutoShutdown | None
+) -> tuple[ChildSpec, ...]:
+    """Return a whole list of specifications, so that nothing is started before all are right.
+
+    Raises:
+        InvalidSpec: the first fault, or an id that stands there twice.
+    """
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise InvalidSpec("badarg", given)
+    children: dict[str, ChildSpec] = {}
+    for each in given:
+        spec = read_child(each, auto_shutdown)
+        if spec.id in children:
+            raise InvalidSpec("duplicate_child_name", spec.id)
+        children[spec.id] = spec
+    return tuple(children.values())
+
+
+def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSpec:
+    """Return one specification, for a supervisor with this `auto_shutdown` if it is known.
+
+    Raises:
+        InvalidSpec: the first fault; or it is significant, which has no effect there.
+    """
+    if isinstance(given, ChildSpec):
+        _check_effect(given.significant, auto_shutdown)
+        return given
+    if not isinstance(given, Mapping):
+        raise InvalidSpec("invalid_child_spec", given)
+    for key in ("id", "start"):
+        if key not in given:
+            raise InvalidSpec(f"missing_{key}")
+    _refuse_unknown_keys(given, _CHILD_KEYS)
+    restart = _word(Restart, given.get("restart", Restart.PERMANENT))
+    check_member("invalid_restart_type", Restart, restart)
+    _check_effect(given.get("significant"), auto_shutdown)
+    type_ = _word(ChildType, given.get("type", ChildType.WORKER))
+    return ChildSpec(**{**given, "restart": restart, "type": type_})
+
+
+def _check_effect(significant: object, auto_shutdown: AutoShutdown | None) -> None:
+    if significant is True and auto_shutdown == AutoShutdown.NEVER:
+        raise InvalidSpec("bad_combination", {"auto_shutdown": "never", "significant": True})
+
+
+def _refuse_unknown_keys(given: Mapping[str, Any], known: frozenset[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise InvalidSpec("unknown_key", key)
+
+
+def _word(kind: type[E], value: Any) -> Any:
+    """Return the word that `value` spells; what spells none is left for its own check to refuse."""
+    try:
+        return kind(value)
+    except ValueError:
+        return value
