@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from taskqueue.actors.consumer import ConsumerSettings
-from taskqueue.actors.consumers import consumer_specs
+from taskqueue.actors.consumers import ConsumersSupervisor
 from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.gateway import GatewayActor
-from taskqueue.actors.messages import CONSUMERS
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue import QueueActor, QueueSettings
 from taskqueue.actors.runtime import ActorRef, System
@@ -30,7 +29,6 @@ from taskqueue.tasks import Owner
 
 ROOT = "root"
 ROOT_FLAGS = Flags(intensity=Intensity(max_restarts=10, period_s=30))
-CONSUMERS_FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
 
 # Longer than the parts take on their own account, so that none is killed in the middle of it.
 QUEUE_LIMIT_S = 10.0
@@ -67,7 +65,16 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
             start=partial(QueueActor.start_link, plan.owner, queue(plan)),
             shutdown=QUEUE_LIMIT_S,
         ),
-        ChildSpec(id="consumers", start=partial(_consumers, plan), type=ChildType.SUPERVISOR),
+        ChildSpec(
+            id="consumers",
+            start=partial(
+                ConsumersSupervisor.start_link,
+                plan.settings.consumers,
+                plan.app,
+                consumers(plan.settings),
+            ),
+            type=ChildType.SUPERVISOR,
+        ),
         ChildSpec(
             id="gateway",
             start=partial(GatewayActor.start_link, plan.door, plan.app),
@@ -83,12 +90,6 @@ async def start(system: System, plan: Plan) -> ActorRef:
         StartFailed: a part did not start; those before it have been stopped.
     """
     return await system.spawn(Supervisor, ROOT, children(plan), ROOT_FLAGS)
-
-
-async def _consumers(plan: Plan) -> ActorRef:
-    settings = consumers(plan.settings)
-    specs = consumer_specs(plan.settings.consumers, plan.app, settings)
-    return await Supervisor.start_link(CONSUMERS, specs, CONSUMERS_FLAGS)
 
 
 def storage(settings: Settings) -> partial[SQLiteStorage]:

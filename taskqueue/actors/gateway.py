@@ -13,9 +13,10 @@ import structlog
 from aiohttp import web
 
 from taskqueue.actors.client import QueueClient
+from taskqueue.actors.consumers import Resize
 from taskqueue.actors.database import StorageClient
-from taskqueue.actors.messages import DATABASE, GATEWAY, QUEUE, GetReadiness, Redrive
-from taskqueue.actors.runtime import Actor, ActorRef, System, ask, is_orderly
+from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE, GetReadiness, Redrive
+from taskqueue.actors.runtime import Actor, ActorRef, System, ask, is_orderly, send
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
@@ -113,6 +114,7 @@ class Neighbours:
         self._clock = clock
         self._queue = system.address(QUEUE)
         self._root = system.address(ROOT)
+        self._consumers = system.address(CONSUMERS)
         self._tasks = QueueClient(self._queue)
         self._storage = StorageClient(system.address(DATABASE))
 
@@ -162,6 +164,10 @@ class Neighbours:
             return False
         ref.kill()
         return True
+
+    async def resize(self, consumers: int) -> None:
+        """Tell the consumers' supervisor, whose answer comes when the last one has drained."""
+        send(self._consumers, Resize(count=consumers))
 
     def _whereis_root(self) -> ActorRef:
         root = self._root.whereis()

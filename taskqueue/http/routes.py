@@ -9,6 +9,7 @@
     GET  /ready                 show_readiness  tasks can be accepted and stored
     GET  /supervision           show_tree       the tree, as JSON or as a picture
     POST /supervision/kill      kill_actor      from this machine only
+    PUT  /supervision/consumers resize_consumers how many there are; from this machine only
 
 Nothing is stored before it is asked for and nothing is answered before it is stored.
 """
@@ -69,6 +70,7 @@ def application(service: Service, *, bound_to: str, clock: Clock | None = None) 
             web.get("/ready", routes.show_readiness),
             web.get("/supervision", routes.show_tree),
             web.post("/supervision/kill", routes.kill_actor),
+            web.put("/supervision/consumers", routes.resize_consumers),
         ]
     )
     return app
@@ -187,9 +189,7 @@ class _Routes:
 
     async def kill_actor(self, request: web.Request) -> web.Response:
         """Kill an actor, to see its supervisor restart it."""
-        guard.require_local(request, self._bound_to)
-        guard.require_own_origin(request)
-        guard.require_json(request)
+        self._require_administrator(request)
         path = schemas.read_path(await _body_of(request))
         if path == ROOT:
             detail = "Nobody would restart it; stop the process instead."
@@ -199,6 +199,19 @@ class _Routes:
         if not killed:
             raise Problem(HTTPStatus.NOT_FOUND, "no such actor", f"Nobody runs at {path!r}.")
         return _answer(schemas.Killed(killed=path), HTTPStatus.ACCEPTED)
+
+    async def resize_consumers(self, request: web.Request) -> web.Response:
+        """Add or remove consumers; those that leave finish what they do."""
+        self._require_administrator(request)
+        count = schemas.read_count(await _body_of(request))
+        with _SUPERVISING:
+            await self._service.resize(count)
+        return _answer(schemas.Resized(count=count), HTTPStatus.ACCEPTED)
+
+    def _require_administrator(self, request: web.Request) -> None:
+        guard.require_local(request, self._bound_to)
+        guard.require_own_origin(request)
+        guard.require_json(request)
 
 
 async def _body_of(request: web.Request) -> bytes:

@@ -60,6 +60,12 @@ class Place(Word, forbid_unknown_fields=True):
     path: str
 
 
+class Size(Word, forbid_unknown_fields=True):
+    """How many consumers there shall be."""
+
+    count: Annotated[int, msgspec.Meta(ge=0, le=1024)]
+
+
 _OPTIONS = {
     "delay_s": "must be a number of seconds",
     "run_at": "must be seconds since 1970 (UTC), or ISO 8601 with a time zone",
@@ -78,6 +84,7 @@ _list = msgspec.json.Decoder(list[Raw])
 _object = msgspec.json.Decoder(dict[str, Raw])
 _action: msgspec.json.Decoder[str] = msgspec.json.Decoder(Text)
 _place = msgspec.json.Decoder(Place)
+_size = msgspec.json.Decoder(Size)
 
 
 class _NoAction(Exception):
@@ -111,6 +118,18 @@ def read_path(body: bytes) -> str:
         return _parsed(body, _place).path
     except msgspec.ValidationError as error:
         raise Problem.invalid("invalid request", (Fault("path", str(error)),)) from None
+
+
+def read_count(body: bytes) -> int:
+    """Return the number of consumers that a body asks for.
+
+    Raises:
+        Problem: 400, it is no JSON; 422, it is not `{"count": 0…1024}`.
+    """
+    try:
+        return _parsed(body, _size).count
+    except msgspec.ValidationError as error:
+        raise Problem.invalid("invalid request", (Fault("count", str(error)),)) from None
 
 
 def _parsed(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -348,6 +367,12 @@ class Stats(Word):
     """How many tasks stand where."""
 
     tasks: Mapping[Status, int]
+
+
+class Resized(Word):
+    """How many consumers there will be."""
+
+    count: int
 
 
 class Killed(Word):

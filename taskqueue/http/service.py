@@ -56,3 +56,7 @@ class Service(Protocol):
     async def kill(self, path: str) -> bool:
         """Kill the actor at `path` of the tree; False if nobody runs there."""
         ...
+
+    async def resize(self, consumers: int) -> None:
+        """Have so many consumers from now on; those too many drain first, without our waiting."""
+        ...

@@ -11,7 +11,7 @@ import msgspec
 from taskqueue import service
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumer import ConsumerSettings
-from taskqueue.actors.consumers import consumer_specs, resize
+from taskqueue.actors.consumers import ConsumersSupervisor, Resize
 from taskqueue.actors.database import DatabaseActor, OwnedStorage, Recovery, StorageClient
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, GetReadiness
 from taskqueue.actors.migration import MigrationActor
@@ -137,12 +137,7 @@ class World:
             ),
             ChildSpec(
                 id="consumers",
-                start=partial(
-                    Supervisor.start_link,
-                    "consumers",
-                    consumer_specs(consumers, self.app, self.settings),
-                    OFTEN,
-                ),
+                start=partial(ConsumersSupervisor.start_link, consumers, self.app, self.settings),
                 type=ChildType.SUPERVISOR,
             ),
         )
@@ -157,7 +152,7 @@ class World:
 
     async def resize(self, consumers: int) -> None:
         """Have so many consumers from now on."""
-        await resize(self.system.address("consumers"), consumers, self.app, self.settings)
+        await ask(self.system.address("consumers"), Resize(count=consumers), timeout_s=None)
 
     # --- who is there -----------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class ScriptedService:
         self.ready = Readiness(ready=True)
         self.nodes = leaf("root")
         self.killed: list[str] = []
+        self.sizes: list[int] = []
 
     def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
         return self.app.prepare(action, data, options=Options(**options))  # type: ignore[arg-type]
@@ -86,6 +87,10 @@ class ScriptedService:
             return False
         self.killed.append(path)
         return True
+
+    async def resize(self, consumers: int) -> None:
+        self._fail()
+        self.sizes.append(consumers)
 
     def _fail(self) -> None:
         if self.fault is not None:

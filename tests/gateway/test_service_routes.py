@@ -306,3 +306,43 @@ async def test_what_went_well_is_not_logged_by_default(
 
     await events.wait_for("http_request", status=404)
     assert events.select("http_request", status=200) == []
+
+
+# --- resizing -----------------------------------------------------------------------------------
+
+
+async def resize(http: ClientSession, body: str, **headers: str) -> ClientResponse:
+    json_type = {"Content-Type": "application/json"}
+    return await http.put("/supervision/consumers", data=body, headers=json_type | headers)
+
+
+async def test_there_are_as_many_consumers_as_are_asked_for(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    answers = [await resize(http, f'{{"count": {count}}}') for count in (4, 0)]
+
+    assert [(a.status, await a.json()) for a in answers] == [
+        (202, {"count": 4}),
+        (202, {"count": 0}),
+    ]
+    assert service.sizes == [4, 0]
+
+
+@pytest.mark.parametrize("body", ["{}", '{"count": -1}', '{"count": "4"}', '{"count": 1025}', "4"])
+async def test_what_is_no_number_of_consumers_changes_nothing(
+    http: ClientSession, service: ScriptedService, body: str
+) -> None:
+    answer = await resize(http, body)
+
+    assert answer.status == 422
+    assert (await answer.json())["faults"][0]["field"] == "count"
+    assert service.sizes == []
+
+
+async def test_a_web_page_of_another_site_resizes_nothing(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    answer = await resize(http, '{"count": 4}', Origin="http://example.org")
+
+    assert answer.status == 403
+    assert service.sizes == []
