@@ -68,6 +68,8 @@ class DatabaseActor(Actor):
         self._storage = make_storage()
         self._recovery = recovery or Recovery()
         self._recovering = False
+        self._turn = asyncio.Lock()  # migrating, closing and opening, one after the other
+        self._opened = 0  # how often, to tell the failures of before from those of now
         self.unavailable: str | None = "not opened yet"
 
     async def on_start(self) -> None:
@@ -92,19 +94,20 @@ class DatabaseActor(Actor):
         """
         if self.unavailable is not None:
             raise StorageUnavailable(self.unavailable)
-        verb = getattr(self._storage, message.verb)
+        verb, opened = getattr(self._storage, message.verb), self._opened
         try:
             return await verb(*message.args, **message.kwargs)
         except (StorageUnavailable, StorageCorrupt) as error:
-            self._degrade(error)
+            self._on_failure(error, opened)
             raise StorageUnavailable(_reason_of(error)) from error
 
     @receives(Migrate, answers=(StorageError,))
     async def on_migrate(self, _: Migrate) -> tuple[str, ...]:
         """Bring the schema up to date and open."""
-        steps = await self._storage.migrate()
-        if self.unavailable is not None:
-            await self._open()
+        async with self._turn:
+            steps = await self._storage.migrate()
+            if self.unavailable is not None:
+                await self._open()
         return tuple(f"{step.version} {step.name}" for step in steps)
 
     @receives(GetReadiness)
@@ -114,9 +117,15 @@ class DatabaseActor(Actor):
 
     async def _open(self) -> None:
         await self._storage.open()
+        self._opened += 1
         self.unavailable = None
         log.info("storage_ready")
         tell(self.address(QUEUE), StorageReady())
+
+    def _on_failure(self, error: StorageError, opened: int) -> None:
+        """A call failed that began when the storage had been opened so often."""
+        if self.unavailable is None and opened == self._opened:
+            self._degrade(error)
 
     def _degrade(self, error: StorageError) -> None:
         """Answer everybody "unavailable" until the storage is back."""
@@ -133,17 +142,20 @@ class DatabaseActor(Actor):
 
     async def _recover(self) -> None:
         pause_s = self._recovery.first_s
-        while True:
+        while self.unavailable is not None:
             await asyncio.sleep(pause_s)
-            if self.unavailable is None:  # the migration has opened it meanwhile
-                break
             pause_s = min(pause_s * self._recovery.factor, self._recovery.max_s)
-            try:
-                await self._storage.close()
-                await self._open()
-            except StorageError as error:
-                self._degrade(error)
+            async with self._turn:
+                if self.unavailable is not None:  # else the migration has opened it meanwhile
+                    await self._reopen()
         self._recovering = False
+
+    async def _reopen(self) -> None:
+        try:
+            await self._storage.close()
+            await self._open()
+        except StorageError as error:
+            self._degrade(error)
 
 
 def _reason_of(error: StorageError) -> str:

@@ -203,3 +203,43 @@ async def test_memory_is_kept_over_lives(system: System, client: StorageClient) 
     await system.spawn(DatabaseActor, lambda: FaultyStorage(inner), AT_ONCE)
 
     assert len(await client.use(Storage.find, limit=10, now=1.0)) == 2
+
+
+async def test_what_still_fails_after_an_outage_begins_no_new_one(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    straggler = migrated.hold("find")
+    asking = asyncio.create_task(client.use(Storage.find, limit=1, now=1.0))
+    await straggler.reached()
+    migrated.fail_next("counts", StorageUnavailable("locked"))
+    with pytest.raises(StorageUnavailable):
+        await client.use(Storage.counts)
+    await events.wait_for("storage_ready", nth=2)
+
+    migrated.fail_next("find", StorageUnavailable("closed"))
+    straggler.release()
+    with pytest.raises(StorageUnavailable):
+        await asking
+
+    assert await client.use(Storage.counts) is not None
+    assert [e["reason"] for e in events.select("storage_degraded")] == ["locked"]
+
+
+async def test_a_migration_and_a_recovery_take_turns(
+    system: System, storage: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    opening = storage.hold("migrate")
+    database = await system.spawn(DatabaseActor, lambda: storage, AT_ONCE)
+    closed_before = storage.calls.count("close")
+
+    migrating = asyncio.create_task(ask(database, Migrate()))
+    await opening.reached()
+    closed_at_most = storage.calls.count("close")
+    await asyncio.wait({migrating}, timeout=20 * AT_ONCE.max_s)  # recovery is due many times over
+    opening.release()
+    await migrating
+
+    assert closed_before <= closed_at_most == storage.calls.count("close")
+    assert await client.use(Storage.counts) is not None
+    assert len(events.select("storage_ready")) == 1
