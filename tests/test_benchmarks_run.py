@@ -1,0 +1,57 @@
+"""Every benchmark runs: for a blink, so nothing here says how fast anything is."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import FIGURES
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command as a user does; what it warns of is an error."""
+    command = [sys.executable, "-W", "error", "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(300)  # some need 10,000 actors or restarts, however short the measurement
+def test_a_run_shows_every_figure_in_its_table_and_in_its_json(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+
+    ended = run("--seconds", "0.05", "--rounds", "1", "--json", str(report))
+
+    assert ended.returncode == 0, ended.stderr
+    names = [figure.name for figure in FIGURES]
+    heading, *lines = ended.stdout.splitlines()
+    assert heading.startswith("name ")
+    assert [line.split()[0] for line in lines] == names
+    found = json.loads(report.read_text())
+    assert (found["seconds"], found["rounds"]) == (0.05, 1)
+    assert [figure["name"] for figure in found["figures"]] == names
+    for figure in found["figures"]:
+        [ours], [floor] = figure["ours"]["rounds"], figure["floor"]["rounds"]
+        assert 0 < ours < math.inf
+        assert 0 < floor < math.inf
+        assert figure["ratio"] == pytest.approx(ours / floor)
+
+
+def test_the_list_names_every_figure_and_measures_nothing() -> None:
+    ended = run("--list")
+
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == [
+        figure.name for figure in FIGURES
+    ]
+    assert ended.stderr == ""
+
+
+def test_an_unknown_name_is_an_error_that_says_so() -> None:
+    ended = run("actors.asks")
+
+    assert ended.returncode == 2
+    assert "no figure or area is called actors.asks" in ended.stderr
