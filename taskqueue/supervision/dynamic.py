@@ -210,7 +210,7 @@ class SimpleOneForOne(_Dynamic):
             for _, reason in ends
             if decisions.is_shutdown_error(spec.restart, spec.shutdown_limit, reason)
         )
-        for reason, count in failures.items():
+        for reason, count in sorted(failures.items()):
             self._report.stops_failed(spec, reason, count, self._in_period())
 
 

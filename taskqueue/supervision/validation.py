@@ -34,15 +34,16 @@ _FLAG_KEYS: Final = frozenset({"strategy", "intensity", "period", "auto_shutdown
 _DEFAULTS: Final = Flags()
 
 
-def check_childspecs(
-    specs: Sequence[GivenChild], auto_shutdown: AutoShutdown | None = None
-) -> None:
+def check_childspecs(specs: Sequence[GivenChild], auto_shutdown: str | None = None) -> None:
     """Check a list of specifications, for a supervisor with this `auto_shutdown` if it is known.
 
     Raises:
         InvalidSpec: the first fault, or an id that stands there twice.
     """
-    read_children(specs, auto_shutdown)
+    mode = None if auto_shutdown is None else _word(AutoShutdown, auto_shutdown)
+    if mode is not None and not isinstance(mode, AutoShutdown):
+        raise InvalidSpec("badarg", auto_shutdown)
+    read_children(specs, mode)
 
 
 def read_flags(given: GivenFlags, strategies: Collection[Strategy]) -> Flags:

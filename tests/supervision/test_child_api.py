@@ -21,10 +21,12 @@ from taskqueue.supervision import (
     Started,
     count_children,
     delete_child,
+    get_childspec,
     overview,
     restart_child,
     start_child,
     terminate_child,
+    which_child,
     which_children,
 )
 
@@ -74,6 +76,7 @@ async def test_a_start_that_fails_is_an_answer_and_nothing_is_kept(
         await start_child(root, c.child())
 
     assert (failed.value.child_id, failed.value.reason) == ("c", c.start_error)
+    assert failed.value.spec == c.child()
     assert await supervised.statuses(root) == {"a": "running", "b": "running"}
     assert journal.select("failed") == [{"event": "failed", "actor": "c"}]
     assert (await overview(root)).restarts_in_period == 0
@@ -253,6 +256,32 @@ async def test_an_unknown_id_is_not_found(root, call) -> None:
 
 
 # --- looking --------------------------------------------------------------------------------------
+
+
+async def test_get_childspec_is_complete(root, abc) -> None:
+    c = abc[2]
+    await start_child(root, c.child(restart=Restart.TRANSIENT))
+
+    spec = await get_childspec(root, "c")
+
+    assert spec == ChildSpec(id="c", start=c.start, restart=Restart.TRANSIENT, shutdown=5.0)
+
+
+async def test_which_child_tells_of_one(root) -> None:
+    [_, a] = await which_children(root)
+
+    assert await which_child(root, "a") == a
+
+
+@pytest.mark.parametrize(
+    "call", [get_childspec, which_child, terminate_child, restart_child, delete_child]
+)
+async def test_a_child_with_an_id_is_not_found_by_another_nor_by_reference(root, abc, call) -> None:
+    for nobody in ("nobody", abc[0].life):
+        with pytest.raises(ChildNotFound):
+            await call(root, nobody)
+
+    assert abc[0].life.is_alive()
 
 
 async def test_which_children_lists_the_last_started_first(root, abc) -> None:

@@ -46,8 +46,15 @@ class Crash:
     def __str__(self) -> str:
         """Return the exception's type and text, or the term."""
         if isinstance(self.cause, BaseException):
-            return f"{type(self.cause).__name__}: {self.cause}"
-        return str(self.cause)
+            return f"{type(self.cause).__name__}: {_text_of(self.cause)}"
+        return _text_of(self.cause)
+
+
+def _text_of(cause: object) -> str:
+    try:
+        return str(cause)
+    except Exception as error:  # noqa: BLE001 - anybody's code, met while an end is being told
+        return f"<no text: {type(error).__name__}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -445,3 +445,18 @@ def test_a_loop_that_is_torn_down_ends_its_actors_in_order() -> None:
     asyncio.run(forget_to_close())
 
     assert told == ["on_stop", "ended"]
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+async def test_an_exception_without_words_is_a_crash_like_any_other(system: System) -> None:
+    puppet = await system.spawn(Puppet)
+
+    tell(puppet, Do(work=raising(Speechless())))
+    reason = await puppet.ended()
+
+    assert isinstance(reason, Crash)
+    assert str(reason) == "Speechless: <no text: ValueError>"
