@@ -1,0 +1,29 @@
+"""The documents are true where a test can tell."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCES = "\n".join(path.read_text() for path in (ROOT / "taskqueue").rglob("*.py"))
+
+
+def test_every_event_is_listed_and_every_listed_event_is_logged() -> None:
+    called = re.compile(r'\.(?:debug|info|warning|error|exception)\(\s*"([a-z]+_[a-z_]+)"')
+    logged = set(called.findall(SOURCES))
+
+    rows = re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs/logs.md").read_text(), re.MULTILINE)
+
+    assert len(rows) == len(set(rows))
+    assert {name for name in rows if f'"{name}"' not in SOURCES} == set()
+    assert logged - set(rows) == set()
+
+
+def test_the_paths_of_a_task_and_of_a_crash_name_what_there_is() -> None:
+    design = (ROOT / "docs/design.md").read_text()
+    steps = re.findall(r"^([a-z_/]+\.py)\s+(\w+)", design, re.MULTILINE)
+
+    assert len(steps) > 10
+    for module, name in steps:
+        assert re.search(rf"\b(def|class) {name}\b", (ROOT / "taskqueue" / module).read_text()), (
+            f"docs/design.md: {module} has no {name}"
+        )
