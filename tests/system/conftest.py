@@ -9,10 +9,17 @@ import pytest
 from tests.system.services import TIMEOUT_S, Services
 
 
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for bytecode. Where none may be written, each start would compile all libraries."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
 @pytest.fixture
-async def services(tmp_path: Path) -> AsyncIterator[Services]:
+async def services(tmp_path: Path, bytecode: Path) -> AsyncIterator[Services]:
     """The services of this test, in a folder of their own."""
-    services = Services(tmp_path)
+    env = {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
+    services = Services(tmp_path, env)
     try:
         yield services
     finally:

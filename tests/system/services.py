@@ -30,8 +30,9 @@ SURPRISES = (
 class Services:
     """Starts services in one folder, and ends those that are left."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self.folder = folder
+        self._env = env
         self.lives: list[ServiceProcess] = []
         self._expected: set[str] = set()
 
@@ -46,7 +47,7 @@ class Services:
         kind: type[ServiceProcess] = ServiceProcess,
     ) -> ServiceProcess:
         """Start a process without waiting for it to be ready."""
-        life = kind(self.folder, *arguments, env=dict(env or {}))
+        life = kind(self.folder, *arguments, env={**self._env, **(env or {})})
         self.lives.append(life)
         return await life.launch()
 
