@@ -6,7 +6,11 @@ from typing import ParamSpec, Protocol
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from taskqueue.tasks import NewTask, Task
+from taskqueue import encoding
+from taskqueue.channel import Channel
+from taskqueue.errors import NotRunning
+from taskqueue.tasks import NewTask, Rows, Statement, Task
+from taskqueue.transaction import Transaction
 
 P = ParamSpec("P")
 
@@ -22,8 +26,11 @@ class Preparable(Protocol[P]):
 class Context:
     """One attempt at a task, as its handler sees it. Made by the consumer, or by a test."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, channel: Channel | None = None) -> None:
+        """Make the context of an attempt; without a channel, of one that no service makes."""
         self.task = task
+        self._channel = channel or _Nowhere(task)
+        self._transaction = Transaction(self._channel)
         self._follow_ups: list[NewTask] = []
 
     @property
@@ -44,6 +51,29 @@ class Context:
         """A logger whose lines carry `task_id`, `action` and `attempt`."""
         logger: FilteringBoundLogger = structlog.get_logger()
         return logger.bind(task_id=self.task.id, action=self.task.action, attempt=self.attempt)
+
+    def progress(self, value: object) -> None:
+        """Show how far this attempt is: any JSON value, as `progress` of the task.
+
+        Written soon, not waited for; only the latest is kept. Safe to call from any thread.
+
+            ctx.progress(0.4)
+            ctx.progress({"done": 40, "of": 100})
+
+        Raises:
+            NotJSON: the value has no JSON form.
+            TaskTooLarge: it has more than 1 MiB as JSON.
+        """
+        self._channel.report(encoding.text_of("progress", encoding.encode(value)))
+
+    def transaction(self) -> Transaction:
+        """Return the task's own transaction in the service's database: one per attempt.
+
+        What it gathers is written if and only if this attempt completes the task, in the one commit
+        that writes the result: a handler that raises, is cut, times out, or was believed dead and
+        wakes up writes nothing.
+        """
+        return self._transaction
 
     def enqueue(self, action: Preparable[P], /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Accept a follow-up task together with the ack of this one; return its id.
@@ -66,3 +96,24 @@ class Context:
     def follow_ups(self) -> tuple[NewTask, ...]:
         """What `enqueue` has gathered, in order."""
         return tuple(self._follow_ups)
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """What `transaction` has gathered, in order."""
+        return self._transaction.statements
+
+
+class _Nowhere:
+    """The channel of an attempt that no service makes: a test that calls a handler by itself."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def report(self, progress: str) -> None:
+        """Nobody looks at it."""
+
+    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        return self.rehearse_blocking(statements, query)
+
+    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        raise NotRunning((self._task.action,))

@@ -6,6 +6,8 @@
     ├─ UnknownAction           action, known        no handler of that name
     ├─ TaskTooLarge            what, size, limit    payload or result, in bytes
     ├─ TaskNotFound            task_id
+    ├─ KeyConflict             keys                 asked for otherwise under the same unique key
+    ├─ StatementRefused        detail               SQL of a handler that cannot be applied
     ├─ NotRunning              actions              enqueued before a service was attached
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
@@ -19,6 +21,7 @@
 An error carries data; its class makes the sentence. Raise with the fields, never with prose.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -78,6 +81,26 @@ class TaskNotFound(TaskQueueError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(f"no task {task_id}")
+
+
+class KeyConflict(TaskQueueError):
+    """Other tasks were accepted under these unique keys before; these were not accepted.
+
+    `keys` leads from each key to the id of the task that has it.
+    """
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self.keys = keys
+        held = ", ".join(f"{key!r} is of task {task_id}" for key, task_id in keys.items())
+        super().__init__(f"asked for otherwise before: {held}")
+
+
+class StatementRefused(TaskQueueError):
+    """A statement of a handler's transaction cannot be applied; `detail` says why."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(f"statement refused: {detail}")
 
 
 class NotRunning(TaskQueueError):

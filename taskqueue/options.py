@@ -14,6 +14,9 @@ MAX_NAME = 128  # characters
 MAX_DELAY_S = 100 * 365 * 86_400.0
 YEAR_10000_AT = 253_402_300_800.0  # no instant from here on can be written as a date
 
+MAX_KEY = 255  # characters
+
+KEY_RULE = f"must be 1 to {MAX_KEY} printable characters"
 NAME_RULE = f"must be 1 to {MAX_NAME} printable characters"
 
 
@@ -25,12 +28,13 @@ class Options(Word):
     max_attempts: int | None = None
     delay_s: float | None = None  # seconds from the enqueue
     run_at: float | None = None  # not before this instant
+    unique_key: str | None = None  # at most one task has it
 
     def over(self, base: "Options") -> "Options":
         """Return `base` with every choice made here in its place.
 
-        >>> Options(priority=1).over(Options(queue="mail", priority=7))
-        Options(queue='mail', priority=1, max_attempts=None, delay_s=None, run_at=None)
+        >>> Options(priority=1).over(Options(queue="mail", priority=7)).chosen()
+        {'queue': 'mail', 'priority': 1}
         """
         return msgspec.structs.replace(base, **self.chosen())
 
@@ -58,6 +62,8 @@ class Options(Word):
             yield Fault("run_at", "must be seconds since 1970 (UTC), before the year 10000")
         if self.delay_s is not None and self.run_at is not None:
             yield Fault("run_at", "stands beside delay_s; give one of them")
+        if self.unique_key is not None and not is_key(self.unique_key):
+            yield Fault("unique_key", KEY_RULE)
 
 
 def is_name(value: object) -> bool:
@@ -67,6 +73,11 @@ def is_name(value: object) -> bool:
     (True, False, False)
     """
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+
+
+def is_key(value: object) -> bool:
+    """Tell whether `value` can be a unique key."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_KEY and value.isprintable()
 
 
 def is_duration(value: object) -> bool:

@@ -11,6 +11,7 @@ from taskqueue.tasks import (
     Cancel,
     Cancelled,
     Complete,
+    Conflicted,
     Crashed,
     DeadLetter,
     Failed,
@@ -27,6 +28,8 @@ from taskqueue.tasks import (
     TimedOut,
 )
 from taskqueue.words import Word
+
+CONFLICT_S = 0.05  # how long a task waits at least whose transaction conflicted
 
 
 class RetryPolicy(Word):
@@ -66,9 +69,14 @@ def settlement(
     """
     match outcome:
         case Succeeded(result=result, follow_ups=follow_ups):
-            return Complete(result=result, follow_ups=follow_ups)
-        case Interrupted():
-            return HandBack()  # our stop is not the task's fault: its attempt comes back
+            return Complete(result=result, follow_ups=follow_ups, statements=outcome.statements)
+        case Interrupted(holder_died=holder_died):  # not the task's fault: its attempt comes back
+            return HandBack(delivery_counts=holder_died)
+        case Conflicted(error=error):
+            # Whoever made it conflict has got through, so there is no need to wait for long; but
+            # those that conflict together should not come back together.
+            delay_s = CONFLICT_S * (1.0 + jitter)
+            return Postpone(run_at=now + delay_s, outcome=AttemptOutcome.CONFLICTED, error=error)
         case Snoozed(delay_s=delay_s):
             return Postpone(run_at=now + delay_s)
         case Cancelled(reason=reason):
@@ -135,8 +143,8 @@ def _retry_or_bury(
     )
 
 
-def abandoned(task: Task, *, started: bool, policy: RetryPolicy) -> Outcome | None:
-    """Return what happened to a delivery whose holder is gone; None: nothing, hand it back.
+def abandoned(task: Task, *, started: bool, policy: RetryPolicy) -> Outcome:
+    """Return what happened to a delivery whose holder is gone.
 
     A started attempt died with its holder and counts. A merely buffered one never ran: it gets its
     attempt back, unless it has been delivered so often that it must be what kills the process
@@ -146,4 +154,4 @@ def abandoned(task: Task, *, started: bool, policy: RetryPolicy) -> Outcome | No
         return Crashed(error="the service ended during this attempt")
     if task.started_at is None and task.deliveries > policy.max_deliveries:
         return Rejected(reason=f"delivered {task.deliveries} times without ever starting")
-    return None
+    return Interrupted(holder_died=True)

@@ -51,6 +51,23 @@ class NewTask(Word):
     priority: int = 0  # 0 is first
     run_at: float | None = None  # None: at once
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    unique_key: str | None = None  # at most one task has it, until that one is pruned
+    fingerprint: str | None = None  # of what was asked for under that key
+
+
+class Acceptance(StrEnum):
+    """What became of one task that was to be accepted."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"  # it was there already, by its id or its key: success, not an error
+    CONFLICT = "conflict"  # its key belongs to a task that was asked for otherwise
+
+
+class Accepted(Word):
+    """The answer for one new task; `id` is of the task that is there now."""
+
+    id: str
+    acceptance: Acceptance
 
 
 class Task(Word):
@@ -72,6 +89,9 @@ class Task(Word):
     processed_at: float | None  # when it ended
     result: str | None  # JSON text
     reason: str | None  # why it is dead or cancelled, or what the last attempt failed with
+    unique_key: str | None = None
+    progress: str | None = None  # JSON text, as its latest attempt reported it
+    cancel_reason: str | None = None  # why its cancellation was asked for while it was held
 
 
 class Delivery(Word):
@@ -93,6 +113,7 @@ class AttemptOutcome(StrEnum):
     REJECTED = "rejected"
     SNOOZED = "snoozed"  # attempt returned
     INTERRUPTED = "interrupted"  # cut by a stop; attempt returned
+    CONFLICTED = "conflicted"  # its transaction had read what has changed since; attempt returned
     CANCELLED = "cancelled"
 
 
@@ -124,14 +145,41 @@ class Owner(Word):
     incarnation: str
 
 
+# --- a handler's transaction ---------------------------------------------------------------------
+
+Scalar: TypeAlias = int | float | str | bytes | None
+"""What a database holds in one place."""
+
+Row: TypeAlias = tuple[Scalar, ...]
+
+
+class Statement(Word):
+    """One statement of SQL. `saw` is the digest of the rows that it answered at a rehearsal."""
+
+    sql: str
+    parameters: tuple[Scalar, ...] | dict[str, Scalar] = ()
+    saw: str | None = None  # None: nobody has looked at its rows
+
+
+class Rows(Word):
+    """What a statement answers: its rows, and a digest by which they are known again."""
+
+    rows: tuple[Row, ...]
+    digest: str
+
+
 # --- outcomes: what happened -------------------------------------------------------------------
 
 
 class Succeeded(Word):
-    """The handler returned; `result` is JSON text. `follow_ups` are accepted with the ack."""
+    """The handler returned; `result` is JSON text.
+
+    `follow_ups` are accepted and `statements` applied with the ack.
+    """
 
     result: str
     follow_ups: tuple[NewTask, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 class Failed(Word):
@@ -175,21 +223,38 @@ class Crashed(Word):
 
 
 class Interrupted(Word):
-    """Our stop cut the handler; that is not the task's fault."""
+    """Our stop cut the handler, or its holder died before it began: not the task's fault."""
+
+    holder_died: bool = False  # such a delivery counts, lest a task kills each holder unseen
+
+
+class Conflicted(Word):
+    """The handler's transaction had read what has changed since, so nothing of it was written."""
+
+    error: str
 
 
 Outcome: TypeAlias = (
-    Succeeded | Failed | TimedOut | Snoozed | Rejected | Cancelled | Crashed | Interrupted
+    Succeeded
+    | Failed
+    | TimedOut
+    | Snoozed
+    | Rejected
+    | Cancelled
+    | Crashed
+    | Interrupted
+    | Conflicted
 )
 
 # --- settlements: what is written ----------------------------------------------------------------
 
 
 class Complete(Word):
-    """Ends `completed` with its result; follow-up tasks are inserted with it."""
+    """Ends `completed` with its result; follow-ups and statements commit with it."""
 
     result: str
     follow_ups: tuple[NewTask, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 class Requeue(Word):
@@ -202,9 +267,11 @@ class Requeue(Word):
 
 
 class Postpone(Word):
-    """Back until `run_at` with the attempt returned, because the handler asked for it."""
+    """Back until `run_at` with the attempt returned: nothing has failed."""
 
     run_at: float
+    outcome: AttemptOutcome = AttemptOutcome.SNOOZED
+    error: str | None = None
 
 
 class DeadLetter(Word):
@@ -225,6 +292,8 @@ class Cancel(Word):
 class HandBack(Word):
     """Back where it was, attempt returned: it never started, or our stop cut it."""
 
+    delivery_counts: bool = False
+
 
 Settlement: TypeAlias = Complete | Requeue | Postpone | DeadLetter | Cancel | HandBack
 
@@ -242,3 +311,30 @@ class Settled(StrEnum):
     WRITTEN = "written"
     REPEATED = "repeated"  # the same token had ended the same way before: success, not an error
     LEASE_LOST = "lease_lost"  # settled, rescued or handed back by another
+
+
+class NotApplied(Word):
+    """Nothing was written, because the handler's statements cannot be: the lease still holds."""
+
+    error: str
+    conflict: bool = False  # a statement answered other rows than it had shown the handler
+
+
+# --- cancellation --------------------------------------------------------------------------------
+
+
+class CancelAnswer(StrEnum):
+    """What became of a wish to cancel a task."""
+
+    CANCELLED = "cancelled"  # nobody held it: it has ended
+    REQUESTED = "requested"  # it is held: it ends when its holder settles it
+    ENDED = "ended"  # it had ended before
+    UNKNOWN = "unknown"  # there is no such task
+
+
+class CancelResult(Word):
+    """The answer for one task; `token` is its holder's if it is held."""
+
+    task_id: str
+    answer: CancelAnswer
+    token: str | None = None

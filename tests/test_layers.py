@@ -21,6 +21,8 @@ LAYERS = (
             "settings",
             "signature",
             "handler",
+            "channel",
+            "transaction",
             "context",
             "action",
             "app",

@@ -88,7 +88,7 @@ class Settler:
         """Conclude for a holder that is gone."""
         task_log.rescued(delivery, "its holder is gone")
         outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
-        return self.conclude(delivery, outcome or Interrupted())
+        return self.conclude(delivery, outcome)
 
     def hand_back(self, delivery: Delivery) -> "asyncio.Future[Settled]":
         """Return a delivery that never started."""

@@ -80,7 +80,7 @@ def _outcome_of_value(value: object, context: Context) -> Outcome:
         return Rejected(reason=_start(f"result, of type {kind}, is not JSON: {error}", MAX_ERROR))
     except TaskTooLarge as error:
         return Rejected(reason=str(error))
-    return Succeeded(result=result, follow_ups=context.follow_ups)
+    return Succeeded(result=result, follow_ups=context.follow_ups, statements=context.statements)
 
 
 def _outcome_of_verdict(verdict: Verdict) -> Outcome:

@@ -12,11 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from taskqueue.tasks import (
+    Accepted,
+    CancelResult,
     Delivery,
     NewTask,
+    NotApplied,
     Owner,
+    Rows,
     SettleBy,
     Settled,
+    Statement,
     Status,
     Task,
     TaskHistory,
@@ -69,10 +74,22 @@ class Storage(Protocol):
         """
         ...
 
-    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
-        """Accept `tasks`, all or none. A task whose id is there already is left as it is.
+    async def probe(self) -> None:
+        """Make sure that a write can be made durable now; leaves nothing behind.
 
-        One whose `run_at` lies after `now` is `scheduled`, any other `queued`.
+        Writes as much as a busy commit does, so that a disk which has room for a few bytes only is
+        still found full.
+        """
+        ...
+
+    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+        """Accept `tasks`, in one commit; answer in the order given.
+
+        One whose `run_at` lies after `now` is `scheduled`, any other `queued`. What is there
+        already is left as it is: a task of the same id, or of the same `unique_key` and the same
+        `fingerprint`, is `REPEATED`. Another fingerprint under that key is a `CONFLICT`: that one
+        is passed over, and the others are accepted. A key is free again when its task is pruned or
+        purged.
         """
         ...
 
@@ -84,7 +101,7 @@ class Storage(Protocol):
         Highest priority first (0 before 1), then oldest `run_at`, then id. Ready are `queued`,
         `scheduled` and `retrying` tasks that nobody holds and whose `run_at` is not after `now`.
         Nobody else gets them until `rescue` found them past `now + lease_s` and they were settled.
-        Their status stays as it is until `start`.
+        Their status stays as it is until `start`. A paused queue has nothing ready.
         """
         ...
 
@@ -99,7 +116,29 @@ class Storage(Protocol):
         """Hold these deliveries until `now + lease_s`; return the tokens that no longer hold."""
         ...
 
-    async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
+    async def report(self, progress: Mapping[str, str], *, now: float) -> None:
+        """Note the progress (JSON text) of deliveries, by token, and pass over what does not hold.
+
+        Progress stays with the task until its next attempt is started.
+        """
+        ...
+
+    async def rehearse(
+        self, statements: Sequence[Statement], query: Statement, *, limit_s: float
+    ) -> Rows:
+        """Answer the rows of `query` as if `statements` had been applied before; then undo it all.
+
+        Sees what is committed, and perhaps what shares its commit.
+
+        Raises:
+            StatementRefused: SQL that is wrong, not allowed (see `settle`), takes longer than
+                `limit_s` seconds, or answers more than a mebibyte.
+        """
+        ...
+
+    async def settle(
+        self, settlements: Sequence[SettleBy], *, now: float
+    ) -> tuple[Settled | NotApplied, ...]:
         """Write each settlement whose token still holds; answer in the order given.
 
         A lease that has run out still holds as long as nobody else settled it. Settling twice with
@@ -110,14 +149,23 @@ class Storage(Protocol):
         |---|---|---|---|
         | `Complete` | `completed`, `reason` cleared | used | the completing attempt |
         | `Requeue` | `retrying`, `reason` is the error | used | its outcome and error |
-        | `Postpone` | `scheduled` | returned | `SNOOZED` |
+        | `Postpone` | `scheduled` | returned | its outcome and error |
         | `DeadLetter` | `dead` | used | its outcome and error |
         | `Cancel` | `cancelled` | used | `CANCELLED`, the reason as its error |
         | `HandBack` | as it was before `start` | returned | `INTERRUPTED` if it was started |
 
         A line bears the number of the attempt as it was made, also if that is returned, and has no
         `started_at` if the delivery was never started; nor has the task then, unless handed back.
-        The outcome `CRASHED` counts a crash. `follow_ups` are inserted as by `insert`, at `now`.
+        The outcome `CRASHED` counts a crash. `follow_ups` are inserted as by `insert`, at `now`; a
+        conflict of their keys is passed over. A `HandBack` returns the delivery as well unless it
+        says that it counts. Whatever would leave a task to be done again ends it `cancelled` if its
+        cancellation was asked for: with its line in the history, and `cancel_reason` as `reason`.
+
+        The `statements` of a `Complete` are applied before it, in order, in a savepoint of their
+        own. They may read and write any table but the queue's own (which they may read), and not
+        touch transactions, attached files or pragmas. If one fails, takes the settlement longer
+        than a second, or answers rows of another digest than it `saw`, nothing of this settlement
+        is written, its neighbours are not disturbed, and the answer is `NotApplied`.
         """
         ...
 
@@ -138,7 +186,10 @@ class Storage(Protocol):
         ...
 
     async def next_due(self, queue: str) -> float | None:
-        """Return the earliest `run_at` of the tasks that nobody holds, None if there are none."""
+        """Return the earliest `run_at` of the tasks that nobody holds, None if there are none.
+
+        None for a paused queue.
+        """
         ...
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
@@ -148,8 +199,38 @@ class Storage(Protocol):
         """
         ...
 
+    async def cancel(
+        self, task_ids: Sequence[str], *, reason: str, now: float
+    ) -> tuple[CancelResult, ...]:
+        """End as `cancelled` what nobody holds, mark what is held; answer in the order given.
+
+        What is marked has `cancel_reason`, and ends when it is settled, even if its holder dies
+        before it has heard of this. A first reason stays. The history of what ends at once gets no
+        line: no attempt was made.
+        """
+        ...
+
+    async def pause(self, queue: str, *, now: float) -> None:
+        """Let nothing of this queue be claimed until `resume`. It outlives the process."""
+        ...
+
+    async def resume(self, queue: str) -> None:
+        """Let it be claimed again. Harmless when it was not paused."""
+        ...
+
+    async def paused(self) -> Mapping[str, float]:
+        """Return the paused queues, and since when."""
+        ...
+
     async def find(
-        self, *, status: Status | None = None, before: str | None = None, limit: int, now: float
+        self,
+        *,
+        status: Status | None = None,
+        action: str | None = None,
+        queue: str | None = None,
+        before: str | None = None,
+        limit: int,
+        now: float,
     ) -> tuple[Task, ...]:
         """Return up to `limit` tasks, newest (greatest id) first, with ids less than `before`.
 
@@ -167,6 +248,10 @@ class Storage(Protocol):
         `attempt`, `crashes` and `deliveries` start at 0, `reason` is cleared, `run_at` is `now`;
         the history stays.
         """
+        ...
+
+    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Delete those of these tasks that have ended, with their history; return which."""
         ...
 
     async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:

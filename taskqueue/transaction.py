@@ -1,0 +1,73 @@
+"""A handler's own transaction: statements that are applied with the ack, or not at all.
+
+    tx = ctx.transaction()
+    tx.execute("UPDATE accounts SET balance = balance - ? WHERE id = ?", (amount, source))
+    [[left]] = await tx.fetch("SELECT balance FROM accounts WHERE id = ?", (source,))
+
+Nothing holds the database meanwhile. `execute` gathers, and what is gathered is applied in the one
+commit that writes the result. `fetch` rehearses: it applies what was gathered, reads, and undoes it
+all. The rows that it gave are looked at again in that commit; if one has changed since, nothing is
+written and the handler is called again. So it is as if the handler had been alone with the
+database, and no handler can make another wait.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from taskqueue.channel import Channel
+from taskqueue.tasks import Row, Rows, Scalar, Statement
+
+Parameters: TypeAlias = Sequence[Scalar] | Mapping[str, Scalar]
+
+
+class Transaction:
+    """The statements of one attempt. They are its own: another attempt begins with none."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._statements: list[Statement] = []
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Apply a statement with the ack. Its rows, if any, are not looked at.
+
+        Safe to call from any thread. A statement that cannot be applied, then, is a failure of this
+        attempt.
+        """
+        self._statements.append(_statement(sql, parameters))
+
+    async def fetch(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return the rows of a statement, which sees what was gathered before; for `async def`.
+
+        It is gathered as well, so it may write (`INSERT … RETURNING`).
+
+        Raises:
+            StatementRefused: the SQL is wrong or not allowed, or took too long.
+            StorageUnavailable, ActorError: the database does not answer now.
+        """
+        query = _statement(sql, parameters)
+        return self._note(query, await self._channel.rehearse(self.statements, query))
+
+    def fetch_blocking(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Do the same for a handler that is no `async def`.
+
+        Raises:
+            RuntimeError: called from an `async def`, which it would block for ever.
+        """
+        query = _statement(sql, parameters)
+        return self._note(query, self._channel.rehearse_blocking(self.statements, query))
+
+    def _note(self, query: Statement, answer: Rows) -> list[Row]:
+        saw = Statement(sql=query.sql, parameters=query.parameters, saw=answer.digest)
+        self._statements.append(saw)
+        return list(answer.rows)
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """What was gathered, in order."""
+        return tuple(self._statements)
+
+
+def _statement(sql: str, parameters: Parameters) -> Statement:
+    if isinstance(parameters, Mapping):
+        return Statement(sql=sql, parameters=dict(parameters))
+    return Statement(sql=sql, parameters=tuple(parameters))
