@@ -11,7 +11,8 @@ Row: TypeAlias = tuple[Any, ...]
 
 TASK = (
     "id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,"
-    " run_at, created_at, started_at, processed_at, result, reason"
+    " run_at, created_at, started_at, processed_at, result, reason,"
+    " unique_key, progress, cancel_reason"
 )
 DELIVERY = f"{TASK}, token, expires_at, claimed_at"
 ATTEMPT = "attempt, outcome, error, traceback, started_at, ended_at"
@@ -61,16 +62,19 @@ def task(row: Row, *, now: float) -> Task:
         processed_at=row[13],
         result=row[14],
         reason=row[15],
+        unique_key=row[16],
+        progress=row[17],
+        cancel_reason=row[18],
     )
 
 
 def delivery(row: Row) -> Delivery:
     """Return a row of `DELIVERY` columns. What is held had come due when it was claimed."""
-    held = task(row, now=row[18])
+    held = task(row, now=row[21])
     return Delivery(
-        token=row[16],
+        token=row[19],
         task=held,
-        expires_at=row[17],
+        expires_at=row[20],
         started=held.status is Status.RUNNING,
     )
 
