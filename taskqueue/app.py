@@ -8,7 +8,7 @@ async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]: ..
 await resize.enqueue(url="…", width=400)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
@@ -45,6 +45,7 @@ class App:
         self._handlers: dict[str, Handler] = {}
         self._default: Handler | None = None
         self._enqueuer: Enqueuer | None = None
+        self._more_queues: set[str] = set()
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -53,9 +54,14 @@ class App:
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """The names of all queues that tasks go to without a word at the enqueue, sorted."""
+        """The names of all queues that tasks may go to, sorted."""
         named = {handler.options.queue for handler in self._handlers.values()}
-        return tuple(sorted({DEFAULT_QUEUE, *(name for name in named if name is not None)}))
+        known = {DEFAULT_QUEUE, *self._more_queues, *(name for name in named if name is not None)}
+        return tuple(sorted(known))
+
+    def add_queues(self, names: Iterable[str]) -> None:
+        """Let tasks go to these queues as well, by a word at the enqueue: somebody serves them."""
+        self._more_queues.update(names)
 
     def task(
         self,

@@ -5,11 +5,12 @@ with 0; a tree that gives up ends it with 1; what cannot be used at all ends it 
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,10 +29,10 @@ from taskqueue.actors.runtime import (
     ExitReason,
     Shutdown,
     System,
-    tell,
+    ask,
 )
 from taskqueue.demo import demo_app
-from taskqueue.errors import ConfigError, StartFailed, StorageUnavailable
+from taskqueue.errors import ActorUnavailable, ConfigError, StartFailed, StorageUnavailable
 from taskqueue.loading import load_app
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.lock import FileLock
@@ -49,6 +50,9 @@ BACKLOG = 1024
 
 # How long one that was told to stop may take to let go of the file.
 HANDOVER_S = 1.0
+
+# How often a queue actor is looked for that is just being restarted.
+QUEUE_RETRY_S = 0.1
 
 T = TypeVar("T")
 
@@ -71,6 +75,7 @@ def serve(settings: Settings) -> int:
         except CannotStart as error:
             complain(str(error))
             return FAILED
+        app.add_queues(settings.queues)
         owner = Owner(node=NODE, incarnation=uuid4().hex)
         plan = Plan(settings=settings, app=app, owner=owner, door=door)
         return asyncio.run(_live(plan))
@@ -142,9 +147,8 @@ def complain(line: str) -> None:
 
 
 async def _live(plan: Plan) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _announce_stop(stop, number))
+    signals = Signals()
+    signals.listen()
     try:
         await check_free(plan.settings.database)
     except CannotStart as error:
@@ -152,7 +156,7 @@ async def _live(plan: Plan) -> int:
         return FAILED
     async with System() as system:
         try:
-            root = await _unless(stop, supervisor.start(system, plan))
+            root = await _unless(signals.stop, supervisor.start(system, plan))
         except StartFailed as error:
             complain(f"did not start: {_why(error.cause)}")
             return FAILED
@@ -161,12 +165,12 @@ async def _live(plan: Plan) -> int:
             return OK
         plan.app.attach(QueueClient(system.address(QUEUE)))
         _announce_ready(plan)
-        gave_up = await _unless(stop, _ended(root))
+        gave_up = await _unless(signals.stop, _ended(root))
         if gave_up is not None:
             complain(f"gave up: the supervision tree ended ({gave_up}); the log says why")
             return FAILED
         log.info("service_stopping", drain_s=plan.settings.drain_s)
-        await _stop(root, system, plan.settings.drain_s)
+        await _stop(root, system, plan.settings.drain_s, signals.hurry)
     log.info("service_stopped", reason="told to stop")
     return OK
 
@@ -199,21 +203,54 @@ async def _ended(root: ActorRef) -> ExitReason:
     return await root.ended()
 
 
-async def _stop(root: ActorRef, system: System, drain_s: float) -> None:
-    """Hand out nothing more, then stop the tree: the door first, the storage last."""
+async def _stop(root: ActorRef, system: System, drain_s: float, hurry: asyncio.Event) -> None:
+    """Hand out nothing more; when nothing runs, or after `drain_s`, stop the tree.
+
+    The door stays open for as long as handlers run, so that one can look at them, and cancel them.
+    """
     deadline = asyncio.get_running_loop().time() + drain_s
-    tell(system.address(QUEUE), Drain(deadline=deadline))
+    await _unless(hurry, _drain(system, deadline))
+    if hurry.is_set():
+        with contextlib.suppress(ActorUnavailable):
+            await ask(system.address(QUEUE), Drain(deadline=asyncio.get_running_loop().time()))
     root.exit(SHUTDOWN)
     await root.ended()
 
 
-def _announce_stop(stop: asyncio.Event, number: signal.Signals) -> Callable[[], None]:
-    def on_signal() -> None:
-        if not stop.is_set():
-            log.info("signal_received", signal=number.name)
-            stop.set()
+async def _drain(system: System, deadline: float) -> None:
+    """Have the queue drain, and the next one if it dies meanwhile."""
+    loop = asyncio.get_running_loop()
+    while loop.time() < deadline:
+        try:
+            await ask(system.address(QUEUE), Drain(deadline=deadline), timeout_s=None)
+        except ActorUnavailable:
+            await asyncio.sleep(QUEUE_RETRY_S)
+        else:
+            return
 
-    return on_signal
+
+class Signals:
+    """What an operator says with SIGTERM or SIGINT: first stop, then hurry, then enough."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()
+
+    def listen(self) -> None:
+        """Hear them from now on."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if not self.stop.is_set():
+            log.info("signal_received", signal=number.name, means="drain and stop")
+            self.stop.set()
+        elif not self.hurry.is_set():
+            log.warning("signal_received", signal=number.name, means="cut what runs, and stop")
+            self.hurry.set()
+        else:
+            log.warning("signal_received", signal=number.name, means="die at once")
+            os.kill(os.getpid(), signal.SIGKILL)  # whatever hangs; nothing accepted is lost by it
 
 
 def _announce_ready(plan: Plan) -> None:

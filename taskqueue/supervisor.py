@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from taskqueue.actors.consumer import ConsumerSettings
-from taskqueue.actors.consumers import ConsumersSupervisor
+from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
 from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue import QueueActor, QueueSettings
+from taskqueue.actors.retention import RetentionActor
 from taskqueue.actors.runtime import ActorRef, System
 from taskqueue.app import App
 from taskqueue.settings import Settings
@@ -66,10 +67,14 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
             shutdown=QUEUE_LIMIT_S,
         ),
         ChildSpec(
+            id="retention",
+            start=partial(RetentionActor.start_link, plan.settings.retention),
+        ),
+        ChildSpec(
             id="consumers",
             start=partial(
                 ConsumersSupervisor.start_link,
-                plan.settings.consumers,
+                pools(plan),
                 plan.app,
                 consumers(plan.settings),
             ),
@@ -104,6 +109,19 @@ def queue(plan: Plan) -> QueueSettings:
         prefetch=plan.settings.prefetch,
         lease_s=plan.settings.lease_s,
         retry=plan.settings.retry,
+    )
+
+
+def pools(plan: Plan) -> tuple[Pool, ...]:
+    """Return who serves which queues: some have consumers of their own, the others share some."""
+    own = plan.settings.queues
+    shared = tuple(queue for queue in plan.app.queues if queue not in own)
+    return (
+        Pool(count=plan.settings.consumers if shared else 0, queues=shared),
+        *(
+            Pool(name=f"{SHARED}-{queue}", count=count, queues=(queue,))
+            for queue, count in own.items()
+        ),
     )
 
 

@@ -18,6 +18,7 @@ LAYERS = (
         "rules",
         (
             "policy",
+            "retention",
             "settings",
             "signature",
             "handler",

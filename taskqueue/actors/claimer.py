@@ -23,6 +23,9 @@ log = structlog.get_logger()
 CALL_IN_S = 1.0
 LOOK_S = 0.05
 
+# How often to look for tasks that came past us: inserted by users, on connections of their own.
+POLL_S = 0.5
+
 
 class Claimer:
     """Claims tasks for the desk, extends their leases, and concludes for holders that are gone.
@@ -44,12 +47,13 @@ class Claimer:
         start_task: Callable[[Coroutine[Any, Any, None]], object],
         hand_out: Callable[[], None],
         consumers: Callable[[], Iterable[ActorRef]],
+        unwanted: Callable[[str, str], None],
     ) -> None:
         """Make a claimer that waits for `serve`.
 
         Args:
             owner: whose leases they are.
-            queues: those that are served, in this order.
+            queues: those that are served.
             lease_s: how long a lease holds; a third of it is how often it is extended.
             clock: the time.
             storage: where the tasks are.
@@ -58,6 +62,7 @@ class Claimer:
             start_task: runs a coroutine as part of whoever owns the claimer.
             hand_out: is called when there is something new on the desk.
             consumers: says who lives, seated at the desk or not.
+            unwanted: hears, again and again, of what we hold and somebody wants to be cancelled.
         """
         self._owner = owner
         self._queues = queues
@@ -69,26 +74,38 @@ class Claimer:
         self._start_task = start_task
         self._hand_out = hand_out
         self._consumers = consumers
-        self._work_at = 0.0  # when there are tasks to claim, as far as we know
+        self._unwanted = unwanted
+        # When there are tasks to claim, as far as we know.
+        self._work_at = dict.fromkeys(queues, 0.0)
         self._news = asyncio.Event()
         self._claiming = asyncio.Lock()
         self.recovered = False
         """Whether what earlier lives left behind is settled."""
 
-    def expect_work(self, at: float = 0.0) -> None:
-        """There are tasks to claim at that instant; 0: now."""
-        if at < self._work_at:
-            self._work_at = at
+    def expect_work(self, queue: str, at: float = 0.0) -> None:
+        """There are tasks of a queue to claim at that instant; 0: now."""
+        if at < self._work_at.get(
+            queue, -math.inf
+        ):  # a queue that we do not serve has other servants
+            self._work_at[queue] = at
             self._news.set()
+
+    def expect_work_everywhere(self) -> None:
+        """There may be tasks of any queue to claim now."""
+        for queue in self._queues:
+            self.expect_work(queue)
 
     def look_again(self) -> None:
         """There may be more room at the desk."""
         self._news.set()
 
-    async def hand_back_buffer(self) -> None:
-        """Give up what is buffered, and what is just being claimed for a desk that is shut."""
+    async def hand_back_buffer(self, *queues: str) -> None:
+        """Give up what is buffered of these queues, or of all, once no claim is on its way.
+
+        The desk must be shut, or the queues paused in the storage: nothing follows.
+        """
         async with self._claiming:
-            for delivery in self._desk.clear_buffer():
+            for delivery in self._desk.clear_buffer(*queues):
                 self._settler.hand_back(delivery)
 
     def note_start(self, tokens: Sequence[str]) -> None:
@@ -110,7 +127,7 @@ class Claimer:
                 await self._keep()
                 await self._conclude_orphans()
                 self._say_ready()
-                self.expect_work()  # however the clock was set, and whoever did not tell us
+                self.expect_work_everywhere()  # however the clock was set
                 await self._claim_for(self._lease_s / 3)
             except UNREACHABLE:
                 await self._storage.again()
@@ -128,36 +145,55 @@ class Claimer:
         end = loop.time() + period_s
         while (left_s := end - loop.time()) > 0:
             self._news.clear()
-            work_in_s = self._work_at - self._clock.now()
-            if work_in_s > 0:
-                await self._heard_within(min(work_in_s, left_s))
-            elif room := self._desk.room():
-                await self._claim(room)
-            else:
-                await self._heard_within(left_s)
+            for queue in self._claimable():
+                await self._claim(queue)
+            if not self._news.is_set() and not self._claimable():
+                await self._heard_within(min(left_s, self._work_in_s(), POLL_S))
+                if not self._news.is_set():
+                    await self._look_around()
 
-    async def _claim(self, room: int) -> None:
-        """Fill the room from the queues, in their order."""
-        self._work_at = math.inf  # whoever comes during the claim moves it forward again
+    def _claimable(self) -> tuple[str, ...]:
+        """Return the queues with ready tasks and room for them."""
+        now = self._clock.now()
+        return tuple(q for q, at in self._work_at.items() if at <= now and self._desk.room(q))
+
+    def _work_in_s(self) -> float:
+        """Return in how many seconds there are tasks to claim of a queue that has none now."""
+        now = self._clock.now()
+        return min((at - now for at in self._work_at.values() if at > now), default=math.inf)
+
+    async def _claim(self, queue: str) -> None:
+        """Fill the room for one queue."""
         async with self._claiming:
-            for queue in self._queues:
-                if room > 0:
-                    deliveries = await self._storage.use(
-                        Storage.claim,
-                        queue,
-                        limit=room,
-                        owner=self._owner,
-                        lease_s=self._lease_s,
-                        now=self._clock.now(),
-                    )
-                    room -= len(deliveries)
-                    self._desk.add(deliveries)
-                    self._hand_out()
-        self.expect_work(await self._next_due() if room > 0 else 0.0)
+            room = self._desk.room(queue)
+            self._work_at[queue] = math.inf  # whoever comes during the claim moves it forward again
+            deliveries = await self._storage.use(
+                Storage.claim,
+                queue,
+                limit=room,
+                owner=self._owner,
+                lease_s=self._lease_s,
+                now=self._clock.now(),
+            )
+            self._desk.add(queue, deliveries)
+            self._hand_out()
+        if len(deliveries) == room:
+            self.expect_work(queue)
+        else:
+            await self._expect_due(queue)
 
-    async def _next_due(self) -> float:
-        dues = [await self._storage.use(Storage.next_due, queue) for queue in self._queues]
-        return min((due for due in dues if due is not None), default=math.inf)
+    async def _look_around(self) -> None:
+        """See what others have inserted, on connections of their own.
+
+        Only looked at, because a claim takes the database from whoever writes just then.
+        """
+        for queue in self._queues:
+            await self._expect_due(queue)
+
+    async def _expect_due(self, queue: str) -> None:
+        due = await self._storage.use(Storage.next_due, queue)
+        if due is not None:
+            self.expect_work(queue, due)
 
     async def _heard_within(self, limit_s: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -206,6 +242,9 @@ class Claimer:
         held = await self._storage.use(Storage.held, self._owner)
         overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
         ours |= self._ours()  # what was registered, or finished, in the meantime
+        for delivery in held:
+            if delivery.token in ours and delivery.task.cancel_reason is not None:
+                self._unwanted(delivery.token, delivery.task.cancel_reason)
         if self._someone_is_silent():
             ours.update(delivery.token for delivery in held)  # it may be busy with any of these
         found = {delivery.token: delivery for delivery in (*held, *overdue)}

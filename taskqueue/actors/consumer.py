@@ -9,9 +9,13 @@ import contextlib
 from dataclasses import dataclass
 
 from taskqueue.actors import task_log
+from taskqueue.actors.channel import AttemptChannel
+from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import (
     CONSUMERS,
+    DATABASE,
     QUEUE,
+    CancelAttempt,
     Deliver,
     Finish,
     HandlerCrash,
@@ -28,7 +32,7 @@ from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.handler import ExecutorKind
-from taskqueue.tasks import Delivery, Interrupted, Outcome
+from taskqueue.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
 from taskqueue.words import Word
 
 # How long a cancelled handler may take to notice, and how often a lost queue is looked for.
@@ -39,6 +43,7 @@ QUEUE_RETRY_S = 0.1
 class ConsumerSettings(Word):
     """How a consumer works."""
 
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)  # those it serves
     slots: int = 1  # handlers at once
     drain_s: float = 30.0  # how long they may run on when it stops
 
@@ -50,6 +55,13 @@ class _Attempt:
     delivery: Delivery
     work: asyncio.Task[None]
     handled: bool = False  # there is an outcome; only the queue has to hear of it
+    cut_as: Outcome | None = None  # why it is cut, and so its outcome
+
+    def cut(self, outcome: Outcome) -> None:
+        """Cancel the handler, if it runs; the first reason counts."""
+        if not self.handled:
+            self.cut_as = self.cut_as or outcome
+            self.work.cancel()
 
 
 class ConsumerActor(Actor):
@@ -68,13 +80,13 @@ class ConsumerActor(Actor):
         self._clock = clock or SystemClock()
         self._slots = settings.slots
         self._queue = self.address(QUEUE)
+        self._storage = StorageClient(self.address(DATABASE))
         self._registered_with: ActorRef | None = None
         self._attempts: dict[str, _Attempt] = {}
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
             ExecutorKind.THREAD: ThreadExecutor(settings.slots, name=f"{name}-handler"),
         }
-        self._interrupting = False
 
     def on_start(self) -> None:
         """Ask for work."""
@@ -93,10 +105,8 @@ class ConsumerActor(Actor):
             return
         self._slots = 0
         await self._settled_within(await self._drain_s())
-        self._interrupting = True
         for each in self._attempts.values():
-            if not each.handled:
-                each.work.cancel()
+            each.cut(Interrupted())
         await self._settled_within(CANCEL_GRACE_S)
 
     @receives(QueueReady)
@@ -111,6 +121,13 @@ class ConsumerActor(Actor):
             work = self.start_task(self._attempt(delivery))
             self._attempts[delivery.token] = _Attempt(delivery, work)
 
+    @receives(CancelAttempt)
+    def on_cancel_attempt(self, message: CancelAttempt) -> None:
+        """Cut the handler whose task nobody wants any more."""
+        unwanted = self._attempts.get(message.token)
+        if unwanted is not None:
+            unwanted.cut(Cancelled(reason=message.reason))
+
     def _find_queue(self) -> ActorRef | None:
         """Return whoever is the queue now, registered with; None if nobody is.
 
@@ -120,7 +137,15 @@ class ConsumerActor(Actor):
         if queue is not None and queue is not self._registered_with:
             self._registered_with = queue
             running = tuple(each.delivery for each in self._attempts.values())
-            tell(queue, Register(consumer=self.ref, slots=self._slots, running=running))
+            tell(
+                queue,
+                Register(
+                    consumer=self.ref,
+                    queues=self._settings.queues,
+                    slots=self._slots,
+                    running=running,
+                ),
+            )
         return queue
 
     # --- one attempt ------------------------------------------------------------------------
@@ -134,12 +159,14 @@ class ConsumerActor(Actor):
         del self._attempts[delivery.token]
 
     async def _run(self, delivery: Delivery) -> Outcome:
+        channel = AttemptChannel(delivery.token, self._storage, self._clock, self.start_task)
         try:
-            return await attempt(self._app, delivery.task, self._executors)
+            return await attempt(self._app, delivery.task, self._executors, channel)
         except asyncio.CancelledError:
-            if not self._interrupting:
+            cut_as = self._attempts[delivery.token].cut_as
+            if cut_as is None:
                 raise
-            return Interrupted()
+            return cut_as
         except ConsumerCrash as crash:
             raise Exit(Crash(HandlerCrash(delivery.token, crash))) from crash
 

@@ -1,6 +1,9 @@
 """The consumers' supervisor: OTP's, and it can be told how many consumers there shall be."""
 
+from collections.abc import Sequence
 from functools import partial
+
+from msgspec.structs import replace
 
 from taskqueue.actors.consumer import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
 from taskqueue.actors.messages import CONSUMERS
@@ -8,50 +11,64 @@ from taskqueue.actors.runtime import Request, receives
 from taskqueue.app import App
 from taskqueue.supervision import ChildSpec, Flags, Intensity, Supervisor
 from taskqueue.supervision.calls import DeleteChild, StartChild, TerminateChild
+from taskqueue.words import Word
 
 FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
 
+SHARED = "consumer"
+"""The pool of those that serve every queue which has no consumers of its own."""
+
+
+class Pool(Word):
+    """Some consumers that serve the same queues."""
+
+    count: int
+    queues: tuple[str, ...]
+    name: str = SHARED
+
+    def names(self, count: int) -> tuple[str, ...]:
+        """Return the names of its first consumers, `consumer-1` and on."""
+        return tuple(f"{self.name}-{number}" for number in range(1, count + 1))
+
 
 class Resize(Request[None]):
-    """Have `count` consumers from now on. Answered when the last one too many has drained."""
+    """Have `count` shared consumers from now on. Answered when the last one too many has drained."""
 
     count: int
 
 
 class ConsumersSupervisor(Supervisor):
-    """Watches over `consumer-1` to `consumer-<count>`.
+    """Watches over the consumers of each pool.
 
     If it is restarted itself there are as many as at first again, as with everything that a
     supervisor was told later. Source: OTP `supervisor`.
     """
 
-    def __init__(self, count: int, app: App, settings: ConsumerSettings) -> None:
+    def __init__(self, pools: Sequence[Pool], app: App, settings: ConsumerSettings) -> None:
         self._app = app
         self._settings = settings
-        super().__init__(CONSUMERS, [self._spec(number) for number in _numbers(count)], FLAGS)
+        self._shared = next(pool for pool in pools if pool.name == SHARED)
+        specs = [self._spec(pool, name) for pool in pools for name in pool.names(pool.count)]
+        super().__init__(CONSUMERS, specs, FLAGS)
 
     @receives(Resize)
     async def on_resize(self, message: Resize) -> None:
         """Add what is missing, or drain and remove the last ones."""
-        wanted = {self._spec(number).id: self._spec(number) for number in _numbers(message.count)}
-        present = tuple(self._children)
-        for name, spec in wanted.items():
+        wanted = self._shared.names(message.count)
+        present = tuple(name for name in self._children if name.rpartition("-")[0] == SHARED)
+        for name in wanted:
             if name not in present:
-                await self.on_start_child(StartChild(spec=spec))
+                await self.on_start_child(StartChild(spec=self._spec(self._shared, name)))
         for name in reversed(present):
             if name not in wanted:
                 await self.on_terminate_child(TerminateChild(child=name))
                 self.on_delete_child(DeleteChild(child=name))
 
-    def _spec(self, number: int) -> ChildSpec:
-        name = f"consumer-{number}"
+    def _spec(self, pool: Pool, name: str) -> ChildSpec:
+        settings = replace(self._settings, queues=pool.queues)
         return ChildSpec(
             id=name,
-            start=partial(ConsumerActor.start_link, name, self._app, self._settings),
+            start=partial(ConsumerActor.start_link, name, self._app, settings),
             # Its stop waits for its handlers.
             shutdown=self._settings.drain_s + 2 * CANCEL_GRACE_S,
         )
-
-
-def _numbers(count: int) -> range:
-    return range(1, count + 1)

@@ -1,10 +1,11 @@
-"""The desk: which deliveries wait in the buffer, and which consumer is busy with which.
+"""The desk: which deliveries wait in the buffers, and which consumer is busy with which.
 
-Bookkeeping without I/O. The buffer is shared by all consumers, so nobody hoards behind a long task.
+Bookkeeping without I/O. Each queue has one buffer, shared by all consumers that serve it, so nobody
+hoards behind a long task.
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from taskqueue.tasks import Delivery
@@ -15,8 +16,11 @@ C = TypeVar("C", bound=Hashable)
 class _Seat:
     """One consumer at the desk."""
 
-    def __init__(self, slots: int, running: Iterable[Delivery]) -> None:
+    def __init__(
+        self, slots: int, queues: Collection[str], running: Iterable[Delivery] = ()
+    ) -> None:
         self.slots = slots
+        self.queues = frozenset(queues)
         self.running = {delivery.token: delivery for delivery in running}
 
     @property
@@ -27,9 +31,16 @@ class _Seat:
 class Desk(Generic[C]):
     """Who has what. `C` is whatever names a consumer."""
 
-    def __init__(self, prefetch: int) -> None:
+    def __init__(self, queues: Sequence[str], prefetch: int) -> None:
+        """Make an empty desk.
+
+        Args:
+            queues: those that are served.
+            prefetch: how many deliveries of each may wait beyond the free slots.
+        """
         self._prefetch = prefetch
-        self._buffer: deque[Delivery] = deque()
+        self._buffers: dict[str, deque[Delivery]] = {queue: deque() for queue in queues}
+        self._turns = deque(queues)  # whose turn it is at consumers that serve several
         self._seats: dict[C, _Seat] = {}
         self.is_shut = False
 
@@ -37,13 +48,25 @@ class Desk(Generic[C]):
         """Assign nothing more, and have room for nothing more."""
         self.is_shut = True
 
-    def sit(self, consumer: C, slots: int, running: Iterable[Delivery] = ()) -> None:
-        """Seat a consumer with what it is busy with."""
-        self._seats[consumer] = _Seat(slots, running)
+    # --- the consumers ----------------------------------------------------------------------
+
+    def sit(
+        self,
+        consumer: C,
+        slots: int,
+        queues: Collection[str],
+        running: Iterable[Delivery] = (),
+    ) -> None:
+        """Seat a consumer of these queues with what it is busy with."""
+        self._seats[consumer] = _Seat(slots, queues, running)
 
     def knows(self, consumer: C) -> bool:
         """Tell whether the consumer has a seat."""
         return consumer in self._seats
+
+    def serve(self, queue: str) -> int:
+        """Return how many consumers serve a queue."""
+        return sum(queue in seat.queues for seat in self._seats.values())
 
     def close(self, consumer: C) -> None:
         """Give a consumer nothing more; what it is busy with stays noted."""
@@ -55,30 +78,42 @@ class Desk(Generic[C]):
         seat = self._seats.pop(consumer, None)
         return tuple(seat.running.values()) if seat is not None else ()
 
-    def room(self) -> int:
-        """Return how many deliveries can be claimed: the free slots and the prefetch.
+    # --- the deliveries ---------------------------------------------------------------------
+
+    def room(self, queue: str) -> int:
+        """Return how many deliveries of a queue can be claimed: the free slots and the prefetch.
 
         None without a seat: a claim counts an attempt, so nothing is claimed for nobody.
         """
-        slots = sum(seat.slots for seat in self._seats.values())
-        if slots == 0 or self.is_shut:
+        seats = [seat for seat in self._seats.values() if seat.slots and queue in seat.queues]
+        if not seats or self.is_shut:
             return 0
-        free = sum(max(seat.free, 0) for seat in self._seats.values())
-        return max(0, free + self._prefetch - len(self._buffer))
+        free = sum(max(seat.free, 0) for seat in seats)
+        return max(0, free + self._prefetch - len(self._buffers[queue]))
 
-    def add(self, deliveries: Iterable[Delivery]) -> None:
-        """Put claimed deliveries into the buffer, in order."""
-        self._buffer.extend(deliveries)
+    def add(self, queue: str, deliveries: Iterable[Delivery]) -> None:
+        """Put claimed deliveries of a queue into its buffer, in order."""
+        self._buffers[queue].extend(deliveries)
 
     def assign(self) -> Iterator[tuple[C, Delivery]]:
-        """Give buffered deliveries to free slots, the idlest consumer first."""
-        while self._buffer and self._seats and not self.is_shut:
-            consumer, seat = max(self._seats.items(), key=lambda item: item[1].free)
-            if seat.free <= 0:
-                return
-            delivery = self._buffer.popleft()
-            seat.running[delivery.token] = delivery
+        """Give buffered deliveries to free slots, the idlest consumer first, queue by queue."""
+        while not self.is_shut and (found := self._next()):
+            queue, consumer = found
+            self._turns.remove(queue)
+            self._turns.append(queue)
+            delivery = self._buffers[queue].popleft()
+            self._seats[consumer].running[delivery.token] = delivery
             yield consumer, delivery
+
+    def _next(self) -> tuple[str, C] | None:
+        for queue in self._turns:
+            if self._buffers[queue]:
+                free = {
+                    c: s.free for c, s in self._seats.items() if s.free > 0 and queue in s.queues
+                }
+                if free:
+                    return queue, max(free, key=free.__getitem__)
+        return None
 
     def finish(self, consumer: C, token: str) -> None:
         """Free the slot that was busy with `token`."""
@@ -86,16 +121,26 @@ class Desk(Generic[C]):
         if seat is not None:
             seat.running.pop(token, None)
 
-    def clear_buffer(self) -> tuple[Delivery, ...]:
-        """Take everything out of the buffer."""
-        buffered = tuple(self._buffer)
-        self._buffer.clear()
+    def clear_buffer(self, *queues: str) -> tuple[Delivery, ...]:
+        """Take everything out of the buffers of these queues, or of all."""
+        buffers = [self._buffers[queue] for queue in queues or self._buffers]
+        buffered = tuple(delivery for buffer in buffers for delivery in buffer)
+        for buffer in buffers:
+            buffer.clear()
         return buffered
 
-    def drop(self, tokens: Iterable[str]) -> None:
-        """Take deliveries out of the buffer that are not ours any more."""
+    def drop(self, tokens: Iterable[str]) -> tuple[Delivery, ...]:
+        """Take deliveries out of the buffers; return those that were there."""
         gone = set(tokens)
-        self._buffer = deque(d for d in self._buffer if d.token not in gone)
+        dropped: list[Delivery] = []
+        for queue, buffer in self._buffers.items():
+            dropped += [delivery for delivery in buffer if delivery.token in gone]
+            self._buffers[queue] = deque(d for d in buffer if d.token not in gone)
+        return tuple(dropped)
+
+    def runner_of(self, token: str) -> C | None:
+        """Return the consumer that is busy with `token`."""
+        return next((c for c, seat in self._seats.items() if token in seat.running), None)
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -105,4 +150,5 @@ class Desk(Generic[C]):
     @property
     def held(self) -> tuple[str, ...]:
         """The tokens of everything here: buffered and running."""
-        return (*(delivery.token for delivery in self._buffer), *self.running)
+        buffered = (delivery.token for buffer in self._buffers.values() for delivery in buffer)
+        return (*buffered, *self.running)

@@ -15,21 +15,36 @@ from aiohttp import web
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
 from taskqueue.actors.database import StorageClient
-from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE, GetReadiness, Redrive
+from taskqueue.actors.messages import (
+    CONSUMERS,
+    DATABASE,
+    GATEWAY,
+    QUEUE,
+    CancelTask,
+    GetQueues,
+    GetReadiness,
+    Pause,
+    Purge,
+    PurgeDead,
+    Redrive,
+    RedriveDead,
+    Resume,
+)
 from taskqueue.actors.runtime import Actor, ActorRef, System, ask, is_orderly, send
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
-from taskqueue.health import Readiness
+from taskqueue.health import QueueState, Readiness
 from taskqueue.http.access import AccessLog
 from taskqueue.http.routes import ROOT, application
 from taskqueue.options import Options
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
-from taskqueue.tasks import NewTask, Status, Task, TaskHistory
+from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
 BACKLOG = 1024  # connections that wait while there is no gateway
 READINESS_TIMEOUT_S = 1.0
+BULK_S = 60.0  # for what goes through all dead tasks
 CUT_S = 0.01  # aiohttp takes 0 for no limit
 
 log = structlog.get_logger()
@@ -122,16 +137,28 @@ class Neighbours:
         """Check data against the action's handler and make a task of it."""
         return self._app.prepare(action, data, options=Options(**options))  # type: ignore[arg-type]
 
-    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         """Have the queue accept the tasks."""
-        await self._tasks.enqueue(tasks)
+        return await self._tasks.enqueue(tasks)
 
     async def find(
-        self, *, status: Status | None, before: str | None, limit: int
+        self,
+        *,
+        status: Status | None,
+        action: str | None,
+        queue: str | None,
+        before: str | None,
+        limit: int,
     ) -> tuple[Task, ...]:
         """Read tasks, past the queue."""
         return await self._storage.use(
-            Storage.find, status=status, before=before, limit=limit, now=self._clock.now()
+            Storage.find,
+            status=status,
+            action=action,
+            queue=queue,
+            before=before,
+            limit=limit,
+            now=self._clock.now(),
         )
 
     async def get(self, task_id: str) -> TaskHistory | None:
@@ -142,9 +169,37 @@ class Neighbours:
         """Read how many tasks stand where, past the queue."""
         return await self._storage.use(Storage.counts)
 
+    async def cancel(self, task_id: str, *, reason: str) -> CancelResult:
+        """Have the queue cancel a task."""
+        return await ask(self._queue, CancelTask(task_id=task_id, reason=reason))
+
     async def redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         """Have the queue redrive the tasks."""
         return await ask(self._queue, Redrive(task_ids=tuple(task_ids)))
+
+    async def redrive_dead(self, *, action: str | None, queue: str | None) -> int:
+        """Have the queue redrive all dead tasks that match."""
+        return await ask(self._queue, RedriveDead(action=action, queue=queue), timeout_s=BULK_S)
+
+    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Have the queue delete tasks that have ended."""
+        return await ask(self._queue, Purge(task_ids=tuple(task_ids)))
+
+    async def purge_dead(self, *, action: str | None, queue: str | None) -> int:
+        """Have the queue delete all dead tasks that match."""
+        return await ask(self._queue, PurgeDead(action=action, queue=queue), timeout_s=BULK_S)
+
+    async def pause(self, queue: str) -> None:
+        """Have nothing of a queue handed out."""
+        await ask(self._queue, Pause(queue=queue))
+
+    async def resume(self, queue: str) -> None:
+        """Have tasks of a queue handed out again."""
+        await ask(self._queue, Resume(queue=queue))
+
+    async def queues(self) -> tuple[QueueState, ...]:
+        """Ask the queue actor for all queues."""
+        return await ask(self._queue, GetQueues())
 
     async def readiness(self) -> Readiness:
         """Ask the queue, which asks the database; a part that does not answer is not ready."""

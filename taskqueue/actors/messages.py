@@ -1,12 +1,13 @@
 """What the roles say to each other. Requests name the answer in their type."""
 
 from taskqueue.actors.runtime import ActorRef, Message, Request
-from taskqueue.health import Readiness
-from taskqueue.tasks import Delivery, NewTask, Outcome
+from taskqueue.health import QueueState, Readiness
+from taskqueue.tasks import CancelResult, Delivery, NewTask, Outcome
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
 QUEUE = "queue"
+RETENTION = "retention"
 GATEWAY = "gateway"
 CONSUMERS = "consumers"
 
@@ -49,10 +50,54 @@ class Redrive(Request[tuple[str, ...]]):
     task_ids: tuple[str, ...]
 
 
+class RedriveDead(Request[int]):
+    """Queue all dead tasks again that match; answer with how many there were."""
+
+    action: str | None
+    queue: str | None
+
+
+class CancelTask(Request[CancelResult]):
+    """End a task. Answered when that, or the wish, is written."""
+
+    task_id: str
+    reason: str
+
+
+class Purge(Request[tuple[str, ...]]):
+    """Delete tasks that have ended; answer with those that had."""
+
+    task_ids: tuple[str, ...]
+
+
+class PurgeDead(Request[int]):
+    """Delete all dead tasks that match; answer with how many there were."""
+
+    action: str | None
+    queue: str | None
+
+
+class Pause(Request[None]):
+    """Hand out nothing more of this queue, until it is resumed."""
+
+    queue: str
+
+
+class Resume(Request[None]):
+    """Hand out tasks of this queue again."""
+
+    queue: str
+
+
+class GetQueues(Request[tuple[QueueState, ...]]):
+    """Which queues are served, and how do they stand?"""
+
+
 class Register(Message):
     """From a consumer: give me work. Said to each queue actor, once, before anything else."""
 
     consumer: ActorRef
+    queues: tuple[str, ...]
     slots: int  # 0: none, I am stopping
     running: tuple[Delivery, ...]  # what it is busy with, or what has not been answered yet
 
@@ -74,8 +119,11 @@ class Finish(Request[None]):
     outcome: Outcome
 
 
-class Drain(Message):
-    """From the entry point: hand nothing out any more; handlers may run until `deadline`."""
+class Drain(Request[None]):
+    """From the entry point: hand nothing out any more; handlers may run until `deadline`.
+
+    Answered when nothing runs any more, or at the deadline. A later one may shorten it.
+    """
 
     deadline: float  # on the monotonic clock
 
@@ -87,6 +135,13 @@ class Deliver(Message):
     """From the queue: run these, one slot each."""
 
     deliveries: tuple[Delivery, ...]
+
+
+class CancelAttempt(Message):
+    """From the queue: stop what runs under this token, if it still does."""
+
+    token: str
+    reason: str
 
 
 class QueueReady(Message):

@@ -8,6 +8,7 @@ what they are busy with, and sees to what is held by nobody.
 """
 
 import asyncio
+import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -19,21 +20,30 @@ from taskqueue.actors.batcher import Batcher
 from taskqueue.actors.claimer import Claimer
 from taskqueue.actors.consumer import CANCEL_GRACE_S
 from taskqueue.actors.database import UNREACHABLE, PatientClient
+from taskqueue.actors.dead_letters import DeadLetters
 from taskqueue.actors.desk import Desk
 from taskqueue.actors.messages import (
     CONSUMERS,
     DATABASE,
     QUEUE,
+    CancelAttempt,
+    CancelTask,
     Deliver,
     Drain,
     Enqueue,
     Finish,
+    GetQueues,
     GetReadiness,
     HandlerCrash,
     Leave,
+    Pause,
+    Purge,
+    PurgeDead,
     QueueReady,
     Redrive,
+    RedriveDead,
     Register,
+    Resume,
     StorageReady,
 )
 from taskqueue.actors.runtime import (
@@ -50,10 +60,19 @@ from taskqueue.actors.runtime import (
 )
 from taskqueue.actors.settler import Settler
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.health import Readiness
+from taskqueue.health import QueueState, Readiness
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import Crashed, Delivery, Interrupted, NewTask, Outcome, Owner
+from taskqueue.tasks import (
+    Cancelled,
+    CancelResult,
+    Crashed,
+    Delivery,
+    Interrupted,
+    NewTask,
+    Outcome,
+    Owner,
+)
 from taskqueue.words import Word
 
 log = structlog.get_logger()
@@ -62,7 +81,7 @@ log = structlog.get_logger()
 class QueueSettings(Word):
     """How the queue hands out work."""
 
-    queues: tuple[str, ...]  # those that are served, in this order
+    queues: tuple[str, ...]  # those that are served
     prefetch: int = 5
     lease_s: float = 30.0
     retry: RetryPolicy = RetryPolicy()
@@ -88,14 +107,17 @@ class QueueActor(Actor):
             self._insert, self.start_task, answers=UNREACHABLE
         )
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
-        self._desk: Desk[ActorRef] = Desk(settings.prefetch)
+        self._queues = settings.queues
+        self._desk: Desk[ActorRef] = Desk(settings.queues, settings.prefetch)
+        self._nothing_runs = asyncio.Event()  # once we are stopping
+        self._dead_letters = DeadLetters(self._storage, self._clock)
         self._settler = Settler(
             self._storage,
             settings.retry,
             self._clock,
             jitter=jitter,
             start_task=self.start_task,
-            on_ready=lambda at: self._claimer.expect_work(at),  # noqa: PLW0108 - it comes next
+            on_ready=lambda queue, at: self._claimer.expect_work(queue, at),  # noqa: PLW0108 - it comes next
         )
         self._claimer = Claimer(
             owner,
@@ -108,6 +130,7 @@ class QueueActor(Actor):
             start_task=self.start_task,
             hand_out=self._hand_out,
             consumers=lambda: self.members(CONSUMERS),
+            unwanted=self._stop_attempt,
         )
 
     def on_start(self) -> None:
@@ -134,12 +157,33 @@ class QueueActor(Actor):
         """Answer once the tasks are committed; they are tried from then on."""
         await self._inserts.add(message.tasks)
         for task in message.tasks:
-            self._claimer.expect_work(task.run_at or 0.0)
+            self._claimer.expect_work(task.queue, task.run_at or 0.0)
 
     async def _insert(self, batch: Sequence[tuple[NewTask, ...]]) -> Sequence[None]:
         tasks = [task for tasks in batch for task in tasks]
         await self._storage.use(Storage.insert, tasks, now=self._clock.now())
         return [None] * len(batch)
+
+    # --- administering ----------------------------------------------------------------------
+
+    @receives(CancelTask, answers=UNREACHABLE, concurrently=True)
+    async def on_cancel_task(self, message: CancelTask) -> CancelResult:
+        """End a task, or stop whoever is busy with it."""
+        [result] = await self._storage.use(
+            Storage.cancel, [message.task_id], reason=message.reason, now=self._clock.now()
+        )
+        task_log.cancel_asked(result, message.reason)
+        if result.token is not None:
+            self._stop_attempt(result.token, message.reason)
+        return result
+
+    def _stop_attempt(self, token: str, reason: str) -> None:
+        """Cancel what is held under a token, if it still is: in the buffer, or by its consumer."""
+        for delivery in self._desk.drop([token]):
+            self._settler.conclude(delivery, Cancelled(reason=reason))
+        consumer = self._desk.runner_of(token)
+        if consumer is not None:
+            tell(consumer, CancelAttempt(token=token, reason=reason))
 
     @receives(Redrive, answers=UNREACHABLE, concurrently=True)
     async def on_redrive(self, message: Redrive) -> tuple[str, ...]:
@@ -147,12 +191,60 @@ class QueueActor(Actor):
         redriven = await self._storage.use(Storage.redrive, message.task_ids, now=self._clock.now())
         for task_id in redriven:
             log.info("task_redriven", task_id=task_id)
-        self._claimer.expect_work()
+        self._claimer.expect_work_everywhere()
         return redriven
+
+    @receives(RedriveDead, answers=UNREACHABLE, concurrently=True)
+    async def on_redrive_dead(self, message: RedriveDead) -> int:
+        """Queue all dead tasks again that match."""
+        redriven = await self._dead_letters.redrive(action=message.action, queue=message.queue)
+        log.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
+        self._claimer.expect_work_everywhere()
+        return redriven
+
+    @receives(Purge, answers=UNREACHABLE, concurrently=True)
+    async def on_purge(self, message: Purge) -> tuple[str, ...]:
+        """Delete tasks that have ended."""
+        purged = await self._storage.use(Storage.purge, message.task_ids)
+        for task_id in purged:
+            log.info("task_purged", task_id=task_id)
+        return purged
+
+    @receives(PurgeDead, answers=UNREACHABLE, concurrently=True)
+    async def on_purge_dead(self, message: PurgeDead) -> int:
+        """Delete all dead tasks that match."""
+        purged = await self._dead_letters.purge(action=message.action, queue=message.queue)
+        log.info("dead_purged", action=message.action, queue=message.queue, tasks=purged)
+        return purged
+
+    @receives(Pause, answers=UNREACHABLE, concurrently=True)
+    async def on_pause(self, message: Pause) -> None:
+        """Hand out nothing more of a queue; what runs of it runs on."""
+        await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
+        log.info("queue_paused", queue=message.queue)
+        await self._claimer.hand_back_buffer(message.queue)
+
+    @receives(Resume, answers=UNREACHABLE, concurrently=True)
+    async def on_resume(self, message: Resume) -> None:
+        """Hand out tasks of a queue again."""
+        await self._storage.use(Storage.resume, message.queue)
+        log.info("queue_resumed", queue=message.queue)
+        self._claimer.expect_work(message.queue)
+
+    @receives(GetQueues, answers=UNREACHABLE, concurrently=True)
+    async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
+        """Answer which queues are served, and how they stand."""
+        paused = await self._storage.use(Storage.paused)
+        return tuple(
+            QueueState(name=name, paused_at=paused.get(name), consumers=self._desk.serve(name))
+            for name in self._queues
+        )
 
     @receives(GetReadiness, concurrently=True)
     async def on_get_readiness(self, _: GetReadiness) -> Readiness:
-        """Answer whether tasks can be accepted and stored."""
+        """Answer whether tasks can be accepted, stored and worked on."""
+        if self._desk.is_shut:
+            return Readiness(ready=False, reason="the service is stopping")
         try:
             storage = await ask(self.address(DATABASE), GetReadiness())
         except UNREACHABLE as error:
@@ -172,7 +264,7 @@ class QueueActor(Actor):
     def on_register(self, message: Register) -> None:
         """Seat a consumer."""
         self.monitor(message.consumer)
-        self._desk.sit(message.consumer, message.slots, message.running)
+        self._desk.sit(message.consumer, message.slots, message.queues, message.running)
         self._hand_out()
         self._claimer.look_again()
 
@@ -187,8 +279,7 @@ class QueueActor(Actor):
         """Free the slot at once; answer when it is written what became of the delivery."""
         written = self._settler.conclude(message.delivery, message.outcome)
         self._desk.finish(message.consumer, message.delivery.token)
-        self._hand_out()
-        self._claimer.look_again()
+        self._go_on()
         await written
 
     @receives(Down)
@@ -199,6 +290,14 @@ class QueueActor(Actor):
         for delivery in self._desk.leave(message.ref):
             task_log.rescued(delivery, f"{message.ref} ended: {reason}")
             self._settler.conclude(delivery, self._outcome_of_end(reason, delivery))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """A slot is free, or a consumer gone."""
+        self._hand_out()
+        self._claimer.look_again()
+        if self._desk.is_shut and not self._desk.running:
+            self._nothing_runs.set()
 
     def _outcome_of_end(self, reason: ExitReason, delivery: Delivery) -> Outcome:
         """Return what happened to a delivery whose consumer ended with `reason`."""
@@ -225,12 +324,23 @@ class QueueActor(Actor):
 
     @receives(Drain, concurrently=True)
     async def on_drain(self, message: Drain) -> None:
-        """Hand nothing out any more; end those who do not hear that they shall stop."""
+        """Hand nothing out any more; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
         self._desk.shut()
+        self._go_on()
         await self._claimer.hand_back_buffer()
-        # Consumers are stopped one by one. A blocked one hears nothing, so their supervisor would
-        # wait the full limit for each.
-        await asyncio.sleep(message.deadline + 2 * CANCEL_GRACE_S - self._clock.monotonic())
+        left_s = message.deadline - self._clock.monotonic()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left_s):
+                await self._nothing_runs.wait()
+        self.start_task(self._end_the_deaf())
+
+    async def _end_the_deaf(self) -> None:
+        """End the consumers that do not hear that they shall stop.
+
+        They are stopped one by one. A blocked one hears nothing, so their supervisor would wait the
+        full limit for each.
+        """
+        await asyncio.sleep(2 * CANCEL_GRACE_S)
         for consumer in self.members(CONSUMERS):
             consumer.kill()

@@ -13,15 +13,19 @@ from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
     Complete,
+    Conflicted,
     Delivery,
+    Failed,
     HandBack,
     Interrupted,
+    NotApplied,
     Outcome,
     Postpone,
     Requeue,
     SettleBy,
     Settled,
     Settlement,
+    Task,
 )
 from taskqueue.words import Word
 
@@ -49,7 +53,7 @@ class Settler:
         *,
         jitter: Callable[[], float],
         start_task: Callable[[Coroutine[Any, Any, None]], object],
-        on_ready: Callable[[float], None],
+        on_ready: Callable[[str, float], None],
     ) -> None:
         """Make a settler that has nothing to write.
 
@@ -59,7 +63,7 @@ class Settler:
             clock: the time.
             jitter: draws from [0, 1).
             start_task: runs a coroutine as part of whoever owns the settler.
-            on_ready: hears at which instant a task is ready that was not.
+            on_ready: hears of which queue, at which instant, a task is ready that was not.
         """
         self._storage = storage
         self._retry = retry
@@ -76,13 +80,14 @@ class Settler:
 
     def conclude(self, delivery: Delivery, outcome: Outcome) -> "asyncio.Future[Settled]":
         """Take the outcome of a delivery; the future is done when that is written."""
+        self._unwritten.add(delivery.token)
+        return self._batcher.add(self._conclusion(delivery, outcome))
+
+    def _conclusion(self, delivery: Delivery, outcome: Outcome) -> Conclusion:
         settlement = policy.settlement(
             delivery.task, outcome, self._retry, now=self._clock.now(), jitter=self._jitter()
         )
-        self._unwritten.add(delivery.token)
-        return self._batcher.add(
-            Conclusion(delivery=delivery, outcome=outcome, settlement=settlement)
-        )
+        return Conclusion(delivery=delivery, outcome=outcome, settlement=settlement)
 
     def conclude_orphan(self, delivery: Delivery) -> "asyncio.Future[Settled]":
         """Conclude for a holder that is gone."""
@@ -99,17 +104,37 @@ class Settler:
         await self._batcher.idle()
 
     async def _write(self, batch: Sequence[Conclusion]) -> Sequence[Settled]:
-        answers = await self._settle(
-            [SettleBy(token=each.delivery.token, settlement=each.settlement) for each in batch]
-        )
-        for each, written in zip(batch, answers, strict=True):
-            self._unwritten.discard(each.delivery.token)
-            task_log.settled(each.delivery.task, each.outcome, each.settlement, written)
-            for ready_at in _ready_at(each.settlement):
-                self._on_ready(ready_at)
-        return answers
+        """Write a batch; what cannot be written as it was meant is written as what that is."""
+        written: dict[int, Settled] = {}
+        refused: dict[int, Conclusion] = {}
+        for index, answer in enumerate(await self._settle(batch)):
+            if isinstance(answer, NotApplied):
+                refused[index] = self._refused(batch[index].delivery, answer)
+            else:
+                written[index] = answer
+                self._note(batch[index], answer)
+        if refused:
+            again = await self._write(tuple(refused.values()))
+            written.update(zip(refused, again, strict=True))
+        return [written[index] for index in range(len(batch))]
 
-    async def _settle(self, settlements: Sequence[SettleBy]) -> Sequence[Settled]:
+    def _refused(self, delivery: Delivery, answer: NotApplied) -> Conclusion:
+        """Return what it means that a handler's statements cannot be applied."""
+        if answer.conflict:
+            return self._conclusion(delivery, Conflicted(error=answer.error))
+        return self._conclusion(delivery, Failed(error=answer.error))
+
+    def _note(self, conclusion: Conclusion, written: Settled) -> None:
+        delivery, settlement = conclusion.delivery, conclusion.settlement
+        self._unwritten.discard(delivery.token)
+        task_log.settled(delivery.task, conclusion.outcome, settlement, written)
+        for queue, ready_at in _ready_at(delivery.task, settlement):
+            self._on_ready(queue, ready_at)
+
+    async def _settle(self, batch: Sequence[Conclusion]) -> Sequence[Settled | NotApplied]:
+        settlements = [
+            SettleBy(token=each.delivery.token, settlement=each.settlement) for each in batch
+        ]
         while True:
             try:
                 return await self._storage.use(Storage.settle, settlements, now=self._clock.now())
@@ -117,14 +142,14 @@ class Settler:
                 await self._storage.again()
 
 
-def _ready_at(settlement: Settlement) -> Sequence[float]:
-    """Return when tasks are ready that were not before this was written; 0: at once."""
+def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:
+    """Return where and when tasks are ready that were not before this was written; 0: at once."""
     match settlement:
         case Requeue(run_at=run_at) | Postpone(run_at=run_at):
-            return [run_at]
+            return [(task.queue, run_at)]
         case HandBack():
-            return [0.0]
+            return [(task.queue, 0.0)]
         case Complete(follow_ups=follow_ups):
-            return [task.run_at or 0.0 for task in follow_ups]
+            return [(each.queue, each.run_at or 0.0) for each in follow_ups]
         case _:
             return []

@@ -6,6 +6,8 @@ import structlog
 
 from taskqueue.tasks import (
     Cancel,
+    CancelAnswer,
+    CancelResult,
     Complete,
     DeadLetter,
     Delivery,
@@ -41,6 +43,18 @@ def rescued(delivery: Delivery, why: str) -> None:
         attempt=delivery.task.attempt,
         why=why,
     )
+
+
+def cancel_asked(result: CancelResult, reason: str) -> None:
+    """Somebody wants a task to be cancelled."""
+    event = log.bind(task_id=result.task_id, reason=reason)
+    match result.answer:
+        case CancelAnswer.CANCELLED:
+            event.info("task_cancelled")
+        case CancelAnswer.REQUESTED:
+            event.info("task_cancel_requested")
+        case CancelAnswer.ENDED | CancelAnswer.UNKNOWN:
+            pass  # nothing has happened
 
 
 def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settled) -> None:

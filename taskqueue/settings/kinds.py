@@ -7,10 +7,13 @@ environment mean the same and are refused in the same words.
 import os
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote_to_bytes, urlsplit
+
+from taskqueue.options import is_name
 
 DAY_S = 86_400.0
 _UNITS = {"d": DAY_S, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -168,6 +171,32 @@ class Text(Kind):
         return str(value) if fits else None
 
 
+@dataclass(frozen=True)
+class Counts(Kind):
+    """How many of something each of some names has: a table, or `mail=2,reports=1`."""
+
+    of: str
+    least: int
+    most: int
+    metavar = "NAME=N,…"
+
+    @property
+    def expected(self) -> str:
+        return f"{self.of} with a number between {self.least} and {self.most} each (mail=2,bulk=1)"
+
+    def parse(self, value: object) -> dict[str, int] | None:
+        counts = _spelled_counts(value) if isinstance(value, str) else value
+        if not isinstance(counts, Mapping):
+            return None
+        number = Integer(self.least, self.most)
+        read = {name: number.parse(count) for name, count in counts.items()}
+        counted = {name: count for name, count in read.items() if count is not None}
+        return counted if len(counted) == len(counts) and all(map(is_name, counts)) else None
+
+    def spell(self, value: object) -> str:
+        return ",".join(f"{name}={count}" for name, count in dict(value).items())  # type: ignore[call-overload]
+
+
 class DatabaseFile(Kind):
     """A file: its path as it is, or an SQLite URL in which `%` escapes.
 
@@ -211,6 +240,13 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value
+
+
+def _spelled_counts(text: str) -> dict[str, str] | None:
+    """Return the pairs of `mail=2,reports=1`, None if a name comes twice or has no number."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    counts = {name.strip(): count.strip() for name, _, count in pairs}
+    return counts if len(counts) == len(pairs) else None
 
 
 def _spelled_seconds(text: str) -> float | None:

@@ -13,9 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from msgspec.structs import fields
+
 from taskqueue.errors import ConfigError, Fault
-from taskqueue.policy import RetryPolicy
-from taskqueue.settings.model import Settings
+from taskqueue.settings.model import TABLES, Settings
 from taskqueue.settings.options import OPTIONS, PREFIX
 
 FILE_NAME = "taskqueue.toml"
@@ -167,9 +168,18 @@ def _meant(name: str, known: Collection[str], *, before: str = "") -> str:
 
 def _settings(values: Mapping[str, Any], cwd: Path) -> Settings:
     flat = {key: value for key, value in values.items() if "." not in key}
-    retry = {key.partition(".")[2]: value for key, value in values.items() if "." in key}
     flat["database"] = cwd / flat.get("database", Settings().database)
-    return Settings(**flat, retry=RetryPolicy(**retry))
+    tables = {
+        field.name: field.type(**_of_table(field.name, values))
+        for field in fields(Settings)
+        if field.type in TABLES
+    }
+    return Settings(**flat, **tables)
+
+
+def _of_table(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {key: key.partition(".") for key in values}
+    return {inner: values[key] for key, (outer, _, inner) in keys.items() if outer == table}
 
 
 def _conflicts(settings: Settings, reading: _Reading) -> Iterator[Fault]:

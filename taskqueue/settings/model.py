@@ -7,9 +7,11 @@ from typing import Annotated, Literal, TypeAlias, get_args
 import msgspec
 
 from taskqueue.policy import RetryPolicy
+from taskqueue.retention import Retention
 from taskqueue.settings.kinds import (
     DAY_S,
     Choice,
+    Counts,
     DatabaseFile,
     Duration,
     Integer,
@@ -18,6 +20,7 @@ from taskqueue.settings.kinds import (
     Switch,
     Text,
 )
+from taskqueue.words import Word
 
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
@@ -49,6 +52,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     demo_work_s: Annotated[float, Duration(), "Time the demo app pretends to work."] = 0.1
 
     consumers: Annotated[int, Integer(0, 1024), "Consumers to start; 0 only accepts."] = 2
+    queues: Annotated[
+        Mapping[str, int],
+        Counts("queues", 1, 1024),
+        "Consumers of their own for some queues; the others share --consumers.",
+    ] = {}
     slots: Annotated[int, Integer(1, 1024), "Handlers that run at once in one consumer."] = 1
     prefetch: Annotated[int, Integer(0, 10_000), "Tasks claimed ahead of a free slot."] = 5
     drain_s: Annotated[float, Duration(), "Time that running handlers get when stopping."] = 30.0
@@ -56,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Duration(0.1, DAY_S), "Time after which a silent machine's tasks are rescued."
     ] = 30.0
     retry: RetryPolicy = RetryPolicy()
+    retention: Retention = Retention()
 
     log_format: Annotated[
         LogFormat, Choice(get_args(LogFormat)), "Form of the log; auto: console on a terminal."
@@ -65,12 +74,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
-# The rules about retries know nothing of how they are configured, so their kinds stand here.
-RETRY: Mapping[str, tuple[Kind, str]] = {
-    "initial_s": (Duration(), "Wait before the second attempt."),
-    "factor": (Number(1, 100), "Growth of that wait from attempt to attempt."),
-    "max_s": (Duration(), "Longest wait between two attempts."),
-    "jitter": (Number(0, 1), "Share of the wait that is added at random, at most."),
-    "max_crashes": (Integer(1, 1000), "Crashed consumers after which a task is dead-lettered."),
-    "max_deliveries": (Integer(1, 1000), "Deliveries that a task may have without ever starting."),
+# The rules know nothing of how they are configured, so the kinds of their fields stand here.
+TABLES: Mapping[type[Word], Mapping[str, tuple[Kind, str]]] = {
+    RetryPolicy: {
+        "initial_s": (Duration(), "Wait before the second attempt."),
+        "factor": (Number(1, 100), "Growth of that wait from attempt to attempt."),
+        "max_s": (Duration(), "Longest wait between two attempts."),
+        "jitter": (Number(0, 1), "Share of the wait that is added at random, at most."),
+        "max_crashes": (Integer(1, 1000), "Crashes after which a task is dead-lettered."),
+        "max_deliveries": (
+            Integer(1, 1000),
+            "Deliveries that a task may have without ever starting.",
+        ),
+    },
+    Retention: {
+        "completed_s": (Duration(), "Time that completed tasks are kept; 0 is for ever."),
+        "cancelled_s": (Duration(), "Time that cancelled tasks are kept; 0 is for ever."),
+        "dead_s": (Duration(), "Time that dead tasks are kept; 0 is for ever."),
+    },
 }

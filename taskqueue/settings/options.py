@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from msgspec.structs import fields
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
 
-from taskqueue.policy import RetryPolicy
 from taskqueue.settings.kinds import Kind
-from taskqueue.settings.model import RETRY, Settings
+from taskqueue.settings.model import TABLES, Settings
+from taskqueue.words import Word
 
 PREFIX = "TASKQUEUE_"
 
@@ -34,17 +35,21 @@ class Option:
 
 def _options() -> Iterator[Option]:
     for field in fields(Settings):
-        if field.type is RetryPolicy:
-            yield from _retry_options(field.name)
+        if field.type in TABLES:
+            yield from _options_of_table(field.name, field.type)
         else:
             kind, text = field.type.__metadata__
-            yield Option(key=field.name, kind=kind, help=text, default=field.default)
+            yield Option(key=field.name, kind=kind, help=text, default=_default_of(field))
 
 
-def _retry_options(table: str) -> Iterator[Option]:
-    for field in fields(RetryPolicy):
-        kind, text = RETRY[field.name]
+def _options_of_table(table: str, rules: type[Word]) -> Iterator[Option]:
+    for field in fields(rules):
+        kind, text = TABLES[rules][field.name]
         yield Option(key=f"{table}.{field.name}", kind=kind, help=text, default=field.default)
+
+
+def _default_of(field: FieldInfo) -> object:
+    return field.default if field.default is not NODEFAULT else field.default_factory()
 
 
 OPTIONS = tuple(_options())

@@ -11,7 +11,7 @@ import msgspec
 from taskqueue import service
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumer import ConsumerSettings
-from taskqueue.actors.consumers import ConsumersSupervisor, Resize
+from taskqueue.actors.consumers import ConsumersSupervisor, Pool, Resize
 from taskqueue.actors.database import DatabaseActor, OwnedStorage, Recovery, StorageClient
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, GetReadiness
 from taskqueue.actors.migration import MigrationActor
@@ -109,6 +109,7 @@ class World:
         lease_s: float = 30.0,
         drain_s: float = 5.0,
         retry: RetryPolicy = SOON,
+        pools: Sequence[Pool] = (),
     ) -> None:
         """Start everything, as the service does."""
         self.settings = ConsumerSettings(slots=slots, drain_s=drain_s)
@@ -137,7 +138,12 @@ class World:
             ),
             ChildSpec(
                 id="consumers",
-                start=partial(ConsumersSupervisor.start_link, consumers, self.app, self.settings),
+                start=partial(
+                    ConsumersSupervisor.start_link,
+                    (Pool(count=consumers, queues=self.app.queues), *pools),
+                    self.app,
+                    self.settings,
+                ),
                 type=ChildType.SUPERVISOR,
             ),
         )
@@ -148,7 +154,7 @@ class World:
     async def stop(self, drain_s: float | None = None) -> None:
         """Stop as the service does when it is told to."""
         limit_s = self.settings.drain_s if drain_s is None else drain_s
-        await service._stop(self.root, self.system, limit_s)
+        await service._stop(self.root, self.system, limit_s, hurry=asyncio.Event())
 
     async def resize(self, consumers: int) -> None:
         """Have so many consumers from now on."""

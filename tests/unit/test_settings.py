@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from taskqueue.errors import ConfigError
 from taskqueue.policy import RetryPolicy
+from taskqueue.retention import Retention
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Duration
 
@@ -409,9 +410,31 @@ def test_no_two_settings_share_a_name() -> None:
 def test_every_setting_is_in_the_table() -> None:
     keys = {option.key for option in OPTIONS}
 
-    assert keys == (set(asdict(Settings())) - {"retry"}) | {
-        f"retry.{name}" for name in asdict(RetryPolicy())
+    assert keys == (set(asdict(Settings())) - {"retry", "retention"}) | {
+        f"{table}.{name}"
+        for table, rules in (("retry", RetryPolicy()), ("retention", Retention()))
+        for name in asdict(rules)
     }
+
+
+def test_consumers_of_some_queues_can_be_given_in_every_source(tmp_path: Path) -> None:
+    write_toml(tmp_path, "[queues]\nmail = 2\n'big ones' = 1\n")
+
+    from_file = load({}, {}, tmp_path)
+    from_environ = load({}, {"TASKQUEUE_QUEUES": "mail=3, big ones=1"}, tmp_path)
+    from_flag = load({"queues": "mail=4"}, {}, tmp_path)
+
+    assert from_file.queues == {"mail": 2, "big ones": 1}
+    assert from_environ.queues == {"mail": 3, "big ones": 1}
+    assert from_flag.queues == {"mail": 4}
+
+
+@pytest.mark.parametrize("text", ["mail", "mail=0", "mail=2,mail=3", "=1", "mail=many"])
+def test_counts_of_queues_that_cannot_be_are_refused(text: str) -> None:
+    assert faults({"queues": text}) == [
+        "--queues: expected queues with a number between 1 and 1024 each (mail=2,bulk=1), "
+        f"got {text!r}"
+    ]
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -1,0 +1,68 @@
+"""The retention actor: deletes what has ended long enough ago, a little at a time."""
+
+import asyncio
+
+import structlog
+
+from taskqueue.actors.database import UNREACHABLE, StorageClient
+from taskqueue.actors.messages import DATABASE, RETENTION
+from taskqueue.actors.runtime import Actor, Request, receives
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.retention import Retention
+from taskqueue.storage.protocol import Storage
+
+log = structlog.get_logger()
+
+PERIOD_S = 60.0
+BATCH = 500  # short enough to ride with other writes
+
+
+class Prune(Request[int]):
+    """Delete now what is due; answer with how many tasks that were."""
+
+
+class RetentionActor(Actor):
+    """Keeps the storage from growing for ever. If it is away, there will be a next time."""
+
+    registered_name = RETENTION
+
+    def __init__(
+        self, retention: Retention, clock: Clock | None = None, *, period_s: float = PERIOD_S
+    ) -> None:
+        super().__init__()
+        self._retention = retention
+        self._clock = clock or SystemClock()
+        self._period_s = period_s
+        self._storage = StorageClient(self.address(DATABASE))
+
+    def on_start(self) -> None:
+        """Begin."""
+        self.start_task(self._keep_pruning())
+
+    @receives(Prune, answers=UNREACHABLE, concurrently=True)
+    async def on_prune(self, _: Prune) -> int:
+        """Delete what is due."""
+        return await self._prune()
+
+    async def _keep_pruning(self) -> None:
+        while True:
+            try:
+                await self._prune()
+            except UNREACHABLE as error:
+                log.info("retention_postponed", reason=str(error))
+            await asyncio.sleep(self._period_s)
+
+    async def _prune(self) -> int:
+        """Delete batch by batch; between two of them everybody else has a turn."""
+        total = 0
+        for status, ended_before in self._retention.limits(self._clock.now()):
+            pruned, batch = 0, BATCH
+            while batch == BATCH:
+                batch = await self._storage.use(
+                    Storage.prune, status, ended_before=ended_before, limit=BATCH
+                )
+                pruned += batch
+            if pruned:
+                log.info("tasks_pruned", status=str(status), tasks=pruned)
+            total += pruned
+        return total
