@@ -32,7 +32,7 @@ class Pool(Word):
 
 
 class Resize(Request[None]):
-    """Have `count` shared consumers from now on. Answered when the last one too many has drained."""
+    """Have `count` shared consumers. Answered when the last one too many has drained."""
 
     count: int
 

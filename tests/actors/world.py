@@ -109,6 +109,7 @@ class World:
         lease_s: float = 30.0,
         drain_s: float = 5.0,
         retry: RetryPolicy = SOON,
+        shared: Pool | None = None,
         pools: Sequence[Pool] = (),
     ) -> None:
         """Start everything, as the service does."""
@@ -140,7 +141,7 @@ class World:
                 id="consumers",
                 start=partial(
                     ConsumersSupervisor.start_link,
-                    (Pool(count=consumers, queues=self.app.queues), *pools),
+                    (shared or Pool(count=consumers, queues=self.app.queues), *pools),
                     self.app,
                     self.settings,
                 ),

@@ -1,6 +1,7 @@
 """An app whose handlers do what a test of the whole service needs."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
@@ -20,6 +21,15 @@ async def hold(ctx: Context, until: str) -> str:
     while not Path(until).exists():  # noqa: ASYNC110, ASYNC240 - the test's way to reach in here
         await asyncio.sleep(0.01)
     return "held"
+
+
+@app.task("stubborn")
+async def stubborn(ctx: Context, until: str) -> str:
+    """Run until a file is there, whoever cancels it."""
+    while not Path(until).exists():  # noqa: ASYNC240 - the test's way to reach in here
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.01)
+    return "held on"
 
 
 @app.task("block")

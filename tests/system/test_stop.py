@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import signal
-import socket
 import sqlite3
 import time
 from contextlib import closing
@@ -83,41 +82,79 @@ async def test_handlers_longer_than_the_drain_are_cut_and_their_attempts_returne
         assert [attempt["outcome"] for attempt in task["attempts"]] == ["interrupted"]
 
 
-async def test_a_second_signal_changes_nothing(
+async def test_a_second_signal_cuts_what_runs(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    client = Client(http, await services.start(*FLAGS, "--drain-s", "600"))
+    running = await holding(client, services.folder / "gate")
+
+    client.service.send(signal.SIGINT)
+    await client.service.wait_for("service_stopping")
+    client.service.send(signal.SIGTERM)
+    code = await client.service.wait()
+
+    means = [event["means"] for event in client.service.events.select("signal_received")]
+    rows = _rows(services.folder)
+    assert code == 0
+    assert means == ["drain and stop", "cut what runs, and stop"]
+    assert (rows[running]["status"], rows[running]["attempt"]) == ("queued", 0)
+
+
+async def test_a_third_signal_kills_and_loses_nothing(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    client = Client(http, await services.start(*FLAGS, "--drain-s", "600"))
+    running = await client.post("stubborn", until=str(services.folder / "gate"))
+    await client.service.wait_for("attempt_started", task_id=running)
+
+    for nth in (1, 2, 3):
+        client.service.send(signal.SIGTERM)
+        await client.service.wait_for("signal_received", nth=nth)
+    code = await client.service.wait()
+    (services.folder / "gate").touch()
+    client.service = await services.start(*FLAGS)
+    await when([running], client.service, "task_completed")
+
+    assert code == -signal.SIGKILL
+
+
+async def test_the_door_is_open_while_handlers_drain_and_then_closed_first(
     services: Services, http: aiohttp.ClientSession
 ) -> None:
     gate = services.folder / "gate"
     client = Client(http, await services.start(*FLAGS))
     running = await holding(client, gate)
 
-    client.service.send(signal.SIGINT)
-    await client.service.wait_for("child_stopped", child_id="gateway")
-    client.service.send(signal.SIGINT)
     client.service.send(signal.SIGTERM)
-    gate.touch()
-    code = await client.service.wait()
-
-    [received] = client.service.events.select("signal_received")
-    assert code == 0
-    assert received["signal"] == "SIGINT"
-    assert client.service.events.select("task_completed", task_id=running)
-
-
-async def test_the_door_is_closed_first(services: Services, http: aiohttp.ClientSession) -> None:
-    gate = services.folder / "gate"
-    client = Client(http, await services.start(*FLAGS))
-    running = await holding(client, gate)
-
-    client.service.send(signal.SIGTERM)
-    await client.service.wait_for("child_stopped", child_id="gateway")
-    refused = _connection_to(client.service.url)
+    await client.service.wait_for("service_stopping")
+    during = await client.show(running)
+    late = await client.post("quick")
+    ready = await client.get("/ready")
     gate.touch()
     await client.service.wait()
 
     stopped = [event["child_id"] for event in client.service.events.select("child_stopped")]
-    assert refused == "Connection refused"
-    assert stopped == ["gateway", "consumer-1", "consumers", "queue", "database"]
+    assert during["status"] == "running"
+    assert (ready.status, ready.body["detail"]) == (503, "the service is stopping")
+    assert stopped == ["gateway", "consumer-1", "consumers", "retention", "queue", "database"]
     assert client.service.events.select("task_completed", task_id=running)
+    assert _rows(services.folder)[late]["status"] == "queued"
+
+
+async def test_a_task_that_holds_the_stop_up_can_be_cancelled(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    client = Client(http, await services.start(*FLAGS, "--drain-s", "600"))
+    running = await holding(client, services.folder / "gate")
+
+    client.service.send(signal.SIGTERM)
+    await client.service.wait_for("service_stopping")
+    async with http.post(f"{client.service.url}/tasks/{running}/cancel") as answer:
+        status = answer.status
+    code = await client.service.wait()
+
+    assert (status, code) == (202, 0)
+    assert _rows(services.folder)[running]["status"] == "cancelled"
 
 
 async def test_nothing_is_left_behind_and_a_new_process_starts_at_once(
@@ -176,15 +213,6 @@ def _rows(folder: Path) -> dict[str, sqlite3.Row]:
     with closing(sqlite3.connect(folder / "data" / "tasks.db")) as db:
         db.row_factory = sqlite3.Row
         return {row["id"]: row for row in db.execute("SELECT * FROM tasks")}
-
-
-def _connection_to(url: str) -> str:
-    host, _, port = url.removeprefix("http://").rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return "connected"
 
 
 def _children_of(service: ServiceProcess) -> str:

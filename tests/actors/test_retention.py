@@ -1,0 +1,73 @@
+"""Retention: what has ended long enough ago goes, and nothing else."""
+
+from taskqueue.actors.messages import RETENTION
+from taskqueue.actors.retention import BATCH, Prune, RetentionActor
+from taskqueue.actors.runtime import ask
+from taskqueue.options import Options
+from taskqueue.retention import Retention
+from taskqueue.storage.protocol import Storage
+from taskqueue.testing.storage import FaultyStorage
+from tests.actors.world import ManualClock, World
+
+
+async def prune(world: World) -> int:
+    return await ask(world.system.address(RETENTION), Prune())
+
+
+async def test_what_ended_long_ago_goes_and_what_lives_or_is_young_stays(world: World) -> None:
+    world.clock = clock = ManualClock()
+    await world.start()
+    await world.system.spawn(RetentionActor, Retention(completed_s=60.0), clock)
+    old = [await world.enqueue("quick") for _ in range(3)]
+    await world.completed(*old)
+    waiting = await world.enqueue("quick", options=Options(run_at=clock.time + 1000.0))
+    clock.time += 50.0
+    young = await world.enqueue("quick")
+    await world.completed(young)
+
+    early = await prune(world)
+    clock.time += 20.0
+    pruned = await prune(world)
+
+    left = await world.storage.use(Storage.find, limit=100, now=clock.time)
+    assert (early, pruned) == (0, 3)
+    assert {task.id for task in left} == {waiting, young}
+    assert world.events.select("tasks_pruned", status="completed", tasks=3)
+
+
+async def test_more_than_a_batch_goes_in_one_go(world: World) -> None:
+    world.clock = clock = ManualClock()
+    await world.start(consumers=4, slots=16, prefetch=100)
+    await world.system.spawn(RetentionActor, Retention(completed_s=60.0), clock)
+    tasks = [world.prepare("quick") for _ in range(BATCH + 1)]
+    await world.app.enqueue(*tasks)
+    await world.completed(*(task.id for task in tasks), timeout_s=20.0)
+
+    clock.time += 61.0
+
+    assert await prune(world) == BATCH + 1
+
+
+async def test_zero_keeps_for_ever(world: World) -> None:
+    world.clock = clock = ManualClock()
+    await world.start()
+    await world.system.spawn(RetentionActor, Retention(completed_s=0.0), clock)
+    task_id = await world.enqueue("quick")
+    await world.completed(task_id)
+
+    clock.time += 1e9
+
+    assert await prune(world) == 0
+
+
+async def test_an_outage_is_waited_out(world: World, storage: FaultyStorage) -> None:
+    await world.start()
+    storage.break_down()
+
+    retention = await world.system.spawn(RetentionActor, Retention(), None, period_s=0.01)
+    await world.events.wait_for("retention_postponed", nth=2)
+    storage.repair()
+    await world.events.wait_for("storage_ready", nth=2)
+
+    assert retention.is_alive()
+    assert await prune(world) == 0

@@ -1,0 +1,217 @@
+"""A handler's transaction and the ack are one commit, and the token fences both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiosqlite
+import pytest
+
+from taskqueue.actors.runtime import System
+from taskqueue.context import Context
+from taskqueue.errors import StatementRefused
+from taskqueue.options import Options
+from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.testing.events import EventLog
+from tests.actors.world import Lives, World
+
+
+class Bank:
+    """Accounts in the service's own database, looked at from outside."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def open(self, **balances: int) -> None:
+        async with aiosqlite.connect(self._path) as db:
+            await db.execute("CREATE TABLE accounts (name TEXT PRIMARY KEY, balance INTEGER)")
+            await db.executemany("INSERT INTO accounts VALUES (?, ?)", balances.items())
+            await db.commit()
+
+    async def balances(self) -> dict[str, int]:
+        async with aiosqlite.connect(self._path) as db:
+            rows = await db.execute_fetchall("SELECT name, balance FROM accounts")
+            return {str(name): int(balance) for name, balance in rows}
+
+
+@pytest.fixture
+async def world(events: EventLog, tmp_path: Path) -> AsyncIterator[World]:
+    lives = Lives()
+    async with System(kill_grace_s=0.1) as system:
+        world = World(system, events, lambda: SQLiteStorage(tmp_path / "tasks.db"))
+        yield world
+        world.gate.open()
+    await lives.assert_no_more()
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Bank:
+    return Bank(tmp_path / "tasks.db")
+
+
+TAKE = "UPDATE accounts SET balance = balance - ? WHERE name = ?"
+
+
+async def test_what_is_gathered_commits_with_the_result_and_the_follow_ups(
+    world: World, bank: Bank
+) -> None:
+    @world.app.task("pay")
+    async def pay(ctx: Context, amount: int) -> int:
+        tx = ctx.transaction()
+        tx.execute(TAKE, (amount, "ann"))
+        [[left]] = await tx.fetch("SELECT balance FROM accounts WHERE name = 'ann'")
+        tx.execute(TAKE, (-amount, "bob"))
+        ctx.enqueue(quick)
+        return int(str(left))
+
+    @world.app.task("next")
+    async def quick(ctx: Context) -> None: ...
+
+    await world.start()
+    await bank.open(ann=100, bob=0)
+
+    task_id = await world.enqueue("pay", amount=30)
+    await world.completed(task_id)
+
+    assert await bank.balances() == {"ann": 70, "bob": 30}
+    assert (await world.history(task_id)).task.result == "70"
+    await world.events.wait_for("task_completed", action="next")
+
+
+async def test_a_plain_function_has_one_too(world: World, bank: Bank) -> None:
+    @world.app.task("pay")
+    def pay(ctx: Context) -> object:
+        tx = ctx.transaction()
+        tx.execute(TAKE, (1, "ann"))
+        return tx.fetch_blocking("SELECT balance FROM accounts")[0][0]
+
+    await world.start()
+    await bank.open(ann=100)
+
+    task_id = await world.enqueue("pay")
+    await world.completed(task_id)
+
+    assert await bank.balances() == {"ann": 99}
+    assert (await world.history(task_id)).task.result == "99"
+
+
+@pytest.mark.parametrize("end", ["raise", "nack", "reject"])
+async def test_an_attempt_that_does_not_complete_writes_nothing(
+    world: World, bank: Bank, end: str
+) -> None:
+    @world.app.task("pay")
+    async def pay(ctx: Context) -> bool:
+        ctx.transaction().execute(TAKE, (1, "ann"))
+        await ctx.transaction().fetch(TAKE + " RETURNING balance", (1, "ann"))
+        if end == "nack":
+            return False
+        raise OSError("after all")
+
+    await world.start()
+    await bank.open(ann=100)
+
+    task_id = await world.enqueue("pay", options=Options(max_attempts=2))
+    await world.events.wait_for("task_dead_lettered", task_id=task_id)
+
+    assert await bank.balances() == {"ann": 100}
+
+
+async def test_statements_that_cannot_be_applied_are_a_failure_of_this_attempt_alone(
+    world: World, bank: Bank
+) -> None:
+    @world.app.task("pay")
+    async def pay(ctx: Context, name: str) -> None:
+        tx = ctx.transaction()
+        tx.execute(TAKE, (1, "ann"))
+        tx.execute("INSERT INTO accounts VALUES (?, 0)", (name,))
+
+    await world.start(consumers=2)
+    await bank.open(ann=100)
+
+    bad = await world.enqueue("pay", options=Options(max_attempts=2), name="ann")
+    good = await world.enqueue("pay", name="zoe")
+    await world.events.wait_for("task_dead_lettered", task_id=bad)
+    await world.completed(good)
+
+    history = await world.history(bad)
+    assert await bank.balances() == {"ann": 99, "zoe": 0}
+    assert [str(each.outcome) for each in history.attempts] == ["failed", "failed"]
+    assert "UNIQUE constraint failed" in str(history.attempts[0].error)
+
+
+async def test_the_queues_own_tables_are_out_of_reach(world: World) -> None:
+    refused: list[str] = []
+
+    @world.app.task("forge")
+    async def forge(ctx: Context) -> None:
+        try:
+            await ctx.transaction().fetch("UPDATE tasks SET status = 'completed' RETURNING id")
+        except StatementRefused as error:
+            refused.append(str(error))
+        ctx.transaction().execute("DELETE FROM tasks")
+
+    await world.start()
+    task_id = await world.enqueue("forge", options=Options(max_attempts=1))
+    await world.events.wait_for("task_dead_lettered", task_id=task_id)
+
+    assert len(refused) == 1
+    assert "tasks" in refused[0]
+    assert (await world.history(task_id)).task.status == "dead"
+
+
+async def test_two_that_read_the_same_and_write_it_do_not_lose_an_update(
+    world: World, bank: Bank
+) -> None:
+    both_have_read = asyncio.Event()
+    reads: list[object] = []
+    loop = asyncio.get_running_loop()
+
+    @world.app.task("increment")
+    async def increment(ctx: Context) -> None:
+        tx = ctx.transaction()
+        [[balance]] = await tx.fetch("SELECT balance FROM accounts WHERE name = 'ann'")
+        reads.append(balance)
+        if len(reads) == 2:
+            loop.call_soon_threadsafe(both_have_read.set)
+            world.gate.open()
+        await world.gate.passed()
+        tx.execute("UPDATE accounts SET balance = ? WHERE name = 'ann'", (int(str(balance)) + 1,))
+
+    await world.start(consumers=2)
+    await bank.open(ann=0)
+
+    tasks = [await world.enqueue("increment") for _ in range(2)]
+    await both_have_read.wait()
+    await world.completed(*tasks)
+
+    outcomes = sorted([await world.outcomes(task_id) for task_id in tasks])
+    assert await bank.balances() == {"ann": 2}
+    assert outcomes == [["completed"], ["conflicted", "completed"]]
+    assert [(await world.history(task_id)).task.attempt for task_id in tasks] == [1, 1]
+
+
+async def test_a_worker_that_was_believed_dead_writes_nothing_when_it_wakes_up(
+    world: World, bank: Bank
+) -> None:
+    @world.app.task("slow")
+    async def slow(ctx: Context) -> str:
+        ctx.transaction().execute(TAKE, (1, "ann"))
+        if ctx.attempt == 1:
+            await world.gate.passed()
+        return f"attempt {ctx.attempt}"
+
+    await world.start()
+    await bank.open(ann=100)
+    task_id = await world.enqueue("slow")
+    await world.begun(task_id)
+    async with aiosqlite.connect(bank._path) as db:  # its lease is lost, and another has the task
+        await db.execute("UPDATE tasks SET token = NULL, status = 'retrying', run_at = 0")
+        await db.commit()
+    await world.resize(2)
+    await world.completed(task_id)
+
+    world.gate.open()
+    await world.events.wait_for("task_lease_lost", task_id=task_id)
+
+    assert await bank.balances() == {"ann": 99}
+    assert (await world.history(task_id)).task.result == '"attempt 2"'
