@@ -12,7 +12,10 @@ from taskqueue.tasks import Failed, Outcome, Rejected, Task
 
 
 async def attempt(
-    app: App, task: Task, executors: Mapping[ExecutorKind, Executor], channel: Channel
+    app: App,
+    task: Task,
+    executors: Mapping[ExecutorKind, Executor],
+    channel: Channel | None = None,
 ) -> Outcome:
     """Run the task's handler once and return what came of it.
 

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskqueue import policy
-from taskqueue.policy import RetryPolicy, abandoned, backoff_s, settlement
+from taskqueue.policy import CONFLICT_S, RetryPolicy, abandoned, backoff_s, settlement
 from taskqueue.tasks import (
     AttemptOutcome,
     Cancel,
     Cancelled,
     Complete,
+    Conflicted,
     Crashed,
     DeadLetter,
     Failed,
@@ -25,6 +26,7 @@ from taskqueue.tasks import (
     Requeue,
     Settlement,
     Snoozed,
+    Statement,
     Status,
     Succeeded,
     Task,
@@ -33,6 +35,7 @@ from taskqueue.tasks import (
 
 NOW = 1_000.0
 POLICY = RetryPolicy()
+STATEMENT = Statement(sql="DELETE FROM mine")
 FOLLOW_UP = NewTask(id="b", action="mail", payload="{}")
 
 SECONDS = st.floats(min_value=0, max_value=1e9)
@@ -53,7 +56,8 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
     st.builds(Rejected, reason=st.text()),
     st.builds(Cancelled, reason=st.text()),
     st.builds(Crashed, error=st.text()),
-    st.just(Interrupted()),
+    st.builds(Interrupted, holder_died=st.booleans()),
+    st.builds(Conflicted, error=st.text()),
 )
 
 
@@ -96,8 +100,18 @@ def tasks(draw: st.DrawFn) -> Task:
     [
         (
             a_task(),
-            Succeeded(result="1", follow_ups=(FOLLOW_UP,)),
-            Complete(result="1", follow_ups=(FOLLOW_UP,)),
+            Succeeded(result="1", follow_ups=(FOLLOW_UP,), statements=(STATEMENT,)),
+            Complete(result="1", follow_ups=(FOLLOW_UP,), statements=(STATEMENT,)),
+        ),
+        (a_task(), Interrupted(holder_died=True), HandBack(delivery_counts=True)),
+        (
+            a_task(attempt=5),
+            Conflicted(error="read otherwise"),
+            Postpone(
+                run_at=NOW + CONFLICT_S,
+                outcome=AttemptOutcome.CONFLICTED,
+                error="read otherwise",
+            ),
         ),
         (a_task(), Interrupted(), HandBack()),
         (a_task(attempt=5), Interrupted(), HandBack()),
@@ -239,7 +253,9 @@ def test_a_started_delivery_whose_holder_is_gone_crashed() -> None:
 
 @pytest.mark.parametrize("deliveries", [1, 20])
 def test_a_buffered_delivery_whose_holder_is_gone_is_handed_back(deliveries: int) -> None:
-    assert abandoned(a_task(deliveries=deliveries), started=False, policy=POLICY) is None
+    outcome = abandoned(a_task(deliveries=deliveries), started=False, policy=POLICY)
+
+    assert outcome == Interrupted(holder_died=True)
 
 
 def test_a_task_that_is_delivered_again_and_again_without_starting_is_buried() -> None:
@@ -253,7 +269,9 @@ def test_a_task_that_is_delivered_again_and_again_without_starting_is_buried() -
 def test_a_task_that_was_snoozed_often_may_be_delivered_once_more() -> None:
     task = a_task(deliveries=21, started_at=0.0)
 
-    assert abandoned(task, started=False, policy=POLICY) is None
+    outcome = abandoned(task, started=False, policy=POLICY)
+
+    assert outcome == Interrupted(holder_died=True)
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:

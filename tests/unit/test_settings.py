@@ -432,8 +432,10 @@ def test_consumers_of_some_queues_can_be_given_in_every_source(tmp_path: Path) -
 @pytest.mark.parametrize("text", ["mail", "mail=0", "mail=2,mail=3", "=1", "mail=many"])
 def test_counts_of_queues_that_cannot_be_are_refused(text: str) -> None:
     assert faults({"queues": text}) == [
-        "--queues: expected queues with a number between 1 and 1024 each (mail=2,bulk=1),"
-        f" got {text!r}"
+        (
+            "--queues: expected queues with a number between 1 and 1024 each (mail=2,bulk=1),"
+            f" got {text!r}"
+        )
     ]
 
 
