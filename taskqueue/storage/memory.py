@@ -3,33 +3,42 @@
 Everything is one dict, every verb walks it. What is kept lives as long as the object.
 """
 
+import sqlite3
+import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 from typing import assert_never
 from uuid import uuid4
 
 from msgspec.structs import replace
 
-from taskqueue.errors import StorageUnavailable
+from taskqueue.errors import StatementRefused, StorageUnavailable
 from taskqueue.storage.protocol import Migration, Storage
+from taskqueue.storage.sqlite import handler_sql
 from taskqueue.tasks import (
     ENDED,
     Attempt,
     AttemptOutcome,
     Cancel,
+    CancelAnswer,
+    CancelResult,
     Complete,
     DeadLetter,
     Delivery,
     HandBack,
     NewTask,
+    NotApplied,
     Owner,
     Postpone,
     Requeue,
+    Rows,
     SettleBy,
     Settled,
     Settlement,
+    Statement,
     Status,
     Task,
     TaskHistory,
@@ -71,7 +80,11 @@ class _Row:
 
 
 class MemoryStorage(Storage):
-    """Tasks in a dict. `close` keeps them for the next `open` of the same object."""
+    """Tasks in a dict. `close` keeps them for the next `open` of the same object.
+
+    The statements of handlers are applied to an SQLite database in memory, under the same rules as
+    in a file. The queue's own tables are not there, so what reads them is refused.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
@@ -114,7 +127,7 @@ class MemoryStorage(Storage):
         for row, lease in self._holding(tokens):
             if not lease.started:
                 lease.started = True
-                row.task = replace(row.task, status=Status.RUNNING, started_at=now)
+                row.task = replace(row.task, status=Status.RUNNING, started_at=now, progress=None)
 
     async def extend(self, tokens: Sequence[str], *, lease_s: float, now: float) -> tuple[str, ...]:
         self._require_open()
@@ -124,9 +137,28 @@ class MemoryStorage(Storage):
             extended.add(lease.token)
         return tuple(token for token in tokens if token not in extended)
 
-    async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
+    async def report(self, progress: Mapping[str, str], *, now: float) -> None:
+        self._require_open()
+        for row, lease in self._holding(progress):
+            row.task = replace(row.task, progress=progress[lease.token])
+
+    async def rehearse(
+        self, statements: Sequence[Statement], query: Statement, *, limit_s: float
+    ) -> Rows:
+        self._require_open()
+        return handler_sql.rehearse(self._sql, tuple(statements), query, limit_s=limit_s)
+
+    async def settle(
+        self, settlements: Sequence[SettleBy], *, now: float
+    ) -> tuple[Settled | NotApplied, ...]:
         self._require_open()
         return tuple(self._settle(by.token, by.settlement, now=now) for by in settlements)
+
+    async def cancel(
+        self, task_ids: Sequence[str], *, reason: str, now: float
+    ) -> tuple[CancelResult, ...]:
+        self._require_open()
+        return tuple(self._cancel(task_id, reason=reason, now=now) for task_id in task_ids)
 
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         self._require_open()
@@ -205,7 +237,7 @@ class MemoryStorage(Storage):
             if row.lease is not None:
                 yield row, row.lease
 
-    def _holding(self, tokens: Sequence[str]) -> list[tuple[_Row, _Lease]]:
+    def _holding(self, tokens: Collection[str]) -> list[tuple[_Row, _Lease]]:
         return [(row, lease) for row, lease in self._leased() if lease.token in tokens]
 
     def _insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
@@ -226,9 +258,13 @@ class MemoryStorage(Storage):
         )
         return row.delivery(row.lease)
 
-    def _settle(self, token: str, settlement: Settlement, *, now: float) -> Settled:
+    def _settle(self, token: str, settlement: Settlement, *, now: float) -> Settled | NotApplied:
         this = (token, type(settlement))
         for row, lease in self._holding([token]):
+            if isinstance(settlement, Complete) and settlement.statements:
+                refusal = self._apply(settlement.statements)
+                if refusal is not None:
+                    return refusal
             _write(row, lease, settlement, now=now)
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
@@ -237,6 +273,38 @@ class MemoryStorage(Storage):
         if any(row.settled == this for row in self._rows.values()):
             return Settled.REPEATED
         return Settled.LEASE_LOST
+
+    def _apply(self, statements: tuple[Statement, ...]) -> NotApplied | None:
+        try:
+            handler_sql.apply(self._sql, statements)
+        except handler_sql.RowsChanged as error:
+            return NotApplied(error=str(error), conflict=True)
+        except StatementRefused as error:
+            return NotApplied(error=error.detail)
+        return None
+
+    @cached_property
+    def _sql(self) -> sqlite3.Connection:
+        # Whoever made this object need not be the thread whose loop uses it.
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA foreign_keys = OFF")
+        weakref.finalize(self, db.close)
+        return db
+
+    def _cancel(self, task_id: str, *, reason: str, now: float) -> CancelResult:
+        row = self._rows.get(task_id)
+        if row is None:
+            return CancelResult(task_id=task_id, answer=CancelAnswer.UNKNOWN)
+        if row.task.status in ENDED:
+            return CancelResult(task_id=task_id, answer=CancelAnswer.ENDED)
+        if row.lease is not None:
+            if row.task.cancel_reason is None:
+                row.task = replace(row.task, cancel_reason=reason)
+            return CancelResult(
+                task_id=task_id, answer=CancelAnswer.REQUESTED, token=row.lease.token
+            )
+        row.task = replace(row.task, status=Status.CANCELLED, reason=reason, processed_at=now)
+        return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED)
 
     def _redrive(self, task_id: str, *, now: float) -> bool:
         row = self._rows.get(task_id)
@@ -251,6 +319,7 @@ class MemoryStorage(Storage):
             deliveries=0,
             processed_at=None,
             reason=None,
+            cancel_reason=None,
         )
         return True
 
@@ -325,7 +394,7 @@ def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> N
                 reason=error,
             )
             add(outcome, error, traceback)
-        case Postpone(run_at=run_at):
+        case Postpone(run_at=run_at, outcome=outcome, error=error_or_none):
             row.task = replace(
                 task,
                 status=Status.SCHEDULED,
@@ -333,7 +402,7 @@ def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> N
                 run_at=run_at,
                 attempt=task.attempt - 1,
             )
-            add(AttemptOutcome.SNOOZED)
+            add(outcome, error_or_none)
         case DeadLetter(reason=reason, outcome=outcome, error=error, traceback=traceback):
             row.task = replace(
                 task,
@@ -353,9 +422,18 @@ def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> N
                 reason=reason,
             )
             add(AttemptOutcome.CANCELLED, reason)
-        case HandBack():
-            row.task = replace(task, status=lease.waited_as, attempt=task.attempt - 1)
+        case HandBack(delivery_counts=delivery_counts):
+            row.task = replace(
+                task,
+                status=lease.waited_as,
+                attempt=task.attempt - 1,
+                deliveries=task.deliveries - (not delivery_counts),
+            )
             if lease.started:
                 add(AttemptOutcome.INTERRUPTED)
         case never:
             assert_never(never)
+    if task.cancel_reason is not None and row.task.status not in ENDED:
+        row.task = replace(
+            row.task, status=Status.CANCELLED, reason=task.cancel_reason, processed_at=now
+        )

@@ -12,8 +12,7 @@
 Needs pytest with pytest-asyncio in auto mode.
 """
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import pytest
@@ -24,97 +23,43 @@ from taskqueue.tasks import (
     ENDED,
     Attempt,
     AttemptOutcome,
-    Cancel,
     Complete,
-    DeadLetter,
-    Delivery,
     HandBack,
     NewTask,
-    Owner,
     Postpone,
-    Requeue,
     SettleBy,
     Settled,
     Settlement,
+    Statement,
     Status,
     Task,
 )
-
-ME = Owner(node="here", incarnation="2")
-EARLIER_ME = Owner(node="here", incarnation="1")
-SOMEBODY = Owner(node="there", incarnation="1")
-
-STALE = "a token of nobody"
-
-DONE = Complete(result='{"output": "HI"}')
-FAILURE = Requeue(
-    run_at=10.0, outcome=AttemptOutcome.FAILED, error="ValueError: no", traceback="Traceback …"
+from taskqueue.testing.contract_cancel import CancelContract
+from taskqueue.testing.contract_steps import (
+    BURIAL,
+    CANCEL,
+    CRASH,
+    DONE,
+    EARLIER_ME,
+    ENDS,
+    FAILURE,
+    LATER,
+    ME,
+    SETTLEMENTS,
+    SOMEBODY,
+    STALE,
+    add,
+    attempts_of,
+    claim,
+    ids,
+    new_task,
+    settle,
+    task_of,
 )
-CRASH = Requeue(run_at=10.0, outcome=AttemptOutcome.CRASHED, error="signal 9")
-LATER = Postpone(run_at=10.0)
-BURIAL = DeadLetter(
-    reason="all attempts failed", outcome=AttemptOutcome.FAILED, error="ValueError: no"
-)
-CANCEL = Cancel(reason="not wanted")
-SETTLEMENTS: tuple[Settlement, ...] = (DONE, FAILURE, LATER, BURIAL, CANCEL, HandBack())
-ENDS: tuple[Settlement, ...] = (DONE, BURIAL, CANCEL)
+from taskqueue.testing.contract_transactions import TransactionContract
 
 
-def new_task(task_id: str, **fields: Any) -> NewTask:
-    """Return a task whose fields are told apart from each other; `fields` replaces some."""
-    payload = '{"action": "uppercase", "data": {"text": "hi"}}'
-    return msgspec.structs.replace(
-        NewTask(id=task_id, action="uppercase", payload=payload), **fields
-    )
-
-
-async def add(storage: Storage, *task_ids: str, now: float = 0.0, **fields: Any) -> None:
-    """Insert one task per id."""
-    await storage.insert([new_task(task_id, **fields) for task_id in task_ids], now=now)
-
-
-async def claim(
-    storage: Storage,
-    *,
-    queue: str = "default",
-    limit: int = 10,
-    owner: Owner = ME,
-    lease_s: float = 30.0,
-    now: float = 0.0,
-) -> tuple[Delivery, ...]:
-    """Claim with everything that a test does not care about filled in."""
-    return await storage.claim(queue, limit=limit, owner=owner, lease_s=lease_s, now=now)
-
-
-async def settle(
-    storage: Storage, delivery: Delivery, settlement: Settlement, *, now: float = 1.0
-) -> Settled:
-    """Settle one delivery."""
-    by = SettleBy(token=delivery.token, settlement=settlement)
-    [settled] = await storage.settle([by], now=now)
-    return settled
-
-
-async def task_of(storage: Storage, task_id: str, *, now: float = 0.0) -> Task:
-    """Return a task that is there."""
-    history = await storage.get(task_id, now=now)
-    assert history is not None
-    return history.task
-
-
-async def attempts_of(storage: Storage, task_id: str) -> tuple[Attempt, ...]:
-    """Return the history of a task that is there."""
-    history = await storage.get(task_id, now=0.0)
-    assert history is not None
-    return history.attempts
-
-
-def ids(found: Sequence[Task] | Sequence[Delivery]) -> list[str]:
-    """Return the ids of tasks or of delivered tasks."""
-    return [each.task.id if isinstance(each, Delivery) else each.id for each in found]
-
-
-class StorageContract:
+class StorageContract(TransactionContract, CancelContract):
     """Every backend passes this; a subclass gives `storage`, migrated, open and empty."""
 
     @pytest.fixture
@@ -151,7 +96,10 @@ class StorageContract:
             claim(storage),
             storage.start(["token"], now=0.0),
             storage.extend(["token"], lease_s=1.0, now=0.0),
+            storage.report({STALE: "1"}, now=0.0),
+            storage.rehearse((), Statement(sql="SELECT 1"), limit_s=1.0),
             storage.settle([SettleBy(token=STALE, settlement=DONE)], now=0.0),
+            storage.cancel(["a"], reason="not wanted", now=0.0),
             storage.held(ME),
             storage.rescue(ME, now=0.0),
             storage.next_due("default"),
@@ -374,6 +322,49 @@ class StorageContract:
         assert (await task_of(storage, "a")).status is Status.COMPLETED
         assert (await task_of(storage, "b")).status is Status.RUNNING
 
+    # --- report ----------------------------------------------------------------------------------
+
+    async def test_progress_is_told_with_the_task_until_its_next_attempt_is_started(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a")
+        [first] = await claim(storage)
+        await storage.start([first.token], now=0.5)
+
+        await storage.report({first.token: '{"done": 1}'}, now=1.0)
+        await storage.report({first.token: '{"done": 2}'}, now=2.0)
+        told = await task_of(storage, "a")
+        [found] = await storage.find(limit=1, now=2.0)
+        [held] = await storage.held(ME)
+        await settle(storage, first, FAILURE, now=3.0)
+        [second] = await claim(storage, now=10.0)
+        before = await task_of(storage, "a")
+        await storage.start([second.token], now=11.0)
+        after = await task_of(storage, "a")
+
+        assert told.progress == found.progress == held.task.progress == '{"done": 2}'
+        assert (before.progress, after.progress) == ('{"done": 2}', None)
+
+    async def test_a_repeated_start_leaves_the_progress(self, storage: Storage) -> None:
+        await add(storage, "a")
+        [delivery] = await claim(storage)
+        await storage.start([delivery.token], now=0.5)
+        await storage.report({delivery.token: "1"}, now=1.0)
+
+        await storage.start([delivery.token], now=2.0)
+
+        assert (await task_of(storage, "a")).progress == "1"
+
+    async def test_a_report_passes_over_what_does_not_hold(self, storage: Storage) -> None:
+        await add(storage, "a", "b")
+        ended, live = await claim(storage)
+        await settle(storage, ended, DONE)
+
+        await storage.report({ended.token: "1", STALE: "2", "": "3", live.token: "4"}, now=1.0)
+
+        assert (await task_of(storage, "a")).progress is None
+        assert (await task_of(storage, "b")).progress == "4"
+
     # --- extend -----------------------------------------------------------------------------------
 
     async def test_an_extended_lease_holds_from_now_on(self, storage: Storage) -> None:
@@ -493,6 +484,19 @@ class StorageContract:
         assert (line.attempt, line.outcome) == (1, AttemptOutcome.SNOOZED)
         assert (line.started_at, line.ended_at) == (0.5, 1.0)
 
+    async def test_what_is_postponed_says_why_in_its_history(self, storage: Storage) -> None:
+        conflict = Postpone(
+            run_at=10.0, outcome=AttemptOutcome.CONFLICTED, error="the balance has changed"
+        )
+        await add(storage, "a")
+        [delivery] = await claim(storage)
+
+        await settle(storage, delivery, conflict, now=1.0)
+
+        [line] = await attempts_of(storage, "a")
+        assert (line.outcome, line.error) == (conflict.outcome, conflict.error)
+        assert (await task_of(storage, "a")).reason is None
+
     async def test_a_dead_letter_ends_the_task_and_says_why(self, storage: Storage) -> None:
         await add(storage, "a")
         [delivery] = await claim(storage)
@@ -520,7 +524,7 @@ class StorageContract:
         assert line.started_at is None
 
     @pytest.mark.parametrize("waits_as", ["queued", "scheduled", "retrying", "retried"])
-    async def test_handing_back_what_never_started_leaves_only_a_delivery(
+    async def test_handing_back_what_never_started_leaves_nothing(
         self, storage: Storage, waits_as: str
     ) -> None:
         await self._waiting(storage, waits_as)
@@ -530,9 +534,7 @@ class StorageContract:
 
         await settle(storage, delivery, HandBack(), now=21.0)
 
-        assert before is not None
-        task = msgspec.structs.replace(before.task, deliveries=before.task.deliveries + 1)
-        assert await storage.get("a", now=20.0) == msgspec.structs.replace(before, task=task)
+        assert await storage.get("a", now=20.0) == before
         assert await storage.counts() == counts
         [again] = await claim(storage, now=20.0)
         assert again.task.attempt == delivery.task.attempt
@@ -565,6 +567,18 @@ class StorageContract:
             ),
         )
         assert await storage.counts() == counts
+
+    @pytest.mark.parametrize(("counts", "deliveries"), [(False, 0), (True, 1)])
+    async def test_a_hand_back_returns_the_delivery_unless_it_counts(
+        self, storage: Storage, counts: bool, deliveries: int
+    ) -> None:
+        await add(storage, "a")
+        [delivery] = await claim(storage)
+
+        await settle(storage, delivery, HandBack(delivery_counts=counts))
+
+        task = await task_of(storage, "a")
+        assert (task.attempt, task.deliveries) == (0, deliveries)
 
     async def _waiting(self, storage: Storage, waits_as: str) -> None:
         run_at = 10.0 if waits_as == "scheduled" else None

@@ -3,6 +3,7 @@
 verbs ──▶ engine ──▶ writer ──▶ writes ─┐                      statements: the SQL
              │       (group commit)     ├──▶ connection        rows: a row as a word
              └──────────────▶ reads ────┘    (a thread each)   faults: SQLite's errors as ours
+                                                               handler_sql: the users' SQL, guarded
 """
 
 from taskqueue.storage.sqlite.engine import SQLiteStorage

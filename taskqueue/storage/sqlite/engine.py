@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-from taskqueue.errors import SchemaMismatch, StorageUnavailable
+from taskqueue.errors import SchemaMismatch, StatementRefused, StorageUnavailable
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import reads, settling, writes
@@ -22,11 +22,15 @@ from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.writer import Writer
 from taskqueue.tasks import (
     ENDED,
+    CancelResult,
     Delivery,
     NewTask,
+    NotApplied,
     Owner,
+    Rows,
     SettleBy,
     Settled,
+    Statement,
     Status,
     Task,
     TaskHistory,
@@ -159,6 +163,7 @@ class SQLiteStorage(Storage):
             raise SchemaMismatch(found, runner.SQLITE_VERSION)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        db.execute("PRAGMA foreign_keys = OFF")  # however SQLite was built: see handler_sql
         # A checkpoint stalls one commit; less often and bounded beats the default of 1000 pages.
         db.execute("PRAGMA wal_autocheckpoint = 4000")
         db.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
@@ -198,8 +203,31 @@ class SQLiteStorage(Storage):
             partial(writes.extend, tokens=tuple(tokens), expires_at=now + lease_s)
         )
 
-    async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
-        return await self._write(partial(settling.settle, settlements=tuple(settlements), now=now))
+    async def report(self, progress: Mapping[str, str], *, now: float) -> None:
+        await self._write(partial(writes.report, progress=dict(progress)))
+
+    async def rehearse(
+        self, statements: Sequence[Statement], query: Statement, *, limit_s: float
+    ) -> Rows:
+        rehearsal = writes.Rehearsal(tuple(statements), query, limit_s=limit_s)
+        answer = await self._write(rehearsal)
+        if isinstance(answer, StatementRefused):
+            raise answer
+        return answer
+
+    async def settle(
+        self, settlements: Sequence[SettleBy], *, now: float
+    ) -> tuple[Settled | NotApplied, ...]:
+        return await self._write(
+            partial(settling.settle, settlements=tuple(settlements), refused={}, now=now)
+        )
+
+    async def cancel(
+        self, task_ids: Sequence[str], *, reason: str, now: float
+    ) -> tuple[CancelResult, ...]:
+        return await self._write(
+            partial(writes.cancel, task_ids=tuple(task_ids), reason=reason, now=now)
+        )
 
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         return await self._write(partial(writes.redrive, task_ids=tuple(task_ids), now=now))

@@ -21,6 +21,7 @@ class Lease(NamedTuple):
     started_at: float | None
     settled_token: str | None
     settled_as: str | None
+    cancelling: int  # 1: its cancellation was asked for
 
     @property
     def started(self) -> bool:

@@ -4,17 +4,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import assert_never
 
-from taskqueue.storage.sqlite import rows, statements
+from taskqueue.errors import StatementRefused
+from taskqueue.storage.sqlite import handler_sql, rows, statements
 from taskqueue.storage.sqlite.leases import Lease, Leases
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.writes import insert
 from taskqueue.tasks import (
+    ENDED,
     AttemptOutcome,
     Cancel,
     Complete,
     DeadLetter,
     HandBack,
     NewTask,
+    NotApplied,
     Postpone,
     Requeue,
     SettleBy,
@@ -24,24 +27,54 @@ from taskqueue.tasks import (
 )
 
 
-def settle(tx: Transaction, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
-    """Write what the tokens give the right to; answer in the order given."""
+def settle(
+    tx: Transaction,
+    settlements: Sequence[SettleBy],
+    *,
+    refused: dict[str, NotApplied],
+    now: float,
+) -> tuple[Settled | NotApplied, ...]:
+    """Write what the tokens give the right to; answer in the order given.
+
+    `refused` holds, by token, what an earlier run of the same write has learnt not to try again.
+    """
     leases = Leases(tx.db, [by.token for by in settlements])
     writing = _Settling(tx, now=now)
-    answers = []
+    answers: list[Settled | NotApplied] = []
     for by in settlements:
         settled_as = statements.SETTLED_AS[type(by.settlement)]
         lease = leases.holding(by.token)
-        if lease is not None:
+        if lease is None:
+            repeated = leases.settled(by.token, settled_as)
+            answers.append(Settled.REPEATED if repeated else Settled.LEASE_LOST)
+        elif (refusal := _apply_statements(tx, by, refused)) is not None:
+            answers.append(refusal)
+        else:
             writing.add(lease, by.settlement)
             leases.settle(lease, settled_as)
             answers.append(Settled.WRITTEN)
-        elif leases.settled(by.token, settled_as):
-            answers.append(Settled.REPEATED)
-        else:
-            answers.append(Settled.LEASE_LOST)
     writing.write()
     return tuple(answers)
+
+
+def _apply_statements(
+    tx: Transaction, by: SettleBy, refused: dict[str, NotApplied]
+) -> NotApplied | None:
+    """Apply the handler's statements if there are any; return why they cannot be."""
+    if not isinstance(by.settlement, Complete) or not by.settlement.statements:
+        return None
+    if by.token in refused:
+        return refused[by.token]
+    try:
+        handler_sql.apply(tx.db, by.settlement.statements)
+    except handler_sql.TransactionLost as error:
+        refused[by.token] = NotApplied(error=error.detail)
+        raise
+    except handler_sql.RowsChanged as error:
+        return NotApplied(error=str(error), conflict=True)
+    except StatementRefused as error:
+        return NotApplied(error=error.detail)
+    return None
 
 
 class _Settling:
@@ -53,6 +86,7 @@ class _Settling:
         self._changes: defaultdict[type[Settlement], list[rows.Row]] = defaultdict(list)
         self._attempts: list[rows.Row] = []
         self._follow_ups: list[NewTask] = []
+        self._cancelled: list[rows.Row] = []
 
     def add(self, lease: Lease, settlement: Settlement) -> None:
         """Add one settlement of a lease that holds."""
@@ -66,21 +100,24 @@ class _Settling:
             case Requeue(run_at=run_at, outcome=outcome, error=error):
                 after, change = Status.RETRYING, (run_at, error, _crashes(outcome))
                 self._add_attempt(lease, outcome, error, settlement.traceback)
-            case Postpone(run_at=run_at):
+            case Postpone(run_at=run_at, outcome=outcome, error=error_or_none):
                 after, change = Status.SCHEDULED, (run_at,)
-                self._add_attempt(lease, AttemptOutcome.SNOOZED)
+                self._add_attempt(lease, outcome, error_or_none)
             case DeadLetter(reason=reason, outcome=outcome, error=error):
                 after, change = Status.DEAD, (reason, _crashes(outcome), now)
                 self._add_attempt(lease, outcome, error, settlement.traceback)
             case Cancel(reason=reason):
                 after, change = Status.CANCELLED, (reason, now)
                 self._add_attempt(lease, AttemptOutcome.CANCELLED, reason)
-            case HandBack():
-                after, change = lease.waited_as, ()
+            case HandBack(delivery_counts=delivery_counts):
+                after, change = lease.waited_as, (int(not delivery_counts),)
                 if lease.started:
                     self._add_attempt(lease, AttemptOutcome.INTERRUPTED)
             case never:
                 assert_never(never)
+        if lease.cancelling and after not in ENDED:
+            after = Status.CANCELLED
+            self._cancelled.append((now, lease.seq))
         self._changes[type(settlement)].append((*change, lease.seq))
         self._tx.moved(lease.status, after)
 
@@ -88,6 +125,7 @@ class _Settling:
         """Write all that was added."""
         for kind, changes in self._changes.items():
             self._tx.db.executemany(statements.SETTLE[kind], changes)
+        self._tx.db.executemany(statements.END_CANCELLED, self._cancelled)
         self._tx.db.executemany(statements.ADD_ATTEMPT, self._attempts)
         insert(self._tx, self._follow_ups, now=self._now)
 

@@ -54,16 +54,18 @@ RETURNING {DELIVERY}
 
 LEASES = """
 SELECT seq, token, status, iif(status = 'running', waited_as, status),
-    attempt, started_at, settled_token, settled_as
+    attempt, started_at, settled_token, settled_as, cancel_reason IS NOT NULL
 FROM tasks WHERE seq IN (SELECT value FROM json_each(?))
 """
 
 START = """
-UPDATE tasks SET waited_as = status, status = 'running', started_at = ?
+UPDATE tasks SET waited_as = status, status = 'running', started_at = ?, progress = NULL
 WHERE seq IN (SELECT value FROM json_each(?))
 """
 
 EXTEND = "UPDATE tasks SET expires_at = ? WHERE seq IN (SELECT value FROM json_each(?))"
+
+REPORT = "UPDATE tasks SET progress = ? WHERE seq = ?"
 
 SETTLED_AS: dict[type[Settlement], str] = {
     Complete: "complete",
@@ -84,7 +86,10 @@ _CHANGE: dict[type[Settlement], str] = {
         f"{_STARTED}, status = 'dead', reason = ?, crashes = crashes + ?, processed_at = ?"
     ),
     Cancel: f"{_STARTED}, status = 'cancelled', reason = ?, processed_at = ?",
-    HandBack: "status = iif(status = 'running', waited_as, status), attempt = attempt - 1",
+    HandBack: (
+        "status = iif(status = 'running', waited_as, status), attempt = attempt - 1,"
+        " deliveries = deliveries - ?"
+    ),
 }
 SETTLE = {
     kind: f"""
@@ -99,10 +104,21 @@ SETTLE = {
 
 ADD_ATTEMPT = f"INSERT INTO attempts (task, {ATTEMPT}) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
+# Of what is still to be done after its settlement, though its cancellation was asked for.
+END_CANCELLED = """
+UPDATE tasks SET status = 'cancelled', reason = cancel_reason, processed_at = ? WHERE seq = ?
+"""
+
+TO_CANCEL = "SELECT seq, status, token, processed_at FROM tasks WHERE id = ?"
+CANCEL_WAITING = """
+UPDATE tasks SET status = 'cancelled', reason = ?, processed_at = ? WHERE seq = ?
+"""
+MARK_CANCELLED = "UPDATE tasks SET cancel_reason = coalesce(cancel_reason, ?) WHERE seq = ?"
+
 REDRIVE = """
 UPDATE tasks
 SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
-    processed_at = NULL, reason = NULL
+    processed_at = NULL, reason = NULL, cancel_reason = NULL
 WHERE id = ? AND status = 'dead'
 """
 

@@ -20,6 +20,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import storage_error
 from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql import TransactionLost
 from taskqueue.storage.sqlite.transaction import Transaction
 
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Writer:
 
         Operations are applied in the order of the calls. Cancelling the answer changes nothing for
         the operation, nor for those that share its commit. An operation that raises fails alone.
+        One that raises `TransactionLost` is run again with all others, and must not raise it twice.
 
         Raises:
             StorageUnavailable: the writer is closed.
@@ -134,6 +136,14 @@ def _commit(
 
 
 def _transact(db: sqlite3.Connection, batch: Sequence[Write[Any]]) -> list[Any]:
+    while True:
+        try:
+            return _try(db, batch)
+        except TransactionLost:
+            continue  # its operation knows by now, and so this comes to an end
+
+
+def _try(db: sqlite3.Connection, batch: Sequence[Write[Any]]) -> list[Any]:
     db.execute("BEGIN IMMEDIATE")
     try:
         tx = Transaction(db)

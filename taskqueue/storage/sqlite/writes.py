@@ -5,14 +5,24 @@ in the same commit fails, the commit is undone and each is run again alone.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from taskqueue.storage.sqlite import rows, statements
+from taskqueue.errors import StatementRefused
+from taskqueue.storage.sqlite import handler_sql, rows, statements
 from taskqueue.storage.sqlite.leases import Leases
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.tasks import Delivery, NewTask, Owner, Status
+from taskqueue.tasks import (
+    CancelAnswer,
+    CancelResult,
+    Delivery,
+    NewTask,
+    Owner,
+    Rows,
+    Statement,
+    Status,
+)
 
 _STATUS = itemgetter(2)  # in a row of `rows.row_of`
 _VACUUMED_PAGES = 256  # 1 MiB given back per prune: short enough to ride with other writes
@@ -73,6 +83,63 @@ def extend(tx: Transaction, tokens: Sequence[str], *, expires_at: float) -> tupl
     held = [lease.seq for lease in map(leases.holding, tokens) if lease is not None]
     tx.db.execute(statements.EXTEND, (expires_at, rows.json_array(held)))
     return tuple(token for token in tokens if leases.holding(token) is None)
+
+
+def report(tx: Transaction, progress: Mapping[str, str]) -> None:
+    """Note the progress of what still holds."""
+    leases = Leases(tx.db, progress)
+    held = ((json, leases.holding(token)) for token, json in progress.items())
+    found = [(json, lease.seq) for json, lease in held if lease is not None]
+    tx.db.executemany(statements.REPORT, found)
+
+
+class Rehearsal:
+    """A write that leaves nothing behind.
+
+    Its refusal is an answer, because an error would let all who share the commit run again.
+    """
+
+    def __init__(
+        self, statements: tuple[Statement, ...], query: Statement, *, limit_s: float
+    ) -> None:
+        self._statements = statements
+        self._query = query
+        self._limit_s = limit_s
+        self._refused: StatementRefused | None = None
+
+    def __call__(self, tx: Transaction) -> Rows | StatementRefused:
+        """Return what the query answers, or why it does not."""
+        if self._refused is not None:
+            return self._refused
+        try:
+            return handler_sql.rehearse(tx.db, self._statements, self._query, limit_s=self._limit_s)
+        except handler_sql.TransactionLost as error:
+            self._refused = error
+            raise
+        except StatementRefused as error:
+            return error
+
+
+def cancel(
+    tx: Transaction, task_ids: Sequence[str], *, reason: str, now: float
+) -> tuple[CancelResult, ...]:
+    """End what nobody holds, mark what is held."""
+    return tuple(_cancel(tx, task_id, reason=reason, now=now) for task_id in task_ids)
+
+
+def _cancel(tx: Transaction, task_id: str, *, reason: str, now: float) -> CancelResult:
+    found = tx.db.execute(statements.TO_CANCEL, (task_id,)).fetchone()
+    if found is None:
+        return CancelResult(task_id=task_id, answer=CancelAnswer.UNKNOWN)
+    seq, status, token, processed_at = found
+    if processed_at is not None:
+        return CancelResult(task_id=task_id, answer=CancelAnswer.ENDED)
+    if token is not None:
+        tx.db.execute(statements.MARK_CANCELLED, (reason, seq))
+        return CancelResult(task_id=task_id, answer=CancelAnswer.REQUESTED, token=token)
+    tx.db.execute(statements.CANCEL_WAITING, (reason, now, seq))
+    tx.moved(status, Status.CANCELLED)
+    return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED)
 
 
 def redrive(tx: Transaction, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:

@@ -1,0 +1,99 @@
+"""The steps that tests of a storage are made of: a verb, with what a test does not care about."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from taskqueue.storage.protocol import Storage
+from taskqueue.tasks import (
+    Attempt,
+    AttemptOutcome,
+    Cancel,
+    Complete,
+    DeadLetter,
+    Delivery,
+    HandBack,
+    NewTask,
+    NotApplied,
+    Owner,
+    Postpone,
+    Requeue,
+    SettleBy,
+    Settled,
+    Settlement,
+    Task,
+)
+
+ME = Owner(node="here", incarnation="2")
+EARLIER_ME = Owner(node="here", incarnation="1")
+SOMEBODY = Owner(node="there", incarnation="1")
+
+STALE = "a token of nobody"
+
+DONE = Complete(result='{"output": "HI"}')
+FAILURE = Requeue(
+    run_at=10.0, outcome=AttemptOutcome.FAILED, error="ValueError: no", traceback="Traceback …"
+)
+CRASH = Requeue(run_at=10.0, outcome=AttemptOutcome.CRASHED, error="signal 9")
+LATER = Postpone(run_at=10.0)
+BURIAL = DeadLetter(
+    reason="all attempts failed", outcome=AttemptOutcome.FAILED, error="ValueError: no"
+)
+CANCEL = Cancel(reason="not wanted")
+SETTLEMENTS: tuple[Settlement, ...] = (DONE, FAILURE, LATER, BURIAL, CANCEL, HandBack())
+ENDS: tuple[Settlement, ...] = (DONE, BURIAL, CANCEL)
+
+
+def new_task(task_id: str, **fields: Any) -> NewTask:
+    """Return a task whose fields are told apart from each other; `fields` replaces some."""
+    payload = '{"action": "uppercase", "data": {"text": "hi"}}'
+    return msgspec.structs.replace(
+        NewTask(id=task_id, action="uppercase", payload=payload), **fields
+    )
+
+
+async def add(storage: Storage, *task_ids: str, now: float = 0.0, **fields: Any) -> None:
+    """Insert one task per id."""
+    await storage.insert([new_task(task_id, **fields) for task_id in task_ids], now=now)
+
+
+async def claim(
+    storage: Storage,
+    *,
+    queue: str = "default",
+    limit: int = 10,
+    owner: Owner = ME,
+    lease_s: float = 30.0,
+    now: float = 0.0,
+) -> tuple[Delivery, ...]:
+    """Claim with everything that a test does not care about filled in."""
+    return await storage.claim(queue, limit=limit, owner=owner, lease_s=lease_s, now=now)
+
+
+async def settle(
+    storage: Storage, delivery: Delivery, settlement: Settlement, *, now: float = 1.0
+) -> Settled | NotApplied:
+    """Settle one delivery."""
+    by = SettleBy(token=delivery.token, settlement=settlement)
+    [settled] = await storage.settle([by], now=now)
+    return settled
+
+
+async def task_of(storage: Storage, task_id: str, *, now: float = 0.0) -> Task:
+    """Return a task that is there."""
+    history = await storage.get(task_id, now=now)
+    assert history is not None
+    return history.task
+
+
+async def attempts_of(storage: Storage, task_id: str) -> tuple[Attempt, ...]:
+    """Return the history of a task that is there."""
+    history = await storage.get(task_id, now=0.0)
+    assert history is not None
+    return history.attempts
+
+
+def ids(found: Sequence[Task] | Sequence[Delivery]) -> list[str]:
+    """Return the ids of tasks or of delivered tasks."""
+    return [each.task.id if isinstance(each, Delivery) else each.id for each in found]
