@@ -22,6 +22,7 @@ from taskqueue.actors.messages import (
 from taskqueue.actors.runtime import Actor, Address, Reply, ask, receives, send, tell
 from taskqueue.errors import (
     ActorError,
+    StatementRefused,
     StorageCorrupt,
     StorageError,
     StorageUnavailable,
@@ -86,7 +87,9 @@ class DatabaseActor(Actor):
         """Finish what is being written and close."""
         await self._storage.close()
 
-    @receives(UseStorage, answers=(StorageUnavailable, ValueError), concurrently=True)
+    @receives(
+        UseStorage, answers=(StorageUnavailable, StatementRefused, ValueError), concurrently=True
+    )
     async def on_use_storage(self, message: UseStorage) -> object:
         """Call the verb. Calls that wait at the same time share a commit.
 
