@@ -82,7 +82,7 @@ class Task(Word):
     attempt: int  # attempts counted so far; counted at the claim, so a crash counts
     max_attempts: int
     crashes: int  # attempts that took their consumer down
-    deliveries: int  # claims, also those handed back
+    deliveries: int  # claims, but for those that our stop handed back before they were started
     run_at: float
     created_at: float
     started_at: float | None  # when its latest attempt was started
@@ -292,7 +292,7 @@ class Cancel(Word):
 class HandBack(Word):
     """Back where it was, attempt returned: it never started, or our stop cut it."""
 
-    delivery_counts: bool = False
+    delivery_counts: bool = False  # even if it was never started
 
 
 Settlement: TypeAlias = Complete | Requeue | Postpone | DeadLetter | Cancel | HandBack

@@ -327,8 +327,8 @@ class QueueActor(Actor):
         """Hand nothing out any more; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
         self._desk.shut()
+        self.start_task(self._claimer.hand_back_buffer())
         self._go_on()
-        await self._claimer.hand_back_buffer()
         left_s = message.deadline - self._clock.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):

@@ -427,7 +427,7 @@ def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> N
                 task,
                 status=lease.waited_as,
                 attempt=task.attempt - 1,
-                deliveries=task.deliveries - (not delivery_counts),
+                deliveries=task.deliveries - (not (delivery_counts or lease.started)),
             )
             if lease.started:
                 add(AttemptOutcome.INTERRUPTED)

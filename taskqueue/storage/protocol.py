@@ -157,8 +157,8 @@ class Storage(Protocol):
         A line bears the number of the attempt as it was made, also if that is returned, and has no
         `started_at` if the delivery was never started; nor has the task then, unless handed back.
         The outcome `CRASHED` counts a crash. `follow_ups` are inserted as by `insert`, at `now`; a
-        conflict of their keys is passed over. A `HandBack` returns the delivery as well unless it
-        says that it counts. Whatever would leave a task to be done again ends it `cancelled` if its
+        conflict of their keys is passed over. A `HandBack` of what was never started returns the
+        delivery as well, unless it says that it counts. Whatever would leave a task to be done again ends it `cancelled` if its
         cancellation was asked for: with its line in the history, and `cancel_reason` as `reason`.
 
         The `statements` of a `Complete` are applied before it, in order, in a savepoint of their

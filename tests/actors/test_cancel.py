@@ -130,9 +130,7 @@ async def test_a_task_is_cancelled_while_the_service_drains(world: World) -> Non
     await world.begun(task_id)
 
     stopping = asyncio.create_task(world.stop())
-    async with asyncio.timeout(5):
-        while (await world.readiness()).ready:  # noqa: ASYNC110 - readiness is asked, not told
-            await asyncio.sleep(0.01)
+    await world.drains()
     await cancel(world, task_id)
     await asyncio.wait_for(stopping, 5)
 

@@ -195,7 +195,7 @@ async def test_nothing_is_handed_out_once_the_stop_has_begun(
     await world.begun(first)
 
     stopping = asyncio.create_task(world.stop())
-    await world.events.wait_for("child_stopped", child_id="consumer-2")
+    await world.drains()
     late = await world.enqueue("quick")
     world.gate.open()
     await stopping

@@ -157,6 +157,12 @@ class World:
         limit_s = self.settings.drain_s if drain_s is None else drain_s
         await service._stop(self.root, self.system, limit_s, hurry=asyncio.Event())
 
+    async def drains(self) -> None:
+        """Wait until nothing is handed out any more."""
+        async with asyncio.timeout(5):
+            while (await self.readiness()).ready:  # noqa: ASYNC110 - readiness is asked, not told
+                await asyncio.sleep(0.01)
+
     async def resize(self, consumers: int) -> None:
         """Have so many consumers from now on."""
         await ask(self.system.address("consumers"), Resize(count=consumers), timeout_s=None)

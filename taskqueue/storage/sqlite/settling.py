@@ -110,7 +110,8 @@ class _Settling:
                 after, change = Status.CANCELLED, (reason, now)
                 self._add_attempt(lease, AttemptOutcome.CANCELLED, reason)
             case HandBack(delivery_counts=delivery_counts):
-                after, change = lease.waited_as, (int(not delivery_counts),)
+                counts = delivery_counts or lease.started
+                after, change = lease.waited_as, (int(not counts),)
                 if lease.started:
                     self._add_attempt(lease, AttemptOutcome.INTERRUPTED)
             case never:
