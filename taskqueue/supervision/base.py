@@ -114,7 +114,7 @@ class BaseSupervisor(Actor):
         """Obey what the end of a child asks for."""
         if child.ref is not None:
             del self._running[child.ref]
-        child.ended(reason, self._clock.now())
+        child.ended(reason, self._clock)
         if decisions.is_reported(child.spec.restart, reason):
             self._report.terminated(child, reason, self._in_period())
         else:
@@ -177,7 +177,7 @@ class BaseSupervisor(Actor):
             self._retire(child)
             return None
         ref = reference(started)
-        child.runs(ref, self._clock.now())
+        child.runs(ref, self._clock)
         self._running[ref] = child
         if child.id is not None:  # as in OTP, instances make no progress reports
             self._report.started(child)
@@ -190,7 +190,7 @@ class BaseSupervisor(Actor):
             reason = await shut_down(ref, child.spec.shutdown_limit)
             self.unlink(ref)  # its exit signal is not heard again
             del self._running[ref]
-            child.ended(reason, self._clock.now())
+            child.ended(reason, self._clock)
             self._report_stop(child, reason)
         child.rests()
 

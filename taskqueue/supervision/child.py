@@ -13,6 +13,7 @@ from taskqueue.actors.runtime import (
     Ignore,
     Message,
 )
+from taskqueue.clock import Clock
 from taskqueue.errors import AskTimeout, StartFailed
 from taskqueue.supervision.calls import ChildState
 from taskqueue.supervision.decisions import ChildStatus
@@ -87,23 +88,23 @@ class Child:
             raise ChildStartFailed(spec.id, Crash(BadReturn(value=started)))
         return started
 
-    def runs(self, ref: ActorRef, now: float) -> None:
+    def runs(self, ref: ActorRef, clock: Clock) -> None:
         """Note a successful start. A temporary child will have no other: what for is let go."""
         self.ref = ref
         self.pid = self.urn = ref.actor_urn
         self.status = ChildStatus.RUNNING
         self.incarnation += 1
-        self.started_at = now
+        self.started_at = clock.now()
         if self.spec.restart == Restart.TEMPORARY:
             self.spec, self.arguments = replace(self.spec, start=_start_again), ()
 
-    def ended(self, reason: ExitReason, now: float) -> None:
+    def ended(self, reason: ExitReason, clock: Clock) -> None:
         """Note the end of its actor."""
         self.ref = None
         self.status = ChildStatus.STOPPED
         self.started_at = None
         self.last_exit = reason
-        self.last_exit_at = now
+        self.last_exit_at = clock.now()
 
     def waits(self) -> None:
         """Note that a restart failed and another attempt is on its way."""

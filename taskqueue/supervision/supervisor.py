@@ -143,14 +143,19 @@ class Supervisor(BaseSupervisor):
         strategy, order = self.flags.strategy, tuple(self._children)
         if strategy != Strategy.ONE_FOR_ONE:
             failed.rests()  # as in OTP, a group is started by a supervisor that forgot its pids
-        for child_id in decisions.to_stop(strategy, order, failed.spec.id):
-            child = self._children[child_id]
-            await self._stop_child(child)
-            self._retire(child)
+        await self._stop_others(failed)
         for child_id in decisions.to_start(strategy, order, failed.spec.id):
             present = self._children.get(child_id)
             if present is not None and not await self._start_again(present):
                 return
+
+    async def _stop_others(self, failed: Child) -> None:
+        """Stop whom the strategy stops before `failed` is restarted."""
+        order = tuple(self._children)
+        for child_id in decisions.to_stop(self.flags.strategy, order, failed.spec.id):
+            child = self._children[child_id]
+            await self._stop_child(child)
+            self._retire(child)
 
     # --- the child API ----------------------------------------------------------------------
 
