@@ -32,6 +32,7 @@ from taskqueue.supervision.errors import (
 from taskqueue.supervision.specs import (
     BRUTAL_KILL,
     AutoShutdown,
+    Backoff,
     ChildSpec,
     ChildType,
     Flags,
@@ -50,6 +51,7 @@ __all__ = [
     "AlreadyPresent",
     "AlreadyStarted",
     "AutoShutdown",
+    "Backoff",
     "BadReturn",
     "ChildNotFound",
     "ChildRestarting",

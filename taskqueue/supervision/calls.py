@@ -22,6 +22,7 @@ class ChildState(Message):
     started_at: float | None  # UTC epoch seconds, of this incarnation
     last_exit: ExitReason | None  # how the incarnation before ended
     last_exit_at: float | None
+    restart_in_s: float | None = None  # its backoff lasts so long yet
 
 
 class Counts(Message):

@@ -81,6 +81,9 @@ class _Dynamic(BaseSupervisor):
         self._waiting.pop(child.urn, None)
         child.rests()
 
+    async def _hold(self, failed: Child) -> None:
+        self._waiting[failed.urn] = failed
+
     async def _revive(self, failed: Child) -> None:
         self._waiting.pop(failed.urn, None)
         if not await self._start_again(failed):
@@ -108,7 +111,7 @@ class _Dynamic(BaseSupervisor):
     @receives(WhichChild, answers=(SupervisionError,))
     def on_which_child(self, message: WhichChild) -> ChildState:
         """Answer `which_child`."""
-        return self._find_present(message.child).state()
+        return self._find_present(message.child).state(self._clock)
 
     def _find_present(self, child: str | ActorRef) -> Child:
         found = self._find(child)

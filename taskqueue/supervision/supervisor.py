@@ -1,5 +1,6 @@
 """A supervisor: an actor that starts, stops and restarts its children, and obeys `decisions`."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
@@ -115,7 +116,15 @@ class Supervisor(BaseSupervisor):
             self.unlink(ref)
             await self._on_end(child, reason)
             while waiting := self._restarting():  # its group's, perhaps: nobody else tries again
-                await self._restart(waiting)
+                await self._attempt(waiting)
+
+    async def _attempt(self, waiting: Child) -> None:
+        """Make the next attempt at a restart during the start, when no message is taken."""
+        if waiting.delay is None:
+            await self._restart(waiting)
+            return
+        await asyncio.sleep(waiting.delay.until - self._clock.monotonic())
+        await self._revive(waiting)
 
     def _restarting(self) -> Child | None:
         children = self._children.values()
@@ -143,13 +152,13 @@ class Supervisor(BaseSupervisor):
         strategy, order = self.flags.strategy, tuple(self._children)
         if strategy != Strategy.ONE_FOR_ONE:
             failed.rests()  # as in OTP, a group is started by a supervisor that forgot its pids
-        await self._stop_others(failed)
+        await self._hold(failed)
         for child_id in decisions.to_start(strategy, order, failed.spec.id):
             present = self._children.get(child_id)
             if present is not None and not await self._start_again(present):
                 return
 
-    async def _stop_others(self, failed: Child) -> None:
+    async def _hold(self, failed: Child) -> None:
         """Stop whom the strategy stops before `failed` is restarted."""
         order = tuple(self._children)
         for child_id in decisions.to_stop(self.flags.strategy, order, failed.spec.id):
@@ -200,7 +209,7 @@ class Supervisor(BaseSupervisor):
     @receives(WhichChild, answers=(SupervisionError,))
     def on_which_child(self, message: WhichChild) -> ChildState:
         """Answer `which_child`."""
-        return self._find(message.child).state()
+        return self._find(message.child).state(self._clock)
 
     @receives(CountChildren)
     def on_count_children(self, _: CountChildren) -> Counts:

@@ -3,17 +3,20 @@
 Specifications and flags may be plain mappings with OTP's keys, as they come out of a file:
 
     {"id": "cache", "start": Cache.start_link, "restart": "transient", "shutdown": 2.5}
+    {"id": "feed", "start": Feed.start_link, "backoff": {"initial_s": 0.5, "max_s": 60}}
     {"strategy": "rest_for_one", "intensity": 3, "period": 10}
 
 Durations are in seconds. Unlike OTP's, they must not have unknown keys: a typo is found at once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskqueue.supervision.specs import (
     AutoShutdown,
+    Backoff,
     ChildSpec,
     ChildType,
     Flags,
@@ -30,6 +33,7 @@ GivenChild: TypeAlias = ChildSpec | Mapping[str, Any]
 GivenFlags: TypeAlias = Flags | Mapping[str, Any]
 
 _CHILD_KEYS: Final = frozenset(ChildSpec.__dataclass_fields__)
+_BACKOFF_KEYS: Final = frozenset(Backoff.__dataclass_fields__)
 _FLAG_KEYS: Final = frozenset({"strategy", "intensity", "period", "auto_shutdown"})
 _DEFAULTS: Final = Flags()
 
@@ -111,7 +115,15 @@ def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSp
     check_member("invalid_restart_type", Restart, restart)
     _check_effect(given.get("significant"), auto_shutdown)
     type_ = _word(ChildType, given.get("type", ChildType.WORKER))
-    return ChildSpec(**{**given, "restart": restart, "type": type_})
+    spec = ChildSpec(**{**given, "restart": restart, "type": type_, "backoff": None})
+    return replace(spec, backoff=_read_backoff(given.get("backoff")))
+
+
+def _read_backoff(given: Any) -> Any:
+    if not isinstance(given, Mapping):
+        return given
+    _refuse_unknown_keys(given, _BACKOFF_KEYS)
+    return Backoff(**given)
 
 
 def _check_effect(significant: object, auto_shutdown: AutoShutdown | None) -> None:
