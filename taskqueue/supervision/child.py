@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Final, NoReturn
 
 from taskqueue.actors.runtime import (
@@ -12,6 +13,7 @@ from taskqueue.actors.runtime import (
     ExitReason,
     Ignore,
     Message,
+    start_within,
 )
 from taskqueue.clock import Clock
 from taskqueue.errors import AskTimeout, StartFailed
@@ -89,7 +91,7 @@ class Child:
         """
         spec = self.spec
         try:
-            started = await spec.start(*self.arguments)
+            started = await self._call_start()
         except Ignore:
             raise
         except StartFailed as error:
@@ -103,6 +105,10 @@ class Child:
         if not isinstance(reference(started), ActorRef):
             raise ChildStartFailed(spec.id, Crash(BadReturn(value=started)))
         return started
+
+    async def _call_start(self) -> Started | ActorRef:
+        start, limit_s = partial(self.spec.start, *self.arguments), self.spec.start_timeout_s
+        return await (start() if limit_s is None else start_within(limit_s, start))
 
     def runs(self, ref: ActorRef, clock: Clock) -> None:
         """Note a successful start. A temporary child will have no other: what for is let go."""

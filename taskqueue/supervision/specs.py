@@ -96,6 +96,10 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_start_limit(value: object) -> bool:
+    return _is_number(value) and 0 < value < math.inf
+
+
 def _is_shutdown_limit(value: object) -> bool:
     return value >= 0 if _is_number(value) else value == BRUTAL_KILL
 
@@ -153,6 +157,9 @@ class ChildSpec:
         one_shot: the supervisor's start waits until this child has ended, before it starts the
             next. Beyond OTP: an abnormal end is restarted within the intensity even then. It must
             not be permanent, or it would never be over, nor significant.
+        start_timeout_s: how long its start function may take, in seconds, before it is cancelled
+            and whomever it has started is killed; None: as long as it takes. That is a failed start
+            with `Crash(StartTimeout)`.
         backoff: how long a restart waits; None: not at all. See `Backoff`.
 
     Raises:
@@ -166,6 +173,7 @@ class ChildSpec:
     type: ChildType = ChildType.WORKER
     significant: bool = False
     one_shot: bool = False
+    start_timeout_s: float | None = None
     backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
@@ -184,6 +192,8 @@ class ChildSpec:
         check_member("invalid_child_type", ChildType, self.type)
         if not (self.shutdown is None or _is_shutdown_limit(self.shutdown)):
             raise InvalidSpec("invalid_shutdown", self.shutdown)
+        if not (self.start_timeout_s is None or _is_start_limit(self.start_timeout_s)):
+            raise InvalidSpec("invalid_start_timeout", self.start_timeout_s)
         if self.backoff is not None:
             check_member("invalid_backoff", Backoff, self.backoff)
 
