@@ -27,6 +27,7 @@ from taskqueue.supervision.errors import (
     ChildStartFailed,
     MaxChildren,
     OnlyInstances,
+    RequirementsNotRunning,
     SupervisionError,
 )
 from taskqueue.supervision.specs import (
@@ -71,6 +72,7 @@ __all__ = [
     "Node",
     "OnlyInstances",
     "Overview",
+    "RequirementsNotRunning",
     "Restart",
     "SimpleOneForOne",
     "Started",

@@ -143,7 +143,7 @@ class BaseSupervisor(Actor):
     async def on_try_again(self, message: TryAgain) -> None:
         """Make the next attempt at a failed restart, unless somebody has intervened."""
         child = self._present(message.child)
-        if child is not None and child.status == ChildStatus.RESTARTING and child.delay is None:
+        if child is not None and child.is_tried_again:
             await self._restart(child)
 
     async def _restart(self, failed: Child) -> None:

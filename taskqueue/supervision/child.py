@@ -63,6 +63,7 @@ class Child:
             died; `restarting` while it waits for another attempt; None if it does not run.
         urn: of the actor it has, or of the last one it had.
         delay: what it waits for before it is restarted; None if it does not wait for a time.
+        waits_for: siblings that have to run before it is started.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Child:
         self.last_exit: ExitReason | None = None
         self.last_exit_at: float | None = None
         self.delay: Delay | None = None
+        self.waits_for: tuple[str, ...] = ()
         self._delays = None if spec.backoff is None else RestartDelays(spec.backoff)
 
     async def start(self) -> Started | ActorRef:
@@ -136,11 +138,18 @@ class Child:
         """Return how long its next restart waits; None: it has no backoff."""
         return None if self._delays is None else self._delays.next(jitter=jitter)
 
-    def waits(self, delay: Delay | None = None) -> None:
-        """Note that it will be started: in time, or by an attempt that is on its way."""
+    def waits(self, delay: Delay | None = None, siblings: tuple[str, ...] = ()) -> None:
+        """Note that it will be started: after the delay, when the siblings run, or by an attempt
+        that is on its way.
+        """
         self._turns(ChildStatus.RESTARTING)
-        self.delay = delay
+        self.delay, self.waits_for = delay, siblings
         self.pid = RESTARTING
+
+    @property
+    def is_tried_again(self) -> bool:
+        """Whether an attempt at its restart is on its way."""
+        return self.status == ChildStatus.RESTARTING and self.delay is None and not self.waits_for
 
     def rests(self) -> None:
         """Note that it does not run, and nobody tries to change that."""
@@ -152,7 +161,7 @@ class Child:
         self.status = status
         if self.delay is not None:
             self.delay.cancel()
-            self.delay = None
+        self.delay, self.waits_for = None, ()
 
     def state(self, clock: Clock) -> ChildState:
         """Return what `which_children` shows."""
@@ -167,6 +176,7 @@ class Child:
             started_at=self.started_at,
             last_exit=self.last_exit,
             last_exit_at=self.last_exit_at,
+            waits_for=self.waits_for,
             restart_in_s=None if delay is None else max(0.0, delay.until - clock.monotonic()),
         )
 

@@ -43,7 +43,7 @@ from taskqueue.supervision.specs import (
     Started,
     Strategy,
 )
-from taskqueue.supervision.validation import GivenChild, GivenFlags, read_child
+from taskqueue.supervision.validation import GivenChild, GivenFlags, check_requires, read_child
 
 
 class _Dynamic(BaseSupervisor):
@@ -253,6 +253,7 @@ class DynamicSupervisor(_Dynamic):
     async def on_start_child(self, message: StartChild) -> Started | ActorRef | None:
         """Answer `start_child`."""
         spec = read_child(message.spec, AutoShutdown.NEVER)
+        check_requires(spec, siblings={})
         present = len(self._running) + len(self._waiting)
         if self.max_children is not None and present >= self.max_children:
             raise MaxChildren(spec.id, self.max_children)

@@ -64,6 +64,14 @@ class Reporter:
             **self._restarts(in_period),
         )
 
+    def waiting(self, child: Child) -> None:
+        """A start waits for siblings that do not run."""
+        log.warning(
+            "child_waiting",
+            **self._offender(child, child.last_exit),
+            waits_for=child.waits_for,
+        )
+
     def start_failed(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `start_error`."""
         log.error(

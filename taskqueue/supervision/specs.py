@@ -88,6 +88,10 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def _are_ids(value: object) -> bool:
+    return isinstance(value, tuple) and all(_is_id(each) for each in value)
+
+
 def _is_whole(value: object, *, at_least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
 
@@ -157,6 +161,8 @@ class ChildSpec:
         one_shot: the supervisor's start waits until this child has ended, before it starts the
             next. Beyond OTP: an abnormal end is restarted within the intensity even then. It must
             not be permanent, or it would never be over, nor significant.
+        requires: ids of siblings before it; it is started only while all of them run. Not together
+            with `one_shot`: the supervisor's start waits for nobody to come back.
         start_timeout_s: how long its start function may take, in seconds, before it is cancelled
             and whomever it has started is killed; None: as long as it takes. That is a failed start
             with `Crash(StartTimeout)`.
@@ -173,6 +179,7 @@ class ChildSpec:
     type: ChildType = ChildType.WORKER
     significant: bool = False
     one_shot: bool = False
+    requires: tuple[str, ...] = ()
     start_timeout_s: float | None = None
     backoff: Backoff | None = None
 
@@ -192,6 +199,10 @@ class ChildSpec:
         check_member("invalid_child_type", ChildType, self.type)
         if not (self.shutdown is None or _is_shutdown_limit(self.shutdown)):
             raise InvalidSpec("invalid_shutdown", self.shutdown)
+        if not _are_ids(self.requires) or self.id in self.requires:
+            raise InvalidSpec("invalid_requires", self.requires)
+        if self.requires and self.one_shot:
+            raise InvalidSpec("bad_combination", {"one_shot": True, "requires": self.requires})
         if not (self.start_timeout_s is None or _is_start_limit(self.start_timeout_s)):
             raise InvalidSpec("invalid_start_timeout", self.start_timeout_s)
         if self.backoff is not None:

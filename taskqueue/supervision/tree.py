@@ -26,6 +26,7 @@ class Node(Message):
     last_exit: str | None
     last_exit_at: float | None
     restart_in_s: float | None = None  # its backoff lasts so long yet
+    waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
     supervisor: "SupervisorFigures | None" = None
     children: tuple["Node", ...] = ()
 
@@ -86,6 +87,7 @@ async def _child(parent: str, child: ChildState) -> Node:
         last_exit=None if child.last_exit is None else str(child.last_exit),
         last_exit_at=child.last_exit_at,
         restart_in_s=child.restart_in_s,
+        waits_for=child.waits_for,
     )
     return await _snapshot(node, child.ref) if _supervises(child.ref) else node
 
@@ -138,7 +140,9 @@ def picture(node: Node) -> str:
 
 
 def _standing(node: Node) -> str:
-    """Return the status, and what it waits for."""
+    """Return the status, or what it waits for."""
+    if node.waits_for:
+        return f"waits for {', '.join(node.waits_for)}"
     if node.restart_in_s is not None:
         return f"{node.status} in {node.restart_in_s:.1f} s"
     return node.status

@@ -83,7 +83,8 @@ def read_children(
     """Return a whole list of specifications, so that nothing is started before all are right.
 
     Raises:
-        InvalidSpec: the first fault, or an id that stands there twice.
+        InvalidSpec: the first fault, an id that stands there twice, or one that is required by a
+            child before it.
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise InvalidSpec("badarg", given)
@@ -93,7 +94,22 @@ def read_children(
         if spec.id in children:
             raise InvalidSpec("duplicate_child_name", spec.id)
         children[spec.id] = spec
+    before: dict[str, ChildSpec] = {}
+    for spec in children.values():
+        check_requires(spec, before)
+        before[spec.id] = spec
     return tuple(children.values())
+
+
+def check_requires(spec: ChildSpec, siblings: Mapping[str, ChildSpec]) -> None:
+    """Check that all whom a child requires are among the siblings that start before it.
+
+    Raises:
+        InvalidSpec: one is not; or it is one-shot, and has ended before the child is started.
+    """
+    for each in spec.requires:
+        if each not in siblings or siblings[each].one_shot:
+            raise InvalidSpec("invalid_requires", {"id": spec.id, "requires": each})
 
 
 def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSpec:
@@ -115,7 +131,13 @@ def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSp
     check_member("invalid_restart_type", Restart, restart)
     _check_effect(given.get("significant"), auto_shutdown)
     type_ = _word(ChildType, given.get("type", ChildType.WORKER))
-    spec = ChildSpec(**{**given, "restart": restart, "type": type_, "backoff": None})
+    requires = given.get("requires", ())
+    spelt = {
+        "restart": restart,
+        "type": type_,
+        "requires": tuple(requires) if isinstance(requires, list) else requires,
+    }
+    spec = ChildSpec(**{**given, **spelt, "backoff": None})
     return replace(spec, backoff=_read_backoff(given.get("backoff")))
 
 
