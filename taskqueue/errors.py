@@ -16,7 +16,8 @@
     └─ ActorError
        ├─ ActorUnavailable     target, cause        not there, or it ended before it answered
        ├─ AskTimeout           target, after_s
-       └─ StartFailed          actor, cause
+       ├─ StartFailed          actor, cause
+       └─ StartTimeout         limit_s
 
 An error carries data; its class makes the sentence. Raise with the fields, never with prose.
 """
@@ -171,3 +172,11 @@ class StartFailed(ActorError):
         self.actor = actor
         self.cause = cause
         super().__init__(f"{actor} did not start: {cause}")
+
+
+class StartTimeout(ActorError):
+    """A start took longer than `limit_s` seconds; whomever it had started is gone."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        super().__init__(f"not done within {limit_s:g} s")

@@ -1,5 +1,7 @@
 """What all supervisors have in common: a child ends, and is restarted or not."""
 
+import asyncio
+import random
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
@@ -19,7 +21,7 @@ from taskqueue.actors.runtime import (
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.supervision import decisions
 from taskqueue.supervision.calls import GetOverview, Overview, StartInstance
-from taskqueue.supervision.child import Child, reference, shut_down
+from taskqueue.supervision.child import Child, Delay, reference, shut_down
 from taskqueue.supervision.decisions import ChildStatus, RestartWindow, Verdict
 from taskqueue.supervision.errors import ChildStartFailed, SupervisionError
 from taskqueue.supervision.reports import Reporter
@@ -34,6 +36,13 @@ class TryAgain(Message):
     """
 
     child: Child
+
+
+class WakeUp(Message):
+    """A supervisor's note to itself: the backoff of that child is over."""
+
+    child: Child
+    delay: Delay
 
 
 class BaseSupervisor(Actor):
@@ -90,6 +99,10 @@ class BaseSupervisor(Actor):
         """Return who is there now in the place of `child`."""
 
     @abstractmethod
+    async def _hold(self, failed: Child) -> None:
+        """Make ready for a restart of `failed` that is not made yet."""
+
+    @abstractmethod
     async def _revive(self, failed: Child) -> None:
         """Start `failed` again, and whom the strategy starts with it."""
 
@@ -114,7 +127,7 @@ class BaseSupervisor(Actor):
         """Obey what the end of a child asks for."""
         if child.ref is not None:
             del self._running[child.ref]
-        child.ended(reason, self._clock.now())
+        child.ended(reason, self._clock)
         if decisions.is_reported(child.spec.restart, reason):
             self._report.terminated(child, reason, self._in_period())
         else:
@@ -130,15 +143,37 @@ class BaseSupervisor(Actor):
     async def on_try_again(self, message: TryAgain) -> None:
         """Make the next attempt at a failed restart, unless somebody has intervened."""
         child = self._present(message.child)
-        if child is not None and child.status == ChildStatus.RESTARTING:
+        if child is not None and child.is_tried_again:
             await self._restart(child)
 
     async def _restart(self, failed: Child) -> None:
-        if self._window.add(self._clock.monotonic()):
+        """Restart a child, or give up; with a backoff, restart it later."""
+        wait = failed.next_pause(jitter=random.random())  # noqa: S311 - no secret
+        if decisions.counts(wait) and self._window.add(self._clock.monotonic()):
             self._report.escalated(failed, self._in_period())
             failed.rests()
             raise Exit(SHUTDOWN)
-        await self._revive(failed)
+        if wait is None:
+            await self._revive(failed)
+            return
+        await self._hold(failed)
+        self._delay(failed, wait.seconds)
+
+    def _delay(self, failed: Child, seconds: float) -> None:
+        delay = Delay(until=self._clock.monotonic() + seconds)
+        failed.waits(delay)
+        delay.timer = self.start_task(self._wake_up(failed, delay, seconds))
+        self._report.delayed(failed, seconds, self._in_period())
+
+    async def _wake_up(self, failed: Child, delay: Delay, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        tell(self.ref, WakeUp(child=failed, delay=delay))
+
+    @receives(WakeUp)
+    async def on_wake_up(self, message: WakeUp) -> None:
+        """Make the restart that was delayed, unless somebody has intervened."""
+        if message.child.delay is message.delay:
+            await self._revive(message.child)
 
     async def _start_again(self, child: Child) -> bool:
         """Start a child of a restart; if that fails, arrange for another attempt."""
@@ -177,7 +212,7 @@ class BaseSupervisor(Actor):
             self._retire(child)
             return None
         ref = reference(started)
-        child.runs(ref, self._clock.now())
+        child.runs(ref, self._clock)
         self._running[ref] = child
         if child.id is not None:  # as in OTP, instances make no progress reports
             self._report.started(child)
@@ -190,7 +225,7 @@ class BaseSupervisor(Actor):
             reason = await shut_down(ref, child.spec.shutdown_limit)
             self.unlink(ref)  # its exit signal is not heard again
             del self._running[ref]
-            child.ended(reason, self._clock.now())
+            child.ended(reason, self._clock)
             self._report_stop(child, reason)
         child.rests()
 
@@ -211,7 +246,7 @@ class BaseSupervisor(Actor):
             max_restarts=self.flags.intensity.max_restarts,
             period_s=self.flags.intensity.period_s,
             restarts_in_period=self._in_period(),
-            children=tuple(child.state() for child in self._members()),
+            children=tuple(child.state(self._clock) for child in self._members()),
         )
 
     @receives(StartInstance, answers=(SupervisionError, InvalidSpec))

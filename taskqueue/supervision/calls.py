@@ -22,6 +22,8 @@ class ChildState(Message):
     started_at: float | None  # UTC epoch seconds, of this incarnation
     last_exit: ExitReason | None  # how the incarnation before ended
     last_exit_at: float | None
+    restart_in_s: float | None = None  # its backoff lasts so long yet
+    waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
 
 
 class Counts(Message):
@@ -100,6 +102,7 @@ async def start_child(supervisor: Target, spec: GivenChild) -> Started | ActorRe
         AlreadyStarted, AlreadyPresent: the id is in use; the new specification has no effect.
         ChildStartFailed: it did not start; nothing is kept.
         InvalidSpec: it is wrong, or does not fit this supervisor.
+        RequirementsNotRunning: siblings that it requires do not run; nothing is kept.
         MaxChildren: a dynamic supervisor has as many children as it may have.
         OnlyInstances: it has a template; see `start_instance`.
     """
@@ -137,6 +140,7 @@ async def restart_child(supervisor: Target, child: str | ActorRef) -> Started | 
     Raises:
         ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
         ChildStartFailed: it did not start; it stays as it was.
+        RequirementsNotRunning: siblings that it requires do not run; it stays as it was.
         OnlyInstances: a dynamic supervisor has nobody who does not run.
     """
     return await ask(supervisor, RestartChild(child=child), timeout_s=None)

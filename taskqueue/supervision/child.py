@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Final, NoReturn
 
 from taskqueue.actors.runtime import (
@@ -12,10 +13,12 @@ from taskqueue.actors.runtime import (
     ExitReason,
     Ignore,
     Message,
+    start_within,
 )
+from taskqueue.clock import Clock
 from taskqueue.errors import AskTimeout, StartFailed
 from taskqueue.supervision.calls import ChildState
-from taskqueue.supervision.decisions import ChildStatus
+from taskqueue.supervision.decisions import ChildStatus, Pause, RestartDelays
 from taskqueue.supervision.errors import ChildStartFailed
 from taskqueue.supervision.specs import (
     BRUTAL_KILL,
@@ -26,6 +29,19 @@ from taskqueue.supervision.specs import (
 )
 
 RESTARTING: Final = "restarting"
+
+
+class Delay:
+    """What a child waits for whose restart has a backoff: an instant, told of by `timer`."""
+
+    def __init__(self, until: float) -> None:
+        self.until = until  # monotonic seconds
+        self.timer: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """Wait no more."""
+        if self.timer is not None:
+            self.timer.cancel()
 
 
 class BadReturn(Message):
@@ -46,6 +62,8 @@ class Child:
         pid: what reports say of its actor: the URN of the one it has, or of the one that has just
             died; `restarting` while it waits for another attempt; None if it does not run.
         urn: of the actor it has, or of the last one it had.
+        delay: what it waits for before it is restarted; None if it does not wait for a time.
+        waits_for: siblings that have to run before it is started.
     """
 
     def __init__(
@@ -62,6 +80,9 @@ class Child:
         self.started_at: float | None = None
         self.last_exit: ExitReason | None = None
         self.last_exit_at: float | None = None
+        self.delay: Delay | None = None
+        self.waits_for: tuple[str, ...] = ()
+        self._delays = None if spec.backoff is None else RestartDelays(spec.backoff)
 
     async def start(self) -> Started | ActorRef:
         """Call its start function.
@@ -72,7 +93,7 @@ class Child:
         """
         spec = self.spec
         try:
-            started = await spec.start(*self.arguments)
+            started = await self._call_start()
         except Ignore:
             raise
         except StartFailed as error:
@@ -87,36 +108,64 @@ class Child:
             raise ChildStartFailed(spec.id, Crash(BadReturn(value=started)))
         return started
 
-    def runs(self, ref: ActorRef, now: float) -> None:
+    async def _call_start(self) -> Started | ActorRef:
+        start, limit_s = partial(self.spec.start, *self.arguments), self.spec.start_timeout_s
+        return await (start() if limit_s is None else start_within(limit_s, start))
+
+    def runs(self, ref: ActorRef, clock: Clock) -> None:
         """Note a successful start. A temporary child will have no other: what for is let go."""
         self.ref = ref
         self.pid = self.urn = ref.actor_urn
-        self.status = ChildStatus.RUNNING
+        self._turns(ChildStatus.RUNNING)
         self.incarnation += 1
-        self.started_at = now
+        self.started_at = clock.now()
+        if self._delays is not None:
+            self._delays.started(clock.monotonic())
         if self.spec.restart == Restart.TEMPORARY:
             self.spec, self.arguments = replace(self.spec, start=_start_again), ()
 
-    def ended(self, reason: ExitReason, now: float) -> None:
+    def ended(self, reason: ExitReason, clock: Clock) -> None:
         """Note the end of its actor."""
         self.ref = None
-        self.status = ChildStatus.STOPPED
+        self._turns(ChildStatus.STOPPED)
         self.started_at = None
         self.last_exit = reason
-        self.last_exit_at = now
+        self.last_exit_at = clock.now()
+        if self._delays is not None:
+            self._delays.ended(clock.monotonic())
 
-    def waits(self) -> None:
-        """Note that a restart failed and another attempt is on its way."""
-        self.status = ChildStatus.RESTARTING
+    def next_pause(self, *, jitter: float) -> Pause | None:
+        """Return how long its next restart waits; None: it has no backoff."""
+        return None if self._delays is None else self._delays.next(jitter=jitter)
+
+    def waits(self, delay: Delay | None = None, siblings: tuple[str, ...] = ()) -> None:
+        """Note that it will be started: after the delay, when the siblings run, or by an attempt
+        that is on its way.
+        """
+        self._turns(ChildStatus.RESTARTING)
+        self.delay, self.waits_for = delay, siblings
         self.pid = RESTARTING
+
+    @property
+    def is_tried_again(self) -> bool:
+        """Whether an attempt at its restart is on its way."""
+        return self.status == ChildStatus.RESTARTING and self.delay is None and not self.waits_for
 
     def rests(self) -> None:
         """Note that it does not run, and nobody tries to change that."""
-        self.status = ChildStatus.STOPPED
+        self._turns(ChildStatus.STOPPED)
         self.pid = None
 
-    def state(self) -> ChildState:
+    def _turns(self, status: ChildStatus) -> None:
+        """Enter a status; what the child waited for before does not matter any more."""
+        self.status = status
+        if self.delay is not None:
+            self.delay.cancel()
+        self.delay, self.waits_for = None, ()
+
+    def state(self, clock: Clock) -> ChildState:
         """Return what `which_children` shows."""
+        delay = self.delay
         return ChildState(
             id=self.id,
             type=self.spec.type,
@@ -127,6 +176,8 @@ class Child:
             started_at=self.started_at,
             last_exit=self.last_exit,
             last_exit_at=self.last_exit_at,
+            waits_for=self.waits_for,
+            restart_in_s=None if delay is None else max(0.0, delay.until - clock.monotonic()),
         )
 
 

@@ -6,12 +6,14 @@ Source: OTP `supervisor`; the section numbers are those of `docs/otp.md`.
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from taskqueue.actors.runtime import KILLED, SHUTDOWN, ExitReason, is_orderly
 from taskqueue.supervision.specs import (
     BRUTAL_KILL,
     AutoShutdown,
+    Backoff,
     Intensity,
     Restart,
     ShutdownLimit,
@@ -23,7 +25,7 @@ class ChildStatus(StrEnum):
     """Where a child stands, as `which_children` tells it."""
 
     RUNNING = "running"
-    RESTARTING = "restarting"  # its last restart failed; another attempt is on its way
+    RESTARTING = "restarting"  # it does not run, and will be started without being asked for
     STOPPED = "stopped"  # listed, not running: terminated by hand, ended orderly, or ignored
 
 
@@ -135,3 +137,62 @@ class RestartWindow:
         while self._times and self._times[0] < oldest:
             self._times.popleft()
         return len(self._times)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The wait before a restart."""
+
+    seconds: float
+    grows: bool  # the next may be longer
+
+
+def pause(backoff: Backoff, nth: int, *, jitter: float) -> Pause:
+    """Return the wait before the `nth` restart (1, 2, …) of a child that has not been stable since.
+
+    `jitter` in [0, 1] says how much of the backoff's own is added; the caller draws it.
+
+    >>> backoff = Backoff(initial_s=1, max_s=30)
+    >>> [pause(backoff, nth, jitter=0.0).seconds for nth in (1, 2, 3, 5, 6, 9_999)]
+    [1.0, 2.0, 4.0, 16.0, 30.0, 30.0]
+    """
+    try:
+        seconds = min(backoff.max_s, backoff.initial_s * float(backoff.factor) ** (nth - 1))
+    except OverflowError:  # a float overflows long before a count does
+        seconds = backoff.max_s
+    grows = seconds < backoff.max_s and backoff.factor > 1
+    return Pause(seconds * (1.0 + backoff.jitter * jitter), grows)
+
+
+def counts(waited: Pause | None) -> bool:
+    """Tell whether a restart after this wait counts in the intensity window.
+
+    Not while the wait still grows: the child is being slowed down, and to give up on it at its
+    second crash would make that useless. When the wait cannot grow any more, backoff has done
+    what it can, and the intensity decides whether restarts at that pace are tolerable.
+    """
+    return waited is None or not waited.grows
+
+
+class RestartDelays:
+    """The waits before the restarts of one child. Times are monotonic seconds."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self.backoff = backoff
+        self._restarts = 0  # since it was stable
+        self._runs_since: float | None = None
+
+    def started(self, now: float) -> None:
+        """Note that the child runs."""
+        self._runs_since = now
+
+    def ended(self, now: float) -> None:
+        """Note that it has ended; if it was stable, waits begin anew."""
+        since, self._runs_since = self._runs_since, None
+        if since is not None and now - since >= self.backoff.stable_s:
+            self._restarts = 0
+
+    def next(self, *, jitter: float) -> Pause:
+        """Return the wait before the next restart; see `pause`."""
+        self._restarts += 1
+        return pause(self.backoff, self._restarts, jitter=jitter)

@@ -43,7 +43,7 @@ from taskqueue.supervision.specs import (
     Started,
     Strategy,
 )
-from taskqueue.supervision.validation import GivenChild, GivenFlags, read_child
+from taskqueue.supervision.validation import GivenChild, GivenFlags, check_requires, read_child
 
 
 class _Dynamic(BaseSupervisor):
@@ -81,6 +81,9 @@ class _Dynamic(BaseSupervisor):
         self._waiting.pop(child.urn, None)
         child.rests()
 
+    async def _hold(self, failed: Child) -> None:
+        self._waiting[failed.urn] = failed
+
     async def _revive(self, failed: Child) -> None:
         self._waiting.pop(failed.urn, None)
         if not await self._start_again(failed):
@@ -108,7 +111,7 @@ class _Dynamic(BaseSupervisor):
     @receives(WhichChild, answers=(SupervisionError,))
     def on_which_child(self, message: WhichChild) -> ChildState:
         """Answer `which_child`."""
-        return self._find_present(message.child).state()
+        return self._find_present(message.child).state(self._clock)
 
     def _find_present(self, child: str | ActorRef) -> Child:
         found = self._find(child)
@@ -250,6 +253,7 @@ class DynamicSupervisor(_Dynamic):
     async def on_start_child(self, message: StartChild) -> Started | ActorRef | None:
         """Answer `start_child`."""
         spec = read_child(message.spec, AutoShutdown.NEVER)
+        check_requires(spec, siblings={})
         present = len(self._running) + len(self._waiting)
         if self.max_children is not None and present >= self.max_children:
             raise MaxChildren(spec.id, self.max_children)

@@ -6,6 +6,7 @@ SupervisionError
 ├─ ChildNotFound       child_id
 ├─ ChildRunning        child_id
 ├─ ChildRestarting     child_id
+├─ RequirementsNotRunning  child_id, missing   nothing was started
 ├─ ChildStartFailed    child_id, reason, spec  nothing of it is kept that was not there before
 ├─ OnlyInstances       child_id                a dynamic supervisor's children have no ids
 └─ MaxChildren         child_id, max_children  there are as many as there may be
@@ -72,6 +73,16 @@ class ChildRestarting(SupervisionError):
 
     def __init__(self, child_id: str) -> None:
         super().__init__(child_id, "is restarting")
+
+
+class RequirementsNotRunning(SupervisionError):
+    """The child requires siblings that do not run: those in `missing`. Nothing was changed."""
+
+    tag = "requirements_not_running"
+
+    def __init__(self, child_id: str, missing: tuple[str, ...]) -> None:
+        self.missing = missing
+        super().__init__(child_id, f"requires what does not run: {', '.join(missing)}")
 
 
 class ChildStartFailed(SupervisionError):

@@ -55,6 +55,23 @@ class Reporter:
             **self._restarts(in_period),
         )
 
+    def delayed(self, child: Child, seconds: float, in_period: int) -> None:
+        """A restart waits, because the child has a backoff."""
+        log.warning(
+            "child_restart_delayed",
+            **self._offender(child, child.last_exit),
+            after_s=round(seconds, 3),
+            **self._restarts(in_period),
+        )
+
+    def waiting(self, child: Child) -> None:
+        """A start waits for siblings that do not run."""
+        log.warning(
+            "child_waiting",
+            **self._offender(child, child.last_exit),
+            waits_for=child.waits_for,
+        )
+
     def start_failed(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `start_error`."""
         log.error(

@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias, TypeGuard
 
 from taskqueue.actors.runtime import ActorRef
 
@@ -88,14 +88,59 @@ def _is_id(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def _are_ids(value: object) -> bool:
+    return isinstance(value, tuple) and all(_is_id(each) for each in value)
+
+
 def _is_whole(value: object, *, at_least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_start_limit(value: object) -> bool:
+    return _is_number(value) and 0 < value < math.inf
+
+
 def _is_shutdown_limit(value: object) -> bool:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value >= 0
-    return value == BRUTAL_KILL
+    return value >= 0 if _is_number(value) else value == BRUTAL_KILL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How long a supervisor waits before it restarts a child. Beyond OTP.
+
+    Args:
+        initial_s: the first wait, in seconds.
+        max_s: no wait is longer, but for the jitter.
+        factor: each wait is so many times the one before.
+        jitter: at most this share of a wait is added to it, so that children which ended together
+            do not come back together.
+        stable_s: once the child has run for so long, the next wait is the first again.
+
+    Raises:
+        InvalidSpec: a value that makes no such row of waits (`invalid_backoff`).
+    """
+
+    initial_s: float = 1.0
+    max_s: float = 30.0
+    factor: float = 2.0
+    jitter: float = 0.1
+    stable_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        self._check("initial_s", lambda initial_s: 0 < initial_s < math.inf)
+        self._check("max_s", lambda max_s: self.initial_s <= max_s < math.inf)
+        self._check("factor", lambda factor: 1 <= factor < math.inf)
+        self._check("jitter", lambda jitter: 0 <= jitter <= 1)
+        self._check("stable_s", lambda stable_s: stable_s >= 0)
+
+    def _check(self, name: str, is_legal: Callable[[float], bool]) -> None:
+        value = getattr(self, name)
+        if not (_is_number(value) and is_legal(value)):
+            raise InvalidSpec("invalid_backoff", {name: value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +161,12 @@ class ChildSpec:
         one_shot: the supervisor's start waits until this child has ended, before it starts the
             next. Beyond OTP: an abnormal end is restarted within the intensity even then. It must
             not be permanent, or it would never be over, nor significant.
+        requires: ids of siblings before it; it is started only while all of them run. Not together
+            with `one_shot`: the supervisor's start waits for nobody to come back.
+        start_timeout_s: how long its start function may take, in seconds, before it is cancelled
+            and whomever it has started is killed; None: as long as it takes. That is a failed start
+            with `Crash(StartTimeout)`.
+        backoff: how long a restart waits; None: not at all. See `Backoff`.
 
     Raises:
         InvalidSpec: a value that no supervisor could obey; the first one found, in OTP's order.
@@ -128,6 +179,9 @@ class ChildSpec:
     type: ChildType = ChildType.WORKER
     significant: bool = False
     one_shot: bool = False
+    requires: tuple[str, ...] = ()
+    start_timeout_s: float | None = None
+    backoff: Backoff | None = None
 
     def __post_init__(self) -> None:
         if not _is_id(self.id):
@@ -145,6 +199,14 @@ class ChildSpec:
         check_member("invalid_child_type", ChildType, self.type)
         if not (self.shutdown is None or _is_shutdown_limit(self.shutdown)):
             raise InvalidSpec("invalid_shutdown", self.shutdown)
+        if not _are_ids(self.requires) or self.id in self.requires:
+            raise InvalidSpec("invalid_requires", self.requires)
+        if self.requires and self.one_shot:
+            raise InvalidSpec("bad_combination", {"one_shot": True, "requires": self.requires})
+        if not (self.start_timeout_s is None or _is_start_limit(self.start_timeout_s)):
+            raise InvalidSpec("invalid_start_timeout", self.start_timeout_s)
+        if self.backoff is not None:
+            check_member("invalid_backoff", Backoff, self.backoff)
 
     @property
     def shutdown_limit(self) -> ShutdownLimit:

@@ -1,5 +1,6 @@
 """A supervisor: an actor that starts, stops and restarts its children, and obeys `decisions`."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ from taskqueue.actors.runtime import (
     Message,
     Shutdown,
     receives,
+    tell,
 )
 from taskqueue.clock import Clock
 from taskqueue.supervision import decisions
@@ -35,6 +37,7 @@ from taskqueue.supervision.errors import (
     ChildRestarting,
     ChildRunning,
     ChildStartFailed,
+    RequirementsNotRunning,
     SupervisionError,
 )
 from taskqueue.supervision.specs import (
@@ -45,7 +48,7 @@ from taskqueue.supervision.specs import (
     Started,
     Strategy,
 )
-from taskqueue.supervision.validation import GivenChild, GivenFlags, read_child
+from taskqueue.supervision.validation import GivenChild, GivenFlags, check_requires, read_child
 
 
 class FailedToStartChild(Message):
@@ -57,6 +60,12 @@ class FailedToStartChild(Message):
     def __str__(self) -> str:
         """Return one line."""
         return f"failed to start child {self.child_id!r}: {self.reason}"
+
+
+class SiblingsRun(Message):
+    """A supervisor's note to itself: whom that child waits for runs again."""
+
+    child: Child
 
 
 class Supervisor(BaseSupervisor):
@@ -87,21 +96,28 @@ class Supervisor(BaseSupervisor):
         super().__init__(name, flags, clock)
         self._given_children = children
         self._children: dict[str, Child] = {}  # in start order
+        self._required: set[str] = set()  # ids that children require
 
     async def on_start(self) -> None:
         """Start all children in order; if one fails, stop those before it and fail."""
         self._read_flags()
         given, self._given_children = self._given_children, ()
         for spec in self._read_children(given):
-            child = self._children[spec.id] = Child(spec.id, spec)
+            child = self._add(spec)
             try:
-                await self._start(child)
+                if not self._awaits_siblings(child):
+                    await self._start(child)
                 await self._see_through(child)
             except ChildStartFailed as error:
                 self._report.start_failed(child, error.reason, in_period=0)
                 await self._give_up_starting(spec, error.reason)
             except Exit:  # a one-shot child failed too often
                 await self._give_up_starting(spec, child.last_exit or NORMAL)
+
+    def _add(self, spec: ChildSpec) -> Child:
+        child = self._children[spec.id] = Child(spec.id, spec)
+        self._required.update(spec.requires)
+        return child
 
     async def _give_up_starting(self, spec: ChildSpec, reason: ExitReason) -> NoReturn:
         await self.on_stop()
@@ -115,11 +131,19 @@ class Supervisor(BaseSupervisor):
             self.unlink(ref)
             await self._on_end(child, reason)
             while waiting := self._restarting():  # its group's, perhaps: nobody else tries again
-                await self._restart(waiting)
+                await self._attempt(waiting)
+
+    async def _attempt(self, waiting: Child) -> None:
+        """Make the next attempt at a restart during the start, when no message is taken."""
+        if waiting.delay is None:
+            await self._restart(waiting)
+            return
+        await asyncio.sleep(waiting.delay.until - self._clock.monotonic())
+        await self._revive(waiting)
 
     def _restarting(self) -> Child | None:
         children = self._children.values()
-        return next((each for each in children if each.status == ChildStatus.RESTARTING), None)
+        return next((each for each in children if each.is_tried_again or each.delay), None)
 
     async def on_stop(self) -> None:
         """Stop all children, one at a time, last started first."""
@@ -143,14 +167,63 @@ class Supervisor(BaseSupervisor):
         strategy, order = self.flags.strategy, tuple(self._children)
         if strategy != Strategy.ONE_FOR_ONE:
             failed.rests()  # as in OTP, a group is started by a supervisor that forgot its pids
-        for child_id in decisions.to_stop(strategy, order, failed.spec.id):
-            child = self._children[child_id]
-            await self._stop_child(child)
-            self._retire(child)
+        await self._hold(failed)
         for child_id in decisions.to_start(strategy, order, failed.spec.id):
             present = self._children.get(child_id)
             if present is not None and not await self._start_again(present):
                 return
+
+    async def _hold(self, failed: Child) -> None:
+        """Stop whom the strategy stops before `failed` is restarted."""
+        order = tuple(self._children)
+        for child_id in decisions.to_stop(self.flags.strategy, order, failed.spec.id):
+            child = self._children[child_id]
+            await self._stop_child(child)
+            self._retire(child)
+
+    # --- requirements -----------------------------------------------------------------------
+
+    async def _start(self, child: Child) -> Started | ActorRef | None:
+        """Start a child, and call those who have waited for it."""
+        started = await super()._start(child)
+        if child.spec.id in self._required:
+            for each in self._children.values():
+                if each.waits_for:
+                    self._call(each)
+        return started
+
+    def _call(self, waiting: Child) -> None:
+        if missing := self._missing(waiting.spec):
+            waiting.waits_for = missing
+        else:
+            tell(self.ref, SiblingsRun(child=waiting))
+
+    async def _start_again(self, child: Child) -> bool:
+        """Start a child of a restart, unless it has to wait for its siblings."""
+        return self._awaits_siblings(child) or await super()._start_again(child)
+
+    def _awaits_siblings(self, child: Child) -> bool:
+        """Let a child wait if siblings that it requires do not run."""
+        missing = self._missing(child.spec)
+        if missing:
+            child.waits(siblings=missing)
+            self._report.waiting(child)
+        return bool(missing)
+
+    def _missing(self, spec: ChildSpec) -> tuple[str, ...]:
+        """Return whom it requires but who does not run. The dead do not, heard of or not."""
+        return tuple(each for each in spec.requires if not self._runs(each))
+
+    def _runs(self, child_id: str) -> bool:
+        child = self._children.get(child_id)
+        return child is not None and child.ref is not None and child.ref.is_alive()
+
+    @receives(SiblingsRun)
+    async def on_siblings_run(self, message: SiblingsRun) -> None:
+        """Start a child that has waited for its siblings, alone, unless somebody has intervened."""
+        child = message.child
+        if child.waits_for and not self._missing(child.spec):
+            await self._start_again(child)
 
     # --- the child API ----------------------------------------------------------------------
 
@@ -158,12 +231,15 @@ class Supervisor(BaseSupervisor):
     async def on_start_child(self, message: StartChild) -> Started | ActorRef | None:
         """Answer `start_child`."""
         spec = read_child(message.spec, self.flags.auto_shutdown)
+        children = self._children
+        check_requires(spec, {id_: children[id_].spec for id_ in spec.requires if id_ in children})
         present = self._children.get(spec.id)
         if present is not None:
             if present.ref is not None:
                 raise AlreadyStarted(spec.id, present.ref)
             raise AlreadyPresent(spec.id)
-        child = self._children[spec.id] = Child(spec.id, spec)
+        self._refuse_missing(spec)
+        child = self._add(spec)
         try:
             return await self._start(child)
         except ChildStartFailed as error:
@@ -180,7 +256,9 @@ class Supervisor(BaseSupervisor):
     @receives(RestartChild, answers=(SupervisionError,))
     async def on_restart_child(self, message: RestartChild) -> Started | ActorRef | None:
         """Answer `restart_child`."""
-        return await self._start(self._find_stopped(message.child))
+        child = self._find_stopped(message.child)
+        self._refuse_missing(child.spec)
+        return await self._start(child)
 
     @receives(DeleteChild, answers=(SupervisionError,))
     def on_delete_child(self, message: DeleteChild) -> None:
@@ -195,7 +273,7 @@ class Supervisor(BaseSupervisor):
     @receives(WhichChild, answers=(SupervisionError,))
     def on_which_child(self, message: WhichChild) -> ChildState:
         """Answer `which_child`."""
-        return self._find(message.child).state()
+        return self._find(message.child).state(self._clock)
 
     @receives(CountChildren)
     def on_count_children(self, _: CountChildren) -> Counts:
@@ -208,6 +286,10 @@ class Supervisor(BaseSupervisor):
             supervisors=supervisors,
             workers=len(children) - supervisors,
         )
+
+    def _refuse_missing(self, spec: ChildSpec) -> None:
+        if missing := self._missing(spec):
+            raise RequirementsNotRunning(spec.id, missing)
 
     def _find(self, child: str | ActorRef) -> Child:
         """Return the child of that id; a reference is nobody's id."""

@@ -25,6 +25,8 @@ class Node(Message):
     started_at: float | None
     last_exit: str | None
     last_exit_at: float | None
+    restart_in_s: float | None = None  # its backoff lasts so long yet
+    waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
     supervisor: "SupervisorFigures | None" = None
     children: tuple["Node", ...] = ()
 
@@ -84,6 +86,8 @@ async def _child(parent: str, child: ChildState) -> Node:
         started_at=child.started_at,
         last_exit=None if child.last_exit is None else str(child.last_exit),
         last_exit_at=child.last_exit_at,
+        restart_in_s=child.restart_in_s,
+        waits_for=child.waits_for,
     )
     return await _snapshot(node, child.ref) if _supervises(child.ref) else node
 
@@ -135,8 +139,17 @@ def picture(node: Node) -> str:
     return "\n".join(_lines(node))
 
 
+def _standing(node: Node) -> str:
+    """Return the status, or what it waits for."""
+    if node.waits_for:
+        return f"waits for {', '.join(node.waits_for)}"
+    if node.restart_in_s is not None:
+        return f"{node.status} in {node.restart_in_s:.1f} s"
+    return node.status
+
+
 def _lines(node: Node) -> list[str]:
-    line = f"{node.id}  {node.status}  incarnation {node.incarnation}"
+    line = f"{node.id}  {_standing(node)}  incarnation {node.incarnation}"
     if node.last_exit is not None:
         line += f"  last exit: {node.last_exit}"
     lines = [line]

@@ -3,17 +3,20 @@
 Specifications and flags may be plain mappings with OTP's keys, as they come out of a file:
 
     {"id": "cache", "start": Cache.start_link, "restart": "transient", "shutdown": 2.5}
+    {"id": "feed", "start": Feed.start_link, "backoff": {"initial_s": 0.5, "max_s": 60}}
     {"strategy": "rest_for_one", "intensity": 3, "period": 10}
 
 Durations are in seconds. Unlike OTP's, they must not have unknown keys: a typo is found at once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskqueue.supervision.specs import (
     AutoShutdown,
+    Backoff,
     ChildSpec,
     ChildType,
     Flags,
@@ -30,6 +33,7 @@ GivenChild: TypeAlias = ChildSpec | Mapping[str, Any]
 GivenFlags: TypeAlias = Flags | Mapping[str, Any]
 
 _CHILD_KEYS: Final = frozenset(ChildSpec.__dataclass_fields__)
+_BACKOFF_KEYS: Final = frozenset(Backoff.__dataclass_fields__)
 _FLAG_KEYS: Final = frozenset({"strategy", "intensity", "period", "auto_shutdown"})
 _DEFAULTS: Final = Flags()
 
@@ -79,7 +83,8 @@ def read_children(
     """Return a whole list of specifications, so that nothing is started before all are right.
 
     Raises:
-        InvalidSpec: the first fault, or an id that stands there twice.
+        InvalidSpec: the first fault, an id that stands there twice, or one that is required by a
+            child before it.
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise InvalidSpec("badarg", given)
@@ -89,7 +94,22 @@ def read_children(
         if spec.id in children:
             raise InvalidSpec("duplicate_child_name", spec.id)
         children[spec.id] = spec
+    before: dict[str, ChildSpec] = {}
+    for spec in children.values():
+        check_requires(spec, before)
+        before[spec.id] = spec
     return tuple(children.values())
+
+
+def check_requires(spec: ChildSpec, siblings: Mapping[str, ChildSpec]) -> None:
+    """Check that all whom a child requires are among the siblings that start before it.
+
+    Raises:
+        InvalidSpec: one is not; or it is one-shot, and has ended before the child is started.
+    """
+    for each in spec.requires:
+        if each not in siblings or siblings[each].one_shot:
+            raise InvalidSpec("invalid_requires", {"id": spec.id, "requires": each})
 
 
 def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSpec:
@@ -111,7 +131,21 @@ def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSp
     check_member("invalid_restart_type", Restart, restart)
     _check_effect(given.get("significant"), auto_shutdown)
     type_ = _word(ChildType, given.get("type", ChildType.WORKER))
-    return ChildSpec(**{**given, "restart": restart, "type": type_})
+    requires = given.get("requires", ())
+    spelt = {
+        "restart": restart,
+        "type": type_,
+        "requires": tuple(requires) if isinstance(requires, list) else requires,
+    }
+    spec = ChildSpec(**{**given, **spelt, "backoff": None})
+    return replace(spec, backoff=_read_backoff(given.get("backoff")))
+
+
+def _read_backoff(given: Any) -> Any:
+    if not isinstance(given, Mapping):
+        return given
+    _refuse_unknown_keys(given, _BACKOFF_KEYS)
+    return Backoff(**given)
 
 
 def _check_effect(significant: object, auto_shutdown: AutoShutdown | None) -> None:

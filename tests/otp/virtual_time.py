@@ -51,3 +51,13 @@ class _TimelessSelector(selectors.DefaultSelector):
         if timeout is None or timeout > 0:
             self._pass_time(timeout)
         return super().select(0)
+
+
+class LoopClock:
+    """The time of the loop that runs; both clocks of it."""
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()

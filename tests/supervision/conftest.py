@@ -1,10 +1,12 @@
 """A system, crash-test dummies and supervisors over them."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 
 from taskqueue.actors.runtime import ActorRef, System
+from taskqueue.clock import Clock
 from taskqueue.supervision import (
     AutoShutdown,
     ChildSpec,
@@ -16,6 +18,20 @@ from taskqueue.supervision import (
     overview,
 )
 from taskqueue.testing.actors import CrashTest, Dummy, Journal
+from tests.otp.virtual_time import LoopClock, VirtualTimeLoop
+
+IN_VIRTUAL_TIME = ("test_backoff", "test_start_timeout", "test_requires")
+
+
+def _in_virtual_time(item: pytest.Item) -> bool:
+    return item.path.stem in IN_VIRTUAL_TIME
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Let time pass only when nothing else is left to do, where tests are about waiting."""
+    return {"loop": VirtualTimeLoop if _in_virtual_time(item) else asyncio.new_event_loop}
 
 
 class ManualClock:
@@ -37,7 +53,7 @@ class ManualClock:
 class Supervised:
     """Makes supervisors and the specifications for them."""
 
-    def __init__(self, system: System, clock: ManualClock, journal: Journal) -> None:
+    def __init__(self, system: System, clock: Clock, journal: Journal) -> None:
         self._system = system
         self.clock = clock
         self.journal = journal
@@ -86,8 +102,8 @@ async def system() -> AsyncIterator[System]:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock(request: pytest.FixtureRequest) -> Clock:
+    return LoopClock() if _in_virtual_time(request.node) else ManualClock()
 
 
 @pytest.fixture
@@ -114,5 +130,5 @@ def abc(dummy: Callable[..., Dummy]) -> tuple[Dummy, Dummy, Dummy]:
 
 
 @pytest.fixture
-def supervised(system: System, clock: ManualClock, journal: Journal) -> Supervised:
+def supervised(system: System, clock: Clock, journal: Journal) -> Supervised:
     return Supervised(system, clock, journal)

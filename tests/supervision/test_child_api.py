@@ -4,8 +4,19 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.runtime import NORMAL, SHUTDOWN, Crash, ExitReason, resume, suspend
-from taskqueue.errors import ActorUnavailable
+from taskqueue.actors.runtime import (
+    NORMAL,
+    SHUTDOWN,
+    Actor,
+    ActorRef,
+    Crash,
+    ExitReason,
+    NameTaken,
+    System,
+    resume,
+    suspend,
+)
+from taskqueue.errors import ActorUnavailable, StartFailed
 from taskqueue.supervision import (
     AlreadyPresent,
     AlreadyStarted,
@@ -38,6 +49,60 @@ async def root(supervised, abc):
 
 
 # --- start_child ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def named(system: System):
+    """A specification of an actor called `printer`, and somebody outside who has that name."""
+
+    class Printer(Actor):
+        registered_name = "printer"
+
+    holder = await system.spawn(Printer)
+    return ChildSpec(id="printer", start=Printer.start_link), holder
+
+
+def holder_in(reason: ExitReason) -> ActorRef:
+    """Return whose name it was, as a failed start tells it: OTP's `{already_started, Pid}`."""
+    assert isinstance(reason, Crash)
+    assert isinstance(reason.cause, NameTaken)
+    return reason.cause.holder
+
+
+async def test_a_start_fails_whose_name_somebody_outside_has(root, named, system) -> None:
+    spec, holder = named
+
+    with pytest.raises(ChildStartFailed) as failed:
+        await start_child(root, spec)
+
+    assert holder_in(failed.value.reason) is holder
+    assert system.names.whereis("printer") is holder
+    with pytest.raises(ChildNotFound):
+        await which_child(root, "printer")
+
+
+async def test_a_supervisor_fails_to_start_if_somebody_outside_has_the_name_of_a_child(
+    supervised, named, abc, system
+) -> None:
+    spec, holder = named
+
+    with pytest.raises(StartFailed) as failed:
+        await supervised.by(abc[0].child(), spec)
+
+    assert holder_in(failed.value.cause.detail.reason) is holder
+    assert system.actors == (holder,)
+
+
+async def test_a_name_that_is_free_again_lets_the_child_start(root, named, system) -> None:
+    spec, holder = named
+    with pytest.raises(ChildStartFailed):
+        await start_child(root, spec)
+    holder.exit(SHUTDOWN)
+    await holder.ended()
+
+    ref = await start_child(root, spec)
+
+    assert system.names.whereis("printer") is ref
 
 
 async def test_start_child_adds_at_the_end_and_returns_the_actor(root, supervised, abc) -> None:

@@ -3,7 +3,7 @@
     hosts      threads with a loop, on which actors live           host
     starting   returns when `on_start` is done, or raises          actor, system
     talking    ask, tell, mailboxes, declared errors               ref, mailbox, reply, messages
-    waiting    limits on waits                                     deadlines
+    waiting    limits on waits and on starts                       deadlines, limits
     ending     reasons, links, monitors, kill, who is told when    exits, cell
     finding    names and groups                                    names
 
@@ -27,6 +27,7 @@ from taskqueue.actors.runtime.exits import (
     is_orderly,
 )
 from taskqueue.actors.runtime.host import Host
+from taskqueue.actors.runtime.limits import start_within
 from taskqueue.actors.runtime.messages import Down, ExitSignal, Logged, Message, Request, receives
 from taskqueue.actors.runtime.names import Names, NameTaken
 from taskqueue.actors.runtime.ref import (
@@ -80,6 +81,7 @@ __all__ = [
     "receives",
     "resume",
     "send",
+    "start_within",
     "stop",
     "suspend",
     "tell",

@@ -43,6 +43,7 @@ from taskqueue.actors.runtime.messages import (
 )
 from taskqueue.actors.runtime.ref import ActorRef, Address
 from taskqueue.actors.runtime.reply import Reply
+from taskqueue.errors import ActorUnavailable
 
 # After so many messages without a pause the others on the loop get their turn.
 TURN = 64
@@ -220,8 +221,15 @@ class Actor(_PykkaActor):
         return Deferred(self._cell)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run a coroutine that is part of this actor: its crash is the actor's, its end too."""
+        """Run a coroutine that is part of this actor: its crash is the actor's, its end too.
+
+        Raises:
+            ActorUnavailable: the actor has ended, so nobody would end the work. It has not begun.
+        """
         cell = self._cell
+        if cell.sealed:
+            work.close()
+            raise ActorUnavailable(cell.label, cell.exit_reason)
         task = cell.host.loop.create_task(self._guard(work))
         if cell.tasks is None:
             cell.tasks = set()

@@ -49,6 +49,7 @@ class Cell:
 
     __slots__ = (
         "__weakref__",
+        "begun",
         "born",
         "current",
         "exit_reason",
@@ -89,6 +90,7 @@ class Cell:
         self.open_replies: set[pykka.Future[Any]] | None = None  # asks taken out by `defer`
         self.tasks: set[asyncio.Task[None]] | None = None
         self.owned: list[Closer] | None = None
+        self.begun: list[Cell] | None = None  # whom it starts, while somebody wants to know
         self.links: set[Cell] | None = None
         self.monitors: dict[int, Cell] | None = None
         self.watchers: list[Reply[ExitReason]] | None = None

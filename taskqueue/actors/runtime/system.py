@@ -100,6 +100,8 @@ class System:
     ) -> Cell:
         host = self._host_for(actor_class, parent)
         cell = Cell(self, host, parent, trap_exit=actor_class.trap_exit)
+        if parent is not None and parent.begun is not None:
+            parent.begun.append(cell)
         host.enter()
         actor = actor_class.__new__(actor_class)
         actor._embody(cell)  # noqa: SLF001 - so that `__init__` finds all of an actor

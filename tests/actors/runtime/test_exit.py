@@ -263,6 +263,24 @@ async def test_the_tasks_of_an_actor_end_before_anybody_hears_of_its_end(system:
     assert ended == ["task", "heard"]
 
 
+async def test_an_actor_that_has_ended_begins_no_task(system: System) -> None:
+    begun: list[str] = []
+    ref = await system.spawn(Puppet)
+    puppet = await do(ref, lambda me: me)
+    ref.exit(SHUTDOWN)
+    await ref.ended()
+
+    async def work() -> None:
+        begun.append("task")
+
+    with pytest.raises(ActorUnavailable) as refused:
+        puppet.start_task(work())
+    await asyncio.sleep(0)
+
+    assert refused.value.cause == SHUTDOWN
+    assert begun == []
+
+
 async def test_a_task_may_be_cancelled_without_harm(system: System) -> None:
     ref = await system.spawn(Puppet)
 
