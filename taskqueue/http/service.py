@@ -7,6 +7,9 @@ from taskqueue.health import Readiness
 from taskqueue.supervision import Node
 from taskqueue.tasks import NewTask, Status, Task, TaskHistory
 
+ROOT = "root"
+"""The path of the whole tree."""
+
 
 class Service(Protocol):
     """The queue as HTTP sees it.

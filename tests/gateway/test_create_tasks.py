@@ -9,8 +9,8 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
-from taskqueue.http.routes import MAX_BODY_BYTES
-from taskqueue.http.schemas import MAX_TASKS
+from taskqueue.http.bodies import MAX_BODY_BYTES
+from taskqueue.http.tasks.requests import MAX_TASKS
 from taskqueue.tasks import Task
 from tests.gateway.scripted import NOW, ScriptedService
 
