@@ -8,3 +8,11 @@ class Readiness(Word):
 
     ready: bool
     reason: str | None = None
+
+
+class QueueState(Word):
+    """How a named queue stands."""
+
+    name: str
+    paused_at: float | None  # since when nothing of it is handed out
+    consumers: int  # how many serve it

@@ -1,18 +1,25 @@
 """The bodies of requests: read whole, then decoded."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from taskqueue.encoding import MAX_BYTES
+from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
 
 T = TypeVar("T")
 
 # A payload of the largest size, with room for the options beside it.
 MAX_BODY_BYTES = MAX_BYTES + 65_536
+
+Fields: TypeAlias = Mapping[str, tuple[Any, str]]
+"""By name: the type of a value, and what is allowed."""
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 async def body_of(request: web.Request) -> bytes:
@@ -48,3 +55,29 @@ def parsed(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid JSON", str(error)) from None
     except RecursionError:
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid JSON", "nested too deeply") from None
+
+
+def read_fields(body: bytes, fields: Fields) -> dict[str, Any]:
+    """Return the fields of an object, those left out left out.
+
+    Raises:
+        Problem: 400, it is no JSON; 422, it is no object, or with every field that is wrong.
+    """
+    try:
+        given = parsed(body, _object)
+    except msgspec.ValidationError as error:
+        raise Problem.invalid("invalid request", (Fault("", str(error)),)) from None
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, value in given.items():
+        if name not in fields:
+            faults.append(Fault(name, f"unknown; there are {', '.join(fields)}"))
+            continue
+        wanted, allowed = fields[name]
+        try:
+            values[name] = msgspec.json.decode(value, type=wanted)
+        except msgspec.ValidationError:
+            faults.append(Fault(name, f"must be {allowed}"))
+    if faults:
+        raise Problem.invalid("invalid request", faults)
+    return values

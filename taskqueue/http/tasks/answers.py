@@ -1,6 +1,6 @@
 """What is answered about tasks.
 
-Payload and result are not taken apart here: their text goes from the row into the answer.
+Payload, result and progress are not taken apart here: their text goes from the row into the answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,18 @@ class Receipts(Word):
     count: int
 
 
-class TaskView(Word):
-    """A task as it is shown: what a reader looks for first, first."""
+class Cancellation(Word):
+    """A task that has ended, `cancelled`, or will when its handler has stopped, `cancelling`."""
+
+    id: str
+    status: str
+
+
+class TaskView(Word, omit_defaults=True):
+    """A task as it is shown: what a reader looks for first, first.
+
+    What few tasks have stands at the end, and is left out where it is missing.
+    """
 
     id: str
     payload: Raw
@@ -46,6 +56,9 @@ class TaskView(Word):
     run_at: float
     started_at: float | None
     reason: str | None
+    unique_key: str | None = None
+    progress: Raw | None = None
+    cancel_reason: str | None = None
 
     @classmethod
     def of(cls, task: Task, **more: Any) -> Self:
@@ -53,10 +66,11 @@ class TaskView(Word):
         fields: dict[str, Any] = msgspec.structs.asdict(task)
         fields["payload"] = Raw(task.payload)
         fields["result"] = None if task.result is None else Raw(task.result)
+        fields["progress"] = None if task.progress is None else Raw(task.progress)
         return cls(**fields, **more)
 
 
-class TaskDetail(TaskView):
+class TaskDetail(TaskView, kw_only=True):
     """A task with all that happened to it, oldest first."""
 
     attempts: Sequence[Attempt]

@@ -5,6 +5,7 @@ from uuid import UUID
 from multidict import MultiMapping
 
 from taskqueue.http.queries import Parameters, read_query
+from taskqueue.options import MAX_NAME, is_name
 from taskqueue.tasks import Status
 from taskqueue.words import Word
 
@@ -15,6 +16,8 @@ class PageRequest(Word):
     """Which tasks somebody wants to see."""
 
     status: Status | None = None
+    action: str | None = None
+    queue: str | None = None
     limit: int = MAX_PAGE
     cursor: str | None = None
 
@@ -48,8 +51,15 @@ def _limit_of(text: str) -> int | None:
     return limit if 1 <= limit <= MAX_PAGE else None
 
 
+def _name_of(text: str) -> str | None:
+    return text if is_name(text) else None
+
+
+_NAME = (_name_of, f"a name of 1 to {MAX_NAME} printable characters")
 _PAGE: Parameters = {
     "status": ({str(status): status for status in Status}.get, f"one of {', '.join(Status)}"),
     "limit": (_limit_of, f"a whole number from 1 to {MAX_PAGE}"),
     "cursor": (task_id_of, "what another answer had as `next`"),
+    "action": _NAME,
+    "queue": _NAME,
 }

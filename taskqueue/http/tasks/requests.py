@@ -15,6 +15,7 @@ from msgspec import Meta, Raw
 from taskqueue.errors import Fault
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
+from taskqueue.options import KEY_RULE
 from taskqueue.words import Word
 
 MAX_TASKS = 10_000  # in one request
@@ -35,6 +36,7 @@ class TaskRequest(Word, forbid_unknown_fields=True):
     priority: int | None = None
     max_attempts: int | None = None
     queue: str | None = None
+    unique_key: str | None = None
 
     def options(self) -> dict[str, object]:
         """Return the choices that were made beside action and data."""
@@ -51,6 +53,7 @@ _OPTIONS = {
     "priority": "must be a whole number",
     "max_attempts": "must be a whole number",
     "queue": "must be a name",
+    "unique_key": KEY_RULE,
 }
 _choices_of = attrgetter(*_OPTIONS)
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}
