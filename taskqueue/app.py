@@ -132,7 +132,8 @@ class App:
     ) -> NewTask:
         """Return the task that does `action` with `data` (JSON; absent or empty: `{}`).
 
-        The data goes into the payload byte for byte. Nothing is enqueued yet.
+        The data goes into the payload byte for byte. Nothing is enqueued yet. With a unique key
+        there is a fingerprint, the same for the same data and options whenever they are given.
 
         Raises:
             UnknownAction: there is neither a handler nor a default handler.
@@ -148,8 +149,15 @@ class App:
             faults.extend(error.faults)
         if faults:
             raise InvalidTask(tuple(faults))
+        payload = _payload(action, raw)
         choices = options.over(handler.options).at(self._clock.now()).chosen()
-        return NewTask(id=new_id(), action=action, payload=_payload(action, raw), **choices)
+        return NewTask(
+            id=new_id(),
+            action=action,
+            payload=payload,
+            fingerprint=options.fingerprint(payload),
+            **choices,
+        )
 
     def attach(self, enqueuer: Enqueuer) -> None:
         """Send new tasks there from now on."""

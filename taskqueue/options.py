@@ -1,6 +1,7 @@
 """Where, when and how often a task runs: the choices beside its data."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -47,6 +48,17 @@ class Options(Word):
     def chosen(self) -> dict[str, Any]:
         """Return the choices that were made, by name."""
         return {k: v for k, v in msgspec.structs.asdict(self).items() if v is not None}
+
+    def fingerprint(self, payload: str) -> str | None:
+        """Return what tells this call from all others under its key, None if it has no key.
+
+        Made of what was said, before it met the clock and the options of the action: the same call
+        has the same fingerprint later, and after those have changed.
+        """
+        if self.unique_key is None:
+            return None
+        said = msgspec.json.encode((payload, self.chosen()), order="sorted")
+        return sha256(said).hexdigest()
 
     def faults(self) -> Iterator[Fault]:
         """Yield everything that is wrong, each under the option's name."""

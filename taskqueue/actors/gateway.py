@@ -36,7 +36,8 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.health import QueueState, Readiness
 from taskqueue.http.access import AccessLog
-from taskqueue.http.routes import ROOT, application
+from taskqueue.http.routes import application
+from taskqueue.http.service import ROOT
 from taskqueue.options import Options
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot

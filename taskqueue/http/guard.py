@@ -55,6 +55,17 @@ def require_json(request: web.Request) -> None:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported media type", detail)
 
 
+def require_administrator(request: web.Request, bound_to: str) -> None:
+    """Refuse a request to change the service itself, unless somebody at this machine made it.
+
+    Raises:
+        Problem: 403, as `require_local` and `require_own_origin` say; 415, it is not JSON.
+    """
+    require_local(request, bound_to)
+    require_own_origin(request)
+    require_json(request)
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a name or an address always means this machine.
 

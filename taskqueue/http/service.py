@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from taskqueue.health import Readiness
+from taskqueue.health import QueueState, Readiness
 from taskqueue.supervision import Node
-from taskqueue.tasks import NewTask, Status, Task, TaskHistory
+from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
+
+ROOT = "root"
+"""The path of the whole tree."""
 
 
 class Service(Protocol):
@@ -23,14 +26,24 @@ class Service(Protocol):
         """
         ...
 
-    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
-        """Accept tasks; durable when this returns."""
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
+        """Accept tasks, in one commit; durable when this returns. Answers in the order given.
+
+        A task whose unique key is known is not accepted again: the answer says whether it was
+        asked for alike, or is a conflict, and names the task that has the key.
+        """
         ...
 
     async def find(
-        self, *, status: Status | None, before: str | None, limit: int
+        self,
+        *,
+        status: Status | None,
+        action: str | None,
+        queue: str | None,
+        before: str | None,
+        limit: int,
     ) -> tuple[Task, ...]:
-        """Return tasks, newest first, with ids less than `before`."""
+        """Return the tasks that match, newest first, with ids less than `before`."""
         ...
 
     async def get(self, task_id: str) -> TaskHistory | None:
@@ -41,8 +54,42 @@ class Service(Protocol):
         """Return how many tasks stand where."""
         ...
 
+    async def cancel(self, task_id: str, *, reason: str) -> CancelResult:
+        """End a task that nobody holds, or ask its holder to end it. Durable when this returns."""
+        ...
+
     async def redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         """Queue dead tasks again; return those that were dead."""
+        ...
+
+    async def redrive_dead(self, *, action: str | None, queue: str | None) -> int:
+        """Queue all dead tasks that match again; return how many there were.
+
+        If it raises, some may have been queued; it is safe to repeat.
+        """
+        ...
+
+    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Delete those of these tasks that have ended, with their history; return which."""
+        ...
+
+    async def purge_dead(self, *, action: str | None, queue: str | None) -> int:
+        """Delete all dead tasks that match, with their history; return how many there were.
+
+        If it raises, some may have been deleted; it is safe to repeat.
+        """
+        ...
+
+    async def queues(self) -> tuple[QueueState, ...]:
+        """Return the queues that are served, paused or not."""
+        ...
+
+    async def pause(self, queue: str) -> None:
+        """Hand out nothing more of this queue, also after a restart; what runs goes on."""
+        ...
+
+    async def resume(self, queue: str) -> None:
+        """Hand out tasks of this queue again. Harmless when it was not paused."""
         ...
 
     async def readiness(self) -> Readiness:

@@ -4,13 +4,25 @@ from collections.abc import Mapping, Sequence
 
 from taskqueue.app import App
 from taskqueue.context import Context
-from taskqueue.health import Readiness
+from taskqueue.health import QueueState, Readiness
 from taskqueue.options import Options
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.supervision import Node
-from taskqueue.tasks import NewTask, Owner, SettleBy, Settlement, Status, Task, TaskHistory
+from taskqueue.tasks import (
+    Accepted,
+    CancelResult,
+    Delivery,
+    NewTask,
+    Owner,
+    SettleBy,
+    Settlement,
+    Status,
+    Task,
+    TaskHistory,
+)
 
 NOW = 1_800_000_000.0
+CONSUMERS = 2
 OWNER = Owner(node="here", incarnation="1")
 
 
@@ -44,6 +56,7 @@ class ScriptedService:
         self.app = app or demo_app()
         self.storage = MemoryStorage()
         self.fault: Exception | None = None
+        self.lost_answer: Exception | None = None  # raised when the tasks have been accepted
         self.ready = Readiness(ready=True)
         self.nodes = leaf("root")
         self.killed: list[str] = []
@@ -52,15 +65,26 @@ class ScriptedService:
     def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
         return self.app.prepare(action, data, options=Options(**options))  # type: ignore[arg-type]
 
-    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         self._fail()
-        await self.storage.insert(tasks, now=NOW)
+        accepted = await self.storage.insert(tasks, now=NOW)
+        if self.lost_answer is not None:
+            raise self.lost_answer
+        return accepted
 
     async def find(
-        self, *, status: Status | None, before: str | None, limit: int
+        self,
+        *,
+        status: Status | None,
+        action: str | None,
+        queue: str | None,
+        before: str | None,
+        limit: int,
     ) -> tuple[Task, ...]:
         self._fail()
-        return await self.storage.find(status=status, before=before, limit=limit, now=NOW)
+        return await self.storage.find(
+            status=status, action=action, queue=queue, before=before, limit=limit, now=NOW
+        )
 
     async def get(self, task_id: str) -> TaskHistory | None:
         self._fail()
@@ -70,9 +94,40 @@ class ScriptedService:
         self._fail()
         return await self.storage.counts()
 
+    async def cancel(self, task_id: str, *, reason: str) -> CancelResult:
+        self._fail()
+        [result] = await self.storage.cancel([task_id], reason=reason, now=NOW)
+        return result
+
     async def redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         self._fail()
         return await self.storage.redrive(task_ids, now=NOW)
+
+    async def redrive_dead(self, *, action: str | None, queue: str | None) -> int:
+        return len(await self.redrive(await self._dead(action, queue)))
+
+    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        self._fail()
+        return await self.storage.purge(task_ids)
+
+    async def purge_dead(self, *, action: str | None, queue: str | None) -> int:
+        return len(await self.purge(await self._dead(action, queue)))
+
+    async def queues(self) -> tuple[QueueState, ...]:
+        self._fail()
+        paused = await self.storage.paused()
+        return tuple(
+            QueueState(name=name, paused_at=paused.get(name), consumers=CONSUMERS)
+            for name in self.app.queues
+        )
+
+    async def pause(self, queue: str) -> None:
+        self._fail()
+        await self.storage.pause(queue, now=NOW)
+
+    async def resume(self, queue: str) -> None:
+        self._fail()
+        await self.storage.resume(queue)
 
     async def readiness(self) -> Readiness:
         return self.ready
@@ -96,12 +151,21 @@ class ScriptedService:
         if self.fault is not None:
             raise self.fault
 
-    async def settle_next(self, settlement: Settlement) -> str:
-        """Run the task that is next, with this end; return its id."""
-        [delivery] = await self.storage.claim(
-            "default", limit=1, owner=OWNER, lease_s=30.0, now=NOW
+    async def _dead(self, action: str | None, queue: str | None) -> list[str]:
+        dead = await self.find(
+            status=Status.DEAD, action=action, queue=queue, before=None, limit=1_000_000
         )
+        return [task.id for task in dead]
+
+    async def start_next(self, queue: str = "default") -> Delivery:
+        """Begin with the task that is next."""
+        [delivery] = await self.storage.claim(queue, limit=1, owner=OWNER, lease_s=30.0, now=NOW)
         await self.storage.start([delivery.token], now=NOW)
+        return delivery
+
+    async def settle_next(self, settlement: Settlement, queue: str = "default") -> str:
+        """Run the task that is next, with this end; return its id."""
+        delivery = await self.start_next(queue)
         end = SettleBy(token=delivery.token, settlement=settlement)
         await self.storage.settle([end], now=NOW)
         return delivery.task.id

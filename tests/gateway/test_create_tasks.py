@@ -9,8 +9,8 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
-from taskqueue.http.routes import MAX_BODY_BYTES
-from taskqueue.http.schemas import MAX_TASKS
+from taskqueue.http.bodies import MAX_BODY_BYTES
+from taskqueue.http.tasks.requests import MAX_TASKS
 from taskqueue.tasks import Task
 from tests.gateway.scripted import NOW, ScriptedService
 
@@ -330,10 +330,10 @@ async def test_the_answer_comes_after_the_commit(
     begun, commit = asyncio.Event(), asyncio.Event()
     insert = service.storage.insert
 
-    async def slow_insert(*args: Any, **kwargs: Any) -> None:
+    async def slow_insert(*args: Any, **kwargs: Any) -> Any:
         begun.set()
         await commit.wait()
-        await insert(*args, **kwargs)
+        return await insert(*args, **kwargs)
 
     monkeypatch.setattr(service.storage, "insert", slow_insert)
     posting = asyncio.create_task(post(http, '{"action":"uppercase"}'))

@@ -32,6 +32,7 @@ from taskqueue.actors.runtime import (
 from taskqueue.health import Readiness
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.supervision import ChildSpec, Supervisor
+from taskqueue.tasks import Accepted
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, StillClock, demo_app
 
@@ -49,10 +50,10 @@ class ScriptedQueue(Actor):
         self._world = world
 
     @receives(Enqueue, concurrently=True)
-    async def on_enqueue(self, message: Enqueue) -> None:
+    async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         self._world.asked.set()
         await self._world.gate.wait()
-        await self._world.storage.insert(message.tasks, now=NOW)
+        return await self._world.storage.insert(message.tasks, now=NOW)
 
     @receives(Redrive)
     async def on_redrive(self, message: Redrive) -> tuple[str, ...]:

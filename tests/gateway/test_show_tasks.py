@@ -1,5 +1,6 @@
 """Reading tasks, and bringing dead ones back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,8 +16,15 @@ DEAD = DeadLetter(
 )
 
 
-async def queue(service: ScriptedService, count: int = 1) -> list[str]:
-    tasks = [service.prepare("uppercase", b'{"text": "hi"}', {}) for _ in range(count)]
+async def queue(
+    service: ScriptedService,
+    count: int = 1,
+    *,
+    action: str = "uppercase",
+    options: Mapping[str, object] | None = None,
+) -> list[str]:
+    data = b'{"text": "hi"}' if action == "uppercase" else b"{}"
+    tasks = [service.prepare(action, data, options or {}) for _ in range(count)]
     await service.enqueue(tasks)
     return [task.id for task in tasks]
 
@@ -126,6 +134,39 @@ async def test_tasks_are_listed_by_status(http: ClientSession, service: Scripted
     assert (ids(completed), ids(queued)) == ([first], [second])
 
 
+async def test_tasks_are_listed_by_action_and_by_queue(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    [upper] = await queue(service)
+    [mail] = await queue(service, action="send")
+    [upper_mail] = await queue(service, options={"queue": "mail"})
+
+    by_action = await get(http, "/tasks", action="uppercase")
+    by_queue = await get(http, "/tasks", queue="mail")
+    by_both = await get(http, "/tasks", action="uppercase", queue="mail", status="queued")
+    by_nobody = await get(http, "/tasks", action="lowercase")
+
+    assert ids(by_action) == [upper_mail, upper]
+    assert ids(by_queue) == [upper_mail, mail]
+    assert ids(by_both) == [upper_mail]
+    assert ids(by_nobody) == []
+
+
+async def test_a_cursor_goes_on_within_what_matches(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    first = await queue(service, 2)
+    await queue(service, action="send")
+    last = await queue(service)
+
+    newest = await get(http, "/tasks", action="uppercase", limit="2")
+    oldest = await get(http, "/tasks", action="uppercase", limit="2", cursor=newest["next"])
+
+    assert ids(newest) == [*last, first[1]]
+    assert ids(oldest) == [first[0]]
+    assert oldest["next"] is None
+
+
 @pytest.mark.parametrize(
     ("query", "faulty", "allowed"),
     [
@@ -138,6 +179,8 @@ async def test_tasks_are_listed_by_status(http: ClientSession, service: Scripted
         ("limit=-1", {"limit"}, "1 to 100"),
         ("limit=%D9%A1", {"limit"}, "1 to 100"),
         ("cursor=1", {"cursor"}, "next"),
+        ("action=", {"action"}, "name"),
+        (f"queue={'x' * 129}", {"queue"}, "128"),
         ("offset=7", {"offset"}, "status, limit, cursor"),
         ("status=x&limit=x&cursor=x&x=x", {"status", "limit", "cursor", "x"}, ""),
     ],
@@ -175,6 +218,24 @@ async def test_a_task_is_shown_with_every_attempt(
         "ended_at": NOW,
     }
     assert task["attempts"][-1]["outcome"] == "completed"
+
+
+async def test_progress_key_and_wish_to_cancel_are_shown_where_there_is_one(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    [task_id] = await queue(service, options={"unique_key": "k"})
+    delivery = await service.start_next()
+    await service.storage.report({delivery.token: '{"done": 0.5}'}, now=NOW)
+    await service.cancel(task_id, reason="not wanted")
+
+    shown = await get(http, f"/tasks/{task_id}")
+    [listed] = (await get(http, "/tasks"))["tasks"]
+
+    for task in (shown, listed):
+        assert task["progress"] == {"done": 0.5}
+        assert task["unique_key"] == "k"
+        assert task["cancel_reason"] == "not wanted"
+        assert task["status"] == "running"
 
 
 async def test_an_id_is_found_in_capitals_too(

@@ -180,6 +180,43 @@ def test_a_delay_counts_from_now() -> None:
     assert app.prepare("echo", options=Options(delay_s=5)).run_at == NOW + 5
 
 
+def test_the_same_call_under_a_key_has_the_same_fingerprint_later_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = Options(unique_key="k", delay_s=5)
+    first = app.prepare("echo", b'{"a": 1}', options=options)
+    monkeypatch.setattr(StoppedClock, "now", lambda _: NOW + 60)
+
+    again = app.prepare("echo", b'{"a": 1}', options=options)
+
+    assert first.unique_key == again.unique_key == "k"
+    assert first.fingerprint == again.fingerprint is not None
+    assert (first.id, first.run_at) != (again.id, again.run_at)
+
+
+@pytest.mark.parametrize(
+    ("action", "data", "options"),
+    [
+        ("resize", b'{"url": "a"}', Options(unique_key="k")),
+        ("echo", b'{"url": "b"}', Options(unique_key="k")),
+        ("echo", b'{"url": "a"}', Options(unique_key="k", priority=0)),
+        ("echo", b'{"url": "a"}', Options(unique_key="k", delay_s=1)),
+    ],
+)
+def test_another_call_under_the_same_key_has_another_fingerprint(
+    action: str, data: bytes, options: Options
+) -> None:
+    first = app.prepare("echo", b'{"url": "a"}', options=Options(unique_key="k"))
+
+    other = app.prepare(action, data, options=options)
+
+    assert other.fingerprint not in (first.fingerprint, None)
+
+
+def test_without_a_key_there_is_no_fingerprint() -> None:
+    assert app.prepare("echo", options=Options(priority=1)).fingerprint is None
+
+
 def test_faults_of_the_options_and_of_the_data_are_named_together() -> None:
     options = Options(
         queue="two\nlines",

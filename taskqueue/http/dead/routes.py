@@ -1,0 +1,74 @@
+"""The calls about many dead tasks at once: brought back, or deleted."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from aiohttp import web
+
+from taskqueue.http import guard
+from taskqueue.http.answers import answer
+from taskqueue.http.bodies import body_of
+from taskqueue.http.dead.selection import Matching, Selection, These, read_selection
+from taskqueue.http.problems import Unavailable
+from taskqueue.http.service import Service
+from taskqueue.tasks import Status
+from taskqueue.words import Word
+
+_IN_PART = "Some may have been done. The same request may be sent again."
+_REDRIVING = Unavailable("failed to queue tasks", _IN_PART)
+_PURGING = Unavailable("failed to delete tasks", _IN_PART)
+
+
+class Redriven(Word):
+    """How many tasks were queued again."""
+
+    redriven: int
+
+
+class Purged(Word):
+    """How many tasks were deleted."""
+
+    purged: int
+
+
+class DeadRoutes:
+    """What can be done with dead tasks by the thousand."""
+
+    def __init__(self, service: Service, bound_to: str) -> None:
+        self._service = service
+        self._bound_to = bound_to
+
+    async def redrive_dead(self, request: web.Request) -> web.Response:
+        """Queue dead tasks again; those that are not dead are passed over."""
+        selection = await self._selection_of(request)
+        with _REDRIVING:
+            match selection:
+                case These(task_ids=task_ids):
+                    redriven = len(await self._service.redrive(task_ids))
+                case Matching(action=action, queue=queue):
+                    redriven = await self._service.redrive_dead(action=action, queue=queue)
+        return answer(Redriven(redriven=redriven), HTTPStatus.ACCEPTED)
+
+    async def purge_dead(self, request: web.Request) -> web.Response:
+        """Delete dead tasks with their history; those that are not dead are passed over."""
+        selection = await self._selection_of(request)
+        with _PURGING:
+            match selection:
+                case These(task_ids=task_ids):
+                    purged = len(await self._service.purge(await self._dead_of(task_ids)))
+                case Matching(action=action, queue=queue):
+                    purged = await self._service.purge_dead(action=action, queue=queue)
+        return answer(Purged(purged=purged))
+
+    async def _selection_of(self, request: web.Request) -> Selection:
+        guard.require_administrator(request, self._bound_to)
+        return read_selection(await body_of(request))
+
+    async def _dead_of(self, task_ids: Sequence[str]) -> list[str]:
+        # The service purges whatever has ended. Who names a completed task here has mistaken it.
+        histories = [await self._service.get(task_id) for task_id in task_ids]
+        return [
+            history.task.id
+            for history in histories
+            if history is not None and history.task.status is Status.DEAD
+        ]

@@ -1,0 +1,52 @@
+"""The tree as it is shown, and what was done to it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from taskqueue.supervision import ChildType, Node
+from taskqueue.words import Word
+
+
+class Resized(Word):
+    """How many consumers there will be."""
+
+    count: int
+
+
+class Killed(Word):
+    """Whose end has been brought about."""
+
+    killed: str
+
+
+class Part(Word):
+    """An actor in the supervision tree."""
+
+    path: str
+    id: str
+    type: str
+    status: str
+    incarnation: int
+    started_at: float | None
+    last_exit: str | None
+    last_exit_at: float | None
+
+
+class SupervisorPart(Part):
+    """A supervisor; one that is busy shows no figures."""
+
+    strategy: str | None = None
+    restarts_in_period: int | None = None
+    max_restarts: int | None = None
+    period_s: int | None = None
+    children: Sequence[Part] = ()
+
+
+def part_of(node: Node) -> Part:
+    """Return a node of the tree, with all below it."""
+    own = {name: getattr(node, name) for name in Part.__struct_fields__}
+    if node.supervisor is None and node.type != ChildType.SUPERVISOR:
+        return Part(**own)
+    figures = {} if node.supervisor is None else msgspec.structs.asdict(node.supervisor)
+    return SupervisorPart(**own, **figures, children=[part_of(child) for child in node.children])

@@ -1,0 +1,102 @@
+"""What is answered about tasks.
+
+Payload, result and progress are not taken apart here: their text goes from the row into the answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import msgspec
+from msgspec import Raw
+
+from taskqueue.tasks import Attempt, Status, Task, TaskHistory
+from taskqueue.words import Word
+
+
+class Receipt(Word):
+    """A task that is queued, durably."""
+
+    id: str
+    status: Status
+
+
+class Receipts(Word):
+    """Several of them."""
+
+    tasks: Sequence[Receipt]
+    count: int
+
+
+class Cancellation(Word):
+    """A task that has ended, `cancelled`, or will when its handler has stopped, `cancelling`."""
+
+    id: str
+    status: str
+
+
+class TaskView(Word, omit_defaults=True):
+    """A task as it is shown: what a reader looks for first, first.
+
+    What few tasks have stands at the end, and is left out where it is missing.
+    """
+
+    id: str
+    payload: Raw
+    status: Status
+    result: Raw | None
+    created_at: float
+    processed_at: float | None
+    action: str
+    queue: str
+    priority: int
+    attempt: int
+    max_attempts: int
+    crashes: int
+    deliveries: int
+    run_at: float
+    started_at: float | None
+    reason: str | None
+    unique_key: str | None = None
+    progress: Raw | None = None
+    cancel_reason: str | None = None
+
+    @classmethod
+    def of(cls, task: Task, **more: Any) -> Self:
+        """Return the view of `task`, with what a subclass has `more`."""
+        fields: dict[str, Any] = msgspec.structs.asdict(task)
+        fields["payload"] = Raw(task.payload)
+        fields["result"] = None if task.result is None else Raw(task.result)
+        fields["progress"] = None if task.progress is None else Raw(task.progress)
+        return cls(**fields, **more)
+
+
+class TaskDetail(TaskView, kw_only=True):
+    """A task with all that happened to it, oldest first."""
+
+    attempts: Sequence[Attempt]
+
+    @classmethod
+    def of_history(cls, history: TaskHistory) -> Self:
+        """Return the view of a task and its attempts."""
+        return cls.of(history.task, attempts=history.attempts)
+
+
+class Page(Word):
+    """Some tasks, newest first. `next` is the cursor of the page after this one, or None."""
+
+    tasks: Sequence[TaskView]
+    count: int
+    next: str | None
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task], limit: int) -> Self:
+        """Return the first `limit` tasks as a page; if there are more, so are pages."""
+        shown = [TaskView.of(task) for task in tasks[:limit]]
+        following = shown[-1].id if len(tasks) > limit else None
+        return cls(tasks=shown, count=len(shown), next=following)
+
+
+class Stats(Word):
+    """How many tasks stand where."""
+
+    tasks: Mapping[Status, int]

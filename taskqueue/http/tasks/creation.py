@@ -1,0 +1,123 @@
+"""POST /tasks: a task is accepted, or all tasks of a list.
+
+Nothing is answered before it is stored.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from aiohttp import web
+
+from taskqueue.clock import Clock
+from taskqueue.errors import Fault, InvalidTask, TaskTooLarge, UnknownAction
+from taskqueue.http import guard, problems
+from taskqueue.http.answers import answer
+from taskqueue.http.bodies import body_of
+from taskqueue.http.problems import Problem, Unavailable
+from taskqueue.http.service import Service
+from taskqueue.http.tasks import keys, requests
+from taskqueue.http.tasks.answers import Receipt, Receipts
+from taskqueue.http.tasks.requests import TaskRequest
+from taskqueue.tasks import Acceptance, Accepted, NewTask, Status
+
+# So many tasks of one request are checked before everybody else on the loop gets a turn.
+TURN = 100
+
+_REUSED = "idempotency key reused"
+
+_QUEUEING = Unavailable(
+    "failed to queue task",
+    "It is not known to be stored. A second try may queue it a second time; "
+    f"with the header {keys.HEADER} it could not.",
+)
+_QUEUEING_ONCE = Unavailable(
+    "failed to queue task",
+    "It is not known to be stored. Try again with the same key: it will be queued once.",
+)
+
+
+class TaskCreation:
+    """The way of new tasks into the service; `clock` tells whether a `run_at` lies ahead."""
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+
+    async def create_task(self, request: web.Request) -> web.Response:
+        """Queue a task, or all tasks of an array."""
+        guard.require_own_origin(request)
+        key = keys.read_key(request.headers)
+        asked = requests.read_tasks(await body_of(request))
+        if isinstance(asked, TaskRequest):
+            return await self._create_one(keys.keyed(asked, key))
+        tasks = await self._prepare_all(keys.all_keyed(asked, key))
+        return await self._create_all(tasks if key is None else keys.bound_together(tasks))
+
+    async def _create_one(self, asked: TaskRequest) -> web.Response:
+        task = self._prepare(asked)
+        [accepted] = await self._enqueue((task,))
+        if accepted.acceptance is Acceptance.CONFLICT:
+            raise Problem.invalid(_REUSED, (_conflict(accepted),))
+        return _accepted(self._receipt(task, accepted), replayed=accepted.id != task.id)
+
+    async def _create_all(self, tasks: Sequence[NewTask]) -> web.Response:
+        answers = await self._enqueue(tasks)
+        _require_no_conflict(answers)
+        receipts = [self._receipt(*pair) for pair in zip(tasks, answers, strict=True)]
+        known = {accepted.id for accepted in answers}
+        return _accepted(
+            Receipts(tasks=receipts, count=len(receipts)),
+            replayed=known.isdisjoint(task.id for task in tasks),
+        )
+
+    async def _enqueue(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+        with _QUEUEING if tasks[0].unique_key is None else _QUEUEING_ONCE:
+            return await self._service.enqueue(tasks)
+
+    def _prepare(self, asked: TaskRequest) -> NewTask:
+        try:
+            return self._service.prepare(asked.action, bytes(asked.data), asked.options())
+        except problems.REFUSED as error:
+            raise problems.refusal(error) from error
+
+    async def _prepare_all(self, asked: Sequence[TaskRequest]) -> list[NewTask]:
+        tasks: list[NewTask] = []
+        faults: list[Fault] = []
+        for index, one in enumerate(asked):
+            try:
+                tasks.append(self._service.prepare(one.action, bytes(one.data), one.options()))
+            except (UnknownAction, InvalidTask) as error:
+                faults += requests.indexed(index, problems.faults_of(error))
+            except TaskTooLarge as error:
+                raise problems.refusal(error) from error
+            if index % TURN == TURN - 1:
+                await asyncio.sleep(0)
+        if faults:
+            raise Problem.invalid("invalid tasks", faults)
+        return tasks
+
+    def _receipt(self, task: NewTask, accepted: Accepted) -> Receipt:
+        ahead = task.run_at is not None and task.run_at > self._clock.now()
+        return Receipt(id=accepted.id, status=Status.SCHEDULED if ahead else Status.QUEUED)
+
+
+def _accepted(receipt: Receipt | Receipts, *, replayed: bool) -> web.Response:
+    return answer(receipt, HTTPStatus.ACCEPTED, headers=keys.REPLAYED if replayed else None)
+
+
+def _require_no_conflict(answers: Sequence[Accepted]) -> None:
+    faults = [
+        fault
+        for index, accepted in enumerate(answers)
+        if accepted.acceptance is Acceptance.CONFLICT
+        for fault in requests.indexed(index, (_conflict(accepted),))
+    ]
+    if faults:
+        queued = sum(accepted.acceptance is Acceptance.ACCEPTED for accepted in answers)
+        detail = f"Tasks of this list that were queued, because their keys were free: {queued}."
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _REUSED, detail, faults=faults)
+
+
+def _conflict(accepted: Accepted) -> Fault:
+    return Fault("unique_key", f"is of task {accepted.id}, which was asked for otherwise")

@@ -1,0 +1,112 @@
+"""Idempotency keys: a request that is sent again is not done again.
+
+    Idempotency-Key: 8e03978e-40d5-43dd-bc93-6894a57f9324
+    Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324"
+
+The second form is that of the IETF's draft, a string of RFC 9651. The key becomes the unique key of
+the request's task; the tasks of a list get `key/0`, `key/1` and so on.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+
+from msgspec.structs import replace
+from multidict import MultiMapping
+
+from taskqueue.errors import Fault
+from taskqueue.http.problems import Problem
+from taskqueue.http.tasks.requests import TaskRequest, indexed
+from taskqueue.options import KEY_RULE, is_key
+from taskqueue.tasks import NewTask
+
+HEADER = "Idempotency-Key"
+REPLAYED = {"Idempotent-Replayed": "true"}
+
+_STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 9651, section 3.3.3
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def read_key(headers: MultiMapping[str]) -> str | None:
+    """Return the key of a request, None if it has none.
+
+    Raises:
+        Problem: 422, it is no key, or there are several.
+    """
+    texts = headers.getall(HEADER, [])
+    if not texts:
+        return None
+    if len(texts) > 1:
+        raise Problem.invalid("invalid request", (Fault(HEADER, "given twice"),))
+    key = _unquoted(texts[0])
+    if not is_key(key):
+        raise Problem.invalid("invalid request", (Fault(HEADER, KEY_RULE),))
+    return key
+
+
+def keyed(request: TaskRequest, key: str | None) -> TaskRequest:
+    """Return the request with the key of its header.
+
+    Raises:
+        Problem: 422, it has another key in its body.
+    """
+    faults = tuple(_contradictions(request, key))
+    if faults:
+        raise Problem.invalid("invalid task", faults)
+    return request if key is None else replace(request, unique_key=key)
+
+
+def all_keyed(requests: Sequence[TaskRequest], key: str | None) -> Sequence[TaskRequest]:
+    """Return the requests of a list, each with a key of its own if the whole has one.
+
+    Raises:
+        Problem: 422, one has another key in its body; or some have a key and others have none.
+    """
+    if key is None:
+        _require_all_or_none(requests)
+        return requests
+    own = [f"{key}/{index}" for index in range(len(requests))]
+    pairs = list(zip(requests, own, strict=True))
+    faults = [
+        fault
+        for index, pair in enumerate(pairs)
+        for fault in indexed(index, _contradictions(*pair))
+    ]
+    if faults:
+        raise Problem.invalid("invalid tasks", faults)
+    return [replace(request, unique_key=its_own) for request, its_own in pairs]
+
+
+def bound_together(tasks: Sequence[NewTask]) -> list[NewTask]:
+    """Return the tasks of a list, each with a fingerprint of the whole.
+
+    So a list with one task changed, added or left out is another request, under the key of each.
+    """
+    whole = sha256("\n".join(str(task.fingerprint) for task in tasks).encode()).hexdigest()
+    return [replace(task, fingerprint=whole) for task in tasks]
+
+
+def _unquoted(text: str) -> str | None:
+    """Return the key that a header's value means, None if its quotes mean nothing.
+
+    >>> _unquoted("7"), _unquoted('"7"'), _unquoted('"7')
+    ('7', '7', None)
+    """
+    string = _STRING.fullmatch(text)
+    if string is not None:
+        return _ESCAPED.sub(r"\1", string[1])
+    return None if text.startswith('"') else text
+
+
+def _contradictions(request: TaskRequest, key: str | None) -> Iterator[Fault]:
+    if key is not None and request.unique_key not in (None, key):
+        yield Fault("unique_key", f"must be {key!r} beside this {HEADER}, or be left out")
+
+
+def _require_all_or_none(requests: Sequence[TaskRequest]) -> None:
+    # Sending a list again is safe or it is not. It must not be safe for some of its tasks only.
+    without = [index for index, request in enumerate(requests) if request.unique_key is None]
+    if 0 < len(without) < len(requests):
+        message = "required, because other tasks of this list have one"
+        faults = [Fault(f"[{index}].unique_key", message) for index in without]
+        raise Problem.invalid("invalid tasks", faults)

@@ -1,0 +1,155 @@
+"""What a body asks to be done: a task, or several.
+
+A task's data is not taken apart here: its bytes go from the request into the row.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from operator import attrgetter
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta, Raw
+
+from taskqueue.errors import Fault
+from taskqueue.http.bodies import parsed
+from taskqueue.http.problems import Problem
+from taskqueue.options import KEY_RULE
+from taskqueue.words import Word
+
+MAX_TASKS = 10_000  # in one request
+
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
+
+_NO_DATA = Raw(b"{}")
+
+
+class TaskRequest(Word, forbid_unknown_fields=True):
+    """A task that somebody wants done."""
+
+    action: Text
+    data: Raw = _NO_DATA
+    delay_s: float | None = None
+    run_at: float | Instant | None = None
+    priority: int | None = None
+    max_attempts: int | None = None
+    queue: str | None = None
+    unique_key: str | None = None
+
+    def options(self) -> dict[str, object]:
+        """Return the choices that were made beside action and data."""
+        values = zip(_OPTIONS, _choices_of(self), strict=True)
+        chosen = {name: value for name, value in values if value is not None}
+        if isinstance(self.run_at, datetime):
+            chosen["run_at"] = self.run_at.timestamp()
+        return chosen
+
+
+_OPTIONS = {
+    "delay_s": "must be a number of seconds",
+    "run_at": "must be seconds since 1970 (UTC), or ISO 8601 with a time zone",
+    "priority": "must be a whole number",
+    "max_attempts": "must be a whole number",
+    "queue": "must be a name",
+    "unique_key": KEY_RULE,
+}
+_choices_of = attrgetter(*_OPTIONS)
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}
+
+_tasks: msgspec.json.Decoder[TaskRequest | list[TaskRequest]] = msgspec.json.Decoder(
+    TaskRequest | list[TaskRequest]
+)
+_any = msgspec.json.Decoder(Raw)
+_list = msgspec.json.Decoder(list[Raw])
+_object = msgspec.json.Decoder(dict[str, Raw])
+_action: msgspec.json.Decoder[str] = msgspec.json.Decoder(Text)
+
+
+class _NoAction(Exception):
+    """There is no action, or what is there is no name."""
+
+
+def read_tasks(body: bytes) -> TaskRequest | Sequence[TaskRequest]:
+    """Return what a body asks for: a task, or several if it is an array.
+
+    Raises:
+        Problem: 400, it is no JSON, or no object with an action; 422, with every fault.
+    """
+    try:
+        asked: TaskRequest | Sequence[TaskRequest] = parsed(body, _tasks)
+    except msgspec.ValidationError:
+        # It stops at the first fault, before it has seen whether the rest is JSON at all.
+        asked = _read_patiently(bytes(parsed(body, _any)))
+    if not isinstance(asked, TaskRequest) and not 1 <= len(asked) <= MAX_TASKS:
+        message = f"must be 1 to {MAX_TASKS} tasks, not {len(asked)}"
+        raise Problem.invalid("invalid tasks", (Fault("[]", message),))
+    return asked
+
+
+def _read_patiently(body: bytes) -> TaskRequest | Sequence[TaskRequest]:
+    if body.startswith(b"["):
+        return _read_several(body)
+    try:
+        request, faults = _read_one(body)
+    except _NoAction:
+        raise Problem(HTTPStatus.BAD_REQUEST, "action required") from None
+    if faults:
+        raise Problem.invalid("invalid task", faults)
+    return request
+
+
+def _read_several(body: bytes) -> Sequence[TaskRequest]:
+    requests: list[TaskRequest] = []
+    faults: list[Fault] = []
+    for index, item in enumerate(_list.decode(body)):
+        try:
+            request, wrong = _read_one(item)
+        except _NoAction:
+            faults.append(Fault(f"[{index}].action", "required"))
+        else:
+            requests.append(request)
+            faults += indexed(index, wrong)
+    if faults:
+        raise Problem.invalid("invalid tasks", faults)
+    return requests
+
+
+def indexed(index: int, faults: Iterable[Fault]) -> Iterator[Fault]:
+    """Yield the faults of one task of several, each under the name it has among all."""
+    for fault in faults:
+        yield Fault(f"[{index}].{fault.field}", fault.message)
+
+
+def _read_one(body: bytes) -> tuple[TaskRequest, list[Fault]]:
+    """Return the task, as far as it can be read, and everything that is wrong with it.
+
+    Raises:
+        _NoAction: it cannot be read at all.
+    """
+    try:
+        keys = _object.decode(body)
+        action = _action.decode(keys.pop("action"))
+    except (KeyError, msgspec.ValidationError):
+        raise _NoAction from None
+    values: dict[str, Any] = {"action": action, "data": keys.pop("data", _NO_DATA)}
+    faults: list[Fault] = []
+    for key, value in keys.items():
+        try:
+            values[key] = _read_option(key, value)
+        except KeyError:
+            faults.append(Fault(key, f"unknown; beside action and data: {', '.join(_OPTIONS)}"))
+        except msgspec.ValidationError:
+            faults.append(Fault(key, _OPTIONS[key]))
+    return TaskRequest(**values), faults
+
+
+def _read_option(key: str, value: Raw) -> object:
+    wanted = _TYPES[key]
+    try:
+        return msgspec.json.decode(value, type=wanted)
+    except msgspec.ValidationError:
+        # JSON has one kind of number: 8.0 is a whole number to everybody but the decoder.
+        number = msgspec.json.decode(value, type=float)
+        return msgspec.convert(int(number) if number.is_integer() else number, wanted)

@@ -1,0 +1,127 @@
+"""Which queues there are, and whether their tasks are handed out."""
+
+import pytest
+from aiohttp import ClientResponse, ClientSession
+
+from taskqueue.context import Context
+from taskqueue.errors import ActorUnavailable
+from tests.gateway.scripted import CONSUMERS, NOW, ScriptedService
+
+JSON = {"Content-Type": "application/json"}
+SWITCHES = ["pause", "resume"]
+
+
+async def switch(
+    http: ClientSession, word: str, name: str = "mail", **headers: str
+) -> ClientResponse:
+    return await http.post(f"/queues/{name}/{word}", headers=JSON | headers)
+
+
+async def test_all_queues_are_shown(http: ClientSession, service: ScriptedService) -> None:
+    await service.pause("mail")
+
+    answer = await http.get("/queues")
+
+    assert answer.status == 200
+    assert await answer.json() == {
+        "queues": [
+            {"queue": "default", "paused": False, "paused_at": None, "consumers": CONSUMERS},
+            {"queue": "mail", "paused": True, "paused_at": NOW, "consumers": CONSUMERS},
+        ]
+    }
+
+
+async def test_a_queue_is_paused_and_resumed_as_often_as_is_asked_for(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    paused = [await switch(http, "pause") for _ in range(2)]
+    while_paused = await service.storage.paused()
+    resumed = [await switch(http, "resume") for _ in range(2)]
+
+    for answers, state in ((paused, True), (resumed, False)):
+        for answer in answers:
+            assert answer.status == 200
+            assert await answer.json() == {"queue": "mail", "paused": state}
+    assert while_paused == {"mail": NOW}
+    assert await service.storage.paused() == {}
+
+
+async def test_a_paused_queue_goes_on_taking_tasks_in(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    await switch(http, "pause")
+
+    answer = await http.post("/tasks", json={"action": "send"})
+
+    assert answer.status == 202
+
+
+async def test_a_queue_is_found_by_whatever_name_it_has(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    @service.app.task("odd", queue="a/b ä?")
+    async def odd(ctx: Context) -> None: ...
+
+    answer = await http.post("/queues/a%2Fb%20%C3%A4%3F/pause", headers=JSON)
+
+    assert (answer.status, await answer.json()) == (200, {"queue": "a/b ä?", "paused": True})
+
+
+@pytest.mark.parametrize("word", SWITCHES)
+async def test_a_queue_that_nobody_serves_is_not_found_and_those_there_are_named(
+    http: ClientSession, service: ScriptedService, word: str
+) -> None:
+    answer = await switch(http, word, "male")
+
+    problem = await answer.json()
+    assert (answer.status, problem["error"]) == (404, "no such queue")
+    assert "default, mail" in problem["detail"]
+    assert await service.storage.paused() == {}
+
+
+@pytest.mark.parametrize("word", SWITCHES)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Host": "elsewhere.example"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+    ],
+)
+async def test_a_page_of_another_site_switches_nothing(
+    http: ClientSession,
+    service: ScriptedService,
+    word: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    await service.pause("default")
+
+    answers = [await switch(http, word, name, **headers) for name in ("default", "mail")]
+
+    assert [answer.status for answer in answers] == [status, status]
+    assert await service.storage.paused() == {"default": NOW}
+
+
+@pytest.mark.parametrize("bound_to", ["0.0.0.0"])
+@pytest.mark.parametrize("word", SWITCHES)
+async def test_nothing_is_switched_if_other_machines_can_reach_the_server(
+    http: ClientSession, service: ScriptedService, word: str
+) -> None:
+    await service.pause("default")
+
+    answers = [await switch(http, word, name) for name in ("default", "mail")]
+
+    assert [answer.status for answer in answers] == [403, 403]
+    assert await service.storage.paused() == {"default": NOW}
+
+
+async def test_who_cannot_be_served_now_is_invited_back(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.fault = ActorUnavailable("queue")
+
+    answers = [await http.get("/queues"), *[await switch(http, word) for word in SWITCHES]]
+
+    for answer in answers:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
