@@ -102,6 +102,9 @@ class Storage(Protocol):
         `scheduled` and `retrying` tasks that nobody holds and whose `run_at` is not after `now`.
         Nobody else gets them until `rescue` found them past `now + lease_s` and they were settled.
         Their status stays as it is until `start`. A paused queue has nothing ready.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...
 
@@ -211,7 +214,10 @@ class Storage(Protocol):
         ...
 
     async def pause(self, queue: str, *, now: float) -> None:
-        """Let nothing of this queue be claimed until `resume`. It outlives the process."""
+        """Let nothing of this queue be claimed until `resume`. It outlives the process.
+
+        Pausing what is paused changes nothing.
+        """
         ...
 
     async def resume(self, queue: str) -> None:
@@ -235,6 +241,9 @@ class Storage(Protocol):
         """Return up to `limit` tasks, newest (greatest id) first, with ids less than `before`.
 
         A scheduled task whose `run_at` has come reads `queued`, here and in `get`.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...
 
@@ -260,6 +269,6 @@ class Storage(Protocol):
         Those that ended first go first, each with its history.
 
         Raises:
-            ValueError: `status` is not an end.
+            ValueError: `status` is not an end, or `limit` is negative.
         """
         ...

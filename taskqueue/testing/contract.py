@@ -1,6 +1,6 @@
 """The suite that every storage backend passes: each sentence of the protocol, as a test.
 
-    class TestMine(StorageContract):
+    class TestMine(StorageContract, KeyContract, OperationContract):
         @pytest.fixture
         async def storage(self, tmp_path):
             storage = MyStorage(tmp_path)
@@ -8,6 +8,8 @@
             await storage.open()
             yield storage
             await storage.close()
+
+The latter two are in `contract_keys` and `contract_operation`.
 
 Needs pytest with pytest-asyncio in auto mode.
 """

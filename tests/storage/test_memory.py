@@ -8,9 +8,11 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract import StorageContract
+from taskqueue.testing.contract_keys import KeyContract
+from taskqueue.testing.contract_operation import OperationContract
 
 
-class TestMemory(StorageContract):
+class TestMemory(StorageContract, KeyContract, OperationContract):
     @pytest.fixture
     async def storage(self) -> AsyncIterator[Storage]:
         storage = MemoryStorage()
