@@ -2,7 +2,7 @@
 
 from taskqueue.actors.runtime import ActorRef, Message, Request
 from taskqueue.health import QueueState, Readiness
-from taskqueue.tasks import CancelResult, Delivery, NewTask, Outcome
+from taskqueue.tasks import Accepted, CancelResult, Delivery, NewTask, Outcome
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
@@ -38,8 +38,8 @@ class StorageReady(Message):
 # --- to the queue -------------------------------------------------------------------------------
 
 
-class Enqueue(Request[None]):
-    """Accept tasks, all or none. Answered after the commit."""
+class Enqueue(Request[tuple[Accepted, ...]]):
+    """Accept tasks, in one commit. Answered after it."""
 
     tasks: tuple[NewTask, ...]
 

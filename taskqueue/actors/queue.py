@@ -12,6 +12,7 @@ import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import structlog
 
@@ -64,6 +65,7 @@ from taskqueue.health import QueueState, Readiness
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
+    Accepted,
     Cancelled,
     CancelResult,
     Crashed,
@@ -103,7 +105,7 @@ class QueueActor(Actor):
         super().__init__()
         self._clock = clock or SystemClock()
         self._storage = PatientClient(self.address(DATABASE))
-        self._inserts: Batcher[tuple[NewTask, ...], None] = Batcher(
+        self._inserts: Batcher[tuple[NewTask, ...], tuple[Accepted, ...]] = Batcher(
             self._insert, self.start_task, answers=UNREACHABLE
         )
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
@@ -153,16 +155,17 @@ class QueueActor(Actor):
     # --- accepting --------------------------------------------------------------------------
 
     @receives(Enqueue, answers=UNREACHABLE, concurrently=True)
-    async def on_enqueue(self, message: Enqueue) -> None:
+    async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         """Answer once the tasks are committed; they are tried from then on."""
-        await self._inserts.add(message.tasks)
+        accepted = await self._inserts.add(message.tasks)
         for task in message.tasks:
             self._claimer.expect_work(task.queue, task.run_at or 0.0)
+        return accepted
 
-    async def _insert(self, batch: Sequence[tuple[NewTask, ...]]) -> Sequence[None]:
+    async def _insert(self, batch: Sequence[tuple[NewTask, ...]]) -> Sequence[tuple[Accepted, ...]]:
         tasks = [task for tasks in batch for task in tasks]
-        await self._storage.use(Storage.insert, tasks, now=self._clock.now())
-        return [None] * len(batch)
+        answers = iter(await self._storage.use(Storage.insert, tasks, now=self._clock.now()))
+        return [tuple(islice(answers, len(tasks))) for tasks in batch]
 
     # --- administering ----------------------------------------------------------------------
 

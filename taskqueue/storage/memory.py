@@ -16,10 +16,13 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from taskqueue.errors import StatementRefused, StorageUnavailable
+from taskqueue.storage.limits import check_limit
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import handler_sql
 from taskqueue.tasks import (
     ENDED,
+    Acceptance,
+    Accepted,
     Attempt,
     AttemptOutcome,
     Cancel,
@@ -60,6 +63,7 @@ class _Lease:
 @dataclass(kw_only=True)
 class _Row:
     task: Task
+    fingerprint: str | None = None
     lease: _Lease | None = None
     settled: tuple[str, type[Settlement]] | None = None  # the latest: token, kind
     attempts: list[Attempt] = field(default_factory=list)
@@ -88,6 +92,7 @@ class MemoryStorage(Storage):
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
+        self._paused: dict[str, float] = {}
         self._migrated = False
         self._open = False
 
@@ -108,13 +113,17 @@ class MemoryStorage(Storage):
 
     # --- verbs that write -------------------------------------------------------------------------
 
-    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
+    async def probe(self) -> None:
         self._require_open()
-        self._insert(tasks, now=now)
+
+    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+        self._require_open()
+        return self._insert(tasks, now=now)
 
     async def claim(
         self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
     ) -> tuple[Delivery, ...]:
+        check_limit(limit)
         self._require_open()
         ready = [row for row in self._waiting(queue) if row.task.run_at <= now]
         ready.sort(key=lambda row: (row.task.priority, row.task.run_at, row.task.id))
@@ -164,9 +173,22 @@ class MemoryStorage(Storage):
         self._require_open()
         return tuple(task_id for task_id in task_ids if self._redrive(task_id, now=now))
 
+    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        self._require_open()
+        return tuple(task_id for task_id in task_ids if self._purge(task_id))
+
+    async def pause(self, queue: str, *, now: float) -> None:
+        self._require_open()
+        self._paused.setdefault(queue, now)
+
+    async def resume(self, queue: str) -> None:
+        self._require_open()
+        self._paused.pop(queue, None)
+
     async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
+        check_limit(limit)
         self._require_open()
         ended = [
             (row.task.processed_at, task_id)
@@ -206,13 +228,24 @@ class MemoryStorage(Storage):
         return TaskHistory(task=row.reads(now), attempts=tuple(row.attempts))
 
     async def find(
-        self, *, status: Status | None = None, before: str | None = None, limit: int, now: float
+        self,
+        *,
+        status: Status | None = None,
+        action: str | None = None,
+        queue: str | None = None,
+        before: str | None = None,
+        limit: int,
+        now: float,
     ) -> tuple[Task, ...]:
+        check_limit(limit)
         self._require_open()
         found = [
             task
             for task in (row.reads(now) for row in self._rows.values())
-            if (status is None or task.status is status) and (before is None or task.id < before)
+            if (status is None or task.status is status)
+            and (action is None or task.action == action)
+            and (queue is None or task.queue == queue)
+            and (before is None or task.id < before)
         ]
         return tuple(sorted(found, key=attrgetter("id"), reverse=True)[:limit])
 
@@ -221,6 +254,10 @@ class MemoryStorage(Storage):
         counted = Counter(row.task.status for row in self._rows.values())
         return {status: counted[status] for status in Status}
 
+    async def paused(self) -> Mapping[str, float]:
+        self._require_open()
+        return dict(self._paused)
+
     # --- steps ------------------------------------------------------------------------------------
 
     def _require_open(self) -> None:
@@ -228,6 +265,8 @@ class MemoryStorage(Storage):
             raise StorageUnavailable("closed")
 
     def _waiting(self, queue: str) -> Iterator[_Row]:
+        if queue in self._paused:
+            return
         for row in self._rows.values():
             if row.task.queue == queue and row.lease is None and row.task.status not in ENDED:
                 yield row
@@ -240,10 +279,28 @@ class MemoryStorage(Storage):
     def _holding(self, tokens: Collection[str]) -> list[tuple[_Row, _Lease]]:
         return [(row, lease) for row, lease in self._leased() if lease.token in tokens]
 
-    def _insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
-        accepted = [_accepted(task, now=now) for task in tasks]  # all are sound, or none is kept
-        for task in accepted:
-            self._rows.setdefault(task.id, _Row(task=task))
+    def _insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+        new = [  # all are sound, or none is kept
+            _Row(task=_accepted(task, now=now), fingerprint=task.fingerprint) for task in tasks
+        ]
+        return tuple(map(self._accept, new))
+
+    def _accept(self, new: _Row) -> Accepted:
+        if new.task.id in self._rows:
+            return Accepted(id=new.task.id, acceptance=Acceptance.REPEATED)
+        holder = self._holder_of(new.task.unique_key)
+        if holder is None:
+            self._rows[new.task.id] = new
+            return Accepted(id=new.task.id, acceptance=Acceptance.ACCEPTED)
+        same = holder.fingerprint == new.fingerprint
+        acceptance = Acceptance.REPEATED if same else Acceptance.CONFLICT
+        return Accepted(id=holder.task.id, acceptance=acceptance)
+
+    def _holder_of(self, unique_key: str | None) -> _Row | None:
+        for row in self._rows.values():
+            if unique_key is not None and row.task.unique_key == unique_key:
+                return row
+        return None
 
     def _claim(self, row: _Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
         row.lease = _Lease(
@@ -306,6 +363,13 @@ class MemoryStorage(Storage):
         row.task = replace(row.task, status=Status.CANCELLED, reason=reason, processed_at=now)
         return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED)
 
+    def _purge(self, task_id: str) -> bool:
+        row = self._rows.get(task_id)
+        if row is None or row.task.status not in ENDED:
+            return False
+        del self._rows[task_id]
+        return True
+
     def _redrive(self, task_id: str, *, now: float) -> bool:
         row = self._rows.get(task_id)
         if row is None or row.task.status is not Status.DEAD:
@@ -343,6 +407,7 @@ def _accepted(task: NewTask, *, now: float) -> Task:
         processed_at=None,
         result=None,
         reason=None,
+        unique_key=task.unique_key,
     )
 
 

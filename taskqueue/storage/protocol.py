@@ -102,6 +102,9 @@ class Storage(Protocol):
         `scheduled` and `retrying` tasks that nobody holds and whose `run_at` is not after `now`.
         Nobody else gets them until `rescue` found them past `now + lease_s` and they were settled.
         Their status stays as it is until `start`. A paused queue has nothing ready.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...
 
@@ -158,8 +161,9 @@ class Storage(Protocol):
         `started_at` if the delivery was never started; nor has the task then, unless handed back.
         The outcome `CRASHED` counts a crash. `follow_ups` are inserted as by `insert`, at `now`; a
         conflict of their keys is passed over. A `HandBack` of what was never started returns the
-        delivery as well, unless it says that it counts. Whatever would leave a task to be done again ends it `cancelled` if its
-        cancellation was asked for: with its line in the history, and `cancel_reason` as `reason`.
+        delivery as well, unless it says that it counts. Whatever would leave a task to be done
+        again ends it `cancelled` if its cancellation was asked for: with its line in the history,
+        and `cancel_reason` as `reason`.
 
         The `statements` of a `Complete` are applied before it, in order, in a savepoint of their
         own. They may read and write any table but the queue's own (which they may read), and not
@@ -211,7 +215,10 @@ class Storage(Protocol):
         ...
 
     async def pause(self, queue: str, *, now: float) -> None:
-        """Let nothing of this queue be claimed until `resume`. It outlives the process."""
+        """Let nothing of this queue be claimed until `resume`. It outlives the process.
+
+        Pausing what is paused changes nothing.
+        """
         ...
 
     async def resume(self, queue: str) -> None:
@@ -235,6 +242,9 @@ class Storage(Protocol):
         """Return up to `limit` tasks, newest (greatest id) first, with ids less than `before`.
 
         A scheduled task whose `run_at` has come reads `queued`, here and in `get`.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...
 
@@ -260,6 +270,6 @@ class Storage(Protocol):
         Those that ended first go first, each with its history.
 
         Raises:
-            ValueError: `status` is not an end.
+            ValueError: `status` is not an end, or `limit` is negative.
         """
         ...

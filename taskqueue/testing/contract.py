@@ -35,6 +35,8 @@ from taskqueue.tasks import (
     Task,
 )
 from taskqueue.testing.contract_cancel import CancelContract
+from taskqueue.testing.contract_keys import KeyContract
+from taskqueue.testing.contract_operation import OperationContract
 from taskqueue.testing.contract_steps import (
     BURIAL,
     CANCEL,
@@ -59,7 +61,7 @@ from taskqueue.testing.contract_steps import (
 from taskqueue.testing.contract_transactions import TransactionContract
 
 
-class StorageContract(TransactionContract, CancelContract):
+class StorageContract(TransactionContract, CancelContract, KeyContract, OperationContract):
     """Every backend passes this; a subclass gives `storage`, migrated, open and empty."""
 
     @pytest.fixture

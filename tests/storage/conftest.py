@@ -7,4 +7,6 @@ pytest.register_assert_rewrite(
     "taskqueue.testing.contract",
     "taskqueue.testing.contract_cancel",
     "taskqueue.testing.contract_transactions",
+    "taskqueue.testing.contract_keys",
+    "taskqueue.testing.contract_operation",
 )

@@ -106,6 +106,16 @@ CHANGES = st.builds(
     ),
     parameters=st.integers(0, 3).map(lambda n: (n,)),
 )
+keyed_tasks = st.builds(
+    NewTask,
+    id=ids,
+    action=st.just("mail"),
+    payload=st.just("{}"),
+    queue=queues,
+    run_at=st.one_of(st.none(), st.integers(0, 60).map(float)),
+    unique_key=st.one_of(st.none(), st.sampled_from("kl")),
+    fingerprint=st.sampled_from("fg"),
+)
 
 
 class TwoStorages(RuleBasedStateMachine):
@@ -472,6 +482,57 @@ class TwoStorages(RuleBasedStateMachine):
         content = self.same(lambda storage: storage.rehearse((), CONTENT, limit_s=10.0))
 
         assert [n for n, value in content.rows if value is None] == sorted(self.effects)
+
+    # --- keys, and what an operator does ----------------------------------------------------------
+
+    @rule(tasks=st.lists(keyed_tasks, max_size=6))
+    def insert_under_keys(self, tasks: list[NewTask]) -> None:
+        answers = self.same(lambda storage: storage.insert(tasks, now=self.now))
+
+        assert len(answers) == len(tasks)
+        self.accepted |= {each.id for each in answers}
+        holders = [task.unique_key for task in self.all_tasks() if task.unique_key is not None]
+        assert len(holders) == len(set(holders))
+
+    @rule(
+        status=st.one_of(st.none(), statuses),
+        action=st.one_of(st.none(), st.sampled_from(["echo", "mail"])),
+        queue=st.one_of(st.none(), queues),
+        limit=limits,
+    )
+    def find_some(
+        self, status: Status | None, action: str | None, queue: str | None, limit: int
+    ) -> None:
+        self.same(
+            lambda storage: storage.find(
+                status=status, action=action, queue=queue, limit=limit, now=self.now
+            )
+        )
+
+    @rule(task_ids=st.lists(ids, max_size=5))
+    def purge(self, task_ids: list[str]) -> None:
+        ended = {task.id for task in self.all_tasks() if task.status in ENDED}
+
+        purged = self.same(lambda storage: storage.purge(task_ids))
+
+        assert set(purged) == ended & set(task_ids)
+        self.accepted -= set(purged)
+
+    @rule(queue=queues)
+    def pause(self, queue: str) -> None:
+        self.same(lambda storage: storage.pause(queue, now=self.now))
+
+    @rule(queue=queues)
+    def resume(self, queue: str) -> None:
+        self.same(lambda storage: storage.resume(queue))
+
+    @rule()
+    def paused(self) -> None:
+        self.same(lambda storage: storage.paused())
+
+    @rule()
+    def probe(self) -> None:
+        self.same(lambda storage: storage.probe())
 
     @invariant()
     def held_is_what_was_claimed_and_not_settled(self) -> None:

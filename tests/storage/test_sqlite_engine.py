@@ -106,7 +106,10 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
     taken = await storage.migrate()
     await storage.close()
 
-    assert [(step.version, step.name) for step in taken] == [(1, "tasks")]
+    assert [(step.version, step.name) for step in taken] == [
+        (1, "tasks"),
+        (2, "keys_progress_cancel_pause"),
+    ]
     assert path.is_file()
 
 
@@ -497,6 +500,62 @@ async def test_a_full_disk_is_unavailable_and_the_same_storage_recovers(
     assert shell(path, "PRAGMA integrity_check") == [("ok",)]
 
 
+async def test_a_disk_with_room_for_a_few_bytes_only_fails_the_probe(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "before")
+    log = path.with_name(path.name + "-wal")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + 48 * 1024, hard))
+    try:
+        await add(storage, "there is room for this")
+        with pytest.raises(StorageUnavailable, match=r"SQLITE_(IOERR|FULL)"):
+            await storage.probe()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    await storage.probe()
+
+    assert ids(await storage.find(limit=10, now=0.0)) == ["there is room for this", "before"]
+    assert shell(path, "SELECT count(*) FROM probe") == [(0,)]
+
+
+async def test_a_probe_reaches_the_disk_and_leaves_room_for_the_next(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "a")
+    log = path.with_name(path.name + "-wal")
+    logged = log.stat().st_size
+    await storage.probe()
+    written = log.stat().st_size - logged
+    await storage.close()  # which brings the log into the file
+
+    sizes = []
+    for probes in (1, 5, 5):
+        await storage.open()
+        for _ in range(probes):
+            await storage.probe()
+        await storage.close()
+        sizes.append(path.stat().st_size)
+
+    assert written > 64 * 1024
+    assert len(set(sizes)) == 1
+    assert shell(path, "SELECT count(*) FROM probe") == [(0,)]
+
+
+async def test_a_probe_finds_a_file_that_is_locked_or_gone(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageUnavailable, match="SQLITE_BUSY"):
+            await storage.probe()
+    await storage.probe()
+    path.unlink()
+    with pytest.raises(StorageUnavailable, match="gone or was replaced"):
+        await storage.probe()
+
+
 def test_a_full_database_and_a_read_only_one_are_unavailable(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("CREATE TABLE t (x)")
@@ -704,7 +763,7 @@ def _work(db: sqlite3.Connection, limit: int) -> int:
     db.execute("BEGIN")
     db.set_progress_handler(step, 10)
     claimed = writes.claim(
-        Transaction(db), "default", limit=limit, owner=ME, expires_at=9.0, now=1.0
+        Transaction(db), "default", limit=max(limit, 1), owner=ME, expires_at=9.0, now=1.0
     )
     db.set_progress_handler(None, 0)
     db.execute("ROLLBACK")
@@ -728,6 +787,20 @@ def test_a_claim_costs_the_same_whatever_lies_beside_it(path: Path) -> None:
 
         # One priority more is stepped over.
         assert _work(db, limit=10) < alone * 2
+
+
+def test_a_claim_from_a_paused_queue_does_not_walk_it(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        runner.migrate(db)
+        tx = Transaction(db)
+        writes.insert(tx, [new_task("alone")], now=0.0)
+        alone = _work(db, limit=1)
+        db.execute("BEGIN")
+        writes.insert(tx, [new_task(f"{n}") for n in range(20_000)], now=0.0)
+        writes.pause(tx, "default", now=0.0)
+        db.execute("COMMIT")
+
+        assert _work(db, limit=0) < alone
 
 
 async def test_find_of_a_rare_status_does_not_walk_the_others(storage: SQLiteStorage) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
 from taskqueue.errors import SchemaMismatch, StatementRefused, StorageUnavailable
+from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import reads, settling, writes
@@ -22,6 +23,7 @@ from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.writer import Writer
 from taskqueue.tasks import (
     ENDED,
+    Accepted,
     CancelResult,
     Delivery,
     NewTask,
@@ -178,12 +180,18 @@ class SQLiteStorage(Storage):
 
     # --- verbs that write -------------------------------------------------------------------------
 
-    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> None:
-        await self._write(partial(writes.insert, tasks=tuple(tasks), now=now))
+    async def probe(self) -> None:
+        # Two commits: what is undone before the first of them never reaches the disk.
+        await self._write(writes.begin_probe)
+        await self._write(writes.end_probe)
+
+    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+        return await self._write(partial(writes.insert, tasks=tuple(tasks), now=now))
 
     async def claim(
         self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
     ) -> tuple[Delivery, ...]:
+        check_limit(limit)
         return await self._write(
             partial(
                 writes.claim,
@@ -232,9 +240,19 @@ class SQLiteStorage(Storage):
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         return await self._write(partial(writes.redrive, task_ids=tuple(task_ids), now=now))
 
+    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        return await self._write(partial(writes.purge, task_ids=tuple(task_ids)))
+
+    async def pause(self, queue: str, *, now: float) -> None:
+        await self._write(partial(writes.pause, queue=queue, now=now))
+
+    async def resume(self, queue: str) -> None:
+        await self._write(partial(writes.resume, queue=queue))
+
     async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
+        check_limit(limit)
         return await self._write(
             partial(writes.prune, status=status, ended_before=ended_before, limit=limit)
         )
@@ -254,14 +272,33 @@ class SQLiteStorage(Storage):
         return await self._read(partial(reads.get, task_id=task_id, now=now))
 
     async def find(
-        self, *, status: Status | None = None, before: str | None = None, limit: int, now: float
+        self,
+        *,
+        status: Status | None = None,
+        action: str | None = None,
+        queue: str | None = None,
+        before: str | None = None,
+        limit: int,
+        now: float,
     ) -> tuple[Task, ...]:
+        check_limit(limit)
         return await self._read(
-            partial(reads.find, status=status, before=before, limit=limit, now=now)
+            partial(
+                reads.find,
+                status=status,
+                action=action,
+                queue=queue,
+                before=before,
+                limit=limit,
+                now=now,
+            )
         )
 
     async def counts(self) -> Mapping[Status, int]:
         return await self._read(reads.counts)
+
+    async def paused(self) -> Mapping[str, float]:
+        return await self._read(reads.paused)
 
     async def _write(self, operation: Callable[[Transaction], T]) -> T:
         if self._writer is None:

@@ -54,11 +54,20 @@ def _completing(task: Task) -> Iterator[Attempt]:
 
 
 def find(
-    db: sqlite3.Connection, *, status: Status | None, before: str | None, limit: int, now: float
+    db: sqlite3.Connection,
+    *,
+    status: Status | None,
+    action: str | None,
+    queue: str | None,
+    before: str | None,
+    limit: int,
+    now: float,
 ) -> tuple[Task, ...]:
-    """Return the newest tasks that read `status` at `now`."""
+    """Return the newest tasks of an action and a queue that read `status` at `now`."""
     page = {
         "status": status,
+        "action": action,
+        "queue": queue,
         "before": b"" if before is None else before,  # any text sorts before any blob
         "limit": limit,
         "now": now,
@@ -86,6 +95,11 @@ def _queries(status: Status | None) -> tuple[str, ...]:
 def counts(db: sqlite3.Connection) -> Mapping[Status, int]:
     """Return the counters."""
     return {Status(status): tasks for status, tasks in db.execute(statements.COUNTS).fetchall()}
+
+
+def paused(db: sqlite3.Connection) -> Mapping[str, float]:
+    """Return the paused queues, and since when."""
+    return dict(db.execute(statements.PAUSED).fetchall())
 
 
 @contextmanager

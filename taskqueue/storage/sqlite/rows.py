@@ -36,6 +36,8 @@ def row_of(task: NewTask, *, now: float) -> Row:
         task.priority,
         run_at,
         task.max_attempts,
+        task.unique_key,
+        task.fingerprint,
     )
 
 

@@ -22,19 +22,32 @@ _READY = "token IS NULL AND processed_at IS NULL"
 
 INSERT = """
 INSERT INTO tasks
-    (id, payload, status, created_at, action, queue, priority, run_at, max_attempts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO NOTHING
+    (id, payload, status, created_at, action, queue, priority, run_at, max_attempts,
+     unique_key, fingerprint)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
 """
+LAST_SEQ = "SELECT max(seq) FROM tasks"
+SEQ_OF = "SELECT seq FROM tasks WHERE id = ?"
+KEY_HOLDER = "SELECT id, fingerprint FROM tasks INDEXED BY keys WHERE unique_key = ?"
 
 # Claims step from priority to priority, each a range of the index of its own. One range over all
 # of them could not stop early: a million future tasks of priority 0 would be read through before
 # the first of priority 1.
-FIRST_PRIORITY = f"""
-SELECT min(priority) FROM tasks INDEXED BY ready WHERE {_READY} AND queue = ?
+#
+# Whether the queue is paused is asked once, before: as a condition of the rows it would be asked of
+# each of them.
+_FIRST_PRIORITY = f"""
+iif(
+    EXISTS (SELECT 1 FROM paused WHERE queue = :queue),
+    NULL,
+    (SELECT min(priority) FROM tasks INDEXED BY ready WHERE {_READY} AND queue = :queue)
+)
 """
+FIRST_PRIORITY = f"SELECT {_FIRST_PRIORITY}"
 NEXT_PRIORITY = f"""
-SELECT min(priority) FROM tasks INDEXED BY ready WHERE {_READY} AND queue = ? AND priority > ?
+SELECT min(priority) FROM tasks INDEXED BY ready
+WHERE {_READY} AND queue = :queue AND priority > :priority
 """
 
 # The token begins with the row's number, so no index of random keys is needed to find it again.
@@ -128,9 +141,19 @@ WHERE status = ? AND processed_at IS NOT NULL AND processed_at < ?
 ORDER BY processed_at LIMIT ?
 """
 DELETE_TASK = "DELETE FROM tasks WHERE seq = ?"
+PURGE = """
+DELETE FROM tasks WHERE id = ? AND processed_at IS NOT NULL RETURNING seq, status
+"""
 DELETE_ATTEMPTS = "DELETE FROM attempts WHERE task = ?"
 
 MOVE_COUNT = "UPDATE counters SET tasks = tasks + ? WHERE status = ?"
+
+PAUSE = "INSERT INTO paused (queue, paused_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+RESUME = "DELETE FROM paused WHERE queue = ?"
+
+# Random, so that no file system can store it in less room than tasks would take.
+BEGIN_PROBE = "INSERT INTO probe (ballast) VALUES (randomblob(64 * 1024))"
+END_PROBE = "DELETE FROM probe"
 
 # --- reads ----------------------------------------------------------------------------------------
 
@@ -149,7 +172,7 @@ ORDER BY claimed_at, priority, run_at, id
 
 NEXT_DUE = f"""
 WITH RECURSIVE priorities (priority) AS (
-    SELECT (SELECT min(priority) FROM tasks INDEXED BY ready WHERE {_READY} AND queue = :queue)
+    SELECT {_FIRST_PRIORITY}
     UNION ALL
     SELECT (
         SELECT min(tasks.priority) FROM tasks INDEXED BY ready
@@ -168,30 +191,37 @@ GET = f"SELECT seq, {TASK} FROM tasks WHERE id = ?"
 
 ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts WHERE task = ? ORDER BY seq"
 
-FIND_ALL = f"SELECT {TASK} FROM tasks WHERE id < :before ORDER BY id DESC LIMIT :limit"
+_WANTED = """
+id < :before
+    AND (:action IS NULL OR action = :action) AND (:queue IS NULL OR queue = :queue)
+"""
+
+FIND_ALL = f"SELECT {TASK} FROM tasks WHERE {_WANTED} ORDER BY id DESC LIMIT :limit"
 
 FIND_RUNNING = f"""
 SELECT {TASK} FROM tasks INDEXED BY held
-WHERE token IS NOT NULL AND status = 'running' AND id < :before
+WHERE token IS NOT NULL AND status = 'running' AND {_WANTED}
 ORDER BY id DESC LIMIT :limit
 """
 
 FIND_BY_STATUS = f"""
 SELECT {TASK} FROM tasks INDEXED BY by_status
-WHERE status <> 'running' AND status = :status AND id < :before
+WHERE status <> 'running' AND status = :status AND {_WANTED}
 ORDER BY id DESC LIMIT :limit
 """
 
 FIND_DUE = f"""
 SELECT {TASK} FROM tasks INDEXED BY due
-WHERE status = 'scheduled' AND run_at <= :now AND id < :before
+WHERE status = 'scheduled' AND run_at <= :now AND {_WANTED}
 ORDER BY id DESC LIMIT :limit
 """
 
 FIND_SCHEDULED = f"""
 SELECT {TASK} FROM tasks INDEXED BY by_status
-WHERE status <> 'running' AND status = 'scheduled' AND run_at > :now AND id < :before
+WHERE status <> 'running' AND status = 'scheduled' AND run_at > :now AND {_WANTED}
 ORDER BY id DESC LIMIT :limit
 """
 
 COUNTS = "SELECT status, tasks FROM counters"
+
+PAUSED = "SELECT queue, paused_at FROM paused"

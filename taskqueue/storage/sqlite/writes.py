@@ -4,8 +4,9 @@ Plain functions over a `Transaction`, run on the writer's thread and perhaps twi
 in the same commit fails, the commit is undone and each is run again alone.
 """
 
+import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -14,6 +15,8 @@ from taskqueue.storage.sqlite import handler_sql, rows, statements
 from taskqueue.storage.sqlite.leases import Leases
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import (
+    Acceptance,
+    Accepted,
     CancelAnswer,
     CancelResult,
     Delivery,
@@ -25,16 +28,49 @@ from taskqueue.tasks import (
 )
 
 _STATUS = itemgetter(2)  # in a row of `rows.row_of`
+_ACCEPTED = Acceptance.ACCEPTED
 _VACUUMED_PAGES = 256  # 1 MiB given back per prune: short enough to ride with other writes
 
 
-def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> None:
-    """Insert what is not there yet."""
-    new = (rows.row_of(task, now=now) for task in tasks)
-    # Runs of one status keep the given order, in which the first of two equal ids wins, and
+def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+    """Insert what is not there yet; answer in the order given."""
+    new = [rows.row_of(task, now=now) for task in tasks]
+    answers: list[Accepted] = []
+    # Runs of one status keep the given order, in which the first of two equal ids or keys wins, and
     # `rowcount` says how many of a run were new.
-    for status, run in groupby(new, key=_STATUS):
-        tx.moved(None, status, tx.db.executemany(statements.INSERT, run).rowcount)
+    for status, same_status in groupby(new, key=_STATUS):
+        run = list(same_status)
+        inserted = tx.db.executemany(statements.INSERT, run).rowcount
+        tx.moved(None, status, inserted)
+        given = tasks[len(answers) : len(answers) + len(run)]
+        if inserted == len(run):
+            answers += [Accepted(id=task.id, acceptance=_ACCEPTED) for task in given]
+        else:
+            answers += _answers(tx.db, given, inserted)
+    return tuple(answers)
+
+
+def _answers(db: sqlite3.Connection, run: Sequence[NewTask], inserted: int) -> Iterator[Accepted]:
+    """Say what became of a run of tasks of which only so many were new."""
+    [last_seq] = db.execute(statements.LAST_SEQ).fetchone()
+    # Every new row is numbered one above the last, so the new ones are known by their numbers.
+    new = set(range(last_seq - inserted + 1, last_seq + 1))
+    for task in run:
+        found = db.execute(statements.SEQ_OF, (task.id,)).fetchone()
+        if found is None:
+            yield _answer_for_key(db, task)
+        elif (seq := found[0]) in new:
+            new.remove(seq)  # another of the same id is a repetition
+            yield Accepted(id=task.id, acceptance=_ACCEPTED)
+        else:
+            yield Accepted(id=task.id, acceptance=Acceptance.REPEATED)
+
+
+def _answer_for_key(db: sqlite3.Connection, task: NewTask) -> Accepted:
+    """Say what became of a task whose key belongs to another."""
+    holder, fingerprint = db.execute(statements.KEY_HOLDER, (task.unique_key,)).fetchone()
+    same = fingerprint == task.fingerprint
+    return Accepted(id=holder, acceptance=Acceptance.REPEATED if same else Acceptance.CONFLICT)
 
 
 def claim(
@@ -42,7 +78,7 @@ def claim(
 ) -> tuple[Delivery, ...]:
     """Lease ready tasks, one priority after the other."""
     claimed: list[Delivery] = []
-    [priority] = tx.db.execute(statements.FIRST_PRIORITY, (queue,)).fetchone()
+    [priority] = tx.db.execute(statements.FIRST_PRIORITY, {"queue": queue}).fetchone()
     while priority is not None and len(claimed) < limit:
         wanted = {
             "queue": queue,
@@ -56,7 +92,7 @@ def claim(
         found = map(rows.delivery, tx.db.execute(statements.CLAIM, wanted).fetchall())
         claimed += sorted(found, key=_run_at_then_id)  # RETURNING has no order
         if len(claimed) < limit:
-            [priority] = tx.db.execute(statements.NEXT_PRIORITY, (queue, priority)).fetchone()
+            [priority] = tx.db.execute(statements.NEXT_PRIORITY, wanted).fetchone()
     return tuple(claimed)
 
 
@@ -153,6 +189,22 @@ def redrive(tx: Transaction, task_ids: Sequence[str], *, now: float) -> tuple[st
     return redriven
 
 
+def purge(tx: Transaction, task_ids: Sequence[str]) -> tuple[str, ...]:
+    """Delete what has ended, with its history; return which those were."""
+    purged = tuple(task_id for task_id in task_ids if _purge(tx, task_id))
+    _shrink(tx)
+    return purged
+
+
+def _purge(tx: Transaction, task_id: str) -> bool:
+    # Read to its end, because a statement that was not is still in progress.
+    deleted = tx.db.execute(statements.PURGE, (task_id,)).fetchall()
+    for seq, status in deleted:
+        tx.db.execute(statements.DELETE_ATTEMPTS, (seq,))
+        tx.moved(status, None)
+    return bool(deleted)
+
+
 def prune(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:
     """Delete the tasks that ended first, with their history; shrink the file a little."""
     found = tx.db.execute(statements.PRUNABLE, (status, ended_before, limit)).fetchall()
@@ -161,6 +213,26 @@ def prune(tx: Transaction, status: Status, *, ended_before: float, limit: int) -
     tx.moved(status, None, len(found))
     _shrink(tx)
     return len(found)
+
+
+def pause(tx: Transaction, queue: str, *, now: float) -> None:
+    """Note that nothing of the queue may be claimed, unless that is noted."""
+    tx.db.execute(statements.PAUSE, (queue, now))
+
+
+def resume(tx: Transaction, queue: str) -> None:
+    """Take that note away."""
+    tx.db.execute(statements.RESUME, (queue,))
+
+
+def begin_probe(tx: Transaction) -> None:
+    """Write as much as a busy commit does."""
+    tx.db.execute(statements.BEGIN_PROBE)
+
+
+def end_probe(tx: Transaction) -> None:
+    """Take it away again. The next probe is written into the room that it leaves."""
+    tx.db.execute(statements.END_PROBE)
 
 
 def _shrink(tx: Transaction) -> None:
