@@ -23,6 +23,7 @@ LAYERS = (
             "handler",
             "channel",
             "transaction",
+            "keys",
             "context",
             "action",
             "app",
@@ -30,7 +31,10 @@ LAYERS = (
             "loading",
         ),
     ),
-    ("machines", ("storage", "actors.runtime", "supervision", "executors", "logs", "http")),
+    (
+        "machines",
+        ("storage", "sqlite", "actors.runtime", "supervision", "executors", "logs", "http"),
+    ),
     ("roles", ("actors",)),
     ("tree", ("supervisor", "service", "cli", "__main__", "__init__", "testing")),
 )

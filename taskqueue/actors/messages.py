@@ -2,7 +2,7 @@
 
 from taskqueue.actors.runtime import ActorRef, Message, Request
 from taskqueue.health import Readiness
-from taskqueue.tasks import Delivery, NewTask, Outcome
+from taskqueue.tasks import Accepted, Delivery, NewTask, Outcome
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
@@ -37,8 +37,8 @@ class StorageReady(Message):
 # --- to the queue -------------------------------------------------------------------------------
 
 
-class Enqueue(Request[None]):
-    """Accept tasks, all or none. Answered after the commit."""
+class Enqueue(Request[tuple[Accepted, ...]]):
+    """Accept tasks, as `Storage.insert` does. Answered after the commit, in the order given."""
 
     tasks: tuple[NewTask, ...]
 

@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import structlog
 
@@ -53,7 +54,7 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.health import Readiness
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import Crashed, Delivery, Interrupted, NewTask, Outcome, Owner
+from taskqueue.tasks import Accepted, Crashed, Delivery, Interrupted, NewTask, Outcome, Owner
 from taskqueue.words import Word
 
 log = structlog.get_logger()
@@ -84,7 +85,7 @@ class QueueActor(Actor):
         super().__init__()
         self._clock = clock or SystemClock()
         self._storage = PatientClient(self.address(DATABASE))
-        self._inserts: Batcher[tuple[NewTask, ...], None] = Batcher(
+        self._inserts: Batcher[tuple[NewTask, ...], tuple[Accepted, ...]] = Batcher(
             self._insert, self.start_task, answers=UNREACHABLE
         )
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
@@ -130,16 +131,17 @@ class QueueActor(Actor):
     # --- accepting --------------------------------------------------------------------------
 
     @receives(Enqueue, answers=UNREACHABLE, concurrently=True)
-    async def on_enqueue(self, message: Enqueue) -> None:
+    async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         """Answer once the tasks are committed; they are tried from then on."""
-        await self._inserts.add(message.tasks)
+        answers = await self._inserts.add(message.tasks)
         for task in message.tasks:
             self._claimer.expect_work(task.run_at or 0.0)
+        return answers
 
-    async def _insert(self, batch: Sequence[tuple[NewTask, ...]]) -> Sequence[None]:
-        tasks = [task for tasks in batch for task in tasks]
-        await self._storage.use(Storage.insert, tasks, now=self._clock.now())
-        return [None] * len(batch)
+    async def _insert(self, batch: Sequence[tuple[NewTask, ...]]) -> Sequence[tuple[Accepted, ...]]:
+        every = [task for tasks in batch for task in tasks]
+        answers = iter(await self._storage.use(Storage.insert, every, now=self._clock.now()))
+        return [tuple(islice(answers, len(tasks))) for tasks in batch]
 
     @receives(Redrive, answers=UNREACHABLE, concurrently=True)
     async def on_redrive(self, message: Redrive) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from taskqueue.tasks import NewTask, Status, Task
 def claimed(new: NewTask, *, attempt: int = 1, now: float = 0.0) -> Task:
     """Return the task as a storage gives it to a consumer for this attempt."""
     same = {**msgspec.structs.asdict(new), "run_at": new.run_at or now}
+    del same["fingerprint"]  # stays in the storage
     return Task(
         **same,
         status=Status.RUNNING,
