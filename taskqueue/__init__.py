@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskqueue.errors import (
         ConfigError,
         InvalidTask,
+        KeyConflict,
         NotRunning,
         StorageUnavailable,
         TaskQueueError,
@@ -27,15 +28,18 @@ if TYPE_CHECKING:
         UnknownAction,
     )
     from taskqueue.outcomes import Cancel, Reject, Retry, Snooze
-    from taskqueue.tasks import NewTask, Task
+    from taskqueue.tasks import Acceptance, Accepted, NewTask, Task
 
 __all__ = [
+    "Acceptance",
+    "Accepted",
     "Action",
     "App",
     "Cancel",
     "ConfigError",
     "Context",
     "InvalidTask",
+    "KeyConflict",
     "NewTask",
     "NotRunning",
     "Reject",
@@ -55,6 +59,7 @@ _MODULES = {
     "errors": (
         "ConfigError",
         "InvalidTask",
+        "KeyConflict",
         "NotRunning",
         "StorageUnavailable",
         "TaskQueueError",
@@ -62,7 +67,7 @@ _MODULES = {
         "UnknownAction",
     ),
     "outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
-    "tasks": ("NewTask", "Task"),
+    "tasks": ("Acceptance", "Accepted", "NewTask", "Task"),
 }
 _HOME = {name: f"taskqueue.{module}" for module, names in _MODULES.items() for name in names}
 

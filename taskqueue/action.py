@@ -44,15 +44,18 @@ class Action(Generic[P, R]):
     async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Accept a task with these arguments; return its id. Durable when this returns.
 
+        Under a unique key that has been asked for the same before, that is the id of that task.
+
         Raises:
+            KeyConflict: something else was asked for under its unique key before.
             InvalidTask: the arguments or the options do not fit.
             TaskTooLarge: the payload has more than 1 MiB.
             NotRunning: no service is attached to the app.
             StorageUnavailable: it may or may not have been accepted; try again.
         """
         task = self.prepare(*args, **kwargs)
-        await self._app.enqueue(task)
-        return task.id
+        [task_id] = await self._app.enqueue(task)
+        return task_id
 
     def prepare(self, /, *args: P.args, **kwargs: P.kwargs) -> NewTask:
         """Return a task with these arguments, for `App.enqueue` to accept with others at once.
@@ -72,11 +75,13 @@ class Action(Generic[P, R]):
         max_attempts: int | None = None,
         delay_s: float | None = None,
         run_at: float | None = None,
+        unique_key: str | None = None,
     ) -> "Action[P, R]":
         """Return this action with other options for the tasks made through it.
 
         `delay_s` counts from the enqueue, `run_at` is in seconds since 1970 (UTC). An option that
-        cannot be is refused when a task is made.
+        cannot be is refused when a task is made. At most one task has a `unique_key`, until it is
+        pruned: enqueueing the same again gives the same task, so it is safe to repeat.
         """
         options = Options(
             queue=queue,
@@ -84,6 +89,7 @@ class Action(Generic[P, R]):
             max_attempts=max_attempts,
             delay_s=delay_s,
             run_at=run_at,
+            unique_key=unique_key,
         )
         return Action(self._app, self.name, self._function, options.over(self._options))
 

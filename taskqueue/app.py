@@ -13,7 +13,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 
-from taskqueue import encoding
+from taskqueue import encoding, keys
 from taskqueue.action import Action, HandlerFunction
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, InvalidTask, NotRunning, UnknownAction
@@ -21,7 +21,7 @@ from taskqueue.handler import Handler, handler_of
 from taskqueue.ids import new_id
 from taskqueue.options import NAME_RULE, Options, is_name
 from taskqueue.signature import JSON, signature_of, whole_signature_of
-from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, NewTask, Payload
+from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Accepted, NewTask, Payload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,8 +32,8 @@ _NO_CHOICE = Options()
 class Enqueuer(Protocol):
     """Where new tasks go: the running service."""
 
-    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
-        """Accept `tasks`, all or none; durable when this returns."""
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
+        """Accept `tasks` as `Storage.insert` does; durable when this returns."""
         ...
 
 
@@ -167,17 +167,24 @@ class App:
         """Refuse new tasks from now on."""
         self._enqueuer = None
 
-    async def enqueue(self, *tasks: NewTask) -> None:
-        """Accept prepared tasks, all or none; durable when this returns.
+    async def enqueue(self, *tasks: NewTask) -> tuple[str, ...]:
+        """Accept prepared tasks; return their ids. Durable when this returns.
+
+        For a task that is there already, by its id or its unique key, that is the id of the one
+        that is there.
 
         Raises:
             NotRunning: no service is attached.
+            KeyConflict: a unique key belongs to a task that was asked for otherwise. All others of
+                these tasks are accepted.
             StorageUnavailable: they may or may not have been accepted; the same tasks may be
                 enqueued again and will be there once.
         """
         if self._enqueuer is None:
             raise NotRunning(tuple(task.action for task in tasks))
-        await self._enqueuer.enqueue(tasks)
+        answers = await self._enqueuer.enqueue(tasks)
+        keys.refuse_conflicts(tasks, answers)
+        return tuple(answer.id for answer in answers)
 
     def _queue_faults(self, options: Options) -> Iterator[Fault]:
         if is_name(options.queue) and options.queue not in self.queues:

@@ -1,8 +1,10 @@
 """The examples do what they say: what their handlers return, and what they print."""
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,35 @@ async def test_watch_it_heal_restarts_every_part_and_completes_every_task() -> N
     assert done.stderr == ""
     assert done.stdout == HEALED
     assert done.returncode == 0
+
+
+async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    flags = ("--app", "examples.orders:app", "--lease-s", "1")
+    path = tmp_path / "data" / "tasks.db"
+
+    async with ServiceProcess(tmp_path, *flags) as service:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "examples.orders", path, "book", "pen", "", "never reached"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        confirmed = done.stdout.split()
+        for task_id in confirmed:
+            await service.wait_for("task_completed", task_id=task_id)
+        await service.stop()
+
+    assert done.stderr.endswith("ValueError: an order of nothing\n")
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT item FROM orders ORDER BY id").fetchall() == [("book",), ("pen",)]
+        assert db.execute("SELECT id, result FROM tasks ORDER BY id").fetchall() == [
+            (confirmed[0], '{"mail":"order 1: book"}'),
+            (confirmed[1], '{"mail":"order 2: pen"}'),
+        ]
 
 
 async def _outcome(

@@ -24,6 +24,7 @@ LAYERS = (
             "handler",
             "channel",
             "transaction",
+            "keys",
             "context",
             "action",
             "app",
@@ -31,7 +32,10 @@ LAYERS = (
             "loading",
         ),
     ),
-    ("machines", ("storage", "actors.runtime", "supervision", "executors", "logs", "http")),
+    (
+        "machines",
+        ("storage", "sqlite", "actors.runtime", "supervision", "executors", "logs", "http"),
+    ),
     ("roles", ("actors",)),
     ("tree", ("supervisor", "service", "cli", "__main__", "__init__", "testing")),
 )

@@ -14,7 +14,7 @@ class QueueClient:
         self._queue = queue
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
-        """Accept `tasks`, in one commit; durable when this returns. One answer for each.
+        """Accept `tasks` as `Storage.insert` does; durable when this returns.
 
         Raises:
             StorageUnavailable: the storage is away. They may or may not have been accepted.

@@ -7,6 +7,7 @@ from taskqueue.actors.messages import QUEUE, GetQueues, Pause, Resume
 from taskqueue.actors.runtime import ask
 from taskqueue.context import Context
 from taskqueue.health import QueueState
+from taskqueue.storage.protocol import Storage
 from tests.actors.world import NOW, World
 
 
@@ -117,7 +118,7 @@ async def test_tasks_that_came_past_the_service_are_found(world: World) -> None:
     task = world.prepare("quick")
 
     await world.storage.use(
-        type(world.make_storage()).insert, [task], now=NOW
+        Storage.insert, [task], now=NOW
     )  # as another process does on a connection of its own
     await world.completed(task.id)
 

@@ -13,7 +13,18 @@ import msgspec
 import pytest
 
 import taskqueue
-from taskqueue import App, Context, InvalidTask, NewTask, NotRunning, TaskTooLarge, UnknownAction
+from taskqueue import (
+    Acceptance,
+    Accepted,
+    App,
+    Context,
+    InvalidTask,
+    KeyConflict,
+    NewTask,
+    NotRunning,
+    TaskTooLarge,
+    UnknownAction,
+)
 from taskqueue import options as options_module
 from taskqueue.demo import demo_app
 from taskqueue.errors import ConfigError
@@ -40,8 +51,9 @@ class Service:
     def __init__(self) -> None:
         self.tasks: list[NewTask] = []
 
-    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         self.tasks.extend(tasks)
+        return tuple(Accepted(id=task.id, acceptance=Acceptance.ACCEPTED) for task in tasks)
 
 
 app = App(clock=StoppedClock())
@@ -336,6 +348,55 @@ async def test_without_a_service_nothing_is_enqueued() -> None:
     with pytest.raises(NotRunning, match="no service is running for this app; not enqueued: echo"):
         await echo.enqueue(a=1)
     assert service.tasks == []
+
+
+# --- unique keys ----------------------------------------------------------------------------------
+
+
+class Scripted:
+    """Answers what it was told to."""
+
+    def __init__(self, *answers: Accepted) -> None:
+        self.answers = answers
+
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
+        return self.answers
+
+
+def test_a_key_that_cannot_be_is_refused() -> None:
+    for key in ("", "two\nlines", "x" * 256):
+        faults = faults_of(lambda key=key: resize.with_options(unique_key=key).prepare("a"))
+        assert faults == ["unique_key: must be 1 to 255 printable characters"]
+    assert resize.with_options(unique_key="x" * 255).prepare("a").unique_key == "x" * 255
+
+
+async def test_a_repeated_request_is_answered_with_the_id_of_the_task_that_is_there() -> None:
+    mine = App()
+    mine.attach(
+        Scripted(
+            Accepted(id="there", acceptance=Acceptance.REPEATED),
+            Accepted(id="new", acceptance=Acceptance.ACCEPTED),
+        )
+    )
+
+    ids = await mine.enqueue(echo.with_options(unique_key="k").prepare(), echo.prepare())
+
+    assert ids == ("there", "new")
+
+
+async def test_a_conflict_names_the_key_and_the_task_that_has_it() -> None:
+    mine = App()
+    mine.attach(
+        Scripted(
+            Accepted(id="new", acceptance=Acceptance.ACCEPTED),
+            Accepted(id="there", acceptance=Acceptance.CONFLICT),
+        )
+    )
+
+    with pytest.raises(KeyConflict, match="'k' is of task there") as caught:
+        await mine.enqueue(echo.prepare(), echo.with_options(unique_key="k").prepare())
+
+    assert caught.value.keys == {"k": "there"}
 
 
 def test_arguments_that_do_not_fit_are_named() -> None:
