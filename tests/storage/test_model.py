@@ -273,6 +273,13 @@ class TwoStorages(RuleBasedStateMachine):
         self.claim(queue, 4, owner, 30.0)
         claimed = self.tokens[before:]
         self.both_tokens(claimed, lambda storage, tokens: storage.start(tokens, now=self.now))
+        if data.draw(st.booleans(), label="is cancelled while it runs"):
+            self.cancel([self.delivered[token].id for token, _ in claimed], "too late")
+        elif data.draw(st.booleans(), label="reports"):
+            self.both_tokens(
+                claimed,
+                lambda storage, tokens: storage.report(dict.fromkeys(tokens, "3"), now=self.now),
+            )
         self.settle_all([(pair, self.settlement(data, pair)) for pair in claimed])
 
     @precondition(lambda self: self.tokens)
@@ -556,7 +563,7 @@ def _unworded(answer: Settled | NotApplied) -> Settled | NotApplied:
     return answer
 
 
-TestModel = pytest.mark.timeout(180)(TwoStorages.TestCase)
+TestModel = pytest.mark.timeout(600)(TwoStorages.TestCase)
 TestModel.settings = settings(
     max_examples=25,
     stateful_step_count=40,
