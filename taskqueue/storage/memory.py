@@ -128,6 +128,9 @@ class MemoryStorage(Storage):
         self._require_open()
         return tuple(self._settle(by.token, by.settlement, now=now) for by in settlements)
 
+    async def probe(self) -> None:
+        self._require_open()
+
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         self._require_open()
         return tuple(task_id for task_id in task_ids if self._redrive(task_id, now=now))

@@ -201,6 +201,11 @@ class SQLiteStorage(Storage):
     async def settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
         return await self._write(partial(settling.settle, settlements=tuple(settlements), now=now))
 
+    async def probe(self) -> None:
+        # Two commits: what one transaction writes and deletes never gets to the disk.
+        await self._write(writes.probe)
+        await self._write(writes.unprobe)
+
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         return await self._write(partial(writes.redrive, task_ids=tuple(task_ids), now=now))
 

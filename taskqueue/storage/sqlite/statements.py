@@ -179,3 +179,7 @@ ORDER BY id DESC LIMIT :limit
 """
 
 COUNTS = "SELECT status, tasks FROM counters"
+
+PROBE = "INSERT INTO probe (ballast) VALUES (randomblob(65536))"
+
+UNPROBE = "DELETE FROM probe"

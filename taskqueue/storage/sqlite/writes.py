@@ -101,3 +101,13 @@ def _shrink(tx: Transaction) -> None:
     # One page at a time, because `execute` stops at the pragma's first step whatever its argument.
     for _ in range(min(free, _VACUUMED_PAGES)):
         tx.db.execute("PRAGMA incremental_vacuum(1)")
+
+
+def probe(tx: Transaction) -> None:
+    """Write what a busy commit would."""
+    tx.db.execute(statements.PROBE)
+
+
+def unprobe(tx: Transaction) -> None:
+    """Take away what probes have written."""
+    tx.db.execute(statements.UNPROBE)
