@@ -124,17 +124,16 @@ class Claimer:
 
     async def _claim_for(self, period_s: float) -> None:
         """Claim for a while, whenever there are ready tasks and room for them."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + period_s
-        while (left_s := end - loop.time()) > 0:
+        end = self._clock.monotonic() + period_s
+        while (left_s := end - self._clock.monotonic()) > 0:
             self._news.clear()
             work_in_s = self._work_at - self._clock.now()
             if work_in_s > 0:
-                await self._heard_within(min(work_in_s, left_s))
+                await self._clock.wait(self._news, min(work_in_s, left_s))
             elif room := self._desk.room():
                 await self._claim(room)
             else:
-                await self._heard_within(left_s)
+                await self._clock.wait(self._news, left_s)
 
     async def _claim(self, room: int) -> None:
         """Fill the room from the queues, in their order."""
@@ -160,6 +159,7 @@ class Claimer:
         return min((due for due in dues if due is not None), default=math.inf)
 
     async def _heard_within(self, limit_s: float) -> None:
+        """Wait for news, in real time: of the consumers, whose threads know no other."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._news.wait()
