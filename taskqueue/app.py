@@ -45,6 +45,7 @@ class App:
         self._handlers: dict[str, Handler] = {}
         self._default: Handler | None = None
         self._enqueuer: Enqueuer | None = None
+        self._time = self._clock  # of whoever is attached
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -142,16 +143,18 @@ class App:
             faults.extend(error.faults)
         if faults:
             raise InvalidTask(tuple(faults))
-        choices = options.over(handler.options).at(self._clock.now()).chosen()
+        choices = options.over(handler.options).at(self._time.now()).chosen()
         return NewTask(id=new_id(), action=action, payload=_payload(action, raw), **choices)
 
-    def attach(self, enqueuer: Enqueuer) -> None:
-        """Send new tasks there from now on."""
+    def attach(self, enqueuer: Enqueuer, *, clock: Clock | None = None) -> None:
+        """Send new tasks there from now on; delays count by `clock`, if it has one of its own."""
         self._enqueuer = enqueuer
+        self._time = clock or self._clock
 
     def detach(self) -> None:
         """Refuse new tasks from now on."""
         self._enqueuer = None
+        self._time = self._clock
 
     async def enqueue(self, *tasks: NewTask) -> None:
         """Accept prepared tasks, all or none; durable when this returns.

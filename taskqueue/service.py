@@ -73,7 +73,7 @@ def serve(settings: Settings) -> int:
             return FAILED
         owner = Owner(node=NODE, incarnation=uuid4().hex)
         plan = Plan(settings=settings, app=app, owner=owner, door=door)
-        return asyncio.run(_live(plan))
+        return asyncio.run(_live(plan, door))
 
 
 def make_place(database: Path) -> None:
@@ -141,7 +141,7 @@ def complain(line: str) -> None:
     print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface
 
 
-async def _live(plan: Plan) -> int:
+async def _live(plan: Plan, door: socket.socket) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _announce_stop(stop, number))
@@ -160,7 +160,7 @@ async def _live(plan: Plan) -> int:
             log.info("service_stopped", reason="told to stop while starting")
             return OK
         plan.app.attach(QueueClient(system.address(QUEUE)))
-        _announce_ready(plan)
+        _announce_ready(plan, door)
         gave_up = await _unless(stop, _ended(root))
         if gave_up is not None:
             complain(f"gave up: the supervision tree ended ({gave_up}); the log says why")
@@ -216,8 +216,8 @@ def _announce_stop(stop: asyncio.Event, number: signal.Signals) -> Callable[[], 
     return on_signal
 
 
-def _announce_ready(plan: Plan) -> None:
-    host, port = plan.door.getsockname()[:2]
+def _announce_ready(plan: Plan, door: socket.socket) -> None:
+    host, port = door.getsockname()[:2]
     log.info(
         "service_ready",
         url=f"http://{f'[{host}]' if ':' in host else host}:{port}",

@@ -64,6 +64,20 @@ async def test_watch_it_heal_restarts_every_part_and_completes_every_task() -> N
     assert done.returncode == 0
 
 
+async def test_the_tests_of_the_shop_pass() -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/test_shop.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
 async def _outcome(
     service: ServiceProcess, http: aiohttp.ClientSession, action: str, data: dict[str, Any]
 ) -> dict[str, Any]:

@@ -77,7 +77,12 @@ class Countdown:
 
 
 class FaultyStorage(_AnyStorage):
-    """A storage around another one, to be broken by tests. `calls` are the verbs called so far."""
+    """A storage around another one, to be broken by tests.
+
+    Attributes:
+        inner: the storage inside, without faults.
+        calls: the verbs called so far.
+    """
 
     def __init__(self, inner: MemoryStorage | SQLiteStorage) -> None:
         self.inner = inner
@@ -88,6 +93,8 @@ class FaultyStorage(_AnyStorage):
         self._outage: Outage | None = None
         self._countdowns: list[Countdown] = []
         self._called = asyncio.Event()
+        self._in_flight = 0
+        self._returned = asyncio.Event()
 
     async def called(self, verb: str, times: int = 1) -> None:
         """Wait until `verb` has been called so many times from now on."""
@@ -95,6 +102,18 @@ class FaultyStorage(_AnyStorage):
         while self.calls.count(verb) < wanted:
             self._called.clear()
             await self._called.wait()
+
+    async def called_since(self, calls: int) -> None:
+        """Wait until there have been more calls than that, since the storage was made."""
+        while len(self.calls) <= calls:
+            self._called.clear()
+            await self._called.wait()
+
+    async def idle(self) -> None:
+        """Wait until no call is in flight."""
+        while self._in_flight:
+            self._returned.clear()
+            await self._returned.wait()
 
     def fail_next(self, verb: str, error: Exception) -> None:
         """Let the next call of `verb` raise `error` without doing anything; queues up."""
@@ -138,7 +157,14 @@ class FaultyStorage(_AnyStorage):
             call = getattr(self.inner, verb)
 
             async def called(*args: object, **kwargs: object) -> object:
-                return await self._call(verb, call, args, kwargs)
+                self.calls.append(verb)
+                self._called.set()
+                self._in_flight += 1
+                try:
+                    return await self._call(verb, call, args, kwargs)
+                finally:
+                    self._in_flight -= 1
+                    self._returned.set()
 
             return called
 
@@ -149,8 +175,6 @@ class FaultyStorage(_AnyStorage):
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> object:
-        self.calls.append(verb)
-        self._called.set()
         if verb in self._before:
             await self._before[verb].pause()
         if self._outage is not None and self._outage.hits(verb):
