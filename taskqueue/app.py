@@ -46,6 +46,7 @@ class App:
         self._default: Handler | None = None
         self._enqueuer: Enqueuer | None = None
         self._more_queues: set[str] = set()
+        self._time = self._clock  # of whoever is attached
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -150,7 +151,7 @@ class App:
         if faults:
             raise InvalidTask(tuple(faults))
         payload = _payload(action, raw)
-        choices = options.over(handler.options).at(self._clock.now()).chosen()
+        choices = options.over(handler.options).at(self._time.now()).chosen()
         return NewTask(
             id=new_id(),
             action=action,
@@ -159,13 +160,15 @@ class App:
             **choices,
         )
 
-    def attach(self, enqueuer: Enqueuer) -> None:
-        """Send new tasks there from now on."""
+    def attach(self, enqueuer: Enqueuer, *, clock: Clock | None = None) -> None:
+        """Send new tasks there from now on; delays count by `clock`, if it has one of its own."""
         self._enqueuer = enqueuer
+        self._time = clock or self._clock
 
     def detach(self) -> None:
         """Refuse new tasks from now on."""
         self._enqueuer = None
+        self._time = self._clock
 
     async def enqueue(self, *tasks: NewTask) -> tuple[str, ...]:
         """Accept prepared tasks; return their ids. Durable when this returns.

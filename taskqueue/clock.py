@@ -4,6 +4,8 @@ Rules and storage take `now`; actors take a `Clock`, so a test can hold time sti
 to the very edge of a lease.
 """
 
+import asyncio
+import contextlib
 import time
 from typing import Protocol
 
@@ -19,6 +21,10 @@ class Clock(Protocol):
         """Return seconds that never run backwards, for measuring how long something took."""
         ...
 
+    async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
+        """Wait until `event` is set, or until `timeout_s` monotonic seconds have passed."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -30,3 +36,9 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return monotonic seconds."""
         return time.monotonic()
+
+    async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
+        """Wait for the event, or in real time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await event.wait()

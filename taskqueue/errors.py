@@ -11,6 +11,7 @@
     ├─ NotRunning              actions              enqueued before a service was attached
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
+    │  │  └─ StorageReadOnly   reason               it was opened where nothing can be written
     │  ├─ SchemaMismatch       found, wanted        the file was written by another release
     │  └─ StorageCorrupt       path, detail         never repaired by deleting
     └─ ActorError
@@ -122,6 +123,10 @@ class StorageUnavailable(StorageError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"storage unavailable: {reason}")
+
+
+class StorageReadOnly(StorageUnavailable):
+    """The storage was opened read-only, and stays so until it is opened again."""
 
 
 class SchemaMismatch(StorageError):

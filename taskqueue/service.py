@@ -78,7 +78,7 @@ def serve(settings: Settings) -> int:
         app.add_queues(settings.queues)
         owner = Owner(node=NODE, incarnation=uuid4().hex)
         plan = Plan(settings=settings, app=app, owner=owner, door=door)
-        return asyncio.run(_live(plan))
+        return asyncio.run(_live(plan, door))
 
 
 def make_place(database: Path) -> None:
@@ -146,7 +146,7 @@ def complain(line: str) -> None:
     print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface
 
 
-async def _live(plan: Plan) -> int:
+async def _live(plan: Plan, door: socket.socket) -> int:
     signals = Signals()
     signals.listen()
     try:
@@ -164,7 +164,7 @@ async def _live(plan: Plan) -> int:
             log.info("service_stopped", reason="told to stop while starting")
             return OK
         plan.app.attach(QueueClient(system.address(QUEUE)))
-        _announce_ready(plan)
+        _announce_ready(plan, door)
         gave_up = await _unless(signals.stop, _ended(root))
         if gave_up is not None:
             complain(f"gave up: the supervision tree ended ({gave_up}); the log says why")
@@ -253,8 +253,8 @@ class Signals:
             os.kill(os.getpid(), signal.SIGKILL)  # whatever hangs; nothing accepted is lost by it
 
 
-def _announce_ready(plan: Plan) -> None:
-    host, port = plan.door.getsockname()[:2]
+def _announce_ready(plan: Plan, door: socket.socket) -> None:
+    host, port = door.getsockname()[:2]
     log.info(
         "service_ready",
         url=f"http://{f'[{host}]' if ':' in host else host}:{port}",

@@ -4,18 +4,20 @@ Whoever reads `children` sees the running system: the roles are named together h
 """
 
 import socket
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 from taskqueue.actors.consumer import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
-from taskqueue.actors.database import DatabaseActor
+from taskqueue.actors.database import DatabaseActor, OwnedStorage
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue import QueueActor, QueueSettings
 from taskqueue.actors.retention import RetentionActor
 from taskqueue.actors.runtime import ActorRef, System
 from taskqueue.app import App
+from taskqueue.clock import Clock, SystemClock
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite import SQLiteStorage
 from taskqueue.supervision import (
@@ -44,7 +46,10 @@ class Plan:
     settings: Settings
     app: App
     owner: Owner
-    door: socket.socket  # bound before the tree starts, and kept over restarts of the gateway
+    # Bound before the tree starts, and kept over restarts of the gateway; None: no HTTP at all.
+    door: socket.socket | None
+    make_storage: Callable[[], OwnedStorage] | None = None  # None: SQLite, as the settings say
+    clock: Clock = field(default_factory=SystemClock)  # for all instants of tasks
 
 
 def children(plan: Plan) -> tuple[ChildSpec, ...]:
@@ -52,7 +57,7 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
     return (
         ChildSpec(
             id="database",
-            start=partial(DatabaseActor.start_link, storage(plan.settings)),
+            start=partial(DatabaseActor.start_link, plan.make_storage or storage(plan.settings)),
             shutdown=DATABASE_LIMIT_S,
         ),
         ChildSpec(
@@ -63,12 +68,12 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
         ),
         ChildSpec(
             id="queue",
-            start=partial(QueueActor.start_link, plan.owner, queue(plan)),
+            start=partial(QueueActor.start_link, plan.owner, queue(plan), plan.clock),
             shutdown=QUEUE_LIMIT_S,
         ),
         ChildSpec(
             id="retention",
-            start=partial(RetentionActor.start_link, plan.settings.retention),
+            start=partial(RetentionActor.start_link, plan.settings.retention, plan.clock),
         ),
         ChildSpec(
             id="consumers",
@@ -80,12 +85,16 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
             ),
             type=ChildType.SUPERVISOR,
         ),
-        ChildSpec(
-            id="gateway",
-            start=partial(GatewayActor.start_link, plan.door, plan.app),
-            shutdown=GATEWAY_LIMIT_S,
-        ),
+        *gateway(plan),
     )
+
+
+def gateway(plan: Plan) -> tuple[ChildSpec, ...]:
+    """Return the HTTP door, if there is to be one."""
+    if plan.door is None:
+        return ()
+    start = partial(GatewayActor.start_link, plan.door, plan.app, clock=plan.clock)
+    return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 
 
 async def start(system: System, plan: Plan) -> ActorRef:

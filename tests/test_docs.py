@@ -27,3 +27,13 @@ def test_the_paths_of_a_task_and_of_a_crash_name_what_there_is() -> None:
         assert re.search(rf"\b(def|class) {name}\b", (ROOT / "taskqueue" / module).read_text()), (
             f"docs/design.md: {module} has no {name}"
         )
+
+
+def test_the_tests_that_the_page_on_testing_shows_are_run() -> None:
+    page, example = (
+        (ROOT / name).read_text() for name in ("docs/testing.md", "examples/test_shop.py")
+    )
+    shown = re.findall(r"```python\n(async def test_.*?)```", page, re.DOTALL)
+
+    assert len(shown) == 2
+    assert [text for text in shown if text not in example] == []

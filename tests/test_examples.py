@@ -95,6 +95,20 @@ async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(
         ]
 
 
+async def test_the_tests_of_the_shop_pass() -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/test_shop.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
+
+
 async def _outcome(
     service: ServiceProcess, http: aiohttp.ClientSession, action: str, data: dict[str, Any]
 ) -> dict[str, Any]:

@@ -141,14 +141,13 @@ class Claimer:
 
     async def _claim_for(self, period_s: float) -> None:
         """Claim for a while, whenever there are ready tasks and room for them."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + period_s
-        while (left_s := end - loop.time()) > 0:
+        end = self._clock.monotonic() + period_s
+        while (left_s := end - self._clock.monotonic()) > 0:
             self._news.clear()
             for queue in self._claimable():
                 await self._claim(queue)
             if not self._news.is_set() and not self._claimable():
-                await self._heard_within(min(left_s, self._work_in_s(), POLL_S))
+                await self._clock.wait(self._news, min(left_s, self._work_in_s(), POLL_S))
                 if not self._news.is_set():
                     await self._look_around()
 
@@ -196,6 +195,7 @@ class Claimer:
             self.expect_work(queue, due)
 
     async def _heard_within(self, limit_s: float) -> None:
+        """Wait for news, in real time: of the consumers, whose threads know no other."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._news.wait()

@@ -1,7 +1,8 @@
-"""The database actor: owns the storage, and is degraded instead of dead when it is not there.
+"""The database actor: owns the storage, and is degraded instead of dead when that fails.
 
-An outage is an expected state, not a bug: the actor answers `StorageUnavailable`, tries to get the
-storage back with a growing pause, and no restart is counted.
+An outage is an expected state, not a bug: the actor refuses writes with `StorageUnavailable`, lets
+reads go on where they can, and tries with a growing pause whether the cause is gone. No restart is
+counted.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from taskqueue.actors.messages import (
     StorageReady,
     UseStorage,
 )
+from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
 from taskqueue.actors.runtime import Actor, Address, Reply, ask, receives, send, tell
 from taskqueue.errors import (
     ActorError,
@@ -70,15 +72,20 @@ class DatabaseActor(Actor):
         self._recovery = recovery or Recovery()
         self._recovering = False
         self._turn = asyncio.Lock()  # migrating, closing and opening, one after the other
-        self._opened = 0  # how often, to tell the failures of before from those of now
+        self._at_rest = asyncio.Event()  # not between closing and opening: reads wait for that
+        self._at_rest.set()
+        self._outages = 0  # those that are over, to tell their failures from those of now
         self.unavailable: str | None = "not opened yet"
+        self.readable = False
 
     async def on_start(self) -> None:
         """Try to open; a storage that is not there (or not made) yet is no failure to start."""
         self.own(self._storage.abandon)
         try:
             await self._open()
+            await self._prove()
         except StorageError as error:
+            self.readable = self.readable and leaves_reads(error)
             self.unavailable = _reason_of(error)
             log.info("storage_not_there_yet", reason=self.unavailable)
             self._recover_soon()
@@ -95,22 +102,31 @@ class DatabaseActor(Actor):
 
         A corrupt storage is unavailable to everybody: nobody but a person can do anything about it.
         """
-        if self.unavailable is not None:
-            raise StorageUnavailable(self.unavailable)
-        verb, opened = getattr(self._storage, message.verb), self._opened
+        await self._admit(message.verb)
+        verb, outages = getattr(self._storage, message.verb), self._outages
         try:
             return await verb(*message.args, **message.kwargs)
         except (StorageUnavailable, StorageCorrupt) as error:
-            self._on_failure(error, opened)
+            self._on_failure(error, outages)
             raise StorageUnavailable(_reason_of(error)) from error
+
+    async def _admit(self, verb: str) -> None:
+        """Refuse what cannot be done during an outage, at once."""
+        while self.unavailable is not None:
+            if verb not in READS or not self.readable:
+                raise StorageUnavailable(self.unavailable)
+            if self._at_rest.is_set():
+                return
+            await self._at_rest.wait()
 
     @receives(Migrate, answers=(StorageError,))
     async def on_migrate(self, _: Migrate) -> tuple[str, ...]:
-        """Bring the schema up to date and open."""
+        """Bring the schema up to date and open. That nothing can be written now is no failure."""
         async with self._turn:
             steps = await self._storage.migrate()
             if self.unavailable is not None:
                 await self._open()
+                await self._try_again()
         return tuple(f"{step.version} {step.name}" for step in steps)
 
     @receives(GetReadiness)
@@ -120,18 +136,26 @@ class DatabaseActor(Actor):
 
     async def _open(self) -> None:
         await self._storage.open()
-        self._opened += 1
+        self.readable = True
+
+    async def _prove(self) -> None:
+        """Write and read; if that works the outage is over."""
+        await self._storage.probe()
+        await self._storage.counts()
+        self._outages += 1
         self.unavailable = None
         log.info("storage_ready")
         tell(self.address(QUEUE), StorageReady())
 
-    def _on_failure(self, error: StorageError, opened: int) -> None:
-        """A call failed that began when the storage had been opened so often."""
-        if self.unavailable is None and opened == self._opened:
+    def _on_failure(self, error: StorageError, outages: int) -> None:
+        """A call failed that began after so many outages."""
+        news = self.unavailable is None or (self.readable and not leaves_reads(error))
+        if news and outages == self._outages:
             self._degrade(error)
 
     def _degrade(self, error: StorageError) -> None:
-        """Answer everybody "unavailable" until the storage is back."""
+        """Refuse what cannot be done until the storage is back."""
+        self.readable = self.readable and leaves_reads(error)
         reason = _reason_of(error)
         if reason != self.unavailable:
             log.warning("storage_degraded", reason=reason)
@@ -150,15 +174,38 @@ class DatabaseActor(Actor):
             pause_s = min(pause_s * self._recovery.factor, self._recovery.max_s)
             async with self._turn:
                 if self.unavailable is not None:  # else the migration has opened it meanwhile
-                    await self._reopen()
+                    await self._try_again()
         self._recovering = False
 
+    async def _try_again(self) -> None:
+        if not self.readable:
+            await self._reopen()
+        if not self.readable:
+            return
+        try:
+            await self._prove()
+        except StorageError as error:
+            self._degrade(error)
+            if remedy(error, readable=await self._reads()) is Remedy.REOPEN:
+                await self._reopen()
+
+    async def _reads(self) -> bool:
+        try:
+            await self._storage.counts()
+        except StorageError:
+            return False
+        return True
+
     async def _reopen(self) -> None:
+        self._at_rest.clear()
         try:
             await self._storage.close()
             await self._open()
         except StorageError as error:
+            self.readable = False
             self._degrade(error)
+        finally:
+            self._at_rest.set()
 
 
 def _reason_of(error: StorageError) -> str:
@@ -172,8 +219,10 @@ class StorageClient:
     tasks = await client.use(Storage.find, limit=10, now=now)
     """
 
-    def __init__(self, database: Address) -> None:
+    def __init__(self, database: Address, timeout_s: float = STORAGE_TIMEOUT_S) -> None:
+        """Make a client whose calls of `use` wait for so many seconds at most."""
         self._database = database
+        self._timeout_s = timeout_s
 
     async def use(
         self,
@@ -188,7 +237,7 @@ class StorageClient:
             ActorError: there is no database now, or it did not answer: the outcome is unknown.
         """
         message = UseStorage(verb=verb.__name__, args=args, kwargs=kwargs)
-        return cast("R", await ask(self._database, message, timeout_s=STORAGE_TIMEOUT_S))
+        return cast("R", await ask(self._database, message, timeout_s=self._timeout_s))
 
     def send(
         self,

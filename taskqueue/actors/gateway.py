@@ -46,6 +46,7 @@ from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskH
 BACKLOG = 1024  # connections that wait while there is no gateway
 READINESS_TIMEOUT_S = 1.0
 BULK_S = 60.0  # for what goes through all dead tasks
+READ_TIMEOUT_S = 5.0
 CUT_S = 0.01  # aiohttp takes 0 for no limit
 
 log = structlog.get_logger()
@@ -132,7 +133,7 @@ class Neighbours:
         self._root = system.address(ROOT)
         self._consumers = system.address(CONSUMERS)
         self._tasks = QueueClient(self._queue)
-        self._storage = StorageClient(system.address(DATABASE))
+        self._storage = StorageClient(system.address(DATABASE), READ_TIMEOUT_S)
 
     def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
         """Check data against the action's handler and make a task of it."""

@@ -45,12 +45,13 @@ class RetentionActor(Actor):
         return await self._prune()
 
     async def _keep_pruning(self) -> None:
+        never = asyncio.Event()
         while True:
             try:
                 await self._prune()
             except UNREACHABLE as error:
                 log.info("retention_postponed", reason=str(error))
-            await asyncio.sleep(self._period_s)
+            await self._clock.wait(never, self._period_s)
 
     async def _prune(self) -> int:
         """Delete batch by batch; between two of them everybody else has a turn."""

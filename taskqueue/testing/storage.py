@@ -12,7 +12,8 @@ Every call goes to the storage inside, unless it has been told otherwise. All on
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taskqueue.errors import StorageUnavailable
@@ -50,8 +51,38 @@ class Hold:
         await self._released.wait()
 
 
+@dataclass(frozen=True)
+class Outage:
+    """What does not work, and why."""
+
+    reason: str
+    verbs: Collection[str] | None  # None: all but `close`
+
+    def hits(self, verb: str) -> bool:
+        """Tell whether `verb` does not work."""
+        return verb != "close" if self.verbs is None else verb in self.verbs
+
+
+@dataclass
+class Countdown:
+    """A failure that comes after so many calls."""
+
+    left: int
+    verb: str | None  # None: all but `close` count
+    error: Exception
+
+    def counts(self, verb: str) -> bool:
+        """Tell whether a call of `verb` brings it nearer."""
+        return verb != "close" if self.verb is None else verb == self.verb
+
+
 class FaultyStorage(_AnyStorage):
-    """A storage around another one, to be broken by tests. `calls` are the verbs called so far."""
+    """A storage around another one, to be broken by tests.
+
+    Attributes:
+        inner: the storage inside, without faults.
+        calls: the verbs called so far.
+    """
 
     def __init__(self, inner: MemoryStorage | SQLiteStorage) -> None:
         self.inner = inner
@@ -59,8 +90,11 @@ class FaultyStorage(_AnyStorage):
         self._failures: defaultdict[str, deque[Exception]] = defaultdict(deque)
         self._before: dict[str, Hold] = {}
         self._after: dict[str, Hold] = {}
-        self._outage: str | None = None
+        self._outage: Outage | None = None
+        self._countdowns: list[Countdown] = []
         self._called = asyncio.Event()
+        self._in_flight = 0
+        self._returned = asyncio.Event()
 
     async def called(self, verb: str, times: int = 1) -> None:
         """Wait until `verb` has been called so many times from now on."""
@@ -69,9 +103,28 @@ class FaultyStorage(_AnyStorage):
             self._called.clear()
             await self._called.wait()
 
+    async def called_since(self, calls: int) -> None:
+        """Wait until there have been more calls than that, since the storage was made."""
+        while len(self.calls) <= calls:
+            self._called.clear()
+            await self._called.wait()
+
+    async def idle(self) -> None:
+        """Wait until no call is in flight."""
+        while self._in_flight:
+            self._returned.clear()
+            await self._returned.wait()
+
     def fail_next(self, verb: str, error: Exception) -> None:
         """Let the next call of `verb` raise `error` without doing anything; queues up."""
         self._failures[verb].append(error)
+
+    def fail_nth(self, nth: int, error: Exception, *, verb: str | None = None) -> None:
+        """Let the `nth` call from now on raise `error` without doing anything; queues up.
+
+        Counted are the calls of `verb`, by default those of every verb but `close`.
+        """
+        self._countdowns.append(Countdown(nth, verb, error))
 
     def hold(self, verb: str) -> Hold:
         """Let calls of `verb` wait before they do anything."""
@@ -83,9 +136,11 @@ class FaultyStorage(_AnyStorage):
         self._after[verb] = Hold()
         return self._after[verb]
 
-    def break_down(self, reason: str = "broken on command") -> None:
-        """Let every verb but `close` raise `StorageUnavailable` until `repair`."""
-        self._outage = reason
+    def break_down(
+        self, reason: str = "broken on command", *, verbs: Collection[str] | None = None
+    ) -> None:
+        """Let these verbs raise `StorageUnavailable` until `repair`; by default all but `close`."""
+        self._outage = Outage(reason, verbs)
 
     def repair(self) -> None:
         """End the outage."""
@@ -102,7 +157,14 @@ class FaultyStorage(_AnyStorage):
             call = getattr(self.inner, verb)
 
             async def called(*args: object, **kwargs: object) -> object:
-                return await self._call(verb, call, args, kwargs)
+                self.calls.append(verb)
+                self._called.set()
+                self._in_flight += 1
+                try:
+                    return await self._call(verb, call, args, kwargs)
+                finally:
+                    self._in_flight -= 1
+                    self._returned.set()
 
             return called
 
@@ -113,15 +175,21 @@ class FaultyStorage(_AnyStorage):
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> object:
-        self.calls.append(verb)
-        self._called.set()
         if verb in self._before:
             await self._before[verb].pause()
-        if self._outage is not None and verb != "close":
-            raise StorageUnavailable(self._outage)
+        if self._outage is not None and self._outage.hits(verb):
+            raise StorageUnavailable(self._outage.reason)
         if self._failures[verb]:
             raise self._failures[verb].popleft()
+        self._count_down(verb)
         answer = await call(*args, **kwargs)
         if verb in self._after:
             await self._after[verb].pause()
         return answer
+
+    def _count_down(self, verb: str) -> None:
+        for countdown in [each for each in self._countdowns if each.counts(verb)]:
+            countdown.left -= 1
+            if countdown.left == 0:
+                self._countdowns.remove(countdown)
+                raise countdown.error

@@ -9,16 +9,23 @@ import pytest
 from taskqueue.actors.database import DatabaseActor, Recovery, StorageClient
 from taskqueue.actors.messages import DATABASE, GetReadiness, Migrate
 from taskqueue.actors.runtime import NORMAL, System, ask, stop
-from taskqueue.errors import ActorUnavailable, StorageCorrupt, StorageUnavailable
+from taskqueue.errors import (
+    ActorUnavailable,
+    AskTimeout,
+    StorageCorrupt,
+    StorageReadOnly,
+    StorageUnavailable,
+)
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite import SQLiteStorage
-from taskqueue.tasks import NewTask
+from taskqueue.tasks import NewTask, Owner
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World
 
 TASK = NewTask(id="1", action="echo", payload='{"action":"echo","data":{}}')
+ME = Owner(node="local", incarnation="this")
 AT_ONCE = Recovery(first_s=0.001, max_s=0.002)
 
 
@@ -79,20 +86,94 @@ async def test_an_outage_is_answered_without_touching_the_storage_and_ends_by_it
     database = await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
     migrated.break_down("disk on fire")
     with pytest.raises(StorageUnavailable, match="disk on fire"):
-        await client.use(Storage.counts)
-    asked = migrated.calls.count("counts")
+        await client.use(Storage.insert, [TASK], now=1.0)
+    asked = migrated.calls.count("insert")
 
     with pytest.raises(StorageUnavailable, match="disk on fire"):
-        await client.use(Storage.counts)
+        await client.use(Storage.insert, [TASK], now=1.0)
     readiness = await ask(database, GetReadiness())
     migrated.repair()
     await events.wait_for("storage_ready", nth=2)
 
-    assert migrated.calls.count("counts") == asked
+    assert migrated.calls.count("insert") == asked
     assert (readiness.ready, readiness.reason) == (False, "disk on fire")
     await client.use(Storage.counts)
     assert len(events.select("storage_degraded")) == 1
     assert database.is_alive()
+
+
+async def test_while_nothing_can_be_written_reads_go_on_and_the_storage_stays_open(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    await client.use(Storage.insert, [TASK], now=1.0)
+    migrated.break_down("disk full", verbs={"insert", "probe"})
+    with pytest.raises(StorageUnavailable, match="disk full"):
+        await client.use(Storage.insert, [TASK], now=1.0)
+
+    for _ in range(3):
+        await migrated.called("probe")
+        assert len(await client.use(Storage.find, limit=10, now=1.0)) == 1
+    with pytest.raises(StorageUnavailable, match="disk full"):
+        await client.use(Storage.claim, "default", limit=1, owner=ME, lease_s=30.0, now=1.0)
+    migrated.repair()
+    await events.wait_for("storage_ready", nth=2)
+
+    assert "claim" not in migrated.calls
+    assert "close" not in migrated.calls
+    assert len(events.select("storage_degraded")) == 1
+    assert len(events.select("storage_ready")) == 2
+
+
+async def test_who_reads_waits_while_a_read_only_storage_is_opened_again(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    opening = migrated.hold("open")
+    migrated.fail_next("insert", StorageReadOnly("read-only"))
+    migrated.fail_next("probe", StorageReadOnly("read-only"))
+    with pytest.raises(StorageUnavailable, match="read-only"):
+        await client.use(Storage.insert, [TASK], now=1.0)
+    await opening.reached()
+
+    reading = asyncio.create_task(client.use(Storage.find, limit=10, now=1.0))
+    with pytest.raises(StorageUnavailable, match="read-only"):  # a write does not wait
+        await client.use(Storage.insert, [TASK], now=1.0)
+    waits = not reading.done()
+    opening.release()
+
+    assert waits
+    assert await reading == ()
+    await events.wait_for("storage_ready", nth=2)
+
+
+async def test_who_asks_a_stuck_storage_waits_no_longer_than_it_wants(
+    system: System, migrated: FaultyStorage
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    stuck = migrated.hold("find")
+    hasty = StorageClient(system.address(DATABASE), timeout_s=0.05)
+
+    with pytest.raises(AskTimeout):
+        await hasty.use(Storage.find, limit=10, now=1.0)
+
+    stuck.release()
+
+
+async def test_a_disk_with_room_for_a_few_bytes_is_not_ready(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    migrated.break_down("disk full", verbs={"probe"})
+    migrated.fail_next("insert", StorageUnavailable("disk full"))
+    with pytest.raises(StorageUnavailable, match="disk full"):
+        await client.use(Storage.insert, [TASK], now=1.0)
+
+    for _ in range(3):
+        await migrated.called("probe")
+
+    assert len(events.select("storage_ready")) == 1
+    assert len(events.select("storage_degraded")) == 1
 
 
 async def test_an_outage_of_one_call_hurts_nobody_else(

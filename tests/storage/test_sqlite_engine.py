@@ -309,9 +309,9 @@ async def test_a_folder_in_the_place_of_the_file_is_unavailable(path: Path) -> N
     storage = SQLiteStorage(path)
 
     with no_thread_left():
-        with pytest.raises(StorageUnavailable, match="SQLITE_CANTOPEN"):
+        with pytest.raises(StorageUnavailable, match=r"SQLITE_CANTOPEN|Is a directory"):
             await storage.open()
-        with pytest.raises(StorageUnavailable, match="SQLITE_CANTOPEN"):
+        with pytest.raises(StorageUnavailable, match=r"SQLITE_CANTOPEN|Is a directory"):
             await storage.migrate()
 
 
@@ -384,6 +384,73 @@ async def test_a_replaced_file_makes_every_verb_unavailable_until_it_is_opened_a
     await storage.open()
 
     assert ids(await storage.find(limit=10, now=0.0)) == ["from the backup"]
+
+
+async def test_a_file_that_was_moved_takes_every_commit_along(
+    storage: SQLiteStorage, path: Path, tmp_path: Path
+) -> None:
+    await add(storage, "a")
+    path.rename(tmp_path / "elsewhere.db")
+    path.write_bytes(b"garbage " * 1000)
+
+    await storage.close()
+    with pytest.raises(StorageCorrupt):
+        await storage.open()
+    (tmp_path / "elsewhere.db").replace(path)
+    await storage.open()
+
+    assert ids(await storage.find(limit=10, now=0.0)) == ["a"]
+
+
+async def test_garbage_gets_nothing_of_the_log_that_a_dead_process_left_beside_it(
+    path: Path, tmp_path: Path
+) -> None:
+    storage = SQLiteStorage(path)
+    await storage.migrate()
+    await storage.open()
+    await add(storage, "a")
+    left = {suffix: Path(f"{path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    await storage.close()
+    Path(f"{path}-wal").write_bytes(left["-wal"])
+    path.write_bytes(b"garbage " * 1000)
+
+    with pytest.raises(StorageCorrupt):
+        await storage.open()
+    path.write_bytes(left[""])
+    await storage.open()
+    found = ids(await storage.find(limit=10, now=0.0))
+    await storage.close()
+
+    assert found == ["a"]
+
+
+async def test_what_was_found_corrupt_is_opened_again_only_when_all_of_it_is_sound(
+    made: Path,
+) -> None:
+    storage = SQLiteStorage(made)
+    await storage.open()
+    await add(storage, *(f"{n:04}" for n in range(500)))
+    await storage.close()
+    backup = made.read_bytes()
+    with made.open("r+b") as file:  # a leaf in the middle: the first and the last page are sound
+        file.seek(len(backup) // 4096 // 2 * 4096)
+        file.write(b"\xff" * 4096)
+    damaged = made.read_bytes()
+    await storage.open()
+    with pytest.raises(StorageCorrupt):
+        await storage.find(limit=500, now=0.0)
+
+    await storage.close()
+    with pytest.raises(StorageCorrupt, match="restore it from a backup"):
+        await storage.open()
+    untouched = made.read_bytes() == damaged
+    made.write_bytes(backup)
+    await storage.open()
+    restored = await storage.find(limit=500, now=0.0)
+    await storage.close()
+
+    assert untouched
+    assert len(restored) == 500
 
 
 async def test_a_file_replaced_by_garbage_is_corrupt_when_it_is_opened(

@@ -3,20 +3,20 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-from taskqueue.errors import SchemaMismatch, StatementRefused, StorageUnavailable
+from taskqueue.errors import SchemaMismatch, StatementRefused, StorageCorrupt, StorageUnavailable
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import reads, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import translated
-from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.file import FileWatch, require_header, require_whole
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.reader import Reader
 from taskqueue.storage.sqlite.transaction import Transaction
@@ -63,7 +63,8 @@ class SQLiteStorage(Storage):
     shell with an open transaction) before raising `StorageUnavailable`.
 
     If the file is removed or replaced under an open storage, every verb raises
-    `StorageUnavailable` until it is opened again.
+    `StorageUnavailable` until it is opened again. A file that was found corrupt can be opened again
+    once all of it is sound; meanwhile nobody writes into it.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class SQLiteStorage(Storage):
         self._lock: FileLock | None = None
         self._writer: Writer | None = None
         self._reader: Reader | None = None
+        self._suspect = False  # something of the file was found corrupt, and it was not checked yet
 
     # --- the file ---------------------------------------------------------------------------------
 
@@ -89,6 +91,8 @@ class SQLiteStorage(Storage):
                 with translated(self._path):
                     watch = FileWatch(self._path)
                 async with self._exclusively():
+                    with translated(self._path):
+                        require_header(self._path)
                     await self._connect(watch)
 
     async def migrate(self) -> tuple[Migration, ...]:
@@ -163,6 +167,9 @@ class SQLiteStorage(Storage):
         found = runner.version_of(db)
         if found != runner.SQLITE_VERSION:
             raise SchemaMismatch(found, runner.SQLITE_VERSION)
+        if self._suspect:
+            require_whole(db, self._path)
+            self._suspect = False
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
         db.execute("PRAGMA foreign_keys = OFF")  # however SQLite was built: see handler_sql
@@ -303,9 +310,20 @@ class SQLiteStorage(Storage):
     async def _write(self, operation: Callable[[Transaction], T]) -> T:
         if self._writer is None:
             raise StorageUnavailable("closed")
-        return await self._writer.write(operation)
+        with self._suspecting():
+            return await self._writer.write(operation)
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         if self._reader is None:
             raise StorageUnavailable("closed")
-        return await self._reader.read(query)
+        with self._suspecting():
+            return await self._reader.read(query)
+
+    @contextmanager
+    def _suspecting(self) -> Iterator[None]:
+        """Remember if the file is found corrupt: it is served again only once it is whole."""
+        try:
+            yield
+        except StorageCorrupt:
+            self._suspect = True
+            raise

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from taskqueue.errors import StorageCorrupt, StorageError, StorageUnavailable
+from taskqueue.errors import (
+    StorageCorrupt,
+    StorageError,
+    StorageReadOnly,
+    StorageUnavailable,
+)
 
 # Primary result codes; the extended ones carry them in their lowest byte.
 _UNAVAILABLE = frozenset(
@@ -18,7 +23,6 @@ _UNAVAILABLE = frozenset(
         sqlite3.SQLITE_NOMEM,
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_READONLY,
     }
 )
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB})
@@ -40,6 +44,8 @@ def storage_error(error: BaseException, path: Path) -> StorageError | None:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if code in _CORRUPT:
         return StorageCorrupt(str(path), f"{error} ({error.sqlite_errorname})")
+    if code == sqlite3.SQLITE_READONLY:
+        return StorageReadOnly(f"{path}: {error} ({error.sqlite_errorname})")
     if code in _UNAVAILABLE:
         return StorageUnavailable(f"{path}: {error} ({error.sqlite_errorname})")
     return None

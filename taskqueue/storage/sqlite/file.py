@@ -1,8 +1,39 @@
-"""Notices that the database file is no longer the one that was opened."""
+"""Notices that the database file is no longer the one that was opened, or no database."""
 
 import errno
 import os
+import sqlite3
 from pathlib import Path
+
+from taskqueue.errors import StorageCorrupt
+
+_MAGIC = b"SQLite format 3\0"
+
+
+def require_header(path: Path) -> None:
+    """Make sure that the file at `path` is a database by its first bytes, or empty.
+
+    Looked at before SQLite does: a log that was left beside another file would be applied to this
+    one, and be gone.
+
+    Raises:
+        StorageCorrupt: it is none.
+    """
+    with path.open("rb") as file:
+        found = file.read(len(_MAGIC))
+    if found not in (b"", _MAGIC):
+        raise StorageCorrupt(str(path), "file is not a database (SQLITE_NOTADB)")
+
+
+def require_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Read all of the database; takes its time.
+
+    Raises:
+        StorageCorrupt: some of it is damaged.
+    """
+    [found] = db.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise StorageCorrupt(str(path), found.replace("\n", " "))
 
 
 class FileWatch:
@@ -16,13 +47,16 @@ class FileWatch:
         self._path = path
         self._identity = self._look()
 
+    def is_there(self) -> bool:
+        """Tell whether the file still stands where it stood."""
+        try:
+            return self._look() == self._identity
+        except FileNotFoundError:
+            return False
+
     def check(self) -> None:
         """Raise `FileNotFoundError` if the file was removed or replaced."""
-        try:
-            same = self._look() == self._identity
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if not self.is_there():
             raise FileNotFoundError(errno.ENOENT, "database file is gone or was replaced")
 
     def _look(self) -> tuple[int, int]:

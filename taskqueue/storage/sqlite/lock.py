@@ -1,6 +1,7 @@
 """Keeps a database to one process, by a lock on a file beside it."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import time
@@ -10,6 +11,9 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.faults import translated
 
 _RETRY_S = 0.01
+
+# Where nothing can be written the lock can still be held, and the database be read.
+_WRITE_PROTECTED = (errno.EROFS, errno.EPERM, errno.EACCES)
 
 
 class FileLock:
@@ -39,7 +43,7 @@ class FileLock:
     def _try(cls, database: Path) -> "FileLock | None":
         path = database.with_name(database.name + ".lock")
         with translated(path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = _open(path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -55,3 +59,12 @@ class FileLock:
         # A forked child shares the lock, so closing our descriptor would not be enough.
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in _WRITE_PROTECTED:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -10,6 +10,7 @@ one sync of the disk.
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -83,6 +84,7 @@ class Writer:
         """Refuse what comes, commit what waits, close the connection."""
         self._closed = True
         await self._idle.wait()
+        await self._connection.run(self._part)
         await self._connection.close()
 
     def abandon(self, then: Callable[[], object]) -> None:
@@ -97,6 +99,15 @@ class Writer:
             write.error = StorageUnavailable("closed before the commit was known")
             write.resolve()
         self._connection.abandon(then)
+
+    def _part(self, db: sqlite3.Connection) -> None:
+        """Let a file that was moved take all its commits along.
+
+        Else those that are only in the log stay behind, and another file in its place gets them.
+        """
+        with contextlib.suppress(sqlite3.Error, OSError):
+            if not self._watch.is_there():
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _commit_pending(self) -> None:
         if not self._pending:

@@ -1,0 +1,246 @@
+"""The real engine inside a test: the service's own tree without its HTTP door, on a virtual clock.
+
+async with Engine(app) as engine:
+    task_id = await resize.enqueue(url="a", width=400)
+    await engine.drain()
+    assert (await engine.task(task_id)).status == "completed"
+
+Nothing is simulated but the time of tasks. Data is checked, serialized, stored, claimed and bound
+as in production, and handlers run on their consumer's thread.
+"""
+
+import asyncio
+import itertools
+import math
+from types import TracebackType
+from typing import Self
+
+from taskqueue import supervisor
+from taskqueue.actors.client import QueueClient
+from taskqueue.actors.database import StorageClient
+from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
+from taskqueue.actors.runtime import SHUTDOWN, ActorRef, System
+from taskqueue.app import App
+from taskqueue.errors import StorageError, TaskNotFound
+from taskqueue.policy import RetryPolicy
+from taskqueue.settings import Settings
+from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.supervisor import Plan
+from taskqueue.tasks import ENDED, Owner, Status, Task, TaskHistory
+from taskqueue.testing import faults
+from taskqueue.testing.clock import ManualClock
+from taskqueue.testing.storage import FaultyStorage
+
+OWNER = Owner(node="local", incarnation="test")
+
+# Who leaves a test with handlers running has seen enough of them.
+SETTINGS = Settings(consumers=1, drain_s=0.0, retry=RetryPolicy(jitter=0.0))
+
+MAX_STEPS = 10_000
+
+
+class NotDrained(AssertionError):
+    """There is still work; `left` are tasks that have not ended, 10 at most."""
+
+    def __init__(self, why: str, left: tuple[Task, ...]) -> None:
+        self.left = left
+        lines = "".join(
+            f"\n  {task.action} {task.id}: {task.status}, attempt {task.attempt}, "
+            f"{task.deliveries} deliveries, {task.reason or 'no reason given'}"
+            for task in left
+        )
+        super().__init__(f"{why}; left:{lines or ' nothing'}")
+
+
+class Engine:
+    """Runs an app's tasks for as long as the context is entered.
+
+    Attributes:
+        clock: the time of tasks: delays, backoff, leases. Handlers live in real time.
+        storage: where the tasks are; it fails on command.
+        system: the actors.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        storage: MemoryStorage | SQLiteStorage | None = None,
+        *,
+        settings: Settings = SETTINGS,
+        clock: ManualClock | None = None,
+    ) -> None:
+        """Make an engine that does not run yet.
+
+        Args:
+            app: its handlers run, and its actions enqueue here.
+            storage: where the tasks are; by default in memory, and gone with the engine.
+            settings: of the engine; those of HTTP, the database and the log mean nothing here.
+            clock: shared with the test's own code, if that reads one.
+        """
+        self.clock = clock or ManualClock()
+        self.storage = FaultyStorage(storage or MemoryStorage())
+        self._app = app
+        self._plan = Plan(
+            settings=settings,
+            app=app,
+            owner=OWNER,
+            door=None,
+            make_storage=lambda: self.storage,
+            clock=self.clock,
+        )
+        self._frozen: list[faults.Frozen] = []
+        self.system: System
+        self._root: ActorRef
+
+    async def __aenter__(self) -> Self:
+        """Start the tree on the running loop; tasks are accepted from now on."""
+        self.system = System()
+        self._root = await supervisor.start(self.system, self._plan)
+        self._tasks = StorageClient(self.system.address(DATABASE))
+        self._app.attach(QueueClient(self.system.address(QUEUE)), clock=self.clock)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the tree: running handlers are cut, and nobody of it lives on."""
+        self._app.detach()
+        for frozen in self._frozen:
+            frozen.thaw()
+        self._root.exit(SHUTDOWN)
+        await self._root.ended()
+        await self.system.close()
+
+    # --- time -------------------------------------------------------------------------------
+
+    async def drain(
+        self, *, horizon_s: float = math.inf, max_steps: int = MAX_STEPS, timeout_s: float = 30.0
+    ) -> None:
+        """Run until nothing is ready or running, nor due within `horizon_s` of the clock.
+
+        Moves the clock to whatever is due next, again and again. Tasks of a paused queue are not
+        waited for.
+
+        Args:
+            horizon_s: from now, on the clock.
+            max_steps: how often the clock is moved; a task that is retried for ever ends here.
+            timeout_s: how long whatever is ready or running may take each time, in real time.
+
+        Raises:
+            NotDrained: there is still work after so many steps, or so long.
+        """
+        await self._run_until(self.clock.now() + horizon_s, max_steps, timeout_s)
+
+    async def advance(self, seconds: float, *, timeout_s: float = 30.0) -> None:
+        """Let so much time pass on the clock, and do what comes due in it, when it does.
+
+        Raises:
+            NotDrained: as `drain`.
+        """
+        end = self.clock.now() + seconds
+        await self._run_until(end, MAX_STEPS, timeout_s)
+        self.clock.advance_to(end)
+
+    async def _run_until(self, end: float, max_steps: int, timeout_s: float) -> None:
+        for step in itertools.count():
+            await self._quiet(timeout_s)
+            due = await self._next_due()
+            if due is None or due > end:
+                return
+            if step == max_steps:
+                raise NotDrained(f"still work after {max_steps} steps", await self._left())
+            self.clock.advance_to(due)
+
+    async def _quiet(self, timeout_s: float) -> None:
+        """Wait until nothing is ready or running."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while await self._is_busy():
+                    pass
+        except TimeoutError:
+            raise NotDrained(f"still busy after {timeout_s:g} s", await self._left()) from None
+
+    async def _is_busy(self) -> bool:
+        """Tell whether something is ready or running; if so, not before that may have changed."""
+        await self.storage.idle()
+        seen = len(self.storage.calls)
+        busy = await self._has_work()
+        if len(self.storage.calls) > seen:
+            return True  # what was read one after the other may not belong together
+        if busy:
+            await self.storage.called_since(seen)
+        return busy
+
+    async def _has_work(self) -> bool:
+        # Past the database actor, whose calls are what is waited for.
+        inner, now = self.storage.inner, self.clock.now()
+        try:
+            if await inner.held(OWNER) or await inner.rescue(OWNER, now=now):
+                return True
+            due = await self._next_due()
+        except StorageError:
+            return True  # it is being opened again
+        return due is not None and due <= now
+
+    async def _next_due(self) -> float | None:
+        dues = [await self.storage.inner.next_due(queue) for queue in self._app.queues]
+        return min((due for due in dues if due is not None), default=None)
+
+    async def _left(self) -> tuple[Task, ...]:
+        try:
+            tasks = await self.storage.inner.find(limit=1000, now=self.clock.now())
+        except StorageError:
+            return ()
+        return tuple(task for task in tasks if task.status not in ENDED)[:10]
+
+    # --- tasks ------------------------------------------------------------------------------
+
+    async def task(self, task_id: str) -> Task:
+        """Return a task as it is now.
+
+        Raises:
+            TaskNotFound: there is none.
+        """
+        return (await self.history(task_id)).task
+
+    async def history(self, task_id: str) -> TaskHistory:
+        """Return a task with all its attempts.
+
+        Raises:
+            TaskNotFound: there is none.
+        """
+        history = await self._tasks.use(Storage.get, task_id, now=self.clock.now())
+        if history is None:
+            raise TaskNotFound(task_id)
+        return history
+
+    async def tasks(self, *, status: Status | str | None = None, limit: int = 1000) -> list[Task]:
+        """Return the newest tasks, of any status or of one, newest first."""
+        wanted = None if status is None else Status(status)
+        now = self.clock.now()
+        return list(await self._tasks.use(Storage.find, status=wanted, limit=limit, now=now))
+
+    # --- faults -----------------------------------------------------------------------------
+
+    async def crash(self, part: str, error: BaseException | None = None) -> None:
+        """Crash `consumer-1`, `queue` or `database`; see `faults.crash`."""
+        await faults.crash(self.system, _path(part), error or RuntimeError("crashed on command"))
+
+    async def kill(self, part: str) -> None:
+        """Kill `consumer-1`, `queue` or `database`; see `faults.kill`."""
+        await faults.kill(self.system, _path(part))
+
+    async def freeze(self, consumer: str) -> faults.Frozen:
+        """Freeze `consumer-1`; see `faults.freeze`. Leaving the engine thaws it."""
+        frozen = await faults.freeze(self.system, _path(consumer))
+        self._frozen.append(frozen)
+        return frozen
+
+
+def _path(part: str) -> str:
+    return f"{CONSUMERS}/{part}" if part.startswith("consumer-") else part

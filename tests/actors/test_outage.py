@@ -1,0 +1,51 @@
+"""What a fault of the storage leaves, and what it asks for."""
+
+import pytest
+
+from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
+from taskqueue.errors import (
+    SchemaMismatch,
+    StorageCorrupt,
+    StorageError,
+    StorageReadOnly,
+    StorageUnavailable,
+)
+from taskqueue.storage.protocol import Storage
+
+FULL = StorageUnavailable("disk full")
+READ_ONLY = StorageReadOnly("attempt to write a readonly database")
+CORRUPT = StorageCorrupt("tasks.db", "malformed")
+OTHER = SchemaMismatch(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "readable", "wanted"),
+    [
+        (FULL, True, Remedy.PROBE),
+        (FULL, False, Remedy.REOPEN),
+        (READ_ONLY, True, Remedy.REOPEN),
+        (READ_ONLY, False, Remedy.REOPEN),
+        (CORRUPT, True, Remedy.REOPEN),
+        (CORRUPT, False, Remedy.REOPEN),
+        (OTHER, True, Remedy.REOPEN),
+    ],
+)
+def test_what_is_of_use_stays_open(error: StorageError, readable: bool, wanted: Remedy) -> None:
+    assert remedy(error, readable=readable) is wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"), [(FULL, True), (READ_ONLY, True), (CORRUPT, False), (OTHER, False)]
+)
+def test_only_what_is_sound_is_read(error: StorageError, wanted: bool) -> None:
+    assert leaves_reads(error) is wanted
+
+
+def test_a_verb_that_writes_is_no_read() -> None:
+    life = {"open", "close", "migrate", "probe"}
+    verbs = {name for name in vars(Storage) if not name.startswith("_")} - life
+
+    assert verbs - READS == {
+        *("insert", "claim", "start", "extend", "report", "rehearse", "settle"),
+        *("cancel", "pause", "resume", "redrive", "purge", "prune"),
+    }

@@ -1,0 +1,53 @@
+"""Faults on command: each hits whom it names, and nobody else."""
+
+import pytest
+
+from taskqueue import App, Context
+from taskqueue.errors import ActorUnavailable
+from taskqueue.testing import faults
+from taskqueue.testing.engine import Engine
+from taskqueue.testing.events import EventLog
+
+
+@pytest.fixture
+def app() -> App:
+    app = App()
+
+    @app.task("quick")
+    async def quick(ctx: Context) -> None: ...
+
+    return app
+
+
+@pytest.mark.parametrize("path", ["consumers/consumer-1", "root/consumers/consumer-1"])
+async def test_a_crash_ends_the_actor_with_its_error(app: App, events: EventLog, path: str) -> None:
+    async with Engine(app) as engine:
+        await faults.crash(engine.system, path, ZeroDivisionError("a bug"))
+        restarted = await events.wait_for("child_restarted")
+
+    assert restarted["child_id"] == "consumer-1"
+    assert "a bug" in restarted["reason"]
+    assert len(events.select("child_restarted")) == 1
+
+
+async def test_a_whole_supervisor_can_be_killed(app: App, events: EventLog) -> None:
+    async with Engine(app) as engine:
+        await faults.kill(engine.system, "consumers")
+        await events.wait_for("child_restarted", child_id="consumers")
+        await app.enqueue(app.prepare("quick"))
+        await engine.drain()
+
+        assert len(await engine.tasks(status="completed")) == 1
+
+
+@pytest.mark.parametrize("fault", [faults.kill, faults.freeze])
+async def test_nobody_is_hit_where_nobody_is(app: App, fault: object) -> None:
+    async with Engine(app) as engine:
+        with pytest.raises(ActorUnavailable, match="consumers/consumer-7"):
+            await fault(engine.system, "consumers/consumer-7")  # type: ignore[operator]
+
+
+async def test_who_shares_the_thread_of_the_test_cannot_be_frozen(app: App) -> None:
+    async with Engine(app) as engine:
+        with pytest.raises(ValueError, match="queue lives on the main thread"):
+            await engine.freeze("queue")
