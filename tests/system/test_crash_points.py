@@ -20,7 +20,7 @@ from taskqueue import service, supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
 from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
-from taskqueue.actors.runtime import ActorRef, System, ask
+from taskqueue.actors.runtime import SHUTDOWN, ActorRef, System, ask
 from taskqueue.policy import RetryPolicy
 from taskqueue.settings import Settings
 from taskqueue.tasks import Owner
@@ -236,11 +236,10 @@ async def test_a_part_dies(
 class Town:
     """The whole tree in this process."""
 
-    def __init__(self, folder: Path, system: System, root: ActorRef, url: str) -> None:
+    def __init__(self, folder: Path, system: System, url: str) -> None:
         self.url = url
         self._folder = folder
         self._system = system
-        self._root = root
 
     async def resize(self, count: int) -> None:
         await ask(self._system.address(CONSUMERS), Resize(count=count), timeout_s=None)
@@ -289,8 +288,9 @@ async def _town(folder: Path, *, consumers: int) -> AsyncIterator[Town]:
         async with System() as system:
             root = await supervisor.start(system, plan)
             app.attach(QueueClient(system.address(QUEUE)))
-            yield Town(folder, system, root, f"http://127.0.0.1:{door.getsockname()[1]}")
-            await service._stop(root, system, settings.drain_s)
+            yield Town(folder, system, f"http://127.0.0.1:{door.getsockname()[1]}")
+            root.exit(SHUTDOWN)
+            await root.ended()
 
 
 # --- what both need -----------------------------------------------------------------------------

@@ -168,6 +168,6 @@ class Site:
             self.surprises.append(f"a life ended with {code}: {complaint or '(silently)'}")
 
 
-def _shared_bytecode(folder: Path) -> Mapping[str, str]:
+def _shared_bytecode(folder: Path) -> dict[str, str]:
     """Let the lives share bytecode; where none may be written, each would compile everything."""
     return {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
