@@ -1,0 +1,27 @@
+"""An app with one action whose handler has steps of its own, so that a crash can come between."""
+
+from pathlib import Path
+
+from taskqueue import App, Context
+
+MAKE_EFFECTS = "CREATE TABLE effects (task TEXT NOT NULL) STRICT"
+
+app = App()
+
+
+@app.task("work")
+async def work(ctx: Context, runs: str) -> str:
+    """Note the run outside, where no crash undoes it, and the effect with the ack."""
+    begin(Path(runs))
+    ctx.transaction().execute("INSERT INTO effects (task) VALUES (?)", (ctx.task.id,))
+    end()
+    return "done"
+
+
+def begin(runs: Path) -> None:
+    with runs.open("a") as file:
+        file.write("run\n")
+
+
+def end() -> None:
+    """Nothing more is done."""

@@ -1,0 +1,164 @@
+"""The path of a task, step by step, and a trap that springs between any two of them.
+
+Nothing in the package knows of this: the functions that make a step are wrapped by name. A step
+that has been renamed fails to be wrapped, and with it every test that stands on it.
+"""
+
+import asyncio
+import functools
+import importlib
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+# In the order of the path. A verb alone is the commit in which the storage writes it.
+STEPS: Mapping[str, str] = {
+    "accept": "taskqueue.actors.gateway:Neighbours.prepare",
+    "send the insert": "taskqueue.actors.queue:QueueActor._insert",
+    "insert": "taskqueue.storage.sqlite:SQLiteStorage.insert",
+    "commit the insert": "insert",
+    "answer": "taskqueue.http.access:AccessLog.log",
+    "claim": "taskqueue.storage.sqlite:SQLiteStorage.claim",
+    "commit the claim": "claim",
+    "note the start": "taskqueue.actors.claimer:Claimer.note_start",
+    "commit the start": "start",
+    "hand over": "taskqueue.actors.task_log:attempt_started",
+    "begin the handler": "tests.system.crash_app:begin",
+    "end the handler": "tests.system.crash_app:end",
+    "report": "taskqueue.actors.consumer:ConsumerActor._report",
+    "conclude": "taskqueue.actors.settler:Settler.conclude",
+    "settle": "taskqueue.storage.sqlite:SQLiteStorage.settle",
+    "commit the settlement": "settle",
+    "hear the answer": "taskqueue.actors.task_log:settled",
+}
+
+POINTS = tuple(f"{side} {step}" for step in STEPS for side in ("before", "after"))
+
+ARMED_BY = "before accept"  # what passes before the task is there does not count
+STARTED = "after commit the start"
+
+# The consumer runs ahead of the commit of the start, on a thread of its own. For the sake of one
+# answer it waits for that commit here, unless the trap lies before.
+CONSUMER_BEGINS = "before hand over"
+START_TIMEOUT_S = 5.0
+
+Spring = Callable[[], Awaitable[object] | None]
+
+
+class Trap:
+    """Springs once, when a point is passed for the first time after a task has come."""
+
+    def __init__(self, point: str, spring: Spring) -> None:
+        """Set a trap.
+
+        Args:
+            point: where.
+            spring: what happens; it is called on the thread that passes, and what it returns is
+                awaited if that is where one can.
+        """
+        assert point in POINTS
+        self.sprung = threading.Event()
+        self._point = point
+        self._spring = spring
+        self._armed = False
+        self._started = threading.Event()
+
+    def passes(self, point: str) -> Awaitable[object] | None:
+        """Hear that a point is passed."""
+        self._armed = self._armed or point == ARMED_BY
+        if point == STARTED:
+            self._started.set()
+        if point == CONSUMER_BEGINS and self._lies_behind(point):
+            assert self._started.wait(START_TIMEOUT_S), "the start was never committed"
+        if point != self._point or not self._armed or self.sprung.is_set():
+            return None
+        self.sprung.set()
+        return self._spring()
+
+    def _lies_behind(self, point: str) -> bool:
+        return POINTS.index(self._point) >= POINTS.index(point)
+
+
+def wrappings(trap: Trap) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """Yield what is to be put in which place, so that the trap hears of every step."""
+    for step, target in STEPS.items():
+        if ":" in target:
+            place, name = _place(target)
+            yield place, name, _wrapped(trap, step, getattr(place, name))
+    writer = importlib.import_module("taskqueue.storage.sqlite.writer")
+    yield writer, "_transact", _wrapped_commit(trap, writer)
+
+
+def _place(target: str) -> tuple[Any, str]:
+    module, _, path = target.partition(":")
+    *owners, name = path.split(".")
+    return functools.reduce(getattr, owners, importlib.import_module(module)), name
+
+
+def _wrapped(trap: Trap, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def wrapped_async(*args: Any, **kwargs: Any) -> Any:
+            await _passed(trap, f"before {step}")
+            answer = await function(*args, **kwargs)
+            await _passed(trap, f"after {step}")
+            return answer
+
+        return wrapped_async
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if step == "note the start" and not args[1]:
+            return function(*args, **kwargs)  # of nothing
+        trap.passes(f"before {step}")
+        answer = function(*args, **kwargs)
+        trap.passes(f"after {step}")
+        return answer
+
+    return wrapped
+
+
+async def _passed(trap: Trap, point: str) -> None:
+    spring = trap.passes(point)
+    if spring is not None:
+        await spring
+
+
+def _wrapped_commit(trap: Trap, writer: Any) -> Callable[..., Any]:
+    """Return a `_transact` that passes a point before its COMMIT, when all is done, and after."""
+    steps = {verb: step for step, verb in STEPS.items() if ":" not in verb}
+    transact, counts = writer._transact, writer.Transaction.write_counts
+
+    def passed(side: str, batch: Any) -> None:
+        for write in batch:
+            step = steps.get(write.operation.func.__name__)
+            if step is not None:
+                _blocking(trap.passes(f"{side} {step}"))
+
+    def wrapped(db: Any, batch: Any) -> Any:
+        class Transaction(writer.Transaction):  # type: ignore[misc, name-defined]
+            def write_counts(self) -> None:
+                counts(self)
+                passed("before", batch)
+
+        original, writer.Transaction = writer.Transaction, Transaction
+        try:
+            answer = transact(db, batch)
+        finally:
+            writer.Transaction = original
+        passed("after", batch)
+        return answer
+
+    return wrapped
+
+
+def _blocking(spring: Awaitable[object] | None) -> None:
+    """Wait on a thread without a loop."""
+    if spring is not None:
+
+        async def wait() -> None:
+            await spring
+
+        asyncio.run(wait())

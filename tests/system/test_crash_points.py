@@ -1,0 +1,341 @@
+"""A crash between any two steps of a task's path: what was promised is kept, what was done counts.
+
+First the whole process dies, by SIGKILL to itself at exactly that point, and the service is started
+again on the same file. Then only one part of it is killed there, and the rest lives on.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from taskqueue import service, supervisor
+from taskqueue.actors.client import QueueClient
+from taskqueue.actors.consumers import Resize
+from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
+from taskqueue.actors.runtime import SHUTDOWN, ActorRef, System, ask
+from taskqueue.policy import RetryPolicy
+from taskqueue.settings import Settings
+from taskqueue.tasks import Owner
+from taskqueue.testing.events import EventLog
+from tests.system.crash_app import MAKE_EFFECTS, app
+from tests.system.crash_points import POINTS, Trap, wrappings
+from tests.system.crashing_service import CrashingService
+from tests.system.services import TIMEOUT_S
+
+CONSUMER = "consumer-1"
+AT_ONCE = 3  # crashing services, of which each has its own folder
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What has to hold for a task at the end."""
+
+    told: bool  # whether its client was answered 202
+    there: bool
+    outcomes: Sequence[str] = ()
+    deliveries: int = 0
+    runs: Sequence[int] = ()  # how often its handler may have begun
+
+
+NEVER_WRITTEN = Fate(told=False, there=False)
+NEVER_ANSWERED = Fate(told=False, there=True, outcomes=["completed"], deliveries=1, runs=[1])
+ACCEPTED = Fate(told=True, there=True, outcomes=["completed"], deliveries=1, runs=[1])
+BUFFERED = Fate(told=True, there=True, outcomes=["completed"], deliveries=2, runs=[1])
+# The start is on its way to the storage, and the task on its way to the handler.
+ON_ITS_WAY = Fate(told=True, there=True, outcomes=["completed"], deliveries=2, runs=[1, 2])
+STARTED = Fate(told=True, there=True, outcomes=["crashed", "completed"], deliveries=2, runs=[1, 2])
+HANDED_OVER = Fate(told=True, there=True, outcomes=["crashed", "completed"], deliveries=2, runs=[1])
+BEGUN = Fate(told=True, there=True, outcomes=["crashed", "completed"], deliveries=2, runs=[2])
+SETTLED = Fate(told=True, there=True, outcomes=["completed"], deliveries=1, runs=[1])
+
+FATES = {
+    "before accept": NEVER_WRITTEN,
+    "after accept": NEVER_WRITTEN,
+    "before send the insert": NEVER_WRITTEN,
+    "after send the insert": NEVER_ANSWERED,
+    "before insert": NEVER_WRITTEN,
+    "after insert": NEVER_ANSWERED,
+    "before commit the insert": NEVER_WRITTEN,
+    "after commit the insert": NEVER_ANSWERED,
+    "before answer": ACCEPTED,  # it has been sent, and is being logged
+    "after answer": ACCEPTED,
+    "before claim": ACCEPTED,
+    "after claim": BUFFERED,
+    "before commit the claim": ACCEPTED,
+    "after commit the claim": BUFFERED,
+    "before note the start": BUFFERED,
+    "after note the start": BUFFERED,
+    "before commit the start": ON_ITS_WAY,
+    "after commit the start": STARTED,
+    "before hand over": HANDED_OVER,
+    "after hand over": HANDED_OVER,
+    "before begin the handler": HANDED_OVER,
+    "after begin the handler": BEGUN,
+    "before end the handler": BEGUN,
+    "after end the handler": BEGUN,
+    "before report": BEGUN,
+    "after report": SETTLED,
+    "before conclude": BEGUN,
+    "after conclude": BEGUN,
+    "before settle": BEGUN,
+    "after settle": SETTLED,
+    "before commit the settlement": BEGUN,
+    "after commit the settlement": SETTLED,
+    "before hear the answer": SETTLED,
+    "after hear the answer": SETTLED,
+}
+
+
+@dataclass
+class Found:
+    """What there is of a task at the end, and what its client was told."""
+
+    told: str | None  # the id that came with 202
+    ids: list[str] = field(default_factory=list)
+    status: str | None = None
+    outcomes: list[str] = field(default_factory=list)
+    deliveries: int = 0
+    runs: int = 0
+    effects: int = 0
+
+
+def test_every_point_has_a_fate() -> None:
+    assert tuple(FATES) == POINTS
+
+
+# --- the whole process --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crashes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, bytecode: Path
+) -> dict[str, Found]:
+    """What came of a crash at each point that is asked for: some at once, to save time."""
+    wanted = [
+        item.callspec.params["point"]
+        for item in request.session.items
+        if getattr(item, "originalname", "") == test_the_process_dies.__name__
+    ]
+
+    async def crash_all() -> dict[str, Found]:
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def crash(point: str) -> Found:
+            async with turn:
+                return await _crash(tmp_path_factory.mktemp("crash"), point, bytecode)
+
+        return dict(zip(wanted, await asyncio.gather(*map(crash, wanted)), strict=True))
+
+    return asyncio.run(crash_all())
+
+
+@pytest.mark.timeout(240)  # the first one waits for all
+@pytest.mark.parametrize("point", POINTS)
+def test_the_process_dies(crashes: dict[str, Found], point: str) -> None:
+    fate, found = FATES[point], crashes[point]
+
+    assert (found.told is not None) == fate.told
+    assert len(found.ids) == fate.there
+    assert found.told in (None, *found.ids)
+    assert found.status == ("completed" if fate.there else None)
+    assert found.outcomes == list(fate.outcomes)
+    assert found.deliveries == fate.deliveries
+    assert found.runs in (fate.runs or [0])
+    assert found.effects == fate.there
+
+
+async def _crash(folder: Path, point: str, bytecode: Path) -> Found:
+    """Have a service crash at the point, start another one on its file, and look."""
+    env = {
+        "CRASH_POINT": point,
+        "PYTHONPYCACHEPREFIX": str(bytecode),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    told = None
+    # Without consumers nothing is claimed before the client has heard.
+    flags = ("--app", "tests.system.crash_app:app", "--consumers", "0")
+    async with (
+        CrashingService(folder, *flags, env=env) as crashing,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
+    ):
+        _make_effects(folder)
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            told = await _post(http, crashing.url, folder / "runs")
+            async with http.put(f"{crashing.url}/supervision/consumers", json={"count": 1}):
+                pass
+        async with asyncio.timeout(TIMEOUT_S):
+            assert await crashing.wait() == -9
+    async with _town(folder, consumers=1) as town:
+        await town.all_ended()
+    return _found(folder, told)
+
+
+# --- one part of it -----------------------------------------------------------------------------
+
+# The consumer comes when the client has heard.
+WITH_CONSUMER = POINTS[POINTS.index("before claim") :]
+DEATHS = [
+    *((point, victim) for point in POINTS for victim in (DATABASE, QUEUE, GATEWAY)),
+    *((point, CONSUMER) for point in WITH_CONSUMER),
+]
+
+
+@pytest.mark.parametrize(("point", "victim"), DEATHS)
+async def test_a_part_dies(
+    tmp_path: Path,
+    events: EventLog,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
+    victim: str,
+) -> None:
+    towns: list[Town] = []
+    trap = Trap(point, lambda: towns[0].kill(victim))
+    for place, name, wrapped in wrappings(trap):
+        monkeypatch.setattr(place, name, wrapped)
+
+    async with _town(tmp_path, consumers=0) as town, aiohttp.ClientSession() as http:
+        towns.append(town)
+        _make_effects(tmp_path)
+        told = None
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            told = await _post(http, town.url, tmp_path / "runs")
+        await town.resize(1)
+        await town.all_ended()
+        if told is not None:
+            await events.wait_for("task_completed", task_id=told, timeout_s=TIMEOUT_S)
+        assert await asyncio.to_thread(trap.sprung.wait, TIMEOUT_S)
+        after = await town.post_until_accepted(http, tmp_path / "after")
+        await events.wait_for("task_completed", task_id=after, timeout_s=TIMEOUT_S)
+    found = _found(tmp_path, told, but=after)
+
+    crashed = found.outcomes.count("crashed")
+    assert len(found.ids) <= 1
+    assert found.told in (None, *found.ids)
+    assert FATES[point].there <= len(found.ids) or found.told is None
+    assert found.effects == len(found.ids)
+    if found.ids:
+        assert found.status == "completed"
+        assert found.outcomes == ["crashed"] * crashed + ["completed"]
+        assert crashed <= (victim == CONSUMER)
+        assert found.runs - crashed in (0, 1)
+        if victim != CONSUMER:  # nobody else's death costs a run
+            assert found.runs == 1
+    [restarted] = events.select("child_restarted")
+    assert (restarted["child_id"], restarted["reason"]) == (victim, "killed")
+    assert events.select("actor_abandoned") == []
+
+
+class Town:
+    """The whole tree in this process."""
+
+    def __init__(self, folder: Path, system: System, url: str) -> None:
+        self.url = url
+        self._folder = folder
+        self._system = system
+
+    async def resize(self, count: int) -> None:
+        await ask(self._system.address(CONSUMERS), Resize(count=count), timeout_s=None)
+
+    def kill(self, victim: str) -> "asyncio.Future[object] | None":
+        """Kill a part, from any thread; what is returned is done when it has ended."""
+        ref = self._whois(victim)
+        ref.kill()
+        return ref.ended()
+
+    async def post_until_accepted(self, http: aiohttp.ClientSession, runs: Path) -> str:
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                with contextlib.suppress(aiohttp.ClientConnectionError):
+                    if (task_id := await _post(http, self.url, runs)) is not None:
+                        return task_id
+                await asyncio.sleep(0.01)
+
+    async def all_ended(self) -> None:
+        """Wait until there is nothing left to do."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while _unfinished(self._folder):  # noqa: ASYNC110 - only the file knows
+                await asyncio.sleep(0.01)
+
+    def _whois(self, victim: str) -> ActorRef:
+        if victim == CONSUMER:
+            [ref] = self._system.names.members(CONSUMERS)
+            return ref
+        found = self._system.address(victim).whereis()
+        assert found is not None, f"nobody is the {victim} now"
+        return found
+
+
+@contextlib.asynccontextmanager
+async def _town(folder: Path, *, consumers: int) -> AsyncIterator[Town]:
+    settings = Settings(
+        database=folder / "data" / "tasks.db",
+        consumers=consumers,
+        drain_s=1.0,
+        retry=RetryPolicy(initial_s=0.01),
+    )
+    service.make_place(settings.database)
+    with service.bind("127.0.0.1", 0) as door:
+        owner = Owner(node=service.NODE, incarnation=uuid4().hex)
+        plan = supervisor.Plan(settings=settings, app=app, owner=owner, door=door)
+        async with System() as system:
+            root = await supervisor.start(system, plan)
+            app.attach(QueueClient(system.address(QUEUE)))
+            yield Town(folder, system, f"http://127.0.0.1:{door.getsockname()[1]}")
+            root.exit(SHUTDOWN)
+            await root.ended()
+
+
+# --- what both need -----------------------------------------------------------------------------
+
+
+async def _post(http: aiohttp.ClientSession, url: str, runs: Path) -> str | None:
+    """Post a task; return its id if it was accepted."""
+    body = {"action": "work", "data": {"runs": str(runs)}}
+    async with http.post(f"{url}/tasks", json=body) as answer:
+        if answer.status == 503:
+            return None
+        assert answer.status == 202, await answer.text()
+        return str((await answer.json())["id"])
+
+
+@contextlib.contextmanager
+def _database(folder: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(folder / "data" / "tasks.db")) as db:
+        db.row_factory = sqlite3.Row
+        yield db
+
+
+def _make_effects(folder: Path) -> None:
+    with _database(folder) as db:
+        db.execute(MAKE_EFFECTS)
+
+
+def _unfinished(folder: Path) -> int:
+    with _database(folder) as db:
+        query = "SELECT count(*) FROM tasks WHERE processed_at IS NULL"
+        [number] = db.execute(query).fetchone()
+        return int(number)
+
+
+def _found(folder: Path, told: str | None, but: str | None = None) -> Found:
+    runs = folder / "runs"
+    found = Found(told, runs=len(runs.read_text().splitlines()) if runs.exists() else 0)
+    with _database(folder) as db:
+        for task in db.execute("SELECT * FROM tasks WHERE id IS NOT ?", (but,)):
+            found.ids.append(task["id"])
+            found.status = task["status"]
+            found.deliveries = task["deliveries"]
+            lines = db.execute("SELECT outcome FROM attempts WHERE task = ?", (task["seq"],))
+            found.outcomes = [line["outcome"] for line in lines]
+            found.outcomes += ["completed"] * (task["status"] == "completed")
+            query = "SELECT count(*) FROM effects WHERE task = ?"
+            [found.effects] = db.execute(query, (task["id"],)).fetchone()
+    return found

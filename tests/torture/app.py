@@ -1,0 +1,172 @@
+"""The app under torture: an action for every way in which a handler behaves, well or badly.
+
+Each attempt writes one row into `effects` through its transaction before it does anything else, so
+a row that is there belongs to the attempt that completed its task, or somebody broke a promise.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskqueue import App, Cancel, Context, Reject, Retry, Snooze
+
+MAKE_EFFECTS = "CREATE TABLE effects (task TEXT NOT NULL, attempt INTEGER NOT NULL) STRICT"
+NOTE_EFFECT = "INSERT INTO effects (task, attempt) VALUES (?, ?)"
+
+CHILDREN = 2
+CHILD = "child"
+
+PATIENT = 10_000  # so many attempts that no number of faults spends them
+
+app = App()
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What clients know of an action: how often they want it, and how it may end."""
+
+    weight: int
+    ends: frozenset[str]
+
+
+COMPLETED = frozenset({"completed"})
+DEAD = frozenset({"dead"})
+CANCELLED = frozenset({"cancelled"})
+
+BEHAVIOURS: Mapping[str, Behaviour] = {
+    "quick": Behaviour(400, COMPLETED),
+    "thread": Behaviour(100, COMPLETED),
+    "slow": Behaviour(150, COMPLETED),
+    "raise_once": Behaviour(40, COMPLETED),
+    "decline_once": Behaviour(40, COMPLETED),
+    "retry_once": Behaviour(40, COMPLETED),
+    "snooze_once": Behaviour(40, COMPLETED),
+    "time_out_once": Behaviour(10, COMPLETED),
+    "crash_once": Behaviour(2, COMPLETED),
+    "block": Behaviour(5, COMPLETED),
+    "parent": Behaviour(60, COMPLETED),
+    "fragile": Behaviour(40, COMPLETED | DEAD),
+    "hapless": Behaviour(20, DEAD),
+    "reject": Behaviour(20, DEAD),
+    "call_off": Behaviour(20, CANCELLED),
+}
+
+
+def note_effect(ctx: Context) -> None:
+    """Have one row written with the ack of this attempt."""
+    ctx.transaction().execute(NOTE_EFFECT, (ctx.task.id, ctx.attempt))
+
+
+@app.task("quick", max_attempts=PATIENT)
+async def quick(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    return key
+
+
+@app.task("thread", max_attempts=PATIENT)
+def thread(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    time.sleep(0.005)
+    return key
+
+
+@app.task("slow", max_attempts=PATIENT)
+async def slow(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    await asyncio.sleep(0.2)
+    return key
+
+
+@app.task("raise_once", max_attempts=PATIENT)
+async def raise_once(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    if ctx.attempt == 1:
+        raise RuntimeError("the first attempt fails")
+    return key
+
+
+@app.task("decline_once", max_attempts=PATIENT)
+async def decline_once(ctx: Context, key: str) -> bool:
+    note_effect(ctx)
+    return ctx.attempt > 1
+
+
+@app.task("retry_once", max_attempts=PATIENT)
+async def retry_once(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    if ctx.attempt == 1:
+        raise Retry(after_s=0.05)
+    return key
+
+
+@app.task("snooze_once", max_attempts=PATIENT)
+async def snooze_once(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    if ctx.task.deliveries == 1:
+        raise Snooze(0.05)
+    return key
+
+
+@app.task("time_out_once", max_attempts=PATIENT, timeout_s=0.2)
+async def time_out_once(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    if ctx.attempt == 1:
+        await asyncio.Event().wait()
+    return key
+
+
+@app.task("crash_once", max_attempts=PATIENT)
+async def crash_once(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    if ctx.attempt == 1:
+        raise SystemExit("the consumer goes down")
+    return key
+
+
+@app.task("block", max_attempts=PATIENT)
+async def block(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    time.sleep(0.3)  # noqa: ASYNC251 - as a handler should not: its whole consumer stands still
+    return key
+
+
+@app.task("parent", max_attempts=PATIENT)
+async def parent(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    for number in range(CHILDREN):
+        ctx.enqueue(child, key=f"{key}/{number}", parent=ctx.task.id)
+    if ctx.attempt == 1:
+        raise RuntimeError("the first attempt fails, and its follow-ups with it")
+    return key
+
+
+@app.task(CHILD, max_attempts=PATIENT)
+async def child(ctx: Context, key: str, parent: str) -> str:
+    note_effect(ctx)
+    return key
+
+
+@app.task("fragile", max_attempts=2)
+async def fragile(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    await asyncio.sleep(0.01)
+    return key
+
+
+@app.task("hapless", max_attempts=3)
+async def hapless(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    raise RuntimeError("it never works")
+
+
+@app.task("reject", max_attempts=PATIENT)
+async def reject(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    raise Reject("nobody could do this")
+
+
+@app.task("call_off", max_attempts=PATIENT)
+async def call_off(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    raise Cancel("nobody wants it any more")

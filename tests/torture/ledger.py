@@ -1,0 +1,217 @@
+"""The ledger: what clients were told, what the database says, and what handlers did, compared.
+
+Read with plain sqlite3 from the file, past everything that could err in the same way twice.
+"""
+
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tests.torture.app import BEHAVIOURS, CHILD, CHILDREN
+from tests.torture.load import Note
+
+ENDED = {"completed", "dead", "cancelled"}
+RETURNED = {"snoozed", "interrupted", "conflicted"}  # outcomes that give the attempt back
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Books:
+    """Everything there is to compare."""
+
+    notes: Sequence[Note]
+    tasks: Sequence[Row]
+    lines: Mapping[int, Sequence[Row]]  # of the history, by `tasks.seq`
+    effects: Counter[str]  # by task id
+    counters: Mapping[str, int]
+    integrity: str
+
+    @classmethod
+    def read(cls, database: Path, notes: Sequence[Note]) -> "Books":
+        """Read the database, which nobody uses any more."""
+        with closing(sqlite3.connect(database)) as db:
+            db.row_factory = sqlite3.Row
+            lines = defaultdict(list)
+            for line in db.execute("SELECT * FROM attempts ORDER BY seq"):
+                lines[line["task"]].append(dict(line))
+            [integrity] = db.execute("PRAGMA integrity_check").fetchone()
+            return cls(
+                notes=notes,
+                tasks=[
+                    {**row, **json.loads(row["payload"])["data"]}
+                    for row in map(dict, db.execute("SELECT * FROM tasks ORDER BY seq"))
+                ],
+                lines=lines,
+                effects=Counter(task for [task] in db.execute("SELECT task FROM effects")),
+                counters=dict(db.execute("SELECT status, tasks FROM counters").fetchall()),
+                integrity=str(integrity),
+            )
+
+    def by_key(self) -> Mapping[str, Sequence[Row]]:
+        """Return the tasks that clients have posted, by the key that each put into its data."""
+        found: defaultdict[str, list[Row]] = defaultdict(list)
+        for task in self.tasks:
+            if task["action"] != CHILD:
+                found[task["key"]].append(task)
+        return found
+
+
+# --- checks: each yields what breaks its promise ------------------------------------------------
+
+
+def lost(books: Books) -> Iterator[str]:
+    """202 is a promise: the task is there, under the id that was told."""
+    there = {task["id"]: task for task in books.tasks}
+    for note in books.notes:
+        for task_id in note.ids:
+            if task_id not in there or there[task_id]["key"] != note.key:
+                yield f"{note.key} was accepted as {task_id} and is not there"
+
+
+def accepted_twice(books: Books) -> Iterator[str]:
+    """However often it was posted, with whatever answer: it is there once or not at all."""
+    for key, tasks in books.by_key().items():
+        if len(tasks) > 1:
+            yield f"{key} is there {len(tasks)} times: {[task['id'] for task in tasks]}"
+
+
+def told_differently(books: Books) -> Iterator[str]:
+    """Who asks again gets the first answer again, and a correct request is never refused."""
+    for note in books.notes:
+        if len(set(note.ids)) > 1:
+            yield f"{note.key} was accepted as each of {note.ids}"
+        for refusal in note.refusals:
+            yield f"{note.key} was refused: {refusal}"
+
+
+def from_nowhere(books: Books) -> Iterator[str]:
+    """Nothing is there that nobody asked for."""
+    posted = {note.key: note.action for note in books.notes}
+    for key, tasks in books.by_key().items():
+        for task in tasks:
+            if posted.get(key) != task["action"]:
+                yield f"{task['id']} ({task['action']}, {key}) was never posted"
+
+
+def stuck(books: Books) -> Iterator[str]:
+    """Every task has ended, and nobody holds it any more."""
+    for task in books.tasks:
+        if task["status"] not in ENDED or task["processed_at"] is None or task["token"] is not None:
+            yield f"{task['id']} ({task['action']}) is {task['status']}, held by {task['token']}"
+
+
+def wrong_end(books: Books) -> Iterator[str]:
+    """Each has ended as its handler would have it; faults do not decide that."""
+    for task in books.tasks:
+        behaviour = BEHAVIOURS.get(task["action"])
+        ends = behaviour.ends if behaviour is not None else {"completed"}
+        if task["status"] in ENDED - ends:
+            yield f"{task['id']} ({task['action']}) is {task['status']}: {task['reason']}"
+
+
+def wrong_result(books: Books) -> Iterator[str]:
+    """A completed task has the result of its own handler, any other has none."""
+    for task in books.tasks:
+        completed = task["status"] == "completed"
+        wanted = True if task["action"] == "decline_once" else task["key"]
+        result = None if task["result"] is None else json.loads(task["result"])
+        if completed != (task["result"] is not None) or (completed and result != wanted):
+            yield f"{task['id']} ({task['action']}) is {task['status']} with result {result!r}"
+
+
+def lost_effects(books: Books) -> Iterator[str]:
+    """A completed task has had its effect."""
+    for task in books.tasks:
+        if task["status"] == "completed" and not books.effects[task["id"]]:
+            yield f"{task['id']} ({task['action']}) is completed and without effect"
+
+
+def duplicated_effects(books: Books) -> Iterator[str]:
+    """No task has its effect twice, and one that did not complete has none."""
+    status = {task["id"]: task["status"] for task in books.tasks}
+    for task_id, times in books.effects.items():
+        if times > (status.get(task_id) == "completed"):
+            yield f"{task_id} is {status.get(task_id, 'not there')} and has {times} effects"
+
+
+def wrong_follow_ups(books: Books) -> Iterator[str]:
+    """Follow-ups are there once, and only those of a parent that completed."""
+    children = Counter((task["parent"], task["key"]) for task in books.tasks if "parent" in task)
+    wanted = Counter(
+        (task["id"], f"{task['key']}/{number}")
+        for task in books.tasks
+        if task["action"] == "parent" and task["status"] == "completed"
+        for number in range(CHILDREN)
+    )
+    for parent, key in (children - wanted) + (wanted - children):
+        times = f"{children[parent, key]} times instead of {wanted[parent, key]}"
+        yield f"follow-up {key} of {parent} is there {times}"
+
+
+def too_many_attempts(books: Books) -> Iterator[str]:
+    """No task is tried more often than it may be."""
+    for task in books.tasks:
+        if task["attempt"] > task["max_attempts"]:
+            yield f"{task['id']} has had {task['attempt']} of {task['max_attempts']} attempts"
+
+
+def gaps_in_history(books: Books) -> Iterator[str]:
+    """Each attempt that was used has one line, in order, and each crash is one of them."""
+    for task in books.tasks:
+        lines = books.lines.get(task["seq"], ())
+        used = [line["attempt"] for line in lines if line["outcome"] not in RETURNED]
+        used += [task["attempt"]] if task["status"] == "completed" else []
+        returned = {line["attempt"] for line in lines if line["outcome"] in RETURNED}
+        crashes = sum(line["outcome"] == "crashed" for line in lines)
+        if (
+            used != list(range(1, task["attempt"] + 1))
+            or not returned <= set(used)
+            or crashes != task["crashes"]
+        ):
+            told = [(line["attempt"], line["outcome"]) for line in lines]
+            yield f"{task['id']} ({task['status']}, attempt {task['attempt']}) tells {told}"
+
+
+def wrong_counters(books: Books) -> Iterator[str]:
+    """The counters say how many tasks stand where."""
+    counted = Counter(task["status"] for task in books.tasks)
+    for status, number in books.counters.items():
+        if counted[status] != number:
+            yield f"{number} {status} by the counters, {counted[status]} by the rows"
+
+
+def broken_file(books: Books) -> Iterator[str]:
+    """SQLite finds nothing wrong with the file."""
+    if books.integrity != "ok":
+        yield books.integrity
+
+
+Check: TypeAlias = Callable[[Books], Iterable[str]]
+
+CHECKS: Mapping[str, Check] = {
+    "accepted and lost": lost,
+    "accepted twice": accepted_twice,
+    "told differently": told_differently,
+    "from nowhere": from_nowhere,
+    "stuck": stuck,
+    "ended wrongly": wrong_end,
+    "wrong results": wrong_result,
+    "lost effects": lost_effects,
+    "duplicated effects": duplicated_effects,
+    "wrong follow-ups": wrong_follow_ups,
+    "too many attempts": too_many_attempts,
+    "gaps in the history": gaps_in_history,
+    "wrong counters": wrong_counters,
+    "damage to the file": broken_file,
+}
+
+
+def violations(books: Books) -> Mapping[str, Sequence[str]]:
+    """Return what each check has found; nothing is what each should find."""
+    return {name: tuple(check(books)) for name, check in CHECKS.items()}

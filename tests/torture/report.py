@@ -1,0 +1,45 @@
+"""The ledger for people to read."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.torture.faults import FAULTS
+from tests.torture.run import Run
+
+SHOWN = 5  # of what breaks a promise
+
+
+def report(run: Run) -> str:
+    """Return what was done, what came of it, and every promise with how often it was broken."""
+    return "\n".join(_lines(run))
+
+
+def _lines(run: Run) -> Iterator[str]:
+    notes, tasks = run.books.notes, run.books.tasks
+    ends = Counter(task["status"] for task in tasks)
+    yield "faults"
+    for name in FAULTS:
+        yield _row(run.injected.get(name, 0), name)
+    yield _row(run.lives, f"lives of the service ({run.gave_up} gave up by themselves)")
+    yield _row(run.restarts, "restarts of its parts")
+    yield "clients"
+    yield _row(len(notes), "tasks posted")
+    yield _row(sum(note.accepted for note in notes), "accepted")
+    yield _row(sum(not note.accepted for note in notes), "never answered 202")
+    yield _row(sum(note.unanswered for note in notes), "tries without an answer, or told 503")
+    yield "tasks"
+    for status, number in sorted(ends.items()):
+        yield _row(number, status)
+    yield _row(sum(task["attempt"] for task in tasks), "attempts")
+    yield _row(sum(task["crashes"] for task in tasks), "of these crashed")
+    yield _row(run.books.effects.total(), "effects")
+    yield f"  {len(tasks) / run.took_s:>8.0f}  tasks/s over {run.took_s:.0f} s, faults and all"
+    yield f"  {run.calm_s:>8.1f}  s from the last fault to the last end"
+    yield "ledger"
+    for name, found in run.violations.items():
+        yield _row(len(found), name)
+        yield from (f"            {each}" for each in found[:SHOWN])
+
+
+def _row(number: int, name: str) -> str:
+    return f"  {number:>8}  {name}"

@@ -1,0 +1,178 @@
+"""The ledger finds every broken promise, and no other."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.torture.app import CHILDREN
+from tests.torture.ledger import CHECKS, Books, violations
+from tests.torture.load import Note
+
+Books_ = Callable[[Books], Books]
+
+
+def row(seq: int, action: str, status: str, **columns: Any) -> dict[str, Any]:
+    """A task as it should be when all is over."""
+    key = columns.get("key", f"key-{seq}")
+    return {
+        "seq": seq,
+        "id": f"id-{seq}",
+        "action": action,
+        "key": key,
+        "status": status,
+        "token": None,
+        "attempt": 1,
+        "max_attempts": 3,
+        "crashes": 0,
+        "processed_at": 9.0,
+        "result": f'"{key}"' if status == "completed" else None,
+        "reason": None,
+        **columns,
+    }
+
+
+def line(attempt: int, outcome: str) -> dict[str, Any]:
+    return {"attempt": attempt, "outcome": outcome}
+
+
+def sound() -> Books:
+    """Books in which every promise is kept, with one task of each fate."""
+    children = [
+        row(10 + n, "child", "completed", key=f"key-4/{n}", parent="id-4") for n in range(CHILDREN)
+    ]
+    tasks = [
+        row(1, "quick", "completed"),
+        row(2, "crash_once", "completed", attempt=2, crashes=1),
+        row(3, "hapless", "dead", attempt=3),
+        row(4, "parent", "completed"),
+        row(5, "call_off", "cancelled"),
+        *children,
+    ]
+    lines = {
+        1: [line(1, "snoozed"), line(1, "interrupted")],
+        2: [line(1, "crashed")],
+        3: [line(n, "failed") for n in (1, 2, 3)],
+        5: [line(1, "cancelled")],
+    }
+    notes = [
+        Note(key=task["key"], action=task["action"], patient=True, ids=[task["id"]])
+        for task in tasks
+        if task["action"] != "child"
+    ]
+    return Books(
+        notes=[*notes, Note(key="key-6", action="quick", patient=False, unanswered=1)],
+        tasks=tasks,
+        lines=lines,
+        effects=Counter(task["id"] for task in tasks if task["status"] == "completed"),
+        counters=Counter(task["status"] for task in tasks),
+        integrity="ok",
+    )
+
+
+def with_task(seq: int, **columns: Any) -> Books_:
+    """Change one task."""
+
+    def change(books: Books) -> Books:
+        return replace(
+            books,
+            tasks=[{**task, **columns} if task["seq"] == seq else task for task in books.tasks],
+        )
+
+    return change
+
+
+def with_more(*tasks: dict[str, Any]) -> Books_:
+    """Add tasks that are sound in themselves."""
+
+    def change(books: Books) -> Books:
+        return replace(
+            books,
+            tasks=[*books.tasks, *tasks],
+            effects=books.effects + Counter(task["id"] for task in tasks),
+            counters=Counter(books.counters) + Counter(task["status"] for task in tasks),
+        )
+
+    return change
+
+
+def with_note(**fields: Any) -> Books_:
+    """Change what the first client noted."""
+
+    def change(books: Books) -> Books:
+        first, *others = books.notes
+        return replace(books, notes=[replace(first, **fields), *others])
+
+    return change
+
+
+def with_lines(seq: int, *lines: dict[str, Any]) -> Books_:
+    """Change the history of one task."""
+    return lambda books: replace(books, lines={**books.lines, seq: lines})
+
+
+def with_effects(**times: int) -> Books_:
+    """Change how many effects tasks have had."""
+    renamed = {name.replace("_", "-"): number for name, number in times.items()}
+    return lambda books: replace(books, effects=Counter({**books.effects, **renamed}))
+
+
+BROKEN: list[tuple[str, Books_]] = [
+    ("accepted and lost", with_note(ids=["id-1", "id-7"])),
+    ("accepted and lost", with_note(ids=["id-1", "id-2"])),
+    ("accepted twice", with_more(row(7, "quick", "completed", key="key-1"))),
+    ("told differently", with_note(ids=["id-1", "id-7"])),
+    ("told differently", with_note(refusals=["422 no"])),
+    ("from nowhere", with_more(row(7, "quick", "completed"))),
+    ("stuck", with_task(1, status="running", processed_at=None)),
+    ("stuck", with_task(1, token="1-abc")),
+    ("ended wrongly", with_task(1, status="dead")),
+    ("wrong results", with_task(1, result=None)),
+    ("wrong results", with_task(1, result='"key-2"')),
+    ("wrong results", with_task(3, result='"key-3"')),
+    ("lost effects", with_effects(id_1=0)),
+    ("duplicated effects", with_effects(id_1=2)),
+    ("duplicated effects", with_effects(id_3=1)),
+    ("duplicated effects", with_effects(id_99=1)),
+    ("wrong follow-ups", with_task(4, status="dead")),
+    ("wrong follow-ups", with_more(row(7, "child", "completed", key="key-4/0", parent="id-4"))),
+    ("wrong follow-ups", with_task(10, parent="id-1")),
+    ("too many attempts", with_task(3, max_attempts=2)),
+    ("gaps in the history", with_lines(3, line(1, "failed"), line(3, "failed"))),
+    ("gaps in the history", with_lines(3, *[line(n, "failed") for n in (1, 2, 2, 3)])),
+    ("gaps in the history", with_lines(2)),
+    ("gaps in the history", with_task(2, crashes=2)),
+    ("gaps in the history", with_lines(1, line(2, "snoozed"))),
+    ("wrong counters", lambda books: replace(books, counters={**books.counters, "dead": 2})),
+    ("damage to the file", lambda books: replace(books, integrity="row 3 missing from index")),
+]
+
+
+def test_books_without_a_fault_show_none() -> None:
+    found = violations(sound())
+
+    assert found == dict.fromkeys(CHECKS, ())
+
+
+@pytest.mark.parametrize(("promise", "breaking"), BROKEN)
+def test_a_broken_promise_is_found(promise: str, breaking: Books_) -> None:
+    books = breaking(sound())
+
+    found = violations(books)
+
+    assert len(found[promise]) >= 1
+
+
+def test_every_check_has_been_seen_to_find_something() -> None:
+    assert {promise for promise, _ in BROKEN} == set(CHECKS)
+
+
+@pytest.mark.parametrize("ids", [[], ["id-6"]])
+def test_an_unanswered_task_may_be_there_or_not(ids: list[str]) -> None:
+    tasks = [row(6, "quick", "completed", id=task_id) for task_id in ids]
+
+    found = violations(with_more(*tasks)(sound()))
+
+    assert found == dict.fromkeys(CHECKS, ())

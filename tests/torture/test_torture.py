@@ -1,0 +1,60 @@
+"""Under attack from all sides, every promise is kept; and whoever runs the attack leaves nothing.
+
+`TASKQUEUE_TORTURE_S` says for how many seconds, `TASKQUEUE_TORTURE_SEED` repeats a run.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.torture.faults import FAULTS, descendants
+from tests.torture.report import report
+from tests.torture.run import torture
+
+SECONDS = float(os.environ.get("TASKQUEUE_TORTURE_S", "45"))
+SEED = int(os.environ.get("TASKQUEUE_TORTURE_SEED", random.randrange(2**32)))
+NOT_ALWAYS_THERE = {"kill -9 of executor processes"}
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(SECONDS + 240)
+async def test_whatever_is_done_to_the_service_every_promise_is_kept(tmp_path: Path) -> None:
+    print(f"seed {SEED}")  # noqa: T201
+
+    run = await torture(tmp_path, seconds=SECONDS, seed=SEED)
+
+    print(report(run))  # noqa: T201
+    assert {name: found for name, found in run.violations.items() if found} == {}
+    assert sum(note.accepted for note in run.books.notes) > 5 * SECONDS
+    if SECONDS >= 30:  # every kind has had its turn
+        assert {name for name in FAULTS if not run.injected.get(name)} <= NOT_ALWAYS_THERE
+
+
+async def test_a_run_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
+    run = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.torture", "--seconds", "60", "--seed", "1"),
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert run.stdout is not None
+    lines = [await run.stdout.readline() for _ in range(3)]  # the third: the first fault
+    started = list(descendants(run.pid))
+
+    run.send_signal(signal.SIGINT)
+    rest = await run.stdout.read()  # ends when nobody can write there any more
+    code = await run.wait()
+
+    assert lines[0] == b"python -m tests.torture --seconds 60 --seed 1\n"
+    assert rest.startswith(b"interrupted; see ") or b"\ninterrupted; see " in rest
+    assert code == 130
+    assert started
+    assert [pid for pid in started if _lives(pid)] == []
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
