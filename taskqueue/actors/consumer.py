@@ -177,7 +177,10 @@ class ConsumerActor(Actor):
             if queue is not None:
                 with contextlib.suppress(ActorUnavailable):
                     await ask(queue, finish, timeout_s=None)
-                    return
+                    # A queue that has come since was told that we are busy with this.
+                    if queue is self._registered_with:
+                        return
+                    continue
             await asyncio.sleep(QUEUE_RETRY_S)
 
     # --- stopping ---------------------------------------------------------------------------
