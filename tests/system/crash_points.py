@@ -133,7 +133,8 @@ def _wrapped_commit(trap: Trap, writer: Any) -> Callable[..., Any]:
 
     def passed(side: str, batch: Any) -> None:
         for write in batch:
-            step = steps.get(write.operation.func.__name__)
+            verb = getattr(write.operation, "func", write.operation)  # some are bound to arguments
+            step = steps.get(getattr(verb, "__name__", ""))
             if step is not None:
                 _blocking(trap.passes(f"{side} {step}"))
 
