@@ -72,11 +72,13 @@ def settlement(
             return Complete(result=result, follow_ups=follow_ups, statements=outcome.statements)
         case Interrupted(holder_died=holder_died):  # not the task's fault: its attempt comes back
             return HandBack(delivery_counts=holder_died)
-        case Conflicted(error=error):
+        case Conflicted(error=error) if task.deliveries < policy.max_deliveries:
             # Whoever made it conflict has got through, so there is no need to wait for long; but
             # those that conflict together should not come back together.
             delay_s = CONFLICT_S * (1.0 + jitter)
             return Postpone(run_at=now + delay_s, outcome=AttemptOutcome.CONFLICTED, error=error)
+        case Conflicted(error=error):  # it may conflict with itself, as `random()` does
+            failure = _Failure(AttemptOutcome.CONFLICTED, error)
         case Snoozed(delay_s=delay_s):
             return Postpone(run_at=now + delay_s)
         case Cancelled(reason=reason):

@@ -308,7 +308,8 @@ class QueueActor(Actor):
             return Interrupted()  # our stop cut it
         match reason:
             case Crash(cause=HandlerCrash(token=token)) if token != delivery.token:
-                return Interrupted()  # a neighbour in another slot took the consumer down
+                # A neighbour in another slot took the consumer down.
+                return Interrupted(holder_died=True)
             case _:
                 return Crashed(error=f"consumer ended: {reason}")
 

@@ -105,6 +105,15 @@ def tasks(draw: st.DrawFn) -> Task:
         ),
         (a_task(), Interrupted(holder_died=True), HandBack(delivery_counts=True)),
         (
+            a_task(attempt=5, deliveries=20),
+            Conflicted(error="read otherwise"),
+            DeadLetter(
+                reason="all 5 attempts failed; last: read otherwise",
+                outcome=AttemptOutcome.CONFLICTED,
+                error="read otherwise",
+            ),
+        ),
+        (
             a_task(attempt=5),
             Conflicted(error="read otherwise"),
             Postpone(
