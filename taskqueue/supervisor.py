@@ -109,7 +109,9 @@ def queue(plan: Plan) -> QueueSettings:
 
 def consumers(settings: Settings) -> ConsumerSettings:
     """Return a consumer's part of the settings."""
-    return ConsumerSettings(slots=settings.slots, drain_s=settings.drain_s)
+    return ConsumerSettings(
+        slots=settings.slots, drain_s=settings.drain_s, process=settings.process
+    )
 
 
 if __name__ == "__main__":

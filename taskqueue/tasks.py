@@ -64,7 +64,7 @@ class Task(Word):
     status: Status
     attempt: int  # attempts counted so far; counted at the claim, so a crash counts
     max_attempts: int
-    crashes: int  # attempts that took their consumer down
+    crashes: int  # attempts that took their consumer or their process down
     deliveries: int  # claims, also those handed back
     run_at: float
     created_at: float
@@ -89,7 +89,7 @@ class AttemptOutcome(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"  # raised, or returned False
     TIMED_OUT = "timed_out"
-    CRASHED = "crashed"  # took its consumer down
+    CRASHED = "crashed"  # took its consumer or its process down
     REJECTED = "rejected"
     SNOOZED = "snoozed"  # attempt returned
     INTERRUPTED = "interrupted"  # cut by a stop; attempt returned
@@ -124,17 +124,17 @@ class Owner(Word):
     incarnation: str
 
 
-# --- outcomes: what happened -------------------------------------------------------------------
+# --- outcomes: what happened; tagged, because they travel between processes ----------------------
 
 
-class Succeeded(Word):
+class Succeeded(Word, tag=True):
     """The handler returned; `result` is JSON text. `follow_ups` are accepted with the ack."""
 
     result: str
     follow_ups: tuple[NewTask, ...] = ()
 
 
-class Failed(Word):
+class Failed(Word, tag=True):
     """The handler raised, returned False, or asked for a retry in `retry_in_s`."""
 
     error: str
@@ -142,39 +142,39 @@ class Failed(Word):
     retry_in_s: float | None = None  # None: the usual backoff
 
 
-class TimedOut(Word):
-    """The handler ran past its limit and was cancelled."""
+class TimedOut(Word, tag=True):
+    """The handler ran past its limit and was cancelled, or its process killed."""
 
     after_s: float
 
 
-class Snoozed(Word):
+class Snoozed(Word, tag=True):
     """The handler asked to be called again in `delay_s`, without using the attempt."""
 
     delay_s: float
 
 
-class Rejected(Word):
+class Rejected(Word, tag=True):
     """The handler (or we) found that trying again is pointless."""
 
     reason: str
     traceback: str | None = None
 
 
-class Cancelled(Word):
+class Cancelled(Word, tag=True):
     """The task shall not be done any more."""
 
     reason: str
 
 
-class Crashed(Word):
-    """The attempt took its consumer down, or died with the process."""
+class Crashed(Word, tag=True):
+    """The attempt took its consumer down, or died with the process it ran in."""
 
     error: str
     traceback: str | None = None
 
 
-class Interrupted(Word):
+class Interrupted(Word, tag=True):
     """Our stop cut the handler; that is not the task's fault."""
 
 

@@ -18,6 +18,7 @@ LAYERS = (
         "rules",
         (
             "policy",
+            "recycling",
             "settings",
             "signature",
             "handler",
@@ -30,7 +31,7 @@ LAYERS = (
     ),
     ("machines", ("storage", "actors.runtime", "supervision", "executors", "logs", "http")),
     ("roles", ("actors",)),
-    ("tree", ("supervisor", "service", "cli", "__main__", "__init__", "testing")),
+    ("tree", ("supervisor", "service", "init", "cli", "__main__", "__init__", "testing")),
 )
 
 # What a part may not know, wherever it stands.

@@ -25,9 +25,11 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
+from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.handler import ExecutorKind
+from taskqueue.recycling import ProcessPolicy
 from taskqueue.tasks import Delivery, Interrupted, Outcome
 from taskqueue.words import Word
 
@@ -41,6 +43,7 @@ class ConsumerSettings(Word):
 
     slots: int = 1  # handlers at once
     drain_s: float = 30.0  # how long they may run on when it stops
+    process: ProcessPolicy = ProcessPolicy()
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +76,7 @@ class ConsumerActor(Actor):
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
             ExecutorKind.THREAD: ThreadExecutor(settings.slots, name=f"{name}-handler"),
+            ExecutorKind.PROCESS: ProcessExecutor(app, settings.slots, settings.process),
         }
         self._interrupting = False
 

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.policy import RetryPolicy
+from taskqueue.recycling import ProcessPolicy
 from taskqueue.settings.model import Settings
 from taskqueue.settings.options import OPTIONS, PREFIX
 
@@ -167,9 +168,14 @@ def _meant(name: str, known: Collection[str], *, before: str = "") -> str:
 
 def _settings(values: Mapping[str, Any], cwd: Path) -> Settings:
     flat = {key: value for key, value in values.items() if "." not in key}
-    retry = {key.partition(".")[2]: value for key, value in values.items() if "." in key}
     flat["database"] = cwd / flat.get("database", Settings().database)
-    return Settings(**flat, retry=RetryPolicy(**retry))
+    retry = RetryPolicy(**_table("retry", values))
+    return Settings(**flat, retry=retry, process=ProcessPolicy(**_table("process", values)))
+
+
+def _table(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    start = f"{name}."
+    return {key.removeprefix(start): at for key, at in values.items() if key.startswith(start)}
 
 
 def _conflicts(settings: Settings, reading: _Reading) -> Iterator[Fault]:

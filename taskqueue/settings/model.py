@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 import msgspec
 
 from taskqueue.policy import RetryPolicy
+from taskqueue.recycling import ProcessPolicy
 from taskqueue.settings.kinds import (
     DAY_S,
     Choice,
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Duration(0.1, DAY_S), "Time after which a silent machine's tasks are rescued."
     ] = 30.0
     retry: RetryPolicy = RetryPolicy()
+    process: ProcessPolicy = ProcessPolicy()
 
     log_format: Annotated[
         LogFormat, Choice(get_args(LogFormat)), "Form of the log; auto: console on a terminal."
@@ -65,12 +67,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
-# The rules about retries know nothing of how they are configured, so their kinds stand here.
+# The rules know nothing of how they are configured, so the kinds of their tables stand here.
 RETRY: Mapping[str, tuple[Kind, str]] = {
     "initial_s": (Duration(), "Wait before the second attempt."),
     "factor": (Number(1, 100), "Growth of that wait from attempt to attempt."),
     "max_s": (Duration(), "Longest wait between two attempts."),
     "jitter": (Number(0, 1), "Share of the wait that is added at random, at most."),
-    "max_crashes": (Integer(1, 1000), "Crashed consumers after which a task is dead-lettered."),
+    "max_crashes": (Integer(1, 1000), "Crashes after which a task is dead-lettered."),
     "max_deliveries": (Integer(1, 1000), "Deliveries that a task may have without ever starting."),
+}
+PROCESS: Mapping[str, tuple[Kind, str]] = {
+    "max_tasks": (Integer(0, 10**9), "Tasks after which a worker process is replaced; 0: never."),
+    "max_memory_mb": (
+        Integer(0, 10**9),
+        "Memory (MiB) above which a worker process is replaced; 0: never.",
+    ),
+    "start_s": (Duration(0.1, DAY_S), "Time that a worker process may take to start."),
+}
+TABLES: Mapping[type[msgspec.Struct], Mapping[str, tuple[Kind, str]]] = {
+    RetryPolicy: RETRY,
+    ProcessPolicy: PROCESS,
 }

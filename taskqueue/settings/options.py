@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import fields
 
-from taskqueue.policy import RetryPolicy
 from taskqueue.settings.kinds import Kind
-from taskqueue.settings.model import RETRY, Settings
+from taskqueue.settings.model import TABLES, Settings
 
 PREFIX = "TASKQUEUE_"
 
@@ -34,16 +34,16 @@ class Option:
 
 def _options() -> Iterator[Option]:
     for field in fields(Settings):
-        if field.type is RetryPolicy:
-            yield from _retry_options(field.name)
+        if field.type in TABLES:
+            yield from _table_options(field.name, field.type)
         else:
             kind, text = field.type.__metadata__
             yield Option(key=field.name, kind=kind, help=text, default=field.default)
 
 
-def _retry_options(table: str) -> Iterator[Option]:
-    for field in fields(RetryPolicy):
-        kind, text = RETRY[field.name]
+def _table_options(table: str, policy: type[msgspec.Struct]) -> Iterator[Option]:
+    for field in fields(policy):
+        kind, text = TABLES[policy][field.name]
         yield Option(key=f"{table}.{field.name}", kind=kind, help=text, default=field.default)
 
 

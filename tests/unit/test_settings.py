@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from taskqueue.errors import ConfigError
 from taskqueue.policy import RetryPolicy
+from taskqueue.recycling import ProcessPolicy
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Duration
 
@@ -409,8 +410,9 @@ def test_no_two_settings_share_a_name() -> None:
 def test_every_setting_is_in_the_table() -> None:
     keys = {option.key for option in OPTIONS}
 
-    assert keys == (set(asdict(Settings())) - {"retry"}) | {
-        f"retry.{name}" for name in asdict(RetryPolicy())
+    assert keys == (set(asdict(Settings())) - {"retry", "process"}) | {
+        *(f"retry.{name}" for name in asdict(RetryPolicy())),
+        *(f"process.{name}" for name in asdict(ProcessPolicy())),
     }
 
 
