@@ -9,7 +9,7 @@ await resize.enqueue(url="…", width=400)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from taskqueue import encoding, keys
 from taskqueue.action import Action, HandlerFunction
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, InvalidTask, NotRunning, UnknownAction
-from taskqueue.handler import Handler, handler_of
+from taskqueue.handler import ExecutorKind, Handler, handler_of
 from taskqueue.ids import new_id
 from taskqueue.options import NAME_RULE, Options, is_name
 from taskqueue.signature import JSON, signature_of, whole_signature_of
@@ -25,6 +25,8 @@ from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Accepted, NewTa
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
 
 _NO_CHOICE = Options()
 
@@ -47,6 +49,13 @@ class App:
         self._enqueuer: Enqueuer | None = None
         self._more_queues: set[str] = set()
         self._time = self._clock  # of whoever is attached
+        self.reference: str | None = None  # `module:app`, once it has been loaded by that name
+
+    @property
+    def needs_processes(self) -> bool:
+        """Whether a handler runs in a process of its own, which has to find this app."""
+        kinds = {handler.executor for handler in self._handlers.values()}
+        return ExecutorKind.PROCESS in kinds
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -72,15 +81,19 @@ class App:
         priority: int = 0,
         max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         timeout_s: float | None = None,
+        executor: ExecutorName | None = None,
     ) -> Callable[[HandlerFunction[P, R]], Action[P, R]]:
         """Register the decorated function as the handler of `action`.
 
-        An `async def` runs on its consumer's loop, a `def` in a thread. `timeout_s` cancels an
-        attempt that runs longer; a thread cannot be stopped, so there it is refused. To take any
-        keys, write `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
+        An `async def` runs on its consumer's loop, a `def` in a thread, and either of them in a
+        process of its own with `executor="process"`; see `docs/executors.md`. An attempt that runs
+        longer than `timeout_s` is cancelled on the loop and killed in a process; a thread cannot be
+        stopped, so there it is refused. To take any keys, write `(ctx: Context, /, **data: …)`;
+        without the `/` type checkers object.
 
         Raises:
-            ConfigError: with every fault of the name, the options and the function's signature.
+            ConfigError: with every fault of the name, the options, the executor and the function's
+                signature.
         """
         options = Options(queue=queue, priority=priority, max_attempts=max_attempts)
 
@@ -88,7 +101,12 @@ class App:
             faults = [*self._name_faults(action)]
             try:
                 handler = handler_of(
-                    function, signature_of, name=action, options=options, timeout_s=timeout_s
+                    function,
+                    signature_of,
+                    name=action,
+                    options=options,
+                    timeout_s=timeout_s,
+                    executor=executor,
                 )
             except ConfigError as error:
                 faults.extend(error.faults)

@@ -6,6 +6,7 @@ cannot be used, else what the service answers.
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
@@ -69,10 +70,11 @@ def _run(config: str | None, **parameters: object) -> None:
     settings = _load_or_exit(used if config is None else {**used, "config": config})
     # Imported late, so that `--help` and a refusal need not wait for the service's libraries.
     from taskqueue import logs  # noqa: PLC0415
+    from taskqueue.init import run_under_init  # noqa: PLC0415
     from taskqueue.service import serve  # noqa: PLC0415
 
     logs.configure(settings.log_format, settings.log_level)
-    click.get_current_context().exit(serve(settings))
+    click.get_current_context().exit(run_under_init(partial(serve, settings)))
 
 
 def _load_or_exit(flags: Mapping[str, object]) -> Settings:

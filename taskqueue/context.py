@@ -29,8 +29,8 @@ class Context:
     def __init__(self, task: Task, channel: Channel | None = None) -> None:
         """Make the context of an attempt; without a channel, of one that no service makes."""
         self.task = task
-        self._channel = channel or _Nowhere(task)
-        self._transaction = Transaction(self._channel)
+        self.channel = channel or _Nowhere(task)
+        self._transaction = Transaction(self.channel)
         self._follow_ups: list[NewTask] = []
 
     @property
@@ -64,7 +64,7 @@ class Context:
             NotJSON: the value has no JSON form.
             TaskTooLarge: it has more than 1 MiB as JSON.
         """
-        self._channel.report(encoding.text_of("progress", encoding.encode(value)))
+        self.channel.report(encoding.text_of("progress", encoding.encode(value)))
 
     def transaction(self) -> Transaction:
         """Return the task's own transaction in the service's database: one per attempt.

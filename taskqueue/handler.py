@@ -21,10 +21,11 @@ class ExecutorKind(StrEnum):
 
     LOOP = "loop"  # `async def`: on the consumer's loop
     THREAD = "thread"  # `def`: in a thread beside it
+    PROCESS = "process"  # either: in a process of its own, which can be killed
 
     @classmethod
     def of(cls, function: AnyFunction) -> "ExecutorKind":
-        """Return where this function has to run."""
+        """Return where this function runs if nobody says otherwise."""
         return cls.LOOP if inspect.iscoroutinefunction(function) else cls.THREAD
 
 
@@ -59,14 +60,18 @@ def handler_of(
     name: str,
     options: Options,
     timeout_s: float | None = None,
+    executor: str | None = None,
 ) -> Handler:
     """Return `function` as a handler.
 
     Raises:
-        ConfigError: with every fault of the options, the limit and the function's signature.
+        ConfigError: with every fault of the options, the executor, the limit and the function's
+            signature.
     """
-    executor = ExecutorKind.of(function)
-    faults = [*options.faults(), *_timeout_faults(executor, timeout_s)]
+    usual = ExecutorKind.of(function)
+    faults = [*options.faults(), *_executor_faults(usual, executor)]
+    kind = usual if faults or executor is None else ExecutorKind(executor)
+    faults.extend(_timeout_faults(kind, timeout_s))
     try:
         signature = read_signature(function)
     except ConfigError as error:
@@ -77,10 +82,24 @@ def handler_of(
         name=name,
         function=function,
         signature=signature,
-        executor=executor,
+        executor=kind,
         options=options,
         timeout_s=timeout_s,
     )
+
+
+def _executor_faults(usual: ExecutorKind, chosen: str | None) -> Iterator[Fault]:
+    match chosen:
+        case None | ExecutorKind.PROCESS:
+            return
+        case ExecutorKind.LOOP if usual is not ExecutorKind.LOOP:
+            yield Fault("executor", "a `def` would block the loop; make the handler `async def`")
+        case ExecutorKind.THREAD if usual is not ExecutorKind.THREAD:
+            yield Fault("executor", "an `async def` runs on the loop; make the handler a `def`")
+        case ExecutorKind.LOOP | ExecutorKind.THREAD:
+            return
+        case _:
+            yield Fault("executor", f"must be one of {', '.join(ExecutorKind)}, not {chosen!r}")
 
 
 def _timeout_faults(executor: ExecutorKind, timeout_s: float | None) -> Iterator[Fault]:
@@ -89,4 +108,7 @@ def _timeout_faults(executor: ExecutorKind, timeout_s: float | None) -> Iterator
     if not is_duration(timeout_s):
         yield Fault("timeout_s", "must be a number of seconds above 0")
     if executor is ExecutorKind.THREAD:
-        yield Fault("timeout_s", "a thread cannot be stopped; make the handler `async def`")
+        yield Fault(
+            "timeout_s",
+            'a thread cannot be stopped; give it executor="process", or make it `async def`',
+        )

@@ -34,6 +34,7 @@ def load_app(spec: str) -> App:
     app = getattr(module, attribute)
     if not isinstance(app, App):
         raise _fault(f"{spec} is no App but of type {type(app).__qualname__}")
+    app.reference = spec  # other processes find it by that
     return app
 
 

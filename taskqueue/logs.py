@@ -30,6 +30,7 @@ from taskqueue.settings.model import LogFormat, LogLevel
 # Libraries report through `logging`: their warnings matter here, their chatter does not.
 _LEAST_OF_LIBRARIES = logging.WARNING
 _DEEPEST = 8
+_current: tuple[LogFormat, LogLevel] | None = None
 _PLAIN_ALREADY = frozenset({str, int, bool, type(None)})
 
 
@@ -57,6 +58,13 @@ def configure(format: LogFormat, level: LogLevel, stream: TextIO | None = None) 
         cache_logger_on_first_use=True,
     )
     _listen_to_libraries(level)
+    global _current  # noqa: PLW0603 - as global as what structlog and logging have just been told
+    _current = format, level
+
+
+def current() -> tuple[LogFormat, LogLevel] | None:
+    """Return what `configure` was last called with, for a process that shall log alike."""
+    return _current
 
 
 class LineWriter:

@@ -97,7 +97,7 @@ def settlement(
         case Crashed(error=error, traceback=traceback):
             if task.crashes + 1 >= policy.max_crashes:
                 return DeadLetter(
-                    reason=f"poison: crashed its consumer {task.crashes + 1} times; last: {error}",
+                    reason=f"poison: crashed {task.crashes + 1} times; last: {error}",
                     outcome=AttemptOutcome.CRASHED,
                     error=error,
                     traceback=traceback,

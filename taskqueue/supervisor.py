@@ -136,7 +136,9 @@ def pools(plan: Plan) -> tuple[Pool, ...]:
 
 def consumers(settings: Settings) -> ConsumerSettings:
     """Return a consumer's part of the settings."""
-    return ConsumerSettings(slots=settings.slots, drain_s=settings.drain_s)
+    return ConsumerSettings(
+        slots=settings.slots, drain_s=settings.drain_s, process=settings.process
+    )
 
 
 if __name__ == "__main__":

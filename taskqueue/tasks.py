@@ -9,7 +9,7 @@ travels from the request to the row without being taken apart.
 """
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -81,7 +81,7 @@ class Task(Word):
     status: Status
     attempt: int  # attempts counted so far; counted at the claim, so a crash counts
     max_attempts: int
-    crashes: int  # attempts that took their consumer down
+    crashes: int  # attempts that took their consumer or their process down
     deliveries: int  # claims, but for those that our stop handed back before they were started
     run_at: float
     created_at: float
@@ -109,7 +109,7 @@ class AttemptOutcome(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"  # raised, or returned False
     TIMED_OUT = "timed_out"
-    CRASHED = "crashed"  # took its consumer down
+    CRASHED = "crashed"  # took its consumer or its process down
     REJECTED = "rejected"
     SNOOZED = "snoozed"  # attempt returned
     INTERRUPTED = "interrupted"  # cut by a stop; attempt returned
@@ -147,8 +147,11 @@ class Owner(Word):
 
 # --- a handler's transaction ---------------------------------------------------------------------
 
-Scalar: TypeAlias = int | float | str | bytes | None
-"""What a database holds in one place."""
+if TYPE_CHECKING:
+    Scalar: TypeAlias = int | float | str | bytes | None
+    """What a database holds in one place."""
+else:
+    Scalar = Any  # msgspec decodes text or bytes only where it may be anything
 
 Row: TypeAlias = tuple[Scalar, ...]
 
@@ -168,10 +171,10 @@ class Rows(Word):
     digest: str
 
 
-# --- outcomes: what happened -------------------------------------------------------------------
+# --- outcomes: what happened; tagged, because they travel between processes ----------------------
 
 
-class Succeeded(Word):
+class Succeeded(Word, tag=True):
     """The handler returned; `result` is JSON text.
 
     `follow_ups` are accepted and `statements` applied with the ack.
@@ -182,7 +185,7 @@ class Succeeded(Word):
     statements: tuple[Statement, ...] = ()
 
 
-class Failed(Word):
+class Failed(Word, tag=True):
     """The handler raised, returned False, or asked for a retry in `retry_in_s`."""
 
     error: str
@@ -190,45 +193,45 @@ class Failed(Word):
     retry_in_s: float | None = None  # None: the usual backoff
 
 
-class TimedOut(Word):
-    """The handler ran past its limit and was cancelled."""
+class TimedOut(Word, tag=True):
+    """The handler ran past its limit and was cancelled, or its process killed."""
 
     after_s: float
 
 
-class Snoozed(Word):
+class Snoozed(Word, tag=True):
     """The handler asked to be called again in `delay_s`, without using the attempt."""
 
     delay_s: float
 
 
-class Rejected(Word):
+class Rejected(Word, tag=True):
     """The handler (or we) found that trying again is pointless."""
 
     reason: str
     traceback: str | None = None
 
 
-class Cancelled(Word):
+class Cancelled(Word, tag=True):
     """The task shall not be done any more."""
 
     reason: str
 
 
-class Crashed(Word):
-    """The attempt took its consumer down, or died with the process."""
+class Crashed(Word, tag=True):
+    """The attempt took its consumer down, or died with the process it ran in."""
 
     error: str
     traceback: str | None = None
 
 
-class Interrupted(Word):
+class Interrupted(Word, tag=True):
     """Our stop cut the handler, or its holder died before it began: not the task's fault."""
 
     holder_died: bool = False  # such a delivery counts, lest a task kills each holder unseen
 
 
-class Conflicted(Word):
+class Conflicted(Word, tag=True):
     """The handler's transaction had read what has changed since, so nothing of it was written."""
 
     error: str

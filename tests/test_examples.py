@@ -109,6 +109,21 @@ async def test_the_tests_of_the_shop_pass() -> None:
     assert "5 passed" in done.stdout
 
 
+async def test_heavy_work_ends_as_its_handlers_say(tmp_path: Path) -> None:
+    flags = ("--app", "examples.heavy:app", "--retry-initial-s", "0.01")
+
+    async with ServiceProcess(tmp_path, *flags) as service, aiohttp.ClientSession() as http:
+        primes = await _outcome(service, http, "primes", {"below": 1_000_000})
+        endless = await _outcome(service, http, "endless", {})
+        broken = await _outcome(service, http, "broken_library", {})
+
+    assert primes["result"] == {"primes": 78498}
+    assert endless["reason"] == "all 2 attempts failed; last: timed out after 0.5 s"
+    assert broken["reason"].startswith(
+        "poison: crashed 3 times; last: process killed by signal 11 (SIGSEGV) after "
+    )
+
+
 async def _outcome(
     service: ServiceProcess, http: aiohttp.ClientSession, action: str, data: dict[str, Any]
 ) -> dict[str, Any]:
@@ -116,7 +131,8 @@ async def _outcome(
     async with http.post(f"{service.url}/tasks", json={"action": action, "data": data}) as response:
         assert response.status == 202, await response.text()
         task_id = (await response.json())["id"]
-    ended = "task_dead_lettered" if action == "decline" else "task_completed"
+    dies = action in {"decline", "endless", "broken_library"}
+    ended = "task_dead_lettered" if dies else "task_completed"
     await service.wait_for(ended, task_id=task_id)
     async with http.get(f"{service.url}/tasks/{task_id}") as response:
         return dict(await response.json())

@@ -19,6 +19,7 @@ LAYERS = (
         (
             "policy",
             "retention",
+            "recycling",
             "settings",
             "signature",
             "handler",
@@ -37,7 +38,7 @@ LAYERS = (
         ("storage", "sqlite", "actors.runtime", "supervision", "executors", "logs", "http"),
     ),
     ("roles", ("actors",)),
-    ("tree", ("supervisor", "service", "cli", "__main__", "__init__", "testing")),
+    ("tree", ("supervisor", "service", "init", "cli", "__main__", "__init__", "testing")),
 )
 
 # What a part may not know, wherever it stands.

@@ -29,9 +29,11 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
+from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.handler import ExecutorKind
+from taskqueue.recycling import ProcessPolicy
 from taskqueue.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
 from taskqueue.words import Word
 
@@ -46,6 +48,7 @@ class ConsumerSettings(Word):
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)  # those it serves
     slots: int = 1  # handlers at once
     drain_s: float = 30.0  # how long they may run on when it stops
+    process: ProcessPolicy = ProcessPolicy()
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +89,7 @@ class ConsumerActor(Actor):
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
             ExecutorKind.THREAD: ThreadExecutor(settings.slots, name=f"{name}-handler"),
+            ExecutorKind.PROCESS: ProcessExecutor(app, settings.slots, settings.process),
         }
 
     def on_start(self) -> None:

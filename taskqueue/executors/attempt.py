@@ -1,14 +1,25 @@
 """One attempt at a task: find the handler, bind the data, run, and have an outcome."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from taskqueue.app import App
 from taskqueue.channel import Channel
 from taskqueue.context import Context
 from taskqueue.errors import InvalidTask, UnknownAction
 from taskqueue.executors.protocol import Executor
-from taskqueue.handler import ExecutorKind
+from taskqueue.handler import ExecutorKind, Handler
 from taskqueue.tasks import Failed, Outcome, Rejected, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A handler, and what it is called with."""
+
+    handler: Handler
+    context: Context
+    kwargs: Mapping[str, Any]
 
 
 async def attempt(
@@ -21,13 +32,23 @@ async def attempt(
 
     `channel` is its way back into the service while it runs.
 
-    A task whose data does not fit the handler's signature (any more) is rejected: it will not fit
-    better the next time. One that this app has no handler for has failed: another release may know
-    it, by the time its attempts are spent.
-
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
+    """
+    match call_of(app, task, channel):
+        case Call(handler=handler, context=context, kwargs=kwargs):
+            return await executors[handler.executor].run(handler, context, kwargs)
+        case outcome:
+            return outcome
+
+
+def call_of(app: App, task: Task, channel: Channel | None) -> Call | Failed | Rejected:
+    """Return the call that the task stands for, or why there is none.
+
+    A task whose data does not fit the handler's signature (any more) is rejected: it will not fit
+    better the next time. One that this app has no handler for has failed: another release may know
+    it, by the time its attempts are spent.
     """
     try:
         handler = app.handler(task.action)
@@ -36,4 +57,4 @@ async def attempt(
         return Failed(error=str(error))
     except InvalidTask as error:
         return Rejected(reason=str(error))
-    return await executors[handler.executor].run(handler, Context(task, channel), kwargs)
+    return Call(handler, Context(task, channel), kwargs)

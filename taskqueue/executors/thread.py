@@ -90,7 +90,7 @@ class _Thread:
     def _live(self) -> None:
         while (item := self._inbox.get()) is not None:
             work, report = item
-            end = _end_of(work)
+            end = end_of(work)
             try:
                 report(end)
             except RuntimeError:  # the loop is closed: its consumer is gone, and nobody listens
@@ -98,7 +98,8 @@ class _Thread:
             del item, work, report, end  # an idle thread must not keep a finished task in memory
 
 
-def _end_of(work: Work) -> End:
+def end_of(work: Work) -> End:
+    """Call `work` and return how it ended, for a loop to judge."""
     try:
         with crash_contained():
             return work(), None

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 import msgspec
 
 from taskqueue.policy import RetryPolicy
+from taskqueue.recycling import ProcessPolicy
 from taskqueue.retention import Retention
 from taskqueue.settings.kinds import (
     DAY_S,
@@ -65,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
     retry: RetryPolicy = RetryPolicy()
     retention: Retention = Retention()
+    process: ProcessPolicy = ProcessPolicy()
 
     log_format: Annotated[
         LogFormat, Choice(get_args(LogFormat)), "Form of the log; auto: console on a terminal."
@@ -91,5 +93,16 @@ TABLES: Mapping[type[Word], Mapping[str, tuple[Kind, str]]] = {
         "completed_s": (Duration(), "Time that completed tasks are kept; 0 is for ever."),
         "cancelled_s": (Duration(), "Time that cancelled tasks are kept; 0 is for ever."),
         "dead_s": (Duration(), "Time that dead tasks are kept; 0 is for ever."),
+    },
+    ProcessPolicy: {
+        "max_tasks": (
+            Integer(0, 10**9),
+            "Tasks after which a worker process is replaced; 0: never.",
+        ),
+        "max_memory_mb": (
+            Integer(0, 10**9),
+            "Memory (MiB) above which a worker process is replaced; 0: never.",
+        ),
+        "start_s": (Duration(0.1, DAY_S), "Time that a worker process may take to start."),
     },
 }

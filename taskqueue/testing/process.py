@@ -37,6 +37,7 @@ class ServiceProcess:
     It finds the modules that this process finds, so whatever app a test can import, it can run.
     """
 
+    under: ClassVar[tuple[str, ...]] = ()  # a command that starts it, such as `nice`
     module: ClassVar[str] = "taskqueue.supervisor"
     flags: ClassVar[tuple[str, ...]] = ("--port", "0", "--log-format", "json")
 
@@ -62,6 +63,7 @@ class ServiceProcess:
     async def launch(self) -> Self:
         """Start the process without waiting for it to be ready."""
         self._process = await asyncio.create_subprocess_exec(
+            *self.under,
             sys.executable,
             "-m",
             self.module,

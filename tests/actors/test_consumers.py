@@ -1,5 +1,9 @@
 """How many consumers there are, while they are busy."""
 
+import pytest
+
+from taskqueue.context import Context
+from taskqueue.errors import StartFailed
 from taskqueue.supervision import overview
 from tests.actors.world import World
 
@@ -85,3 +89,13 @@ async def test_sizes_may_follow_each_other_under_load(world: World) -> None:
     await world.completed(*tasks)
     assert sorted(world.runs) == sorted(tasks)
     assert await names(world) == ["consumer-1"]
+
+
+async def test_none_starts_for_handlers_in_processes_that_could_not_find_their_app(
+    world: World,
+) -> None:
+    @world.app.task("work", executor="process")
+    def work(ctx: Context) -> None: ...
+
+    with pytest.raises(StartFailed, match=r"load it with --app package\.module:app"):
+        await world.start()

@@ -94,7 +94,7 @@ async def test_a_task_that_takes_every_consumer_down_is_poison(world: World) -> 
 
     history = await world.history(task_id)
     assert [str(each.outcome) for each in history.attempts] == ["crashed"] * 3
-    assert (history.task.reason or "").startswith("poison: crashed its consumer 3 times")
+    assert (history.task.reason or "").startswith("poison: crashed 3 times")
     await world.completed(await world.enqueue("quick"))
 
 

@@ -84,6 +84,52 @@ def test_an_async_def_runs_on_the_loop_and_a_def_in_a_thread() -> None:
     assert app.handler("echo").executor is ExecutorKind.THREAD
 
 
+@pytest.mark.parametrize("executor", ["loop", "process"])
+def test_an_async_def_runs_where_it_is_told_to(executor: Any) -> None:
+    mine = App()
+
+    @mine.task("a", executor=executor, timeout_s=1)
+    async def handler(ctx: Context) -> None: ...
+
+    assert mine.handler("a").executor == executor
+    assert mine.needs_processes == (executor == "process")
+
+
+def test_a_def_in_a_process_may_have_a_limit() -> None:
+    mine = App()
+
+    @mine.task("a", executor="process", timeout_s=1)
+    def handler(ctx: Context) -> None: ...
+
+    assert mine.handler("a").executor is ExecutorKind.PROCESS
+    assert mine.handler("a").timeout_s == 1
+
+
+@pytest.mark.parametrize(
+    ("executor", "fault"),
+    [
+        ("thread", "an `async def` runs on the loop; make the handler a `def`"),
+        ("proces", "must be one of loop, thread, process, not 'proces'"),
+    ],
+)
+def test_an_async_def_is_refused_where_it_cannot_run(executor: Any, fault: str) -> None:
+    def register() -> None:
+        @App().task("a", executor=executor)
+        async def handler(ctx: Context) -> None: ...
+
+    assert faults_of(register, ConfigError) == [f"task 'a', executor: {fault}"]
+
+
+def test_a_def_is_refused_on_the_loop() -> None:
+    def register() -> None:
+        @App().task("a", executor="loop")
+        def handler(ctx: Context) -> None: ...
+
+    assert faults_of(register, ConfigError) == [
+        "task 'a', executor: a `def` would block the loop; make the handler `async def`"
+    ]
+
+
 def test_an_action_stays_a_function_that_can_be_called() -> None:
     ctx = Context(claimed(resize.prepare(url="a")))
 
@@ -101,7 +147,10 @@ def test_a_registration_is_refused_with_every_fault_at_once() -> None:
         "task '', priority: must be a whole number from 0 to 32767",
         "task '', max_attempts: must be a whole number from 1 to 32767",
         "task '', timeout_s: must be a number of seconds above 0",
-        "task '', timeout_s: a thread cannot be stopped; make the handler `async def`",
+        (
+            "task '', timeout_s: a thread cannot be stopped; "
+            'give it executor="process", or make it `async def`'
+        ),
         "task '', ctx: must be the first parameter, `ctx: Context`",
         "task '', *args: data has names, not positions",
     ]

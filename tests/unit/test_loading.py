@@ -134,7 +134,7 @@ def test_a_handler_that_cannot_work_is_shown_at_its_line(write: Write) -> None:
 
     assert refusal_of("shop:app") == (
         f"importing shop failed at {file}:5: ConfigError: task 'mail', timeout_s: "
-        "a thread cannot be stopped; make the handler `async def`"
+        'a thread cannot be stopped; give it executor="process", or make it `async def`'
     )
 
 

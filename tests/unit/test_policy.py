@@ -174,7 +174,7 @@ def tasks(draw: st.DrawFn) -> Task:
             a_task(crashes=2),
             Crashed(error="SIGSEGV", traceback="T"),
             DeadLetter(
-                reason="poison: crashed its consumer 3 times; last: SIGSEGV",
+                reason="poison: crashed 3 times; last: SIGSEGV",
                 outcome=AttemptOutcome.CRASHED,
                 error="SIGSEGV",
                 traceback="T",

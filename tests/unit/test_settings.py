@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 
 from taskqueue.errors import ConfigError
 from taskqueue.policy import RetryPolicy
+from taskqueue.recycling import ProcessPolicy
 from taskqueue.retention import Retention
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Duration
@@ -410,9 +411,13 @@ def test_no_two_settings_share_a_name() -> None:
 def test_every_setting_is_in_the_table() -> None:
     keys = {option.key for option in OPTIONS}
 
-    assert keys == (set(asdict(Settings())) - {"retry", "retention"}) | {
+    assert keys == (set(asdict(Settings())) - {"retry", "retention", "process"}) | {
         f"{table}.{name}"
-        for table, rules in (("retry", RetryPolicy()), ("retention", Retention()))
+        for table, rules in (
+            ("retry", RetryPolicy()),
+            ("retention", Retention()),
+            ("process", ProcessPolicy()),
+        )
         for name in asdict(rules)
     }
 

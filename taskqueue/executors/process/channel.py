@@ -1,0 +1,61 @@
+"""The channel of an attempt in a worker process: what it says and asks goes through the pipe."""
+
+import threading
+
+from taskqueue.channel import Channel
+from taskqueue.errors import StatementRefused, StorageUnavailable
+from taskqueue.executors.process.frames import BlockingPipe
+from taskqueue.executors.process.messages import (
+    Done,
+    Progressed,
+    Rehearse,
+    Rehearsed,
+    Run,
+    ToWorker,
+)
+from taskqueue.tasks import Outcome, Rows, Statement
+
+
+class WorkerChannel(Channel):
+    """The channel of one attempt, for all threads of its handler.
+
+    An `async def` that rehearses stops its loop meanwhile: nobody else runs in this process.
+    """
+
+    def __init__(self, pipe: BlockingPipe[ToWorker]) -> None:
+        self._pipe = pipe
+        self._turn = threading.Lock()
+        self._is_done = False
+
+    def report(self, progress: str) -> None:
+        with self._turn:
+            if not self._is_done:  # a thread may outlive its handler
+                self._pipe.send(Progressed(progress=progress))
+
+    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        return self.rehearse_blocking(statements, query)
+
+    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        with self._turn:
+            if self._is_done:
+                raise StatementRefused("the attempt has ended")
+            self._pipe.send(Rehearse(statements=statements, query=query))
+            return _rows_of(self._pipe.receive())
+
+    def done(self, outcome: Outcome, memory_mb: float | None) -> None:
+        """Say that the attempt is made; nothing is said after that."""
+        with self._turn:
+            self._is_done = True
+            self._pipe.send(Done(outcome=outcome, memory_mb=memory_mb))
+
+
+def _rows_of(answer: ToWorker | None) -> Rows:
+    match answer:
+        case Rehearsed(rows=Rows() as rows):
+            return rows
+        case Rehearsed(refused=str(detail)):
+            raise StatementRefused(detail)
+        case Rehearsed(unavailable=str(reason)):
+            raise StorageUnavailable(reason)
+        case Rehearsed() | Run() | None:  # the service has gone, and we with it
+            raise StorageUnavailable("the service has gone")

@@ -1,0 +1,205 @@
+"""The fork server: a process with one thread that imports the app once and forks the workers.
+
+It is the parent of all workers, so it alone knows their ids for sure, kills them with all that they
+started, and reaps them. It ends when the service closes its pipe, in whatever way, and takes
+everything below it along.
+"""
+
+import gc
+import io
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import structlog
+
+from taskqueue import logs
+from taskqueue.errors import ConfigError
+from taskqueue.executors.process import kernel
+from taskqueue.executors.process.child import work
+from taskqueue.executors.process.frames import BlockingPipe, Frames, framed
+from taskqueue.executors.process.messages import (
+    Ended,
+    Fork,
+    Forked,
+    Kill,
+    NotForked,
+    Prepare,
+    Prepared,
+    ToForkServer,
+    Unusable,
+)
+from taskqueue.loading import load_app
+from taskqueue.words import Word
+
+log = structlog.get_logger()
+
+_MOST_DESCRIPTORS = 16
+
+
+def main(descriptor: int) -> None:
+    """Serve on the control pipe, an inherited descriptor, until it is closed."""
+    kernel.end_with_parent(signal.SIGTERM)
+    kernel.adopt_orphans()
+    with socket.socket(fileno=descriptor) as control:
+        pipe: BlockingPipe[ToForkServer] = BlockingPipe(control, ToForkServer)
+        prepare = pipe.receive()
+        if not isinstance(prepare, Prepare):
+            return
+        sys.path[:] = prepare.path
+        if prepare.log is not None:
+            logs.configure(*prepare.log)
+        try:
+            app = load_app(prepare.app)
+        except ConfigError as error:
+            pipe.send(Unusable(reason=str(error)))
+            return
+        _ready_to_fork()
+        pipe.send(Prepared())
+        end = _Server(control).serve()
+    if end is not None:
+        with end:
+            work(app, end)
+        os._exit(0)  # what the app left to be done at the exit is not each worker's to do
+
+
+def _ready_to_fork() -> None:
+    if others := [thread.name for thread in threading.enumerate()[1:]]:
+        # They do not exist in a forked child, but the locks they hold do.
+        log.warning("fork_server_has_threads", threads=others)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what is printed outlives a kill
+    # Nothing of the app is garbage; a collection in a child would only copy its pages.
+    gc.collect()
+    gc.freeze()
+
+
+class _Server:
+    """Forks, kills and reaps, as it is told and as it happens."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._frames: Frames[ToForkServer] = Frames(ToForkServer)
+        self._ends: list[int] = []  # descriptors that came, for the forks that are still to do
+        self._workers: set[int] = set()
+
+    def serve(self) -> socket.socket | None:
+        """Serve to the end, then return None; in each forked child return its end of the pipe."""
+        with selectors.DefaultSelector() as selector, _signals() as signals:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(signals, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if signals in ready:
+                    if signal.SIGTERM in signals.recv(1 << 10):
+                        break
+                    self._reap()
+                if self._control in ready:
+                    orders = self._orders()
+                    if orders is None:
+                        break
+                    for order in orders:
+                        if (end := self._obey(order)) is not None:
+                            return end
+            # Signals are still taken: one that comes now must not cut this short.
+            self._take_all_along()
+        return None
+
+    def _orders(self) -> list[ToForkServer] | None:
+        """Return what we are told; None when there is nobody left to tell us."""
+        try:
+            data, descriptors, *_ = socket.recv_fds(self._control, 1 << 16, _MOST_DESCRIPTORS)
+        except ConnectionResetError:
+            return None
+        self._ends.extend(descriptors)
+        return self._frames.feed(data) if data else None
+
+    def _obey(self, order: ToForkServer) -> socket.socket | None:
+        """Do what we are told; return something in a forked child only."""
+        match order:
+            case Fork():
+                return self._fork(socket.socket(fileno=self._ends.pop(0)))
+            case Kill(pid=pid) if pid in self._workers:
+                kernel.kill_group(pid)
+        return None
+
+    def _fork(self, end: socket.socket) -> socket.socket | None:
+        server = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            end.close()
+            self._say(NotForked(reason=f"cannot fork: {error.strerror}"))
+            return None
+        # Each side makes the group, so that it is there whoever comes first.
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        if pid == 0:
+            kernel.end_with_parent(signal.SIGKILL)
+            if os.getppid() != server:  # it ended before it could be watched
+                os._exit(1)
+            for other in self._ends:
+                os.close(other)
+            return end
+        end.close()
+        self._workers.add(pid)
+        self._say(Forked(pid=pid))
+        return None
+
+    def _reap(self) -> None:
+        """Bury whoever has ended: workers, and those that were started by them and left to us."""
+        with suppress(ChildProcessError):
+            while (pid := kernel.next_ended()) is not None:
+                if pid in self._workers:
+                    kernel.kill_group(pid)
+                _, status, usage = os.wait4(pid, 0)
+                if pid in self._workers:
+                    self._workers.discard(pid)
+                    code = os.waitstatus_to_exitcode(status)
+                    peak = kernel.peak_mb(usage.ru_maxrss)
+                    self._say(Ended(pid=pid, exit_code=code, peak_mb=peak))
+
+    def _say(self, message: Word) -> None:
+        with suppress(ConnectionError):  # then the pipe has its end, and that is what counts
+            self._control.sendall(framed(message))
+
+    def _take_all_along(self) -> None:
+        for pid in self._workers:
+            kernel.kill_group(pid)
+        for pid in self._workers:
+            os.waitpid(pid, 0)
+        # Now whatever they started in groups of its own, and kept alive, is a child of ours.
+        while strays := kernel.children():
+            for pid in strays:
+                os.kill(pid, signal.SIGKILL)
+            for pid in strays:
+                os.waitpid(pid, 0)
+
+
+@contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Have the numbers of signals sent to a socket; leave them as usual in the end."""
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    there.setblocking(False)
+    signal.set_wakeup_fd(there.fileno())
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, _noted)
+    try:
+        yield here
+    finally:
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        here.close()
+        there.close()
+
+
+def _noted(_: int, __: FrameType | None) -> None:
+    """Do nothing: the number is in the socket by now."""

@@ -1,0 +1,120 @@
+"""Runs handlers in worker processes that are kept, replaced and, if need be, killed."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from taskqueue.app import App
+from taskqueue.context import Context
+from taskqueue.errors import ConfigError, Fault
+from taskqueue.executors.process.server import CannotStart, ForkServer
+from taskqueue.executors.process.worker import Worker
+from taskqueue.handler import Handler
+from taskqueue.recycling import ProcessPolicy, is_worn
+from taskqueue.tasks import Outcome, Snoozed
+
+log = structlog.get_logger()
+
+# When a task is tried again for which no process could be started. That is not the task's fault.
+START_RETRY_S = 5.0
+
+
+class ProcessExecutor:
+    """Runs each handler in a process, and keeps up to `slots` of them for the next ones.
+
+    Belongs to the loop it is used on. Nothing is started before the first handler. Whatever happens
+    to a process happens to the one task it works on: that task has `Crashed`, and the next one gets
+    another process.
+
+    Raises:
+        ConfigError: the app has handlers for processes, but these could not import it.
+    """
+
+    def __init__(self, app: App, slots: int, policy: ProcessPolicy | None = None) -> None:
+        if app.needs_processes and app.reference is None:
+            raise ConfigError((Fault("app", _NOT_IMPORTABLE),))
+        self._app = app.reference or ""
+        self._policy = policy or ProcessPolicy()
+        self._server: ForkServer | None = None
+        self._starting = asyncio.Lock()
+        self._closed = False
+        self._chores: set[asyncio.Task[None]] = set()
+        # Each slot with its process, if it has one. The last one used is used first.
+        self._free: asyncio.LifoQueue[Worker | None] = asyncio.LifoQueue()
+        for _ in range(slots):
+            self._free.put_nowait(None)
+
+    async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
+        """Have a process make the attempt; see `Executor.run`.
+
+        The process binds the data itself, so `kwargs` stay here. A cancelled handler is killed. If
+        no process can be started, the task comes back later with its attempt returned.
+        """
+        worker = await self._free.get()
+        try:
+            if worker is None or worker.spent:
+                worker = await self._start()
+            return await worker.run(context.task, context.channel, timeout_s=handler.timeout_s)
+        except CannotStart as error:
+            self._complain(error)
+            return Snoozed(delay_s=START_RETRY_S)
+        finally:
+            self._free_slot_of(worker)
+
+    def close(self) -> None:
+        """Kill all processes. Waits for nothing; harmless when repeated."""
+        self._closed = True
+        if self._server is not None:
+            self._server.close()
+
+    def _free_slot_of(self, worker: Worker | None) -> None:
+        if worker is None or worker.spent:
+            self._free.put_nowait(None)
+        elif is_worn(self._policy, tasks=worker.tasks, memory_mb=worker.memory_mb):
+            self._do(self._replace(worker))
+        else:
+            self._free.put_nowait(worker)
+
+    async def _replace(self, worn: Worker) -> None:
+        """Retire a worker once its successor is there; without one it goes on."""
+        try:
+            successor = await self._start()
+        except CannotStart as error:
+            self._complain(error)
+            self._free.put_nowait(worn)
+            return
+        self._free.put_nowait(successor)
+        log.info(
+            "worker_recycled",
+            pid=worn.pid,
+            tasks=worn.tasks,
+            memory_mb=worn.memory_mb,
+            successor=successor.pid,
+        )
+        await worn.retire()
+
+    async def _start(self) -> Worker:
+        async with self._starting:
+            if self._closed:
+                raise CannotStart("the consumer has ended")
+            if self._server is None or self._server.gone:
+                self._server = ForkServer(self._app, self._policy.start_s)
+                await self._server.prepared()
+        return await self._server.fork()
+
+    def _complain(self, error: CannotStart) -> None:
+        if not self._closed:
+            log.warning("worker_start_failed", reason=str(error))
+
+    def _do(self, chore: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+_NOT_IMPORTABLE = (
+    'a handler with executor="process" is found by the app\'s name, and this app has none; '
+    "load it with --app package.module:app (in a test: taskqueue.loading.load_app)"
+)

@@ -1,0 +1,206 @@
+"""A fork server as the service sees it: started, told to fork and kill, and buried."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from contextlib import suppress
+
+import structlog
+
+from taskqueue import logs
+from taskqueue.executors.process import kernel
+from taskqueue.executors.process.frames import BadFrame, Pipe
+from taskqueue.executors.process.messages import (
+    Ended,
+    Fork,
+    Forked,
+    FromForkServer,
+    FromWorker,
+    Kill,
+    NotForked,
+    Prepare,
+    Prepared,
+    Unusable,
+)
+from taskqueue.executors.process.worker import Worker
+
+log = structlog.get_logger()
+
+END_S = 5.0  # how long its end may take with all below it
+
+# Not `-m`: its modules are to be found where ours were, whatever has been done to the path since.
+_COMMAND = """\
+import sys
+sys.path[:] = {path!r}
+from taskqueue.executors.process.forkserver import main
+main({descriptor})
+"""
+
+
+class CannotStart(Exception):
+    """No worker could be started; the text says why, in one line."""
+
+
+class ForkServer:
+    """Owns one fork server, and through it all its workers. Belongs to the loop it is used on.
+
+    It ends with `close`, with this process, or with the thread that it was started from; its
+    workers end with it.
+
+    Raises:
+        CannotStart: the system has no room for another process.
+    """
+
+    def __init__(self, app: str, start_s: float) -> None:
+        self.gone = False  # closed by us, or ended by itself
+        self._app = app
+        self._start_s = start_s
+        self._births: deque[tuple[asyncio.Future[Worker], socket.socket]] = deque()
+        self._workers: dict[int, Worker] = {}
+        self._prepared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._process, end = _launched()
+        self._control: Pipe[FromForkServer] = Pipe(end, FromForkServer)
+        self._hearing = asyncio.create_task(self._hear())
+
+    async def prepared(self) -> None:
+        """Wait until it has imported the app.
+
+        Raises:
+            CannotStart: it could not, or took too long. It is closed then.
+        """
+        prepare = Prepare(app=self._app, path=tuple(sys.path), log=logs.current())
+        try:
+            async with asyncio.timeout(self._start_s):
+                with suppress(OSError):  # it ended already, as we shall hear
+                    await self._control.send(prepare)
+                await asyncio.shield(self._prepared)
+        except TimeoutError:
+            self.close()
+            raise CannotStart(f"importing {self._app} took over {self._start_s:g} s") from None
+        except BaseException:
+            self.close()
+            raise
+        log.info("fork_server_started", pid=self._process.pid, app=self._app)
+
+    async def fork(self) -> Worker:
+        """Start a worker.
+
+        Raises:
+            CannotStart: the system has no room for it, or the fork server has gone or hangs. One
+                that hangs is killed, with its workers.
+        """
+        if self.gone:
+            raise CannotStart("the fork server has ended")
+        ours, theirs = socket.socketpair()
+        birth: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        with theirs:
+            try:
+                self._control.send_now(Fork(), theirs)
+            except OSError as error:
+                ours.close()
+                raise CannotStart(f"the fork server does not listen: {error.strerror}") from error
+        self._births.append((birth, ours))
+        try:
+            async with asyncio.timeout(self._start_s):
+                return await birth
+        except TimeoutError:
+            self._process.kill()
+            self.close()
+            raise CannotStart(f"forking took over {self._start_s:g} s") from None
+        except asyncio.CancelledError:
+            if birth.done() and not birth.cancelled() and birth.exception() is None:
+                birth.result().abandon()  # born in the moment in which we were cancelled
+            raise
+
+    def close(self) -> None:
+        """Let it end with all its workers. From any thread; waits for nothing."""
+        if self.gone:
+            return
+        self.gone = True
+        self._control.shut()
+        # Not a daemon, as the consumer's own thread is: the interpreter waits for it, so that a
+        # service that has ended leaves nobody behind.
+        name = f"fork-server-{self._process.pid}"
+        threading.Thread(target=self._bury, name=name, daemon=False).start()
+
+    async def _hear(self) -> None:
+        try:
+            with suppress(OSError, BadFrame):
+                while (message := await self._control.receive()) is not None:
+                    self._take(message)
+        finally:
+            self._over()
+
+    def _take(self, message: FromForkServer) -> None:
+        match message:
+            case Prepared():
+                self._prepared.set_result(None)
+            case Unusable(reason=reason):
+                self._prepared.set_exception(CannotStart(reason))
+            case Forked(pid=pid):
+                self._born(pid, *self._births.popleft())
+            case NotForked(reason=reason):
+                _failed(*self._births.popleft(), reason)
+            case Ended(pid=pid):
+                self._workers.pop(pid).over(message)
+
+    def _born(self, pid: int, birth: asyncio.Future[Worker], end: socket.socket) -> None:
+        worker = self._workers[pid] = Worker(pid, Pipe(end, FromWorker), self._kill)
+        if birth.done():  # whoever asked for it has left
+            worker.abandon()
+        else:
+            birth.set_result(worker)
+
+    def _over(self) -> None:
+        if not self.gone:
+            log.warning("fork_server_lost", pid=self._process.pid, workers=len(self._workers))
+        self.close()
+        self._control.close()
+        if not self._prepared.done():
+            self._prepared.set_exception(CannotStart("the fork server ended while it started"))
+            self._prepared.exception()  # seen, even if nobody waits for it any more
+        while self._births:
+            _failed(*self._births.popleft(), "the fork server has ended")
+        for worker in self._workers.values():
+            worker.over(None)
+
+    def _bury(self) -> None:
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        if self._process.wait() != 0:
+            # It had no time to take along what its workers have started.
+            for pid in tuple(self._workers):
+                kernel.kill_group(pid)
+
+    def _kill(self, pid: int) -> None:
+        with suppress(OSError):  # it is gone or hangs; the worker has other means
+            self._control.send_now(Kill(pid=pid))
+
+
+def _launched() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the process; return it and our end of its control pipe."""
+    ours, theirs = socket.socketpair()
+    command = _COMMAND.format(path=sys.path, descriptor=theirs.fileno())
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - ourselves
+                [sys.executable, "-c", command],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # a Ctrl-C in the terminal is for the service to answer
+            )
+        except OSError as error:
+            ours.close()
+            raise CannotStart(f"cannot start a fork server: {error.strerror}") from error
+    return process, ours
+
+
+def _failed(birth: asyncio.Future[Worker], end: socket.socket, reason: str) -> None:
+    end.close()
+    if not birth.done():
+        birth.set_exception(CannotStart(reason))

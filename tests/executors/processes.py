@@ -1,0 +1,266 @@
+"""An app whose handlers run in processes, and do there what a test wants to see."""
+
+import asyncio
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from taskqueue import App, Cancel, Context, Reject, Retry, Snooze
+from taskqueue.errors import StatementRefused
+
+app = App()
+
+VERDICTS = {
+    "retry": Retry("busy", after_s=3),
+    "snooze": Snooze(3),
+    "reject": Reject("no such user"),
+    "cancel": Cancel("order gone"),
+}
+
+
+@app.task("pid", executor="process")
+def pid(ctx: Context) -> int:
+    return os.getpid()
+
+
+@app.task("async_pid", executor="process")
+async def async_pid(ctx: Context) -> tuple[int, int]:
+    await asyncio.sleep(0)
+    return os.getpid(), id(asyncio.get_running_loop())
+
+
+@app.task("own_loop", executor="process")
+def own_loop(ctx: Context) -> int:
+    return asyncio.run(asyncio.sleep(0, 7))
+
+
+@app.task("echo", executor="process")
+def echo(ctx: Context, text: str) -> str:
+    return text
+
+
+@app.task("context", executor="process")
+def context(ctx: Context) -> dict[str, Any]:
+    ctx.log.info("seen", width=3)
+    print("printed by a handler")  # noqa: T201 - it is what is seen
+    return {"id": ctx.task.id, "attempt": ctx.attempt, "key": ctx.idempotency_key}
+
+
+@app.task("follow", executor="process")
+def follow(ctx: Context, fails: bool) -> str:
+    task_id = ctx.enqueue(echo, text="next")
+    if fails:
+        raise ValueError("no\nsuch size")
+    return task_id
+
+
+@app.task("verdict", executor="process")
+async def verdict(ctx: Context, name: str) -> None:
+    raise VERDICTS[name]
+
+
+@app.task("decline", executor="process")
+def decline(ctx: Context) -> bool:
+    return False
+
+
+@app.task("signal", executor="process")
+def die(ctx: Context, number: int) -> None:
+    """Die of a signal. SIGSEGV is come by honestly."""
+    if number == signal.SIGSEGV:
+        ctypes.string_at(0)
+    os.kill(os.getpid(), number)
+
+
+@app.task("exit", executor="process")
+def leave(ctx: Context, code: int, at_once: bool = False) -> None:
+    if at_once:
+        os._exit(code)
+    sys.exit(code)
+
+
+@app.task("spin", executor="process", timeout_s=0.5)
+def spin(ctx: Context, into: str) -> None:
+    _note(into, os.getpid())
+    while True:
+        pass
+
+
+@app.task("sleep_in_c", executor="process", timeout_s=0.5)
+def sleep_in_c(ctx: Context, into: str) -> None:
+    _note(into, os.getpid())
+    ctypes.PyDLL(None).sleep(60)  # keeps the GIL
+
+
+@app.task("hang", executor="process", timeout_s=0.5)
+def hang(ctx: Context) -> None:
+    with_family(ctx, ["60"])
+    time.sleep(60)
+
+
+@app.task("deaf", executor="process", timeout_s=0.5)
+async def deaf(ctx: Context, into: str) -> None:
+    _note(into, os.getpid())
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+
+@app.task("family", executor="process")
+def family(ctx: Context, into: str, then: str) -> list[int]:
+    """Start a child, and by that a grandchild; then end as told. Nobody waits for them."""
+    child = multiprocessing.get_context("fork").Process(target=_parent, args=(into,))
+    child.start()
+    while not Path(into).exists():
+        time.sleep(0.01)
+    match then:
+        case "return":
+            return [os.getpid(), *_noted(into)]
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "wait":
+            time.sleep(60)
+    raise AssertionError(then)
+
+
+def _parent(into: str) -> None:
+    grandchild = subprocess.Popen(["sleep", "60"])
+    _note(into, os.getppid(), os.getpid(), grandchild.pid)
+    time.sleep(60)
+
+
+@app.task("leave_orphan", executor="process")
+def leave_orphan(ctx: Context) -> int:
+    """Start a child that starts one and ends, so that the second has lost its parent and ends."""
+    done = subprocess.run(
+        ["sh", "-c", "sleep 0.05 & echo $!"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return int(done.stdout)
+
+
+@app.task("leave_orphan_in_thread")
+def leave_orphan_in_thread(ctx: Context) -> int:
+    return leave_orphan(ctx)
+
+
+@app.task("escape", executor="process")
+def escape(ctx: Context) -> int:
+    """Start a child in a session of its own."""
+    return subprocess.Popen(["sleep", "60"], start_new_session=True).pid
+
+
+@app.task("fork", executor="process")
+def fork(ctx: Context) -> int:
+    """Come back twice."""
+    return os.fork()
+
+
+@app.task("close_pipe", executor="process")
+def close_pipe(ctx: Context, into: str) -> None:
+    _note(into, os.getpid())
+    os.closerange(3, 256)
+    time.sleep(60)
+
+
+@app.task("grow", executor="process")
+def grow(ctx: Context, mib: int) -> int:
+    _kept.append(b"x" * (mib << 20))
+    return os.getpid()
+
+
+@app.task("open_files", executor="process")
+def open_files(ctx: Context) -> list[str]:
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(entry.readlink()))
+    return found
+
+
+@app.task("hold", executor="process")
+def hold(ctx: Context, into: str, until: str) -> str:
+    """Run until a file is there."""
+    _note(into, os.getpid())
+    while not Path(until).exists():
+        time.sleep(0.01)
+    return "held"
+
+
+@app.task("compute", executor="process")
+def compute(ctx: Context, seconds: float) -> int:
+    """Keep the processor and the GIL busy."""
+    end = time.monotonic() + seconds
+    rounds = 0
+    while time.monotonic() < end:
+        rounds += 1
+    return ctx.attempt
+
+
+@app.task("parent", executor="process")
+def with_family(ctx: Context, sleeps: list[str]) -> int:
+    """Start a child for each time, of which some outlive the task."""
+    for seconds in sleeps:
+        subprocess.Popen(["sleep", seconds])
+    return os.getpid()
+
+
+@app.task("kill_server", executor="process")
+def kill_server(ctx: Context) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+_kept: list[bytes] = []
+
+
+def _note(into: str, *pids: int) -> None:
+    """Write a file in one piece."""
+    draft = Path(f"{into}.draft")
+    draft.write_text(" ".join(map(str, pids)))
+    draft.rename(into)
+
+
+def _noted(into: str) -> list[int]:
+    return [int(pid) for pid in Path(into).read_text().split()[1:]]
+
+
+@app.task("pay", executor="process")
+async def pay(ctx: Context, amount: int) -> object:
+    """Write through the task's transaction, and read what was written."""
+    tx = ctx.transaction()
+    tx.execute("INSERT INTO paid VALUES (?, ?)", (ctx.task.id, amount))
+    return await tx.fetch("SELECT sum(amount) FROM paid")
+
+
+@app.task("pay_blocking", executor="process")
+def pay_blocking(ctx: Context, amount: int) -> object:
+    """Do the same in a function that cannot await."""
+    tx = ctx.transaction()
+    tx.execute("INSERT INTO paid VALUES (?, ?)", (ctx.task.id, amount))
+    return tx.fetch_blocking("SELECT sum(amount) FROM paid")
+
+
+@app.task("forge", executor="process")
+def forge(ctx: Context) -> str:
+    """Try to write what is not ours to write."""
+    try:
+        ctx.transaction().fetch_blocking("DELETE FROM tasks RETURNING id")
+    except StatementRefused as error:
+        return error.detail
+    return "deleted"
+
+
+@app.task("tell", executor="process")
+def tell(ctx: Context, until: str) -> None:
+    """Say how far it is, and wait for a file."""
+    for step in range(1, 6):
+        ctx.progress({"step": step})
+    while not Path(until).exists():
+        time.sleep(0.01)
