@@ -20,6 +20,7 @@ from taskqueue.actors.messages import (
     Finish,
     HandlerCrash,
     Leave,
+    Leaving,
     QueueReady,
     Register,
 )
@@ -108,7 +109,7 @@ class ConsumerActor(Actor):
         if isinstance(self.exit_reason, Crash) and isinstance(self.exit_reason.cause, HandlerCrash):
             return
         self._slots = 0
-        await self._settled_within(await self._drain_s())
+        await self._run_out()
         for each in self._attempts.values():
             each.cut(Interrupted())
         await self._settled_within(CANCEL_GRACE_S)
@@ -189,15 +190,33 @@ class ConsumerActor(Actor):
 
     # --- stopping ---------------------------------------------------------------------------
 
-    async def _drain_s(self) -> float:
-        """Return how long handlers may run on. The queue knows whether the whole service stops."""
+    async def _run_out(self) -> None:
+        """Let handlers run to the deadline, but for those whose task is cancelled meanwhile.
+
+        The mailbox is not read any more, so the queue is asked what it has to say.
+        """
+        deadline = self._clock.monotonic() + self._settings.drain_s
+        while True:
+            leaving = await self._leave()
+            if leaving is not None and leaving.deadline is not None:
+                deadline = leaving.deadline
+            left_s = deadline - self._clock.monotonic()
+            if left_s <= 0 or not self._attempts:
+                return
+            await self._settled_within(min(left_s, QUEUE_RETRY_S))
+
+    async def _leave(self) -> Leaving | None:
+        """Take leave of the queue, and obey its answer; None if there is no queue now."""
         queue = self._find_queue()
-        if queue is not None:
-            with contextlib.suppress(ActorUnavailable, AskTimeout):
-                deadline = await ask(queue, Leave(consumer=self.ref))
-                if deadline is not None:
-                    return deadline - self._clock.monotonic()
-        return self._settings.drain_s
+        if queue is None:
+            return None
+        try:
+            leaving = await ask(queue, Leave(consumer=self.ref))
+        except (ActorUnavailable, AskTimeout):
+            return None
+        for token in leaving.unwanted.keys() & self._attempts.keys():
+            self._attempts[token].cut(Cancelled(reason=leaving.unwanted[token]))
+        return leaving
 
     async def _settled_within(self, limit_s: float) -> None:
         """Wait for the attempts. The mailbox is not read, so look for a new queue meanwhile."""

@@ -102,10 +102,17 @@ class Register(Message):
     running: tuple[Delivery, ...]  # what it is busy with, or what has not been answered yet
 
 
-class Leave(Request[float | None]):
-    """From a consumer: I am stopping; no more work for me. How long may my handlers run?
+class Leaving(Message):
+    """What a consumer that stops has to know."""
 
-    Answered with a deadline on the monotonic clock if the whole service stops.
+    deadline: float | None  # of all handlers, on the monotonic clock, if the whole service stops
+    unwanted: dict[str, str]  # whose tasks have been cancelled: reasons by token
+
+
+class Leave(Request[Leaving]):
+    """From a consumer: I am stopping; no more work for me.
+
+    Said again and again while its handlers run out, because it reads no mail meanwhile.
     """
 
     consumer: ActorRef

@@ -37,6 +37,7 @@ from taskqueue.actors.messages import (
     GetReadiness,
     HandlerCrash,
     Leave,
+    Leaving,
     Pause,
     Purge,
     PurgeDead,
@@ -111,6 +112,7 @@ class QueueActor(Actor):
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
         self._desk: Desk[ActorRef] = Desk(settings.queues, settings.prefetch)
+        self._unwanted: dict[str, str] = {}  # what runs although its task was cancelled: reasons
         self._nothing_runs = asyncio.Event()  # once we are stopping
         self._dead_letters = DeadLetters(self._storage, self._clock)
         self._settler = Settler(
@@ -186,6 +188,7 @@ class QueueActor(Actor):
             self._settler.conclude(delivery, Cancelled(reason=reason))
         consumer = self._desk.runner_of(token)
         if consumer is not None:
+            self._unwanted[token] = reason
             tell(consumer, CancelAttempt(token=token, reason=reason))
 
     @receives(Redrive, answers=UNREACHABLE, concurrently=True)
@@ -272,14 +275,15 @@ class QueueActor(Actor):
         self._claimer.look_again()
 
     @receives(Leave)
-    def on_leave(self, message: Leave) -> float | None:
-        """Give a stopping consumer nothing more."""
+    def on_leave(self, message: Leave) -> Leaving:
+        """Give a stopping consumer nothing more; tell it what it would hear if it had an ear."""
         self._desk.close(message.consumer)
-        return self._deadline
+        return Leaving(deadline=self._deadline, unwanted=self._unwanted)
 
     @receives(Finish, concurrently=True)
     async def on_finish(self, message: Finish) -> None:
         """Free the slot at once; answer when it is written what became of the delivery."""
+        self._unwanted.pop(message.delivery.token, None)
         written = self._settler.conclude(message.delivery, message.outcome)
         self._desk.finish(message.consumer, message.delivery.token)
         self._go_on()
@@ -291,6 +295,7 @@ class QueueActor(Actor):
         # The monitor does not know the reason of one that ended before it was watched.
         reason = message.ref.exit_reason or message.reason
         for delivery in self._desk.leave(message.ref):
+            self._unwanted.pop(delivery.token, None)
             task_log.rescued(delivery, f"{message.ref} ended: {reason}")
             self._settler.conclude(delivery, self._outcome_of_end(reason, delivery))
         self._go_on()

@@ -137,6 +137,20 @@ async def test_a_task_is_cancelled_while_the_service_drains(world: World) -> Non
     assert world.events.select("task_cancelled", task_id=task_id)
 
 
+async def test_a_consumer_that_is_leaving_hears_of_it(world: World) -> None:
+    await world.start(consumers=2, drain_s=30.0)
+    tasks = [await world.enqueue("wait") for _ in range(2)]
+    begun = {(await world.begun(task_id))["consumer"]: task_id for task_id in tasks}
+
+    resizing = asyncio.create_task(world.resize(1))
+    await cancel(world, begun["consumer-2"])
+    await asyncio.wait_for(resizing, 5)
+
+    assert world.events.select("task_cancelled", task_id=begun["consumer-2"])
+    world.gate.open()
+    await world.completed(begun["consumer-1"])
+
+
 async def test_the_wish_outlives_the_queue_actor(world: World) -> None:
     await world.start(lease_s=0.3)
     task_id = await world.enqueue("wait")

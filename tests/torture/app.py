@@ -5,6 +5,7 @@ a row that is there belongs to the attempt that completed its task, or somebody 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "quick": Behaviour(400, COMPLETED),
     "thread": Behaviour(100, COMPLETED),
     "slow": Behaviour(150, COMPLETED),
+    "process": Behaviour(60, COMPLETED),
+    "abort_once": Behaviour(4, COMPLETED),
     "raise_once": Behaviour(40, COMPLETED),
     "decline_once": Behaviour(40, COMPLETED),
     "retry_once": Behaviour(40, COMPLETED),
@@ -75,6 +78,21 @@ def thread(ctx: Context, key: str) -> str:
 async def slow(ctx: Context, key: str) -> str:
     note_effect(ctx)
     await asyncio.sleep(0.2)
+    return key
+
+
+@app.task("process", max_attempts=PATIENT, executor="process")
+def process(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    time.sleep(0.02)
+    return key
+
+
+@app.task("abort_once", max_attempts=PATIENT, executor="process")
+def abort_once(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    if ctx.attempt == 1:
+        os.abort()
     return key
 
 
