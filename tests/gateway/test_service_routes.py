@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import structlog
 from aiohttp import ClientResponse, ClientSession
+from msgspec.structs import replace
 
 from taskqueue.errors import ActorUnavailable
 from taskqueue.health import Readiness
@@ -87,6 +88,26 @@ async def test_the_tree_is_shown_as_nested_objects(
     assert (database["incarnation"], database["last_exit"]) == (2, "killed")
     assert "children" not in database
     assert (consumers["status"], consumers["strategy"], consumers["children"]) == ("busy", None, [])
+
+
+async def test_a_part_that_waits_says_for_what(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.nodes = replace(
+        TREE,
+        children=(
+            leaf("root/database", status="restarting", restart_in_s=2.5),
+            leaf("root/feed", status="restarting", waits_for=("database",)),
+        ),
+    )
+
+    answer = await http.get("/supervision")
+
+    database, feed = (await answer.json())["children"]
+    assert database["restart_in_s"] == 2.5
+    assert feed["waits_for"] == ["database"]
+    assert "waits_for" not in database
+    assert "restart_in_s" not in feed
 
 
 @pytest.mark.parametrize(

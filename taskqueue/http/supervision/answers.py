@@ -31,6 +31,8 @@ class Part(Word):
     started_at: float | None
     last_exit: str | None
     last_exit_at: float | None
+    restart_in_s: float | msgspec.UnsetType = msgspec.UNSET  # shown while its backoff lasts
+    waits_for: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET  # siblings that do not run
 
 
 class SupervisorPart(Part):
@@ -45,7 +47,9 @@ class SupervisorPart(Part):
 
 def part_of(node: Node) -> Part:
     """Return a node of the tree, with all below it."""
-    own = {name: getattr(node, name) for name in Part.__struct_fields__}
+    shown = {name: getattr(node, name) for name in Part.__struct_fields__}
+    waiting = {"restart_in_s": node.restart_in_s, "waits_for": node.waits_for or None}
+    own = shown | {k: msgspec.UNSET if v is None else v for k, v in waiting.items()}
     if node.supervisor is None and node.type != ChildType.SUPERVISOR:
         return Part(**own)
     figures = {} if node.supervisor is None else msgspec.structs.asdict(node.supervisor)
