@@ -11,6 +11,7 @@ from typing import ClassVar
 import aiohttp
 import pytest
 
+from taskqueue.storage.migrations.runner import SQLITE_VERSION
 from taskqueue.supervisor import ROOT_FLAGS
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
@@ -99,7 +100,7 @@ async def test_a_migration_that_exits_with_0_runs_once_and_never_again(
     again = await services.start()
 
     migrated = [event["steps"] for life in services.lives for event in _all(life, "migration_done")]
-    assert migrated == [1, 0]
+    assert migrated == [SQLITE_VERSION, 0]
     for life in (service, again):
         [ended] = _all(life, "child_exited", child_id="migration")
         assert ended["reason"] == "normal"
@@ -198,7 +199,10 @@ REFUSALS = {
     "a later release": (
         _of_a_later_release,
         DATABASE,
-        "did not start: migration: schema version 999, this release needs 1: upgrade taskqueue",
+        (
+            "did not start: migration: schema version 999, this release needs "
+            f"{SQLITE_VERSION}: upgrade taskqueue"
+        ),
         1,
     ),
     "no such app": (

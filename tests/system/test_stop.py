@@ -127,7 +127,7 @@ async def test_the_door_is_open_while_handlers_drain_and_then_closed_first(
 
     client.service.send(signal.SIGTERM)
     await client.service.wait_for("service_stopping")
-    during = await client.show(running)
+    during = await until(lambda: client.show(running), lambda task: task["status"] == "running")
     late = await client.post("quick")
     ready = await client.get("/ready")
     gate.touch()

@@ -6,6 +6,7 @@ a row that is there belongs to the attempt that completed its task, or somebody 
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "thread": Behaviour(100, COMPLETED),
     "slow": Behaviour(150, COMPLETED),
     "process": Behaviour(60, COMPLETED),
-    "abort_once": Behaviour(4, COMPLETED),
+    "die_once": Behaviour(4, COMPLETED),
     "raise_once": Behaviour(40, COMPLETED),
     "decline_once": Behaviour(40, COMPLETED),
     "retry_once": Behaviour(40, COMPLETED),
@@ -88,11 +89,11 @@ def process(ctx: Context, key: str) -> str:
     return key
 
 
-@app.task("abort_once", max_attempts=PATIENT, executor="process")
-def abort_once(ctx: Context, key: str) -> str:
+@app.task("die_once", max_attempts=PATIENT, executor="process")
+def die_once(ctx: Context, key: str) -> str:
     note_effect(ctx)
     if ctx.attempt == 1:
-        os.abort()
+        os.kill(os.getpid(), signal.SIGKILL)  # as the OOM killer would
     return key
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.executors.procs import gone
 from tests.torture.faults import FAULTS, descendants
 from tests.torture.report import report
 from tests.torture.run import torture
 
-SECONDS = float(os.environ.get("TASKQUEUE_TORTURE_S", "45"))
+SECONDS = float(os.environ.get("TASKQUEUE_TORTURE_S", "60"))
 SEED = int(os.environ.get("TASKQUEUE_TORTURE_SEED", random.randrange(2**32)))
-NOT_ALWAYS_THERE = {"kill -9 of executor processes"}
 
 
 @pytest.mark.torture
@@ -32,7 +32,7 @@ async def test_whatever_is_done_to_the_service_every_promise_is_kept(tmp_path: P
     assert {name: found for name, found in run.violations.items() if found} == {}
     assert sum(note.accepted for note in run.books.notes) > 5 * SECONDS
     if SECONDS >= 30:  # every kind has had its turn
-        assert {name for name in FAULTS if not run.injected.get(name)} <= NOT_ALWAYS_THERE
+        assert {name for name in FAULTS if not run.injected.get(name)} == set()
 
 
 async def test_a_run_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
@@ -53,8 +53,4 @@ async def test_a_run_that_is_interrupted_leaves_no_process_behind(tmp_path: Path
     assert rest.startswith(b"interrupted; see ") or b"\ninterrupted; see " in rest
     assert code == 130
     assert started
-    assert [pid for pid in started if _lives(pid)] == []
-
-
-def _lives(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    await gone(*started)  # fork servers and workers see it by themselves, and need a moment

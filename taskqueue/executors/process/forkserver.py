@@ -47,7 +47,9 @@ def main(descriptor: int) -> None:
     """Serve on the control pipe, an inherited descriptor, until it is closed."""
     kernel.end_with_parent(signal.SIGTERM)
     kernel.adopt_orphans()
-    with socket.socket(fileno=descriptor) as control:
+    end: socket.socket | None = None
+    # The service may go while we import its app: then there is nobody to serve.
+    with suppress(ConnectionError), socket.socket(fileno=descriptor) as control:
         pipe: BlockingPipe[ToForkServer] = BlockingPipe(control, ToForkServer)
         prepare = pipe.receive()
         if not isinstance(prepare, Prepare):
