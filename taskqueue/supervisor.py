@@ -16,6 +16,7 @@ from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue import QueueActor, QueueSettings
 from taskqueue.actors.retention import RetentionActor
 from taskqueue.actors.runtime import ActorRef, System
+from taskqueue.actors.watch import WatchActor
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.settings import Settings
@@ -75,6 +76,7 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
             id="retention",
             start=partial(RetentionActor.start_link, plan.settings.retention, plan.clock),
         ),
+        ChildSpec(id="watch", start=WatchActor.start_link),
         ChildSpec(
             id="consumers",
             start=partial(

@@ -18,6 +18,7 @@ from taskqueue.actors.messages import (
     CancelAttempt,
     Deliver,
     Finish,
+    GetProcesses,
     HandlerCrash,
     Leave,
     Leaving,
@@ -87,10 +88,11 @@ class ConsumerActor(Actor):
         self._storage = StorageClient(self.address(DATABASE))
         self._registered_with: ActorRef | None = None
         self._attempts: dict[str, _Attempt] = {}
+        self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
             ExecutorKind.THREAD: ThreadExecutor(settings.slots, name=f"{name}-handler"),
-            ExecutorKind.PROCESS: ProcessExecutor(app, settings.slots, settings.process),
+            ExecutorKind.PROCESS: self._processes,
         }
 
     def on_start(self) -> None:
@@ -125,6 +127,11 @@ class ConsumerActor(Actor):
         for delivery in message.deliveries:
             work = self.start_task(self._attempt(delivery))
             self._attempts[delivery.token] = _Attempt(delivery, work)
+
+    @receives(GetProcesses)
+    def on_get_processes(self, _: GetProcesses) -> tuple[int, ...]:
+        """Answer with the ids of those that are kept, busy or not."""
+        return self._processes.pids
 
     @receives(CancelAttempt)
     def on_cancel_attempt(self, message: CancelAttempt) -> None:

@@ -8,6 +8,7 @@ from taskqueue.tasks import Accepted, CancelResult, Delivery, NewTask, Outcome
 DATABASE = "database"
 QUEUE = "queue"
 RETENTION = "retention"
+WATCH = "watch"
 GATEWAY = "gateway"
 CONSUMERS = "consumers"
 
@@ -149,6 +150,10 @@ class CancelAttempt(Message):
 
     token: str
     reason: str
+
+
+class GetProcesses(Request[tuple[int, ...]]):
+    """To a consumer: in which processes do your handlers run?"""
 
 
 class QueueReady(Message):

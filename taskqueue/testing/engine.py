@@ -235,6 +235,10 @@ class Engine:
         """Kill `consumer-1`, `queue` or `database`; see `faults.kill`."""
         await faults.kill(self.system, _path(part))
 
+    async def kill_processes(self, consumer: str) -> tuple[int, ...]:
+        """Kill the processes of `consumer-1`; see `faults.kill_processes`."""
+        return await faults.kill_processes(self.system, _path(consumer))
+
     async def freeze(self, consumer: str) -> faults.Frozen:
         """Freeze `consumer-1`; see `faults.freeze`. Leaving the engine thaws it."""
         frozen = await faults.freeze(self.system, _path(consumer))

@@ -2,6 +2,7 @@
 
     await crash(system, "consumers/consumer-1", ZeroDivisionError("a bug"))
     await kill(system, "queue")
+    await kill_processes(system, "consumers/consumer-1")
     frozen = await freeze(system, "consumers/consumer-1")
     ...
     frozen.thaw()
@@ -10,10 +11,14 @@ An actor is named by its place in the tree, below the root. A storage that fails
 `taskqueue.testing.storage`.
 """
 
+import contextlib
+import os
+import signal
 import threading
 from functools import partial
 
-from taskqueue.actors.runtime import ActorRef, Crash, Reply, System
+from taskqueue.actors.messages import GetProcesses
+from taskqueue.actors.runtime import ActorRef, Crash, Reply, System, ask
 from taskqueue.errors import ActorUnavailable
 from taskqueue.supervision import find
 from taskqueue.supervisor import ROOT
@@ -62,6 +67,21 @@ async def kill(system: System, path: str) -> None:
     ref = await _whois(system, path)
     ref.kill()
     await ref.ended()
+
+
+async def kill_processes(system: System, path: str) -> tuple[int, ...]:
+    """Kill the processes in which a consumer runs handlers, as the OOM killer would.
+
+    Returns their ids: those that were busy, and those that were kept for the next handler.
+
+    Raises:
+        ActorUnavailable: no consumer runs at `path`.
+    """
+    pids = await ask(await _whois(system, path), GetProcesses())
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(pid, signal.SIGKILL)
+    return pids
 
 
 async def freeze(system: System, path: str) -> Frozen:

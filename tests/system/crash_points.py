@@ -138,7 +138,7 @@ def _wrapped_commit(trap: Trap, writer: Any) -> Callable[..., Any]:
             if step is not None:
                 _blocking(trap.passes(f"{side} {step}"))
 
-    def wrapped(db: Any, batch: Any) -> Any:
+    def wrapped(db: Any, batch: Any, patience_s: float) -> Any:
         class Transaction(writer.Transaction):  # type: ignore[misc, name-defined]
             def write_counts(self) -> None:
                 counts(self)
@@ -146,7 +146,7 @@ def _wrapped_commit(trap: Trap, writer: Any) -> Callable[..., Any]:
 
         original, writer.Transaction = writer.Transaction, Transaction
         try:
-            answer = transact(db, batch)
+            answer = transact(db, batch, patience_s)
         finally:
             writer.Transaction = original
         passed("after", batch)

@@ -136,7 +136,15 @@ async def test_the_door_is_open_while_handlers_drain_and_then_closed_first(
     stopped = [event["child_id"] for event in client.service.events.select("child_stopped")]
     assert during["status"] == "running"
     assert (ready.status, ready.body["detail"]) == (503, "the service is stopping")
-    assert stopped == ["gateway", "consumer-1", "consumers", "retention", "queue", "database"]
+    assert stopped == [
+        "gateway",
+        "consumer-1",
+        "consumers",
+        "watch",
+        "retention",
+        "queue",
+        "database",
+    ]
     assert client.service.events.select("task_completed", task_id=running)
     assert _rows(services.folder)[late]["status"] == "queued"
 

@@ -1,12 +1,17 @@
 """Faults on command: each hits whom it names, and nobody else."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from taskqueue import App, Context
 from taskqueue.errors import ActorUnavailable
+from taskqueue.loading import load_app
 from taskqueue.testing import faults
 from taskqueue.testing.engine import Engine
 from taskqueue.testing.events import EventLog
+from tests.executors.procs import noted
 
 
 @pytest.fixture
@@ -51,3 +56,25 @@ async def test_who_shares_the_thread_of_the_test_cannot_be_frozen(app: App) -> N
     async with Engine(app) as engine:
         with pytest.raises(ValueError, match="queue lives on the main thread"):
             await engine.freeze("queue")
+
+
+async def test_the_process_of_a_handler_is_killed_and_its_task_tried_again(
+    tmp_path: Path, events: EventLog
+) -> None:
+    app = load_app("tests.executors.processes:app")
+    gate, note = tmp_path / "gate", tmp_path / "pid"
+    async with Engine(app) as engine:
+        task = app.prepare("hold", json.dumps({"into": str(note), "until": str(gate)}).encode())
+        await app.enqueue(task)
+        [pid] = await noted(note)
+
+        killed = await engine.kill_processes("consumer-1")
+        await events.wait_for("task_requeued", task_id=task.id)
+        gate.touch()
+        await engine.drain()
+
+        history = await engine.history(task.id)
+
+    assert killed == (pid,)
+    assert [str(each.outcome) for each in history.attempts] == ["crashed", "completed"]
+    assert "signal 9 (SIGKILL)" in str(history.attempts[0].error)

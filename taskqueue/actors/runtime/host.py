@@ -6,9 +6,11 @@ which wakes the other loop once for all that waits.
 
 import asyncio
 import contextlib
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from types import FrameType
 from typing import Self
 
 from taskqueue.actors.runtime.reply import Reply
@@ -51,6 +53,11 @@ class Host:
     def is_current(self) -> bool:
         """Tell whether the caller runs on this host's thread."""
         return threading.get_ident() == self._ident
+
+    def current_frame(self) -> FrameType | None:
+        """Return what its thread is doing, for people who debug; None if it has ended."""
+        frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
+        return None if self._ident is None else frames.get(self._ident)
 
     def call(self, function: Callable[[], object]) -> None:
         """Run `function` on this host: at once if we are there, else as soon as it gets to it."""

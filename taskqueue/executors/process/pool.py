@@ -46,6 +46,11 @@ class ProcessExecutor:
         for _ in range(slots):
             self._free.put_nowait(None)
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes in which handlers run, or will."""
+        return () if self._server is None else self._server.pids
+
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Have a process make the attempt; see `Executor.run`.
 

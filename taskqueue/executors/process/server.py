@@ -85,6 +85,11 @@ class ForkServer:
             raise
         log.info("fork_server_started", pid=self._process.pid, app=self._app)
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Its workers that live, as far as it has said."""
+        return tuple(self._workers)
+
     async def fork(self) -> Worker:
         """Start a worker.
 

@@ -152,7 +152,7 @@ class SQLiteStorage(Storage):
         except BaseException:
             writer.abandon()
             raise
-        self._writer = Writer(writer, self._path, watch)
+        self._writer = Writer(writer, self._path, watch, patience_s=self._busy_timeout_s)
         self._reader = Reader(reader, self._path, watch)
 
     async def _migrate(self) -> tuple[Migration, ...]:
@@ -177,6 +177,7 @@ class SQLiteStorage(Storage):
         db.execute("PRAGMA wal_autocheckpoint = 4000")
         db.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         db.execute(f"PRAGMA cache_size = -{32 * 1024}")  # KiB
+        db.execute("PRAGMA busy_timeout = 0")  # the writer has its own way to wait
 
     async def _connection(
         self, mode: Literal["rw", "rwc"], set_up: Callable[[sqlite3.Connection], None]

@@ -12,6 +12,7 @@ one sync of the disk.
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ from taskqueue.storage.sqlite.handler_sql import TransactionLost
 from taskqueue.storage.sqlite.transaction import Transaction
 
 T = TypeVar("T")
+
+_ASK_AGAIN_S = 0.001
 
 
 class Write(Generic[T]):
@@ -49,8 +52,12 @@ class Write(Generic[T]):
 class Writer:
     """The one writer of a database file."""
 
-    def __init__(self, connection: Connection, path: Path, watch: FileWatch) -> None:
+    def __init__(
+        self, connection: Connection, path: Path, watch: FileWatch, *, patience_s: float
+    ) -> None:
+        """Make a writer that waits at most `patience_s` seconds for others to let it begin."""
         self._connection = connection
+        self._patience_s = patience_s
         self._path = path
         self._watch = watch
         self._pending: list[Write[Any]] = []
@@ -114,7 +121,9 @@ class Writer:
             self._idle.set()
             return
         self._committing, self._pending = self._pending, []
-        hop = self._connection.run(partial(_commit, self._path, self._watch, self._committing))
+        hop = self._connection.run(
+            partial(_commit, self._path, self._watch, self._committing, self._patience_s)
+        )
         hop.add_done_callback(self._committed)
 
     def _committed(self, hop: asyncio.Future[None]) -> None:
@@ -127,12 +136,16 @@ class Writer:
 
 
 def _commit(
-    path: Path, watch: FileWatch, batch: Sequence[Write[Any]], db: sqlite3.Connection
+    path: Path,
+    watch: FileWatch,
+    batch: Sequence[Write[Any]],
+    patience_s: float,
+    db: sqlite3.Connection,
 ) -> None:
     """Run the batch in one transaction; if one of it fails, each in its own."""
     try:
         watch.check()
-        results = _transact(db, batch)
+        results = _transact(db, batch, patience_s)
         watch.check()  # only what is still there may be called durable
     except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
         if storage_error(error, path) is not None or len(batch) == 1:
@@ -140,22 +153,22 @@ def _commit(
                 write.error = storage_error(error, path) or error
         else:
             for write in batch:
-                _commit(path, watch, [write], db)
+                _commit(path, watch, [write], patience_s, db)
     else:
         for write, result in zip(batch, results, strict=True):
             write.result = result
 
 
-def _transact(db: sqlite3.Connection, batch: Sequence[Write[Any]]) -> list[Any]:
+def _transact(db: sqlite3.Connection, batch: Sequence[Write[Any]], patience_s: float) -> list[Any]:
     while True:
         try:
-            return _try(db, batch)
+            return _try(db, batch, patience_s)
         except TransactionLost:
             continue  # its operation knows by now, and so this comes to an end
 
 
-def _try(db: sqlite3.Connection, batch: Sequence[Write[Any]]) -> list[Any]:
-    db.execute("BEGIN IMMEDIATE")
+def _try(db: sqlite3.Connection, batch: Sequence[Write[Any]], patience_s: float) -> list[Any]:
+    _begin(db, patience_s)
     try:
         tx = Transaction(db)
         results = [write.operation(tx) for write in batch]
@@ -166,3 +179,21 @@ def _try(db: sqlite3.Connection, batch: Sequence[Write[Any]]) -> list[Any]:
             db.execute("ROLLBACK")
         raise
     return results
+
+
+def _begin(db: sqlite3.Connection, patience_s: float) -> None:
+    """Begin to write, as soon as nobody else does.
+
+    Asked for often, because SQLite's own waiting sleeps longer and longer: beside others that write
+    all the time it would hardly ever be awake when the lock is free.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+            time.sleep(_ASK_AGAIN_S)
+        else:
+            return
