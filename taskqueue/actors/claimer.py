@@ -224,11 +224,12 @@ class Claimer:
         """Give the consumers a while to say what they are busy with."""
         loop = asyncio.get_running_loop()
         end = loop.time() + CALL_IN_S
-        while self._someone_is_silent() and loop.time() < end:
+        while self.someone_is_silent() and loop.time() < end:
             self._news.clear()
             await self._heard_within(LOOK_S)
 
-    def _someone_is_silent(self) -> bool:
+    def someone_is_silent(self) -> bool:
+        """Tell whether a consumer lives that has not said yet what it is busy with."""
         return not all(map(self._desk.knows, self._consumers()))
 
     async def _conclude_orphans(self) -> None:
@@ -245,7 +246,7 @@ class Claimer:
         for delivery in held:
             if delivery.token in ours and delivery.task.cancel_reason is not None:
                 self._unwanted(delivery.token, delivery.task.cancel_reason)
-        if self._someone_is_silent():
+        if self.someone_is_silent():
             ours.update(delivery.token for delivery in held)  # it may be busy with any of these
         found = {delivery.token: delivery for delivery in (*held, *overdue)}
         return [delivery for token, delivery in found.items() if token not in ours]

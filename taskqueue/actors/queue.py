@@ -140,6 +140,7 @@ class QueueActor(Actor):
     def on_start(self) -> None:
         """Call the consumers in, and begin to serve them."""
         for consumer in self.members(CONSUMERS):
+            self.monitor(consumer)  # one that is blocked may end before it registers
             tell(consumer, QueueReady())
         self.start_task(self._claimer.serve())
 
@@ -271,8 +272,7 @@ class QueueActor(Actor):
         """Seat a consumer."""
         self.monitor(message.consumer)
         self._desk.sit(message.consumer, message.slots, message.queues, message.running)
-        self._hand_out()
-        self._claimer.look_again()
+        self._go_on()
 
     @receives(Leave)
     def on_leave(self, message: Leave) -> Leaving:
@@ -301,10 +301,11 @@ class QueueActor(Actor):
         self._go_on()
 
     def _go_on(self) -> None:
-        """A slot is free, or a consumer gone."""
+        """A slot is free, or a consumer has come or gone."""
         self._hand_out()
         self._claimer.look_again()
-        if self._desk.is_shut and not self._desk.running:
+        quiet = not self._desk.running and not self._claimer.someone_is_silent()
+        if self._desk.is_shut and quiet:
             self._nothing_runs.set()
 
     def _outcome_of_end(self, reason: ExitReason, delivery: Delivery) -> Outcome:

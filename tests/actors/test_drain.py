@@ -6,6 +6,8 @@ import time
 import pytest
 
 from taskqueue.actors import consumer, queue
+from taskqueue.actors.messages import QUEUE, Drain
+from taskqueue.actors.runtime import ask
 from taskqueue.context import Context
 from taskqueue.tasks import TaskHistory
 from taskqueue.testing.storage import FaultyStorage
@@ -236,3 +238,32 @@ async def test_a_crash_during_the_drain_is_still_a_crash(
     await stopping
 
     assert seen(await left(storage, task_id)) == ("retrying", 1, ["crashed"])
+
+
+async def test_a_queue_that_has_just_begun_waits_for_what_a_blocked_consumer_runs(
+    world: World,
+) -> None:
+    blocks = Gate()
+
+    @world.app.task("block")
+    async def block(ctx: Context) -> None:
+        blocks.open()
+        world.gate.block()
+
+    await world.start()
+    task_id = await world.enqueue("block")
+    await blocks.passed()
+    await (await world.absent(QUEUE)).over()
+    async with asyncio.timeout(5):
+        while world.system.address(QUEUE).whereis() is None:  # noqa: ASYNC110 - a name is no event
+            await asyncio.sleep(0.01)
+
+    deadline = time.monotonic() + 30
+    draining = asyncio.create_task(ask(world.queue, Drain(deadline=deadline), timeout_s=None))
+    await asyncio.wait([draining], timeout=0.1)
+    too_early = draining.done()
+    world.gate.open()
+    await asyncio.wait_for(draining, 5)
+    await world.completed(task_id)
+
+    assert not too_early
