@@ -59,13 +59,14 @@ class _Attempt:
 
     delivery: Delivery
     work: asyncio.Task[None]
+    begun: bool = False  # a task that is cancelled before its first step never takes one
     handled: bool = False  # there is an outcome; only the queue has to hear of it
     cut_as: Outcome | None = None  # why it is cut, and so its outcome
 
     def cut(self, outcome: Outcome) -> None:
-        """Cancel the handler, if it runs; the first reason counts."""
-        if not self.handled:
-            self.cut_as = self.cut_as or outcome
+        """Cancel the handler, if it runs, and keep it from beginning; the first reason counts."""
+        self.cut_as = self.cut_as or outcome
+        if self.begun and not self.handled:
             self.work.cancel()
 
 
@@ -137,7 +138,8 @@ class ConsumerActor(Actor):
     def on_cancel_attempt(self, message: CancelAttempt) -> None:
         """Cut the handler whose task nobody wants any more."""
         unwanted = self._attempts.get(message.token)
-        if unwanted is not None:
+        # We are told again and again; a handler that is cleaning up shall not be cut in that, too.
+        if unwanted is not None and unwanted.cut_as is None:
             unwanted.cut(Cancelled(reason=message.reason))
 
     def _find_queue(self) -> ActorRef | None:
@@ -164,13 +166,15 @@ class ConsumerActor(Actor):
 
     async def _attempt(self, delivery: Delivery) -> None:
         """Run the handler, then tell the queue what happened until it has heard."""
-        task_log.attempt_started(delivery.task, self.ref.label)
-        outcome = await self._run(delivery)
-        self._attempts[delivery.token].handled = True
+        this = self._attempts[delivery.token]
+        this.begun = True
+        outcome = this.cut_as or await self._run(delivery)
+        this.handled = True
         await self._report(delivery, outcome)
         del self._attempts[delivery.token]
 
     async def _run(self, delivery: Delivery) -> Outcome:
+        task_log.attempt_started(delivery.task, self.ref.label)
         channel = AttemptChannel(delivery.token, self._storage, self._clock, self.start_task)
         try:
             return await attempt(self._app, delivery.task, self._executors, channel)

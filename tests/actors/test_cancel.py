@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.messages import QUEUE, CancelTask
-from taskqueue.actors.runtime import ask
+from taskqueue.actors.messages import QUEUE, CancelAttempt, CancelTask
+from taskqueue.actors.runtime import ask, tell
 from taskqueue.context import Context
 from taskqueue.options import Options
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import CancelAnswer, CancelResult
-from tests.actors.world import World
+from tests.actors.world import Gate, World
 
 
 async def cancel(world: World, task_id: str, reason: str = "not wanted") -> CancelResult:
@@ -122,6 +122,61 @@ async def test_an_attempt_that_fails_after_the_wish_is_the_last(world: World) ->
     await world.events.wait_for("task_cancelled", task_id=task_id)
 
     assert (await seen(world, task_id))[:2] == ("cancelled", "not wanted")
+
+
+async def test_a_task_is_cancelled_before_a_blocked_consumer_has_begun_with_it(
+    world: World,
+) -> None:
+    blocks = Gate()
+
+    @world.app.task("block")
+    async def block(ctx: Context) -> None:
+        blocks.open()
+        world.gate.block()
+
+    await world.start(slots=2)
+    blocking = await world.enqueue("block")
+    await blocks.passed()
+    task_id = await world.enqueue("quick")
+    async with asyncio.timeout(5):
+        while (await world.history(task_id)).task.status != "running":  # noqa: ASYNC110 - a row's change is no event
+            await asyncio.sleep(0.01)
+
+    await cancel(world, task_id)
+    world.gate.open()
+    await world.events.wait_for("task_cancelled", task_id=task_id)
+    await world.completed(blocking)
+
+    assert await seen(world, task_id) == ("cancelled", "not wanted", ["cancelled"])
+    assert world.runs == []
+
+
+async def test_a_handler_that_cleans_up_is_not_cut_again(world: World) -> None:
+    cleans, clean = Gate(), Gate()
+
+    @world.app.task("careful")
+    async def careful(ctx: Context) -> None:
+        try:
+            await world.gate.passed()
+        finally:
+            cleans.open()
+            await clean.passed()
+            world.runs.append("cleaned up")
+
+    await world.start(slots=2)
+    task_id = await world.enqueue("careful")
+    await world.begun(task_id)
+    [held] = await world.storage.use(Storage.held, world.owner)
+
+    await cancel(world, task_id)
+    await cleans.passed()
+    tell(world.consumers[0], CancelAttempt(token=held.token, reason="still not wanted"))
+    after = await world.enqueue("quick")
+    await world.completed(after)
+    clean.open()
+    await world.events.wait_for("task_cancelled", task_id=task_id)
+
+    assert world.runs == [after, "cleaned up"]
 
 
 async def test_a_task_is_cancelled_while_the_service_drains(world: World) -> None:
