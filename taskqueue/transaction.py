@@ -11,10 +11,12 @@ written and the handler is called again. So it is as if the handler had been alo
 database, and no handler can make another wait.
 """
 
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from taskqueue.channel import Channel
+from taskqueue.errors import StatementRefused
 from taskqueue.tasks import Row, Rows, Scalar, Statement
 
 Parameters: TypeAlias = Sequence[Scalar] | Mapping[str, Scalar]
@@ -32,6 +34,9 @@ class Transaction:
 
         Safe to call from any thread. A statement that cannot be applied, then, is a failure of this
         attempt.
+
+        Raises:
+            StatementRefused: a parameter is nothing that a database holds.
         """
         self._statements.append(_statement(sql, parameters))
 
@@ -68,6 +73,40 @@ class Transaction:
 
 
 def _statement(sql: str, parameters: Parameters) -> Statement:
+    # Looked at here, where the handler's own line is to blame: what cannot be sent would end the
+    # process that wants to send it, and what SQLite's module adapts would depend on the executor.
+    _require_text(sql)
     if isinstance(parameters, Mapping):
+        _require_text(*parameters)
+        _require_scalars(parameters.values())
         return Statement(sql=sql, parameters=dict(parameters))
-    return Statement(sql=sql, parameters=tuple(parameters))
+    values = tuple(parameters)
+    _require_scalars(values)
+    return Statement(sql=sql, parameters=values)
+
+
+def _require_text(*texts: object) -> None:
+    for text in texts:
+        if not (isinstance(text, str) and _is_scalar(text)):
+            raise StatementRefused(f"must be text, not {reprlib.repr(text)}")
+
+
+def _require_scalars(values: Iterable[object]) -> None:
+    for value in values:
+        if not _is_scalar(value):
+            raise StatementRefused(
+                "a parameter must be an integer of 64 bits, a float, text, bytes or None,"
+                f" not {reprlib.repr(value)}"
+            )
+
+
+def _is_scalar(value: object) -> bool:
+    match value:
+        case None | float() | bytes():
+            return True
+        case int():
+            return -(2**63) <= value < 2**63
+        case str():
+            return value.isascii() or not any("\ud800" <= each <= "\udfff" for each in value)
+        case _:
+            return False

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import pytest
@@ -215,3 +218,42 @@ async def test_a_worker_that_was_believed_dead_writes_nothing_when_it_wakes_up(
 
     assert await bank.balances() == {"ann": 99}
     assert (await world.history(task_id)).task.result == '"attempt 2"'
+
+
+@pytest.mark.parametrize(
+    "value", [2**63, "half of a pair: \ud800", Decimal("1.5"), date(2026, 1, 1), object(), [1]]
+)
+async def test_what_no_database_holds_is_refused_on_the_handlers_own_line(
+    world: World, bank: Bank, value: Any
+) -> None:
+    refused: list[str] = []
+
+    @world.app.task("pay")
+    async def pay(ctx: Context) -> None:
+        for parameters in ((value,), {"amount": value}):
+            with pytest.raises(StatementRefused) as refusal:
+                ctx.transaction().execute("UPDATE accounts SET balance = :amount", parameters)
+            refused.append(refusal.value.detail)
+
+    await world.start()
+    await bank.open(ann=100)
+    task_id = await world.enqueue("pay")
+    await world.completed(task_id)
+
+    assert all(detail.startswith("a parameter must be") for detail in refused)
+    assert len(refused) == 2
+    assert await bank.balances() == {"ann": 100}
+
+
+@pytest.mark.parametrize("value", [None, 1.5, b"bytes", -(2**63), 2**63 - 1, True, "Zürich 🚲"])
+async def test_what_a_database_holds_is_written(world: World, bank: Bank, value: Any) -> None:
+    @world.app.task("pay")
+    async def pay(ctx: Context) -> bool:
+        [[is_so]] = await ctx.transaction().fetch("SELECT ? IS ?", (value, value))
+        return is_so == 1
+
+    await world.start()
+    task_id = await world.enqueue("pay")
+    await world.completed(task_id)
+
+    assert (await world.history(task_id)).task.result == "true"
