@@ -312,6 +312,7 @@ class Settled(StrEnum):
     """What became of one settlement."""
 
     WRITTEN = "written"
+    CANCELLED = "cancelled"  # written, and the task has ended instead of being done again
     REPEATED = "repeated"  # the same token had ended the same way before: success, not an error
     LEASE_LOST = "lease_lost"  # settled, rescued or handed back by another
 

@@ -128,8 +128,9 @@ class Settler:
         delivery, settlement = conclusion.delivery, conclusion.settlement
         self._unwritten.discard(delivery.token)
         task_log.settled(delivery.task, conclusion.outcome, settlement, written)
-        for queue, ready_at in _ready_at(delivery.task, settlement):
-            self._on_ready(queue, ready_at)
+        if written is not Settled.CANCELLED:
+            for queue, ready_at in _ready_at(delivery.task, settlement):
+                self._on_ready(queue, ready_at)
 
     async def _settle(self, batch: Sequence[Conclusion]) -> Sequence[Settled | NotApplied]:
         settlements = [

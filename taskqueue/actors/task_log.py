@@ -68,6 +68,9 @@ def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settl
     if written == Settled.LEASE_LOST:
         event.warning("task_lease_lost")
         return
+    if written == Settled.CANCELLED:
+        event.info("task_cancelled", reason="asked for while it was held")
+        return
     match settlement:
         case Complete():
             event.info("task_completed")

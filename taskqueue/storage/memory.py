@@ -322,11 +322,11 @@ class MemoryStorage(Storage):
                 refusal = self._apply(settlement.statements)
                 if refusal is not None:
                     return refusal
-            _write(row, lease, settlement, now=now)
+            written = _write(row, lease, settlement, now=now)
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
                 self._insert(settlement.follow_ups, now=now)
-            return Settled.WRITTEN
+            return written
         if any(row.settled == this for row in self._rows.values()):
             return Settled.REPEATED
         return Settled.LEASE_LOST
@@ -419,7 +419,7 @@ def _deliveries(leased: Iterator[tuple[_Row, _Lease]]) -> tuple[Delivery, ...]:
     return tuple(row.delivery(lease) for row, lease in sorted(leased, key=oldest_claim))
 
 
-def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> None:
+def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> Settled:
     task = row.task
     # The latest attempt may be settled without ever having started.
     started_at = task.started_at if lease.started else None
@@ -502,3 +502,5 @@ def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> N
         row.task = replace(
             row.task, status=Status.CANCELLED, reason=task.cancel_reason, processed_at=now
         )
+        return Settled.CANCELLED
+    return Settled.WRITTEN

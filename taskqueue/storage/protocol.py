@@ -163,7 +163,7 @@ class Storage(Protocol):
         conflict of their keys is passed over. A `HandBack` of what was never started returns the
         delivery as well, unless it says that it counts. Whatever would leave a task to be done
         again ends it `cancelled` if its cancellation was asked for: with its line in the history,
-        and `cancel_reason` as `reason`.
+        and `cancel_reason` as `reason`. The answer is `CANCELLED` then.
 
         The `statements` of a `Complete` are applied before it, in order, in a savepoint of their
         own. They may read and write any table but the queue's own (which they may read), and not

@@ -183,7 +183,7 @@ class CancelContract:
         settled = await settle(storage, delivery, settlement, now=7.0)
 
         task = await task_of(storage, "a")
-        assert settled is Settled.WRITTEN
+        assert settled is Settled.CANCELLED
         assert (task.status, task.reason) == (Status.CANCELLED, "not wanted")
         assert (task.cancel_reason, task.processed_at) == ("not wanted", 7.0)
         [line] = await attempts_of(storage, "a")

@@ -231,11 +231,12 @@ async def test_a_consumer_that_dies_before_it_hears_does_not_bring_the_task_back
     await world.storage.use(Storage.cancel, [task_id], reason="not wanted", now=0.0)
 
     world.consumers[0].kill()
-    await world.events.wait_for("task_rescued", task_id=task_id)
+    await world.events.wait_for("task_cancelled", task_id=task_id)
     after = await world.enqueue("quick")
     await world.completed(after)
 
     assert (await seen(world, task_id))[:2] == ("cancelled", "not wanted")
+    assert world.events.select("task_requeued") == []
     assert world.runs == [task_id, after]
 
 

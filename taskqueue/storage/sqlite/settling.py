@@ -50,9 +50,8 @@ def settle(
         elif (refusal := _apply_statements(tx, by, refused)) is not None:
             answers.append(refusal)
         else:
-            writing.add(lease, by.settlement)
+            answers.append(writing.add(lease, by.settlement))
             leases.settle(lease, settled_as)
-            answers.append(Settled.WRITTEN)
     writing.write()
     return tuple(answers)
 
@@ -88,8 +87,8 @@ class _Settling:
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[rows.Row] = []
 
-    def add(self, lease: Lease, settlement: Settlement) -> None:
-        """Add one settlement of a lease that holds."""
+    def add(self, lease: Lease, settlement: Settlement) -> Settled:
+        """Add one settlement of a lease that holds; return what will have become of it."""
         now = self._now
         after: str
         change: rows.Row
@@ -116,11 +115,13 @@ class _Settling:
                     self._add_attempt(lease, AttemptOutcome.INTERRUPTED)
             case never:
                 assert_never(never)
-        if lease.cancelling and after not in ENDED:
+        cancelled = lease.cancelling and after not in ENDED
+        if cancelled:
             after = Status.CANCELLED
             self._cancelled.append((now, lease.seq))
         self._changes[type(settlement)].append((*change, lease.seq))
         self._tx.moved(lease.status, after)
+        return Settled.CANCELLED if cancelled else Settled.WRITTEN
 
     def write(self) -> None:
         """Write all that was added."""
