@@ -11,6 +11,7 @@ written and the handler is called again. So it is as if the handler had been alo
 database, and no handler can make another wait.
 """
 
+import asyncio
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
@@ -28,6 +29,7 @@ class Transaction:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._statements: list[Statement] = []
+        self._turn = asyncio.Lock()  # fetches one after the other, so that each sees those before
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Apply a statement with the ack. Its rows, if any, are not looked at.
@@ -50,7 +52,9 @@ class Transaction:
             StorageUnavailable, ActorError: the database does not answer now.
         """
         query = _statement(sql, parameters)
-        return self._note(query, await self._channel.rehearse(self.statements, query))
+        async with self._turn:
+            before = self.statements
+            return self._note(before, query, await self._channel.rehearse(before, query))
 
     def fetch_blocking(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Do the same for a handler that is no `async def`.
@@ -59,11 +63,13 @@ class Transaction:
             RuntimeError: called from an `async def`, which it would block for ever.
         """
         query = _statement(sql, parameters)
-        return self._note(query, self._channel.rehearse_blocking(self.statements, query))
+        before = self.statements
+        return self._note(before, query, self._channel.rehearse_blocking(before, query))
 
-    def _note(self, query: Statement, answer: Rows) -> list[Row]:
+    def _note(self, before: tuple[Statement, ...], query: Statement, answer: Rows) -> list[Row]:
         saw = Statement(sql=query.sql, parameters=query.parameters, saw=answer.digest)
-        self._statements.append(saw)
+        # What was gathered meanwhile comes after it, as it did when the rows were given.
+        self._statements.insert(len(before), saw)
         return list(answer.rows)
 
     @property

@@ -257,3 +257,26 @@ async def test_what_a_database_holds_is_written(world: World, bank: Bank, value:
     await world.completed(task_id)
 
     assert (await world.history(task_id)).task.result == "true"
+
+
+async def test_a_handler_may_fetch_at_the_same_time_and_go_on_meanwhile(
+    world: World, bank: Bank
+) -> None:
+    @world.app.task("open")
+    async def open_accounts(ctx: Context) -> int:
+        tx = ctx.transaction()
+        insert = "INSERT INTO accounts SELECT name || 'a', 7 FROM accounts RETURNING name"
+        fetching = [asyncio.create_task(tx.fetch(insert)) for _ in range(2)]
+        total = asyncio.create_task(tx.fetch("SELECT count(*) FROM accounts"))
+        await asyncio.sleep(0)
+        tx.execute("DELETE FROM accounts")
+        await asyncio.gather(*fetching)
+        [[count]] = await total
+        return int(str(count))
+
+    await world.start()
+    await bank.open(x=100)
+    task_id = await world.enqueue("open")
+    await world.completed(task_id)
+
+    assert await world.outcomes(task_id) == ["completed"]
