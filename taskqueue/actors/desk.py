@@ -64,6 +64,10 @@ class Desk(Generic[C]):
         """Tell whether the consumer has a seat."""
         return consumer in self._seats
 
+    def is_idle(self, consumer: C) -> bool:
+        """Tell whether the consumer has a seat, and is busy with nothing."""
+        return consumer in self._seats and not self._seats[consumer].running
+
     def serve(self, queue: str) -> int:
         """Return how many consumers serve a queue."""
         return sum(queue in seat.queues for seat in self._seats.values())

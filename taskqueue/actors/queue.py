@@ -349,8 +349,9 @@ class QueueActor(Actor):
         """End the consumers that do not hear that they shall stop.
 
         They are stopped one by one. A blocked one hears nothing, so their supervisor would wait the
-        full limit for each.
+        full limit for each. An idle one may not have been told yet, because the door closes first.
         """
         await asyncio.sleep(2 * CANCEL_GRACE_S)
         for consumer in self.members(CONSUMERS):
-            consumer.kill()
+            if not self._desk.is_idle(consumer):
+                consumer.kill()

@@ -267,3 +267,15 @@ async def test_a_queue_that_has_just_begun_waits_for_what_a_blocked_consumer_run
     await world.completed(task_id)
 
     assert not too_early
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_idle_consumers_are_left_in_peace_while_the_door_closes(world: World) -> None:
+    await world.start(consumers=2)
+    idle = world.consumers
+
+    await ask(world.queue, Drain(deadline=time.monotonic()))
+    await asyncio.sleep(0.3)  # three times as long as a deaf one is given
+
+    assert world.consumers == idle
+    assert world.events.select("child_restarted") == []
