@@ -137,10 +137,13 @@ class ConsumerActor(Actor):
     @receives(CancelAttempt)
     def on_cancel_attempt(self, message: CancelAttempt) -> None:
         """Cut the handler whose task nobody wants any more."""
-        unwanted = self._attempts.get(message.token)
+        self._call_off(message.token, message.reason)
+
+    def _call_off(self, token: str, reason: str) -> None:
+        unwanted = self._attempts.get(token)
         # We are told again and again; a handler that is cleaning up shall not be cut in that, too.
         if unwanted is not None and unwanted.cut_as is None:
-            unwanted.cut(Cancelled(reason=message.reason))
+            unwanted.cut(Cancelled(reason=reason))
 
     def _find_queue(self) -> ActorRef | None:
         """Return whoever is the queue now, registered with; None if nobody is.
@@ -225,8 +228,8 @@ class ConsumerActor(Actor):
             leaving = await ask(queue, Leave(consumer=self.ref))
         except (ActorUnavailable, AskTimeout):
             return None
-        for token in leaving.unwanted.keys() & self._attempts.keys():
-            self._attempts[token].cut(Cancelled(reason=leaving.unwanted[token]))
+        for token, reason in leaving.unwanted.items():
+            self._call_off(token, reason)
         return leaving
 
     async def _settled_within(self, limit_s: float) -> None:

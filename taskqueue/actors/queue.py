@@ -278,7 +278,7 @@ class QueueActor(Actor):
     def on_leave(self, message: Leave) -> Leaving:
         """Give a stopping consumer nothing more; tell it what it would hear if it had an ear."""
         self._desk.close(message.consumer)
-        return Leaving(deadline=self._deadline, unwanted=self._unwanted)
+        return Leaving(deadline=self._deadline, unwanted=dict(self._unwanted))
 
     @receives(Finish, concurrently=True)
     async def on_finish(self, message: Finish) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from taskqueue.actors import consumer
 from taskqueue.actors.messages import QUEUE, CancelAttempt, CancelTask
 from taskqueue.actors.runtime import ask, tell
 from taskqueue.context import Context
@@ -253,3 +254,32 @@ async def test_what_has_ended_or_never_was_is_left_alone(
     assert str(result.answer) == answer
     assert (await world.history(task_id)).task.status == "completed"
     assert world.events.select("task_cancelled") == []
+
+
+async def test_a_handler_that_cleans_up_is_not_cut_again_by_a_consumer_that_leaves(
+    world: World,
+) -> None:
+    cleans, clean = Gate(), Gate()
+
+    @world.app.task("careful")
+    async def careful(ctx: Context) -> None:
+        try:
+            await world.gate.passed()
+        finally:
+            cleans.open()
+            await clean.passed()
+            world.runs.append("cleaned up")
+
+    await world.start()
+    task_id = await world.enqueue("careful")
+    await world.begun(task_id)
+
+    leaving = asyncio.create_task(world.resize(0))
+    await cancel(world, task_id)
+    await cleans.passed()
+    await asyncio.wait([leaving], timeout=5 * consumer.QUEUE_RETRY_S)  # it is told several times
+    clean.open()
+    await world.events.wait_for("task_cancelled", task_id=task_id)
+    await leaving
+
+    assert world.runs == ["cleaned up"]
