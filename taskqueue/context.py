@@ -81,6 +81,9 @@ class Context:
         It exists if and only if this attempt completes the task: a handler that raises, is cut or
         times out leaves no follow-ups. Safe to call from any thread.
 
+        Under a unique key that another task has by then, none is made: the id is of no task. Ask by
+        the key, not by the id, where that may be.
+
             ctx.enqueue(resize, url=url)
             ctx.enqueue(resize.with_options(delay_s=60), url=url)
 
