@@ -32,7 +32,13 @@ from taskqueue.actors.runtime import (
     ask,
 )
 from taskqueue.demo import demo_app
-from taskqueue.errors import ActorUnavailable, ConfigError, StartFailed, StorageUnavailable
+from taskqueue.errors import (
+    ActorUnavailable,
+    AskTimeout,
+    ConfigError,
+    StartFailed,
+    StorageUnavailable,
+)
 from taskqueue.loading import load_app
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.lock import FileLock
@@ -53,6 +59,9 @@ HANDOVER_S = 1.0
 
 # How often a queue actor is looked for that is just being restarted.
 QUEUE_RETRY_S = 0.1
+
+# How long the queue actor may take to hear that a stop is to hurry.
+HURRY_S = 1.0
 
 T = TypeVar("T")
 
@@ -211,8 +220,9 @@ async def _stop(root: ActorRef, system: System, drain_s: float, hurry: asyncio.E
     deadline = asyncio.get_running_loop().time() + drain_s
     await _unless(hurry, _drain(system, deadline))
     if hurry.is_set():
-        with contextlib.suppress(ActorUnavailable):
-            await ask(system.address(QUEUE), Drain(deadline=asyncio.get_running_loop().time()))
+        drain = Drain(deadline=asyncio.get_running_loop().time())
+        with contextlib.suppress(ActorUnavailable, AskTimeout):
+            await ask(system.address(QUEUE), drain, timeout_s=HURRY_S)
     root.exit(SHUTDOWN)
     await root.ended()
 

@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from taskqueue import service
 from taskqueue.actors import consumer, queue
 from taskqueue.actors.messages import QUEUE, Drain
-from taskqueue.actors.runtime import ask
+from taskqueue.actors.runtime import ask, suspend
 from taskqueue.context import Context
 from taskqueue.tasks import TaskHistory
 from taskqueue.testing.storage import FaultyStorage
@@ -279,3 +280,14 @@ async def test_idle_consumers_are_left_in_peace_while_the_door_closes(world: Wor
 
     assert world.consumers == idle
     assert world.events.select("child_restarted") == []
+
+
+async def test_a_queue_that_does_not_answer_holds_up_no_stop_in_a_hurry(world: World) -> None:
+    await world.start(consumers=0)
+    await suspend(world.queue)
+    hurry = asyncio.Event()
+    hurry.set()
+
+    await asyncio.wait_for(service._stop(world.root, world.system, 30.0, hurry), 4)
+
+    assert world.root.exit_reason is not None
