@@ -29,7 +29,9 @@ from taskqueue.tasks import (
 )
 from taskqueue.words import Word
 
-CONFLICT_S = 0.05  # how long a task waits at least whose transaction conflicted
+# How long a task waits at least whose transaction conflicted: at first, and after many deliveries.
+CONFLICT_S = 0.05
+MAX_CONFLICT_S = 2.0
 
 
 class RetryPolicy(Word):
@@ -60,6 +62,19 @@ def backoff_s(attempt: int, policy: RetryPolicy, *, jitter: float) -> float:
     return delay_s * (1.0 + policy.jitter * jitter)
 
 
+def conflict_s(deliveries: int, *, jitter: float) -> float:
+    """Return how long a task waits whose transaction conflicted, after so many deliveries.
+
+    Whoever made it conflict has got through, so not for long. But of many that want the same row
+    one gets through at a time, so they have to spread more the more often they meet.
+
+    >>> [conflict_s(n, jitter=0.0) for n in (1, 2, 3, 20)]
+    [0.05, 0.1, 0.2, 2.0]
+    """
+    doublings = min(max(deliveries - 1, 0), 16)  # a float overflows long before a count does
+    return min(MAX_CONFLICT_S, CONFLICT_S * 2.0**doublings) * (1.0 + jitter)
+
+
 def settlement(
     task: Task, outcome: Outcome, policy: RetryPolicy, *, now: float, jitter: float
 ) -> Settlement:
@@ -73,9 +88,7 @@ def settlement(
         case Interrupted(holder_died=holder_died):  # not the task's fault: its attempt comes back
             return HandBack(delivery_counts=holder_died)
         case Conflicted(error=error) if task.deliveries < policy.max_deliveries:
-            # Whoever made it conflict has got through, so there is no need to wait for long; but
-            # those that conflict together should not come back together.
-            delay_s = CONFLICT_S * (1.0 + jitter)
+            delay_s = conflict_s(task.deliveries, jitter=jitter)
             return Postpone(run_at=now + delay_s, outcome=AttemptOutcome.CONFLICTED, error=error)
         case Conflicted(error=error):  # it may conflict with itself, as `random()` does
             failure = _Failure(AttemptOutcome.CONFLICTED, error)

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskqueue import policy
-from taskqueue.policy import CONFLICT_S, RetryPolicy, abandoned, backoff_s, settlement
+from taskqueue.policy import (
+    CONFLICT_S,
+    MAX_CONFLICT_S,
+    RetryPolicy,
+    abandoned,
+    backoff_s,
+    settlement,
+)
 from taskqueue.tasks import (
     AttemptOutcome,
     Cancel,
@@ -120,6 +127,18 @@ def tasks(draw: st.DrawFn) -> Task:
                 run_at=NOW + CONFLICT_S,
                 outcome=AttemptOutcome.CONFLICTED,
                 error="read otherwise",
+            ),
+        ),
+        (
+            a_task(deliveries=4),
+            Conflicted(error="again"),
+            Postpone(run_at=NOW + 8 * CONFLICT_S, outcome=AttemptOutcome.CONFLICTED, error="again"),
+        ),
+        (
+            a_task(deliveries=19),
+            Conflicted(error="and again"),
+            Postpone(
+                run_at=NOW + MAX_CONFLICT_S, outcome=AttemptOutcome.CONFLICTED, error="and again"
             ),
         ),
         (a_task(), Interrupted(), HandBack()),
