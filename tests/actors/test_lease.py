@@ -31,6 +31,28 @@ async def test_what_runs_is_ours_however_far_the_clock_jumps(
     assert world.events.select("task_rescued") == []
 
 
+async def test_a_clock_that_is_set_back_disturbs_nothing_that_runs_and_delays_what_waits(
+    world: World, storage: FaultyStorage
+) -> None:
+    clock = world.clock = ManualClock()
+    await world.start(lease_s=LEASE_S, prefetch=0)
+    running = await world.enqueue("wait")
+    await world.begun(running)
+    waiting = await world.enqueue("quick")
+
+    clock.time -= 3600
+    await storage.called("rescue", times=2)
+    late = await world.enqueue("quick")
+    world.gate.open()
+    await world.completed(running, late)
+    begun = list(world.runs)
+    clock.time = NOW
+    await world.completed(waiting)
+
+    assert begun == [running, late]
+    assert world.events.select("task_rescued") == []
+
+
 async def test_after_an_outage_leases_are_extended_before_anything_is_rescued(
     world: World, storage: FaultyStorage
 ) -> None:

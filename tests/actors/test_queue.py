@@ -162,6 +162,24 @@ async def test_without_prefetch_nothing_is_claimed_that_cannot_run(world: World)
     assert (await world.history(waiting)).task.attempt == 0
 
 
+async def test_an_urgent_task_overtakes_all_but_what_is_buffered(world: World) -> None:
+    await world.start(prefetch=1)
+    running = await world.enqueue("wait")
+    await world.begun(running)
+    buffered, waiting = [
+        await world.enqueue("quick", options=Options(priority=5)) for _ in range(2)
+    ]
+    async with asyncio.timeout(5):
+        while (await world.history(buffered)).task.deliveries == 0:  # noqa: ASYNC110 - a row's change is no event
+            await asyncio.sleep(0.01)
+
+    urgent = await world.enqueue("quick", options=Options(priority=0))
+    world.gate.open()
+    await world.completed(buffered, waiting, urgent)
+
+    assert world.runs == [running, buffered, urgent, waiting]
+
+
 async def test_without_consumers_tasks_are_accepted_and_left_alone(world: World) -> None:
     await world.start(consumers=0)
 

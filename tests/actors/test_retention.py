@@ -3,8 +3,10 @@
 from taskqueue.actors.messages import RETENTION
 from taskqueue.actors.retention import BATCH, Prune, RetentionActor
 from taskqueue.actors.runtime import ask
+from taskqueue.context import Context
 from taskqueue.options import Options
-from taskqueue.retention import Retention
+from taskqueue.outcomes import Reject
+from taskqueue.retention import DAY_S, Retention
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import ManualClock, World
@@ -58,6 +60,26 @@ async def test_zero_keeps_for_ever(world: World) -> None:
     clock.time += 1e9
 
     assert await prune(world) == 0
+
+
+async def test_dead_letters_go_too_after_ninety_days_by_the_wall_clock(world: World) -> None:
+    @world.app.task("reject")
+    async def reject(ctx: Context) -> None:
+        raise Reject("broken")
+
+    world.clock = clock = ManualClock()
+    await world.start()
+    await world.system.spawn(RetentionActor, Retention(), clock)
+    task_id = await world.enqueue("reject")
+    await world.events.wait_for("task_dead_lettered", task_id=task_id)
+
+    clock.time += 90 * DAY_S - 1.0
+    before = await prune(world)
+    clock.time += 2.0
+    after = await prune(world)
+
+    assert (before, after) == (0, 1)
+    assert world.events.select("tasks_pruned", status="dead", tasks=1)
 
 
 async def test_an_outage_is_waited_out(world: World, storage: FaultyStorage) -> None:

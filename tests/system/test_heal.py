@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from taskqueue.supervisor import ROOT_FLAGS
 from tests.system.services import TIMEOUT_S, Client, Services, until, when
 
 FLAGS = ("--demo-work-s", "0.01", "--retry-initial-s", "0.05")
@@ -137,6 +138,29 @@ async def test_while_the_gateway_is_dead_new_connections_wait_instead_of_being_r
     print(_figures(load))  # noqa: T201
     assert load.refused == 0
     assert load.unavailable == 0
+
+
+async def test_who_dies_too_often_ends_the_service_with_1_and_the_next_one_loses_nothing(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    services.expect("supervisor_escalated")
+    service = await services.start(*FLAGS, "--consumers", "0")
+    client = Client(http, service)
+    accepted = await client.post("uppercase", text="kept")
+
+    for kill in range(1, ROOT_FLAGS.intensity.max_restarts + 1):
+        await client.kill("root/retention")
+        await service.wait_for("child_restarted", child_id="retention", nth=kill)
+    with contextlib.suppress(aiohttp.ClientConnectionError):
+        await client.kill("root/retention")
+    code = await service.wait()
+    again = await services.start(*FLAGS)
+    await again.wait_for("task_completed", task_id=accepted)
+
+    assert code == 1
+    assert (await service.complaint()).startswith("taskqueue: gave up: the supervision tree ended")
+    [escalated] = service.events.select("supervisor_escalated")
+    assert (escalated["supervisor"], escalated["child_id"]) == ("root", "retention")
 
 
 async def _until_a_task_is_completed(client: Client) -> float:
