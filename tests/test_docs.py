@@ -37,3 +37,16 @@ def test_the_tests_that_the_page_on_testing_shows_are_run() -> None:
 
     assert len(shown) == 2
     assert [text for text in shown if text not in example] == []
+
+
+def test_every_test_that_the_guarantees_name_is_there() -> None:
+    page = (ROOT / "docs/guarantees.md").read_text()
+    named = sorted(set(re.findall(r"([\w/]+\.py)::(\w+)", page)))
+
+    assert len(named) > 50
+    assert [f"{path}::{test}" for path, test in named if not _has_test(path, test)] == []
+
+
+def _has_test(path: str, test: str) -> bool:
+    file = ROOT / path
+    return file.exists() and f"def {test}(" in file.read_text()
