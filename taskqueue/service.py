@@ -179,7 +179,9 @@ async def _live(plan: Plan, door: socket.socket) -> int:
             complain(f"gave up: the supervision tree ended ({gave_up}); the log says why")
             return FAILED
         log.info("service_stopping", drain_s=plan.settings.drain_s)
-        await _stop(root, system, plan.settings.drain_s, signals.hurry)
+        if not await _stop(root, system, plan.settings.drain_s, signals.hurry):
+            complain("gave up while it was stopping; the log says why")
+            return FAILED
     log.info("service_stopped", reason="told to stop")
     return OK
 
@@ -212,25 +214,28 @@ async def _ended(root: ActorRef) -> ExitReason:
     return await root.ended()
 
 
-async def _stop(root: ActorRef, system: System, drain_s: float, hurry: asyncio.Event) -> None:
+async def _stop(root: ActorRef, system: System, drain_s: float, hurry: asyncio.Event) -> bool:
     """Hand out nothing more; when nothing runs, or after `drain_s`, stop the tree.
 
     The door stays open for as long as handlers run, so that one can look at them, and cancel them.
+    Returns whether the tree has lasted until it was stopped.
     """
     deadline = asyncio.get_running_loop().time() + drain_s
-    await _unless(hurry, _drain(system, deadline))
+    await _unless(hurry, _drain(root, system, deadline))
     if hurry.is_set():
         drain = Drain(deadline=asyncio.get_running_loop().time())
         with contextlib.suppress(ActorUnavailable, AskTimeout):
             await ask(system.address(QUEUE), drain, timeout_s=HURRY_S)
+    lasted = root.is_alive()
     root.exit(SHUTDOWN)
     await root.ended()
+    return lasted
 
 
-async def _drain(system: System, deadline: float) -> None:
-    """Have the queue drain, and the next one if it dies meanwhile."""
+async def _drain(root: ActorRef, system: System, deadline: float) -> None:
+    """Have the queue drain, and the next one if it dies meanwhile, while there is a tree."""
     loop = asyncio.get_running_loop()
-    while loop.time() < deadline:
+    while loop.time() < deadline and root.is_alive():
         try:
             await ask(system.address(QUEUE), Drain(deadline=deadline), timeout_s=None)
         except ActorUnavailable:

@@ -291,3 +291,15 @@ async def test_a_queue_that_does_not_answer_holds_up_no_stop_in_a_hurry(world: W
     await asyncio.wait_for(service._stop(world.root, world.system, 30.0, hurry), 4)
 
     assert world.root.exit_reason is not None
+
+
+async def test_a_tree_that_gives_up_meanwhile_ends_the_stop(world: World) -> None:
+    await world.start(drain_s=30.0)
+    task_id = await world.enqueue("wait")
+    await world.begun(task_id)
+
+    stopping = asyncio.create_task(world.stop())
+    await world.drains()
+    world.root.kill()
+
+    assert await asyncio.wait_for(stopping, 5) is False

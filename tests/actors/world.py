@@ -149,10 +149,10 @@ class World:
         await self.events.wait_for("queue_ready")
         self.app.attach(QueueClient(self.system.address(QUEUE)))
 
-    async def stop(self, drain_s: float | None = None) -> None:
-        """Stop as the service does when it is told to."""
+    async def stop(self, drain_s: float | None = None) -> bool:
+        """Stop as the service does when it is told to; tell whether the tree has lasted."""
         limit_s = self.settings.drain_s if drain_s is None else drain_s
-        await service._stop(self.root, self.system, limit_s, hurry=asyncio.Event())
+        return await service._stop(self.root, self.system, limit_s, hurry=asyncio.Event())
 
     async def drains(self) -> None:
         """Wait until nothing is handed out any more."""
