@@ -27,6 +27,8 @@ INTERRUPTED = 130  # as a shell tells SIGINT
 def main() -> int:
     """Run with the flags given; return the exit code."""
     options = _parser().parse_args()
+    # A shell lets what it starts in the background ignore SIGINT; here that is how a run is ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     seed = random.randrange(2**32) if options.seed is None else options.seed
     command = f"python -m tests.torture --seconds {options.seconds:g} --seed {seed}"

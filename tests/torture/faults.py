@@ -49,17 +49,6 @@ async def kill_executors(site: Site, draw: random.Random) -> bool:
 
 async def kill_actor(path: str, site: Site, draw: random.Random) -> bool:
     """Press the let-it-crash button."""
-    # In a task of its own: now and then a request of aiohttp swallows the cancellation of whoever
-    # awaits it, and that would be ours, once and for all.
-    pressing = asyncio.create_task(_press(path, site))
-    try:
-        await asyncio.wait({pressing})
-    finally:
-        pressing.cancel()
-    return pressing.result()
-
-
-async def _press(path: str, site: Site) -> bool:
     timeout = aiohttp.ClientTimeout(total=HTTP_TIMEOUT_S)
     with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the gateway dies before it says
         async with (

@@ -192,7 +192,8 @@ def _begin(db: sqlite3.Connection, patience_s: float) -> None:
         try:
             db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # in whatever way
+            if not is_busy or time.monotonic() >= end:
                 raise
             time.sleep(_ASK_AGAIN_S)
         else:
