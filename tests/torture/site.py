@@ -25,8 +25,9 @@ STOP_LIMIT_S = 30.0  # after SIGTERM
 # What a log must not have, whatever is done to the service from outside.
 SURPRISES = ("actor_close_failed", "http_error", "message_unexpected", PRINTED)
 
-# How a life may end: told to stop, given up because the tree escalated, killed by us.
-STOPPED, GAVE_UP, KILLED = 0, 1, -signal.SIGKILL
+# How a life may end: told to stop, also before it had ears; given up because the tree escalated;
+# killed by us.
+STOPPED, TOO_EARLY, GAVE_UP, KILLED = 0, -signal.SIGTERM, 1, -signal.SIGKILL
 
 
 class NeverReady(Exception):
@@ -164,7 +165,7 @@ class Site:
         self.restarts += self._life.events.restarts
         self.surprises += self._life.events.surprises
         self._life.events.close()
-        if code not in (STOPPED, GAVE_UP, KILLED) or "Traceback" in complaint:
+        if code not in (STOPPED, TOO_EARLY, GAVE_UP, KILLED) or "Traceback" in complaint:
             self.surprises.append(f"a life ended with {code}: {complaint or '(silently)'}")
 
 
