@@ -62,8 +62,10 @@ async def kill_actor(path: str, site: Site, draw: random.Random) -> bool:
 async def freeze(site: Site, draw: random.Random) -> bool:
     """SIGSTOP for longer than a lease, as a machine that swaps or is migrated does."""
     site.send(signal.SIGSTOP)
-    await asyncio.sleep(draw.uniform(1.1, 2.0) * LEASE_S)
-    site.send(signal.SIGCONT)
+    try:
+        await asyncio.sleep(draw.uniform(1.1, 2.0) * LEASE_S)
+    finally:
+        site.send(signal.SIGCONT)  # also when the time of faults is over meanwhile
     return True
 
 
