@@ -16,6 +16,7 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from taskqueue.errors import StatementRefused, StorageUnavailable
+from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import handler_sql
@@ -325,7 +326,8 @@ class MemoryStorage(Storage):
             written = _write(row, lease, settlement, now=now)
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
-                self._insert(settlement.follow_ups, now=now)
+                follow_ups = settlement.follow_ups
+                tell_refused(follow_ups, self._insert(follow_ups, now=now))
             return written
         if any(row.settled == this for row in self._rows.values()):
             return Settled.REPEATED

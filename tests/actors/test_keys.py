@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from taskqueue import KeyConflict
+from taskqueue.context import Context
 from taskqueue.options import Options
 from tests.actors.world import World
 
@@ -40,3 +41,19 @@ async def test_a_conflict_reaches_who_enqueued_and_the_others_of_the_call_are_do
 
     assert caught.value.keys == {"once": there}
     await world.completed(there, plain.id)
+
+
+async def test_a_follow_up_whose_key_is_of_another_task_is_told_of(world: World) -> None:
+    @world.app.task("next")
+    async def following(ctx: Context, n: int) -> None: ...
+
+    @world.app.task("first")
+    async def first(ctx: Context) -> None:
+        ctx.enqueue(following.with_options(unique_key="k"), n=2)
+
+    await world.start()
+    [held_by] = await world.app.enqueue(following.with_options(unique_key="k").prepare(n=1))
+
+    await world.completed(await world.enqueue("first"))
+
+    assert world.events.select("follow_up_refused", unique_key="k", held_by=held_by)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from taskqueue.errors import StatementRefused
+from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite import handler_sql, rows, statements
 from taskqueue.storage.sqlite.leases import Lease, Leases
 from taskqueue.storage.sqlite.transaction import Transaction
@@ -129,7 +130,7 @@ class _Settling:
             self._tx.db.executemany(statements.SETTLE[kind], changes)
         self._tx.db.executemany(statements.END_CANCELLED, self._cancelled)
         self._tx.db.executemany(statements.ADD_ATTEMPT, self._attempts)
-        insert(self._tx, self._follow_ups, now=self._now)
+        tell_refused(self._follow_ups, insert(self._tx, self._follow_ups, now=self._now))
 
     def _add_attempt(
         self,

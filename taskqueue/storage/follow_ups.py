@@ -1,0 +1,21 @@
+"""Says which follow-up tasks were not accepted: nobody waits for that answer any more."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from taskqueue.tasks import Acceptance, Accepted, NewTask
+
+log = structlog.get_logger()
+
+
+def tell_refused(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
+    """Log each task whose unique key belongs to one that was asked for otherwise."""
+    for task, answer in zip(tasks, answers, strict=True):
+        if answer.acceptance is Acceptance.CONFLICT:
+            log.warning(
+                "follow_up_refused",
+                action=task.action,
+                unique_key=task.unique_key,
+                held_by=answer.id,
+            )
