@@ -306,6 +306,7 @@ class SettleBy(Word):
 
     token: str
     settlement: Settlement
+    started_at: float | None = None  # when the attempt began, if `start` has never noted it
 
 
 class Settled(StrEnum):

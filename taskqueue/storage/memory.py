@@ -135,9 +135,7 @@ class MemoryStorage(Storage):
     async def start(self, tokens: Sequence[str], *, now: float) -> None:
         self._require_open()
         for row, lease in self._holding(tokens):
-            if not lease.started:
-                lease.started = True
-                row.task = replace(row.task, status=Status.RUNNING, started_at=now, progress=None)
+            _start(row, lease, now=now)
 
     async def extend(self, tokens: Sequence[str], *, lease_s: float, now: float) -> tuple[str, ...]:
         self._require_open()
@@ -162,7 +160,7 @@ class MemoryStorage(Storage):
         self, settlements: Sequence[SettleBy], *, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         self._require_open()
-        return tuple(self._settle(by.token, by.settlement, now=now) for by in settlements)
+        return tuple(self._settle(by, now=now) for by in settlements)
 
     async def cancel(
         self, task_ids: Sequence[str], *, reason: str, now: float
@@ -316,13 +314,16 @@ class MemoryStorage(Storage):
         )
         return row.delivery(row.lease)
 
-    def _settle(self, token: str, settlement: Settlement, *, now: float) -> Settled | NotApplied:
-        this = (token, type(settlement))
-        for row, lease in self._holding([token]):
+    def _settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
+        settlement = by.settlement
+        this = (by.token, type(settlement))
+        for row, lease in self._holding([by.token]):
             if isinstance(settlement, Complete) and settlement.statements:
                 refusal = self._apply(settlement.statements)
                 if refusal is not None:
                     return refusal
+            if by.started_at is not None:
+                _start(row, lease, now=by.started_at)
             written = _write(row, lease, settlement, now=now)
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
@@ -419,6 +420,12 @@ def _deliveries(leased: Iterator[tuple[_Row, _Lease]]) -> tuple[Delivery, ...]:
         return lease.claimed_at, row.task.priority, row.task.run_at, row.task.id
 
     return tuple(row.delivery(lease) for row, lease in sorted(leased, key=oldest_claim))
+
+
+def _start(row: _Row, lease: _Lease, *, now: float) -> None:
+    if not lease.started:
+        lease.started = True
+        row.task = replace(row.task, status=Status.RUNNING, started_at=now, progress=None)
 
 
 def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> Settled:

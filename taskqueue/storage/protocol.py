@@ -165,6 +165,11 @@ class Storage(Protocol):
         again ends it `cancelled` if its cancellation was asked for: with its line in the history,
         and `cancel_reason` as `reason`. The answer is `CANCELLED` then.
 
+        With `started_at`, a lease that is not running is settled as if `start` had noted it at that
+        instant just before: a short attempt needs no `start` of its own. That takes away progress
+        reported until then, so whoever reports some starts first. What `start` has noted stays.
+        What is not written is not started either, and its `statements` see it as not started.
+
         The `statements` of a `Complete` are applied before it, in order, in a savepoint of their
         own. They may read and write any table but the queue's own (which they may read), and not
         touch transactions, attached files or pragmas. If one fails, takes the settlement longer

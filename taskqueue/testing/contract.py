@@ -21,6 +21,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
     ENDED,
+    Acceptance,
     Attempt,
     AttemptOutcome,
     Complete,
@@ -37,6 +38,7 @@ from taskqueue.tasks import (
 from taskqueue.testing.contract_cancel import CancelContract
 from taskqueue.testing.contract_keys import KeyContract
 from taskqueue.testing.contract_operation import OperationContract
+from taskqueue.testing.contract_started import StartedContract
 from taskqueue.testing.contract_steps import (
     BURIAL,
     CANCEL,
@@ -61,7 +63,9 @@ from taskqueue.testing.contract_steps import (
 from taskqueue.testing.contract_transactions import TransactionContract
 
 
-class StorageContract(TransactionContract, CancelContract, KeyContract, OperationContract):
+class StorageContract(
+    TransactionContract, CancelContract, KeyContract, OperationContract, StartedContract
+):
     """Every backend passes this; a subclass gives `storage`, migrated, open and empty."""
 
     @pytest.fixture
@@ -282,6 +286,96 @@ class StorageContract(TransactionContract, CancelContract, KeyContract, Operatio
         second = await claim(storage)
 
         assert len({delivery.token for delivery in first + second}) == 4
+
+    async def test_the_instants_of_a_claimed_task_are_what_they_were_to_the_last_bit(
+        self, storage: Storage
+    ) -> None:
+        odd = (-1763795434.1, -3.3, 0.0, 1e-300, 0.1, 1 / 3, 1763795434.123456, 2.0**31 + 0.1, 1e18)
+        for n, instant in enumerate(odd):
+            await add(storage, f"{n}-due", run_at=instant, now=1763795434.25 + n / 7)
+            await add(storage, f"{n}-new", run_at=-1e19, now=instant)
+        first = await claim(storage, limit=100, now=1e19)
+        for delivery, instant in zip(first, odd + odd, strict=True):
+            await storage.start([delivery.token], now=instant)
+            await settle(storage, delivery, HandBack(), now=1e19)
+        stored = [await task_of(storage, delivery.task.id, now=1e19) for delivery in first]
+
+        again = await claim(storage, limit=100, now=1e19)
+
+        assert [task.run_at for task in stored] == [-1e19] * 9 + sorted(odd)
+        assert sorted(task.created_at for task in stored[:9]) == sorted(odd)
+        assert [task.started_at for task in stored] == [*odd, *odd]
+        for before, delivery in zip(stored, again, strict=True):
+            counted = {"attempt": 1, "deliveries": before.deliveries + 1}
+            assert delivery.task == msgspec.structs.replace(before, **counted)
+
+    @pytest.mark.parametrize("length", [15, 16, 17, 33, 255, 256, 257, 600])
+    async def test_a_batch_may_have_any_length(self, storage: Storage, length: int) -> None:
+        names = [f"{n:03}" for n in range(length)]
+        known = new_task(names[-1], queue="other")
+        await storage.insert([known], now=0.0)
+
+        accepted = await storage.insert([*map(new_task, names)], now=0.0)
+        claimed = await claim(storage, limit=length)
+        tokens = [delivery.token for delivery in claimed]
+        await storage.start(tokens[::2], now=1.0)
+        lost = await storage.extend([*tokens, STALE], lease_s=30.0, now=1.0)
+        await storage.report(dict.fromkeys(tokens[1::2], "1"), now=1.0)
+        settled = await storage.settle(
+            [
+                SettleBy(token=token, settlement=DONE if n % 3 else FAILURE, started_at=2.0)
+                for n, token in enumerate(tokens)
+            ],
+            now=3.0,
+        )
+
+        assert [answer.acceptance for answer in accepted] == [
+            *[Acceptance.ACCEPTED] * (length - 1),
+            Acceptance.REPEATED,
+        ]
+        assert ids(claimed) == names[:-1]
+        assert lost == (STALE,)
+        assert settled == (Settled.WRITTEN,) * (length - 1)
+        failed = len(tokens[::3])
+        assert await storage.counts() == {
+            **dict.fromkeys(Status, 0),
+            Status.QUEUED: 1,
+            Status.RETRYING: failed,
+            Status.COMPLETED: length - 1 - failed,
+        }
+        for name, started_at, progress in zip(names, (1.0, 2.0), (None, None), strict=False):
+            task = await task_of(storage, name, now=3.0)
+            assert (task.started_at, task.progress) == (started_at, progress)
+
+    async def test_a_batch_that_completes_is_completed_whatever_its_tasks_were(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "again", "queued", "running", "to be cancelled")
+        [first] = await claim(storage, limit=1)
+        await settle(storage, first, FAILURE)
+        await add(storage, "scheduled", run_at=10.0)
+        held = await claim(storage, now=10.0)
+        tokens = {delivery.task.id: delivery.token for delivery in held}
+        await storage.start([tokens["running"]], now=10.5)
+        await storage.cancel(["to be cancelled"], reason="not wanted", now=10.5)
+        follow_up = Complete(result="1", follow_ups=(new_task("follow-up", run_at=20.0),))
+        batch = [
+            SettleBy(token=token, settlement=follow_up if name == "queued" else DONE)
+            for name, token in tokens.items()
+        ]
+
+        answers = await storage.settle(batch, now=11.0)
+        repeated = await storage.settle(batch, now=12.0)
+
+        assert answers == (Settled.WRITTEN,) * 5
+        assert repeated == (Settled.REPEATED,) * 5
+        assert await storage.counts() == {
+            **dict.fromkeys(Status, 0),
+            Status.SCHEDULED: 1,
+            Status.COMPLETED: 5,
+        }
+        assert (await task_of(storage, "running")).started_at == 10.5
+        assert (await task_of(storage, "queued")).started_at is None
 
     async def test_what_ended_is_never_claimed_again(self, storage: Storage) -> None:
         await add(storage, "a", "b", "c")

@@ -31,8 +31,8 @@ INTERNAL = [
     "ROLLBACK TO handler",
     statements.DELETE_TASK,
     statements.MARK_CANCELLED,
-    statements.ADD_ATTEMPT,
-    *statements.SETTLE.values(),
+    statements.ADD_ATTEMPT.text(1),
+    *(each.text(1) for each in statements.SETTLE.values()),
 ]
 
 

@@ -266,14 +266,18 @@ class TwoStorages(RuleBasedStateMachine):
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), count=st.integers(1, 5))
     def settle(self, data: st.DataObject, count: int) -> None:
-        self.settle_all([self.draw_settlement(data) for _ in range(count)])
+        drawn = [self.draw_settlement(data) for _ in range(count)]
+        self.settle_all(drawn, started_at=data.draw(st.none() | st.just(self.now - 0.125)))
 
     @rule(data=st.data(), queue=queues, owner=owners)
     def consume(self, data: st.DataObject, queue: str, owner: Owner) -> None:
         before = len(self.tokens)
         self.claim(queue, 4, owner, 30.0)
         claimed = self.tokens[before:]
-        self.both_tokens(claimed, lambda storage, tokens: storage.start(tokens, now=self.now))
+        started_at = self.now
+        if data.draw(st.booleans(), label="its start is noted"):
+            self.both_tokens(claimed, lambda storage, tokens: storage.start(tokens, now=self.now))
+            started_at = self.now + 0.125
         if data.draw(st.booleans(), label="is cancelled while it runs"):
             self.cancel([self.delivered[token].id for token, _ in claimed], "too late")
         elif data.draw(st.booleans(), label="reports"):
@@ -281,7 +285,8 @@ class TwoStorages(RuleBasedStateMachine):
                 claimed,
                 lambda storage, tokens: storage.report(dict.fromkeys(tokens, "3"), now=self.now),
             )
-        self.settle_all([(pair, self.settlement(data, pair)) for pair in claimed])
+        drawn = [(pair, self.settlement(data, pair)) for pair in claimed]
+        self.settle_all(drawn, started_at=started_at)
 
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), turns=st.integers(0, 3))
@@ -301,7 +306,11 @@ class TwoStorages(RuleBasedStateMachine):
         self.settle_all([(pair, settlement)], repeated=True)
 
     def settle_all(
-        self, drawn: list[tuple[tuple[str, str], Settlement]], *, repeated: bool = False
+        self,
+        drawn: list[tuple[tuple[str, str], Settlement]],
+        *,
+        started_at: float | None = None,
+        repeated: bool = False,
     ) -> tuple[Settled | NotApplied, ...]:
         """Settle with both; `repeated`: it may be that only SQLite has done so before."""
 
@@ -309,7 +318,7 @@ class TwoStorages(RuleBasedStateMachine):
             storage: Storage, tokens: list[str]
         ) -> Awaitable[tuple[Settled | NotApplied, ...]]:
             settled_by = [
-                SettleBy(token=token, settlement=settlement)
+                SettleBy(token=token, settlement=settlement, started_at=started_at)
                 for token, (_, settlement) in zip(tokens, drawn, strict=True)
             ]
             return storage.settle(settled_by, now=self.now)

@@ -17,7 +17,7 @@ import pytest
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.storage.migrations import runner
-from taskqueue.storage.sqlite import SQLiteStorage, faults, writes
+from taskqueue.storage.sqlite import SQLiteStorage, faults, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import AttemptOutcome, SettleBy, Settled, Status
@@ -854,6 +854,27 @@ def test_a_claim_costs_the_same_whatever_lies_beside_it(path: Path) -> None:
 
         # One priority more is stepped over.
         assert _work(db, limit=10) < alone * 2
+
+
+def test_a_batch_takes_few_statements(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        runner.migrate(db)
+        tx = Transaction(db)
+        executed: list[str] = []
+        db.set_trace_callback(executed.append)
+
+        writes.insert(tx, [new_task(f"{n}") for n in range(256)], now=0.0)
+        claimed = writes.claim(tx, "default", limit=256, owner=ME, expires_at=9.0, now=0.0)
+        tokens = [delivery.token for delivery in claimed]
+        writes.start(tx, tokens[:16], now=0.0)
+        writes.extend(tx, tokens, expires_at=9.0)
+        done = [SettleBy(token=token, settlement=DONE, started_at=0.0) for token in tokens]
+        settling.settle(tx, done, refused={}, now=1.0)
+        tx.write_counts()
+        db.set_trace_callback(None)
+
+        assert len(claimed) == 256
+        assert len(executed) < 20
 
 
 def test_a_claim_from_a_paused_queue_does_not_walk_it(path: Path) -> None:

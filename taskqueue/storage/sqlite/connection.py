@@ -137,7 +137,7 @@ def _connect(path: Path, mode: str, busy_timeout_s: float, setup: Setup) -> sqli
             uri=True,
             timeout=busy_timeout_s,
             isolation_level=None,  # transactions begin where we say so
-            cached_statements=128,
+            cached_statements=512,  # see `bulk`: one that takes many rows has many lengths
         )
         try:
             setup(db)

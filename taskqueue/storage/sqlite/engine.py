@@ -1,6 +1,7 @@
 """The storage in one SQLite file: verbs, and the life of the file behind them."""
 
 import asyncio
+import itertools
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import reads, settling, writes
+from taskqueue.storage.sqlite.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import translated
 from taskqueue.storage.sqlite.file import FileWatch, require_header, require_whole
@@ -41,9 +43,16 @@ from taskqueue.tasks import (
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 
+_PAGE_BYTES = 4096
+_LONGEST_LOG_BYTES = 48 * 1024 * 1024
+
 
 def _set_up_reader(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA query_only = ON")
+
+
+def _set_up_checkpointer(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA synchronous = FULL")  # only what is safe in the log may go into the file
 
 
 def _set_up_migration(db: sqlite3.Connection) -> None:
@@ -51,6 +60,18 @@ def _set_up_migration(db: sqlite3.Connection) -> None:
     # header even of a file that is then refused.
     if runner.version_of(db) == 0:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+
+
+class _Last:
+    """Calls a function when it was called so often, from whatever threads."""
+
+    def __init__(self, times: int, function: Callable[[], object]) -> None:
+        self._left = itertools.count(times - 1, -1)
+        self._function = function
+
+    def __call__(self) -> None:
+        if next(self._left) == 0:  # a step of the counter is atomic
+            self._function()
 
 
 class SQLiteStorage(Storage):
@@ -81,6 +102,7 @@ class SQLiteStorage(Storage):
         self._lock: FileLock | None = None
         self._writer: Writer | None = None
         self._reader: Reader | None = None
+        self._checkpointer: Checkpointer | None = None
         self._suspect = False  # something of the file was found corrupt, and it was not checked yet
 
     # --- the file ---------------------------------------------------------------------------------
@@ -107,6 +129,8 @@ class SQLiteStorage(Storage):
             try:
                 if self._reader is not None:
                     await self._reader.close()
+                if self._checkpointer is not None:
+                    await self._checkpointer.close()
                 if self._writer is not None:
                     await self._writer.close()
             finally:
@@ -117,19 +141,24 @@ class SQLiteStorage(Storage):
 
         Verbs in progress and later ones raise `StorageUnavailable`. A commit that is under way on
         the writer's thread ends, written or not; what waits behind it is not begun. The file's lock
-        is given up by that thread after the commit, so whoever opens the file next, in this process
-        or another, sees everything that will ever be written by this one. The threads end by
-        themselves. An `open` or `migrate` in progress is not stopped by this but by cancelling it.
+        is given up after that commit, and after a checkpoint that is under way, so whoever opens
+        the file next, in this process or another, sees everything that will ever be written by this
+        one. The threads end by themselves. An `open` or `migrate` in progress is not stopped by
+        this but by cancelling it.
 
         Call it on the loop's thread or when the loop has ended. Harmless when not open.
         """
         lock, self._lock = self._lock, None
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
+        checkpointer, self._checkpointer = self._checkpointer, None
         if reader is not None:
             reader.abandon()
-        if writer is not None and lock is not None:  # an open storage has all three
-            writer.abandon(then=lock.release)
+        # An open storage has all of them.
+        if writer is not None and checkpointer is not None and lock is not None:
+            done = _Last(2, lock.release)
+            checkpointer.abandon(then=done)
+            writer.abandon(then=done)
         elif lock is not None:
             lock.release()
 
@@ -146,14 +175,18 @@ class SQLiteStorage(Storage):
             raise
 
     async def _connect(self, watch: FileWatch) -> None:
-        writer = await self._connection("rw", self._set_up_writer)
+        opened: list[Connection] = []
         try:
-            reader = await self._connection("rw", _set_up_reader)
+            for set_up in (self._set_up_writer, _set_up_reader, _set_up_checkpointer):
+                opened += [await self._connection("rw", set_up)]
         except BaseException:
-            writer.abandon()
+            for connection in opened:
+                connection.abandon()
             raise
+        writer, reader, checkpointer = opened
         self._writer = Writer(writer, self._path, watch, patience_s=self._busy_timeout_s)
         self._reader = Reader(reader, self._path, watch)
+        self._checkpointer = Checkpointer(checkpointer, writer, self._path)
 
     async def _migrate(self) -> tuple[Migration, ...]:
         connection = await self._connection("rwc", _set_up_migration)
@@ -173,9 +206,9 @@ class SQLiteStorage(Storage):
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
         db.execute("PRAGMA foreign_keys = OFF")  # however SQLite was built: see handler_sql
-        # A checkpoint stalls one commit; less often and bounded beats the default of 1000 pages.
-        db.execute("PRAGMA wal_autocheckpoint = 4000")
-        db.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        # The checkpointer keeps the log far below this. If it cannot, a commit is stalled instead.
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LONGEST_LOG_BYTES // _PAGE_BYTES}")
+        db.execute(f"PRAGMA journal_size_limit = {_LONGEST_LOG_BYTES}")
         db.execute(f"PRAGMA cache_size = -{32 * 1024}")  # KiB
         db.execute("PRAGMA busy_timeout = 0")  # the writer has its own way to wait
 
@@ -309,10 +342,14 @@ class SQLiteStorage(Storage):
         return await self._read(reads.paused)
 
     async def _write(self, operation: Callable[[Transaction], T]) -> T:
-        if self._writer is None:
+        writer, checkpointer = self._writer, self._checkpointer
+        if writer is None or checkpointer is None:
             raise StorageUnavailable("closed")
         with self._suspecting():
-            return await self._writer.write(operation)
+            checkpointer.check()
+            answer = await writer.write(operation)
+        checkpointer.written(writer.rows_changed)
+        return answer
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         if self._reader is None:

@@ -1,12 +1,15 @@
 """Finds the rows that tokens name, and says which tokens hold."""
 
 import sqlite3
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
 
 from taskqueue.storage.sqlite import rows, statements
 from taskqueue.tasks import Status
 
+_NO_SEQ = 0
 _LAST_SEQ = 2**63 - 1
 
 
@@ -17,11 +20,9 @@ class Lease(NamedTuple):
     token: str | None
     status: str
     waited_as: str  # its status before it was started
-    attempt: int
-    started_at: float | None
     settled_token: str | None
     settled_as: str | None
-    cancelling: int  # 1: its cancellation was asked for
+    cancelling: Literal[0, 1]  # 1: its cancellation was asked for
 
     @property
     def started(self) -> bool:
@@ -29,12 +30,15 @@ class Lease(NamedTuple):
         return self.status == Status.RUNNING
 
 
+_decode_leases = msgspec.json.Decoder(list[Lease]).decode
+
+
 class Leases:
     """The rows that some tokens name, read in one statement."""
 
     def __init__(self, db: sqlite3.Connection, tokens: Iterable[str]) -> None:
-        named = rows.json_array(seq for seq in map(_seq, tokens) if seq is not None)
-        found = [Lease._make(row) for row in db.execute(statements.LEASES, (named,)).fetchall()]
+        [json] = db.execute(statements.LEASES, (rows.json_array(map(seq_of, tokens)),)).fetchone()
+        found = _decode_leases(json)
         self._held = {lease.token: lease for lease in found}
         self._settled = {lease.settled_token: lease.settled_as for lease in found}
 
@@ -53,11 +57,23 @@ class Leases:
         return self._settled.get(token) == settled_as
 
 
-def _seq(token: str) -> int | None:
+def seq_of(token: str) -> int:
+    """Return the number of the row that a token names, or one that no row has."""
     # A token of ours begins with the row's number in hex; any other text names no row.
     number, _, _ = token.partition("-")
     try:
         seq = int(number, 16)
     except ValueError:
-        return None
-    return seq if seq <= _LAST_SEQ else None
+        return _NO_SEQ
+    return seq if seq <= _LAST_SEQ else _NO_SEQ
+
+
+def standing(db: sqlite3.Connection, tokens: Sequence[str]) -> Mapping[str, int] | None:
+    """Return how many of the tasks stand where if all tokens hold, and none is named twice.
+
+    One step that costs a fraction of reading their rows.
+    """
+    named = rows.json_array(map(seq_of, tokens)), rows.json_array(tokens)
+    found = map(int, db.execute(statements.STANDING, named).fetchone())
+    tasks: dict[str, int] = dict(zip(statements.HELD_AS, found, strict=True))
+    return tasks if sum(tasks.values()) == len(tokens) else None

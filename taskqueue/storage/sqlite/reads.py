@@ -24,7 +24,8 @@ def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Deliver
 def next_due(db: sqlite3.Connection, queue: str) -> float | None:
     """Return the earliest `run_at` of what nobody holds."""
     run_at: float | None
-    [run_at] = db.execute(statements.NEXT_DUE, {"queue": queue}).fetchone()
+    wanted = {"queue": queue, "from_priority": statements.FIRST_OF_ALL}
+    [run_at] = db.execute(statements.NEXT_DUE, wanted).fetchone()
     return run_at
 
 

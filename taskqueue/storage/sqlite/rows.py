@@ -1,7 +1,8 @@
 """Turns words into rows and rows into words."""
 
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -15,30 +16,17 @@ TASK = (
     " unique_key, progress, cancel_reason"
 )
 DELIVERY = f"{TASK}, token, expires_at, claimed_at"
+NEW_TASK = "id, payload, action, queue, priority, max_attempts, unique_key, fingerprint"
 ATTEMPT = "attempt, outcome, error, traceback, started_at, ended_at"
 
 
-def json_array(seqs: Iterable[int]) -> str:
-    """Return row numbers as one parameter, for `json_each` to unfold."""
-    return msgspec.json.encode(list(seqs)).decode()
+def json_array(values: Iterable[int | str]) -> str:
+    """Return row numbers or tokens as one parameter, for `json_each` to unfold."""
+    return msgspec.json.encode(list(values)).decode()
 
 
-def row_of(task: NewTask, *, now: float) -> Row:
-    """Return the row of a task accepted at `now`, in the order of `statements.INSERT`."""
-    run_at = now if task.run_at is None else task.run_at
-    return (
-        task.id,
-        task.payload,
-        Status.SCHEDULED if run_at > now else Status.QUEUED,
-        now,
-        task.action,
-        task.queue,
-        task.priority,
-        run_at,
-        task.max_attempts,
-        task.unique_key,
-        task.fingerprint,
-    )
+row_of: Callable[[NewTask], Row] = attrgetter("run_at", *NEW_TASK.split(", "))
+"""Returns the row of a new task, in the order of `statements.INSERT`."""
 
 
 def task(row: Row, *, now: float) -> Task:
@@ -79,6 +67,86 @@ def delivery(row: Row) -> Delivery:
         expires_at=row[20],
         started=held.status is Status.RUNNING,
     )
+
+
+# Claimed tasks come as one JSON text, because each row of an answer is a step of its own (see
+# `bulk`). JSON would not give an instant back to the last bit, but a whole number it does: one of
+# our days is a multiple of 2^-22 s. Any other has a column of its own, and a row with its like.
+_PARTS = 2**22
+_INSTANTS = ("run_at", "created_at", "started_at")
+_IN_PARTS = [f"CAST({instant} * {_PARTS}.0 AS INTEGER)" for instant in _INSTANTS]
+_ODD = [
+    f"iif({instant} * {_PARTS}.0 = {parts}, NULL, {instant})"
+    for instant, parts in zip(_INSTANTS, _IN_PARTS, strict=True)
+]
+CLAIMED_COLUMNS = f"""
+{", ".join(_ODD)},
+json_group_array(json_array(
+    seq, id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,
+    result, reason, unique_key, progress, cancel_reason, {", ".join(_IN_PARTS)}
+))
+"""
+
+
+class _Claimed(NamedTuple):
+    seq: int
+    id: str
+    action: str
+    payload: str
+    queue: str
+    priority: int
+    status: Status
+    attempt: int
+    max_attempts: int
+    crashes: int
+    deliveries: int
+    result: str | None
+    reason: str | None
+    unique_key: str | None
+    progress: str | None
+    cancel_reason: str | None
+    run_at: int
+    created_at: int
+    started_at: int | None
+
+
+_decode_claimed = msgspec.json.Decoder(list[_Claimed]).decode
+
+
+def claimed(row: Row) -> Iterator[tuple[int, Task]]:
+    """Yield the tasks of a row of `CLAIMED_COLUMNS` by row number, as what has come due reads."""
+    run_at, created_at, started_at, tasks = row
+    for each in _decode_claimed(tasks):
+        yield (
+            each.seq,
+            Task(
+                id=each.id,
+                action=each.action,
+                payload=each.payload,
+                queue=each.queue,
+                priority=each.priority,
+                status=Status.QUEUED if each.status is Status.SCHEDULED else each.status,
+                attempt=each.attempt,
+                max_attempts=each.max_attempts,
+                crashes=each.crashes,
+                deliveries=each.deliveries,
+                run_at=_instant(run_at, each.run_at),
+                created_at=_instant(created_at, each.created_at),
+                started_at=None
+                if each.started_at is None
+                else _instant(started_at, each.started_at),
+                processed_at=None,
+                result=each.result,
+                reason=each.reason,
+                unique_key=each.unique_key,
+                progress=each.progress,
+                cancel_reason=each.cancel_reason,
+            ),
+        )
+
+
+def _instant(odd: float | None, parts: int) -> float:
+    return parts / _PARTS if odd is None else odd
 
 
 def attempt(row: Row) -> Attempt:

@@ -5,7 +5,8 @@ A partial index serves only a query that repeats its condition, hence `_READY` a
 `INDEXED BY` turns a plan that would scan into an error that a test meets.
 """
 
-from taskqueue.storage.sqlite.rows import ATTEMPT, DELIVERY, TASK
+from taskqueue.storage.sqlite.bulk import Bulk
+from taskqueue.storage.sqlite.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
 from taskqueue.tasks import (
     Cancel,
     Complete,
@@ -14,22 +15,30 @@ from taskqueue.tasks import (
     Postpone,
     Requeue,
     Settlement,
+    Status,
 )
 
 _READY = "token IS NULL AND processed_at IS NULL"
 
 # --- writes ---------------------------------------------------------------------------------------
 
-INSERT = """
-INSERT INTO tasks
-    (id, payload, status, created_at, action, queue, priority, run_at, max_attempts,
-     unique_key, fingerprint)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO NOTHING
-"""
+INSERT = Bulk(
+    f"""
+    INSERT INTO tasks (created_at, status, run_at, {NEW_TASK})
+    SELECT ?1, iif(column1 > ?1, 'scheduled', 'queued'), coalesce(column1, ?1),
+        column2, column3, column4, column5, column6, column7, column8, column9
+    FROM (VALUES {{rows}}) WHERE true
+    ON CONFLICT DO NOTHING
+    """
+)
 LAST_SEQ = "SELECT max(seq) FROM tasks"
 SEQ_OF = "SELECT seq FROM tasks WHERE id = ?"
 KEY_HOLDER = "SELECT id, fingerprint FROM tasks INDEXED BY keys WHERE unique_key = ?"
+
+# Row numbers and tokens come as JSON arrays in one parameter each. A token begins with the number
+# of its row, so a row of these numbers whose token is one of these tokens is held by its own.
+_SEQS = "(SELECT value FROM json_each({}))"
+_HELD = f"seq IN {_SEQS.format('?1')} AND token IN {_SEQS.format('?2')}"
 
 # Claims step from priority to priority, each a range of the index of its own. One range over all
 # of them could not stop early: a million future tasks of priority 0 would be read through before
@@ -37,48 +46,80 @@ KEY_HOLDER = "SELECT id, fingerprint FROM tasks INDEXED BY keys WHERE unique_key
 #
 # Whether the queue is paused is asked once, before: as a condition of the rows it would be asked of
 # each of them.
+FIRST_OF_ALL = -(2**63)
 _FIRST_PRIORITY = f"""
 iif(
     EXISTS (SELECT 1 FROM paused WHERE queue = :queue),
     NULL,
-    (SELECT min(priority) FROM tasks INDEXED BY ready WHERE {_READY} AND queue = :queue)
+    (
+        SELECT min(priority) FROM tasks INDEXED BY ready
+        WHERE {_READY} AND queue = :queue AND priority >= :from_priority
+    )
 )
 """
-FIRST_PRIORITY = f"SELECT {_FIRST_PRIORITY}"
-NEXT_PRIORITY = f"""
-SELECT min(priority) FROM tasks INDEXED BY ready
-WHERE {_READY} AND queue = :queue AND priority > :priority
+
+# The rows of the first priority that has some waiting, in the order of a claim; the next priority,
+# if there is one; and what makes the tokens of this claim unlike all others.
+READY = f"""
+WITH here (priority) AS MATERIALIZED (SELECT {_FIRST_PRIORITY})
+SELECT
+    (
+        SELECT json_group_array(seq)
+        FROM (
+            SELECT seq FROM tasks INDEXED BY ready
+            WHERE {_READY} AND queue = :queue AND priority = here.priority AND run_at <= :now
+            ORDER BY run_at, id LIMIT :limit
+        )
+    ),
+    (
+        SELECT min(tasks.priority) FROM tasks INDEXED BY ready
+        WHERE {_READY} AND queue = :queue AND tasks.priority > here.priority
+    ),
+    lower(hex(randomblob(16)))
+FROM here
 """
 
 # The token begins with the row's number, so no index of random keys is needed to find it again.
 CLAIM = f"""
 UPDATE tasks
-SET token = printf('%x-', seq) || lower(hex(randomblob(16))),
+SET token = printf('%x-', seq) || :nonce,
     node = :node, incarnation = :incarnation,
     claimed_at = :now, expires_at = :expires_at,
     attempt = attempt + 1, deliveries = deliveries + 1
-WHERE seq IN (
-    SELECT seq FROM tasks INDEXED BY ready
-    WHERE {_READY} AND queue = :queue AND priority = :priority AND run_at <= :now
-    ORDER BY run_at, id LIMIT :limit
+WHERE seq IN {_SEQS.format(":seqs")}
+"""
+
+CLAIMED = f"""
+SELECT {CLAIMED_COLUMNS} FROM tasks WHERE seq IN {_SEQS.format("?1")} GROUP BY 1, 2, 3
+"""
+
+LEASES = f"""
+SELECT json_group_array(json_array(
+    seq, token, status, iif(status = 'running', waited_as, status),
+    settled_token, settled_as, cancel_reason IS NOT NULL
+))
+FROM tasks WHERE seq IN {_SEQS.format("?1")}
+"""
+
+# A task that is held has one of these.
+HELD_AS = (Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.RUNNING)
+STANDING = f"""
+SELECT {", ".join(f"total(status = '{status}')" for status in HELD_AS)} FROM tasks WHERE {_HELD}
+"""
+
+START = f"""
+UPDATE tasks SET waited_as = status, status = 'running', started_at = ?2, progress = NULL
+WHERE seq IN {_SEQS.format("?1")}
+"""
+
+EXTEND = f"UPDATE tasks SET expires_at = ?3 WHERE {_HELD}"
+
+REPORT = Bulk(
+    """
+    UPDATE tasks SET progress = column3 FROM (VALUES {rows})
+    WHERE seq = column1 AND token = column2
+    """
 )
-RETURNING {DELIVERY}
-"""
-
-LEASES = """
-SELECT seq, token, status, iif(status = 'running', waited_as, status),
-    attempt, started_at, settled_token, settled_as, cancel_reason IS NOT NULL
-FROM tasks WHERE seq IN (SELECT value FROM json_each(?))
-"""
-
-START = """
-UPDATE tasks SET waited_as = status, status = 'running', started_at = ?, progress = NULL
-WHERE seq IN (SELECT value FROM json_each(?))
-"""
-
-EXTEND = "UPDATE tasks SET expires_at = ? WHERE seq IN (SELECT value FROM json_each(?))"
-
-REPORT = "UPDATE tasks SET progress = ? WHERE seq = ?"
 
 SETTLED_AS: dict[type[Settlement], str] = {
     Complete: "complete",
@@ -89,37 +130,54 @@ SETTLED_AS: dict[type[Settlement], str] = {
     HandBack: "hand_back",
 }
 
-# The latest attempt may be settled without ever having started.
-_STARTED = "started_at = iif(status = 'running', started_at, NULL)"
+# The latest attempt may be settled without ever having started, or tell only now when it did.
+_STARTED = "started_at = iif(status = 'running', started_at, column2)"
 _CHANGE: dict[type[Settlement], str] = {
-    Complete: f"{_STARTED}, status = 'completed', result = ?, processed_at = ?, reason = NULL",
-    Requeue: f"{_STARTED}, status = 'retrying', run_at = ?, reason = ?, crashes = crashes + ?",
-    Postpone: f"{_STARTED}, status = 'scheduled', run_at = ?, attempt = attempt - 1",
-    DeadLetter: (
-        f"{_STARTED}, status = 'dead', reason = ?, crashes = crashes + ?, processed_at = ?"
+    Complete: (
+        f"{_STARTED}, status = 'completed', result = column3, processed_at = column4, reason = NULL"
     ),
-    Cancel: f"{_STARTED}, status = 'cancelled', reason = ?, processed_at = ?",
+    Requeue: (
+        f"{_STARTED}, status = 'retrying', run_at = column3, reason = column4,"
+        " crashes = crashes + column5"
+    ),
+    Postpone: f"{_STARTED}, status = 'scheduled', run_at = column3, attempt = attempt - 1",
+    DeadLetter: (
+        f"{_STARTED}, status = 'dead', reason = column3, crashes = crashes + column4,"
+        " processed_at = column5"
+    ),
+    Cancel: f"{_STARTED}, status = 'cancelled', reason = column3, processed_at = column4",
     HandBack: (
-        "status = iif(status = 'running', waited_as, status), attempt = attempt - 1,"
-        " deliveries = deliveries - ?"
+        "started_at = iif(status = 'running', started_at, coalesce(column2, started_at)),"
+        " status = iif(status = 'running', waited_as, status), attempt = attempt - 1,"
+        " deliveries = deliveries - column3"
     ),
 }
 SETTLE = {
-    kind: f"""
-    UPDATE tasks
-    SET settled_as = '{SETTLED_AS[kind]}', settled_token = token, token = NULL,
-        node = NULL, incarnation = NULL, claimed_at = NULL, expires_at = NULL,
-        {change}
-    WHERE seq = ?
-    """
+    kind: Bulk(f"""
+        UPDATE tasks
+        SET settled_as = '{SETTLED_AS[kind]}', settled_token = token, token = NULL,
+            node = NULL, incarnation = NULL, claimed_at = NULL, expires_at = NULL,
+            progress = iif(status = 'running' OR column2 IS NULL, progress, NULL),
+            {change}
+        FROM (VALUES {{rows}}) WHERE seq = column1
+    """)
     for kind, change in _CHANGE.items()
 }
 
-ADD_ATTEMPT = f"INSERT INTO attempts (task, {ATTEMPT}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+# Before its settlement, while the row still tells which attempt it was and when that began.
+ADD_ATTEMPT = Bulk(
+    f"""
+    INSERT INTO attempts (task, {ATTEMPT})
+    SELECT seq, attempt, column3, column4, column5,
+        iif(status = 'running', started_at, column2), ?1
+    FROM (VALUES {{rows}}) CROSS JOIN tasks ON seq = column1
+    """
+)
 
 # Of what is still to be done after its settlement, though its cancellation was asked for.
-END_CANCELLED = """
-UPDATE tasks SET status = 'cancelled', reason = cancel_reason, processed_at = ? WHERE seq = ?
+END_CANCELLED = f"""
+UPDATE tasks SET status = 'cancelled', reason = cancel_reason, processed_at = ?2
+WHERE seq IN {_SEQS.format("?1")}
 """
 
 TO_CANCEL = "SELECT seq, status, token, processed_at FROM tasks WHERE id = ?"
@@ -146,7 +204,8 @@ DELETE FROM tasks WHERE id = ? AND processed_at IS NOT NULL RETURNING seq, statu
 """
 DELETE_ATTEMPTS = "DELETE FROM attempts WHERE task = ?"
 
-MOVE_COUNT = "UPDATE counters SET tasks = tasks + ? WHERE status = ?"
+_MOVED = " ".join(f"WHEN '{status}' THEN :{status}" for status in Status)
+MOVE_COUNTS = f"UPDATE counters SET tasks = tasks + CASE status {_MOVED} END"
 
 PAUSE = "INSERT INTO paused (queue, paused_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
 RESUME = "DELETE FROM paused WHERE queue = ?"

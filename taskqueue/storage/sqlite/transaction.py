@@ -22,5 +22,5 @@ class Transaction:
 
     def write_counts(self) -> None:
         """Bring the counters table up to date: once per commit, not once per row."""
-        moved = [(tasks, status) for status, tasks in self._moved.items() if tasks]
-        self.db.executemany(statements.MOVE_COUNT, moved)
+        if any(self._moved.values()):
+            self.db.execute(statements.MOVE_COUNTS, self._moved)  # a counter has 0 for all others

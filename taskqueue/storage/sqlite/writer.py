@@ -29,6 +29,10 @@ T = TypeVar("T")
 
 _ASK_AGAIN_S = 0.001
 
+# An insert brings a claim, an answer the next request: the way from one to the other, in turns of
+# the loop. They take some microseconds, a commit of its own takes hundreds.
+TURNS = 3
+
 
 class Write(Generic[T]):
     """An operation that waits for its commit, and how it went."""
@@ -65,6 +69,8 @@ class Writer:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
+        self.rows_changed = 0
+        """By all commits so far, undone or not."""
 
     def write(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Answer with what `operation` returns, once that is committed.
@@ -83,8 +89,7 @@ class Writer:
         self._pending.append(Write(operation, answer))
         if self._idle.is_set():
             self._idle.clear()
-            # At the end of this turn of the loop: whoever is ready to write shares this commit.
-            loop.call_soon(self._commit_pending)
+            self._commit_soon(loop, TURNS)
         return answer
 
     async def close(self) -> None:
@@ -116,23 +121,45 @@ class Writer:
             if not self._watch.is_there():
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def _commit_soon(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        """Commit in a few turns of the loop: whoever is about to write shares this commit."""
+        if turns:
+            loop.call_soon(self._commit_soon, loop, turns - 1)
+        else:
+            self._commit_pending()
+
     def _commit_pending(self) -> None:
         if not self._pending:
             self._idle.set()
             return
         self._committing, self._pending = self._pending, []
         hop = self._connection.run(
-            partial(_commit, self._path, self._watch, self._committing, self._patience_s)
+            partial(_commit_all, self._path, self._watch, self._committing, self._patience_s)
         )
         hop.add_done_callback(self._committed)
 
-    def _committed(self, hop: asyncio.Future[None]) -> None:
+    def _committed(self, hop: asyncio.Future[int]) -> None:
         defect = hop.exception()
+        if defect is None:
+            self.rows_changed += hop.result()
         committed, self._committing = self._committing, []
         for write in committed:
             write.error = write.error or defect
             write.resolve()
-        self._commit_pending()
+        self._commit_soon(asyncio.get_running_loop(), TURNS)
+
+
+def _commit_all(
+    path: Path,
+    watch: FileWatch,
+    batch: Sequence[Write[Any]],
+    patience_s: float,
+    db: sqlite3.Connection,
+) -> int:
+    """Run the batch; return how many rows that has changed."""
+    before = db.total_changes
+    _commit(path, watch, batch, patience_s, db)
+    return db.total_changes - before
 
 
 def _commit(

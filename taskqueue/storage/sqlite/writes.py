@@ -6,13 +6,13 @@ in the same commit fails, the commit is undone and each is run again alone.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.sqlite import handler_sql, rows, statements
-from taskqueue.storage.sqlite.leases import Leases
+from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
+from taskqueue.storage.sqlite.bulk import chunks
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import (
     Acceptance,
@@ -25,37 +25,48 @@ from taskqueue.tasks import (
     Rows,
     Statement,
     Status,
+    Task,
 )
 
-_STATUS = itemgetter(2)  # in a row of `rows.row_of`
+_decode_seqs = msgspec.json.Decoder(list[int]).decode
+_MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte
 _ACCEPTED = Acceptance.ACCEPTED
 _VACUUMED_PAGES = 256  # 1 MiB given back per prune: short enough to ride with other writes
 
 
 def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
     """Insert what is not there yet; answer in the order given."""
-    new = [rows.row_of(task, now=now) for task in tasks]
     answers: list[Accepted] = []
-    # Runs of one status keep the given order, in which the first of two equal ids or keys wins, and
-    # `rowcount` says how many of a run were new.
-    for status, same_status in groupby(new, key=_STATUS):
-        run = list(same_status)
-        inserted = tx.db.executemany(statements.INSERT, run).rowcount
-        tx.moved(None, status, inserted)
-        given = tasks[len(answers) : len(answers) + len(run)]
-        if inserted == len(run):
+    for given in chunks(tasks):
+        # Rows keep the given order, in which the first of two equal ids or keys wins.
+        inserted = statements.INSERT.run(tx.db, [*map(rows.row_of, given)], now)
+        if inserted == len(given):
             answers += [Accepted(id=task.id, acceptance=_ACCEPTED) for task in given]
+            _count(tx, given, now=now)
         else:
-            answers += _answers(tx.db, given, inserted)
+            found = [*_answers(tx.db, given, inserted)]
+            answers += found
+            new = [
+                task
+                for task, answer in zip(given, found, strict=True)
+                if answer.acceptance is _ACCEPTED
+            ]
+            _count(tx, new, now=now)
     return tuple(answers)
 
 
-def _answers(db: sqlite3.Connection, run: Sequence[NewTask], inserted: int) -> Iterator[Accepted]:
-    """Say what became of a run of tasks of which only so many were new."""
+def _count(tx: Transaction, inserted: Sequence[NewTask], *, now: float) -> None:
+    scheduled = sum(task.run_at is not None and task.run_at > now for task in inserted)
+    tx.moved(None, Status.SCHEDULED, scheduled)
+    tx.moved(None, Status.QUEUED, len(inserted) - scheduled)
+
+
+def _answers(db: sqlite3.Connection, given: Sequence[NewTask], inserted: int) -> Iterator[Accepted]:
+    """Say what became of tasks of which only so many were new."""
     [last_seq] = db.execute(statements.LAST_SEQ).fetchone()
     # Every new row is numbered one above the last, so the new ones are known by their numbers.
     new = set(range(last_seq - inserted + 1, last_seq + 1))
-    for task in run:
+    for task in given:
         found = db.execute(statements.SEQ_OF, (task.id,)).fetchone()
         if found is None:
             yield _answer_for_key(db, task)
@@ -78,55 +89,71 @@ def claim(
 ) -> tuple[Delivery, ...]:
     """Lease ready tasks, one priority after the other."""
     claimed: list[Delivery] = []
-    [priority] = tx.db.execute(statements.FIRST_PRIORITY, {"queue": queue}).fetchone()
+    priority: int | None = statements.FIRST_OF_ALL
     while priority is not None and len(claimed) < limit:
         wanted = {
             "queue": queue,
-            "priority": priority,
+            "from_priority": priority,
             "limit": limit - len(claimed),
             "node": owner.node,
             "incarnation": owner.incarnation,
             "expires_at": expires_at,
             "now": now,
         }
-        found = map(rows.delivery, tx.db.execute(statements.CLAIM, wanted).fetchall())
-        claimed += sorted(found, key=_run_at_then_id)  # RETURNING has no order
-        if len(claimed) < limit:
-            [priority] = tx.db.execute(statements.NEXT_PRIORITY, wanted).fetchone()
+        ready, priority, nonce = tx.db.execute(statements.READY, wanted).fetchone()
+        if seqs := _decode_seqs(ready):
+            tx.db.execute(statements.CLAIM, {**wanted, "seqs": ready, "nonce": nonce})
+            tasks = _claimed(tx.db, seqs)
+            claimed += [
+                Delivery(
+                    token=f"{seq:x}-{nonce}",
+                    task=tasks[seq],
+                    expires_at=expires_at,
+                    started=False,
+                )
+                for seq in seqs
+            ]
     return tuple(claimed)
 
 
-def _run_at_then_id(delivery: Delivery) -> tuple[float, str]:
-    return delivery.task.run_at, delivery.task.id
+def _claimed(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Task]:
+    """Return the tasks with these row numbers, which have just been claimed."""
+    return {
+        seq: task
+        for chunk in chunks(seqs, most=_MOST_CLAIMED)
+        for row in db.execute(statements.CLAIMED, (rows.json_array(chunk),)).fetchall()
+        for seq, task in rows.claimed(row)
+    }
 
 
 def start(tx: Transaction, tokens: Sequence[str], *, now: float) -> None:
     """Mark as running what still holds and is not running yet."""
-    leases = Leases(tx.db, tokens)
-    starting: dict[int, str] = {}
-    for token in tokens:
-        lease = leases.holding(token)
-        if lease is not None and not lease.started:
-            starting[lease.seq] = lease.status
-    tx.db.execute(statements.START, (now, rows.json_array(starting)))
-    for status, tasks in Counter(starting.values()).items():
-        tx.moved(status, Status.RUNNING, tasks)
+    standing = leases.standing(tx.db, tokens)
+    if standing is not None and not standing[Status.RUNNING]:
+        starting: Iterable[int] = map(leases.seq_of, tokens)
+    else:
+        found = map(leases.Leases(tx.db, tokens).holding, tokens)
+        status = {lease.seq: lease.status for lease in found if lease and not lease.started}
+        starting, standing = status, Counter(status.values())
+    tx.db.execute(statements.START, (rows.json_array(starting), now))
+    for waited_as, tasks in standing.items():
+        tx.moved(waited_as, Status.RUNNING, tasks)
 
 
 def extend(tx: Transaction, tokens: Sequence[str], *, expires_at: float) -> tuple[str, ...]:
     """Move the end of the leases that hold; return the tokens that do not."""
-    leases = Leases(tx.db, tokens)
-    held = [lease.seq for lease in map(leases.holding, tokens) if lease is not None]
-    tx.db.execute(statements.EXTEND, (expires_at, rows.json_array(held)))
-    return tuple(token for token in tokens if leases.holding(token) is None)
+    named = rows.json_array(map(leases.seq_of, tokens)), rows.json_array(tokens)
+    extended = tx.db.execute(statements.EXTEND, (*named, expires_at)).rowcount
+    if extended == len(tokens):
+        return ()
+    found = leases.Leases(tx.db, tokens)
+    return tuple(token for token in tokens if found.holding(token) is None)
 
 
 def report(tx: Transaction, progress: Mapping[str, str]) -> None:
     """Note the progress of what still holds."""
-    leases = Leases(tx.db, progress)
-    held = ((json, leases.holding(token)) for token, json in progress.items())
-    found = [(json, lease.seq) for json, lease in held if lease is not None]
-    tx.db.executemany(statements.REPORT, found)
+    told = [(leases.seq_of(token), token, json) for token, json in progress.items()]
+    statements.REPORT.run(tx.db, told)
 
 
 class Rehearsal:

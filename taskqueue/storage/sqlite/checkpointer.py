@@ -1,0 +1,90 @@
+"""Brings the log into the file, beside the commits and not inside them.
+
+    rows were written ─▶ what the log holds, on a thread of its own, while commits go on
+                           └─ it has grown long ─▶ the little that came since, between two commits
+
+SQLite begins the log anew only when all of it is in the file, and beside a writer that never rests
+that would never be so: the second step catches up with it, and is short because of the first.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from taskqueue.errors import StorageError
+from taskqueue.storage.sqlite.connection import Connection
+from taskqueue.storage.sqlite.faults import storage_error
+
+_ROWS = 2_000  # changed since the last time: a few MiB of log, tens of milliseconds of disk
+_LONG_PAGES = 2_000  # 8 MiB
+
+
+class Checkpointer:
+    """Keeps the log of a database file short, never twice at once."""
+
+    def __init__(self, connection: Connection, writing: Connection, path: Path) -> None:
+        """Use `connection`, which it owns, and `writing`, the writer's."""
+        self._connection = connection
+        self._writing = writing
+        self._path = path
+        self._rows = 0  # that had been changed when the latest checkpoint began
+        self._failure: StorageError | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    def check(self) -> None:
+        """Say once that the latest checkpoint has failed.
+
+        Raises:
+            StorageUnavailable, StorageCorrupt: what SQLite said.
+        """
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def written(self, rows: int) -> None:
+        """Begin, if of so many rows changed so far enough are new, and nothing is under way."""
+        if rows - self._rows >= _ROWS and self._idle.is_set() and not self._closed:
+            self._rows = rows
+            self._idle.clear()
+            self._connection.run(_checkpoint).add_done_callback(self._caught_up)
+
+    async def close(self) -> None:
+        """End what is under way, then close the connection."""
+        self._closed = True
+        await self._idle.wait()
+        await self._connection.close()
+
+    def abandon(self, then: Callable[[], object]) -> None:
+        """Let go without waiting; `then` is called when the thread is done."""
+        self._closed = True
+        self._connection.abandon(then)
+
+    def _caught_up(self, hop: asyncio.Future[int]) -> None:
+        pages = self._pages(hop)
+        if pages >= _LONG_PAGES and not self._closed:
+            self._writing.run(_checkpoint).add_done_callback(self._ended)
+        else:
+            self._idle.set()
+
+    def _ended(self, hop: asyncio.Future[int]) -> None:
+        self._pages(hop)
+        self._idle.set()
+
+    def _pages(self, hop: asyncio.Future[int]) -> int:
+        """Return how long the log was; if that failed, 0, and note why."""
+        try:
+            return hop.result()
+        except sqlite3.Error as error:
+            self._failure = storage_error(error, self._path)
+            if self._failure is None:
+                raise
+            return 0
+
+
+def _checkpoint(db: sqlite3.Connection) -> int:
+    """Bring as much as can be into the file without waiting; return the pages in the log."""
+    _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return int(pages)
