@@ -9,29 +9,30 @@ the same form. A log call never raises, whatever it is given and wherever the li
 import contextlib
 import dataclasses
 import datetime as dt
-import io
 import json
 import logging
 import math
-import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from enum import Enum
-from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from taskqueue.lines import LineWriter
 from taskqueue.settings.model import LogFormat, LogLevel
 
 # Libraries report through `logging`: their warnings matter here, their chatter does not.
 _LEAST_OF_LIBRARIES = logging.WARNING
 _DEEPEST = 8
 _current: tuple[LogFormat, LogLevel] | None = None
+_lines: LineWriter | None = None
 _PLAIN_ALREADY = frozenset({str, int, bool, type(None)})
+_FIRST = {"time": None, "level": None, "event": None}
+_encode = msgspec.json.Encoder().encode
 
 
 def configure(format: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:  # noqa: A002
@@ -48,18 +49,15 @@ def configure(format: LogFormat, level: LogLevel, stream: TextIO | None = None) 
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            structlog.processors.format_exc_info,
-            _plain_values,
-            _render_json if as_json else _columns(coloured=on_terminal),
+            *([_render_json] if as_json else _columns(coloured=on_terminal)),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_logger(level),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     _listen_to_libraries(level)
-    global _current  # noqa: PLW0603 - as global as what structlog and logging have just been told
-    _current = format, level
+    global _current, _lines  # as global as what structlog and logging have just been told
+    _current, _lines = (format, level), None if on_terminal else lines
 
 
 def current() -> tuple[LogFormat, LogLevel] | None:
@@ -67,56 +65,74 @@ def current() -> tuple[LogFormat, LogLevel] | None:
     return _current
 
 
-class LineWriter:
-    """Writes lines from any thread, each in one piece, and outlives whoever reads them."""
+def buffered() -> AbstractContextManager[None]:
+    """Until this is left, let what is below `warning` wait for a moment and be written in batches.
 
-    def __init__(self, stream: TextIO) -> None:
-        if isinstance(stream, io.TextIOWrapper):
-            # JSON is UTF-8, and no locale shall decide which names of tasks can be logged.
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-        self._stream = stream
-        # Reentrant: a signal or a finaliser may log in the midst of this thread's own line.
-        self._lock = threading.RLock()
+    For a process that logs much. A terminal sees each line at once, also then. When this is left,
+    everything has been written, and from then on each line is at once.
+    """
+    return contextlib.nullcontext() if _lines is None else _lines.buffered()
 
-    def msg(self, line: str) -> None:
-        """Write `line`; if it cannot be written (disk full, reader gone) it is lost."""
+
+def _logger(level: LogLevel) -> type[FilteringBoundLogger]:
+    """Return structlog's class of loggers from `level` up, with a shorter way for what is frequent.
+
+    The way leads through the same processors to the same end, without the steps in which structlog
+    finds out what kind of processors they are.
+    """
+    usual = structlog.make_filtering_bound_logger(level)
+    least = logging.getLevelNamesMapping()[level.upper()]
+    frequent = {
+        name: _direct(name, getattr(usual, name))
+        for number, name in ((logging.DEBUG, "debug"), (logging.INFO, "info"))
+        if number >= least
+    }
+    return type("Logger", (usual,), frequent)
+
+
+def _direct(name: str, usual: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, event: str, *args: object, **fields: Any) -> Any:
+        if args:  # to be put into the text
+            return usual(self, event, *args, **fields)
+        made: Any = {**self._context, **fields, "event": event}
         try:
-            with self._lock:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-        except BrokenPipeError:
-            self._discard_from_now_on()
-        except (OSError, ValueError, RuntimeError):  # ValueError: closed; RuntimeError: reentered
-            pass
+            for process in self._processors:
+                made = process(self._logger, name, made)
+        except structlog.DropEvent:
+            return None
+        return getattr(self._logger, name)(made)
 
-    debug = info = warning = error = critical = msg
-
-    def _discard_from_now_on(self) -> None:
-        # The interpreter flushes its standard output once more at exit; what the buffer still holds
-        # must find somebody who takes it, or an orderly stop ends with exit code 120.
-        with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), self._stream.fileno())
+    return method
 
 
 # --- rendering -----------------------------------------------------------------------------------
 
 
-def _render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
-    first = {key: event.pop(key) for key in ("time", "level", "event") if key in event}
-    ordered = {**first, **event}
+def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, method, event)
+    if not _PLAIN_ALREADY.issuperset(map(type, event.values())):
+        event = _plain_values(logger, method, event)
+    ordered = {**_FIRST, **event, "time": dt.datetime.now(dt.UTC)}
     try:
-        return msgspec.json.encode(ordered).decode()
+        return _encode(ordered).decode()
     except (UnicodeEncodeError, OverflowError):
-        return json.dumps(ordered)  # it can say lone surrogates and integers beyond 64 bits
+        # `json` can say lone surrogates and integers beyond 64 bits.
+        return json.dumps({**ordered, "time": msgspec.to_builtins(ordered["time"])})
 
 
-def _columns(*, coloured: bool) -> structlog.dev.ConsoleRenderer:
-    return structlog.dev.ConsoleRenderer(
-        colors=coloured,
-        timestamp_key="time",
-        exception_formatter=structlog.dev.plain_traceback,
-        sort_keys=False,
-    )
+def _columns(*, coloured: bool) -> list[Processor]:
+    return [
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.format_exc_info,
+        _plain_values,
+        structlog.dev.ConsoleRenderer(
+            colors=coloured,
+            timestamp_key="time",
+            exception_formatter=structlog.dev.plain_traceback,
+            sort_keys=False,
+        ),
+    ]
 
 
 def _plain_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
