@@ -19,16 +19,14 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, InvalidTask, NotRunning, UnknownAction
 from taskqueue.handler import ExecutorKind, Handler, handler_of
 from taskqueue.ids import new_id
-from taskqueue.options import NAME_RULE, Options, is_name
+from taskqueue.options import NAME_RULE, NO_CHOICE, Defaults, Options, is_name
 from taskqueue.signature import JSON, signature_of, whole_signature_of
-from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Accepted, NewTask, Payload
+from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Accepted, NewTask
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
-
-_NO_CHOICE = Options()
 
 
 class Enqueuer(Protocol):
@@ -47,7 +45,7 @@ class App:
         self._handlers: dict[str, Handler] = {}
         self._default: Handler | None = None
         self._enqueuer: Enqueuer | None = None
-        self._more_queues: set[str] = set()
+        self._queues = {DEFAULT_QUEUE}
         self._time = self._clock  # of whoever is attached
         self.reference: str | None = None  # `module:app`, once it has been loaded by that name
 
@@ -65,13 +63,11 @@ class App:
     @property
     def queues(self) -> tuple[str, ...]:
         """The names of all queues that tasks may go to, sorted."""
-        named = {handler.options.queue for handler in self._handlers.values()}
-        known = {DEFAULT_QUEUE, *self._more_queues, *(name for name in named if name is not None)}
-        return tuple(sorted(known))
+        return tuple(sorted(self._queues))
 
     def add_queues(self, names: Iterable[str]) -> None:
         """Let tasks go to these queues as well, by a word at the enqueue: somebody serves them."""
-        self._more_queues.update(names)
+        self._queues.update(names)
 
     def task(
         self,
@@ -95,7 +91,7 @@ class App:
             ConfigError: with every fault of the name, the options, the executor and the function's
                 signature.
         """
-        options = Options(queue=queue, priority=priority, max_attempts=max_attempts)
+        defaults = Defaults(queue=queue, priority=priority, max_attempts=max_attempts)
 
         def register(function: HandlerFunction[P, R]) -> Action[P, R]:
             faults = [*self._name_faults(action)]
@@ -104,7 +100,7 @@ class App:
                     function,
                     signature_of,
                     name=action,
-                    options=options,
+                    defaults=defaults,
                     timeout_s=timeout_s,
                     executor=executor,
                 )
@@ -113,7 +109,8 @@ class App:
             if faults:
                 raise _refusal(f"task {action!r}", faults)
             self._handlers[action] = handler
-            return Action(self, action, function, _NO_CHOICE)
+            self._queues.add(queue)
+            return Action(self, action, function, NO_CHOICE)
 
         return register
 
@@ -129,7 +126,7 @@ class App:
             raise _refusal("default", [Fault("handler", "is registered already")])
         try:
             self._default = handler_of(
-                function, whole_signature_of, name="default", options=_NO_CHOICE
+                function, whole_signature_of, name="default", defaults=Defaults()
             )
         except ConfigError as error:
             raise _refusal("default", error.faults) from error
@@ -147,7 +144,7 @@ class App:
         return handler
 
     def prepare(
-        self, action: str, data: JSON | None = None, *, options: Options = _NO_CHOICE
+        self, action: str, data: JSON | None = None, *, options: Options = NO_CHOICE
     ) -> NewTask:
         """Return the task that does `action` with `data` (JSON; absent or empty: `{}`).
 
@@ -160,22 +157,28 @@ class App:
             TaskTooLarge: the payload has more than 1 MiB.
         """
         handler = self.handler(action)
-        raw = msgspec.Raw(bytes(data) if data else b"{}")
-        faults = [*_call_faults(action, options), *self._queue_faults(options)]
+        given = bytes(data) if data else b"{}"
+        faults = [*self._call_faults(action, options)]
         try:
-            handler.signature.bind(raw)
+            handler.signature.bind(given)
         except InvalidTask as error:
             faults.extend(error.faults)
         if faults:
             raise InvalidTask(tuple(faults))
-        payload = _payload(action, raw)
-        choices = options.over(handler.options).at(self._time.now()).chosen()
+        payload = _payload(action, given)
+        defaults = handler.defaults
         return NewTask(
             id=new_id(),
             action=action,
             payload=payload,
+            queue=defaults.queue if options.queue is None else options.queue,
+            priority=defaults.priority if options.priority is None else options.priority,
+            max_attempts=(
+                defaults.max_attempts if options.max_attempts is None else options.max_attempts
+            ),
+            run_at=options.run_at_from(self._time.now()),
+            unique_key=options.unique_key,
             fingerprint=options.fingerprint(payload),
-            **choices,
         )
 
     def attach(self, enqueuer: Enqueuer, *, clock: Clock | None = None) -> None:
@@ -207,8 +210,13 @@ class App:
         keys.refuse_conflicts(tasks, answers)
         return tuple(answer.id for answer in answers)
 
-    def _queue_faults(self, options: Options) -> Iterator[Fault]:
-        if is_name(options.queue) and options.queue not in self.queues:
+    def _call_faults(self, action: str, options: Options) -> Iterator[Fault]:
+        if action not in self._handlers and not is_name(action):  # a default handler takes any
+            yield Fault("action", NAME_RULE)
+        if options == NO_CHOICE:
+            return
+        yield from options.faults()
+        if is_name(options.queue) and options.queue not in self._queues:
             served = ", ".join(self.queues)
             yield Fault("queue", f"nobody serves {options.queue!r}; served are {served}")
 
@@ -223,14 +231,9 @@ def _refusal(what: str, faults: Sequence[Fault]) -> ConfigError:
     return ConfigError(tuple(Fault(f"{what}, {fault.field}", fault.message) for fault in faults))
 
 
-def _call_faults(action: str, options: Options) -> Iterator[Fault]:
-    if not is_name(action):  # a default handler would take any
-        yield Fault("action", NAME_RULE)
-    yield from options.faults()
-
-
-def _payload(action: str, data: msgspec.Raw) -> str:
-    encoded = msgspec.json.encode(Payload(action=action, data=data))
+def _payload(action: str, data: bytes) -> str:
+    """Return the JSON text of a `Payload`, the data in it byte for byte."""
+    encoded = b'{"action":%b,"data":%b}' % (msgspec.json.encode(action), data)
     try:
         return encoding.text_of("payload", encoded)
     except encoding.NotJSON as error:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from taskqueue.errors import ConfigError, Fault, InvalidTask
-from taskqueue.options import Options, is_duration
+from taskqueue.options import Defaults, is_duration
 from taskqueue.signature import AnyFunction, Signature
 from taskqueue.tasks import Payload
 
@@ -31,13 +31,13 @@ class ExecutorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
-    """A registered function. `options` hold for its tasks unless an enqueue says otherwise."""
+    """A registered function. `defaults` hold for its tasks unless an enqueue says otherwise."""
 
     name: str
     function: AnyFunction
     signature: Signature
     executor: ExecutorKind
-    options: Options
+    defaults: Defaults
     timeout_s: float | None
 
     def bind(self, payload: str) -> dict[str, Any]:
@@ -58,18 +58,18 @@ def handler_of(
     read_signature: Callable[[AnyFunction], Signature],
     *,
     name: str,
-    options: Options,
+    defaults: Defaults,
     timeout_s: float | None = None,
     executor: str | None = None,
 ) -> Handler:
     """Return `function` as a handler.
 
     Raises:
-        ConfigError: with every fault of the options, the executor, the limit and the function's
+        ConfigError: with every fault of the defaults, the executor, the limit and the function's
             signature.
     """
     usual = ExecutorKind.of(function)
-    faults = [*options.faults(), *_executor_faults(usual, executor)]
+    faults = [*defaults.faults(), *_executor_faults(usual, executor)]
     kind = usual if faults or executor is None else ExecutorKind(executor)
     faults.extend(_timeout_faults(kind, timeout_s))
     try:
@@ -83,7 +83,7 @@ def handler_of(
         function=function,
         signature=signature,
         executor=kind,
-        options=options,
+        defaults=defaults,
         timeout_s=timeout_s,
     )
 

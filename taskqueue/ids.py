@@ -7,7 +7,9 @@ first". Source: RFC 9562, sections 5.7 and 6.2 (method 1: a counter in `rand_a`)
 import os
 import threading
 import time
-from uuid import UUID
+
+_BLOCK = 256  # ids whose random part is drawn at once: a call of the system costs more than an id
+_VARIANT = bytes(0b10 << 6 | byte & 0b111111 for byte in range(256))
 
 
 class UUID7Factory:
@@ -16,18 +18,33 @@ class UUID7Factory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = 0
+        self._tails: list[str] = []
 
     def __call__(self) -> str:
         """Return a new id, greater than all this factory made before."""
-        random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
-        now = time.time_ns()
         # 48 bits of milliseconds, then the fraction of the millisecond in 12 bits.
-        stamp = (now // 1_000_000) << 12 | (now % 1_000_000) * 4096 // 1_000_000
+        stamp = time.time_ns() * 4096 // 1_000_000
         with self._lock:
             # A clock that stands still or steps back only advances the counter.
-            self._last = stamp = max(stamp, self._last + 1)
-        milliseconds, fraction = stamp >> 12, stamp & 0xFFF
-        return str(UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random))
+            self._last = stamp = stamp if stamp > self._last else self._last + 1
+            if not self._tails:
+                self._tails = _random_tails()
+            tail = self._tails.pop()
+        time_of_it = stamp.to_bytes(8).hex()  # 60 bits, so its first digit is 0
+        return f"{time_of_it[1:9]}-{time_of_it[9:13]}-7{time_of_it[13:]}-{tail}"
+
+    def forget_random(self) -> None:
+        """Draw anew for the next id: a forked process must not go on with its parent's draw."""
+        self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
+        self._tails = []
+
+
+def _random_tails() -> list[str]:
+    """Return the ends of a block of ids: the variant, and 62 random bits."""
+    block = bytearray(os.urandom(8 * _BLOCK))
+    block[::8] = block[::8].translate(_VARIANT)
+    return [f"{tail[:4]}-{tail[4:]}" for tail in block.hex(":", 8).split(":")]
 
 
 new_id = UUID7Factory()
+os.register_at_fork(after_in_child=new_id.forget_random)

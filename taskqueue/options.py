@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from taskqueue.errors import Fault
+from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE
 from taskqueue.words import Word
 
 MAX_PRIORITY = 32_767
@@ -39,11 +40,9 @@ class Options(Word):
         """
         return msgspec.structs.replace(base, **self.chosen())
 
-    def at(self, now: float) -> "Options":
-        """Return the same choices for an enqueue at `now`: with `run_at` in place of `delay_s`."""
-        if self.delay_s is None:
-            return self
-        return msgspec.structs.replace(self, delay_s=None, run_at=now + self.delay_s)
+    def run_at_from(self, now: float) -> float | None:
+        """Return the instant before which a task that is enqueued at `now` is not run."""
+        return self.run_at if self.delay_s is None else now + self.delay_s
 
     def chosen(self) -> dict[str, Any]:
         """Return the choices that were made, by name."""
@@ -76,6 +75,21 @@ class Options(Word):
             yield Fault("run_at", "stands beside delay_s; give one of them")
         if self.unique_key is not None and not is_key(self.unique_key):
             yield Fault("unique_key", KEY_RULE)
+
+
+NO_CHOICE = Options()
+
+
+class Defaults(Word):
+    """The choices that an action was registered with: what a task gets for which nobody chose."""
+
+    queue: str = DEFAULT_QUEUE
+    priority: int = 0
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+
+    def faults(self) -> Iterator[Fault]:
+        """Yield everything that is wrong, each under the option's name."""
+        return Options(**msgspec.structs.asdict(self)).faults()
 
 
 def is_name(value: object) -> bool:

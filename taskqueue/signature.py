@@ -54,7 +54,8 @@ def signature_of(function: AnyFunction) -> Signature:
     others, readers = _parameters_of(function)
     extra = next((readers.pop(p.name) for p in others if p.kind is p.VAR_KEYWORD), None)
     required = tuple(p.name for p in others if p.name in readers and p.default is p.empty)
-    return _Keywords(readers, required, extra)
+    key_by_key = KeyByKey(readers, required, extra)
+    return key_by_key if extra is not None else AtOnce(readers, required, key_by_key)
 
 
 def whole_signature_of(function: AnyFunction) -> Signature:
@@ -95,8 +96,43 @@ def _positional(function: AnyFunction) -> tuple[str, ...]:
     return tuple(p.name for p in others if p.kind is p.POSITIONAL_OR_KEYWORD)
 
 
-class _Keywords:
-    """Each key of the data is a parameter."""
+class AtOnce:
+    """Each key of the data is a parameter; all are read by one decoder.
+
+    It stops at the first fault, and knows one spelling of a whole number. What it refuses is
+    therefore read once more, `key_by_key`, and taken or refused as that says.
+    """
+
+    def __init__(
+        self, readers: Mapping[str, "_Reader"], required: tuple[str, ...], key_by_key: "KeyByKey"
+    ) -> None:
+        self.key_by_key = key_by_key
+        self._names = tuple(readers)
+        # Fields are named by position: not every name of a parameter can be one of a field.
+        names = {f"p{position}": name for position, name in enumerate(readers)}
+        fields = [
+            (field, readers[name].type)
+            if name in required
+            else (field, readers[name].type, msgspec.UNSET)
+            for field, name in names.items()
+        ]
+        self._decoder = msgspec.json.Decoder(
+            msgspec.defstruct(
+                "Data", fields, rename=names, forbid_unknown_fields=True, kw_only=True
+            )
+        )
+
+    def bind(self, data: JSON) -> dict[str, Any]:
+        try:
+            values = msgspec.structs.astuple(self._decoder.decode(data))
+        except Exception:  # noqa: BLE001 - whatever it is, it comes again, and is named then
+            return self.key_by_key.bind(data)
+        named = zip(self._names, values, strict=True)
+        return {name: value for name, value in named if value is not msgspec.UNSET}
+
+
+class KeyByKey:
+    """Each key of the data is a parameter; each is read alone, so every fault is found."""
 
     def __init__(
         self,
@@ -148,7 +184,7 @@ class _Reader:
         # A decoder would take any class and then refuse every value; a schema refuses the class.
         msgspec.json.schema(annotation, schema_hook=_schema_of_object)
         self._decoder = msgspec.json.Decoder(annotation)
-        self._type = annotation
+        self.type = annotation
 
     def read(self, field: str, data: JSON) -> Any:
         """Return the value; raise `InvalidTask` with what is wrong with `field`."""
@@ -167,7 +203,7 @@ class _Reader:
         # JSON has one kind of number: 8.0 is a whole number to everybody but the decoder.
         try:
             value = _whole_numbers(_anything.decode(data))
-            return msgspec.convert(value, self._type, str_keys=True)
+            return msgspec.convert(value, self.type, str_keys=True)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _misfit(field, refused) from None
 

@@ -1,17 +1,33 @@
-"""The way from user code into the running service."""
+"""The way from user code into the running service.
 
+enqueue ─┐
+enqueue ─┼─▶ one Enqueue at the end of this turn of the loop ─▶ each its own part of the answer
+enqueue ─┘
+"""
+
+import asyncio
+import threading
 from collections.abc import Sequence
+from contextvars import Context
 
 from taskqueue.actors.messages import Enqueue
 from taskqueue.actors.runtime import Address, ask
 from taskqueue.tasks import Accepted, NewTask
 
+MAX_TASKS = 1_000  # of several callers in one message, so that its commit stays short
+
 
 class QueueClient:
-    """Enqueues through whoever is the queue now; usable on every host."""
+    """Enqueues through whoever is the queue now; usable on every host.
+
+    What is enqueued in one turn of a loop goes to the queue as one message, because a message costs
+    more than a task does. Nobody waits for company: there is no timer.
+    """
 
     def __init__(self, queue: Address) -> None:
         self._queue = queue
+        self._of_this_thread = _OfThread()
+        self._asking: set[asyncio.Task[tuple[Accepted, ...]]] = set()  # a loop holds them weakly
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         """Accept `tasks` as `Storage.insert` does; durable when this returns.
@@ -20,4 +36,70 @@ class QueueClient:
             StorageUnavailable: the storage is away. They may or may not have been accepted.
             ActorError: there is no queue now, or it did not answer; likewise.
         """
-        return await ask(self._queue, Enqueue(tasks=tuple(tasks)))
+        return await self._batch_for(len(tasks)).add(tasks)
+
+    def _batch_for(self, tasks: int) -> "_Batch":
+        """Return the batch of this turn, a new one if there is none with room for so many."""
+        loop = asyncio.get_running_loop()
+        batch = self._of_this_thread.batch
+        # A loop that was closed in the middle of a turn has left a batch that is never sent.
+        if batch is None or batch.loop is not loop or not batch.has_room_for(tasks):
+            batch = self._of_this_thread.batch = _Batch(loop)
+            # In no caller's context: the message is not the first one's alone.
+            loop.call_soon(self._send, batch, context=Context())
+        return batch
+
+    def _send(self, batch: "_Batch") -> None:
+        if self._of_this_thread.batch is batch:
+            self._of_this_thread.batch = None
+        asking = batch.loop.create_task(ask(self._queue, Enqueue(tasks=tuple(batch.tasks))))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        asking.add_done_callback(batch.answer)
+
+
+class _Batch:
+    """The tasks of some callers, and who waits for which of them."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.tasks: list[NewTask] = []
+        self._waiting: list[tuple[slice, asyncio.Future[tuple[Accepted, ...]]]] = []
+
+    def has_room_for(self, tasks: int) -> bool:
+        """Tell whether so many more do not make it too large."""
+        return len(self.tasks) + tasks <= MAX_TASKS
+
+    def add(self, tasks: Sequence[NewTask]) -> "asyncio.Future[tuple[Accepted, ...]]":
+        """Take tasks in; the future is their part of the answer."""
+        part: asyncio.Future[tuple[Accepted, ...]] = self.loop.create_future()
+        start = len(self.tasks)
+        self.tasks.extend(tasks)
+        self._waiting.append((slice(start, len(self.tasks)), part))
+        return part
+
+    def answer(self, asking: "asyncio.Task[tuple[Accepted, ...]]") -> None:
+        """Give everybody who still waits what is theirs."""
+        waiting = [(theirs, part) for theirs, part in self._waiting if not part.done()]
+        if asking.cancelled():  # this loop is about to end
+            for _, part in waiting:
+                part.cancel()
+        elif (error := asking.exception()) is not None:
+            for _, part in waiting:
+                part.set_exception(_copy_of(error))
+        else:
+            accepted = asking.result()
+            for theirs, part in waiting:
+                part.set_result(accepted[theirs])
+
+
+class _OfThread(threading.local):
+    batch: _Batch | None = None  # of the loop that runs here, in this turn
+
+
+def _copy_of(error: BaseException) -> BaseException:
+    """Return the same error once more: each who raises it adds its own traceback."""
+    copy = type(error).__new__(type(error), *error.args)
+    vars(copy).update(vars(error))
+    copy.__cause__ = error.__cause__
+    return copy

@@ -135,9 +135,9 @@ class Neighbours:
         self._tasks = QueueClient(self._queue)
         self._storage = StorageClient(system.address(DATABASE), READ_TIMEOUT_S)
 
-    def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
+    def prepare(self, action: str, data: bytes, options: Options) -> NewTask:
         """Check data against the action's handler and make a task of it."""
-        return self._app.prepare(action, data, options=Options(**options))  # type: ignore[arg-type]
+        return self._app.prepare(action, data, options=options)
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         """Have the queue accept the tasks."""

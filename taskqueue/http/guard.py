@@ -7,7 +7,7 @@ made its own name point here (DNS rebinding) that name is in `Host`.
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from taskqueue.http.problems import Problem
 
@@ -18,7 +18,7 @@ def require_own_origin(request: web.Request) -> None:
     Raises:
         Problem: 403; there is an `Origin`, and it is not the `Host` that was asked.
     """
-    origin = request.headers.get("Origin")
+    origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin.lower() != f"http://{request.headers.get('Host')}".lower():
         raise _forbidden("Pages of other sites may not do this.")
 

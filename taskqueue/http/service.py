@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from taskqueue.health import QueueState, Readiness
+from taskqueue.options import Options
 from taskqueue.supervision import Node
 from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
@@ -18,7 +19,7 @@ class Service(Protocol):
     there right now and will be back, which is a 503 with `Retry-After`.
     """
 
-    def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
+    def prepare(self, action: str, data: bytes, options: Options) -> NewTask:
         """Check data (JSON text) against the action's handler and make a task of it.
 
         Raises:

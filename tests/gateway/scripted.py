@@ -62,8 +62,8 @@ class ScriptedService:
         self.killed: list[str] = []
         self.sizes: list[int] = []
 
-    def prepare(self, action: str, data: bytes, options: Mapping[str, object]) -> NewTask:
-        return self.app.prepare(action, data, options=Options(**options))  # type: ignore[arg-type]
+    def prepare(self, action: str, data: bytes, options: Options) -> NewTask:
+        return self.app.prepare(action, data, options=options)
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         self._fail()

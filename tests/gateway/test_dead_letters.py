@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.errors import ActorUnavailable
+from taskqueue.options import NO_CHOICE, Options
 from taskqueue.tasks import AttemptOutcome, Complete, DeadLetter
 from tests.gateway.scripted import ScriptedService
 
@@ -19,13 +20,13 @@ async def bury(
     service: ScriptedService, action: str = "uppercase", queue: str | None = None
 ) -> str:
     """Have a task die; return its id."""
-    task = service.prepare(action, b"{}", {} if queue is None else {"queue": queue})
+    task = service.prepare(action, b"{}", Options(queue=queue))
     await service.enqueue([task])
     return await service.settle_next(DEAD, queue=task.queue)
 
 
 async def complete(service: ScriptedService) -> str:
-    await service.enqueue([service.prepare("uppercase", b"{}", {})])
+    await service.enqueue([service.prepare("uppercase", b"{}", NO_CHOICE)])
     return await service.settle_next(Complete(result="1"))
 
 

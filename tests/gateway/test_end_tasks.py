@@ -6,6 +6,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
+from taskqueue.options import NO_CHOICE
 from taskqueue.tasks import AttemptOutcome, Cancel, Complete, DeadLetter, Settlement, Task
 from tests.gateway.scripted import ScriptedService
 
@@ -15,7 +16,7 @@ ENDS = [(Complete(result="1"), "completed"), (DEAD, "dead"), (Cancel(reason="no"
 
 
 async def queue(service: ScriptedService) -> str:
-    task = service.prepare("uppercase", b'{"text": "hi"}', {})
+    task = service.prepare("uppercase", b'{"text": "hi"}', NO_CHOICE)
     await service.enqueue([task])
     return task.id
 

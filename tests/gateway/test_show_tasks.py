@@ -1,12 +1,12 @@
 """Reading tasks, and bringing dead ones back."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
 from taskqueue.errors import ActorUnavailable, StorageUnavailable
+from taskqueue.options import NO_CHOICE, Options
 from taskqueue.tasks import AttemptOutcome, Complete, DeadLetter, Requeue, Status
 from tests.gateway.scripted import NOW, ScriptedService
 
@@ -21,10 +21,10 @@ async def queue(
     count: int = 1,
     *,
     action: str = "uppercase",
-    options: Mapping[str, object] | None = None,
+    options: Options = NO_CHOICE,
 ) -> list[str]:
     data = b'{"text": "hi"}' if action == "uppercase" else b"{}"
-    tasks = [service.prepare(action, data, options or {}) for _ in range(count)]
+    tasks = [service.prepare(action, data, options) for _ in range(count)]
     await service.enqueue(tasks)
     return [task.id for task in tasks]
 
@@ -139,7 +139,7 @@ async def test_tasks_are_listed_by_action_and_by_queue(
 ) -> None:
     [upper] = await queue(service)
     [mail] = await queue(service, action="send")
-    [upper_mail] = await queue(service, options={"queue": "mail"})
+    [upper_mail] = await queue(service, options=Options(queue="mail"))
 
     by_action = await get(http, "/tasks", action="uppercase")
     by_queue = await get(http, "/tasks", queue="mail")
@@ -223,7 +223,7 @@ async def test_a_task_is_shown_with_every_attempt(
 async def test_progress_key_and_wish_to_cancel_are_shown_where_there_is_one(
     http: ClientSession, service: ScriptedService
 ) -> None:
-    [task_id] = await queue(service, options={"unique_key": "k"})
+    [task_id] = await queue(service, options=Options(unique_key="k"))
     delivery = await service.start_next()
     await service.storage.report({delivery.token: '{"done": 0.5}'}, now=NOW)
     await service.cancel(task_id, reason="not wanted")

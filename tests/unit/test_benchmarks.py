@@ -47,6 +47,16 @@ def test_the_ratio_is_the_median_of_the_ratios_of_each_round() -> None:
     assert found.ratio == pytest.approx(0.75)
 
 
+def test_a_bound_on_the_difference_is_held_by_the_median_of_each_rounds_difference() -> None:
+    found = result(
+        ours=(3.5, 9.0, 1.5), floor=(3.0, 8.0, 1.2), target=Target("difference", "≤", 0.5)
+    )
+
+    assert found.difference == pytest.approx(0.5)
+    assert found.met
+    assert not result(target=Target("difference", "≤", -50)).met
+
+
 def test_rounds_that_do_not_belong_together_have_no_ratio() -> None:
     with pytest.raises(ValueError, match="zip"):
         Series((1.0, 2.0)).per_round_of(Series((1.0,)))
@@ -97,6 +107,7 @@ def test_json_keeps_every_round() -> None:
         "ours": {"median": 60.0, "spread": 20 / 60, "rounds": [50.0, 60.0, 70.0]},
         "floor": {"median": 100.0, "spread": 0.0, "rounds": [100.0, 100.0, 100.0]},
         "ratio": 0.6,
+        "difference": -40.0,
         "target": "ratio ≥ 0.6",
         "met": True,
     }

@@ -1,5 +1,6 @@
 """Ids are UUIDs of version 7 that sort by the time they were made."""
 
+import subprocess
 import sys
 import threading
 import time
@@ -75,3 +76,32 @@ def test_ids_grow_strictly_whatever_the_clock_does(instants: list[int]) -> None:
 
     assert all(UUID(one).version == 7 for one in made)
     assert made == sorted(set(made))
+
+
+def test_two_ids_share_nothing_but_the_time() -> None:
+    make = UUID7Factory()
+
+    tails = {make()[19:] for _ in range(20_000)}
+
+    assert len(tails) == 20_000
+
+
+FORK = """
+import os
+from taskqueue.ids import new_id
+
+new_id()  # whoever forks has drawn some already
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+print(new_id()[19:], flush=True)
+"""
+
+
+def test_a_forked_process_draws_its_own_random_bits() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", FORK], capture_output=True, text=True, check=True, timeout=30
+    )
+
+    theirs, ours = ran.stdout.split()
+    assert ours != theirs

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from taskqueue.context import Context
 from taskqueue.errors import ConfigError, InvalidTask
-from taskqueue.signature import arguments_by_name, signature_of, whole_signature_of
+from taskqueue.signature import AtOnce, arguments_by_name, signature_of, whole_signature_of
 
 
 class Size(Enum):
@@ -319,3 +319,80 @@ def test_whatever_a_types_own_check_raises_is_a_fault_of_the_data() -> None:
     assert faults_of(greet, b'{"who": {"name": "Ann"}}') == [
         "data.who: LookupError: nobody is called Ann",
     ]
+
+
+# --- reading at once, and key by key --------------------------------------------------------------
+
+
+class Even(msgspec.Struct):
+    """A type with an opinion of its own, said in a way that no decoder expects."""
+
+    n: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n % 2:
+            raise LookupError(self.n)
+
+
+async def takes_much(
+    ctx: Context,
+    a: int,
+    b: str = "",
+    *,
+    c: float | None = None,
+    d: list[int] | dict[str, float] | None = None,
+    e: Annotated[int, msgspec.Meta(ge=0, le=9)] = 0,
+    f: Even | None = None,
+    g: Any = None,
+    h: msgspec.Raw = msgspec.Raw(b"0"),  # noqa: B008 - it is never changed
+    i: tuple[bool, ...] = (),
+    __slots__: object = None,
+    größe: datetime | None = None,  # noqa: PLC2401 - Python lets users do so
+) -> None: ...
+
+
+KEYS = "a b c d e f g h i __slots__ größe ctx x".split()  # noqa: SIM905 - reads best so
+TEXTS = st.text(max_size=3) | st.sampled_from([*KEYS, "n", "2026-01-01T00:00:00Z"])
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 12)
+    | st.integers()
+    | st.floats(-3, 12)
+    | st.sampled_from([8.0, 1e16, 2**63, 0.5])
+    | TEXTS,
+    lambda some: st.lists(some, max_size=3) | st.dictionaries(TEXTS, some, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> bytes:
+    """Draw JSON objects, also with keys given twice, and some that are broken."""
+    pairs = draw(st.lists(st.tuples(st.sampled_from(KEYS), VALUES), max_size=6))
+    if draw(st.booleans()):
+        pairs.append(("a", 1))
+    comma, colon = draw(st.sampled_from([(",", ":"), (" ,\n", " : ")]))
+    members = (f"{json.dumps(key)}{colon}{json.dumps(value)}" for key, value in pairs)
+    text = ("{" + comma.join(members) + "}").encode()
+    if draw(st.integers(0, 9)) == 0:
+        at = draw(st.integers(0, len(text)))
+        text = text[:at] + draw(st.sampled_from([b"", b"\xff", b'"', b"}", b"0"])) + text[at + 1 :]
+    return text
+
+
+def outcome_of(bind: Callable[[bytes], dict[str, Any]], data: bytes) -> str:
+    """Return what is read, with its types, or what is said against it."""
+    try:
+        values = bind(data)
+    except InvalidTask as error:
+        return str(error)
+    return repr(sorted((k, bytes(v) if k == "h" else v) for k, v in values.items()))
+
+
+@given(objects() | VALUES.map(json.dumps).map(str.encode))
+def test_what_is_read_at_once_is_what_is_read_key_by_key(data: bytes) -> None:
+    signature = signature_of(takes_much)
+    assert isinstance(signature, AtOnce)
+
+    assert outcome_of(signature.bind, data) == outcome_of(signature.key_by_key.bind, data)

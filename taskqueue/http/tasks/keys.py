@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from msgspec.structs import replace
-from multidict import MultiMapping
+from multidict import MultiMapping, istr
 
 from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
@@ -23,6 +23,7 @@ from taskqueue.tasks import NewTask
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}
 
+_NAME = istr(HEADER)  # looked up without being spelled anew
 _STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 9651, section 3.3.3
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -33,9 +34,9 @@ def read_key(headers: MultiMapping[str]) -> str | None:
     Raises:
         Problem: 422, it is no key, or there are several.
     """
-    texts = headers.getall(HEADER, [])
-    if not texts:
+    if _NAME not in headers:
         return None
+    texts = headers.getall(_NAME)
     if len(texts) > 1:
         raise Problem.invalid("invalid request", (Fault(HEADER, "given twice"),))
     key = _unquoted(texts[0])
@@ -50,10 +51,12 @@ def keyed(request: TaskRequest, key: str | None) -> TaskRequest:
     Raises:
         Problem: 422, it has another key in its body.
     """
+    if key is None:
+        return request
     faults = tuple(_contradictions(request, key))
     if faults:
         raise Problem.invalid("invalid task", faults)
-    return request if key is None else replace(request, unique_key=key)
+    return replace(request, unique_key=key)
 
 
 def all_keyed(requests: Sequence[TaskRequest], key: str | None) -> Sequence[TaskRequest]:
@@ -98,8 +101,8 @@ def _unquoted(text: str) -> str | None:
     return None if text.startswith('"') else text
 
 
-def _contradictions(request: TaskRequest, key: str | None) -> Iterator[Fault]:
-    if key is not None and request.unique_key not in (None, key):
+def _contradictions(request: TaskRequest, key: str) -> Iterator[Fault]:
+    if request.unique_key not in {None, key}:
         yield Fault("unique_key", f"must be {key!r} beside this {HEADER}, or be left out")
 
 

@@ -6,7 +6,6 @@ A task's data is not taken apart here: its bytes go from the request into the ro
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from operator import attrgetter
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -15,7 +14,7 @@ from msgspec import Meta, Raw
 from taskqueue.errors import Fault
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
-from taskqueue.options import KEY_RULE
+from taskqueue.options import KEY_RULE, Options
 from taskqueue.words import Word
 
 MAX_TASKS = 10_000  # in one request
@@ -38,13 +37,17 @@ class TaskRequest(Word, forbid_unknown_fields=True):
     queue: str | None = None
     unique_key: str | None = None
 
-    def options(self) -> dict[str, object]:
+    def options(self) -> Options:
         """Return the choices that were made beside action and data."""
-        values = zip(_OPTIONS, _choices_of(self), strict=True)
-        chosen = {name: value for name, value in values if value is not None}
-        if isinstance(self.run_at, datetime):
-            chosen["run_at"] = self.run_at.timestamp()
-        return chosen
+        run_at = self.run_at
+        return Options(
+            queue=self.queue,
+            priority=self.priority,
+            max_attempts=self.max_attempts,
+            delay_s=self.delay_s,
+            run_at=run_at.timestamp() if isinstance(run_at, datetime) else run_at,
+            unique_key=self.unique_key,
+        )
 
 
 _OPTIONS = {
@@ -55,7 +58,6 @@ _OPTIONS = {
     "queue": "must be a name",
     "unique_key": KEY_RULE,
 }
-_choices_of = attrgetter(*_OPTIONS)
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}
 
 _tasks: msgspec.json.Decoder[TaskRequest | list[TaskRequest]] = msgspec.json.Decoder(
