@@ -54,23 +54,27 @@ async def outcome_of(
     assert caller is not None  # noqa: S101 - a coroutine is always run by a task
     cancels_before = caller.cancelling()
     try:
-        async with asyncio.timeout(timeout_s) as limit:
+        if timeout_s is None:
             value = await running
+        else:
+            async with asyncio.timeout(timeout_s) as limit:
+                value = await running
     except ConsumerCrash:
         raise
     except (Retry, Snooze, Reject, Cancel) as verdict:
-        return _outcome_of_verdict(verdict)
+        return outcome_of_error(verdict)
     except (Exception, asyncio.CancelledError) as error:
         # Whatever a handler raises once it is cut, the cut is the reason and not the handler.
         if caller.cancelling() > cancels_before:
             raise asyncio.CancelledError from error
         if timeout_s is not None and limit.expired():
             return TimedOut(after_s=timeout_s)
-        return Failed(error=one_line(error), traceback=shown_traceback(error))
-    return _outcome_of_value(value, context)
+        return outcome_of_error(error)
+    return outcome_of_value(value, context)
 
 
-def _outcome_of_value(value: object, context: Context) -> Outcome:
+def outcome_of_value(value: object, context: Context) -> Outcome:
+    """Return the outcome of an attempt whose handler has returned `value`."""
     if value is False:
         return Failed(error="returned False")
     try:
@@ -81,6 +85,13 @@ def _outcome_of_value(value: object, context: Context) -> Outcome:
     except TaskTooLarge as error:
         return Rejected(reason=str(error))
     return Succeeded(result=result, follow_ups=context.follow_ups, statements=context.statements)
+
+
+def outcome_of_error(error: BaseException) -> Outcome:
+    """Return the outcome of an attempt whose handler has raised `error`, maybe a verdict."""
+    if isinstance(error, Verdict):
+        return _outcome_of_verdict(error)
+    return Failed(error=one_line(error), traceback=shown_traceback(error))
 
 
 def _outcome_of_verdict(verdict: Verdict) -> Outcome:

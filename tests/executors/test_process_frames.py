@@ -1,12 +1,24 @@
 """What travels between processes: messages in frames, and endings in words."""
 
+import asyncio
 import doctest
+import socket
 
 import pytest
 
 from taskqueue.executors.process import endings
-from taskqueue.executors.process.frames import BadFrame, Frames, framed
-from taskqueue.executors.process.messages import Done, Ended, FromWorker, Kill, ToForkServer
+from taskqueue.executors.process.frames import BadFrame, BlockingPipe, Frames, framed
+from taskqueue.executors.process.messages import (
+    Done,
+    Ended,
+    FromWorker,
+    Kill,
+    Progressed,
+    Rehearsed,
+    ToForkServer,
+    ToWorker,
+)
+from taskqueue.executors.process.wire import Wire
 from taskqueue.tasks import (
     Cancelled,
     Crashed,
@@ -58,6 +70,44 @@ def test_messages_arrive_whole_and_in_order_however_their_bytes_come() -> None:
 def test_what_somebody_else_wrote_is_told_from_a_message(data: bytes) -> None:
     with pytest.raises(BadFrame):
         Frames[ToForkServer](ToForkServer).feed(data)
+
+
+async def test_a_wire_sends_in_order_what_the_pipe_has_no_room_for_yet() -> None:
+    here, there = socket.socketpair()
+    wire = Wire[FromWorker](here, FromWorker)
+    worker = BlockingPipe[ToWorker](there, ToWorker)
+    sent = [Rehearsed(refused=letter * (1 << 21)) for letter in "abc"]
+
+    for message in sent:
+        wire.send(message)
+
+    with there:
+        assert [await asyncio.to_thread(worker.receive) for _ in sent] == sent
+        wire.close()
+
+
+@pytest.mark.parametrize("last", [b"", b"\0\0\0\5hello"], ids=["closed", "no message"])
+async def test_a_wire_tells_once_that_it_is_lost_after_all_that_came(last: bytes) -> None:
+    here, there = socket.socketpair()
+    wire = Wire[FromWorker](here, FromWorker)
+    heard: list[FromWorker] = []
+    lost = asyncio.Event()
+    said = [Progressed(progress=str(number)) for number in range(3)]
+
+    wire.listen(heard.append, lost.set)
+    for message in said:
+        there.sendall(framed(message))
+    async with asyncio.timeout(5):
+        while len(heard) < len(said):  # noqa: ASYNC110 - the loop has to turn for it
+            await asyncio.sleep(0)
+    there.sendall(last)
+    there.close()
+    await asyncio.wait_for(lost.wait(), 5)
+
+    assert heard == said
+    wire.send(Rehearsed())  # nobody is there, and nothing happens
+    wire.close()
+    wire.close()
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:

@@ -4,6 +4,7 @@
                      │                                        │ fork
                      └──────── Worker ─────────pipe──────▶ worker        runs one handler at a time
 
-`pool` `server` `worker` are what runs in the service; `forkserver` `child` what runs in the others;
-`messages` and `frames` are what they say to each other, `kernel` what they ask of the system.
+`pool` `server` `worker` are what runs in the service, with `conversation` and `wire`; `forkserver`
+and `child` what runs in the others; `messages` and `frames` are what they say to each other,
+`kernel` what they ask of the system.
 """

@@ -15,13 +15,18 @@ from taskqueue.app import App
 from taskqueue.channel import Channel
 from taskqueue.executors.attempt import Call, call_of
 from taskqueue.executors.loop import LoopExecutor
-from taskqueue.executors.outcome import one_line, outcome_of, shown_traceback
+from taskqueue.executors.outcome import (
+    one_line,
+    outcome_of_error,
+    outcome_of_value,
+    shown_traceback,
+)
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.channel import WorkerChannel
 from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.executors.thread import End, end_of
+from taskqueue.executors.thread import end_of
 from taskqueue.tasks import Crashed, Outcome, Task
 
 
@@ -34,7 +39,7 @@ def work(app: App, end: socket.socket) -> None:
     with asyncio.Runner() as runner, suppress(ConnectionError):
         while isinstance(order := pipe.receive(), Run):
             channel = WorkerChannel(pipe)
-            outcome = _attempt(app, order.task, channel, runner)
+            outcome = _attempt(app, order.task, channel, runner.get_loop())
             if os.getpid() != worker:
                 return  # a handler forked, and this is the child that came back from it
             _flush()
@@ -47,32 +52,28 @@ def _flush() -> None:
             stream.flush()
 
 
-def _attempt(app: App, task: Task, channel: Channel, runner: asyncio.Runner) -> Outcome:
+def _attempt(app: App, task: Task, channel: Channel, loop: asyncio.AbstractEventLoop) -> Outcome:
     call = call_of(app, task, channel)
     if not isinstance(call, Call):
         return call
     try:
-        return _called(call, runner)
+        return _called(call, loop)
     except ConsumerCrash as crash:
         cause = crash.cause or crash
         return Crashed(error=one_line(cause), traceback=shown_traceback(cause))
 
 
-def _called(call: Call, runner: asyncio.Runner) -> Outcome:
+def _called(call: Call, loop: asyncio.AbstractEventLoop) -> Outcome:
     """Call the handler: an `async def` on a loop that is kept, a `def` with none running.
 
     A `def` may begin a loop of its own, as it may in a thread.
     """
     if inspect.iscoroutinefunction(call.handler.function):
         unlimited = replace(call.handler, timeout_s=None)  # the limit is the service's to keep
-        return runner.run(LoopExecutor().run(unlimited, call.context, call.kwargs))
+        # Not by the runner, which sets a signal handler before each and takes it back after.
+        return loop.run_until_complete(LoopExecutor().run(unlimited, call.context, call.kwargs))
     function = partial(call.handler.function, call.context, **call.kwargs)
-    end = end_of(partial(contextvars.copy_context().run, function))
-    return runner.run(outcome_of(_ended(end), call.context))
-
-
-async def _ended(end: End) -> object:
-    value, error = end
-    if error is not None:
+    value, error = end_of(partial(contextvars.copy_context().run, function))
+    if isinstance(error, ConsumerCrash):
         raise error
-    return value
+    return outcome_of_value(value, call.context) if error is None else outcome_of_error(error)

@@ -12,7 +12,7 @@ from taskqueue.words import Word
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 16
+CHUNK = 1 << 16
 _length = struct.Struct("!I")
 _encoder = msgspec.msgpack.Encoder()
 
@@ -40,6 +40,8 @@ class Frames(Generic[T]):
         Raises:
             BadFrame: it is no message of ours.
         """
+        if not self._bytes and (message := self._only(data)) is not None:
+            return [message]
         self._bytes += data
         messages: list[T] = []
         start = 0
@@ -48,13 +50,23 @@ class Frames(Generic[T]):
             end = begin + _length.unpack_from(self._bytes, start)[0]
             if end > len(self._bytes):
                 break
-            try:
-                messages.append(self._decoder.decode(self._bytes[begin:end]))
-            except msgspec.DecodeError as error:
-                raise BadFrame(str(error)) from error
+            messages.append(self._decoded(self._bytes[begin:end]))
             start = end
         del self._bytes[:start]
         return messages
+
+    def _only(self, data: bytes) -> T | None:
+        """Return the message that `data` is, no more and no less, as it is mostly."""
+        begin = _length.size
+        if len(data) < begin or len(data) != begin + _length.unpack_from(data)[0]:
+            return None
+        return self._decoded(memoryview(data)[begin:])
+
+    def _decoded(self, body: bytearray | memoryview) -> T:
+        try:
+            return self._decoder.decode(body)
+        except msgspec.DecodeError as error:
+            raise BadFrame(str(error)) from error
 
 
 class BlockingPipe(Generic[T]):
@@ -76,7 +88,7 @@ class BlockingPipe(Generic[T]):
     def receive(self) -> T | None:
         """Wait for the next message and return it; None when the other side has closed."""
         while not self._received:
-            data = self._end.recv(_CHUNK)
+            data = self._end.recv(CHUNK)
             if not data:
                 return None
             self._received.extend(self._frames.feed(data))
@@ -116,7 +128,7 @@ class Pipe(Generic[T]):
             BadFrame: what came is no message.
         """
         while not self._received:
-            data = await asyncio.get_running_loop().sock_recv(self._end, _CHUNK)
+            data = await asyncio.get_running_loop().sock_recv(self._end, CHUNK)
             if not data:
                 return None
             self._received.extend(self._frames.feed(data))

@@ -25,6 +25,7 @@ from taskqueue.executors.process.messages import (
     Prepared,
     Unusable,
 )
+from taskqueue.executors.process.wire import Wire
 from taskqueue.executors.process.worker import Worker
 
 log = structlog.get_logger()
@@ -153,7 +154,7 @@ class ForkServer:
                 self._workers.pop(pid).over(message)
 
     def _born(self, pid: int, birth: asyncio.Future[Worker], end: socket.socket) -> None:
-        worker = self._workers[pid] = Worker(pid, Pipe(end, FromWorker), self._kill)
+        worker = self._workers[pid] = Worker(pid, Wire(end, FromWorker), self._kill)
         if birth.done():  # whoever asked for it has left
             worker.abandon()
         else:

@@ -7,20 +7,12 @@ from typing import Any
 import structlog
 
 from taskqueue.channel import Channel
-from taskqueue.errors import ActorError, StatementRefused, StorageUnavailable
 from taskqueue.executors.process import kernel
+from taskqueue.executors.process.conversation import Conversation, End
 from taskqueue.executors.process.endings import ending
-from taskqueue.executors.process.frames import BadFrame, Pipe
-from taskqueue.executors.process.messages import (
-    Done,
-    Ended,
-    FromWorker,
-    Progressed,
-    Rehearse,
-    Rehearsed,
-    Run,
-)
-from taskqueue.tasks import Crashed, Outcome, Statement, Task, TimedOut
+from taskqueue.executors.process.messages import Done, Ended, FromWorker, Run
+from taskqueue.executors.process.wire import Wire
+from taskqueue.tasks import Crashed, Outcome, Task, TimedOut
 
 log = structlog.get_logger()
 
@@ -33,27 +25,32 @@ KILL_S = 1.0  # the fork server kills
 class Worker:
     """One process. It is `spent` once it cannot take another task."""
 
-    def __init__(self, pid: int, pipe: Pipe[FromWorker], kill: Callable[[int], None]) -> None:
+    def __init__(self, pid: int, wire: Wire[FromWorker], kill: Callable[[int], None]) -> None:
         self.pid = pid
         self.tasks = 0
         self.memory_mb: float | None = None  # as of its last task
         self.spent = False
-        self._pipe = pipe
+        self._wire = wire
         self._kill = kill
-        self._busy = False
-        self._ended: asyncio.Future[Ended | None] = asyncio.get_running_loop().create_future()
+        self._conversation: Conversation | None = None  # None: it is idle
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[Ended | None] = self._loop.create_future()
+        wire.listen(self._hear, self._lose)
 
     def over(self, ended: Ended | None) -> None:
         """Hear that the process has ended; None: together with its fork server."""
         self.spent = True
         self._ended.set_result(ended)
-        if not self._busy:
-            self._pipe.close()
+        if self._conversation is None:
+            self._wire.close()
+        else:
+            # Mostly the end of the pipe comes first; but another process may still hold it.
+            self._loop.call_later(LAST_WORDS_S, self._conversation.end, None)
 
     def abandon(self) -> None:
         """Let an idle process end."""
         self.spent = True
-        self._pipe.close()
+        self._wire.close()
 
     async def run(self, task: Task, channel: Channel, *, timeout_s: float | None) -> Outcome:
         """Have the process make this attempt, and return what came of it.
@@ -67,30 +64,20 @@ class Worker:
         Raises:
             CancelledError: the caller was cancelled.
         """
-        self._busy = True
-        began = asyncio.get_running_loop().time()
-        asking = asyncio.create_task(self._converse(task, channel))
+        began = self._loop.time()
+        conversation = Conversation(channel, self._wire, timeout_s=timeout_s)
+        self._conversation = conversation
         try:
-            if not await _come(asking, self._ended, within_s=timeout_s):
-                assert timeout_s is not None  # noqa: S101 - only a limit ends the wait without either
-                await self.kill(f"past its limit of {timeout_s:g} s")
-                return TimedOut(after_s=timeout_s)
-            await _come(asking, within_s=LAST_WORDS_S)
-            if asking.done() and (done := asking.result()) is not None:
-                return await self._outcome_of(done)
-            # Mostly its end; but it may have closed its pipe, and live.
-            if not await _come(self._ended, within_s=LAST_WORDS_S):
-                await self.kill("closed its pipe")
-            self.spent = True
-            return Crashed(error=ending(self._seen_end(), after_s=_since(began)))
+            self._wire.send(Run(task=task))
+            return await self._outcome_of(await conversation.ended, began)
         except asyncio.CancelledError:
             await self.kill("cancelled")
             raise
         finally:
-            await _cancelled(asking)
-            self._busy = False
+            conversation.stop()
+            self._conversation = None
             if self.spent:
-                self._pipe.close()
+                self._wire.close()
 
     async def retire(self) -> None:
         """Have an idle process end, by force if need be; return when it has."""
@@ -109,54 +96,42 @@ class Worker:
             # The fork server hangs. As it does not reap, the id is still that of our worker.
             kernel.kill_group(self.pid)
 
-    async def _converse(self, task: Task, channel: Channel) -> Done | None:
-        """Return how the attempt went; None if the process has no last word."""
-        try:
-            await self._pipe.send(Run(task=task))
-            while True:
-                match await self._pipe.receive():
-                    case Progressed(progress=progress):
-                        channel.report(progress)
-                    case Rehearse(statements=statements, query=query):
-                        await self._pipe.send(await _rehearsed(channel, statements, query))
-                    case end:
-                        return end
-        except (OSError, BadFrame):
-            return None
+    def _hear(self, message: FromWorker) -> None:
+        if self._conversation is None:
+            self._lose()  # it was asked nothing: that was somebody else
+        else:
+            self._conversation.hear(message)
 
-    async def _outcome_of(self, done: Done) -> Outcome:
-        self.tasks += 1
-        self.memory_mb = done.memory_mb
-        if isinstance(done.outcome, Crashed):
-            await self.kill("its handler raised what nobody survives")
-        return done.outcome
+    def _lose(self) -> None:
+        self.spent = True
+        if self._conversation is None or self._conversation.ended.done():
+            self._kill(self.pid)  # of no use any more, if it lives
+        else:
+            self._conversation.end(None)
+
+    async def _outcome_of(self, end: End, began: float) -> Outcome:
+        match end:
+            case Done(outcome=outcome, memory_mb=memory_mb):
+                self.tasks += 1
+                self.memory_mb = memory_mb
+                if isinstance(outcome, Crashed):
+                    await self.kill("its handler raised what nobody survives")
+                return outcome
+            case TimedOut(after_s=after_s):
+                await self.kill(f"past its limit of {after_s:g} s")
+                return end
+            case None:
+                # Mostly its end; but it may have closed its pipe, and live.
+                if not await _come(self._ended, within_s=LAST_WORDS_S):
+                    await self.kill("closed its pipe")
+                self.spent = True
+                return Crashed(error=ending(self._seen_end(), after_s=self._loop.time() - began))
 
     def _seen_end(self) -> Ended | None:
         return self._ended.result() if self._ended.done() else None
 
 
-async def _rehearsed(
-    channel: Channel, statements: tuple[Statement, ...], query: Statement
-) -> Rehearsed:
-    try:
-        return Rehearsed(rows=await channel.rehearse(statements, query))
-    except StatementRefused as error:
-        return Rehearsed(refused=error.detail)
-    except (StorageUnavailable, ActorError) as error:
-        return Rehearsed(unavailable=str(error))
-
-
-async def _come(*events: asyncio.Future[Any], within_s: float | None) -> bool:
-    """Wait for the first of the events; return whether it came in time."""
-    done, _ = await asyncio.wait(events, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-    return bool(done)
-
-
-async def _cancelled(work: asyncio.Task[Done | None]) -> None:
-    """Cancel and see that it is over, so that nobody reads from the pipe any more."""
-    work.cancel()
-    await asyncio.wait({work})
-
-
-def _since(began: float) -> float:
-    return asyncio.get_running_loop().time() - began
+async def _come(event: asyncio.Future[Any], within_s: float) -> bool:
+    """Wait for an event; return whether it came in time."""
+    await asyncio.wait({event}, timeout=within_s)
+    return event.done()

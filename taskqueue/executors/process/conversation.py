@@ -1,0 +1,84 @@
+"""What the service and a worker say to each other about one attempt."""
+
+import asyncio
+from typing import TypeAlias
+
+from taskqueue.channel import Channel
+from taskqueue.errors import ActorError, StatementRefused, StorageUnavailable
+from taskqueue.executors.process.messages import (
+    Done,
+    FromWorker,
+    Progressed,
+    Rehearse,
+    Rehearsed,
+)
+from taskqueue.executors.process.wire import Wire
+from taskqueue.tasks import Statement, TimedOut
+
+End: TypeAlias = Done | TimedOut | None
+"""The worker's last word, or none in time; None: it has none."""
+
+
+class Conversation:
+    """Answers what the worker asks through `channel`, until the attempt has its `end`.
+
+    Its first end counts. It ends by itself after `timeout_s`.
+    """
+
+    def __init__(
+        self, channel: Channel, wire: Wire[FromWorker], *, timeout_s: float | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[End] = loop.create_future()
+        self._channel = channel
+        self._wire = wire
+        self._answering: asyncio.Task[None] | None = None
+        self._limit = (
+            None
+            if timeout_s is None
+            else loop.call_later(timeout_s, self.end, TimedOut(after_s=timeout_s))
+        )
+
+    def hear(self, message: FromWorker) -> None:
+        """Take what the worker says. It waits for each answer before it asks again."""
+        match message:
+            case Done():
+                self.end(message)
+            case Progressed(progress=progress):
+                self._channel.report(progress)
+            case Rehearse():
+                self._answering = asyncio.create_task(self._answer(message))
+                self._answering.add_done_callback(self._answered)
+
+    def end(self, end: End) -> None:
+        """Let it end, if it has not yet."""
+        if not self.ended.done():
+            self.ended.set_result(end)
+
+    def stop(self) -> None:
+        """Answer nothing more, and forget the limit."""
+        if self._limit is not None:
+            self._limit.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
+
+    async def _answer(self, asked: Rehearse) -> None:
+        self._wire.send(await _rehearsed(self._channel, asked.statements, asked.query))
+
+    def _answered(self, answering: asyncio.Task[None]) -> None:
+        """Let a fault of ours end the attempt's caller, as if it had asked itself."""
+        if answering.cancelled() or self.ended.done():
+            return
+        if (error := answering.exception()) is not None:
+            self.ended.set_exception(error)
+
+
+async def _rehearsed(
+    channel: Channel, statements: tuple[Statement, ...], query: Statement
+) -> Rehearsed:
+    try:
+        return Rehearsed(rows=await channel.rehearse(statements, query))
+    except StatementRefused as error:
+        return Rehearsed(refused=error.detail)
+    except (StorageUnavailable, ActorError) as error:
+        return Rehearsed(unavailable=str(error))
