@@ -6,6 +6,7 @@ with 0; a tree that gives up ends it with 1; what cannot be used at all ends it 
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from uuid import uuid4
 
 import structlog
 
-from taskqueue import supervisor
+from taskqueue import logs, supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.messages import QUEUE, Drain
 from taskqueue.actors.migration import ExitCode
@@ -73,6 +74,7 @@ class CannotStart(Exception):
 def serve(settings: Settings) -> int:
     """Run the service until it is told to stop, and return its exit code."""
     with ExitStack() as stack:
+        stack.enter_context(logs.buffered())
         try:
             app = load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
             make_place(settings.database)
@@ -88,6 +90,17 @@ def serve(settings: Settings) -> int:
         owner = Owner(node=NODE, incarnation=uuid4().hex)
         plan = Plan(settings=settings, app=app, owner=owner, door=door)
         return asyncio.run(_live(plan, door))
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector look at what lives on as seldom as that deserves.
+
+    What is there once the service runs stays to its end, and of what a task makes next to nothing
+    is part of a cycle; Python's own thresholds are for programs that make less.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def make_place(database: Path) -> None:
@@ -173,6 +186,7 @@ async def _live(plan: Plan, door: socket.socket) -> int:
             log.info("service_stopped", reason="told to stop while starting")
             return OK
         plan.app.attach(QueueClient(system.address(QUEUE)))
+        spare_the_collector()
         _announce_ready(plan, door)
         gave_up = await _unless(signals.stop, _ended(root))
         if gave_up is not None:

@@ -10,7 +10,7 @@ import structlog
 
 from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.desk import Desk
-from taskqueue.actors.runtime import ActorRef, Reply
+from taskqueue.actors.runtime import ActorRef
 from taskqueue.actors.settler import Settler
 from taskqueue.clock import Clock
 from taskqueue.storage.protocol import Storage
@@ -45,7 +45,7 @@ class Claimer:
         desk: Desk[ActorRef],
         settler: Settler,
         start_task: Callable[[Coroutine[Any, Any, None]], object],
-        hand_out: Callable[[], None],
+        rouse: Callable[[], None],
         consumers: Callable[[], Iterable[ActorRef]],
         unwanted: Callable[[str, str], None],
     ) -> None:
@@ -60,7 +60,7 @@ class Claimer:
             desk: where deliveries go.
             settler: concludes for those that nobody will.
             start_task: runs a coroutine as part of whoever owns the claimer.
-            hand_out: is called when there is something new on the desk.
+            rouse: is called when there is something new on the desk.
             consumers: says who lives, seated at the desk or not.
             unwanted: hears, again and again, of what we hold and somebody wants to be cancelled.
         """
@@ -72,11 +72,13 @@ class Claimer:
         self._desk = desk
         self._settler = settler
         self._start_task = start_task
-        self._hand_out = hand_out
+        self._rouse = rouse
         self._consumers = consumers
         self._unwanted = unwanted
-        # When there are tasks to claim, as far as we know.
-        self._work_at = dict.fromkeys(queues, 0.0)
+        # Which queues have tasks to claim, and when others will, as far as we know.
+        self._ready = set(queues)
+        self._due = dict.fromkeys(queues, math.inf)
+        self._noted: frozenset[str] = frozenset()  # what was running when we looked last
         self._news = asyncio.Event()
         self._claiming = asyncio.Lock()
         self.recovered = False
@@ -84,11 +86,15 @@ class Claimer:
 
     def expect_work(self, queue: str, at: float = 0.0) -> None:
         """There are tasks of a queue to claim at that instant; 0: now."""
-        if at < self._work_at.get(
-            queue, -math.inf
-        ):  # a queue that we do not serve has other servants
-            self._work_at[queue] = at
-            self._news.set()
+        if queue not in self._due:
+            return  # it has other servants
+        if at <= 0.0:
+            self._ready.add(queue)
+        elif at < self._due[queue]:
+            self._due[queue] = at
+        else:
+            return
+        self._news.set()
 
     def expect_work_everywhere(self) -> None:
         """There may be tasks of any queue to claim now."""
@@ -105,19 +111,7 @@ class Claimer:
         The desk must be shut, or the queues paused in the storage: nothing follows.
         """
         async with self._claiming:
-            for delivery in self._desk.clear_buffer(*queues):
-                self._settler.hand_back(delivery)
-
-    def note_start(self, tokens: Sequence[str]) -> None:
-        """Have it written that these have left the buffer; it is on its way on return."""
-        if not tokens:
-            return
-        try:
-            noted = self._storage.send(Storage.start, tokens, now=self._clock.now())
-        except UNREACHABLE as error:
-            log.info("start_not_noted", reason=str(error))
-        else:
-            self._start_task(_see_noted(noted))
+            self._settler.hand_back(self._desk.clear_buffer(*queues))
 
     async def serve(self) -> None:
         """Hold on to what is ours, then claim what comes; after any trouble begin again."""
@@ -142,47 +136,56 @@ class Claimer:
     async def _claim_for(self, period_s: float) -> None:
         """Claim for a while, whenever there are ready tasks and room for them."""
         end = self._clock.monotonic() + period_s
-        while (left_s := end - self._clock.monotonic()) > 0:
+        look_at = -math.inf
+        while (now := self._clock.monotonic()) < end:
+            if now >= look_at:
+                look_at = now + POLL_S
+                await self._note_starts()
+                await self._look_around()
+                self._rouse()  # whoever was told last may be blocked, and another take it
             self._news.clear()
             for queue in self._claimable():
                 await self._claim(queue)
             if not self._news.is_set() and not self._claimable():
-                await self._clock.wait(self._news, min(left_s, self._work_in_s(), POLL_S))
-                if not self._news.is_set():
-                    await self._look_around()
+                left_s = min(end, look_at) - self._clock.monotonic()
+                await self._clock.wait(self._news, min(left_s, self._work_in_s()))
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
         now = self._clock.now()
-        return tuple(q for q, at in self._work_at.items() if at <= now and self._desk.room(q))
+        return tuple(
+            queue
+            for queue, due in self._due.items()
+            if (due <= now or queue in self._ready) and self._desk.room(queue)
+        )
 
     def _work_in_s(self) -> float:
         """Return in how many seconds there are tasks to claim of a queue that has none now."""
         now = self._clock.now()
-        return min((at - now for at in self._work_at.values() if at > now), default=math.inf)
+        return min((due - now for due in self._due.values() if due > now), default=math.inf)
 
     async def _claim(self, queue: str) -> None:
         """Fill the room for one queue."""
         async with self._claiming:
-            room = self._desk.room(queue)
-            self._work_at[queue] = math.inf  # whoever comes during the claim moves it forward again
+            room, now = self._desk.begin_claim(queue), self._clock.now()
+            if not room:
+                return
+            self._ready.discard(queue)  # whoever comes during the claim says so again
+            came_due = self._due[queue] <= now
+            if came_due:
+                self._due[queue] = math.inf
             deliveries = await self._storage.use(
-                Storage.claim,
-                queue,
-                limit=room,
-                owner=self._owner,
-                lease_s=self._lease_s,
-                now=self._clock.now(),
+                Storage.claim, queue, limit=room, owner=self._owner, lease_s=self._lease_s, now=now
             )
             self._desk.add(queue, deliveries)
-            self._hand_out()
+            self._rouse()
         if len(deliveries) == room:
             self.expect_work(queue)
-        else:
+        if came_due:
             await self._expect_due(queue)
 
     async def _look_around(self) -> None:
-        """See what others have inserted, on connections of their own.
+        """See what is due next, also of what others have inserted, on connections of their own.
 
         Only looked at, because a claim takes the database from whoever writes just then.
         """
@@ -192,7 +195,7 @@ class Claimer:
     async def _expect_due(self, queue: str) -> None:
         due = await self._storage.use(Storage.next_due, queue)
         if due is not None:
-            self.expect_work(queue, due)
+            self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
 
     async def _heard_within(self, limit_s: float) -> None:
         """Wait for news, in real time: of the consumers, whose threads know no other."""
@@ -208,11 +211,20 @@ class Claimer:
         Done even if nothing is ours: when it is answered, whatever an earlier queue actor has sent
         is committed, and `_orphans` sees it.
         """
-        self.note_start(self._desk.running)
+        self._noted = frozenset()
+        await self._note_starts()
         lost = await self._storage.use(
             Storage.extend, tuple(self._ours()), lease_s=self._lease_s, now=self._clock.now()
         )
         self._desk.drop(lost)  # who runs it nevertheless is told when it is settled
+
+    async def _note_starts(self) -> None:
+        """Note for the consumers what they have begun: one that is blocked by it could not."""
+        running = frozenset(self._desk.running)
+        new = running - self._noted
+        if new:
+            await self._storage.use(Storage.start, tuple(new), now=self._clock.now())
+        self._noted = running
 
     def _ours(self) -> set[str]:
         """Return the tokens of what somebody sees to: buffered, running, or being written."""
@@ -250,10 +262,3 @@ class Claimer:
             ours.update(delivery.token for delivery in held)  # it may be busy with any of these
         found = {delivery.token: delivery for delivery in (*held, *overdue)}
         return [delivery for token, delivery in found.items() if token not in ours]
-
-
-async def _see_noted(noted: Reply[object]) -> None:
-    try:
-        await noted
-    except UNREACHABLE as error:  # it is noted again with the next extension
-        log.info("start_not_noted", reason=str(error))

@@ -2,30 +2,40 @@
 
 It has a thread and a loop to itself, so a handler that blocks stops only this consumer: never
 supervision, leases or `/health`.
+
+    Work ─▶ a slot: take from the desk ─▶ handler ─▶ outcome ─▶ take the next …
+                                            │           └─▶ Finish, with all of this turn ─▶ queue
+                                            └─ still at it at the end of the turn ─▶ start noted
 """
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import structlog
 
 from taskqueue.actors import task_log
 from taskqueue.actors.channel import AttemptChannel
-from taskqueue.actors.database import StorageClient
+from taskqueue.actors.database import UNREACHABLE, StorageClient
+from taskqueue.actors.desk import Desk, Taken
 from taskqueue.actors.messages import (
     CONSUMERS,
     DATABASE,
     QUEUE,
     CancelAttempt,
-    Deliver,
     Finish,
+    Finished,
     GetProcesses,
     HandlerCrash,
     Leave,
     Leaving,
     QueueReady,
     Register,
+    Work,
 )
-from taskqueue.actors.runtime import Actor, ActorRef, Crash, Exit, ask, receives, tell
+from taskqueue.actors.news import News
+from taskqueue.actors.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, tell
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
@@ -36,12 +46,18 @@ from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.handler import ExecutorKind
 from taskqueue.recycling import ProcessPolicy
-from taskqueue.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
+from taskqueue.storage.protocol import Storage
+from taskqueue.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome, Task
 from taskqueue.words import Word
 
 # How long a cancelled handler may take to notice, and how often a lost queue is looked for.
 CANCEL_GRACE_S = 2.0
 QUEUE_RETRY_S = 0.1
+
+# For so long handlers that never wait may follow each other before the loop gets its turn.
+TURN_S = 0.001
+
+log = structlog.get_logger()
 
 
 class ConsumerSettings(Word):
@@ -55,19 +71,17 @@ class ConsumerSettings(Word):
 
 @dataclass(slots=True, eq=False)
 class _Attempt:
-    """A delivery from its arrival until the queue has answered that it is settled."""
+    """A delivery from when it was taken until the queue has answered that it is settled."""
 
-    delivery: Delivery
-    work: asyncio.Task[None]
-    begun: bool = False  # a task that is cancelled before its first step never takes one
-    handled: bool = False  # there is an outcome; only the queue has to hear of it
+    taken: Taken
+    slot: asyncio.Task[None] | None = None  # which is at it; None before and after that
     cut_as: Outcome | None = None  # why it is cut, and so its outcome
 
     def cut(self, outcome: Outcome) -> None:
         """Cancel the handler, if it runs, and keep it from beginning; the first reason counts."""
         self.cut_as = self.cut_as or outcome
-        if self.begun and not self.handled:
-            self.work.cancel()
+        if self.slot is not None:
+            self.slot.cancel()
 
 
 class ConsumerActor(Actor):
@@ -88,7 +102,12 @@ class ConsumerActor(Actor):
         self._queue = self.address(QUEUE)
         self._storage = StorageClient(self.address(DATABASE))
         self._registered_with: ActorRef | None = None
+        self._desk: Desk[ActorRef] | None = None
         self._attempts: dict[str, _Attempt] = {}
+        self._at_work: set[asyncio.Task[None]] = set()  # one for each slot that is busy
+        self._reporting: set[asyncio.Task[None]] = set()
+        self._news = News(self._tell)
+        self._turn_ends = 0.0
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
@@ -122,12 +141,11 @@ class ConsumerActor(Actor):
         """Register with the new queue actor."""
         self._find_queue()
 
-    @receives(Deliver)
-    def on_deliver(self, message: Deliver) -> None:
-        """Begin an attempt in a slot for each delivery."""
-        for delivery in message.deliveries:
-            work = self.start_task(self._attempt(delivery))
-            self._attempts[delivery.token] = _Attempt(delivery, work)
+    @receives(Work)
+    def on_work(self, message: Work) -> None:
+        """Take from this desk, as long as there is a free slot."""
+        self._desk = message.desk
+        self._fill_slots()
 
     @receives(GetProcesses)
     def on_get_processes(self, _: GetProcesses) -> tuple[int, ...]:
@@ -153,7 +171,7 @@ class ConsumerActor(Actor):
         queue = self._queue.whereis()
         if queue is not None and queue is not self._registered_with:
             self._registered_with = queue
-            running = tuple(each.delivery for each in self._attempts.values())
+            running = tuple(each.taken for each in self._attempts.values())
             tell(
                 queue,
                 Register(
@@ -165,42 +183,114 @@ class ConsumerActor(Actor):
             )
         return queue
 
-    # --- one attempt ------------------------------------------------------------------------
+    # --- the slots --------------------------------------------------------------------------
 
-    async def _attempt(self, delivery: Delivery) -> None:
-        """Run the handler, then tell the queue what happened until it has heard."""
-        this = self._attempts[delivery.token]
-        this.begun = True
-        outcome = this.cut_as or await self._run(delivery)
-        this.handled = True
-        await self._report(delivery, outcome)
-        del self._attempts[delivery.token]
+    def _fill_slots(self) -> None:
+        while len(self._at_work) < self._slots and (this := self._take()) is not None:
+            self._remember(self._at_work, self.start_task(self._slot(this)))
 
-    async def _run(self, delivery: Delivery) -> Outcome:
+    def _take(self) -> _Attempt | None:
+        taken = self._desk.take(self.ref) if self._desk is not None and self._slots else None
+        if taken is None:
+            return None
+        this = self._attempts[taken.delivery.token] = _Attempt(taken)
+        return this
+
+    async def _slot(self, this: _Attempt | None) -> None:
+        """Make one attempt after the other, as long as there is something to take."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine is always run by a task
+        while this is not None:
+            await self._attempt(this, task)
+            if task.cancelling():  # the next attempt shall find nothing of that
+                break
+            if asyncio.get_running_loop().time() >= self._turn_ends:
+                await asyncio.sleep(0)
+                self._turn_ends = asyncio.get_running_loop().time() + TURN_S
+            this = self._take()
+        self._at_work.discard(task)
+        self._fill_slots()
+
+    async def _attempt(self, this: _Attempt, slot: asyncio.Task[None]) -> None:
+        """Run the handler, unless it is too late; have the queue hear what came of it."""
+        outcome = this.cut_as
+        begins = outcome is None
+        if outcome is None:
+            this.slot = slot
+            outcome = await self._run(this.taken.delivery, this)
+            this.slot = None
+        self._news.finished(
+            Finished(
+                delivery=this.taken.delivery,
+                outcome=outcome,
+                started_at=this.taken.at if begins else None,
+            )
+        )
+
+    async def _run(self, delivery: Delivery, this: _Attempt) -> Outcome:
         task_log.attempt_started(delivery.task, self.ref.label)
         channel = AttemptChannel(delivery.token, self._storage, self._clock, self.start_task)
         try:
+            if _has_to_be_seen(delivery.task):
+                await self._note_start(delivery.token)
+            else:
+                self._news.begun(delivery.token)
             return await attempt(self._app, delivery.task, self._executors, channel)
         except asyncio.CancelledError:
-            cut_as = self._attempts[delivery.token].cut_as
-            if cut_as is None:
+            if this.cut_as is None:
                 raise
-            return cut_as
+            return this.cut_as
         except ConsumerCrash as crash:
+            self._news.tell()
             raise Exit(Crash(HandlerCrash(delivery.token, crash))) from crash
 
-    async def _report(self, delivery: Delivery, outcome: Outcome) -> None:
-        finish = Finish(consumer=self.ref, delivery=delivery, outcome=outcome)
+    async def _note_start(self, token: str) -> None:
+        """See it written that the attempt begins, before it does."""
+        try:
+            await self._storage.use(Storage.start, (token,), now=self._clock.now())
+        except UNREACHABLE as error:  # it is noted again with the extension of the lease
+            log.info("start_not_noted", reason=str(error))
+
+    # --- the news ---------------------------------------------------------------------------
+
+    def _tell(self, begun: Sequence[str], finished: Sequence[Finished]) -> None:
+        """Tell the storage what has begun, and the queue what has ended."""
+        if begun:
+            try:
+                noting = self._storage.send(Storage.start, begun, now=self._clock.now())
+            except UNREACHABLE as error:
+                log.info("start_not_noted", reason=str(error))
+            else:
+                self.start_task(self._see_noted(noting))
+        if finished:
+            reporting = self.start_task(self._report(tuple(finished)))
+            self._remember(self._reporting, reporting)
+
+    async def _see_noted(self, noting: Reply[None]) -> None:
+        try:
+            await noting
+        except UNREACHABLE as error:
+            log.info("start_not_noted", reason=str(error))
+
+    async def _report(self, finished: tuple[Finished, ...]) -> None:
+        """Tell the queue what has ended until it has heard."""
+        finish = Finish(consumer=self.ref, finished=finished)
         while True:
             queue = self._find_queue()
             if queue is not None:
                 with contextlib.suppress(ActorUnavailable):
                     await ask(queue, finish, timeout_s=None)
-                    # A queue that has come since was told that we are busy with this.
+                    # A queue that has come since was told that we are busy with these.
                     if queue is self._registered_with:
-                        return
+                        break
                     continue
             await asyncio.sleep(QUEUE_RETRY_S)
+        for each in finished:
+            del self._attempts[each.delivery.token]
+
+    def _remember(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     # --- stopping ---------------------------------------------------------------------------
 
@@ -238,8 +328,19 @@ class ConsumerActor(Actor):
         end = loop.time() + limit_s
         while True:
             self._find_queue()
-            works = [each.work for each in self._attempts.values()]
+            self._news.tell()
             left_s = end - loop.time()
-            if left_s <= 0 or all(work.done() for work in works):
+            if left_s <= 0 or not self._attempts:
                 return
-            await asyncio.wait(works, timeout=min(left_s, QUEUE_RETRY_S))
+            tasks = self._at_work | self._reporting
+            await asyncio.wait(tasks, timeout=min(left_s, QUEUE_RETRY_S))
+
+
+def _has_to_be_seen(task: Task) -> bool:
+    """Tell whether an attempt must not begin unseen.
+
+    Of most it is told only if they last, so one that ends the process at once may have begun, and
+    is made again. But the last one must not be made again, and whoever comes for the second time
+    may be what ended the process.
+    """
+    return task.deliveries > 1 or task.attempt >= task.max_attempts

@@ -8,7 +8,7 @@ counted.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import structlog
 
@@ -21,9 +21,10 @@ from taskqueue.actors.messages import (
     UseStorage,
 )
 from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
-from taskqueue.actors.runtime import Actor, Address, Reply, ask, receives, send, tell
+from taskqueue.actors.runtime import Actor, Address, Reply, receives, send, tell
 from taskqueue.errors import (
     ActorError,
+    AskTimeout,
     StatementRefused,
     StorageCorrupt,
     StorageError,
@@ -102,7 +103,8 @@ class DatabaseActor(Actor):
 
         A corrupt storage is unavailable to everybody: nobody but a person can do anything about it.
         """
-        await self._admit(message.verb)
+        if self.unavailable is not None:
+            await self._admit(message.verb)
         verb, outages = getattr(self._storage, message.verb), self._outages
         try:
             return await verb(*message.args, **message.kwargs)
@@ -236,21 +238,26 @@ class StorageClient:
             StorageUnavailable: the database is degraded.
             ActorError: there is no database now, or it did not answer: the outcome is unknown.
         """
-        message = UseStorage(verb=verb.__name__, args=args, kwargs=kwargs)
-        return cast("R", await ask(self._database, message, timeout_s=self._timeout_s))
+        return await self.answered(self.send(verb, *args, **kwargs))
 
     def send(
         self,
-        verb: Callable[Concatenate[Storage, P], Awaitable[Any]],
+        verb: Callable[Concatenate[Storage, P], Awaitable[R]],
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> "Reply[object]":
-        """Call a verb; it is in the database's mailbox when this returns. Await the reply later.
+    ) -> Reply[R]:
+        """Call a verb; it is in the database's mailbox when this returns. Await it `answered`.
 
         Raises:
             ActorError: there is no database now.
         """
-        return send(self._database, UseStorage(verb=verb.__name__, args=args, kwargs=kwargs))
+        message = UseStorage(verb=verb.__name__, args=args, kwargs=kwargs)
+        return cast("Reply[R]", send(self._database, message))
+
+    async def answered(self, reply: Reply[R]) -> R:
+        """Wait for the answer to what was sent; raises as `use`."""
+        limit_s = self._timeout_s
+        return await reply.within(limit_s, lambda: AskTimeout(str(self._database), limit_s))
 
 
 class PatientClient(StorageClient):

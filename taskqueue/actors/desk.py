@@ -1,52 +1,126 @@
 """The desk: which deliveries wait in the buffers, and which consumer is busy with which.
 
-Bookkeeping without I/O. Each queue has one buffer, shared by all consumers that serve it, so nobody
+Bookkeeping without I/O. The queue actor puts deliveries on the desk, and each consumer takes one
+when it has a free slot: from its own thread, without a message, because a task may take less time
+than two messages do. Each queue has one buffer, shared by all consumers that serve it, so nobody
 hoards behind a long task.
 """
 
+import threading
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
+from taskqueue.clock import Clock
 from taskqueue.tasks import Delivery
 
 C = TypeVar("C", bound=Hashable)
+
+# However fast the consumers are, no more is claimed ahead of them than one short commit carries.
+MOST_AHEAD = 256
+# What may wait lasts for so many claims; when half of it is gone the next is asked for.
+LEAD = 4
+
+
+class Taken(NamedTuple):
+    """A delivery that a consumer is busy with."""
+
+    delivery: Delivery
+    at: float  # since when, on the wall clock
 
 
 class _Seat:
     """One consumer at the desk."""
 
-    def __init__(
-        self, slots: int, queues: Collection[str], running: Iterable[Delivery] = ()
-    ) -> None:
+    def __init__(self, slots: int, queues: Collection[str], running: Iterable[Taken] = ()) -> None:
         self.slots = slots
         self.queues = frozenset(queues)
-        self.running = {delivery.token: delivery for delivery in running}
+        self.running = {taken.delivery.token: taken for taken in running}
+        self.waits = True  # it has found nothing to take, and has to be told when there is
 
     @property
     def free(self) -> int:
-        return self.slots - len(self.running)
+        return max(0, self.slots - len(self.running))
+
+
+class _Buffer:
+    """What is claimed of one queue and waits to be taken."""
+
+    def __init__(self, prefetch: int, clock: Clock) -> None:
+        self.deliveries: deque[Delivery] = deque()
+        self._ahead = self._prefetch = prefetch  # how many may wait beyond the free slots
+        self._monotonic = clock.monotonic
+        # The latest lot: when it was asked for, came and was gone; whether it had to wait for
+        # slots, and how much of it was taken.
+        self._asked_at = self._came_at = self._gone_at = 0.0
+        self._had_to_wait = False
+        self._taken = 0
+
+    def room(self, free: int) -> int:
+        """Return how many to claim: none before half of what may wait is gone, then all."""
+        waiting = len(self.deliveries)
+        if waiting > self._prefetch and waiting > self._ahead // 2:
+            return 0
+        return max(0, free + self._ahead - waiting)
+
+    def ask(self) -> None:
+        """Note that a lot is on its way."""
+        self._asked_at = self._monotonic()
+
+    def add(self, lot: Iterable[Delivery], free: int) -> None:
+        """Take a lot in; let as many wait from now on as are taken while a few lots come."""
+        now = self._monotonic()
+        self._ahead = self._prefetch
+        lasted_s = (now if self.deliveries else self._gone_at) - self._came_at
+        if self._had_to_wait and lasted_s > 0:
+            wanted = LEAD * self._taken / lasted_s * (now - self._asked_at)
+            self._ahead = max(self._prefetch, min(round(wanted), MOST_AHEAD))
+        self.deliveries.extend(lot)
+        self._came_at, self._taken = now, 0
+        self._had_to_wait = len(self.deliveries) > free
+
+    def take(self) -> Delivery:
+        """Give the first one out."""
+        delivery = self.deliveries.popleft()
+        self._taken += 1
+        if not self.deliveries:
+            self._gone_at = self._monotonic()
+        return delivery
 
 
 class Desk(Generic[C]):
-    """Who has what. `C` is whatever names a consumer."""
+    """Who has what; safe to use from any thread. `C` is whatever names a consumer."""
 
-    def __init__(self, queues: Sequence[str], prefetch: int) -> None:
+    def __init__(
+        self,
+        queues: Sequence[str],
+        prefetch: int,
+        clock: Clock,
+    ) -> None:
         """Make an empty desk.
 
         Args:
             queues: those that are served.
-            prefetch: how many deliveries of each may wait beyond the free slots.
+            prefetch: how many deliveries of each may wait beyond the free slots, at least: where
+                tasks are done faster than they are claimed it is more, up to `MOST_AHEAD`.
+            clock: the time, by which that is measured.
         """
-        self._prefetch = prefetch
-        self._buffers: dict[str, deque[Delivery]] = {queue: deque() for queue in queues}
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._buffers = {queue: _Buffer(prefetch, clock) for queue in queues}
         self._turns = deque(queues)  # whose turn it is at consumers that serve several
         self._seats: dict[C, _Seat] = {}
-        self.is_shut = False
+        self._is_shut = False
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nothing can be taken any more."""
+        return self._is_shut
 
     def shut(self) -> None:
-        """Assign nothing more, and have room for nothing more."""
-        self.is_shut = True
+        """Let nothing more be taken, and have room for nothing more."""
+        with self._lock:
+            self._is_shut = True
 
     # --- the consumers ----------------------------------------------------------------------
 
@@ -55,104 +129,162 @@ class Desk(Generic[C]):
         consumer: C,
         slots: int,
         queues: Collection[str],
-        running: Iterable[Delivery] = (),
+        running: Iterable[Taken] = (),
     ) -> None:
         """Seat a consumer of these queues with what it is busy with."""
-        self._seats[consumer] = _Seat(slots, queues, running)
+        with self._lock:
+            self._seats[consumer] = _Seat(slots, queues, running)
 
     def knows(self, consumer: C) -> bool:
         """Tell whether the consumer has a seat."""
-        return consumer in self._seats
+        with self._lock:
+            return consumer in self._seats
 
     def is_idle(self, consumer: C) -> bool:
         """Tell whether the consumer has a seat, and is busy with nothing."""
-        return consumer in self._seats and not self._seats[consumer].running
+        with self._lock:
+            return consumer in self._seats and not self._seats[consumer].running
 
     def serve(self, queue: str) -> int:
         """Return how many consumers serve a queue."""
-        return sum(queue in seat.queues for seat in self._seats.values())
+        with self._lock:
+            return sum(queue in seat.queues for seat in self._seats.values())
 
     def close(self, consumer: C) -> None:
         """Give a consumer nothing more; what it is busy with stays noted."""
-        if consumer in self._seats:
-            self._seats[consumer].slots = 0
+        with self._lock:
+            if consumer in self._seats:
+                self._seats[consumer].slots = 0
 
-    def leave(self, consumer: C) -> tuple[Delivery, ...]:
+    def leave(self, consumer: C) -> tuple[Taken, ...]:
         """Take a consumer's seat away; return what it was busy with."""
-        seat = self._seats.pop(consumer, None)
-        return tuple(seat.running.values()) if seat is not None else ()
+        with self._lock:
+            seat = self._seats.pop(consumer, None)
+            return tuple(seat.running.values()) if seat is not None else ()
+
+    def rouse(self) -> tuple[C, ...]:
+        """Return whom to tell that there is something to take: as many as it needs, idlest first.
+
+        They are taken to be awake from then on, until they find nothing.
+        """
+        with self._lock:
+            if self._is_shut:
+                return ()
+            roused: list[C] = []
+            for queue, buffer in self._buffers.items():
+                left = len(buffer.deliveries)
+                if left:
+                    roused += self._rouse(queue, left)
+            return tuple(roused)
+
+    def _rouse(self, queue: str, left: int) -> Iterable[C]:
+        waiting = [
+            (consumer, seat)
+            for consumer, seat in self._seats.items()
+            if seat.waits and seat.slots and queue in seat.queues
+        ]
+        for consumer, seat in sorted(waiting, key=lambda each: -each[1].free):
+            if left <= 0:
+                return
+            left -= max(seat.free, 1)  # its last outcome may still be on its way to us
+            seat.waits = False
+            yield consumer
 
     # --- the deliveries ---------------------------------------------------------------------
 
     def room(self, queue: str) -> int:
-        """Return how many deliveries of a queue can be claimed: the free slots and the prefetch.
+        """Return how many deliveries of a queue can be claimed: for the free slots, and ahead.
 
         None without a seat: a claim counts an attempt, so nothing is claimed for nobody.
         """
+        with self._lock:
+            return self._room(queue)
+
+    def _room(self, queue: str) -> int:
+        free = self._free(queue)
+        return 0 if free is None or self._is_shut else self._buffers[queue].room(free)
+
+    def _free(self, queue: str) -> int | None:
+        """Return how many slots for a queue are free, None if there are no slots at all."""
         seats = [seat for seat in self._seats.values() if seat.slots and queue in seat.queues]
-        if not seats or self.is_shut:
-            return 0
-        free = sum(max(seat.free, 0) for seat in seats)
-        return max(0, free + self._prefetch - len(self._buffers[queue]))
+        return sum(seat.free for seat in seats) if seats else None
+
+    def begin_claim(self, queue: str) -> int:
+        """Return how many to claim now. `add` them as soon as they come."""
+        with self._lock:
+            self._buffers[queue].ask()
+            return self._room(queue)
 
     def add(self, queue: str, deliveries: Iterable[Delivery]) -> None:
         """Put claimed deliveries of a queue into its buffer, in order."""
-        self._buffers[queue].extend(deliveries)
+        with self._lock:
+            self._buffers[queue].add(deliveries, self._free(queue) or 0)
 
-    def assign(self) -> Iterator[tuple[C, Delivery]]:
-        """Give buffered deliveries to free slots, the idlest consumer first, queue by queue."""
-        while not self.is_shut and (found := self._next()):
-            queue, consumer = found
-            self._turns.remove(queue)
-            self._turns.append(queue)
-            delivery = self._buffers[queue].popleft()
-            self._seats[consumer].running[delivery.token] = delivery
-            yield consumer, delivery
+    def take(self, consumer: C) -> Taken | None:
+        """Give a consumer something to be busy with, queue by queue; None if there is nothing."""
+        with self._lock:
+            seat = self._seats.get(consumer)
+            if seat is None or not seat.slots or self._is_shut:
+                return None
+            for queue in self._turns:
+                buffer = self._buffers[queue]
+                if buffer.deliveries and queue in seat.queues:
+                    if len(self._turns) > 1:
+                        self._turns.remove(queue)
+                        self._turns.append(queue)
+                    taken = Taken(buffer.take(), self._clock.now())
+                    seat.running[taken.delivery.token] = taken
+                    return taken
+            seat.waits = True
+            return None
 
-    def _next(self) -> tuple[str, C] | None:
-        for queue in self._turns:
-            if self._buffers[queue]:
-                free = {
-                    c: s.free for c, s in self._seats.items() if s.free > 0 and queue in s.queues
-                }
-                if free:
-                    return queue, max(free, key=free.__getitem__)
-        return None
-
-    def finish(self, consumer: C, token: str) -> None:
-        """Free the slot that was busy with `token`."""
-        seat = self._seats.get(consumer)
-        if seat is not None:
-            seat.running.pop(token, None)
+    def finish(self, consumer: C, tokens: Iterable[str]) -> None:
+        """Note that a consumer is no longer busy with these."""
+        with self._lock:
+            seat = self._seats.get(consumer)
+            if seat is not None:
+                for token in tokens:
+                    seat.running.pop(token, None)
 
     def clear_buffer(self, *queues: str) -> tuple[Delivery, ...]:
         """Take everything out of the buffers of these queues, or of all."""
-        buffers = [self._buffers[queue] for queue in queues or self._buffers]
-        buffered = tuple(delivery for buffer in buffers for delivery in buffer)
-        for buffer in buffers:
-            buffer.clear()
-        return buffered
+        with self._lock:
+            buffers = [self._buffers[queue].deliveries for queue in queues or self._buffers]
+            buffered = tuple(delivery for buffer in buffers for delivery in buffer)
+            for buffer in buffers:
+                buffer.clear()
+            return buffered
 
     def drop(self, tokens: Iterable[str]) -> tuple[Delivery, ...]:
         """Take deliveries out of the buffers; return those that were there."""
         gone = set(tokens)
-        dropped: list[Delivery] = []
-        for queue, buffer in self._buffers.items():
-            dropped += [delivery for delivery in buffer if delivery.token in gone]
-            self._buffers[queue] = deque(d for d in buffer if d.token not in gone)
-        return tuple(dropped)
+        if not gone:
+            return ()
+        with self._lock:
+            dropped: list[Delivery] = []
+            for buffer in self._buffers.values():
+                dropped += [each for each in buffer.deliveries if each.token in gone]
+                buffer.deliveries = deque(d for d in buffer.deliveries if d.token not in gone)
+            return tuple(dropped)
 
     def runner_of(self, token: str) -> C | None:
         """Return the consumer that is busy with `token`."""
-        return next((c for c, seat in self._seats.items() if token in seat.running), None)
+        with self._lock:
+            return next((c for c, seat in self._seats.items() if token in seat.running), None)
 
     @property
     def running(self) -> tuple[str, ...]:
-        """The tokens of everything that has a slot."""
+        """The tokens of everything that a consumer is busy with."""
+        with self._lock:
+            return self._running()
+
+    def _running(self) -> tuple[str, ...]:
         return tuple(token for seat in self._seats.values() for token in seat.running)
 
     @property
     def held(self) -> tuple[str, ...]:
         """The tokens of everything here: buffered and running."""
-        buffered = (delivery.token for buffer in self._buffers.values() for delivery in buffer)
-        return (*buffered, *self.running)
+        with self._lock:
+            buffers = [buffer.deliveries for buffer in self._buffers.values()]
+            buffered = (delivery.token for buffer in buffers for delivery in buffer)
+            return (*buffered, *self._running())

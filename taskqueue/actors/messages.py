@@ -1,8 +1,10 @@
 """What the roles say to each other. Requests name the answer in their type."""
 
+from taskqueue.actors.desk import Desk, Taken
 from taskqueue.actors.runtime import ActorRef, Message, Request
 from taskqueue.health import QueueState, Readiness
 from taskqueue.tasks import Accepted, CancelResult, Delivery, NewTask, Outcome
+from taskqueue.words import Word
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
@@ -100,7 +102,7 @@ class Register(Message):
     consumer: ActorRef
     queues: tuple[str, ...]
     slots: int  # 0: none, I am stopping
-    running: tuple[Delivery, ...]  # what it is busy with, or what has not been answered yet
+    running: tuple[Taken, ...]  # what it is busy with, or what has not been answered yet
 
 
 class Leaving(Message):
@@ -119,12 +121,19 @@ class Leave(Request[Leaving]):
     consumer: ActorRef
 
 
+class Finished(Word):
+    """What happened to a delivery."""
+
+    delivery: Delivery
+    outcome: Outcome
+    started_at: float | None  # None: its handler never began
+
+
 class Finish(Request[None]):
     """From a consumer: this is what happened. Answered once it is written."""
 
     consumer: ActorRef
-    delivery: Delivery
-    outcome: Outcome
+    finished: tuple[Finished, ...]
 
 
 class Drain(Request[None]):
@@ -139,10 +148,10 @@ class Drain(Request[None]):
 # --- to the consumers -----------------------------------------------------------------------------
 
 
-class Deliver(Message):
-    """From the queue: run these, one slot each."""
+class Work(Message):
+    """From the queue: there is something to take from this desk."""
 
-    deliveries: tuple[Delivery, ...]
+    desk: Desk[ActorRef]
 
 
 class CancelAttempt(Message):

@@ -1,7 +1,7 @@
 """The queue actor: the one place that decides about tasks.
 
-    Enqueue ─▶ insert, commit ─▶ answer ─▶ claim ─▶ buffer ─▶ Deliver to a free slot
-    Finish  ─▶ slot free ─▶ Settler: policy.settlement, settle by token, commit ─▶ answer
+    Enqueue ─▶ insert and claim, commit ─▶ answer; desk ─▶ Work, to consumers that wait
+    Finish  ─▶ Settler: policy.settlement, settle by token, commit ─▶ answer
 
 All that lasts is in the storage; this actor can die at any line. A new one has the consumers say
 what they are busy with, and sees to what is held by nobody.
@@ -10,14 +10,11 @@ what they are busy with, and sees to what is held by nobody.
 import asyncio
 import contextlib
 import random
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable
 
 import structlog
 
 from taskqueue.actors import task_log
-from taskqueue.actors.batcher import Batcher
 from taskqueue.actors.claimer import Claimer
 from taskqueue.actors.consumer import CANCEL_GRACE_S
 from taskqueue.actors.database import UNREACHABLE, PatientClient
@@ -29,7 +26,6 @@ from taskqueue.actors.messages import (
     QUEUE,
     CancelAttempt,
     CancelTask,
-    Deliver,
     Drain,
     Enqueue,
     Finish,
@@ -47,6 +43,7 @@ from taskqueue.actors.messages import (
     Register,
     Resume,
     StorageReady,
+    Work,
 )
 from taskqueue.actors.runtime import (
     KILLED,
@@ -72,7 +69,6 @@ from taskqueue.tasks import (
     Crashed,
     Delivery,
     Interrupted,
-    NewTask,
     Outcome,
     Owner,
 )
@@ -106,12 +102,9 @@ class QueueActor(Actor):
         super().__init__()
         self._clock = clock or SystemClock()
         self._storage = PatientClient(self.address(DATABASE))
-        self._inserts: Batcher[tuple[NewTask, ...], tuple[Accepted, ...]] = Batcher(
-            self._insert, self.start_task, answers=UNREACHABLE
-        )
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
-        self._desk: Desk[ActorRef] = Desk(settings.queues, settings.prefetch)
+        self._desk: Desk[ActorRef] = Desk(settings.queues, settings.prefetch, self._clock)
         self._unwanted: dict[str, str] = {}  # what runs although its task was cancelled: reasons
         self._nothing_runs = asyncio.Event()  # once we are stopping
         self._dead_letters = DeadLetters(self._storage, self._clock)
@@ -132,13 +125,14 @@ class QueueActor(Actor):
             desk=self._desk,
             settler=self._settler,
             start_task=self.start_task,
-            hand_out=self._hand_out,
+            rouse=self._rouse,
             consumers=lambda: self.members(CONSUMERS),
             unwanted=self._stop_attempt,
         )
 
     def on_start(self) -> None:
         """Call the consumers in, and begin to serve them."""
+        self.own(self._desk.shut)  # nobody shall take what the next queue actor sees to
         for consumer in self.members(CONSUMERS):
             self.monitor(consumer)  # one that is blocked may end before it registers
             tell(consumer, QueueReady())
@@ -160,15 +154,11 @@ class QueueActor(Actor):
     @receives(Enqueue, answers=UNREACHABLE, concurrently=True)
     async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         """Answer once the tasks are committed; they are tried from then on."""
-        accepted = await self._inserts.add(message.tasks)
+        inserting = self._storage.send(Storage.insert, message.tasks, now=self._clock.now())
+        # Not after the commit: what is claimed now is claimed with it.
         for task in message.tasks:
             self._claimer.expect_work(task.queue, task.run_at or 0.0)
-        return accepted
-
-    async def _insert(self, batch: Sequence[tuple[NewTask, ...]]) -> Sequence[tuple[Accepted, ...]]:
-        tasks = [task for tasks in batch for task in tasks]
-        answers = iter(await self._storage.use(Storage.insert, tasks, now=self._clock.now()))
-        return [tuple(islice(answers, len(tasks))) for tasks in batch]
+        return await self._storage.answered(inserting)
 
     # --- administering ----------------------------------------------------------------------
 
@@ -282,10 +272,12 @@ class QueueActor(Actor):
 
     @receives(Finish, concurrently=True)
     async def on_finish(self, message: Finish) -> None:
-        """Free the slot at once; answer when it is written what became of the delivery."""
-        self._unwanted.pop(message.delivery.token, None)
-        written = self._settler.conclude(message.delivery, message.outcome)
-        self._desk.finish(message.consumer, message.delivery.token)
+        """Answer when it is written what became of the deliveries."""
+        tokens = [each.delivery.token for each in message.finished]
+        for token in tokens:
+            self._unwanted.pop(token, None)
+        written = self._settler.conclude_all(message.finished)
+        self._desk.finish(message.consumer, tokens)
         self._go_on()
         await written
 
@@ -294,18 +286,18 @@ class QueueActor(Actor):
         """A consumer is gone: conclude for it at once, no clock needed."""
         # The monitor does not know the reason of one that ended before it was watched.
         reason = message.ref.exit_reason or message.reason
-        for delivery in self._desk.leave(message.ref):
+        for delivery, started_at in self._desk.leave(message.ref):
             self._unwanted.pop(delivery.token, None)
             task_log.rescued(delivery, f"{message.ref} ended: {reason}")
-            self._settler.conclude(delivery, self._outcome_of_end(reason, delivery))
+            outcome = self._outcome_of_end(reason, delivery)
+            self._settler.conclude(delivery, outcome, started_at)
         self._go_on()
 
     def _go_on(self) -> None:
         """A slot is free, or a consumer has come or gone."""
-        self._hand_out()
+        self._rouse()
         self._claimer.look_again()
-        quiet = not self._desk.running and not self._claimer.someone_is_silent()
-        if self._desk.is_shut and quiet:
+        if self._desk.is_shut and not self._desk.running and not self._claimer.someone_is_silent():
             self._nothing_runs.set()
 
     def _outcome_of_end(self, reason: ExitReason, delivery: Delivery) -> Outcome:
@@ -319,16 +311,10 @@ class QueueActor(Actor):
             case _:
                 return Crashed(error=f"consumer ended: {reason}")
 
-    def _hand_out(self) -> None:
-        """Give buffered deliveries to free slots."""
-        assigned: defaultdict[ActorRef, list[Delivery]] = defaultdict(list)
-        for consumer, delivery in self._desk.assign():
-            assigned[consumer].append(delivery)
-        # On its way to the storage before a consumer hears of the task, so that whoever looks there
-        # after the death of this process sees that the task may have begun.
-        self._claimer.note_start([d.token for some in assigned.values() for d in some])
-        for consumer, deliveries in assigned.items():
-            tell(consumer, Deliver(deliveries=tuple(deliveries)))
+    def _rouse(self) -> None:
+        """Tell the consumers that wait of what they can take."""
+        for consumer in self._desk.rouse():
+            tell(consumer, Work(desk=self._desk))
 
     # --- stopping ---------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from taskqueue import policy
 from taskqueue.actors import task_log
-from taskqueue.actors.batcher import Batcher
 from taskqueue.actors.database import UNREACHABLE, PatientClient
+from taskqueue.actors.messages import Finished
 from taskqueue.clock import Clock
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
@@ -35,14 +35,15 @@ class Conclusion(Word):
 
     delivery: Delivery
     outcome: Outcome
+    started_at: float | None
     settlement: Settlement
 
 
 class Settler:
     """Decides what is written for an outcome, writes it, logs it, and says what is ready then.
 
-    It is written in the order of `conclude`, all that waits at once, and repeated until the storage
-    has answered: a token settles once, however often it is tried.
+    It is on its way to the storage at once, in the order of `conclude`, and repeated until that has
+    answered: a token settles once, however often it is tried.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Settler:
         clock: Clock,
         *,
         jitter: Callable[[], float],
-        start_task: Callable[[Coroutine[Any, Any, None]], object],
+        start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         on_ready: Callable[[str, float], None],
     ) -> None:
         """Make a settler that has nothing to write.
@@ -70,7 +71,8 @@ class Settler:
         self._clock = clock
         self._jitter = jitter
         self._on_ready = on_ready
-        self._batcher: Batcher[Conclusion, Settled] = Batcher(self._write, start_task)
+        self._start_task = start_task
+        self._writing: set[asyncio.Task[None]] = set()
         self._unwritten: set[str] = set()
 
     @property
@@ -78,51 +80,72 @@ class Settler:
         """The tokens of what has been concluded, but is not known to be written."""
         return frozenset(self._unwritten)
 
-    def conclude(self, delivery: Delivery, outcome: Outcome) -> "asyncio.Future[Settled]":
-        """Take the outcome of a delivery; the future is done when that is written."""
-        self._unwritten.add(delivery.token)
-        return self._batcher.add(self._conclusion(delivery, outcome))
+    def conclude_all(self, finished: Sequence[Finished]) -> asyncio.Task[None]:
+        """Take what happened to some deliveries; the task is done when all that is written."""
+        self._unwritten.update(each.delivery.token for each in finished)
+        writing = self._start_task(self._write([self._conclusion(each) for each in finished]))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+        return writing
 
-    def _conclusion(self, delivery: Delivery, outcome: Outcome) -> Conclusion:
+    def conclude(
+        self, delivery: Delivery, outcome: Outcome, started_at: float | None = None
+    ) -> asyncio.Task[None]:
+        """Take the outcome of a delivery that nobody reports."""
+        finished = Finished(delivery=delivery, outcome=outcome, started_at=started_at)
+        return self.conclude_all([finished])
+
+    def _conclusion(self, finished: Finished) -> Conclusion:
+        delivery, outcome = finished.delivery, finished.outcome
         settlement = policy.settlement(
             delivery.task, outcome, self._retry, now=self._clock.now(), jitter=self._jitter()
         )
-        return Conclusion(delivery=delivery, outcome=outcome, settlement=settlement)
+        return Conclusion(
+            delivery=delivery,
+            outcome=outcome,
+            started_at=finished.started_at,
+            settlement=settlement,
+        )
 
-    def conclude_orphan(self, delivery: Delivery) -> "asyncio.Future[Settled]":
+    def conclude_orphan(self, delivery: Delivery) -> asyncio.Task[None]:
         """Conclude for a holder that is gone."""
         task_log.rescued(delivery, "its holder is gone")
         outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
         return self.conclude(delivery, outcome)
 
-    def hand_back(self, delivery: Delivery) -> "asyncio.Future[Settled]":
-        """Return a delivery that never started."""
-        return self.conclude(delivery, Interrupted())
+    def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Return deliveries that never started."""
+        handed_back = Interrupted()
+        self.conclude_all(
+            [Finished(delivery=each, outcome=handed_back, started_at=None) for each in deliveries]
+        )
 
     async def idle(self) -> None:
         """Wait until everything concluded is written."""
-        await self._batcher.idle()
+        while self._writing:
+            await asyncio.wait(self._writing)
 
-    async def _write(self, batch: Sequence[Conclusion]) -> Sequence[Settled]:
+    async def _write(self, batch: Sequence[Conclusion]) -> None:
         """Write a batch; what cannot be written as it was meant is written as what that is."""
-        written: dict[int, Settled] = {}
-        refused: dict[int, Conclusion] = {}
-        for index, answer in enumerate(await self._settle(batch)):
-            if isinstance(answer, NotApplied):
-                refused[index] = self._refused(batch[index].delivery, answer)
-            else:
-                written[index] = answer
-                self._note(batch[index], answer)
-        if refused:
-            again = await self._write(tuple(refused.values()))
-            written.update(zip(refused, again, strict=True))
-        return [written[index] for index in range(len(batch))]
+        while batch:
+            refused: list[Conclusion] = []
+            for conclusion, answer in zip(batch, await self._settle(batch), strict=True):
+                if isinstance(answer, NotApplied):
+                    refused.append(self._refused(conclusion, answer))
+                else:
+                    self._note(conclusion, answer)
+            batch = refused
 
-    def _refused(self, delivery: Delivery, answer: NotApplied) -> Conclusion:
+    def _refused(self, conclusion: Conclusion, answer: NotApplied) -> Conclusion:
         """Return what it means that a handler's statements cannot be applied."""
-        if answer.conflict:
-            return self._conclusion(delivery, Conflicted(error=answer.error))
-        return self._conclusion(delivery, Failed(error=answer.error))
+        kind = Conflicted if answer.conflict else Failed
+        return self._conclusion(
+            Finished(
+                delivery=conclusion.delivery,
+                outcome=kind(error=answer.error),
+                started_at=conclusion.started_at,
+            )
+        )
 
     def _note(self, conclusion: Conclusion, written: Settled) -> None:
         delivery, settlement = conclusion.delivery, conclusion.settlement
@@ -134,7 +157,12 @@ class Settler:
 
     async def _settle(self, batch: Sequence[Conclusion]) -> Sequence[Settled | NotApplied]:
         settlements = [
-            SettleBy(token=each.delivery.token, settlement=each.settlement) for each in batch
+            SettleBy(
+                token=each.delivery.token,
+                settlement=each.settlement,
+                started_at=each.started_at,
+            )
+            for each in batch
         ]
         while True:
             try:
@@ -146,11 +174,11 @@ class Settler:
 def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:
     """Return where and when tasks are ready that were not before this was written; 0: at once."""
     match settlement:
+        case Complete(follow_ups=follow_ups):
+            return [(each.queue, each.run_at or 0.0) for each in follow_ups] if follow_ups else ()
         case Requeue(run_at=run_at) | Postpone(run_at=run_at):
             return [(task.queue, run_at)]
         case HandBack():
             return [(task.queue, 0.0)]
-        case Complete(follow_ups=follow_ups):
-            return [(each.queue, each.run_at or 0.0) for each in follow_ups]
         case _:
-            return []
+            return ()

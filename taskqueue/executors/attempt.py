@@ -1,8 +1,7 @@
 """One attempt at a task: find the handler, bind the data, run, and have an outcome."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from taskqueue.app import App
 from taskqueue.channel import Channel
@@ -13,8 +12,7 @@ from taskqueue.handler import ExecutorKind, Handler
 from taskqueue.tasks import Failed, Outcome, Rejected, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A handler, and what it is called with."""
 
     handler: Handler
@@ -36,11 +34,11 @@ async def attempt(
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
     """
-    match call_of(app, task, channel):
-        case Call(handler=handler, context=context, kwargs=kwargs):
-            return await executors[handler.executor].run(handler, context, kwargs)
-        case outcome:
-            return outcome
+    call = call_of(app, task, channel)
+    if isinstance(call, Call):
+        executor = executors[call.handler.executor]
+        return await executor.run(call.handler, call.context, call.kwargs)
+    return call
 
 
 def call_of(app: App, task: Task, channel: Channel | None) -> Call | Failed | Rejected:

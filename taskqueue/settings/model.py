@@ -59,7 +59,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Consumers of their own for some queues; the others share --consumers.",
     ] = {}
     slots: Annotated[int, Integer(1, 1024), "Handlers that run at once in one consumer."] = 1
-    prefetch: Annotated[int, Integer(0, 10_000), "Tasks claimed ahead of a free slot."] = 5
+    prefetch: Annotated[
+        int,
+        Integer(0, 10_000),
+        "Tasks claimed ahead of a free slot; up to 256 where they are shorter than a claim.",
+    ] = 5
     drain_s: Annotated[float, Duration(), "Time that running handlers get when stopping."] = 30.0
     lease_s: Annotated[
         float, Duration(0.1, DAY_S), "Time after which a silent machine's tasks are rescued."

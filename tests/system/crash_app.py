@@ -1,5 +1,6 @@
 """An app with one action whose handler has steps of its own, so that a crash can come between."""
 
+import asyncio
 from pathlib import Path
 
 from taskqueue import App, Context
@@ -13,6 +14,7 @@ app = App()
 async def work(ctx: Context, runs: str) -> str:
     """Note the run outside, where no crash undoes it, and the effect with the ack."""
     begin(Path(runs))
+    await asyncio.sleep(0)  # longer than a turn of the loop: it is told that it has begun
     ctx.transaction().execute("INSERT INTO effects (task) VALUES (?)", (ctx.task.id,))
     end()
     return "done"

@@ -15,19 +15,20 @@ from typing import Any
 # In the order of the path. A verb alone is the commit in which the storage writes it.
 STEPS: Mapping[str, str] = {
     "accept": "taskqueue.actors.gateway:Neighbours.prepare",
-    "send the insert": "taskqueue.actors.queue:QueueActor._insert",
+    "send the insert": "taskqueue.actors.client:QueueClient.enqueue",
     "insert": "taskqueue.storage.sqlite:SQLiteStorage.insert",
     "commit the insert": "insert",
     "answer": "taskqueue.http.access:AccessLog.log",
     "claim": "taskqueue.storage.sqlite:SQLiteStorage.claim",
     "commit the claim": "claim",
-    "note the start": "taskqueue.actors.claimer:Claimer.note_start",
-    "commit the start": "start",
+    "take": "taskqueue.actors.desk:Desk.take",
     "hand over": "taskqueue.actors.task_log:attempt_started",
     "begin the handler": "tests.system.crash_app:begin",
+    "note the start": "taskqueue.actors.consumer:ConsumerActor._tell",
+    "commit the start": "start",
     "end the handler": "tests.system.crash_app:end",
     "report": "taskqueue.actors.consumer:ConsumerActor._report",
-    "conclude": "taskqueue.actors.settler:Settler.conclude",
+    "conclude": "taskqueue.actors.settler:Settler.conclude_all",
     "settle": "taskqueue.storage.sqlite:SQLiteStorage.settle",
     "commit the settlement": "settle",
     "hear the answer": "taskqueue.actors.task_log:settled",
@@ -38,9 +39,9 @@ POINTS = tuple(f"{side} {step}" for step in STEPS for side in ("before", "after"
 ARMED_BY = "before accept"  # what passes before the task is there does not count
 STARTED = "after commit the start"
 
-# The consumer runs ahead of the commit of the start, on a thread of its own. For the sake of one
-# answer it waits for that commit here, unless the trap lies before.
-CONSUMER_BEGINS = "before hand over"
+# The handler runs on while the commit of its start is on its way. For the sake of one answer it
+# waits for that here, unless the trap lies before.
+HANDLER_WAITS = "before end the handler"
 START_TIMEOUT_S = 5.0
 
 Spring = Callable[[], Awaitable[object] | None]
@@ -69,7 +70,7 @@ class Trap:
         self._armed = self._armed or point == ARMED_BY
         if point == STARTED:
             self._started.set()
-        if point == CONSUMER_BEGINS and self._lies_behind(point):
+        if point == HANDLER_WAITS and self._lies_behind(point):
             assert self._started.wait(START_TIMEOUT_S), "the start was never committed"
         if point != self._point or not self._armed or self.sprung.is_set():
             return None

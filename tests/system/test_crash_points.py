@@ -49,10 +49,8 @@ NEVER_WRITTEN = Fate(told=False, there=False)
 NEVER_ANSWERED = Fate(told=False, there=True, outcomes=["completed"], deliveries=1, runs=[1])
 ACCEPTED = Fate(told=True, there=True, outcomes=["completed"], deliveries=1, runs=[1])
 BUFFERED = Fate(told=True, there=True, outcomes=["completed"], deliveries=2, runs=[1])
-# The start is on its way to the storage, and the task on its way to the handler.
-ON_ITS_WAY = Fate(told=True, there=True, outcomes=["completed"], deliveries=2, runs=[1, 2])
-STARTED = Fate(told=True, there=True, outcomes=["crashed", "completed"], deliveries=2, runs=[1, 2])
-HANDED_OVER = Fate(told=True, there=True, outcomes=["crashed", "completed"], deliveries=2, runs=[1])
+# It has begun, but nobody could see that.
+UNSEEN = Fate(told=True, there=True, outcomes=["completed"], deliveries=2, runs=[2])
 BEGUN = Fate(told=True, there=True, outcomes=["crashed", "completed"], deliveries=2, runs=[2])
 SETTLED = Fate(told=True, there=True, outcomes=["completed"], deliveries=1, runs=[1])
 
@@ -71,14 +69,16 @@ FATES = {
     "after claim": BUFFERED,
     "before commit the claim": ACCEPTED,
     "after commit the claim": BUFFERED,
-    "before note the start": BUFFERED,
-    "after note the start": BUFFERED,
-    "before commit the start": ON_ITS_WAY,
-    "after commit the start": STARTED,
-    "before hand over": HANDED_OVER,
-    "after hand over": HANDED_OVER,
-    "before begin the handler": HANDED_OVER,
-    "after begin the handler": BEGUN,
+    "before take": BUFFERED,
+    "after take": BUFFERED,
+    "before hand over": BUFFERED,
+    "after hand over": BUFFERED,
+    "before begin the handler": BUFFERED,
+    "after begin the handler": UNSEEN,
+    "before note the start": UNSEEN,
+    "after note the start": UNSEEN,
+    "before commit the start": UNSEEN,
+    "after commit the start": BEGUN,
     "before end the handler": BEGUN,
     "after end the handler": BEGUN,
     "before report": BEGUN,

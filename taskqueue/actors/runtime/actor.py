@@ -356,15 +356,19 @@ class Actor(_PykkaActor):
         message: Any,
         answers: tuple[type[Exception], ...],
     ) -> None:
-        deferred = self.defer()
+        self.start_task(self._answer(self.defer(), method, message, answers))
 
-        async def answer() -> None:
-            try:
-                deferred.reply(await method(self, message))
-            except answers as error:
-                deferred.fail(error)
-
-        self.start_task(answer())
+    async def _answer(
+        self,
+        deferred: "Deferred",
+        method: Callable[..., Any],
+        message: Any,
+        answers: tuple[type[Exception], ...],
+    ) -> None:
+        try:
+            deferred.reply(await method(self, message))
+        except answers as error:
+            deferred.fail(error)
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`; make its crash the actor's. Nothing leaves the task: asyncio would let a
