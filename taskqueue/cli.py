@@ -1,7 +1,7 @@
-"""The command line: flags in, a running service out.
+"""The command line: flags in, a running service out; or, with a command, what that does.
 
 Every setting has its flag, made from `settings.OPTIONS`. Exit codes: 2 if the flags or the settings
-cannot be used, else what the service answers.
+cannot be used, else what the service or the command answers.
 """
 
 import os
@@ -23,6 +23,12 @@ Every flag has a variable (--drain-s: TASKQUEUE_DRAIN_S, --retry-max-s: TASKQUEU
 a key in taskqueue.toml (drain_s, max_s in the table [retry]). A flag beats a variable, a variable
 the file."""
 
+_BENCH_HELP = """Measure what the service does on this disk, and say what it means.
+
+It works in a temporary folder beside the database, on the same disk, and never in the database. The
+settings are those of the service: its file, its variables, and its flags, which stand before the
+command (taskqueue --synchronous NORMAL --slots 4 bench) but for --database."""
+
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command with `args` (those of the process if None) and exit."""
@@ -33,14 +39,39 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def command() -> click.Command:
     """Return the `taskqueue` command."""
     config = click.Option(["--config"], metavar="FILE", help="Settings file (TOML).")
-    run = click.Command(
+    run = click.Group(
         "taskqueue",
         callback=_run,
+        invoke_without_command=True,
+        subcommand_metavar="[COMMAND]",
         params=[*map(_flag, OPTIONS), config],
+        commands=[_bench_command()],
         help=_HELP,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     return click.version_option(_version(), message="%(prog)s %(version)s")(run)
+
+
+def _bench_command() -> click.Command:
+    return click.Command(
+        "bench",
+        callback=_bench,
+        params=[
+            click.Option(
+                ["--seconds"],
+                type=click.FloatRange(min=0.5, max=3600),
+                default=20.0,
+                show_default=True,
+                help="Time that it takes, about.",
+            ),
+            click.Option(
+                ["--database"], metavar="PATH", help="Measure on the disk of this file instead."
+            ),
+            click.Option(["--json"], is_flag=True, help="Print JSON, for programs."),
+        ],
+        help=_BENCH_HELP,
+        short_help="Measure what the service does on this disk.",
+    )
 
 
 def _flag(option: Option) -> click.Option:
@@ -67,14 +98,28 @@ def _run(config: str | None, **parameters: object) -> None:
         for option in OPTIONS
         if (value := parameters[_parameter(option)]) is not None
     }
-    settings = _load_or_exit(used if config is None else {**used, "config": config})
+    context = click.get_current_context()
+    context.obj = used if config is None else {**used, "config": config}
+    if context.invoked_subcommand is not None:
+        return
+    settings = _load_or_exit(context.obj)
     # Imported late, so that `--help` and a refusal need not wait for the service's libraries.
     from taskqueue import logs  # noqa: PLC0415
     from taskqueue.init import run_under_init  # noqa: PLC0415
     from taskqueue.service import serve  # noqa: PLC0415
 
     logs.configure(settings.log_format, settings.log_level)
-    click.get_current_context().exit(run_under_init(partial(serve, settings)))
+    context.exit(run_under_init(partial(serve, settings)))
+
+
+def _bench(*, seconds: float, database: str | None, json: bool) -> None:
+    context = click.get_current_context()
+    settings = _load_or_exit(
+        context.obj if database is None else {**context.obj, "database": database}
+    )
+    from taskqueue.bench.command import bench  # noqa: PLC0415 - as above
+
+    context.exit(bench(settings, seconds, as_json=json))
 
 
 def _load_or_exit(flags: Mapping[str, object]) -> Settings:

@@ -35,10 +35,19 @@ LAYERS = (
     ),
     (
         "machines",
-        ("storage", "sqlite", "actors.runtime", "supervision", "executors", "logs", "http"),
+        (
+            "storage",
+            "sqlite",
+            "actors.runtime",
+            "supervision",
+            "executors",
+            "lines",
+            "logs",
+            "http",
+        ),
     ),
     ("roles", ("actors",)),
-    ("tree", ("supervisor", "service", "init", "cli", "__main__", "__init__", "testing")),
+    ("tree", ("supervisor", "service", "init", "bench", "cli", "__main__", "__init__", "testing")),
 )
 
 # What a part may not know, wherever it stands.

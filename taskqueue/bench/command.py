@@ -1,0 +1,80 @@
+"""Runs the measurements, and prints what they find."""
+
+import asyncio
+import signal
+import sqlite3
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from taskqueue import logs
+from taskqueue.bench.measuring import findings
+from taskqueue.bench.place import CannotMeasure, temporary_folder
+from taskqueue.bench.report import Finding, shown
+from taskqueue.errors import StartFailed, StorageUnavailable
+from taskqueue.settings import Settings
+
+OK, FAILED, MISUSED = 0, 1, 2
+
+
+def bench(settings: Settings, seconds: float, *, as_json: bool) -> int:
+    """Measure for about `seconds` beside `settings.database`; print, and return the exit code.
+
+    2: nothing can be measured there. 1: the disk failed on the way, as when it is full.
+    """
+    logs.configure("auto", "error", sys.stderr)  # that all goes well is not of interest here
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it cleans up as after a Ctrl-C
+    try:
+        with temporary_folder(settings.database) as folder:
+            found = asyncio.run(_measured(settings, folder, seconds, as_text=not as_json))
+    except CannotMeasure as error:
+        _complain(str(error))
+        return MISUSED
+    except (StartFailed, StorageUnavailable, sqlite3.OperationalError) as error:
+        _complain(str(error))
+        return FAILED
+    if as_json:
+        report = _about(settings, seconds) | {"findings": found}
+        _print(msgspec.json.format(msgspec.json.encode(report)).decode())
+    return OK
+
+
+async def _measured(
+    settings: Settings, folder: Path, seconds: float, *, as_text: bool
+) -> list[Finding]:
+    """Return what is found; as text, print it as it comes."""
+    if as_text:
+        _print(f"In {folder.parent}, for about {seconds:g} s, with {_spelt(settings)}.\n")
+    found = []
+    async with aclosing(findings(settings, folder, seconds)) as coming:
+        async for finding in coming:
+            found.append(finding)
+            if as_text:
+                _print(shown(finding))
+    return found
+
+
+def _about(settings: Settings, seconds: float) -> dict[str, object]:
+    return {
+        "database": str(settings.database),
+        "seconds": seconds,
+        "synchronous": settings.synchronous,
+        "consumers": settings.consumers,
+        "slots": settings.slots,
+        "prefetch": settings.prefetch,
+    }
+
+
+def _spelt(settings: Settings) -> str:
+    names = ("synchronous", "consumers", "slots", "prefetch")
+    return ", ".join(f"{name} = {getattr(settings, name)}" for name in names)
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - it is the user interface
+
+
+def _complain(line: str) -> None:
+    print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface

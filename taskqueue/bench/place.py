@@ -1,0 +1,28 @@
+"""Where to measure: on the disk of the database, and never in the database."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class CannotMeasure(Exception):
+    """Nothing can be measured there; the text says why, in one line."""
+
+
+@contextmanager
+def temporary_folder(database: Path) -> Iterator[Path]:
+    """Give a folder beside `database`, which need not exist; it is gone afterwards.
+
+    Where the folder of the database is missing it is not made: the next one above it serves.
+
+    Raises:
+        CannotMeasure: no folder can be made there.
+    """
+    beside = next(folder for folder in database.absolute().parents if folder.exists())
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix=".taskqueue-bench-", dir=beside)
+    except OSError as error:
+        raise CannotMeasure(f"database: cannot write in {beside}: {error.strerror}") from error
+    with temporary as folder:
+        yield Path(folder)
