@@ -11,5 +11,7 @@ the ratio says how good we are wherever it is run. A missed target is shown, it 
 
 To add an area: write `benchmarks/<area>.py` with a tuple `FIGURES` of `harness.Figure`, each with
 two functions that take seconds to spend and return a number; add the module to `AREAS` in
-`benchmarks/__main__.py`. Name figures `<area>.<what>`. `benchmarks/actors.py` is the example.
+`benchmarks/__main__.py`. Name figures `<area>.<what>`. `benchmarks/actors.py` is the example. A
+figure that needs what a machine may lack (a peer, a server) says in `missing` what that is, and is
+then left out with a word on standard error.
 """

@@ -17,12 +17,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
 from benchmarks.results import Result, Series, Target
 
+T = TypeVar("T")
 Measure: TypeAlias = Callable[[float], float]
 AsyncMeasure: TypeAlias = Callable[[float], Coroutine[Any, Any, float]]
 
@@ -37,6 +38,7 @@ class Figure:
     against: str
     floor: Measure
     target: Target | None = None
+    missing: str | None = None  # what it needs and this machine has not; then it is left out
 
 
 def measure(figure: Figure, *, seconds: float, rounds: int) -> Result:
@@ -90,6 +92,16 @@ def in_process(measured: Callable[[], float]) -> Measure:
             return process.submit(measured).result()
 
     return measure_in_process
+
+
+def apart(measured: Callable[[float], T], seconds: float) -> T:
+    """Return what `measured` finds in a fresh process.
+
+    It must be a function of a module, and what it returns must be picklable.
+    """
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh, initializer=silence_logs) as process:
+        return process.submit(measured, seconds).result()
 
 
 # --- what it does there -----------------------------------------------------------------------

@@ -37,12 +37,21 @@ class Series:
         pairs = zip(self.rounds, other.rounds, strict=True)
         return Series(tuple(mine / others for mine, others in pairs))
 
+    def per_round_less(self, other: "Series") -> "Series":
+        """Take the same round of `other` away from each round.
+
+        >>> Series((50.0, 20.0)).per_round_less(Series((10.0, 5.0))).rounds
+        (40.0, 15.0)
+        """
+        pairs = zip(self.rounds, other.rounds, strict=True)
+        return Series(tuple(mine - others for mine, others in pairs))
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a figure is held to: a bound on its ratio, or on our own median."""
+    """A bound on the ratio, on our own median, or on the difference: ours less the floor."""
 
-    of: Literal["ratio", "ours"]
+    of: Literal["ratio", "ours", "difference"]
     bound: Literal["≥", "≤"]
     limit: float
 
@@ -78,11 +87,24 @@ class Result:
         return self.ours.per_round_of(self.floor).median
 
     @property
+    def difference(self) -> float:
+        """Ours less the floor: the median over the rounds, in the figure's unit."""
+        return self.ours.per_round_less(self.floor).median
+
+    @property
     def met(self) -> bool | None:
         """Whether the target is met; None if there is none."""
         if self.target is None:
             return None
-        return self.target.is_met(self.ratio if self.target.of == "ratio" else self.ours.median)
+        match self.target.of:
+            case "ratio":
+                return self.target.is_met(self.ratio)
+            case "difference":
+                return self.target.is_met(self.difference)
+            case "ours":
+                return self.target.is_met(self.ours.median)
+            case never:
+                assert_never(never)
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it, the single rounds too."""
@@ -93,6 +115,7 @@ class Result:
             "ours": _series_as_json(self.ours),
             "floor": _series_as_json(self.floor),
             "ratio": self.ratio,
+            "difference": self.difference,
             "target": None if self.target is None else str(self.target),
             "met": self.met,
         }

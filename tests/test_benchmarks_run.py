@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,12 @@ from benchmarks.__main__ import FIGURES
 ROOT = Path(__file__).parent.parent
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     """Run the command as a user does; what it warns of is an error."""
     command = [sys.executable, "-W", "error", "-m", "benchmarks", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.timeout(300)  # some need 10,000 actors or restarts, however short the measurement
@@ -26,7 +29,7 @@ def test_a_run_shows_every_figure_in_its_table_and_in_its_json(tmp_path: Path) -
     ended = run("--seconds", "0.05", "--rounds", "1", "--json", str(report))
 
     assert ended.returncode == 0, ended.stderr
-    names = [figure.name for figure in FIGURES]
+    names = [figure.name for figure in FIGURES if figure.missing is None]
     heading, *lines = ended.stdout.splitlines()
     assert heading.startswith("name ")
     assert [line.split()[0] for line in lines] == names
@@ -48,6 +51,16 @@ def test_the_list_names_every_figure_and_measures_nothing() -> None:
         figure.name for figure in FIGURES
     ]
     assert ended.stderr == ""
+
+
+def test_a_figure_that_lacks_its_peer_is_left_out_and_says_what_is_missing() -> None:
+    ended = run("life.end_to_end_huey_redis", PATH="")  # where there is no redis-server
+
+    assert ended.returncode == 0, ended.stderr
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == ["name"]
+    [left_out] = ended.stderr.splitlines()
+    assert left_out.startswith("left out life.end_to_end_huey_redis: the ")
+    assert left_out.endswith(" is missing")
 
 
 def test_an_unknown_name_is_an_error_that_says_so() -> None:

@@ -1,0 +1,34 @@
+"""The apps of the services that are measured: `--app benchmarks.apps:app`."""
+
+import time
+
+from benchmarks.told import tell_now
+from taskqueue import App, Context
+
+app = App()
+burning = App()  # an app of its own: with it, each consumer keeps processes
+
+
+@app.task("no_op")
+async def no_op(ctx: Context, text: str = "", number: int = 0) -> None:
+    """Do nothing."""
+
+
+@app.task("tell")
+async def tell(ctx: Context, port: int) -> None:
+    """Tell whoever listens on the port that this runs."""
+    tell_now(port)
+
+
+@burning.task("no_op")
+async def idle(ctx: Context, text: str = "", number: int = 0) -> None:
+    """Do nothing."""
+
+
+@burning.task("burn", executor="process")
+def burn(ctx: Context, seconds: float, port: int) -> None:
+    """Keep a processor busy, after having told that it begins."""
+    ends_at = time.monotonic() + seconds
+    tell_now(port)
+    while time.monotonic() < ends_at:
+        pass

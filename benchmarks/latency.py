@@ -1,0 +1,42 @@
+"""How long it takes from a request until its handler runs: one request at a time."""
+
+import socket
+import time
+
+from benchmarks.apart import apart
+from benchmarks.load import WARM_UP, is_whole, post, require_accepted
+from benchmarks.told import Ear
+
+IDLE_S = 0.005  # so that the server has nothing left to do
+
+
+def latencies_ms(port: int, seconds: float) -> list[float]:
+    """Return the ms from before each `POST /tasks` to inside its handler, from a fresh process."""
+    return apart(_latencies_ms, port, seconds)
+
+
+def _latencies_ms(port: int, seconds: float) -> list[float]:
+    with Ear() as ear, socket.create_connection(("127.0.0.1", port)) as sock:
+        request = post("/tasks", {"action": "tell", "data": {"port": ear.port}})
+        for _ in range(WARM_UP):
+            _latency_ms(sock, request, ear)
+        found, ends_at = [_latency_ms(sock, request, ear)], time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            found.append(_latency_ms(sock, request, ear))
+        return found
+
+
+def _latency_ms(sock: socket.socket, request: bytes, ear: Ear) -> float:
+    time.sleep(IDLE_S)
+    sent_at = time.monotonic_ns()
+    sock.sendall(request)
+    told_at = ear.told_at()
+    require_accepted(_answer(sock))
+    return (told_at - sent_at) / 1e6
+
+
+def _answer(sock: socket.socket) -> bytes:
+    answer = b""
+    while not is_whole(answer):
+        answer += sock.recv(65_536)
+    return answer

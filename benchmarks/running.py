@@ -1,0 +1,91 @@
+"""The whole service in this process, on a disk of its own: the tree as it is run, without its log.
+
+async with running(app) as service:
+    await no_op.enqueue(n=1)
+    await service.ended(1)
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from taskqueue import supervisor
+from taskqueue.actors.client import QueueClient
+from taskqueue.actors.database import StorageClient
+from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
+from taskqueue.actors.runtime import SHUTDOWN, System, ask
+from taskqueue.app import App
+from taskqueue.clock import SystemClock
+from taskqueue.service import spare_the_collector
+from taskqueue.settings import Settings
+from taskqueue.storage.protocol import Storage
+from taskqueue.supervisor import Plan
+from taskqueue.tasks import ENDED, NewTask, Owner
+
+OWNER = Owner(node="benchmark", incarnation="1")
+LOOK_S = 0.01
+
+
+class Running:
+    """A service that runs, and a look at its tasks."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.queue = QueueClient(system.address(QUEUE))
+        self.storage = StorageClient(system.address(DATABASE))
+
+    async def insert(self, tasks: list[NewTask], at_once: int = 1_000) -> None:
+        """Put tasks into the storage, past the queue actor."""
+        for start in range(0, len(tasks), at_once):
+            some = tasks[start : start + at_once]
+            await self.storage.use(Storage.insert, some, now=SystemClock().now())
+
+    async def ended(self, tasks: int) -> None:
+        """Wait until so many tasks have ended."""
+        while await self._ended() < tasks:  # noqa: ASYNC110 - each look costs, so seldom
+            await asyncio.sleep(LOOK_S)
+
+    async def _ended(self) -> int:
+        counts = await self.storage.use(Storage.counts)
+        return sum(counts[status] for status in ENDED)
+
+    async def ready(self) -> None:
+        """Wait until tasks are accepted and worked on."""
+        while not (await ask(self.system.address(QUEUE), GetReadiness())).ready:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(LOOK_S)
+
+
+@asynccontextmanager
+async def running(
+    app: App, settings: Settings | None = None, *, folder: Path | None = None
+) -> AsyncIterator[Running]:
+    """Run the tree as `python -m taskqueue.supervisor` does, with `app` attached; no HTTP door.
+
+    `settings` are those of the command line, its defaults if None, but for the database: that is
+    `tasks.db` in `folder`, or in a temporary folder that is gone afterwards.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        database = (folder or Path(temporary)) / "tasks.db"
+        plan = Plan(
+            settings=replace(settings or Settings(), database=database),
+            app=app,
+            owner=OWNER,
+            door=None,
+        )
+        system = System()
+        root = await supervisor.start(system, plan)
+        service = Running(system)
+        app.attach(service.queue)
+        try:
+            await service.ready()
+            spare_the_collector()
+            yield service
+        finally:
+            app.detach()
+            root.exit(SHUTDOWN)
+            await root.ended()
+            await system.close()
