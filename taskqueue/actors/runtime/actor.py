@@ -356,9 +356,9 @@ class Actor(_PykkaActor):
         message: Any,
         answers: tuple[type[Exception], ...],
     ) -> None:
-        self.start_task(self._answer(self.defer(), method, message, answers))
+        self.start_task(self._run_concurrently(self.defer(), method, message, answers))
 
-    async def _answer(
+    async def _run_concurrently(
         self,
         deferred: "Deferred",
         method: Callable[..., Any],
