@@ -35,7 +35,7 @@ from taskqueue.actors.messages import (
     Work,
 )
 from taskqueue.actors.news import News
-from taskqueue.actors.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, tell
+from taskqueue.actors.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, send, tell
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
@@ -202,8 +202,10 @@ class ConsumerActor(Actor):
         assert task is not None  # noqa: S101 - a coroutine is always run by a task
         while this is not None:
             await self._attempt(this, task)
-            if task.cancelling():  # the next attempt shall find nothing of that
-                break
+            if task.cancelling():
+                if this.cut_as is None:
+                    return  # this consumer ends
+                break  # another slot takes its place, which knows nothing of that
             if asyncio.get_running_loop().time() >= self._turn_ends:
                 await asyncio.sleep(0)
                 self._turn_ends = asyncio.get_running_loop().time() + TURN_S
@@ -245,26 +247,33 @@ class ConsumerActor(Actor):
             raise Exit(Crash(HandlerCrash(delivery.token, crash))) from crash
 
     async def _note_start(self, token: str) -> None:
-        """See it written that the attempt begins, before it does."""
-        try:
-            await self._storage.use(Storage.start, (token,), now=self._clock.now())
-        except UNREACHABLE as error:  # it is noted again with the extension of the lease
-            log.info("start_not_noted", reason=str(error))
+        """See it written that the attempt begins, before it does, however long that takes."""
+        while True:
+            try:
+                return await self._storage.use(Storage.start, (token,), now=self._clock.now())
+            except UNREACHABLE as error:
+                log.info("start_not_noted", reason=str(error))
+            await asyncio.sleep(QUEUE_RETRY_S)
 
     # --- the news ---------------------------------------------------------------------------
 
     def _tell(self, begun: Sequence[str], finished: Sequence[Finished]) -> None:
-        """Tell the storage what has begun, and the queue what has ended."""
-        if begun:
-            try:
-                noting = self._storage.send(Storage.start, begun, now=self._clock.now())
-            except UNREACHABLE as error:
-                log.info("start_not_noted", reason=str(error))
-            else:
-                self.start_task(self._see_noted(noting))
-        if finished:
-            reporting = self.start_task(self._report(tuple(finished)))
-            self._remember(self._reporting, reporting)
+        """Tell the storage what has begun, and the queue what has ended; it is sent on return."""
+        with contextlib.suppress(ActorUnavailable):  # whoever ended us sees to what we had
+            if begun:
+                self._note_starts(begun)
+            if finished:
+                finish = Finish(consumer=self.ref, finished=tuple(finished))
+                reporting = self.start_task(self._report(finish, self._sent(finish)))
+                self._remember(self._reporting, reporting)
+
+    def _note_starts(self, begun: Sequence[str]) -> None:
+        try:
+            noting = self._storage.send(Storage.start, begun, now=self._clock.now())
+        except UNREACHABLE as error:
+            log.info("start_not_noted", reason=str(error))
+        else:
+            self.start_task(self._see_noted(noting))
 
     async def _see_noted(self, noting: Reply[None]) -> None:
         try:
@@ -272,20 +281,25 @@ class ConsumerActor(Actor):
         except UNREACHABLE as error:
             log.info("start_not_noted", reason=str(error))
 
-    async def _report(self, finished: tuple[Finished, ...]) -> None:
-        """Tell the queue what has ended until it has heard."""
-        finish = Finish(consumer=self.ref, finished=finished)
+    def _sent(self, finish: Finish) -> "tuple[ActorRef, Reply[None]] | None":
+        """Tell whoever is the queue now, and return who that is; None if nobody is."""
+        queue = self._find_queue()
+        return None if queue is None else (queue, send(queue, finish))
+
+    async def _report(self, finish: Finish, sent: "tuple[ActorRef, Reply[None]] | None") -> None:
+        """See that the queue has heard what has ended; tell it again until it has."""
         while True:
-            queue = self._find_queue()
-            if queue is not None:
+            if sent is None:
+                await asyncio.sleep(QUEUE_RETRY_S)
+            else:
+                queue, reply = sent
                 with contextlib.suppress(ActorUnavailable):
-                    await ask(queue, finish, timeout_s=None)
+                    await reply
                     # A queue that has come since was told that we are busy with these.
                     if queue is self._registered_with:
                         break
-                    continue
-            await asyncio.sleep(QUEUE_RETRY_S)
-        for each in finished:
+            sent = self._sent(finish)
+        for each in finish.finished:
             del self._attempts[each.delivery.token]
 
     def _remember(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
