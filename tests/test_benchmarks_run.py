@@ -1,4 +1,8 @@
-"""Every benchmark runs: for a blink, so nothing here says how fast anything is."""
+"""The benchmarks run: for a blink, so nothing here says how fast anything is.
+
+All figures of the actors and the first of each other area; `python -m benchmarks --seconds 0.05
+--rounds 1` has them all, and takes two minutes.
+"""
 
 import json
 import math
@@ -9,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import FIGURES
+from benchmarks.__main__ import AREAS, FIGURES, chosen
 
 ROOT = Path(__file__).parent.parent
+FIRST = ["actors", *(area.FIGURES[0].name for area in AREAS[1:])]
 
 
 def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -23,13 +28,13 @@ def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.timeout(300)  # some need 10,000 actors or restarts, however short the measurement
-def test_a_run_shows_every_figure_in_its_table_and_in_its_json(tmp_path: Path) -> None:
+def test_a_run_shows_its_figures_in_its_table_and_in_its_json(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
 
-    ended = run("--seconds", "0.05", "--rounds", "1", "--json", str(report))
+    ended = run(*FIRST, "--seconds", "0.05", "--rounds", "1", "--json", str(report))
 
     assert ended.returncode == 0, ended.stderr
-    names = [figure.name for figure in FIGURES if figure.missing is None]
+    names = [figure.name for figure in chosen(FIRST) if figure.missing is None]
     heading, *lines = ended.stdout.splitlines()
     assert heading.startswith("name ")
     assert [line.split()[0] for line in lines] == names
