@@ -270,16 +270,21 @@ class QueueActor(Actor):
         self._desk.close(message.consumer)
         return Leaving(deadline=self._deadline, unwanted=dict(self._unwanted))
 
-    @receives(Finish, concurrently=True)
-    async def on_finish(self, message: Finish) -> None:
-        """Answer when it is written what became of the deliveries."""
+    @receives(Finish)
+    def on_finish(self, message: Finish) -> None:
+        """Answer when it is written what became of the deliveries.
+
+        Concluded at once and not concurrently: the end of its consumer may be the next message, and
+        must not find what the consumer has told of.
+        """
         tokens = [each.delivery.token for each in message.finished]
         for token in tokens:
             self._unwanted.pop(token, None)
+        told = self.defer()
         written = self._settler.conclude_all(message.finished)
+        written.add_done_callback(lambda _: None if written.cancelled() else told.reply())
         self._desk.finish(message.consumer, tokens)
         self._go_on()
-        await written
 
     @receives(Down)
     def on_down(self, message: Down) -> None:

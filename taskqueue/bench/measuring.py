@@ -113,7 +113,7 @@ async def _drained(life: Life, waiting: int, seconds: float) -> Finding:
         means=(
             "Claimed, run and settled, nothing else going on: the most that handlers can get. If "
             "yours wait for others (HTTP, databases), raise slots; more consumers help those in "
-            "threads; prefetch hides the way to the disk where handlers are short."
+            "threads. What is claimed ahead of them follows their pace by itself."
         ),
     )
 
