@@ -40,7 +40,7 @@ ARMED_BY = "before accept"  # what passes before the task is there does not coun
 STARTED = "after commit the start"
 
 # The handler runs on while the commit of its start is on its way. For the sake of one answer it
-# waits for that here, unless the trap lies before.
+# waits for that here, unless the trap lies before: its end would share the commit.
 HANDLER_WAITS = "before end the handler"
 START_TIMEOUT_S = 5.0
 
@@ -70,7 +70,7 @@ class Trap:
         self._armed = self._armed or point == ARMED_BY
         if point == STARTED:
             self._started.set()
-        if point == HANDLER_WAITS and self._lies_behind(point):
+        if point == HANDLER_WAITS and self._lies_behind(STARTED):
             assert self._started.wait(START_TIMEOUT_S), "the start was never committed"
         if point != self._point or not self._armed or self.sprung.is_set():
             return None
