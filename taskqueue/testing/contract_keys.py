@@ -110,6 +110,18 @@ class KeyContract:
         counts = await storage.counts()
         assert (counts[Status.SCHEDULED], counts[Status.QUEUED]) == (1, 1)
 
+    async def test_an_id_whose_key_was_taken_is_free_for_the_next_in_one_insert(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert([keyed("a", key="k")], now=0.0)
+
+        answers = await storage.insert(
+            [keyed("b", key="k", run_at=9.0), new_task("b"), keyed("b", key="k")], now=0.0
+        )
+
+        assert answers == (answer("a", _REPEATED), answer("b", _ACCEPTED), answer("b", _REPEATED))
+        assert (await storage.counts())[Status.SCHEDULED] == 0
+
     async def test_a_known_id_is_repeated_whatever_its_key(self, storage: Storage) -> None:
         await storage.insert([keyed("a", key="k"), keyed("b", key="l")], now=0.0)
 

@@ -32,7 +32,7 @@ INSERT = Bulk(
     """
 )
 LAST_SEQ = "SELECT max(seq) FROM tasks"
-SEQ_OF = "SELECT seq FROM tasks WHERE id = ?"
+SEQ_AND_KEY_OF = "SELECT seq, unique_key FROM tasks WHERE id = ?"
 KEY_HOLDER = "SELECT id, fingerprint FROM tasks INDEXED BY keys WHERE unique_key = ?"
 
 # Row numbers and tokens come as JSON arrays in one parameter each. A token begins with the number

@@ -67,14 +67,15 @@ def _answers(db: sqlite3.Connection, given: Sequence[NewTask], inserted: int) ->
     # Every new row is numbered one above the last, so the new ones are known by their numbers.
     new = set(range(last_seq - inserted + 1, last_seq + 1))
     for task in given:
-        found = db.execute(statements.SEQ_OF, (task.id,)).fetchone()
-        if found is None:
-            yield _answer_for_key(db, task)
-        elif (seq := found[0]) in new:
+        found = db.execute(statements.SEQ_AND_KEY_OF, (task.id,)).fetchone()
+        seq, key = (None, None) if found is None else found
+        if seq is not None and seq not in new:
+            yield Accepted(id=task.id, acceptance=Acceptance.REPEATED)
+        elif seq is not None and key == task.unique_key:
             new.remove(seq)  # another of the same id is a repetition
             yield Accepted(id=task.id, acceptance=_ACCEPTED)
-        else:
-            yield Accepted(id=task.id, acceptance=Acceptance.REPEATED)
+        else:  # not inserted, or only a later one of the same id, whose key was free
+            yield _answer_for_key(db, task)
 
 
 def _answer_for_key(db: sqlite3.Connection, task: NewTask) -> Accepted:
