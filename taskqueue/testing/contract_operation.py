@@ -4,7 +4,7 @@ import pytest
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import HandBack, Settled, Status
+from taskqueue.tasks import HandBack, Settled, Status, Task
 from taskqueue.testing.contract_steps import (
     BURIAL,
     CANCEL,
@@ -112,6 +112,17 @@ class OperationContract:
             assert list(found) == wanted
             assert list(mails) == [task for task in every if task.action == "mail"]
             assert mails
+
+        every = await storage.find(limit=100, now=5.0)
+        paged: tuple[Task, ...] = ()
+        while page := await storage.find(
+            action="mail", before=paged[-1].id if paged else None, limit=3, now=5.0
+        ):
+            paged += page
+        slow = await storage.find(queue="slow", limit=100, now=5.0)
+
+        assert list(paged) == [task for task in every if task.action == "mail"]
+        assert list(slow) == [task for task in every if task.queue == "slow"]
 
     async def _tasks_of_two_actions_in_two_queues(self, storage: Storage) -> None:
         await add(storage, "1", "3", action="mail")

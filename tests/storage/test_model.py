@@ -515,14 +515,20 @@ class TwoStorages(RuleBasedStateMachine):
         status=st.one_of(st.none(), statuses),
         action=st.one_of(st.none(), st.sampled_from(["echo", "mail"])),
         queue=st.one_of(st.none(), queues),
+        before=st.one_of(st.none(), ids),
         limit=limits,
     )
     def find_some(
-        self, status: Status | None, action: str | None, queue: str | None, limit: int
+        self,
+        status: Status | None,
+        action: str | None,
+        queue: str | None,
+        before: str | None,
+        limit: int,
     ) -> None:
         self.same(
             lambda storage: storage.find(
-                status=status, action=action, queue=queue, limit=limit, now=self.now
+                status=status, action=action, queue=queue, before=before, limit=limit, now=self.now
             )
         )
 

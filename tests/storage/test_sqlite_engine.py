@@ -109,6 +109,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
     assert [(step.version, step.name) for step in taken] == [
         (1, "tasks"),
         (2, "keys_progress_cancel_pause"),
+        (3, "listing"),
     ]
     assert path.is_file()
 
@@ -432,8 +433,8 @@ async def test_what_was_found_corrupt_is_opened_again_only_when_all_of_it_is_sou
     await add(storage, *(f"{n:04}" for n in range(500)))
     await storage.close()
     backup = made.read_bytes()
-    with made.open("r+b") as file:  # a leaf in the middle: the first and the last page are sound
-        file.seek(len(backup) // 4096 // 2 * 4096)
+    with made.open("r+b") as file:  # a leaf of the table: the first and the last page are sound
+        file.seek(backup.index(new_task("").payload.encode(), len(backup) // 2) // 4096 * 4096)
         file.write(b"\xff" * 4096)
     damaged = made.read_bytes()
     await storage.open()

@@ -125,9 +125,10 @@ def _overwritten(database: Path, page: int) -> Iterator[None]:
     """Damage one page in place; then restore the file in place, as from a backup."""
     with closing(sqlite3.connect(database, isolation_level=None)) as shell:
         [size] = shell.execute("PRAGMA page_size").fetchone()
+        [version] = shell.execute("PRAGMA user_version").fetchone()
         # A write of somebody else empties the caches that would hide the damage for a while.
         shell.execute("PRAGMA user_version = 99")
-        shell.execute("PRAGMA user_version = 2")
+        shell.execute(f"PRAGMA user_version = {version}")
         while shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
             pass
     backup = database.read_bytes()

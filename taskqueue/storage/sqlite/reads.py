@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from operator import attrgetter
 
-from taskqueue.storage.sqlite import rows, statements
+from taskqueue.storage.sqlite import pages, rows, statements
 from taskqueue.tasks import Attempt, AttemptOutcome, Delivery, Owner, Status, Task, TaskHistory
+
+_NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
 
 
 def held(db: sqlite3.Connection, owner: Owner) -> tuple[Delivery, ...]:
@@ -66,31 +68,43 @@ def find(
 ) -> tuple[Task, ...]:
     """Return the newest tasks of an action and a queue that read `status` at `now`."""
     page = {
-        "status": status,
         "action": action,
         "queue": queue,
         "before": b"" if before is None else before,  # any text sorts before any blob
         "limit": limit,
         "now": now,
     }
+    given = tuple(column for column in ("action", "queue") if page[column] is not None)
     with _snapshot(db):
-        found = [row for query in _queries(status) for row in db.execute(query, page).fetchall()]
+        queries = _queries(db, status, given, now=now)
+        found = [row for query in queries for row in db.execute(query, page).fetchall()]
     tasks = [rows.task(row, now=now) for row in found]
     return tuple(sorted(tasks, key=attrgetter("id"), reverse=True)[:limit])
 
 
-def _queries(status: Status | None) -> tuple[str, ...]:
+def _queries(
+    db: sqlite3.Connection, status: Status | None, given: pages.Given, *, now: float
+) -> tuple[str, ...]:
     match status:
+        case None if not given:
+            return (pages.ALL,)
         case None:
-            return (statements.FIND_ALL,)
+            return (pages.of_kinds(_NOT_RUNNING, given), pages.running(given))
         case Status.RUNNING:
-            return (statements.FIND_RUNNING,)
+            return (pages.running(given),)
         case Status.SCHEDULED:
-            return (statements.FIND_SCHEDULED,)
+            return (_scheduled(db, pages.AHEAD, given, now=now),)
         case Status.QUEUED:
-            return (statements.FIND_BY_STATUS, statements.FIND_DUE)
+            queued = pages.of_kinds((status,), given)
+            return (queued, _scheduled(db, pages.DUE, given, now=now))
         case _:
-            return (statements.FIND_BY_STATUS,)
+            return (pages.of_kinds((status,), given),)
+
+
+def _scheduled(db: sqlite3.Connection, side: str, given: pages.Given, *, now: float) -> str:
+    [are_many] = db.execute(pages.are_many(side), {"now": now}).fetchone()
+    find = pages.many_scheduled if are_many else pages.few_scheduled
+    return find(side, given)
 
 
 def counts(db: sqlite3.Connection) -> Mapping[Status, int]:

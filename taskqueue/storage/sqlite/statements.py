@@ -250,37 +250,6 @@ GET = f"SELECT seq, {TASK} FROM tasks WHERE id = ?"
 
 ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts WHERE task = ? ORDER BY seq"
 
-_WANTED = """
-id < :before
-    AND (:action IS NULL OR action = :action) AND (:queue IS NULL OR queue = :queue)
-"""
-
-FIND_ALL = f"SELECT {TASK} FROM tasks WHERE {_WANTED} ORDER BY id DESC LIMIT :limit"
-
-FIND_RUNNING = f"""
-SELECT {TASK} FROM tasks INDEXED BY held
-WHERE token IS NOT NULL AND status = 'running' AND {_WANTED}
-ORDER BY id DESC LIMIT :limit
-"""
-
-FIND_BY_STATUS = f"""
-SELECT {TASK} FROM tasks INDEXED BY by_status
-WHERE status <> 'running' AND status = :status AND {_WANTED}
-ORDER BY id DESC LIMIT :limit
-"""
-
-FIND_DUE = f"""
-SELECT {TASK} FROM tasks INDEXED BY due
-WHERE status = 'scheduled' AND run_at <= :now AND {_WANTED}
-ORDER BY id DESC LIMIT :limit
-"""
-
-FIND_SCHEDULED = f"""
-SELECT {TASK} FROM tasks INDEXED BY by_status
-WHERE status <> 'running' AND status = 'scheduled' AND run_at > :now AND {_WANTED}
-ORDER BY id DESC LIMIT :limit
-"""
-
 COUNTS = "SELECT status, tasks FROM counters"
 
 PAUSED = "SELECT queue, paused_at FROM paused"

@@ -1,0 +1,123 @@
+# ruff: noqa: S608  the only texts put together here are this module's own
+"""The SQL of `find`: a text for each combination of what may be asked for.
+
+One text for all of them (`:action IS NULL OR action = :action`) could use no index. So:
+
+    nothing        down the ids
+    running        all that is held, which is as short as the slots and buffers are
+    anything else  the newest of each kind, merged
+
+A *kind* is what has status, action and queue in common; the index `by_kind` has the tasks of each
+in the order of their ids. What was not asked for is stepped through from value to value, so that
+kinds are found without walking their tasks. `page` takes the newest task of all of them, puts the
+next of its kind in its place, and so on. So a page costs a few steps in the index for each kind and
+for each of its rows, however many tasks there are.
+"""
+
+from functools import cache
+
+from taskqueue.storage.sqlite.rows import TASK
+from taskqueue.tasks import Status
+
+ALL = f"SELECT {TASK} FROM tasks WHERE id < :before ORDER BY id DESC LIMIT :limit"
+
+# A scheduled task reads as such until its time has come, and then as queued.
+AHEAD = "run_at > :now"
+DUE = "run_at <= :now"
+
+# No index knows two orders, that of the instants and that of the ids. On a side of now where few
+# tasks are, all of them are sorted, in 10 ms at most; where many are, walking down the ids meets
+# some. Tasks tend to be scheduled equally far ahead. Then those that lie ahead are the newest and
+# are met at once, but those that are due come behind all of them, so more of these are sorted.
+_FEW = {AHEAD: 1_000, DUE: 10_000}
+
+Given = tuple[str, ...]
+"""Which of the columns `action` and `queue` are asked for, by parameters of these names."""
+
+
+@cache
+def running(given: Given) -> str:
+    """Return the text that finds running tasks."""
+    return f"""
+    SELECT {TASK} FROM tasks INDEXED BY held
+    WHERE token IS NOT NULL AND status = 'running' AND id < :before{_equal(given)}
+    ORDER BY id DESC LIMIT :limit
+    """
+
+
+@cache
+def of_kinds(statuses: tuple[Status, ...], given: Given, *conditions: str) -> str:
+    """Return the text that finds tasks of these statuses, none of them `running`.
+
+    Further conditions are asked of each row in turn, so most should meet them.
+    """
+    kind = ("status", "action", "queue")
+    newest = _seek("max(id)", kind, "kinds", "tasks.id < :before", *conditions)
+    following = _seek("max(id)", kind, "page", "tasks.id < page.id", *conditions)
+    return f"""
+    WITH RECURSIVE
+        statuses (status) AS (VALUES {", ".join(f"('{status}')" for status in statuses)}),
+        actions (status, action) AS ({_step("action", "actions", "statuses", kind[:1], given)}),
+        kinds (status, action, queue) AS ({_step("queue", "kinds", "actions", kind[:2], given)}),
+        page (id, status, action, queue) AS (
+            SELECT {newest} AS id, status, action, queue FROM kinds
+            UNION ALL
+            SELECT {following}, status, action, queue FROM page WHERE id IS NOT NULL
+            ORDER BY id DESC LIMIT :limit
+        )
+    SELECT {TASK} FROM tasks WHERE id IN (SELECT id FROM page)
+    """
+
+
+def _step(column: str, table: str, above: str, known: tuple[str, ...], given: Given) -> str:
+    """Extend each row of `above` by the column's value, or by one value after the other."""
+    if column in given:
+        return f"SELECT {', '.join(known)}, :{column} FROM {above}"
+    first = _seek(f"min({column})", known, above)
+    following = _seek(f"min({column})", known, table, f"tasks.{column} > {table}.{column}")
+    return f"""
+            SELECT {", ".join(known)}, {first} FROM {above}
+            UNION ALL
+            SELECT {", ".join(known)}, {following} FROM {table} WHERE {column} IS NOT NULL
+        """
+
+
+def _seek(found: str, known: tuple[str, ...], row: str, *conditions: str) -> str:
+    """Look up what the index has for the known columns of `row`; NULL if there is nothing."""
+    where = " AND ".join((*(f"tasks.{each} = {row}.{each}" for each in known), *conditions))
+    return f"""(
+                SELECT {found} FROM tasks INDEXED BY by_kind
+                WHERE tasks.status <> 'running' AND {where}
+            )"""
+
+
+@cache
+def are_many(side: str) -> str:
+    """Return the text that tells whether many scheduled tasks are on this side of now."""
+    return f"""
+    SELECT EXISTS (
+        SELECT 1 FROM tasks INDEXED BY due WHERE status = 'scheduled' AND {side}
+        LIMIT 1 OFFSET {_FEW[side]}
+    )
+    """
+
+
+@cache
+def few_scheduled(side: str, given: Given) -> str:
+    """Return the text that finds scheduled tasks on a side of now, sorting all that are there."""
+    return f"""
+    SELECT {TASK} FROM tasks WHERE seq IN (
+        SELECT seq FROM tasks INDEXED BY due
+        WHERE status = 'scheduled' AND {side} AND id < :before{_equal(given)}
+        ORDER BY id DESC LIMIT :limit
+    )
+    """
+
+
+def many_scheduled(side: str, given: Given) -> str:
+    """Return the text that finds scheduled tasks on a side of now, passing those on the other."""
+    return of_kinds((Status.SCHEDULED,), given, side)
+
+
+def _equal(given: Given) -> str:
+    return "".join(f" AND {column} = :{column}" for column in given)

@@ -1,0 +1,194 @@
+"""What a page of tasks costs depends on what is asked for, and not on how many tasks there are."""
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from benchmarks import grown
+from taskqueue.storage.migrations import runner
+from taskqueue.storage.sqlite import SQLiteStorage, reads, writes
+from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.tasks import NewTask, Owner, Status
+from taskqueue.testing.contract import ids, new_task
+
+TASKS = 30_000
+NOW = 1e9
+PAGE = 10
+OWNER = Owner(node="here", incarnation="1")
+
+ACTIONS = (None, grown.ACTION, grown.RARE_ACTION, "nothing of that kind")
+QUEUES = (None, grown.QUEUE, "nobody's")
+ASKED = list(itertools.product((None, *Status), ACTIONS, QUEUES))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with many tasks, of which some run and some are held."""
+    path = tmp_path_factory.mktemp("pages") / "many.db"
+    asyncio.run(_make(path))
+    return path
+
+
+async def _make(path: Path) -> None:
+    await grown.make(path, TASKS, now=NOW)
+    storage = SQLiteStorage(path)
+    await storage.open()
+    claimed = await storage.claim(grown.QUEUE, limit=15, owner=OWNER, lease_s=60.0, now=NOW)
+    await storage.start([each.token for each in claimed[3:]], now=NOW)
+    await storage.close()
+
+
+@pytest.fixture
+def db(many: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(many, isolation_level=None)) as db:
+        yield db
+
+
+class Steps:
+    """Counts what SQLite does, in steps of its virtual machine."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.taken = 0
+        db.set_progress_handler(self._count, 1)
+
+    def _count(self) -> int:
+        self.taken += 1
+        return 0
+
+
+def page(
+    db: sqlite3.Connection,
+    status: Status | None = None,
+    action: str | None = None,
+    queue: str | None = None,
+    *,
+    before: str | None = None,
+    now: float = NOW,
+) -> list[str]:
+    found = reads.find(
+        db, status=status, action=action, queue=queue, before=before, limit=PAGE, now=now
+    )
+    return ids(found)
+
+
+def walked(
+    db: sqlite3.Connection,
+    status: Status | None,
+    action: str | None,
+    queue: str | None,
+    *,
+    before: str | None = None,
+) -> list[str]:
+    """Return the same page by looking at every task."""
+    found = db.execute(
+        """
+        SELECT id FROM tasks NOT INDEXED
+        WHERE coalesce(status = ?, true) AND coalesce(action = ?, true)
+            AND coalesce(queue = ?, true) AND coalesce(id < ?, true)
+        ORDER BY id DESC LIMIT ?
+        """,
+        (status, action, queue, before, PAGE),
+    )
+    return [task_id for (task_id,) in found.fetchall()]
+
+
+@pytest.mark.parametrize(("status", "action", "queue"), ASKED)
+def test_two_pages_of_whatever_sort_take_fewer_steps_than_there_are_tasks(
+    db: sqlite3.Connection, status: Status | None, action: str | None, queue: str | None
+) -> None:
+    [middle] = db.execute("SELECT id FROM tasks WHERE seq = ?", (TASKS * 3 // 5,)).fetchone()
+    wanted = [walked(db, status, action, queue, before=before) for before in (None, middle)]
+
+    steps = Steps(db)
+    found = [page(db, status, action, queue, before=before) for before in (None, middle)]
+
+    assert found == wanted
+    assert steps.taken < TASKS
+
+
+# --- what is scheduled, on either side of now -----------------------------------------------------
+
+FEW = 12
+MANY = 11_000
+EARLY, LATE = 1.0, 2.0
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SCHEDULED])
+@pytest.mark.parametrize("action", [None, "mail"])
+async def test_few_on_one_side_of_now_are_found_without_walking_the_many_on_the_other(
+    tmp_path: Path, status: Status, action: str | None
+) -> None:
+    few, many = (EARLY, LATE) if status is Status.QUEUED else (LATE, EARLY)
+    path = await _scheduled(tmp_path, [few] * FEW + [many] * MANY)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        steps = Steps(db)
+        found = page(db, status, action, now=EARLY)
+
+    assert found == [f"{n:06}" for n in range(FEW)][: -PAGE - 1 : -1]
+    assert steps.taken < MANY
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SCHEDULED])
+@pytest.mark.parametrize("action", [None, "mail"])
+async def test_many_on_both_sides_of_now_are_not_sorted(
+    tmp_path: Path, status: Status, action: str | None
+) -> None:
+    path = await _scheduled(tmp_path, [EARLY, LATE] * MANY)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        steps = Steps(db)
+        found = page(db, status, action, now=EARLY)
+
+    newest = 2 * MANY - (2 if status is Status.QUEUED else 1)
+    assert found == [f"{newest - 2 * n:06}" for n in range(PAGE)]
+    assert steps.taken < 5 * MANY  # of which counting that they are many takes nearly all
+
+
+async def _scheduled(tmp_path: Path, instants: list[float]) -> Path:
+    """Make a file with a task for each of these instants, in the order of their ids."""
+    storage = SQLiteStorage(tmp_path / "tasks.db", synchronous="NORMAL")
+    await storage.migrate()
+    await storage.open()
+    tasks = [
+        NewTask(id=f"{n:06}", action="mail", payload="{}", run_at=run_at)
+        for n, run_at in enumerate(instants)
+    ]
+    await storage.insert(tasks, now=0.0)
+    await storage.close()
+    return tmp_path / "tasks.db"
+
+
+# --- a file of the release before -----------------------------------------------------------------
+
+
+async def test_a_file_that_was_listed_by_status_alone_keeps_its_tasks_and_finds_them(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "tasks.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        runner.migrate(db, runner.SQLITE_STEPS[:2])
+        db.execute("BEGIN")
+        tx = Transaction(db)
+        writes.insert(tx, [new_task("a"), new_task("b", action="mail", run_at=5.0)], now=0.0)
+        tx.write_counts()
+        db.execute("COMMIT")
+
+    storage = SQLiteStorage(path)
+    taken = await storage.migrate()
+    await storage.open()
+    counts = await storage.counts()
+    mails = await storage.find(status=Status.QUEUED, action="mail", limit=PAGE, now=5.0)
+    both = await storage.find(queue="default", limit=PAGE, now=5.0)
+    await storage.close()
+
+    assert [(step.version, step.name) for step in taken] == [(3, "listing")]
+    assert (counts[Status.QUEUED], counts[Status.SCHEDULED]) == (1, 1)
+    assert (ids(mails), ids(both)) == (["b"], ["b", "a"])
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
