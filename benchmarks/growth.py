@@ -35,6 +35,7 @@ OWNER = Owner(node="benchmark", incarnation="1")
 WARM_UP = 0.5  # of the time of a measurement, before it begins
 PAGE = 10  # tasks, of which even the small file has as many of each status
 SHOWN = tuple(status for status in Status if status is not Status.RUNNING)
+UNKNOWN = "nobody's"
 
 AGAINST = f"the same with {FEW:,} tasks"
 
@@ -47,6 +48,7 @@ class Page(TypedDict, total=False):
 
     status: Status
     action: str
+    queue: str
 
 
 # --- the files ------------------------------------------------------------------------------------
@@ -278,6 +280,15 @@ FIGURES = (
     _life("settle_one", "settle", at_once=1),
     _find("find_status", [Page(status=status) for status in SHOWN]),
     _find("find_rare_action", [Page(action=grown.RARE_ACTION)]),
+    _find("find_action", [Page(action=grown.ACTION), Page(queue=grown.QUEUE)]),
+    _find(
+        "find_rare_action_by_status",
+        [Page(action=grown.RARE_ACTION, status=status) for status in SHOWN],
+    ),
+    _find(
+        "find_unknown_queue",
+        [Page(queue=UNKNOWN), *(Page(queue=UNKNOWN, status=status) for status in SHOWN)],
+    ),
     _flat("get_tasks", ours=on_file(page_us, FILES.large), floor=on_file(page_us, FILES.small)),
     Figure(
         name="growth.start",
