@@ -51,6 +51,18 @@ class KeyContract:
         )
         assert await storage.insert([], now=0.0) == ()
 
+    async def test_an_id_that_comes_twice_is_answered_for_each_by_what_became_of_it(
+        self, storage: Storage
+    ) -> None:
+        answers = await storage.insert([keyed("a"), keyed("b"), new_task("b"), keyed("b")], now=0.0)
+
+        assert answers == (
+            answer("a", _ACCEPTED),
+            answer("a", _REPEATED),
+            answer("b", _ACCEPTED),
+            answer("b", _REPEATED),
+        )
+
     async def test_a_task_shows_the_key_that_it_was_inserted_with(self, storage: Storage) -> None:
         await storage.insert([keyed("a", key="order/7 ✓"), new_task("b")], now=0.0)
 
