@@ -12,7 +12,7 @@ from time import perf_counter, time
 from benchmarks.harness import on_loop
 from benchmarks.running import OWNER
 from taskqueue.ids import new_id
-from taskqueue.storage.sqlite import SQLiteStorage, settling, writes
+from taskqueue.storage.sqlite import SQLiteStorage, inserting, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, SettleBy
@@ -36,7 +36,7 @@ def bare_drain(seconds: float) -> float:
     tasks = tasks_to_drain(seconds)
     with tempfile.TemporaryDirectory() as folder, _database(Path(folder) / "tasks.db") as db:
         with _commit(db) as tx:
-            writes.insert(tx, [_task() for _ in range(tasks)], now=time())
+            inserting.insert(tx, [_task() for _ in range(tasks)], now=time())
         began = perf_counter()
         _drain(db)
         return tasks / (perf_counter() - began)
@@ -103,7 +103,7 @@ def _begun_at() -> float:
 
 def _insert_one(db: sqlite3.Connection) -> None:
     with _commit(db) as tx:
-        writes.insert(tx, [_task()], now=time())
+        inserting.insert(tx, [_task()], now=time())
 
 
 # --- many at once ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from taskqueue.clock import SystemClock
 from taskqueue.errors import SchemaMismatch
 from taskqueue.keys import refuse_conflicts
 from taskqueue.storage.migrations import runner
-from taskqueue.storage.sqlite import writes
+from taskqueue.storage.sqlite import inserting
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import Accepted, NewTask
 
@@ -54,7 +54,7 @@ def enqueue(
         if found != runner.SQLITE_VERSION:
             raise SchemaMismatch(found, runner.SQLITE_VERSION)
         tx = Transaction(connection)
-        answers = writes.insert(tx, tasks, now=now)
+        answers = inserting.insert(tx, tasks, now=now)
         tx.write_counts()
     refuse_conflicts(tasks, answers)
     return answers

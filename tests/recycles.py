@@ -30,7 +30,8 @@ from taskqueue.words import Word
 from tests.executors.procs import descendants, gone
 
 SLOTS = 4
-WATCH_S = 1.0  # whoever is a zombie in two looks stays one
+LOOK_S = 0.05
+BURIED_S = 10.0  # who was not reaped by then stays a zombie, however busy the machine
 
 # What a task does, the outcome it must have, and how often it is drawn.
 KINDS: tuple[tuple[str, dict[str, object], type[Outcome], int], ...] = (
@@ -78,17 +79,15 @@ async def storm(recycles: int, seed: int) -> Report:
 
     began = time.monotonic()
     rss_begin_mb = _rss_mb()
-    zombies: set[int] = set()
-    watching = asyncio.create_task(_watch(zombies))
     await asyncio.gather(*(work() for _ in range(SLOTS)))
-    watching.cancel()
+    zombies = await _unburied()
     executor.close()
     strays = await _left_over()
     gc.collect()
     return Report(
         outcomes=dict(outcomes),
         lost=lost + recycles - outcomes.total(),
-        zombies=len(zombies),
+        zombies=zombies,
         strays=strays,
         rss_begin_mb=rss_begin_mb,
         rss_end_mb=_rss_mb(),
@@ -96,13 +95,16 @@ async def storm(recycles: int, seed: int) -> Report:
     )
 
 
-async def _watch(zombies: set[int]) -> None:
-    before: set[int] = set()
-    while True:
-        await asyncio.sleep(WATCH_S)
-        now = {pid for pid, state in descendants(os.getpid()).items() if state == "Z"}
-        zombies |= now & before
-        before = now
+async def _unburied() -> int:
+    """Return how many zombies there are that nobody reaps."""
+    end = time.monotonic() + BURIED_S
+    while (zombies := _zombies()) and time.monotonic() < end:  # noqa: ASYNC110 - no event
+        await asyncio.sleep(LOOK_S)
+    return zombies
+
+
+def _zombies() -> int:
+    return sum(state == "Z" for state in descendants(os.getpid()).values())
 
 
 async def _left_over() -> int:

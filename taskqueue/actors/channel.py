@@ -27,6 +27,7 @@ class AttemptChannel(Channel):
         storage: StorageClient,
         clock: Clock,
         start_task: Callable[[Coroutine[Any, Any, None]], object],
+        note_start: Callable[[], None],
     ) -> None:
         """Make a channel; to be called on the consumer's loop.
 
@@ -35,11 +36,14 @@ class AttemptChannel(Channel):
             storage: where its task is.
             clock: the time.
             start_task: runs a coroutine as part of the consumer.
+            note_start: has the start of the attempt noted, if it was not; a start that is noted
+                after its progress would wipe that out.
         """
         self._token = token
         self._storage = storage
         self._clock = clock
         self._start_task = start_task
+        self._note_start = note_start
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._progress: str | None = None  # the latest, not yet written
@@ -52,6 +56,7 @@ class AttemptChannel(Channel):
         self._progress = progress
         if not self._reporting:
             self._reporting = True
+            self._note_start()
             self._start_task(self._report())
 
     async def _report(self) -> None:

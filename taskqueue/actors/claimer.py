@@ -3,18 +3,19 @@
 import asyncio
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 import structlog
 
 from taskqueue.actors.database import UNREACHABLE, PatientClient
-from taskqueue.actors.desk import Desk
+from taskqueue.actors.desk import Desk, Lot
 from taskqueue.actors.runtime import ActorRef
 from taskqueue.actors.settler import Settler
 from taskqueue.clock import Clock
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import Delivery, Owner
+from taskqueue.tasks import Accepted, Delivery, NewTask, Owner
 
 log = structlog.get_logger()
 
@@ -81,6 +82,9 @@ class Claimer:
         self._noted: frozenset[str] = frozenset()  # what was running when we looked last
         self._news = asyncio.Event()
         self._claiming = asyncio.Lock()
+        # What is inserted as claimed: on its way, and whether some has gone astray.
+        self._admitting: set[asyncio.Future[None]] = set()
+        self._astray = False
         self.recovered = False
         """Whether what earlier lives left behind is settled."""
 
@@ -111,12 +115,16 @@ class Claimer:
         The desk must be shut, or the queues paused in the storage: nothing follows.
         """
         async with self._claiming:
+            await self._admitted()
             self._settler.hand_back(self._desk.clear_buffer(*queues))
 
     async def serve(self) -> None:
         """Hold on to what is ours, then claim what comes; after any trouble begin again."""
         await self._call_in()
         while True:
+            self._ready.update(self._queues)  # nothing is inserted as claimed meanwhile
+            await self._admitted()
+            self._astray = False
             try:
                 await self._keep()
                 await self._conclude_orphans()
@@ -131,13 +139,80 @@ class Claimer:
             self.recovered = True
             log.info("queue_ready", owner=f"{self._owner.node}/{self._owner.incarnation}")
 
+    # --- admitting --------------------------------------------------------------------------
+
+    async def admit(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
+        """Insert tasks; answer once they are committed. They are tried from then on.
+
+        Where nobody waits they are claimed with that commit, as far as there is room for them.
+        """
+        lots = self._lots_for(tasks)
+        if lots:
+            return await self._insert_as_claimed(tasks, lots)
+        inserting = self._storage.send(Storage.insert, tasks, now=self._clock.now())
+        # Not after the commit: what is claimed now is claimed with it.
+        self._expect(tasks)
+        return await self._storage.answered(inserting)
+
+    def _lots_for(self, tasks: Sequence[NewTask]) -> Sequence[Lot]:
+        """Keep room for those that come into a queue where nobody waits, as far as we know."""
+        now = self._clock.now()
+        coming = Counter(task.queue for task in tasks if task.run_at is None or task.run_at <= now)
+        return [
+            lot
+            for queue, due in self._due.items()
+            if coming[queue]
+            and due > now
+            and queue not in self._ready
+            and not self._claiming.locked()
+            and (lot := self._desk.keep_room(queue, coming[queue])).room
+        ]
+
+    async def _insert_as_claimed(
+        self, tasks: Sequence[NewTask], lots: Sequence[Lot]
+    ) -> tuple[Accepted, ...]:
+        admitted = asyncio.get_running_loop().create_future()
+        self._admitting.add(admitted)
+        deliveries: Sequence[Delivery] = ()
+        try:
+            accepted, deliveries = await self._storage.use(
+                Storage.insert_and_claim,
+                tasks,
+                room={lot.queue: lot.room for lot in lots},
+                owner=self._owner,
+                lease_s=self._lease_s,
+                now=self._clock.now(),
+            )
+        except UNREACHABLE:
+            self._astray = True  # they may be claimed, and nobody has them
+            self._news.set()
+            raise
+        finally:
+            for lot in lots:
+                self._desk.add(lot, [each for each in deliveries if each.task.queue == lot.queue])
+            admitted.set_result(None)
+            self._admitting.discard(admitted)
+        self._rouse()
+        if len(deliveries) < len(tasks):
+            self._expect(tasks)
+        return accepted
+
+    def _expect(self, tasks: Sequence[NewTask]) -> None:
+        for task in tasks:
+            self.expect_work(task.queue, task.run_at or 0.0)
+
+    async def _admitted(self) -> None:
+        """Wait for what is on its way now."""
+        if self._admitting:
+            await asyncio.wait([*self._admitting])
+
     # --- claiming ---------------------------------------------------------------------------
 
     async def _claim_for(self, period_s: float) -> None:
         """Claim for a while, whenever there are ready tasks and room for them."""
         end = self._clock.monotonic() + period_s
         look_at = -math.inf
-        while (now := self._clock.monotonic()) < end:
+        while (now := self._clock.monotonic()) < end and not self._astray:
             if now >= look_at:
                 look_at = now + POLL_S
                 await self._note_starts()
@@ -167,19 +242,27 @@ class Claimer:
     async def _claim(self, queue: str) -> None:
         """Fill the room for one queue."""
         async with self._claiming:
-            room, now = self._desk.begin_claim(queue), self._clock.now()
-            if not room:
+            lot, now = self._desk.keep_room(queue), self._clock.now()
+            if not lot.room:
                 return
             self._ready.discard(queue)  # whoever comes during the claim says so again
             came_due = self._due[queue] <= now
             if came_due:
                 self._due[queue] = math.inf
-            deliveries = await self._storage.use(
-                Storage.claim, queue, limit=room, owner=self._owner, lease_s=self._lease_s, now=now
-            )
-            self._desk.add(queue, deliveries)
+            deliveries: Sequence[Delivery] = ()
+            try:
+                deliveries = await self._storage.use(
+                    Storage.claim,
+                    queue,
+                    limit=lot.room,
+                    owner=self._owner,
+                    lease_s=self._lease_s,
+                    now=now,
+                )
+            finally:
+                self._desk.add(lot, deliveries)
             self._rouse()
-        if len(deliveries) == room:
+        if len(deliveries) == lot.room:
             self.expect_work(queue)
         if came_due:
             await self._expect_due(queue)

@@ -4,8 +4,8 @@ It has a thread and a loop to itself, so a handler that blocks stops only this c
 supervision, leases or `/health`.
 
     Work ─▶ a slot: take from the desk ─▶ handler ─▶ outcome ─▶ take the next …
-                                            │           └─▶ Finish, with all of this turn ─▶ queue
-                                            └─ still at it at the end of the turn ─▶ start noted
+                                            │           └─▶ Finish, with all that ended meanwhile
+                                            └─ still at it a moment later ─▶ start noted
 """
 
 import asyncio
@@ -106,7 +106,7 @@ class ConsumerActor(Actor):
         self._attempts: dict[str, _Attempt] = {}
         self._at_work: set[asyncio.Task[None]] = set()  # one for each slot that is busy
         self._reporting: set[asyncio.Task[None]] = set()
-        self._news = News(self._tell)
+        self._news = News(self._note_starts, self._tell_finished)
         self._turn_ends = 0.0
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
@@ -231,7 +231,9 @@ class ConsumerActor(Actor):
 
     async def _run(self, delivery: Delivery, this: _Attempt) -> Outcome:
         task_log.attempt_started(delivery.task, self.ref.label)
-        channel = AttemptChannel(delivery.token, self._storage, self._clock, self.start_task)
+        channel = AttemptChannel(
+            delivery.token, self._storage, self._clock, self.start_task, self._news.note
+        )
         try:
             if _has_to_be_seen(delivery.task):
                 await self._note_start(delivery.token)
@@ -257,29 +259,29 @@ class ConsumerActor(Actor):
 
     # --- the news ---------------------------------------------------------------------------
 
-    def _tell(self, begun: Sequence[str], finished: Sequence[Finished]) -> None:
-        """Tell the storage what has begun, and the queue what has ended; it is sent on return."""
-        with contextlib.suppress(ActorUnavailable):  # whoever ended us sees to what we had
-            if begun:
-                self._note_starts(begun)
-            if finished:
-                finish = Finish(consumer=self.ref, finished=tuple(finished))
-                reporting = self.start_task(self._report(finish, self._sent(finish)))
-                self._remember(self._reporting, reporting)
-
     def _note_starts(self, begun: Sequence[str]) -> None:
+        """Tell the storage what has begun."""
         try:
             noting = self._storage.send(Storage.start, begun, now=self._clock.now())
-        except UNREACHABLE as error:
-            log.info("start_not_noted", reason=str(error))
-        else:
             self.start_task(self._see_noted(noting))
+        except UNREACHABLE as error:  # it is noted again with the extension of the lease
+            log.info("start_not_noted", reason=str(error))
 
     async def _see_noted(self, noting: Reply[None]) -> None:
         try:
             await noting
         except UNREACHABLE as error:
             log.info("start_not_noted", reason=str(error))
+
+    def _tell_finished(self, finished: Sequence[Finished]) -> asyncio.Task[None] | None:
+        """Tell the queue what has ended; it is sent on return. None if we have ended ourselves."""
+        finish = Finish(consumer=self.ref, finished=tuple(finished))
+        try:
+            reporting = self.start_task(self._report(finish, self._sent(finish)))
+        except ActorUnavailable:  # whoever ended us sees to what we had
+            return None
+        self._remember(self._reporting, reporting)
+        return reporting
 
     def _sent(self, finish: Finish) -> "tuple[ActorRef, Reply[None]] | None":
         """Tell whoever is the queue now, and return who that is; None if nobody is."""

@@ -29,6 +29,14 @@ class Taken(NamedTuple):
     at: float  # since when, on the wall clock
 
 
+class Lot(NamedTuple):
+    """Room that is kept for deliveries of a queue while they are on their way."""
+
+    queue: str
+    room: int
+    asked_at: float
+
+
 class _Seat:
     """One consumer at the desk."""
 
@@ -50,32 +58,41 @@ class _Buffer:
         self.deliveries: deque[Delivery] = deque()
         self._ahead = self._prefetch = prefetch  # how many may wait beyond the free slots
         self._monotonic = clock.monotonic
-        # The latest lot: when it was asked for, came and was gone; whether it had to wait for
-        # slots, and how much of it was taken.
-        self._asked_at = self._came_at = self._gone_at = 0.0
+        self._kept = 0  # for those that are on their way
+        # The latest lot: when it came and was gone; whether it had to wait for slots, and how much
+        # of it was taken.
+        self._came_at = self._gone_at = 0.0
         self._had_to_wait = False
         self._taken = 0
 
     def room(self, free: int) -> int:
         """Return how many to claim: none before half of what may wait is gone, then all."""
-        waiting = len(self.deliveries)
+        waiting = len(self.deliveries) + self._kept
         if waiting > self._prefetch and waiting > self._ahead // 2:
             return 0
-        return max(0, free + self._ahead - waiting)
+        return self.space(free)
 
-    def ask(self) -> None:
-        """Note that a lot is on its way."""
-        self._asked_at = self._monotonic()
+    def space(self, free: int) -> int:
+        """Return how many more may wait."""
+        return max(0, free + self._ahead - len(self.deliveries) - self._kept)
 
-    def add(self, lot: Iterable[Delivery], free: int) -> None:
+    def keep(self, queue: str, room: int) -> Lot:
+        """Keep room for a lot."""
+        self._kept += room
+        return Lot(queue, room, self._monotonic())
+
+    def add(self, lot: Lot, deliveries: Sequence[Delivery], free: int) -> None:
         """Take a lot in; let as many wait from now on as are taken while a few lots come."""
+        self._kept -= lot.room
+        if not deliveries:
+            return
         now = self._monotonic()
         self._ahead = self._prefetch
         lasted_s = (now if self.deliveries else self._gone_at) - self._came_at
         if self._had_to_wait and lasted_s > 0:
-            wanted = LEAD * self._taken / lasted_s * (now - self._asked_at)
+            wanted = LEAD * self._taken / lasted_s * (now - lot.asked_at)
             self._ahead = max(self._prefetch, min(round(wanted), MOST_AHEAD))
-        self.deliveries.extend(lot)
+        self.deliveries.extend(deliveries)
         self._came_at, self._taken = now, 0
         self._had_to_wait = len(self.deliveries) > free
 
@@ -209,16 +226,22 @@ class Desk(Generic[C]):
         seats = [seat for seat in self._seats.values() if seat.slots and queue in seat.queues]
         return sum(seat.free for seat in seats) if seats else None
 
-    def begin_claim(self, queue: str) -> int:
-        """Return how many to claim now. `add` them as soon as they come."""
-        with self._lock:
-            self._buffers[queue].ask()
-            return self._room(queue)
+    def keep_room(self, queue: str, most: int | None = None) -> Lot:
+        """Keep room for up to `most` deliveries; None: for a claim, which is to be a large one.
 
-    def add(self, queue: str, deliveries: Iterable[Delivery]) -> None:
-        """Put claimed deliveries of a queue into its buffer, in order."""
+        It is kept until `add` is told what has come.
+        """
         with self._lock:
-            self._buffers[queue].add(deliveries, self._free(queue) or 0)
+            buffer, free = self._buffers[queue], self._free(queue)
+            if free is None or self._is_shut:
+                return buffer.keep(queue, 0)
+            room = buffer.room(free) if most is None else min(most, buffer.space(free))
+            return buffer.keep(queue, room)
+
+    def add(self, lot: Lot, deliveries: Sequence[Delivery]) -> None:
+        """Put what has come into its buffer, in order; nothing, if the claim has failed."""
+        with self._lock:
+            self._buffers[lot.queue].add(lot, deliveries, self._free(lot.queue) or 0)
 
     def take(self, consumer: C) -> Taken | None:
         """Give a consumer something to be busy with, queue by queue; None if there is nothing."""

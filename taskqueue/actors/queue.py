@@ -154,11 +154,7 @@ class QueueActor(Actor):
     @receives(Enqueue, answers=UNREACHABLE, concurrently=True)
     async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         """Answer once the tasks are committed; they are tried from then on."""
-        inserting = self._storage.send(Storage.insert, message.tasks, now=self._clock.now())
-        # Not after the commit: what is claimed now is claimed with it.
-        for task in message.tasks:
-            self._claimer.expect_work(task.queue, task.run_at or 0.0)
-        return await self._storage.answered(inserting)
+        return await self._claimer.admit(message.tasks)
 
     # --- administering ----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from contextlib import aclosing
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -25,7 +26,7 @@ def bench(settings: Settings, seconds: float, *, as_json: bool) -> int:
     2: nothing can be measured there. 1: the disk failed on the way, as when it is full.
     """
     logs.configure("auto", "error", sys.stderr)  # that all goes well is not of interest here
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it cleans up as after a Ctrl-C
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with temporary_folder(settings.database) as folder:
             found = asyncio.run(_measured(settings, folder, seconds, as_text=not as_json))
@@ -39,6 +40,11 @@ def bench(settings: Settings, seconds: float, *, as_json: bool) -> int:
         report = _about(settings, seconds) | {"findings": found}
         _print(msgspec.json.format(msgspec.json.encode(report)).decode())
     return OK
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    """Clean up as after a Ctrl-C, which asyncio does not let out in the middle of anything."""
+    signal.raise_signal(signal.SIGINT)
 
 
 async def _measured(

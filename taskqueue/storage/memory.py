@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from taskqueue.errors import StatementRefused, StorageUnavailable
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.limits import check_limit
+from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import handler_sql
 from taskqueue.tasks import (
@@ -121,16 +122,37 @@ class MemoryStorage(Storage):
         self._require_open()
         return self._insert(tasks, now=now)
 
+    async def insert_and_claim(
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        room: Mapping[str, int],
+        owner: Owner,
+        lease_s: float,
+        now: float,
+    ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
+        self._require_open()
+        to_claim = [
+            place
+            for queue, most in room.items()
+            if queue not in self._paused and not self._ready(queue, now=now)
+            for place in first_due(tasks, queue, limit=most, now=now)
+        ]
+        accepted = self._insert(tasks, now=now)
+        deliveries = (
+            self._claim(self._rows[tasks[place].id], owner=owner, lease_s=lease_s, now=now)
+            for place in to_claim
+            if accepted[place].acceptance is Acceptance.ACCEPTED
+        )
+        return accepted, tuple(deliveries)
+
     async def claim(
         self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
     ) -> tuple[Delivery, ...]:
         check_limit(limit)
         self._require_open()
-        ready = [row for row in self._waiting(queue) if row.task.run_at <= now]
-        ready.sort(key=lambda row: (row.task.priority, row.task.run_at, row.task.id))
-        return tuple(
-            self._claim(row, owner=owner, lease_s=lease_s, now=now) for row in ready[:limit]
-        )
+        ready = self._ready(queue, now=now)[:limit]
+        return tuple(self._claim(row, owner=owner, lease_s=lease_s, now=now) for row in ready)
 
     async def start(self, tokens: Sequence[str], *, now: float) -> None:
         self._require_open()
@@ -269,6 +291,11 @@ class MemoryStorage(Storage):
         for row in self._rows.values():
             if row.task.queue == queue and row.lease is None and row.task.status not in ENDED:
                 yield row
+
+    def _ready(self, queue: str, *, now: float) -> list[_Row]:
+        """Return what can be claimed, in the order of a claim."""
+        ready = (row for row in self._waiting(queue) if row.task.run_at <= now)
+        return sorted(ready, key=lambda row: (row.task.priority, row.task.run_at, row.task.id))
 
     def _leased(self) -> Iterator[tuple[_Row, _Lease]]:
         for row in self._rows.values():

@@ -93,6 +93,24 @@ class Storage(Protocol):
         """
         ...
 
+    async def insert_and_claim(
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        room: Mapping[str, int],
+        owner: Owner,
+        lease_s: float,
+        now: float,
+    ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
+        """Accept `tasks` as `insert` does; lease those that need not wait, in the same commit.
+
+        These are, of each queue there is `room` for, as many as that, the first in the order of a
+        `claim`: none if anything of that queue was ready before, so that nobody is overtaken, or
+        the queue is paused. Those of them that were there already are left alone. Answers what
+        `insert` does, and the deliveries, those of a queue in the order of a claim.
+        """
+        ...
+
     async def claim(
         self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
     ) -> tuple[Delivery, ...]:

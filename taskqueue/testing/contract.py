@@ -36,6 +36,7 @@ from taskqueue.tasks import (
     Task,
 )
 from taskqueue.testing.contract_cancel import CancelContract
+from taskqueue.testing.contract_insert_and_claim import InsertAndClaimContract
 from taskqueue.testing.contract_keys import KeyContract
 from taskqueue.testing.contract_operation import OperationContract
 from taskqueue.testing.contract_started import StartedContract
@@ -64,7 +65,12 @@ from taskqueue.testing.contract_transactions import TransactionContract
 
 
 class StorageContract(
-    TransactionContract, CancelContract, KeyContract, OperationContract, StartedContract
+    TransactionContract,
+    CancelContract,
+    KeyContract,
+    InsertAndClaimContract,
+    OperationContract,
+    StartedContract,
 ):
     """Every backend passes this; a subclass gives `storage`, migrated, open and empty."""
 
@@ -99,6 +105,9 @@ class StorageContract(
 
         verbs = (
             storage.insert([new_task("a")], now=0.0),
+            storage.insert_and_claim(
+                [new_task("a")], room={"default": 1}, owner=ME, lease_s=1.0, now=0.0
+            ),
             claim(storage),
             storage.start(["token"], now=0.0),
             storage.extend(["token"], lease_s=1.0, now=0.0),

@@ -79,6 +79,8 @@ class Countdown:
 class FaultyStorage(_AnyStorage):
     """A storage around another one, to be broken by tests.
 
+    Whether a task is claimed as it is inserted depends on who waits, so both are "insert" here.
+
     Attributes:
         inner: the storage inside, without faults.
         calls: the verbs called so far.
@@ -155,13 +157,14 @@ class FaultyStorage(_AnyStorage):
 
         def __getattr__(self, verb: str) -> Callable[..., Awaitable[Any]]:
             call = getattr(self.inner, verb)
+            name = "insert" if verb == "insert_and_claim" else verb
 
             async def called(*args: object, **kwargs: object) -> object:
-                self.calls.append(verb)
+                self.calls.append(name)
                 self._called.set()
                 self._in_flight += 1
                 try:
-                    return await self._call(verb, call, args, kwargs)
+                    return await self._call(name, call, args, kwargs)
                 finally:
                     self._in_flight -= 1
                     self._returned.set()

@@ -99,11 +99,12 @@ async def test_a_task_that_takes_every_consumer_down_is_poison(world: World) -> 
 
 
 async def test_a_consumer_that_ends_while_there_is_no_queue_is_noticed_by_the_next(
-    world: World,
+    world: World, storage: FaultyStorage
 ) -> None:
     await world.start()
     task_id = await world.enqueue("wait")
-    await world.begun(task_id)
+    await storage.called("start")
+    await storage.idle()
 
     absence = await world.absent(QUEUE)
     consumer = world.consumers[0]

@@ -306,7 +306,9 @@ async def test_a_stopped_fork_server_keeps_nobody_from_being_killed(
 
     await until(lambda: state(pid) == "Z")  # dead, though nobody can reap it yet
     assert await pool.run("pid") == Snoozed(delay_s=START_RETRY_S)
-    assert await pool.result("pid")  # the next one has another fork server
+    while isinstance(outcome := await pool.run("pid"), Snoozed):
+        pass  # on a busy machine a start takes longer than it may here
+    assert isinstance(outcome, Succeeded)  # in a process of another fork server
     await gone(pid)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -213,6 +213,25 @@ class TwoStorages(RuleBasedStateMachine):
             )
         )
 
+        self.note_claimed(expected, claimed)
+
+    @rule(
+        tasks=st.lists(new_tasks | keyed_tasks, max_size=6),
+        room=st.dictionaries(queues, limits, max_size=2),
+        owner=owners,
+    )
+    def insert_and_claim(self, tasks: list[NewTask], room: dict[str, int], owner: Owner) -> None:
+        (expected, claimed), (answers, claimed_too) = self.ask(
+            lambda storage: storage.insert_and_claim(
+                tasks, room=room, owner=owner, lease_s=30.0, now=self.now
+            )
+        )
+
+        assert answers == expected
+        self.accepted |= {answer.id for answer in expected}
+        self.note_claimed(claimed, claimed_too)
+
+    def note_claimed(self, expected: Sequence[Delivery], claimed: Sequence[Delivery]) -> None:
         assert [_untold(delivery) for delivery in claimed] == [
             _untold(delivery) for delivery in expected
         ]

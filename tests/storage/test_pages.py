@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import grown
 from taskqueue.storage.migrations import runner
-from taskqueue.storage.sqlite import SQLiteStorage, reads, writes
+from taskqueue.storage.sqlite import SQLiteStorage, inserting, reads
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import NewTask, Owner, Status
 from taskqueue.testing.contract import ids, new_task
@@ -175,7 +175,7 @@ async def test_a_file_that_was_listed_by_status_alone_keeps_its_tasks_and_finds_
         runner.migrate(db, runner.SQLITE_STEPS[:2])
         db.execute("BEGIN")
         tx = Transaction(db)
-        writes.insert(tx, [new_task("a"), new_task("b", action="mail", run_at=5.0)], now=0.0)
+        inserting.insert(tx, [new_task("a"), new_task("b", action="mail", run_at=5.0)], now=0.0)
         tx.write_counts()
         db.execute("COMMIT")
 

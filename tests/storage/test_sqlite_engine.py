@@ -17,7 +17,7 @@ import pytest
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.storage.migrations import runner
-from taskqueue.storage.sqlite import SQLiteStorage, faults, settling, writes
+from taskqueue.storage.sqlite import SQLiteStorage, faults, inserting, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import AttemptOutcome, SettleBy, Settled, Status
@@ -355,7 +355,7 @@ async def test_what_is_committed_into_a_file_that_is_gone_is_not_acknowledged(
     storage: SQLiteStorage, path: Path
 ) -> None:
     def insert_and_lose_the_file(tx: Transaction) -> None:
-        writes.insert(tx, [new_task("a")], now=0.0)
+        inserting.insert(tx, [new_task("a")], now=0.0)
         path.unlink()
 
     with pytest.raises(StorageUnavailable, match="database file is gone"):
@@ -843,14 +843,14 @@ def test_a_claim_costs_the_same_whatever_lies_beside_it(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         runner.migrate(db)
         fill = Transaction(db)
-        writes.insert(fill, [new_task(f"b{n}", priority=1) for n in range(20)], now=0.0)
+        inserting.insert(fill, [new_task(f"b{n}", priority=1) for n in range(20)], now=0.0)
         alone = _work(db, limit=10)
 
         future = [new_task(f"f{n}", priority=0, run_at=1e9) for n in range(20_000)]
         later = [new_task(f"l{n}", priority=1) for n in range(20_000)]
         other = [new_task(f"o{n}", queue="other") for n in range(20_000)]
         db.execute("BEGIN")
-        writes.insert(fill, [*future, *later, *other], now=0.5)
+        inserting.insert(fill, [*future, *later, *other], now=0.5)
         db.execute("COMMIT")
 
         # One priority more is stepped over.
@@ -864,7 +864,7 @@ def test_a_batch_takes_few_statements(path: Path) -> None:
         executed: list[str] = []
         db.set_trace_callback(executed.append)
 
-        writes.insert(tx, [new_task(f"{n}") for n in range(256)], now=0.0)
+        inserting.insert(tx, [new_task(f"{n}") for n in range(256)], now=0.0)
         claimed = writes.claim(tx, "default", limit=256, owner=ME, expires_at=9.0, now=0.0)
         tokens = [delivery.token for delivery in claimed]
         writes.start(tx, tokens[:16], now=0.0)
@@ -882,10 +882,10 @@ def test_a_claim_from_a_paused_queue_does_not_walk_it(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         runner.migrate(db)
         tx = Transaction(db)
-        writes.insert(tx, [new_task("alone")], now=0.0)
+        inserting.insert(tx, [new_task("alone")], now=0.0)
         alone = _work(db, limit=1)
         db.execute("BEGIN")
-        writes.insert(tx, [new_task(f"{n}") for n in range(20_000)], now=0.0)
+        inserting.insert(tx, [new_task(f"{n}") for n in range(20_000)], now=0.0)
         writes.pause(tx, "default", now=0.0)
         db.execute("COMMIT")
 

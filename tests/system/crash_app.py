@@ -1,6 +1,5 @@
 """An app with one action whose handler has steps of its own, so that a crash can come between."""
 
-import asyncio
 from pathlib import Path
 
 from taskqueue import App, Context
@@ -14,9 +13,8 @@ app = App()
 async def work(ctx: Context, runs: str) -> str:
     """Note the run outside, where no crash undoes it, and the effect with the ack."""
     begin(Path(runs))
-    await asyncio.sleep(0)  # longer than a turn of the loop: it is told that it has begun
     ctx.transaction().execute("INSERT INTO effects (task) VALUES (?)", (ctx.task.id,))
-    end()
+    await end()
     return "done"
 
 
@@ -25,5 +23,5 @@ def begin(runs: Path) -> None:
         file.write("run\n")
 
 
-def end() -> None:
+async def end() -> None:
     """Nothing more is done."""

@@ -24,7 +24,7 @@ STEPS: Mapping[str, str] = {
     "take": "taskqueue.actors.desk:Desk.take",
     "hand over": "taskqueue.actors.task_log:attempt_started",
     "begin the handler": "tests.system.crash_app:begin",
-    "note the start": "taskqueue.actors.consumer:ConsumerActor._tell",
+    "note the start": "taskqueue.actors.consumer:ConsumerActor._note_starts",
     "commit the start": "start",
     "end the handler": "tests.system.crash_app:end",
     "report": "taskqueue.actors.consumer:ConsumerActor._report",
@@ -39,8 +39,8 @@ POINTS = tuple(f"{side} {step}" for step in STEPS for side in ("before", "after"
 ARMED_BY = "before accept"  # what passes before the task is there does not count
 STARTED = "after commit the start"
 
-# The handler runs on while the commit of its start is on its way. For the sake of one answer it
-# waits for that here, unless the trap lies before: its end would share the commit.
+# Only of a handler that lasts is it written that it has begun. So this one waits for that here, or
+# for the trap, should that spring before.
 HANDLER_WAITS = "before end the handler"
 START_TIMEOUT_S = 5.0
 
@@ -63,22 +63,24 @@ class Trap:
         self._point = point
         self._spring = spring
         self._armed = False
-        self._started = threading.Event()
+        self._seen = threading.Event()  # its beginning, or that it is too late for that
 
     def passes(self, point: str) -> Awaitable[object] | None:
         """Hear that a point is passed."""
         self._armed = self._armed or point == ARMED_BY
         if point == STARTED:
-            self._started.set()
-        if point == HANDLER_WAITS and self._lies_behind(STARTED):
-            assert self._started.wait(START_TIMEOUT_S), "the start was never committed"
+            self._seen.set()
         if point != self._point or not self._armed or self.sprung.is_set():
             return None
+        self._seen.set()
         self.sprung.set()
         return self._spring()
 
-    def _lies_behind(self, point: str) -> bool:
-        return POINTS.index(self._point) >= POINTS.index(point)
+    async def wait_before(self, point: str) -> None:
+        """Wait where the handler has to."""
+        if point == HANDLER_WAITS:
+            seen = await asyncio.to_thread(self._seen.wait, START_TIMEOUT_S)
+            assert seen, "the start was never committed"
 
 
 def wrappings(trap: Trap) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
@@ -102,6 +104,7 @@ def _wrapped(trap: Trap, step: str, function: Callable[..., Any]) -> Callable[..
 
         @functools.wraps(function)
         async def wrapped_async(*args: Any, **kwargs: Any) -> Any:
+            await trap.wait_before(f"before {step}")
             await _passed(trap, f"before {step}")
             answer = await function(*args, **kwargs)
             await _passed(trap, f"after {step}")
@@ -111,8 +114,6 @@ def _wrapped(trap: Trap, step: str, function: Callable[..., Any]) -> Callable[..
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if step == "note the start" and not args[1]:
-            return function(*args, **kwargs)  # of nothing
         trap.passes(f"before {step}")
         answer = function(*args, **kwargs)
         trap.passes(f"after {step}")

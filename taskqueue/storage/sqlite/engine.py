@@ -14,7 +14,7 @@ from taskqueue.errors import SchemaMismatch, StatementRefused, StorageCorrupt, S
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
-from taskqueue.storage.sqlite import reads, settling, writes
+from taskqueue.storage.sqlite import inserting, reads, settling, writes
 from taskqueue.storage.sqlite.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import translated
@@ -227,7 +227,27 @@ class SQLiteStorage(Storage):
         await self._write(writes.end_probe)
 
     async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
-        return await self._write(partial(writes.insert, tasks=tuple(tasks), now=now))
+        return await self._write(partial(inserting.insert, tasks=tuple(tasks), now=now))
+
+    async def insert_and_claim(
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        room: Mapping[str, int],
+        owner: Owner,
+        lease_s: float,
+        now: float,
+    ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
+        return await self._write(
+            partial(
+                inserting.insert_and_claim,
+                tasks=tuple(tasks),
+                room=dict(room),
+                owner=owner,
+                expires_at=now + lease_s,
+                now=now,
+            )
+        )
 
     async def claim(
         self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float

@@ -69,6 +69,34 @@ def delivery(row: Row) -> Delivery:
     )
 
 
+def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -> Delivery:
+    """Return the first delivery of a task that is inserted and claimed at `now`."""
+    return Delivery(
+        token=token,
+        task=Task(
+            id=new.id,
+            action=new.action,
+            payload=new.payload,
+            queue=new.queue,
+            priority=new.priority,
+            status=Status.QUEUED,
+            attempt=1,
+            max_attempts=new.max_attempts,
+            crashes=0,
+            deliveries=1,
+            run_at=now if new.run_at is None else new.run_at,
+            created_at=now,
+            started_at=None,
+            processed_at=None,
+            result=None,
+            reason=None,
+            unique_key=new.unique_key,
+        ),
+        expires_at=expires_at,
+        started=False,
+    )
+
+
 # Claimed tasks come as one JSON text, because each row of an answer is a step of its own (see
 # `bulk`). JSON would not give an instant back to the last bit, but a whole number it does: one of
 # our days is a multiple of 2^-22 s. Any other has a column of its own, and a row with its like.

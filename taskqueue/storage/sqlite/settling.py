@@ -7,9 +7,9 @@ from typing import assert_never, cast
 from taskqueue.errors import StatementRefused
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
+from taskqueue.storage.sqlite.inserting import insert
 from taskqueue.storage.sqlite.leases import Lease, Leases
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.storage.sqlite.writes import insert
 from taskqueue.tasks import (
     ENDED,
     AttemptOutcome,

@@ -22,17 +22,32 @@ _READY = "token IS NULL AND processed_at IS NULL"
 
 # --- writes ---------------------------------------------------------------------------------------
 
+_INSERTED = f"created_at, status, run_at, {NEW_TASK}"
+_NEW_ROW = """
+?1, iif(column1 > ?1, 'scheduled', 'queued'), coalesce(column1, ?1),
+column2, column3, column4, column5, column6, column7, column8, column9
+"""
 INSERT = Bulk(
     f"""
-    INSERT INTO tasks (created_at, status, run_at, {NEW_TASK})
-    SELECT ?1, iif(column1 > ?1, 'scheduled', 'queued'), coalesce(column1, ?1),
-        column2, column3, column4, column5, column6, column7, column8, column9
+    INSERT INTO tasks ({_INSERTED}) SELECT {_NEW_ROW} FROM (VALUES {{rows}}) WHERE true
+    ON CONFLICT DO NOTHING
+    """
+)
+# Those that have a token are claimed.
+INSERT_CLAIMED = Bulk(
+    f"""
+    INSERT INTO tasks (
+        {_INSERTED}, seq, token, attempt, deliveries, claimed_at, node, incarnation, expires_at
+    )
+    SELECT {_NEW_ROW}, column10, column11, column11 IS NOT NULL, column11 IS NOT NULL,
+        iif(column11 IS NULL, NULL, ?1), iif(column11 IS NULL, NULL, ?2),
+        iif(column11 IS NULL, NULL, ?3), iif(column11 IS NULL, NULL, ?4)
     FROM (VALUES {{rows}}) WHERE true
     ON CONFLICT DO NOTHING
     """
 )
 LAST_SEQ = "SELECT max(seq) FROM tasks"
-SEQ_AND_KEY_OF = "SELECT seq, unique_key FROM tasks WHERE id = ?"
+NAMED = "SELECT seq, unique_key FROM tasks WHERE id = ?"
 KEY_HOLDER = "SELECT id, fingerprint FROM tasks INDEXED BY keys WHERE unique_key = ?"
 
 # Row numbers and tokens come as JSON arrays in one parameter each. A token begins with the number
@@ -244,6 +259,11 @@ SELECT min((
     WHERE {_READY} AND queue = :queue AND tasks.priority = priorities.priority
 ))
 FROM priorities WHERE priorities.priority IS NOT NULL
+"""
+
+IS_IDLE = f"""
+SELECT NOT EXISTS (SELECT 1 FROM paused WHERE queue = :queue)
+    AND coalesce(({NEXT_DUE}) > :now, true)
 """
 
 GET = f"SELECT seq, {TASK} FROM tasks WHERE id = ?"

@@ -1,4 +1,4 @@
-"""What each writing verb but `settle` does inside a transaction.
+"""What the writing verbs do inside a transaction, but for those that insert or settle.
 
 Plain functions over a `Transaction`, run on the writer's thread and perhaps twice: if a neighbour
 in the same commit fails, the commit is undone and each is run again alone.
@@ -6,7 +6,7 @@ in the same commit fails, the commit is undone and each is run again alone.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -15,12 +15,9 @@ from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
 from taskqueue.storage.sqlite.bulk import chunks
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import (
-    Acceptance,
-    Accepted,
     CancelAnswer,
     CancelResult,
     Delivery,
-    NewTask,
     Owner,
     Rows,
     Statement,
@@ -30,59 +27,7 @@ from taskqueue.tasks import (
 
 _decode_seqs = msgspec.json.Decoder(list[int]).decode
 _MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte
-_ACCEPTED = Acceptance.ACCEPTED
 _VACUUMED_PAGES = 256  # 1 MiB given back per prune: short enough to ride with other writes
-
-
-def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
-    """Insert what is not there yet; answer in the order given."""
-    answers: list[Accepted] = []
-    for given in chunks(tasks):
-        # Rows keep the given order, in which the first of two equal ids or keys wins.
-        inserted = statements.INSERT.run(tx.db, [*map(rows.row_of, given)], now)
-        if inserted == len(given):
-            answers += [Accepted(id=task.id, acceptance=_ACCEPTED) for task in given]
-            _count(tx, given, now=now)
-        else:
-            found = [*_answers(tx.db, given, inserted)]
-            answers += found
-            new = [
-                task
-                for task, answer in zip(given, found, strict=True)
-                if answer.acceptance is _ACCEPTED
-            ]
-            _count(tx, new, now=now)
-    return tuple(answers)
-
-
-def _count(tx: Transaction, inserted: Sequence[NewTask], *, now: float) -> None:
-    scheduled = sum(task.run_at is not None and task.run_at > now for task in inserted)
-    tx.moved(None, Status.SCHEDULED, scheduled)
-    tx.moved(None, Status.QUEUED, len(inserted) - scheduled)
-
-
-def _answers(db: sqlite3.Connection, given: Sequence[NewTask], inserted: int) -> Iterator[Accepted]:
-    """Say what became of tasks of which only so many were new."""
-    [last_seq] = db.execute(statements.LAST_SEQ).fetchone()
-    # Every new row is numbered one above the last, so the new ones are known by their numbers.
-    new = set(range(last_seq - inserted + 1, last_seq + 1))
-    for task in given:
-        found = db.execute(statements.SEQ_AND_KEY_OF, (task.id,)).fetchone()
-        seq, key = (None, None) if found is None else found
-        if seq is not None and seq not in new:
-            yield Accepted(id=task.id, acceptance=Acceptance.REPEATED)
-        elif seq is not None and key == task.unique_key:
-            new.remove(seq)  # another of the same id is a repetition
-            yield Accepted(id=task.id, acceptance=_ACCEPTED)
-        else:  # not inserted, or only a later one of the same id, whose key was free
-            yield _answer_for_key(db, task)
-
-
-def _answer_for_key(db: sqlite3.Connection, task: NewTask) -> Accepted:
-    """Say what became of a task whose key belongs to another."""
-    holder, fingerprint = db.execute(statements.KEY_HOLDER, (task.unique_key,)).fetchone()
-    same = fingerprint == task.fingerprint
-    return Accepted(id=holder, acceptance=Acceptance.REPEATED if same else Acceptance.CONFLICT)
 
 
 def claim(

@@ -1,0 +1,19 @@
+"""The order in which tasks are claimed."""
+
+from collections.abc import Sequence
+
+from taskqueue.tasks import NewTask
+
+
+def first_due(tasks: Sequence[NewTask], queue: str, *, limit: int, now: float) -> list[int]:
+    """Return the places of those that a claim from `queue` would take first, were all inserted.
+
+    Highest priority first, then oldest `run_at`, then id.
+    """
+    due = [
+        (task.priority, now if task.run_at is None else task.run_at, task.id, place)
+        for place, task in enumerate(tasks)
+        if task.queue == queue and (task.run_at is None or task.run_at <= now)
+    ]
+    due.sort()
+    return [place for *_, place in due[:limit]]

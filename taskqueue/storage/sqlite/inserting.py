@@ -1,0 +1,131 @@
+"""What the inserting verbs do inside a transaction.
+
+A task that need not wait is inserted as claimed: one row written instead of one written twice, in
+one commit instead of two, and nothing to be read back.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+
+from taskqueue.storage.order import first_due
+from taskqueue.storage.sqlite import rows, statements
+from taskqueue.storage.sqlite.bulk import chunks
+from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
+
+_ACCEPTED = Acceptance.ACCEPTED
+
+
+def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+    """Insert what is not there yet; answer in the order given."""
+    answers: list[Accepted] = []
+    for given in chunks(tasks):
+        # Rows keep the given order, in which the first of two equal ids or keys wins.
+        inserted = statements.INSERT.run(tx.db, [*map(rows.row_of, given)], now)
+        if inserted == len(given):
+            answers += _all_accepted(given)
+        else:
+            # Every new row is numbered one above the last.
+            answers += _answers(tx.db, given, last_seq=_last_seq(tx.db) - inserted)
+    _count(tx, tasks, answers, now=now)
+    return tuple(answers)
+
+
+def insert_and_claim(
+    tx: Transaction,
+    tasks: Sequence[NewTask],
+    *,
+    room: Mapping[str, int],
+    owner: Owner,
+    expires_at: float,
+    now: float,
+) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
+    """Insert what is not there yet, and as claimed what need not wait."""
+    claimed = _to_claim(tx.db, tasks, room, now=now)
+    if not claimed:
+        return insert(tx, tasks, now=now), ()
+    last_seq = _last_seq(tx.db)
+    nonce = secrets.token_hex(16)
+    tokens = {place: f"{last_seq + 1 + place:x}-{nonce}" for place in claimed}
+    new = [
+        (*rows.row_of(task), last_seq + 1 + place, tokens.get(place))
+        for place, task in enumerate(tasks)
+    ]
+    lease = (now, owner.node, owner.incarnation, expires_at)
+    answers: list[Accepted] = []
+    for given, theirs in zip(chunks(tasks), chunks(new), strict=True):
+        if statements.INSERT_CLAIMED.run(tx.db, theirs, *lease) == len(given):
+            answers += _all_accepted(given)
+        else:
+            answers += _answers(tx.db, given, last_seq=last_seq + len(answers))
+    _count(tx, tasks, answers, now=now)
+    deliveries = (
+        rows.first_delivery(tasks[place], token, expires_at=expires_at, now=now)
+        for place, token in tokens.items()
+        if answers[place].acceptance is _ACCEPTED
+    )
+    return tuple(answers), tuple(deliveries)
+
+
+def _to_claim(
+    db: sqlite3.Connection, tasks: Sequence[NewTask], room: Mapping[str, int], *, now: float
+) -> list[int]:
+    """Return the places of the tasks that need not wait."""
+    places: list[int] = []
+    for queue, most in room.items():
+        first = first_due(tasks, queue, limit=most, now=now)
+        if first and _nothing_waits(db, queue, now=now):
+            places += first
+    return places
+
+
+def _nothing_waits(db: sqlite3.Connection, queue: str, *, now: float) -> bool:
+    """Tell whether a task of this queue overtakes nobody; not if it is paused."""
+    wanted = {"queue": queue, "from_priority": statements.FIRST_OF_ALL, "now": now}
+    [idle] = db.execute(statements.IS_IDLE, wanted).fetchone()
+    return bool(idle)
+
+
+def _last_seq(db: sqlite3.Connection) -> int:
+    [last_seq] = db.execute(statements.LAST_SEQ).fetchone()
+    return last_seq or 0
+
+
+def _all_accepted(given: Sequence[NewTask]) -> list[Accepted]:
+    return [Accepted(id=task.id, acceptance=_ACCEPTED) for task in given]
+
+
+def _answers(
+    db: sqlite3.Connection, given: Sequence[NewTask], *, last_seq: int
+) -> Iterator[Accepted]:
+    """Say what became of tasks of which not all were new: new rows come after the last one."""
+    told: set[str] = set()
+    for task in given:
+        seq, key = db.execute(statements.NAMED, (task.id,)).fetchone() or (None, None)
+        is_new = seq is not None and seq > last_seq and task.id not in told
+        if is_new and key == task.unique_key:
+            told.add(task.id)  # another of the same id is a repetition
+            yield Accepted(id=task.id, acceptance=_ACCEPTED)
+        elif is_new or seq is None:  # its key was taken, though its id was not
+            yield _answer_for_key(db, task)
+        else:
+            yield Accepted(id=task.id, acceptance=Acceptance.REPEATED)
+
+
+def _answer_for_key(db: sqlite3.Connection, task: NewTask) -> Accepted:
+    """Say what became of a task whose key belongs to another."""
+    holder, fingerprint = db.execute(statements.KEY_HOLDER, (task.unique_key,)).fetchone()
+    same = fingerprint == task.fingerprint
+    return Accepted(id=holder, acceptance=Acceptance.REPEATED if same else Acceptance.CONFLICT)
+
+
+def _count(
+    tx: Transaction, tasks: Sequence[NewTask], answers: Sequence[Accepted], *, now: float
+) -> None:
+    new = [
+        task for task, answer in zip(tasks, answers, strict=True) if answer.acceptance is _ACCEPTED
+    ]
+    scheduled = sum(task.run_at is not None and task.run_at > now for task in new)
+    tx.moved(None, Status.SCHEDULED, scheduled)
+    tx.moved(None, Status.QUEUED, len(new) - scheduled)
