@@ -3,14 +3,16 @@
 import asyncio
 import sqlite3
 import struct
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite import SQLiteStorage
-from taskqueue.tasks import Complete, Owner, SettleBy, Settled, Status
+from taskqueue.storage.sqlite import SQLiteStorage, writer
+from taskqueue.tasks import Complete, NewTask, Owner, SettleBy, Settled, Status
 from taskqueue.testing.contract import add, claim, ids, new_task
 
 ME = Owner(node="here", incarnation="1")
@@ -95,19 +97,59 @@ async def test_what_came_during_a_commit_shares_the_next(
 ) -> None:
     await add(storage, "a")
     before = commits(path)
-    rest: list[asyncio.Task[None]] = []
+    begun = asyncio.Event()
+    first = asyncio.ensure_future(storage.insert([announced(new_task("first"), begun)], now=0.0))
+    await begun.wait()
 
-    async def insert_then_bring_more() -> None:
-        first = asyncio.ensure_future(add(storage, "first"))
-        for _ in range(3):  # turns of the loop: enough for the first to be on its way
-            await asyncio.sleep(0)
-        rest.extend(asyncio.ensure_future(add(storage, f"{n:02}")) for n in range(50))
-        await first
-
-    await insert_then_bring_more()
-    await asyncio.gather(*rest)
+    await asyncio.gather(first, *(add(storage, f"{n:02}") for n in range(50)))
 
     assert commits(path) - before == 2
+
+
+async def test_what_comes_while_the_loop_is_busy_shares_the_commit(
+    storage: SQLiteStorage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "GATHER_S", 60.0)  # however long this process is not run
+    await add(storage, "a")
+    before = commits(path)
+    adding = [asyncio.ensure_future(add(storage, "first"))]
+
+    for n in range(10):  # more turns than an idle loop would wait
+        await asyncio.sleep(0)
+        be_busy()
+        adding.append(asyncio.ensure_future(add(storage, str(n))))
+    await asyncio.gather(*adding)
+
+    assert commits(path) - before == 1
+
+
+async def test_a_busy_loop_does_not_hold_a_commit_up_for_long(storage: SQLiteStorage) -> None:
+    adding = asyncio.ensure_future(add(storage, "a"))
+
+    while not adding.done():  # it would be for ever
+        await asyncio.sleep(0)
+        be_busy()
+
+    assert (await storage.counts())[Status.QUEUED] == 1
+
+
+def be_busy() -> None:
+    """Make this turn of the loop longer than an idle one."""
+    until = time.perf_counter() + 3 * writer.BUSY_S
+    while time.perf_counter() < until:
+        pass
+
+
+def announced(task: NewTask, begun: asyncio.Event) -> Any:
+    """Return the task as one that tells when the writer looks at it: its commit has begun."""
+    loop = asyncio.get_running_loop()
+
+    class Announced:
+        def __getattr__(self, name: str) -> Any:
+            loop.call_soon_threadsafe(begun.set)
+            return getattr(task, name)
+
+    return Announced()
 
 
 async def test_a_write_that_fails_fails_alone(storage: SQLiteStorage) -> None:
