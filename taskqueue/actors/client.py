@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from contextvars import Context
 
 from taskqueue.actors.messages import Enqueue
-from taskqueue.actors.runtime import Address, ask
+from taskqueue.actors.runtime import DEFAULT_ASK_TIMEOUT_S, Address, Reply, send
+from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.tasks import Accepted, NewTask
 
 MAX_TASKS = 1_000  # of several callers in one message, so that its commit stays short
@@ -24,10 +25,11 @@ class QueueClient:
     more than a task does. Nobody waits for company: there is no timer.
     """
 
-    def __init__(self, queue: Address) -> None:
+    def __init__(self, queue: Address, timeout_s: float = DEFAULT_ASK_TIMEOUT_S) -> None:
+        """Make a client whose callers wait for so many seconds at most."""
         self._queue = queue
+        self._timeout_s = timeout_s
         self._of_this_thread = _OfThread()
-        self._asking: set[asyncio.Task[tuple[Accepted, ...]]] = set()  # a loop holds them weakly
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         """Accept `tasks` as `Storage.insert` does; durable when this returns.
@@ -52,10 +54,21 @@ class QueueClient:
     def _send(self, batch: "_Batch") -> None:
         if self._of_this_thread.batch is batch:
             self._of_this_thread.batch = None
-        asking = batch.loop.create_task(ask(self._queue, Enqueue(tasks=tuple(batch.tasks))))
-        self._asking.add(asking)
-        asking.add_done_callback(self._asking.discard)
-        asking.add_done_callback(batch.answer)
+        try:
+            reply = send(self._queue, Enqueue(tasks=tuple(batch.tasks)))
+        except ActorUnavailable as error:
+            batch.fail(error)
+        else:
+            told = reply.waiter(self._timeout_s)
+            told.add_done_callback(lambda _: self._answer(batch, reply))
+
+    def _answer(self, batch: "_Batch", reply: Reply[tuple[Accepted, ...]]) -> None:
+        if not reply.done():
+            batch.fail(AskTimeout(str(self._queue), self._timeout_s))
+        elif (error := reply.exception()) is not None:
+            batch.fail(error)
+        else:
+            batch.answer(reply.result())
 
 
 class _Batch:
@@ -78,19 +91,17 @@ class _Batch:
         self._waiting.append((slice(start, len(self.tasks)), part))
         return part
 
-    def answer(self, asking: "asyncio.Task[tuple[Accepted, ...]]") -> None:
+    def answer(self, accepted: tuple[Accepted, ...]) -> None:
         """Give everybody who still waits what is theirs."""
-        waiting = [(theirs, part) for theirs, part in self._waiting if not part.done()]
-        if asking.cancelled():  # this loop is about to end
-            for _, part in waiting:
-                part.cancel()
-        elif (error := asking.exception()) is not None:
-            for _, part in waiting:
-                part.set_exception(_copy_of(error))
-        else:
-            accepted = asking.result()
-            for theirs, part in waiting:
+        for theirs, part in self._waiting:
+            if not part.done():
                 part.set_result(accepted[theirs])
+
+    def fail(self, error: BaseException) -> None:
+        """Tell everybody who still waits that it failed."""
+        for _, part in self._waiting:
+            if not part.done():
+                part.set_exception(_copy_of(error))
 
 
 class _OfThread(threading.local):

@@ -8,7 +8,7 @@ import pytest
 from taskqueue.actors.client import MAX_TASKS, QueueClient
 from taskqueue.actors.messages import QUEUE, Enqueue
 from taskqueue.actors.runtime import Actor, System, receives
-from taskqueue.errors import ActorUnavailable, StorageUnavailable
+from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
 from taskqueue.tasks import Acceptance, Accepted, NewTask
 
 
@@ -157,6 +157,22 @@ async def test_without_a_queue_everybody_is_told_and_with_the_next_one_it_goes_o
     queue.gate.set()
     await system.spawn(Queue, queue)
     assert await client.enqueue(new_tasks(3)) == answers(new_tasks(3))
+
+
+async def test_who_is_not_answered_in_time_is_told_and_the_late_answer_is_nobodys(
+    system: System, queue: Script
+) -> None:
+    client = QueueClient(system.address(QUEUE), timeout_s=0.02)
+    queue.gate.clear()
+
+    errors = await asyncio.gather(
+        *(client.enqueue(new_tasks(n)) for n in range(2)), return_exceptions=True
+    )
+
+    assert len(set(map(id, errors))) == 2
+    assert all(isinstance(error, AskTimeout) and error.after_s == 0.02 for error in errors)
+    queue.gate.set()
+    assert await client.enqueue(new_tasks(2)) == answers(new_tasks(2))
 
 
 async def test_every_loop_gathers_for_itself(queue: Script, client: QueueClient) -> None:

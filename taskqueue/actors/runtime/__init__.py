@@ -31,6 +31,7 @@ from taskqueue.actors.runtime.limits import start_within
 from taskqueue.actors.runtime.messages import Down, ExitSignal, Logged, Message, Request, receives
 from taskqueue.actors.runtime.names import Names, NameTaken
 from taskqueue.actors.runtime.ref import (
+    DEFAULT_ASK_TIMEOUT_S,
     ActorRef,
     Address,
     Target,
@@ -47,6 +48,7 @@ from taskqueue.actors.runtime.reply import Reply
 from taskqueue.actors.runtime.system import System
 
 __all__ = [
+    "DEFAULT_ASK_TIMEOUT_S",
     "KILLED",
     "NOPROC",
     "NORMAL",

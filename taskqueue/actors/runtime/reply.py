@@ -90,6 +90,10 @@ class Reply(pykka.Future[T]):
         value: T = self._value
         return value
 
+    def exception(self) -> BaseException | None:
+        """Return the answer if that is an exception. Only once `done`."""
+        return self._error
+
     def get(self, *, timeout: float | None = None) -> T:
         """Block this thread until there is an answer; return or raise it.
 
@@ -131,6 +135,18 @@ class Reply(pykka.Future[T]):
             if self._value is _PENDING:
                 raise otherwise()
         return self.result()
+
+    def waiter(self, timeout_s: float) -> "asyncio.Future[None]":
+        """Return a future of this loop: done when there is an answer, or after `timeout_s` seconds.
+
+        For who has only a callback to be called then, and needs no task for it.
+        """
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter(loop)
+        deadline = Deadline.of(loop, timeout_s)
+        deadline.begin(waiter)
+        waiter.add_done_callback(deadline.end)
+        return waiter
 
     def _waiter(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
         """Return a future of `loop`, which runs here, that is done as soon as this is."""
