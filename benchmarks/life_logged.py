@@ -23,7 +23,9 @@ def main() -> None:
         silence_logs()
     else:
         logs.configure("json", options.log)
-    print(end_to_end()(options.seconds), flush=True)
+    with logs.buffered():
+        rate = end_to_end()(options.seconds)
+    print(rate, flush=True)
 
 
 if __name__ == "__main__":

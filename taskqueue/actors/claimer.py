@@ -11,6 +11,7 @@ import structlog
 
 from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.desk import Desk, Lot
+from taskqueue.actors.prospects import Prospects
 from taskqueue.actors.runtime import ActorRef
 from taskqueue.actors.settler import Settler
 from taskqueue.clock import Clock
@@ -76,9 +77,7 @@ class Claimer:
         self._rouse = rouse
         self._consumers = consumers
         self._unwanted = unwanted
-        # Which queues have tasks to claim, and when others will, as far as we know.
-        self._ready = set(queues)
-        self._due = dict.fromkeys(queues, math.inf)
+        self._prospects = Prospects(queues, clock)
         self._noted: frozenset[str] = frozenset()  # what was running when we looked last
         self._news = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -90,20 +89,13 @@ class Claimer:
 
     def expect_work(self, queue: str, at: float = 0.0) -> None:
         """There are tasks of a queue to claim at that instant; 0: now."""
-        if queue not in self._due:
-            return  # it has other servants
-        if at <= 0.0:
-            self._ready.add(queue)
-        elif at < self._due[queue]:
-            self._due[queue] = at
-        else:
-            return
-        self._news.set()
+        if self._prospects.expect(queue, at):
+            self._news.set()
 
     def expect_work_everywhere(self) -> None:
         """There may be tasks of any queue to claim now."""
-        for queue in self._queues:
-            self.expect_work(queue)
+        self._prospects.expect_everywhere()
+        self._news.set()
 
     def look_again(self) -> None:
         """There may be more room at the desk."""
@@ -122,7 +114,7 @@ class Claimer:
         """Hold on to what is ours, then claim what comes; after any trouble begin again."""
         await self._call_in()
         while True:
-            self._ready.update(self._queues)  # nothing is inserted as claimed meanwhile
+            self._prospects.expect_everywhere()  # so nothing is inserted as claimed meanwhile
             await self._admitted()
             self._astray = False
             try:
@@ -156,17 +148,18 @@ class Claimer:
 
     def _lots_for(self, tasks: Sequence[NewTask]) -> Sequence[Lot]:
         """Keep room for those that come into a queue where nobody waits, as far as we know."""
-        now = self._clock.now()
-        coming = Counter(task.queue for task in tasks if task.run_at is None or task.run_at <= now)
-        return [
-            lot
-            for queue, due in self._due.items()
-            if coming[queue]
-            and due > now
-            and queue not in self._ready
-            and not self._claiming.locked()
-            and (lot := self._desk.keep_room(queue, coming[queue])).room
-        ]
+        if self._claiming.locked():
+            return ()
+        now, ready = self._clock.now(), self._prospects.ready
+        coming = Counter(
+            task.queue
+            for task in tasks
+            if task.queue not in ready and (task.run_at is None or task.run_at <= now)
+        )
+        lots = (
+            self._desk.keep_room(queue, coming[queue]) for queue in self._queues if coming[queue]
+        )
+        return [lot for lot in lots if lot.room]
 
     async def _insert_as_claimed(
         self, tasks: Sequence[NewTask], lots: Sequence[Lot]
@@ -223,32 +216,19 @@ class Claimer:
                 await self._claim(queue)
             if not self._news.is_set() and not self._claimable():
                 left_s = min(end, look_at) - self._clock.monotonic()
-                await self._clock.wait(self._news, min(left_s, self._work_in_s()))
+                await self._clock.wait(self._news, min(left_s, self._prospects.in_s()))
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
-        now = self._clock.now()
-        return tuple(
-            queue
-            for queue, due in self._due.items()
-            if (due <= now or queue in self._ready) and self._desk.room(queue)
-        )
-
-    def _work_in_s(self) -> float:
-        """Return in how many seconds there are tasks to claim of a queue that has none now."""
-        now = self._clock.now()
-        return min((due - now for due in self._due.values() if due > now), default=math.inf)
+        return tuple(queue for queue in self._prospects.ready if self._desk.room(queue))
 
     async def _claim(self, queue: str) -> None:
         """Fill the room for one queue."""
         async with self._claiming:
-            lot, now = self._desk.keep_room(queue), self._clock.now()
+            lot = self._desk.keep_room(queue)
             if not lot.room:
                 return
-            self._ready.discard(queue)  # whoever comes during the claim says so again
-            came_due = self._due[queue] <= now
-            if came_due:
-                self._due[queue] = math.inf
+            came_due = self._prospects.begin_claim(queue)
             deliveries: Sequence[Delivery] = ()
             try:
                 deliveries = await self._storage.use(
@@ -257,7 +237,7 @@ class Claimer:
                     limit=lot.room,
                     owner=self._owner,
                     lease_s=self._lease_s,
-                    now=now,
+                    now=self._clock.now(),
                 )
             finally:
                 self._desk.add(lot, deliveries)

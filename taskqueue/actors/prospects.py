@@ -1,0 +1,63 @@
+"""Prospects: which queues have tasks to claim, and when others will, as far as is known.
+
+Bookkeeping without I/O. Nothing here is certain: where nobody waits after all, a claim comes back
+empty, and what others insert is looked for in the storage.
+"""
+
+import math
+from collections.abc import Sequence
+
+from taskqueue.clock import Clock
+
+
+class Prospects:
+    """What can be claimed of the queues that are served."""
+
+    def __init__(self, queues: Sequence[str], clock: Clock) -> None:
+        """Make prospects by which every queue may have tasks now."""
+        self._clock = clock
+        self._ready = set(queues)
+        self._due = dict.fromkeys(queues, math.inf)
+
+    def expect(self, queue: str, at: float = 0.0) -> bool:
+        """Note that there are tasks of a queue at that instant; 0: now. Tell whether that is new.
+
+        A queue that is not served has other servants.
+        """
+        if queue not in self._due:
+            return False
+        if at <= 0.0:
+            self._ready.add(queue)
+            return True
+        if at < self._due[queue]:
+            self._due[queue] = at
+            return True
+        return False
+
+    def expect_everywhere(self) -> None:
+        """Note that there may be tasks of any queue now."""
+        self._ready.update(self._due)
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """The queues that have tasks now."""
+        now = self._clock.now()
+        return tuple(
+            queue for queue, due in self._due.items() if due <= now or queue in self._ready
+        )
+
+    def begin_claim(self, queue: str) -> bool:
+        """Take note of a claim: whoever comes during it has to be expected again.
+
+        Tell whether tasks had come due, so that it is not known any more when the next ones will.
+        """
+        self._ready.discard(queue)
+        came_due = self._due[queue] <= self._clock.now()
+        if came_due:
+            self._due[queue] = math.inf
+        return came_due
+
+    def in_s(self) -> float:
+        """Return in how many seconds there are tasks of a queue that has none now."""
+        now = self._clock.now()
+        return min((due - now for due in self._due.values() if due > now), default=math.inf)
