@@ -16,8 +16,8 @@ from taskqueue.tasks import Delivery
 
 C = TypeVar("C", bound=Hashable)
 
-# However fast the consumers are, no more is claimed ahead of them than one short commit carries.
-MOST_AHEAD = 256
+# However fast the consumers are, no more is claimed ahead of them than one short commit hands back.
+MOST_AHEAD = 512
 # What may wait lasts for so many claims; when half of it is gone the next is asked for.
 LEAD = 4
 
