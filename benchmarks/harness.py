@@ -11,6 +11,7 @@ import functools
 import gc
 import logging
 import multiprocessing
+import os
 import statistics
 import tracemalloc
 from collections.abc import Awaitable, Callable, Coroutine
@@ -57,6 +58,7 @@ def measure(figure: Figure, *, seconds: float, rounds: int) -> Result:
 
 def _once(measured: Measure, seconds: float) -> float:
     gc.collect()  # nobody pays for what the one before left
+    os.sync()  # nor for what it did not wait to see written
     return measured(seconds)
 
 
