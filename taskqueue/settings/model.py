@@ -62,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prefetch: Annotated[
         int,
         Integer(0, 10_000),
-        "Tasks claimed ahead of a free slot; up to 256 where they are shorter than a claim.",
+        "Tasks claimed ahead of a free slot; up to 512 where they are shorter than a claim.",
     ] = 5
     drain_s: Annotated[float, Duration(), "Time that running handlers get when stopping."] = 30.0
     lease_s: Annotated[

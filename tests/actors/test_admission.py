@@ -122,3 +122,24 @@ async def test_what_is_claimed_while_the_service_stops_is_handed_back(
     [task] = await storage.inner.find(limit=1, now=NOW)
     assert (task.id, task.status, task.attempt, task.deliveries) == (task_id, "queued", 0, 0)
     assert task_id not in world.runs
+
+
+async def test_what_comes_while_orphans_are_looked_for_is_not_taken_for_one(
+    world: World, storage: FaultyStorage
+) -> None:
+    await world.start(lease_s=0.15)  # they are looked for every 0.05 s
+    await at_rest(world, storage)
+    extend = storage.hold("extend")
+    await extend.reached()
+    insert = storage.hold_answers("insert")
+    answer = asyncio.create_task(world.enqueue("quick"))
+    await insert.reached()
+
+    extend.release()
+    await storage.called("next_due")  # the search is over
+    insert.release()
+    task_id = await answer
+    await world.completed(task_id)
+
+    assert world.events.select("task_rescued") == []
+    assert world.runs.count(task_id) == 1

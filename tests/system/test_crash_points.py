@@ -9,7 +9,7 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,7 +26,7 @@ from taskqueue.settings import Settings
 from taskqueue.tasks import Owner
 from taskqueue.testing.events import EventLog
 from tests.system.crash_app import MAKE_EFFECTS, app
-from tests.system.crash_points import POINTS, Trap, wrappings
+from tests.system.crash_points import POINTS, SHORT_CUT_POINTS, Trap, wrappings
 from tests.system.crashing_service import CrashingService
 from tests.system.services import TIMEOUT_S
 
@@ -152,18 +152,66 @@ def test_the_process_dies(crashes: dict[str, Found], point: str) -> None:
     assert found.effects == fate.there
 
 
-async def _crash(folder: Path, point: str, bytecode: Path) -> Found:
-    """Have a service crash at the point, start another one on its file, and look."""
-    env = {
+# A claim that was committed counts as a delivery, though its task never began.
+CUT_SHORT = {
+    "before insert as claimed": NEVER_WRITTEN,
+    "after insert as claimed": replace(BUFFERED, told=False),
+    "before commit the claimed insert": NEVER_WRITTEN,
+    "after commit the claimed insert": replace(BUFFERED, told=False),
+}
+
+
+def test_every_point_of_the_short_cut_has_a_fate() -> None:
+    assert tuple(CUT_SHORT) == SHORT_CUT_POINTS
+
+
+@pytest.mark.parametrize("point", SHORT_CUT_POINTS)
+async def test_the_process_dies_where_a_task_is_claimed_as_it_is_inserted(
+    tmp_path: Path, bytecode: Path, point: str
+) -> None:
+    fate, told = CUT_SHORT[point], []
+    flags = ("--app", "tests.system.crash_app:app", "--consumers", "1")
+    (tmp_path / "runs").touch()
+    async with (
+        CrashingService(tmp_path, *flags, env=_env(point, bytecode)) as crashing,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
+    ):
+        _make_effects(tmp_path)
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            while True:  # the first ones may come before the queue knows that nobody waits
+                told.append(await _post(http, crashing.url, tmp_path / "runs"))
+                await _all_ended(tmp_path)
+        async with asyncio.timeout(TIMEOUT_S):
+            assert await crashing.wait() == -9
+    async with _town(tmp_path, consumers=1) as town:
+        await town.all_ended()
+
+    with _database(tmp_path) as db:
+        query = "SELECT id, status, deliveries FROM tasks"
+        tasks = {task_id: rest for task_id, *rest in db.execute(query)}
+        effects = [task for (task,) in db.execute("SELECT task FROM effects")]
+    cut_short = tasks.keys() - set(told)
+    assert [tasks.pop(task) for task in cut_short] == [["completed", fate.deliveries]] * fate.there
+    assert all(status == "completed" for status, _ in tasks.values())
+    assert sorted(effects) == sorted({*tasks, *cut_short})
+    assert len((tmp_path / "runs").read_text().splitlines()) == len(effects)
+
+
+def _env(point: str, bytecode: Path) -> dict[str, str]:
+    return {
         "CRASH_POINT": point,
         "PYTHONPYCACHEPREFIX": str(bytecode),
         "PYTHONDONTWRITEBYTECODE": "",
     }
+
+
+async def _crash(folder: Path, point: str, bytecode: Path) -> Found:
+    """Have a service crash at the point, start another one on its file, and look."""
     told = None
     # Without consumers nothing is claimed before the client has heard.
     flags = ("--app", "tests.system.crash_app:app", "--consumers", "0")
     async with (
-        CrashingService(folder, *flags, env=env) as crashing,
+        CrashingService(folder, *flags, env=_env(point, bytecode)) as crashing,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
     ):
         _make_effects(folder)
@@ -260,9 +308,7 @@ class Town:
 
     async def all_ended(self) -> None:
         """Wait until there is nothing left to do."""
-        async with asyncio.timeout(TIMEOUT_S):
-            while _unfinished(self._folder):  # noqa: ASYNC110 - only the file knows
-                await asyncio.sleep(0.01)
+        await _all_ended(self._folder)
 
     def _whois(self, victim: str) -> ActorRef:
         if victim == CONSUMER:
@@ -316,6 +362,12 @@ def _database(folder: Path) -> Iterator[sqlite3.Connection]:
 def _make_effects(folder: Path) -> None:
     with _database(folder) as db:
         db.execute(MAKE_EFFECTS)
+
+
+async def _all_ended(folder: Path) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while _unfinished(folder):  # noqa: ASYNC110 - only the file knows
+            await asyncio.sleep(0.01)
 
 
 def _unfinished(folder: Path) -> int:
