@@ -15,7 +15,7 @@ from benchmarks.harness import Figure, Measure, median_us, on_loop
 from benchmarks.memory import resident_mb
 from benchmarks.results import Target
 from taskqueue.ids import new_id
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import (
     ENDED,
     Complete,

@@ -12,8 +12,9 @@ from time import perf_counter, time
 from benchmarks.harness import on_loop
 from benchmarks.running import OWNER
 from taskqueue.ids import new_id
-from taskqueue.storage.sqlite import SQLiteStorage, inserting, settling, writes
+from taskqueue.storage.sqlite import inserting, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, SettleBy
 
@@ -84,7 +85,7 @@ async def commit_then_call_p50(seconds: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tasks.db"
         await SQLiteStorage(path).migrate()
-        connection = await Connection.open(path, "rw", busy_timeout_s=1.0, setup=_set_up)
+        connection = await Connection.open(path, "rw", busy_timeout_s=1.0, set_up=_set_up)
 
         async def sample_ms() -> float:
             enqueued_at = perf_counter()

@@ -20,7 +20,7 @@ from taskqueue.actors.watch import WatchActor
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,

@@ -1,6 +1,6 @@
 """Says which follow-up tasks were not accepted: nobody waits for that answer any more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import structlog
 
@@ -9,9 +9,9 @@ from taskqueue.tasks import Acceptance, Accepted, NewTask
 log = structlog.get_logger()
 
 
-def tell_refused(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
+def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:
     """Log each task whose unique key belongs to one that was asked for otherwise."""
-    for task, answer in zip(tasks, answers, strict=True):
+    for task, answer in answered:
         if answer.acceptance is Acceptance.CONFLICT:
             log.warning(
                 "follow_up_refused",

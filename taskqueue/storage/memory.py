@@ -355,7 +355,8 @@ class MemoryStorage(Storage):
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
                 follow_ups = settlement.follow_ups
-                tell_refused(follow_ups, self._insert(follow_ups, now=now))
+                answers = self._insert(follow_ups, now=now)
+                tell_refused(zip(follow_ups, answers, strict=True))
             return written
         if any(row.settled == this for row in self._rows.values()):
             return Settled.REPEATED

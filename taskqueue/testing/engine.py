@@ -26,7 +26,7 @@ from taskqueue.policy import RetryPolicy
 from taskqueue.settings import Settings
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.supervisor import Plan
 from taskqueue.tasks import ENDED, Owner, Status, Task, TaskHistory
 from taskqueue.testing import faults

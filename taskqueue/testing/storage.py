@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.memory import MemoryStorage
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 
 if TYPE_CHECKING:
     _AnyStorage = SQLiteStorage  # what it stands for: a type checker shall know all verbs

@@ -18,7 +18,7 @@ from taskqueue.errors import (
 )
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import NewTask, Owner
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage

@@ -23,7 +23,7 @@ from taskqueue.outcomes import Reject, Snooze
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import ENDED, NewTask
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage

@@ -14,7 +14,7 @@ from taskqueue.actors.runtime import System
 from taskqueue.context import Context
 from taskqueue.errors import StatementRefused
 from taskqueue.options import Options
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
 from tests.actors.world import Lives, World
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import Status
 from taskqueue.testing.contract import add
 

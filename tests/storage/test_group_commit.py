@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite import SQLiteStorage, writer
+from taskqueue.storage.sqlite import writer
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import Complete, NewTask, Owner, SettleBy, Settled, Status
 from taskqueue.testing.contract import add, claim, ids, new_task
 

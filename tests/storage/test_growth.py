@@ -4,7 +4,7 @@ from pathlib import Path
 
 from taskqueue.ids import new_id
 from taskqueue.retention import DAY_S, Retention
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import Complete, NewTask, Owner, SettleBy
 
 A_DAY = 500  # tasks

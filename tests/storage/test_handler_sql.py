@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.sqlite import SQLiteStorage, handler_sql, statements
+from taskqueue.storage.sqlite import handler_sql, statements
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import Complete, NotApplied, SettleBy, Settled, Statement, Status
 from taskqueue.testing.contract import (
     DONE,

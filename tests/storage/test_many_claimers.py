@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from taskqueue.policy import RetryPolicy, settlement
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import Delivery, Failed, Owner, SettleBy, Status, Succeeded
 from taskqueue.testing.contract import new_task
 

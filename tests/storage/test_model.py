@@ -24,7 +24,7 @@ from taskqueue.errors import StatementRefused
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import (
     ENDED,
     CancelAnswer,

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks import grown
 from taskqueue.storage.migrations import runner
-from taskqueue.storage.sqlite import SQLiteStorage, inserting, reads
+from taskqueue.storage.sqlite import inserting, reads
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import NewTask, Owner, Status
 from taskqueue.testing.contract import ids, new_task

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.contract import StorageContract
 
 

@@ -17,8 +17,9 @@ import pytest
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.storage.migrations import runner
-from taskqueue.storage.sqlite import SQLiteStorage, faults, inserting, settling, writes
+from taskqueue.storage.sqlite import faults, inserting, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import AttemptOutcome, SettleBy, Settled, Status
 from taskqueue.testing.contract import (
@@ -468,7 +469,7 @@ async def test_a_file_replaced_by_garbage_is_corrupt_when_it_is_opened(
 
 HOLDER = """
 import asyncio, sys
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 
 async def main():
     storage = SQLiteStorage(sys.argv[1])
@@ -649,7 +650,7 @@ def test_a_mistake_in_a_statement_is_no_fault_of_the_storage(path: Path) -> None
 
 LOADED = """
 import asyncio, sys
-from taskqueue.storage.sqlite import SQLiteStorage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.contract import add
 
 async def load(storage, loader):
@@ -789,7 +790,7 @@ def test_a_storage_can_be_abandoned_when_its_loop_is_gone(path: Path) -> None:
 
 
 async def test_one_hop_runs_a_function_on_the_connections_own_thread(path: Path) -> None:
-    connection = await Connection.open(path, "rwc", busy_timeout_s=0.0, setup=lambda _: None)
+    connection = await Connection.open(path, "rwc", busy_timeout_s=0.0, set_up=lambda _: None)
 
     def where(db: sqlite3.Connection) -> tuple[object, int]:
         return db.execute("SELECT 41 + 1").fetchone(), threading.get_ident()
@@ -804,7 +805,7 @@ async def test_one_hop_runs_a_function_on_the_connections_own_thread(path: Path)
 
 
 async def test_a_cancelled_answer_does_not_stop_the_function(path: Path) -> None:
-    connection = await Connection.open(path, "rwc", busy_timeout_s=0.0, setup=lambda _: None)
+    connection = await Connection.open(path, "rwc", busy_timeout_s=0.0, set_up=lambda _: None)
     done: list[str] = []
     defects: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))

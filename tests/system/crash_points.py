@@ -101,8 +101,8 @@ def wrappings(trap: Trap) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
         if ":" in target:
             place, name = _place(target)
             yield place, name, _wrapped(trap, step, getattr(place, name))
-    writer = importlib.import_module("taskqueue.storage.sqlite.writer")
-    yield writer, "_transact", _wrapped_commit(trap, writer)
+    committing = importlib.import_module("taskqueue.storage.sqlite.committing")
+    yield committing, "transact", _wrapped_commit(trap, committing)
 
 
 def _place(target: str) -> tuple[Any, str]:
@@ -140,30 +140,30 @@ async def _passed(trap: Trap, point: str) -> None:
         await spring
 
 
-def _wrapped_commit(trap: Trap, writer: Any) -> Callable[..., Any]:
-    """Return a `_transact` that passes a point before its COMMIT, when all is done, and after."""
+def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:
+    """Return a `transact` that passes a point before its COMMIT, when all is done, and after."""
     steps = {verb: step for step, verb in (STEPS | SHORT_CUT).items() if ":" not in verb}
-    transact, counts = writer._transact, writer.Transaction.write_counts
+    transact, counts = committing.transact, committing.Transaction.write_counts
 
-    def passed(side: str, batch: Any) -> None:
-        for write in batch:
-            verb = getattr(write.operation, "func", write.operation)  # some are bound to arguments
+    def passed(side: str, operations: Any) -> None:
+        for operation in operations:
+            verb = getattr(operation, "func", operation)  # some are bound to arguments
             step = steps.get(getattr(verb, "__name__", ""))
             if step is not None:
                 _blocking(trap.passes(f"{side} {step}"))
 
-    def wrapped(db: Any, batch: Any, patience_s: float) -> Any:
-        class Transaction(writer.Transaction):  # type: ignore[misc, name-defined]
+    def wrapped(db: Any, operations: Any, patience_s: float) -> Any:
+        class Transaction(committing.Transaction):  # type: ignore[misc, name-defined]
             def write_counts(self) -> None:
                 counts(self)
-                passed("before", batch)
+                passed("before", operations)
 
-        original, writer.Transaction = writer.Transaction, Transaction
+        original, committing.Transaction = committing.Transaction, Transaction
         try:
-            answer = transact(db, batch, patience_s)
+            answer = transact(db, operations, patience_s)
         finally:
-            writer.Transaction = original
-        passed("after", batch)
+            committing.Transaction = original
+        passed("after", operations)
         return answer
 
     return wrapped

@@ -5,7 +5,3 @@ verbs ──▶ engine ──▶ writer ──▶ writes ─┐                 
              └──────────────▶ reads ────┘    (a thread each)   faults: SQLite's errors as ours
                                                                handler_sql: the users' SQL, guarded
 """
-
-from taskqueue.storage.sqlite.engine import SQLiteStorage
-
-__all__ = ["SQLiteStorage"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from taskqueue.errors import StorageError
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import storage_error
+from taskqueue.storage.sqlite.log import checkpoint
 
 _ROWS = 2_000  # changed since the last time: a few MiB of log, tens of milliseconds of disk
 _LONG_PAGES = 2_000  # 8 MiB
@@ -49,7 +50,7 @@ class Checkpointer:
         if rows - self._rows >= _ROWS and self._idle.is_set() and not self._closed:
             self._rows = rows
             self._idle.clear()
-            self._connection.run(_checkpoint).add_done_callback(self._caught_up)
+            self._connection.run(checkpoint).add_done_callback(self._caught_up)
 
     async def close(self) -> None:
         """End what is under way, then close the connection."""
@@ -65,7 +66,7 @@ class Checkpointer:
     def _caught_up(self, hop: asyncio.Future[int]) -> None:
         pages = self._pages(hop)
         if pages >= _LONG_PAGES and not self._closed:
-            self._writing.run(_checkpoint).add_done_callback(self._ended)
+            self._writing.run(checkpoint).add_done_callback(self._ended)
         else:
             self._idle.set()
 
@@ -82,9 +83,3 @@ class Checkpointer:
             if self._failure is None:
                 raise
             return 0
-
-
-def _checkpoint(db: sqlite3.Connection) -> int:
-    """Bring as much as can be into the file without waiting; return the pages in the log."""
-    _, pages, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    return int(pages)

@@ -5,15 +5,14 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import aiosqlite
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite.faults import translated
+from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
 
 T = TypeVar("T")
-Setup = Callable[[sqlite3.Connection], object]
 
 
 def _nothing() -> None:
@@ -36,16 +35,16 @@ class Connection(aiosqlite.Connection):
 
     @classmethod
     async def open(
-        cls, path: Path, mode: Literal["rw", "rwc"], *, busy_timeout_s: float, setup: Setup
+        cls, path: Path, mode: Mode, *, busy_timeout_s: float, set_up: SetUp
     ) -> "Connection":
-        """Connect to the file at `path` and run `setup`, both on the new thread.
+        """`connect` to the file at `path`, on the new thread.
 
-        `rw` never creates the file. When this fails or is cancelled, no thread stays behind.
+        When this fails or is cancelled, no thread stays behind.
 
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says.
         """
-        connection = cls(partial(_connect, path, mode, busy_timeout_s, setup))
+        connection = cls(partial(connect, path, mode, busy_timeout_s=busy_timeout_s, set_up=set_up))
         await connection
         return connection
 
@@ -128,20 +127,3 @@ def _succeed(answer: asyncio.Future[T], result: T) -> None:
 def _fail(answer: asyncio.Future[T], error: BaseException) -> None:
     if not answer.done():
         answer.set_exception(error)
-
-
-def _connect(path: Path, mode: str, busy_timeout_s: float, setup: Setup) -> sqlite3.Connection:
-    with translated(path):
-        db = sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}",  # as_uri quotes what would end the path: ? # %
-            uri=True,
-            timeout=busy_timeout_s,
-            isolation_level=None,  # transactions begin where we say so
-            cached_statements=512,  # see `bulk`: one that takes many rows has many lengths
-        )
-        try:
-            setup(db)
-        except BaseException:
-            db.close()
-            raise
-        return db

@@ -10,15 +10,23 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-from taskqueue.errors import SchemaMismatch, StatementRefused, StorageCorrupt, StorageUnavailable
+from taskqueue.errors import StatementRefused, StorageCorrupt, StorageUnavailable
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import inserting, reads, settling, writes
 from taskqueue.storage.sqlite.checkpointer import Checkpointer
+from taskqueue.storage.sqlite.connecting import (
+    Mode,
+    SetUp,
+    set_up_checkpointer,
+    set_up_migration,
+    set_up_reader,
+    set_up_writer,
+)
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import translated
-from taskqueue.storage.sqlite.file import FileWatch, require_header, require_whole
+from taskqueue.storage.sqlite.file import FileWatch, require_header
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.reader import Reader
 from taskqueue.storage.sqlite.transaction import Transaction
@@ -42,24 +50,6 @@ from taskqueue.tasks import (
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
-
-_PAGE_BYTES = 4096
-_LONGEST_LOG_BYTES = 48 * 1024 * 1024
-
-
-def _set_up_reader(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA query_only = ON")
-
-
-def _set_up_checkpointer(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA synchronous = FULL")  # only what is safe in the log may go into the file
-
-
-def _set_up_migration(db: sqlite3.Connection) -> None:
-    # Heeded only before the first table and outside a transaction; later it would rewrite the
-    # header even of a file that is then refused.
-    if runner.version_of(db) == 0:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
 
 
 class _Last:
@@ -177,46 +167,39 @@ class SQLiteStorage(Storage):
     async def _connect(self, watch: FileWatch) -> None:
         opened: list[Connection] = []
         try:
-            for set_up in (self._set_up_writer, _set_up_reader, _set_up_checkpointer):
-                opened += [await self._connection("rw", set_up)]
+            opened += [writer := await self._writing_connection()]
+            opened += [reader := await self._connection("rw", set_up_reader)]
+            opened += [checkpointer := await self._connection("rw", set_up_checkpointer)]
         except BaseException:
             for connection in opened:
                 connection.abandon()
             raise
-        writer, reader, checkpointer = opened
+        self._suspect = False
         self._writer = Writer(writer, self._path, watch, patience_s=self._busy_timeout_s)
         self._reader = Reader(reader, self._path, watch)
         self._checkpointer = Checkpointer(checkpointer, writer, self._path)
 
     async def _migrate(self) -> tuple[Migration, ...]:
-        connection = await self._connection("rwc", _set_up_migration)
+        connection = await self._connection("rwc", set_up_migration)
         try:
             with translated(self._path):
                 return await connection.run(runner.migrate)
         finally:
             connection.abandon()
 
-    def _set_up_writer(self, db: sqlite3.Connection) -> None:
-        found = runner.version_of(db)
-        if found != runner.SQLITE_VERSION:
-            raise SchemaMismatch(found, runner.SQLITE_VERSION)
-        if self._suspect:
-            require_whole(db, self._path)
-            self._suspect = False
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {self._synchronous}")
-        db.execute("PRAGMA foreign_keys = OFF")  # however SQLite was built: see handler_sql
-        # The checkpointer keeps the log far below this. If it cannot, a commit is stalled instead.
-        db.execute(f"PRAGMA wal_autocheckpoint = {_LONGEST_LOG_BYTES // _PAGE_BYTES}")
-        db.execute(f"PRAGMA journal_size_limit = {_LONGEST_LOG_BYTES}")
-        db.execute(f"PRAGMA cache_size = -{32 * 1024}")  # KiB
-        db.execute("PRAGMA busy_timeout = 0")  # the writer has its own way to wait
+    async def _writing_connection(self) -> Connection:
+        set_up = partial(
+            set_up_writer,
+            path=self._path,
+            version=runner.SQLITE_VERSION,
+            synchronous=self._synchronous,
+            check=self._suspect,
+        )
+        return await self._connection("rw", set_up)
 
-    async def _connection(
-        self, mode: Literal["rw", "rwc"], set_up: Callable[[sqlite3.Connection], None]
-    ) -> Connection:
+    async def _connection(self, mode: Mode, set_up: SetUp) -> Connection:
         return await Connection.open(
-            self._path, mode, busy_timeout_s=self._busy_timeout_s, setup=set_up
+            self._path, mode, busy_timeout_s=self._busy_timeout_s, set_up=set_up
         )
 
     # --- verbs that write -------------------------------------------------------------------------

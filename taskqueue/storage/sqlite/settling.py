@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never, cast
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
 from taskqueue.storage.sqlite.inserting import insert
 from taskqueue.storage.sqlite.leases import Lease, Leases
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.tasks import (
     ENDED,
+    Acceptance,
     AttemptOutcome,
     Cancel,
     Complete,
@@ -69,7 +69,8 @@ def _complete(
 
 def _insert(tx: Transaction, follow_ups: Sequence[NewTask], *, now: float) -> None:
     if follow_ups:
-        tell_refused(follow_ups, insert(tx, follow_ups, now=now))
+        answered = zip(follow_ups, insert(tx, follow_ups, now=now), strict=True)
+        tx.refused += [each for each in answered if each[1].acceptance is Acceptance.CONFLICT]
 
 
 def _settle_each(

@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 
 from taskqueue.storage.sqlite import statements
+from taskqueue.tasks import Accepted, NewTask
 
 
 class Transaction:
@@ -11,6 +12,8 @@ class Transaction:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
+        self.refused: list[tuple[NewTask, Accepted]] = []
+        """Follow-ups whose unique key belongs to another, and the answers that say so."""
         self._moved: Counter[str] = Counter()
 
     def moved(self, before: str | None, after: str | None, tasks: int = 1) -> None:

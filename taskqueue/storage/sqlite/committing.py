@@ -1,0 +1,125 @@
+"""One commit: all that waits in one transaction, and if one of it fails, each in its own.
+
+This runs where the writing connection is, which may be another process: what goes in and what comes
+out can be pickled, and this imports little.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from taskqueue.storage.sqlite.faults import storage_error
+from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql import TransactionLost
+from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.tasks import Accepted, NewTask
+
+_ASK_AGAIN_S = 0.001
+
+Operation: TypeAlias = Callable[[Transaction], Any]
+
+
+class Result(NamedTuple):
+    """What one operation has returned or raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Committed(NamedTuple):
+    """What became of the operations of one commit, in their order."""
+
+    results: list[Result]
+    refused: list[tuple[NewTask, Accepted]]  # see `Transaction.refused`
+    rows_changed: int  # undone or not
+
+
+def commit(
+    operations: Sequence[Operation],
+    path: Path,
+    watch: FileWatch,
+    patience_s: float,
+    db: sqlite3.Connection,
+) -> Committed:
+    """Apply all operations in their order; what they have done is durable when this returns.
+
+    One that raises fails alone. One that raises `TransactionLost` is run again with all others, and
+    must not raise it twice. To begin this waits for other writers, at most for `patience_s`.
+    """
+    before = db.total_changes
+    committing = _Committing(path, watch, patience_s, db)
+    results = committing.commit(operations)
+    return Committed(results, committing.refused, db.total_changes - before)
+
+
+class _Committing:
+    def __init__(
+        self, path: Path, watch: FileWatch, patience_s: float, db: sqlite3.Connection
+    ) -> None:
+        self.refused: list[tuple[NewTask, Accepted]] = []
+        self._path = path
+        self._watch = watch
+        self._patience_s = patience_s
+        self._db = db
+
+    def commit(self, operations: Sequence[Operation]) -> list[Result]:
+        """Run them in one transaction; if one of them fails, each in its own."""
+        try:
+            self._watch.check()
+            tx, values = transact(self._db, operations, self._patience_s)
+            self._watch.check()  # only what is still there may be called durable
+        except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
+            if storage_error(error, self._path) is None and len(operations) > 1:
+                return [result for each in operations for result in self.commit([each])]
+            # An error each, because each is raised to another caller.
+            return [Result(error=storage_error(error, self._path) or error) for _ in operations]
+        self.refused += tx.refused
+        return [Result(value) for value in values]
+
+
+def transact(
+    db: sqlite3.Connection, operations: Sequence[Operation], patience_s: float
+) -> tuple[Transaction, list[Any]]:
+    """Commit all operations or none; return what they return, and their transaction."""
+    while True:
+        try:
+            return _try(db, operations, patience_s)
+        except TransactionLost:
+            continue  # its operation knows by now, and so this comes to an end
+
+
+def _try(
+    db: sqlite3.Connection, operations: Sequence[Operation], patience_s: float
+) -> tuple[Transaction, list[Any]]:
+    _begin(db, patience_s)
+    try:
+        tx = Transaction(db)
+        values = [operation(tx) for operation in operations]
+        tx.write_counts()
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has rolled it back already
+            db.execute("ROLLBACK")
+        raise
+    return tx, values
+
+
+def _begin(db: sqlite3.Connection, patience_s: float) -> None:
+    """Begin to write, as soon as nobody else does.
+
+    Asked for often, because SQLite's own waiting sleeps longer and longer: beside others that write
+    all the time it would hardly ever be awake when the lock is free.
+    """
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # in whatever way
+            if not is_busy or time.monotonic() >= end:
+                raise
+            time.sleep(_ASK_AGAIN_S)
+        else:
+            return
