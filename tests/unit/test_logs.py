@@ -3,10 +3,12 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -17,6 +19,8 @@ from uuid import UUID
 import msgspec
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taskqueue import logs
 from taskqueue.settings import LogLevel
@@ -112,6 +116,81 @@ def test_an_exception_is_kept_as_text_with_its_traceback() -> None:
     assert line["level"] == "error"
     assert line["exception"].startswith("Traceback (most recent call last):")
     assert line["exception"].endswith("LookupError: no such\nthing")
+
+
+# --- the short way -------------------------------------------------------------------------------
+
+
+_NAMES = st.sampled_from(
+    ["task_id", "attempt", "time", "level", "exc_info", "logger", "ä", "\ud800"]
+)
+_VALUES = st.one_of(
+    st.text(),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.sampled_from([2**64, "\ud800", 0.5, float("nan"), b"x", Status.DEAD, Path("a"), [1], {}]),
+)
+_FIELDS = st.dictionaries(_NAMES, _VALUES, max_size=4)
+
+
+@given(
+    event=st.one_of(st.text(), st.sampled_from([Status.DEAD, None])),
+    bound=st.dictionaries(_NAMES | st.just("event"), _VALUES, max_size=2),
+    in_context=st.dictionaries(_NAMES, _VALUES, max_size=1),
+    fields=_FIELDS,
+)
+def test_a_frequent_line_is_what_the_usual_way_would_make_of_it(
+    event: Any, bound: dict[str, Any], in_context: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    journal = Journal()
+    log = journal.log.bind(**bound)
+
+    with structlog.contextvars.bound_contextvars(**in_context):
+        log.info(event, **fields)
+        log.msg(event, **fields)  # structlog's other word for it, to which nobody has shown the way
+
+    said = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "now", journal.stream.getvalue())
+    short, usual, _ = said.split("\n")
+    assert short == usual
+
+
+def test_arguments_are_put_into_the_text() -> None:
+    journal = Journal()
+
+    journal.log.info("%s of %d", "one", 2)
+
+    assert journal.lines()[0]["event"] == "one of 2"
+
+
+def test_what_is_said_with_each_task_passes_no_processor() -> None:
+    journal = Journal()
+    log = journal.log.bind()
+    ContextVar[int]("of another library").set(1)
+    called: list[str] = []
+
+    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name))
+    log.info("attempt_started", task_id="7", action="echo", attempt=1, consumer="consumer-1")
+    sys.setprofile(None)
+
+    assert len(journal.lines()) == 1
+    assert not {"merge_contextvars", "add_log_level", "_render_json"} & set(called)
+
+
+def test_whoever_captures_the_log_hears_also_what_is_frequent() -> None:
+    journal = Journal()
+    log = journal.log.bind()
+
+    log.info("before")
+    with structlog.testing.capture_logs() as captured:
+        log.info("within")
+    log.info("after")
+
+    assert [each["event"] for each in captured] == ["within"]
+    assert [line["event"] for line in journal.lines()] == ["before", "after"]
+
+
+# --- the form ------------------------------------------------------------------------------------
 
 
 class _Terminal(io.StringIO):
