@@ -15,6 +15,7 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks.harness import Figure, Measure, on_loop
+from benchmarks.memory import resident_mb
 from benchmarks.results import Target
 from taskqueue.testing.process import ServiceProcess
 
@@ -60,12 +61,6 @@ async def bare_server() -> AsyncIterator[int]:
     finally:
         process.kill()
         await process.communicate()
-
-
-def _rss_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    [kib] = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
-    return int(kib) / 1024
 
 
 # --- its start ------------------------------------------------------------------------------------
@@ -122,7 +117,7 @@ def memory(*arguments: str) -> Measure:
     async def measured(_: float) -> float:
         with tempfile.TemporaryDirectory() as folder:
             async with ServiceProcess(Path(folder), *arguments, env=compiled()) as service:
-                found = _rss_mb(service.pid)
+                found = resident_mb(service.pid)
                 await service.stop()
         return found
 
@@ -133,7 +128,7 @@ def memory(*arguments: str) -> Measure:
 async def bare_memory(_: float) -> float:
     """Return the resident memory of a bare server that listens, in MB."""
     async with bare_server() as pid:
-        return _rss_mb(pid)
+        return resident_mb(pid)
 
 
 FIGURES = (

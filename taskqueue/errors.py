@@ -11,7 +11,8 @@
     ├─ NotRunning              actions              enqueued before a service was attached
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
-    │  │  └─ StorageReadOnly   reason               it was opened where nothing can be written
+    │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
+    │  │  └─ WriterLost        reason               the process that writes has ended
     │  ├─ SchemaMismatch       found, wanted        the file was written by another release
     │  └─ StorageCorrupt       path, detail         never repaired by deleting
     └─ ActorError
@@ -28,7 +29,17 @@ from dataclasses import dataclass
 
 
 class TaskQueueError(Exception):
-    """Anything that taskqueue itself raises."""
+    """Anything that taskqueue itself raises. It can be pickled, with all its data."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have it made again from its data: `Exception` would pass its sentence to `__init__`."""
+        return _again, (type(self), self.args), self.__dict__
+
+
+def _again(kind: type[TaskQueueError], args: tuple[object, ...]) -> TaskQueueError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,10 @@ class StorageUnavailable(StorageError):
 
 class StorageReadOnly(StorageUnavailable):
     """The storage was opened read-only, and stays so until it is opened again."""
+
+
+class WriterLost(StorageUnavailable):
+    """The process that writes for the storage has ended; the storage has to be opened again."""
 
 
 class SchemaMismatch(StorageError):

@@ -110,7 +110,9 @@ async def start(system: System, plan: Plan) -> ActorRef:
 
 def storage(settings: Settings) -> partial[SQLiteStorage]:
     """Return what makes the storage that these settings ask for."""
-    return partial(SQLiteStorage, settings.database, synchronous=settings.synchronous)
+    return partial(
+        SQLiteStorage, settings.database, synchronous=settings.synchronous, writes_in="process"
+    )
 
 
 def queue(plan: Plan) -> QueueSettings:

@@ -249,10 +249,10 @@ Outcome: TypeAlias = (
     | Conflicted
 )
 
-# --- settlements: what is written ----------------------------------------------------------------
+# --- settlements: what is written; tagged as well ------------------------------------------------
 
 
-class Complete(Word):
+class Complete(Word, tag=True):
     """Ends `completed` with its result; follow-ups and statements commit with it."""
 
     result: str
@@ -260,7 +260,7 @@ class Complete(Word):
     statements: tuple[Statement, ...] = ()
 
 
-class Requeue(Word):
+class Requeue(Word, tag=True):
     """Back to `retrying` until `run_at`; the attempt is used."""
 
     run_at: float
@@ -269,7 +269,7 @@ class Requeue(Word):
     traceback: str | None = None
 
 
-class Postpone(Word):
+class Postpone(Word, tag=True):
     """Back until `run_at` with the attempt returned: nothing has failed."""
 
     run_at: float
@@ -277,7 +277,7 @@ class Postpone(Word):
     error: str | None = None
 
 
-class DeadLetter(Word):
+class DeadLetter(Word, tag=True):
     """Ends `dead` with a reason, to be redriven by a person."""
 
     reason: str
@@ -286,13 +286,13 @@ class DeadLetter(Word):
     traceback: str | None = None
 
 
-class Cancel(Word):
+class Cancel(Word, tag=True):
     """Ends `cancelled`."""
 
     reason: str
 
 
-class HandBack(Word):
+class HandBack(Word, tag=True):
     """Back where it was, attempt returned: it never started, or our stop cut it."""
 
     delivery_counts: bool = False  # even if it was never started

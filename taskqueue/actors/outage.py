@@ -7,7 +7,7 @@ probe. What cannot even be read, or could not be written were the cause gone, is
 
 from enum import Enum
 
-from taskqueue.errors import StorageError, StorageReadOnly, StorageUnavailable
+from taskqueue.errors import StorageError, StorageReadOnly, StorageUnavailable, WriterLost
 from taskqueue.storage.protocol import Storage
 
 READS = frozenset(
@@ -23,6 +23,9 @@ READS = frozenset(
     )
 )
 """The verbs that go on while nothing can be written."""
+
+
+_STAYS = (StorageReadOnly, WriterLost)
 
 
 class Remedy(Enum):
@@ -44,8 +47,8 @@ def remedy(error: StorageError, *, readable: bool) -> Remedy:
     """Return what is to be done about an open storage whose probe raised `error`.
 
     `readable` says whether a read has just been answered. A connection that was opened read-only
-    stays so, however writable its file is by now.
+    stays so, however writable its file is by now, and who is lost does not come back.
     """
-    if not readable or isinstance(error, StorageReadOnly) or not leaves_reads(error):
+    if not readable or isinstance(error, _STAYS) or not leaves_reads(error):
         return Remedy.REOPEN
     return Remedy.PROBE

@@ -16,10 +16,10 @@ from typing import Any
 STEPS: dict[str, str] = {
     "accept": "taskqueue.actors.gateway:Neighbours.prepare",
     "send the insert": "taskqueue.actors.client:QueueClient.enqueue",
-    "insert": "taskqueue.storage.sqlite:SQLiteStorage.insert",
+    "insert": "taskqueue.storage.sqlite.engine:SQLiteStorage.insert",
     "commit the insert": "insert",
     "answer": "taskqueue.http.access:AccessLog.log",
-    "claim": "taskqueue.storage.sqlite:SQLiteStorage.claim",
+    "claim": "taskqueue.storage.sqlite.engine:SQLiteStorage.claim",
     "commit the claim": "claim",
     "take": "taskqueue.actors.desk:Desk.take",
     "hand over": "taskqueue.actors.task_log:attempt_started",
@@ -29,14 +29,14 @@ STEPS: dict[str, str] = {
     "end the handler": "tests.system.crash_app:end",
     "report": "taskqueue.actors.consumer:ConsumerActor._report",
     "conclude": "taskqueue.actors.settler:Settler.conclude_all",
-    "settle": "taskqueue.storage.sqlite:SQLiteStorage.settle",
+    "settle": "taskqueue.storage.sqlite.engine:SQLiteStorage.settle",
     "commit the settlement": "settle",
     "hear the answer": "taskqueue.actors.task_log:settled",
 }
 
 # In place of an insert and a claim, where nobody waits and there is room.
 SHORT_CUT: dict[str, str] = {
-    "insert as claimed": "taskqueue.storage.sqlite:SQLiteStorage.insert_and_claim",
+    "insert as claimed": "taskqueue.storage.sqlite.engine:SQLiteStorage.insert_and_claim",
     "commit the claimed insert": "insert_and_claim",
 }
 
@@ -101,8 +101,7 @@ def wrappings(trap: Trap) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
         if ":" in target:
             place, name = _place(target)
             yield place, name, _wrapped(trap, step, getattr(place, name))
-    committing = importlib.import_module("taskqueue.storage.sqlite.committing")
-    yield committing, "transact", _wrapped_commit(trap, committing)
+    yield commit_wrapping(trap)
 
 
 def _place(target: str) -> tuple[Any, str]:
@@ -138,6 +137,12 @@ async def _passed(trap: Trap, point: str) -> None:
     spring = trap.passes(point)
     if spring is not None:
         await spring
+
+
+def commit_wrapping(trap: Trap) -> tuple[Any, str, Callable[..., Any]]:
+    """Return what to put where, so that the trap hears of commits."""
+    committing = importlib.import_module("taskqueue.storage.sqlite.committing")
+    return committing, "transact", _wrapped_commit(trap, committing)
 
 
 def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:

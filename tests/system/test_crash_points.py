@@ -1,7 +1,8 @@
 """A crash between any two steps of a task's path: what was promised is kept, what was done counts.
 
 First the whole process dies, by SIGKILL to itself at exactly that point, and the service is started
-again on the same file. Then only one part of it is killed there, and the rest lives on.
+again on the same file. Then only one part of it is killed there, and the rest lives on; then the
+process that writes, around each of its commits.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,9 +25,12 @@ from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
 from taskqueue.actors.runtime import SHUTDOWN, ActorRef, System, ask
 from taskqueue.policy import RetryPolicy
 from taskqueue.settings import Settings
+from taskqueue.storage.sqlite import remote
+from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.tasks import Owner
 from taskqueue.testing.events import EventLog
-from tests.system.crash_app import MAKE_EFFECTS, app
+from tests.system import crash_app, crashing_writer
+from tests.system.crash_app import MAKE_EFFECTS
 from tests.system.crash_points import POINTS, SHORT_CUT_POINTS, Trap, wrappings
 from tests.system.crashing_service import CrashingService
 from tests.system.services import TIMEOUT_S
@@ -264,21 +269,105 @@ async def test_a_part_dies(
         await events.wait_for("task_completed", task_id=after, timeout_s=TIMEOUT_S)
     found = _found(tmp_path, told, but=after)
 
+    assert FATES[point].there <= len(found.ids) or found.told is None
+    _was_done_once(found, crashes=int(victim == CONSUMER))
+    if found.ids and victim != CONSUMER:  # nobody else's death costs a run
+        assert found.runs == 1
+    [restarted] = events.select("child_restarted")
+    assert (restarted["child_id"], restarted["reason"]) == (victim, "killed")
+    assert events.select("actor_abandoned") == []
+
+
+def _was_done_once(found: Found, *, crashes: int) -> None:
+    """Check what must hold of a task, if it is there, that was disturbed by so many crashes."""
     crashed = found.outcomes.count("crashed")
     assert len(found.ids) <= 1
     assert found.told in (None, *found.ids)
-    assert FATES[point].there <= len(found.ids) or found.told is None
     assert found.effects == len(found.ids)
     if found.ids:
         assert found.status == "completed"
         assert found.outcomes == ["crashed"] * crashed + ["completed"]
-        assert crashed <= (victim == CONSUMER)
+        assert crashed <= crashes
         assert found.runs - crashed in (0, 1)
-        if victim != CONSUMER:  # nobody else's death costs a run
-            assert found.runs == 1
-    [restarted] = events.select("child_restarted")
-    assert (restarted["child_id"], restarted["reason"]) == (victim, "killed")
-    assert events.select("actor_abandoned") == []
+
+
+# --- the process that writes --------------------------------------------------------------------
+
+COMMITS = [point for point in POINTS if "commit" in point]
+
+
+@pytest.mark.parametrize("point", COMMITS)
+async def test_the_process_that_writes_dies(
+    tmp_path: Path, events: EventLog, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    crashed = _crashing_writer(monkeypatch, tmp_path, point)
+    if "the start" in point:  # only of a handler that lasts is it written
+        monkeypatch.setattr(crash_app, "end", partial(_wait_for, crashed))
+
+    async with (
+        _town(tmp_path, consumers=0, writes_in="process") as town,
+        aiohttp.ClientSession() as http,
+    ):
+        _make_effects(tmp_path)
+        told = await _post(http, town.url, tmp_path / "runs")
+        await town.resize(1)
+        await events.wait_for("storage_degraded", timeout_s=TIMEOUT_S)
+        await town.all_ended()
+        after = await town.post_until_accepted(http, tmp_path / "after")
+        await events.wait_for("task_completed", task_id=after, timeout_s=TIMEOUT_S)
+    found = _found(tmp_path, told, but=after)
+
+    assert (found.told is not None, len(found.ids)) == (FATES[point].told, FATES[point].there)
+    _was_done_once(found, crashes=0)
+    [degraded] = {each["reason"] for each in events.select("storage_degraded")}
+    assert degraded == "the process that writes has ended by signal 9"
+    assert events.select("child_restarted") == []
+
+
+@pytest.mark.parametrize("point", [point for point in SHORT_CUT_POINTS if "commit" in point])
+async def test_the_process_that_writes_dies_where_a_task_is_claimed_as_it_is_inserted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    crashed = _crashing_writer(monkeypatch, tmp_path, point)
+    (tmp_path / "runs").touch()
+    told = []
+
+    async with (
+        _town(tmp_path, consumers=1, writes_in="process") as town,
+        aiohttp.ClientSession() as http,
+    ):
+        _make_effects(tmp_path)
+        async with asyncio.timeout(TIMEOUT_S):
+            while not crashed.exists():  # until the queue knows that nobody waits
+                told.append(await _post(http, town.url, tmp_path / "runs"))
+                await town.all_ended()
+        told.append(await town.post_until_accepted(http, tmp_path / "runs"))
+        await town.all_ended()
+
+    with _database(tmp_path) as db:
+        tasks = dict(db.execute("SELECT id, status FROM tasks"))
+        effects = [task for (task,) in db.execute("SELECT task FROM effects")]
+    assert told.count(None) == 1
+    assert set(told) - {None} <= set(tasks)
+    assert len(tasks) == len(told) - (not CUT_SHORT[point].there)
+    assert set(tasks.values()) == {"completed"}
+    assert sorted(effects) == sorted(tasks)
+    assert len((tmp_path / "runs").read_text().splitlines()) == len(tasks)
+
+
+def _crashing_writer(monkeypatch: pytest.MonkeyPatch, folder: Path, point: str) -> Path:
+    """Have the next process that writes die at the point; return a file that is there then."""
+    crashed = folder / "crashed"
+    monkeypatch.setattr(remote, "_COMMAND", crashing_writer.COMMAND)
+    monkeypatch.setenv("CRASH_POINT", point)
+    monkeypatch.setenv("CRASHED", str(crashed))
+    return crashed
+
+
+async def _wait_for(file: Path) -> None:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not file.exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
+            await asyncio.sleep(0.001)
 
 
 class Town:
@@ -320,7 +409,9 @@ class Town:
 
 
 @contextlib.asynccontextmanager
-async def _town(folder: Path, *, consumers: int) -> AsyncIterator[Town]:
+async def _town(
+    folder: Path, *, consumers: int, writes_in: WritesIn = "thread"
+) -> AsyncIterator[Town]:
     settings = Settings(
         database=folder / "data" / "tasks.db",
         consumers=consumers,
@@ -330,10 +421,16 @@ async def _town(folder: Path, *, consumers: int) -> AsyncIterator[Town]:
     service.make_place(settings.database)
     with service.bind("127.0.0.1", 0) as door:
         owner = Owner(node=service.NODE, incarnation=uuid4().hex)
-        plan = supervisor.Plan(settings=settings, app=app, owner=owner, door=door)
+        plan = supervisor.Plan(
+            settings=settings,
+            app=crash_app.app,
+            owner=owner,
+            door=door,
+            make_storage=partial(SQLiteStorage, settings.database, writes_in=writes_in),
+        )
         async with System() as system:
             root = await supervisor.start(system, plan)
-            app.attach(QueueClient(system.address(QUEUE)))
+            crash_app.app.attach(QueueClient(system.address(QUEUE)))
             yield Town(folder, system, f"http://127.0.0.1:{door.getsockname()[1]}")
             root.exit(SHUTDOWN)
             await root.ended()

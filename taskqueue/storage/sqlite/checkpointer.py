@@ -16,6 +16,7 @@ from taskqueue.errors import StorageError
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import storage_error
 from taskqueue.storage.sqlite.log import checkpoint
+from taskqueue.storage.sqlite.remote import RemoteConnection
 
 _ROWS = 2_000  # changed since the last time: a few MiB of log, tens of milliseconds of disk
 _LONG_PAGES = 2_000  # 8 MiB
@@ -24,7 +25,9 @@ _LONG_PAGES = 2_000  # 8 MiB
 class Checkpointer:
     """Keeps the log of a database file short, never twice at once."""
 
-    def __init__(self, connection: Connection, writing: Connection, path: Path) -> None:
+    def __init__(
+        self, connection: Connection, writing: Connection | RemoteConnection, path: Path
+    ) -> None:
         """Use `connection`, which it owns, and `writing`, the writer's."""
         self._connection = connection
         self._writing = writing
@@ -78,7 +81,7 @@ class Checkpointer:
         """Return how long the log was; if that failed, 0, and note why."""
         try:
             return hop.result()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StorageError) as error:
             self._failure = storage_error(error, self._path)
             if self._failure is None:
                 raise

@@ -29,7 +29,9 @@ from taskqueue.storage.sqlite.faults import translated
 from taskqueue.storage.sqlite.file import FileWatch, require_header
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.reader import Reader
+from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.wire import Batch
 from taskqueue.storage.sqlite.writer import Writer
 from taskqueue.tasks import (
     ENDED,
@@ -50,6 +52,7 @@ from taskqueue.tasks import (
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+WritesIn: TypeAlias = Literal["thread", "process"]
 
 
 class _Last:
@@ -73,6 +76,10 @@ class SQLiteStorage(Storage):
     `busy_timeout_s` is how long to wait for another that holds the file (a second service, a
     shell with an open transaction) before raising `StorageUnavailable`.
 
+    With `writes_in="process"` another process commits: neither does it wait for threads here that
+    compute, nor they for it. It takes a tenth of a second to start, and some memory. Should it end
+    by itself, whatever writes raises `WriterLost` until the storage is opened again.
+
     If the file is removed or replaced under an open storage, every verb raises
     `StorageUnavailable` until it is opened again. A file that was found corrupt can be opened again
     once all of it is sound; meanwhile nobody writes into it.
@@ -83,10 +90,12 @@ class SQLiteStorage(Storage):
         path: str | os.PathLike[str],
         *,
         synchronous: Synchronous = "FULL",
+        writes_in: WritesIn = "thread",
         busy_timeout_s: float = 1.0,
     ) -> None:
         self._path = Path(path).absolute()
         self._synchronous = synchronous
+        self._writes_in = writes_in
         self._busy_timeout_s = busy_timeout_s
         self._turn = asyncio.Lock()  # open, migrate and close, one after the other
         self._lock: FileLock | None = None
@@ -165,7 +174,7 @@ class SQLiteStorage(Storage):
             raise
 
     async def _connect(self, watch: FileWatch) -> None:
-        opened: list[Connection] = []
+        opened: list[Connection | RemoteConnection] = []
         try:
             opened += [writer := await self._writing_connection()]
             opened += [reader := await self._connection("rw", set_up_reader)]
@@ -187,7 +196,7 @@ class SQLiteStorage(Storage):
         finally:
             connection.abandon()
 
-    async def _writing_connection(self) -> Connection:
+    async def _writing_connection(self) -> Connection | RemoteConnection:
         set_up = partial(
             set_up_writer,
             path=self._path,
@@ -195,7 +204,16 @@ class SQLiteStorage(Storage):
             synchronous=self._synchronous,
             check=self._suspect,
         )
-        return await self._connection("rw", set_up)
+        if self._writes_in == "thread":
+            return await self._connection("rw", set_up)
+        assert self._lock is not None  # noqa: S101 - it is opened under the lock
+        return await RemoteConnection.open(
+            self._path,
+            "rw",
+            busy_timeout_s=self._busy_timeout_s,
+            set_up=set_up,
+            keep=(self._lock.descriptor,),  # should we be killed, it still has a commit to end
+        )
 
     async def _connection(self, mode: Mode, set_up: SetUp) -> Connection:
         return await Connection.open(
@@ -210,7 +228,7 @@ class SQLiteStorage(Storage):
         await self._write(writes.end_probe)
 
     async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
-        return await self._write(partial(inserting.insert, tasks=tuple(tasks), now=now))
+        return await self._write(partial(inserting.insert, tasks=Batch(tasks), now=now))
 
     async def insert_and_claim(
         self,
@@ -224,7 +242,7 @@ class SQLiteStorage(Storage):
         return await self._write(
             partial(
                 inserting.insert_and_claim,
-                tasks=tuple(tasks),
+                tasks=Batch(tasks),
                 room=dict(room),
                 owner=owner,
                 expires_at=now + lease_s,
@@ -270,8 +288,10 @@ class SQLiteStorage(Storage):
     async def settle(
         self, settlements: Sequence[SettleBy], *, now: float
     ) -> tuple[Settled | NotApplied, ...]:
+        # What is wrong with a handler's statement is answered for its token, by whoever applies it.
+        pack = Batch if all(map(settling.only_completes, settlements)) else tuple
         return await self._write(
-            partial(settling.settle, settlements=tuple(settlements), refused={}, now=now)
+            partial(settling.settle, settlements=pack(settlements), refused={}, now=now)
         )
 
     async def cancel(

@@ -20,7 +20,8 @@ class FileLock:
     """The lock, held from `take` to `release`; the kernel releases it when the process dies."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+        """Whoever inherits it keeps the lock, however this process ends."""
 
     @classmethod
     async def take(cls, database: Path, *, within_s: float) -> "FileLock":
@@ -57,8 +58,8 @@ class FileLock:
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files."""
         # A forked child shares the lock, so closing our descriptor would not be enough.
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        os.close(self._descriptor)
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+        os.close(self.descriptor)
 
 
 def _open(path: Path) -> int:

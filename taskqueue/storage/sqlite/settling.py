@@ -39,14 +39,15 @@ def settle(
 
     `refused` holds, by token, what an earlier run of the same write has learnt not to try again.
     """
-    if all(map(_only_completes, settlements)):
+    if all(map(only_completes, settlements)):
         standing = leases.standing(tx.db, [by.token for by in settlements])
         if standing is not None:
             return _complete(tx, settlements, standing, now=now)
     return _settle_each(tx, settlements, refused=refused, now=now)
 
 
-def _only_completes(by: SettleBy) -> bool:
+def only_completes(by: SettleBy) -> bool:
+    """Return whether nothing of the handler's has to be applied, nor anything but a result kept."""
     return type(by.settlement) is Complete and not by.settlement.statements
 
 

@@ -10,17 +10,19 @@ one sync of the disk.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from taskqueue.errors import StorageUnavailable
+from taskqueue.errors import StorageUnavailable, WriterLost
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.committing import Committed, Result, commit
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.log import part
+from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.transaction import Transaction
 
 T = TypeVar("T")
@@ -58,7 +60,7 @@ class Writer:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Connection | RemoteConnection,
         path: Path,
         watch: FileWatch,
         *,
@@ -101,7 +103,8 @@ class Writer:
         """Refuse what comes, commit what waits, close the connection."""
         self._closed = True
         await self._idle.wait()
-        await self._connection.run(partial(part, self._watch))
+        with contextlib.suppress(WriterLost):
+            await self._connection.run(partial(part, self._watch))
         await self._connection.close()
 
     def abandon(self, then: Callable[[], object]) -> None:

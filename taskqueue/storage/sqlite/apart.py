@@ -1,0 +1,66 @@
+"""A process that holds one connection and calls what comes through a socket, until that closes.
+
+It belongs to one `RemoteConnection`. One is started whenever a storage is opened, so it imports
+little.
+"""
+
+import gc
+import os
+import signal
+import socket
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame
+
+# When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
+# service managers tell all processes at once.
+_NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(descriptor: int) -> None:
+    """Serve on the socket, an inherited descriptor, to its end."""
+    for number in _NOT_FOR_US:
+        signal.signal(number, signal.SIG_IGN)
+    # A service that was killed resets the socket, if something was on its way to it.
+    with socket.socket(fileno=descriptor) as end, suppress(ConnectionError):
+        _serve(end)
+    os._exit(0)  # nothing is left to be done at the exit, and somebody waits for it
+
+
+def _serve(end: socket.socket) -> None:
+    functions = _received(end)
+    for connect in functions:
+        try:
+            db = connect()
+        except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
+            _answer(end, error=error)
+            return
+        _answer(end)
+        gc.freeze()
+        with closing(db):
+            for function in functions:
+                _call(function, db, end)
+
+
+def _received(end: socket.socket) -> Iterator[Callable[..., Any]]:
+    frames = Frames()
+    while data := end.recv(CHUNK):
+        yield from frames.feed(data)
+
+
+def _call(
+    function: Callable[[sqlite3.Connection], object], db: sqlite3.Connection, end: socket.socket
+) -> None:
+    try:
+        value = function(db)
+    except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
+        _answer(end, error=error)
+    else:
+        _answer(end, value)
+
+
+def _answer(end: socket.socket, value: object = None, error: BaseException | None = None) -> None:
+    end.sendall(frame((value, error)))

@@ -1,0 +1,246 @@
+"""An SQLite connection in a process of its own, reached in one hop.
+
+    run(function) ─▶ frame ─▶ socket ─▶ apart: function(connection)
+                                          └─▶ frame ─▶ socket ─▶ the answer, on our loop
+
+What it runs competes with nobody for the interpreter: neither does a commit wait for a thread that
+computes, nor the loop for a commit. The price is that all must be pickled.
+"""
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from taskqueue.errors import StorageUnavailable, WriterLost
+from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
+from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame
+
+T = TypeVar("T")
+
+# `-S`: it need not look for packages once more, as it is told where ours are.
+_PATH = [str(Path(__file__).parents[3]), *sys.path]
+_COMMAND = """\
+import sys
+sys.path[:] = {path!r}
+from taskqueue.storage.sqlite.apart import main
+main({descriptor})
+"""
+
+
+class _Call(NamedTuple):
+    request: bytes
+    answer: asyncio.Future[Any]
+
+
+def _nothing() -> None:
+    pass
+
+
+class RemoteConnection:
+    """Belongs to the loop it was opened on. Its process ends with it, or with ours.
+
+    If the process ends by itself, whatever it was asked and will be asked raises `WriterLost`. What
+    it was committing just then is committed or not.
+    """
+
+    def __init__(self, end: socket.socket, process: "subprocess.Popen[bytes]") -> None:
+        self._end = end
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._calls: deque[_Call] = deque()  # the first is in the process, and the only one there
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+        self._lost: WriterLost | None = None
+        self._frames = Frames()
+        self._unsent = b""
+        self._loop.add_reader(end, self._read)
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        mode: Mode,
+        *,
+        busy_timeout_s: float,
+        set_up: SetUp,
+        keep: Sequence[int] = (),
+    ) -> "RemoteConnection":
+        """`connect` to the file at `path` in a new process, which keeps those descriptors open.
+
+        When this fails or is cancelled, the process ends.
+
+        Raises:
+            StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says; or no
+                process can be started.
+        """
+        connection = cls(*_started(keep))
+        try:
+            await connection.run(
+                partial(connect, path, mode, busy_timeout_s=busy_timeout_s, set_up=set_up)
+            )
+        except BaseException:
+            connection.abandon()
+            raise
+        return connection
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    def run(self, function: Callable[..., T]) -> asyncio.Future[T]:
+        """Call `function` with the connection; answer with what it returns or raises.
+
+        Functions run in the order of the calls. Cancelling the answer does not stop the function.
+
+        Raises:
+            StorageUnavailable: the connection is closed.
+        """
+        if self._closed:
+            raise StorageUnavailable("closed")
+        answer: asyncio.Future[T] = self._loop.create_future()
+        if self._lost is not None:
+            answer.set_exception(self._lost)
+            return answer
+        self._calls.append(_Call(frame(function), answer))
+        if len(self._calls) == 1:
+            self._idle.clear()
+            self._call()
+        return answer
+
+    async def close(self) -> None:
+        """Finish what was asked for, then close; refuse what comes later. Harmless when closed."""
+        if self._closed:
+            return
+        await self._idle.wait()
+        closed = self._loop.create_future()
+        self.abandon(then=partial(self._tell, partial(closed.set_result, None)))
+        await closed
+
+    def abandon(self, then: Callable[[], object] = _nothing) -> None:
+        """Close without waiting: the process ends what it has in hand; after that `then` is called.
+
+        Works without a running loop. What is not answered yet raises `StorageUnavailable`. On a
+        connection whose process has ended `then` is called at once.
+        """
+        self._closed = True
+        self._shut()
+        self._fail(StorageUnavailable("closed"))
+        if self._process.returncode is None:
+            self._bury(lambda _: then())
+        else:
+            then()
+
+    # --- what is said -----------------------------------------------------------------------------
+
+    def _call(self) -> None:
+        """Have the process run the next function; the others can still be given up."""
+        self._send(self._calls[0].request)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._unsent = data[self._end.send(data) :]
+        except BlockingIOError:
+            self._unsent = data
+        except OSError:  # it has ended, as the reader will see
+            return
+        if self._unsent:
+            self._loop.add_writer(self._end, self._send_rest)
+
+    def _send_rest(self) -> None:
+        self._loop.remove_writer(self._end)
+        self._send(self._unsent)
+
+    def _read(self) -> None:
+        try:
+            data = self._end.recv(CHUNK)
+        except BlockingIOError:  # woken for nothing
+            return
+        except OSError:  # it has ended with something of ours unread
+            data = b""
+        for value, error in self._frames.feed(data):
+            self._answered(value, error)
+        if not data:
+            self._lose()
+
+    def _answered(self, value: object, error: BaseException | None) -> None:
+        _, answer = self._calls.popleft()
+        if self._calls:
+            self._call()
+        else:
+            self._idle.set()
+        if answer.done():  # its asker may have been cancelled
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(value)
+
+    # --- its end ----------------------------------------------------------------------------------
+
+    def _lose(self) -> None:
+        """Hear no more of it, and say why as soon as that is known."""
+        self._shut()
+        self._lost = WriterLost("the process that writes has ended")
+        self._bury(lambda code: self._tell(partial(self._lost_by, code)))
+
+    def _lost_by(self, code: int) -> None:
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        self._lost = WriterLost(f"the process that writes has ended {how}")
+        self._fail(self._lost)
+
+    def _shut(self) -> None:
+        """Let the process read the end of the socket, when it is done with what it has in hand."""
+        if self._end.fileno() < 0:
+            return
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self._end)
+            self._loop.remove_writer(self._end)
+        self._end.close()
+
+    def _fail(self, error: StorageUnavailable) -> None:
+        calls, self._calls = self._calls, deque()
+        self._idle.set()
+        for _, answer in calls:
+            if not answer.done() and not self._loop.is_closed():
+                answer.set_exception(error)
+                answer.exception()  # nobody may be there any more to look at it
+
+    def _bury(self, then: Callable[[int], object]) -> None:
+        """Have a thread wait for the end, and call `then` with the exit code."""
+        threading.Thread(
+            target=lambda: then(self._process.wait()), name="writer-process-end", daemon=True
+        ).start()
+
+    def _tell(self, what: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(what)
+
+
+def _started(keep: Sequence[int]) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    descriptor = theirs.fileno()
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603  our own code
+                [sys.executable, "-S", "-c", _COMMAND.format(path=_PATH, descriptor=descriptor)],
+                pass_fds=(descriptor, *keep),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                process_group=0,  # the terminal's Ctrl-C is not for it, not even while it starts
+            )
+        except OSError as error:
+            ours.close()
+            reason = f"no process can be started to write: {error.strerror or error}"
+            raise StorageUnavailable(reason) from error
+    return ours, process

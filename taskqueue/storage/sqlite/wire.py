@@ -1,0 +1,122 @@
+"""Functions and their answers as bytes, between the service and the process that writes for it.
+
+Pickled, because both sides are one program: a function travels by its name. What is sent is of our
+own making; the peer is a child of ours at the other end of a socket pair.
+"""
+
+import io
+import pickle
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, cached_property
+from typing import Any, TypeVar
+
+import msgspec
+
+from taskqueue.words import Word
+
+W = TypeVar("W", bound=Word)
+
+CHUNK = 1 << 18
+_PROTOCOL = 5
+_length = struct.Struct("!Q")
+_PLAIN: dict[type, Callable[[Any], object]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    bytes: bytes.__bytes__,
+}
+_encode = msgspec.msgpack.Encoder().encode
+_OURS = __name__.partition(".")[0]
+
+
+def frame(message: object) -> bytes:
+    """Return the bytes that stand for `message`, which can be pickled.
+
+    A value of a user's own type that is text, a number or bytes travels as just that, which is all
+    that a database keeps of it: the other process need not know the type.
+    """
+    file = io.BytesIO()
+    file.write(bytes(_length.size))
+    _Pickler(file, _PROTOCOL).dump(message)
+    length = file.tell() - _length.size
+    file.seek(0)
+    file.write(_length.pack(length))
+    return file.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        plain = _plain_kind(type(obj))  # type: ignore[arg-type]  # a type is hashable
+        return NotImplemented if plain is None else (plain, (_PLAIN[plain](obj),))
+
+
+@cache
+def _plain_kind(kind: Any) -> type | None:
+    """Return the type as which values of `kind` travel; None if as their own."""
+    if kind.__module__.partition(".")[0] == _OURS:
+        return None
+    return next((plain for plain in _PLAIN if issubclass(kind, plain)), None)
+
+
+class Batch(tuple[W, ...]):
+    """Words of one kind. They travel as MessagePack, at a quarter of what it takes to pickle each.
+
+    There they are a sequence that is decoded by whoever looks at it first: if one is not as its
+    kind says, that fails whoever was to work with it and nobody else.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how it is made again; as any tuple if MessagePack cannot say what is in it."""
+        try:
+            return _Encoded, (type(self[0]), _encode(self))
+        except (IndexError, OverflowError, TypeError, ValueError):
+            return tuple, (list(self),)
+
+
+class _Encoded(Sequence[Any]):
+    def __init__(self, kind: type[Word], encoded: bytes) -> None:
+        self._kind = kind
+        self._encoded = encoded
+
+    @cached_property
+    def _words(self) -> list[Any]:
+        return _decoder_of(self._kind).decode(self._encoded)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._words)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._words[at]
+
+
+@cache
+def _decoder_of(kind: Any) -> msgspec.msgpack.Decoder[list[Any]]:
+    return msgspec.msgpack.Decoder(list[kind])
+
+
+class Frames:
+    """Takes bytes as they come and gives the messages that are complete."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Return the messages that `data` completes."""
+        self._bytes += data
+        messages = []
+        start = 0
+        while len(self._bytes) - start >= _length.size:
+            begin = start + _length.size
+            end = begin + _length.unpack_from(self._bytes, start)[0]
+            if end > len(self._bytes):
+                break
+            messages.append(pickle.loads(self._bytes[begin:end]))  # noqa: S301  from our own child
+            start = end
+        del self._bytes[:start]
+        return messages

@@ -1,0 +1,370 @@
+# ruff: noqa: ASYNC240  a test may wait for its own disk
+"""The process that writes: it does as it is told, ends when it shall, and takes nothing along."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from msgspec import ValidationError
+
+import taskqueue
+from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable, WriterLost
+from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.remote import RemoteConnection
+from taskqueue.tasks import NewTask, Status
+from taskqueue.testing.contract import DONE, add, claim, ids, new_task, settle
+from taskqueue.testing.contract_insert_and_claim import InsertAndClaimContract
+from taskqueue.testing.contract_transactions import TransactionContract
+from tests.storage.remote_work import (
+    begun,
+    commit_when,
+    execute,
+    fail,
+    give_back,
+    nothing,
+    refuse,
+    where,
+)
+
+ROOT = Path(taskqueue.__file__).parent.parent
+PATIENCE_S = 30.0
+MUCH = "x" * (4 << 20)  # more than a socket takes at once
+
+
+class Text(str):
+    """Text of a type that only this process knows."""
+
+    __slots__ = ()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tasks.db"
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Path:
+    """The file that lets `commit_when` commit."""
+    return tmp_path / "go"
+
+
+async def opened(path: Path) -> RemoteConnection:
+    return await RemoteConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=nothing)
+
+
+@pytest.fixture
+async def connection(path: Path) -> AsyncIterator[RemoteConnection]:
+    connection = await opened(path)
+    yield connection
+    await connection.close()
+
+
+async def there(file: Path) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not file.exists():  # noqa: ASYNC110  another process makes it
+            await asyncio.sleep(0.001)
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def tables(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return [name for (name,) in db.execute("SELECT name FROM sqlite_master")]
+
+
+class Heard:
+    """Is called once, from whatever thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def __call__(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        assert await asyncio.to_thread(self._event.wait, PATIENCE_S)
+
+    @property
+    def yet(self) -> bool:
+        return self._event.is_set()
+
+
+# --- what it is told ------------------------------------------------------------------------------
+
+
+async def test_functions_run_in_a_process_of_the_connections_own(
+    connection: RemoteConnection,
+) -> None:
+    (row, first), (_, second) = await asyncio.gather(connection.run(where), connection.run(where))
+
+    assert row == (42,)
+    assert first == second == connection.pid != os.getpid()
+
+
+async def test_functions_run_in_the_order_of_the_calls_also_if_nobody_waits(
+    connection: RemoteConnection,
+) -> None:
+    connection.run(partial(execute, "CREATE TABLE t (x)")).cancel()
+    connection.run(partial(execute, "INSERT INTO t VALUES (1)")).cancel()
+
+    assert await connection.run(partial(execute, "SELECT x FROM t")) == [(1,)]
+
+
+async def test_much_goes_there_and_comes_back(connection: RemoteConnection) -> None:
+    one, other = await asyncio.gather(
+        connection.run(partial(give_back, MUCH)), connection.run(partial(give_back, [MUCH, 1]))
+    )
+
+    assert one == MUCH
+    assert other == [MUCH, 1]
+
+
+async def test_text_of_a_users_own_type_travels_as_text(connection: RemoteConnection) -> None:
+    answer = await connection.run(partial(give_back, Text("a")))
+
+    assert answer == "a"
+    assert type(answer) is str
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SchemaMismatch(3, 4),
+        StorageCorrupt("there", "damaged"),
+        StorageUnavailable("full"),
+        ValueError("a", 1),
+    ],
+)
+async def test_an_error_comes_back_with_all_its_data(
+    connection: RemoteConnection, error: Exception
+) -> None:
+    with pytest.raises(type(error)) as raised:
+        await connection.run(partial(fail, error))
+
+    assert (str(raised.value), vars(raised.value)) == (str(error), vars(error))
+    assert (await connection.run(where))[1] == connection.pid  # which goes on
+
+
+async def test_an_error_of_sqlite_keeps_its_code(connection: RemoteConnection) -> None:
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        await connection.run(partial(execute, "no SQL"))
+
+    assert raised.value.sqlite_errorcode == sqlite3.SQLITE_ERROR
+
+
+async def test_a_connection_that_cannot_be_set_up_leaves_no_process(path: Path) -> None:
+    with pytest.raises(sqlite3.DatabaseError, match="not today"):
+        await RemoteConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=refuse)
+
+    with pytest.raises(StorageUnavailable):
+        await RemoteConnection.open(path / "no folder", "rw", busy_timeout_s=0.0, set_up=nothing)
+
+
+# --- its end --------------------------------------------------------------------------------------
+
+
+async def test_closing_finishes_what_was_asked_for(path: Path, go: Path) -> None:
+    connection = await opened(path)
+    committing = connection.run(partial(commit_when, go))
+    after = connection.run(partial(execute, "INSERT INTO written VALUES (1)"))
+    closing_ = asyncio.ensure_future(connection.close())
+    await there(begun(go))
+
+    go.touch()
+    await closing_
+
+    assert committing.done()
+    assert after.done()
+    assert not lives(connection.pid)
+    assert tables(path) == ["written"]
+    with pytest.raises(StorageUnavailable, match="closed"):
+        connection.run(where)
+    await connection.close()  # harmless
+
+
+async def test_abandoning_ends_with_the_commit_in_hand(path: Path, go: Path) -> None:
+    connection = await opened(path)
+    committing = connection.run(partial(commit_when, go))
+    waiting = connection.run(partial(execute, "CREATE TABLE never (x)"))
+    await there(begun(go))
+    over = Heard()
+
+    connection.abandon(then=over)
+
+    for answer in (committing, waiting):
+        with pytest.raises(StorageUnavailable):
+            await answer
+    assert lives(connection.pid)
+    assert not over.yet
+    go.touch()
+    await over.wait()
+    assert not lives(connection.pid)
+    assert tables(path) == ["written"]
+
+
+def test_it_can_be_abandoned_when_its_loop_is_gone(path: Path) -> None:
+    async def leave_it_behind() -> RemoteConnection:
+        connection = await opened(path)
+        connection.run(where)
+        return connection
+
+    connection = asyncio.run(leave_it_behind())
+    over = threading.Event()
+
+    connection.abandon(then=over.set)
+
+    assert over.wait(PATIENCE_S)
+    assert not lives(connection.pid)
+
+
+async def test_when_it_is_killed_whoever_waits_hears_why(path: Path, go: Path) -> None:
+    connection = await opened(path)
+    committing = connection.run(partial(commit_when, go))
+    waiting = connection.run(where)
+    await there(begun(go))
+
+    os.kill(connection.pid, signal.SIGKILL)
+
+    for answer in (committing, waiting, connection.run(where)):
+        with pytest.raises(WriterLost, match="ended"):
+            await answer
+    with pytest.raises(WriterLost, match="by signal 9"):
+        await connection.run(where)
+    assert tables(path) == []
+    over = Heard()
+    connection.abandon(then=over)
+    await over.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_it_leaves_it_to_the_service_when_to_stop(
+    connection: RemoteConnection, number: signal.Signals
+) -> None:
+    os.kill(connection.pid, number)
+
+    assert (await connection.run(where))[1] == connection.pid
+
+
+# --- the storage around it ------------------------------------------------------------------------
+
+
+def storage_at(path: Path, *, busy_timeout_s: float = 1.0) -> SQLiteStorage:
+    return SQLiteStorage(path, writes_in="process", busy_timeout_s=busy_timeout_s)
+
+
+@pytest.fixture
+async def storage(path: Path) -> AsyncIterator[SQLiteStorage]:
+    storage = storage_at(path)
+    await storage.migrate()
+    await storage.open()
+    yield storage
+    await storage.close()
+
+
+class TestInsertAndClaim(InsertAndClaimContract):
+    @pytest.fixture
+    async def storage(self, storage: Storage) -> Storage:
+        return storage
+
+
+class TestTransactions(TransactionContract):
+    @pytest.fixture
+    async def storage(self, storage: Storage) -> Storage:
+        return storage
+
+
+@pytest.mark.parametrize(
+    ("poison", "error"),
+    [
+        (new_task("poison", priority=2**70), OverflowError),  # SQLite's integers end at 2**63
+        (new_task("poison", payload="\ud800"), UnicodeEncodeError),
+        (new_task("poison", action=7), ValidationError),
+    ],
+)
+async def test_what_cannot_be_stored_fails_alone(
+    storage: SQLiteStorage, poison: NewTask, error: type[Exception]
+) -> None:
+    refused, _ = await asyncio.gather(
+        storage.insert([poison], now=0.0), add(storage, "a"), return_exceptions=True
+    )
+
+    assert type(refused) is error
+    assert (await storage.counts())[Status.QUEUED] == 1
+
+
+async def test_a_storage_whose_writer_was_lost_is_read_and_can_be_opened_again(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "a")
+    [delivery] = await claim(storage)
+    [writer] = children()
+    os.kill(writer, signal.SIGKILL)
+
+    with pytest.raises(WriterLost):
+        await settle(storage, delivery, DONE)
+    assert (await storage.counts())[Status.QUEUED] == 1
+
+    await storage.close()
+    await storage.open()
+    await settle(storage, delivery, DONE)
+    await add(storage, "b")
+    assert ids(await claim(storage)) == ["b"]
+    assert (await storage.counts())[Status.COMPLETED] == 1
+
+
+def children() -> list[int]:
+    """Return the processes of this test: no other test runs here meanwhile."""
+    listed = Path(f"/proc/self/task/{threading.main_thread().native_id}/children")
+    return [int(pid) for pid in listed.read_text().split()]
+
+
+HOLDER = """
+import asyncio, sys
+from functools import partial
+from pathlib import Path
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+from tests.storage.remote_work import commit_when
+
+async def main():
+    storage = SQLiteStorage(sys.argv[1], writes_in="process")
+    await storage.migrate()
+    await storage.open()
+    await storage._writer._connection.run(partial(commit_when, Path(sys.argv[2])))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_service_that_is_killed_leaves_the_file_when_its_last_commit_has_ended(
+    path: Path, go: Path
+) -> None:
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, str(path), str(go), cwd=ROOT
+    )
+    await there(begun(go))
+    holder.kill()
+    await holder.wait()
+
+    with pytest.raises(StorageUnavailable, match="another taskqueue process holds"):
+        await storage_at(path, busy_timeout_s=0.0).open()
+    go.touch()
+
+    storage = storage_at(path, busy_timeout_s=PATIENCE_S)
+    await storage.open()
+    assert "written" in tables(path)
+    await storage.close()

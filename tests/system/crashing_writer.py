@@ -1,0 +1,41 @@
+"""The process that writes, and a SIGKILL to itself once, at the commit that `CRASH_POINT` says.
+
+`CRASHED` names a file that tells that it has happened: the next process lives.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable
+from pathlib import Path
+
+from taskqueue.storage.sqlite import apart
+from tests.system.crash_points import ARMED_BY, Trap, commit_wrapping
+
+COMMAND = """\
+import sys
+sys.path[:] = {path!r}
+from tests.system.crashing_writer import main
+main({descriptor})
+"""
+"""In the place of `remote`'s own."""
+
+
+class _WritersTrap(Trap):
+    def passes(self, point: str) -> Awaitable[object] | None:
+        if point.endswith("insert"):  # of the task
+            super().passes(ARMED_BY)
+        return super().passes(point)
+
+
+def main(descriptor: int) -> None:
+    """Write until the trap springs."""
+    crashed = Path(os.environ["CRASHED"])
+    if not crashed.exists():
+
+        def die() -> None:
+            crashed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        place, name, wrapped = commit_wrapping(_WritersTrap(os.environ["CRASH_POINT"], die))
+        setattr(place, name, wrapped)
+    apart.main(descriptor)
