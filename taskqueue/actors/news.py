@@ -30,7 +30,7 @@ class News:
         """
         self._note = note
         self._report = report
-        self._begun: dict[str, None] = {}  # in their order
+        self._begun: dict[str, float] = {}  # in their order, each with when it has lasted
         self._finished: list[Finished] = []
         self._noting: asyncio.TimerHandle | None = None
         self._telling: asyncio.Handle | None = None
@@ -38,9 +38,10 @@ class News:
 
     def begun(self, token: str) -> None:
         """An attempt begins."""
-        self._begun[token] = None
+        loop = asyncio.get_running_loop()
+        lasts_at = self._begun[token] = loop.time() + NOTE_S
         if self._noting is None:
-            self._noting = asyncio.get_running_loop().call_later(NOTE_S, self.note)
+            self._noting = loop.call_at(lasts_at, self._note_lasting)
 
     def finished(self, finished: Finished) -> None:
         """An attempt has ended."""
@@ -60,13 +61,28 @@ class News:
                 reporting.add_done_callback(self._heard)
 
     def note(self) -> None:
-        """Note what has begun, now."""
+        """Note all that has begun, now."""
         if self._noting is not None:
             self._noting.cancel()
             self._noting = None
-        begun, self._begun = self._begun, {}
-        if begun:
-            self._note(tuple(begun))
+        self._note_all(tuple(self._begun))
+
+    def _note_lasting(self) -> None:
+        """Note what has lasted by now, and look again for the others.
+
+        Where handlers follow each other there is always one that has just begun.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._note_all([token for token, lasts_at in self._begun.items() if lasts_at <= now])
+        # Not as soon as the next one has lasted, which would be a note for each of them.
+        self._noting = loop.call_at(now + NOTE_S, self._note_lasting) if self._begun else None
+
+    def _note_all(self, tokens: Sequence[str]) -> None:
+        for token in tokens:
+            del self._begun[token]
+        if tokens:
+            self._note(tokens)
 
     def _heard(self, reporting: "asyncio.Task[None]") -> None:
         self._on_their_way -= 1

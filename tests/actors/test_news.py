@@ -1,0 +1,112 @@
+"""A consumer's news: what is told at once, what later, and what never."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from taskqueue.actors.messages import Finished
+from taskqueue.actors.news import NOTE_S, News
+from taskqueue.tasks import Delivery, NewTask, Succeeded
+from taskqueue.testing.claims import claimed
+from tests.otp.virtual_time import VirtualTimeLoop
+
+SHORT_S = NOTE_S * 0.3
+
+Notes = list[tuple[float, set[str]]]
+Scene = Callable[[News], Awaitable[None]]
+
+
+def notes_of(scene: Scene) -> Notes:
+    """Return which starts are noted in a scene, each time with when; the scene begins at 0."""
+    notes: Notes = []
+
+    async def played() -> None:
+        def note(tokens: Sequence[str]) -> None:
+            notes.append((asyncio.get_running_loop().time(), set(tokens)))
+
+        await scene(News(note, lambda _: None))
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(played())
+    return notes
+
+
+def end(news: News, token: str) -> None:
+    task = claimed(NewTask(id=token, action="work", payload="{}"))
+    delivery = Delivery(token=token, task=task, expires_at=30.0, started=False)
+    news.finished(Finished(delivery=delivery, outcome=Succeeded(result="1"), started_at=0.0))
+
+
+async def short_ones(news: News, count: int = 20) -> None:
+    """Attempts that follow each other, so that one is under way at any time."""
+    for number in range(count):
+        news.begun(f"short {number}")
+        await asyncio.sleep(SHORT_S)
+        end(news, f"short {number}")
+
+
+def test_no_start_is_noted_of_short_attempts_however_many_follow_each_other() -> None:
+    assert notes_of(short_ones) == []
+
+
+def test_what_lasts_is_noted_once_and_soon_among_short_attempts_too() -> None:
+    async def scene(news: News) -> None:
+        asyncio.get_running_loop().call_later(SHORT_S / 2, news.begun, "long")
+        await short_ones(news)
+
+    [(at, tokens)] = notes_of(scene)
+
+    assert tokens == {"long"}
+    assert NOTE_S <= at <= 3 * NOTE_S
+
+
+def test_what_lasts_is_noted_after_a_silence_as_well() -> None:
+    async def scene(news: News) -> None:
+        await short_ones(news)
+        await asyncio.sleep(100 * NOTE_S)
+        news.begun("long")
+        await asyncio.sleep(3 * NOTE_S)
+
+    [(_, tokens)] = notes_of(scene)
+
+    assert tokens == {"long"}
+
+
+def test_what_begins_while_others_last_is_noted_together() -> None:
+    tokens = [str(number) for number in range(9)]
+
+    async def scene(news: News) -> None:
+        for token in tokens:
+            news.begun(token)
+            await asyncio.sleep(NOTE_S / 10)
+        await asyncio.sleep(3 * NOTE_S)
+
+    noted = [noted for _, noted in notes_of(scene)]
+
+    assert len(noted) == 2
+    assert set.union(*noted) == set(tokens)
+
+
+def test_a_start_can_be_noted_at_once_and_is_not_noted_again() -> None:
+    async def scene(news: News) -> None:
+        news.begun("reports progress")
+        news.note()
+        news.note()
+        await asyncio.sleep(3 * NOTE_S)
+
+    assert notes_of(scene) == [(0.0, {"reports progress"})]
+
+
+@pytest.mark.parametrize("while_it_lasts", [True, False])
+def test_nothing_is_left_waiting_once_nothing_is_under_way(while_it_lasts: bool) -> None:
+    async def scene(news: News) -> None:
+        news.begun("a")
+        if while_it_lasts:
+            await asyncio.sleep(2 * NOTE_S)
+        end(news, "a")
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        await loop.rest()
+
+    assert len(notes_of(scene)) == while_it_lasts
