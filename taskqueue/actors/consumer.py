@@ -54,9 +54,6 @@ from taskqueue.words import Word
 CANCEL_GRACE_S = 2.0
 QUEUE_RETRY_S = 0.1
 
-# For so long handlers that never wait may follow each other before the loop gets its turn.
-TURN_S = 0.001
-
 log = structlog.get_logger()
 
 
@@ -107,7 +104,6 @@ class ConsumerActor(Actor):
         self._at_work: set[asyncio.Task[None]] = set()  # one for each slot that is busy
         self._reporting: set[asyncio.Task[None]] = set()
         self._news = News(self._note_starts, self._tell_finished)
-        self._turn_ends = 0.0
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
@@ -206,9 +202,6 @@ class ConsumerActor(Actor):
                 if this.cut_as is None:
                     return  # this consumer ends
                 break  # another slot takes its place, which knows nothing of that
-            if asyncio.get_running_loop().time() >= self._turn_ends:
-                await asyncio.sleep(0)
-                self._turn_ends = asyncio.get_running_loop().time() + TURN_S
             this = self._take()
         self._at_work.discard(task)
         self._fill_slots()

@@ -1,5 +1,6 @@
 """One attempt at a task: find the handler, bind the data, run, and have an outcome."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,7 +29,8 @@ async def attempt(
 ) -> Outcome:
     """Run the task's handler once and return what came of it.
 
-    `channel` is its way back into the service while it runs.
+    `channel` is its way back into the service while it runs. However many attempts follow each
+    other on a loop, it gets its turn.
 
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
@@ -38,6 +40,7 @@ async def attempt(
     if isinstance(call, Call):
         executor = executors[call.handler.executor]
         return await executor.run(call.handler, call.context, call.kwargs)
+    await asyncio.sleep(0)  # as where a handler runs: what is refused may come in thousands
     return call
 
 

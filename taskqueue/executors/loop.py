@@ -12,30 +12,45 @@ from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.handler import Handler
 from taskqueue.tasks import Outcome
 
+# For so long handlers that never wait may follow each other before the loop gets its turn.
+TURN_S = 0.001
+
 
 class LoopExecutor:
     """Runs each handler in the asyncio task of its caller, with context variables of its own.
 
-    So one that never waits costs no turn of the loop. A handler past its `timeout_s` is cancelled.
-    One that blocks stops every handler of this loop, and one that swallows its cancellation runs
-    on: only the caller's own limit ends the wait. One that cancels its own task harms only itself.
+    So one that never waits costs no turn of the loop, unless many such follow each other. A handler
+    past its `timeout_s` is cancelled. One that blocks stops every handler of this loop, and one
+    that swallows its cancellation runs on: only the caller's own limit ends the wait. One that
+    cancels its own task harms only itself.
     """
+
+    def __init__(self) -> None:
+        self._turn_ends = 0.0
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Await the handler; see `Executor.run`."""
         running = _Apart(_call(handler, context, kwargs))
-        return await outcome_of(running, context, timeout_s=handler.timeout_s)
+        outcome = await outcome_of(running, context, timeout_s=handler.timeout_s)
+        if asyncio.get_running_loop().time() >= self._turn_ends:
+            await self._let_others_run()
+        return outcome
+
+    async def _let_others_run(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # too late for a handler that has ended
+            await asyncio.sleep(0)
+        self._turn_ends = asyncio.get_running_loop().time() + TURN_S
 
     def close(self) -> None:
         """Do nothing: no handler waits here, and those that run belong to whoever awaits them."""
 
 
 async def _call(handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> object:
-    try:  # as `crash_contained`, which would cost as much as all the rest of an attempt here
+    try:
         return await handler.function(context, **kwargs)
     except (Exception, asyncio.CancelledError):
         raise
-    except BaseException as cause:
+    except BaseException as cause:  # it would take the whole loop along
         raise ConsumerCrash(cause) from cause
 
 

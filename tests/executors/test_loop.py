@@ -8,6 +8,7 @@ import pytest
 
 from taskqueue import App, Context, Retry
 from taskqueue.executors.loop import LoopExecutor
+from taskqueue.handler import Handler as Registered
 from taskqueue.tasks import Failed, Outcome, Succeeded, TimedOut
 from taskqueue.testing.claims import claimed
 
@@ -26,6 +27,16 @@ async def run(body: Body, *, timeout_s: float | None = None) -> Outcome:
 
     context = Context(claimed(app.prepare("work")))
     return await LoopExecutor().run(app.handler("work"), context, {})
+
+
+def idle() -> tuple[Registered, Context]:
+    """Return a handler that does nothing and never waits, and a context for it."""
+    app = App()
+
+    @app.task("idle")
+    async def idle(ctx: Context) -> None: ...
+
+    return app.handler("idle"), Context(claimed(app.prepare("idle")))
 
 
 class Handler:
@@ -158,6 +169,36 @@ async def test_an_earlier_cancellation_of_the_caller_is_not_mistaken_for_a_new_o
     caller.cancel()
 
     assert (await caller).error == "ValueError: mine"  # type: ignore[union-attr]
+
+
+async def test_handlers_that_never_wait_do_not_keep_the_loop_to_themselves() -> None:
+    handler, context = idle()
+    executor = LoopExecutor()
+    others = 0
+
+    async def other() -> None:
+        nonlocal others
+        others += 1
+
+    for number in range(3):
+        running = asyncio.create_task(other())
+        for _ in range(1_000_000):
+            await executor.run(handler, context, {})
+            if running.done():
+                break
+        assert others == number + 1
+
+
+async def test_a_cancellation_after_the_handler_has_ended_does_not_cost_its_outcome() -> None:
+    handler, context = idle()
+    caller = asyncio.create_task(LoopExecutor().run(handler, context, {}))
+    await asyncio.sleep(0)
+
+    assert not caller.done()  # it has ended, and others have their turn
+    caller.cancel()
+
+    assert await caller == Succeeded(result="null")
+    assert caller.cancelling() == 1
 
 
 async def test_handlers_run_beside_each_other() -> None:
