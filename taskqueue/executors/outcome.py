@@ -8,8 +8,7 @@ running ──value──────▶ Succeeded · Failed (False) · Rejected
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from pathlib import Path
 from types import TracebackType
 from typing import assert_never
@@ -33,17 +32,6 @@ MAX_ERROR = 1 << 10  # bytes
 MAX_TRACEBACK = 16 << 10  # bytes, of its end: the last frames say most
 
 _OWN_FRAMES = str(Path(__file__).parent)
-
-
-@contextmanager
-def crash_contained() -> Iterator[None]:
-    """Turn what would take the whole loop or thread along into a `ConsumerCrash`."""
-    try:
-        yield
-    except (Exception, asyncio.CancelledError):
-        raise
-    except BaseException as cause:
-        raise ConsumerCrash(cause) from cause
 
 
 async def outcome_of(

@@ -9,7 +9,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from taskqueue.context import Context
-from taskqueue.executors.outcome import crash_contained, outcome_of
+from taskqueue.executors.outcome import outcome_of
+from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.handler import Handler
 from taskqueue.tasks import Outcome
 
@@ -101,7 +102,10 @@ class _Thread:
 def end_of(work: Work) -> End:
     """Call `work` and return how it ended, for a loop to judge."""
     try:
-        with crash_contained():
-            return work(), None
+        return work(), None
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - carried to the loop, judged there
         return None, error
+    except BaseException as cause:  # noqa: BLE001 - likewise: it would take the whole thread along
+        crash = ConsumerCrash(cause)
+        crash.__cause__ = cause
+        return None, crash

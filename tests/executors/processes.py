@@ -36,6 +36,35 @@ async def async_pid(ctx: Context) -> tuple[int, int]:
     return os.getpid(), id(asyncio.get_running_loop())
 
 
+@app.task("cancelled_later", executor="process")
+async def cancelled_later(ctx: Context) -> None:
+    """End, and have whoever makes this attempt cancelled after that."""
+    loop, me = asyncio.get_running_loop(), asyncio.current_task()
+    assert me is not None
+    loop.call_soon(loop.call_soon, loop.call_soon, me.cancel)
+
+
+@app.task("own_limit", executor="process")
+async def own_limit(ctx: Context) -> str:
+    """Run into a limit of its own, and out of it."""
+    try:
+        async with asyncio.timeout(0.01):
+            await asyncio.get_running_loop().create_future()
+    except TimeoutError:
+        return "in time"
+    raise AssertionError
+
+
+@app.task("begin", executor="process")
+async def begin(ctx: Context, into: str) -> None:
+    """Begin something, and do not wait for it."""
+
+    async def begun() -> None:
+        _note(into, os.getpid())
+
+    _kept.append(asyncio.create_task(begun()))
+
+
 @app.task("own_loop", executor="process")
 def own_loop(ctx: Context) -> int:
     return asyncio.run(asyncio.sleep(0, 7))

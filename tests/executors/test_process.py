@@ -96,6 +96,37 @@ async def test_a_def_may_run_a_loop_of_its_own(pool: Pool) -> None:
     assert await pool.result("own_loop") == 7
 
 
+async def test_an_async_def_may_follow_a_def_and_the_other_way_round(pool: Pool) -> None:
+    kinds = ["async_pid", "pid", "own_loop", "async_pid", "async_pid", "own_loop", "async_pid"]
+
+    ends = [await pool.result(kind) for kind in kinds]
+
+    loops = [end for end, kind in zip(ends, kinds, strict=True) if kind == "async_pid"]
+    assert loops == [loops[0]] * 4
+
+
+async def test_a_limit_of_an_async_def_in_a_process_is_its_own(pool: Pool) -> None:
+    outcomes = [await pool.run("own_limit") for _ in range(2)]
+
+    assert outcomes == [Succeeded(result='"in time"')] * 2
+
+
+async def test_a_cancellation_that_comes_too_late_harms_no_later_attempt(pool: Pool) -> None:
+    await pool.result("cancelled_later")
+
+    pid, _ = await pool.result("async_pid")
+
+    assert pool.executor.pids == (pid,)
+
+
+async def test_what_an_attempt_begins_and_does_not_wait_for_has_its_first_turn(
+    pool: Pool, tmp_path: Path
+) -> None:
+    await pool.result("begin", into=str(tmp_path / "begun"))
+
+    assert (tmp_path / "begun").exists()
+
+
 async def test_a_payload_and_a_result_may_have_one_mebibyte(pool: Pool) -> None:
     text = "ä" * (1 << 18)
 

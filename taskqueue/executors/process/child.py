@@ -9,10 +9,9 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from taskqueue.app import App
-from taskqueue.channel import Channel
 from taskqueue.executors.attempt import Call, call_of
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.outcome import (
@@ -27,53 +26,105 @@ from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.thread import end_of
-from taskqueue.tasks import Crashed, Outcome, Task
+from taskqueue.tasks import Crashed, Outcome
 
 
 def work(app: App, end: socket.socket) -> None:
     """Make the attempts that come through the pipe; return when it is closed."""
     faulthandler.enable()  # a segfault leaves its stack on standard error
-    worker = os.getpid()
-    pipe: BlockingPipe[ToWorker] = BlockingPipe(end, ToWorker)
     # A service that has gone closes the pipe, or resets it if something was on its way.
     with asyncio.Runner() as runner, suppress(ConnectionError):
-        while isinstance(order := pipe.receive(), Run):
-            channel = WorkerChannel(pipe)
-            outcome = _attempt(app, order.task, channel, runner.get_loop())
-            if os.getpid() != worker:
-                return  # a handler forked, and this is the child that came back from it
-            _flush()
-            channel.done(outcome, kernel.memory_mb())
+        attempts = _Attempts(app, BlockingPipe(end, ToWorker))
+        call = attempts.first()
+        while call is not None:
+            if _is_async(call):
+                # Not by the runner, which sets a signal handler before and takes it back after.
+                call = runner.get_loop().run_until_complete(_made_on_the_loop(call, attempts))
+            else:
+                call = attempts.next(_made(call))
+
+
+class _Attempts:
+    """The attempts that the service wants to be made, one at a time."""
+
+    def __init__(self, app: App, pipe: BlockingPipe[ToWorker]) -> None:
+        self._app = app
+        self._pipe = pipe
+        self._process = os.getpid()
+        self._memory = kernel.Memory()
+
+    def first(self) -> Call | None:
+        """Wait for an attempt for which there is a handler; None: there will be none."""
+        while isinstance(order := self._pipe.receive(), Run):
+            self._channel = WorkerChannel(self._pipe)
+            call = call_of(self._app, order.task, self._channel)
+            if isinstance(call, Call):
+                return call
+            self._conclude(call)
+        return None
+
+    def next(self, outcome: Outcome) -> Call | None:
+        """Say what came of the attempt, and wait for another."""
+        if os.getpid() != self._process:
+            return None  # its handler forked, and this is the child that came back from it
+        self._conclude(outcome)
+        return self.first()
+
+    def _conclude(self, outcome: Outcome) -> None:
+        _flush()
+        self._channel.done(outcome, self._memory.mb())
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # disk full, reader gone; closed by the handler
+        try:
             stream.flush()
+        except (OSError, ValueError):  # disk full, reader gone; closed by the handler
+            continue
 
 
-def _attempt(app: App, task: Task, channel: Channel, loop: asyncio.AbstractEventLoop) -> Outcome:
-    call = call_of(app, task, channel)
-    if not isinstance(call, Call):
-        return call
-    try:
-        return _called(call, loop)
-    except ConsumerCrash as crash:
-        cause = crash.cause or crash
-        return Crashed(error=one_line(cause), traceback=shown_traceback(cause))
+def _made(call: Call) -> Outcome:
+    """Call a `def` with no loop running, so that it may begin one, as it may in a thread."""
+    run = contextvars.copy_context().run
+    value, error = end_of(partial(run, call.handler.function, call.context, **call.kwargs))
+    match error:
+        case None:
+            return outcome_of_value(value, call.context)
+        case ConsumerCrash():
+            return _crashed(error)
+        case _:
+            return outcome_of_error(error)
 
 
-def _called(call: Call, loop: asyncio.AbstractEventLoop) -> Outcome:
-    """Call the handler: an `async def` on a loop that is kept, a `def` with none running.
+async def _made_on_the_loop(call: Call | None, attempts: _Attempts) -> Call | None:
+    """Make this attempt and those that follow; return the first whose handler is no `async def`.
 
-    A `def` may begin a loop of its own, as it may in a thread.
+    They share one run of the loop, because to begin it takes as long as a short attempt does. It
+    does not turn while we wait for the next one.
     """
-    if inspect.iscoroutinefunction(call.handler.function):
-        unlimited = replace(call.handler, timeout_s=None)  # the limit is the service's to keep
-        # Not by the runner, which sets a signal handler before each and takes it back after.
-        return loop.run_until_complete(LoopExecutor().run(unlimited, call.context, call.kwargs))
-    function = partial(call.handler.function, call.context, **call.kwargs)
-    value, error = end_of(partial(contextvars.copy_context().run, function))
-    if isinstance(error, ConsumerCrash):
-        raise error
-    return outcome_of_value(value, call.context) if error is None else outcome_of_error(error)
+    executor = LoopExecutor()
+    while call is not None and _is_async(call):
+        call = attempts.next(await asyncio.create_task(_awaited(call, executor)))
+    return call
+
+
+async def _awaited(call: Call, executor: LoopExecutor) -> Outcome:
+    handler = call.handler
+    if handler.timeout_s is not None:
+        handler = replace(handler, timeout_s=None)  # the limit is the service's to keep
+    try:
+        return await executor.run(handler, call.context, call.kwargs)
+    except ConsumerCrash as crash:
+        return _crashed(crash)
+
+
+def _crashed(crash: ConsumerCrash) -> Crashed:
+    cause = crash.cause or crash
+    return Crashed(error=one_line(cause), traceback=shown_traceback(cause))
+
+
+def _is_async(call: Call) -> bool:
+    return _is_coroutine_function(call.handler.function)
+
+
+_is_coroutine_function = cache(inspect.iscoroutinefunction)
