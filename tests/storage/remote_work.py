@@ -30,6 +30,11 @@ def give_back(value: object, _: sqlite3.Connection) -> object:
     return value
 
 
+def length(value: bytes, _: sqlite3.Connection) -> int:
+    """Return how long that is which came."""
+    return len(value)
+
+
 def fail(error: BaseException, _: sqlite3.Connection) -> None:
     """Raise what came."""
     raise error

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from functools import partial
@@ -30,6 +31,7 @@ from tests.storage.remote_work import (
     execute,
     fail,
     give_back,
+    length,
     nothing,
     refuse,
     where,
@@ -134,6 +136,19 @@ async def test_much_goes_there_and_comes_back(connection: RemoteConnection) -> N
     assert other == [MUCH, 1]
 
 
+async def test_what_is_eight_times_as_long_takes_the_loop_about_eight_times_as_long(
+    connection: RemoteConnection,
+) -> None:
+    async def sent(size: int) -> float:
+        began = time.thread_time()
+        assert await connection.run(partial(length, bytes(size))) == size
+        return time.thread_time() - began
+
+    short = await sent(8 << 20)
+
+    assert await sent(64 << 20) < 8 * 4 * short
+
+
 async def test_text_of_a_users_own_type_travels_as_text(connection: RemoteConnection) -> None:
     answer = await connection.run(partial(give_back, Text("a")))
 
@@ -195,6 +210,17 @@ async def test_closing_finishes_what_was_asked_for(path: Path, go: Path) -> None
     with pytest.raises(StorageUnavailable, match="closed"):
         connection.run(where)
     await connection.close()  # harmless
+
+
+async def test_it_ends_though_somebody_who_was_forked_from_us_lives_on(path: Path) -> None:
+    connection = await opened(path)
+    theirs = os.dup(connection._end.fileno())  # as a fork has it
+
+    async with asyncio.timeout(PATIENCE_S):
+        await connection.close()
+
+    assert not lives(connection.pid)
+    os.close(theirs)
 
 
 async def test_abandoning_ends_with_the_commit_in_hand(path: Path, go: Path) -> None:

@@ -34,6 +34,8 @@ from taskqueue.storage.sqlite.apart import main
 main({descriptor})
 """
 
+_NOTHING = memoryview(b"")
+
 
 class _Call(NamedTuple):
     request: bytes
@@ -61,7 +63,7 @@ class RemoteConnection:
         self._closed = False
         self._lost: WriterLost | None = None
         self._frames = Frames()
-        self._unsent = b""
+        self._unsent = _NOTHING
         self._loop.add_reader(end, self._read)
 
     @classmethod
@@ -144,21 +146,23 @@ class RemoteConnection:
 
     def _call(self) -> None:
         """Have the process run the next function; the others can still be given up."""
-        self._send(self._calls[0].request)
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self._unsent = data[self._end.send(data) :]
-        except BlockingIOError:
-            self._unsent = data
-        except OSError:  # it has ended, as the reader will see
-            return
+        self._unsent = memoryview(self._calls[0].request)
+        self._send()
         if self._unsent:
             self._loop.add_writer(self._end, self._send_rest)
 
+    def _send(self) -> None:
+        try:
+            self._unsent = self._unsent[self._end.send(self._unsent) :] or _NOTHING
+        except BlockingIOError:
+            return
+        except OSError:  # it has ended, as the reader will see
+            self._unsent = _NOTHING
+
     def _send_rest(self) -> None:
-        self._loop.remove_writer(self._end)
-        self._send(self._unsent)
+        self._send()
+        if not self._unsent:
+            self._loop.remove_writer(self._end)
 
     def _read(self) -> None:
         try:
@@ -205,6 +209,9 @@ class RemoteConnection:
         if not self._loop.is_closed():
             self._loop.remove_reader(self._end)
             self._loop.remove_writer(self._end)
+        # Who was forked from us has the socket as well: it would stay open if we just closed it.
+        with contextlib.suppress(OSError):  # the other end is gone
+            self._end.shutdown(socket.SHUT_RDWR)
         self._end.close()
 
     def _fail(self, error: StorageUnavailable) -> None:
