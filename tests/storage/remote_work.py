@@ -35,6 +35,18 @@ def length(value: bytes, _: sqlite3.Connection) -> int:
     return len(value)
 
 
+class Unfaithful(Exception):
+    """Cannot be made again from what it says of itself."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(one + other)
+
+
+def fail_oddly(_: sqlite3.Connection) -> None:
+    """Raise what does not survive the way back."""
+    raise Unfaithful(1, 2)
+
+
 def fail(error: BaseException, _: sqlite3.Connection) -> None:
     """Raise what came."""
     raise error

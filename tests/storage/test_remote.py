@@ -21,6 +21,7 @@ from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable,
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.remote import RemoteConnection
+from taskqueue.storage.sqlite.wire import NotSent
 from taskqueue.tasks import NewTask, Status
 from taskqueue.testing.contract import DONE, add, claim, ids, new_task, settle
 from taskqueue.testing.contract_insert_and_claim import InsertAndClaimContract
@@ -30,6 +31,7 @@ from tests.storage.remote_work import (
     commit_when,
     execute,
     fail,
+    fail_oddly,
     give_back,
     length,
     nothing,
@@ -46,6 +48,13 @@ class Text(str):
     """Text of a type that only this process knows."""
 
     __slots__ = ()
+
+
+class Unmakeable:
+    """Can be pickled, and not be made again."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return int, ("no number",)
 
 
 @pytest.fixture
@@ -173,6 +182,27 @@ async def test_an_error_comes_back_with_all_its_data(
 
     assert (str(raised.value), vars(raised.value)) == (str(error), vars(error))
     assert (await connection.run(where))[1] == connection.pid  # which goes on
+
+
+@pytest.mark.parametrize("stranger", [lambda: None, Unmakeable()])
+async def test_what_cannot_be_sent_is_refused_and_the_rest_goes_on(
+    connection: RemoteConnection, stranger: object
+) -> None:
+    refused = connection.run(partial(give_back, stranger))
+    _, pid = await connection.run(where)
+
+    with pytest.raises(NotSent):
+        await refused
+    assert pid == connection.pid
+
+
+async def test_an_answer_that_cannot_be_understood_is_an_error_of_its_asker(
+    connection: RemoteConnection,
+) -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        await connection.run(fail_oddly)
+
+    assert (await connection.run(where))[1] == connection.pid
 
 
 async def test_an_error_of_sqlite_keeps_its_code(connection: RemoteConnection) -> None:
@@ -320,6 +350,8 @@ class TestTransactions(TransactionContract):
         (new_task("poison", priority=2**70), OverflowError),  # SQLite's integers end at 2**63
         (new_task("poison", payload="\ud800"), UnicodeEncodeError),
         (new_task("poison", action=7), ValidationError),
+        (new_task("poison", action=lambda: None), NotSent),
+        (new_task("poison", action=Unmakeable()), NotSent),
     ],
 )
 async def test_what_cannot_be_stored_fails_alone(

@@ -9,11 +9,10 @@ import os
 import signal
 import socket
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from typing import Any
 
-from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame
+from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame, requested
 
 # When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
 # service managers tell all processes at once.
@@ -31,31 +30,29 @@ def main(descriptor: int) -> None:
 
 
 def _serve(end: socket.socket) -> None:
-    functions = _received(end)
-    for connect in functions:
+    requests = _received(end)
+    for connect in requests:
         try:
-            db = connect()
+            db = requested(connect)()
         except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
             _answer(end, error=error)
             return
         _answer(end)
         gc.freeze()
         with closing(db):
-            for function in functions:
-                _call(function, db, end)
+            for request in requests:
+                _call(request, db, end)
 
 
-def _received(end: socket.socket) -> Iterator[Callable[..., Any]]:
+def _received(end: socket.socket) -> Iterator[bytearray]:
     frames = Frames()
     while data := end.recv(CHUNK):
         yield from frames.feed(data)
 
 
-def _call(
-    function: Callable[[sqlite3.Connection], object], db: sqlite3.Connection, end: socket.socket
-) -> None:
+def _call(request: bytearray, db: sqlite3.Connection, end: socket.socket) -> None:
     try:
-        value = function(db)
+        value = requested(request)(db)
     except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
         _answer(end, error=error)
     else:

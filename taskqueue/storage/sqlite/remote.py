@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from taskqueue.errors import StorageUnavailable, WriterLost
 from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
-from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame
+from taskqueue.storage.sqlite.wire import CHUNK, Frames, NotSent, decoded, request
 
 T = TypeVar("T")
 
@@ -103,6 +103,7 @@ class RemoteConnection:
         """Call `function` with the connection; answer with what it returns or raises.
 
         Functions run in the order of the calls. Cancelling the answer does not stop the function.
+        One that cannot be sent there is not run, and answers `NotSent`.
 
         Raises:
             StorageUnavailable: the connection is closed.
@@ -113,7 +114,11 @@ class RemoteConnection:
         if self._lost is not None:
             answer.set_exception(self._lost)
             return answer
-        self._calls.append(_Call(frame(function), answer))
+        try:
+            self._calls.append(_Call(request(function), answer))
+        except NotSent as error:
+            answer.set_exception(error)
+            return answer
         if len(self._calls) == 1:
             self._idle.clear()
             self._call()
@@ -171,12 +176,12 @@ class RemoteConnection:
             return
         except OSError:  # it has ended with something of ours unread
             data = b""
-        for value, error in self._frames.feed(data):
-            self._answered(value, error)
+        for message in self._frames.feed(data):
+            self._answered(message)
         if not data:
             self._lose()
 
-    def _answered(self, value: object, error: BaseException | None) -> None:
+    def _answered(self, message: bytearray) -> None:
         _, answer = self._calls.popleft()
         if self._calls:
             self._call()
@@ -184,6 +189,10 @@ class RemoteConnection:
             self._idle.set()
         if answer.done():  # its asker may have been cancelled
             return
+        try:
+            value, error = decoded(message)
+        except Exception as defect:  # noqa: BLE001  else its asker would wait for ever
+            value, error = None, defect
         if error is not None:
             answer.set_exception(error)
         else:

@@ -30,6 +30,34 @@ _encode = msgspec.msgpack.Encoder().encode
 _OURS = __name__.partition(".")[0]
 
 
+class NotSent(Exception):
+    """A function that cannot be pickled, or not be made again over there; it was not called."""
+
+
+def request(function: Callable[..., object]) -> bytes:
+    """Return the bytes that have the other side call `function`.
+
+    Raises:
+        NotSent: it cannot be pickled.
+    """
+    try:
+        return frame(function)
+    except Exception as error:  # a value of a user's own type is pickled by code of its own
+        raise NotSent(repr(error)) from error
+
+
+def requested(message: bytearray) -> Any:
+    """Return the function that a request names.
+
+    Raises:
+        NotSent: it, or one of its arguments, cannot be made here.
+    """
+    try:
+        return decoded(message)
+    except Exception as error:
+        raise NotSent(repr(error)) from error
+
+
 def frame(message: object) -> bytes:
     """Return the bytes that stand for `message`, which can be pickled.
 
@@ -43,6 +71,11 @@ def frame(message: object) -> bytes:
     file.seek(0)
     file.write(_length.pack(length))
     return file.getvalue()
+
+
+def decoded(message: bytearray) -> Any:
+    """Return what a frame without its length stands for."""
+    return pickle.loads(message)  # noqa: S301  from the other side, which is ours
 
 
 class _Pickler(pickle.Pickler):
@@ -101,12 +134,12 @@ def _decoder_of(kind: Any) -> msgspec.msgpack.Decoder[list[Any]]:
 
 
 class Frames:
-    """Takes bytes as they come and gives the messages that are complete."""
+    """Takes bytes as they come and gives the messages that are complete, each to be `decoded`."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
-    def feed(self, data: bytes) -> list[Any]:
+    def feed(self, data: bytes) -> list[bytearray]:
         """Return the messages that `data` completes."""
         self._bytes += data
         messages = []
@@ -116,7 +149,7 @@ class Frames:
             end = begin + _length.unpack_from(self._bytes, start)[0]
             if end > len(self._bytes):
                 break
-            messages.append(pickle.loads(self._bytes[begin:end]))  # noqa: S301  from our own child
+            messages.append(self._bytes[begin:end])
             start = end
         del self._bytes[:start]
         return messages

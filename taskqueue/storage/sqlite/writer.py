@@ -24,6 +24,7 @@ from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.log import part
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.wire import NotSent
 
 T = TypeVar("T")
 
@@ -72,6 +73,7 @@ class Writer:
         self._path = path
         self._watch = watch
         self._pending: list[Write[Any]] = []
+        self._alone: list[Write[Any]] = []  # of a commit that could not be sent: each in its own
         self._committing: list[Write[Any]] = []
         self._idle = asyncio.Event()
         self._idle.set()
@@ -113,8 +115,8 @@ class Writer:
         All are answered `StorageUnavailable`; `then` is called when the thread is done.
         """
         self._closed = True
-        unanswered = [*self._committing, *self._pending]
-        self._committing, self._pending = [], []
+        unanswered = [*self._committing, *self._alone, *self._pending]
+        self._committing, self._alone, self._pending = [], [], []
         for write in unanswered:
             write.resolve(Result(error=StorageUnavailable("closed before the commit was known")))
         self._connection.abandon(then)
@@ -138,10 +140,13 @@ class Writer:
             self._commit_pending()
 
     def _commit_pending(self) -> None:
-        if not self._pending:
+        if self._alone:
+            self._committing = [self._alone.pop(0)]
+        elif self._pending:
+            self._committing, self._pending = self._pending, []
+        else:
             self._idle.set()
             return
-        self._committing, self._pending = self._pending, []
         operations = [write.operation for write in self._committing]
         hop = self._connection.run(
             partial(commit, operations, self._path, self._watch, self._patience_s)
@@ -150,7 +155,11 @@ class Writer:
 
     def _committed(self, hop: asyncio.Future[Committed]) -> None:
         committing, self._committing = self._committing, []
-        if (defect := hop.exception()) is not None:
+        defect = hop.exception()
+        if isinstance(defect, NotSent) and len(committing) > 1:
+            self._alone, committing = committing, []
+            results = []
+        elif defect is not None:
             results = [Result(error=defect)] * len(committing)
         else:
             results, refused, rows_changed = hop.result()
