@@ -307,6 +307,44 @@ async def test_when_it_is_killed_whoever_waits_hears_why(path: Path, go: Path) -
     await over.wait()
 
 
+IMPORTING = """
+import asyncio, pathlib, sys
+sys.path += [pathlib.Path("/no/text"), sys.argv[1]]
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+
+async def main():
+    storage = SQLiteStorage(sys.argv[2], writes_in="process")
+    await storage.migrate()
+    await storage.open()
+    await storage.probe()
+    await storage.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_it_finds_the_standard_library_where_we_do(path: Path, tmp_path: Path) -> None:
+    (packages := tmp_path / "packages").mkdir()
+    (packages / "taskqueue").symlink_to(ROOT / "taskqueue")
+    (packages / "secrets.py").write_text("raise ImportError('of another')")
+
+    service = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", IMPORTING, str(packages), str(path), cwd=tmp_path
+    )
+
+    assert await service.wait() == 0
+
+
+@pytest.mark.parametrize("executable", ["", None])
+async def test_without_a_python_there_is_no_process(
+    path: Path, monkeypatch: pytest.MonkeyPatch, executable: str | None
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+
+    with pytest.raises(StorageUnavailable, match="no process can be started to write: no Python"):
+        await opened(path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_it_leaves_it_to_the_service_when_to_stop(
     connection: RemoteConnection, number: signal.Signals

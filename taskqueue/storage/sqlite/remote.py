@@ -9,6 +9,7 @@ computes, nor the loop for a commit. The price is that all must be pickled.
 
 import asyncio
 import contextlib
+import errno
 import socket
 import subprocess
 import sys
@@ -25,8 +26,12 @@ from taskqueue.storage.sqlite.wire import CHUNK, Frames, NotSent, decoded, reque
 
 T = TypeVar("T")
 
-# `-S`: it need not look for packages once more, as it is told where ours are.
-_PATH = [str(Path(__file__).parents[3]), *sys.path]
+# `-S`: it need not look for packages once more, as it is told where ours are. Our own place comes
+# last, if it is not among them (an editable install): it may hold names of the standard library.
+_ENTRIES: list[object] = [*sys.path]  # some put paths there, which Python does not heed
+_PATH = [entry for entry in _ENTRIES if isinstance(entry, str)]
+if (_OURS := str(Path(__file__).parents[3])) not in _PATH:
+    _PATH.append(_OURS)
 _COMMAND = """\
 import sys
 sys.path[:] = {path!r}
@@ -248,6 +253,8 @@ def _started(keep: Sequence[int]) -> tuple[socket.socket, "subprocess.Popen[byte
     descriptor = theirs.fileno()
     with theirs:
         try:
+            if not sys.executable:
+                raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
             process = subprocess.Popen(  # noqa: S603  our own code
                 [sys.executable, "-S", "-c", _COMMAND.format(path=_PATH, descriptor=descriptor)],
                 pass_fds=(descriptor, *keep),
