@@ -354,6 +354,21 @@ async def test_it_leaves_it_to_the_service_when_to_stop(
     assert (await connection.run(where))[1] == connection.pid
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_to_all_does_not_end_it_while_it_starts(
+    path: Path, number: signal.Signals
+) -> None:
+    opening = asyncio.ensure_future(opened(path))
+    await asyncio.sleep(0)  # it has been started when this is back
+    [starting] = children()
+
+    os.kill(starting, number)
+
+    connection = await opening
+    assert connection.pid == starting
+    await connection.close()
+
+
 # --- the storage around it ------------------------------------------------------------------------
 
 

@@ -12,17 +12,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame, requested
-
-# When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
-# service managers tell all processes at once.
-_NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from taskqueue.storage.sqlite.wire import CHUNK, NOT_FOR_US, Frames, frame, requested
 
 
 def main(descriptor: int) -> None:
     """Serve on the socket, an inherited descriptor, to its end."""
-    for number in _NOT_FOR_US:
+    for number in NOT_FOR_US:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NOT_FOR_US)
     # A service that was killed resets the socket, if something was on its way to it.
     with socket.socket(fileno=descriptor) as end, suppress(ConnectionError):
         _serve(end)

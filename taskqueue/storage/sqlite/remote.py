@@ -10,6 +10,7 @@ computes, nor the loop for a commit. The price is that all must be pickled.
 import asyncio
 import contextlib
 import errno
+import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from taskqueue.errors import StorageUnavailable, WriterLost
 from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
-from taskqueue.storage.sqlite.wire import CHUNK, Frames, NotSent, decoded, request
+from taskqueue.storage.sqlite.wire import CHUNK, NOT_FOR_US, Frames, NotSent, decoded, request
 
 T = TypeVar("T")
 
@@ -255,15 +256,26 @@ def _started(keep: Sequence[int]) -> tuple[socket.socket, "subprocess.Popen[byte
         try:
             if not sys.executable:
                 raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
-            process = subprocess.Popen(  # noqa: S603  our own code
-                [sys.executable, "-S", "-c", _COMMAND.format(path=_PATH, descriptor=descriptor)],
-                pass_fds=(descriptor, *keep),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                process_group=0,  # the terminal's Ctrl-C is not for it, not even while it starts
+            process = _spawned(
+                _COMMAND.format(path=_PATH, descriptor=descriptor), (descriptor, *keep)
             )
         except OSError as error:
             ours.close()
             reason = f"no process can be started to write: {error.strerror or error}"
             raise StorageUnavailable(reason) from error
     return ours, process
+
+
+def _spawned(command: str, keep: Sequence[int]) -> "subprocess.Popen[bytes]":
+    # It inherits the mask: nothing of this ends it while it starts and cannot ignore it yet.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_US)
+    try:
+        return subprocess.Popen(  # noqa: S603  our own code
+            [sys.executable, "-S", "-c", command],
+            pass_fds=keep,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            process_group=0,  # nor is the terminal's Ctrl-Z for it
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
