@@ -29,6 +29,7 @@ from taskqueue.errors import (
     StorageCorrupt,
     StorageError,
     StorageUnavailable,
+    WriterLost,
 )
 from taskqueue.health import Readiness
 from taskqueue.storage.protocol import Storage
@@ -44,7 +45,11 @@ RETRY_S = 0.5
 
 
 class OwnedStorage(Storage, Protocol):
-    """A storage that can be let go of in a hurry."""
+    """A storage that can be let go of in a hurry, and tells what happens to it."""
+
+    def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
+        """Call `tell` when it can no longer be written, though nobody has tried."""
+        ...
 
     def abandon(self) -> None:
         """Let go of everything without waiting: the owner was killed."""
@@ -82,6 +87,7 @@ class DatabaseActor(Actor):
     async def on_start(self) -> None:
         """Try to open; a storage that is not there (or not made) yet is no failure to start."""
         self.own(self._storage.abandon)
+        self._storage.on_loss(lambda error: self._on_failure(error, self._outages))
         try:
             await self._open()
             await self._prove()
@@ -89,7 +95,7 @@ class DatabaseActor(Actor):
             self.readable = self.readable and leaves_reads(error)
             self.unavailable = _reason_of(error)
             log.info("storage_not_there_yet", reason=self.unavailable)
-            self._recover_soon()
+            self._recover_soon(self._recovery.first_s)
 
     async def on_stop(self) -> None:
         """Finish what is being written and close."""
@@ -162,18 +168,19 @@ class DatabaseActor(Actor):
         if reason != self.unavailable:
             log.warning("storage_degraded", reason=reason)
         self.unavailable = reason
-        self._recover_soon()
+        # Who is lost does not come back by being waited for.
+        self._recover_soon(0.0 if isinstance(error, WriterLost) else self._recovery.first_s)
 
-    def _recover_soon(self) -> None:
+    def _recover_soon(self, in_s: float) -> None:
         if not self._recovering:
             self._recovering = True
-            self.start_task(self._recover())
+            self.start_task(self._recover(in_s))
 
-    async def _recover(self) -> None:
+    async def _recover(self, in_s: float) -> None:
         pause_s = self._recovery.first_s
         while self.unavailable is not None:
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * self._recovery.factor, self._recovery.max_s)
+            await asyncio.sleep(in_s)
+            in_s, pause_s = pause_s, min(pause_s * self._recovery.factor, self._recovery.max_s)
             async with self._turn:
                 if self.unavailable is not None:  # else the migration has opened it meanwhile
                     await self._try_again()
@@ -182,14 +189,19 @@ class DatabaseActor(Actor):
     async def _try_again(self) -> None:
         if not self.readable:
             await self._reopen()
-        if not self.readable:
-            return
+        if self.readable and await self._proof() is Remedy.REOPEN:
+            await self._reopen()
+            if self.readable:
+                await self._proof()
+
+    async def _proof(self) -> Remedy | None:
+        """Prove that it serves; return what is to be done if not."""
         try:
             await self._prove()
         except StorageError as error:
             self._degrade(error)
-            if remedy(error, readable=await self._reads()) is Remedy.REOPEN:
-                await self._reopen()
+            return remedy(error, readable=await self._reads())
+        return None
 
     async def _reads(self) -> bool:
         try:

@@ -148,6 +148,11 @@ class FaultyStorage(_AnyStorage):
         """End the outage."""
         self._outage = None
 
+    def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
+        """Have the storage inside tell."""
+        if isinstance(self.inner, SQLiteStorage):
+            self.inner.on_loss(tell)
+
     def abandon(self) -> None:
         """Let go of the storage inside; the next `open` finds what was written."""
         if isinstance(self.inner, SQLiteStorage):

@@ -7,6 +7,8 @@ process that writes, around each of its commits.
 
 import asyncio
 import contextlib
+import os
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
@@ -353,6 +355,38 @@ async def test_the_process_that_writes_dies_where_a_task_is_claimed_as_it_is_ins
     assert set(tasks.values()) == {"completed"}
     assert sorted(effects) == sorted(tasks)
     assert len((tmp_path / "runs").read_text().splitlines()) == len(tasks)
+
+
+async def test_when_the_process_that_writes_dies_unneeded_the_next_client_finds_another(
+    tmp_path: Path, events: EventLog
+) -> None:
+    async with (
+        _town(tmp_path, consumers=1, writes_in="process") as town,
+        aiohttp.ClientSession() as http,
+    ):
+        _make_effects(tmp_path)
+        first = await _post(http, town.url, tmp_path / "runs")
+        await events.wait_for("task_completed", task_id=first, timeout_s=TIMEOUT_S)
+        ready = len(events.select("storage_ready"))
+        [writer] = _children()
+
+        os.kill(writer, signal.SIGKILL)
+        await events.wait_for("storage_degraded", timeout_s=TIMEOUT_S)
+        async with asyncio.timeout(TIMEOUT_S):
+            while len(events.select("storage_ready")) == ready:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        second = await _post(http, town.url, tmp_path / "runs")
+
+        assert second is not None
+        await events.wait_for("task_completed", task_id=second, timeout_s=TIMEOUT_S)
+        assert writer not in _children()
+    assert events.select("child_restarted") == []
+
+
+def _children() -> list[int]:
+    """Return the processes that this one has started."""
+    tasks = Path("/proc/self/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
 
 def _crashing_writer(monkeypatch: pytest.MonkeyPatch, folder: Path, point: str) -> Path:

@@ -102,6 +102,7 @@ class SQLiteStorage(Storage):
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._checkpointer: Checkpointer | None = None
+        self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._suspect = False  # something of the file was found corrupt, and it was not checked yet
 
     # --- the file ---------------------------------------------------------------------------------
@@ -134,6 +135,10 @@ class SQLiteStorage(Storage):
                     await self._writer.close()
             finally:
                 self.abandon()  # of what is closed nothing is left to do but to give up the lock
+
+    def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
+        """Call `tell` when an open storage can no longer be written, though nobody has tried."""
+        self._tell_loss = tell
 
     def abandon(self) -> None:
         """Let go of everything without waiting, as when the owner is killed and cannot await.
@@ -213,6 +218,7 @@ class SQLiteStorage(Storage):
             busy_timeout_s=self._busy_timeout_s,
             set_up=set_up,
             keep=(self._lock.descriptor,),  # should we be killed, it still has a commit to end
+            on_loss=self._tell_loss,
         )
 
     async def _connection(self, mode: Mode, set_up: SetUp) -> Connection:

@@ -48,7 +48,7 @@ class _Call(NamedTuple):
     answer: asyncio.Future[Any]
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -59,9 +59,15 @@ class RemoteConnection:
     it was committing just then is committed or not.
     """
 
-    def __init__(self, end: socket.socket, process: "subprocess.Popen[bytes]") -> None:
+    def __init__(
+        self,
+        end: socket.socket,
+        process: "subprocess.Popen[bytes]",
+        on_loss: Callable[[WriterLost], object],
+    ) -> None:
         self._end = end
         self._process = process
+        self._on_loss = on_loss
         self._loop = asyncio.get_running_loop()
         self._calls: deque[_Call] = deque()  # the first is in the process, and the only one there
         self._idle = asyncio.Event()
@@ -81,16 +87,18 @@ class RemoteConnection:
         busy_timeout_s: float,
         set_up: SetUp,
         keep: Sequence[int] = (),
+        on_loss: Callable[[WriterLost], object] = _nothing,
     ) -> "RemoteConnection":
         """`connect` to the file at `path` in a new process, which keeps those descriptors open.
 
+        Should it end by itself, `on_loss` is called, whether anybody waits for it or not.
         When this fails or is cancelled, the process ends.
 
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says; or no
                 process can be started.
         """
-        connection = cls(*_started(keep))
+        connection = cls(*_started(keep), on_loss)
         try:
             await connection.run(
                 partial(connect, path, mode, busy_timeout_s=busy_timeout_s, set_up=set_up)
@@ -216,6 +224,8 @@ class RemoteConnection:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         self._lost = WriterLost(f"the process that writes has ended {how}")
         self._fail(self._lost)
+        if not self._closed:
+            self._on_loss(self._lost)
 
     def _shut(self) -> None:
         """Let the process read the end of the socket, when it is done with what it has in hand."""
