@@ -31,6 +31,12 @@ class ServiceEnded(Exception):
         super().__init__(f"the service ended with {code}: {stderr.strip() or '(silently)'}")
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the processes that this one has started and that are not reaped, as Linux tells."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+
+
 class ServiceProcess:
     """`python -m taskqueue.supervisor` in `folder`, on a free port of the loopback interface.
 

@@ -24,8 +24,8 @@ from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.wire import NotSent
 from taskqueue.tasks import NewTask, Status
 from taskqueue.testing.contract import DONE, add, claim, ids, new_task, settle
-from taskqueue.testing.contract_insert_and_claim import InsertAndClaimContract
 from taskqueue.testing.contract_transactions import TransactionContract
+from taskqueue.testing.process import children_of
 from tests.storage.remote_work import (
     begun,
     commit_when,
@@ -360,7 +360,7 @@ async def test_a_signal_to_all_does_not_end_it_while_it_starts(
 ) -> None:
     opening = asyncio.ensure_future(opened(path))
     await asyncio.sleep(0)  # it has been started when this is back
-    [starting] = children()
+    [starting] = children_of(os.getpid())
 
     os.kill(starting, number)
 
@@ -383,12 +383,6 @@ async def storage(path: Path) -> AsyncIterator[SQLiteStorage]:
     await storage.open()
     yield storage
     await storage.close()
-
-
-class TestInsertAndClaim(InsertAndClaimContract):
-    @pytest.fixture
-    async def storage(self, storage: Storage) -> Storage:
-        return storage
 
 
 class TestTransactions(TransactionContract):
@@ -423,7 +417,7 @@ async def test_a_storage_whose_writer_was_lost_is_read_and_can_be_opened_again(
 ) -> None:
     await add(storage, "a")
     [delivery] = await claim(storage)
-    [writer] = children()
+    [writer] = children_of(os.getpid())
     os.kill(writer, signal.SIGKILL)
 
     with pytest.raises(WriterLost):
@@ -436,12 +430,6 @@ async def test_a_storage_whose_writer_was_lost_is_read_and_can_be_opened_again(
     await add(storage, "b")
     assert ids(await claim(storage)) == ["b"]
     assert (await storage.counts())[Status.COMPLETED] == 1
-
-
-def children() -> list[int]:
-    """Return the processes of this test: no other test runs here meanwhile."""
-    listed = Path(f"/proc/self/task/{threading.main_thread().native_id}/children")
-    return [int(pid) for pid in listed.read_text().split()]
 
 
 HOLDER = """

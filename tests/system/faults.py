@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.testing.process import ServiceProcess
+from taskqueue.testing.process import ServiceProcess, children_of
 
 GARBAGE = b"not what you think " * 1000
 
@@ -66,11 +66,16 @@ def full(service: ServiceProcess, database: Path) -> Iterator[None]:
 
 @contextmanager
 def failing(service: ServiceProcess, database: Path) -> Iterator[None]:
-    """Every write of the process fails with an I/O error."""
-    before = resource.prlimit(service.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    """Every write of its processes fails with an I/O error."""
+    before = {
+        pid: resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        for pid in (service.pid, *children_of(service.pid))
+    }
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
     yield
-    resource.prlimit(service.pid, resource.RLIMIT_FSIZE, before)
+    for pid, limits in before.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from taskqueue.storage.sqlite import remote
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.tasks import Owner
 from taskqueue.testing.events import EventLog
+from taskqueue.testing.process import children_of
 from tests.system import crash_app, crashing_writer
 from tests.system.crash_app import MAKE_EFFECTS
 from tests.system.crash_points import POINTS, SHORT_CUT_POINTS, Trap, wrappings
@@ -368,7 +369,7 @@ async def test_when_the_process_that_writes_dies_unneeded_the_next_client_finds_
         first = await _post(http, town.url, tmp_path / "runs")
         await events.wait_for("task_completed", task_id=first, timeout_s=TIMEOUT_S)
         ready = len(events.select("storage_ready"))
-        [writer] = _children()
+        [writer] = children_of(os.getpid())
 
         os.kill(writer, signal.SIGKILL)
         await events.wait_for("storage_degraded", timeout_s=TIMEOUT_S)
@@ -379,14 +380,8 @@ async def test_when_the_process_that_writes_dies_unneeded_the_next_client_finds_
 
         assert second is not None
         await events.wait_for("task_completed", task_id=second, timeout_s=TIMEOUT_S)
-        assert writer not in _children()
+        assert writer not in children_of(os.getpid())
     assert events.select("child_restarted") == []
-
-
-def _children() -> list[int]:
-    """Return the processes that this one has started."""
-    tasks = Path("/proc/self/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
 
 def _crashing_writer(monkeypatch: pytest.MonkeyPatch, folder: Path, point: str) -> Path:
