@@ -2,7 +2,7 @@
 
 import asyncio
 import statistics
-from threading import Lock
+from threading import Event, Lock
 from time import perf_counter
 
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from taskqueue import App, Context
 from taskqueue.actors.messages import QUEUE, Pause, Resume
 from taskqueue.actors.runtime import ask
 from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.engine import WritesIn
 from taskqueue.tasks import DEFAULT_QUEUE, NewTask
 
 AS_IT_COMES = Settings()  # two consumers of one slot, and nothing else is faster here
@@ -65,6 +66,39 @@ async def _enqueue_for(seconds: float, *, in_flight: int) -> int:
         return tasks
 
     return sum(await asyncio.gather(*(one_by_one() for _ in range(in_flight))))
+
+
+# --- beside a handler that computes ---------------------------------------------------------------
+
+FEW_IN_FLIGHT = 64
+NO_MORE = Event()
+
+
+@app.task("compute")
+def compute(ctx: Context) -> None:
+    """Keep the interpreter busy, from a thread."""
+    while not NO_MORE.is_set():
+        sum(range(1_000))
+
+
+def beside_a_thread(writes_in: WritesIn) -> Measure:
+    """Return enqueues per second while a handler computes in a thread of the service."""
+
+    @on_loop
+    async def measured(seconds: float) -> float:
+        NO_MORE.clear()
+        async with running(app, AS_IT_COMES, writes_in=writes_in) as service:
+            await compute.enqueue()
+            try:
+                began = perf_counter()
+                tasks = await _enqueue_for(seconds, in_flight=FEW_IN_FLIGHT)
+                took = perf_counter() - began
+            finally:
+                NO_MORE.set()
+            await service.ended(tasks + 1)
+            return tasks / took
+
+    return measured
 
 
 # --- drain ----------------------------------------------------------------------------------------
@@ -228,6 +262,13 @@ FIGURES = (
         against="Huey on SQLite, which does not sync, one call at a time too",
         floor=peers.huey_sqlite(fsync=False),
         missing=peers.missing_for_sqlite(),
+    ),
+    Figure(
+        name="life.beside_a_thread",
+        unit="/s",
+        ours=beside_a_thread("process"),
+        against="us, if commits were made on a thread as well",
+        floor=beside_a_thread("thread"),
     ),
     Figure(
         name="life.drain",

@@ -9,6 +9,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -23,6 +24,7 @@ from taskqueue.clock import SystemClock
 from taskqueue.service import spare_the_collector
 from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.supervisor import Plan
 from taskqueue.tasks import ENDED, NewTask, Owner
 
@@ -61,7 +63,11 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    app: App, settings: Settings | None = None, *, folder: Path | None = None
+    app: App,
+    settings: Settings | None = None,
+    *,
+    folder: Path | None = None,
+    writes_in: WritesIn = "process",
 ) -> AsyncIterator[Running]:
     """Run the tree as `python -m taskqueue.supervisor` does, with `app` attached; no HTTP door.
 
@@ -75,6 +81,7 @@ async def running(
             app=app,
             owner=OWNER,
             door=None,
+            make_storage=partial(SQLiteStorage, database, writes_in=writes_in),
         )
         system = System()
         root = await supervisor.start(system, plan)
