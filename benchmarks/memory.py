@@ -1,20 +1,26 @@
-"""How much memory a process has resident, as Linux tells it."""
+"""How much memory a service has resident, as Linux tells it."""
 
 import os
 from pathlib import Path
 
+from taskqueue.testing.process import children_of
+
 
 def resident_mb(pid: int | None = None) -> float:
-    """Return the resident set of a process, this one if None, and of all below it, in MB.
+    """Return the resident set of a process, this one if None, with all below it, in MB.
 
-    What they share counts for each of them.
+    What those below share with others (the interpreter, libraries) counts once, in the first.
     """
     pid = os.getpid() if pid is None else pid
-    status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
-    [line] = (line for line in status.splitlines() if line.startswith("VmRSS:"))
-    children = (
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    )
-    return int(line.split()[1]) / 1024 + sum(map(resident_mb, children))
+    [resident] = _sizes_kb(Path(f"/proc/{pid}/status"), "VmRSS:")
+    return resident / 1024 + sum(map(_own_mb, children_of(pid)))
+
+
+def _own_mb(pid: int) -> float:
+    own = _sizes_kb(Path(f"/proc/{pid}/smaps_rollup"), "Private_")
+    return sum(own) / 1024 + sum(map(_own_mb, children_of(pid)))
+
+
+def _sizes_kb(file: Path, label: str) -> list[int]:
+    lines = file.read_text("ascii", "replace").splitlines()
+    return [int(line.split()[1]) for line in lines if line.startswith(label)]
