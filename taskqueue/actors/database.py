@@ -108,6 +108,7 @@ class DatabaseActor(Actor):
         """Call the verb. Calls that wait at the same time share a commit.
 
         A corrupt storage is unavailable to everybody: nobody but a person can do anything about it.
+        Whoever was with the process that writes when it ended is told so.
         """
         if self.unavailable is not None:
             await self._admit(message.verb)
@@ -116,7 +117,8 @@ class DatabaseActor(Actor):
             return await verb(*message.args, **message.kwargs)
         except (StorageUnavailable, StorageCorrupt) as error:
             self._on_failure(error, outages)
-            raise StorageUnavailable(_reason_of(error)) from error
+            kind = WriterLost if isinstance(error, WriterLost) else StorageUnavailable
+            raise kind(_reason_of(error)) from error
 
     async def _admit(self, verb: str) -> None:
         """Refuse what cannot be done during an outage, at once."""

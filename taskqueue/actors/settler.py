@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from taskqueue import policy
 from taskqueue.actors import task_log
 from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.messages import Finished
 from taskqueue.clock import Clock
+from taskqueue.errors import WriterLost
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
     Complete,
     Conflicted,
+    Crashed,
     Delivery,
     Failed,
     HandBack,
@@ -29,6 +31,14 @@ from taskqueue.tasks import (
 )
 from taskqueue.words import Word
 
+# How often the process that writes may end over the statements of one attempt, tried alone: others
+# may have killed it as well.
+MOST_LOSSES = 3
+
+
+Answer: TypeAlias = Settled | NotApplied | WriterLost
+"""What became of a settlement; the last: it was given up."""
+
 
 class Conclusion(Word):
     """What is going to be written about one delivery, and why."""
@@ -43,7 +53,8 @@ class Settler:
     """Decides what is written for an outcome, writes it, logs it, and says what is ready then.
 
     It is on its way to the storage at once, in the order of `conclude`, and repeated until that has
-    answered: a token settles once, however often it is tried.
+    answered: a token settles once, however often it is tried. Only statements of a handler of which
+    the process that writes ends are given up: that attempt has crashed.
     """
 
     def __init__(
@@ -74,6 +85,7 @@ class Settler:
         self._start_task = start_task
         self._writing: set[asyncio.Task[None]] = set()
         self._unwritten: set[str] = set()
+        self._alone = asyncio.Lock()  # one suspect at a time, so that nobody dies of another's
 
     @property
     def unwritten(self) -> frozenset[str]:
@@ -130,20 +142,17 @@ class Settler:
         while batch:
             refused: list[Conclusion] = []
             for conclusion, answer in zip(batch, await self._settle(batch), strict=True):
-                if isinstance(answer, NotApplied):
-                    refused.append(self._refused(conclusion, answer))
-                else:
+                if isinstance(answer, Settled):
                     self._note(conclusion, answer)
+                else:
+                    refused.append(self._refused(conclusion, _outcome_of(answer)))
             batch = refused
 
-    def _refused(self, conclusion: Conclusion, answer: NotApplied) -> Conclusion:
-        """Return what it means that a handler's statements cannot be applied."""
-        kind = Conflicted if answer.conflict else Failed
+    def _refused(self, conclusion: Conclusion, outcome: Outcome) -> Conclusion:
+        """Return what is written instead, as a handler's statements cannot be applied."""
         return self._conclusion(
             Finished(
-                delivery=conclusion.delivery,
-                outcome=kind(error=answer.error),
-                started_at=conclusion.started_at,
+                delivery=conclusion.delivery, outcome=outcome, started_at=conclusion.started_at
             )
         )
 
@@ -155,7 +164,38 @@ class Settler:
             for queue, ready_at in _ready_at(delivery.task, settlement):
                 self._on_ready(queue, ready_at)
 
-    async def _settle(self, batch: Sequence[Conclusion]) -> Sequence[Settled | NotApplied]:
+    async def _settle(self, batch: Sequence[Conclusion]) -> Sequence[Answer]:
+        while True:
+            try:
+                return await self._try(batch)
+            except WriterLost:
+                await self._storage.again()
+                if any(map(_is_suspect, batch)):
+                    return [await self._settle_alone(each) for each in batch]
+            except UNREACHABLE:
+                await self._storage.again()
+
+    async def _settle_alone(self, conclusion: Conclusion) -> Answer:
+        """Settle one of those among which may be the one that killed the process that writes."""
+        if not _is_suspect(conclusion):
+            [answer] = await self._settle([conclusion])
+            return answer
+        async with self._alone:
+            losses = 0
+            while True:
+                try:
+                    [answer] = await self._try([conclusion])
+                except WriterLost as error:
+                    losses += 1
+                    if losses == MOST_LOSSES:
+                        return error
+                    await self._storage.again()
+                except UNREACHABLE:
+                    await self._storage.again()
+                else:
+                    return answer
+
+    async def _try(self, batch: Sequence[Conclusion]) -> Sequence[Settled | NotApplied]:
         settlements = [
             SettleBy(
                 token=each.delivery.token,
@@ -164,11 +204,19 @@ class Settler:
             )
             for each in batch
         ]
-        while True:
-            try:
-                return await self._storage.use(Storage.settle, settlements, now=self._clock.now())
-            except UNREACHABLE:
-                await self._storage.again()
+        return await self._storage.use(Storage.settle, settlements, now=self._clock.now())
+
+
+def _is_suspect(conclusion: Conclusion) -> bool:
+    """Tell whether something of a user's runs in the process that writes."""
+    settlement = conclusion.settlement
+    return isinstance(settlement, Complete) and bool(settlement.statements)
+
+
+def _outcome_of(answer: NotApplied | WriterLost) -> Outcome:
+    if isinstance(answer, WriterLost):
+        return Crashed(error=f"its statements: {answer.reason}")
+    return (Conflicted if answer.conflict else Failed)(error=answer.error)
 
 
 def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:

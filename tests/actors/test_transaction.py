@@ -14,8 +14,10 @@ from taskqueue.actors.runtime import System
 from taskqueue.context import Context
 from taskqueue.errors import StatementRefused
 from taskqueue.options import Options
+from taskqueue.storage.sqlite import remote
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
+from tests.actors import fatal_sql
 from tests.actors.world import Lives, World
 
 
@@ -52,6 +54,7 @@ def bank(tmp_path: Path) -> Bank:
     return Bank(tmp_path / "tasks.db")
 
 
+TIMEOUT_S = 30.0
 TAKE = "UPDATE accounts SET balance = balance - ? WHERE name = ?"
 
 
@@ -280,3 +283,40 @@ async def test_a_handler_may_fetch_at_the_same_time_and_go_on_meanwhile(
     await world.completed(task_id)
 
     assert await world.outcomes(task_id) == ["completed"]
+
+
+# --- statements that kill -------------------------------------------------------------------------
+
+
+async def test_statements_that_kill_the_process_that_writes_are_the_crash_of_their_own_task_alone(
+    events: EventLog, tmp_path: Path, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_COMMAND", fatal_sql.COMMAND)
+    async with System(kill_grace_s=0.1) as system:
+        world = World(
+            system, events, lambda: SQLiteStorage(tmp_path / "tasks.db", writes_in="process")
+        )
+
+        @world.app.task("pay")
+        async def pay(ctx: Context) -> None:
+            ctx.transaction().execute(TAKE, (1, "ann"))
+
+        @world.app.task("kill")
+        async def kill(ctx: Context) -> None:
+            ctx.transaction().execute("SELECT 'fatal'")
+
+        await world.start(consumers=2)
+        await bank.open(ann=100)
+
+        tasks = [world.prepare(action) for action in ("pay", "kill", "pay", "pay")]
+        await world.app.enqueue(*tasks)
+        [first, killing, *paying] = [task.id for task in tasks]
+        await events.wait_for("task_dead_lettered", task_id=killing, timeout_s=TIMEOUT_S)
+        await world.completed(first, *paying, timeout_s=TIMEOUT_S)
+
+        dead = (await world.history(killing)).task
+        assert dead.reason is not None
+        assert dead.reason.startswith("poison: crashed 3 times")
+        assert await world.outcomes(killing) == ["crashed"] * 3
+        assert [await world.outcomes(each) for each in (first, *paying)] == [["completed"]] * 3
+        assert await bank.balances() == {"ann": 97}

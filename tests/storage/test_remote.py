@@ -253,6 +253,22 @@ async def test_it_ends_though_somebody_who_was_forked_from_us_lives_on(path: Pat
     os.close(theirs)
 
 
+async def test_whoever_gives_up_closing_lets_it_close_all_the_same(path: Path) -> None:
+    connection = await opened(path)
+    defects: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
+    closing_ = asyncio.ensure_future(connection.close())
+    await asyncio.sleep(0)  # it waits for the end
+
+    closing_.cancel()
+    for thread in [each for each in threading.enumerate() if each.name == "writer-process-end"]:
+        await asyncio.to_thread(thread.join, PATIENCE_S)
+    await asyncio.sleep(0)  # in this turn it is told
+
+    assert not lives(connection.pid)
+    assert defects == []
+
+
 async def test_abandoning_ends_with_the_commit_in_hand(path: Path, go: Path) -> None:
     connection = await opened(path)
     committing = connection.run(partial(commit_when, go))

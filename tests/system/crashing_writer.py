@@ -8,7 +8,7 @@ import signal
 from collections.abc import Awaitable
 from pathlib import Path
 
-from taskqueue.storage.sqlite import apart
+from taskqueue.storage.sqlite import writer_process
 from tests.system.crash_points import ARMED_BY, Trap, commit_wrapping
 
 COMMAND = """\
@@ -38,4 +38,4 @@ def main(descriptor: int) -> None:
 
         place, name, wrapped = commit_wrapping(_WritersTrap(os.environ["CRASH_POINT"], die))
         setattr(place, name, wrapped)
-    apart.main(descriptor)
+    writer_process.main(descriptor)

@@ -373,9 +373,7 @@ async def test_when_the_process_that_writes_dies_unneeded_the_next_client_finds_
 
         os.kill(writer, signal.SIGKILL)
         await events.wait_for("storage_degraded", timeout_s=TIMEOUT_S)
-        async with asyncio.timeout(TIMEOUT_S):
-            while len(events.select("storage_ready")) == ready:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await events.wait_for("storage_ready", nth=ready + 1, timeout_s=TIMEOUT_S)
         second = await _post(http, town.url, tmp_path / "runs")
 
         assert second is not None

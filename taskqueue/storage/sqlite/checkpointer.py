@@ -15,8 +15,8 @@ from pathlib import Path
 from taskqueue.errors import StorageError
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import storage_error
-from taskqueue.storage.sqlite.log import checkpoint
 from taskqueue.storage.sqlite.remote import RemoteConnection
+from taskqueue.storage.sqlite.wal import checkpoint
 
 _ROWS = 2_000  # changed since the last time: a few MiB of log, tens of milliseconds of disk
 _LONG_PAGES = 2_000  # 8 MiB

@@ -1,7 +1,7 @@
 """An SQLite connection in a process of its own, reached in one hop.
 
-    run(function) ─▶ frame ─▶ socket ─▶ apart: function(connection)
-                                          └─▶ frame ─▶ socket ─▶ the answer, on our loop
+    run(function) ─▶ frame ─▶ socket ─▶ writer_process: function(connection)
+                                                          └─▶ frame ─▶ socket ─▶ the answer
 
 What it runs competes with nobody for the interpreter: neither does a commit wait for a thread that
 computes, nor the loop for a commit. The price is that all must be pickled.
@@ -23,7 +23,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from taskqueue.errors import StorageUnavailable, WriterLost
 from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
-from taskqueue.storage.sqlite.wire import CHUNK, NOT_FOR_US, Frames, NotSent, decoded, request
+from taskqueue.storage.sqlite.wire import CHUNK, Frames, NotSent, decoded, request
+from taskqueue.storage.sqlite.writer_process import NOT_FOR_US
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ if (_OURS := str(Path(__file__).parents[3])) not in _PATH:
 _COMMAND = """\
 import sys
 sys.path[:] = {path!r}
-from taskqueue.storage.sqlite.apart import main
+from taskqueue.storage.sqlite.writer_process import main
 main({descriptor})
 """
 
@@ -143,9 +144,9 @@ class RemoteConnection:
         if self._closed:
             return
         await self._idle.wait()
-        closed = self._loop.create_future()
-        self.abandon(then=partial(self._tell, partial(closed.set_result, None)))
-        await closed
+        closed = asyncio.Event()
+        self.abandon(then=partial(self._tell, closed.set))
+        await closed.wait()
 
     def abandon(self, then: Callable[[], object] = _nothing) -> None:
         """Close without waiting: the process ends what it has in hand; after that `then` is called.

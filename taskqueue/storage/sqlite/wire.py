@@ -6,7 +6,6 @@ own making; the peer is a child of ours at the other end of a socket pair.
 
 import io
 import pickle
-import signal
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
@@ -17,10 +16,6 @@ import msgspec
 from taskqueue.words import Word
 
 W = TypeVar("W", bound=Word)
-
-# When the process that writes is to stop is the service's to say, by closing the socket after the
-# last commit. Ctrl-C and service managers tell all processes at once.
-NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 CHUNK = 1 << 18
 _PROTOCOL = 5

@@ -21,9 +21,9 @@ from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.committing import Committed, Result, commit
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.file import FileWatch
-from taskqueue.storage.sqlite.log import part
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.wal import part
 from taskqueue.storage.sqlite.wire import NotSent
 
 T = TypeVar("T")

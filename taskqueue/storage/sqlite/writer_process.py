@@ -12,7 +12,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from taskqueue.storage.sqlite.wire import CHUNK, NOT_FOR_US, Frames, frame, requested
+from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame, requested
+
+# When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
+# service managers tell all processes at once.
+NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(descriptor: int) -> None:
