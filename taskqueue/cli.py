@@ -4,10 +4,10 @@ Every setting has its flag, made from `settings.OPTIONS`. Exit codes: 2 if the f
 cannot be used, else what the service or the command answers.
 """
 
+import gc
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
@@ -39,17 +39,24 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def command() -> click.Command:
     """Return the `taskqueue` command."""
     config = click.Option(["--config"], metavar="FILE", help="Settings file (TOML).")
-    run = click.Group(
+    version = click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_tell_version,
+        help="Show the version and exit.",
+    )
+    return click.Group(
         "taskqueue",
         callback=_run,
         invoke_without_command=True,
         subcommand_metavar="[COMMAND]",
-        params=[*map(_flag, OPTIONS), config],
+        params=[*map(_flag, OPTIONS), config, version],
         commands=[_bench_command()],
         help=_HELP,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    return click.version_option(_version(), message="%(prog)s %(version)s")(run)
 
 
 def _bench_command() -> click.Command:
@@ -104,12 +111,23 @@ def _run(config: str | None, **parameters: object) -> None:
         return
     settings = _load_or_exit(context.obj)
     # Imported late, so that `--help` and a refusal need not wait for the service's libraries.
-    from taskqueue import logs  # noqa: PLC0415
     from taskqueue.init import run_under_init  # noqa: PLC0415
+
+    context.exit(run_under_init(partial(_serve, settings)))
+
+
+def _serve(settings: Settings) -> int:
+    gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the start
+    from taskqueue.storage.sqlite.spawning import SpawnedAhead  # noqa: PLC0415
+
+    spawn = SpawnedAhead()  # it gets ready while we do
+    from taskqueue import logs  # noqa: PLC0415
     from taskqueue.service import serve  # noqa: PLC0415
 
+    gc.freeze()
+    gc.enable()
     logs.configure(settings.log_format, settings.log_level)
-    context.exit(run_under_init(partial(serve, settings)))
+    return serve(settings, spawn)
 
 
 def _bench(*, seconds: float, database: str | None, json: bool) -> None:
@@ -131,8 +149,14 @@ def _load_or_exit(flags: Mapping[str, object]) -> Settings:
         return click.get_current_context().exit(2)
 
 
-def _version() -> str:
+def _tell_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if not is_wanted:
+        return
+    from importlib import metadata  # noqa: PLC0415 - as above
+
     try:
-        return metadata.version("taskqueue")
+        version = metadata.version("taskqueue")
     except metadata.PackageNotFoundError:
-        return "(not installed)"
+        version = "(not installed)"
+    click.echo(f"taskqueue {version}")
+    context.exit()

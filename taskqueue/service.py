@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +43,7 @@ from taskqueue.errors import (
 from taskqueue.loading import load_app
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.lock import FileLock
+from taskqueue.storage.sqlite.spawning import Spawned
 from taskqueue.supervision.supervisor import FailedToStartChild
 from taskqueue.supervisor import Plan
 from taskqueue.tasks import Owner
@@ -71,8 +72,11 @@ class CannotStart(Exception):
     """Something outside keeps the service from starting; the text says what, in one line."""
 
 
-def serve(settings: Settings) -> int:
-    """Run the service until it is told to stop, and return its exit code."""
+def serve(settings: Settings, spawn: Callable[[], Spawned]) -> int:
+    """Run the service until it is told to stop, and return its exit code.
+
+    `spawn` hands out the processes that write for it.
+    """
     with ExitStack() as stack:
         stack.enter_context(logs.buffered())
         try:
@@ -88,7 +92,13 @@ def serve(settings: Settings) -> int:
             return FAILED
         app.add_queues(settings.queues)
         owner = Owner(node=NODE, incarnation=uuid4().hex)
-        plan = Plan(settings=settings, app=app, owner=owner, door=door)
+        plan = Plan(
+            settings=settings,
+            app=app,
+            owner=owner,
+            door=door,
+            make_storage=supervisor.storage(settings, spawn),
+        )
         return asyncio.run(_live(plan, door))
 
 

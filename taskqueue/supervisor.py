@@ -21,6 +21,7 @@ from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.spawning import Spawned, spawn
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,
@@ -49,7 +50,7 @@ class Plan:
     owner: Owner
     # Bound before the tree starts, and kept over restarts of the gateway; None: no HTTP at all.
     door: socket.socket | None
-    make_storage: Callable[[], OwnedStorage] | None = None  # None: SQLite, as the settings say
+    make_storage: Callable[[], OwnedStorage]
     clock: Clock = field(default_factory=SystemClock)  # for all instants of tasks
 
 
@@ -58,7 +59,7 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
     return (
         ChildSpec(
             id="database",
-            start=partial(DatabaseActor.start_link, plan.make_storage or storage(plan.settings)),
+            start=partial(DatabaseActor.start_link, plan.make_storage),
             shutdown=DATABASE_LIMIT_S,
         ),
         ChildSpec(
@@ -108,10 +109,14 @@ async def start(system: System, plan: Plan) -> ActorRef:
     return await system.spawn(Supervisor, ROOT, children(plan), ROOT_FLAGS)
 
 
-def storage(settings: Settings) -> partial[SQLiteStorage]:
-    """Return what makes the storage that these settings ask for."""
+def storage(settings: Settings, spawn: Callable[[], Spawned] = spawn) -> partial[SQLiteStorage]:
+    """Return what makes the storage that these settings ask for, with its processes."""
     return partial(
-        SQLiteStorage, settings.database, synchronous=settings.synchronous, writes_in="process"
+        SQLiteStorage,
+        settings.database,
+        synchronous=settings.synchronous,
+        writes_in="process",
+        spawn=spawn,
     )
 
 

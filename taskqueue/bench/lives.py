@@ -64,12 +64,14 @@ async def living(settings: Settings, folder: Path) -> AsyncIterator[Life]:
         StartFailed: it does not start.
     """
     work = Work()
+    settings = replace(settings, database=folder / "tasks.db", queues={})
     with bind("127.0.0.1", 0) as door:
         plan = Plan(
-            settings=replace(settings, database=folder / "tasks.db", queues={}),
+            settings=settings,
             app=work.app,
             owner=Owner(node="bench", incarnation=folder.name),
             door=door,
+            make_storage=supervisor.storage(settings),
         )
         url = f"http://127.0.0.1:{door.getsockname()[1]}"
         async with System() as system:

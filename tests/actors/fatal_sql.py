@@ -14,7 +14,7 @@ sys.path[:] = {path!r}
 from tests.actors.fatal_sql import main
 main({descriptor})
 """
-"""In the place of `remote`'s own."""
+"""In the place of `spawning`'s own."""
 
 _apply = handler_sql.apply
 

@@ -21,6 +21,7 @@ from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable,
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.remote import RemoteConnection
+from taskqueue.storage.sqlite.spawning import SpawnedAhead
 from taskqueue.storage.sqlite.wire import NotSent
 from taskqueue.tasks import NewTask, Status
 from taskqueue.testing.contract import DONE, add, claim, ids, new_task, settle
@@ -359,6 +360,55 @@ async def test_without_a_python_there_is_no_process(
 
     with pytest.raises(StorageUnavailable, match="no process can be started to write: no Python"):
         await opened(path)
+
+
+async def test_one_that_was_started_before_is_the_first_to_write_and_the_next_is_new(
+    path: Path,
+) -> None:
+    spawn = SpawnedAhead()
+    [waiting] = children_of(os.getpid())
+    storage = SQLiteStorage(path, writes_in="process", spawn=spawn)
+    await storage.migrate()
+
+    pids = []
+    for task_id in ("one", "two"):
+        await storage.open()
+        pids += children_of(os.getpid())
+        await add(storage, task_id)
+        await storage.close()
+
+    assert pids[0] == waiting
+    assert pids[1] != waiting
+    assert children_of(os.getpid()) == []
+
+
+async def test_one_that_has_ended_before_it_was_needed_is_replaced(path: Path) -> None:
+    spawn = SpawnedAhead()
+    [waiting] = children_of(os.getpid())
+    os.kill(waiting, signal.SIGKILL)
+    storage = SQLiteStorage(path, writes_in="process", spawn=spawn)
+    await storage.migrate()
+
+    with pytest.raises(WriterLost):
+        await storage.open()
+    await storage.open()
+    await add(storage, "one")
+    await storage.close()
+
+
+async def test_one_that_could_not_be_started_before_is_started_when_it_is_needed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(sys, "executable", "")
+        spawn = SpawnedAhead()
+
+    connection = await RemoteConnection.open(
+        path, "rwc", busy_timeout_s=0.0, set_up=nothing, spawn=spawn
+    )
+
+    assert (await connection.run(where))[1] == connection.pid
+    await connection.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -20,7 +20,7 @@ class CrashingService(ServiceProcess):
     module = "tests.system.crashing_service"
 
 
-def writing_on_a_thread(settings: Settings) -> partial[SQLiteStorage]:
+def writing_on_a_thread(settings: Settings, _: object) -> partial[SQLiteStorage]:
     """Return what makes the storage that these settings ask for, but for its process."""
     return partial(SQLiteStorage, settings.database, synchronous=settings.synchronous)
 

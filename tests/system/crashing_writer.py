@@ -17,7 +17,7 @@ sys.path[:] = {path!r}
 from tests.system.crashing_writer import main
 main({descriptor})
 """
-"""In the place of `remote`'s own."""
+"""In the place of `spawning`'s own."""
 
 
 class _WritersTrap(Trap):

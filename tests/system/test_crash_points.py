@@ -27,7 +27,7 @@ from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
 from taskqueue.actors.runtime import SHUTDOWN, ActorRef, System, ask
 from taskqueue.policy import RetryPolicy
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite import remote
+from taskqueue.storage.sqlite import spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.tasks import Owner
 from taskqueue.testing.events import EventLog
@@ -385,7 +385,7 @@ async def test_when_the_process_that_writes_dies_unneeded_the_next_client_finds_
 def _crashing_writer(monkeypatch: pytest.MonkeyPatch, folder: Path, point: str) -> Path:
     """Have the next process that writes die at the point; return a file that is there then."""
     crashed = folder / "crashed"
-    monkeypatch.setattr(remote, "_COMMAND", crashing_writer.COMMAND)
+    monkeypatch.setattr(spawning, "COMMAND", crashing_writer.COMMAND)
     monkeypatch.setenv("CRASH_POINT", point)
     monkeypatch.setenv("CRASHED", str(crashed))
     return crashed

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from taskqueue import cli, logs
 from taskqueue.settings import OPTIONS, Settings
+from taskqueue.storage.sqlite import spawning
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,11 +67,12 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that reach the service, which answers 7."""
     seen: list[Settings] = []
 
-    def serve(settings: Settings) -> int:
+    def serve(settings: Settings, _: object) -> int:
         seen.append(settings)
         return 7
 
     monkeypatch.setitem(sys.modules, "taskqueue.service", SimpleNamespace(serve=serve))
+    monkeypatch.setattr(spawning, "SpawnedAhead", lambda: None)
     monkeypatch.setattr(logs, "configure", lambda *_: None)
     return seen
 

@@ -30,6 +30,7 @@ from taskqueue.storage.sqlite.file import FileWatch, require_header
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.reader import Reader
 from taskqueue.storage.sqlite.remote import RemoteConnection
+from taskqueue.storage.sqlite.spawning import Spawned, spawn
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.wire import Batch
 from taskqueue.storage.sqlite.writer import Writer
@@ -77,8 +78,9 @@ class SQLiteStorage(Storage):
     shell with an open transaction) before raising `StorageUnavailable`.
 
     With `writes_in="process"` another process commits: neither does it wait for threads here that
-    compute, nor they for it. It takes a tenth of a second to start, and some memory. Should it end
-    by itself, whatever writes raises `WriterLost` until the storage is opened again.
+    compute, nor they for it. It takes a tenth of a second to start, unless `spawn` hands out one
+    that was started before, and some memory. Should it end by itself, whatever writes raises
+    `WriterLost` until the storage is opened again.
 
     If the file is removed or replaced under an open storage, every verb raises
     `StorageUnavailable` until it is opened again. A file that was found corrupt can be opened again
@@ -91,11 +93,13 @@ class SQLiteStorage(Storage):
         *,
         synchronous: Synchronous = "FULL",
         writes_in: WritesIn = "thread",
+        spawn: Callable[[], Spawned] = spawn,
         busy_timeout_s: float = 1.0,
     ) -> None:
         self._path = Path(path).absolute()
         self._synchronous = synchronous
         self._writes_in = writes_in
+        self._spawn = spawn
         self._busy_timeout_s = busy_timeout_s
         self._turn = asyncio.Lock()  # open, migrate and close, one after the other
         self._lock: FileLock | None = None
@@ -217,6 +221,7 @@ class SQLiteStorage(Storage):
             "rw",
             busy_timeout_s=self._busy_timeout_s,
             set_up=set_up,
+            spawn=self._spawn,
             keep=(self._lock.descriptor,),  # should we be killed, it still has a commit to end
             on_loss=self._tell_loss,
         )

@@ -9,11 +9,7 @@ computes, nor the loop for a commit. The price is that all must be pickled.
 
 import asyncio
 import contextlib
-import errno
-import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,23 +19,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from taskqueue.errors import StorageUnavailable, WriterLost
 from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
-from taskqueue.storage.sqlite.wire import CHUNK, Frames, NotSent, decoded, request
-from taskqueue.storage.sqlite.writer_process import NOT_FOR_US
+from taskqueue.storage.sqlite.spawning import Spawned, spawn
+from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, NotSent, decoded, request
 
 T = TypeVar("T")
-
-# `-S`: it need not look for packages once more, as it is told where ours are. Our own place comes
-# last, if it is not among them (an editable install): it may hold names of the standard library.
-_ENTRIES: list[object] = [*sys.path]  # some put paths there, which Python does not heed
-_PATH = [entry for entry in _ENTRIES if isinstance(entry, str)]
-if (_OURS := str(Path(__file__).parents[3])) not in _PATH:
-    _PATH.append(_OURS)
-_COMMAND = """\
-import sys
-sys.path[:] = {path!r}
-from taskqueue.storage.sqlite.writer_process import main
-main({descriptor})
-"""
 
 _NOTHING = memoryview(b"")
 
@@ -60,14 +43,9 @@ class RemoteConnection:
     it was committing just then is committed or not.
     """
 
-    def __init__(
-        self,
-        end: socket.socket,
-        process: "subprocess.Popen[bytes]",
-        on_loss: Callable[[WriterLost], object],
-    ) -> None:
-        self._end = end
-        self._process = process
+    def __init__(self, spawned: Spawned, on_loss: Callable[[WriterLost], object]) -> None:
+        self._end, self._process = spawned
+        self._end.setblocking(False)
         self._on_loss = on_loss
         self._loop = asyncio.get_running_loop()
         self._calls: deque[_Call] = deque()  # the first is in the process, and the only one there
@@ -77,7 +55,7 @@ class RemoteConnection:
         self._lost: WriterLost | None = None
         self._frames = Frames()
         self._unsent = _NOTHING
-        self._loop.add_reader(end, self._read)
+        self._loop.add_reader(self._end, self._read)
 
     @classmethod
     async def open(
@@ -87,10 +65,11 @@ class RemoteConnection:
         *,
         busy_timeout_s: float,
         set_up: SetUp,
+        spawn: Callable[[], Spawned] = spawn,
         keep: Sequence[int] = (),
         on_loss: Callable[[WriterLost], object] = _nothing,
     ) -> "RemoteConnection":
-        """`connect` to the file at `path` in a new process, which keeps those descriptors open.
+        """`connect` to the file at `path` in a process of `spawn`, which keeps those files open.
 
         Should it end by itself, `on_loss` is called, whether anybody waits for it or not.
         When this fails or is cancelled, the process ends.
@@ -99,8 +78,9 @@ class RemoteConnection:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says; or no
                 process can be started.
         """
-        connection = cls(*_started(keep), on_loss)
+        connection = cls(spawn(), on_loss)
         try:
+            connection._lend(keep)
             await connection.run(
                 partial(connect, path, mode, busy_timeout_s=busy_timeout_s, set_up=set_up)
             )
@@ -163,6 +143,11 @@ class RemoteConnection:
             then()
 
     # --- what is said -----------------------------------------------------------------------------
+
+    def _lend(self, descriptors: Sequence[int]) -> None:
+        """Have the process hold those open as well, from before it does anything to its end."""
+        with contextlib.suppress(OSError):  # it has ended, as the reader will see
+            socket.send_fds(self._end, [LENT], descriptors)
 
     def _call(self) -> None:
         """Have the process run the next function; the others can still be given up."""
@@ -257,36 +242,3 @@ class RemoteConnection:
     def _tell(self, what: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to be told
             self._loop.call_soon_threadsafe(what)
-
-
-def _started(keep: Sequence[int]) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    descriptor = theirs.fileno()
-    with theirs:
-        try:
-            if not sys.executable:
-                raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
-            process = _spawned(
-                _COMMAND.format(path=_PATH, descriptor=descriptor), (descriptor, *keep)
-            )
-        except OSError as error:
-            ours.close()
-            reason = f"no process can be started to write: {error.strerror or error}"
-            raise StorageUnavailable(reason) from error
-    return ours, process
-
-
-def _spawned(command: str, keep: Sequence[int]) -> "subprocess.Popen[bytes]":
-    # It inherits the mask: nothing of this ends it while it starts and cannot ignore it yet.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_US)
-    try:
-        return subprocess.Popen(  # noqa: S603  our own code
-            [sys.executable, "-S", "-c", command],
-            pass_fds=keep,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            process_group=0,  # nor is the terminal's Ctrl-Z for it
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -18,6 +18,7 @@ from taskqueue.words import Word
 W = TypeVar("W", bound=Word)
 
 CHUNK = 1 << 18
+LENT = b"\0"  # the first byte, with which descriptors come along
 _PROTOCOL = 5
 _length = struct.Struct("!Q")
 _PLAIN: dict[type, Callable[[Any], object]] = {

@@ -1,7 +1,7 @@
 """A process that holds one connection and calls what comes through a socket, until that closes.
 
-It belongs to one `RemoteConnection`. One is started whenever a storage is opened, so it imports
-little.
+It belongs to one `RemoteConnection`. A service has it started before anything else, and that waits
+for this module: it imports little.
 """
 
 import gc
@@ -12,11 +12,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from taskqueue.storage.sqlite.wire import CHUNK, Frames, frame, requested
+from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, frame, requested
 
 # When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
 # service managers tell all processes at once.
 NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_MOST_LENT = 8
 
 
 def main(descriptor: int) -> None:
@@ -31,6 +33,7 @@ def main(descriptor: int) -> None:
 
 
 def _serve(end: socket.socket) -> None:
+    socket.recv_fds(end, len(LENT), _MOST_LENT)  # open from now on, and closed by the exit
     requests = _received(end)
     for connect in requests:
         try:
