@@ -7,7 +7,6 @@ out can be pickled, and this imports little.
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from taskqueue.storage.sqlite.faults import storage_error
@@ -38,7 +37,6 @@ class Committed(NamedTuple):
 
 def commit(
     operations: Sequence[Operation],
-    path: Path,
     watch: FileWatch,
     patience_s: float,
     db: sqlite3.Connection,
@@ -49,17 +47,14 @@ def commit(
     must not raise it twice. To begin this waits for other writers, at most for `patience_s`.
     """
     before = db.total_changes
-    committing = _Committing(path, watch, patience_s, db)
+    committing = _Committing(watch, patience_s, db)
     results = committing.commit(operations)
     return Committed(results, committing.refused, db.total_changes - before)
 
 
 class _Committing:
-    def __init__(
-        self, path: Path, watch: FileWatch, patience_s: float, db: sqlite3.Connection
-    ) -> None:
+    def __init__(self, watch: FileWatch, patience_s: float, db: sqlite3.Connection) -> None:
         self.refused: list[tuple[NewTask, Accepted]] = []
-        self._path = path
         self._watch = watch
         self._patience_s = patience_s
         self._db = db
@@ -71,10 +66,11 @@ class _Committing:
             tx, values = transact(self._db, operations, self._patience_s)
             self._watch.check()  # only what is still there may be called durable
         except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
-            if storage_error(error, self._path) is None and len(operations) > 1:
+            path = self._watch.path
+            if storage_error(error, path) is None and len(operations) > 1:
                 return [result for each in operations for result in self.commit([each])]
             # An error each, because each is raised to another caller.
-            return [Result(error=storage_error(error, self._path) or error) for _ in operations]
+            return [Result(error=storage_error(error, path) or error) for _ in operations]
         self.refused += tx.refused
         return [Result(value) for value in values]
 

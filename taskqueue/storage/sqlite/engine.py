@@ -193,7 +193,7 @@ class SQLiteStorage(Storage):
                 connection.abandon()
             raise
         self._suspect = False
-        self._writer = Writer(writer, self._path, watch, patience_s=self._busy_timeout_s)
+        self._writer = Writer(writer, watch, patience_s=self._busy_timeout_s)
         self._reader = Reader(reader, self._path, watch)
         self._checkpointer = Checkpointer(checkpointer, writer, self._path)
 

@@ -43,9 +43,19 @@ class FileWatch:
     a microsecond, so it is asked around every transaction.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._identity = self._look()
+    def __init__(self, path: Path | str, identity: tuple[int, int] | None = None) -> None:
+        """Watch over the file that is there now, or the one of this `identity`."""
+        self._place = str(path)
+        self._identity = identity or self._look()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say in few words how to make it again: it goes to the writer with each commit."""
+        return FileWatch, (self._place, self._identity)
+
+    @property
+    def path(self) -> Path:
+        """Where the file is to stand."""
+        return Path(self._place)
 
     def is_there(self) -> bool:
         """Tell whether the file still stands where it stood."""
@@ -60,5 +70,5 @@ class FileWatch:
             raise FileNotFoundError(errno.ENOENT, "database file is gone or was replaced")
 
     def _look(self) -> tuple[int, int]:
-        found = os.stat(self._path)  # noqa: PTH116  Path.stat costs three times as much
+        found = os.stat(self._place)  # noqa: PTH116  Path.stat costs three times as much
         return found.st_dev, found.st_ino

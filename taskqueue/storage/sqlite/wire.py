@@ -38,13 +38,22 @@ class NotSent(Exception):
 def request(function: Callable[..., object]) -> bytes:
     """Return the bytes that have the other side call `function`.
 
+    A value of a user's own type that is text, a number or bytes travels as just that, which is all
+    that a database keeps of it: the other process need not know the type.
+
     Raises:
         NotSent: it cannot be pickled.
     """
+    file = io.BytesIO()
+    file.write(bytes(_length.size))
     try:
-        return frame(function)
+        _Pickler(file, _PROTOCOL).dump(function)
     except Exception as error:  # a value of a user's own type is pickled by code of its own
         raise NotSent(repr(error)) from error
+    length = file.tell() - _length.size
+    file.seek(0)
+    file.write(_length.pack(length))
+    return file.getvalue()
 
 
 def requested(message: bytearray) -> Any:
@@ -59,19 +68,10 @@ def requested(message: bytearray) -> Any:
         raise NotSent(repr(error)) from error
 
 
-def frame(message: object) -> bytes:
-    """Return the bytes that stand for `message`, which can be pickled.
-
-    A value of a user's own type that is text, a number or bytes travels as just that, which is all
-    that a database keeps of it: the other process need not know the type.
-    """
-    file = io.BytesIO()
-    file.write(bytes(_length.size))
-    _Pickler(file, _PROTOCOL).dump(message)
-    length = file.tell() - _length.size
-    file.seek(0)
-    file.write(_length.pack(length))
-    return file.getvalue()
+def answer(value: object, error: BaseException | None) -> bytes:
+    """Return the bytes that say what a function has returned or raised, which can be pickled."""
+    body = pickle.dumps((value, error), _PROTOCOL)
+    return _length.pack(len(body)) + body
 
 
 def decoded(message: bytearray) -> Any:

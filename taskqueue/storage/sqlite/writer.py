@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from taskqueue.errors import StorageUnavailable, WriterLost
@@ -62,7 +61,6 @@ class Writer:
     def __init__(
         self,
         connection: Connection | RemoteConnection,
-        path: Path,
         watch: FileWatch,
         *,
         patience_s: float,
@@ -70,7 +68,6 @@ class Writer:
         """Make a writer that waits at most `patience_s` seconds for others to let it begin."""
         self._connection = connection
         self._patience_s = patience_s
-        self._path = path
         self._watch = watch
         self._pending: list[Write[Any]] = []
         self._alone: list[Write[Any]] = []  # of a commit that could not be sent: each in its own
@@ -148,9 +145,7 @@ class Writer:
             self._idle.set()
             return
         operations = [write.operation for write in self._committing]
-        hop = self._connection.run(
-            partial(commit, operations, self._path, self._watch, self._patience_s)
-        )
+        hop = self._connection.run(partial(commit, operations, self._watch, self._patience_s))
         hop.add_done_callback(self._committed)
 
     def _committed(self, hop: asyncio.Future[Committed]) -> None:

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
-from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, frame, requested
+from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, answer, requested
 
 # When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
 # service managers tell all processes at once.
@@ -64,4 +64,4 @@ def _call(request: bytearray, db: sqlite3.Connection, end: socket.socket) -> Non
 
 
 def _answer(end: socket.socket, value: object = None, error: BaseException | None = None) -> None:
-    end.sendall(frame((value, error)))
+    end.sendall(answer(value, error))
