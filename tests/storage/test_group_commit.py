@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import struct
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -106,21 +107,38 @@ async def test_what_came_during_a_commit_shares_the_next(
     assert commits(path) - before == 2
 
 
-async def test_what_comes_in_the_next_turns_of_the_loop_shares_the_commit(
-    storage: SQLiteStorage, path: Path
+async def test_what_comes_while_the_loop_is_busy_shares_the_commit(
+    storage: SQLiteStorage, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(writer, "GATHER_S", 60.0)  # however long this process is not run
     await add(storage, "a")
-    for _ in range(writer.TURNS + 1):
-        await asyncio.sleep(0)  # nobody has followed that one: the writer rests
     before = commits(path)
     adding = [asyncio.ensure_future(add(storage, "first"))]
 
-    for n in range(2):
+    for n in range(10):  # more turns than an idle loop would wait
         await asyncio.sleep(0)
+        be_busy()
         adding.append(asyncio.ensure_future(add(storage, str(n))))
     await asyncio.gather(*adding)
 
     assert commits(path) - before == 1
+
+
+async def test_a_busy_loop_does_not_hold_a_commit_up_for_long(storage: SQLiteStorage) -> None:
+    adding = asyncio.ensure_future(add(storage, "a"))
+
+    while not adding.done():  # it would be for ever
+        await asyncio.sleep(0)
+        be_busy()
+
+    assert (await storage.counts())[Status.QUEUED] == 1
+
+
+def be_busy() -> None:
+    """Make this turn of the loop longer than an idle one."""
+    until = time.perf_counter() + 3 * writer.BUSY_S
+    while time.perf_counter() < until:
+        pass
 
 
 def announced(task: NewTask, begun: asyncio.Event) -> Any:
