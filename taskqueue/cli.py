@@ -120,14 +120,14 @@ def _serve(settings: Settings) -> int:
     gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the start
     from taskqueue.storage.sqlite.spawning import SpawnedAhead  # noqa: PLC0415
 
-    spawn = SpawnedAhead()  # it gets ready while we do
-    from taskqueue import logs  # noqa: PLC0415
-    from taskqueue.service import serve  # noqa: PLC0415
+    with SpawnedAhead() as spawn:  # it gets ready while we do
+        from taskqueue import logs  # noqa: PLC0415
+        from taskqueue.service import serve  # noqa: PLC0415
 
-    gc.freeze()
-    gc.enable()
-    logs.configure(settings.log_format, settings.log_level)
-    return serve(settings, spawn)
+        gc.freeze()
+        gc.enable()
+        logs.configure(settings.log_format, settings.log_level)
+        return serve(settings, spawn)
 
 
 def _bench(*, seconds: float, database: str | None, json: bool) -> None:

@@ -396,6 +396,13 @@ async def test_one_that_has_ended_before_it_was_needed_is_replaced(path: Path) -
     await storage.close()
 
 
+async def test_one_that_nobody_has_taken_ends() -> None:
+    with SpawnedAhead():
+        [waiting] = children_of(os.getpid())
+
+    assert not lives(waiting)
+
+
 async def test_one_that_could_not_be_started_before_is_started_when_it_is_needed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,7 +73,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         return 7
 
     monkeypatch.setitem(sys.modules, "taskqueue.service", SimpleNamespace(serve=serve))
-    monkeypatch.setattr(spawning, "SpawnedAhead", lambda: None)
+    monkeypatch.setattr(spawning, "SpawnedAhead", nullcontext)
     monkeypatch.setattr(logs, "configure", lambda *_: None)
     return seen
 

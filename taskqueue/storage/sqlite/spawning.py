@@ -1,6 +1,6 @@
-"""Starts a process that writes: with the second one's libraries being read while ours are.
+"""Starts a process that writes, and can do so before it is needed.
 
-spawn() ─▶ Spawned: a socket whose other end `writer_process` serves, and the process
+spawn() ─▶ Spawned: the process, and a socket whose other end `writer_process` serves
 """
 
 import errno
@@ -39,7 +39,10 @@ class Spawned(NamedTuple):
 
 
 class SpawnedAhead:
-    """Hands out the process that was started when this was made, and afterwards new ones."""
+    """Hands out the process that was started when this was made, and afterwards new ones.
+
+    As a context manager it ends the first one, if nobody has taken that.
+    """
 
     def __init__(self) -> None:
         """Start it; that none can be started is for whoever needs it to say."""
@@ -57,6 +60,15 @@ class SpawnedAhead:
         first, self._first = self._first, None
         return first or spawn()
 
+    def __enter__(self) -> "SpawnedAhead":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        first, self._first = self._first, None
+        if first is not None:
+            first.end.close()
+            first.process.wait()
+
 
 def spawn() -> Spawned:
     """Start a process.
@@ -64,17 +76,23 @@ def spawn() -> Spawned:
     Raises:
         StorageUnavailable: none can be started.
     """
+    try:
+        return _spawned()
+    except OSError as error:
+        reason = f"no process can be started to write: {error.strerror or error}"
+        raise StorageUnavailable(reason) from error
+
+
+def _spawned() -> Spawned:
+    if not sys.executable:
+        raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
     ours, theirs = socket.socketpair()
     with theirs:
         try:
-            if not sys.executable:
-                raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
-            process = _started(theirs.fileno())
-        except OSError as error:
+            return Spawned(ours, _started(theirs.fileno()))
+        except OSError:
             ours.close()
-            reason = f"no process can be started to write: {error.strerror or error}"
-            raise StorageUnavailable(reason) from error
-    return Spawned(ours, process)
+            raise
 
 
 def _started(descriptor: int) -> "subprocess.Popen[bytes]":
