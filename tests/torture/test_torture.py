@@ -21,7 +21,7 @@ SECONDS = float(os.environ.get("TASKQUEUE_TORTURE_S", "60"))
 SEED = int(os.environ.get("TASKQUEUE_TORTURE_SEED", random.randrange(2**32)))
 
 
-@pytest.mark.torture
+@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 240)
 async def test_whatever_is_done_to_the_service_every_promise_is_kept(tmp_path: Path) -> None:
     print(f"seed {SEED}")  # noqa: T201
