@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from taskqueue.actors.runtime import (
+    NOPROC,
     SHUTDOWN,
     Actor,
     ActorRef,
@@ -25,7 +26,14 @@ from taskqueue.supervision.child import Child, Delay, reference, shut_down
 from taskqueue.supervision.decisions import ChildStatus, RestartWindow, Verdict
 from taskqueue.supervision.errors import ChildStartFailed, SupervisionError
 from taskqueue.supervision.reports import Reporter
-from taskqueue.supervision.specs import ChildSpec, Flags, InvalidSpec, Started, Strategy
+from taskqueue.supervision.specs import (
+    ChildSpec,
+    Flags,
+    InvalidSpec,
+    ShutdownLimit,
+    Started,
+    Strategy,
+)
 from taskqueue.supervision.validation import GivenChild, GivenFlags, read_children, read_flags
 
 
@@ -119,7 +127,7 @@ class BaseSupervisor(Actor):
         A child that sends its supervisor an exit signal and lives on has not ended.
         """
         sender = message.sender
-        if sender is None or sender not in self._running or sender.is_alive():
+        if sender is None or sender not in self._running or sender.exit_reason is None:
             return
         await self._on_end(self._running[sender], message.reason)
 
@@ -222,12 +230,22 @@ class BaseSupervisor(Actor):
         """Make sure that a child does not run, within its limit."""
         ref = child.ref
         if ref is not None:
-            reason = await shut_down(ref, child.spec.shutdown_limit)
-            self.unlink(ref)  # its exit signal is not heard again
+            reason = await self._shut_down(ref, child.spec.shutdown_limit)
             del self._running[ref]
             child.ended(reason, self._clock)
             self._report_stop(child, reason)
         child.rests()
+
+    async def _shut_down(self, ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
+        """Make sure that an actor does not run; its exit signal is not heard again.
+
+        A child that was dead already without an exit signal had cut its link. Source: OTP
+        `supervisor:unlink_flush/2`.
+        """
+        was_dead = not ref.is_alive()
+        reason = await shut_down(ref, limit)
+        has_told = self.unlink(ref)
+        return NOPROC if was_dead and not has_told else reason
 
     def _report_stop(self, child: Child, reason: ExitReason) -> None:
         spec = child.spec

@@ -9,7 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from taskqueue.actors.runtime import KILLED, SHUTDOWN, ExitReason, is_orderly
+from taskqueue.actors.runtime import (
+    KILLED,
+    SHUTDOWN,
+    Crash,
+    ExitReason,
+    Shutdown,
+    is_orderly,
+)
 from taskqueue.supervision.specs import (
     BRUTAL_KILL,
     AutoShutdown,
@@ -66,6 +73,26 @@ def is_shutdown_error(restart: Restart, limit: ShutdownLimit, reason: ExitReason
     if reason == (KILLED if limit == BRUTAL_KILL else SHUTDOWN):
         return False
     return restart == Restart.PERMANENT or not is_orderly(reason)
+
+
+def term_order(reason: ExitReason) -> tuple[int, str]:
+    """Return the key by which Erlang sorts exit reasons: atoms first, then tuples.
+
+    Source: OTP `supervisor`, which reports the failures of a parallel stop in this order.
+
+    >>> from taskqueue.actors.runtime import NORMAL, Crash, Shutdown
+    >>> reasons = [Shutdown("bye"), Crash(OSError("disk full")), Crash("weird"), NORMAL]
+    >>> [str(reason) for reason in sorted(reasons, key=term_order)]
+    ['normal', 'weird', 'OSError: disk full', 'shutdown: bye']
+    """
+    match reason:
+        case Shutdown(detail=detail):
+            is_tuple = detail is not None
+        case Crash(cause=cause):
+            is_tuple = isinstance(cause, BaseException | tuple)  # an error comes with its stack
+        case _:
+            is_tuple = False
+    return is_tuple, str(reason)
 
 
 def to_stop(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from taskqueue.supervision.calls import (
     TerminateChild,
     WhichChild,
 )
-from taskqueue.supervision.child import Child, shut_down
+from taskqueue.supervision.child import Child
 from taskqueue.supervision.errors import (
     ChildNotFound,
     MaxChildren,
@@ -59,7 +59,7 @@ class _Dynamic(BaseSupervisor):
     async def on_stop(self) -> None:
         """Stop all children at the same time, each within its limit."""
         children = list(self._running.items())
-        stops = (shut_down(ref, child.spec.shutdown_limit) for ref, child in children)
+        stops = (self._shut_down(ref, child.spec.shutdown_limit) for ref, child in children)
         reasons = await asyncio.gather(*stops)
         self._report_stops(
             [(child, reason) for (_, child), reason in zip(children, reasons, strict=True)]
@@ -209,11 +209,11 @@ class SimpleOneForOne(_Dynamic):
         """Report the failures by reason, as OTP does: there may be thousands."""
         spec = self._template
         failures = Counter(
-            str(reason)
+            (decisions.term_order(reason), str(reason))
             for _, reason in ends
             if decisions.is_shutdown_error(spec.restart, spec.shutdown_limit, reason)
         )
-        for reason, count in sorted(failures.items()):
+        for (_, reason), count in sorted(failures.items()):
             self._report.stops_failed(spec, reason, count, self._in_period())
 
 

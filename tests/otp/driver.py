@@ -5,8 +5,10 @@ import asyncio
 from taskqueue.actors.runtime import (
     SHUTDOWN,
     ActorRef,
+    Message,
     System,
     resume,
+    stop,
     suspend,
     tell,
 )
@@ -37,8 +39,9 @@ from tests.otp.canonical import (
     json_of_fault,
     json_of_reason,
     json_of_shutdown,
+    reason_of,
 )
-from tests.otp.processes import Die, Process, SendExit, Stranger, send_exit
+from tests.otp.processes import Die, Process, SendExit, Stranger, Unlink, Work, send_exit
 from tests.otp.scenario import World
 from tests.otp.virtual_time import VirtualTimeLoop
 
@@ -149,6 +152,16 @@ class Driver:
                 return "ok"
             case "burst":
                 return await self._burst(action)
+            case "together":
+                return await self._together(action["items"])
+            case "sys_stop":
+                return await self._sys_stop(action)
+            case "busy":
+                return self._tell(action["path"], Work(seconds=action["ms"] / 1000))
+            case "unlink":
+                return self._tell(action["path"], Unlink())
+            case "exit_from":
+                return self._exit_from(action)
             case "check_childspecs":
                 return self._check(action)
             case _:
@@ -194,6 +207,34 @@ class Driver:
             await self._loop.rest()
         await resume(ref)
         return list(await asyncio.gather(*items))
+
+    async def _together(self, items: list[Json]) -> Json:
+        """Do each item at its time, whether or not those before it are done."""
+        return list(await asyncio.gather(*(self._at(item) for item in items)))
+
+    async def _at(self, item: Json) -> Json:
+        await asyncio.sleep(item["at"] / 1000)
+        return await self._perform(item["act"])
+
+    async def _sys_stop(self, action: Json) -> Json:
+        ref = self._alive(action["path"])
+        if ref is None:
+            return NO_PROCESS
+        reason = json_of_reason(await stop(ref, reason_of(action["reason"])))
+        return "ok" if reason == action["reason"] else ["exit", reason]
+
+    def _exit_from(self, action: Json) -> Json:
+        to = self._alive(action["to"])
+        if to is None:
+            return NO_PROCESS
+        return self._tell(action["from"], SendExit(to=to, reason=action["reason"]))
+
+    def _tell(self, path: list[str], message: Message) -> Json:
+        ref = self._alive(path)
+        if ref is None:
+            return NO_PROCESS
+        tell(ref, message)
+        return "ok"
 
     def _check(self, action: Json) -> Json:
         nobody = self._nobody()

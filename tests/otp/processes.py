@@ -67,6 +67,16 @@ class Die(Message):
     reason: Json
 
 
+class Work(Message):
+    """Take this long to handle, in seconds."""
+
+    seconds: float
+
+
+class Unlink(Message):
+    """Cut the link to the supervisor."""
+
+
 class SendExit(Message):
     """Send an exit signal to somebody."""
 
@@ -74,15 +84,19 @@ class SendExit(Message):
     reason: Json
 
 
-class Stranger(Actor):
-    """Nobody's parent, and linked to nobody."""
+class Sender(Actor):
+    """An actor that sends exit signals."""
 
     @receives(SendExit)
     def on_send_exit(self, message: SendExit) -> None:
         send_exit(message.to, message.reason)
 
 
-class Worker(Actor):
+class Stranger(Sender):
+    """Nobody's parent, and linked to nobody."""
+
+
+class Worker(Sender):
     """A worker that starts, stops and crashes as its scenario wants."""
 
     def __init__(self, process: Process) -> None:
@@ -113,6 +127,17 @@ class Worker(Actor):
                 raise RaisedInCallback(cause)
             case reason:
                 raise Exit(reason_of(reason))
+
+    @receives(Work)
+    async def on_work(self, message: Work) -> None:
+        await asyncio.sleep(message.seconds)
+
+    @receives(Unlink)
+    def on_unlink(self, _: Unlink) -> None:
+        supervisor = self._process.parent
+        assert supervisor is not None
+        assert supervisor.ref is not None
+        self.unlink(supervisor.ref)
 
 
 class TrappingWorker(Worker):

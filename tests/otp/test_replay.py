@@ -13,6 +13,8 @@ import pytest
 from tests.otp import replay
 
 TRACES = Path(__file__).with_name("traces.jsonl")
+ORDER = Path(__file__).with_name("order.jsonl")
+ON_PURPOSE = {"min-live-child-signals-supervisor"}  # named in docs/otp.md, "On purpose"
 ROOT = Path(__file__).parents[2]
 
 
@@ -95,6 +97,15 @@ def test_every_recorded_scenario_happens_here_as_it_did_there(capsys) -> None:
 
     assert capsys.readouterr().out == f"{recorded} scenarios: {recorded} matched, 0 differed\n"
     assert code == 0
+
+
+def test_messages_and_signals_take_effect_in_the_order_in_which_otp_takes_them() -> None:
+    recorded = list(replay.cases(ORDER, None))
+
+    differing = {each["scenario"]["name"] for each in recorded if replay.replay(each)}
+
+    assert len(recorded) == 8
+    assert differing == ON_PURPOSE
 
 
 @pytest.mark.parametrize("alter", ALTERATIONS)

@@ -194,13 +194,25 @@ class Actor(_PykkaActor):
         return self._cell.system.names.members(group)
 
     def link(self, ref: ActorRef) -> None:
-        """Share fates: when one ends, the other gets an exit signal. `NoProc` if it is dead."""
-        if self._cell.link(ref.cell) is not None:
-            self._cell.exit(NOPROC, ref.cell)
+        """Share fates: when one ends, the other gets an exit signal.
 
-    def unlink(self, ref: ActorRef) -> None:
-        """Undo a link; an exit signal of it that is already here is taken out."""
-        self._cell.unlink(ref.cell)
+        If it is dead, an actor that traps exits gets the exit signal `NoProc`.
+
+        Raises:
+            Exit: it is dead, and this actor does not trap exits: it ends with `NoProc`.
+        """
+        if self._cell.link(ref.cell):
+            return
+        if not self.trap_exit:
+            raise Exit(NOPROC)
+        self._cell.exit(NOPROC, ref.cell)
+
+    def unlink(self, ref: ActorRef) -> bool:
+        """Undo a link, and take out an exit signal of it that is already here.
+
+        Tell whether there was such a signal.
+        """
+        return self._cell.unlink(ref.cell)
 
     def monitor(self, ref: ActorRef) -> int:
         """Watch an actor: exactly one `Down` will come, with the number returned here.
@@ -399,7 +411,7 @@ class Actor(_PykkaActor):
         """Run `on_stop` unless the end is untrapped; return the reason, which it may change."""
         cell = self._cell
         if cell.untrapped:
-            return reason
+            return cell.pending_exit or reason
         self._exit_reason = reason
         try:
             hook = self.on_stop()

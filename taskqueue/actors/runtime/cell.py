@@ -10,11 +10,10 @@ import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pykka
 import structlog
-from pykka._envelope import Envelope
 
 from taskqueue.actors.runtime.exits import (
     KILLED,
@@ -26,8 +25,7 @@ from taskqueue.actors.runtime.exits import (
     Normal,
 )
 from taskqueue.actors.runtime.host import Host
-from taskqueue.actors.runtime.mailbox import Mailbox
-from taskqueue.actors.runtime.mailbox import Message as Mail
+from taskqueue.actors.runtime.mailbox import Mail, Mailbox, SystemMail
 from taskqueue.actors.runtime.messages import Down, ExitSignal, ParentExit
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.errors import ActorUnavailable, StartFailed
@@ -44,6 +42,13 @@ current_cell: ContextVar["Cell | None"] = ContextVar("current_cell", default=Non
 _monitor_ids = itertools.count(1)
 
 
+class Monitor(NamedTuple):
+    """Who watches, and the reason it is told: that of the end, unless it came too late."""
+
+    observer: "Cell"
+    reason: ExitReason | None
+
+
 class Cell:
     """One life of one actor. Whatever several threads may touch is guarded by `system.lock`."""
 
@@ -55,6 +60,7 @@ class Cell:
         "exit_reason",
         "host",
         "label",
+        "last_message",
         "links",
         "mailbox",
         "main",
@@ -71,6 +77,7 @@ class Cell:
         "trap_exit",
         "untrapped",
         "watchers",
+        "watching",
     )
 
     def __init__(
@@ -91,11 +98,13 @@ class Cell:
         self.tasks: set[asyncio.Task[None]] | None = None
         self.owned: list[Closer] | None = None
         self.begun: list[Cell] | None = None  # whom it starts, while somebody wants to know
-        self.links: set[Cell] | None = None
-        self.monitors: dict[int, Cell] | None = None
+        self.links: dict[Cell, None] | None = None  # in the order in which they were made
+        self.monitors: dict[int, Monitor] | None = None  # who watches it
+        self.watching: dict[int, Cell] | None = None  # whom it watches
         self.watchers: list[Reply[ExitReason]] | None = None
         self.pending_exit: ExitReason | None = None  # why `main` was cancelled
-        self.untrapped = False  # it was cancelled by a signal, so no stop hook runs
+        self.untrapped = False  # a signal ends it, so it is as good as dead: no stop hook runs
+        self.last_message: object = None  # what it took last, known once it has crashed
         self.sealed = False  # somebody has begun to tell of the end
         self.exit_reason: ExitReason | None = None  # set once the end may be heard of
 
@@ -113,15 +122,18 @@ class Cell:
         Trapping: the parent's ends the actor with that reason, anybody else's is a message. Not
         trapping: the actor ends at once without a stop hook, except that `Normal` does nothing
         unless it is the actor's own.
+
+        It has taken effect when this returns. To the actor itself it does not return: it raises
+        `CancelledError`.
         """
         if not self.trap_exit:
             if not isinstance(reason, Normal) or sender is self:
                 self._interrupt(reason)
         elif sender is self.parent:
-            self.mailbox.put_system(Envelope(ParentExit(reason=reason)))
+            self.mailbox.put(SystemMail(ParentExit(reason=reason)))
         else:
             ref = sender.ref if sender is not None else None
-            self.mailbox.put(Envelope(ExitSignal(sender=ref, reason=reason)))
+            self.mailbox.put(Mail(ExitSignal(sender=ref, reason=reason)))
 
     def kill(self) -> None:
         """End the actor with `Killed`, trapping or not, without its stop hook.
@@ -130,80 +142,113 @@ class Cell:
         after the system's `kill_grace_s`: everyone is told that it ended, and nobody will hear
         from it again.
         """
-        self._interrupt(KILLED)
         main, grace_s, me = self.system.main, self.system.kill_grace_s, weakref.ref(self)
         main.call(lambda: main.loop.call_later(grace_s, _abandon, me))
+        self._interrupt(KILLED)
 
     def fail(self, reason: ExitReason) -> None:
         """End the actor because a task of its own says so. On its host."""
-        if self.pending_exit is None:
-            self.pending_exit = reason
-            self._cancel_main()
-
-    def _interrupt(self, reason: ExitReason) -> None:
-        """Cancel whatever the actor does, from any thread; it ends with `reason`."""
-        self.host.call(partial(self._interrupt_here, reason))
-
-    def _interrupt_here(self, reason: ExitReason) -> None:
-        self.untrapped = True
-        if self.pending_exit is None or isinstance(reason, Killed):
+        with self.system.lock:
+            if self.pending_exit is not None:
+                return
             self.pending_exit = reason
         self._cancel_main()
+
+    def _interrupt(self, reason: ExitReason) -> None:
+        """End the actor with `reason`, whatever it does, from any thread.
+
+        The decision is made here and now, so that the sender, and everyone who acts after it,
+        finds an actor that is dead; the actor notices as soon as its host gets to it.
+        """
+        with self.system.lock:
+            if self.pending_exit is None or isinstance(reason, Killed):
+                self.pending_exit = reason
+            self.untrapped = True
+        self.host.call(self._cancel_main)
+        if self.runs_in(self.main) or any(map(self.runs_in, self.tasks or ())):
+            raise asyncio.CancelledError  # who ends itself does not go on
 
     def _cancel_main(self) -> None:
         if self.main is not None:
             self.main.cancel()
 
+    def runs_in(self, task: "asyncio.Task[None] | None") -> bool:
+        """Tell whether the caller runs in this task of the actor."""
+        if task is None or not self.host.is_current():
+            return False
+        return asyncio.current_task(self.host.loop) is task
+
     def abandon(self) -> None:
         """Tell everyone that the actor ended, though it did not notice. From any thread."""
-        self.pending_exit, self.untrapped = KILLED, True  # so that it stops if it ever comes back
+        with self.system.lock:  # so that it stops if it ever comes back
+            self.pending_exit, self.untrapped = KILLED, True
         if self.finish(KILLED):
             log.error("actor_abandoned", actor=self.label, grace_s=self.system.kill_grace_s)
 
     # --- links and monitors -----------------------------------------------------------------
 
-    def link(self, other: "Cell") -> ExitReason | None:
-        """Link both ways, at most once; return the other's exit reason if it is dead."""
-        with self.system.lock:
-            if other.exit_reason is not None:
-                return other.exit_reason
-            self.links = self.links or set()
-            other.links = other.links or set()
-            self.links.add(other)
-            other.links.add(self)
-            return None
+    @property
+    def is_doomed(self) -> bool:
+        """Whether it has ended, or is sure to end of a signal that has been sent."""
+        return self.untrapped or self.exit_reason is not None
 
-    def unlink(self, other: "Cell") -> None:
-        """Undo a link; no exit signal of it arrives later. On the host of this actor."""
+    def link(self, other: "Cell") -> bool:
+        """Link both ways, at most once; False if the other is dead."""
+        with self.system.lock:
+            if self.links is not None and other in self.links:
+                return True
+            if other.is_doomed:
+                return False
+            self.links = self.links or {}
+            other.links = other.links or {}
+            self.links[other] = other.links[self] = None
+            return True
+
+    def unlink(self, other: "Cell") -> bool:
+        """Undo a link; no exit signal of it arrives later. On the host of this actor.
+
+        Tell whether such a signal was here already.
+        """
         self._cut(other)
 
         def is_from_other(message: object) -> bool:
-            return isinstance(message, ExitSignal) and message.sender is other.ref
+            return type(message) is ExitSignal and message.sender is other.ref
 
-        self.mailbox.discard(is_from_other)
+        return self.mailbox.discard(is_from_other)
 
     def _cut(self, other: "Cell") -> bool:
         """Remove a link; tell whether there was one."""
         with self.system.lock:
             if other.links is not None:
-                other.links.discard(self)
+                other.links.pop(self, None)
             linked = self.links is not None and other in self.links
             if self.links is not None:
-                self.links.discard(other)
+                self.links.pop(other, None)
             return linked
 
+    def _break_link(self, other: "Cell", reason: ExitReason) -> None:
+        """Take the exit signal of a link, unless the link is undone before it has arrived."""
+        if self.trap_exit:  # a message, so that it comes before the `Down` of the same end
+            self._link_broke(other, reason)
+        else:
+            self.host.call(partial(self._link_broke, other, reason))
+
     def _link_broke(self, other: "Cell", reason: ExitReason) -> None:
-        """Take the exit signal of a link, unless it was undone while the signal travelled."""
         if self._cut(other):
             self.exit(reason, other)
 
     def monitor(self, other: "Cell") -> int:
-        """Watch `other`: exactly one `Down` comes, at once and with `NoProc` if it is dead."""
+        """Watch `other`: exactly one `Down` comes, with `NoProc` if it is dead.
+
+        It comes at once if the other has ended, else at its end: then its name is free.
+        """
         monitor = next(_monitor_ids)
         with self.system.lock:
             if other.exit_reason is None:
                 other.monitors = other.monitors or {}
-                other.monitors[monitor] = self
+                other.monitors[monitor] = Monitor(self, NOPROC if other.untrapped else None)
+                self.watching = self.watching or {}
+                self.watching[monitor] = other
                 return monitor
         self._down(monitor, other, NOPROC)
         return monitor
@@ -213,7 +258,9 @@ class Cell:
         with self.system.lock:
             if other.monitors is not None:
                 other.monitors.pop(monitor, None)
-        self.mailbox.discard(lambda m: isinstance(m, Down) and m.monitor == monitor)
+            if self.watching is not None:
+                self.watching.pop(monitor, None)
+        self.mailbox.discard(lambda m: type(m) is Down and m.monitor == monitor)
 
     def ended(self) -> Reply[ExitReason]:
         """Return a future of the exit reason: a monitor that is awaited instead of received."""
@@ -227,7 +274,9 @@ class Cell:
         return watcher
 
     def _down(self, monitor: int, other: "Cell", reason: ExitReason) -> None:
-        self.mailbox.put(Envelope(Down(monitor=monitor, ref=other.ref, reason=reason)))
+        if self.watching is not None:
+            self.watching.pop(monitor, None)
+        self.mailbox.put(Mail(Down(monitor=monitor, ref=other.ref, reason=reason)))
 
     # --- the end ----------------------------------------------------------------------------
 
@@ -245,15 +294,19 @@ class Cell:
             self.parent._cut(self)  # noqa: SLF001 - a failed start is told by its answer alone
         with self.system.lock:
             self.exit_reason = reason
-            links, self.links = self.links or set(), None
+            links, self.links = self.links or {}, None
             monitors, self.monitors = self.monitors or {}, None
+            watching, self.watching = self.watching or {}, None
             watchers, self.watchers = self.watchers or [], None
             self.system.forget(self)
-            # Inside, so that a `demonitor` finds either the monitor or its Down.
-            for monitor, observer in monitors.items():
-                observer._down(monitor, self, reason)  # noqa: SLF001
-        for peer in links:
-            peer.host.call(partial(peer._link_broke, self, reason))  # noqa: SLF001
+            for monitor, watched in watching.items():
+                if watched.monitors is not None:
+                    watched.monitors.pop(monitor, None)
+            # Inside, so that `unlink` and `demonitor` find either the link or its signal.
+            for peer in links:
+                peer._break_link(self, reason)  # noqa: SLF001
+            for monitor, (observer, other_reason) in monitors.items():
+                observer._down(monitor, self, other_reason or reason)  # noqa: SLF001
         for watcher in watchers:
             watcher.set(reason)
         if not self.born:

@@ -4,14 +4,13 @@ A reference names one life. An address names a role: it is looked up at each ask
 the restart of whoever plays it.
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pykka
-from pykka._envelope import Envelope
 
 from taskqueue.actors.runtime.cell import Cell, current_cell
 from taskqueue.actors.runtime.exits import ExitReason
+from taskqueue.actors.runtime.mailbox import Mail, SystemMail
 from taskqueue.actors.runtime.messages import (
     GetLog,
     GetState,
@@ -35,6 +34,8 @@ DEFAULT_ASK_TIMEOUT_S = 5.0  # OTP's gen_server:call
 class ActorRef(pykka.ActorRef[Any]):
     """One life of one actor. pykka's `ask`, `tell`, `stop` and `proxy` work on it from threads."""
 
+    actor_inbox: Any  # a `Mailbox`, which takes `Mail` and not pykka's envelopes
+
     def __init__(self, actor: Any, cell: Cell) -> None:
         super().__init__(actor)
         self.cell = cell
@@ -51,7 +52,7 @@ class ActorRef(pykka.ActorRef[Any]):
 
     def tell(self, message: Any) -> None:
         """Put a message into the mailbox. Never fails: a dead actor's is dropped, as in OTP."""
-        self.actor_inbox.put(Envelope(message))
+        self.actor_inbox.put(Mail(message))
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Ask from a thread, as in pykka: block for the answer, or return its future.
@@ -64,15 +65,21 @@ class ActorRef(pykka.ActorRef[Any]):
         if block:
             refuse_to_block()
         reply: Reply[Any] = Reply()
-        self.actor_inbox.put(Envelope(message, reply_to=reply))
+        self.actor_inbox.put(Mail(message, reply))
         return reply.get(timeout=timeout) if block else reply
 
     def is_alive(self) -> bool:
-        """Tell whether its end has not been told yet; what is put into it is answered."""
-        return self.cell.exit_reason is None
+        """Tell whether it lives. It does not once it was killed, by whomever, though it may take a
+        moment to end; `ended` waits for that.
+        """
+        return not self.cell.is_doomed
 
     def exit(self, reason: ExitReason) -> None:
-        """Send an exit signal from the current actor (or from outside). Source: OTP `exit/2`."""
+        """Send an exit signal from the current actor (or from outside). Source: OTP `exit/2`.
+
+        It has taken effect when this returns: an actor that does not trap it is dead. An actor that
+        ends itself so does not return from it.
+        """
         self.cell.exit(reason, current_cell.get())
 
     def kill(self) -> None:
@@ -113,7 +120,7 @@ def tell(target: Target, message: Any) -> None:
     """Send without waiting. Never fails; nobody there means nobody hears."""
     ref = target.whereis() if isinstance(target, Address) else target
     if ref is not None:
-        ref.actor_inbox.put(Envelope(message))
+        ref.actor_inbox.put(Mail(message))
 
 
 async def ask(
@@ -150,13 +157,13 @@ def send(target: Target, message: Request[R]) -> Reply[R]:
         raise ActorUnavailable(str(target))
     _refuse_oneself(ref)
     reply: Reply[R] = Reply()
-    ref.actor_inbox.put(Envelope(message, reply))
+    ref.actor_inbox.put(Mail(message, reply))
     return reply
 
 
 def _refuse_oneself(ref: ActorRef) -> None:
     """Raise if an actor waits for itself. A task of it may: it does not keep the mailbox."""
-    if ref.cell is current_cell.get() and ref.cell.main is asyncio.current_task():
+    if ref.cell.runs_in(ref.cell.main):
         raise RuntimeError(f"{ref} asks itself")
 
 
@@ -192,7 +199,7 @@ async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = N
     """
     _refuse_oneself(ref)
     ended = ref.ended()
-    ref.cell.mailbox.put_system(Envelope(StopRequest(reason=reason)))
+    ref.cell.mailbox.put(SystemMail(StopRequest(reason=reason)))
     if timeout_s is None:
         return await ended
     return await ended.within(timeout_s, lambda: AskTimeout(str(ref), timeout_s))
@@ -201,6 +208,6 @@ async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = N
 async def _ask_system(ref: ActorRef, message: Request[R]) -> R:
     _refuse_oneself(ref)
     reply: Reply[R] = Reply()
-    ref.cell.mailbox.put_system(Envelope(message, reply_to=reply))
+    ref.cell.mailbox.put(SystemMail(message, reply))
     limit_s = DEFAULT_ASK_TIMEOUT_S
     return await reply.within(limit_s, lambda: AskTimeout(str(ref), limit_s))

@@ -116,7 +116,7 @@ class System:
         pykka.ActorRegistry.register(cell.ref)
         with self.lock:
             self._alive.add(cell)
-        if parent is not None and parent.link(cell) is None and parent.sealed:
+        if parent is not None and parent.link(cell) and parent.sealed:
             cell.exit(KILLED, parent)
         host.call(partial(_bear, actor))
         return cell

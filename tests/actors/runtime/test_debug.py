@@ -85,20 +85,38 @@ async def test_resuming_who_is_not_suspended_does_nothing(system: System) -> Non
     assert await do(ref, lambda _: "alive") == "alive"
 
 
-async def test_system_messages_overtake_ordinary_ones(system: System) -> None:
-    ref = await system.spawn(Hermit)
+async def test_get_state_comes_after_the_messages_before_it(system: System) -> None:
+    class Copying(Hermit):
+        def get_state(self) -> object:
+            return [*self.heard]
+
+    ref = await system.spawn(Copying)
     entered, release = threading.Event(), threading.Event()
     blocked = send(ref, Do(work=lambda _: (entered.set(), release.wait())))
     await asyncio.to_thread(entered.wait)
-    for number in range(100):
+    for number in range(10):
         tell(ref, Note(text=number))
 
-    log = asyncio.create_task(get_log(ref))
+    state = asyncio.create_task(get_state(ref))
     await asyncio.sleep(0)
+    tell(ref, Note(text="too late"))
     release.set()
 
-    assert [line.message for line in await log] == ["Do", "GetLog"]
+    assert await state == list(range(10))
     await blocked
+
+
+async def test_a_suspended_actor_takes_system_messages_first(system: System) -> None:
+    ref = await system.spawn(Puppet)
+    await suspend(ref)
+    for number in range(3):
+        tell(ref, Note(text=number))
+
+    log = await get_log(ref)
+    await resume(ref)
+
+    assert [line.message for line in log] == ["Suspend", "GetLog"]
+    assert await heard(ref, 3) == [0, 1, 2]
 
 
 async def test_the_log_tells_of_the_last_messages_oldest_first(system: System) -> None:

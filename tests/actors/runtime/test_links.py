@@ -181,7 +181,7 @@ async def test_no_signal_of_another_host_arrives_after_unlink(
 
         def unlink_meanwhile(me: Puppet, one: ActorRef = one) -> None:
             one.kill()
-            while one.is_alive():  # its end is being told, on the other thread
+            while one.exit_reason is None:  # its end is being told, on the other thread
                 pass
             me.unlink(one)
 

@@ -1,20 +1,19 @@
-"""Mailboxes: two lanes, order, closing against putting."""
+"""Mailboxes: order, suspension, closing against putting."""
 
 import asyncio
 import threading
 
 import pytest
-from pykka._envelope import Envelope
 
 from taskqueue.actors.runtime import Host
-from taskqueue.actors.runtime.mailbox import Mailbox
+from taskqueue.actors.runtime.mailbox import Mail, Mailbox, SystemMail
 
 
 def letters(mailbox: Mailbox) -> list[object]:
     """Take out everything."""
     taken = []
-    while (envelope := mailbox.take()) is not None:
-        taken.append(envelope.message)
+    while (mail := mailbox.take()) is not None:
+        taken.append(mail.message)
     return taken
 
 
@@ -22,49 +21,65 @@ async def test_ordinary_messages_keep_their_order() -> None:
     mailbox = Mailbox(Host.adopt())
 
     for letter in "abc":
-        mailbox.put(Envelope(letter))
+        mailbox.put(Mail(letter))
 
     assert len(mailbox) == 3
     assert letters(mailbox) == ["a", "b", "c"]
     assert mailbox.empty()
 
 
-async def test_system_messages_go_first_and_keep_their_order() -> None:
+async def test_system_messages_keep_their_place() -> None:
     mailbox = Mailbox(Host.adopt())
 
-    mailbox.put(Envelope("ordinary"))
-    mailbox.put_system(Envelope("system 1"))
-    mailbox.put_system(Envelope("system 2"))
+    mailbox.put(Mail("ordinary"))
+    mailbox.put(SystemMail("system"))
+    mailbox.put(Mail("ordinary 2"))
 
-    assert letters(mailbox) == ["system 1", "system 2", "ordinary"]
+    assert letters(mailbox) == ["ordinary", "system", "ordinary 2"]
 
 
 async def test_suspended_it_gives_out_system_messages_only() -> None:
     mailbox = Mailbox(Host.adopt())
 
     mailbox.suspend()
-    mailbox.put(Envelope("ordinary"))
-    mailbox.put_system(Envelope("system"))
+    mailbox.put(Mail("ordinary 1"))
+    mailbox.put(SystemMail("system"))
+    mailbox.put(Mail("ordinary 2"))
     assert letters(mailbox) == ["system"]
+    assert len(mailbox) == 2
+    mailbox.put(Mail("ordinary 3"))
     mailbox.resume()
 
-    assert letters(mailbox) == ["ordinary"]
+    assert letters(mailbox) == ["ordinary 1", "ordinary 2", "ordinary 3"]
 
 
-async def test_the_actor_is_woken_by_either_lane() -> None:
+async def test_the_actor_is_woken_by_either_kind() -> None:
     mailbox = Mailbox(Host.adopt())
 
-    for put in (mailbox.put, mailbox.put_system):
+    for kind in (Mail, SystemMail):
         waiter = mailbox.waiter()
         assert not waiter.done()
-        put(Envelope("x"))
+        mailbox.put(kind("x"))
         await asyncio.wait_for(waiter, 5)
         assert letters(mailbox) == ["x"]
 
 
+async def test_a_suspended_actor_waits_again_after_an_ordinary_message() -> None:
+    mailbox = Mailbox(Host.adopt())
+    mailbox.suspend()
+    mailbox.put(Mail("ordinary"))
+
+    assert mailbox.take() is None
+    waiter = mailbox.waiter()
+
+    assert not waiter.done()
+    mailbox.put(SystemMail("system"))
+    await asyncio.wait_for(waiter, 5)
+
+
 async def test_who_begins_to_wait_with_something_there_does_not_wait() -> None:
     mailbox = Mailbox(Host.adopt())
-    mailbox.put(Envelope("x"))
+    mailbox.put(Mail("x"))
 
     assert mailbox.waiter().done()
 
@@ -72,7 +87,7 @@ async def test_who_begins_to_wait_with_something_there_does_not_wait() -> None:
 async def test_discard_takes_out_what_is_unwanted_and_keeps_the_order() -> None:
     mailbox = Mailbox(Host.adopt())
     for number in range(6):
-        mailbox.put(Envelope(number))
+        mailbox.put(Mail(number))
 
     mailbox.discard(lambda number: number % 2 == 1)
 
@@ -82,14 +97,33 @@ async def test_discard_takes_out_what_is_unwanted_and_keeps_the_order() -> None:
 async def test_closing_refuses_what_waits_and_what_comes() -> None:
     mailbox = Mailbox(Host.adopt())
     refused: list[object] = []
-    mailbox.put(Envelope("waits"))
-    mailbox.put_system(Envelope("waits in front"))
+    mailbox.suspend()
+    mailbox.put(Mail("held back"))
+    assert mailbox.take() is None
+    mailbox.put(Mail("waits"))
 
-    mailbox.close(lambda envelope: refused.append(envelope.message))
-    mailbox.put(Envelope("comes"))
-    mailbox.put_system(Envelope("comes in front"))
+    mailbox.close(lambda mail: refused.append(mail.message))
+    mailbox.put(Mail("comes"))
+    mailbox.put(SystemMail("comes as well"))
 
-    assert refused == ["waits in front", "waits", "comes", "comes in front"]
+    assert refused == ["held back", "waits", "comes", "comes as well"]
+    assert mailbox.empty()
+
+
+async def test_a_message_is_never_compared() -> None:
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    mailbox, odd = Mailbox(Host.adopt()), [Odd(), Odd()]
+    for each in odd:
+        mailbox.put(Mail(each))
+
+    mailbox.discard(lambda message: message is odd[1])
+    mailbox.close(lambda mail: None)
+
     assert mailbox.empty()
 
 
@@ -107,14 +141,14 @@ async def test_nothing_is_lost_or_doubled_when_putting_races_closing() -> None:
         def put(sender: int, mailbox: Mailbox = mailbox, start: threading.Barrier = start) -> None:
             start.wait(5)
             for number in range(100):
-                mailbox.put(Envelope((sender, number)))
+                mailbox.put(Mail((sender, number)))
 
         senders = [threading.Thread(target=put, args=(sender,)) for sender in range(3)]
         for sender in senders:
             sender.start()
         start.wait(5)
         seen += letters(mailbox)
-        mailbox.close(lambda envelope, seen=seen: seen.append(envelope.message))
+        mailbox.close(lambda mail, seen=seen: seen.append(mail.message))
         for sender in senders:
             sender.join(5)
 
@@ -127,17 +161,17 @@ async def test_an_actor_that_waits_misses_no_message_of_another_thread() -> None
 
     def put() -> None:
         for number in range(count):
-            mailbox.put(Envelope(number))
+            mailbox.put(Mail(number))
 
     sender = threading.Thread(target=put)
     sender.start()
     async with asyncio.timeout(20):
         while len(taken) < count:
-            envelope = mailbox.take()
-            if envelope is None:
+            mail = mailbox.take()
+            if mail is None:
                 await mailbox.waiter()
             else:
-                taken.append(envelope.message)
+                taken.append(mail.message)
     sender.join(5)
 
     assert taken == list(range(count))

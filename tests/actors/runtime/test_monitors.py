@@ -115,7 +115,7 @@ async def test_no_down_of_another_host_arrives_after_demonitor(system: System) -
         def change_its_mind(me: Puppet, watched: ActorRef = watched) -> None:
             *_, last = [me.monitor(watched) for _ in range(each)]
             watched.kill()
-            while watched.is_alive():  # its end is being told, on the other thread
+            while watched.exit_reason is None:  # its end is being told, on the other thread
                 pass
             me.demonitor(last, watched)
             late.append(last)
