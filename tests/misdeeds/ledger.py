@@ -1,0 +1,196 @@
+"""The ledger: what a life must have shown, whatever its handlers did. Pure."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from taskqueue.testing.process import PRINTED
+from tests.misdeeds.app import ATTEMPTS
+from tests.misdeeds.life import CONSUMERS, SLOTS, Notes, Posted, WaveNotes
+
+# What a life may hold beyond what it held at first. Handlers leave loops, pipes and pools behind
+# that the garbage collector has not seen yet.
+MORE_DESCRIPTORS = 64
+MORE_THREADS = 64
+MORE_MEMORY_MIB = 256
+
+# What no handler may bring about, and what one may that takes its consumer down.
+SURPRISES = frozenset({
+    "actor_abandoned",
+    "actor_close_failed",
+    "actor_crashed",
+    "child_restarted",
+    "child_start_failed",
+    "child_stop_failed",
+    "database_degraded",
+    "http_error",
+    "message_unexpected",
+    "supervisor_escalated",
+})  # fmt: skip
+OF_CONSUMERS = frozenset({"actor_abandoned", "actor_crashed", "child_restarted"})
+
+
+def service_gone(notes: Notes) -> Iterator[str]:
+    """The service answers until it is stopped, and all tasks end."""
+    if notes.broken:
+        yield notes.broken
+
+
+def stuck(notes: Notes) -> Iterator[str]:
+    """Every task has ended."""
+    for each in _posted(notes):
+        if each.shown and not each.ended:
+            yield f"{_name(each)} is {each.shown['status']}: {each.shown}"
+
+
+def healthy_harmed(notes: Notes) -> Iterator[str]:
+    """A healthy task completes, at its only attempt, with its own result, and once."""
+    for each in _posted(notes):
+        if each.misdeed is None and each.ended:
+            shown = each.shown
+            if shown["status"] != "completed" or shown["result"] != each.key:
+                yield f"{_name(each)} is {shown}"
+            elif shown["attempt"] != 1:
+                yield f"{_name(each)} took {shown['attempt']} attempts"
+
+
+def neighbours_interrupted(notes: Notes) -> Iterator[str]:
+    """Only a handler that takes its consumer down interrupts its neighbours."""
+    for wave in notes.waves:
+        if not _takes_down(wave):
+            for each in wave.posted:
+                for attempt in each.shown.get("attempts", ()):
+                    if attempt["outcome"] == "interrupted":
+                        yield f"{_name(each)}: {attempt}"
+
+
+def no_outcome(notes: Notes) -> Iterator[str]:
+    """A task that misbehaves ends with an outcome of its own, and says which."""
+    for each in _posted(notes):
+        if each.misdeed is not None and each.ended:
+            shown = each.shown
+            if shown["status"] == "dead" and not shown.get("reason"):
+                yield f"{_name(each)} is dead and has no reason"
+            if shown["status"] != "completed" and not shown["attempts"]:
+                yield f"{_name(each)} is {shown['status']} without an attempt"
+            if shown["attempt"] > ATTEMPTS:
+                yield f"{_name(each)} had {shown['attempt']} attempts"
+
+
+def crashed(notes: Notes) -> Iterator[str]:
+    """Only what is documented to crash a consumer or a process has crashed one."""
+    for each in _posted(notes):
+        if each.misdeed is not None and not each.misdeed.may_crash:
+            for attempt in each.shown.get("attempts", ()):
+                if attempt["outcome"] == "crashed":
+                    yield f"{_name(each)}: {attempt['error']}"
+
+
+def wrong_effects(notes: Notes) -> Iterator[str]:
+    """What completed has had its effect once, and what did not has had none."""
+    for each in _posted(notes):
+        if each.ended and not notes.broken:
+            wanted, found = int(each.shown["status"] == "completed"), notes.effects[each.id]
+            if wanted != found:
+                yield f"{_name(each)} is {each.shown['status']} and has {found} effects"
+
+
+def slots_lost(notes: Notes) -> Iterator[str]:
+    """All slots take work again."""
+    for wave in notes.waves:
+        if wave.took_s and wave.slots_s is None:
+            yield f"{wave.held} of {CONSUMERS * SLOTS} in {notes.slots_limit_s:.1f} s"
+
+
+def surprises(notes: Notes) -> Iterator[str]:
+    """No part of the service was restarted for what is documented to cost an attempt alone."""
+    for wave in notes.waves:
+        allowed = OF_CONSUMERS if _takes_down(wave) else frozenset()
+        for event in notes.events[wave.events.start : wave.events.stop]:
+            if event.get("event") in SURPRISES and not (
+                event["event"] in allowed and "consumer" in str(event)
+            ):
+                yield str(event)[:2000]
+
+
+def torn_log(notes: Notes) -> Iterator[str]:
+    """Every line of the log is a JSON object, but for what handlers print themselves."""
+    for event in notes.events:
+        text = str(event.get("text"))
+        if event.get("event") == PRINTED and ("odd" not in text or '"event"' in text):
+            yield text[:500]
+
+
+def silent_log(notes: Notes) -> Iterator[str]:
+    """The log goes on, whatever handlers do to the streams and to logging."""
+    told = {event.get("task_id") for event in notes.events if event.get("event") in TELL_THE_END}
+    ended = [each for each in _posted(notes) if each.ended]
+    untold = [each for each in ended if each.id not in told]
+    if untold:
+        yield f"{len(untold)} of {len(ended)} ends were not logged, first {_name(untold[0])}"
+
+
+TELL_THE_END = frozenset({"task_completed", "task_dead_lettered", "task_cancelled"})
+
+
+def growth(notes: Notes) -> Iterator[str]:
+    """Descriptors, threads and memory stay as they are."""
+    first = notes.at_first
+    last = next((wave.resources for wave in reversed(notes.waves) if wave.resources), None)
+    if first is not None and last is not None:
+        if last.descriptors > first.descriptors + MORE_DESCRIPTORS:
+            yield f"{last.descriptors} descriptors, {first.descriptors} at first"
+        if last.threads > first.threads + MORE_THREADS:
+            yield f"{last.threads} threads, {first.threads} at first"
+        if last.memory_mib > first.memory_mib + MORE_MEMORY_MIB:
+            yield f"{last.memory_mib:.0f} MiB, {first.memory_mib:.0f} at first"
+
+
+def bad_stop(notes: Notes) -> Iterator[str]:
+    """SIGTERM ends it with 0, in time, and nothing is left."""
+    if notes.exit_code != 0:
+        code = "had to be killed" if notes.exit_code is None else f"ended with {notes.exit_code}"
+        yield f"it {code}; it had to say: {notes.complaint[-2000:]}"
+    elif notes.stop_s > notes.stop_limit_s:
+        yield f"it took {notes.stop_s:.1f} s of {notes.stop_limit_s:.1f}"
+    for each in notes.left:
+        yield f"left running: {each}"
+
+
+Check: TypeAlias = Callable[[Notes], Iterable[str]]
+
+CHECKS: Mapping[str, Check] = {
+    "the service is gone or hangs": service_gone,
+    "tasks that do not end": stuck,
+    "healthy tasks harmed": healthy_harmed,
+    "neighbours interrupted": neighbours_interrupted,
+    "no outcome of its own": no_outcome,
+    "crashed without leave": crashed,
+    "wrong effects": wrong_effects,
+    "slots lost": slots_lost,
+    "parts restarted": surprises,
+    "the log is torn": torn_log,
+    "the log is silent": silent_log,
+    "growth": growth,
+    "a bad stop": bad_stop,
+}
+
+
+def violations(notes: Notes) -> Mapping[str, Sequence[str]]:
+    """Return what each check has found, without those that found nothing."""
+    found = {name: tuple(check(notes)) for name, check in CHECKS.items()}
+    return {name: what for name, what in found.items() if what}
+
+
+def _posted(notes: Notes) -> Iterator[Posted]:
+    for wave in notes.waves:
+        yield from wave.posted
+
+
+def _takes_down(wave: WaveNotes) -> bool:
+    return any(misdeed.takes_down for misdeed in wave.wave)
+
+
+def _name(each: Posted) -> str:
+    if each.misdeed is None:
+        return f"healthy {each.key}"
+    return f"{each.misdeed.form}: {', '.join(each.misdeed.kinds)}"

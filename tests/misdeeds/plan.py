@@ -1,0 +1,156 @@
+"""What one life of the service has to bear: waves of generated handlers, drawn from a seed."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from textwrap import indent
+
+from tests.misdeeds.deeds import DEEDS
+from tests.misdeeds.ends import ENDS
+from tests.misdeeds.kinds import Form, Kind
+from tests.misdeeds.values import VALUES
+
+KINDS: Mapping[str, Kind] = {**ENDS, **VALUES, **DEEDS}
+FAMILIES = tuple(dict.fromkeys(kind.family for kind in KINDS.values()))
+
+WAVES = 5  # in one life
+MOST_HANDLERS = 10  # in one wave
+MOST_DEEDS = 3  # of one handler, before its end
+TIMED = 0.2  # share of the handlers that have a limit
+DOWN = 0.15  # share of the waves in which one handler may take its consumer down
+
+IMPORTS = """\
+import asyncio, builtins, collections, concurrent.futures, contextlib, contextvars, ctypes
+import dataclasses, datetime, decimal, enum, fractions, functools, gc, io, itertools, json, logging
+import multiprocessing, os, pathlib, random, signal, socket, subprocess, sys, threading, time, types
+import warnings
+import msgspec, structlog
+from taskqueue import Cancel, Reject, Retry, Snooze
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misdeed:
+    """One generated handler: where it runs and what it does, one kind after the other."""
+
+    form: Form
+    kinds: tuple[str, ...]
+    timed: bool = False  # whether it has a limit
+
+    @property
+    def takes_down(self) -> bool:
+        """Whether the documented contract lets it end its consumer."""
+        # A process is all that a handler with one can take down.
+        return not self.form.in_process and any(KINDS[name].takes_down for name in self.kinds)
+
+    @property
+    def may_crash(self) -> bool:
+        """Whether the contract lets it crash where it runs."""
+        kinds = [KINDS[name] for name in self.kinds]
+        return any(kind.takes_down or kind.family == "deaths" for kind in kinds)
+
+    @property
+    def source(self) -> str:
+        """The handler, as a module of its own."""
+        keyword = "async def" if self.form.is_async else "def"
+        parts = [f"# {name}\n{KINDS[name].code}" for name in self.kinds]
+        return f"{IMPORTS}\n{keyword} handler(ctx):\n{indent(chr(10).join(parts), '    ')}\n"
+
+
+Wave = tuple[Misdeed, ...]
+Plan = tuple[Wave, ...]
+
+
+def chosen(words: Sequence[str]) -> Sequence[Kind]:
+    """Return the kinds that these words name: families, kinds, or the beginning of a kind's name.
+
+    Raises:
+        ValueError: a word names none.
+    """
+    for word in words:
+        if not any(_named(kind, word) for kind in KINDS.values()):
+            raise ValueError(f"no kind {word!r}; there are {', '.join(FAMILIES)}")
+    return [
+        kind for kind in KINDS.values() if not words or any(_named(kind, word) for word in words)
+    ]
+
+
+def _named(kind: Kind, word: str) -> bool:
+    return kind.family == word or kind.name.startswith(word)
+
+
+def drawn(draw: random.Random, kinds: Sequence[Kind]) -> Plan:
+    """Return a plan whose handlers do these kinds."""
+    return tuple(_wave(draw, kinds) for _ in range(WAVES))
+
+
+def _wave(draw: random.Random, kinds: Sequence[Kind]) -> Wave:
+    mild = [kind for kind in kinds if not kind.takes_down]
+    wave = [_misdeed(draw, mild) for _ in range(draw.randint(1, MOST_HANDLERS)) if mild]
+    # At most one, so that the consumers' supervisor does not meet its limit and gives up.
+    if len(mild) < len(kinds) and (not mild or draw.random() < DOWN):
+        wave.append(_misdeed(draw, kinds, [kind for kind in kinds if kind.takes_down]))
+    return tuple(wave)
+
+
+def _misdeed(
+    draw: random.Random, kinds: Sequence[Kind], first: Sequence[Kind] | None = None
+) -> Misdeed:
+    kind = _one_of(draw, first or kinds)
+    form = draw.choice(sorted(kind.forms))
+    fitting = [each for each in kinds if form in each.forms and not each.takes_down]
+    deeds = [each for each in fitting if not each.ends]
+    ends = [each for each in fitting if each.ends]
+    others = [_one_of(draw, deeds) for _ in range(draw.randint(0, MOST_DEEDS - 1)) if deeds]
+    if not kind.ends:
+        draw.shuffle(others := [*others, kind])
+    end = kind if kind.ends else _one_of(draw, ends) if ends and draw.random() < 0.7 else None
+    names = [each.name for each in (*others, end) if each is not None]
+    # A thread cannot be cut, so it cannot have a limit.
+    timed = form is not Form.THREAD and draw.random() < TIMED
+    return Misdeed(form=form, kinds=tuple(names), timed=timed)
+
+
+def _one_of(draw: random.Random, kinds: Sequence[Kind]) -> Kind:
+    """Draw a family first: some have many more kinds than others."""
+    family = draw.choice(sorted({kind.family for kind in kinds}))
+    return draw.choice([kind for kind in kinds if kind.family == family])
+
+
+def smaller(plan: Plan) -> Iterator[Plan]:
+    """Yield plans with less in them, those with much less first."""
+    yield from _fewer(plan)
+    for at, wave in enumerate(plan):
+        for fewer in _fewer(wave):
+            yield (*plan[:at], fewer, *plan[at + 1 :])
+    for at, wave in enumerate(plan):
+        for index, misdeed in enumerate(wave):
+            for less in _lesser(misdeed):
+                changed = (*wave[:index], less, *wave[index + 1 :])
+                yield (*plan[:at], changed, *plan[at + 1 :])
+
+
+def _fewer(items: tuple) -> Iterator[tuple]:  # type: ignore[type-arg]
+    """Yield halves, then all but one."""
+    if len(items) > 3:
+        middle = len(items) // 2
+        yield items[middle:]
+        yield items[:middle]
+    if len(items) > 1:
+        for index in range(len(items)):
+            yield items[:index] + items[index + 1 :]
+
+
+def _lesser(misdeed: Misdeed) -> Iterator[Misdeed]:
+    if misdeed.timed:
+        yield replace(misdeed, timed=False)
+    if len(misdeed.kinds) > 1:
+        for index in range(len(misdeed.kinds)):
+            kinds = misdeed.kinds[:index] + misdeed.kinds[index + 1 :]
+            yield replace(misdeed, kinds=kinds)
+
+
+def misdeeds_of(plan: Plan) -> Sequence[Misdeed]:
+    """Return all of a plan."""
+    return list(chain.from_iterable(plan))

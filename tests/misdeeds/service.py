@@ -1,0 +1,49 @@
+"""The service under a plan, watched from outside."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from taskqueue.testing.events import EventLog
+from taskqueue.testing.process import ServiceProcess
+
+
+class WholeLog(EventLog):
+    """A log whose events are kept in one list as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded: list[Mapping[str, Any]] = []
+
+    def record(self, event: Mapping[str, Any]) -> None:
+        """Add one event."""
+        self.recorded.append(event)
+        super().record(event)
+
+
+class WatchedService(ServiceProcess):
+    """A service whose end can be waited for though children of it keep its streams open."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        super().__init__(folder, *arguments)
+        self.events: WholeLog = WholeLog()
+
+    def terminate(self) -> None:
+        """SIGTERM, if it still runs."""
+        with contextlib.suppress(ProcessLookupError):
+            self.send(signal.SIGTERM)
+
+    async def returned(self, *, within_s: float) -> int | None:
+        """Wait for its end and return the exit code; None if it does not end in time."""
+        assert self._process is not None
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(self._process.wait(), within_s)
+        return None
+
+    async def complaint(self) -> str:
+        """Return what it wrote on standard error, whatever bytes that are."""
+        assert self._complaining is not None
+        return (await self._complaining).decode(errors="backslashreplace")
