@@ -201,6 +201,17 @@ class World:
         for task_id in task_ids:
             await self.events.wait_for("task_completed", task_id=task_id, timeout_s=timeout_s)
 
+    async def ended(self, task_id: str) -> None:
+        """Wait until a task has completed, or is dead."""
+        async with asyncio.timeout(5), asyncio.TaskGroup() as ends:
+            waiting = [
+                ends.create_task(self.events.wait_for(event, task_id=task_id))
+                for event in ("task_completed", "task_dead_lettered")
+            ]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for each in waiting:
+                each.cancel()
+
     async def history(self, task_id: str) -> TaskHistory:
         history = await self.storage.use(Storage.get, task_id, now=NOW)
         assert history is not None

@@ -20,12 +20,11 @@ _deed("loops/set_none", "asyncio.set_event_loop(None)")
 _deed("loops/set_other", "asyncio.set_event_loop(asyncio.new_event_loop())")
 _deed("loops/set_closed", "asyncio.set_event_loop(l := asyncio.new_event_loop())\nl.close()")
 _deed("loops/policy", "asyncio.set_event_loop_policy(None)")
-_deed("loops/stop", "asyncio.get_running_loop().stop()", ASYNC, takes_down=True)
+_deed("loops/stop", "asyncio.get_running_loop().stop()", ASYNC)
 _deed(
     "loops/stop_and_wait",
     "asyncio.get_running_loop().stop()\nawait asyncio.sleep(0.01)",
     ASYNC,
-    takes_down=True,
 )
 _deed("loops/close", "asyncio.get_running_loop().close()", ASYNC)
 _deed("loops/nested", "asyncio.get_running_loop().run_until_complete(asyncio.sleep(0))", ASYNC)
@@ -46,27 +45,23 @@ _deed(
     "loops/callback_exits",
     "asyncio.get_running_loop().call_soon(sys.exit, 3)",
     ASYNC,
-    takes_down=True,
 )
 _deed("loops/timer_raises", "asyncio.get_running_loop().call_later(0.02, lambda: 1 / 0)", ASYNC)
 _deed(
     "loops/timer_exits",
     "asyncio.get_running_loop().call_later(0.02, sys.exit)",
     ASYNC,
-    takes_down=True,
 )
 _deed("loops/task_raises", "async def f(): raise ValueError\nasyncio.create_task(f())", ASYNC)
 _deed(
     "loops/task_exits",
     "async def f(): raise SystemExit(3)\nasyncio.create_task(f())",
     ASYNC,
-    takes_down=True,
 )
 _deed(
     "loops/task_exits_later",
     "async def f():\n    await asyncio.sleep(0.05)\n    raise SystemExit(3)\nasyncio.create_task(f())",
     ASYNC,
-    takes_down=True,
 )
 _deed("loops/task_left", f"asyncio.create_task(asyncio.sleep({LEFT_S}))", ASYNC)
 _deed("loops/never_awaited", "asyncio.sleep(1)")

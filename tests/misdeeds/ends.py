@@ -304,17 +304,14 @@ _end(
     "cancels/all_of_the_loop",
     "for task in asyncio.all_tasks(): task.cancel()\nawait asyncio.sleep(1)",
     ASYNC,
-    takes_down=True,
 )
 _end(
     "cancels/all_and_return",
     "for task in asyncio.all_tasks(): task.cancel()\nreturn 1",
     ASYNC,
-    takes_down=True,
 )
 _end(
     "cancels/all_others",
     "for task in asyncio.all_tasks() - {asyncio.current_task()}: task.cancel()\nreturn 1",
     ASYNC,
-    takes_down=True,
 )

@@ -43,6 +43,7 @@ class Kind:
     ends: bool = False  # whether the handler is over with it
     # Whether the documented contract lets it end its consumer, and interrupt the neighbours.
     takes_down: bool = False
+    harmless: bool = False  # whether the contract is that it costs not even its own attempt
 
 
 class Catalogue(dict[str, Kind]):
@@ -55,9 +56,10 @@ class Catalogue(dict[str, Kind]):
         forms: frozenset[Form] = EVERYWHERE,
         *,
         takes_down: bool = False,
+        harmless: bool = False,
     ) -> None:
         """Add what a handler does on its way; `name` is `family/what`."""
-        self._add(name, code, forms, ends=False, takes_down=takes_down)
+        self._add(name, code, forms, takes_down=takes_down, harmless=harmless)
 
     def end(
         self,
@@ -70,12 +72,7 @@ class Catalogue(dict[str, Kind]):
         """Add what a handler returns or raises; `name` is `family/what`."""
         self._add(name, code, forms, ends=True, takes_down=takes_down)
 
-    def _add(
-        self, name: str, code: str, forms: frozenset[Form], *, ends: bool, takes_down: bool
-    ) -> None:
+    def _add(self, name: str, code: str, forms: frozenset[Form], **flags: bool) -> None:
         assert name not in self, name
-        family = name.partition("/")[0]
-        code = dedent(code).strip()
-        self[name] = Kind(
-            name=name, family=family, code=code, forms=forms, ends=ends, takes_down=takes_down
-        )
+        family, code = name.partition("/")[0], dedent(code).strip()
+        self[name] = Kind(name=name, family=family, code=code, forms=forms, **flags)

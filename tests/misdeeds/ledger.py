@@ -76,6 +76,14 @@ def no_outcome(notes: Notes) -> Iterator[str]:
                 yield f"{_name(each)} had {shown['attempt']} attempts"
 
 
+def failed_for_nothing(notes: Notes) -> Iterator[str]:
+    """What is documented to be harmless costs not even its own attempt."""
+    for each in _posted(notes):
+        harmless = each.misdeed is not None and each.misdeed.harmless
+        if harmless and each.ended and each.shown["status"] != "completed":
+            yield f"{_name(each)} is {each.shown}"
+
+
 def crashed(notes: Notes) -> Iterator[str]:
     """Only what is documented to crash a consumer or a process has crashed one."""
     for each in _posted(notes):
@@ -164,6 +172,7 @@ CHECKS: Mapping[str, Check] = {
     "healthy tasks harmed": healthy_harmed,
     "neighbours interrupted": neighbours_interrupted,
     "no outcome of its own": no_outcome,
+    "failed for nothing": failed_for_nothing,
     "crashed without leave": crashed,
     "wrong effects": wrong_effects,
     "slots lost": slots_lost,

@@ -51,6 +51,11 @@ class Misdeed:
         return any(kind.takes_down or kind.family == "deaths" for kind in kinds)
 
     @property
+    def harmless(self) -> bool:
+        """Whether it must complete all the same."""
+        return all(KINDS[name].harmless for name in self.kinds)
+
+    @property
     def source(self) -> str:
         """The handler, as a module of its own."""
         keyword = "async def" if self.form.is_async else "def"

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.misdeeds.kinds import Kind
 from tests.misdeeds.ledger import violations
 from tests.misdeeds.life import Notes, live
-from tests.misdeeds.plan import Kind, Plan, drawn, misdeeds_of
+from tests.misdeeds.plan import Plan, drawn, misdeeds_of
 from tests.misdeeds.shrink import shrunk
 
 SHRINK_S = 120.0  # for each failure, at most

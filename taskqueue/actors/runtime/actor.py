@@ -242,7 +242,7 @@ class Actor(_PykkaActor):
         if cell.sealed:
             work.close()
             raise ActorUnavailable(cell.label, cell.exit_reason)
-        task = cell.host.loop.create_task(self._guard(work))
+        task = cell.host.create_task(self._guard(work))
         if cell.tasks is None:
             cell.tasks = set()
         cell.tasks.add(task)

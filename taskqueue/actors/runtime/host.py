@@ -8,12 +8,17 @@ import asyncio
 import contextlib
 import sys
 import threading
+import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Self
+from typing import Any, Self
+
+import structlog
 
 from taskqueue.actors.runtime.reply import Reply
+
+log = structlog.get_logger()
 
 
 class Host:
@@ -26,6 +31,7 @@ class Host:
         self.ended: Reply[None] = Reply()
         self._dedicated = dedicated
         self._residents = 0
+        self._hidden: weakref.WeakSet[asyncio.Task[None]] = weakref.WeakSet()
         self._posted: deque[Callable[[], object]] = deque()
         # Reentrant, as every lock here: a finalizer or a signal handler may run inside and post.
         self._lock = threading.RLock()
@@ -87,6 +93,22 @@ class Host:
         for function in posted:
             function()
 
+    def create_task(
+        self, work: Coroutine[Any, Any, None], *, name: str | None = None
+    ) -> "asyncio.Task[None]":
+        """Run a coroutine of an actor. On this host.
+
+        On a dedicated host user code runs beside it. `asyncio.all_tasks` does not show it there:
+        code that cancels all tasks of its loop would end the actor, and wait for it for ever.
+        """
+        # Not with `loop.create_task`: user code may have set a task factory.
+        task = asyncio.Task(work, loop=self.loop, name=name)
+        if self._dedicated:
+            # For implementations of tasks; see "Extending asyncio" in Python's documentation.
+            asyncio._unregister_task(task)  # noqa: SLF001
+            self._hidden.add(task)
+        return task
+
     def enter(self) -> None:
         """Count an actor that is going to live here."""
         with self._lock:
@@ -121,18 +143,33 @@ class Host:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            while not self._closed and not self.loop.is_closed():
+                self._run_loop()
         finally:
             self._close()
-            _cancel_leftovers(self.loop)
+            _cancel_leftovers(self.loop, {*asyncio.all_tasks(self.loop), *self._hidden})
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
             self.ended.set()
 
+    def _run_loop(self) -> None:
+        """Run the loop until it is stopped, by `_stop` or by user code.
 
-def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what user code left behind, and give it one chance to notice."""
-    leftovers = asyncio.all_tasks(loop)
+        asyncio lets a SystemExit of a callback or a task out of its loop. Our actors are not over
+        with that: what they wait for is still there when the loop goes on.
+        """
+        try:
+            self.loop.run_forever()
+        except BaseException:
+            log.exception("loop_left", host=self.thread.name)
+        else:
+            if not self._closed:
+                log.warning("loop_stopped", host=self.thread.name)
+
+
+def _cancel_leftovers(loop: asyncio.AbstractEventLoop, leftovers: "set[asyncio.Task[Any]]") -> None:
+    """Cancel what is left behind, and give it one chance to notice."""
+    leftovers = {task for task in leftovers if not task.done()}
     for task in leftovers:
         task.cancel()
     if leftovers:

@@ -163,7 +163,7 @@ class System:
 def _bear(actor: "Actor") -> None:
     """Start the actor's task, on its host."""
     cell = actor._cell  # noqa: SLF001
-    task = cell.host.loop.create_task(actor._life(), name=cell.label)  # noqa: SLF001
+    task = cell.host.create_task(actor._life(), name=cell.label)  # noqa: SLF001
     # A loop that is torn down may cancel the task before its first step: it never runs then.
     task.add_done_callback(lambda _: cell.finish(cell.pending_exit or KILLED))
 
