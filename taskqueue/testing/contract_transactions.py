@@ -102,6 +102,42 @@ FORBIDDEN = (
     "RELEASE handler",
     "ROLLBACK TO handler",
     "SELECT load_extension('x')",
+    # temporary objects, however they are made
+    "CREATE VIRTUAL TABLE temp.mine USING fts5 (text)",
+    "CREATE VIRTUAL TABLE temp.mine USING fts5vocab (main, notes, row)",
+    "CREATE VIRTUAL TABLE temp.tasks USING rtree (id, low, high)",
+    "CREATE VIRTUAL TABLE temp.attempts USING rtree (id, low, high)",
+    "ALTER TABLE temp.mine RENAME TO tasks",
+    "SELECT * FROM temp.sqlite_master",
+    "SELECT * FROM sqlite_temp_schema",
+    # modules that read raw pages, registers of SQLite or statements of others
+    "CREATE VIRTUAL TABLE mine USING dbstat",
+    "CREATE VIRTUAL TABLE mine USING fts3 (text)",
+    "CREATE VIRTUAL TABLE mine USING fts4 (text)",
+    "CREATE VIRTUAL TABLE mine USING fts4aux (notes)",
+    "CREATE VIRTUAL TABLE mine USING fts5vocab (notes, row)",
+    "CREATE VIRTUAL TABLE mine USING fts3tokenize (simple)",
+    "CREATE VIRTUAL TABLE tasks USING fts5 (text)",
+    "SELECT * FROM dbstat",
+    "SELECT count(*) FROM dbstat",
+    "SELECT * FROM fts3tokenize WHERE input = 'a'",
+    "SELECT * FROM sqlite_stmt",
+    "SELECT * FROM pragma_user_version",
+    "SELECT * FROM pragma_quick_check",
+    "SELECT * FROM pragma_table_info('tasks')",
+    "PRAGMA quick_check",
+    "PRAGMA hard_heap_limit = 1",
+    # functions that reach outside the statement
+    "SELECT fts3_tokenizer('simple')",
+    "SELECT fts3_tokenizer('mine', x'0000000000000000')",
+    "SELECT sqlite_log(1, 'x')",
+    "SELECT rtreecheck('tasks')",
+    "SELECT sqlite_compileoption_get(1)",
+    # what SQLite keeps about all tables
+    "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+    "DELETE FROM sqlite_sequence",
+    "INSERT INTO sqlite_sequence VALUES ('tasks', 9)",
+    "VACUUM INTO 'copy.db'",
 )
 
 
@@ -159,6 +195,8 @@ class TransactionContract:
             CREATE TRIGGER further AFTER INSERT ON through_a_trigger
             BEGIN UPDATE tasks SET status = 'queued'; END
             """,
+            "CREATE VIRTUAL TABLE notes USING fts5 (text)",
+            "CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT)",
         )
         await add(storage, "a", "b", "c")
         return storage

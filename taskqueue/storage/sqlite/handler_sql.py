@@ -3,11 +3,8 @@
     SAVEPOINT ─▶ guard on ─▶ statements ─▶ guard off ─▶ RELEASE      applied
                                                     └─▶ ROLLBACK TO  refused, or only rehearsed
 
-Statements read every table, and change those of the user. The guard refuses whatever would reach
-further: the queue's own tables, transactions, other files, pragmas, temporary objects (one named
-`tasks` would stand before ours). It sees a statement while SQLite compiles it, with the triggers
-and views that it goes through. Foreign keys are not enforced, as SQLite has it by default: what is
-deferred would fail the commit of all.
+Statements read every table, and change those of the user: see `permissions`. Foreign keys are not
+enforced, as SQLite has it by default: what is deferred would fail the commit of all.
 """
 
 import sqlite3
@@ -17,53 +14,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
 from taskqueue.errors import StatementRefused
+from taskqueue.storage.sqlite.permissions import Permissions
 from taskqueue.tasks import Row, Rows, Statement
 
 LIMIT_S = 1.0  # the statements of one settlement
 MAX_ROWS = 1024 * 1024  # bytes that one query may answer
-_MAX_VALUE = 64 * 1024 * 1024  # bytes; a longer one is made in one go, which no limit interrupts
 _OPCODES_PER_LOOK = 10_000  # between two looks at the clock: about a tenth of a millisecond
 
-# `json_each` is a function that our statements use; a table of that name would stand before it.
-_OURS = frozenset({"tasks", "attempts", "counters", "paused", "probe", "json_each"})
-
-# What SQLite itself writes for a CREATE, ALTER or DROP. A user cannot write the schema directly
-# without a pragma; the others hold nothing of ours.
-_SQLITES = frozenset(
-    {"sqlite_master", "sqlite_temp_master", "sqlite_sequence", "sqlite_stat1", "sqlite_stat4"}
-)
-
-# Pragmas that full-text search and ALTER TABLE ask.
-_HARMLESS_PRAGMAS = frozenset({"data_version", "page_size", "quick_check"})
-
-_READS = frozenset(
-    {
-        sqlite3.SQLITE_SELECT,
-        sqlite3.SQLITE_READ,
-        sqlite3.SQLITE_RECURSIVE,
-        sqlite3.SQLITE_REINDEX,  # as CREATE INDEX does; it changes nothing that can be read
-    }
-)
-# The table stands in the first or in the second argument.
-_CHANGES = {
-    sqlite3.SQLITE_INSERT: 0,
-    sqlite3.SQLITE_UPDATE: 0,
-    sqlite3.SQLITE_DELETE: 0,
-    sqlite3.SQLITE_CREATE_TABLE: 0,
-    sqlite3.SQLITE_CREATE_VIEW: 0,
-    sqlite3.SQLITE_CREATE_VTABLE: 0,
-    sqlite3.SQLITE_DROP_TABLE: 0,
-    sqlite3.SQLITE_DROP_VIEW: 0,
-    sqlite3.SQLITE_DROP_VTABLE: 0,
-    sqlite3.SQLITE_CREATE_INDEX: 1,
-    sqlite3.SQLITE_DROP_INDEX: 1,
-    sqlite3.SQLITE_CREATE_TRIGGER: 1,
-    sqlite3.SQLITE_DROP_TRIGGER: 1,
-    sqlite3.SQLITE_ALTER_TABLE: 1,
+# A statement may need no more than this. What SQLite does in one go (comparing, searching or
+# replacing in a long text, reading a wide row) cannot be interrupted, so it is kept small.
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: 16 * 1024 * 1024,  # bytes of a value or a row
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1024 * 1024,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 500,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 100,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 250_000,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
+    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 32_766,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 100,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 
 # The file has failed, and not the statement. A full disk is none of these, because an exhausted
@@ -79,9 +54,19 @@ _OUTAGES = frozenset(
     }
 )
 
+# A virtual table of the user's that is broken is not our file, nor is a lack of memory.
+_OF_THE_STATEMENT = frozenset({sqlite3.SQLITE_CORRUPT_VTAB, sqlite3.SQLITE_IOERR_NOMEM})
+
 # What sqlite3 raises at SQL or a value that it cannot take; TypeError and ValueError before SQLite
-# sees it (a lone surrogate, a number of 65 bits).
-_MISTAKES = (sqlite3.Error, sqlite3.Warning, OverflowError, TypeError, ValueError)
+# sees it (a lone surrogate, a number of 65 bits), MemoryError for more than SQLite may have.
+_MISTAKES = (
+    sqlite3.Error,
+    sqlite3.Warning,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 
 
 class RowsChanged(Exception):
@@ -161,8 +146,8 @@ class _Guard:
         self._db = db
         self._limit_s = limit_s
         self._deadline = time.monotonic() + limit_s
-        self._max_value = 0  # of the connection, to be restored
-        self._refused: str | None = None  # by the latest statement
+        self._limits: dict[int, int] = {}  # of the connection, to be restored
+        self._permissions = Permissions()  # of the latest statement
         self._schema_changed = False
 
     def __enter__(self) -> "_Guard":
@@ -170,7 +155,7 @@ class _Guard:
         # that equals one of ours is looked at like any other.
         self._db.set_authorizer(self._authorize)
         self._db.set_progress_handler(self._is_late, _OPCODES_PER_LOOK)
-        self._max_value = self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
+        self._limits = {each: self._db.setlimit(each, most) for each, most in _LIMITS.items()}
         return self
 
     def __exit__(
@@ -179,7 +164,8 @@ class _Guard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self._max_value)
+        for each, most in self._limits.items():
+            self._db.setlimit(each, most)
         self._db.set_progress_handler(None, 0)
         self._db.set_authorizer(None)
 
@@ -197,7 +183,7 @@ class _Guard:
         """Refuse a rename that puts something before what our statements name; the guard is off."""
         if self._schema_changed:
             found = self._db.execute(
-                "SELECT name FROM sqlite_master WHERE name = 'json_each' COLLATE NOCASE"
+                "SELECT name FROM main.sqlite_master WHERE name = 'json_each' COLLATE NOCASE"
             )
             if found.fetchone() is not None:
                 raise StatementRefused("may not be named json_each")
@@ -205,7 +191,7 @@ class _Guard:
     @contextmanager
     def _refusing(self, statement: Statement) -> Iterator[None]:
         """Turn what a statement raises into a refusal; an outage stays what it is."""
-        self._refused = None
+        self._permissions = Permissions()
         try:
             yield
         except _MISTAKES as error:
@@ -213,10 +199,14 @@ class _Guard:
                 raise
             refusal = StatementRefused if self._db.in_transaction else TransactionLost
             raise refusal(self._reason(error) + _in(statement)) from error
+        finally:
+            self._schema_changed |= self._permissions.changes_schema
 
     def _reason(self, error: Exception) -> str:
-        if self._refused is not None:
-            return f"may not {self._refused}"
+        if self._permissions.refused is not None:
+            return f"may not {self._permissions.refused}"
+        if isinstance(error, MemoryError):
+            return "needs more memory than a handler's statements may have"
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
             return self._overtime()
         return f"{type(error).__name__}: {error}"
@@ -232,53 +222,14 @@ class _Guard:
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def _authorize(
-        self,
-        action: int,
-        first: str | None,
-        second: str | None,
-        _database: str | None,
-        _trigger: str | None,
-    ) -> int:
-        if action in _READS:
-            return sqlite3.SQLITE_OK
-        if action in _CHANGES:
-            table = str((first, second)[_CHANGES[action]]).lower()
-            self._schema_changed |= table == "sqlite_master"
-            if table not in _OURS and (table in _SQLITES or not table.startswith("sqlite_")):
-                return sqlite3.SQLITE_OK
-            return self._refuse(f"change {table}, which belongs to the queue")
-        if action == sqlite3.SQLITE_FUNCTION and second != "load_extension":
-            return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_PRAGMA and first in _HARMLESS_PRAGMAS:
-            return sqlite3.SQLITE_OK
-        return self._refuse(_REACHING_FURTHER.get(action, "do this"))
-
-    def _refuse(self, what: str) -> int:
-        self._refused = self._refused or what
-        return sqlite3.SQLITE_DENY
-
-
-_REACHING_FURTHER = {
-    sqlite3.SQLITE_TRANSACTION: "touch the transaction",
-    sqlite3.SQLITE_SAVEPOINT: "touch the transaction",
-    sqlite3.SQLITE_ATTACH: "attach files",
-    sqlite3.SQLITE_DETACH: "detach files",
-    sqlite3.SQLITE_PRAGMA: "use pragmas",
-    sqlite3.SQLITE_ANALYZE: "analyze",
-    sqlite3.SQLITE_FUNCTION: "load extensions",
-    sqlite3.SQLITE_CREATE_TEMP_TABLE: "make temporary objects",
-    sqlite3.SQLITE_CREATE_TEMP_VIEW: "make temporary objects",
-    sqlite3.SQLITE_CREATE_TEMP_TRIGGER: "make temporary objects",
-    sqlite3.SQLITE_CREATE_TEMP_INDEX: "make temporary objects",
-}
+    def _authorize(self, *action: Any) -> int:
+        return self._permissions.authorize(*action)
 
 
 def _is_outage(error: Exception) -> bool:
     # An error that Python's module raises by itself has no code.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    # A virtual table of the user's that is broken is not our file.
-    return code & 0xFF in _OUTAGES and code != sqlite3.SQLITE_CORRUPT_VTAB
+    return code & 0xFF in _OUTAGES and code not in _OF_THE_STATEMENT
 
 
 def _gather(cursor: sqlite3.Cursor) -> Rows | None:

@@ -19,7 +19,7 @@ from functools import cache
 from taskqueue.storage.sqlite.rows import TASK
 from taskqueue.tasks import Status
 
-ALL = f"SELECT {TASK} FROM tasks WHERE id < :before ORDER BY id DESC LIMIT :limit"
+ALL = f"SELECT {TASK} FROM main.tasks WHERE id < :before ORDER BY id DESC LIMIT :limit"
 
 # A scheduled task reads as such until its time has come, and then as queued.
 AHEAD = "run_at > :now"
@@ -39,7 +39,7 @@ Given = tuple[str, ...]
 def running(given: Given) -> str:
     """Return the text that finds running tasks."""
     return f"""
-    SELECT {TASK} FROM tasks INDEXED BY held
+    SELECT {TASK} FROM main.tasks INDEXED BY held
     WHERE token IS NOT NULL AND status = 'running' AND id < :before{_equal(given)}
     ORDER BY id DESC LIMIT :limit
     """
@@ -65,7 +65,7 @@ def of_kinds(statuses: tuple[Status, ...], given: Given, *conditions: str) -> st
             SELECT {following}, status, action, queue FROM page WHERE id IS NOT NULL
             ORDER BY id DESC LIMIT :limit
         )
-    SELECT {TASK} FROM tasks WHERE id IN (SELECT id FROM page)
+    SELECT {TASK} FROM main.tasks WHERE id IN (SELECT id FROM page)
     """
 
 
@@ -86,7 +86,7 @@ def _seek(found: str, known: tuple[str, ...], row: str, *conditions: str) -> str
     """Look up what the index has for the known columns of `row`; NULL if there is nothing."""
     where = " AND ".join((*(f"tasks.{each} = {row}.{each}" for each in known), *conditions))
     return f"""(
-                SELECT {found} FROM tasks INDEXED BY by_kind
+                SELECT {found} FROM main.tasks INDEXED BY by_kind
                 WHERE tasks.status <> 'running' AND {where}
             )"""
 
@@ -96,7 +96,7 @@ def are_many(side: str) -> str:
     """Return the text that tells whether many scheduled tasks are on this side of now."""
     return f"""
     SELECT EXISTS (
-        SELECT 1 FROM tasks INDEXED BY due WHERE status = 'scheduled' AND {side}
+        SELECT 1 FROM main.tasks INDEXED BY due WHERE status = 'scheduled' AND {side}
         LIMIT 1 OFFSET {_FEW[side]}
     )
     """
@@ -106,8 +106,8 @@ def are_many(side: str) -> str:
 def few_scheduled(side: str, given: Given) -> str:
     """Return the text that finds scheduled tasks on a side of now, sorting all that are there."""
     return f"""
-    SELECT {TASK} FROM tasks WHERE seq IN (
-        SELECT seq FROM tasks INDEXED BY due
+    SELECT {TASK} FROM main.tasks WHERE seq IN (
+        SELECT seq FROM main.tasks INDEXED BY due
         WHERE status = 'scheduled' AND {side} AND id < :before{_equal(given)}
         ORDER BY id DESC LIMIT :limit
     )

@@ -2,7 +2,8 @@
 """The SQL.
 
 A partial index serves only a query that repeats its condition, hence `_READY` and its likes;
-`INDEXED BY` turns a plan that would scan into an error that a test meets.
+`INDEXED BY` turns a plan that would scan into an error that a test meets. Tables are named in
+`main`, so a temporary table of the connection cannot hide one.
 """
 
 from taskqueue.storage.sqlite.bulk import Bulk
@@ -29,14 +30,14 @@ column2, column3, column4, column5, column6, column7, column8, column9
 """
 INSERT = Bulk(
     f"""
-    INSERT INTO tasks ({_INSERTED}) SELECT {_NEW_ROW} FROM (VALUES {{rows}}) WHERE true
+    INSERT INTO main.tasks ({_INSERTED}) SELECT {_NEW_ROW} FROM (VALUES {{rows}}) WHERE true
     ON CONFLICT DO NOTHING
     """
 )
 # Those that have a token are claimed.
 INSERT_CLAIMED = Bulk(
     f"""
-    INSERT INTO tasks (
+    INSERT INTO main.tasks (
         {_INSERTED}, seq, token, attempt, deliveries, claimed_at, node, incarnation, expires_at
     )
     SELECT {_NEW_ROW}, column10, column11, column11 IS NOT NULL, column11 IS NOT NULL,
@@ -46,9 +47,9 @@ INSERT_CLAIMED = Bulk(
     ON CONFLICT DO NOTHING
     """
 )
-LAST_SEQ = "SELECT max(seq) FROM tasks"
-NAMED = "SELECT seq, unique_key FROM tasks WHERE id = ?"
-KEY_HOLDER = "SELECT id, fingerprint FROM tasks INDEXED BY keys WHERE unique_key = ?"
+LAST_SEQ = "SELECT max(seq) FROM main.tasks"
+NAMED = "SELECT seq, unique_key FROM main.tasks WHERE id = ?"
+KEY_HOLDER = "SELECT id, fingerprint FROM main.tasks INDEXED BY keys WHERE unique_key = ?"
 
 # Row numbers and tokens come as JSON arrays in one parameter each. A token begins with the number
 # of its row, so a row of these numbers whose token is one of these tokens is held by its own.
@@ -64,10 +65,10 @@ _HELD = f"seq IN {_SEQS.format('?1')} AND token IN {_SEQS.format('?2')}"
 FIRST_OF_ALL = -(2**63)
 _FIRST_PRIORITY = f"""
 iif(
-    EXISTS (SELECT 1 FROM paused WHERE queue = :queue),
+    EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue),
     NULL,
     (
-        SELECT min(priority) FROM tasks INDEXED BY ready
+        SELECT min(priority) FROM main.tasks INDEXED BY ready
         WHERE {_READY} AND queue = :queue AND priority >= :from_priority
     )
 )
@@ -81,13 +82,13 @@ SELECT
     (
         SELECT json_group_array(seq)
         FROM (
-            SELECT seq FROM tasks INDEXED BY ready
+            SELECT seq FROM main.tasks INDEXED BY ready
             WHERE {_READY} AND queue = :queue AND priority = here.priority AND run_at <= :now
             ORDER BY run_at, id LIMIT :limit
         )
     ),
     (
-        SELECT min(tasks.priority) FROM tasks INDEXED BY ready
+        SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
         WHERE {_READY} AND queue = :queue AND tasks.priority > here.priority
     ),
     lower(hex(randomblob(16)))
@@ -96,7 +97,7 @@ FROM here
 
 # The token begins with the row's number, so no index of random keys is needed to find it again.
 CLAIM = f"""
-UPDATE tasks
+UPDATE main.tasks
 SET token = printf('%x-', seq) || :nonce,
     node = :node, incarnation = :incarnation,
     claimed_at = :now, expires_at = :expires_at,
@@ -105,7 +106,7 @@ WHERE seq IN {_SEQS.format(":seqs")}
 """
 
 CLAIMED = f"""
-SELECT {CLAIMED_COLUMNS} FROM tasks WHERE seq IN {_SEQS.format("?1")} GROUP BY 1, 2, 3
+SELECT {CLAIMED_COLUMNS} FROM main.tasks WHERE seq IN {_SEQS.format("?1")} GROUP BY 1, 2, 3
 """
 
 LEASES = f"""
@@ -113,25 +114,26 @@ SELECT json_group_array(json_array(
     seq, token, status, iif(status = 'running', waited_as, status),
     settled_token, settled_as, cancel_reason IS NOT NULL
 ))
-FROM tasks WHERE seq IN {_SEQS.format("?1")}
+FROM main.tasks WHERE seq IN {_SEQS.format("?1")}
 """
 
 # A task that is held has one of these.
 HELD_AS = (Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.RUNNING)
 STANDING = f"""
-SELECT {", ".join(f"total(status = '{status}')" for status in HELD_AS)} FROM tasks WHERE {_HELD}
+SELECT {", ".join(f"total(status = '{status}')" for status in HELD_AS)}
+FROM main.tasks WHERE {_HELD}
 """
 
 START = f"""
-UPDATE tasks SET waited_as = status, status = 'running', started_at = ?2, progress = NULL
+UPDATE main.tasks SET waited_as = status, status = 'running', started_at = ?2, progress = NULL
 WHERE seq IN {_SEQS.format("?1")}
 """
 
-EXTEND = f"UPDATE tasks SET expires_at = ?3 WHERE {_HELD}"
+EXTEND = f"UPDATE main.tasks SET expires_at = ?3 WHERE {_HELD}"
 
 REPORT = Bulk(
     """
-    UPDATE tasks SET progress = column3 FROM (VALUES {rows})
+    UPDATE main.tasks SET progress = column3 FROM (VALUES {rows})
     WHERE seq = column1 AND token = column2
     """
 )
@@ -169,7 +171,7 @@ _CHANGE: dict[type[Settlement], str] = {
 }
 SETTLE = {
     kind: Bulk(f"""
-        UPDATE tasks
+        UPDATE main.tasks
         SET settled_as = '{SETTLED_AS[kind]}', settled_token = token, token = NULL,
             node = NULL, incarnation = NULL, claimed_at = NULL, expires_at = NULL,
             progress = iif(status = 'running' OR column2 IS NULL, progress, NULL),
@@ -182,63 +184,63 @@ SETTLE = {
 # Before its settlement, while the row still tells which attempt it was and when that began.
 ADD_ATTEMPT = Bulk(
     f"""
-    INSERT INTO attempts (task, {ATTEMPT})
+    INSERT INTO main.attempts (task, {ATTEMPT})
     SELECT seq, attempt, column3, column4, column5,
         iif(status = 'running', started_at, column2), ?1
-    FROM (VALUES {{rows}}) CROSS JOIN tasks ON seq = column1
+    FROM (VALUES {{rows}}) CROSS JOIN main.tasks ON seq = column1
     """
 )
 
 # Of what is still to be done after its settlement, though its cancellation was asked for.
 END_CANCELLED = f"""
-UPDATE tasks SET status = 'cancelled', reason = cancel_reason, processed_at = ?2
+UPDATE main.tasks SET status = 'cancelled', reason = cancel_reason, processed_at = ?2
 WHERE seq IN {_SEQS.format("?1")}
 """
 
-TO_CANCEL = "SELECT seq, status, token, processed_at FROM tasks WHERE id = ?"
+TO_CANCEL = "SELECT seq, status, token, processed_at FROM main.tasks WHERE id = ?"
 CANCEL_WAITING = """
-UPDATE tasks SET status = 'cancelled', reason = ?, processed_at = ? WHERE seq = ?
+UPDATE main.tasks SET status = 'cancelled', reason = ?, processed_at = ? WHERE seq = ?
 """
-MARK_CANCELLED = "UPDATE tasks SET cancel_reason = coalesce(cancel_reason, ?) WHERE seq = ?"
+MARK_CANCELLED = "UPDATE main.tasks SET cancel_reason = coalesce(cancel_reason, ?) WHERE seq = ?"
 
 REDRIVE = """
-UPDATE tasks
+UPDATE main.tasks
 SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
     processed_at = NULL, reason = NULL, cancel_reason = NULL
 WHERE id = ? AND status = 'dead'
 """
 
 PRUNABLE = """
-SELECT seq FROM tasks INDEXED BY ended
+SELECT seq FROM main.tasks INDEXED BY ended
 WHERE status = ? AND processed_at IS NOT NULL AND processed_at < ?
 ORDER BY processed_at LIMIT ?
 """
-DELETE_TASK = "DELETE FROM tasks WHERE seq = ?"
+DELETE_TASK = "DELETE FROM main.tasks WHERE seq = ?"
 PURGE = """
-DELETE FROM tasks WHERE id = ? AND processed_at IS NOT NULL RETURNING seq, status
+DELETE FROM main.tasks WHERE id = ? AND processed_at IS NOT NULL RETURNING seq, status
 """
-DELETE_ATTEMPTS = "DELETE FROM attempts WHERE task = ?"
+DELETE_ATTEMPTS = "DELETE FROM main.attempts WHERE task = ?"
 
 _MOVED = " ".join(f"WHEN '{status}' THEN :{status}" for status in Status)
-MOVE_COUNTS = f"UPDATE counters SET tasks = tasks + CASE status {_MOVED} END"
+MOVE_COUNTS = f"UPDATE main.counters SET tasks = tasks + CASE status {_MOVED} END"
 
-PAUSE = "INSERT INTO paused (queue, paused_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
-RESUME = "DELETE FROM paused WHERE queue = ?"
+PAUSE = "INSERT INTO main.paused (queue, paused_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+RESUME = "DELETE FROM main.paused WHERE queue = ?"
 
 # Random, so that no file system can store it in less room than tasks would take.
-BEGIN_PROBE = "INSERT INTO probe (ballast) VALUES (randomblob(64 * 1024))"
-END_PROBE = "DELETE FROM probe"
+BEGIN_PROBE = "INSERT INTO main.probe (ballast) VALUES (randomblob(64 * 1024))"
+END_PROBE = "DELETE FROM main.probe"
 
 # --- reads ----------------------------------------------------------------------------------------
 
 HELD = f"""
-SELECT {DELIVERY} FROM tasks INDEXED BY held
+SELECT {DELIVERY} FROM main.tasks INDEXED BY held
 WHERE token IS NOT NULL AND node = ? AND incarnation = ?
 ORDER BY claimed_at, priority, run_at, id
 """
 
 RESCUABLE = f"""
-SELECT {DELIVERY} FROM tasks INDEXED BY held
+SELECT {DELIVERY} FROM main.tasks INDEXED BY held
 WHERE token IS NOT NULL
     AND ((node = :node AND incarnation <> :incarnation) OR expires_at < :now)
 ORDER BY claimed_at, priority, run_at, id
@@ -249,27 +251,27 @@ WITH RECURSIVE priorities (priority) AS (
     SELECT {_FIRST_PRIORITY}
     UNION ALL
     SELECT (
-        SELECT min(tasks.priority) FROM tasks INDEXED BY ready
+        SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
         WHERE {_READY} AND queue = :queue AND tasks.priority > priorities.priority
     )
     FROM priorities WHERE priorities.priority IS NOT NULL
 )
 SELECT min((
-    SELECT min(run_at) FROM tasks INDEXED BY ready
+    SELECT min(run_at) FROM main.tasks INDEXED BY ready
     WHERE {_READY} AND queue = :queue AND tasks.priority = priorities.priority
 ))
 FROM priorities WHERE priorities.priority IS NOT NULL
 """
 
 IS_IDLE = f"""
-SELECT NOT EXISTS (SELECT 1 FROM paused WHERE queue = :queue)
+SELECT NOT EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue)
     AND coalesce(({NEXT_DUE}) > :now, true)
 """
 
-GET = f"SELECT seq, {TASK} FROM tasks WHERE id = ?"
+GET = f"SELECT seq, {TASK} FROM main.tasks WHERE id = ?"
 
-ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts WHERE task = ? ORDER BY seq"
+ATTEMPTS = f"SELECT {ATTEMPT} FROM main.attempts WHERE task = ? ORDER BY seq"
 
-COUNTS = "SELECT status, tasks FROM counters"
+COUNTS = "SELECT status, tasks FROM main.counters"
 
-PAUSED = "SELECT queue, paused_at FROM paused"
+PAUSED = "SELECT queue, paused_at FROM main.paused"
