@@ -8,6 +8,7 @@
     ├─ TaskNotFound            task_id
     ├─ KeyConflict             keys                 asked for otherwise under the same unique key
     ├─ StatementRefused        detail               SQL of a handler that cannot be applied
+    │  └─ StatementsFatal      detail               the process that ran it died
     ├─ NotRunning              actions              enqueued before a service was attached
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
@@ -114,6 +115,10 @@ class StatementRefused(TaskQueueError):
     def __init__(self, detail: str) -> None:
         self.detail = detail
         super().__init__(f"statement refused: {detail}")
+
+
+class StatementsFatal(StatementRefused):
+    """A handler's statements ended the process that ran them, each time they were tried."""
 
 
 class NotRunning(TaskQueueError):

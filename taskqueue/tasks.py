@@ -319,10 +319,14 @@ class Settled(StrEnum):
 
 
 class NotApplied(Word):
-    """Nothing was written, because the handler's statements cannot be: the lease still holds."""
+    """Nothing was written, because the handler's statements cannot be: the lease still holds.
+
+    `outcome` is what that makes of the attempt: `failed`; `conflicted`, if a statement answered
+    other rows than it had shown the handler; `crashed`, if the process that ran it died.
+    """
 
     error: str
-    conflict: bool = False  # a statement answered other rows than it had shown the handler
+    outcome: AttemptOutcome = AttemptOutcome.FAILED
 
 
 # --- cancellation --------------------------------------------------------------------------------

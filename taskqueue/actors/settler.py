@@ -9,10 +9,10 @@ from taskqueue.actors import task_log
 from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.messages import Finished
 from taskqueue.clock import Clock
-from taskqueue.errors import WriterLost
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
+    AttemptOutcome,
     Complete,
     Conflicted,
     Crashed,
@@ -31,13 +31,8 @@ from taskqueue.tasks import (
 )
 from taskqueue.words import Word
 
-# How often the process that writes may end over the statements of one attempt, tried alone: others
-# may have killed it as well.
-MOST_LOSSES = 3
-
-
-Answer: TypeAlias = Settled | NotApplied | WriterLost
-"""What became of a settlement; the last: it was given up."""
+Answer: TypeAlias = Settled | NotApplied
+"""What became of a settlement."""
 
 
 class Conclusion(Word):
@@ -53,8 +48,7 @@ class Settler:
     """Decides what is written for an outcome, writes it, logs it, and says what is ready then.
 
     It is on its way to the storage at once, in the order of `conclude`, and repeated until that has
-    answered: a token settles once, however often it is tried. Only statements of a handler of which
-    the process that writes ends are given up: that attempt has crashed.
+    answered: a token settles once, however often it is tried.
     """
 
     def __init__(
@@ -85,7 +79,6 @@ class Settler:
         self._start_task = start_task
         self._writing: set[asyncio.Task[None]] = set()
         self._unwritten: set[str] = set()
-        self._alone = asyncio.Lock()  # one suspect at a time, so that nobody dies of another's
 
     @property
     def unwritten(self) -> frozenset[str]:
@@ -168,34 +161,10 @@ class Settler:
         while True:
             try:
                 return await self._try(batch)
-            except WriterLost:
-                await self._storage.again()
-                if any(map(_is_suspect, batch)):
-                    return [await self._settle_alone(each) for each in batch]
             except UNREACHABLE:
                 await self._storage.again()
 
-    async def _settle_alone(self, conclusion: Conclusion) -> Answer:
-        """Settle one of those among which may be the one that killed the process that writes."""
-        if not _is_suspect(conclusion):
-            [answer] = await self._settle([conclusion])
-            return answer
-        async with self._alone:
-            losses = 0
-            while True:
-                try:
-                    [answer] = await self._try([conclusion])
-                except WriterLost as error:
-                    losses += 1
-                    if losses == MOST_LOSSES:
-                        return error
-                    await self._storage.again()
-                except UNREACHABLE:
-                    await self._storage.again()
-                else:
-                    return answer
-
-    async def _try(self, batch: Sequence[Conclusion]) -> Sequence[Settled | NotApplied]:
+    async def _try(self, batch: Sequence[Conclusion]) -> Sequence[Answer]:
         settlements = [
             SettleBy(
                 token=each.delivery.token,
@@ -207,16 +176,14 @@ class Settler:
         return await self._storage.use(Storage.settle, settlements, now=self._clock.now())
 
 
-def _is_suspect(conclusion: Conclusion) -> bool:
-    """Tell whether something of a user's runs in the process that writes."""
-    settlement = conclusion.settlement
-    return isinstance(settlement, Complete) and bool(settlement.statements)
-
-
-def _outcome_of(answer: NotApplied | WriterLost) -> Outcome:
-    if isinstance(answer, WriterLost):
-        return Crashed(error=f"its statements: {answer.reason}")
-    return (Conflicted if answer.conflict else Failed)(error=answer.error)
+def _outcome_of(answer: NotApplied) -> Outcome:
+    match answer.outcome:
+        case AttemptOutcome.CONFLICTED:
+            return Conflicted(error=answer.error)
+        case AttemptOutcome.CRASHED:
+            return Crashed(error=answer.error)
+        case _:
+            return Failed(error=answer.error)
 
 
 def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:

@@ -366,7 +366,7 @@ class MemoryStorage(Storage):
         try:
             handler_sql.apply(self._sql, statements)
         except handler_sql.RowsChanged as error:
-            return NotApplied(error=str(error), conflict=True)
+            return NotApplied(error=str(error), outcome=AttemptOutcome.CONFLICTED)
         except StatementRefused as error:
             return NotApplied(error=error.detail)
         return None

@@ -7,6 +7,7 @@ import pytest
 from taskqueue.errors import StatementRefused
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
+    AttemptOutcome,
     Complete,
     Delivery,
     NotApplied,
@@ -255,7 +256,7 @@ class TransactionContract:
         answer = await settle(bank, delivery, settlement)
 
         assert isinstance(answer, NotApplied)
-        assert not answer.conflict
+        assert answer.outcome is AttemptOutcome.FAILED
         assert answer.error
         assert await query(bank, "SELECT * FROM accounts") == ((1, 100), (2, 10))
         assert await bank.get("a", now=0.0) == before
@@ -411,7 +412,7 @@ class TransactionContract:
         )
 
         assert isinstance(answer, NotApplied)
-        assert answer.conflict
+        assert answer.outcome is AttemptOutcome.CONFLICTED
         assert await query(bank, "SELECT count(*), sum(balance) FROM accounts") == count
         assert ids(await bank.held(ME)) == ["a"]
 
@@ -430,7 +431,7 @@ class TransactionContract:
 
         assert first is Settled.WRITTEN
         assert isinstance(second, NotApplied)
-        assert second.conflict
+        assert second.outcome is AttemptOutcome.CONFLICTED
         assert await query(bank, sql) == ((40,),)
 
     async def test_a_digest_tells_apart_what_differs_in_type_or_in_place(

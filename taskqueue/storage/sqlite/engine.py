@@ -27,6 +27,7 @@ from taskqueue.storage.sqlite.connecting import (
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import translated
 from taskqueue.storage.sqlite.file import FileWatch, require_header
+from taskqueue.storage.sqlite.isolation import Isolation
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.reader import Reader
 from taskqueue.storage.sqlite.remote import RemoteConnection
@@ -80,7 +81,9 @@ class SQLiteStorage(Storage):
     With `writes_in="process"` another process commits: neither does it wait for threads here that
     compute, nor they for it. It takes a tenth of a second to start, unless `spawn` hands out one
     that was started before, and some memory. Should it end by itself, whatever writes raises
-    `WriterLost` until the storage is opened again.
+    `WriterLost` until the storage is opened again. Statements of handlers run in two more, one that
+    writes and one that reads, each started when it is first needed: there they are killed if they
+    take too long, and only there is their time limited whatever they are.
 
     If the file is removed or replaced under an open storage, every verb raises
     `StorageUnavailable` until it is opened again. A file that was found corrupt can be opened again
@@ -106,6 +109,7 @@ class SQLiteStorage(Storage):
         self._writer: Writer | None = None
         self._reader: Reader | None = None
         self._checkpointer: Checkpointer | None = None
+        self._isolation: Isolation | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._suspect = False  # something of the file was found corrupt, and it was not checked yet
 
@@ -131,6 +135,8 @@ class SQLiteStorage(Storage):
     async def close(self) -> None:
         async with self._turn:
             try:
+                if self._isolation is not None:
+                    await self._isolation.close()
                 if self._reader is not None:
                     await self._reader.close()
                 if self._checkpointer is not None:
@@ -160,11 +166,13 @@ class SQLiteStorage(Storage):
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
         checkpointer, self._checkpointer = self._checkpointer, None
+        isolation, self._isolation = self._isolation, None
         if reader is not None:
             reader.abandon()
         # An open storage has all of them.
         if writer is not None and checkpointer is not None and lock is not None:
-            done = _Last(2, lock.release)
+            done = _Last(3, lock.release)
+            isolation.abandon(then=done) if isolation is not None else done()
             checkpointer.abandon(then=done)
             writer.abandon(then=done)
         elif lock is not None:
@@ -183,9 +191,10 @@ class SQLiteStorage(Storage):
             raise
 
     async def _connect(self, watch: FileWatch) -> None:
+        assert self._lock is not None  # noqa: S101 - it is opened under the lock
         opened: list[Connection | RemoteConnection] = []
         try:
-            opened += [writer := await self._writing_connection()]
+            opened += [writer := await self._writing_connection(self._lock)]
             opened += [reader := await self._connection("rw", set_up_reader)]
             opened += [checkpointer := await self._connection("rw", set_up_checkpointer)]
         except BaseException:
@@ -196,6 +205,14 @@ class SQLiteStorage(Storage):
         self._writer = Writer(writer, watch, patience_s=self._busy_timeout_s)
         self._reader = Reader(reader, self._path, watch)
         self._checkpointer = Checkpointer(checkpointer, writer, self._path)
+        if self._writes_in == "process":
+            self._isolation = Isolation(
+                partial(self._remote_connection, self._lock),
+                self._set_up_writer(),
+                self._writer,
+                watch,
+                patience_s=self._busy_timeout_s,
+            )
 
     async def _migrate(self) -> tuple[Migration, ...]:
         connection = await self._connection("rwc", set_up_migration)
@@ -205,25 +222,34 @@ class SQLiteStorage(Storage):
         finally:
             connection.abandon()
 
-    async def _writing_connection(self) -> Connection | RemoteConnection:
-        set_up = partial(
+    async def _writing_connection(self, lock: FileLock) -> Connection | RemoteConnection:
+        if self._writes_in == "thread":
+            return await self._connection("rw", self._set_up_writer())
+        return await self._remote_connection(lock, self._set_up_writer(), on_loss=self._tell_loss)
+
+    def _set_up_writer(self) -> SetUp:
+        return partial(
             set_up_writer,
             path=self._path,
             version=runner.SQLITE_VERSION,
             synchronous=self._synchronous,
             check=self._suspect,
         )
-        if self._writes_in == "thread":
-            return await self._connection("rw", set_up)
-        assert self._lock is not None  # noqa: S101 - it is opened under the lock
+
+    async def _remote_connection(
+        self,
+        lock: FileLock,
+        set_up: SetUp,
+        on_loss: Callable[[StorageUnavailable], object] = lambda _: None,
+    ) -> RemoteConnection:
         return await RemoteConnection.open(
             self._path,
             "rw",
             busy_timeout_s=self._busy_timeout_s,
             set_up=set_up,
             spawn=self._spawn,
-            keep=(self._lock.descriptor,),  # should we be killed, it still has a commit to end
-            on_loss=self._tell_loss,
+            keep=(lock.descriptor,),  # should we be killed, it still has a commit to end
+            on_loss=on_loss,
         )
 
     async def _connection(self, mode: Mode, set_up: SetUp) -> Connection:
@@ -291,7 +317,11 @@ class SQLiteStorage(Storage):
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
         rehearsal = writes.Rehearsal(tuple(statements), query, limit_s=limit_s)
-        answer = await self._write(rehearsal)
+        if self._isolation is None:
+            answer = await self._write(rehearsal)
+        else:
+            with self._suspecting():
+                answer = await self._isolation.rehearse(rehearsal)
         if isinstance(answer, StatementRefused):
             raise answer
         return answer
@@ -299,11 +329,35 @@ class SQLiteStorage(Storage):
     async def settle(
         self, settlements: Sequence[SettleBy], *, now: float
     ) -> tuple[Settled | NotApplied, ...]:
+        isolation = self._isolation
+        if isolation is None or not any(map(settling.has_statements, settlements)):
+            return await self._settle(settlements, now=now)
+        isolated = [by for by in settlements if settling.has_statements(by)]
+        others = [by for by in settlements if not settling.has_statements(by)]
+        of_isolated, of_others = await asyncio.gather(
+            asyncio.gather(*(self._settle_isolated(isolation, by, now=now) for by in isolated)),
+            self._settle(others, now=now) if others else _no_answers(),
+        )
+        a, b = iter(of_isolated), iter(of_others)
+        return tuple(next(a if settling.has_statements(by) else b) for by in settlements)
+
+    async def _settle(
+        self, settlements: Sequence[SettleBy], *, now: float
+    ) -> tuple[Settled | NotApplied, ...]:
         # What is wrong with a handler's statement is answered for its token, by whoever applies it.
         pack = Batch if all(map(settling.only_completes, settlements)) else tuple
         return await self._write(
             partial(settling.settle, settlements=pack(settlements), refused={}, now=now)
         )
+
+    async def _settle_isolated(
+        self, isolation: Isolation, by: SettleBy, *, now: float
+    ) -> Settled | NotApplied:
+        with self._suspecting():
+            answer = await isolation.settle(by, now=now)
+        if self._checkpointer is not None:
+            self._checkpointer.written(self._rows_changed)
+        return answer
 
     async def cancel(
         self, task_ids: Sequence[str], *, reason: str, now: float
@@ -382,8 +436,13 @@ class SQLiteStorage(Storage):
         with self._suspecting():
             checkpointer.check()
             answer = await writer.write(operation)
-        checkpointer.written(writer.rows_changed)
+        checkpointer.written(self._rows_changed)
         return answer
+
+    @property
+    def _rows_changed(self) -> int:
+        writing = (self._writer, self._isolation)
+        return sum(each.rows_changed for each in writing if each is not None)
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         if self._reader is None:
@@ -399,3 +458,7 @@ class SQLiteStorage(Storage):
         except StorageCorrupt:
             self._suspect = True
             raise
+
+
+async def _no_answers() -> tuple[Settled | NotApplied, ...]:
+    return ()

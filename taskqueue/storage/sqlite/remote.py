@@ -90,9 +90,23 @@ class RemoteConnection:
         return connection
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the process has ended by itself."""
+        return self._lost is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the process has ended, as `Popen.returncode` says it; None if that is not known."""
+        return self._process.returncode
+
+    @property
     def pid(self) -> int:
         """The id of the process."""
         return self._process.pid
+
+    def kill(self) -> None:
+        """End the process at once, whatever it has in hand."""
+        self._process.kill()
 
     def run(self, function: Callable[..., T]) -> asyncio.Future[T]:
         """Call `function` with the connection; answer with what it returns or raises.

@@ -51,6 +51,11 @@ def only_completes(by: SettleBy) -> bool:
     return type(by.settlement) is Complete and not by.settlement.statements
 
 
+def has_statements(by: SettleBy) -> bool:
+    """Return whether statements of a handler have to be applied."""
+    return type(by.settlement) is Complete and bool(by.settlement.statements)
+
+
 def _complete(
     tx: Transaction, settlements: Sequence[SettleBy], standing: Mapping[str, int], *, now: float
 ) -> tuple[Settled, ...]:
@@ -113,7 +118,7 @@ def _apply_statements(
         refused[by.token] = NotApplied(error=error.detail)
         raise
     except handler_sql.RowsChanged as error:
-        return NotApplied(error=str(error), conflict=True)
+        return NotApplied(error=str(error), outcome=AttemptOutcome.CONFLICTED)
     except StatementRefused as error:
         return NotApplied(error=error.detail)
     return None

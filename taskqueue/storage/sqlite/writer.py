@@ -11,7 +11,9 @@ one sync of the disk.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -72,6 +74,8 @@ class Writer:
         self._pending: list[Write[Any]] = []
         self._alone: list[Write[Any]] = []  # of a commit that could not be sent: each in its own
         self._committing: list[Write[Any]] = []
+        self._turns: deque[asyncio.Future[None]] = deque()  # of `held`
+        self._turn_is_due = False  # a commit has begun since the first of them was asked for
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -98,6 +102,35 @@ class Writer:
             self._commit_soon(loop)
         return answer
 
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold commits back in the block, so that another connection can write.
+
+        What waits to be committed when this is called is committed before. Blocks and commits take
+        turns, so neither keeps the other waiting for longer than one of its own.
+
+        Raises:
+            StorageUnavailable: the writer is closed.
+        """
+        if self._closed:
+            raise StorageUnavailable("closed")
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._turns.append(turn)
+        if self._idle.is_set():
+            self._idle.clear()
+            self._commit_soon(loop)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # the turn has come just now
+                self._commit_soon(loop)
+            raise
+        try:
+            yield
+        finally:
+            self._commit_soon(loop)
+
     async def close(self) -> None:
         """Refuse what comes, commit what waits, close the connection."""
         self._closed = True
@@ -116,6 +149,7 @@ class Writer:
         self._committing, self._alone, self._pending = [], [], []
         for write in unanswered:
             write.resolve(Result(error=StorageUnavailable("closed before the commit was known")))
+        self._turns.clear()
         self._connection.abandon(then)
 
     def _commit_soon(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -137,6 +171,13 @@ class Writer:
             self._commit_pending()
 
     def _commit_pending(self) -> None:
+        while self._turns and self._turns[0].cancelled():
+            self._turns.popleft()
+        if self._turns and (self._turn_is_due or not (self._alone or self._pending)):
+            self._turn_is_due = False
+            self._turns.popleft().set_result(None)
+            return
+        self._turn_is_due = bool(self._turns)
         if self._alone:
             self._committing = [self._alone.pop(0)]
         elif self._pending:

@@ -27,6 +27,7 @@ from taskqueue.tasks import (
 
 _decode_seqs = msgspec.json.Decoder(list[int]).decode
 _MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte
+_READS = ("SELECT", "WITH", "VALUES")
 _VACUUMED_PAGES = 256  # 1 MiB given back per prune: short enough to ride with other writes
 
 
@@ -113,20 +114,29 @@ class Rehearsal:
     ) -> None:
         self._statements = statements
         self._query = query
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._refused: StatementRefused | None = None
+
+    @property
+    def may_only_read(self) -> bool:
+        """Whether it may well be done by a connection that cannot write; that one finds out."""
+        return all(map(_looks_like_a_read, (*self._statements, self._query)))
 
     def __call__(self, tx: Transaction) -> Rows | StatementRefused:
         """Return what the query answers, or why it does not."""
         if self._refused is not None:
             return self._refused
         try:
-            return handler_sql.rehearse(tx.db, self._statements, self._query, limit_s=self._limit_s)
+            return handler_sql.rehearse(tx.db, self._statements, self._query, limit_s=self.limit_s)
         except handler_sql.TransactionLost as error:
             self._refused = error
             raise
         except StatementRefused as error:
             return error
+
+
+def _looks_like_a_read(statement: Statement) -> bool:
+    return str(statement.sql).lstrip()[:6].upper().startswith(_READS)
 
 
 def cancel(

@@ -1,0 +1,93 @@
+"""Keeps statements of handlers in two processes of their own: one that writes, one that reads.
+
+settle ──────────────▶ applying     with the ack, while the writer commits nothing
+rehearse ─▶ rehearsing ─┘           reads alone: beside all commits
+                          └─ it would write: as a settlement does
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from taskqueue.errors import StatementRefused, StatementsFatal
+from taskqueue.storage.sqlite import settling
+from taskqueue.storage.sqlite.connecting import SetUp
+from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql import LIMIT_S
+from taskqueue.storage.sqlite.remote import RemoteConnection
+from taskqueue.storage.sqlite.sandbox import Sandbox, beside
+from taskqueue.storage.sqlite.sandboxed import (
+    NeedsWriter,
+    serve_reading,
+    serve_writing,
+    set_up_reading,
+    set_up_writing,
+)
+from taskqueue.storage.sqlite.writer import Writer
+from taskqueue.storage.sqlite.writes import Rehearsal
+from taskqueue.tasks import AttemptOutcome, NotApplied, Rows, SettleBy, Settled
+
+T = TypeVar("T")
+
+
+class Isolation:
+    """Runs what has statements of a handler. The processes are started when first needed."""
+
+    def __init__(
+        self,
+        connect: Callable[[SetUp], Awaitable[RemoteConnection]],
+        set_up: SetUp,
+        writer: Writer,
+        watch: FileWatch,
+        *,
+        patience_s: float,
+    ) -> None:
+        """Make one beside `writer`, whose connection was prepared by `set_up`."""
+        self._applying = Sandbox(
+            partial(connect, partial(set_up_writing, set_up=set_up)),
+            serve_writing,
+            writer.held,
+            watch,
+            patience_s=patience_s,
+        )
+        self._rehearsing = Sandbox(
+            partial(connect, set_up_reading), serve_reading, beside, watch, patience_s=patience_s
+        )
+
+    @property
+    def rows_changed(self) -> int:
+        """By all commits so far, undone or not."""
+        return self._applying.rows_changed
+
+    async def rehearse(self, rehearsal: Rehearsal) -> Rows | StatementRefused:
+        """Return what the query answers, or why it does not.
+
+        Raises:
+            StatementRefused: a statement was killed, or the process that ran it.
+        """
+        if rehearsal.may_only_read:
+            answer = await self._rehearsing.run(rehearsal, limit_s=rehearsal.limit_s)
+            if not isinstance(answer, NeedsWriter):
+                return answer
+        return await self._applying.run(rehearsal, limit_s=rehearsal.limit_s)
+
+    async def settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
+        """Apply the statements with the ack."""
+        settle = partial(settling.settle, settlements=(by,), refused={}, now=now)
+        try:
+            [answer] = await self._applying.run(settle, limit_s=LIMIT_S)
+        except StatementsFatal as error:
+            return NotApplied(error=error.detail, outcome=AttemptOutcome.CRASHED)
+        except StatementRefused as error:
+            return NotApplied(error=error.detail)
+        return answer
+
+    async def close(self) -> None:
+        """Finish what waits, then end the processes."""
+        await self._rehearsing.close()
+        await self._applying.close()
+
+    def abandon(self, then: Callable[[], object]) -> None:
+        """Let go without waiting; `then` is called when the last commit has ended."""
+        self._rehearsing.abandon(then=lambda: None)
+        self._applying.abandon(then=then)

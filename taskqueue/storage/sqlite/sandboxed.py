@@ -1,0 +1,162 @@
+"""What runs in a process of its own, because it may have to be killed: operations of handlers.
+
+SQLite can be interrupted between two of its steps, but one step may search a long text for minutes.
+So the kernel is told to end the process a moment after the time of an operation is up.
+"""
+
+import copy
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from taskqueue.errors import StatementRefused
+from taskqueue.storage.sqlite.committing import Committed, Operation, Result, commit
+from taskqueue.storage.sqlite.connecting import SetUp, set_up_reader
+from taskqueue.storage.sqlite.faults import storage_error
+from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql import TransactionLost
+from taskqueue.storage.sqlite.transaction import Transaction
+
+KILLED = -signal.SIGALRM
+"""The exit code of a process that was killed because the time was up."""
+
+# An operation that is interrupted says so, and undoes what it did, within this time.
+_GRACE_S = 0.25
+
+# Operations share a commit as long as they are short: nobody else commits meanwhile.
+_SHARE_S = 0.1
+
+_MOST_MEMORY_BYTES = 128 * 1024 * 1024
+
+
+class NotBegun:
+    """The answer to an operation for which there was no time: it is to be sent again."""
+
+
+class NeedsWriter:
+    """The answer to a rehearsal that cannot be done by reading alone."""
+
+
+class Guest(NamedTuple):
+    """An operation with statements of a handler, and the time that they may take."""
+
+    operation: Operation
+    limit_s: float
+
+
+Guests: TypeAlias = Sequence[Guest]
+Serve: TypeAlias = Callable[[Guests, FileWatch, float, sqlite3.Connection], Committed]
+
+
+def set_up_writing(db: sqlite3.Connection, *, set_up: SetUp) -> None:
+    """Set a connection up as `set_up` does for any that writes, and confine its process."""
+    set_up(db)
+    db.execute("PRAGMA wal_autocheckpoint = 0")  # the others see to that, and may take their time
+    # What a transaction changes stays in memory, and so its size is bounded, and that of its sync.
+    db.execute("PRAGMA cache_spill = OFF")
+    _confine(db)
+
+
+def set_up_reading(db: sqlite3.Connection) -> None:
+    """Keep a connection from writing, and confine its process."""
+    set_up_reader(db)
+    _confine(db)
+
+
+def _confine(db: sqlite3.Connection) -> None:
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute(f"PRAGMA hard_heap_limit = {_MOST_MEMORY_BYTES}")  # of the process
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # whoever started the service may ignore it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+
+
+def serve_writing(
+    guests: Guests, watch: FileWatch, patience_s: float, db: sqlite3.Connection
+) -> Committed:
+    """Apply operations in one commit, as many as are short; one that raises fails alone."""
+    until = time.monotonic() + _SHARE_S
+    committed = commit([partial(_apply, guests, until, watch.path)], watch, patience_s, db)
+    [result] = committed.results
+    if result.error is not None:
+        return committed._replace(results=[Result(error=copy.copy(result.error)) for _ in guests])
+    return committed._replace(results=result.value)
+
+
+def serve_reading(
+    guests: Guests, watch: FileWatch, _patience_s: float, db: sqlite3.Connection
+) -> Committed:
+    """Run rehearsals, as many as are short, each on what is committed; `NeedsWriter` if it writes.
+
+    Nothing is locked, and no commit waits.
+    """
+    until = time.monotonic() + _SHARE_S
+    results = [
+        _read(guest, watch, db) if not place or time.monotonic() < until else Result(NotBegun())
+        for place, guest in enumerate(guests)
+    ]
+    return Committed(results, refused=[], rows_changed=0)
+
+
+def _apply(guests: Guests, until: float, path: Path, tx: Transaction) -> list[Result]:
+    return [
+        _in_savepoint(guest, path, tx)
+        if not place or time.monotonic() < until
+        else Result(NotBegun())
+        for place, guest in enumerate(guests)
+    ]
+
+
+def _in_savepoint(guest: Guest, path: Path, tx: Transaction) -> Result:
+    own = Transaction(tx.db)
+    tx.db.execute("SAVEPOINT guest")
+    try:
+        with _killed_after(guest.limit_s + _GRACE_S):
+            value = guest.operation(own)
+            own.write_counts()
+            tx.db.execute("RELEASE guest")
+    except TransactionLost:
+        raise
+    except Exception as error:
+        if storage_error(error, path) is not None or not tx.db.in_transaction:
+            raise
+        tx.db.execute("ROLLBACK TO guest")
+        tx.db.execute("RELEASE guest")
+        return Result(error=error)
+    tx.refused += own.refused
+    return Result(value)
+
+
+def _read(guest: Guest, watch: FileWatch, db: sqlite3.Connection) -> Result:
+    try:
+        watch.check()
+        db.execute("BEGIN")
+        try:
+            with _killed_after(guest.limit_s + _GRACE_S):
+                value = guest.operation(Transaction(db))
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+    except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
+        return Result(error=storage_error(error, watch.path) or error)
+    return Result(NeedsWriter() if _would_write(value) else value)
+
+
+def _would_write(value: object) -> bool:
+    cause = value.__cause__ if isinstance(value, StatementRefused) else None
+    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF == sqlite3.SQLITE_READONLY
+
+
+@contextmanager
+def _killed_after(limit_s: float) -> Iterator[None]:
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
