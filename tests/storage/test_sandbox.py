@@ -1,54 +1,283 @@
 """Statements of handlers run where they can be killed, and cost nobody else anything."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from taskqueue.errors import StatementRefused
+from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite import sandbox, spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import NotApplied, Settled, Statement
-from taskqueue.testing.contract import add, claim
-from taskqueue.testing.contract_transactions import apply, complete, query
+from taskqueue.storage.sqlite.spawning import Spawned
+from taskqueue.tasks import AttemptOutcome, NotApplied, Settled, Statement, Status
+from taskqueue.testing.contract_steps import add, claim
+from taskqueue.testing.contract_transactions import (
+    NO_LIMIT_S,
+    TransactionContract,
+    apply,
+    complete,
+    query,
+)
+from tests.actors import fatal_sql
+
+_LONG = "hex(zeroblob(7000000))"
+_UNLIKE = "substr(hex(zeroblob(450)), 1, 900) || '1"
 
 # Each takes minutes in a single step of SQLite, between two of which nothing is asked.
 ENDLESS_STEPS = {
-    "glob": "SELECT hex(zeroblob(7000000)) GLOB '*' || substr(hex(zeroblob(450)), 1, 900) || '1*'",
-    "like": "SELECT hex(zeroblob(7000000)) LIKE '%' || substr(hex(zeroblob(450)), 1, 900) || '1%'",
-    "instr": "SELECT instr(hex(zeroblob(7000000)), hex(zeroblob(3000000)) || '1')",
-    "replace": "SELECT replace(hex(zeroblob(7000000)), hex(zeroblob(3000000)) || '1', '')",
+    "like": f"SELECT {_LONG} LIKE '%' || {_UNLIKE}%'",
+    "glob": f"SELECT {_LONG} GLOB '*' || {_UNLIKE}*'",
+    "instr": f"SELECT instr({_LONG}, hex(zeroblob(3000000)) || '1')",
+    "replace": f"SELECT replace({_LONG}, hex(zeroblob(3000000)) || '1', '')",
+}
+
+TOO_LARGE = {
+    "a value": "SELECT zeroblob(17000000)",
+    "hexadecimals": "SELECT hex(zeroblob(9000000))",
+    "a pattern": f"SELECT 'a' LIKE '{'%a' * 600}'",
+    "a wide row": f"SELECT {', '.join(['hex(zeroblob(4000000))'] * 1000)}",
+    "a sorted result": "WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 100)"
+    " SELECT count(*) FROM (SELECT n || hex(zeroblob(2000000)) AS b FROM n ORDER BY b) GROUP BY b",
+    "a transaction": "WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 100)"
+    " INSERT INTO mine SELECT zeroblob(4000000) FROM n",
+    "a statement": f"SELECT '{'a' * 1_100_000}'",
+    "an expression": f"SELECT {'(' * 600}1{')' * 600}",
 }
 
 
+class Processes:
+    """Starts processes and remembers them; the first one writes for the queue."""
+
+    def __init__(self) -> None:
+        self.started: list[Spawned] = []
+
+    def __call__(self) -> Spawned:
+        self.started.append(spawning.spawn())
+        return self.started[-1]
+
+    @property
+    def guests(self) -> list[int]:
+        return [each.process.pid for each in self.started[1:] if each.process.poll() is None]
+
+
 @pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[SQLiteStorage]:
-    storage = SQLiteStorage(tmp_path / "tasks.db", writes_in="process")
+def processes() -> Processes:
+    return Processes()
+
+
+@pytest.fixture
+async def storage(tmp_path: Path, processes: Processes) -> AsyncIterator[SQLiteStorage]:
+    storage = SQLiteStorage(tmp_path / "tasks.db", writes_in="process", spawn=processes)
     await storage.migrate()
     await storage.open()
     yield storage
     await storage.close()
 
 
+def plain(sql: str) -> Statement:
+    return Statement(sql=sql)
+
+
+class TestIsolated(TransactionContract):
+    """What is promised of handlers' statements holds in processes of their own as well."""
+
+    @pytest.fixture
+    async def storage(self, storage: SQLiteStorage) -> Storage:
+        return storage
+
+
 @pytest.mark.parametrize("name", ENDLESS_STEPS)
-async def test_a_single_endless_step_is_a_failure_of_its_own_task_alone(
+async def test_an_endless_step_is_a_failure_of_its_own_task_alone(
     storage: SQLiteStorage, name: str
 ) -> None:
     await apply(storage, "CREATE TABLE mine (x)")
     await add(storage, "a", "b", "c")
     a, b, c = await claim(storage)
-    harmless, endless = (
-        Statement(sql="INSERT INTO mine VALUES (1)"),
-        Statement(sql=ENDLESS_STEPS[name]),
-    )
+    harmless = plain("INSERT INTO mine VALUES (1)")
 
-    answers = await asyncio.gather(
+    first, endless, last, _ = await asyncio.gather(
         complete(storage, a, harmless),
-        complete(storage, b, harmless, endless),
+        complete(storage, b, harmless, plain(ENDLESS_STEPS[name])),
         complete(storage, c, harmless),
         add(storage, "d"),
     )
 
-    assert (answers[0], answers[2]) == (Settled.WRITTEN, Settled.WRITTEN)
-    assert isinstance(answers[1], NotApplied)
-    assert "took longer than 1.0 s" in answers[1].error
+    assert (first, last) == (Settled.WRITTEN, Settled.WRITTEN)
+    assert isinstance(endless, NotApplied)
+    assert endless.outcome is AttemptOutcome.FAILED
+    assert endless.error.startswith("took longer than 1.0 s")
     assert await query(storage, "SELECT x FROM mine") == ((1,), (1,))
+
+
+async def test_commits_go_on_while_a_rehearsal_reads(storage: SQLiteStorage) -> None:
+    await query(storage, "SELECT 1")  # so that the process has started
+    reading = asyncio.ensure_future(
+        storage.rehearse((), plain(ENDLESS_STEPS["instr"]), limit_s=3.0)
+    )
+
+    await add(storage, *"abcdefgh")
+    held = await claim(storage)
+    answers = [await complete(storage, each, plain("SELECT 1")) for each in held]
+
+    assert not reading.done()
+    assert answers == [Settled.WRITTEN] * 8
+    with pytest.raises(StatementRefused, match=r"took longer than 3\.0 s"):
+        await reading
+
+
+async def test_a_rehearsal_of_an_endless_step_is_refused_and_the_next_one_is_answered(
+    storage: SQLiteStorage,
+) -> None:
+    writing = plain("CREATE TABLE mine (x)")
+
+    read, written = await asyncio.gather(
+        storage.rehearse((), plain(ENDLESS_STEPS["like"]), limit_s=0.1),
+        storage.rehearse((writing,), plain(ENDLESS_STEPS["like"]), limit_s=0.1),
+        return_exceptions=True,
+    )
+
+    assert isinstance(read, StatementRefused)
+    assert isinstance(written, StatementRefused)
+    assert await query(storage, "SELECT 1") == ((1,),)
+    answer = await storage.rehearse(
+        (writing,), plain("INSERT INTO mine VALUES (2) RETURNING x"), limit_s=NO_LIMIT_S
+    )
+    assert answer.rows == ((2,),)
+
+
+async def test_commits_and_statements_of_handlers_take_turns(storage: SQLiteStorage) -> None:
+    await apply(storage, "CREATE TABLE mine (x INTEGER PRIMARY KEY)")
+    tasks = [f"{n:03}" for n in range(50)]
+    await add(storage, *tasks)
+    deliveries = await claim(storage, limit=50)
+
+    answers, _ = await asyncio.gather(
+        asyncio.gather(
+            *(
+                complete(storage, each, Statement("INSERT INTO mine VALUES (?)", (n,)))
+                for n, each in enumerate(deliveries)
+            )
+        ),
+        asyncio.gather(*(add(storage, f"more {n}") for n in range(50))),
+    )
+
+    assert answers == [Settled.WRITTEN] * 50
+    assert await query(storage, "SELECT count(*) FROM mine") == ((50,),)
+    counts = await storage.counts()
+    assert (counts[Status.COMPLETED], counts[Status.QUEUED]) == (51, 50)
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+async def test_what_needs_too_much_is_refused_before_it_takes_long(
+    storage: SQLiteStorage, processes: Processes, name: str
+) -> None:
+    await apply(storage, "CREATE TABLE mine (x)")
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+    before = processes.guests
+
+    refused = await complete(storage, a, plain(TOO_LARGE[name]))
+
+    assert isinstance(refused, NotApplied)
+    assert await complete(storage, b, plain("INSERT INTO mine VALUES (1)")) is Settled.WRITTEN
+    assert await query(storage, "SELECT x FROM mine") == ((1,),)
+    assert set(before) <= set(processes.guests)  # it was refused, not killed
+
+
+async def test_a_process_that_was_killed_from_outside_is_replaced_and_no_task_is_blamed(
+    storage: SQLiteStorage, processes: Processes
+) -> None:
+    await apply(storage, "CREATE TABLE mine (x)")
+    await query(storage, "SELECT 1")
+    await add(storage, "a")
+    [delivery] = await claim(storage)
+
+    for pid in processes.guests:
+        os.kill(pid, signal.SIGKILL)
+    answer = await complete(storage, delivery, plain("INSERT INTO mine VALUES (1)"))
+
+    assert answer is Settled.WRITTEN
+    assert await query(storage, "SELECT x FROM mine") == ((1,),)
+
+
+async def test_a_process_that_is_stopped_is_replaced_and_no_task_is_blamed(
+    storage: SQLiteStorage, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_STUCK_S", 0.1)
+    await apply(storage, "CREATE TABLE mine (x)")
+    await add(storage, "a")
+    [delivery] = await claim(storage)
+
+    [stopped] = processes.guests
+    os.kill(stopped, signal.SIGSTOP)
+    answer, _ = await asyncio.gather(
+        complete(storage, delivery, plain("INSERT INTO mine VALUES (1)")), add(storage, "b")
+    )
+
+    assert answer is Settled.WRITTEN
+    assert stopped not in processes.guests
+    assert await query(storage, "SELECT x FROM mine") == ((1,),)
+
+
+async def test_statements_that_kill_their_process_have_crashed_their_own_attempt(
+    storage: SQLiteStorage, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawning, "COMMAND", fatal_sql.COMMAND)
+    await add(storage, "a", "b", "c")
+    a, b, c = await claim(storage)
+
+    first, fatal, last, _ = await asyncio.gather(
+        complete(storage, a, plain("SELECT 1")),
+        complete(storage, b, plain("SELECT 'fatal'")),
+        complete(storage, c, plain("SELECT 1")),
+        add(storage, "d"),
+    )
+
+    assert (first, last) == (Settled.WRITTEN, Settled.WRITTEN)
+    assert isinstance(fatal, NotApplied)
+    assert fatal.outcome is AttemptOutcome.CRASHED
+    assert "by signal 9" in fatal.error
+    assert processes.started[0].process.poll() is None
+
+
+@pytest.mark.parametrize("end", ["close", "abandon"])
+async def test_a_storage_ends_while_a_step_is_endless_and_another_one_opens(
+    tmp_path: Path, end: str
+) -> None:
+    storage = SQLiteStorage(tmp_path / "tasks.db", writes_in="process")
+    await storage.migrate()
+    await storage.open()
+    await apply(storage, "CREATE TABLE mine (x)")
+    await add(storage, "a")
+    [delivery] = await claim(storage)
+    settling = asyncio.ensure_future(complete(storage, delivery, plain(ENDLESS_STEPS["glob"])))
+    await asyncio.sleep(0)
+
+    if end == "close":
+        await storage.close()
+    else:
+        storage.abandon()
+    other = SQLiteStorage(tmp_path / "tasks.db", busy_timeout_s=30.0)
+    await other.open()
+
+    await add(other, "b")
+    await other.close()
+    await asyncio.gather(settling, return_exceptions=True)
+
+
+async def test_no_process_is_started_before_a_handler_has_statements(
+    storage: SQLiteStorage, processes: Processes
+) -> None:
+    await add(storage, "a")
+    [delivery] = await claim(storage)
+    await complete(storage, delivery)
+    without = len(processes.started)
+    await query(storage, "SELECT 1")
+    reading = len(processes.started)
+    await apply(storage, "CREATE TABLE mine (x)")
+
+    assert (without, reading, len(processes.started)) == (1, 2, 3)
