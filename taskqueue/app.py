@@ -159,12 +159,14 @@ class App:
         handler = self.handler(action)
         given = bytes(data) if data else b"{}"
         faults = [*self._call_faults(action, options)]
+        more = 0
         try:
             handler.signature.bind(given)
         except InvalidTask as error:
             faults.extend(error.faults)
+            more = error.more
         if faults:
-            raise InvalidTask(tuple(faults))
+            raise InvalidTask(tuple(faults), more)
         payload = _payload(action, given)
         defaults = handler.defaults
         return NewTask(

@@ -2,7 +2,7 @@
 
     TaskQueueError
     ├─ ConfigError             faults               every fault found, at once
-    ├─ InvalidTask             faults               data that does not fit the handler's signature
+    ├─ InvalidTask             faults, more         data that does not fit the handler's signature
     ├─ UnknownAction           action, known        no handler of that name
     ├─ TaskTooLarge            what, size, limit    payload or result, in bytes
     ├─ TaskNotFound            task_id
@@ -55,6 +55,35 @@ class Fault:
         return f"{self.field}: {self.message}"
 
 
+MAX_FAULTS = 100
+"""How many faults of one input are named; the others are only counted."""
+
+
+class Faults:
+    """Collects what is wrong with some input, so that hostile input costs no more than the rest."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.named: list[Fault] = []
+        self.more = 0
+        """How many other parts of the input are wrong, or were not checked any more."""
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is wrong."""
+        return bool(self.named)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other fault will be named, so that checking the rest is pointless."""
+        return len(self.named) >= MAX_FAULTS
+
+    def add(self, *faults: Fault, more: int = 0) -> None:
+        """Add these faults, and `more` that nobody names."""
+        room = MAX_FAULTS - len(self.named)
+        self.named += faults[:room]
+        self.more += more + max(0, len(faults) - room)
+
+
 class _Faulty(TaskQueueError):
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self.faults = faults
@@ -66,7 +95,16 @@ class ConfigError(_Faulty):
 
 
 class InvalidTask(_Faulty):
-    """The data of a task does not fit its handler's signature; `faults` names every field."""
+    """The data of a task does not fit its handler's signature.
+
+    `faults` names every field; of very many, a hundred, and `more` is the number of the others.
+    """
+
+    def __init__(self, faults: tuple[Fault, ...], more: int = 0) -> None:
+        self.more = more
+        super().__init__(faults)
+        if more:
+            self.args = (f"{self.args[0]}; and {more} more",)
 
 
 class UnknownAction(TaskQueueError):

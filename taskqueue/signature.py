@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 
 from taskqueue.context import Context
-from taskqueue.errors import ConfigError, Fault, InvalidTask
+from taskqueue.errors import ConfigError, Fault, Faults, InvalidTask
 
 JSON = bytes | msgspec.Raw
 AnyFunction = Callable[..., Any]
@@ -146,15 +146,21 @@ class KeyByKey:
 
     def bind(self, data: JSON) -> dict[str, Any]:
         values = _keys_of(data)
-        faults = [Fault(f"data.{key}", "required") for key in self._required if key not in values]
+        faults = Faults()
+        faults.add(
+            *(Fault(f"data.{key}", "required") for key in self._required if key not in values)
+        )
         kwargs: dict[str, Any] = {}
-        for key, value in values.items():
+        for position, (key, value) in enumerate(values.items()):
+            if faults.is_full:
+                faults.add(more=len(values) - position)
+                break
             try:
                 kwargs[key] = self._read(key, value)
             except InvalidTask as error:
-                faults.extend(error.faults)
+                faults.add(*error.faults)
         if faults:
-            raise InvalidTask(tuple(faults))
+            raise InvalidTask(tuple(faults.named), faults.more)
         return kwargs
 
     def _read(self, key: str, value: JSON) -> Any:

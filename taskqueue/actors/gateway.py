@@ -7,10 +7,9 @@ is not there yet, the original goes on taking connections in, so nobody is refus
 import asyncio
 import contextlib
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
-from aiohttp import web
 
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
@@ -35,19 +34,18 @@ from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.health import QueueState, Readiness
-from taskqueue.http.access import AccessLog
 from taskqueue.http.routes import application
+from taskqueue.http.server.limits import LIMITS, Limits
+from taskqueue.http.server.server import HttpServer
 from taskqueue.http.service import ROOT
 from taskqueue.options import Options
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
 from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
-BACKLOG = 1024  # connections that wait while there is no gateway
 READINESS_TIMEOUT_S = 1.0
 BULK_S = 60.0  # for what goes through all dead tasks
 READ_TIMEOUT_S = 5.0
-CUT_S = 0.01  # aiohttp takes 0 for no limit
 
 log = structlog.get_logger()
 
@@ -63,6 +61,8 @@ class GatewayActor(Actor):
         sock: socket.socket,
         app: App,
         *,
+        hosts: Collection[str] = (),
+        limits: Limits = LIMITS,
         shutdown_s: float = 5.0,
         clock: Clock | None = None,
     ) -> None:
@@ -71,6 +71,8 @@ class GatewayActor(Actor):
         Args:
             sock: is bound; belongs to the caller, who keeps it open over our restarts.
             app: knows the actions.
+            hosts: names beside those of the loopback interface under which it may be addressed.
+            limits: what each client may cost.
             shutdown_s: how long requests in flight may take to finish when told to stop.
             clock: the time.
         """
@@ -80,19 +82,15 @@ class GatewayActor(Actor):
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
         service = Neighbours(self._cell.system, app, clock)
-        self._runner = web.AppRunner(
-            application(service, bound_to=self.host, clock=clock),
-            access_log_class=AccessLog,
-            shutdown_timeout=shutdown_s,
-        )
+        application_ = application(service, bound_to=self.host, hosts=hosts, clock=clock)
+        self._server = HttpServer(application_, shutdown_s=shutdown_s, limits=limits)
 
     async def on_start(self) -> None:
         """Listen; whoever has connected since the last gateway is served."""
         listener = self._sock.dup()
         self.own(listener.close)
-        self.own(self._cut)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
+        self.own(self._server.cut)
+        await self._server.start(listener)
         log.info("gateway_listening", host=self.host, port=self.port)
 
     async def on_stop(self) -> None:
@@ -102,25 +100,14 @@ class GatewayActor(Actor):
         """
         if self.exit_reason is None or not is_orderly(self.exit_reason):
             return
-        await self._stop_accepting()
+        self._server.stop_accepting()
         with contextlib.suppress(OSError):  # it listens no more, or this system does it otherwise
             self._sock.shutdown(socket.SHUT_RDWR)
         try:
             async with asyncio.timeout(self._shutdown_s):
-                await self._runner.cleanup()
+                await self._server.close()
         except TimeoutError:
             log.warning("gateway_requests_cut", after_s=self._shutdown_s)
-
-    async def _stop_accepting(self) -> None:
-        for site in self._runner.sites:
-            await site.stop()
-
-    async def _cut(self) -> None:
-        """End what is left, at once."""
-        await self._stop_accepting()
-        if self._runner.server is not None:
-            await self._runner.server.shutdown(CUT_S)
-        await self._runner.cleanup()
 
 
 class Neighbours:

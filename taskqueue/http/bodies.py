@@ -1,5 +1,6 @@
 """The bodies of requests: read whole, then decoded."""
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias, TypeVar
@@ -8,13 +9,17 @@ import msgspec
 from aiohttp import web
 
 from taskqueue.encoding import MAX_BYTES
-from taskqueue.errors import Fault
+from taskqueue.errors import Fault, Faults
 from taskqueue.http.problems import Problem
+from taskqueue.http.server.large import holder_of
 
 T = TypeVar("T")
 
 # A payload of the largest size, with room for the options beside it.
 MAX_BODY_BYTES = MAX_BYTES + 65_536
+
+# Each chunk costs about as much time as a hundred bytes of a body that is sent in one piece.
+MAX_CHUNKS = 10_000
 
 Fields: TypeAlias = Mapping[str, tuple[Any, str]]
 """By name: the type of a value, and what is allowed."""
@@ -26,17 +31,43 @@ async def body_of(request: web.Request) -> bytes:
     """Return the whole body.
 
     Raises:
-        Problem: 413, it is too large; 400, it did not arrive as announced.
+        Problem: 413, it is too large, or in too many chunks; 400, it did not arrive as announced;
+            408, it took too long to arrive.
     """
-    try:
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise _too_large(f"A request has {MAX_BODY_BYTES} bytes at most.")
+    if request.content.is_eof():
         return await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        detail = f"A request has {MAX_BODY_BYTES} bytes at most."
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        raise Problem(status, "request too large", detail) from error
+    try:
+        async with asyncio.timeout(holder_of(request).body_s):
+            return await _arriving(request)
+    except TimeoutError:
+        detail = "The body took too long to arrive."
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, "request timeout", detail) from None
     except (web.RequestPayloadError, ConnectionError) as error:
+        # The request refers to this error, whose traceback would refer to the request.
+        error.__traceback__ = None
         detail = "The body did not arrive as announced."
-        raise Problem(HTTPStatus.BAD_REQUEST, "invalid JSON", detail) from error
+        raise Problem(HTTPStatus.BAD_REQUEST, "invalid JSON", detail) from None
+
+
+async def _arriving(request: web.Request) -> bytes:
+    holder = holder_of(request)
+    body = bytearray()
+    chunks = 0
+    async for piece, ends_chunk in request.content.iter_chunks():
+        chunks += ends_chunk
+        body += piece
+        holder.hold(len(piece))
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large(f"A request has {MAX_BODY_BYTES} bytes at most.")
+        if chunks > MAX_CHUNKS:
+            raise _too_large(f"A request has {MAX_CHUNKS} chunks at most.")
+    return bytes(body)
+
+
+def _too_large(detail: str) -> Problem:
+    return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request too large", detail)
 
 
 def parsed(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
@@ -68,16 +99,19 @@ def read_fields(body: bytes, fields: Fields) -> dict[str, Any]:
     except msgspec.ValidationError as error:
         raise Problem.invalid("invalid request", (Fault("", str(error)),)) from None
     values: dict[str, Any] = {}
-    faults: list[Fault] = []
-    for name, value in given.items():
+    faults = Faults()
+    for position, (name, value) in enumerate(given.items()):
+        if faults.is_full:
+            faults.add(more=len(given) - position)
+            break
         if name not in fields:
-            faults.append(Fault(name, f"unknown; there are {', '.join(fields)}"))
+            faults.add(Fault(name, f"unknown; there are {', '.join(fields)}"))
             continue
         wanted, allowed = fields[name]
         try:
             values[name] = msgspec.json.decode(value, type=wanted)
         except msgspec.ValidationError:
-            faults.append(Fault(name, f"must be {allowed}"))
+            faults.add(Fault(name, f"must be {allowed}"))
     if faults:
         raise Problem.invalid("invalid request", faults)
     return values

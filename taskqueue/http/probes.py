@@ -13,11 +13,11 @@ class Probes:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def show_health(self, _: web.Request) -> web.Response:
+    async def show_health(self, _: web.Request) -> web.StreamResponse:
         """Answer; that is all there is to it. Asks nobody, so it says only that we are alive."""
         return answer({"status": "ok"})
 
-    async def show_readiness(self, _: web.Request) -> web.Response:
+    async def show_readiness(self, _: web.Request) -> web.StreamResponse:
         """Tell whether tasks can be accepted and stored now."""
         readiness = await self._service.readiness()
         if not readiness.ready:

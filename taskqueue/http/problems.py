@@ -15,18 +15,21 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from taskqueue.errors import (
+    MAX_FAULTS,
     ActorUnavailable,
     AskTimeout,
     Fault,
+    Faults,
     InvalidTask,
     StorageError,
     TaskTooLarge,
     UnknownAction,
 )
+from taskqueue.http import answers
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -56,7 +59,8 @@ class Problem(Exception):
         status: of the response.
         error: what is wrong, in words that never change.
         detail: what is wrong this time.
-        faults: each wrong field of the request.
+        faults: each wrong field of the request; the first `MAX_FAULTS` are told.
+        more_faults: how many there are beside these.
         headers: of the response.
         instance: names this occurrence, for the log.
     """
@@ -68,23 +72,28 @@ class Problem(Exception):
         detail: str | None = None,
         *,
         faults: Sequence[Fault] = (),
+        more_faults: int = 0,
         headers: Mapping[str, str] | None = None,
         instance: str | None = None,
     ) -> None:
         super().__init__(error)
+        more = more_faults + max(0, len(faults) - MAX_FAULTS)
         self.status = status
         self.error = error
-        self.detail = detail
-        self.faults = tuple(faults)
+        self.detail = _with_more(detail, more)
+        self.faults = tuple(faults[:MAX_FAULTS])
         self.headers = headers
         self.instance = instance
 
     @classmethod
-    def invalid(cls, error: str, faults: Sequence[Fault]) -> Self:
+    def invalid(cls, error: str, faults: Sequence[Fault] | Faults) -> Self:
         """Make the answer to a request that can be read, but not be done."""
-        return cls(HTTPStatus.UNPROCESSABLE_ENTITY, error, faults=faults)
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        if isinstance(faults, Faults):
+            return cls(status, error, faults=faults.named, more_faults=faults.more)
+        return cls(status, error, faults=faults)
 
-    def response(self) -> web.Response:
+    def response(self) -> web.StreamResponse:
         """Return it as a response."""
         body = _Body(
             error=self.error,
@@ -95,12 +104,19 @@ class Problem(Exception):
             instance=self.instance,
             faults=self.faults,
         )
-        return web.Response(
-            status=self.status,
-            body=msgspec.json.encode(body),
-            content_type=CONTENT_TYPE,
-            headers=self.headers,
+        encoded = msgspec.json.encode(body)
+        return answers.response(
+            encoded, self.status, content_type=CONTENT_TYPE, headers=self.headers
         )
+
+
+def _with_more(detail: str | None, more: int) -> str | None:
+    if not more:
+        return detail
+    told = (
+        f"The first {MAX_FAULTS} faults are listed, and {more} more were found or not looked for."
+    )
+    return told if detail is None else f"{detail} {told}"
 
 
 class Unavailable:
@@ -142,12 +158,15 @@ def refusal(error: UnknownAction | InvalidTask | TaskTooLarge) -> Problem:
             return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "task too large", str(error))
 
 
-def faults_of(error: UnknownAction | InvalidTask) -> tuple[Fault, ...]:
+def faults_of(error: UnknownAction | InvalidTask) -> Faults:
     """Return what is wrong with a task, by field."""
+    faults = Faults()
     if isinstance(error, InvalidTask):
-        return error.faults
-    known = ", ".join(sorted(error.known)) or "none"
-    return (Fault("action", f"unknown; this app knows: {known}"),)
+        faults.add(*error.faults, more=error.more)
+    else:
+        known = ", ".join(sorted(error.known)) or "none"
+        faults.add(Fault("action", f"unknown; this app knows: {known}"))
+    return faults
 
 
 @web.middleware
@@ -161,20 +180,27 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     except Problem as problem:
         return problem.response()
     except web.HTTPException as refused:
-        return _of_aiohttp(refused).response()
+        return of_aiohttp(refused).response()
     except Exception as error:  # noqa: BLE001 - one request's surprise must not cost the others
-        return _surprise(request, error).response()
+        return surprise(request, error).response()
 
 
-def _of_aiohttp(refused: web.HTTPException) -> Problem:
+def of_aiohttp(refused: web.HTTPException) -> Problem:
     """Return the problem for what aiohttp itself refuses: no such path, wrong method."""
     status = HTTPStatus(refused.status)
-    allow = refused.headers.get("Allow")
-    headers = None if allow is None else {"Allow": allow}
+    allow = refused.headers.get(hdrs.ALLOW)
+    headers: dict[str, str] | None = None if allow is None else {hdrs.ALLOW: allow}
     return Problem(status, status.phrase.lower(), headers=headers)
 
 
-def _surprise(request: web.Request, error: Exception) -> Problem:
+def expectation_failed() -> Problem:
+    """Return the answer to an `Expect` that is not `100-continue`."""
+    status = HTTPStatus.EXPECTATION_FAILED
+    return Problem(status, status.phrase.lower(), "Expect may only be 100-continue.")
+
+
+def surprise(request: web.BaseRequest, error: BaseException | None) -> Problem:
+    """Return a 500 that says nothing but a number, under which the log has `error`."""
     error_id = str(uuid4())
     log.error(
         "http_error", error_id=error_id, method=request.method, path=request.path, exc_info=error
@@ -185,3 +211,14 @@ def _surprise(request: web.Request, error: Exception) -> Problem:
         "The log has it under the id of this instance.",
         instance=f"urn:uuid:{error_id}",
     )
+
+
+def not_http() -> Problem:
+    """Return the answer to bytes that are no HTTP request."""
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid HTTP", "This is no valid HTTP/1.1 request.")
+
+
+def header_too_large(limit: int) -> Problem:
+    """Return the answer to a line of the header that is too long."""
+    detail = f"The request line and each header field have {limit} bytes at most."
+    return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "header too large", detail)

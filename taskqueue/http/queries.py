@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from multidict import MultiMapping
 
-from taskqueue.errors import Fault
+from taskqueue.errors import Fault, Faults
 from taskqueue.http.problems import Problem
 
 Parameters: TypeAlias = Mapping[str, tuple[Callable[[str], object], str]]
@@ -19,17 +19,17 @@ def read_query(query: MultiMapping[str], parameters: Parameters) -> dict[str, An
         Problem: 422, with every parameter that is wrong.
     """
     values: dict[str, Any] = {}
-    faults: list[Fault] = []
+    faults = Faults()
     for name, text in query.items():
         if name not in parameters:
-            faults.append(Fault(name, f"unknown; there are {', '.join(parameters)}"))
+            faults.add(Fault(name, f"unknown; there are {', '.join(parameters)}"))
             continue
         read, allowed = parameters[name]
         value = read(text)
         if name in values:
-            faults.append(Fault(name, "given twice"))
+            faults.add(Fault(name, "given twice"))
         elif value is None:
-            faults.append(Fault(name, f"must be {allowed}"))
+            faults.add(Fault(name, f"must be {allowed}"))
         values[name] = value
     if faults:
         raise Problem.invalid("invalid query", faults)

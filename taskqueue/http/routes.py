@@ -22,12 +22,17 @@
 it is stored.
 """
 
+from collections.abc import Collection
+from typing import NamedTuple
+
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.http import problems
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.dead.routes import DeadRoutes
+from taskqueue.http.guard import Guard, Role
 from taskqueue.http.probes import Probes
 from taskqueue.http.queues import QueueRoutes
 from taskqueue.http.service import Service
@@ -36,41 +41,65 @@ from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.routes import TaskRoutes
 
 
-def application(service: Service, *, bound_to: str, clock: Clock | None = None) -> web.Application:
-    """Return the door to `service`.
+class Route(NamedTuple):
+    """One call: what is asked, what answers, and who may ask."""
+
+    method: str
+    path: str
+    handler: Handler
+    role: Role
+
+
+def application(
+    service: Service, *, bound_to: str, hosts: Collection[str] = (), clock: Clock | None = None
+) -> web.Application:
+    """Return the HTTP interface of `service`.
 
     Args:
         service: does the work.
         bound_to: the address on which the server will listen; the service itself can be
             changed over HTTP only if it is a loopback address.
+        hosts: host names that are answered beside those of the loopback interface.
         clock: tells whether a task's `run_at` lies ahead.
     """
-    creation = TaskCreation(service, clock or SystemClock())
-    tasks = TaskRoutes(service, bound_to)
-    dead = DeadRoutes(service, bound_to)
-    queues = QueueRoutes(service, bound_to)
-    probes = Probes(service)
-    supervision = SupervisionRoutes(service, bound_to)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[problems.answer_problems])
-    app.add_routes(
-        [
-            web.post("/tasks", creation.create_task),
-            web.get("/tasks", tasks.list_tasks),
-            web.get("/tasks/{id}", tasks.show_task),
-            web.delete("/tasks/{id}", tasks.delete_task),
-            web.post("/tasks/{id}/cancel", tasks.cancel_task),
-            web.post("/tasks/{id}/redrive", tasks.redrive_task),
-            web.get("/stats", tasks.show_stats),
-            web.post("/dead/redrive", dead.redrive_dead),
-            web.post("/dead/purge", dead.purge_dead),
-            web.get("/queues", queues.list_queues),
-            web.post("/queues/{name}/pause", queues.pause_queue),
-            web.post("/queues/{name}/resume", queues.resume_queue),
-            web.get("/health", probes.show_health),
-            web.get("/ready", probes.show_readiness),
-            web.get("/supervision", supervision.show_tree),
-            web.post("/supervision/kill", supervision.kill_actor),
-            web.put("/supervision/consumers", supervision.resize_consumers),
-        ]
+    table = routes(service, clock or SystemClock())
+    guard = Guard({each.handler: each.role for each in table}, bound_to=bound_to, hosts=hosts)
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES, middlewares=[problems.answer_problems, guard.check]
     )
+    for method, path, handler, _ in table:
+        # As `web.get` does, which lets HEAD ask whatever GET may.
+        verbs = (method, "HEAD") if method == "GET" else (method,)
+        for verb in verbs:
+            app.router.add_route(verb, path, handler)
     return app
+
+
+def routes(service: Service, clock: Clock) -> tuple[Route, ...]:
+    """Return all calls."""
+    creation = TaskCreation(service, clock)
+    tasks = TaskRoutes(service)
+    dead = DeadRoutes(service)
+    queues = QueueRoutes(service)
+    probes = Probes(service)
+    supervision = SupervisionRoutes(service)
+    reader, client, administrator = Role.READER, Role.CLIENT, Role.ADMINISTRATOR
+    return (
+        Route("POST", "/tasks", creation.create_task, client),
+        Route("GET", "/tasks", tasks.list_tasks, reader),
+        Route("GET", "/tasks/{id}", tasks.show_task, reader),
+        Route("DELETE", "/tasks/{id}", tasks.delete_task, administrator),
+        Route("POST", "/tasks/{id}/cancel", tasks.cancel_task, client),
+        Route("POST", "/tasks/{id}/redrive", tasks.redrive_task, client),
+        Route("GET", "/stats", tasks.show_stats, reader),
+        Route("POST", "/dead/redrive", dead.redrive_dead, administrator),
+        Route("POST", "/dead/purge", dead.purge_dead, administrator),
+        Route("GET", "/queues", queues.list_queues, reader),
+        Route("POST", "/queues/{name}/pause", queues.pause_queue, administrator),
+        Route("POST", "/queues/{name}/resume", queues.resume_queue, administrator),
+        Route("GET", "/health", probes.show_health, reader),
+        Route("GET", "/ready", probes.show_readiness, reader),
+        Route("GET", "/supervision", supervision.show_tree, reader),
+        Route("POST", "/supervision/kill", supervision.kill_actor, administrator),
+        Route("PUT", "/supervision/consumers", supervision.resize_consumers, administrator),
+    )

@@ -4,10 +4,11 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 
-from taskqueue.http.access import AccessLog
 from taskqueue.http.routes import application
+from taskqueue.http.server.limits import Limits
+from taskqueue.http.server.server import HttpServer
 from taskqueue.testing.fixtures import events
 from tests.gateway.scripted import ScriptedService, StillClock
 
@@ -43,14 +44,30 @@ def bound_to() -> str:
 
 
 @pytest.fixture
-async def http(
-    service: ScriptedService, sock: socket.socket, url: str, bound_to: str
-) -> AsyncIterator[ClientSession]:
-    """A client of a server with the application."""
-    app = application(service, bound_to=bound_to, clock=StillClock())
-    runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=1)
-    await runner.setup()
-    await web.SockSite(runner, sock.dup()).start()
+def hosts() -> tuple[str, ...]:
+    """The setting `hosts`."""
+    return ()
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """What a client may cost."""
+    return Limits()
+
+
+@pytest.fixture
+def server(
+    service: ScriptedService, bound_to: str, hosts: tuple[str, ...], limits: Limits
+) -> HttpServer:
+    """A server of the application, not started yet."""
+    app = application(service, bound_to=bound_to, hosts=hosts, clock=StillClock())
+    return HttpServer(app, shutdown_s=1, limits=limits)
+
+
+@pytest.fixture
+async def http(server: HttpServer, sock: socket.socket, url: str) -> AsyncIterator[ClientSession]:
+    """A client of the server."""
+    await server.start(sock)
     async with ClientSession(base_url=url) as session:
         yield session
-    await runner.cleanup()
+    await server.close()

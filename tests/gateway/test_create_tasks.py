@@ -245,15 +245,6 @@ async def test_a_task_that_cannot_be_queued_now_is_invited_back(
     assert answer.headers["Retry-After"] == "1"
 
 
-async def test_a_body_that_does_not_decompress_is_no_json(http: ClientSession) -> None:
-    headers = {"Content-Encoding": "gzip"}
-
-    answer = await http.post("/tasks", data=b"this is no gzip", headers=headers)
-
-    assert answer.status == 400
-    assert (await answer.json())["error"] == "invalid JSON"
-
-
 async def test_a_page_of_another_site_can_queue_nothing(
     http: ClientSession, service: ScriptedService
 ) -> None:

@@ -4,8 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from taskqueue.http import guard
-from taskqueue.http.answers import answer
+from taskqueue.http.answers import TEXT, answer, response
 from taskqueue.http.bodies import body_of
 from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.service import ROOT, Service
@@ -19,11 +18,10 @@ _SUPERVISING = Unavailable("supervision unavailable")
 class SupervisionRoutes:
     """What can be seen of the tree, and done to it."""
 
-    def __init__(self, service: Service, bound_to: str) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._bound_to = bound_to
 
-    async def show_tree(self, request: web.Request) -> web.Response:
+    async def show_tree(self, request: web.Request) -> web.StreamResponse:
         """Show the supervision tree."""
         wish = read_format(request.query)
         if wish is None and "text/plain" in request.headers.get("Accept", ""):
@@ -31,12 +29,11 @@ class SupervisionRoutes:
         with _SUPERVISING:
             tree = await self._service.tree()
         if wish == "text":
-            return web.Response(text=picture(tree) + "\n")
+            return response(picture(tree).encode(), HTTPStatus.OK, content_type=TEXT)
         return answer(part_of(tree))
 
-    async def kill_actor(self, request: web.Request) -> web.Response:
+    async def kill_actor(self, request: web.Request) -> web.StreamResponse:
         """Kill an actor, to see its supervisor restart it."""
-        guard.require_administrator(request, self._bound_to)
         path = read_path(await body_of(request))
         if path == ROOT:
             detail = "Nobody would restart it; stop the process instead."
@@ -47,9 +44,8 @@ class SupervisionRoutes:
             raise Problem(HTTPStatus.NOT_FOUND, "no such actor", f"Nobody runs at {path!r}.")
         return answer(Killed(killed=path), HTTPStatus.ACCEPTED)
 
-    async def resize_consumers(self, request: web.Request) -> web.Response:
+    async def resize_consumers(self, request: web.Request) -> web.StreamResponse:
         """Add or remove consumers; those that leave finish what they do."""
-        guard.require_administrator(request, self._bound_to)
         count = read_count(await body_of(request))
         with _SUPERVISING:
             await self._service.resize(count)

@@ -10,19 +10,17 @@ from http import HTTPStatus
 from aiohttp import web
 
 from taskqueue.clock import Clock
-from taskqueue.errors import Fault, InvalidTask, TaskTooLarge, UnknownAction
-from taskqueue.http import guard, problems
+from taskqueue.errors import Fault, Faults, InvalidTask, TaskTooLarge, UnknownAction
+from taskqueue.http import problems
 from taskqueue.http.answers import answer
 from taskqueue.http.bodies import body_of
 from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.service import Service
 from taskqueue.http.tasks import keys, requests
 from taskqueue.http.tasks.answers import Receipt, Receipts
+from taskqueue.http.tasks.patience import TURN, PatientReader
 from taskqueue.http.tasks.requests import TaskRequest
 from taskqueue.tasks import Acceptance, Accepted, NewTask, Status
-
-# So many tasks of one request are checked before everybody else on the loop gets a turn.
-TURN = 100
 
 _REUSED = "idempotency key reused"
 
@@ -43,25 +41,28 @@ class TaskCreation:
     def __init__(self, service: Service, clock: Clock) -> None:
         self._service = service
         self._clock = clock
+        self._patience = PatientReader(service)
 
-    async def create_task(self, request: web.Request) -> web.Response:
+    async def create_task(self, request: web.Request) -> web.StreamResponse:
         """Queue a task, or all tasks of an array."""
-        guard.require_own_origin(request)
         key = keys.read_key(request.headers)
-        asked = requests.read_tasks(await body_of(request))
+        body = await body_of(request)
+        asked = requests.read_tasks(body)
+        if asked is None:
+            asked = await self._patience.read(body)
         if isinstance(asked, TaskRequest):
             return await self._create_one(keys.keyed(asked, key))
         tasks = await self._prepare_all(keys.all_keyed(asked, key))
         return await self._create_all(tasks if key is None else keys.bound_together(tasks))
 
-    async def _create_one(self, asked: TaskRequest) -> web.Response:
+    async def _create_one(self, asked: TaskRequest) -> web.StreamResponse:
         task = self._prepare(asked)
         [accepted] = await self._enqueue((task,))
         if accepted.acceptance is Acceptance.CONFLICT:
             raise Problem.invalid(_REUSED, (_conflict(accepted),))
         return _accepted(self._receipt(task, accepted), replayed=accepted.id != task.id)
 
-    async def _create_all(self, tasks: Sequence[NewTask]) -> web.Response:
+    async def _create_all(self, tasks: Sequence[NewTask]) -> web.StreamResponse:
         answers = await self._enqueue(tasks)
         _require_no_conflict(answers)
         receipts = [self._receipt(*pair) for pair in zip(tasks, answers, strict=True)]
@@ -83,12 +84,16 @@ class TaskCreation:
 
     async def _prepare_all(self, asked: Sequence[TaskRequest]) -> list[NewTask]:
         tasks: list[NewTask] = []
-        faults: list[Fault] = []
+        faults = Faults()
         for index, one in enumerate(asked):
+            if faults.is_full:
+                faults.add(more=len(asked) - index)
+                break
             try:
                 tasks.append(self._service.prepare(one.action, bytes(one.data), one.options()))
             except (UnknownAction, InvalidTask) as error:
-                faults += requests.indexed(index, problems.faults_of(error))
+                wrong = problems.faults_of(error)
+                faults.add(*requests.indexed(index, wrong.named), more=wrong.more)
             except TaskTooLarge as error:
                 raise problems.refusal(error) from error
             if index % TURN == TURN - 1:
@@ -102,7 +107,7 @@ class TaskCreation:
         return Receipt(id=accepted.id, status=Status.SCHEDULED if ahead else Status.QUEUED)
 
 
-def _accepted(receipt: Receipt | Receipts, *, replayed: bool) -> web.Response:
+def _accepted(receipt: Receipt | Receipts, *, replayed: bool) -> web.StreamResponse:
     return answer(receipt, HTTPStatus.ACCEPTED, headers=keys.REPLAYED if replayed else None)
 
 

@@ -5,13 +5,12 @@ A task's data is not taken apart here: its bytes go from the request into the ro
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw
 
-from taskqueue.errors import Fault
+from taskqueue.errors import Fault, Faults
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
 from taskqueue.options import KEY_RULE, Options
@@ -58,6 +57,7 @@ _OPTIONS = {
     "queue": "must be a name",
     "unique_key": KEY_RULE,
 }
+_UNKNOWN = f"unknown; beside action and data: {', '.join(_OPTIONS)}"
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}
 
 _tasks: msgspec.json.Decoder[TaskRequest | list[TaskRequest]] = msgspec.json.Decoder(
@@ -69,53 +69,50 @@ _object = msgspec.json.Decoder(dict[str, Raw])
 _action: msgspec.json.Decoder[str] = msgspec.json.Decoder(Text)
 
 
-class _NoAction(Exception):
+class NoAction(Exception):
     """There is no action, or what is there is no name."""
 
 
-def read_tasks(body: bytes) -> TaskRequest | Sequence[TaskRequest]:
-    """Return what a body asks for: a task, or several if it is an array.
+def read_tasks(body: bytes) -> TaskRequest | Sequence[TaskRequest] | None:
+    """Return what a body asks for: a task, or several if it is an array; None if it does not fit.
+
+    What does not fit may still be taken, or has to be explained: read it with `items_of`.
 
     Raises:
-        Problem: 400, it is no JSON, or no object with an action; 422, with every fault.
+        Problem: 400, it is no JSON; 422, it is a list of too few or too many tasks.
     """
     try:
         asked: TaskRequest | Sequence[TaskRequest] = parsed(body, _tasks)
     except msgspec.ValidationError:
-        # It stops at the first fault, before it has seen whether the rest is JSON at all.
-        asked = _read_patiently(bytes(parsed(body, _any)))
-    if not isinstance(asked, TaskRequest) and not 1 <= len(asked) <= MAX_TASKS:
-        message = f"must be 1 to {MAX_TASKS} tasks, not {len(asked)}"
-        raise Problem.invalid("invalid tasks", (Fault("[]", message),))
+        return None
+    if not isinstance(asked, TaskRequest):
+        require_count(asked)
     return asked
 
 
-def _read_patiently(body: bytes) -> TaskRequest | Sequence[TaskRequest]:
-    if body.startswith(b"["):
-        return _read_several(body)
-    try:
-        request, faults = _read_one(body)
-    except _NoAction:
-        raise Problem(HTTPStatus.BAD_REQUEST, "action required") from None
-    if faults:
-        raise Problem.invalid("invalid task", faults)
-    return request
+def items_of(body: bytes) -> Raw | Sequence[Raw]:
+    """Return the text of a task, or of each task of an array.
+
+    Raises:
+        Problem: 400, it is no JSON; 422, it is a list of too few or too many tasks.
+    """
+    whole = bytes(parsed(body, _any))
+    if not whole.startswith(b"["):
+        return Raw(whole)
+    items = _list.decode(whole)
+    require_count(items)
+    return items
 
 
-def _read_several(body: bytes) -> Sequence[TaskRequest]:
-    requests: list[TaskRequest] = []
-    faults: list[Fault] = []
-    for index, item in enumerate(_list.decode(body)):
-        try:
-            request, wrong = _read_one(item)
-        except _NoAction:
-            faults.append(Fault(f"[{index}].action", "required"))
-        else:
-            requests.append(request)
-            faults += indexed(index, wrong)
-    if faults:
-        raise Problem.invalid("invalid tasks", faults)
-    return requests
+def require_count(tasks: Sequence[object]) -> None:
+    """Refuse a list that is empty or too long.
+
+    Raises:
+        Problem: 422.
+    """
+    if not 1 <= len(tasks) <= MAX_TASKS:
+        message = f"must be 1 to {MAX_TASKS} tasks, not {len(tasks)}"
+        raise Problem.invalid("invalid tasks", (Fault("[]", message),))
 
 
 def indexed(index: int, faults: Iterable[Fault]) -> Iterator[Fault]:
@@ -124,26 +121,29 @@ def indexed(index: int, faults: Iterable[Fault]) -> Iterator[Fault]:
         yield Fault(f"[{index}].{fault.field}", fault.message)
 
 
-def _read_one(body: bytes) -> tuple[TaskRequest, list[Fault]]:
-    """Return the task, as far as it can be read, and everything that is wrong with it.
+def read_one(body: Raw) -> tuple[TaskRequest, Faults]:
+    """Return the task, as far as it can be read, and what is wrong with its options.
 
     Raises:
-        _NoAction: it cannot be read at all.
+        NoAction: it cannot be read at all.
     """
     try:
         keys = _object.decode(body)
         action = _action.decode(keys.pop("action"))
     except (KeyError, msgspec.ValidationError):
-        raise _NoAction from None
+        raise NoAction from None
     values: dict[str, Any] = {"action": action, "data": keys.pop("data", _NO_DATA)}
-    faults: list[Fault] = []
-    for key, value in keys.items():
+    faults = Faults()
+    for position, (key, value) in enumerate(keys.items()):
+        if faults.is_full:
+            faults.add(more=len(keys) - position)
+            break
         try:
             values[key] = _read_option(key, value)
         except KeyError:
-            faults.append(Fault(key, f"unknown; beside action and data: {', '.join(_OPTIONS)}"))
+            faults.add(Fault(key, _UNKNOWN))
         except msgspec.ValidationError:
-            faults.append(Fault(key, _OPTIONS[key]))
+            faults.add(Fault(key, _OPTIONS[key]))
     return TaskRequest(**values), faults
 
 

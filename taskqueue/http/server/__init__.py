@@ -1,0 +1,1 @@
+"""The HTTP server below the routes: accepting connections, and bounding what each may cost."""

@@ -1,0 +1,82 @@
+"""Reads the bodies that the quick decoder refuses.
+
+It stops at the first fault, and knows one spelling of a whole number. So what it refuses is read
+once more, task by task and option by option: taken after all, or refused with every fault.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from msgspec import Raw
+
+from taskqueue.errors import Fault, Faults, InvalidTask, TaskTooLarge, UnknownAction
+from taskqueue.http import problems
+from taskqueue.http.problems import Problem
+from taskqueue.http.service import Service
+from taskqueue.http.tasks.requests import NoAction, TaskRequest, indexed, items_of, read_one
+
+# So many tasks of one request are checked before everybody else on the loop gets a turn.
+TURN = 100
+
+
+class PatientReader:
+    """Reads tasks and finds all that is wrong with them, their data included."""
+
+    def __init__(self, service: Service) -> None:
+        """Make a reader; `service` knows which data the actions take."""
+        self._service = service
+
+    async def read(self, body: bytes) -> TaskRequest | Sequence[TaskRequest]:
+        """Return what a body asks for.
+
+        Raises:
+            Problem: 400, it is no JSON, or no object with an action; 422, with every fault.
+        """
+        items = items_of(body)
+        if not isinstance(items, Raw):
+            return await self._read_several(items)
+        try:
+            request, faults = self._read_one(items)
+        except NoAction:
+            raise Problem(HTTPStatus.BAD_REQUEST, "action required") from None
+        if faults:
+            raise Problem.invalid("invalid task", faults)
+        return request
+
+    async def _read_several(self, items: Sequence[Raw]) -> Sequence[TaskRequest]:
+        requests: list[TaskRequest] = []
+        faults = Faults()
+        for index, item in enumerate(items):
+            if faults.is_full:
+                faults.add(more=len(items) - index)
+                break
+            try:
+                request, wrong = self._read_one(item)
+            except NoAction:
+                faults.add(Fault(f"[{index}].action", "required"))
+            else:
+                requests.append(request)
+                faults.add(*indexed(index, wrong.named), more=wrong.more)
+            if index % TURN == TURN - 1:
+                await asyncio.sleep(0)
+        if faults:
+            raise Problem.invalid("invalid tasks", faults)
+        return requests
+
+    def _read_one(self, item: Raw) -> tuple[TaskRequest, Faults]:
+        request, faults = read_one(item)
+        if faults:
+            wrong = self._faults_beside(request)
+            faults.add(*wrong.named, more=wrong.more)
+        return request, faults
+
+    def _faults_beside(self, request: TaskRequest) -> Faults:
+        """Return what is wrong with a task beside the options that could not be read."""
+        try:
+            self._service.prepare(request.action, bytes(request.data), request.options())
+        except (UnknownAction, InvalidTask) as error:
+            return problems.faults_of(error)
+        except TaskTooLarge as error:
+            raise problems.refusal(error) from error
+        return Faults()
