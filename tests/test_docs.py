@@ -1,6 +1,8 @@
 """The documents are true where a test can tell."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +39,27 @@ def test_the_tests_that_the_page_on_testing_shows_are_run() -> None:
 
     assert len(shown) == 2
     assert [text for text in shown if text not in example] == []
+
+
+def test_the_first_actor_of_the_guide_prints_what_the_guide_says() -> None:
+    page = (ROOT / "docs/actors.md").read_text()
+    [(program, printed)] = re.findall(r"```python\n(import .*?)```\n```\n(.*?)```", page, re.DOTALL)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", printed)
+
+
+def test_importing_the_libraries_prints_nothing() -> None:
+    program = "import taskqueue.actors.runtime, taskqueue.supervision"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
 
 def test_every_test_that_the_guarantees_name_is_there() -> None:

@@ -31,6 +31,18 @@ restarts, as the log tells them:
 100 tasks accepted, 100 completed
 """
 
+CHAT = """\
+* anna joins
+* ben joins
+<anna> hello ben
+* ben leaves: RuntimeError: cable pulled
+* ben joins
+<anna> supervisor: 10 letters
+* anna yawns
+* anna leaves
+<room> good night
+"""
+
 
 async def test_the_actions_of_the_tutorial_end_as_it_says(tmp_path: Path) -> None:
     flags = ("--app", "examples.tutorial:app", "--retry-initial-s", "0.01")
@@ -64,6 +76,21 @@ async def test_watch_it_heal_restarts_every_part_and_completes_every_task() -> N
     assert done.stderr == ""
     assert done.stdout == HEALED
     assert done.returncode == 0
+
+
+def test_the_chat_survives_a_crash_as_the_guide_shows() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.chat"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    guide = (ROOT / "docs/actors.md").read_text()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == CHAT
+    assert f"```\n{CHAT}```" in guide
 
 
 async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(

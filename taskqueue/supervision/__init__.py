@@ -30,6 +30,7 @@ from taskqueue.supervision.errors import (
     RequirementsNotRunning,
     SupervisionError,
 )
+from taskqueue.supervision.one_off import OneOff, start_one_off
 from taskqueue.supervision.specs import (
     BRUTAL_KILL,
     AutoShutdown,
@@ -70,6 +71,7 @@ __all__ = [
     "InvalidSpec",
     "MaxChildren",
     "Node",
+    "OneOff",
     "OnlyInstances",
     "Overview",
     "RequirementsNotRunning",
@@ -90,6 +92,7 @@ __all__ = [
     "snapshot",
     "start_child",
     "start_instance",
+    "start_one_off",
     "terminate_child",
     "which_child",
     "which_children",

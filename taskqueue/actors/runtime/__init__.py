@@ -6,6 +6,7 @@
     waiting    limits on waits and on starts                       deadlines, limits
     ending     reasons, links, monitors, kill, who is told when    exits, cell
     finding    names and groups                                    names
+    later      messages that are sent after a while                timers
 
 Nobody outside this package touches pykka.
 """
@@ -46,6 +47,7 @@ from taskqueue.actors.runtime.ref import (
 )
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.actors.runtime.system import System
+from taskqueue.actors.runtime.timers import Timer, send_after
 
 __all__ = [
     "DEFAULT_ASK_TIMEOUT_S",
@@ -76,6 +78,7 @@ __all__ = [
     "Shutdown",
     "System",
     "Target",
+    "Timer",
     "ask",
     "get_log",
     "get_state",
@@ -83,6 +86,7 @@ __all__ = [
     "receives",
     "resume",
     "send",
+    "send_after",
     "start_within",
     "stop",
     "suspend",
