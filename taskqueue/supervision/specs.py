@@ -7,10 +7,12 @@ here; `math.inf` is OTP's `infinity`.
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Final, Literal, Self, TypeAlias, TypeGuard
+from enum import Enum, StrEnum
+from typing import Any, Final, Literal, Self, TypeAlias, TypeGuard, TypeVar
 
 from taskqueue.actors.runtime import ActorRef
+
+E = TypeVar("E", bound=Enum)
 
 
 class Strategy(StrEnum):
@@ -20,6 +22,9 @@ class Strategy(StrEnum):
     ONE_FOR_ALL = "one_for_all"
     REST_FOR_ONE = "rest_for_one"
     SIMPLE_ONE_FOR_ONE = "simple_one_for_one"  # many instances of one specification
+
+
+# Wherever one of these is expected, the plain word is understood as well: `restart="transient"`.
 
 
 class Restart(StrEnum):
@@ -76,6 +81,14 @@ class InvalidSpec(ValueError):
 
 # What the signatures promise, checked for those who do without a type checker: a wrong word would
 # be found out at the first crash only.
+
+
+def word(kind: type[E], value: Any) -> Any:
+    """Return the word that `value` spells; anything else as it is, for its own check to refuse."""
+    try:
+        return kind(value)
+    except ValueError:
+        return value
 
 
 def check_member(tag: str, kind: type, value: object) -> None:
@@ -188,6 +201,8 @@ class ChildSpec:
             raise InvalidSpec("missing_id", self.id)
         if not callable(self.start):
             raise InvalidSpec("invalid_mfa", self.start)
+        object.__setattr__(self, "restart", word(Restart, self.restart))
+        object.__setattr__(self, "type", word(ChildType, self.type))
         check_member("invalid_restart_type", Restart, self.restart)
         check_member("invalid_significant", bool, self.significant)
         if self.significant and self.restart == Restart.PERMANENT:
@@ -251,6 +266,8 @@ class Flags:
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "strategy", word(Strategy, self.strategy))
+        object.__setattr__(self, "auto_shutdown", word(AutoShutdown, self.auto_shutdown))
         check_member("invalid_strategy", Strategy, self.strategy)
         check_member("invalid_intensity", Intensity, self.intensity)
         check_member("invalid_auto_shutdown", AutoShutdown, self.auto_shutdown)

@@ -11,23 +11,20 @@ Durations are in seconds. Unlike OTP's, they must not have unknown keys: a typo 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from enum import Enum
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from taskqueue.supervision.specs import (
     AutoShutdown,
     Backoff,
     ChildSpec,
-    ChildType,
     Flags,
     Intensity,
     InvalidSpec,
     Restart,
     Strategy,
     check_member,
+    word,
 )
-
-E = TypeVar("E", bound=Enum)
 
 GivenChild: TypeAlias = ChildSpec | Mapping[str, Any]
 GivenFlags: TypeAlias = Flags | Mapping[str, Any]
@@ -44,7 +41,7 @@ def check_childspecs(specs: Sequence[GivenChild], auto_shutdown: str | None = No
     Raises:
         InvalidSpec: the first fault, or an id that stands there twice.
     """
-    mode = None if auto_shutdown is None else _word(AutoShutdown, auto_shutdown)
+    mode = None if auto_shutdown is None else word(AutoShutdown, auto_shutdown)
     if mode is not None and not isinstance(mode, AutoShutdown):
         raise InvalidSpec("badarg", auto_shutdown)
     read_children(specs, mode)
@@ -62,13 +59,13 @@ def read_flags(given: GivenFlags, strategies: Collection[Strategy]) -> Flags:
         _check_strategy(given.strategy, strategies)
         return given
     _refuse_unknown_keys(given, _FLAG_KEYS)
-    strategy = _word(Strategy, given.get("strategy", Strategy.ONE_FOR_ONE))
+    strategy = word(Strategy, given.get("strategy", Strategy.ONE_FOR_ONE))
     _check_strategy(strategy, strategies)
     intensity = Intensity(
         max_restarts=given.get("intensity", _DEFAULTS.intensity.max_restarts),
         period_s=given.get("period", _DEFAULTS.intensity.period_s),
     )
-    auto_shutdown = _word(AutoShutdown, given.get("auto_shutdown", _DEFAULTS.auto_shutdown))
+    auto_shutdown = word(AutoShutdown, given.get("auto_shutdown", _DEFAULTS.auto_shutdown))
     return Flags(strategy=strategy, intensity=intensity, auto_shutdown=auto_shutdown)
 
 
@@ -127,14 +124,12 @@ def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSp
         if key not in given:
             raise InvalidSpec(f"missing_{key}")
     _refuse_unknown_keys(given, _CHILD_KEYS)
-    restart = _word(Restart, given.get("restart", Restart.PERMANENT))
+    restart = word(Restart, given.get("restart", Restart.PERMANENT))
     check_member("invalid_restart_type", Restart, restart)
     _check_effect(given.get("significant"), auto_shutdown)
-    type_ = _word(ChildType, given.get("type", ChildType.WORKER))
     requires = given.get("requires", ())
     spelt = {
         "restart": restart,
-        "type": type_,
         "requires": tuple(requires) if isinstance(requires, list) else requires,
     }
     spec = ChildSpec(**{**given, **spelt, "backoff": None})
@@ -157,11 +152,3 @@ def _refuse_unknown_keys(given: Mapping[str, Any], known: frozenset[str]) -> Non
     for key in given:
         if key not in known:
             raise InvalidSpec("unknown_key", key)
-
-
-def _word(kind: type[E], value: Any) -> Any:
-    """Return the word that `value` spells; what spells none is left for its own check to refuse."""
-    try:
-        return kind(value)
-    except ValueError:
-        return value

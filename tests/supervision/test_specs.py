@@ -1,6 +1,7 @@
 """Specifications: defaults, and what is refused, in OTP's words."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from taskqueue.supervision import (
     Intensity,
     InvalidSpec,
     Restart,
+    Strategy,
 )
 from taskqueue.supervision.validation import read_child, read_children
 
@@ -29,6 +31,21 @@ def test_the_defaults_are_those_of_otp() -> None:
     assert ChildSpec(id="s", start=start, type=ChildType.SUPERVISOR).shutdown_limit == math.inf
     assert (flags.strategy, flags.auto_shutdown) == ("one_for_one", "never")
     assert (flags.intensity.max_restarts, flags.intensity.period_s) == (1, 5)
+
+
+def test_a_plain_word_means_its_member() -> None:
+    words: dict[str, Any] = {"restart": "transient", "type": "supervisor"}
+    of_flags: dict[str, Any] = {"strategy": "rest_for_one", "auto_shutdown": "any_significant"}
+
+    spec, flags = ChildSpec(id="a", start=start, **words), Flags(**of_flags)
+
+    assert (spec.restart, spec.type) == (Restart.TRANSIENT, ChildType.SUPERVISOR)
+    assert (flags.strategy, flags.auto_shutdown) == (
+        Strategy.REST_FOR_ONE,
+        AutoShutdown.ANY_SIGNIFICANT,
+    )
+    assert isinstance(spec.restart, Restart)
+    assert isinstance(flags.strategy, Strategy)
 
 
 @pytest.mark.parametrize("shutdown", [BRUTAL_KILL, 0, 0.5, 5, math.inf])

@@ -44,6 +44,20 @@ async def lost(url: str) -> None: ...
 """
 
 
+ASKS = """
+from taskqueue.actors.runtime import ActorRef, Request, ask
+
+class GetNames(Request[list[str]]):
+    prefix: str
+
+async def calls(ref: ActorRef) -> None:
+    names: list[str] = await ask(ref, GetNames(prefix="a"))
+    count: int = len(await ask(ref, GetNames(prefix="a")))
+    first: str = min(await ask(ref, GetNames(prefix="a")))
+    wrong: int = await ask(ref, GetNames(prefix="a"))  # arg-type
+"""
+
+
 def errors_of(code: str, folder: Path) -> list[tuple[int, str]]:
     """Return the line and the code of each error that mypy finds."""
     file = folder / "snippet.py"
@@ -66,3 +80,10 @@ def test_calls_that_fit_are_accepted_and_no_others(tmp_path: Path) -> None:
 
     assert errors_of(right, tmp_path) == []
     assert errors_of(wrong, tmp_path) == marked
+
+
+@pytest.mark.timeout(300)
+def test_an_ask_has_the_type_of_its_answer_also_inside_a_call(tmp_path: Path) -> None:
+    [wrong] = [n for n, line in enumerate(ASKS.splitlines(), 1) if "# arg-type" in line]
+
+    assert errors_of(ASKS, tmp_path) == [(wrong, "arg-type")]

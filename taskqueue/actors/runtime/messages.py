@@ -21,7 +21,9 @@ from taskqueue.words import Word
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef
 
-R = TypeVar("R")
+# Covariant, so that `len(await ask(…))` is fine with a `Request[list[int]]`: a type checker looks
+# for a `Request[Sized]` there.
+R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -33,8 +35,8 @@ class Message(Word, gc=True):
     """Something said without waiting for an answer."""
 
 
-class Request(Word, Generic[R], gc=True):
-    """Something asked; `R` is the type of the answer."""
+class Request(Word, Generic[R_co], gc=True):
+    """Something asked; `R_co` is the type of the answer."""
 
 
 # --- what the runtime says to an actor ------------------------------------------------------------
