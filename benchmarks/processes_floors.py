@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 
 from benchmarks.harness import Measure, on_loop
+from taskqueue.encoding import MAX_BYTES
 from taskqueue.executors.process.frames import framed
 from taskqueue.executors.process.messages import Done, Run
 from taskqueue.tasks import Succeeded, Task
@@ -62,7 +63,7 @@ def _answering(answer: bytes) -> Callable[[socket.socket], None]:
 def _bytes_of(task: Task) -> tuple[bytes, bytes]:
     """Return as many bytes as go to a worker and come back from it."""
     done = Done(outcome=Succeeded(result="null"), memory_mb=30.5)
-    return framed(Run(task=task)), framed(done)
+    return framed(Run(task=task, max_result_bytes=MAX_BYTES)), framed(done)
 
 
 def bare_pipes(task: Task, children: int) -> Measure:

@@ -13,13 +13,21 @@ from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from taskqueue import encoding, keys
+from taskqueue import encoding, keys, plain
 from taskqueue.action import Action, HandlerFunction
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, InvalidTask, NotRunning, UnknownAction
 from taskqueue.handler import ExecutorKind, Handler, handler_of
 from taskqueue.ids import new_id
-from taskqueue.options import NAME_RULE, NO_CHOICE, Defaults, Options, is_name
+from taskqueue.options import (
+    NAME_RULE,
+    NO_CHOICE,
+    Defaults,
+    Options,
+    as_built_in,
+    converted_by,
+    is_name,
+)
 from taskqueue.signature import JSON, signature_of, whole_signature_of
 from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Accepted, NewTask
 
@@ -91,7 +99,8 @@ class App:
             ConfigError: with every fault of the name, the options, the executor and the function's
                 signature.
         """
-        defaults = Defaults(queue=queue, priority=priority, max_attempts=max_attempts)
+        defaults = as_built_in(Defaults(queue=queue, priority=priority, max_attempts=max_attempts))
+        action = converted_by(plain.text, action)
 
         def register(function: HandlerFunction[P, R]) -> Action[P, R]:
             faults = [*self._name_faults(action)]
@@ -109,7 +118,7 @@ class App:
             if faults:
                 raise _refusal(f"task {action!r}", faults)
             self._handlers[action] = handler
-            self._queues.add(queue)
+            self._queues.add(defaults.queue)
             return Action(self, action, function, NO_CHOICE)
 
         return register
@@ -157,6 +166,7 @@ class App:
             TaskTooLarge: the payload has more than 1 MiB.
         """
         handler = self.handler(action)
+        action, options = converted_by(plain.text, action), as_built_in(options)
         given = bytes(data) if data else b"{}"
         faults = [*self._call_faults(action, options)]
         more = 0

@@ -26,9 +26,16 @@ class Preparable(Protocol[P]):
 class Context:
     """One attempt at a task, as its handler sees it. Made by the consumer, or by a test."""
 
-    def __init__(self, task: Task, channel: Channel | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        channel: Channel | None = None,
+        *,
+        max_result_bytes: int = encoding.MAX_BYTES,
+    ) -> None:
         """Make the context of an attempt; without a channel, of one that no service makes."""
         self.task = task
+        self.max_result_bytes = max_result_bytes
         self.channel = channel or _Nowhere(task)
         self._transaction = Transaction(self.channel)
         self._follow_ups: list[NewTask] = []
@@ -64,7 +71,7 @@ class Context:
             NotJSON: the value has no JSON form.
             TaskTooLarge: it has more than 1 MiB as JSON.
         """
-        self.channel.report(encoding.text_of("progress", encoding.encode(value)))
+        self.channel.report(encoding.json_of("progress", encoding.encode(value)))
 
     def transaction(self) -> Transaction:
         """Return the task's own transaction in the service's database: one per attempt.

@@ -1,14 +1,23 @@
-"""JSON text within its limit: what a payload and a result must fit.
+"""JSON text within its limit: what a payload, a result and a progress must fit.
 
 A value that JSON cannot hold and a text that is too large are told apart from everything else that
 may go wrong, because both are the task's own fault and stay so however often it is tried.
+
+Besides what JSON itself has, these become JSON: tuples and sets (arrays), dataclasses and msgspec's
+structs (objects), dates and times (ISO 8601), UUID and Decimal (text), bytes (base64 text), enums
+(their values), numpy's scalars, and subclasses of all of these. Data of a task is read the same way
+by a handler that declares the type.
 """
+
+import math
+from typing import Any
 
 import msgspec
 
+from taskqueue import plain, rendering
 from taskqueue.errors import TaskTooLarge
 
-MAX_BYTES = 1 << 20  # of a payload, and of a result
+MAX_BYTES = 1 << 20  # of a payload, and of a result unless the settings say otherwise
 
 
 class NotJSON(ValueError):
@@ -16,31 +25,84 @@ class NotJSON(ValueError):
 
 
 def encode(value: object) -> bytes:
-    """Return `value` as JSON; NaN and infinities become null, as JSON has no word for them.
+    """Return `value` as JSON; see above for what that is.
 
     Raises:
         NotJSON: something in it has no JSON form, or it contains itself.
     """
     try:
-        return msgspec.json.encode(value)
+        encoded = _encode(value)
+        # NaN and infinities are encoded as null, so only where there is one, they are looked for.
+        if b"null" in encoded and value is not None:
+            _refuse_non_finite(value)
+    except NotJSON:
+        raise
     except RecursionError:
         raise NotJSON("is nested too deeply, or contains itself") from None
     except UnicodeEncodeError:
         raise NotJSON("contains half of a surrogate pair, which is no text") from None
     except (TypeError, ValueError, OverflowError) as error:
+        raise NotJSON(rendering.text(error)) from error
+    except Exception as error:  # a type's own code, as `utcoffset` of a time zone
+        raise NotJSON(rendering.error_line(error)) from error
+    return encoded
+
+
+def json_of(what: str, encoded: bytes, *, limit: int = MAX_BYTES) -> str:
+    """Return what `encode` gave as the text that is stored; `what` names it in errors.
+
+    Raises:
+        TaskTooLarge: it has more than `limit` bytes.
+        NotJSON: a `msgspec.Raw` in it, which is encoded as it is, was no JSON.
+    """
+    text = text_of(what, encoded, limit=limit)
+    try:
+        _syntax.decode(encoded)
+    except msgspec.DecodeError as error:
         raise NotJSON(str(error)) from error
+    return text
 
 
-def text_of(what: str, encoded: bytes) -> str:
+def text_of(what: str, encoded: bytes, *, limit: int = MAX_BYTES) -> str:
     """Return JSON as the text that is stored; `what` names it in errors.
 
     Raises:
-        TaskTooLarge: it has more than `MAX_BYTES` bytes.
+        TaskTooLarge: it has more than `limit` bytes.
         NotJSON: it is not UTF-8.
     """
-    if len(encoded) > MAX_BYTES:
-        raise TaskTooLarge(what, len(encoded), MAX_BYTES)
+    if len(encoded) > limit:
+        raise TaskTooLarge(what, len(encoded), limit)
     try:
         return encoded.decode()
     except UnicodeDecodeError:
         raise NotJSON("is not UTF-8") from None
+
+
+def _as_built_in(value: object) -> plain.Scalar:
+    try:
+        return plain.scalar(value)
+    except ValueError:
+        kind = rendering.type_name(value)
+        raise TypeError(f"Encoding objects of type {kind} is unsupported") from None
+
+
+_encode = msgspec.json.Encoder(enc_hook=_as_built_in).encode
+_syntax = msgspec.json.Decoder(msgspec.Raw)
+
+
+def _refuse_non_finite(value: object) -> None:
+    parts: list[Any] = [msgspec.to_builtins(value, enc_hook=_as_part)]
+    while parts:
+        match parts.pop():
+            case float(part) if not math.isfinite(part):
+                raise NotJSON(f"contains {part}, for which JSON has no word")
+            case list(part) | tuple(part) | set(part) | frozenset(part):
+                parts.extend(part)
+            case dict(part):
+                parts.extend(part.values())
+            case _:
+                pass
+
+
+def _as_part(value: object) -> plain.Scalar:
+    return None if type(value) is msgspec.Raw else _as_built_in(value)

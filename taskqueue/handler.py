@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from taskqueue import plain
 from taskqueue.errors import ConfigError, Fault, InvalidTask
-from taskqueue.options import Defaults, is_duration
+from taskqueue.options import Defaults, converted_by, is_duration
 from taskqueue.signature import AnyFunction, Signature
 from taskqueue.tasks import Payload
 
@@ -68,6 +69,8 @@ def handler_of(
         ConfigError: with every fault of the defaults, the executor, the limit and the function's
             signature.
     """
+    if timeout_s is not None:
+        timeout_s = converted_by(plain.number, timeout_s)
     usual = ExecutorKind.of(function)
     faults = [*defaults.faults(), *_executor_faults(usual, executor)]
     kind = usual if faults or executor is None else ExecutorKind(executor)

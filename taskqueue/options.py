@@ -1,11 +1,12 @@
 """Where, when and how often a task runs: the choices beside its data."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from taskqueue import plain
 from taskqueue.errors import Fault
 from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE
 from taskqueue.words import Word
@@ -90,6 +91,40 @@ class Defaults(Word):
     def faults(self) -> Iterator[Fault]:
         """Yield everything that is wrong, each under the option's name."""
         return Options(**msgspec.structs.asdict(self)).faults()
+
+
+C = TypeVar("C", Options, Defaults)
+
+_BUILT_IN = frozenset({int, float, str, type(None)})
+_CONVERTERS: Mapping[str, Callable[[object], object]] = {
+    "queue": plain.text,
+    "priority": plain.integer,
+    "max_attempts": plain.integer,
+    "delay_s": plain.number,
+    "run_at": plain.number,
+    "unique_key": plain.text,
+}
+
+
+def as_built_in(choices: C) -> C:
+    """Return the same choices as values of built-in types, whatever types user code has chosen.
+
+    What cannot be converted stays, for `faults` to name.
+    """
+    values = msgspec.structs.asdict(choices)
+    other = {name: value for name, value in values.items() if type(value) not in _BUILT_IN}
+    if not other:
+        return choices
+    converted = {name: converted_by(_CONVERTERS[name], value) for name, value in other.items()}
+    return msgspec.structs.replace(choices, **converted)
+
+
+def converted_by(convert: Callable[[object], object], value: object) -> Any:
+    """Return `value` converted, or as it is if that cannot be."""
+    try:
+        return convert(value)
+    except ValueError:
+        return value
 
 
 def is_name(value: object) -> bool:

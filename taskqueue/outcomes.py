@@ -4,10 +4,14 @@ raise Retry(after_s=30)       again in 30 s; the attempt is used
 raise Snooze(delay_s=30)      again in 30 s; the attempt is returned
 raise Reject("no such user")  dead letter now: trying again is pointless
 raise Cancel("order gone")    cancelled: nobody wants it any more
+
+Subclasses may leave out `super().__init__` and set the attributes later: a verdict is read when the
+handler has ended.
 """
 
 from typing import TypeAlias
 
+from taskqueue import plain, rendering
 from taskqueue.options import MAX_DELAY_S
 
 
@@ -18,9 +22,11 @@ class Retry(Exception):
         ValueError: `after_s` is negative, no number, or more than 100 years.
     """
 
+    after_s: float | None = None
+
     def __init__(self, reason: str = "asked for a retry", *, after_s: float | None = None) -> None:
         self.reason = str(reason)
-        self.after_s = None if after_s is None else _seconds("after_s", after_s)
+        self.after_s = None if after_s is None else seconds("after_s", after_s)
         super().__init__(self.reason)
 
 
@@ -32,8 +38,8 @@ class Snooze(Exception):
     """
 
     def __init__(self, delay_s: float) -> None:
-        self.delay_s = _seconds("delay_s", delay_s)
-        super().__init__(f"snoozed for {delay_s:g} s")
+        self.delay_s = seconds("delay_s", delay_s)
+        super().__init__(f"snoozed for {self.delay_s:g} s")
 
 
 class Reject(Exception):
@@ -55,7 +61,17 @@ class Cancel(Exception):
 Verdict: TypeAlias = Retry | Snooze | Reject | Cancel
 
 
-def _seconds(name: str, value: float) -> float:
-    if not 0 <= value < MAX_DELAY_S:
-        raise ValueError(f"{name} must be a number of seconds, from 0 to 100 years, not {value}")
-    return value
+def seconds(name: str, value: object) -> float:
+    """Return the delay `name` in seconds, a real number of any type, as `float`.
+
+    Raises:
+        ValueError: it is negative, no number, or more than 100 years.
+    """
+    try:
+        delay_s = plain.number(value)
+    except ValueError:
+        delay_s = -1.0
+    if not 0 <= delay_s < MAX_DELAY_S:
+        given = rendering.shown(value, most=100)
+        raise ValueError(f"{name} must be a number of seconds, from 0 to 100 years, not {given}")
+    return delay_s

@@ -110,7 +110,7 @@ def settlement(
         case Crashed(error=error, traceback=traceback):
             if task.crashes + 1 >= policy.max_crashes:
                 return DeadLetter(
-                    reason=f"poison: crashed {task.crashes + 1} times; last: {error}",
+                    reason=_poison(task.crashes + 1, error),
                     outcome=AttemptOutcome.CRASHED,
                     error=error,
                     traceback=traceback,
@@ -142,7 +142,7 @@ def _retry_or_bury(
 ) -> Requeue | DeadLetter:
     if task.attempt >= task.max_attempts:
         return DeadLetter(
-            reason=f"all {task.max_attempts} attempts failed; last: {failure.error}",
+            reason=_all_failed(task.max_attempts, failure.error),
             outcome=failure.outcome,
             error=failure.error,
             traceback=failure.traceback,
@@ -156,6 +156,18 @@ def _retry_or_bury(
         error=failure.error,
         traceback=failure.traceback,
     )
+
+
+def _all_failed(attempts: int, error: str) -> str:
+    if attempts == 1:
+        return f"the only attempt failed: {error}"
+    return f"all {attempts} attempts failed; last: {error}"
+
+
+def _poison(crashes: int, error: str) -> str:
+    if crashes == 1:
+        return f"poison: crashed once: {error}"
+    return f"poison: crashed {crashes} times; last: {error}"
 
 
 def abandoned(task: Task, *, started: bool, policy: RetryPolicy) -> Outcome:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from taskqueue import rendering
 from taskqueue.context import Context
 from taskqueue.errors import ConfigError, Fault, Faults, InvalidTask
 
@@ -125,7 +126,7 @@ class AtOnce:
     def bind(self, data: JSON) -> dict[str, Any]:
         try:
             values = msgspec.structs.astuple(self._decoder.decode(data))
-        except Exception:  # noqa: BLE001 - whatever it is, it comes again, and is named then
+        except BaseException:  # noqa: BLE001 - whatever it is, it comes again, and is named then
             return self.key_by_key.bind(data)
         named = zip(self._names, values, strict=True)
         return {name: value for name, value in named if value is not msgspec.UNSET}
@@ -200,8 +201,10 @@ class _Reader:
             return self._read_with_whole_numbers(field, data, error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _misfit(field, error) from None
-        except Exception as error:  # a type's own `__post_init__` may raise anything
-            raise InvalidTask((Fault(field, f"{type(error).__name__}: {error}"),)) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a type's own `__post_init__` may raise anything
+            raise InvalidTask((Fault(field, rendering.error_line(error)),)) from error
 
     def _read_with_whole_numbers(
         self, field: str, data: JSON, refused: msgspec.ValidationError

@@ -146,7 +146,10 @@ def pools(plan: Plan) -> tuple[Pool, ...]:
 def consumers(settings: Settings) -> ConsumerSettings:
     """Return a consumer's part of the settings."""
     return ConsumerSettings(
-        slots=settings.slots, drain_s=settings.drain_s, process=settings.process
+        slots=settings.slots,
+        drain_s=settings.drain_s,
+        max_result_bytes=settings.max_result_bytes,
+        process=settings.process,
     )
 
 

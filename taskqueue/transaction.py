@@ -12,10 +12,11 @@ database, and no handler can make another wait.
 """
 
 import asyncio
-import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
+from taskqueue import plain, rendering
 from taskqueue.channel import Channel
 from taskqueue.errors import StatementRefused
 from taskqueue.tasks import Row, Rows, Scalar, Statement
@@ -79,40 +80,39 @@ class Transaction:
 
 
 def _statement(sql: str, parameters: Parameters) -> Statement:
-    # Looked at here, where the handler's own line is to blame: what cannot be sent would end the
+    # Converted here, where the handler's own line is to blame: what cannot be sent would end the
     # process that wants to send it, and what SQLite's module adapts would depend on the executor.
-    _require_text(sql)
+    text = _text(sql)
     if isinstance(parameters, Mapping):
-        _require_text(*parameters)
-        _require_scalars(parameters.values())
-        return Statement(sql=sql, parameters=dict(parameters))
-    values = tuple(parameters)
-    _require_scalars(values)
-    return Statement(sql=sql, parameters=values)
+        named = {_text(name): _scalar(value) for name, value in parameters.items()}
+        return Statement(sql=text, parameters=named)
+    return Statement(sql=text, parameters=tuple(map(_scalar, parameters)))
 
 
-def _require_text(*texts: object) -> None:
-    for text in texts:
-        if not (isinstance(text, str) and _is_scalar(text)):
-            raise StatementRefused(f"must be text, not {reprlib.repr(text)}")
+def _text(value: object) -> str:
+    with suppress(ValueError):
+        text = plain.text(value)
+        if _is_storable(text):
+            return text
+    raise StatementRefused(f"must be text, not {rendering.shown(value, most=100)}")
 
 
-def _require_scalars(values: Iterable[object]) -> None:
-    for value in values:
-        if not _is_scalar(value):
-            raise StatementRefused(
-                "a parameter must be an integer of 64 bits, a float, text, bytes or None,"
-                f" not {reprlib.repr(value)}"
-            )
+def _scalar(value: object) -> Scalar:
+    with suppress(ValueError):
+        scalar = plain.scalar(value)
+        if _is_storable(scalar):
+            return scalar
+    raise StatementRefused(
+        "a parameter must be an integer of 64 bits, a float, text, bytes or None,"
+        f" not {rendering.shown(value, most=100)}"
+    )
 
 
-def _is_scalar(value: object) -> bool:
+def _is_storable(value: Scalar) -> bool:
     match value:
-        case None | float() | bytes():
-            return True
         case int():
             return -(2**63) <= value < 2**63
         case str():
             return value.isascii() or not any("\ud800" <= each <= "\udfff" for each in value)
         case _:
-            return False
+            return True

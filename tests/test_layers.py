@@ -12,7 +12,19 @@ PACKAGE = Path(__file__).parent.parent / "taskqueue"
 LAYERS = (
     (
         "words",
-        ("words", "errors", "clock", "ids", "tasks", "health", "encoding", "outcomes", "options"),
+        (
+            "words",
+            "errors",
+            "clock",
+            "ids",
+            "tasks",
+            "health",
+            "rendering",
+            "plain",
+            "encoding",
+            "outcomes",
+            "options",
+        ),
     ),
     (
         "rules",

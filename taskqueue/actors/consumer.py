@@ -38,6 +38,7 @@ from taskqueue.actors.news import News
 from taskqueue.actors.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, send, tell
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.encoding import MAX_BYTES
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
@@ -63,6 +64,7 @@ class ConsumerSettings(Word):
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)  # those it serves
     slots: int = 1  # handlers at once
     drain_s: float = 30.0  # how long they may run on when it stops
+    max_result_bytes: int = MAX_BYTES
     process: ProcessPolicy = ProcessPolicy()
 
 
@@ -121,10 +123,10 @@ class ConsumerActor(Actor):
     async def on_stop(self) -> None:
         """Take nothing more; let handlers run to the deadline, then cut them and hand back.
 
-        Not if a handler took this consumer down: its neighbours in the other slots go with it, so
-        that the crash is known at once.
+        Not after a crash: the handlers in its other slots go with it, so that the crash is known,
+        and another consumer started, at once.
         """
-        if isinstance(self.exit_reason, Crash) and isinstance(self.exit_reason.cause, HandlerCrash):
+        if isinstance(self.exit_reason, Crash):
             return
         self._slots = 0
         await self._run_out()
@@ -232,14 +234,22 @@ class ConsumerActor(Actor):
                 await self._note_start(delivery.token)
             else:
                 self._news.begun(delivery.token)
-            return await attempt(self._app, delivery.task, self._executors, channel)
+            return await attempt(
+                self._app,
+                delivery.task,
+                self._executors,
+                channel,
+                max_result_bytes=self._settings.max_result_bytes,
+            )
         except asyncio.CancelledError:
             if this.cut_as is None:
                 raise
             return this.cut_as
-        except ConsumerCrash as crash:
+        except Exception as error:
+            # Otherwise a fault of ours that this attempt has met, and its neighbours have not.
+            crash = error if isinstance(error, ConsumerCrash) else ConsumerCrash(error)
             self._news.tell()
-            raise Exit(Crash(HandlerCrash(delivery.token, crash))) from crash
+            raise Exit(Crash(HandlerCrash(delivery.token, crash))) from error
 
     async def _note_start(self, token: str) -> None:
         """See it written that the attempt begins, before it does, however long that takes."""
@@ -341,8 +351,11 @@ class ConsumerActor(Actor):
             left_s = end - loop.time()
             if left_s <= 0 or not self._attempts:
                 return
-            tasks = self._at_work | self._reporting
-            await asyncio.wait(tasks, timeout=min(left_s, QUEUE_RETRY_S))
+            wait_s = min(left_s, QUEUE_RETRY_S)
+            if tasks := self._at_work | self._reporting:
+                await asyncio.wait(tasks, timeout=wait_s)
+            else:
+                await asyncio.sleep(wait_s)
 
 
 def _has_to_be_seen(task: Task) -> bool:

@@ -1,5 +1,6 @@
 """What the roles say to each other. Requests name the answer in their type."""
 
+from taskqueue import rendering
 from taskqueue.actors.desk import Desk, Taken
 from taskqueue.actors.runtime import ActorRef, Message, Request
 from taskqueue.health import QueueState, Readiness
@@ -172,7 +173,7 @@ class QueueReady(Message):
 class HandlerCrash(Exception):
     """With this a consumer ends whose handler, in the attempt `token`, took it down."""
 
-    def __init__(self, token: str, cause: object) -> None:
+    def __init__(self, token: str, cause: Exception) -> None:
         self.token = token
         self.cause = cause
-        super().__init__(str(cause))
+        super().__init__(rendering.text(cause))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
+from taskqueue import rendering
 from taskqueue.actors import task_log
 from taskqueue.actors.claimer import Claimer
 from taskqueue.actors.consumer import CANCEL_GRACE_S
@@ -289,7 +290,7 @@ class QueueActor(Actor):
         reason = message.ref.exit_reason or message.reason
         for delivery, started_at in self._desk.leave(message.ref):
             self._unwanted.pop(delivery.token, None)
-            task_log.rescued(delivery, f"{message.ref} ended: {reason}")
+            task_log.rescued(delivery, f"{message.ref} ended: {rendering.text(reason)}")
             outcome = self._outcome_of_end(reason, delivery)
             self._settler.conclude(delivery, outcome, started_at)
         self._go_on()
@@ -310,7 +311,7 @@ class QueueActor(Actor):
                 # A neighbour in another slot took the consumer down.
                 return Interrupted(holder_died=True)
             case _:
-                return Crashed(error=f"consumer ended: {reason}")
+                return Crashed(error=f"consumer ended: {rendering.text(reason)}")
 
     def _rouse(self) -> None:
         """Tell the consumers that wait of what they can take."""

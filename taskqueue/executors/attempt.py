@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from taskqueue.app import App
 from taskqueue.channel import Channel
 from taskqueue.context import Context
+from taskqueue.encoding import MAX_BYTES
 from taskqueue.errors import InvalidTask, UnknownAction
+from taskqueue.executors.outcome import shortened
 from taskqueue.executors.protocol import Executor
 from taskqueue.handler import ExecutorKind, Handler
 from taskqueue.tasks import Failed, Outcome, Rejected, Task
@@ -26,17 +28,19 @@ async def attempt(
     task: Task,
     executors: Mapping[ExecutorKind, Executor],
     channel: Channel | None = None,
+    *,
+    max_result_bytes: int = MAX_BYTES,
 ) -> Outcome:
     """Run the task's handler once and return what came of it.
 
-    `channel` is its way back into the service while it runs. However many attempts follow each
-    other on a loop, it gets its turn.
+    `channel` is its way back into the service while it runs. A larger result is refused. However
+    many attempts follow each other on a loop, it gets its turn.
 
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
     """
-    call = call_of(app, task, channel)
+    call = call_of(app, task, channel, max_result_bytes=max_result_bytes)
     if isinstance(call, Call):
         executor = executors[call.handler.executor]
         return await executor.run(call.handler, call.context, call.kwargs)
@@ -44,7 +48,9 @@ async def attempt(
     return call
 
 
-def call_of(app: App, task: Task, channel: Channel | None) -> Call | Failed | Rejected:
+def call_of(
+    app: App, task: Task, channel: Channel | None, *, max_result_bytes: int = MAX_BYTES
+) -> Call | Failed | Rejected:
     """Return the call that the task stands for, or why there is none.
 
     A task whose data does not fit the handler's signature (any more) is rejected: it will not fit
@@ -55,7 +61,8 @@ def call_of(app: App, task: Task, channel: Channel | None) -> Call | Failed | Re
         handler = app.handler(task.action)
         kwargs = handler.bind(task.payload)
     except UnknownAction as error:
-        return Failed(error=str(error))
+        return Failed(error=shortened(str(error)))
     except InvalidTask as error:
-        return Rejected(reason=str(error))
-    return Call(handler, Context(task, channel), kwargs)
+        return Rejected(reason=shortened(str(error)))
+    context = Context(task, channel, max_result_bytes=max_result_bytes)
+    return Call(handler, context, kwargs)

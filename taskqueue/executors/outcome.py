@@ -7,17 +7,16 @@ running ──value──────▶ Succeeded · Failed (False) · Rejected
 """
 
 import asyncio
-import traceback
 from collections.abc import Awaitable
 from pathlib import Path
 from types import TracebackType
-from typing import assert_never
+from typing import assert_never, cast
 
-from taskqueue import encoding
+from taskqueue import encoding, rendering
 from taskqueue.context import Context
 from taskqueue.errors import TaskTooLarge
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.outcomes import Cancel, Reject, Retry, Snooze, Verdict
+from taskqueue.outcomes import Cancel, Reject, Retry, Snooze, Verdict, seconds
 from taskqueue.tasks import (
     Cancelled,
     Failed,
@@ -63,37 +62,59 @@ async def outcome_of(
 
 def outcome_of_value(value: object, context: Context) -> Outcome:
     """Return the outcome of an attempt whose handler has returned `value`."""
-    if value is False:
-        return Failed(error="returned False")
+    encoded = b""
     try:
-        result = encoding.text_of("result", encoding.encode(value))
-    except encoding.NotJSON as error:
-        kind = type(value).__qualname__
-        return Rejected(reason=_start(f"result, of type {kind}, is not JSON: {error}", MAX_ERROR))
+        encoded = encoding.encode(value)
+        result = encoding.json_of("result", encoded, limit=context.max_result_bytes)
     except TaskTooLarge as error:
-        return Rejected(reason=str(error))
+        beginning = encoded[:MAX_ERROR].decode(errors="replace")
+        return Rejected(reason=shortened(f"{error} (max_result_bytes); it begins: {beginning}"))
+    except BaseException as error:  # noqa: BLE001 - code of the value's own
+        return _not_json(value, error)
+    if result == "false":
+        return Failed(error="returned False")
     return Succeeded(result=result, follow_ups=context.follow_ups, statements=context.statements)
+
+
+def _not_json(value: object, error: BaseException) -> Rejected:
+    own = type(error) is encoding.NotJSON
+    why = rendering.text(error) if own else rendering.error_line(error)
+    kind = rendering.type_name(value)
+    return Rejected(reason=shortened(f"result, of type {kind}, is not JSON: {why}"))
 
 
 def outcome_of_error(error: BaseException) -> Outcome:
     """Return the outcome of an attempt whose handler has raised `error`, maybe a verdict."""
-    if isinstance(error, Verdict):
-        return _outcome_of_verdict(error)
-    return Failed(error=one_line(error), traceback=shown_traceback(error))
+    # By its type: `isinstance` asks the object for its `__class__`, and user code may answer.
+    if not issubclass(type(error), Verdict):
+        return Failed(error=one_line(error), traceback=shown_traceback(error))
+    try:
+        return _outcome_of_verdict(cast(Verdict, error))
+    except BaseException as fault:  # noqa: BLE001 - of a subclass of user code
+        reason = f"{rendering.type_name(error)} cannot be followed: {rendering.error_line(fault)}"
+        return Failed(error=shortened(reason), traceback=shown_traceback(error))
 
 
 def _outcome_of_verdict(verdict: Verdict) -> Outcome:
     match verdict:
-        case Retry(reason=reason, after_s=after_s):
-            return Failed(error=_start(reason, MAX_ERROR), retry_in_s=after_s)
-        case Snooze(delay_s=delay_s):
-            return Snoozed(delay_s=delay_s)
-        case Reject(reason=reason):
-            return Rejected(reason=_start(reason, MAX_ERROR), traceback=shown_traceback(verdict))
-        case Cancel(reason=reason):
-            return Cancelled(reason=_start(reason, MAX_ERROR))
+        case Retry():
+            after_s = verdict.after_s
+            delay_s = None if after_s is None else seconds("after_s", after_s)
+            return Failed(error=_reason(verdict), retry_in_s=delay_s)
+        case Snooze():
+            return Snoozed(delay_s=seconds("delay_s", verdict.delay_s))
+        case Reject():
+            return Rejected(reason=_reason(verdict), traceback=shown_traceback(verdict))
+        case Cancel():
+            return Cancelled(reason=_reason(verdict))
         case never:
             assert_never(never)
+
+
+def _reason(verdict: Retry | Reject | Cancel) -> str:
+    """Return the reason of a verdict; if a subclass has set none, its text, or else its name."""
+    reason = rendering.text(getattr(verdict, "reason", verdict))
+    return shortened(reason or rendering.type_name(verdict))
 
 
 def one_line(error: BaseException) -> str:
@@ -102,14 +123,13 @@ def one_line(error: BaseException) -> str:
     >>> one_line(ValueError("no such\\nuser"))
     'ValueError: no such user'
     """
-    text = "".join(traceback.TracebackException.from_exception(error).format_exception_only())
-    return _start(" ".join(text.split()), MAX_ERROR)
+    return shortened(rendering.error_line(error))
 
 
 def shown_traceback(error: BaseException) -> str:
     """Return the traceback from the handler's own first frame on, the last 16 KiB of it."""
-    lines = traceback.format_exception(type(error), error, _from_handler(error.__traceback__))
-    return _end("".join(lines), MAX_TRACEBACK)
+    frames = _from_handler(rendering.frames_of(error))
+    return _end(rendering.error_traceback(error, frames), MAX_TRACEBACK)
 
 
 def _from_handler(frames: TracebackType | None) -> TracebackType | None:
@@ -118,20 +138,16 @@ def _from_handler(frames: TracebackType | None) -> TracebackType | None:
     return frames
 
 
-def _start(text: str, limit: int) -> str:
-    encoded = _storable(text)
-    if len(encoded) <= limit:
+def shortened(text: str) -> str:
+    """Return the first KiB of `text`, as it can be stored."""
+    encoded = rendering.storable(text).encode()
+    if len(encoded) <= MAX_ERROR:
         return encoded.decode()
-    return encoded[: limit - 3].decode(errors="ignore") + "…"
+    return encoded[: MAX_ERROR - 3].decode(errors="ignore") + "…"
 
 
 def _end(text: str, limit: int) -> str:
-    encoded = _storable(text)
+    encoded = text.encode()
     if len(encoded) <= limit:
-        return encoded.decode()
+        return text
     return "…" + encoded[3 - limit :].decode(errors="ignore")
-
-
-def _storable(text: str) -> bytes:
-    # Half a surrogate pair is no UTF-8 and a NUL ends the text for many a database and tool.
-    return text.replace("\0", "\\x00").encode(errors="backslashreplace")

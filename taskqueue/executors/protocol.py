@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from taskqueue import rendering
 from taskqueue.context import Context
 from taskqueue.handler import Handler
 from taskqueue.tasks import Outcome
@@ -18,7 +19,8 @@ class ConsumerCrash(Exception):
 
     def __init__(self, cause: BaseException | None = None) -> None:
         self.cause = cause
-        super().__init__("handler crashed its consumer" + (f": {cause!r}" if cause else ""))
+        why = "" if cause is None else f": {rendering.shown(cause, most=500)}"
+        super().__init__("handler crashed its consumer" + why)
 
 
 class Executor(Protocol):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
+from taskqueue.encoding import MAX_BYTES
 from taskqueue.policy import RetryPolicy
 from taskqueue.recycling import ProcessPolicy
 from taskqueue.retention import Retention
@@ -65,6 +66,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Tasks claimed ahead of a free slot; up to 512 where they are shorter than a claim.",
     ] = 5
     drain_s: Annotated[float, Duration(), "Time that running handlers get when stopping."] = 30.0
+    max_result_bytes: Annotated[
+        int, Integer(1, 64 << 20), "Largest result, as JSON; a larger one is refused."
+    ] = MAX_BYTES
     lease_s: Annotated[
         float, Duration(0.1, DAY_S), "Time after which a silent machine's tasks are rescued."
     ] = 30.0

@@ -203,7 +203,7 @@ def tasks(draw: st.DrawFn) -> Task:
             a_task(attempt=1, max_attempts=1),
             Crashed(error="SIGSEGV"),
             DeadLetter(
-                reason="all 1 attempts failed; last: SIGSEGV",
+                reason="the only attempt failed: SIGSEGV",
                 outcome=AttemptOutcome.CRASHED,
                 error="SIGSEGV",
             ),

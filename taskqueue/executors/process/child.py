@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
+from typing import cast
 
 from taskqueue.app import App
 from taskqueue.executors.attempt import Call, call_of
@@ -57,7 +58,12 @@ class _Attempts:
         """Wait for an attempt for which there is a handler; None: there will be none."""
         while isinstance(order := self._pipe.receive(), Run):
             self._channel = WorkerChannel(self._pipe)
-            call = call_of(self._app, order.task, self._channel)
+            call = call_of(
+                self._app,
+                order.task,
+                self._channel,
+                max_result_bytes=order.max_result_bytes,
+            )
             if isinstance(call, Call):
                 return call
             self._conclude(call)
@@ -87,13 +93,12 @@ def _made(call: Call) -> Outcome:
     """Call a `def` with no loop running, so that it may begin one, as it may in a thread."""
     run = contextvars.copy_context().run
     value, error = end_of(partial(run, call.handler.function, call.context, **call.kwargs))
-    match error:
-        case None:
-            return outcome_of_value(value, call.context)
-        case ConsumerCrash():
-            return _crashed(error)
-        case _:
-            return outcome_of_error(error)
+    if error is None:
+        return outcome_of_value(value, call.context)
+    # Not by `isinstance`, which asks an object for its `__class__`: user code may answer.
+    if issubclass(type(error), ConsumerCrash):
+        return _crashed(cast(ConsumerCrash, error))
+    return outcome_of_error(error)
 
 
 async def _made_on_the_loop(call: Call | None, attempts: _Attempts) -> Call | None:
@@ -119,7 +124,7 @@ async def _awaited(call: Call, executor: LoopExecutor) -> Outcome:
 
 
 def _crashed(crash: ConsumerCrash) -> Crashed:
-    cause = crash.cause or crash
+    cause = crash if crash.cause is None else crash.cause
     return Crashed(error=one_line(cause), traceback=shown_traceback(cause))
 
 

@@ -68,9 +68,10 @@ FromForkServer: TypeAlias = Prepared | Unusable | Forked | NotForked | Ended
 
 
 class Run(Word, tag=True):
-    """Make this attempt."""
+    """Make this attempt; a larger result is refused."""
 
     task: Task
+    max_result_bytes: int
 
 
 class Rehearsed(Word, tag=True):

@@ -61,7 +61,7 @@ class ProcessExecutor:
         try:
             if worker is None or worker.spent:
                 worker = await self._start()
-            return await worker.run(context.task, context.channel, timeout_s=handler.timeout_s)
+            return await worker.run(context, timeout_s=handler.timeout_s)
         except CannotStart as error:
             self._complain(error)
             return Snoozed(delay_s=START_RETRY_S)

@@ -6,13 +6,13 @@ from typing import Any
 
 import structlog
 
-from taskqueue.channel import Channel
+from taskqueue.context import Context
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.conversation import Conversation, End
 from taskqueue.executors.process.endings import ending
 from taskqueue.executors.process.messages import Done, Ended, FromWorker, Run
 from taskqueue.executors.process.wire import Wire
-from taskqueue.tasks import Crashed, Outcome, Task, TimedOut
+from taskqueue.tasks import Crashed, Outcome, TimedOut
 
 log = structlog.get_logger()
 
@@ -52,10 +52,10 @@ class Worker:
         self.spent = True
         self._wire.close()
 
-    async def run(self, task: Task, channel: Channel, *, timeout_s: float | None) -> Outcome:
+    async def run(self, context: Context, *, timeout_s: float | None) -> Outcome:
         """Have the process make this attempt, and return what came of it.
 
-        What the handler says and asks meanwhile goes through `channel`.
+        What the handler says and asks meanwhile goes through the channel of `context`.
 
         A process that runs past `timeout_s`, or whose caller is cancelled, is killed at once with
         all that it started, and has ended when this returns or raises: there is nothing that a
@@ -65,10 +65,11 @@ class Worker:
             CancelledError: the caller was cancelled.
         """
         began = self._loop.time()
-        conversation = Conversation(channel, self._wire, timeout_s=timeout_s)
+        conversation = Conversation(context.channel, self._wire, timeout_s=timeout_s)
         self._conversation = conversation
         try:
-            self._wire.send(Run(task=task))
+            run = Run(task=context.task, max_result_bytes=context.max_result_bytes)
+            self._wire.send(run)
             return await self._outcome_of(await conversation.ended, began)
         except asyncio.CancelledError:
             await self.kill("cancelled")

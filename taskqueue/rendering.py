@@ -1,0 +1,89 @@
+"""Renders what user code made, for errors and logs; never raises.
+
+An exception or a value of user code may fail in `__str__`, `__repr__`, `__notes__`, or any other
+attribute that is read on the way. Then what could be rendered is kept, and the failure is named:
+
+    ValueError: no such user
+    Unprintable: <no text: KeyError>
+
+All of it can be encoded as UTF-8 and stored.
+"""
+
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+_type_name = type.__dict__["__qualname__"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+
+
+def type_name(value: object) -> str:
+    """Return the name of the type of `value`, whatever its metaclass says.
+
+    >>> type_name(ValueError())
+    'ValueError'
+    """
+    return str.__str__(_type_name(type(value)))
+
+
+def text(value: object) -> str:
+    """Return `str(value)`, or why there is none."""
+    return _rendered(str, value)
+
+
+def shown(value: object, *, most: int) -> str:
+    """Return `repr(value)` up to `most` characters, or why there is none."""
+    whole = _rendered(repr, value)
+    return whole if len(whole) <= most else whole[: most - 1] + "…"
+
+
+def error_line(error: BaseException) -> str:
+    """Return the type and the text of an exception, in one line.
+
+    >>> error_line(ValueError("no such\\nuser"))
+    'ValueError: no such user'
+    """
+    try:
+        rendered = traceback.TracebackException.from_exception(error)
+        line = "".join(rendered.format_exception_only())
+    except BaseException:  # noqa: BLE001 - code of the exception's own
+        line = f"{type_name(error)}: {text(error)}"
+    return " ".join(storable(line).split())
+
+
+def error_traceback(error: BaseException, frames: TracebackType | None) -> str:
+    """Return the traceback of an exception from `frames` on, with its causes if possible."""
+    try:
+        return storable("".join(traceback.format_exception(type(error), error, frames)))
+    except BaseException:  # noqa: BLE001 - as above
+        return storable("".join([*_frames(frames), error_line(error), "\n"]))
+
+
+def frames_of(error: BaseException) -> TracebackType | None:
+    """Return the frames that an exception came through, whatever its attributes say."""
+    frames: TracebackType | None = _traceback_of(error)
+    return frames
+
+
+def storable(text: str) -> str:
+    """Return `text` without what is no UTF-8, and without NUL, which ends it for many tools.
+
+    >>> storable("half \\ud800 and \\0")
+    'half \\\\ud800 and \\\\x00'
+    """
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def _frames(frames: TracebackType | None) -> list[str]:
+    try:
+        return ["Traceback (most recent call last):\n", *traceback.format_tb(frames)]
+    except BaseException:  # noqa: BLE001 - a module may have a loader of its own
+        return []
+
+
+def _rendered(render: Callable[[Any], str], value: object) -> str:
+    try:
+        return storable(str.__str__(render(value)))  # a subclass may have methods of its own
+    except BaseException as error:  # noqa: BLE001 - code of the value's own
+        return f"<no text: {type_name(error)}>"
