@@ -21,13 +21,15 @@ def number(value: object) -> float:
         ValueError: it is a `bool`, text, or no number.
     """
     kind: type[Any] = type(value)
-    if issubclass(kind, float):
-        return float.__float__(value)  # type: ignore[arg-type]  # mypy does not know `kind`
-    if not issubclass(kind, bool | str | bytes | bytearray):
-        try:
+    try:
+        if issubclass(kind, float):
+            return float.__float__(value)  # type: ignore[arg-type]  # mypy does not know `kind`
+        if kind is not bool and issubclass(kind, int):
+            return int.__float__(value)  # type: ignore[arg-type]  # mypy does not know `kind`
+        if not issubclass(kind, bool | str | bytes | bytearray):
             return float.__float__(float(value))  # type: ignore[arg-type]  # that is the question
-        except Exception as error:
-            raise _refused("a number", value) from error
+    except Exception as error:
+        raise _refused("a number", value) from error
     raise _refused("a number", value)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+_module_name = type.__dict__["__module__"].__get__
 _type_name = type.__dict__["__qualname__"].__get__
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 
@@ -48,7 +49,7 @@ def error_line(error: BaseException) -> str:
         rendered = traceback.TracebackException.from_exception(error)
         line = "".join(rendered.format_exception_only())
     except BaseException:  # noqa: BLE001 - code of the exception's own
-        line = f"{type_name(error)}: {text(error)}"
+        line = f"{_full_type_name(error)}: {text(error)}"
     return " ".join(storable(line).split())
 
 
@@ -73,6 +74,13 @@ def storable(text: str) -> str:
     'half \\\\ud800 and \\\\x00'
     """
     return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def _full_type_name(error: BaseException) -> str:
+    """Return what stands before the colon, as `traceback` has it."""
+    module = text(_module_name(type(error)))
+    name = type_name(error)
+    return name if module in {"__main__", "builtins"} else f"{module}.{name}"
 
 
 def _frames(frames: TracebackType | None) -> list[str]:
