@@ -23,6 +23,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from taskqueue import rendering
 from taskqueue.lines import LineWriter
 from taskqueue.settings.model import LogFormat, LogLevel
 
@@ -55,7 +56,7 @@ def configure(format: LogFormat, level: LogLevel, stream: TextIO | None = None) 
         structlog.processors.add_log_level,
         *([_render_json] if as_json else _columns(coloured=on_terminal)),
     ]
-    logger = structlog.make_filtering_bound_logger(level)
+    logger = _with_any_arguments(structlog.make_filtering_bound_logger(level))
     structlog.configure(
         processors=processors,
         wrapper_class=_with_short_way(logger, level, processors) if as_json else logger,
@@ -134,12 +135,39 @@ def _nothing_is_bound() -> bool:
     return not structlog.contextvars.get_contextvars()
 
 
+def _with_any_arguments(usual: type[FilteringBoundLogger]) -> type[FilteringBoundLogger]:
+    """Return `usual` with methods that do not raise if the arguments do not fit the text."""
+    names = ("debug", "info", "warning", "warn", "error", "critical", "fatal", "exception")
+    tolerant = {
+        name: _filling_in(getattr(usual, name))
+        for each in names
+        for name in (each, f"a{each}")  # also the methods to be awaited
+    }
+    return type("Logger", (usual,), tolerant)
+
+
+def _filling_in(usual: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Any, event: Any, *args: object, **fields: Any) -> Any:
+        return usual(self, _filled(event, args) if args else event, **fields)
+
+    return method
+
+
+def _filled(event: Any, args: tuple[object, ...]) -> Any:
+    """Put `args` into the text; a mapping by its keys, as `logging` does."""
+    try:
+        by_key = len(args) == 1 and isinstance(args[0], Mapping) and args[0]
+        return event % (by_key or args)
+    except BaseException:  # noqa: BLE001 - a log call must not fail its caller
+        return f"{rendering.text(event)} {rendering.shown(args, most=1000)}"
+
+
 # --- rendering -----------------------------------------------------------------------------------
 
 
 def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
     if "exc_info" in event:
-        event = structlog.processors.format_exc_info(logger, method, event)
+        event = _render_exception(logger, method, event)
     if not _PLAIN_ALREADY.issuperset(map(type, event.values())):
         event = _plain_values(logger, method, event)
     ordered = {**_FIRST, **event, "time": dt.datetime.now(dt.UTC)}
@@ -149,10 +177,32 @@ def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
         return json.dumps({**ordered, "time": msgspec.to_builtins(ordered["time"])})
 
 
+def _render_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put the traceback of `exc_info` in its place, or what could be rendered of it."""
+    error = _exception_in(event.pop("exc_info", None))
+    if error is not None:
+        traceback = rendering.error_traceback(error, rendering.frames_of(error))
+        event["exception"] = traceback.removesuffix("\n")
+    return event
+
+
+def _exception_in(exc_info: Any) -> BaseException | None:
+    """Return the exception that `exc_info` is, holds, or asks for."""
+    if issubclass(type(exc_info), BaseException):
+        error: BaseException = exc_info
+        return error
+    if type(exc_info) is tuple:
+        return next((each for each in exc_info if issubclass(type(each), BaseException)), None)
+    try:
+        return sys.exception() if exc_info else None
+    except BaseException:  # noqa: BLE001 - its `__bool__` may raise anything
+        return None
+
+
 def _columns(*, coloured: bool) -> list[Processor]:
     return [
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        structlog.processors.format_exc_info,
+        _render_exception,
         _plain_values,
         structlog.dev.ConsoleRenderer(
             colors=coloured,
@@ -177,8 +227,8 @@ def plain(value: object) -> Any:
         return value
     try:
         return _plain(value, depth=0)
-    except Exception:  # noqa: BLE001  a foreign `__str__` may raise anything
-        return f"<{type(value).__qualname__} that cannot be shown>"
+    except BaseException:  # noqa: BLE001  a foreign `__str__` may raise anything
+        return f"<{rendering.type_name(value)} that cannot be shown>"
 
 
 def _plain(value: object, *, depth: int) -> Any:

@@ -23,8 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskqueue import logs
-from taskqueue.settings import LogLevel
+from taskqueue.settings import LogFormat, LogLevel
 from taskqueue.tasks import Status
+from tests.executors import odd
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,6 +119,37 @@ def test_an_exception_is_kept_as_text_with_its_traceback() -> None:
     assert line["exception"].endswith("LookupError: no such\nthing")
 
 
+@pytest.mark.parametrize("kind", odd.ERRORS)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_an_exception_that_cannot_be_rendered_is_logged_with_what_could_be(
+    form: LogFormat, kind: str
+) -> None:
+    stream = io.StringIO()
+    logging.getLogger().handlers.clear()  # pytest's own cannot render them
+    logs.configure(form, "info", stream)
+    error = odd.ERRORS[kind]()
+
+    structlog.get_logger().info("seen", exc_info=error)
+    structlog.get_logger().info("said", error=error)
+    structlog.get_logger().info(error)
+    if kind not in {"NoTruth", "NoAttribute"}:  # `logging` itself asks them, in its caller
+        logging.getLogger("library").error("told", exc_info=error)
+
+    said = stream.getvalue()
+    assert said.count("seen") == 1
+    assert kind.partition(" ")[0] in said
+    assert said.count("told") == (kind not in {"NoTruth", "NoAttribute"})
+
+
+@pytest.mark.parametrize("exc_info", [True, 1, "yes", (None, None, None), odd.NoTruth])
+def test_an_exception_that_is_not_there_is_not_logged(exc_info: object) -> None:
+    journal = Journal()
+
+    journal.log.info("seen", exc_info=exc_info)
+
+    assert "exception" not in journal.lines()[0]
+
+
 # --- the short way -------------------------------------------------------------------------------
 
 
@@ -161,6 +193,31 @@ def test_arguments_are_put_into_the_text() -> None:
     journal.log.info("%s of %d", "one", 2)
 
     assert journal.lines()[0]["event"] == "one of 2"
+
+
+@pytest.mark.parametrize(
+    ("event", "args", "shown"),
+    [
+        ("%s %s", (1,), "%s %s (1,)"),
+        ("%d", ("x",), "%d ('x',)"),
+        ("done", (1, 2), "done (1, 2)"),
+        ("%(a)d", ({"a": "x"},), "%(a)d ({'a': 'x'},)"),
+        ("%(a)d", ({"a": 7},), "7"),
+        (7, (1,), "7 (1,)"),
+        ("%s", (odd.NoText(),), "%s <no text: KeyError>"),
+    ],
+)
+@pytest.mark.parametrize("method", ["debug", "info", "warning", "error", "critical", "exception"])
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_arguments_that_do_not_fit_are_put_behind_the_text(
+    form: LogFormat, method: str, event: Any, args: tuple[object, ...], shown: str
+) -> None:
+    stream = io.StringIO()
+    logs.configure(form, "debug", stream)
+
+    getattr(structlog.get_logger(), method)(event, *args)
+
+    assert shown in stream.getvalue()
 
 
 def test_what_is_said_with_each_task_passes_no_processor() -> None:
