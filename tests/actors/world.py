@@ -20,6 +20,7 @@ from taskqueue.actors.runtime import ActorRef, Reply, System, ask, resume, suspe
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.context import Context
+from taskqueue.encoding import MAX_BYTES
 from taskqueue.health import Readiness
 from taskqueue.options import Options
 from taskqueue.policy import RetryPolicy
@@ -105,12 +106,15 @@ class World:
         prefetch: int = 5,
         lease_s: float = 30.0,
         drain_s: float = 5.0,
+        max_result_bytes: int = MAX_BYTES,
         retry: RetryPolicy = SOON,
         shared: Pool | None = None,
         pools: Sequence[Pool] = (),
     ) -> None:
         """Start everything, as the service does."""
-        self.settings = ConsumerSettings(slots=slots, drain_s=drain_s)
+        self.settings = ConsumerSettings(
+            slots=slots, drain_s=drain_s, max_result_bytes=max_result_bytes
+        )
         queue = QueueSettings(
             queues=self.app.queues, prefetch=prefetch, lease_s=lease_s, retry=retry
         )

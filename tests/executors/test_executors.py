@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+import msgspec
 import pytest
 import structlog
 
@@ -27,6 +28,7 @@ from taskqueue.tasks import (
     Succeeded,
 )
 from taskqueue.testing.claims import claimed
+from tests.executors import odd
 
 Body = Callable[[Context], object]
 Run = Callable[[Body], Any]
@@ -303,6 +305,42 @@ async def test_data_that_does_not_fit_any_more_is_rejected(
     task = claimed(NewTask(id="a", action="work", payload=payload))
 
     assert await attempt(app, task, executors) == Rejected(reason=reason)
+
+
+class _Picky(msgspec.Struct):
+    """Data of a type that raises what it is told to."""
+
+    how: str
+
+    def __post_init__(self) -> None:
+        match self.how:
+            case "not storable":
+                raise ValueError("half \ud800 and \0" + "x" * 5_000)
+            case "exits":
+                raise SystemExit(3)
+            case name:
+                raise odd.ERRORS[name]()
+
+
+@pytest.mark.parametrize("how", ["not storable", "exits", "NoText", "TextExits", "ClassFails"])
+async def test_data_of_a_type_that_raises_is_rejected(
+    executors: Mapping[ExecutorKind, Executor], how: str
+) -> None:
+    app = App()
+
+    @app.task("work")
+    async def work(ctx: Context, picky: _Picky) -> None: ...
+
+    data = msgspec.json.encode({"picky": {"how": how}}).decode()
+    payload = f'{{"action": "work", "data": {data}}}'
+    task = claimed(NewTask(id="a", action="work", payload=payload))
+
+    outcome = await attempt(app, task, executors)
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason.startswith("data.picky")
+    assert msgspec.json.encode(outcome)
+    assert len(outcome.reason.encode()) <= MAX_ERROR
 
 
 async def test_a_task_whose_handler_is_gone_fails_because_another_release_may_know_it(
