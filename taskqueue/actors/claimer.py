@@ -67,7 +67,7 @@ class Claimer:
             unwanted: hears, again and again, of what we hold and somebody wants to be cancelled.
         """
         self._owner = owner
-        self._queues = queues
+        self._served = frozenset(queues)
         self._lease_s = lease_s
         self._clock = clock
         self._storage = storage
@@ -78,12 +78,14 @@ class Claimer:
         self._consumers = consumers
         self._unwanted = unwanted
         self._prospects = Prospects(queues, clock)
+        self._look_at = -math.inf  # when the storage is asked next what there is to claim
         self._noted: frozenset[str] = frozenset()  # what was running when we looked last
         self._news = asyncio.Event()
         self._claiming = asyncio.Lock()
         # What is inserted as claimed: on its way, and whether some has gone astray.
         self._admitting: set[asyncio.Future[None]] = set()
         self._astray = False
+        self._searching = True  # for orphans, so nothing is inserted as claimed meanwhile
         self.recovered = False
         """Whether what earlier lives left behind is settled."""
 
@@ -94,7 +96,7 @@ class Claimer:
 
     def expect_work_everywhere(self) -> None:
         """There may be tasks of any queue to claim now."""
-        self._prospects.expect_everywhere()
+        self._look_at = -math.inf
         self._news.set()
 
     def look_again(self) -> None:
@@ -114,14 +116,18 @@ class Claimer:
         """Hold on to what is ours, then claim what comes; after any trouble begin again."""
         await self._call_in()
         while True:
-            self._prospects.expect_everywhere()  # so nothing is inserted as claimed meanwhile
+            self._searching = True
+            # The storage is asked anew, however the clock was set. Not later: when `_keep` is
+            # answered, tasks that were on their way are committed, and what comes is expected.
+            self._prospects.forget()
             await self._admitted()
             self._astray = False
             try:
                 await self._keep()
                 await self._conclude_orphans()
                 self._say_ready()
-                self.expect_work_everywhere()  # however the clock was set
+                self._searching = False
+                self.expect_work_everywhere()
                 await self._claim_for(self._lease_s / 3)
             except UNREACHABLE:
                 await self._storage.again()
@@ -148,7 +154,7 @@ class Claimer:
 
     def _lots_for(self, tasks: Sequence[NewTask]) -> Sequence[Lot]:
         """Keep room for those that come into a queue where nobody waits, as far as we know."""
-        if self._claiming.locked():
+        if self._searching or self._claiming.locked():
             return ()
         now, ready = self._clock.now(), self._prospects.ready
         coming = Counter(
@@ -157,7 +163,7 @@ class Claimer:
             if task.queue not in ready and (task.run_at is None or task.run_at <= now)
         )
         lots = (
-            self._desk.keep_room(queue, coming[queue]) for queue in self._queues if coming[queue]
+            self._desk.keep_room(queue, coming[queue]) for queue in coming if queue in self._served
         )
         return [lot for lot in lots if lot.room]
 
@@ -204,10 +210,9 @@ class Claimer:
     async def _claim_for(self, period_s: float) -> None:
         """Claim for a while, whenever there are ready tasks and room for them."""
         end = self._clock.monotonic() + period_s
-        look_at = -math.inf
         while (now := self._clock.monotonic()) < end and not self._astray:
-            if now >= look_at:
-                look_at = now + POLL_S
+            if now >= self._look_at:
+                self._look_at = now + POLL_S
                 await self._note_starts()
                 await self._look_around()
                 self._rouse()  # whoever was told last may be blocked, and another take it
@@ -215,7 +220,7 @@ class Claimer:
             for queue in self._claimable():
                 await self._claim(queue)
             if not self._news.is_set() and not self._claimable():
-                left_s = min(end, look_at) - self._clock.monotonic()
+                left_s = min(end, self._look_at) - self._clock.monotonic()
                 await self._clock.wait(self._news, min(left_s, self._prospects.in_s()))
 
     def _claimable(self) -> tuple[str, ...]:
@@ -252,13 +257,16 @@ class Claimer:
 
         Only looked at, because a claim takes the database from whoever writes just then.
         """
-        for queue in self._queues:
-            await self._expect_due(queue)
+        for queue, due in (await self._storage.use(Storage.all_due)).items():
+            self._expect_at(queue, due)
 
     async def _expect_due(self, queue: str) -> None:
         due = await self._storage.use(Storage.next_due, queue)
         if due is not None:
-            self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
+            self._expect_at(queue, due)
+
+    def _expect_at(self, queue: str, due: float) -> None:
+        self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
 
     async def _heard_within(self, limit_s: float) -> None:
         """Wait for news, in real time: of the consumers, whose threads know no other."""

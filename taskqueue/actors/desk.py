@@ -6,6 +6,7 @@ than two messages do. Each queue has one buffer, shared by all consumers that se
 hoards behind a long task.
 """
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Collection, Hashable, Iterable, Sequence
@@ -125,7 +126,10 @@ class Desk(Generic[C]):
         self._clock = clock
         self._lock = threading.Lock()
         self._buffers = {queue: _Buffer(prefetch, clock) for queue in queues}
-        self._turns = deque(queues)  # whose turn it is at consumers that serve several
+        self._waiting: dict[str, _Buffer] = {}  # those with deliveries: of thousands maybe a few
+        # Whose turn it is at consumers that serve several: the least, which is the longest ago.
+        self._turns = {queue: turn for turn, queue in enumerate(queues)}
+        self._next_turn = itertools.count(len(queues))
         self._seats: dict[C, _Seat] = {}
         self._is_shut = False
 
@@ -188,10 +192,8 @@ class Desk(Generic[C]):
             if self._is_shut:
                 return ()
             roused: list[C] = []
-            for queue, buffer in self._buffers.items():
-                left = len(buffer.deliveries)
-                if left:
-                    roused += self._rouse(queue, left)
+            for queue, buffer in self._waiting.items():
+                roused += self._rouse(queue, len(buffer.deliveries))
             return tuple(roused)
 
     def _rouse(self, queue: str, left: int) -> Iterable[C]:
@@ -241,7 +243,10 @@ class Desk(Generic[C]):
     def add(self, lot: Lot, deliveries: Sequence[Delivery]) -> None:
         """Put what has come into its buffer, in order; nothing, if the claim has failed."""
         with self._lock:
-            self._buffers[lot.queue].add(lot, deliveries, self._free(lot.queue) or 0)
+            buffer = self._buffers[lot.queue]
+            buffer.add(lot, deliveries, self._free(lot.queue) or 0)
+            if buffer.deliveries:
+                self._waiting.setdefault(lot.queue, buffer)
 
     def take(self, consumer: C) -> Taken | None:
         """Give a consumer something to be busy with, queue by queue; None if there is nothing."""
@@ -249,17 +254,23 @@ class Desk(Generic[C]):
             seat = self._seats.get(consumer)
             if seat is None or not seat.slots or self._is_shut:
                 return None
-            for queue in self._turns:
-                buffer = self._buffers[queue]
-                if buffer.deliveries and queue in seat.queues:
-                    if len(self._turns) > 1:
-                        self._turns.remove(queue)
-                        self._turns.append(queue)
-                    taken = Taken(buffer.take(), self._clock.now())
-                    seat.running[taken.delivery.token] = taken
-                    return taken
-            seat.waits = True
-            return None
+            served = [queue for queue in self._waiting if queue in seat.queues]
+            if not served:
+                seat.waits = True
+                return None
+            queue = served[0] if len(served) == 1 else min(served, key=self._turns.__getitem__)
+            taken = Taken(self._take_from(queue), self._clock.now())
+            seat.running[taken.delivery.token] = taken
+            return taken
+
+    def _take_from(self, queue: str) -> Delivery:
+        """Take the first delivery of a queue, whose next turn comes after that of the others."""
+        buffer = self._waiting[queue]
+        delivery = buffer.take()
+        if not buffer.deliveries:
+            del self._waiting[queue]
+        self._turns[queue] = next(self._next_turn)
+        return delivery
 
     def finish(self, consumer: C, tokens: Iterable[str]) -> None:
         """Note that a consumer is no longer busy with these."""
@@ -272,7 +283,8 @@ class Desk(Generic[C]):
     def clear_buffer(self, *queues: str) -> tuple[Delivery, ...]:
         """Take everything out of the buffers of these queues, or of all."""
         with self._lock:
-            buffers = [self._buffers[queue].deliveries for queue in queues or self._buffers]
+            chosen = [each for each in queues or tuple(self._waiting) if each in self._waiting]
+            buffers = [self._waiting.pop(queue).deliveries for queue in chosen]
             buffered = tuple(delivery for buffer in buffers for delivery in buffer)
             for buffer in buffers:
                 buffer.clear()
@@ -285,9 +297,11 @@ class Desk(Generic[C]):
             return ()
         with self._lock:
             dropped: list[Delivery] = []
-            for buffer in self._buffers.values():
+            for queue, buffer in tuple(self._waiting.items()):
                 dropped += [each for each in buffer.deliveries if each.token in gone]
                 buffer.deliveries = deque(d for d in buffer.deliveries if d.token not in gone)
+                if not buffer.deliveries:
+                    del self._waiting[queue]
             return tuple(dropped)
 
     def runner_of(self, token: str) -> C | None:
@@ -308,6 +322,6 @@ class Desk(Generic[C]):
     def held(self) -> tuple[str, ...]:
         """The tokens of everything here: buffered and running."""
         with self._lock:
-            buffers = [buffer.deliveries for buffer in self._buffers.values()]
+            buffers = [buffer.deliveries for buffer in self._waiting.values()]
             buffered = (delivery.token for buffer in buffers for delivery in buffer)
             return (*buffered, *self._running())

@@ -13,6 +13,7 @@ from taskqueue.storage.protocol import Storage
 READS = frozenset(
     verb.__name__
     for verb in (
+        Storage.all_due,
         Storage.counts,
         Storage.find,
         Storage.get,

@@ -14,47 +14,50 @@ class Prospects:
     """What can be claimed of the queues that are served."""
 
     def __init__(self, queues: Sequence[str], clock: Clock) -> None:
-        """Make prospects by which every queue may have tasks now."""
+        """Expect nothing yet."""
         self._clock = clock
-        self._ready = set(queues)
-        self._due = dict.fromkeys(queues, math.inf)
+        self._served = frozenset(queues)
+        # Of these alone: there may be thousands of queues, and a few that have tasks. In the order
+        # in which they were expected.
+        self._ready: dict[str, None] = {}
+        self._due: dict[str, float] = {}
 
     def expect(self, queue: str, at: float = 0.0) -> bool:
         """Note that there are tasks of a queue at that instant; 0: now. Tell whether that is new.
 
         A queue that is not served has other servants.
         """
-        if queue not in self._due:
+        if queue not in self._served:
             return False
         if at <= 0.0:
-            self._ready.add(queue)
+            self._ready[queue] = None
             return True
-        if at < self._due[queue]:
+        if at < self._due.get(queue, math.inf):
             self._due[queue] = at
             return True
         return False
 
-    def expect_everywhere(self) -> None:
-        """Note that there may be tasks of any queue now."""
-        self._ready.update(self._due)
+    def forget(self) -> None:
+        """Expect nothing: the storage is about to be asked what there is."""
+        self._ready.clear()
+        self._due.clear()
 
     @property
     def ready(self) -> tuple[str, ...]:
         """The queues that have tasks now."""
         now = self._clock.now()
-        return tuple(
-            queue for queue, due in self._due.items() if due <= now or queue in self._ready
-        )
+        come_due = (queue for queue, due in self._due.items() if due <= now)
+        return (*self._ready, *(queue for queue in come_due if queue not in self._ready))
 
     def begin_claim(self, queue: str) -> bool:
         """Take note of a claim: whoever comes during it has to be expected again.
 
         Tell whether tasks had come due, so that it is not known any more when the next ones will.
         """
-        self._ready.discard(queue)
-        came_due = self._due[queue] <= self._clock.now()
+        self._ready.pop(queue, None)
+        came_due = self._due.get(queue, math.inf) <= self._clock.now()
         if came_due:
-            self._due[queue] = math.inf
+            del self._due[queue]
         return came_due
 
     def in_s(self) -> float:

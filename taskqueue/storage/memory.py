@@ -241,6 +241,12 @@ class MemoryStorage(Storage):
         self._require_open()
         return min((row.task.run_at for row in self._waiting(queue)), default=None)
 
+    async def all_due(self) -> Mapping[str, float]:
+        self._require_open()
+        queues = {row.task.queue for row in self._rows.values()}
+        dues = {queue: await self.next_due(queue) for queue in queues}
+        return {queue: due for queue, due in dues.items() if due is not None}
+
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
         self._require_open()
         row = self._rows.get(task_id)

@@ -219,6 +219,10 @@ class Storage(Protocol):
         """
         ...
 
+    async def all_due(self) -> Mapping[str, float]:
+        """Return `next_due` of each queue that has one."""
+        ...
+
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
         """Return a task with its attempts; None if there is none.
 

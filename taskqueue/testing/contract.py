@@ -118,6 +118,7 @@ class StorageContract(
             storage.held(ME),
             storage.rescue(ME, now=0.0),
             storage.next_due("default"),
+            storage.all_due(),
             storage.get("a", now=0.0),
             storage.find(limit=1, now=0.0),
             storage.counts(),
@@ -946,6 +947,19 @@ class StorageContract(
 
         assert (while_held, with_snooze) == (None, 12.0)
         assert await storage.next_due("default") == 10.0
+
+    async def test_all_due_has_the_next_due_of_each_queue_that_has_one(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a", run_at=30.0, priority=0, queue="a")
+        await add(storage, "b", run_at=20.0, priority=1, queue="a")
+        await add(storage, "c", run_at=25.0, queue="c")
+        await add(storage, "d", queue="held")
+        await add(storage, "e", queue="paused")
+        await claim(storage, queue="held")
+        await storage.pause("paused", now=1.0)
+
+        assert await storage.all_due() == {"a": 20.0, "c": 25.0}
 
     # --- get, find, counts ------------------------------------------------------------------------
 

@@ -136,7 +136,7 @@ async def test_what_comes_while_orphans_are_looked_for_is_not_taken_for_one(
     await insert.reached()
 
     extend.release()
-    await storage.called("next_due")  # the search is over
+    await storage.called("all_due")  # the search is over
     insert.release()
     task_id = await answer
     await world.completed(task_id)

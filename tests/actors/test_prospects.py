@@ -8,20 +8,8 @@ from taskqueue.testing.clock import ManualClock
 QUEUES = ("default", "mail")
 
 
-def claimed_once(clock: ManualClock) -> Prospects:
-    """Return prospects of queues that were found empty."""
-    prospects = Prospects(QUEUES, clock)
-    for queue in QUEUES:
-        prospects.begin_claim(queue)
-    return prospects
-
-
-def test_what_was_never_looked_at_may_have_tasks() -> None:
-    assert Prospects(QUEUES, ManualClock()).ready == QUEUES
-
-
 def test_after_a_claim_only_who_comes_is_expected() -> None:
-    prospects = claimed_once(ManualClock())
+    prospects = Prospects(QUEUES, ManualClock())
     assert (prospects.ready, prospects.in_s()) == ((), math.inf)
 
     assert prospects.expect("mail")
@@ -29,7 +17,7 @@ def test_after_a_claim_only_who_comes_is_expected() -> None:
 
 
 def test_a_queue_that_is_not_served_is_none_of_ours() -> None:
-    prospects = claimed_once(ManualClock())
+    prospects = Prospects(QUEUES, ManualClock())
 
     assert not prospects.expect("other")
     assert prospects.ready == ()
@@ -37,7 +25,7 @@ def test_a_queue_that_is_not_served_is_none_of_ours() -> None:
 
 def test_of_several_instants_the_first_counts_and_is_told_as_news() -> None:
     clock = ManualClock()
-    prospects = claimed_once(clock)
+    prospects = Prospects(QUEUES, clock)
     now = clock.now()
 
     told = [prospects.expect("mail", now + in_s) for in_s in (9.0, 4.0, 6.0)]
@@ -50,7 +38,7 @@ def test_of_several_instants_the_first_counts_and_is_told_as_news() -> None:
 
 def test_a_claim_tells_when_the_next_instant_is_not_known_any_more() -> None:
     clock = ManualClock()
-    prospects = claimed_once(clock)
+    prospects = Prospects(QUEUES, clock)
     prospects.expect("mail", clock.now() + 4.0)
 
     assert not prospects.begin_claim("mail")
@@ -60,9 +48,12 @@ def test_a_claim_tells_when_the_next_instant_is_not_known_any_more() -> None:
     assert prospects.ready == ()
 
 
-def test_all_queues_may_have_tasks_again() -> None:
-    prospects = claimed_once(ManualClock())
+def test_what_is_forgotten_is_not_expected() -> None:
+    clock = ManualClock()
+    prospects = Prospects(QUEUES, clock)
+    prospects.expect("default")
+    prospects.expect("mail", clock.now() + 4.0)
 
-    prospects.expect_everywhere()
+    prospects.forget()
 
-    assert prospects.ready == QUEUES
+    assert (prospects.ready, prospects.in_s()) == ((), math.inf)

@@ -205,16 +205,16 @@ async def test_what_was_claimed_from_one_queue_is_not_lost_when_the_next_one_fai
     @world.app.task("mail", queue="mails")  # served after `default`
     async def mail(ctx: Context) -> None: ...
 
-    await world.start(consumers=1)
+    await world.start(consumers=0)
+    first, second = await world.enqueue("quick"), await world.enqueue("mail")
     claims = storage.hold_answers("claim")
-    first = await world.enqueue("quick")
+    await world.resize(1)
     await claims.reached()  # of `default`
 
     storage.fail_next("claim", StorageUnavailable("lost"))  # of `mails`
     claims.release()
 
-    await world.completed(first)
-    await world.completed(await world.enqueue("mail"))
+    await world.completed(first, second)
     assert await world.outcomes(first) == ["completed"]
 
 

@@ -8,6 +8,7 @@ from taskqueue.actors.runtime import ask
 from taskqueue.context import Context
 from taskqueue.health import QueueState
 from taskqueue.storage.protocol import Storage
+from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, World
 
 
@@ -123,3 +124,22 @@ async def test_tasks_that_came_past_the_service_are_found(world: World) -> None:
     await world.completed(task.id)
 
     assert world.runs == [task.id]
+
+
+async def test_an_idle_service_asks_the_storage_as_often_for_many_queues_as_for_one(
+    world: World, storage: FaultyStorage
+) -> None:
+    for number in range(300):
+
+        @world.app.task(f"mail-{number}", queue=f"mails-{number}")
+        async def mail(ctx: Context) -> None: ...
+
+    await world.start(lease_s=0.6)  # held, extended and looked for every 0.2 s
+    await storage.called("extend")
+
+    before = len(storage.calls)
+    await storage.called("extend", times=3)
+    asked = len(storage.calls) - before
+
+    assert asked < 50
+    await world.completed(await world.enqueue("mail-299"))

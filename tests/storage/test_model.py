@@ -471,6 +471,10 @@ class TwoStorages(RuleBasedStateMachine):
     def next_due(self, queue: str) -> None:
         self.same(lambda storage: storage.next_due(queue))
 
+    @rule()
+    def all_due(self) -> None:
+        self.same(lambda storage: storage.all_due())
+
     def all_ids(self) -> list[str]:
         return [task.id for task in self.all_tasks()]
 

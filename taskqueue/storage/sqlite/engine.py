@@ -397,6 +397,9 @@ class SQLiteStorage(Storage):
     async def next_due(self, queue: str) -> float | None:
         return await self._read(partial(reads.next_due, queue=queue))
 
+    async def all_due(self) -> Mapping[str, float]:
+        return await self._read(reads.all_due)
+
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
         return await self._read(partial(reads.get, task_id=task_id, now=now))
 

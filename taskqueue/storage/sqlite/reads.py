@@ -31,6 +31,13 @@ def next_due(db: sqlite3.Connection, queue: str) -> float | None:
     return run_at
 
 
+def all_due(db: sqlite3.Connection) -> Mapping[str, float]:
+    """Return the earliest `run_at` of each queue of which somebody waits and that is not paused."""
+    queues = db.execute(statements.WAITING_QUEUES).fetchall()
+    dues = ((queue, next_due(db, queue)) for (queue,) in queues)
+    return {queue: due for queue, due in dues if due is not None}
+
+
 def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | None:
     """Return a task with its attempts."""
     with _snapshot(db):  # a settlement between the two would tell of an attempt too many

@@ -263,6 +263,21 @@ SELECT min((
 FROM priorities WHERE priorities.priority IS NOT NULL
 """
 
+# Steps from queue to queue, so it costs as much as there are queues with tasks that wait, however
+# many are served and however many tasks there are.
+WAITING_QUEUES = f"""
+WITH RECURSIVE queues (queue) AS (
+    SELECT min(queue) FROM tasks INDEXED BY ready WHERE {_READY}
+    UNION ALL
+    SELECT (
+        SELECT min(tasks.queue) FROM tasks INDEXED BY ready
+        WHERE {_READY} AND tasks.queue > queues.queue
+    )
+    FROM queues WHERE queues.queue IS NOT NULL
+)
+SELECT queue FROM queues WHERE queue IS NOT NULL
+"""
+
 IS_IDLE = f"""
 SELECT NOT EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue)
     AND coalesce(({NEXT_DUE}) > :now, true)
