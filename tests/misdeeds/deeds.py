@@ -1,6 +1,6 @@
 """What a handler may do on its way: to its loop, its process, its neighbours' modules."""
 
-from tests.misdeeds.kinds import ASYNC, IN_PROCESS, Catalogue, Form
+from tests.misdeeds.kinds import ASYNC, EVERYWHERE, IN_PROCESS, Catalogue
 
 DEEDS = Catalogue()
 _deed = DEEDS.deed
@@ -285,6 +285,7 @@ _deed("imports/unload_app", "sys.modules.pop('tests.misdeeds.app', None)")
 _deed(
     "imports/unload_taskqueue",
     "for n in [n for n in sys.modules if n.startswith('taskqueue')]: del sys.modules[n]",
+    IN_PROCESS,
 )
 _deed("imports/unload_json", "sys.modules.pop('json', None)\nimport json")
 _deed("imports/none", "sys.modules['traceback'] = None")
@@ -349,45 +350,52 @@ _deed("logs/context", "structlog.contextvars.bind_contextvars(event=1, level=obj
 _deed("logs/flood", "for number in range(500): ctx.log.info('odd', number=number)")
 _deed("logs/flood_stdlib", "for number in range(500): logging.getLogger('odd').warning('x' * 500)")
 
-# --- patches -------------------------------------------------------------------------------------
+# --- patches ----------------------------------------------------------------------------------
 
-for _target, _value in (
+# As `unittest.mock` and freezegun do it: for a while, and for the whole process.
+_SEEN_BY_ALL = (
     ("time.time", "lambda: 0.0"),
     ("time.time", "lambda: 1 / 0"),
     ("time.sleep", "lambda s: 1 / 0"),
+    ("time.monotonic", "lambda: 0.0"),
+    ("time.perf_counter", "lambda: 0.0"),
     ("json.dumps", "lambda *a, **k: 1 / 0"),
     ("json.loads", "lambda *a, **k: 1 / 0"),
     ("json.JSONEncoder.default", "lambda s, o: 'odd'"),
     ("random.random", "lambda: 2.0"),
-    ("os.getpid", "lambda: 1"),
     ("os.urandom", "lambda n: b'0' * n"),
+    ("uuid.uuid4", "lambda: 1"),
+    ("datetime.datetime", "None"),
     ("traceback.format_exception", "lambda *a, **k: 1 / 0"),
-    ("traceback.TracebackException", "None"),
     ("linecache.getline", "lambda *a, **k: 1 / 0"),
     ("copy.deepcopy", "lambda *a: 1 / 0"),
+    ("builtins.print", "lambda *a, **k: 1 / 0"),
+    ("builtins.open", "lambda *a, **k: 1 / 0"),
+)
+# What a loop, a thread or a queue cannot do without: only where a process is one's own.
+_SEEN_BY_ITSELF = (
     ("asyncio.sleep", "lambda *a: 1 / 0"),
     ("asyncio.timeout", "None"),
     ("asyncio.current_task", "lambda *a: None"),
     ("asyncio.create_task", "None"),
     ("threading.Thread", "None"),
-    ("queue.SimpleQueue", "None"),
     ("socket.socketpair", "lambda *a: 1 / 0"),
     ("inspect.iscoroutinefunction", "lambda f: False"),
     ("contextvars.copy_context", "None"),
-    ("datetime.datetime", "None"),
-    ("uuid.uuid4", "lambda: 1"),
+    ("traceback.TracebackException", "None"),
     ("msgspec.json.encode", "lambda *a: 1 / 0"),
     ("msgspec.msgpack.encode", "lambda *a: 1 / 0"),
-    ("ssl._create_default_https_context", "None"),
-):
-    _module = _target.partition(".")[0]
-    _deed(
-        f"patches/{_target}={_value}",
-        f"import {_module}\n{_target} = {_value}",
-        IN_PROCESS | ASYNC | {Form.THREAD},
-    )
-for _builtin in ("print", "open", "input"):
-    _deed(f"patches/builtins.{_builtin}", f"builtins.{_builtin} = lambda *a, **k: 1 / 0")
+    ("os.getpid", "lambda: 1"),
+)
+for _patches, _forms in ((_SEEN_BY_ALL, EVERYWHERE), (_SEEN_BY_ITSELF, IN_PROCESS)):
+    for _target, _value in _patches:
+        _patched = f"from unittest import mock\nwith mock.patch('{_target}', {_value}): "
+        _deed(f"patches/{_target}={_value}", f"{_patched}pause(0.05)", _forms)
+        _deed(
+            f"patches/async {_target}={_value}",
+            f"{_patched}await pause_async(0.05)",
+            _forms & ASYNC,
+        )
 
 # --- generators and recursion --------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class Kind:
     ends: bool = False  # whether the handler is over with it
     # Whether the documented contract lets it end its consumer, and interrupt the neighbours.
     takes_down: bool = False
+    leaves: bool = False  # whether what it leaves behind stays, because that is its point
     harmless: bool = False  # whether the contract is that it costs not even its own attempt
 
 
@@ -56,10 +57,11 @@ class Catalogue(dict[str, Kind]):
         forms: frozenset[Form] = EVERYWHERE,
         *,
         takes_down: bool = False,
+        leaves: bool = False,
         harmless: bool = False,
     ) -> None:
         """Add what a handler does on its way; `name` is `family/what`."""
-        self._add(name, code, forms, takes_down=takes_down, harmless=harmless)
+        self._add(name, code, forms, takes_down=takes_down, leaves=leaves, harmless=harmless)
 
     def end(
         self,

@@ -18,6 +18,8 @@ WAVES = 5  # in one life
 MOST_HANDLERS = 10  # in one wave
 MOST_DEEDS = 3  # of one handler, before its end
 TIMED = 0.2  # share of the handlers that have a limit
+REPEATED = 0.15  # share of the lives in which one handler is repeated, to see what it leaves
+REPETITIONS = 30  # in one wave
 DOWN = 0.15  # share of the waves in which one handler may take its consumer down
 
 IMPORTS = """\
@@ -27,6 +29,8 @@ import multiprocessing, os, pathlib, random, signal, socket, subprocess, sys, th
 import warnings
 import msgspec, structlog
 from taskqueue import Cancel, Reject, Retry, Snooze
+from time import sleep as pause
+from asyncio import sleep as pause_async
 """
 
 
@@ -87,7 +91,14 @@ def _named(kind: Kind, word: str) -> bool:
 
 def drawn(draw: random.Random, kinds: Sequence[Kind]) -> Plan:
     """Return a plan whose handlers do these kinds."""
+    if draw.random() < REPEATED:
+        return _repeated(draw, kinds)
     return tuple(_wave(draw, kinds) for _ in range(WAVES))
+
+
+def _repeated(draw: random.Random, kinds: Sequence[Kind]) -> Plan:
+    tidy = [kind for kind in kinds if not (kind.takes_down or kind.leaves)]
+    return (((_misdeed(draw, tidy),) * REPETITIONS,) * WAVES) if tidy else ()
 
 
 def _wave(draw: random.Random, kinds: Sequence[Kind]) -> Wave:
@@ -154,6 +165,12 @@ def _lesser(misdeed: Misdeed) -> Iterator[Misdeed]:
         for index in range(len(misdeed.kinds)):
             kinds = misdeed.kinds[:index] + misdeed.kinds[index + 1 :]
             yield replace(misdeed, kinds=kinds)
+
+
+def is_repeated(plan: Plan) -> bool:
+    """Tell whether a plan is one handler, again and again."""
+    misdeeds = misdeeds_of(plan)
+    return len(misdeeds) >= WAVES * REPETITIONS and len(set(misdeeds)) == 1
 
 
 def misdeeds_of(plan: Plan) -> Sequence[Misdeed]:

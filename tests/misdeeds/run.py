@@ -105,15 +105,17 @@ async def _shrunk(
     seed: str, plan: Plan, found: Mapping[str, Sequence[str]], notes: Notes, shrink_s: float
 ) -> Failure:
     last = [(notes, found)]
+    gravest = next(iter(found))
 
     async def fails(candidate: Plan) -> bool:
         again = await in_new_folder(candidate)
         found_again = violations(again)
-        if found_again.keys() & found.keys():
+        if gravest in found_again:
             last.append((again, found_again))
             return True
         return False
 
+    # The same kind of failure, the gravest of it: else a smaller plan may fail for less.
     # What came after the wave that failed was never posted.
     least = await shrunk(plan[: max(1, len(notes.waves) - 1)], fails, within_s=shrink_s)
     least_notes, least_found = last[-1]
