@@ -13,8 +13,10 @@
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
-    │  │  └─ WriterLost        reason               the process that writes has ended
+    │  │  ├─ WriterLost        reason               the process that writes has ended
+    │  │  └─ OperationFailed   reason               this operation alone, for a reason of its own
     │  ├─ SchemaMismatch       found, wanted        the file was written by another release
+    │  ├─ ForeignSchema        path, detail         the file is another program's database
     │  └─ StorageCorrupt       path, detail         never repaired by deleting
     └─ ActorError
        ├─ ActorUnavailable     target, cause        not there, or it ended before it answered
@@ -187,6 +189,13 @@ class WriterLost(StorageUnavailable):
     """The process that writes for the storage has ended; the storage has to be opened again."""
 
 
+class OperationFailed(StorageUnavailable):
+    """One operation failed for a reason that the storage does not know; others may well succeed.
+
+    A trigger on the queue's tables that fails, a value that cannot be stored, a lack of memory.
+    """
+
+
 class SchemaMismatch(StorageError):
     """The file's schema has version `found`; this release works with `wanted`."""
 
@@ -195,6 +204,15 @@ class SchemaMismatch(StorageError):
         self.wanted = wanted
         advice = "upgrade taskqueue" if found > wanted else "run the migration"
         super().__init__(f"schema version {found}, this release needs {wanted}: {advice}")
+
+
+class ForeignSchema(StorageError):
+    """The database at `path` is another program's: `detail` names what it has or lacks."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        self.path = path
+        self.detail = detail
+        super().__init__(f"{path} {detail}; choose another file with the setting `database`")
 
 
 class StorageCorrupt(StorageError):

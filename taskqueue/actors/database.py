@@ -25,6 +25,7 @@ from taskqueue.actors.runtime import Actor, Address, Reply, receives, send, tell
 from taskqueue.errors import (
     ActorError,
     AskTimeout,
+    OperationFailed,
     StatementRefused,
     StorageCorrupt,
     StorageError,
@@ -80,6 +81,7 @@ class DatabaseActor(Actor):
         self._turn = asyncio.Lock()  # migrating, closing and opening, one after the other
         self._at_rest = asyncio.Event()  # not between closing and opening: reads wait for that
         self._at_rest.set()
+        self._last_failure = ("", "")  # the verb and the reason
         self._outages = 0  # those that are over, to tell their failures from those of now
         self.unavailable: str | None = "not opened yet"
         self.readable = False
@@ -101,14 +103,13 @@ class DatabaseActor(Actor):
         """Finish what is being written and close."""
         await self._storage.close()
 
-    @receives(
-        UseStorage, answers=(StorageUnavailable, StatementRefused, ValueError), concurrently=True
-    )
+    @receives(UseStorage, answers=(StorageUnavailable, StatementRefused), concurrently=True)
     async def on_use_storage(self, message: UseStorage) -> object:
         """Call the verb. Calls that wait at the same time share a commit.
 
         A corrupt storage is unavailable to everybody: nobody but a person can do anything about it.
-        Whoever was with the process that writes when it ended is told so.
+        Whoever was with the process that writes when it ended is told so. An unforeseen error
+        belongs to its caller alone: a client must not be able to end this actor.
         """
         if self.unavailable is not None:
             await self._admit(message.verb)
@@ -119,6 +120,23 @@ class DatabaseActor(Actor):
             self._on_failure(error, outages)
             kind = WriterLost if isinstance(error, WriterLost) else StorageUnavailable
             raise kind(_reason_of(error)) from error
+        except StatementRefused:
+            raise
+        except Exception as error:
+            raise self._failed(message.verb, error) from error
+
+    def _failed(self, verb: str, error: Exception) -> OperationFailed:
+        """Log an unforeseen error, with its traceback if it is another one than the last."""
+        reason = f"{type(error).__name__}: {error}"
+        is_news = (verb, reason) != self._last_failure
+        self._last_failure = (verb, reason)
+        log.error(
+            "storage_operation_failed",
+            verb=verb,
+            reason=reason,
+            exc_info=error if is_news else None,
+        )
+        return OperationFailed(reason)
 
     async def _admit(self, verb: str) -> None:
         """Refuse what cannot be done during an outage, at once."""
@@ -133,7 +151,12 @@ class DatabaseActor(Actor):
     async def on_migrate(self, _: Migrate) -> tuple[str, ...]:
         """Bring the schema up to date and open. That nothing can be written now is no failure."""
         async with self._turn:
-            steps = await self._storage.migrate()
+            try:
+                steps = await self._storage.migrate()
+            except StorageError:
+                raise
+            except Exception as error:
+                raise self._failed("migrate", error) from error
             if self.unavailable is not None:
                 await self._open()
                 await self._try_again()

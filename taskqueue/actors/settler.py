@@ -9,6 +9,7 @@ from taskqueue.actors import task_log
 from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.messages import Finished
 from taskqueue.clock import Clock
+from taskqueue.errors import OperationFailed
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
@@ -30,6 +31,10 @@ from taskqueue.tasks import (
     Task,
 )
 from taskqueue.words import Word
+
+# How often a completion is tried that fails although the storage works, before its attempt has
+# failed: a result or a follow-up that cannot be stored will never be.
+MOST_FAILURES = 3
 
 Answer: TypeAlias = Settled | NotApplied
 """What became of a settlement."""
@@ -158,9 +163,17 @@ class Settler:
                 self._on_ready(queue, ready_at)
 
     async def _settle(self, batch: Sequence[Conclusion]) -> Sequence[Answer]:
+        failures = 0
         while True:
             try:
                 return await self._try(batch)
+            except OperationFailed as error:
+                if len(batch) > 1:
+                    return [answer for each in batch for answer in await self._settle([each])]
+                failures += 1
+                if failures >= MOST_FAILURES and isinstance(batch[0].settlement, Complete):
+                    return [NotApplied(error=f"cannot be completed: {error.reason}")]
+                await self._storage.again()
             except UNREACHABLE:
                 await self._storage.again()
 

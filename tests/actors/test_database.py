@@ -10,8 +10,8 @@ from taskqueue.actors.database import DatabaseActor, Recovery, StorageClient
 from taskqueue.actors.messages import DATABASE, GetReadiness, Migrate
 from taskqueue.actors.runtime import NORMAL, System, ask, stop
 from taskqueue.errors import (
-    ActorUnavailable,
     AskTimeout,
+    OperationFailed,
     StorageCorrupt,
     StorageReadOnly,
     StorageUnavailable,
@@ -206,16 +206,25 @@ async def test_a_corrupt_storage_is_unavailable_and_left_to_a_person(
     assert not (await ask(database, GetReadiness())).ready
 
 
-async def test_a_mistake_of_the_storage_is_a_crash_and_the_asker_is_told(
-    system: System, migrated: FaultyStorage, client: StorageClient
+@pytest.mark.parametrize("error", [ZeroDivisionError("why"), MemoryError("why"), ValueError("why")])
+async def test_an_error_that_nothing_foresees_belongs_to_its_caller_alone(
+    system: System,
+    migrated: FaultyStorage,
+    client: StorageClient,
+    events: EventLog,
+    error: Exception,
 ) -> None:
     database = await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
-    migrated.fail_next("counts", ZeroDivisionError("a bug"))
+    migrated.fail_next("counts", error)
 
-    with pytest.raises(ActorUnavailable, match="a bug"):
+    with pytest.raises(OperationFailed, match="why"):
         await client.use(Storage.counts)
 
-    assert "a bug" in str(await database.ended())
+    failed = await events.wait_for("storage_operation_failed", verb="counts")
+    assert failed["reason"] == f"{type(error).__name__}: why"
+    assert database.is_alive()
+    assert (await ask(database, GetReadiness())).ready
+    await client.use(Storage.counts)
 
 
 async def test_a_stop_finishes_what_is_being_written(system: System, path: Path) -> None:

@@ -158,6 +158,17 @@ def _no_database(folder: Path) -> None:
     (folder / "tasks.db").write_text("This is a letter, not a database. " * 100)
 
 
+def _a_table_tasks(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "tasks.db")) as db:
+        db.execute("CREATE TABLE Tasks (id, title)")
+
+
+def _anothers_schema_version(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "tasks.db")) as db:
+        db.execute("CREATE TABLE customers (id)")
+        db.execute(f"PRAGMA user_version = {SQLITE_VERSION}")
+
+
 def _of_a_later_release(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "tasks.db")) as db:
         db.execute("PRAGMA user_version = 999")
@@ -202,6 +213,24 @@ REFUSALS = {
         (
             "did not start: migration: schema version 999, this release needs "
             f"{SQLITE_VERSION}: upgrade taskqueue"
+        ),
+        1,
+    ),
+    "a table tasks of another program": (
+        _a_table_tasks,
+        DATABASE,
+        (
+            "did not start: migration: {folder}/tasks.db has a table tasks that is not taskqueue's;"
+            " choose another file with the setting `database`"
+        ),
+        1,
+    ),
+    "another program's schema version": (
+        _anothers_schema_version,
+        DATABASE,
+        (
+            "did not start: migration: {folder}/tasks.db is another program's: schema version"
+            f" {SQLITE_VERSION}, no table attempts; choose another file with the setting `database`"
         ),
         1,
     ),

@@ -4,11 +4,13 @@ A step is a file `migrations/<engine>/0001_name.sql`. One that was released is n
 change is the next number.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
-from taskqueue.errors import SchemaMismatch
+from taskqueue.errors import ForeignSchema, SchemaMismatch
 from taskqueue.storage.protocol import Migration
 from taskqueue.words import Word
 
@@ -33,6 +35,14 @@ def steps(engine: str) -> tuple[Step, ...]:
 
 SQLITE_STEPS = steps("sqlite")
 SQLITE_VERSION = SQLITE_STEPS[-1].version
+
+
+def _tables(steps: tuple[Step, ...]) -> frozenset[str]:
+    return frozenset(name for step in steps for name in re.findall(r"CREATE TABLE (\w+)", step.sql))
+
+
+_TABLES = _tables(SQLITE_STEPS)
+_FIRST_TABLES = _tables(SQLITE_STEPS[:1])  # every version has them
 
 
 def version_of(db: sqlite3.Connection) -> int:
@@ -64,6 +74,25 @@ def migrate(
             db.execute("ROLLBACK")
         raise
     return tuple(Migration(version=step.version, name=step.name) for step in missing)
+
+
+def require_ours(db: sqlite3.Connection, path: Path) -> None:
+    """Make sure that a database is this queue's, or has no table that the queue would make.
+
+    Other programs number their schemas as well, and have tables named `tasks`.
+
+    Raises:
+        ForeignSchema: it is another program's.
+    """
+    found = db.execute("SELECT lower(name) FROM main.sqlite_master WHERE type = 'table'")
+    tables = {name for [name] in found.fetchall()}
+    version = version_of(db)
+    if version == 0 and (taken := _TABLES & tables):
+        raise ForeignSchema(str(path), f"has a table {min(taken)} that is not taskqueue's")
+    if 0 < version <= SQLITE_VERSION and (lacking := _FIRST_TABLES - tables):
+        raise ForeignSchema(
+            str(path), f"is another program's: schema version {version}, no table {min(lacking)}"
+        )
 
 
 def _missing(steps: tuple[Step, ...], found: int) -> tuple[Step, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from taskqueue.errors import SchemaMismatch
+from taskqueue.storage.migrations.runner import require_ours
 from taskqueue.storage.sqlite.faults import translated
 from taskqueue.storage.sqlite.file import require_whole
 
@@ -44,11 +45,12 @@ def set_up_writer(
     """Let a connection write, if the schema has this `version`, and all is sound if we `check`.
 
     Raises:
-        SchemaMismatch, StorageCorrupt: if not.
+        SchemaMismatch, ForeignSchema, StorageCorrupt: if not.
     """
     [found] = db.execute("PRAGMA user_version").fetchone()
     if found != version:
         raise SchemaMismatch(found, version)
+    require_ours(db, path)
     if check:
         require_whole(db, path)
     db.execute("PRAGMA journal_mode = WAL")
@@ -71,8 +73,13 @@ def set_up_checkpointer(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA synchronous = FULL")
 
 
-def set_up_migration(db: sqlite3.Connection) -> None:
-    """Let a new file shrink again."""
+def set_up_migration(db: sqlite3.Connection, *, path: Path) -> None:
+    """Let a new file shrink again.
+
+    Raises:
+        ForeignSchema: the file is another program's.
+    """
+    require_ours(db, path)
     # Heeded only before the first table and outside a transaction; later it would rewrite the
     # header even of a file that is then refused.
     [version] = db.execute("PRAGMA user_version").fetchone()

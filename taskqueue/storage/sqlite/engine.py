@@ -215,7 +215,7 @@ class SQLiteStorage(Storage):
             )
 
     async def _migrate(self) -> tuple[Migration, ...]:
-        connection = await self._connection("rwc", set_up_migration)
+        connection = await self._connection("rwc", partial(set_up_migration, path=self._path))
         try:
             with translated(self._path):
                 return await connection.run(runner.migrate)
