@@ -40,6 +40,8 @@ from taskqueue.errors import (
     StartFailed,
     StorageUnavailable,
 )
+from taskqueue.http.server import descriptors
+from taskqueue.http.server.listener import BACKLOG
 from taskqueue.loading import load_app
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.lock import FileLock
@@ -54,8 +56,6 @@ OK, FAILED, MISUSED = 0, 1, 2
 
 # All that a file may hold belongs to one node: only one process can have it open.
 NODE = "local"
-BACKLOG = 1024
-
 # How long one that was told to stop may take to let go of the file.
 HANDOVER_S = 1.0
 
@@ -79,6 +79,7 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> int:
     """
     with ExitStack() as stack:
         stack.enter_context(logs.buffered())
+        descriptors.raise_limit()
         try:
             app = load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
             make_place(settings.database)

@@ -19,6 +19,7 @@ from taskqueue.actors.runtime import ActorRef, System
 from taskqueue.actors.watch import WatchActor
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.http.server.limits import Limits
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.spawning import Spawned, spawn
@@ -96,7 +97,14 @@ def gateway(plan: Plan) -> tuple[ChildSpec, ...]:
     """Return the HTTP door, if there is to be one."""
     if plan.door is None:
         return ()
-    start = partial(GatewayActor.start_link, plan.door, plan.app, clock=plan.clock)
+    start = partial(
+        GatewayActor.start_link,
+        plan.door,
+        plan.app,
+        hosts=plan.settings.hosts,
+        limits=Limits(max_connections=plan.settings.max_connections),
+        clock=plan.clock,
+    )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 
 

@@ -93,6 +93,15 @@ class Task(Word):
     progress: str | None = None  # JSON text, as its latest attempt reported it
     cancel_reason: str | None = None  # why its cancellation was asked for while it was held
 
+    @property
+    def size(self) -> int:
+        """How many bytes its payload, its result and its progress have."""
+        return sum(map(_bytes_of, filter(None, (self.payload, self.result, self.progress))))
+
+
+def _bytes_of(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
 
 class Delivery(Word):
     """One attempt at a task, under a lease: whoever shows the token may settle it, once."""

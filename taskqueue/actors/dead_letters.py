@@ -51,6 +51,7 @@ class DeadLetters:
             before=before,
             limit=PAGE,
             now=self._clock.now(),
+            brief=True,
         ):
             done += len(await work([task.id for task in page]))
             before = page[-1].id

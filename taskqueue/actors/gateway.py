@@ -138,6 +138,8 @@ class Neighbours:
         queue: str | None,
         before: str | None,
         limit: int,
+        max_bytes: int,
+        brief: bool,
     ) -> tuple[Task, ...]:
         """Read tasks, past the queue."""
         return await self._storage.use(
@@ -147,6 +149,8 @@ class Neighbours:
             queue=queue,
             before=before,
             limit=limit,
+            max_bytes=max_bytes,
+            brief=brief,
             now=self._clock.now(),
         )
 

@@ -43,8 +43,14 @@ class Service(Protocol):
         queue: str | None,
         before: str | None,
         limit: int,
+        max_bytes: int,
+        brief: bool,
     ) -> tuple[Task, ...]:
-        """Return the tasks that match, newest first, with ids less than `before`."""
+        """Return the tasks that match, newest first, with ids less than `before`.
+
+        The last is the one with which they exceed `max_bytes`. In a `brief` answer payload, result
+        and progress are left out.
+        """
         ...
 
     async def get(self, task_id: str) -> TaskHistory | None:

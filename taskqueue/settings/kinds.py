@@ -197,6 +197,24 @@ class Counts(Kind):
         return ",".join(f"{name}={count}" for name, count in dict(value).items())  # type: ignore[call-overload]
 
 
+class HostNames(Kind):
+    """Host names, without ports: a list, or `queue.example,tasks.example`."""
+
+    metavar = "HOST,…"
+    expected = "host names without ports, separated by commas (queue.example,tasks.example)"
+
+    def parse(self, value: object) -> tuple[str, ...] | None:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple):
+            return None
+        cleaned = tuple(name.strip() for name in names if isinstance(name, str) and name.strip())
+        is_fit = all(re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", name) for name in cleaned)
+        return cleaned if is_fit and all(isinstance(name, str) for name in names) else None
+
+    def spell(self, value: object) -> str:
+        return ",".join(value)  # type: ignore[arg-type]  # it is what `parse` has returned
+
+
 class DatabaseFile(Kind):
     """A file: its path as it is, or an SQLite URL in which `%` escapes.
 

@@ -16,6 +16,7 @@ from taskqueue.settings.kinds import (
     Counts,
     DatabaseFile,
     Duration,
+    HostNames,
     Integer,
     Kind,
     Number,
@@ -42,6 +43,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, _HOST, "Address to listen on."] = "127.0.0.1"
     port: Annotated[int, Integer(0, 65535), "TCP port to listen on; 0 picks a free one."] = 8080
     allow_remote: Annotated[bool, Switch(), "Accept a host that other machines can reach."] = False
+    hosts: Annotated[
+        tuple[str, ...],
+        HostNames(),
+        "Names beside localhost under which clients may address the service.",
+    ] = ()
+    max_connections: Annotated[
+        int,
+        Integer(1, 1_000_000),
+        "HTTP connections open at once, as far as the limit of descriptors allows.",
+    ] = 2_000
 
     database: Annotated[Path, DatabaseFile(), "File that holds the tasks."] = Path("data/tasks.db")
     synchronous: Annotated[

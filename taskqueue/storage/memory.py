@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from taskqueue.errors import StatementRefused, StorageUnavailable
 from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.limits import check_limit
+from taskqueue.storage.limits import check_limit, within_bytes
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import handler_sql
@@ -263,6 +263,8 @@ class MemoryStorage(Storage):
         before: str | None = None,
         limit: int,
         now: float,
+        max_bytes: int | None = None,
+        brief: bool = False,
     ) -> tuple[Task, ...]:
         check_limit(limit)
         self._require_open()
@@ -274,7 +276,10 @@ class MemoryStorage(Storage):
             and (queue is None or task.queue == queue)
             and (before is None or task.id < before)
         ]
-        return tuple(sorted(found, key=attrgetter("id"), reverse=True)[:limit])
+        page = sorted(found, key=attrgetter("id"), reverse=True)[:limit]
+        if brief:
+            page = [replace(task, payload="", result=None, progress=None) for task in page]
+        return tuple(page if max_bytes is None else within_bytes(page, max_bytes))
 
     async def counts(self) -> Mapping[Status, int]:
         self._require_open()

@@ -265,10 +265,15 @@ class Storage(Protocol):
         before: str | None = None,
         limit: int,
         now: float,
+        max_bytes: int | None = None,
+        brief: bool = False,
     ) -> tuple[Task, ...]:
         """Return up to `limit` tasks, newest (greatest id) first, with ids less than `before`.
 
-        A scheduled task whose `run_at` has come reads `queued`, here and in `get`.
+        A scheduled task whose `run_at` has come reads `queued`, here and in `get`. The last task
+        is the one with which payloads, results and progress exceed `max_bytes` together; no row
+        after it is read. In a `brief` answer these are not read at all: payloads are empty, results
+        and progress None.
 
         Raises:
             ValueError: `limit` is negative.

@@ -80,10 +80,19 @@ class ScriptedService:
         queue: str | None,
         before: str | None,
         limit: int,
+        max_bytes: int,
+        brief: bool,
     ) -> tuple[Task, ...]:
         self._fail()
         return await self.storage.find(
-            status=status, action=action, queue=queue, before=before, limit=limit, now=NOW
+            status=status,
+            action=action,
+            queue=queue,
+            before=before,
+            limit=limit,
+            max_bytes=max_bytes,
+            brief=brief,
+            now=NOW,
         )
 
     async def get(self, task_id: str) -> TaskHistory | None:
@@ -152,8 +161,8 @@ class ScriptedService:
             raise self.fault
 
     async def _dead(self, action: str | None, queue: str | None) -> list[str]:
-        dead = await self.find(
-            status=Status.DEAD, action=action, queue=queue, before=None, limit=1_000_000
+        dead = await self.storage.find(
+            status=Status.DEAD, action=action, queue=queue, limit=1_000_000, now=NOW
         )
         return [task.id for task in dead]
 

@@ -1,6 +1,5 @@
 """The HTTP server: an application behind a socket, with limits for its clients."""
 
-import resource
 import socket
 from functools import partial
 from typing import cast
@@ -8,6 +7,7 @@ from typing import cast
 from aiohttp import web
 
 from taskqueue.http.access import AccessLog
+from taskqueue.http.server import descriptors
 from taskqueue.http.server.connection import Connection
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import Limits, connections_within
@@ -28,8 +28,8 @@ class HttpServer:
             limits: what each client may cost.
         """
         self._runner = web.AppRunner(app, shutdown_timeout=shutdown_s)
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._connections = Connections(limits, connections_within(limits, descriptors))
+        most = connections_within(limits, descriptors.limit())
+        self._connections = Connections(limits, most)
         self._listener: Listener | None = None
 
     async def start(self, sock: socket.socket) -> None:

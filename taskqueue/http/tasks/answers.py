@@ -4,6 +4,7 @@ Payload, result and progress are not taken apart here: their text goes from the 
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Self
 
 import msgspec
@@ -81,19 +82,45 @@ class TaskDetail(TaskView, kw_only=True):
         return cls.of(history.task, attempts=history.attempts)
 
 
-class Page(Word):
+class Page(Word, omit_defaults=True):
     """Some tasks, newest first. `next` is the cursor of the page after this one, or None."""
 
-    tasks: Sequence[TaskView]
+    tasks: Sequence[TaskView | Mapping[str, object]]
     count: int
     next: str | None
+    truncated: bool = False  # it ends before its limit, because its tasks are large
 
     @classmethod
-    def of(cls, tasks: Sequence[Task], limit: int) -> Self:
-        """Return the first `limit` tasks as a page; if there are more, so are pages."""
-        shown = [TaskView.of(task) for task in tasks[:limit]]
-        following = shown[-1].id if len(tasks) > limit else None
-        return cls(tasks=shown, count=len(shown), next=following)
+    def of(
+        cls, tasks: Sequence[Task], limit: int, max_bytes: int, fields: Sequence[str] | None = None
+    ) -> Self:
+        """Return the first `limit` tasks as a page; if there are more, so are pages.
+
+        It has fewer, but one at least, if these exceed `max_bytes`. Of each task it shows `fields`,
+        or all.
+        """
+        count = min(limit, _fitting(tasks, max_bytes))
+        views = [TaskView.of(task) for task in tasks[:count]]
+        return cls(
+            tasks=views if fields is None else [_only(fields, view) for view in views],
+            count=count,
+            next=tasks[count - 1].id if len(tasks) > count else None,
+            truncated=count < min(limit, len(tasks)),
+        )
+
+
+def _fitting(tasks: Sequence[Task], max_bytes: int) -> int:
+    """Return how many of the first tasks fit; one does in any case."""
+    totals = accumulate(task.size for task in tasks)
+    return max(1, sum(1 for total in totals if total <= max_bytes)) if tasks else 0
+
+
+def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:
+    chosen = ((name, getattr(view, name)) for name in fields)
+    return {name: value for name, value in chosen if value is not None or name not in _OPTIONAL}
+
+
+_OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason"})
 
 
 class Stats(Word):

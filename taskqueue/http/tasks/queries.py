@@ -5,11 +5,13 @@ from uuid import UUID
 from multidict import MultiMapping
 
 from taskqueue.http.queries import Parameters, read_query
+from taskqueue.http.tasks.answers import TaskView
 from taskqueue.options import MAX_NAME, is_name
 from taskqueue.tasks import Status
 from taskqueue.words import Word
 
 MAX_PAGE = 100  # tasks in one answer
+MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one alone has more
 
 
 class PageRequest(Word):
@@ -20,6 +22,12 @@ class PageRequest(Word):
     queue: str | None = None
     limit: int = MAX_PAGE
     cursor: str | None = None
+    fields: tuple[str, ...] | None = None
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether nothing is asked for that may be large."""
+        return self.fields is not None and _LARGE.isdisjoint(self.fields)
 
 
 def read_page(query: MultiMapping[str]) -> PageRequest:
@@ -55,11 +63,19 @@ def _name_of(text: str) -> str | None:
     return text if is_name(text) else None
 
 
+def _fields_of(text: str) -> tuple[str, ...] | None:
+    names = tuple(dict.fromkeys(text.split(",")))
+    return names if set(names) <= _FIELDS else None
+
+
+_FIELDS = dict.fromkeys(TaskView.__struct_fields__).keys()
+_LARGE = frozenset({"payload", "result", "progress"})
 _NAME = (_name_of, f"a name of 1 to {MAX_NAME} printable characters")
 _PAGE: Parameters = {
     "status": ({str(status): status for status in Status}.get, f"one of {', '.join(Status)}"),
     "limit": (_limit_of, f"a whole number from 1 to {MAX_PAGE}"),
     "cursor": (task_id_of, "what another answer had as `next`"),
+    "fields": (_fields_of, f"some of {', '.join(_FIELDS)}, separated by commas"),
     "action": _NAME,
     "queue": _NAME,
 }

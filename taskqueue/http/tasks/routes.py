@@ -11,7 +11,7 @@ from taskqueue.http.bodies import Fields, body_of, read_fields
 from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.service import Service
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Stats, TaskDetail
-from taskqueue.http.tasks.queries import read_page, task_id_of
+from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, read_page, task_id_of
 from taskqueue.tasks import CancelAnswer, Status, TaskHistory
 
 _REDRIVING = Unavailable("failed to queue task")
@@ -46,8 +46,10 @@ class TaskRoutes:
                 queue=page.queue,
                 before=page.cursor,
                 limit=page.limit + 1,
+                max_bytes=MAX_PAGE_BYTES,
+                brief=page.is_brief,
             )
-        return answer(Page.of(tasks, page.limit))
+        return answer(Page.of(tasks, page.limit, MAX_PAGE_BYTES, page.fields))
 
     async def show_task(self, request: web.Request) -> web.StreamResponse:
         """Show one task and its attempts."""

@@ -412,6 +412,8 @@ class SQLiteStorage(Storage):
         before: str | None = None,
         limit: int,
         now: float,
+        max_bytes: int | None = None,
+        brief: bool = False,
     ) -> tuple[Task, ...]:
         check_limit(limit)
         return await self._read(
@@ -423,6 +425,8 @@ class SQLiteStorage(Storage):
                 before=before,
                 limit=limit,
                 now=now,
+                max_bytes=max_bytes,
+                brief=brief,
             )
         )
 

@@ -12,11 +12,14 @@ in the order of their ids. What was not asked for is stepped through from value 
 kinds are found without walking their tasks. `page` takes the newest task of all of them, puts the
 next of its kind in its place, and so on. So a page costs a few steps in the index for each kind and
 for each of its rows, however many tasks there are.
+
+Each text yields its rows in the order of the page, and sorts nothing but ids. So the rows can be
+taken one by one, and those behind the end of a page that has become large are never read.
 """
 
 from functools import cache
 
-from taskqueue.storage.sqlite.rows import TASK
+from taskqueue.storage.sqlite.rows import BRIEF, TASK
 from taskqueue.tasks import Status
 
 ALL = f"SELECT {TASK} FROM main.tasks WHERE id < :before ORDER BY id DESC LIMIT :limit"
@@ -39,9 +42,12 @@ Given = tuple[str, ...]
 def running(given: Given) -> str:
     """Return the text that finds running tasks."""
     return f"""
-    SELECT {TASK} FROM main.tasks INDEXED BY held
-    WHERE token IS NOT NULL AND status = 'running' AND id < :before{_equal(given)}
-    ORDER BY id DESC LIMIT :limit
+    SELECT {TASK} FROM main.tasks WHERE id IN (
+        SELECT id FROM main.tasks INDEXED BY held
+        WHERE token IS NOT NULL AND status = 'running' AND id < :before{_equal(given)}
+        ORDER BY id DESC LIMIT :limit
+    )
+    ORDER BY id DESC
     """
 
 
@@ -65,7 +71,7 @@ def of_kinds(statuses: tuple[Status, ...], given: Given, *conditions: str) -> st
             SELECT {following}, status, action, queue FROM page WHERE id IS NOT NULL
             ORDER BY id DESC LIMIT :limit
         )
-    SELECT {TASK} FROM main.tasks WHERE id IN (SELECT id FROM page)
+    SELECT {TASK} FROM main.tasks WHERE id IN (SELECT id FROM page) ORDER BY id DESC
     """
 
 
@@ -106,17 +112,23 @@ def are_many(side: str) -> str:
 def few_scheduled(side: str, given: Given) -> str:
     """Return the text that finds scheduled tasks on a side of now, sorting all that are there."""
     return f"""
-    SELECT {TASK} FROM main.tasks WHERE seq IN (
-        SELECT seq FROM main.tasks INDEXED BY due
+    SELECT {TASK} FROM main.tasks WHERE id IN (
+        SELECT id FROM main.tasks INDEXED BY due
         WHERE status = 'scheduled' AND {side} AND id < :before{_equal(given)}
         ORDER BY id DESC LIMIT :limit
     )
+    ORDER BY id DESC
     """
 
 
 def many_scheduled(side: str, given: Given) -> str:
     """Return the text that finds scheduled tasks on a side of now, passing those on the other."""
     return of_kinds((Status.SCHEDULED,), given, side)
+
+
+def brief(query: str) -> str:
+    """Return the text that finds the same rows without what may be large in them."""
+    return query.replace(TASK, BRIEF)
 
 
 def _equal(given: Given) -> str:

@@ -3,8 +3,11 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from operator import attrgetter
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 
+from taskqueue.storage.limits import within_bytes
 from taskqueue.storage.sqlite import pages, rows, statements
 from taskqueue.tasks import Attempt, AttemptOutcome, Delivery, Owner, Status, Task, TaskHistory
 
@@ -72,6 +75,8 @@ def find(
     before: str | None,
     limit: int,
     now: float,
+    max_bytes: int | None = None,
+    brief: bool = False,
 ) -> tuple[Task, ...]:
     """Return the newest tasks of an action and a queue that read `status` at `now`."""
     page = {
@@ -84,9 +89,14 @@ def find(
     given = tuple(column for column in ("action", "queue") if page[column] is not None)
     with _snapshot(db):
         queries = _queries(db, status, given, now=now)
-        found = [row for query in queries for row in db.execute(query, page).fetchall()]
-    tasks = [rows.task(row, now=now) for row in found]
-    return tuple(sorted(tasks, key=attrgetter("id"), reverse=True)[:limit])
+        found = [db.execute(pages.brief(each) if brief else each, page) for each in queries]
+        newest_first = merge(*found, key=itemgetter(0), reverse=True)
+        tasks = (rows.task(row, now=now) for row in islice(newest_first, limit))
+        try:
+            return tuple(tasks if max_bytes is None else within_bytes(tasks, max_bytes))
+        finally:
+            for cursor in found:
+                cursor.close()  # one that is read in part would keep the snapshot
 
 
 def _queries(

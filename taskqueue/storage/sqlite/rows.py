@@ -15,6 +15,9 @@ TASK = (
     " run_at, created_at, started_at, processed_at, result, reason,"
     " unique_key, progress, cancel_reason"
 )
+BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("result", "NULL")
+"""The same columns without what may be large."""
+
 DELIVERY = f"{TASK}, token, expires_at, claimed_at"
 NEW_TASK = "id, payload, action, queue, priority, max_attempts, unique_key, fingerprint"
 ATTEMPT = "attempt, outcome, error, traceback, started_at, ended_at"
