@@ -21,6 +21,11 @@ MAX_BODY_BYTES = MAX_BYTES + 65_536
 # Each chunk costs about as much time as a hundred bytes of a body that is sent in one piece.
 MAX_CHUNKS = 10_000
 
+# Python bounds how deep calls and values nest together. Parts of a body are decoded again further
+# down, here and by whoever runs the task, so the whole is decoded with that much less room.
+_MARGIN = 100
+_MANY = 500  # brackets; fewer cannot nest too deeply
+
 Fields: TypeAlias = Mapping[str, tuple[Any, str]]
 """By name: the type of a value, and what is allowed."""
 
@@ -79,13 +84,23 @@ def parsed(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """
     try:
         body.decode()  # what becomes `Raw` is skipped without a look at its encoding
-        return decoder.decode(body)
+        return _decoded(body, decoder)
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid JSON", str(error)) from None
     except RecursionError:
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid JSON", "nested too deeply") from None
+
+
+def _decoded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    if body.count(b"[") + body.count(b"{") < _MANY:
+        return decoder.decode(body)
+    return _deeper(_MARGIN, decoder, body)
+
+
+def _deeper(frames: int, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    return _deeper(frames - 1, decoder, body) if frames else decoder.decode(body)
 
 
 def read_fields(body: bytes, fields: Fields) -> dict[str, Any]:

@@ -113,9 +113,7 @@ class Problem(Exception):
 def _with_more(detail: str | None, more: int) -> str | None:
     if not more:
         return detail
-    told = (
-        f"The first {MAX_FAULTS} faults are listed, and {more} more were found or not looked for."
-    )
+    told = f"The first {MAX_FAULTS} faults are listed, and {more} more may follow."
     return told if detail is None else f"{detail} {told}"
 
 

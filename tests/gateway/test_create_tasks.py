@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.tasks.requests import MAX_TASKS
 from taskqueue.tasks import Task
+from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService
+
+NOBODY = "0197a4c8-0000-7000-8000-000000000000"
 
 
 async def stored(service: ScriptedService) -> tuple[Task, ...]:
@@ -338,3 +342,59 @@ async def test_the_answer_comes_after_the_commit(
     assert health.status == 200
     assert not answered_before
     assert answer.status == 202
+
+
+# --- hostile bodies ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/dead/purge", f"/tasks/{NOBODY}/cancel"])
+@pytest.mark.parametrize("form", ['{"action":"uppercase","data":%s}', "%s", '{"x":%s}', "[%s]"])
+async def test_no_depth_of_nesting_is_a_surprise(
+    http: ClientSession, events: EventLog, path: str, form: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    answers = [
+        await http.post(path, data=form % ("[" * depth + "]" * depth), headers=headers)
+        for depth in (*range(900, 1010), 100_000)
+    ]
+
+    assert {answer.status for answer in answers} <= {400, 404, 413, 422}
+    assert events.select("http_error") == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" + "0," * 550_000 + "0]",
+        '{"action":"uppercase",' + ",".join(f'"k{n}":1' for n in range(90_000)) + "}",
+        '{"action":"uppercase","data":{' + ",".join(f'"k{n}":1' for n in range(90_000)) + "}}",
+        "[" + ",".join(['{"action":"uppercase","data":{"x":1},"y":1}'] * 10_000) + "]",
+        "[" + ",".join(['{"action":"uppercase","data":{"x":1}}'] * 10_000) + "]",
+    ],
+    ids=["numbers", "options", "data", "both", "list"],
+)
+async def test_of_many_faults_a_hundred_are_told_and_how_many_others_there_may_be(
+    http: ClientSession, body: str
+) -> None:
+    answer = await http.post("/tasks", data=io.BytesIO(body.encode()))
+
+    text = await answer.text()
+    problem = json.loads(text)
+    assert answer.status == 422
+    assert len(problem["faults"]) <= 100
+    assert len(problem["faults"]) == 1 or re.search(r", and \d+ more may follow", problem["detail"])
+    assert len(text) < 50_000
+
+
+async def test_faults_of_the_data_are_told_beside_those_of_the_options(http: ClientSession) -> None:
+    task = '{"action":"uppercase","data":{"text":1,"hight":2},"priority":"x","queue":7}'
+
+    one = await http.post("/tasks", data=task)
+    several = await http.post("/tasks", data=f"[{task}]")
+
+    names = ["priority", "queue", "data.text", "data.hight"]
+    assert [fault["field"] for fault in (await one.json())["faults"]] == names
+    assert [fault["field"] for fault in (await several.json())["faults"]] == [
+        f"[0].{name}" for name in names
+    ]

@@ -64,7 +64,7 @@ def test_a_flag_beats_a_variable_and_a_variable_beats_the_file(tmp_path: Path) -
 def test_every_setting_is_heard_from_every_source(option: Option, tmp_path: Path) -> None:
     table, _, name = option.key.rpartition(".")
     header = f"[{table}]\n" if table else ""
-    write_toml(tmp_path, f"{header}{name} = []\n")
+    write_toml(tmp_path, f"{header}{name} = [0]\n")
 
     reported = faults({option.key: "\0"}, {option.variable: "\0"}, tmp_path)
 

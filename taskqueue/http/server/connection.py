@@ -1,6 +1,8 @@
 """One connection: aiohttp's, with limits, and with errors that are problems."""
 
 import asyncio
+import socket
+import struct
 from typing import Any
 
 import structlog
@@ -11,6 +13,8 @@ from taskqueue.http import problems
 from taskqueue.http.problems import Problem
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import MAX_LINE_BYTES
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 log = structlog.get_logger()
 
@@ -91,6 +95,10 @@ class Connection(web.RequestHandler):
         """Close at once; what has not been sent is dropped."""
         transport = self.transport
         if transport is not None:
+            # Otherwise the system would keep what is in its buffers until the client reads it.
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER
+            )
             transport.abort()
 
     def _is_idle(self) -> bool:

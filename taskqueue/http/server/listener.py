@@ -64,9 +64,11 @@ class Listener:
             task.cancel()
 
     def _accept(self) -> None:
+        if not self._has_room():
+            return
         for _ in range(_AT_ONCE):
-            if not self._has_room():
-                return
+            if len(self._connections.open) >= self._connections.most:
+                return  # we are called again, if others wait
             try:
                 sock, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -118,7 +120,8 @@ class Listener:
 
     def _look_around(self) -> None:
         """Close what is overdue, and log what was closed for room since the last time."""
-        self._connections.close_overdue(self._loop.time())
+        if overdue := self._connections.close_overdue(self._loop.time()):
+            log.info("connections_overdue", closed=overdue)
         if self._reason:
             log.warning(
                 "connections_full",
