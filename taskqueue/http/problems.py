@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from taskqueue.errors import (
@@ -32,6 +32,9 @@ from taskqueue.errors import (
 from taskqueue.http import answers
 
 CONTENT_TYPE = "application/problem+json"
+
+VERSIONS = (HttpVersion10, HttpVersion11)
+"""The versions of HTTP that are answered."""
 
 UNAVAILABLE = (StorageError, ActorUnavailable, AskTimeout)
 """What a service raises while a part of it is not there."""
@@ -174,6 +177,8 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     What nobody expected is a 500 that says nothing but a number, under which the log has it all.
     """
     try:
+        if request.version not in VERSIONS:
+            return unknown_version().response()
         return await handler(request)
     except Problem as problem:
         return problem.response()
@@ -209,6 +214,12 @@ def surprise(request: web.BaseRequest, error: BaseException | None) -> Problem:
         "The log has it under the id of this instance.",
         instance=f"urn:uuid:{error_id}",
     )
+
+
+def unknown_version() -> Problem:
+    """Return the answer to a request of another version of HTTP."""
+    detail = "The versions of HTTP are 1.0 and 1.1."
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid HTTP", detail)
 
 
 def not_http() -> Problem:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import ClientSession
 
-from taskqueue.http.bodies import MAX_BODY_BYTES
+from taskqueue.http.bodies import MAX_BODY_BYTES, MAX_CHUNKS
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import Limits
 from taskqueue.options import NO_CHOICE
@@ -197,7 +197,7 @@ async def test_a_body_in_tiny_chunks_is_refused(
 ) -> None:
     head = request("POST", "/tasks", b"Transfer-Encoding: chunked")
 
-    reply = await exchange(sock, head, b"1\r\n \r\n" * 200_000)
+    reply = await exchange(sock, head, b"1\r\n \r\n" * (MAX_CHUNKS + 1))
 
     assert (reply.status, reply.problem()["detail"]) == (
         413,
@@ -239,6 +239,8 @@ def head(first: bytes, *lines: bytes) -> bytes:
         (head(b"GET /tasks HTTP/1.1", b"Authorization: hunter2" + b"x" * 9000), 431),
         (head(b"GET /%s HTTP/1.1" % (b"x" * 9000)), 431),
         (b"GET /tasks HTTP/1.1\r\nCookie: hunter2\r\n\r\n", 400),
+        (head(b"GET /tasks HTTP/2.0"), 400),
+        (head(b"GET /nowhere HTTP/0.9"), 400),
     ],
 )
 async def test_what_is_no_request_is_a_problem_and_its_secrets_reach_no_log(  # noqa: PLR0917

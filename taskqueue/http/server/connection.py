@@ -6,14 +6,15 @@ import struct
 from typing import Any
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from taskqueue.http import problems
-from taskqueue.http.problems import Problem
+from taskqueue.http.problems import VERSIONS, Problem
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import MAX_LINE_BYTES
 
+_READ_BYTES = 16_384  # parsed ahead of a handler; the chunks in it keep the loop for 1 ms
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 log = structlog.get_logger()
@@ -51,6 +52,7 @@ class Connection(web.RequestHandler):
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
             auto_decompress=False,
+            read_bufsize=_READ_BYTES,
             **kwargs,
         )
         self._connections = connections
@@ -90,6 +92,10 @@ class Connection(web.RequestHandler):
     def hold(self, size: int) -> None:
         """Count bytes of the request or its answer that wait for the client."""
         self._connections.hold(self, size)
+
+    def drop_rest(self) -> None:
+        """Close without reading the rest of a body, even if its client then misses the answer."""
+        self._lingering_time = 0.0
 
     def cut(self) -> None:
         """Close at once; what has not been sent is dropped."""
@@ -151,6 +157,8 @@ class Connection(web.RequestHandler):
         """Send the answer. What aiohttp refuses outside of our middlewares is a problem too."""
         if isinstance(resp, web.HTTPException):
             resp = problems.of_aiohttp(resp).response()
+        if request.version not in VERSIONS:  # it was refused, in words that its client may know
+            request._cache["version"] = HttpVersion11  # noqa: SLF001 - there is no public way
         try:
             return await super().finish_response(request, resp, start_time)
         finally:

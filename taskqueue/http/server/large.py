@@ -23,6 +23,10 @@ class Holder(Protocol):
         """Count bytes until the request has been answered."""
         ...
 
+    def drop_rest(self) -> None:
+        """Close without reading the rest of a body, even if its client then misses the answer."""
+        ...
+
 
 def holder_of(request: web.BaseRequest) -> Holder:
     """Return what counts the bytes of a request's client."""

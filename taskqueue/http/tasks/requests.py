@@ -22,6 +22,7 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 _NO_DATA = Raw(b"{}")
+_LARGE = 1 << 16  # bytes
 
 
 class TaskRequest(Word, forbid_unknown_fields=True):
@@ -65,6 +66,7 @@ _tasks: msgspec.json.Decoder[TaskRequest | list[TaskRequest]] = msgspec.json.Dec
 )
 _any = msgspec.json.Decoder(Raw)
 _list = msgspec.json.Decoder(list[Raw])
+_objects = msgspec.json.Decoder(list[dict[str, Raw]])
 _object = msgspec.json.Decoder(dict[str, Raw])
 _action: msgspec.json.Decoder[str] = msgspec.json.Decoder(Text)
 
@@ -99,9 +101,23 @@ def items_of(body: bytes) -> Raw | Sequence[Raw]:
     whole = bytes(parsed(body, _any))
     if not whole.startswith(b"["):
         return Raw(whole)
+    if len(whole) > _LARGE:
+        _require_objects(whole)
     items = _list.decode(whole)
     require_count(items)
     return items
+
+
+def _require_objects(body: bytes) -> None:
+    """Refuse a large list at the first item that cannot be a task: it may have half a million.
+
+    Raises:
+        Problem: 422.
+    """
+    try:
+        _objects.decode(body)
+    except msgspec.ValidationError as error:
+        raise Problem.invalid("invalid tasks", (Fault("[]", str(error)),)) from None
 
 
 def require_count(tasks: Sequence[object]) -> None:

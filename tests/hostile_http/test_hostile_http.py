@@ -1,0 +1,29 @@
+"""Hostile clients cost others little, and nothing for long.
+
+`TASKQUEUE_TEST_HOSTILE_S` says for how many seconds, `TASKQUEUE_TEST_HOSTILE_SEED` repeats a run.
+"""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.hostile_http.attacks import KINDS
+from tests.hostile_http.report import report
+from tests.hostile_http.run import hostile
+
+SECONDS = float(os.environ.get("TASKQUEUE_TEST_HOSTILE_S", "45"))
+SEED = int(os.environ.get("TASKQUEUE_TEST_HOSTILE_SEED", random.randrange(2**32)))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(SECONDS + 180)
+async def test_whatever_clients_send_others_are_served_and_memory_returns(tmp_path: Path) -> None:
+    print(f"seed {SEED}")  # noqa: T201
+
+    run = await hostile(tmp_path, seconds=SECONDS, seed=SEED, kinds=[*KINDS], say=lambda _: None)
+
+    print(report(run))  # noqa: T201
+    assert run.violations == []
+    assert {phase.kind for phase in run.phases} == set(KINDS)
