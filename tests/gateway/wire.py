@@ -41,7 +41,7 @@ class Wire:
         async with asyncio.timeout(LIMIT_S):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *lines = head.strip().split("\r\n")
-        assert first.startswith(("HTTP/1.1 ", "HTTP/1.0 ")), first
+            assert first.startswith(("HTTP/1.1 ", "HTTP/1.0 ")), first
             headers = {
                 name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)
             }

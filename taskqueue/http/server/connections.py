@@ -6,7 +6,7 @@ from typing import Protocol
 from taskqueue.http.server.limits import Limits
 
 # One pass over all connections closes so many of them that the next passes are rare.
-_BATCH = 64
+_BATCH = 16
 
 
 class Waiting(Protocol):

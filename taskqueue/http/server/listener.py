@@ -12,7 +12,7 @@ from taskqueue.http.server.connections import Connections
 
 BACKLOG = 1024  # connections that wait to be accepted, also while there is no server
 
-_AT_ONCE = 16  # accepted in one turn of the loop, so that requests get theirs
+_AT_ONCE = 4  # accepted in one turn of the loop; a request takes several turns
 _RETRY_S = 0.05  # until the next try to accept, when there is no room
 _LOOK_S = 1.0  # between two looks for clients whose time is up, and two lines about room
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
