@@ -71,7 +71,7 @@ class Context:
             NotJSON: the value has no JSON form.
             TaskTooLarge: it has more than 1 MiB as JSON.
         """
-        self.channel.report(encoding.json_of("progress", encoding.encode(value)))
+        self.channel.report(encoding.json_of("progress", value, encoding.encode(value)))
 
     def transaction(self) -> Transaction:
         """Return the task's own transaction in the service's database: one per attempt.

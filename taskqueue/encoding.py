@@ -48,18 +48,19 @@ def encode(value: object) -> bytes:
     return encoded
 
 
-def json_of(what: str, encoded: bytes, *, limit: int = MAX_BYTES) -> str:
-    """Return what `encode` gave as the text that is stored; `what` names it in errors.
+def json_of(what: str, value: object, encoded: bytes, *, limit: int = MAX_BYTES) -> str:
+    """Return `value` as the text that is stored, from its `encode`; `what` names it in errors.
 
     Raises:
         TaskTooLarge: it has more than `limit` bytes.
         NotJSON: a `msgspec.Raw` in it, which is encoded as it is, was no JSON.
     """
     text = text_of(what, encoded, limit=limit)
-    try:
-        _syntax.decode(encoded)
-    except msgspec.DecodeError as error:
-        raise NotJSON(str(error)) from error
+    if type(value) not in _WITHOUT_PARTS:
+        try:
+            _syntax.decode(encoded)
+        except msgspec.DecodeError as error:
+            raise NotJSON(str(error)) from error
     return text
 
 
@@ -88,20 +89,24 @@ def _as_built_in(value: object) -> plain.Scalar:
 
 _encode = msgspec.json.Encoder(enc_hook=_as_built_in).encode
 _syntax = msgspec.json.Decoder(msgspec.Raw)
+_WITHOUT_PARTS = frozenset({type(None), bool, int, float, str})
 
 
 def _refuse_non_finite(value: object) -> None:
     parts: list[Any] = [msgspec.to_builtins(value, enc_hook=_as_part)]
     while parts:
-        match parts.pop():
-            case float(part) if not math.isfinite(part):
+        part = parts.pop()
+        kind = type(part)
+        if kind is float:
+            if not math.isfinite(part):
                 raise NotJSON(f"contains {part}, for which JSON has no word")
-            case list(part) | tuple(part) | set(part) | frozenset(part):
-                parts.extend(part)
-            case dict(part):
-                parts.extend(part.values())
-            case _:
-                pass
+        elif kind is dict:
+            parts.extend(part.values())
+        elif kind in _ARRAYS:
+            parts.extend(part)
+
+
+_ARRAYS = frozenset({list, tuple, set, frozenset})
 
 
 def _as_part(value: object) -> plain.Scalar:

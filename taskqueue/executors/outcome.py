@@ -65,7 +65,7 @@ def outcome_of_value(value: object, context: Context) -> Outcome:
     encoded = b""
     try:
         encoded = encoding.encode(value)
-        result = encoding.json_of("result", encoded, limit=context.max_result_bytes)
+        result = encoding.json_of("result", value, encoded, limit=context.max_result_bytes)
     except TaskTooLarge as error:
         beginning = encoded[:MAX_ERROR].decode(errors="replace")
         return Rejected(reason=shortened(f"{error} (max_result_bytes); it begins: {beginning}"))

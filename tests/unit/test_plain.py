@@ -159,7 +159,7 @@ def test_no_value_fails_to_encode_in_a_way_of_its_own(name: str) -> None:
     value = odd.NO_RESULTS[name][0]()
 
     with pytest.raises((encoding.NotJSON, SystemExit)):
-        encoding.json_of("result", encoding.encode(value))
+        encoding.json_of("result", value, encoding.encode(value))
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
