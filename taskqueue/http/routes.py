@@ -40,6 +40,9 @@ from taskqueue.http.supervision.routes import SupervisionRoutes
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.routes import TaskRoutes
 
+# aiohttp's own pattern takes no braces, which a name may have.
+_QUEUE = "/queues/{name:[^/]+}"
+
 
 class Route(NamedTuple):
     """One call: what is asked, what answers, and who may ask."""
@@ -95,8 +98,8 @@ def routes(service: Service, clock: Clock) -> tuple[Route, ...]:
         Route("POST", "/dead/redrive", dead.redrive_dead, administrator),
         Route("POST", "/dead/purge", dead.purge_dead, administrator),
         Route("GET", "/queues", queues.list_queues, reader),
-        Route("POST", "/queues/{name}/pause", queues.pause_queue, administrator),
-        Route("POST", "/queues/{name}/resume", queues.resume_queue, administrator),
+        Route("POST", _QUEUE + "/pause", queues.pause_queue, administrator),
+        Route("POST", _QUEUE + "/resume", queues.resume_queue, administrator),
         Route("GET", "/health", probes.show_health, reader),
         Route("GET", "/ready", probes.show_readiness, reader),
         Route("GET", "/supervision", supervision.show_tree, reader),

@@ -1,7 +1,10 @@
 """Which queues there are, and whether their tasks are handed out."""
 
+from urllib.parse import quote
+
 import pytest
 from aiohttp import ClientResponse, ClientSession
+from yarl import URL
 
 from taskqueue.context import Context
 from taskqueue.errors import ActorUnavailable
@@ -56,15 +59,19 @@ async def test_a_paused_queue_goes_on_taking_tasks_in(
     assert answer.status == 202
 
 
+@pytest.mark.parametrize("name", ["a/b ä?", "{tenant}", "}{", "a%2Fb", "#1"])
+@pytest.mark.parametrize("word", SWITCHES)
 async def test_a_queue_is_found_by_whatever_name_it_has(
-    http: ClientSession, service: ScriptedService
+    http: ClientSession, service: ScriptedService, name: str, word: str
 ) -> None:
-    @service.app.task("odd", queue="a/b ä?")
+    @service.app.task("odd", queue=name)
     async def odd(ctx: Context) -> None: ...
 
-    answer = await http.post("/queues/a%2Fb%20%C3%A4%3F/pause", headers=JSON)
+    path = URL(f"/queues/{quote(name, safe='')}/{word}", encoded=True)
+    answer = await http.post(path, headers=JSON)
 
-    assert (answer.status, await answer.json()) == (200, {"queue": "a/b ä?", "paused": True})
+    assert answer.status == 200
+    assert await answer.json() == {"queue": name, "paused": word == "pause"}
 
 
 @pytest.mark.parametrize("word", SWITCHES)
