@@ -236,6 +236,22 @@ async def test_a_list_is_done_once_under_its_key(
     assert [task.unique_key for task in await stored(service)] == ["k/0", "k/1", "k/2"]
 
 
+@pytest.mark.parametrize("length", [253, 254, 255])
+async def test_a_list_is_done_once_under_a_key_of_any_length(
+    http: ClientSession, service: ScriptedService, length: int
+) -> None:
+    key = "k" * length
+    first = await post(http, LIST, key)
+
+    again = await post(http, LIST, key)
+    shorter = await post(http, LIST[:2], key)
+    other = await post(http, LIST, key[:-1] + "o")
+
+    assert (first.status, again.status, shorter.status, other.status) == (202, 202, 422, 202)
+    assert await again.json() == await first.json()
+    assert len(await stored(service)) == 2 * len(LIST)
+
+
 @pytest.mark.parametrize(
     "other",
     [[BODY, OTHER, BODY], LIST[::-1], LIST[:2], [*LIST[:2], {"action": "send", "priority": 1}]],

@@ -4,7 +4,8 @@
     Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324"
 
 The second form is that of the IETF's draft, a string of RFC 9651. The key becomes the unique key of
-the request's task; the tasks of a list get `key/0`, `key/1` and so on.
+the request's task; the tasks of a list get `key/0`, `key/1` and so on, or the SHA-256 of that where
+it is too long for a key.
 """
 
 import re
@@ -17,7 +18,7 @@ from multidict import MultiMapping, istr
 from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
 from taskqueue.http.tasks.requests import TaskRequest, indexed
-from taskqueue.options import KEY_RULE, is_key
+from taskqueue.options import KEY_RULE, MAX_KEY, is_key
 from taskqueue.tasks import NewTask
 
 HEADER = "Idempotency-Key"
@@ -68,7 +69,7 @@ def all_keyed(requests: Sequence[TaskRequest], key: str | None) -> Sequence[Task
     if key is None:
         _require_all_or_none(requests)
         return requests
-    own = [f"{key}/{index}" for index in range(len(requests))]
+    own = [_of_one(key, index) for index in range(len(requests))]
     pairs = list(zip(requests, own, strict=True))
     faults = [
         fault
@@ -78,6 +79,12 @@ def all_keyed(requests: Sequence[TaskRequest], key: str | None) -> Sequence[Task
     if faults:
         raise Problem.invalid("invalid tasks", faults)
     return [replace(request, unique_key=its_own) for request, its_own in pairs]
+
+
+def _of_one(key: str, index: int) -> str:
+    """Return the key of one task of a list: a digest of the usual one if that is too long."""
+    usual = f"{key}/{index}"
+    return usual if len(usual) <= MAX_KEY else sha256(usual.encode()).hexdigest()
 
 
 def bound_together(tasks: Sequence[NewTask]) -> list[NewTask]:
