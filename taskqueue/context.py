@@ -3,12 +3,12 @@
 from functools import cached_property
 from typing import ParamSpec, Protocol
 
-import structlog
 from structlog.typing import FilteringBoundLogger
 
 from taskqueue import encoding
 from taskqueue.channel import Channel
 from taskqueue.errors import NotRunning
+from taskqueue.logger import log
 from taskqueue.tasks import NewTask, Rows, Statement, Task
 from taskqueue.transaction import Transaction
 
@@ -56,8 +56,7 @@ class Context:
     @cached_property
     def log(self) -> FilteringBoundLogger:
         """A logger whose lines carry `task_id`, `action` and `attempt`."""
-        logger: FilteringBoundLogger = structlog.get_logger()
-        return logger.bind(task_id=self.task.id, action=self.task.action, attempt=self.attempt)
+        return log.bind(task_id=self.task.id, action=self.task.action, attempt=self.attempt)
 
     def progress(self, value: object) -> None:
         """Show how far this attempt is: any JSON value, as `progress` of the task.

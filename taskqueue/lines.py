@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol
 
 # How long a line may wait for others: a wake-up of the writer costs as much as ten lines.
 GATHER_S = 0.02
@@ -30,13 +30,33 @@ LONG_LINE = 16 << 10
 _PIECE = select.PIPE_BUF
 
 
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object:
+        """Take a text."""
+        ...
+
+    def flush(self) -> object:
+        """Have it written."""
+        ...
+
+    def fileno(self) -> int:
+        """Return the descriptor below."""
+        ...
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
+        ...
+
+
 class LineWriter:
     """Writes lines in the order in which it gets them, and outlives whoever reads them.
 
     A line that cannot be written (disk full, reader gone) is lost, and nothing else is.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # JSON is UTF-8, and no locale shall decide which names of tasks can be logged.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -3,7 +3,8 @@
     {"time":"2026-11-22T08:00:00.000000Z","level":"info","event":"task_completed","task_id":"…"}
 
 JSON for programs, coloured columns on a terminal. What libraries say through `logging` comes out in
-the same form. A log call never raises, whatever it is given and wherever the lines go.
+the same form. A log call never raises, whatever it is given and wherever the lines go. What an app
+does to the global state of `structlog` and `logging` changes its own lines and none of ours.
 """
 
 import contextlib
@@ -12,26 +13,29 @@ import datetime as dt
 import json
 import logging
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, copy_context
 from enum import Enum
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from taskqueue import rendering
-from taskqueue.lines import LineWriter
+from taskqueue.lines import LineWriter, Stream
+from taskqueue.logger import log
+from taskqueue.output import Output
 from taskqueue.settings.model import LogFormat, LogLevel
 
 # Libraries report through `logging`: their warnings matter here, their chatter does not.
 _LEAST_OF_LIBRARIES = logging.WARNING
 _DEEPEST = 8
+_STDOUT = 1
 _current: tuple[LogFormat, LogLevel] | None = None
 _lines: LineWriter | None = None
+_output: Output | None = None
 _PLAIN_ALREADY = frozenset({str, int, bool, type(None)})
 _FIRST = {"time": None, "level": None, "event": None}
 _RESERVED = frozenset({*_FIRST, "exc_info"})
@@ -41,15 +45,16 @@ _encode = msgspec.json.Encoder().encode
 _NOT_FOR_MSGSPEC = (UnicodeEncodeError, OverflowError)  # lone surrogates, more than 64 bits
 
 
-def configure(format: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:  # noqa: A002
+def configure(format: LogFormat, level: LogLevel, stream: Stream | None = None) -> None:  # noqa: A002
     """Send every event from `level` up to `stream` (standard output if None).
 
-    `auto` writes columns to a terminal and JSON to anything else. Call it once, before the first
-    event: loggers keep the configuration that they found when they were first used.
+    `auto` writes columns to a terminal and JSON to anything else. Events of an app that uses
+    structlog as it finds it go the same way. Call it once, before the first event: the app's
+    loggers keep the configuration that they found when they were first used.
     """
-    stream = sys.stdout if stream is None else stream
-    on_terminal = stream.isatty()
-    lines = LineWriter(stream)
+    target = Output(_STDOUT) if stream is None else stream
+    on_terminal = target.isatty()
+    lines = LineWriter(target)
     as_json = format == "json" or (format == "auto" and not on_terminal)
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -57,15 +62,20 @@ def configure(format: LogFormat, level: LogLevel, stream: TextIO | None = None) 
         *([_render_json] if as_json else _columns(coloured=on_terminal)),
     ]
     logger = _with_any_arguments(structlog.make_filtering_bound_logger(level))
+    wrapper = _with_short_way(logger, level, processors) if as_json else logger
+    log.service = structlog.wrap_logger(
+        lines, processors=[*processors], wrapper_class=wrapper, context_class=dict
+    ).bind()
     structlog.configure(
         processors=processors,
-        wrapper_class=_with_short_way(logger, level, processors) if as_json else logger,
+        wrapper_class=wrapper,
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     _listen_to_libraries(level)
-    global _current, _lines  # as global as what structlog and logging have just been told
-    _current, _lines = (format, level), None if on_terminal else lines
+    global _current, _lines, _output  # as global as what structlog and logging have just been told
+    output = target if isinstance(target, Output) else None
+    _current, _lines, _output = (format, level), None if on_terminal else lines, output
 
 
 def current() -> tuple[LogFormat, LogLevel] | None:
@@ -80,6 +90,12 @@ def buffered() -> AbstractContextManager[None]:
     everything has been written, and from then on each line is at once.
     """
     return contextlib.nullcontext() if _lines is None else _lines.buffered()
+
+
+def stop_waiting() -> None:
+    """Lose lines from now on rather than wait for a reader that takes none. For signal handlers."""
+    if _output is not None:
+        _output.stop_waiting()
 
 
 # --- the short way -------------------------------------------------------------------------------
@@ -296,8 +312,7 @@ class _FromLibraries(logging.Handler):
         except Exception:  # noqa: BLE001  arguments that do not fit the text: `logging`'s own contract
             self.handleError(record)
             return
-        emit: Callable[..., None] = structlog.get_logger().log
-        emit(_standard(record.levelno), text, logger=record.name, exc_info=record.exc_info)
+        log.log(_standard(record.levelno), text, logger=record.name, exc_info=record.exc_info)
 
 
 def _standard(level: int) -> int:

@@ -24,6 +24,9 @@ LAYERS = (
             "encoding",
             "outcomes",
             "options",
+            "logger",
+            "forks",
+            "origin",
         ),
     ),
     (
@@ -55,11 +58,25 @@ LAYERS = (
             "executors",
             "lines",
             "logs",
+            "streams",
             "http",
         ),
     ),
     ("roles", ("actors",)),
-    ("tree", ("supervisor", "service", "init", "bench", "cli", "__main__", "__init__", "testing")),
+    (
+        "tree",
+        (
+            "supervisor",
+            "service",
+            "init",
+            "leaving",
+            "bench",
+            "cli",
+            "__main__",
+            "__init__",
+            "testing",
+        ),
+    ),
 )
 
 # What a part may not know, wherever it stands.
@@ -140,6 +157,18 @@ def test_a_part_does_not_know_its_strangers(part: str) -> None:
 
     assert within
     assert met == set()
+
+
+def test_every_event_goes_through_the_logger_of_the_service() -> None:
+    """An app may configure structlog, which is global, in any way, for its own events."""
+    touching = {
+        name
+        for name, path in ALL
+        if any(i == "structlog" or i.startswith("structlog.") for i in imports_of(path))
+    }
+
+    # For a handler, the logger of its context has structlog's type.
+    assert touching == {"logger", "logs", "context", "testing.events"}
 
 
 def test_nobody_but_the_runtime_touches_pykka() -> None:

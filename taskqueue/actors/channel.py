@@ -5,15 +5,12 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import structlog
-
 from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.channel import Channel
 from taskqueue.clock import Clock
+from taskqueue.logger import log
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import Rows, Statement
-
-log = structlog.get_logger()
 
 REHEARSAL_LIMIT_S = 1.0
 

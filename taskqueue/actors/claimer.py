@@ -7,18 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-import structlog
-
 from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.desk import Desk, Lot
 from taskqueue.actors.prospects import Prospects
 from taskqueue.actors.runtime import ActorRef
 from taskqueue.actors.settler import Settler
 from taskqueue.clock import Clock
+from taskqueue.logger import log
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import Accepted, Delivery, NewTask, Owner
-
-log = structlog.get_logger()
 
 # How long a new queue actor waits for a consumer to say what it is busy with. One that is blocked
 # by its handler cannot, so how often it looks whether that one is still there.

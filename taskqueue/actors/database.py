@@ -10,8 +10,6 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
-import structlog
-
 from taskqueue.actors.messages import (
     DATABASE,
     QUEUE,
@@ -33,10 +31,9 @@ from taskqueue.errors import (
     WriterLost,
 )
 from taskqueue.health import Readiness
+from taskqueue.logger import log
 from taskqueue.storage.protocol import Storage
 from taskqueue.words import Word
-
-log = structlog.get_logger()
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,13 +4,10 @@ Like a process it ends with an exit code: 0 is a normal end and it is never star
 code is abnormal, and its supervisor tries again within its intensity.
 """
 
-import structlog
-
 from taskqueue.actors.messages import DATABASE, Migrate
 from taskqueue.actors.runtime import NORMAL, Actor, Crash, Exit, ask
 from taskqueue.errors import ActorError, StorageError
-
-log = structlog.get_logger()
+from taskqueue.logger import log
 
 
 class ExitCode(Exception):
@@ -33,7 +30,7 @@ class MigrationActor(Actor):
         try:
             steps = await ask(self.address(DATABASE), Migrate(), timeout_s=None)
         except (StorageError, ActorError) as error:
-            log.error("migration_failed", reason=str(error))  # noqa: TRY400 - no bug of ours
+            log.error("migration_failed", reason=str(error))
             raise Exit(Crash(ExitCode(1, str(error)))) from error
         for step in steps:
             log.info("migration_applied", step=step)

@@ -2,16 +2,13 @@
 
 import asyncio
 
-import structlog
-
 from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.actors.messages import DATABASE, RETENTION
 from taskqueue.actors.runtime import Actor, Request, receives
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.logger import log
 from taskqueue.retention import Retention
 from taskqueue.storage.protocol import Storage
-
-log = structlog.get_logger()
 
 PERIOD_S = 60.0
 BATCH = 500  # short enough to ride with other writes

@@ -14,13 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-import structlog
-
 import taskqueue
 from taskqueue.actors.messages import CONSUMERS, WATCH
 from taskqueue.actors.runtime import Actor, ActorRef
-
-log = structlog.get_logger()
+from taskqueue.logger import log
 
 PERIOD_S = 0.25
 BLOCKED_S = 1.0  # a loop that has not turned for so long is told of

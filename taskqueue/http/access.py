@@ -6,11 +6,10 @@ tenth of the request itself, and that a task was accepted is told by the task's 
 
 import logging
 
-import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-log = structlog.get_logger()
+from taskqueue.logger import log
 
 
 class AccessLog(AbstractAccessLogger):

@@ -14,7 +14,6 @@ from typing import Self
 from uuid import uuid4
 
 import msgspec
-import structlog
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
@@ -30,6 +29,7 @@ from taskqueue.errors import (
     UnknownAction,
 )
 from taskqueue.http import answers
+from taskqueue.logger import log
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -41,8 +41,6 @@ UNAVAILABLE = (StorageError, ActorUnavailable, AskTimeout)
 
 REFUSED = (UnknownAction, InvalidTask, TaskTooLarge)
 """What a service raises at a task that it cannot accept."""
-
-log = structlog.get_logger()
 
 
 class _Body(msgspec.Struct, omit_defaults=True):

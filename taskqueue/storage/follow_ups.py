@@ -2,11 +2,8 @@
 
 from collections.abc import Iterable
 
-import structlog
-
+from taskqueue.logger import log
 from taskqueue.tasks import Acceptance, Accepted, NewTask
-
-log = structlog.get_logger()
 
 
 def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:

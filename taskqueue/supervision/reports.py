@@ -5,13 +5,10 @@ The fields are OTP's: `supervisor`, `child_id`, `pid`, `context`, `reason`, `res
 lists the events.
 """
 
-import structlog
-
 from taskqueue.actors.runtime import ExitReason
+from taskqueue.logger import log
 from taskqueue.supervision.child import Child
 from taskqueue.supervision.specs import ChildSpec, Flags
-
-log = structlog.get_logger()
 
 
 class Reporter:

@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskqueue import logs
+from taskqueue.logger import log
 from taskqueue.settings import LogFormat, LogLevel
 from taskqueue.tasks import Status
 from tests.executors import odd
@@ -38,6 +39,7 @@ def _configuration_restored() -> Iterator[None]:
         yield
     finally:
         structlog.reset_defaults()
+        log.service = None
         root.handlers[:] = handlers
         root.setLevel(level)
 

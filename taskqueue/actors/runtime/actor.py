@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import pykka
 from pykka import messages as pykka_messages
 
-from taskqueue.actors.runtime.cell import Cell, Closer, current_cell, log
+from taskqueue.actors.runtime.cell import Cell, Closer, current_cell
 from taskqueue.actors.runtime.exits import (
     KILLED,
     NOPROC,
@@ -44,6 +44,7 @@ from taskqueue.actors.runtime.messages import (
 from taskqueue.actors.runtime.ref import ActorRef, Address
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.errors import ActorUnavailable
+from taskqueue.logger import log
 
 # After so many messages without a pause the others on the loop get their turn.
 TURN = 64

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pykka
-import structlog
 
 from taskqueue.actors.runtime.exits import (
     KILLED,
@@ -29,12 +28,12 @@ from taskqueue.actors.runtime.mailbox import Mail, Mailbox, SystemMail
 from taskqueue.actors.runtime.messages import Down, ExitSignal, ParentExit
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.errors import ActorUnavailable, StartFailed
+from taskqueue.logger import log
 
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef
     from taskqueue.actors.runtime.system import System
 
-log = structlog.get_logger()
 
 Closer: TypeAlias = Callable[[], Awaitable[object] | None]
 

@@ -14,11 +14,8 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, Self
 
-import structlog
-
 from taskqueue.actors.runtime.reply import Reply
-
-log = structlog.get_logger()
+from taskqueue.logger import log
 
 
 class Host:

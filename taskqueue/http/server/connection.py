@@ -5,7 +5,6 @@ import socket
 import struct
 from typing import Any
 
-import structlog
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
@@ -13,11 +12,11 @@ from taskqueue.http import problems
 from taskqueue.http.problems import VERSIONS, Problem
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import MAX_LINE_BYTES
+from taskqueue.logger import log
 
 _READ_BYTES = 16_384  # parsed ahead of a handler; the chunks in it keep the loop for 1 ms
 _NO_LINGER = struct.pack("ii", 1, 0)
 
-log = structlog.get_logger()
 
 _OF_THE_CLIENT = (
     HttpProcessingError,

@@ -5,10 +5,9 @@ import errno
 import socket
 from collections.abc import Callable
 
-import structlog
-
 from taskqueue.http.server.connection import Connection
 from taskqueue.http.server.connections import Connections
+from taskqueue.logger import log
 
 BACKLOG = 1024  # connections that wait to be accepted, also while there is no server
 
@@ -16,8 +15,6 @@ _AT_ONCE = 4  # accepted in one turn of the loop; a request takes several turns
 _RETRY_S = 0.05  # until the next try to accept, when there is no room
 _LOOK_S = 1.0  # between two looks for clients whose time is up, and two lines about room
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-log = structlog.get_logger()
 
 
 class Listener:

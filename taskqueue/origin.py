@@ -1,0 +1,56 @@
+"""What this process got from its parent: standard streams and environment.
+
+User code may close, replace or redirect the streams, and set variables that keep Python from
+starting. What we write goes to copies of the streams that user code does not know, and processes of
+ours start as this one did.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+from io import TextIOWrapper
+from typing import Literal
+
+_FIRST_OTHER = 3
+_streams: dict[int, int] = {}
+_environment: dict[str, str] = {}
+
+
+def remember() -> None:
+    """Remember both, and make up for what the parent has left out or changed. Call it first.
+
+    Streams that are closed are opened on the null device: a file that is opened later would
+    otherwise get the number of a stream, and be written to. Signals that are blocked are unblocked:
+    those that stop a service would never be heard.
+    """
+    for descriptor in range(_FIRST_OTHER):
+        _make_sure_of(descriptor)
+        _streams[descriptor] = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_OTHER)
+    sys.stdin = sys.stdin or _text(0, "r")
+    sys.stdout = sys.stdout or _text(1, "w")
+    sys.stderr = sys.stderr or _text(2, "w")
+    _environment.update(os.environ)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def stream(descriptor: int) -> int:
+    """Return a copy of a standard stream; the stream itself if nothing has been remembered."""
+    return _streams.get(descriptor, descriptor)
+
+
+def environment() -> dict[str, str] | None:
+    """Return the environment; None if nothing has been remembered."""
+    return _environment or None
+
+
+def _make_sure_of(descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free: this one
+        os.set_inheritable(descriptor, True)
+
+
+def _text(descriptor: int, mode: Literal["r", "w"]) -> TextIOWrapper:
+    return open(descriptor, mode, closefd=False, encoding="utf-8")

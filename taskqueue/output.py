@@ -1,0 +1,85 @@
+"""Writes to a standard stream, for as long as there is a reader.
+
+What else is written there, through `sys.stdout` or by other processes, is not our business.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import stat
+import time
+
+from taskqueue import origin
+
+# How often a writer that waits for its reader looks whether it shall go on waiting.
+_LOOK_S = 0.1
+
+# How long a reader may take nothing before lines are lost, once the process is to end.
+STALL_S = 0.5
+
+
+class Output:
+    """Writes to what a standard descriptor stood for when the process began.
+
+    Each text is written whole, even if others have made the descriptor non-blocking. It waits for
+    its reader as long as it takes, unless the process is to end.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = _for_writing(origin.stream(descriptor))
+        self._waits = True
+        self._stalled = False  # since then nothing was taken
+        self._torn = False
+
+    def fileno(self) -> int:
+        """Return its own descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
+        return os.isatty(self._descriptor)
+
+    def write(self, text: str) -> int:
+        """Write `text` as UTF-8.
+
+        Raises:
+            OSError: it cannot be written; some of it may have been.
+        """
+        data = text.encode("utf-8", "backslashreplace")
+        rest = memoryview(b"\n" + data if self._torn else data)
+        while rest and self._is_ready():
+            with contextlib.suppress(BlockingIOError):  # another process has filled it meanwhile
+                rest = rest[os.write(self._descriptor, rest) :]
+                self._torn = self._stalled = False
+        self._torn = 0 < len(rest) < len(data)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: all is written."""
+
+    def stop_waiting(self) -> None:
+        """Lose what a reader does not take within `STALL_S`. For a signal handler, too."""
+        self._waits = False
+
+    def _is_ready(self) -> bool:
+        """Wait until something can be written; False if that is given up."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        ends_at = None
+        while not poll.poll(0 if self._stalled else _LOOK_S * 1000):
+            if self._waits:
+                continue
+            ends_at = ends_at or time.monotonic() + STALL_S
+            self._stalled = self._stalled or time.monotonic() >= ends_at
+            if self._stalled:
+                return False
+        return True
+
+
+def _for_writing(descriptor: int) -> int:
+    """Return a copy; of a pipe one that does not block, without making others' non-blocking."""
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        with contextlib.suppress(OSError):  # it belongs to another user, or has no reader
+            return os.open(f"/dev/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 0)
