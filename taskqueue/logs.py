@@ -13,6 +13,7 @@ import datetime as dt
 import json
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, copy_context

@@ -9,8 +9,6 @@ import contextlib
 import socket
 from collections.abc import Collection, Mapping, Sequence
 
-import structlog
-
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
 from taskqueue.actors.database import StorageClient
@@ -33,11 +31,13 @@ from taskqueue.actors.runtime import Actor, ActorRef, System, ask, is_orderly, s
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.forks import close_in_children
 from taskqueue.health import QueueState, Readiness
 from taskqueue.http.routes import application
 from taskqueue.http.server.limits import LIMITS, Limits
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.service import ROOT
+from taskqueue.logger import log
 from taskqueue.options import Options
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
@@ -46,8 +46,6 @@ from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskH
 READINESS_TIMEOUT_S = 1.0
 BULK_S = 60.0  # for what goes through all dead tasks
 READ_TIMEOUT_S = 5.0
-
-log = structlog.get_logger()
 
 
 class GatewayActor(Actor):
@@ -87,7 +85,7 @@ class GatewayActor(Actor):
 
     async def on_start(self) -> None:
         """Listen; whoever has connected since the last gateway is served."""
-        listener = self._sock.dup()
+        listener = close_in_children(self._sock.dup())
         self.own(listener.close)
         self.own(self._server.cut)
         await self._server.start(listener)

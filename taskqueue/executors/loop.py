@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from taskqueue.context import Context
 from taskqueue.executors.eager import eagerly
+from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.handler import Handler
@@ -46,8 +48,12 @@ class LoopExecutor:
 
 
 async def _call(handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> object:
+    process = os.getpid()
     try:
-        return await handler.function(context, **kwargs)
+        try:
+            return await handler.function(context, **kwargs)
+        finally:
+            end_if_forked(process)
     except (Exception, asyncio.CancelledError):
         raise
     except BaseException as cause:  # it would take the whole loop along

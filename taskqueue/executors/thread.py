@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from taskqueue.context import Context
+from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.handler import Handler
@@ -101,8 +103,12 @@ class _Thread:
 
 def end_of(work: Work) -> End:
     """Call `work` and return how it ended, for a loop to judge."""
+    process = os.getpid()
     try:
-        return work(), None
+        try:
+            return work(), None
+        finally:
+            end_if_forked(process)
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - carried to the loop, judged there
         return None, error
     except BaseException as cause:  # noqa: BLE001 - likewise: it would take the whole thread along

@@ -6,6 +6,8 @@ which wakes the other loop once for all that waits.
 
 import asyncio
 import contextlib
+import os
+import selectors
 import sys
 import threading
 import weakref
@@ -15,6 +17,7 @@ from types import FrameType
 from typing import Any, Self
 
 from taskqueue.actors.runtime.reply import Reply
+from taskqueue.forks import close_in_children
 from taskqueue.logger import log
 
 
@@ -25,6 +28,7 @@ class Host:
         self.loop = loop
         self.thread = threading.current_thread()
         self._ident = self.thread.ident
+        self._process = os.getpid()
         self.ended: Reply[None] = Reply()
         self._dedicated = dedicated
         self._residents = 0
@@ -47,7 +51,7 @@ class Host:
         It runs until `stop`; a `dedicated` one also stops when the last actor has left it. The
         thread is a daemon: one that hangs in a blocking call must not hold the process.
         """
-        host = cls(asyncio.new_event_loop(), dedicated=dedicated)
+        host = cls(_new_loop(), dedicated=dedicated)
         host.thread = threading.Thread(target=host._run, name=name, daemon=True)
         host.thread.start()
         host._ident = host.thread.ident
@@ -158,10 +162,18 @@ class Host:
         try:
             self.loop.run_forever()
         except BaseException:
+            if os.getpid() != self._process:
+                os._exit(1)  # a handler has forked, and its child has come back to the loop
             log.exception("loop_left", host=self.thread.name)
         else:
             if not self._closed:
                 log.warning("loop_stopped", host=self.thread.name)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    # A forked child shares the kernel's side of a selector. If it went on with the loop, it would
+    # cancel what its parent waits for.
+    return asyncio.SelectorEventLoop(close_in_children(selectors.DefaultSelector()))
 
 
 def _cancel_leftovers(loop: asyncio.AbstractEventLoop, leftovers: "set[asyncio.Task[Any]]") -> None:

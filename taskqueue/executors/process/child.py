@@ -4,7 +4,6 @@ import asyncio
 import contextvars
 import faulthandler
 import inspect
-import os
 import socket
 import sys
 from contextlib import suppress
@@ -27,12 +26,17 @@ from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.thread import end_of
+from taskqueue.forks import close_in_children
 from taskqueue.tasks import Crashed, Outcome
+
+_STDERR = 2
 
 
 def work(app: App, end: socket.socket) -> None:
     """Make the attempts that come through the pipe; return when it is closed."""
-    faulthandler.enable()  # a segfault leaves its stack on standard error
+    # A segfault leaves its stack on standard error; `sys.stderr` may be of the app's making.
+    faulthandler.enable(_STDERR)
+    close_in_children(end)  # what a handler forks cannot speak for it
     # A service that has gone closes the pipe, or resets it if something was on its way.
     with asyncio.Runner() as runner, suppress(ConnectionError):
         attempts = _Attempts(app, BlockingPipe(end, ToWorker))
@@ -51,7 +55,6 @@ class _Attempts:
     def __init__(self, app: App, pipe: BlockingPipe[ToWorker]) -> None:
         self._app = app
         self._pipe = pipe
-        self._process = os.getpid()
         self._memory = kernel.Memory()
 
     def first(self) -> Call | None:
@@ -71,8 +74,6 @@ class _Attempts:
 
     def next(self, outcome: Outcome) -> Call | None:
         """Say what came of the attempt, and wait for another."""
-        if os.getpid() != self._process:
-            return None  # its handler forked, and this is the child that came back from it
         self._conclude(outcome)
         return self.first()
 
@@ -83,10 +84,8 @@ class _Attempts:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(Exception):  # disk full, reader gone; replaced or closed by user code
             stream.flush()
-        except (OSError, ValueError):  # disk full, reader gone; closed by the handler
-            continue
 
 
 def _made(call: Call) -> Outcome:

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.forks import close_in_children
 from taskqueue.storage.sqlite.faults import translated
 
 _RETRY_S = 0.01
+_CLOSED = -1
 
 # Where nothing can be written the lock can still be held, and the database be read.
 _WRITE_PROTECTED = (errno.EROFS, errno.EPERM, errno.EACCES)
@@ -21,7 +23,8 @@ class FileLock:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        """Whoever inherits it keeps the lock, however this process ends."""
+        """A process that is lent it keeps the lock, however this one ends."""
+        close_in_children(self)
 
     @classmethod
     async def take(cls, database: Path, *, within_s: float) -> "FileLock":
@@ -57,9 +60,14 @@ class FileLock:
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files."""
-        # A forked child shares the lock, so closing our descriptor would not be enough.
+        # The process that writes shares the lock, so closing our descriptor would not be enough.
         fcntl.flock(self.descriptor, fcntl.LOCK_UN)
-        os.close(self.descriptor)
+        self.close()
+
+    def close(self) -> None:
+        """Close our descriptor: others that share the lock keep it."""
+        descriptor, self.descriptor = self.descriptor, _CLOSED
+        os.close(descriptor)
 
 
 def _open(path: Path) -> int:

@@ -33,7 +33,9 @@ def main(descriptor: int) -> None:
 
 
 def _serve(end: socket.socket) -> None:
-    socket.recv_fds(end, len(LENT), _MOST_LENT)  # open from now on, and closed by the exit
+    _, lent, *_ = socket.recv_fds(end, len(LENT), _MOST_LENT)
+    for descriptor in lent:  # open from now on, and closed by the exit
+        os.set_inheritable(descriptor, False)
     requests = _received(end)
     for connect in requests:
         try:

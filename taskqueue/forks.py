@@ -1,0 +1,55 @@
+"""Closes what belongs to a process in the children that its handlers fork.
+
+A fork copies every descriptor. A child that kept the listening socket, the lock of the database or
+a pipe of ours would keep the port or the file from the next service, hide our end from the other
+side, or write into a conversation that is not its own. Programs started by exec inherit none of
+these: their descriptors are close-on-exec.
+"""
+
+import os
+import socket
+from contextlib import suppress
+from typing import Protocol, TypeVar
+from weakref import WeakSet
+
+
+class Closable(Protocol):
+    """What holds a descriptor."""
+
+    def close(self) -> object:
+        """Close it; harmless when repeated."""
+        ...
+
+
+C = TypeVar("C", bound=Closable)
+
+_ours: WeakSet[Closable] = WeakSet()
+
+
+def close_in_children(resource: C) -> C:
+    """Close `resource` in every child that is forked from now on; return it."""
+    _ours.add(resource)
+    return resource
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected sockets, closed in children.
+
+    They block without limit, whatever `socket.setdefaulttimeout` an app has called: a default
+    timeout makes the descriptor itself non-blocking, also for the process at the other end.
+    """
+    pair = socket.socketpair()
+    for end in pair:
+        end.setblocking(True)
+        close_in_children(end)
+    return pair
+
+
+def _close_ours() -> None:
+    for resource in list(_ours):
+        with suppress(Exception):  # the child belongs to user code: nothing of ours may end it
+            resource.close()
+    _ours.clear()
+
+
+os.register_at_fork(after_in_child=_close_ours)
