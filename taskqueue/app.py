@@ -56,6 +56,7 @@ class App:
         self._queues = {DEFAULT_QUEUE}
         self._time = self._clock  # of whoever is attached
         self.reference: str | None = None  # `module:app`, once it has been loaded by that name
+        self.folder = ""  # where it was looked for first
 
     @property
     def needs_processes(self) -> bool:

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from taskqueue import origin
 from taskqueue.errors import ConfigError
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Choice, Switch
@@ -116,8 +117,10 @@ def _run(config: str | None, **parameters: object) -> None:
     context.exit(run_under_init(partial(_serve, settings)))
 
 
-def _serve(settings: Settings) -> int:
+def _serve(settings: Settings) -> NoReturn:
+    origin.remember()
     gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the start
+    from taskqueue.leaving import LEAVE_S, leave  # noqa: PLC0415
     from taskqueue.storage.sqlite.spawning import SpawnedAhead  # noqa: PLC0415
 
     with SpawnedAhead() as spawn:  # it gets ready while we do
@@ -127,7 +130,8 @@ def _serve(settings: Settings) -> int:
         gc.freeze()
         gc.enable()
         logs.configure(settings.log_format, settings.log_level)
-        return serve(settings, spawn)
+        ended = serve(settings, spawn)
+    leave(ended.code, by=ended.drained_at + LEAVE_S)
 
 
 def _bench(*, seconds: float, database: str | None, json: bool) -> None:

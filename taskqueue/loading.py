@@ -17,8 +17,10 @@ _NOT_THE_USERS = (
 )
 
 
-def load_app(spec: str) -> App:
-    """Return the app that `spec` names; the current folder is searched first, as by `python -m`.
+def load_app(spec: str, folder: str | None = None) -> App:
+    """Return the app that `spec` names; `folder` is searched first, as by `python -m`.
+
+    It is the current folder if None.
 
     Raises:
         ConfigError: one fault of the field `app`, one line that says what stands in the way.
@@ -26,7 +28,8 @@ def load_app(spec: str) -> App:
     module_name, _, attribute = spec.partition(":")
     if not _is_dotted_name(module_name) or not attribute.isidentifier():
         raise _fault(f"must look like package.module:app, not {spec!r}")
-    module = _imported(module_name)
+    folder = folder or str(Path.cwd())
+    module = _imported(module_name, folder)
     if not hasattr(module, attribute):
         apps = [name for name, value in vars(module).items() if isinstance(value, App)]
         hint = f"; its apps: {', '.join(apps)}" if apps else ""
@@ -34,24 +37,23 @@ def load_app(spec: str) -> App:
     app = getattr(module, attribute)
     if not isinstance(app, App):
         raise _fault(f"{spec} is no App but of type {type(app).__qualname__}")
-    app.reference = spec  # other processes find it by that
+    app.reference, app.folder = spec, folder  # other processes find it by that
     return app
 
 
-def _imported(name: str) -> ModuleType:
-    folder = str(Path.cwd())
+def _imported(name: str, folder: str) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # a module runs any code while it is imported
-        raise _fault(_why_not(name, error)) from error
+        raise _fault(_why_not(name, folder, error)) from error
 
 
-def _why_not(name: str, error: BaseException) -> str:
+def _why_not(name: str, folder: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and _is_in(name, error.name):
-        return f"there is no module {error.name} in {Path.cwd()} or on sys.path"
+        return f"there is no module {error.name} in {folder} or on sys.path"
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return f"importing {name} failed{_where(error)}: {what}"
 

@@ -6,18 +6,20 @@ with 0; a tree that gives up ends it with 1; what cannot be used at all ends it 
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 - a look-up imports it, with the user's folder on the path
 import gc
 import os
+import selectors
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
-
-import structlog
 
 from taskqueue import logs, supervisor
 from taskqueue.actors.client import QueueClient
@@ -40,17 +42,17 @@ from taskqueue.errors import (
     StartFailed,
     StorageUnavailable,
 )
+from taskqueue.forks import close_in_children
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.listener import BACKLOG
 from taskqueue.loading import load_app
+from taskqueue.logger import log
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.spawning import Spawned
 from taskqueue.supervision.supervisor import FailedToStartChild
 from taskqueue.supervisor import Plan
 from taskqueue.tasks import Owner
-
-log = structlog.get_logger()
 
 OK, FAILED, MISUSED = 0, 1, 2
 
@@ -68,12 +70,25 @@ HURRY_S = 1.0
 T = TypeVar("T")
 
 
+# How long a killed consumer, whose handler blocks it or does not end, may take to notice.
+KILL_GRACE_S = 0.25
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Ended(NamedTuple):
+    """The end of a life: its exit code, and the monotonic instant at which its handlers had to."""
+
+    code: int
+    drained_at: float
+
+
 class CannotStart(Exception):
     """Something outside keeps the service from starting; the text says what, in one line."""
 
 
-def serve(settings: Settings, spawn: Callable[[], Spawned]) -> int:
-    """Run the service until it is told to stop, and return its exit code.
+def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
+    """Run the service until it is told to stop, and return how it ended.
 
     `spawn` hands out the processes that write for it.
     """
@@ -87,10 +102,10 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> int:
         except ConfigError as error:
             for fault in error.faults:
                 complain(str(fault))
-            return MISUSED
+            return _ended_now(MISUSED)
         except CannotStart as error:
             complain(str(error))
-            return FAILED
+            return _ended_now(FAILED)
         app.add_queues(settings.queues)
         owner = Owner(node=NODE, incarnation=uuid4().hex)
         plan = Plan(
@@ -100,7 +115,9 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> int:
             door=door,
             make_storage=supervisor.storage(settings, spawn),
         )
-        return asyncio.run(_live(plan, door))
+        selector = selectors.DefaultSelector()
+        with asyncio.Runner(loop_factory=partial(asyncio.SelectorEventLoop, selector)) as runner:
+            return runner.run(_live(plan, door, Signals(selector)))
 
 
 def spare_the_collector() -> None:
@@ -148,7 +165,7 @@ def bind(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise CannotStart(f"host: cannot resolve {host}: {error.strerror}") from error
-    door = socket.socket(family, kind, protocol)
+    door = close_in_children(socket.socket(family, kind, protocol))
     try:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.bind(address)
@@ -179,36 +196,41 @@ def complain(line: str) -> None:
     print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface
 
 
-async def _live(plan: Plan, door: socket.socket) -> int:
-    signals = Signals()
+def _ended_now(code: int) -> Ended:
+    return Ended(code, time.monotonic())
+
+
+async def _live(plan: Plan, door: socket.socket, signals: "Signals") -> Ended:
     signals.listen()
     try:
         await check_free(plan.settings.database)
     except CannotStart as error:
         complain(str(error))
-        return FAILED
-    async with System() as system:
+        return _ended_now(FAILED)
+    async with System(kill_grace_s=KILL_GRACE_S) as system:
         try:
             root = await _unless(signals.stop, supervisor.start(system, plan))
         except StartFailed as error:
             complain(f"did not start: {_why(error.cause)}")
-            return FAILED
+            return _ended_now(FAILED)
         if root is None:
             log.info("service_stopped", reason="told to stop while starting")
-            return OK
+            return _ended_now(OK)
         plan.app.attach(QueueClient(system.address(QUEUE)))
         spare_the_collector()
         _announce_ready(plan, door)
         gave_up = await _unless(signals.stop, _ended(root))
         if gave_up is not None:
             complain(f"gave up: the supervision tree ended ({gave_up}); the log says why")
-            return FAILED
+            return _ended_now(FAILED)
         log.info("service_stopping", drain_s=plan.settings.drain_s)
-        if not await _stop(root, system, plan.settings.drain_s, signals.hurry):
+        await _drained(root, system, plan.settings.drain_s, signals.hurry)
+        drained_at = time.monotonic()
+        if not await _stop(root):
             complain("gave up while it was stopping; the log says why")
-            return FAILED
+            return Ended(FAILED, drained_at)
     log.info("service_stopped", reason="told to stop")
-    return OK
+    return Ended(OK, drained_at)
 
 
 def _why(cause: object) -> str:
@@ -239,11 +261,10 @@ async def _ended(root: ActorRef) -> ExitReason:
     return await root.ended()
 
 
-async def _stop(root: ActorRef, system: System, drain_s: float, hurry: asyncio.Event) -> bool:
-    """Hand out nothing more; when nothing runs, or after `drain_s`, stop the tree.
+async def _drained(root: ActorRef, system: System, drain_s: float, hurry: asyncio.Event) -> None:
+    """Hand out nothing more, and wait until nothing runs, but not longer than `drain_s`.
 
     The door stays open for as long as handlers run, so that one can look at them, and cancel them.
-    Returns whether the tree has lasted until it was stopped.
     """
     deadline = asyncio.get_running_loop().time() + drain_s
     await _unless(hurry, _drain(root, system, deadline))
@@ -251,6 +272,10 @@ async def _stop(root: ActorRef, system: System, drain_s: float, hurry: asyncio.E
         drain = Drain(deadline=asyncio.get_running_loop().time())
         with contextlib.suppress(ActorUnavailable, AskTimeout):
             await ask(system.address(QUEUE), drain, timeout_s=HURRY_S)
+
+
+async def _stop(root: ActorRef) -> bool:
+    """Stop the tree; return whether it has lasted until then."""
     lasted = root.is_alive()
     root.exit(SHUTDOWN)
     await root.ended()
@@ -272,14 +297,34 @@ async def _drain(root: ActorRef, system: System, deadline: float) -> None:
 class Signals:
     """What an operator says with SIGTERM or SIGINT: first stop, then hurry, then enough."""
 
-    def __init__(self) -> None:
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        """Make it for the loop of `selector`."""
         self.stop = asyncio.Event()
         self.hurry = asyncio.Event()
+        self._selector = selector
 
     def listen(self) -> None:
-        """Hear them from now on."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Hear them from now on, even if the parent or the app has blocked them.
+
+        A child that a handler forks does not take part: its signals are its own, and it closes the
+        connections of the service.
+        """
+        for number in _STOPS:
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+            # This one is called even while the loop waits for a reader of the log.
+            signal.signal(number, lambda *_: logs.stop_waiting())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+        os.register_at_fork(after_in_child=self._part)
+
+    def _part(self) -> None:
+        # What arrives in the child would be written to the loop of its parent, and so stop that.
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for key in (self._selector.get_map() or {}).values():
+            with contextlib.suppress(OSError):  # closed already, as one of ours
+                os.close(key.fd)
+        self._selector.close()
 
     def _on_signal(self, number: signal.Signals) -> None:
         if not self.stop.is_set():

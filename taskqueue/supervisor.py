@@ -3,6 +3,10 @@
 Whoever reads `children` sees the running system: the roles are named together here alone.
 """
 
+if __name__ == "__main__":
+    # Before anything is imported that a file in the working folder may have the name of.
+    import taskqueue.__main__  # noqa: F401 - it runs the service, and does not come back
+
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,6 +44,9 @@ ROOT_FLAGS = Flags(intensity=Intensity(max_restarts=10, period_s=30))
 QUEUE_LIMIT_S = 10.0
 DATABASE_LIMIT_S = 10.0
 GATEWAY_LIMIT_S = 8.0
+
+# How long requests in flight may take when the service stops. The handlers' grace runs meanwhile.
+REQUESTS_LIMIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +111,7 @@ def gateway(plan: Plan) -> tuple[ChildSpec, ...]:
         hosts=plan.settings.hosts,
         limits=Limits(max_connections=plan.settings.max_connections),
         clock=plan.clock,
+        shutdown_s=REQUESTS_LIMIT_S,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 
@@ -159,9 +167,3 @@ def consumers(settings: Settings) -> ConsumerSettings:
         max_result_bytes=settings.max_result_bytes,
         process=settings.process,
     )
-
-
-if __name__ == "__main__":
-    from taskqueue.cli import main
-
-    main()

@@ -13,8 +13,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
-
 from taskqueue.actors import task_log
 from taskqueue.actors.channel import AttemptChannel
 from taskqueue.actors.database import UNREACHABLE, StorageClient
@@ -46,16 +44,15 @@ from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.handler import ExecutorKind
+from taskqueue.logger import log
 from taskqueue.recycling import ProcessPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome, Task
 from taskqueue.words import Word
 
 # How long a cancelled handler may take to notice, and how often a lost queue is looked for.
-CANCEL_GRACE_S = 2.0
+CANCEL_GRACE_S = 1.0
 QUEUE_RETRY_S = 0.1
-
-log = structlog.get_logger()
 
 
 class ConsumerSettings(Word):

@@ -12,8 +12,6 @@ import contextlib
 import random
 from collections.abc import Callable
 
-import structlog
-
 from taskqueue import rendering
 from taskqueue.actors import task_log
 from taskqueue.actors.claimer import Claimer
@@ -61,6 +59,7 @@ from taskqueue.actors.runtime import (
 from taskqueue.actors.settler import Settler
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.health import QueueState, Readiness
+from taskqueue.logger import log
 from taskqueue.policy import RetryPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import (
@@ -74,8 +73,6 @@ from taskqueue.tasks import (
     Owner,
 )
 from taskqueue.words import Word
-
-log = structlog.get_logger()
 
 
 class QueueSettings(Word):
@@ -339,7 +336,7 @@ class QueueActor(Actor):
         They are stopped one by one. A blocked one hears nothing, so their supervisor would wait the
         full limit for each. An idle one may not have been told yet, because the door closes first.
         """
-        await asyncio.sleep(2 * CANCEL_GRACE_S)
+        await asyncio.sleep(1.2 * CANCEL_GRACE_S)  # their own grace, and the way to them
         for consumer in self.members(CONSUMERS):
             if not self._desk.is_idle(consumer):
                 consumer.kill()

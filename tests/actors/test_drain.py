@@ -288,7 +288,9 @@ async def test_a_queue_that_does_not_answer_holds_up_no_stop_in_a_hurry(world: W
     hurry = asyncio.Event()
     hurry.set()
 
-    await asyncio.wait_for(service._stop(world.root, world.system, 30.0, hurry), 4)
+    async with asyncio.timeout(4):
+        await service._drained(world.root, world.system, 30.0, hurry)
+        await service._stop(world.root)
 
     assert world.root.exit_reason is not None
 

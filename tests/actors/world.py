@@ -156,7 +156,8 @@ class World:
     async def stop(self, drain_s: float | None = None) -> bool:
         """Stop as the service does when it is told to; tell whether the tree has lasted."""
         limit_s = self.settings.drain_s if drain_s is None else drain_s
-        return await service._stop(self.root, self.system, limit_s, hurry=asyncio.Event())
+        await service._drained(self.root, self.system, limit_s, hurry=asyncio.Event())
+        return await service._stop(self.root)
 
     async def drains(self) -> None:
         """Wait until nothing is handed out any more."""

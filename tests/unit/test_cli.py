@@ -6,11 +6,13 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner
 
-from taskqueue import cli, logs
+from taskqueue import cli, leaving, logs, origin
+from taskqueue.service import Ended
 from taskqueue.settings import OPTIONS, Settings
 from taskqueue.storage.sqlite import spawning
 
@@ -68,12 +70,17 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that reach the service, which answers 7."""
     seen: list[Settings] = []
 
-    def serve(settings: Settings, _: object) -> int:
+    def serve(settings: Settings, _: object) -> Ended:
         seen.append(settings)
-        return 7
+        return Ended(code=7, drained_at=0.0)
+
+    def leave(code: int, **_: float) -> NoReturn:
+        sys.exit(code)
 
     monkeypatch.setitem(sys.modules, "taskqueue.service", SimpleNamespace(serve=serve))
     monkeypatch.setattr(spawning, "SpawnedAhead", nullcontext)
+    monkeypatch.setattr(leaving, "leave", leave)
+    monkeypatch.setattr(origin, "remember", lambda: None)
     monkeypatch.setattr(logs, "configure", lambda *_: None)
     return seen
 

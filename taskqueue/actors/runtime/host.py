@@ -161,7 +161,7 @@ class Host:
         """
         try:
             self.loop.run_forever()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - it is logged
             if os.getpid() != self._process:
                 os._exit(1)  # a handler has forked, and its child has come back to the loop
             log.exception("loop_left", host=self.thread.name)

@@ -143,8 +143,7 @@ class System:
                 ref.kill()
             for ref in left:
                 await ref.ended()
-        for host in tuple(self._hosts):
-            await host.join(self.kill_grace_s)
+        await asyncio.gather(*(host.join(self.kill_grace_s) for host in tuple(self._hosts)))
 
     async def __aenter__(self) -> Self:
         """Enter."""

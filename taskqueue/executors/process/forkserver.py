@@ -6,7 +6,6 @@ everything below it along.
 """
 
 import gc
-import io
 import os
 import selectors
 import signal
@@ -16,8 +15,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-
-import structlog
 
 from taskqueue import logs
 from taskqueue.errors import ConfigError
@@ -36,9 +33,8 @@ from taskqueue.executors.process.messages import (
     Unusable,
 )
 from taskqueue.loading import load_app
+from taskqueue.logger import log
 from taskqueue.words import Word
-
-log = structlog.get_logger()
 
 _MOST_DESCRIPTORS = 16
 
@@ -55,10 +51,12 @@ def main(descriptor: int) -> None:
         if not isinstance(prepare, Prepare):
             return
         sys.path[:] = prepare.path
+        with suppress(OSError):  # it is gone; the app may not need it
+            os.chdir(prepare.folder)
         if prepare.log is not None:
             logs.configure(*prepare.log)
         try:
-            app = load_app(prepare.app)
+            app = load_app(prepare.app, prepare.folder)
         except ConfigError as error:
             pipe.send(Unusable(reason=str(error)))
             return
@@ -75,8 +73,8 @@ def _ready_to_fork() -> None:
     if others := [thread.name for thread in threading.enumerate()[1:]]:
         # They do not exist in a forked child, but the locks they hold do.
         log.warning("fork_server_has_threads", threads=others)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # what is printed outlives a kill
+    with suppress(Exception):  # the app may have replaced or closed it
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed outlives a kill
     # Nothing of the app is garbage; a collection in a child would only copy its pages.
     gc.collect()
     gc.freeze()
@@ -119,14 +117,18 @@ class _Server:
             data, descriptors, *_ = socket.recv_fds(self._control, 1 << 16, _MOST_DESCRIPTORS)
         except ConnectionResetError:
             return None
-        self._ends.extend(descriptors)
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+            self._ends.append(descriptor)
         return self._frames.feed(data) if data else None
 
     def _obey(self, order: ToForkServer) -> socket.socket | None:
         """Do what we are told; return something in a forked child only."""
         match order:
             case Fork():
-                return self._fork(socket.socket(fileno=self._ends.pop(0)))
+                end = socket.socket(fileno=self._ends.pop(0))
+                end.setblocking(True)
+                return self._fork(end)
             case Kill(pid=pid) if pid in self._workers:
                 kernel.kill_group(pid)
         return None

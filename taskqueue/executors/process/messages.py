@@ -13,6 +13,7 @@ class Prepare(Word, tag=True):
     """Import the app; the first message."""
 
     app: str  # module:app
+    folder: str  # where the service looked for it first
     path: tuple[str, ...]  # where modules are looked for
     log: tuple[LogFormat, LogLevel] | None
 

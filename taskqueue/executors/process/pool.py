@@ -4,18 +4,15 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-import structlog
-
 from taskqueue.app import App
 from taskqueue.context import Context
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.executors.process.server import CannotStart, ForkServer
 from taskqueue.executors.process.worker import Worker
 from taskqueue.handler import Handler
+from taskqueue.logger import log
 from taskqueue.recycling import ProcessPolicy, is_worn
 from taskqueue.tasks import Outcome, Snoozed
-
-log = structlog.get_logger()
 
 # When a task is tried again for which no process could be started. That is not the task's fault.
 START_RETRY_S = 5.0
@@ -36,6 +33,7 @@ class ProcessExecutor:
         if app.needs_processes and app.reference is None:
             raise ConfigError((Fault("app", _NOT_IMPORTABLE),))
         self._app = app.reference or ""
+        self._folder = app.folder
         self._policy = policy or ProcessPolicy()
         self._server: ForkServer | None = None
         self._starting = asyncio.Lock()
@@ -105,7 +103,7 @@ class ProcessExecutor:
             if self._closed:
                 raise CannotStart("the consumer has ended")
             if self._server is None or self._server.gone:
-                self._server = ForkServer(self._app, self._policy.start_s)
+                self._server = ForkServer(self._app, self._folder, self._policy.start_s)
                 await self._server.prepared()
         return await self._server.fork()
 

@@ -8,9 +8,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 
-import structlog
-
-from taskqueue import logs
+from taskqueue import logs, origin
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.frames import BadFrame, Pipe
 from taskqueue.executors.process.messages import (
@@ -27,10 +25,14 @@ from taskqueue.executors.process.messages import (
 )
 from taskqueue.executors.process.wire import Wire
 from taskqueue.executors.process.worker import Worker
-
-log = structlog.get_logger()
+from taskqueue.forks import socket_pair
+from taskqueue.logger import log
 
 END_S = 5.0  # how long its end may take with all below it
+
+# Where modules are looked for as long as no app has been loaded, whose folder comes first then. A
+# fork server is told that path as well, but not before all that it needs itself is imported.
+_PATH = [*sys.path]
 
 # Not `-m`: its modules are to be found where ours were, whatever has been done to the path since.
 _COMMAND = """\
@@ -55,9 +57,10 @@ class ForkServer:
         CannotStart: the system has no room for another process.
     """
 
-    def __init__(self, app: str, start_s: float) -> None:
+    def __init__(self, app: str, folder: str, start_s: float) -> None:
         self.gone = False  # closed by us, or ended by itself
         self._app = app
+        self._folder = folder
         self._start_s = start_s
         self._births: deque[tuple[asyncio.Future[Worker], socket.socket]] = deque()
         self._workers: dict[int, Worker] = {}
@@ -72,7 +75,9 @@ class ForkServer:
         Raises:
             CannotStart: it could not, or took too long. It is closed then.
         """
-        prepare = Prepare(app=self._app, path=tuple(sys.path), log=logs.current())
+        prepare = Prepare(
+            app=self._app, folder=self._folder, path=tuple(sys.path), log=logs.current()
+        )
         try:
             async with asyncio.timeout(self._start_s):
                 with suppress(OSError):  # it ended already, as we shall hear
@@ -100,7 +105,7 @@ class ForkServer:
         """
         if self.gone:
             raise CannotStart("the fork server has ended")
-        ours, theirs = socket.socketpair()
+        ours, theirs = socket_pair()
         birth: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
         with theirs:
             try:
@@ -190,13 +195,16 @@ class ForkServer:
 
 def _launched() -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the process; return it and our end of its control pipe."""
-    ours, theirs = socket.socketpair()
-    command = _COMMAND.format(path=sys.path, descriptor=theirs.fileno())
+    ours, theirs = socket_pair()
+    command = _COMMAND.format(path=_PATH, descriptor=theirs.fileno())
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-c", command],
+                [sys.executable, "-P", "-c", command],
                 stdin=subprocess.DEVNULL,
+                stdout=origin.stream(1),
+                stderr=origin.stream(2),
+                env=origin.environment(),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # a Ctrl-C in the terminal is for the service to answer
             )

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from taskqueue import origin
 from taskqueue.errors import StorageUnavailable
+from taskqueue.forks import socket_pair
 from taskqueue.storage.sqlite.writer_process import NOT_FOR_US
 
 # `-S`: it need not look for packages once more, as it is told where ours are. Our own place comes
@@ -86,7 +88,7 @@ def spawn() -> Spawned:
 def _spawned() -> Spawned:
     if not sys.executable:
         raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
-    ours, theirs = socket.socketpair()
+    ours, theirs = socket_pair()
     with theirs:
         try:
             return Spawned(ours, _started(theirs.fileno()))
@@ -100,10 +102,12 @@ def _started(descriptor: int) -> "subprocess.Popen[bytes]":
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_US)
     try:
         return subprocess.Popen(  # noqa: S603  our own code
-            [sys.executable, "-S", "-c", COMMAND.format(path=_PATH, descriptor=descriptor)],
+            [sys.executable, "-P", "-S", "-c", COMMAND.format(path=_PATH, descriptor=descriptor)],
             pass_fds=(descriptor,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=origin.stream(2),
+            env=origin.environment(),
             process_group=0,  # nor is the terminal's Ctrl-Z for it
         )
     finally:
