@@ -27,6 +27,7 @@ LAYERS = (
             "logger",
             "forks",
             "origin",
+            "hidden",
         ),
     ),
     (

@@ -16,6 +16,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, NoReturn, TypeVar
 
+from taskqueue.hidden import hide
+
 T = TypeVar("T")
 
 
@@ -41,6 +43,7 @@ async def eagerly(coroutine: Coroutine[Any, Any, T]) -> T:
         _leave_task(loop, task)
         _enter_task(loop, caller)
     if not steps.returned:
+        hide(task)  # from the other handlers on this loop
         try:
             return await task
         except asyncio.CancelledError:

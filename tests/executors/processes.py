@@ -70,6 +70,39 @@ def own_loop(ctx: Context) -> int:
     return asyncio.run(asyncio.sleep(0, 7))
 
 
+@app.task("misuse_loop", executor="process")
+async def misuse_loop(ctx: Context, how: str) -> str:
+    """Take away the loop from whoever else uses it."""
+    loop = asyncio.get_running_loop()
+
+    def cancel_all() -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    match how:
+        case "cancel_all":
+            cancel_all()
+        case "cancel_all_later":
+            loop.call_soon(cancel_all)
+        case "stop":
+            loop.stop()
+        case "exit_later":
+            loop.call_soon(sys.exit, 3)
+        case "exit_task":
+            _kept.append(asyncio.create_task(leave()))
+    await asyncio.sleep(0.01)
+    return how
+
+
+@app.task("close_loop", executor="process")
+def close_loop(ctx: Context) -> bool:
+    asyncio.get_event_loop_policy().get_event_loop().close()
+    return True
+
+
 @app.task("echo", executor="process")
 def echo(ctx: Context, text: str) -> str:
     return text

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 
 from taskqueue import App, Context
+from taskqueue.actors.runtime.host import Host
 from taskqueue.errors import ConfigError
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.process.pool import START_RETRY_S, ProcessExecutor
@@ -383,9 +383,10 @@ async def test_processes_end_with_the_thread_that_they_belong_to() -> None:
         pid = await pools[0].result("pid")
         pids.extend((pid, parent(pid)))
 
-    thread = threading.Thread(target=lambda: asyncio.run(use_and_forget()))
-    thread.start()
-    await asyncio.to_thread(thread.join, WAIT_S)
+    host = Host.launch("forgetful")  # as that of a consumer
+    await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(use_and_forget(), host.loop))
+    host.stop()
+    await host.join(WAIT_S)
 
     await gone(*pids)
 
@@ -586,3 +587,30 @@ async def test_nothing_is_started_once_it_is_closed(pool: Pool, events: EventLog
 
     assert await pool.run("pid") == Snoozed(delay_s=START_RETRY_S)
     assert events.select("fork_server_started") == []
+
+
+# --- what a handler does to the loop of its process -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "how", ["cancel_all", "cancel_all_later", "stop", "exit_later", "exit_task"]
+)
+async def test_a_handler_that_ends_the_loop_of_its_process_costs_neither_of_them(
+    pool: Pool, how: str
+) -> None:
+    before = await pool.result("async_pid")
+
+    outcome = await pool.run("misuse_loop", how=how)
+    after = await pool.result("async_pid")
+
+    assert isinstance(outcome, Succeeded), outcome
+    assert after == before
+
+
+async def test_a_loop_that_a_handler_has_closed_is_replaced(pool: Pool) -> None:
+    before, _ = await pool.result("async_pid")
+
+    await pool.result("close_loop")
+    after, _ = await pool.result("async_pid")
+
+    assert after == before

@@ -518,7 +518,7 @@ async def _close(cell: Cell, closer: Closer) -> None:
             await closing
     except GeneratorExit:
         raise
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - as in `_guard`, nothing may leave the task
         log.exception("actor_close_failed", actor=cell.label)
 
 

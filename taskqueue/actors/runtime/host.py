@@ -10,7 +10,6 @@ import os
 import selectors
 import sys
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import FrameType
@@ -18,6 +17,7 @@ from typing import Any, Self
 
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.forks import close_in_children
+from taskqueue.hidden import hidden_task, hidden_tasks
 from taskqueue.logger import log
 
 
@@ -32,7 +32,6 @@ class Host:
         self.ended: Reply[None] = Reply()
         self._dedicated = dedicated
         self._residents = 0
-        self._hidden: weakref.WeakSet[asyncio.Task[None]] = weakref.WeakSet()
         self._posted: deque[Callable[[], object]] = deque()
         # Reentrant, as every lock here: a finalizer or a signal handler may run inside and post.
         self._lock = threading.RLock()
@@ -102,13 +101,9 @@ class Host:
         On a dedicated host user code runs beside it. `asyncio.all_tasks` does not show it there:
         code that cancels all tasks of its loop would end the actor, and wait for it for ever.
         """
-        # Not with `loop.create_task`: user code may have set a task factory.
-        task = asyncio.Task(work, loop=self.loop, name=name)
         if self._dedicated:
-            # For implementations of tasks; see "Extending asyncio" in Python's documentation.
-            asyncio._unregister_task(task)  # noqa: SLF001
-            self._hidden.add(task)
-        return task
+            return hidden_task(work, loop=self.loop, name=name)
+        return self.loop.create_task(work, name=name)
 
     def enter(self) -> None:
         """Count an actor that is going to live here."""
@@ -148,7 +143,7 @@ class Host:
                 self._run_loop()
         finally:
             self._close()
-            _cancel_leftovers(self.loop, {*asyncio.all_tasks(self.loop), *self._hidden})
+            _cancel_leftovers(self.loop)
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
             self.ended.set()
@@ -176,9 +171,9 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(close_in_children(selectors.DefaultSelector()))
 
 
-def _cancel_leftovers(loop: asyncio.AbstractEventLoop, leftovers: "set[asyncio.Task[Any]]") -> None:
-    """Cancel what is left behind, and give it one chance to notice."""
-    leftovers = {task for task in leftovers if not task.done()}
+def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what user code left behind, and give it one chance to notice."""
+    leftovers = asyncio.all_tasks(loop) | hidden_tasks(loop)
     for task in leftovers:
         task.cancel()
     if leftovers:

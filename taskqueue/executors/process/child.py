@@ -1,6 +1,5 @@
 """A worker process: makes one attempt after the other until its pipe is closed."""
 
-import asyncio
 import contextvars
 import faulthandler
 import inspect
@@ -23,10 +22,12 @@ from taskqueue.executors.outcome import (
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.channel import WorkerChannel
 from taskqueue.executors.process.frames import BlockingPipe
+from taskqueue.executors.process.kept_loop import KeptLoop
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.thread import end_of
 from taskqueue.forks import close_in_children
+from taskqueue.hidden import hidden_task
 from taskqueue.tasks import Crashed, Outcome
 
 _STDERR = 2
@@ -38,13 +39,12 @@ def work(app: App, end: socket.socket) -> None:
     faulthandler.enable(_STDERR)
     close_in_children(end)  # what a handler forks cannot speak for it
     # A service that has gone closes the pipe, or resets it if something was on its way.
-    with asyncio.Runner() as runner, suppress(ConnectionError):
+    with KeptLoop() as loop, suppress(ConnectionError):
         attempts = _Attempts(app, BlockingPipe(end, ToWorker))
         call = attempts.first()
         while call is not None:
             if _is_async(call):
-                # Not by the runner, which sets a signal handler before and takes it back after.
-                call = runner.get_loop().run_until_complete(_made_on_the_loop(call, attempts))
+                call = loop.run(_made_on_the_loop(call, attempts))
             else:
                 call = attempts.next(_made(call))
 
@@ -108,7 +108,7 @@ async def _made_on_the_loop(call: Call | None, attempts: _Attempts) -> Call | No
     """
     executor = LoopExecutor()
     while call is not None and _is_async(call):
-        call = attempts.next(await asyncio.create_task(_awaited(call, executor)))
+        call = attempts.next(await hidden_task(_awaited(call, executor)))
     return call
 
 

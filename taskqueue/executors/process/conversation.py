@@ -13,6 +13,7 @@ from taskqueue.executors.process.messages import (
     Rehearsed,
 )
 from taskqueue.executors.process.wire import Wire
+from taskqueue.hidden import hidden_task
 from taskqueue.tasks import Statement, TimedOut
 
 End: TypeAlias = Done | TimedOut | None
@@ -47,7 +48,7 @@ class Conversation:
             case Progressed(progress=progress):
                 self._channel.report(progress)
             case Rehearse():
-                self._answering = asyncio.create_task(self._answer(message))
+                self._answering = hidden_task(self._answer(message))
                 self._answering.add_done_callback(self._answered)
 
     def end(self, end: End) -> None:

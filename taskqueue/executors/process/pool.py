@@ -10,6 +10,7 @@ from taskqueue.errors import ConfigError, Fault
 from taskqueue.executors.process.server import CannotStart, ForkServer
 from taskqueue.executors.process.worker import Worker
 from taskqueue.handler import Handler
+from taskqueue.hidden import hidden_task
 from taskqueue.logger import log
 from taskqueue.recycling import ProcessPolicy, is_worn
 from taskqueue.tasks import Outcome, Snoozed
@@ -112,7 +113,7 @@ class ProcessExecutor:
             log.warning("worker_start_failed", reason=str(error))
 
     def _do(self, chore: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(chore)
+        task = hidden_task(chore)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 

@@ -26,6 +26,7 @@ from taskqueue.executors.process.messages import (
 from taskqueue.executors.process.wire import Wire
 from taskqueue.executors.process.worker import Worker
 from taskqueue.forks import socket_pair
+from taskqueue.hidden import hidden_task
 from taskqueue.logger import log
 
 END_S = 5.0  # how long its end may take with all below it
@@ -38,6 +39,7 @@ _PATH = [*sys.path]
 _COMMAND = """\
 import sys
 sys.path[:] = {path!r}
+from taskqueue.hidden import hidden_task
 from taskqueue.executors.process.forkserver import main
 main({descriptor})
 """
@@ -67,7 +69,7 @@ class ForkServer:
         self._prepared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._process, end = _launched()
         self._control: Pipe[FromForkServer] = Pipe(end, FromForkServer)
-        self._hearing = asyncio.create_task(self._hear())
+        self._hearing = hidden_task(self._hear())
 
     async def prepared(self) -> None:
         """Wait until it has imported the app.
