@@ -73,7 +73,11 @@ def outcome_of_value(value: object, context: Context) -> Outcome:
         return _not_json(value, error)
     if result == "false":
         return Failed(error="returned False")
-    return Succeeded(result=result, follow_ups=context.follow_ups, statements=context.statements)
+    try:
+        follow_ups, statements = context.follow_ups, context.statements
+    except Exception as error:  # noqa: BLE001 - user code has replaced a part of its context
+        return Failed(error=shortened(f"its context is broken: {rendering.error_line(error)}"))
+    return Succeeded(result=result, follow_ups=follow_ups, statements=statements)
 
 
 def _not_json(value: object, error: BaseException) -> Rejected:
