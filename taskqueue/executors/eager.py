@@ -11,7 +11,7 @@ tasks for this; 3.11 does not, and a turn of the loop costs as much as a short h
 import asyncio
 
 # For task implementations; see "Extending asyncio" in Python's documentation.
-from asyncio import _enter_task, _leave_task, _unregister_task
+from asyncio import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, NoReturn, TypeVar
@@ -33,8 +33,6 @@ async def eagerly(coroutine: Coroutine[Any, Any, T]) -> T:
     steps = _Steps(coroutine)
     # Not with `loop.create_task`: user code may have set a task factory.
     task: asyncio.Task[T] = asyncio.Task(steps, loop=loop, context=context)
-    # Not in `asyncio.all_tasks`: user code that cancels all tasks must not cancel its neighbours.
-    _unregister_task(task)
     _leave_task(loop, caller)
     _enter_task(loop, task)
     try:
@@ -43,7 +41,7 @@ async def eagerly(coroutine: Coroutine[Any, Any, T]) -> T:
         _leave_task(loop, task)
         _enter_task(loop, caller)
     if not steps.returned:
-        hide(task)  # from the other handlers on this loop
+        hide(task)  # user code that cancels all tasks must not cancel its neighbours
         try:
             return await task
         except asyncio.CancelledError:

@@ -176,12 +176,15 @@ _deed("deaths/kill", "os.kill(os.getpid(), signal.SIGKILL)", IN_PROCESS)
 _deed("deaths/term", "os.kill(os.getpid(), signal.SIGTERM)", IN_PROCESS)
 _deed("deaths/int", "os.kill(os.getpid(), signal.SIGINT)", IN_PROCESS)
 _deed("deaths/group", "os.killpg(0, signal.SIGKILL)", IN_PROCESS)
-_deed("deaths/parent", "os.kill(os.getppid(), signal.SIGKILL)", IN_PROCESS)
 _deed("deaths/abort", "os.abort()", IN_PROCESS)
 _deed("deaths/segfault", "ctypes.string_at(1)", IN_PROCESS)
 _deed("deaths/stack", "sys.setrecursionlimit(10**9)\nf = lambda: f()\nf()", IN_PROCESS)
 _deed("deaths/alarm", "signal.setitimer(signal.ITIMER_REAL, 0.01)\ntime.sleep(0.05)", IN_PROCESS)
-_deed("deaths/stop", "os.kill(os.getpid(), signal.SIGSTOP)", IN_PROCESS)
+_deed(
+    "deaths/stop",
+    "subprocess.Popen(['sh', '-c', f'sleep 0.3; kill -CONT {os.getpid()}'])\nos.kill(os.getpid(), signal.SIGSTOP)",
+    IN_PROCESS,
+)
 _deed("deaths/close_range", "os.closerange(3, 1024)", IN_PROCESS)
 _deed("deaths/descriptors", "__import__('resource').setrlimit(7, (12, 12))", IN_PROCESS)
 _deed(
