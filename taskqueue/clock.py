@@ -6,7 +6,9 @@ to the very edge of a lease.
 
 import asyncio
 import contextlib
-import time
+
+# Bound now: handlers share this process, and libraries replace these in their module for a while.
+from time import monotonic, time
 from typing import Protocol
 
 
@@ -31,11 +33,11 @@ class SystemClock:
 
     def now(self) -> float:
         """Return the wall clock in seconds since the epoch, UTC."""
-        return time.time()
+        return time()
 
     def monotonic(self) -> float:
         """Return monotonic seconds."""
-        return time.monotonic()
+        return monotonic()
 
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
         """Wait for the event, or in real time."""

@@ -8,9 +8,9 @@ restart would mend; but somebody should hear of it.
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import Final
 
@@ -65,9 +65,9 @@ class WatchActor(Actor):
     async def _keep_watching(self) -> None:
         while True:
             self._look_at_consumers()
-            due = time.monotonic() + self._period_s
+            due = monotonic() + self._period_s
             await asyncio.sleep(self._period_s)
-            late_s = time.monotonic() - due
+            late_s = monotonic() - due
             if late_s >= self._lagged_s:
                 where = list(_handlers_in_threads())
                 log.warning("loop_lagged", late_s=round(late_s, 3), handlers=where)
@@ -79,7 +79,7 @@ class WatchActor(Actor):
             self._look_at(consumer, pulse)
 
     def _look_at(self, consumer: ActorRef, pulse: _Pulse) -> None:
-        now = time.monotonic()
+        now = monotonic()
         for_s = round(now - pulse.asked_at, 3)
         if not pulse.felt:
             if for_s >= self._blocked_s and not pulse.told:

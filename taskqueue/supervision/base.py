@@ -1,9 +1,9 @@
 """What all supervisors have in common: a child ends, and is restarted or not."""
 
 import asyncio
-import random
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from random import random
 from typing import ClassVar
 
 from taskqueue.actors.runtime import (
@@ -156,7 +156,7 @@ class BaseSupervisor(Actor):
 
     async def _restart(self, failed: Child) -> None:
         """Restart a child, or give up; with a backoff, restart it later."""
-        wait = failed.next_pause(jitter=random.random())  # noqa: S311 - no secret
+        wait = failed.next_pause(jitter=random())  # noqa: S311 - no secret
         if decisions.counts(wait) and self._window.add(self._clock.monotonic()):
             self._report.escalated(failed, self._in_period())
             failed.rests()
