@@ -15,7 +15,6 @@ seed draws the same episodes; the interleaving of a concurrent one is the machin
 import argparse
 import asyncio
 import contextlib
-import logging
 import secrets
 import sys
 import threading
@@ -24,14 +23,13 @@ from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-import structlog
-
 from taskqueue.actors.runtime import SHUTDOWN, System
 from taskqueue.errors import StartFailed as RealStartFailed
 from taskqueue.supervision import picture, snapshot
 from tests.otp.invariants import broken_at_rest, broken_by_stop
 from tests.otp.model import Model, StartFailed, SupervisorPlan, WorkerPlan
 from tests.otp.planned import Forest, Sight
+from tests.otp.quiet import quiet
 from tests.otp.random_plans import Action, Draw
 from tests.otp.virtual_time import VirtualTimeLoop
 
@@ -55,22 +53,11 @@ def run(seed: int, seconds: float, first: int = 0) -> int:
     """
     until = time.monotonic() + seconds
     number = first
-    with _quiet():
+    with quiet():
         while number == first or time.monotonic() < until:
             run_episode(seed, number)
             number += 1
     return number - first
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop what is logged: it is thousands of lines, of crashes that are wanted."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
 
 
 def run_episode(seed: int, number: int) -> None:

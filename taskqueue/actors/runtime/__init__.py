@@ -7,6 +7,7 @@
     ending     reasons, links, monitors, kill, who is told when    exits, cell
     finding    names and groups                                    names
     later      messages that are sent after a while                timers
+    debugging  what an actor is doing                              info
 
 Nobody outside this package touches pykka.
 """
@@ -28,6 +29,7 @@ from taskqueue.actors.runtime.exits import (
     is_orderly,
 )
 from taskqueue.actors.runtime.host import Host
+from taskqueue.actors.runtime.info import ProcessInfo, Status, process_info
 from taskqueue.actors.runtime.limits import start_within
 from taskqueue.actors.runtime.messages import Down, ExitSignal, Logged, Message, Request, receives
 from taskqueue.actors.runtime.names import Names, NameTaken
@@ -73,9 +75,11 @@ __all__ = [
     "Names",
     "NoProc",
     "Normal",
+    "ProcessInfo",
     "Reply",
     "Request",
     "Shutdown",
+    "Status",
     "System",
     "Target",
     "Timer",
@@ -83,6 +87,7 @@ __all__ = [
     "get_log",
     "get_state",
     "is_orderly",
+    "process_info",
     "receives",
     "resume",
     "send",

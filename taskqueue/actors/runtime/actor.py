@@ -110,7 +110,7 @@ class Actor(_PykkaActor):
     def _embody(self, cell: Cell) -> None:
         """Do what pykka's `__init__` does, before that of the class can run or fail."""
         self._cell = cell
-        self._log: deque[tuple[float, type]] = deque(maxlen=self.event_log_size)
+        cell.events = deque(maxlen=self.event_log_size)
         self.actor_urn = uuid.uuid4().urn
         self.actor_inbox = cell.mailbox = Mailbox(cell.host)
         self.actor_stopped = threading.Event()
@@ -288,7 +288,7 @@ class Actor(_PykkaActor):
 
     @receives(GetLog)
     def _on_get_log(self, _: GetLog) -> tuple[Logged, ...]:
-        return tuple(Logged(at=at, message=kind.__name__) for at, kind in self._log)
+        return tuple(Logged(at=at, message=kind.__name__) for at, kind in self._cell.events)
 
     # --- the life ---------------------------------------------------------------------------
 
@@ -310,6 +310,7 @@ class Actor(_PykkaActor):
             raise
         except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
             reason = Crash(crash)
+        cell.ending = True
         if cell.born:
             reason = await self._stop_hook(reason)
         await self._release()
@@ -329,7 +330,7 @@ class Actor(_PykkaActor):
     async def _receive(self) -> NoReturn:
         """Take one message after the other until one ends the actor."""
         cell, mailbox, handlers = self._cell, self._cell.mailbox, self._handlers
-        events, served = self._log, 0
+        events, served = cell.events, 0
         while True:
             if served == TURN:
                 served = 0
@@ -340,7 +341,9 @@ class Actor(_PykkaActor):
                 raise asyncio.CancelledError
             if envelope is None:
                 served = 0
+                cell.is_idle = True
                 await mailbox.waiter()
+                cell.is_idle = False
                 continue
             served += 1
             message = envelope.message

@@ -7,6 +7,7 @@ in it is answered; links and monitors are told. Source: OTP, signals; see `docs/
 import asyncio
 import itertools
 import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
@@ -20,7 +21,6 @@ from taskqueue.actors.runtime.exits import (
     Crash,
     ExitReason,
     Ignore,
-    Killed,
     Normal,
 )
 from taskqueue.actors.runtime.host import Host
@@ -56,8 +56,11 @@ class Cell:
         "begun",
         "born",
         "current",
+        "ending",
+        "events",
         "exit_reason",
         "host",
+        "is_idle",
         "label",
         "last_message",
         "links",
@@ -91,6 +94,9 @@ class Cell:
         self.ref: ActorRef
         self.started: Reply[ActorRef] = Reply()  # the answer of the start handshake
         self.born = False  # it was or will be answered with the reference
+        self.is_idle = False  # it waits for a message
+        self.ending = False  # it takes no more messages
+        self.events: deque[tuple[float, type]]  # when it took the last messages, and their types
         self.main: asyncio.Task[None] | None = None
         self.current: pykka.Future[Any] | None = None  # the ask being handled
         self.open_replies: set[pykka.Future[Any]] | None = None  # asks taken out by `defer`
@@ -143,7 +149,7 @@ class Cell:
         """
         main, grace_s, me = self.system.main, self.system.kill_grace_s, weakref.ref(self)
         main.call(lambda: main.loop.call_later(grace_s, _abandon, me))
-        self._interrupt(KILLED)
+        self._interrupt(KILLED, overrides=True)
 
     def fail(self, reason: ExitReason) -> None:
         """End the actor because a task of its own says so. On its host."""
@@ -153,14 +159,15 @@ class Cell:
             self.pending_exit = reason
         self._cancel_main()
 
-    def _interrupt(self, reason: ExitReason) -> None:
+    def _interrupt(self, reason: ExitReason, *, overrides: bool = False) -> None:
         """End the actor with `reason`, whatever it does, from any thread.
 
         The decision is made here and now, so that the sender, and everyone who acts after it,
-        finds an actor that is dead; the actor notices as soon as its host gets to it.
+        finds an actor that is dead; the actor notices as soon as its host gets to it. The first
+        signal counts, unless one `overrides` it: a kill of an actor that did not notice the first.
         """
         with self.system.lock:
-            if self.pending_exit is None or isinstance(reason, Killed):
+            if self.pending_exit is None or overrides:
                 self.pending_exit = reason
             self.untrapped = True
         self.host.call(self._cancel_main)

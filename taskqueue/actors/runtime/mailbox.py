@@ -118,11 +118,6 @@ class Mailbox:
         """Whether ordinary messages are held back."""
         return self._suspended
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether the actor waits for a message, so it handles none."""
-        return bool(self._waiting)
-
     def oldest_at(self) -> float | None:
         """Return when the oldest message came, in monotonic seconds; None if there is none."""
         for lane in (self._held, self._mail):
