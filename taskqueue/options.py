@@ -11,7 +11,7 @@ from taskqueue.errors import Fault
 from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE
 from taskqueue.words import Word
 
-MAX_PRIORITY = 32_767
+MAX_PRIORITY = 255  # a search for due tasks walks through all that are in use
 MAX_ATTEMPTS = 32_767
 MAX_NAME = 128  # characters
 MAX_DELAY_S = 100 * 365 * 86_400.0

@@ -144,7 +144,7 @@ def test_a_registration_is_refused_with_every_fault_at_once() -> None:
     assert faults_of(register, ConfigError) == [
         "task '', action: must be 1 to 128 printable characters",
         "task '', queue: must be 1 to 128 printable characters",
-        "task '', priority: must be a whole number from 0 to 32767",
+        "task '', priority: must be a whole number from 0 to 255",
         "task '', max_attempts: must be a whole number from 1 to 32767",
         "task '', timeout_s: must be a number of seconds above 0",
         (
@@ -289,7 +289,7 @@ def test_faults_of_the_options_and_of_the_data_are_named_together() -> None:
 
     assert faults_of(lambda: app.prepare("resize", b'{"width": "8"}', options=options)) == [
         "queue: must be 1 to 128 printable characters",
-        "priority: must be a whole number from 0 to 32767",
+        "priority: must be a whole number from 0 to 255",
         "max_attempts: must be a whole number from 1 to 32767",
         "delay_s: must be a number of seconds, from 0 to 100 years",
         "run_at: must be seconds since 1970 (UTC), before the year 10000",

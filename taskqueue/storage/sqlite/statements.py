@@ -74,10 +74,32 @@ iif(
 )
 """
 
-# The rows of the first priority that has some waiting, in the order of a claim; the next priority,
-# if there is one; and what makes the tokens of this claim unlike all others.
+_NEXT_PRIORITY = f"""
+(
+    SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
+    WHERE {_READY} AND queue = :queue AND tasks.priority > waiting.priority
+)
+"""
+
+# The priorities that have tasks waiting, up to the first that has a due one. There are 256 at most
+# (`MAX_PRIORITY`), so this walk has an end that is near.
+_UP_TO_THE_FIRST_DUE = f"""
+waiting (priority) AS (
+    SELECT {_FIRST_PRIORITY}
+    UNION ALL
+    SELECT {_NEXT_PRIORITY} FROM waiting
+    WHERE waiting.priority IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM main.tasks INDEXED BY ready
+        WHERE {_READY} AND queue = :queue AND tasks.priority = waiting.priority AND run_at <= :now
+    )
+)
+"""
+
+# The due rows of the first priority that has some, in the order of a claim; the next priority, if
+# there is one; and what makes the tokens of this claim unlike all others.
 READY = f"""
-WITH here (priority) AS MATERIALIZED (SELECT {_FIRST_PRIORITY})
+WITH RECURSIVE {_UP_TO_THE_FIRST_DUE},
+here (priority) AS MATERIALIZED (SELECT max(priority) FROM waiting)
 SELECT
     (
         SELECT json_group_array(seq)
@@ -247,30 +269,26 @@ ORDER BY claimed_at, priority, run_at, id
 """
 
 NEXT_DUE = f"""
-WITH RECURSIVE priorities (priority) AS (
+WITH RECURSIVE waiting (priority) AS (
     SELECT {_FIRST_PRIORITY}
     UNION ALL
-    SELECT (
-        SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND tasks.priority > priorities.priority
-    )
-    FROM priorities WHERE priorities.priority IS NOT NULL
+    SELECT {_NEXT_PRIORITY} FROM waiting WHERE waiting.priority IS NOT NULL
 )
 SELECT min((
     SELECT min(run_at) FROM main.tasks INDEXED BY ready
-    WHERE {_READY} AND queue = :queue AND tasks.priority = priorities.priority
+    WHERE {_READY} AND queue = :queue AND tasks.priority = waiting.priority
 ))
-FROM priorities WHERE priorities.priority IS NOT NULL
+FROM waiting WHERE waiting.priority IS NOT NULL
 """
 
 # Steps from queue to queue, so it costs as much as there are queues with tasks that wait, however
 # many are served and however many tasks there are.
 WAITING_QUEUES = f"""
 WITH RECURSIVE queues (queue) AS (
-    SELECT min(queue) FROM tasks INDEXED BY ready WHERE {_READY}
+    SELECT min(queue) FROM main.tasks INDEXED BY ready WHERE {_READY}
     UNION ALL
     SELECT (
-        SELECT min(tasks.queue) FROM tasks INDEXED BY ready
+        SELECT min(tasks.queue) FROM main.tasks INDEXED BY ready
         WHERE {_READY} AND tasks.queue > queues.queue
     )
     FROM queues WHERE queues.queue IS NOT NULL
@@ -278,9 +296,11 @@ WITH RECURSIVE queues (queue) AS (
 SELECT queue FROM queues WHERE queue IS NOT NULL
 """
 
+# Without a due task the walk ends behind the last priority.
 IS_IDLE = f"""
+WITH RECURSIVE {_UP_TO_THE_FIRST_DUE}
 SELECT NOT EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue)
-    AND coalesce(({NEXT_DUE}) > :now, true)
+    AND EXISTS (SELECT 1 FROM waiting WHERE waiting.priority IS NULL)
 """
 
 GET = f"SELECT seq, {TASK} FROM main.tasks WHERE id = ?"
