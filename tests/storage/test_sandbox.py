@@ -23,30 +23,7 @@ from taskqueue.testing.contract_transactions import (
     query,
 )
 from tests.actors import fatal_sql
-
-_LONG = "hex(zeroblob(7000000))"
-_UNLIKE = "substr(hex(zeroblob(450)), 1, 900) || '1"
-
-# Each takes minutes in a single step of SQLite, between two of which nothing is asked.
-ENDLESS_STEPS = {
-    "like": f"SELECT {_LONG} LIKE '%' || {_UNLIKE}%'",
-    "glob": f"SELECT {_LONG} GLOB '*' || {_UNLIKE}*'",
-    "instr": f"SELECT instr({_LONG}, hex(zeroblob(3000000)) || '1')",
-    "replace": f"SELECT replace({_LONG}, hex(zeroblob(3000000)) || '1', '')",
-}
-
-TOO_LARGE = {
-    "a value": "SELECT zeroblob(17000000)",
-    "hexadecimals": "SELECT hex(zeroblob(9000000))",
-    "a pattern": f"SELECT 'a' LIKE '{'%a' * 600}'",
-    "a wide row": f"SELECT {', '.join(['hex(zeroblob(4000000))'] * 1000)}",
-    "a sorted result": "WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 100)"
-    " SELECT count(*) FROM (SELECT n || hex(zeroblob(2000000)) AS b FROM n ORDER BY b) GROUP BY b",
-    "a transaction": "WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 100)"
-    " INSERT INTO mine SELECT zeroblob(4000000) FROM n",
-    "a statement": f"SELECT '{'a' * 1_100_000}'",
-    "an expression": f"SELECT {'(' * 600}1{')' * 600}",
-}
+from tests.sandbox.hostile import ENDLESS_STEPS, TOO_LARGE
 
 
 class Processes:

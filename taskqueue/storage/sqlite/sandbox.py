@@ -192,7 +192,11 @@ class Sandbox:
         self, batch: Sequence[_Waiting], error: WriterLost, connection: RemoteConnection
     ) -> None:
         """The process has died: of the one that it ran, or of one among several."""
-        if len(batch) > 1 or connection is self._stuck:
+        if connection is self._stuck and self._closed:
+            for each in batch:
+                each.resolve(Result(error=copy.copy(error)))
+            return
+        if connection is self._stuck or len(batch) > 1:
             self._suspects.extend(batch)
             return
         [each] = batch
