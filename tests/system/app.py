@@ -36,3 +36,12 @@ async def stubborn(ctx: Context, until: str) -> str:
 def block(ctx: Context, seconds: float) -> None:
     """Sit in a thread that nobody can cancel."""
     time.sleep(seconds)
+
+
+@app.task("sql")
+async def sql(ctx: Context, statement: str, fetch: bool) -> None:
+    """Run a statement as a handler may: with the ack, or for its rows."""
+    if fetch:
+        await ctx.transaction().fetch(statement)
+    else:
+        ctx.transaction().execute(statement)
