@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from taskqueue.tasks import Task
 
+MAX_ATTEMPTS = 200  # of one task that are read; each has up to 17 KiB of error and traceback
+
 
 def check_limit(limit: int) -> None:
     """Raise `ValueError` if `limit`, a number of tasks, is negative; SQL would take all."""

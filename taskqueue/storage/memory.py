@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from taskqueue.errors import StatementRefused, StorageUnavailable
 from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.limits import check_limit, within_bytes
+from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit, within_bytes
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Migration, Storage
 from taskqueue.storage.sqlite import handler_sql
@@ -252,7 +252,7 @@ class MemoryStorage(Storage):
         row = self._rows.get(task_id)
         if row is None:
             return None
-        return TaskHistory(task=row.reads(now), attempts=tuple(row.attempts))
+        return TaskHistory(task=row.reads(now), attempts=tuple(row.attempts[-MAX_ATTEMPTS:]))
 
     async def find(
         self,

@@ -224,7 +224,7 @@ class Storage(Protocol):
         ...
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
-        """Return a task with its attempts; None if there is none.
+        """Return a task with its latest 200 attempts, oldest first; None if there is no such task.
 
         The attempt that completed it is the last line of the history.
         """

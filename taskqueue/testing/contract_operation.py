@@ -1,8 +1,10 @@
 """The part of the storage contract that serves who looks after it: probe, find, purge, pause."""
 
 import pytest
+from msgspec.structs import replace
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import HandBack, Settled, Status, Task
 from taskqueue.testing.contract_steps import (
@@ -65,6 +67,21 @@ class OperationContract:
         assert ids(await storage.find(limit=10, now=0.0)) == ["a"]
         assert sum((await storage.counts()).values()) == 1
 
+    # --- get --------------------------------------------------------------------------------------
+
+    async def test_of_very_many_attempts_the_latest_are_returned(self, storage: Storage) -> None:
+        await add(storage, "a", max_attempts=1_000)
+        for _ in range(MAX_ATTEMPTS):
+            [failed] = await claim(storage, now=100.0)
+            await settle(storage, failed, replace(FAILURE, run_at=0.0))
+        [last] = await claim(storage, now=100.0)
+        await settle(storage, last, DONE)
+
+        attempts = await attempts_of(storage, "a")
+
+        assert [each.attempt for each in attempts] == [*range(2, MAX_ATTEMPTS + 2)]
+        assert attempts[-1].outcome == "completed"
+
     # --- find -------------------------------------------------------------------------------------
 
     async def test_find_keeps_to_an_action_and_a_queue(self, storage: Storage) -> None:
@@ -123,6 +140,39 @@ class OperationContract:
 
         assert list(paged) == [task for task in every if task.action == "mail"]
         assert list(slow) == [task for task in every if task.queue == "slow"]
+
+    async def test_a_page_ends_with_the_task_that_exceeds_its_bytes(self, storage: Storage) -> None:
+        payloads = {"1": "x" * 100, "2": "é" * 200, "3": "x" * 300, "4": "x" * 100}
+        for task_id, payload in payloads.items():
+            await add(storage, task_id, action="mail", payload=payload)
+
+        for action in (None, "mail"):
+            below, at, above, first = [
+                await storage.find(action=action, limit=10, now=0.0, max_bytes=max_bytes)
+                for max_bytes in (399, 400, 10_000, 0)
+            ]
+
+            assert [ids(page) for page in (below, at, above, first)] == [
+                ["4", "3"],
+                ["4", "3", "2"],
+                ["4", "3", "2", "1"],
+                ["4"],
+            ]
+
+    async def test_a_brief_page_has_the_same_tasks_without_what_may_be_large(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "queued", "scheduled", run_at=2.0)
+        await add(storage, "ended")
+        [ended] = await claim(storage)
+        await settle(storage, ended, DONE)
+
+        for now in (0.0, 5.0):
+            for status in (None, *Status):
+                whole = await storage.find(status=status, limit=10, now=now)
+                brief = await storage.find(status=status, limit=10, now=now, brief=True)
+
+                assert [replace(task, payload="", result=None) for task in whole] == [*brief]
 
     async def _tasks_of_two_actions_in_two_queues(self, storage: Storage) -> None:
         await add(storage, "1", "3", action="mail")

@@ -63,9 +63,9 @@ class DeadRoutes:
 
     async def _dead_of(self, task_ids: Sequence[str]) -> list[str]:
         # The service purges whatever has ended. Who names a completed task here has mistaken it.
-        histories = [await self._service.get(task_id) for task_id in task_ids]
-        return [
-            history.task.id
-            for history in histories
-            if history is not None and history.task.status is Status.DEAD
-        ]
+        dead: list[str] = []
+        for task_id in task_ids:  # a thousand tasks at once may have gigabytes
+            history = await self._service.get(task_id)
+            if history is not None and history.task.status is Status.DEAD:
+                dead.append(task_id)
+        return dead

@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import islice
 from operator import itemgetter
 
-from taskqueue.storage.limits import within_bytes
+from taskqueue.storage.limits import MAX_ATTEMPTS, within_bytes
 from taskqueue.storage.sqlite import pages, rows, statements
 from taskqueue.tasks import Attempt, AttemptOutcome, Delivery, Owner, Status, Task, TaskHistory
 
@@ -50,7 +50,8 @@ def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | No
         seq, *columns = row
         attempts = db.execute(statements.ATTEMPTS, (seq,)).fetchall()
     task = rows.task(tuple(columns), now=now)
-    return TaskHistory(task=task, attempts=(*map(rows.attempt, attempts), *_completing(task)))
+    whole = (*map(rows.attempt, reversed(attempts)), *_completing(task))
+    return TaskHistory(task=task, attempts=whole[-MAX_ATTEMPTS:])
 
 
 def _completing(task: Task) -> Iterator[Attempt]:

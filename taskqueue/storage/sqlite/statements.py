@@ -6,6 +6,7 @@ A partial index serves only a query that repeats its condition, hence `_READY` a
 `main`, so a temporary table of the connection cannot hide one.
 """
 
+from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.sqlite.bulk import Bulk
 from taskqueue.storage.sqlite.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
 from taskqueue.tasks import (
@@ -305,7 +306,9 @@ SELECT NOT EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue)
 
 GET = f"SELECT seq, {TASK} FROM main.tasks WHERE id = ?"
 
-ATTEMPTS = f"SELECT {ATTEMPT} FROM main.attempts WHERE task = ? ORDER BY seq"
+ATTEMPTS = (
+    f"SELECT {ATTEMPT} FROM main.attempts WHERE task = ? ORDER BY seq DESC LIMIT {MAX_ATTEMPTS}"
+)
 
 COUNTS = "SELECT status, tasks FROM main.counters"
 
