@@ -30,6 +30,8 @@ An error carries data; its class makes the sentence. Raise with the fields, neve
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from taskqueue.rendering import text_of
+
 
 class TaskQueueError(Exception):
     """Anything that taskqueue itself raises. It can be pickled, with all its data."""
@@ -234,7 +236,9 @@ class ActorUnavailable(ActorError):
     def __init__(self, target: str, cause: object = None) -> None:
         self.target = target
         self.cause = cause
-        super().__init__(f"{target} is unavailable" + (f": {cause}" if cause is not None else ""))
+        super().__init__(
+            f"{target} is unavailable" + (f": {text_of(cause)}" if cause is not None else "")
+        )
 
 
 class AskTimeout(ActorError):
@@ -252,7 +256,7 @@ class StartFailed(ActorError):
     def __init__(self, actor: str, cause: object) -> None:
         self.actor = actor
         self.cause = cause
-        super().__init__(f"{actor} did not start: {cause}")
+        super().__init__(f"{actor} did not start: {text_of(cause)}")
 
 
 class StartTimeout(ActorError):

@@ -20,6 +20,7 @@ LAYERS = (
             "tasks",
             "health",
             "rendering",
+            "foreign",
             "plain",
             "encoding",
             "outcomes",

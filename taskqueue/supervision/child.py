@@ -13,10 +13,12 @@ from taskqueue.actors.runtime import (
     ExitReason,
     Ignore,
     Message,
+    as_reason,
     start_within,
 )
 from taskqueue.clock import Clock
 from taskqueue.errors import AskTimeout, StartFailed
+from taskqueue.rendering import is_a, repr_of
 from taskqueue.supervision.calls import ChildState
 from taskqueue.supervision.decisions import ChildStatus, Pause, RestartDelays
 from taskqueue.supervision.errors import ChildStartFailed
@@ -51,7 +53,7 @@ class BadReturn(Message):
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"the start function returned no actor but {self.value!r}"
+        return f"the start function returned no actor but {repr_of(self.value)}"
 
 
 class Child:
@@ -102,9 +104,11 @@ class Child:
             if _is_being_cancelled():
                 raise  # it is the supervisor that is killed
             raise ChildStartFailed(spec.id, Crash(error)) from error
-        except Exception as error:  # a start function is anybody's code; its failure is an answer
+        except GeneratorExit:  # the loop is closed under us
+            raise
+        except BaseException as error:  # anybody's code; its failure is an answer
             raise ChildStartFailed(spec.id, Crash(error)) from error
-        if not isinstance(reference(started), ActorRef):
+        if not is_a(reference(started), ActorRef):
             raise ChildStartFailed(spec.id, Crash(BadReturn(value=started)))
         return started
 
@@ -183,7 +187,7 @@ class Child:
 
 def reference(started: Started | ActorRef) -> ActorRef:
     """Return who was started."""
-    return started.ref if isinstance(started, Started) else started
+    return started.ref if is_a(started, Started) else started  # type: ignore[return-value] # a type guard narrows one way
 
 
 async def shut_down(ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
@@ -202,8 +206,8 @@ async def shut_down(ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
 
 
 def _reason_of(error: StartFailed) -> ExitReason:
-    cause = error.cause
-    return cause if isinstance(cause, ExitReason) else Crash(cause)
+    """Return why it failed, as a reason; whoever raises it may have given anything."""
+    return as_reason(error.cause)
 
 
 def _is_being_cancelled() -> bool:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from taskqueue.actors.runtime import (
-    KILLED,
-    SHUTDOWN,
     Crash,
     ExitReason,
+    Killed,
     Shutdown,
     is_orderly,
 )
@@ -70,9 +69,19 @@ def is_shutdown_error(restart: Restart, limit: ShutdownLimit, reason: ExitReason
 
     A child that may end by itself may have done so just before: any orderly end is fine then.
     """
-    if reason == (KILLED if limit == BRUTAL_KILL else SHUTDOWN):
+    if _is_the_end_asked_for(limit, reason):
         return False
     return restart == Restart.PERMANENT or not is_orderly(reason)
+
+
+def _is_the_end_asked_for(limit: ShutdownLimit, reason: ExitReason) -> bool:
+    match reason:  # not by ==, which compares details and causes, whose code may raise
+        case Killed():
+            return limit == BRUTAL_KILL
+        case Shutdown(detail=None):
+            return limit != BRUTAL_KILL
+        case _:
+            return False
 
 
 def term_order(reason: ExitReason) -> tuple[int, str]:
@@ -89,7 +98,8 @@ def term_order(reason: ExitReason) -> tuple[int, str]:
         case Shutdown(detail=detail):
             is_tuple = detail is not None
         case Crash(cause=cause):
-            is_tuple = isinstance(cause, BaseException | tuple)  # an error comes with its stack
+            # An error comes with its stack. Not by `isinstance`, which asks the cause itself.
+            is_tuple = issubclass(type(cause), BaseException | tuple)
         case _:
             is_tuple = False
     return is_tuple, str(reason)

@@ -14,6 +14,7 @@ from itertools import chain
 
 from taskqueue.actors.runtime import ActorRef, ExitReason, receives
 from taskqueue.clock import Clock
+from taskqueue.rendering import is_a, plain, text_of
 from taskqueue.supervision import decisions
 from taskqueue.supervision.base import BaseSupervisor
 from taskqueue.supervision.calls import (
@@ -101,12 +102,12 @@ class _Dynamic(BaseSupervisor):
     @receives(RestartChild, answers=(SupervisionError,))
     async def on_restart_child(self, message: RestartChild) -> Started | ActorRef | None:
         """Answer `restart_child`."""
-        raise OnlyInstances(str(message.child))
+        raise OnlyInstances(text_of(message.child))
 
     @receives(DeleteChild, answers=(SupervisionError,))
     def on_delete_child(self, message: DeleteChild) -> None:
         """Answer `delete_child`."""
-        raise OnlyInstances(str(message.child))
+        raise OnlyInstances(text_of(message.child))
 
     @receives(WhichChild, answers=(SupervisionError,))
     def on_which_child(self, message: WhichChild) -> ChildState:
@@ -116,14 +117,16 @@ class _Dynamic(BaseSupervisor):
     def _find_present(self, child: str | ActorRef) -> Child:
         found = self._find(child)
         if found is None:
-            raise ChildNotFound(str(child))
+            raise ChildNotFound(text_of(child))
         return found
 
     def _find(self, child: str | ActorRef) -> Child | None:
         """Return whose actor that is, or was before the attempt that is awaited."""
-        if isinstance(child, str):
-            raise OnlyInstances(child)
-        return self._running.get(child) or self._waiting.get(child.actor_urn)
+        if is_a(child, str):
+            raise OnlyInstances(plain(child))
+        if is_a(child, ActorRef):
+            return self._running.get(child) or self._waiting.get(child.actor_urn)
+        return None
 
 
 class SimpleOneForOne(_Dynamic):
@@ -183,15 +186,15 @@ class SimpleOneForOne(_Dynamic):
     def on_get_childspec(self, message: GetChildSpec) -> ChildSpec:
         """Answer `get_childspec`. As in OTP, whoever is dead has been an instance."""
         child = message.child
-        if isinstance(child, str):
-            if child != self._template.id:
-                raise ChildNotFound(child)
+        if is_a(child, str):
+            if plain(child) != self._template.id:
+                raise ChildNotFound(plain(child))
         elif not self._is_gone(child):
             self._find_present(child)
         return self._template.complete()
 
     def _is_gone(self, child: str | ActorRef) -> bool:
-        return self._find(child) is None and isinstance(child, ActorRef) and not child.is_alive()
+        return self._find(child) is None and is_a(child, ActorRef) and not child.is_alive()
 
     @receives(CountChildren)
     def on_count_children(self, _: CountChildren) -> Counts:

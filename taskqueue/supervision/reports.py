@@ -6,9 +6,11 @@ lists the events.
 """
 
 from taskqueue.actors.runtime import ExitReason
-from taskqueue.logger import log
+from taskqueue.actors.runtime.safe_log import SafeLog
 from taskqueue.supervision.child import Child
 from taskqueue.supervision.specs import ChildSpec, Flags
+
+log = SafeLog()
 
 
 class Reporter:

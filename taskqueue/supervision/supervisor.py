@@ -15,6 +15,7 @@ from taskqueue.actors.runtime import (
     tell,
 )
 from taskqueue.clock import Clock
+from taskqueue.rendering import is_a, plain, text_of
 from taskqueue.supervision import decisions
 from taskqueue.supervision.base import BaseSupervisor
 from taskqueue.supervision.calls import (
@@ -293,9 +294,9 @@ class Supervisor(BaseSupervisor):
 
     def _find(self, child: str | ActorRef) -> Child:
         """Return the child of that id; a reference is nobody's id."""
-        found = self._children.get(child) if isinstance(child, str) else None
+        found = self._children.get(plain(child)) if is_a(child, str) else None
         if found is None:
-            raise ChildNotFound(str(child))
+            raise ChildNotFound(text_of(child))
         return found
 
     def _find_stopped(self, child: str | ActorRef) -> Child:

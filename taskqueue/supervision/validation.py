@@ -115,6 +115,15 @@ def read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSp
     Raises:
         InvalidSpec: the first fault; or it is significant, which has no effect there.
     """
+    try:
+        return _read_child(given, auto_shutdown)
+    except InvalidSpec:
+        raise
+    except Exception as error:  # of a value in it, whose code raises when it is looked at
+        raise InvalidSpec("invalid_child_spec", given) from error
+
+
+def _read_child(given: GivenChild, auto_shutdown: AutoShutdown | None) -> ChildSpec:
     if isinstance(given, ChildSpec):
         _check_effect(given.significant, auto_shutdown)
         return given

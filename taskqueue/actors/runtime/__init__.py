@@ -26,6 +26,7 @@ from taskqueue.actors.runtime.exits import (
     NoProc,
     Normal,
     Shutdown,
+    as_reason,
     is_orderly,
 )
 from taskqueue.actors.runtime.host import Host
@@ -83,6 +84,7 @@ __all__ = [
     "System",
     "Target",
     "Timer",
+    "as_reason",
     "ask",
     "get_log",
     "get_state",

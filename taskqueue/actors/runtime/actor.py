@@ -26,6 +26,7 @@ from taskqueue.actors.runtime.exits import (
     ExitReason,
     Ignore,
     is_orderly,
+    reason_of,
 )
 from taskqueue.actors.runtime.mailbox import Mailbox
 from taskqueue.actors.runtime.messages import (
@@ -44,7 +45,7 @@ from taskqueue.actors.runtime.messages import (
 from taskqueue.actors.runtime.ref import ActorRef, Address
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.errors import ActorUnavailable
-from taskqueue.logger import log
+from taskqueue.rendering import name_of, shape_of
 
 # After so many messages without a pause the others on the loop get their turn.
 TURN = 64
@@ -288,7 +289,7 @@ class Actor(_PykkaActor):
 
     @receives(GetLog)
     def _on_get_log(self, _: GetLog) -> tuple[Logged, ...]:
-        return tuple(Logged(at=at, message=kind.__name__) for at, kind in self._cell.events)
+        return tuple(Logged(at=at, message=name_of(kind)) for at, kind in self._cell.events)
 
     # --- the life ---------------------------------------------------------------------------
 
@@ -303,7 +304,7 @@ class Actor(_PykkaActor):
         except asyncio.CancelledError as cancelled:
             reason = cell.pending_exit or Crash(cancelled)
         except Exit as exit_:
-            reason = exit_.reason
+            reason = reason_of(exit_)
         except Ignore as ignore:
             reason, ignored = (Crash(ignore), None) if cell.born else (NORMAL, ignore)
         except GeneratorExit:  # the loop was closed under us: there is nowhere left to end
@@ -360,7 +361,7 @@ class Actor(_PykkaActor):
                 reply, cell.current = cell.current, None
                 if reply is None:
                     raise
-                reply.set_exception((type(error), error, error.__traceback__))
+                reply.fail(error)
                 continue
             reply, cell.current = cell.current, None
             if reply is not None:
@@ -398,7 +399,7 @@ class Actor(_PykkaActor):
                 raise
             self._cell.fail(Crash(cancelled))  # nobody told it to: what it waited for was cancelled
         except Exit as exit_:
-            self._cell.fail(exit_.reason)
+            self._cell.fail(reason_of(exit_))
         except GeneratorExit:
             raise
         except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
@@ -424,7 +425,7 @@ class Actor(_PykkaActor):
         except asyncio.CancelledError as cancelled:
             return cell.pending_exit or Crash(cancelled)
         except Exit as exit_:
-            return exit_.reason
+            return reason_of(exit_)
         except GeneratorExit:
             raise
         except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
@@ -466,9 +467,9 @@ class Actor(_PykkaActor):
 
     def on_receive(self, message: Any) -> Any:
         """Handle a message that no handler is marked for. An ask of that kind is a crash."""
-        if self._cell.current is not None and not isinstance(message, _PYKKA_MESSAGES):
-            raise TypeError(f"{type(self).__name__} does not understand {message!r}")
-        log.warning("message_unexpected", actor=self._cell.label, message=repr(message)[:200])
+        if self._cell.current is not None and type(message) not in _PYKKA_MESSAGES:
+            raise TypeError(f"{type(self).__name__} does not understand {shape_of(message)}")
+        log.warning("message_unexpected", actor=self._cell.label, message=shape_of(message))
 
 
 Actor.__init_subclass__()  # the base can be started, too
@@ -504,9 +505,9 @@ class Deferred:
         reply = self._take()
         if reply is None:
             raise error
-        reply.set_exception((type(error), error, error.__traceback__))
+        reply.fail(error)
 
-    def _take(self) -> "pykka.Future[Any] | None":
+    def _take(self) -> Reply[Any] | None:
         reply, self._reply = self._reply, None
         if reply is not None and self._cell.open_replies is not None:
             self._cell.open_replies.discard(reply)
@@ -521,8 +522,8 @@ async def _close(cell: Cell, closer: Closer) -> None:
             await closing
     except GeneratorExit:
         raise
-    except BaseException:  # noqa: BLE001 - as in `_guard`, nothing may leave the task
-        log.exception("actor_close_failed", actor=cell.label)
+    except BaseException as error:  # noqa: BLE001 - as in `_guard`, nothing may leave the task
+        log.error("actor_close_failed", actor=cell.label, exc_info=error)
 
 
 async def _undisturbed(work: Awaitable[object]) -> None:

@@ -22,18 +22,21 @@ from taskqueue.actors.runtime.exits import (
     ExitReason,
     Ignore,
     Normal,
+    as_reason,
 )
 from taskqueue.actors.runtime.host import Host
 from taskqueue.actors.runtime.mailbox import Mail, Mailbox, SystemMail
 from taskqueue.actors.runtime.messages import Down, ExitSignal, ParentExit
 from taskqueue.actors.runtime.reply import Reply
+from taskqueue.actors.runtime.safe_log import SafeLog
 from taskqueue.errors import ActorUnavailable, StartFailed
-from taskqueue.logger import log
+from taskqueue.rendering import is_a
 
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef
     from taskqueue.actors.runtime.system import System
 
+log = SafeLog()
 
 Closer: TypeAlias = Callable[[], Awaitable[object] | None]
 
@@ -98,8 +101,8 @@ class Cell:
         self.ending = False  # it takes no more messages
         self.events: deque[tuple[float, type]]  # when it took the last messages, and their types
         self.main: asyncio.Task[None] | None = None
-        self.current: pykka.Future[Any] | None = None  # the ask being handled
-        self.open_replies: set[pykka.Future[Any]] | None = None  # asks taken out by `defer`
+        self.current: Reply[Any] | None = None  # the ask being handled
+        self.open_replies: set[Reply[Any]] | None = None  # asks taken out by `defer`
         self.tasks: set[asyncio.Task[None]] | None = None
         self.owned: list[Closer] | None = None
         self.begun: list[Cell] | None = None  # whom it starts, while somebody wants to know
@@ -131,6 +134,7 @@ class Cell:
         It has taken effect when this returns. To the actor itself it does not return: it raises
         `CancelledError`.
         """
+        reason = as_reason(reason)
         if not self.trap_exit:
             if not isinstance(reason, Normal) or sender is self:
                 self._interrupt(reason)
@@ -333,12 +337,12 @@ class Cell:
         self.mailbox.close(refuse)
         self.refuse_open_asks(reason)
 
-    def _refuse(self, reply: "pykka.Future[Any] | None", reason: ExitReason) -> None:
+    def _refuse(self, reply: "Reply[Any] | None", reason: ExitReason) -> None:
         if reply is not None:
             # One for each asker: an exception collects the traceback of everyone who raises it.
             error = Ended(self.label, reason)
             error.__cause__ = _exception_of(reason)
-            reply.set_exception((Ended, error, None))
+            reply.fail(error)
 
     def _start_failed(self, reason: ExitReason) -> StartFailed:
         error = StartFailed(self.label, reason)
@@ -357,5 +361,6 @@ def _abandon(ref: "weakref.ref[Cell]") -> None:
 
 
 def _exception_of(reason: ExitReason) -> BaseException | None:
+    """Return the exception that a crash is about; `isinstance` would ask the cause itself."""
     cause = reason.cause if isinstance(reason, Crash) else None
-    return cause if isinstance(cause, BaseException) else None
+    return cause if is_a(cause, BaseException) else None

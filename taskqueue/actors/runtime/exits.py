@@ -7,6 +7,8 @@ alone. Source: OTP, `supervisor` (restart types) and `erlang:exit/2`.
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from taskqueue.rendering import name_of, text_of
+
 
 @dataclass(frozen=True, slots=True)
 class Normal:
@@ -25,7 +27,7 @@ class Shutdown:
 
     def __str__(self) -> str:
         """Return OTP's word, with the detail if there is one."""
-        return "shutdown" if self.detail is None else f"shutdown: {self.detail}"
+        return "shutdown" if self.detail is None else f"shutdown: {text_of(self.detail)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,10 @@ class Crash:
 
     def __str__(self) -> str:
         """Return the exception's type and text, or the term."""
-        if isinstance(self.cause, BaseException):
-            return f"{type(self.cause).__name__}: {_text_of(self.cause)}"
-        return _text_of(self.cause)
-
-
-def _text_of(cause: object) -> str:
-    try:
-        return str(cause)
-    except Exception as error:  # noqa: BLE001 - anybody's code, met while an end is being told
-        return f"<no text: {type(error).__name__}>"
+        kind = type(self.cause)
+        if issubclass(kind, BaseException):
+            return f"{name_of(kind)}: {text_of(self.cause)}"
+        return text_of(self.cause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +70,19 @@ KILLED = Killed()
 NOPROC = NoProc()
 
 
+# Other things than reasons, and subclasses with code of their own, come from whoever exits.
+_REASONS = (Normal, Shutdown, Killed, Crash, NoProc)
+
+
+def as_reason(given: object) -> ExitReason:
+    """Return a reason that is one: another term is the cause of a `Crash`, as in `exit(boom)`.
+
+    >>> as_reason("boom"), as_reason(NORMAL)
+    (Crash(cause='boom'), Normal())
+    """
+    return given if type(given) in _REASONS else Crash(given)  # type: ignore[return-value] # one of them
+
+
 def is_orderly(reason: ExitReason) -> bool:
     """Tell whether a transient child that ends so stays gone."""
     return isinstance(reason, Normal | Shutdown)
@@ -83,8 +92,16 @@ class Exit(Exception):
     """Raised by an actor to end itself with `reason`, from any hook or handler."""
 
     def __init__(self, reason: ExitReason) -> None:
-        self.reason = reason
-        super().__init__(str(reason))
+        self.reason = as_reason(reason)
+        super().__init__(str(self.reason))
+
+
+def reason_of(exit_: Exit) -> ExitReason:
+    """Return the reason of an `Exit`, which may be a subclass that has lost it."""
+    try:
+        return as_reason(exit_.reason)
+    except BaseException:  # noqa: BLE001 - it belongs to others, and may raise anything
+        return Crash(exit_)
 
 
 class Ignore(Exception):

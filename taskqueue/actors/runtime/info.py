@@ -13,6 +13,7 @@ from time import monotonic
 from taskqueue.actors.runtime.cell import Cell
 from taskqueue.actors.runtime.messages import Message
 from taskqueue.actors.runtime.ref import ActorRef
+from taskqueue.rendering import name_of
 
 
 class Status(StrEnum):
@@ -89,7 +90,7 @@ def _handling(cell: Cell) -> tuple[str | None, float | None]:
         at, kind = cell.events[-1]
     except IndexError:  # it has only just begun, or keeps no log
         return None, None
-    return kind.__name__, at
+    return name_of(kind), at
 
 
 def _labels(cells: Iterable[Cell]) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from time import monotonic
 from typing import Any
 
 import msgspec
-import pykka
 
 from taskqueue.actors.runtime.host import Host
+from taskqueue.actors.runtime.reply import Reply
 
 
 class Mail(msgspec.Struct, eq=False):
@@ -25,7 +25,7 @@ class Mail(msgspec.Struct, eq=False):
     """
 
     message: Any
-    reply_to: "pykka.Future[Any] | None" = None
+    reply_to: Reply[Any] | None = None
     at: float = msgspec.field(default_factory=monotonic)
 
 

@@ -11,12 +11,14 @@ from typing import Any, TypeAlias, TypeVar
 import pykka
 
 from taskqueue.actors.runtime.deadlines import Deadline
+from taskqueue.actors.runtime.safe_log import SafeLog
 
 T = TypeVar("T")
 
 ExcInfo: TypeAlias = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 _PENDING = object()
+_log = SafeLog()
 
 
 class Reply(pykka.Future[T]):
@@ -69,7 +71,7 @@ class Reply(pykka.Future[T]):
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call `callback` on whichever thread answers; at once if there is an answer.
 
-        It must not raise: it would do so in the actor that answers.
+        What it raises is logged: the actor that answers, and other callbacks, know nothing of it.
         """
         self._callbacks.append(callback)
         if self._value is not _PENDING:
@@ -81,7 +83,10 @@ class Reply(pykka.Future[T]):
                 callback = self._callbacks.pop(0)
             except IndexError:  # another thread has it
                 return
-            callback()
+            try:
+                callback()
+            except BaseException as error:  # noqa: BLE001 - it belongs to others
+                _log.error("reply_callback_failed", exc_info=error)
 
     def result(self) -> T:
         """Return the answer, or raise it. Only once `done`."""

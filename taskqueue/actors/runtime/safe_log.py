@@ -1,0 +1,52 @@
+"""A log that never raises: an end is told, and a supervisor goes on, whatever a log call does."""
+
+import contextlib
+import sys
+
+import structlog
+
+from taskqueue.rendering import name_of, text_of
+
+
+class SafeLog:
+    """structlog's logger for places where nothing may go wrong.
+
+    What is logged there belongs to others: an exception whose text or notes raise, a processor of
+    the app. If the event cannot be written as it is, it is written as plain text.
+    """
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger()
+
+    def debug(self, event: str, **fields: object) -> None:
+        """Log at this level."""
+        self._write("debug", event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Log at this level."""
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log at this level."""
+        self._write("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        """Log at this level."""
+        self._write("error", event, fields)
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        try:
+            getattr(self._log, level)(event, **fields)
+        except BaseException as error:  # noqa: BLE001 - it belongs to others, and may raise anything
+            self._write_plainly(level, event, fields, error)
+
+    def _write_plainly(
+        self, level: str, event: str, fields: dict[str, object], error: BaseException
+    ) -> None:
+        plain = {name: text_of(value) for name, value in fields.items() if name != "exc_info"}
+        plain["log_error"] = name_of(type(error))
+        try:
+            getattr(self._log, level)(event, **plain)
+        except BaseException:  # noqa: BLE001 - the log itself is broken
+            with contextlib.suppress(Exception):
+                print(f"{level} {event} {plain}", file=sys.stderr)  # noqa: T201 - no log is left
