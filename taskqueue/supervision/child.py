@@ -16,6 +16,7 @@ from taskqueue.actors.runtime import (
     as_reason,
     start_within,
 )
+from taskqueue.actors.runtime.cell import is_torn_down
 from taskqueue.clock import Clock
 from taskqueue.errors import AskTimeout, StartFailed
 from taskqueue.rendering import is_a, repr_of
@@ -93,7 +94,7 @@ class Child:
             Ignore: there is nothing to run.
             ChildStartFailed: it failed, in whatever way.
         """
-        spec = self.spec
+        spec, task = self.spec, asyncio.current_task()
         try:
             started = await self._call_start()
         except Ignore:
@@ -104,9 +105,9 @@ class Child:
             if _is_being_cancelled():
                 raise  # it is the supervisor that is killed
             raise ChildStartFailed(spec.id, Crash(error)) from error
-        except GeneratorExit:  # the loop is closed under us
-            raise
         except BaseException as error:  # anybody's code; its failure is an answer
+            if is_torn_down(error, task):
+                raise
             raise ChildStartFailed(spec.id, Crash(error)) from error
         if not is_a(reference(started), ActorRef):
             raise ChildStartFailed(spec.id, Crash(BadReturn(value=started)))

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import pykka
 from pykka import messages as pykka_messages
 
-from taskqueue.actors.runtime.cell import Cell, Closer, current_cell
+from taskqueue.actors.runtime.cell import Cell, Closer, current_cell, is_torn_down, log
+from taskqueue.actors.runtime.crash_reports import report_end
 from taskqueue.actors.runtime.exits import (
     KILLED,
     NOPROC,
@@ -25,7 +26,6 @@ from taskqueue.actors.runtime.exits import (
     Exit,
     ExitReason,
     Ignore,
-    is_orderly,
     reason_of,
 )
 from taskqueue.actors.runtime.mailbox import Mailbox
@@ -307,9 +307,9 @@ class Actor(_PykkaActor):
             reason = reason_of(exit_)
         except Ignore as ignore:
             reason, ignored = (Crash(ignore), None) if cell.born else (NORMAL, ignore)
-        except GeneratorExit:  # the loop was closed under us: there is nowhere left to end
-            raise
-        except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
+        except BaseException as crash:  # the top of the runtime: a crash is an exit
+            if is_torn_down(crash, cell.main):
+                raise
             reason = Crash(crash)
         cell.ending = True
         if cell.born:
@@ -331,41 +331,44 @@ class Actor(_PykkaActor):
     async def _receive(self) -> NoReturn:
         """Take one message after the other until one ends the actor."""
         cell, mailbox, handlers = self._cell, self._cell.mailbox, self._handlers
-        events, served = cell.events, 0
-        while True:
-            if served == TURN:
-                served = 0
-                await asyncio.sleep(0)
-            envelope = mailbox.take()
-            cell.current = None if envelope is None else envelope.reply_to
-            if cell.pending_exit is not None:  # a handler swallowed it, or we were abandoned
-                raise asyncio.CancelledError
-            if envelope is None:
-                served = 0
-                cell.is_idle = True
-                await mailbox.waiter()
-                cell.is_idle = False
-                continue
-            served += 1
-            message = envelope.message
-            events.append((monotonic(), type(message)))
-            method, handling = handlers[type(message)]
-            try:
-                if handling.concurrently:
-                    self._handle_concurrently(method, message, handling.answers)
+        events, served, message = cell.events, 0, None
+        try:
+            while True:
+                if served == TURN:
+                    served = 0
+                    await asyncio.sleep(0)
+                envelope = mailbox.take()
+                cell.current = None if envelope is None else envelope.reply_to
+                if cell.pending_exit is not None:  # a handler swallowed it, or we were abandoned
+                    raise asyncio.CancelledError
+                if envelope is None:
+                    served = 0
+                    cell.is_idle = True
+                    await mailbox.waiter()
+                    cell.is_idle = False
                     continue
-                answer = method(self, message)
-                if type(answer) is CoroutineType:
-                    answer = await answer
-            except handling.answers as error:
+                served += 1
+                message = envelope.message
+                events.append((monotonic(), type(message)))
+                method, handling = handlers[type(message)]
+                try:
+                    if handling.concurrently:
+                        self._handle_concurrently(method, message, handling.answers)
+                        continue
+                    answer = method(self, message)
+                    if type(answer) is CoroutineType:
+                        answer = await answer
+                except handling.answers as error:
+                    reply, cell.current = cell.current, None
+                    if reply is None:
+                        raise
+                    reply.fail(error)
+                    continue
                 reply, cell.current = cell.current, None
-                if reply is None:
-                    raise
-                reply.fail(error)
-                continue
-            reply, cell.current = cell.current, None
-            if reply is not None:
-                reply.set(answer)
+                if reply is not None:
+                    reply.set(answer)
+        finally:
+            cell.last_message = message
 
     def _handle_concurrently(
         self,
@@ -400,9 +403,9 @@ class Actor(_PykkaActor):
             self._cell.fail(Crash(cancelled))  # nobody told it to: what it waited for was cancelled
         except Exit as exit_:
             self._cell.fail(reason_of(exit_))
-        except GeneratorExit:
-            raise
-        except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
+        except BaseException as crash:  # the top of the runtime: a crash is an exit
+            if is_torn_down(crash, task):
+                raise
             self._cell.fail(Crash(crash))
 
     def _stop(self) -> NoReturn:
@@ -426,9 +429,9 @@ class Actor(_PykkaActor):
             return cell.pending_exit or Crash(cancelled)
         except Exit as exit_:
             return reason_of(exit_)
-        except GeneratorExit:
-            raise
-        except BaseException as crash:  # noqa: BLE001 - the top of the runtime: a crash is an exit
+        except BaseException as crash:  # the top of the runtime: a crash is an exit
+            if is_torn_down(crash, cell.main):
+                raise
             return Crash(crash)
         return reason
 
@@ -449,7 +452,7 @@ class Actor(_PykkaActor):
             cell.refuse_open_asks(KILLED)
             return
         if cell.born:
-            _report_end(cell, reason)
+            report_end(cell, reason)
         cell.finish(reason, ignored)
 
     # --- what pykka wants -------------------------------------------------------------------
@@ -516,13 +519,14 @@ class Deferred:
 
 async def _close(cell: Cell, closer: Closer) -> None:
     """Close one thing that an actor owns. The end goes on if that fails: it is reported."""
+    task = asyncio.current_task()
     try:
         closing = closer()
         if closing is not None:
             await closing
-    except GeneratorExit:
-        raise
-    except BaseException as error:  # noqa: BLE001 - as in `_guard`, nothing may leave the task
+    except BaseException as error:  # as in `_guard`, nothing may leave the task
+        if is_torn_down(error, task):
+            raise
         log.error("actor_close_failed", actor=cell.label, exc_info=error)
 
 
@@ -535,18 +539,3 @@ async def _undisturbed(work: Awaitable[object]) -> None:
         except asyncio.CancelledError:
             continue
     task.result()
-
-
-def _report_end(cell: Cell, reason: ExitReason) -> None:
-    """Write the crash report, before anybody hears of the end. Orderly ends are not reported."""
-    if is_orderly(reason) or reason == KILLED:
-        log.debug("actor_exited", actor=cell.label, reason=str(reason))
-        return
-    cause = reason.cause if isinstance(reason, Crash) else None
-    log.error(
-        "actor_crashed",
-        actor=cell.label,
-        reason=str(reason),
-        messages=len(cell.mailbox),
-        exc_info=cause if isinstance(cause, BaseException) else None,
-    )

@@ -341,13 +341,24 @@ class Cell:
         if reply is not None:
             # One for each asker: an exception collects the traceback of everyone who raises it.
             error = Ended(self.label, reason)
-            error.__cause__ = _exception_of(reason)
+            error.__cause__ = exception_of(reason)
             reply.fail(error)
 
     def _start_failed(self, reason: ExitReason) -> StartFailed:
         error = StartFailed(self.label, reason)
-        error.__cause__ = _exception_of(reason)
+        error.__cause__ = exception_of(reason)
         return error
+
+
+def is_torn_down(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
+    """Tell whether the coroutine of `task` is being closed because its loop was closed.
+
+    There is nowhere left to end then. A `GeneratorExit` that is raised while the task runs is the
+    crash of whoever raised it.
+    """
+    if task is None or not is_a(error, GeneratorExit):
+        return False
+    return asyncio.current_task(task.get_loop()) is not task
 
 
 class Ended(ActorUnavailable, pykka.ActorDeadError):
@@ -360,7 +371,7 @@ def _abandon(ref: "weakref.ref[Cell]") -> None:
         cell.abandon()
 
 
-def _exception_of(reason: ExitReason) -> BaseException | None:
+def exception_of(reason: ExitReason) -> BaseException | None:
     """Return the exception that a crash is about; `isinstance` would ask the cause itself."""
-    cause = reason.cause if isinstance(reason, Crash) else None
+    cause = reason.cause if is_a(reason, Crash) else None
     return cause if is_a(cause, BaseException) else None
