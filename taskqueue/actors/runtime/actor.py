@@ -468,9 +468,15 @@ class Actor(_PykkaActor):
     def _start_actor_loop(self) -> NoReturn:
         self._create_actor_inbox()
 
+    def _handle_receive(self, message: Any) -> Any:
+        """Let pykka see its own messages only: it asks each what it is, by `isinstance`."""
+        if type(message) in _PYKKA_MESSAGES:
+            return super()._handle_receive(message)
+        return self.on_receive(message)
+
     def on_receive(self, message: Any) -> Any:
         """Handle a message that no handler is marked for. An ask of that kind is a crash."""
-        if self._cell.current is not None and type(message) not in _PYKKA_MESSAGES:
+        if self._cell.current is not None:
             raise TypeError(f"{type(self).__name__} does not understand {shape_of(message)}")
         log.warning("message_unexpected", actor=self._cell.label, message=shape_of(message))
 
@@ -478,6 +484,7 @@ class Actor(_PykkaActor):
 Actor.__init_subclass__()  # the base can be started, too
 
 _PYKKA_MESSAGES = (
+    pykka_messages._ActorStop,  # noqa: SLF001
     pykka_messages.ProxyCall,
     pykka_messages.ProxyGetAttr,
     pykka_messages.ProxySetAttr,
