@@ -5,13 +5,14 @@ from typing import TypeGuard
 
 import msgspec
 
-from taskqueue.actors.runtime import Actor, ActorRef, Message
+from taskqueue.actors.runtime import Actor, ActorRef, Message, ProcessInfo, process_info
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.supervision.calls import ChildState, GetOverview, overview
 from taskqueue.supervision.decisions import ChildStatus
 from taskqueue.supervision.specs import ChildType
 
 SNAPSHOT_TIMEOUT_S = 1.0
+SLOW_S = 1.0  # a picture shows what has been handled, or has waited, for so long
 
 
 class Node(Message):
@@ -27,6 +28,7 @@ class Node(Message):
     last_exit_at: float | None
     restart_in_s: float | None = None  # its backoff lasts so long yet
     waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
+    process: ProcessInfo | None = None  # what its actor does at this moment, if it runs
     supervisor: "SupervisorFigures | None" = None
     children: tuple["Node", ...] = ()
 
@@ -55,6 +57,7 @@ async def snapshot(root: ActorRef) -> Node:
             started_at=None,
             last_exit=None,
             last_exit_at=None,
+            process=process_info(root),
         ),
         root,
     )
@@ -88,6 +91,7 @@ async def _child(parent: str, child: ChildState) -> Node:
         last_exit_at=child.last_exit_at,
         restart_in_s=child.restart_in_s,
         waits_for=child.waits_for,
+        process=None if child.ref is None else process_info(child.ref),
     )
     return await _snapshot(node, child.ref) if _supervises(child.ref) else node
 
@@ -148,10 +152,22 @@ def _standing(node: Node) -> str:
     return node.status
 
 
+def _slowness(process: ProcessInfo) -> str:
+    """Return what takes long: the message that is being handled, or those that wait."""
+    text = ""
+    if process.handling_s is not None and process.handling_s >= SLOW_S:
+        text += f"  handles {process.handling} for {process.handling_s:.1f} s"
+    if process.oldest_message_s is not None and process.oldest_message_s >= SLOW_S:
+        text += f"  {process.mailbox} waiting for {process.oldest_message_s:.1f} s"
+    return text
+
+
 def _lines(node: Node) -> list[str]:
     line = f"{node.id}  {_standing(node)}  incarnation {node.incarnation}"
     if node.last_exit is not None:
         line += f"  last exit: {node.last_exit}"
+    if node.process is not None:
+        line += _slowness(node.process)
     lines = [line]
     for child in node.children:
         last = child is node.children[-1]

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import ClientResponse, ClientSession
 from msgspec.structs import replace
 
+from taskqueue.actors.runtime import Actor, System, process_info
 from taskqueue.errors import ActorUnavailable
 from taskqueue.health import Readiness
 from taskqueue.supervision.tree import SupervisorFigures
@@ -108,6 +109,21 @@ async def test_a_part_that_waits_says_for_what(
     assert feed["waits_for"] == ["database"]
     assert "waits_for" not in database
     assert "restart_in_s" not in feed
+
+
+async def test_a_part_that_runs_shows_what_it_does(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    async with System() as system:
+        process = process_info(await system.spawn(Actor))
+    service.nodes = replace(TREE, children=(leaf("root/database", process=process),))
+
+    answer = await http.get("/supervision")
+
+    [database] = (await answer.json())["children"]
+    assert database["process"]["status"] == "waiting"
+    assert database["process"]["mailbox"] == 0
+    assert database["process"]["handling"] is None
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The tree at a glance: snapshot, find, picture."""
 
 import asyncio
+import re
 
 import pytest
 
+from taskqueue.actors.runtime import send
 from taskqueue.errors import AskTimeout
 from taskqueue.supervision import (
+    ChildSpec,
     ChildType,
     find,
     overview,
@@ -14,6 +17,7 @@ from taskqueue.supervision import (
     terminate_child,
     tree,
 )
+from tests.actors.runtime.puppets import Do, Puppet
 
 
 @pytest.fixture
@@ -147,3 +151,44 @@ async def test_find_says_when_a_supervisor_on_the_way_is_busy(root, abc, journal
         await find(root, "root/sub/b")
     b.release()
     await asyncio.sleep(0)
+
+
+async def test_a_snapshot_shows_what_each_actor_does_even_one_that_hangs(
+    supervised, system, monkeypatch
+) -> None:
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: Puppet) -> None:
+        entered.set()
+        await release.wait()
+
+    root = await supervised.by(ChildSpec(id="puppet", start=lambda: Puppet.start_link("puppet")))
+    puppet = system.names.whereis("puppet")
+    hanging = send(puppet, Do(work=hang))
+    await entered.wait()
+    waiting = send(puppet, Do(work=lambda _: "served"))
+    monkeypatch.setattr(tree, "SLOW_S", 0.0)
+
+    node = await snapshot(root)
+
+    [child] = node.children
+    assert (node.process.status, node.process.children) == ("waiting", ("puppet",))
+    assert (child.process.status, child.process.handling) == ("running", "Do")
+    assert child.process.handling_s >= child.process.oldest_message_s >= 0
+    assert (child.process.mailbox, child.process.parent) == (1, "root")
+    assert child.process.links == ("root",)
+    assert re.search(
+        r"puppet  running  incarnation 1  handles Do for \d+\.\d s  1 waiting for \d+\.\d s$",
+        picture(node),
+    )
+    release.set()
+    assert await waiting == "served"
+    assert await hanging is None
+
+
+async def test_a_child_that_does_not_run_has_no_process(root) -> None:
+    await terminate_child(root, "c")
+
+    node = await snapshot(root)
+
+    assert [each.process is None for each in node.children] == [False, False, True]

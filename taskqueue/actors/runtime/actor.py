@@ -335,6 +335,7 @@ class Actor(_PykkaActor):
         try:
             while True:
                 if served == TURN:
+                    cell.handled += served
                     served = 0
                     await asyncio.sleep(0)
                 envelope = mailbox.take()
@@ -342,6 +343,7 @@ class Actor(_PykkaActor):
                 if cell.pending_exit is not None:  # a handler swallowed it, or we were abandoned
                     raise asyncio.CancelledError
                 if envelope is None:
+                    cell.handled += served
                     served = 0
                     cell.is_idle = True
                     await mailbox.waiter()

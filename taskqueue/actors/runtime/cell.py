@@ -62,6 +62,7 @@ class Cell:
         "ending",
         "events",
         "exit_reason",
+        "handled",
         "host",
         "is_idle",
         "label",
@@ -99,6 +100,7 @@ class Cell:
         self.born = False  # it was or will be answered with the reference
         self.is_idle = False  # it waits for a message
         self.ending = False  # it takes no more messages
+        self.handled = 0  # messages it has taken, as of its last pause
         self.events: deque[tuple[float, type]]  # when it took the last messages, and their types
         self.main: asyncio.Task[None] | None = None
         self.current: Reply[Any] | None = None  # the ask being handled

@@ -35,6 +35,7 @@ class ProcessInfo(Message):
     oldest_message_s: float | None  # how long the first of them has waited
     handling: str | None  # the type of the message that is being handled
     handling_s: float | None  # for how long
+    handled: int  # messages so far, as of its last pause
     tasks: int  # coroutines that run beside the handler
     parent: str | None  # None: it was started from outside
     children: tuple[str, ...]  # those linked to it
@@ -64,6 +65,7 @@ def process_info(ref: ActorRef) -> ProcessInfo | None:
         oldest_message_s=None if oldest_at is None else now - oldest_at,
         handling=handling,
         handling_s=None if since is None else now - since,
+        handled=cell.handled,
         tasks=len(cell.tasks or ()),
         parent=None if cell.parent is None else cell.parent.label,
         children=_labels(peer for peer in links if peer.parent is cell),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from taskqueue.actors.runtime import ProcessInfo
 from taskqueue.supervision import ChildType, Node
 from taskqueue.words import Word
 
@@ -33,6 +34,7 @@ class Part(Word):
     last_exit_at: float | None
     restart_in_s: float | msgspec.UnsetType = msgspec.UNSET  # shown while its backoff lasts
     waits_for: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET  # siblings that do not run
+    process: ProcessInfo | msgspec.UnsetType = msgspec.UNSET  # what its actor does, if it runs
 
 
 class SupervisorPart(Part):
@@ -48,8 +50,12 @@ class SupervisorPart(Part):
 def part_of(node: Node) -> Part:
     """Return a node of the tree, with all below it."""
     shown = {name: getattr(node, name) for name in Part.__struct_fields__}
-    waiting = {"restart_in_s": node.restart_in_s, "waits_for": node.waits_for or None}
-    own = shown | {k: msgspec.UNSET if v is None else v for k, v in waiting.items()}
+    if_any = {
+        "restart_in_s": node.restart_in_s,
+        "waits_for": node.waits_for or None,
+        "process": node.process,
+    }
+    own = shown | {k: msgspec.UNSET if v is None else v for k, v in if_any.items()}
     if node.supervisor is None and node.type != ChildType.SUPERVISOR:
         return Part(**own)
     figures = {} if node.supervisor is None else msgspec.structs.asdict(node.supervisor)
