@@ -7,7 +7,7 @@
     ending     reasons, links, monitors, kill, who is told when    exits, cell
     finding    names and groups                                    names
     later      messages that are sent after a while                timers
-    debugging  what an actor is doing                              info
+    debugging  what an actor is doing, and has done                info, tracing
 
 Nobody outside this package touches pykka.
 """
@@ -51,6 +51,7 @@ from taskqueue.actors.runtime.ref import (
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.actors.runtime.system import System
 from taskqueue.actors.runtime.timers import Timer, send_after
+from taskqueue.actors.runtime.tracing import Figures, Trace, Traced, traced
 
 __all__ = [
     "DEFAULT_ASK_TIMEOUT_S",
@@ -67,6 +68,7 @@ __all__ = [
     "Exit",
     "ExitReason",
     "ExitSignal",
+    "Figures",
     "Host",
     "Ignore",
     "Killed",
@@ -84,6 +86,8 @@ __all__ = [
     "System",
     "Target",
     "Timer",
+    "Trace",
+    "Traced",
     "as_reason",
     "ask",
     "get_log",
@@ -98,4 +102,5 @@ __all__ = [
     "stop",
     "suspend",
     "tell",
+    "traced",
 ]

@@ -5,6 +5,7 @@ a crash: the asker is told, the actor is gone, its supervisor acts.
 """
 
 import asyncio
+import contextlib
 import threading
 import uuid
 from collections import deque
@@ -44,6 +45,7 @@ from taskqueue.actors.runtime.messages import (
 )
 from taskqueue.actors.runtime.ref import ActorRef, Address
 from taskqueue.actors.runtime.reply import Reply
+from taskqueue.actors.runtime.tracing import AddTrace, RemoveTrace, Trace, TracedHandlers
 from taskqueue.errors import ActorUnavailable
 from taskqueue.rendering import name_of, shape_of
 
@@ -64,6 +66,10 @@ if TYPE_CHECKING:
 
 else:
     _PykkaActor = pykka.Actor
+
+
+class _HandlersChanged(Exception):
+    """Raised to leave the loop over the messages and begin it again."""
 
 
 class Actor(_PykkaActor):
@@ -92,7 +98,8 @@ class Actor(_PykkaActor):
     declared_errors: ClassVar[tuple[type[Exception], ...]] = ()
     """Errors that are answers when `on_receive` or a proxied method raises them."""
 
-    _handlers: ClassVar[Handlers]
+    _handlers: Handlers
+    _traces: tuple[Trace, ...] = ()
     _cell: Cell
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -287,6 +294,22 @@ class Actor(_PykkaActor):
     def _on_get_state(self, _: GetState) -> object:
         return self.get_state()
 
+    @receives(AddTrace)
+    def _on_add_trace(self, message: AddTrace) -> NoReturn:
+        self._trace((*self._traces, message.trace))
+
+    @receives(RemoveTrace)
+    def _on_remove_trace(self, message: RemoveTrace) -> NoReturn:
+        self._trace(tuple(each for each in self._traces if each is not message.trace))
+
+    def _trace(self, traces: tuple[Trace, ...]) -> NoReturn:
+        """Have the loop begin again with other handlers, so that it need not ask each time."""
+        plain = type(self)._handlers  # noqa: SLF001
+        self._traces = traces
+        self._handlers = TracedHandlers(plain, traces) if traces else plain
+        self.defer().reply()
+        raise _HandlersChanged
+
     @receives(GetLog)
     def _on_get_log(self, _: GetLog) -> tuple[Logged, ...]:
         return tuple(Logged(at=at, message=name_of(kind)) for at, kind in self._cell.events)
@@ -325,7 +348,9 @@ class Actor(_PykkaActor):
                 await hook
             if cell.be_born():
                 cell.started.set(cell.ref)
-                await self._receive()
+                while True:
+                    with contextlib.suppress(_HandlersChanged):
+                        await self._receive()
         raise asyncio.CancelledError
 
     async def _receive(self) -> NoReturn:

@@ -169,25 +169,27 @@ def _refuse_oneself(ref: ActorRef) -> None:
 
 # --- for people who debug (OTP's sys) ---------------------------------------------------------
 
+# As in OTP these wait for their turn; `process_info` does not.
+
 
 async def get_state(ref: ActorRef) -> object:
-    """Return what the actor says its state is."""
-    return await _ask_system(ref, GetState())
+    """Return what the actor says its state is, after what was sent to it before."""
+    return await ask_system(ref, GetState())
 
 
 async def get_log(ref: ActorRef) -> tuple[Logged, ...]:
     """Return the last messages the actor took, oldest first; this question is the last."""
-    return await _ask_system(ref, GetLog())
+    return await ask_system(ref, GetLog())
 
 
 async def suspend(ref: ActorRef) -> None:
     """Make an actor hold back its ordinary messages; the parent's exit signal still ends it."""
-    await _ask_system(ref, Suspend())
+    await ask_system(ref, Suspend())
 
 
 async def resume(ref: ActorRef) -> None:
     """Make a suspended actor go on."""
-    await _ask_system(ref, Resume())
+    await ask_system(ref, Resume())
 
 
 async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = None) -> ExitReason:
@@ -205,7 +207,8 @@ async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = N
     return await ended.within(timeout_s, lambda: AskTimeout(str(ref), timeout_s))
 
 
-async def _ask_system(ref: ActorRef, message: Request[R]) -> R:
+async def ask_system(ref: ActorRef, message: Request[R]) -> R:
+    """Ask with a message that is taken even while the actor is suspended."""
     _refuse_oneself(ref)
     reply: Reply[R] = Reply()
     ref.cell.mailbox.put(SystemMail(message, reply))
