@@ -163,7 +163,7 @@ def send(target: Target, message: Request[R]) -> Reply[R]:
 
 def _refuse_oneself(ref: ActorRef) -> None:
     """Raise if an actor waits for itself. A task of it may: it does not keep the mailbox."""
-    if ref.cell.runs_in(ref.cell.main):
+    if ref.cell is current_cell.get() and ref.cell.runs_in(ref.cell.main):
         raise RuntimeError(f"{ref} asks itself")
 
 
