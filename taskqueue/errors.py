@@ -30,7 +30,7 @@ An error carries data; its class makes the sentence. Raise with the fields, neve
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taskqueue.rendering import text_of
+from taskqueue import rendering
 
 
 class TaskQueueError(Exception):
@@ -237,7 +237,7 @@ class ActorUnavailable(ActorError):
         self.target = target
         self.cause = cause
         super().__init__(
-            f"{target} is unavailable" + (f": {text_of(cause)}" if cause is not None else "")
+            f"{target} is unavailable" + (f": {rendering.text(cause)}" if cause is not None else "")
         )
 
 
@@ -256,7 +256,7 @@ class StartFailed(ActorError):
     def __init__(self, actor: str, cause: object) -> None:
         self.actor = actor
         self.cause = cause
-        super().__init__(f"{actor} did not start: {text_of(cause)}")
+        super().__init__(f"{actor} did not start: {rendering.text(cause)}")
 
 
 class StartTimeout(ActorError):

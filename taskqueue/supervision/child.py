@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn
 
+from taskqueue import rendering
 from taskqueue.actors.runtime import (
     SHUTDOWN,
     ActorRef,
@@ -19,7 +20,7 @@ from taskqueue.actors.runtime import (
 from taskqueue.actors.runtime.cell import is_torn_down
 from taskqueue.clock import Clock
 from taskqueue.errors import AskTimeout, StartFailed
-from taskqueue.rendering import is_a, repr_of
+from taskqueue.foreign import is_a
 from taskqueue.supervision.calls import ChildState
 from taskqueue.supervision.decisions import ChildStatus, Pause, RestartDelays
 from taskqueue.supervision.errors import ChildStartFailed
@@ -54,7 +55,7 @@ class BadReturn(Message):
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"the start function returned no actor but {repr_of(self.value)}"
+        return f"the start function returned no actor but {rendering.shown(self.value, most=200)}"
 
 
 class Child:

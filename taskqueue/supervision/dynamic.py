@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from taskqueue import rendering
 from taskqueue.actors.runtime import ActorRef, ExitReason, receives
 from taskqueue.clock import Clock
-from taskqueue.rendering import is_a, plain, text_of
+from taskqueue.foreign import is_a, plain
 from taskqueue.supervision import decisions
 from taskqueue.supervision.base import BaseSupervisor
 from taskqueue.supervision.calls import (
@@ -102,12 +103,12 @@ class _Dynamic(BaseSupervisor):
     @receives(RestartChild, answers=(SupervisionError,))
     async def on_restart_child(self, message: RestartChild) -> Started | ActorRef | None:
         """Answer `restart_child`."""
-        raise OnlyInstances(text_of(message.child))
+        raise OnlyInstances(rendering.text(message.child))
 
     @receives(DeleteChild, answers=(SupervisionError,))
     def on_delete_child(self, message: DeleteChild) -> None:
         """Answer `delete_child`."""
-        raise OnlyInstances(text_of(message.child))
+        raise OnlyInstances(rendering.text(message.child))
 
     @receives(WhichChild, answers=(SupervisionError,))
     def on_which_child(self, message: WhichChild) -> ChildState:
@@ -117,7 +118,7 @@ class _Dynamic(BaseSupervisor):
     def _find_present(self, child: str | ActorRef) -> Child:
         found = self._find(child)
         if found is None:
-            raise ChildNotFound(text_of(child))
+            raise ChildNotFound(rendering.text(child))
         return found
 
     def _find(self, child: str | ActorRef) -> Child | None:

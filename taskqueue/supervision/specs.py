@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any, Final, Literal, Self, TypeAlias, TypeGuard, TypeVar
 
+from taskqueue import rendering
 from taskqueue.actors.runtime import ActorRef
-from taskqueue.rendering import repr_of
 
 E = TypeVar("E", bound=Enum)
 
@@ -76,7 +76,7 @@ class InvalidSpec(ValueError):
     def __init__(self, tag: str, value: object = None) -> None:
         self.tag = tag
         self.value = value
-        shown = str(value) if type(value) is InvalidSpec else repr_of(value)
+        shown = str(value) if type(value) is InvalidSpec else rendering.shown(value, most=1000)
         super().__init__(tag if value is None else f"{tag}: {shown}")
 
 

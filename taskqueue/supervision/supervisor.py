@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
+from taskqueue import rendering
 from taskqueue.actors.runtime import (
     NORMAL,
     ActorRef,
@@ -15,7 +16,7 @@ from taskqueue.actors.runtime import (
     tell,
 )
 from taskqueue.clock import Clock
-from taskqueue.rendering import is_a, plain, text_of
+from taskqueue.foreign import is_a, plain
 from taskqueue.supervision import decisions
 from taskqueue.supervision.base import BaseSupervisor
 from taskqueue.supervision.calls import (
@@ -296,7 +297,7 @@ class Supervisor(BaseSupervisor):
         """Return the child of that id; a reference is nobody's id."""
         found = self._children.get(plain(child)) if is_a(child, str) else None
         if found is None:
-            raise ChildNotFound(text_of(child))
+            raise ChildNotFound(rendering.text(child))
         return found
 
     def _find_stopped(self, child: str | ActorRef) -> Child:

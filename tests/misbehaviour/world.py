@@ -28,7 +28,7 @@ from taskqueue.actors.runtime import (
     send,
     tell,
 )
-from taskqueue.rendering import name_of
+from taskqueue.foreign import name_of
 from taskqueue.supervision import (
     Backoff,
     ChildNotFound,

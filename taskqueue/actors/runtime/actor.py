@@ -47,7 +47,7 @@ from taskqueue.actors.runtime.ref import ActorRef, Address
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.actors.runtime.tracing import AddTrace, RemoveTrace, Trace, TracedHandlers
 from taskqueue.errors import ActorUnavailable
-from taskqueue.rendering import name_of, shape_of
+from taskqueue.foreign import name_of, shape_of
 
 # After so many messages without a pause the others on the loop get their turn.
 TURN = 64

@@ -30,7 +30,7 @@ from taskqueue.actors.runtime.messages import Down, ExitSignal, ParentExit
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.actors.runtime.safe_log import SafeLog
 from taskqueue.errors import ActorUnavailable, StartFailed
-from taskqueue.rendering import is_a
+from taskqueue.foreign import is_a
 
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef

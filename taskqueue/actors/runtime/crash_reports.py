@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from taskqueue.actors.runtime.cell import Cell, exception_of, log
 from taskqueue.actors.runtime.exits import ExitReason, Killed, is_orderly
-from taskqueue.rendering import shape_of
+from taskqueue.foreign import shape_of
 
 
 def report_end(cell: Cell, reason: ExitReason) -> None:

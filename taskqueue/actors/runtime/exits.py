@@ -7,7 +7,8 @@ alone. Source: OTP, `supervisor` (restart types) and `erlang:exit/2`.
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from taskqueue.rendering import name_of, text_of
+from taskqueue import rendering
+from taskqueue.foreign import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Shutdown:
 
     def __str__(self) -> str:
         """Return OTP's word, with the detail if there is one."""
-        return "shutdown" if self.detail is None else f"shutdown: {text_of(self.detail)}"
+        return "shutdown" if self.detail is None else f"shutdown: {rendering.text(self.detail)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Crash:
         """Return the exception's type and text, or the term."""
         kind = type(self.cause)
         if issubclass(kind, BaseException):
-            return f"{name_of(kind)}: {text_of(self.cause)}"
-        return text_of(self.cause)
+            return f"{name_of(kind)}: {rendering.text(self.cause)}"
+        return rendering.text(self.cause)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from time import monotonic
 from taskqueue.actors.runtime.cell import Cell
 from taskqueue.actors.runtime.messages import Message
 from taskqueue.actors.runtime.ref import ActorRef
-from taskqueue.rendering import name_of
+from taskqueue.foreign import name_of
 
 
 class Status(StrEnum):

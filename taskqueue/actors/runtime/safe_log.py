@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from taskqueue.rendering import name_of, text_of
+from taskqueue import rendering
 
 
 class SafeLog:
@@ -43,8 +43,10 @@ class SafeLog:
     def _write_plainly(
         self, level: str, event: str, fields: dict[str, object], error: BaseException
     ) -> None:
-        plain = {name: text_of(value) for name, value in fields.items() if name != "exc_info"}
-        plain["log_error"] = name_of(type(error))
+        plain = {
+            name: rendering.text(value) for name, value in fields.items() if name != "exc_info"
+        }
+        plain["log_error"] = rendering.type_name(error)
         try:
             getattr(self._log, level)(event, **plain)
         except BaseException:  # noqa: BLE001 - the log itself is broken

@@ -18,7 +18,7 @@ from typing import Any
 from taskqueue.actors.runtime.mailbox import SystemMail
 from taskqueue.actors.runtime.messages import Handler, Handlers, Message, Request
 from taskqueue.actors.runtime.ref import ActorRef, ask_system
-from taskqueue.rendering import name_of, shape_of
+from taskqueue.foreign import name_of, shape_of
 
 
 class Traced(Message):
