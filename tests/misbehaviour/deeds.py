@@ -216,6 +216,28 @@ def hold_up_the_thread(_: Bad, __: Random) -> None:
 
 
 @deed
+def stop_the_loop(me: Bad, _: Random) -> None:
+    if me.dedicated_host:  # a shared loop is that of others, too
+        asyncio.get_running_loop().stop()
+
+
+@deed
+def raise_in_a_callback(me: Bad, random: Random) -> None:
+    def callback() -> None:
+        raise random.choice((SystemExit, KeyboardInterrupt))
+
+    if me.dedicated_host:
+        asyncio.get_running_loop().call_soon(callback)
+
+
+@deed
+def cancel_all_tasks(me: Bad, _: Random) -> None:
+    if me.dedicated_host:
+        for task in asyncio.all_tasks():
+            task.cancel()
+
+
+@deed
 def watch_the_end_with_a_callback_that_raises(me: Bad, random: Random) -> None:
     def callback() -> None:
         raise any_error(random)

@@ -34,6 +34,10 @@ class SafeLog:
         """Log at this level."""
         self._write("error", event, fields)
 
+    def exception(self, event: str, **fields: object) -> None:
+        """Log an error, with the exception that is being handled."""
+        self._write("error", event, {**fields, "exc_info": sys.exc_info()[1]})
+
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         try:
             getattr(self._log, level)(event, **fields)
