@@ -154,8 +154,10 @@ class Cell:
         from it again.
         """
         main, grace_s, me = self.system.main, self.system.kill_grace_s, weakref.ref(self)
-        main.call(lambda: main.loop.call_later(grace_s, _abandon, me))
-        self._interrupt(KILLED, overrides=True)
+        try:
+            main.call(lambda: main.loop.call_later(grace_s, _abandon, me))
+        finally:  # last, because it does not return to an actor that kills itself
+            self._interrupt(KILLED, overrides=True)
 
     def fail(self, reason: ExitReason) -> None:
         """End the actor because a task of its own says so. On its host."""
@@ -177,7 +179,7 @@ class Cell:
                 self.pending_exit = reason
             self.untrapped = True
         self.host.call(self._cancel_main)
-        if self.runs_in(self.main) or any(map(self.runs_in, self.tasks or ())):
+        if self.host.is_current() and any(map(self.runs_in, (self.main, *(self.tasks or ())))):
             raise asyncio.CancelledError  # who ends itself does not go on
 
     def _cancel_main(self) -> None:
