@@ -29,6 +29,7 @@ def test_every_difference_on_purpose_is_documented() -> None:
 
 
 @with_erlang
+@pytest.mark.long
 def test_the_recorded_results_are_those_of_erlang() -> None:
     assert compare.results(compare.run_erlang(compare.CASES)) == EXPECTED
 
