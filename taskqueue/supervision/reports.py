@@ -6,11 +6,9 @@ lists the events.
 """
 
 from taskqueue.actors.runtime import ExitReason
-from taskqueue.actors.runtime.safe_log import SafeLog
+from taskqueue.actors.runtime.safe_log import log
 from taskqueue.supervision.child import Child
 from taskqueue.supervision.specs import ChildSpec, Flags
-
-log = SafeLog()
 
 
 class Reporter:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import pykka
 from pykka import messages as pykka_messages
 
-from taskqueue.actors.runtime.cell import Cell, Closer, current_cell, is_torn_down, log
+from taskqueue.actors.runtime.cell import Cell, Closer, current_cell, is_torn_down
 from taskqueue.actors.runtime.crash_reports import report_end
 from taskqueue.actors.runtime.exits import (
     KILLED,
@@ -45,6 +45,7 @@ from taskqueue.actors.runtime.messages import (
 )
 from taskqueue.actors.runtime.ref import ActorRef, Address
 from taskqueue.actors.runtime.reply import Reply
+from taskqueue.actors.runtime.safe_log import log
 from taskqueue.actors.runtime.tracing import AddTrace, RemoveTrace, Trace, TracedHandlers
 from taskqueue.errors import ActorUnavailable
 from taskqueue.foreign import name_of, shape_of

@@ -28,15 +28,13 @@ from taskqueue.actors.runtime.host import Host
 from taskqueue.actors.runtime.mailbox import Mail, Mailbox, SystemMail
 from taskqueue.actors.runtime.messages import Down, ExitSignal, ParentExit
 from taskqueue.actors.runtime.reply import Reply
-from taskqueue.actors.runtime.safe_log import SafeLog
+from taskqueue.actors.runtime.safe_log import log
 from taskqueue.errors import ActorUnavailable, StartFailed
 from taskqueue.foreign import is_a
 
 if TYPE_CHECKING:
     from taskqueue.actors.runtime.ref import ActorRef
     from taskqueue.actors.runtime.system import System
-
-log = SafeLog()
 
 Closer: TypeAlias = Callable[[], Awaitable[object] | None]
 

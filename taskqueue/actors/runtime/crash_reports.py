@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from taskqueue.actors.runtime.cell import Cell, exception_of, log
+from taskqueue.actors.runtime.cell import Cell, exception_of
 from taskqueue.actors.runtime.exits import ExitReason, Killed, is_orderly
+from taskqueue.actors.runtime.safe_log import log
 from taskqueue.foreign import shape_of
 
 

@@ -16,9 +16,9 @@ from types import FrameType
 from typing import Any, Self
 
 from taskqueue.actors.runtime.reply import Reply
-from taskqueue.actors.runtime.safe_log import SafeLog
-
-log = SafeLog()
+from taskqueue.actors.runtime.safe_log import log
+from taskqueue.forks import close_in_children
+from taskqueue.hidden import hidden_task, hidden_tasks
 
 
 class Host:

@@ -11,14 +11,13 @@ from typing import Any, TypeAlias, TypeVar
 import pykka
 
 from taskqueue.actors.runtime.deadlines import Deadline
-from taskqueue.actors.runtime.safe_log import SafeLog
+from taskqueue.actors.runtime.safe_log import log
 
 T = TypeVar("T")
 
 ExcInfo: TypeAlias = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 _PENDING = object()
-_log = SafeLog()
 
 
 class Reply(pykka.Future[T]):
@@ -86,7 +85,7 @@ class Reply(pykka.Future[T]):
             try:
                 callback()
             except BaseException as error:  # noqa: BLE001 - it belongs to others
-                _log.error("reply_callback_failed", exc_info=error)
+                log.error("reply_callback_failed", exc_info=error)
 
     def result(self) -> T:
         """Return the answer, or raise it. Only once `done`."""

@@ -3,20 +3,16 @@
 import contextlib
 import sys
 
-import structlog
-
 from taskqueue import rendering
+from taskqueue.logger import log as log_of_the_service
 
 
 class SafeLog:
-    """structlog's logger for places where nothing may go wrong.
+    """The service's logger for places where nothing may go wrong.
 
     What is logged there belongs to others: an exception whose text or notes raise, a processor of
     the app. If the event cannot be written as it is, it is written as plain text.
     """
-
-    def __init__(self) -> None:
-        self._log = structlog.get_logger()
 
     def debug(self, event: str, **fields: object) -> None:
         """Log at this level."""
@@ -40,7 +36,7 @@ class SafeLog:
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         try:
-            getattr(self._log, level)(event, **fields)
+            getattr(log_of_the_service, level)(event, **fields)
         except BaseException as error:  # noqa: BLE001 - it belongs to others, and may raise anything
             self._write_plainly(level, event, fields, error)
 
@@ -52,7 +48,10 @@ class SafeLog:
         }
         plain["log_error"] = rendering.type_name(error)
         try:
-            getattr(self._log, level)(event, **plain)
+            getattr(log_of_the_service, level)(event, **plain)
         except BaseException:  # noqa: BLE001 - the log itself is broken
             with contextlib.suppress(Exception):
                 print(f"{level} {event} {plain}", file=sys.stderr)  # noqa: T201 - no log is left
+
+
+log = SafeLog()
