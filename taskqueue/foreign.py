@@ -1,4 +1,4 @@
-"""Looks at values that belong to others without running their code; see also `rendering`."""
+"""Inspects values of user code without running their methods; see also `rendering`."""
 
 from typing import TypeGuard, TypeVar
 

@@ -2,10 +2,10 @@
 
     python -m tests.actors_misbehave --seconds 60 --seed 7
 
-Each episode starts a tree of healthy and bad actors and tells the bad ones to raise, return, exit
-with, hold or be told of values whose own methods raise. Afterwards: every call has been answered,
-every healthy actor has answered rightly, the supervisors are the same ones, all children run again,
-nothing was left behind, and each log line is JSON. The same seed draws the same episodes.
+Each episode starts a tree of healthy and bad actors. The bad ones raise, return, exit with, store
+and receive values whose own methods raise. Afterwards every call has been answered, the healthy
+actors have given the right answers, the supervisors have not been restarted, all children run
+again, no thread or actor is left, and each log line is JSON. A seed draws the same episodes again.
 
     values      odd values and exceptions        deeds      what a bad actor does
     world       the tree, and the checks

@@ -106,7 +106,7 @@ class Child:
             if _is_being_cancelled():
                 raise  # it is the supervisor that is killed
             raise ChildStartFailed(spec.id, Crash(error)) from error
-        except BaseException as error:  # anybody's code; its failure is an answer
+        except BaseException as error:  # user code; its failure is an answer
             if is_torn_down(error, task):
                 raise
             raise ChildStartFailed(spec.id, Crash(error)) from error
@@ -208,7 +208,7 @@ async def shut_down(ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
 
 
 def _reason_of(error: StartFailed) -> ExitReason:
-    """Return why it failed, as a reason; whoever raises it may have given anything."""
+    """Return why it failed, as a reason: user code may raise it with any cause."""
     return as_reason(error.cause)
 
 

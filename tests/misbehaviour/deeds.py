@@ -26,7 +26,7 @@ class Misbehave(Request[object]):
 
 
 class Bad(Actor):
-    """Does what it is told, however bad."""
+    """An actor that misbehaves on command."""
 
     declared_errors = (LookupError,)
 

@@ -77,7 +77,7 @@ class HealthyHermit(Healthy):
 
 
 class Odd(Message):
-    """A message that nobody expects, with something odd in it."""
+    """An unexpected message that contains an odd value."""
 
     value: object
 

@@ -108,7 +108,7 @@ class Cell:
         self.begun: list[Cell] | None = None  # whom it starts, while somebody wants to know
         self.links: dict[Cell, None] | None = None  # in the order in which they were made
         self.monitors: dict[int, Monitor] | None = None  # who watches it
-        self.watching: dict[int, Cell] | None = None  # whom it watches
+        self.watching: dict[int, Cell] | None = None  # the actors it watches
         self.watchers: list[Reply[ExitReason]] | None = None
         self.pending_exit: ExitReason | None = None  # why `main` was cancelled
         self.untrapped = False  # a signal ends it, so it is as good as dead: no stop hook runs
@@ -168,9 +168,9 @@ class Cell:
     def _interrupt(self, reason: ExitReason, *, overrides: bool = False) -> None:
         """End the actor with `reason`, whatever it does, from any thread.
 
-        The decision is made here and now, so that the sender, and everyone who acts after it,
-        finds an actor that is dead; the actor notices as soon as its host gets to it. The first
-        signal counts, unless one `overrides` it: a kill of an actor that did not notice the first.
+        Decided before this returns: the sender, and every caller after it, finds a dead actor. The
+        actor itself notices as soon as its host runs it. The first signal counts, unless a later
+        one `overrides` it: a kill of an actor that has not noticed the first.
         """
         with self.system.lock:
             if self.pending_exit is None or overrides:
@@ -178,7 +178,7 @@ class Cell:
             self.untrapped = True
         self.host.call(self._cancel_main)
         if self.host.is_current() and any(map(self.runs_in, (self.main, *(self.tasks or ())))):
-            raise asyncio.CancelledError  # who ends itself does not go on
+            raise asyncio.CancelledError  # an actor that ends itself does not continue
 
     def _cancel_main(self) -> None:
         if self.main is not None:
@@ -355,8 +355,8 @@ class Cell:
 def is_torn_down(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
     """Tell whether the coroutine of `task` is being closed because its loop was closed.
 
-    There is nowhere left to end then. A `GeneratorExit` that is raised while the task runs is the
-    crash of whoever raised it.
+    Then nothing can be awaited any more. A `GeneratorExit` that a handler raises while the task
+    runs is a crash like any other.
     """
     if task is None or not is_a(error, GeneratorExit):
         return False

@@ -9,7 +9,7 @@ from taskqueue.foreign import shape_of
 
 
 def report_end(cell: Cell, reason: ExitReason) -> None:
-    """Write the crash report, before anybody hears of the end. Orderly ends are not reported."""
+    """Write the crash report, before links and monitors are told. Orderly ends are not reported."""
     if is_orderly(reason) or isinstance(reason, Killed):
         log.debug("actor_exited", actor=cell.label, reason=str(reason))
         return

@@ -71,7 +71,7 @@ KILLED = Killed()
 NOPROC = NoProc()
 
 
-# Other things than reasons, and subclasses with code of their own, come from whoever exits.
+# User code may exit with any value, and with subclasses of these that have code of their own.
 _REASONS = (Normal, Shutdown, Killed, Crash, NoProc)
 
 
@@ -101,7 +101,7 @@ def reason_of(exit_: Exit) -> ExitReason:
     """Return the reason of an `Exit`, which may be a subclass that has lost it."""
     try:
         return as_reason(exit_.reason)
-    except BaseException:  # noqa: BLE001 - it belongs to others, and may raise anything
+    except BaseException:  # noqa: BLE001 - user code may raise anything
         return Crash(exit_)
 
 

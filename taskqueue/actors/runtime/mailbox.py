@@ -158,4 +158,4 @@ class Mailbox:
 
 
 def _drop(_: Mail) -> None:
-    """Let a message go that nobody waits for an answer to."""
+    """Discard a message that expects no answer."""

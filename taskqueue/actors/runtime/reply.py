@@ -84,7 +84,7 @@ class Reply(pykka.Future[T]):
                 return
             try:
                 callback()
-            except BaseException as error:  # noqa: BLE001 - it belongs to others
+            except BaseException as error:  # noqa: BLE001 - user code
                 log.error("reply_callback_failed", exc_info=error)
 
     def result(self) -> T:

@@ -37,7 +37,7 @@ class SafeLog:
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         try:
             getattr(log_of_the_service, level)(event, **fields)
-        except BaseException as error:  # noqa: BLE001 - it belongs to others, and may raise anything
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
             self._write_plainly(level, event, fields, error)
 
     def _write_plainly(

@@ -1,4 +1,4 @@
-"""Signals take effect at once: for their sender, for everyone after it, and for oneself."""
+"""Signals take effect at once: for their sender, for later callers, and for the actor itself."""
 
 import asyncio
 import threading
