@@ -10,7 +10,7 @@ from taskqueue.logger import log as log_of_the_service
 class SafeLog:
     """The service's logger for places where nothing may go wrong.
 
-    What is logged there belongs to others: an exception whose text or notes raise, a processor of
+    What is logged there comes from user code: an exception whose text or notes raise, a processor of
     the app. If the event cannot be written as it is, it is written as plain text.
     """
 
