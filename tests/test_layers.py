@@ -60,7 +60,7 @@ LAYERS = (
             "executors",
             "lines",
             "logs",
-            "streams",
+            "output",
             "http",
         ),
     ),

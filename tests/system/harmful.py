@@ -2,10 +2,12 @@
 
 import asyncio
 import atexit
+import contextlib
 import multiprocessing
 import os
 import signal
 import socket
+import stat
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -157,10 +159,9 @@ def forge(ctx: Context) -> str:
     child = os.fork()
     if child == 0:
         for descriptor in range(3, 256):
-            try:
-                os.write(descriptor, b"\0\0\0\1\xc0")
-            except OSError:
-                continue
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    os.write(descriptor, b"\0\0\0\1\xc0")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     return "genuine"
