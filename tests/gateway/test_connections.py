@@ -1,10 +1,12 @@
 """What one client may cost: time, connections, memory; and what it gets for its mistakes."""
 
+import errno
 import gc
 import json
 import socket
 import tracemalloc
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -12,6 +14,7 @@ from aiohttp import ClientSession
 from taskqueue.http.bodies import MAX_BODY_BYTES, MAX_CHUNKS
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import Limits
+from taskqueue.http.server.server import HttpServer
 from taskqueue.options import NO_CHOICE
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService
@@ -102,6 +105,32 @@ async def test_a_new_client_takes_the_place_of_the_one_that_has_waited_longest(
         assert (await used.reply()).status == 200
         event = await events.wait_for("connections_full")
         assert (event["closed"], event["reason"]) == (1, "8 connections are open")
+
+
+class Exhausted(socket.socket):
+    """A listening socket in a process that has no descriptor left, for a while."""
+
+    failures = 3
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.failures:
+            self.failures -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+async def test_without_a_descriptor_clients_wait_and_the_log_has_one_line(
+    server: HttpServer, sock: socket.socket, events: EventLog
+) -> None:
+    with Exhausted(fileno=sock.dup().detach()) as listening:
+        await server.start(listening)
+
+        reply = await exchange(sock, request("GET", "/health"))
+
+        assert reply.status == 200
+        await events.wait_for("connections_full", reason="Too many open files")
+        await server.close()
+    assert len(events.select("connections_full")) == 1
 
 
 class Fake:

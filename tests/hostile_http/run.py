@@ -176,7 +176,12 @@ async def _still_serves(run: Run, url: str) -> None:
 def _judge_log(run: Run, service: ServiceProcess, complaint: str) -> None:
     if complaint.strip():
         run.violations.append(f"on standard error: {complaint[:500]!r}")
-    for event in [*service.events._events]:
-        text = json.dumps(event)
-        if SECRET in text or "Traceback" in text or event["event"] in _SURPRISES:
-            run.violations.append(f"in the log: {text[:1000]}")
+    texts = [json.dumps(event) for event in service.events._events if event["event"] in _SURPRISES]
+    texts += [
+        text
+        for text in map(json.dumps, service.events._events)
+        if SECRET in text or "Traceback" in text
+    ]
+    run.violations += [f"in the log: {text[:1000]}" for text in texts[:5]]
+    if len(texts) > 5:
+        run.violations.append(f"in the log: {len(texts) - 5} more such lines")

@@ -71,9 +71,9 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
-                self._note(self._connections.close_longest_waiting(), str(error.strerror))
+                lacks_room = error.errno in _NO_ROOM
+                closed = self._connections.close_longest_waiting() if lacks_room else 0
+                self._note(closed, str(error.strerror))
                 self._try_later()
                 return
             self._open(sock)
