@@ -40,6 +40,22 @@ async def test_a_header_that_does_not_end_is_cut(http: ClientSession, sock: sock
         assert await wire.is_closed()
 
 
+@pytest.mark.parametrize("limits", [Limits(head_s=0.1)])
+async def test_the_rest_of_a_refused_body_is_no_header(
+    http: ClientSession, sock: socket.socket
+) -> None:
+    async with wire_to(sock) as wire, wire_to(sock) as slow:
+        await wire.send(request("POST", "/nowhere", b"Content-Length: 4"), b"xx")
+        refused = await wire.reply()
+        await wire.send(b"xx")
+        await slow.send(b"GET")
+
+        assert await slow.is_closed()  # a look for what is overdue has been taken
+
+        await wire.send(request("GET", "/health"))
+        assert (refused.status, (await wire.reply()).status) == (404, 200)
+
+
 @pytest.mark.parametrize("limits", [Limits(idle_s=0.2)])
 async def test_a_connection_that_is_idle_is_closed(
     http: ClientSession, sock: socket.socket

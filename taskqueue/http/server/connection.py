@@ -114,7 +114,8 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse what came; note when a header begins."""
         super().data_received(data)
-        if self._head_at is None and self._is_idle():
+        # While aiohttp reads the rest of a refused body, it does not wait for a request.
+        if self._head_at is None and self._waiter is not None and self._is_idle():
             self._head_at = self._loop.time()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio asks for a bool
