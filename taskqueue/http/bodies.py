@@ -22,8 +22,8 @@ MAX_BODY_BYTES = MAX_BYTES + 65_536
 MAX_CHUNKS = 10_000
 TURN = 200  # chunks that are read before other requests get a turn
 
-# Python bounds how deep calls and values nest together. Parts of a body are decoded again further
-# down, here and by whoever runs the task, so the whole is decoded with that much less room.
+# Python's recursion limit covers calls and nested values together. Parts of a body are decoded
+# again deeper in the stack, here and when the task runs, so the first decoding leaves a margin.
 _MARGIN = 100
 _MANY = 500  # brackets; fewer cannot nest too deeply
 
@@ -80,7 +80,7 @@ def _too_large(detail: str) -> Problem:
 
 
 def parsed(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    """Return a whole body, decoded, which has been looked at by nobody yet.
+    """Return a whole body, decoded for the first time.
 
     Raises:
         Problem: 400, it is no JSON.

@@ -309,7 +309,7 @@ async def test_what_is_no_request_is_a_problem_and_its_secrets_reach_no_log(  # 
 
 @pytest.mark.parametrize("path", ["/tasks", "/nowhere"])
 @pytest.mark.parametrize("expect", [b"\xff", b"200-maybe"])
-async def test_an_expectation_that_nobody_knows_is_a_problem(
+async def test_an_unknown_expectation_is_a_problem(
     http: ClientSession, sock: socket.socket, events: EventLog, path: str, expect: bytes
 ) -> None:
     reply = await exchange(sock, request("POST", path, b"Expect: " + expect, body=TASK))

@@ -56,7 +56,7 @@ class _Client:
         try:
             return await self._post()
         except (ConnectionError, asyncio.IncompleteReadError):
-            self.hang_up()  # it was closed while nobody used it, as any server may
+            self.hang_up()  # the server may close an idle connection at any time
             return await self._post()
 
     async def _post(self) -> str:

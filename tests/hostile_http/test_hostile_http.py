@@ -19,7 +19,7 @@ SEED = int(os.environ.get("TASKQUEUE_TEST_HOSTILE_SEED", random.randrange(2**32)
 
 @pytest.mark.long
 @pytest.mark.timeout(SECONDS + 180)
-async def test_whatever_clients_send_others_are_served_and_memory_returns(tmp_path: Path) -> None:
+async def test_hostile_clients_neither_slow_others_down_nor_keep_memory(tmp_path: Path) -> None:
     print(f"seed {SEED}")  # noqa: T201
 
     run = await hostile(tmp_path, seconds=SECONDS, seed=SEED, kinds=[*KINDS], say=lambda _: None)

@@ -38,7 +38,7 @@ def many_clients() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_more_silent_clients_than_descriptors_keep_nobody_else_out(
+async def test_more_silent_clients_than_descriptors_do_not_keep_others_out(
     many_clients: None, services: Services, http: aiohttp.ClientSession
 ) -> None:
     service = await services.start(kind=FewDescriptors)

@@ -191,7 +191,7 @@ class Connection(web.RequestHandler):
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Log what nobody expected; that a client broke off or sent garbage is none of that."""
+        """Log unexpected errors. A client that disconnects or sends garbage is not one."""
         error = kw.get("exc_info")
         if not isinstance(error, _OF_THE_CLIENT):
             log.error("http_connection_failed", exc_info=error)

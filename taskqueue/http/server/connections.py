@@ -23,7 +23,7 @@ class Waiting(Protocol):
         ...
 
     def cut(self) -> None:
-        """Close it at once, whatever it was about to send."""
+        """Close it at once and drop what has not been sent."""
         ...
 
 

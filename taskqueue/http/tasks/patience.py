@@ -16,7 +16,7 @@ from taskqueue.http.problems import Problem
 from taskqueue.http.service import Service
 from taskqueue.http.tasks.requests import NoAction, TaskRequest, indexed, items_of, read_one
 
-# So many tasks of one request are checked before everybody else on the loop gets a turn.
+# Tasks of one request that are checked before other requests get a turn of the loop.
 TURN = 100
 
 
