@@ -1,6 +1,7 @@
 """What handlers' statements meet in a file that they share with the queue."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.sqlite import handler_sql, statements
+from taskqueue.storage.sqlite import handler_sql, pages, statements
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.tasks import Complete, NotApplied, SettleBy, Settled, Statement, Status
 from taskqueue.testing.contract import (
@@ -215,6 +216,20 @@ async def test_many_that_lose_the_transaction_share_a_commit_with_those_that_do_
     assert len(refused) + len(written) == 40
     assert await query(storage, "SELECT x FROM mine") == ((0,), *((n,) for n in written))
     assert (await storage.counts())[Status.QUEUED] == len(refused)
+
+
+def test_our_own_statements_name_their_tables_in_main() -> None:
+    sources = [Path(str(module.__file__)).read_text() for module in (statements, pages)]
+
+    unqualified = [
+        found.group()
+        for source in sources
+        for found in re.finditer(
+            r"\b(FROM|INTO|UPDATE|JOIN)\s+(tasks|attempts|counters|paused|probe)\b", source
+        )
+    ]
+
+    assert unqualified == []
 
 
 # --- the connection, afterwards -------------------------------------------------------------------

@@ -127,6 +127,18 @@ async def test_in_autocommit_mode_the_call_commits_as_any_statement_does(
     assert await there(storage) == ["b", "a"]
 
 
+async def test_a_temporary_table_of_the_caller_does_not_hide_the_queues_own(
+    storage: SQLiteStorage, mine: sqlite3.Connection
+) -> None:
+    for table in ("tasks", "counters"):
+        mine.execute(f"CREATE TEMP TABLE {table} (id)")
+
+    sqlite.enqueue(mine, new_task("a"))
+    mine.commit()
+
+    assert await there(storage) == ["a"]
+
+
 async def test_in_autocommit_mode_an_open_transaction_is_joined(
     storage: SQLiteStorage, mine: sqlite3.Connection
 ) -> None:
