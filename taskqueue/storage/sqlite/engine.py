@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, cast
 
 from taskqueue.errors import StatementRefused, StorageCorrupt, StorageUnavailable
 from taskqueue.storage.limits import check_limit
@@ -335,7 +335,7 @@ class SQLiteStorage(Storage):
         isolated = [by for by in settlements if settling.has_statements(by)]
         others = [by for by in settlements if not settling.has_statements(by)]
         of_isolated, of_others = await asyncio.gather(
-            asyncio.gather(*(self._settle_isolated(isolation, by, now=now) for by in isolated)),
+            self._settle_isolated(isolation, isolated, now=now),
             self._settle(others, now=now) if others else _no_answers(),
         )
         a, b = iter(of_isolated), iter(of_others)
@@ -346,18 +346,20 @@ class SQLiteStorage(Storage):
     ) -> tuple[Settled | NotApplied, ...]:
         # What is wrong with a handler's statement is answered for its token, by whoever applies it.
         pack = Batch if all(map(settling.only_completes, settlements)) else tuple
-        return await self._write(
+        answers = await self._write(
             partial(settling.settle, settlements=pack(settlements), refused={}, now=now)
         )
+        # Without a share of time nothing is put off.
+        return cast("tuple[Settled | NotApplied, ...]", answers)
 
     async def _settle_isolated(
-        self, isolation: Isolation, by: SettleBy, *, now: float
-    ) -> Settled | NotApplied:
+        self, isolation: Isolation, settlements: Sequence[SettleBy], *, now: float
+    ) -> Sequence[Settled | NotApplied]:
         with self._suspecting():
-            answer = await isolation.settle(by, now=now)
+            answers = await isolation.settle(settlements, now=now)
         if self._checkpointer is not None:
             self._checkpointer.written(self._rows_changed)
-        return answer
+        return answers
 
     async def cancel(
         self, task_ids: Sequence[str], *, reason: str, now: float

@@ -5,11 +5,10 @@ rehearse ─▶ rehearsing ─┘           reads alone: beside all commits
                           └─ it would write: as a settlement does
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
-from taskqueue.errors import StatementRefused, StatementsFatal
+from taskqueue.errors import StatementRefused, StatementsFatal, StorageError
 from taskqueue.storage.sqlite import settling
 from taskqueue.storage.sqlite.connecting import SetUp
 from taskqueue.storage.sqlite.file import FileWatch
@@ -17,17 +16,18 @@ from taskqueue.storage.sqlite.handler_sql import LIMIT_S
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.sandbox import Sandbox, beside
 from taskqueue.storage.sqlite.sandboxed import (
+    SHARE_S,
     NeedsWriter,
     serve_reading,
     serve_writing,
     set_up_reading,
     set_up_writing,
 )
+from taskqueue.storage.sqlite.settling import Answer, NotBegun
+from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.writer import Writer
 from taskqueue.storage.sqlite.writes import Rehearsal
 from taskqueue.tasks import AttemptOutcome, NotApplied, Rows, SettleBy, Settled
-
-T = TypeVar("T")
 
 
 class Isolation:
@@ -71,15 +71,36 @@ class Isolation:
                 return answer
         return await self._applying.run(rehearsal, limit_s=rehearsal.limit_s)
 
-    async def settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
-        """Apply the statements with the ack."""
-        settle = partial(settling.settle, settlements=(by,), refused={}, now=now)
+    async def settle(
+        self, settlements: Sequence[SettleBy], *, now: float
+    ) -> Sequence[Settled | NotApplied]:
+        """Apply the statements of each with its ack; answer in the order given."""
+        if len(settlements) == 1:
+            return [await self._settle_alone(settlements[0], now=now)]
         try:
-            [answer] = await self._applying.run(settle, limit_s=LIMIT_S)
+            answers = await self._applying.run(
+                _settling(settlements, now), limit_s=LIMIT_S + SHARE_S
+            )
+        except StorageError:
+            raise
+        except Exception:  # noqa: BLE001  it belongs to one of them, which will raise it alone
+            return [await self._settle_alone(each, now=now) for each in settlements]
+        left = [
+            by
+            for by, answer in zip(settlements, answers, strict=True)
+            if isinstance(answer, NotBegun)
+        ]
+        later = iter(await self.settle(left, now=now) if left else ())
+        return [next(later) if isinstance(each, NotBegun) else each for each in answers]
+
+    async def _settle_alone(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
+        try:
+            [answer] = await self._applying.run(_settling([by], now), limit_s=LIMIT_S)
         except StatementsFatal as error:
             return NotApplied(error=error.detail, outcome=AttemptOutcome.CRASHED)
         except StatementRefused as error:
             return NotApplied(error=error.detail)
+        assert not isinstance(answer, NotBegun)  # noqa: S101 - there is time for the first
         return answer
 
     async def close(self) -> None:
@@ -91,3 +112,11 @@ class Isolation:
         """Let go without waiting; `then` is called when the last commit has ended."""
         self._rehearsing.abandon(then=lambda: None)
         self._applying.abandon(then=then)
+
+
+def _settling(
+    settlements: Sequence[SettleBy], now: float
+) -> Callable[[Transaction], Sequence[Answer]]:
+    return partial(
+        settling.settle, settlements=tuple(settlements), refused={}, now=now, share_s=SHARE_S
+    )

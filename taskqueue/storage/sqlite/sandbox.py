@@ -19,7 +19,8 @@ from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.committing import Result
 from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.sandboxed import KILLED, Guest, NotBegun, Serve
+from taskqueue.storage.sqlite.sandboxed import KILLED, Guest, Serve
+from taskqueue.storage.sqlite.settling import NotBegun
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.wire import NotSent
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 # An operation alone in the process is blamed for this many deaths in a row, and not for one: an
 # operator or the kernel, short of memory, may have killed it as well.
 MOST_LOSSES = 3
+
+_MOST_AT_ONCE = 32  # what there is no time for is sent again
 
 # A process that answers nothing for so long after the time of its guests is stopped or hangs in the
 # disk. It is killed, and no guest is blamed.
@@ -171,9 +174,8 @@ class Sandbox:
     def _next_batch(self) -> Sequence[_Waiting]:
         if self._suspects:
             return [self._suspects.popleft()]
-        batch = [*self._waiting]
-        self._waiting.clear()
-        return batch
+        most = min(len(self._waiting), _MOST_AT_ONCE)
+        return [self._waiting.popleft() for _ in range(most)]
 
     def _resolve(self, batch: Sequence[_Waiting], results: Sequence[Result]) -> None:
         left = []

@@ -20,6 +20,7 @@ from taskqueue.storage.sqlite.connecting import SetUp, set_up_reader
 from taskqueue.storage.sqlite.faults import storage_error
 from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql import TransactionLost
+from taskqueue.storage.sqlite.settling import NotBegun
 from taskqueue.storage.sqlite.transaction import Transaction
 
 KILLED = -signal.SIGALRM
@@ -29,13 +30,9 @@ KILLED = -signal.SIGALRM
 _GRACE_S = 0.25
 
 # Operations share a commit as long as they are short: nobody else commits meanwhile.
-_SHARE_S = 0.1
+SHARE_S = 0.05
 
 _MOST_MEMORY_BYTES = 128 * 1024 * 1024
-
-
-class NotBegun:
-    """The answer to an operation for which there was no time: it is to be sent again."""
 
 
 class NeedsWriter:
@@ -80,7 +77,7 @@ def serve_writing(
     guests: Guests, watch: FileWatch, patience_s: float, db: sqlite3.Connection
 ) -> Committed:
     """Apply operations in one commit, as many as are short; one that raises fails alone."""
-    until = time.monotonic() + _SHARE_S
+    until = time.monotonic() + SHARE_S
     committed = commit([partial(_apply, guests, until, watch.path)], watch, patience_s, db)
     [result] = committed.results
     if result.error is not None:
@@ -95,7 +92,7 @@ def serve_reading(
 
     Nothing is locked, and no commit waits.
     """
-    until = time.monotonic() + _SHARE_S
+    until = time.monotonic() + SHARE_S
     results = [
         _read(guest, watch, db) if not place or time.monotonic() < until else Result(NotBegun())
         for place, guest in enumerate(guests)

@@ -1,8 +1,10 @@
 """Writes how deliveries ended, one statement per kind of settlement."""
 
+import math
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import assert_never, cast
+from typing import TypeAlias, assert_never, cast
 
 from taskqueue.errors import StatementRefused
 from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
@@ -28,22 +30,32 @@ from taskqueue.tasks import (
 )
 
 
+class NotBegun:
+    """The answer to what there was no time for: nothing of it was done, and it is to come again."""
+
+
+Answer: TypeAlias = Settled | NotApplied | NotBegun
+
+
 def settle(
     tx: Transaction,
     settlements: Sequence[SettleBy],
     *,
     refused: dict[str, NotApplied],
     now: float,
-) -> tuple[Settled | NotApplied, ...]:
+    share_s: float = math.inf,
+) -> tuple[Answer, ...]:
     """Write what the tokens give the right to; answer in the order given.
 
     `refused` holds, by token, what an earlier run of the same write has learnt not to try again.
+    Statements of handlers share `share_s` seconds: those of the first that oversteps it are the
+    last that are begun.
     """
     if all(map(only_completes, settlements)):
         standing = leases.standing(tx.db, [by.token for by in settlements])
         if standing is not None:
             return _complete(tx, settlements, standing, now=now)
-    return _settle_each(tx, settlements, refused=refused, now=now)
+    return _settle_each(tx, settlements, refused=refused, now=now, share_s=share_s)
 
 
 def only_completes(by: SettleBy) -> bool:
@@ -85,11 +97,16 @@ def _settle_each(
     *,
     refused: dict[str, NotApplied],
     now: float,
-) -> tuple[Settled | NotApplied, ...]:
+    share_s: float,
+) -> tuple[Answer, ...]:
+    until = time.monotonic() + share_s
     found = Leases(tx.db, [by.token for by in settlements])
     writing = _Settling(tx, now=now)
-    answers: list[Settled | NotApplied] = []
+    answers: list[Answer] = []
     for by in settlements:
+        if answers and has_statements(by) and time.monotonic() > until:
+            answers.append(NotBegun())
+            continue
         settled_as = statements.SETTLED_AS[type(by.settlement)]
         lease = found.holding(by.token)
         if lease is None:
