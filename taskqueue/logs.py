@@ -43,6 +43,7 @@ _RESERVED = frozenset({*_FIRST, "exc_info"})
 # Context variables that were seen and are not structlog's; each is made once, so they are few.
 _foreign: set[ContextVar[Any]] = set()
 _encode = msgspec.json.Encoder().encode
+_now = dt.datetime.now  # bound now: a handler's library may replace the class in its module
 _NOT_FOR_MSGSPEC = (UnicodeEncodeError, OverflowError)  # lone surrogates, more than 64 bits
 
 
@@ -133,7 +134,7 @@ def _short_way(
             and (_foreign.issuperset(copy_context()) or _nothing_is_bound())
             and self._processors == processors  # a test may have put its own among them
         ):
-            now = dt.datetime.now(dt.UTC)
+            now = _now(dt.UTC)
             try:
                 line = _encode({"time": now, "level": level, "event": event, **said}).decode()
             except _NOT_FOR_MSGSPEC:
@@ -187,7 +188,7 @@ def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
         event = _render_exception(logger, method, event)
     if not _PLAIN_ALREADY.issuperset(map(type, event.values())):
         event = _plain_values(logger, method, event)
-    ordered = {**_FIRST, **event, "time": dt.datetime.now(dt.UTC)}
+    ordered = {**_FIRST, **event, "time": _now(dt.UTC)}
     try:
         return _encode(ordered).decode()
     except _NOT_FOR_MSGSPEC:

@@ -236,7 +236,10 @@ _deed("streams/redirect", "contextlib.redirect_stdout(io.StringIO()).__enter__()
 _deed("streams/text", "sys.stdout.reconfigure(encoding='ascii', line_buffering=False)")
 _deed("streams/surrogate", "print('\\ud800', file=sys.stderr)")
 _deed("streams/stderr_much", "print('x' * 200_000, file=sys.stderr)")
-_deed("streams/display", "sys.displayhook = sys.excepthook = sys.unraisablehook = None")
+_deed(
+    "streams/display",
+    "sys.displayhook = sys.unraisablehook = None\nsys.excepthook = lambda *a: 1 / 0",
+)
 _deed(
     "streams/unraisable",
     "sys.unraisablehook = lambda u: 1 / 0\ntype('O', (), {'__del__': lambda s: 1 / 0})()",

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import msgspec
@@ -86,6 +87,16 @@ def test_the_time_is_utc_in_iso_form() -> None:
 
     assert journal.lines()[0]["time"].endswith("Z")
     assert before <= datetime.fromisoformat(journal.lines()[0]["time"]) <= after
+
+
+def test_a_handler_that_replaces_datetime_does_not_keep_a_line_from_being_written() -> None:
+    journal = Journal()
+
+    with mock.patch("datetime.datetime", None):
+        journal.log.info("seen")
+        journal.log.info("seen", value=object())
+
+    assert [line["event"] for line in journal.lines()] == ["seen", "seen"]
 
 
 def test_what_the_context_holds_is_on_every_line() -> None:
