@@ -20,6 +20,8 @@ class WholeLog(EventLog):
 
     def record(self, event: Mapping[str, Any]) -> None:
         """Add one event."""
+        # A handler may log what is no text.
+        event = {**event, "event": str(event.get("event")), "task_id": str(event.get("task_id"))}
         self.recorded.append(event)
         super().record(event)
 
