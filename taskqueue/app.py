@@ -29,7 +29,13 @@ from taskqueue.options import (
     is_name,
 )
 from taskqueue.signature import JSON, signature_of, whole_signature_of
-from taskqueue.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, Accepted, NewTask
+from taskqueue.tasks import (
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_QUEUE,
+    Accepted,
+    NewTask,
+    require_tasks,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -211,12 +217,14 @@ class App:
         that is there.
 
         Raises:
+            TypeError: one of them is no prepared task.
             NotRunning: no service is attached.
             KeyConflict: a unique key belongs to a task that was asked for otherwise. All others of
                 these tasks are accepted.
             StorageUnavailable: they may or may not have been accepted; the same tasks may be
                 enqueued again and will be there once.
         """
+        require_tasks(*tasks)
         if self._enqueuer is None:
             raise NotRunning(tuple(task.action for task in tasks))
         answers = await self._enqueuer.enqueue(tasks)

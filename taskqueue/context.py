@@ -9,7 +9,7 @@ from taskqueue import encoding
 from taskqueue.channel import Channel
 from taskqueue.errors import NotRunning
 from taskqueue.logger import log
-from taskqueue.tasks import NewTask, Rows, Statement, Task
+from taskqueue.tasks import NewTask, Rows, Statement, Task, require_tasks
 from taskqueue.transaction import Transaction
 
 P = ParamSpec("P")
@@ -96,8 +96,10 @@ class Context:
         Raises:
             InvalidTask: the arguments do not fit the handler's signature.
             TaskTooLarge: they have more than 1 MiB as JSON.
+            TypeError: `action` does not prepare tasks.
         """
         task = action.prepare(*args, **kwargs)
+        require_tasks(task)
         self._follow_ups.append(task)
         return task.id
 

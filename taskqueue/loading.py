@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
+from taskqueue import rendering
 from taskqueue.app import App
 from taskqueue.errors import ConfigError, Fault
 
@@ -54,7 +55,7 @@ def _imported(name: str, folder: str) -> ModuleType:
 def _why_not(name: str, folder: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and _is_in(name, error.name):
         return f"there is no module {error.name} in {folder} or on sys.path"
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    what = " ".join(f"{rendering.type_name(error)}: {rendering.text(error)}".split())
     return f"importing {name} failed{_where(error)}: {what}"
 
 

@@ -245,7 +245,7 @@ def _misfit(field: str, error: Exception) -> InvalidTask:
         case RecursionError():
             fault = Fault(field, "is nested too deeply")
         case _:
-            message, _, path = str(error).partition(" - at `$")
+            message, _, path = rendering.text(error).partition(" - at `$")
             fault = Fault(field + path.removesuffix("`"), message)
     return InvalidTask((fault,))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from taskqueue import rendering
 from taskqueue.words import Word
 
 DEFAULT_QUEUE = "default"
@@ -53,6 +54,18 @@ class NewTask(Word):
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     unique_key: str | None = None  # at most one task has it, until that one is pruned
     fingerprint: str | None = None  # of what was asked for under that key
+
+
+def require_tasks(*tasks: object) -> None:
+    """Raise unless all of these are prepared tasks, before they get to where nobody expects others.
+
+    Raises:
+        TypeError: one of them is something else.
+    """
+    for task in tasks:
+        if type(task) is not NewTask:
+            kind = rendering.type_name(task)
+            raise TypeError(f"must be a task that an action has prepared, not of type {kind}")
 
 
 class Acceptance(StrEnum):

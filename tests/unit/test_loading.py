@@ -150,6 +150,17 @@ def test_a_module_that_exits_does_not_end_the_process(write: Write) -> None:
     assert refusal_of("shop:app") == f"importing shop failed at {file}:1: SystemExit: 3"
 
 
+def test_an_exception_that_cannot_be_rendered_is_a_fault_too(write: Write) -> None:
+    file = write(
+        "shop.py",
+        "class Odd(Exception):\n    def __str__(self): raise KeyError\n\nraise Odd",
+    )
+
+    refusal = refusal_of("shop:app")
+
+    assert refusal == f"importing shop failed at {file}:4: Odd: <no text: KeyError>"
+
+
 def test_a_name_that_is_not_there_is_told_what_there_is(write: Write) -> None:
     write("shop.py", "from taskqueue import App\nmine = App()\nother = App()")
 

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from taskqueue import App, Context, encoding, plain, rendering
 from taskqueue.errors import ConfigError, InvalidTask
 from taskqueue.options import Options
 from taskqueue.rendering import type_name
+from taskqueue.testing.claims import claimed
 from tests.executors import odd
 
 
@@ -152,6 +154,37 @@ def test_a_limit_of_another_number_type_is_a_float() -> None:
     app.task("work", timeout_s=limit)(_typed)
 
     assert (app.handler("work").timeout_s, type(app.handler("work").timeout_s)) == (0.5, float)
+
+
+@pytest.mark.parametrize("task", [None, "id", object(), odd.Int(1)], ids=type_name)
+async def test_what_is_no_prepared_task_is_refused_before_it_is_sent(app: App, task: Any) -> None:
+    class Action:
+        def prepare(self) -> Any:
+            return task
+
+    context = Context(claimed(app.prepare("work")))
+
+    with pytest.raises(TypeError, match="must be a task that an action has prepared"):
+        await app.enqueue(task)
+    with pytest.raises(TypeError, match="must be a task that an action has prepared"):
+        context.enqueue(Action())
+    assert context.follow_ups == ()
+
+
+def test_a_fault_of_data_can_be_encoded_whatever_its_type_raises(app: App) -> None:
+    def refuse(self: object) -> None:
+        raise ValueError("half \ud800 and \0")
+
+    kind = msgspec.defstruct("Kind", [], namespace={"__post_init__": refuse})
+
+    async def typed(ctx: Context, x: Any) -> None: ...
+
+    typed.__annotations__["x"] = kind
+    app.task("strict")(typed)
+
+    [fault] = refusal_of(lambda: app.prepare("strict", b'{"x": {}}'))
+
+    assert fault == r"data.x: half \ud800 and \x00"
 
 
 @pytest.mark.parametrize("name", odd.NO_RESULTS)

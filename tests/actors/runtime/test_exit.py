@@ -38,6 +38,7 @@ from tests.actors.runtime.puppets import (
     heard,
     raising,
 )
+from tests.executors import odd
 
 STOPPERS: list[Any] = [Bug("bug"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]
 
@@ -56,6 +57,22 @@ STOPPERS: list[Any] = [Bug("bug"), SystemExit(3), KeyboardInterrupt(), asyncio.C
 )
 def test_a_reason_says_what_it_is(reason: ExitReason, text: str, orderly: bool) -> None:
     assert (str(reason), is_orderly(reason)) == (text, orderly)
+
+
+@pytest.mark.parametrize("kind", odd.ERRORS)
+async def test_an_exception_that_cannot_be_rendered_ends_its_actor_like_any_other(
+    system: System, kind: str
+) -> None:
+    error = odd.ERRORS[kind]()
+    ref = await system.spawn(Puppet)
+
+    with pytest.raises(ActorUnavailable) as told:
+        await do(ref, raising(error))
+
+    reason = await ref.ended()
+    assert cause_of(reason) is error
+    assert kind.partition(" ")[0] in str(reason)
+    assert str(reason) in str(told.value)
 
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Crash("a term"), KILLED])
