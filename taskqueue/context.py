@@ -1,6 +1,7 @@
 """What a handler knows about the attempt it is making."""
 
 from functools import cached_property
+from threading import Lock
 from typing import ParamSpec, Protocol
 
 from structlog.typing import FilteringBoundLogger
@@ -13,6 +14,8 @@ from taskqueue.tasks import NewTask, Rows, Statement, Task, require_tasks
 from taskqueue.transaction import Transaction
 
 P = ParamSpec("P")
+
+_first_use = Lock()
 
 
 class Preparable(Protocol[P]):
@@ -37,7 +40,7 @@ class Context:
         self.task = task
         self.max_result_bytes = max_result_bytes
         self.channel = channel or _Nowhere(task)
-        self._transaction = Transaction(self.channel)
+        self._transaction: Transaction | None = None  # most handlers have none
         self._follow_ups: list[NewTask] = []
 
     @property
@@ -79,7 +82,10 @@ class Context:
         that writes the result: a handler that raises, is cut, times out, or was believed dead and
         wakes up writes nothing.
         """
-        return self._transaction
+        with _first_use:  # two threads of a handler must not get two
+            if self._transaction is None:
+                self._transaction = Transaction(self.channel)
+            return self._transaction
 
     def enqueue(self, action: Preparable[P], /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Accept a follow-up task together with the ack of this one; return its id.
@@ -111,7 +117,7 @@ class Context:
     @property
     def statements(self) -> tuple[Statement, ...]:
         """What `transaction` has gathered, in order."""
-        return self._transaction.statements
+        return () if self._transaction is None else self._transaction.statements
 
 
 class _Nowhere:

@@ -251,12 +251,12 @@ async def test_follow_ups_come_with_success_and_with_nothing_else(run: Run) -> N
 
 async def test_a_handler_that_breaks_its_context_has_failed(run: Run) -> None:
     def body(ctx: Context) -> None:
-        ctx._transaction = None  # type: ignore[assignment] - that is the fault
+        ctx._transaction = 7  # type: ignore[assignment] - that is the fault
 
     outcome = await run(body)
 
     assert isinstance(outcome, Failed)
-    assert outcome.error.startswith("its context is broken: AttributeError: 'NoneType' object")
+    assert outcome.error.startswith("its context is broken: AttributeError: 'int' object")
 
 
 async def test_context_variables_reach_the_handler_and_do_not_come_back(run: Run) -> None:
