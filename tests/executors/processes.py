@@ -44,6 +44,20 @@ async def cancelled_later(ctx: Context) -> None:
     loop.call_soon(loop.call_soon, loop.call_soon, me.cancel)
 
 
+@app.task("cancel_itself", executor="process")
+async def cancel_itself(ctx: Context, catch: bool) -> str:
+    """Have its own task cancelled by a timer, which takes nothing back."""
+    loop, me = asyncio.get_running_loop(), asyncio.current_task()
+    assert me is not None
+    loop.call_soon(me.cancel)
+    try:
+        return await loop.create_future()  # type: ignore[no-any-return]  # it never returns
+    except asyncio.CancelledError:
+        if catch:
+            return "done"
+        raise
+
+
 @app.task("own_limit", executor="process")
 async def own_limit(ctx: Context) -> str:
     """Run into a limit of its own, and out of it."""

@@ -17,6 +17,7 @@ import pytest
 
 from taskqueue import App, Context
 from taskqueue.actors.runtime.host import Host
+from taskqueue.encoding import MAX_BYTES
 from taskqueue.errors import ConfigError
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.process.pool import START_RETRY_S, ProcessExecutor
@@ -49,9 +50,10 @@ class Pool:
         self.app = app or load_app(APP)
         self.executor = ProcessExecutor(self.app, slots, policy)
 
-    async def run(self, action: str, **data: Any) -> Any:
+    async def run(self, action: str, *, max_result_bytes: int = MAX_BYTES, **data: Any) -> Any:
         task = claimed(self.app.prepare(action, msgspec.json.encode(data)), attempt=3)
-        return await attempt(self.app, task, {ExecutorKind.PROCESS: self.executor})
+        executors = {ExecutorKind.PROCESS: self.executor}
+        return await attempt(self.app, task, executors, max_result_bytes=max_result_bytes)
 
     async def result(self, action: str, **data: Any) -> Any:
         outcome = await self.run(action, **data)
@@ -109,6 +111,28 @@ async def test_a_limit_of_an_async_def_in_a_process_is_its_own(pool: Pool) -> No
     outcomes = [await pool.run("own_limit") for _ in range(2)]
 
     assert outcomes == [Succeeded(result='"in time"')] * 2
+
+
+async def test_an_async_def_that_cancels_itself_affects_only_its_own_attempt(pool: Pool) -> None:
+    pid, _ = await pool.result("async_pid")
+
+    caught = await pool.run("cancel_itself", catch=True)
+    raised = await pool.run("cancel_itself", catch=False)
+
+    assert caught == Succeeded(result='"done"')
+    assert isinstance(raised, Failed)
+    assert raised.error.endswith("CancelledError")
+    assert (await pool.result("async_pid"))[0] == pid
+
+
+async def test_a_result_above_the_limit_is_refused_in_a_process_too(pool: Pool) -> None:
+    fits = await pool.run("echo", max_result_bytes=6, text="four")
+    does_not = await pool.run("echo", max_result_bytes=6, text="fives")
+
+    assert fits == Succeeded(result='"four"')
+    assert does_not == Rejected(
+        reason='result has 7 bytes; the limit is 6 (max_result_bytes); it begins: "fives"'
+    )
 
 
 async def test_a_cancellation_that_comes_too_late_harms_no_later_attempt(pool: Pool) -> None:
