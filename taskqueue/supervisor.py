@@ -24,6 +24,7 @@ from taskqueue.actors.watch import WatchActor
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.http.server.limits import Limits
+from taskqueue.health import Availability
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.spawning import Spawned, spawn
@@ -60,6 +61,8 @@ class Plan:
     door: socket.socket | None
     make_storage: Callable[[], OwnedStorage]
     clock: Clock = field(default_factory=SystemClock)  # for all instants of tasks
+    # Set by the database actor and read by the gateway, for as long as the plan lives.
+    availability: Availability = field(default_factory=Availability)
 
 
 def children(plan: Plan) -> tuple[ChildSpec, ...]:
@@ -67,7 +70,9 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
     return (
         ChildSpec(
             id="database",
-            start=partial(DatabaseActor.start_link, plan.make_storage),
+            start=partial(
+                DatabaseActor.start_link, plan.make_storage, availability=plan.availability
+            ),
             shutdown=DATABASE_LIMIT_S,
         ),
         ChildSpec(
@@ -112,6 +117,7 @@ def gateway(plan: Plan) -> tuple[ChildSpec, ...]:
         limits=Limits(max_connections=plan.settings.max_connections),
         clock=plan.clock,
         shutdown_s=REQUESTS_LIMIT_S,
+        availability=plan.availability,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 

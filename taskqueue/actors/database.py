@@ -30,7 +30,7 @@ from taskqueue.errors import (
     StorageUnavailable,
     WriterLost,
 )
-from taskqueue.health import Readiness
+from taskqueue.health import Availability, Readiness
 from taskqueue.logger import log
 from taskqueue.storage.protocol import Storage
 from taskqueue.words import Word
@@ -46,7 +46,7 @@ class OwnedStorage(Storage, Protocol):
     """A storage that can be let go of in a hurry, and tells what happens to it."""
 
     def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
-        """Call `tell` when it can no longer be written, though nobody has tried."""
+        """Call `tell` when it cannot be written, before a call fails: `WriterLost`, or it hangs."""
         ...
 
     def abandon(self) -> None:
@@ -69,7 +69,10 @@ class DatabaseActor(Actor):
     trap_exit = True
 
     def __init__(
-        self, make_storage: Callable[[], OwnedStorage], recovery: Recovery | None = None
+        self,
+        make_storage: Callable[[], OwnedStorage],
+        recovery: Recovery | None = None,
+        availability: Availability | None = None,
     ) -> None:
         super().__init__()
         self._storage = make_storage()
@@ -80,16 +83,28 @@ class DatabaseActor(Actor):
         self._at_rest.set()
         self._last_failure = ("", "")  # the verb and the reason
         self._outages = 0  # those that are over, to tell their failures from those of now
-        self.unavailable: str | None = "not opened yet"
+        self._troubles = 0  # how often the storage has reported one
+        self._availability = availability or Availability()
+        self.unavailable = "not opened yet"
         self.readable = False
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why nothing can be written; None if it can."""
+        return self._availability.unavailable
+
+    @unavailable.setter
+    def unavailable(self, reason: str | None) -> None:
+        self._availability.unavailable = reason
 
     async def on_start(self) -> None:
         """Try to open; a storage that is not there (or not made) yet is no failure to start."""
         self.own(self._storage.abandon)
-        self._storage.on_loss(lambda error: self._on_failure(error, self._outages))
+        self._storage.on_loss(self._on_trouble)
         try:
-            await self._open()
-            await self._prove()
+            async with self._turn:
+                await self._open()
+                await self._prove()
         except StorageError as error:
             self.readable = self.readable and leaves_reads(error)
             self.unavailable = _reason_of(error)
@@ -169,13 +184,21 @@ class DatabaseActor(Actor):
         self.readable = True
 
     async def _prove(self) -> None:
-        """Write and read; if that works the outage is over."""
+        """Write and read; if that works, without a pause that was reported, the outage is over."""
+        troubles = self._troubles
         await self._storage.probe()
         await self._storage.counts()
+        if self._troubles != troubles:
+            raise StorageUnavailable(self.unavailable or "the storage answered too late")
         self._outages += 1
         self.unavailable = None
         log.info("storage_ready")
         tell(self.address(QUEUE), StorageReady())
+
+    def _on_trouble(self, error: StorageUnavailable) -> None:
+        """The storage reports that it cannot be written."""
+        self._troubles += 1
+        self._degrade(error)
 
     def _on_failure(self, error: StorageError, outages: int) -> None:
         """A call failed that began after so many outages."""

@@ -30,9 +30,9 @@ from taskqueue.actors.messages import (
 from taskqueue.actors.runtime import Actor, ActorRef, System, ask, is_orderly, send
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
 from taskqueue.forks import close_in_children
-from taskqueue.health import QueueState, Readiness
+from taskqueue.health import Availability, QueueState, Readiness
 from taskqueue.http.routes import application
 from taskqueue.http.server.limits import LIMITS, Limits
 from taskqueue.http.server.server import HttpServer
@@ -63,6 +63,7 @@ class GatewayActor(Actor):
         limits: Limits = LIMITS,
         shutdown_s: float = 5.0,
         clock: Clock | None = None,
+        availability: Availability | None = None,
     ) -> None:
         """Make a gateway.
 
@@ -73,13 +74,14 @@ class GatewayActor(Actor):
             limits: what each client may cost.
             shutdown_s: how long requests in flight may take to finish when told to stop.
             clock: the time.
+            availability: says whether the storage can be written.
         """
         super().__init__()
         self.host, self.port = sock.getsockname()[:2]
         self._sock = sock
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
-        service = Neighbours(self._cell.system, app, clock)
+        service = Neighbours(self._cell.system, app, clock, availability or Availability())
         application_ = application(service, bound_to=self.host, hosts=hosts, clock=clock)
         self._server = HttpServer(application_, shutdown_s=shutdown_s, limits=limits)
 
@@ -111,7 +113,8 @@ class GatewayActor(Actor):
 class Neighbours:
     """The service behind the routes: whoever plays the parts when it is asked for."""
 
-    def __init__(self, system: System, app: App, clock: Clock) -> None:
+    def __init__(self, system: System, app: App, clock: Clock, availability: Availability) -> None:
+        self._availability = availability
         self._app = app
         self._clock = clock
         self._queue = system.address(QUEUE)
@@ -123,6 +126,11 @@ class Neighbours:
     def prepare(self, action: str, data: bytes, options: Options) -> NewTask:
         """Check data against the action's handler and make a task of it."""
         return self._app.prepare(action, data, options=options)
+
+    def require_writable(self) -> None:
+        """Refuse if the storage is known to be unavailable."""
+        if (reason := self._availability.unavailable) is not None:
+            raise StorageUnavailable(reason)
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         """Have the queue accept the tasks."""

@@ -27,6 +27,14 @@ class Service(Protocol):
         """
         ...
 
+    def require_writable(self) -> None:
+        """Refuse at once what could not be stored now, before its body is read.
+
+        Raises:
+            StorageUnavailable: nothing can be written now; `reason` says why.
+        """
+        ...
+
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         """Accept tasks, in one commit; durable when this returns. Answers in the order given.
 

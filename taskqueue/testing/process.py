@@ -6,6 +6,7 @@ async with ServiceProcess(folder) as service:
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -33,8 +34,11 @@ class ServiceEnded(Exception):
 
 def children_of(pid: int) -> list[int]:
     """Return the processes that this one has started and that are not reaped, as Linux tells."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    children: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            children += map(int, (thread / "children").read_text().split())
+    return children
 
 
 class ServiceProcess:

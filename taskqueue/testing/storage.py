@@ -93,6 +93,7 @@ class FaultyStorage(_AnyStorage):
         self._before: dict[str, Hold] = {}
         self._after: dict[str, Hold] = {}
         self._outage: Outage | None = None
+        self._tell: Callable[[StorageUnavailable], object] = lambda _: None
         self._countdowns: list[Countdown] = []
         self._called = asyncio.Event()
         self._in_flight = 0
@@ -144,12 +145,17 @@ class FaultyStorage(_AnyStorage):
         """Let these verbs raise `StorageUnavailable` until `repair`; by default all but `close`."""
         self._outage = Outage(reason, verbs)
 
+    def have_trouble(self, reason: str) -> None:
+        """Report that nothing can be written now, as a storage does whose disk hangs."""
+        self._tell(StorageUnavailable(reason))
+
     def repair(self) -> None:
         """End the outage."""
         self._outage = None
 
     def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
-        """Have the storage inside tell."""
+        """Have the storage inside tell, and `have_trouble`."""
+        self._tell = tell
         if isinstance(self.inner, SQLiteStorage):
             self.inner.on_loss(tell)
 

@@ -16,6 +16,7 @@ from taskqueue.errors import (
     StorageReadOnly,
     StorageUnavailable,
 )
+from taskqueue.health import Availability
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
@@ -100,6 +101,29 @@ async def test_an_outage_is_answered_without_touching_the_storage_and_ends_by_it
     await client.use(Storage.counts)
     assert len(events.select("storage_degraded")) == 1
     assert database.is_alive()
+
+
+async def test_a_storage_that_hangs_is_unavailable_until_a_probe_passes_without_a_pause(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    availability = Availability()
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE, availability)
+    held = migrated.hold("probe")
+
+    migrated.have_trouble("the disk hangs")
+    with pytest.raises(StorageUnavailable, match="the disk hangs"):
+        await client.use(Storage.insert, [TASK], now=1.0)
+    read = await client.use(Storage.find, limit=10, now=1.0)
+    await held.reached()
+    migrated.have_trouble("the disk hangs")  # while it is tried
+    held.release()
+    await migrated.called("probe")  # so the first did not count
+    await events.wait_for("storage_ready", nth=2)
+
+    assert read == ()
+    assert len(events.select("storage_degraded")) == 1
+    assert availability.unavailable is None
+    await client.use(Storage.insert, [TASK], now=1.0)
 
 
 async def test_while_nothing_can_be_written_reads_go_on_and_the_storage_stays_open(

@@ -56,6 +56,7 @@ class ScriptedService:
         self.app = app or demo_app()
         self.storage = MemoryStorage()
         self.fault: Exception | None = None
+        self.unwritable: Exception | None = None  # known before anything is asked
         self.lost_answer: Exception | None = None  # raised when the tasks have been accepted
         self.ready = Readiness(ready=True)
         self.nodes = leaf("root")
@@ -64,6 +65,10 @@ class ScriptedService:
 
     def prepare(self, action: str, data: bytes, options: Options) -> NewTask:
         return self.app.prepare(action, data, options=options)
+
+    def require_writable(self) -> None:
+        if self.unwritable is not None:
+            raise self.unwritable
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         self._fail()

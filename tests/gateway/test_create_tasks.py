@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService
 
 NOBODY = "0197a4c8-0000-7000-8000-000000000000"
+PATIENCE_S = 20.0
 
 
 async def stored(service: ScriptedService) -> tuple[Task, ...]:
@@ -246,6 +248,33 @@ async def test_a_task_that_cannot_be_queued_now_is_invited_back(
 
     problem = await answer.json()
     assert (answer.status, problem["error"]) == (503, "failed to queue task")
+    assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/tasks", "failed to queue task"),
+        ("/tasks/019ff000-0000-7000-8000-000000000000/cancel", "failed to cancel task"),
+        ("/dead/redrive", "failed to queue tasks"),
+        ("/dead/purge", "failed to delete tasks"),
+    ],
+)
+async def test_what_cannot_be_stored_now_is_refused_before_its_body_is_read(
+    http: ClientSession, service: ScriptedService, path: str, error: str
+) -> None:
+    service.unwritable = StorageUnavailable("the disk hangs")
+    never_sent = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await never_sent.wait()
+
+    headers = {"Content-Type": "application/json"}
+    async with asyncio.timeout(PATIENCE_S), http.post(path, data=body(), headers=headers) as answer:
+        problem = await answer.json()
+
+    assert (answer.status, problem["error"]) == (503, error)
     assert answer.headers["Retry-After"] == "1"
 
 

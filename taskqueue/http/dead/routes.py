@@ -38,7 +38,7 @@ class DeadRoutes:
 
     async def redrive_dead(self, request: web.Request) -> web.StreamResponse:
         """Queue dead tasks again; those that are not dead are passed over."""
-        selection = await self._selection_of(request)
+        selection = await self._selection_of(request, _REDRIVING)
         with _REDRIVING:
             match selection:
                 case These(task_ids=task_ids):
@@ -49,7 +49,7 @@ class DeadRoutes:
 
     async def purge_dead(self, request: web.Request) -> web.StreamResponse:
         """Delete dead tasks with their history; those that are not dead are passed over."""
-        selection = await self._selection_of(request)
+        selection = await self._selection_of(request, _PURGING)
         with _PURGING:
             match selection:
                 case These(task_ids=task_ids):
@@ -58,7 +58,9 @@ class DeadRoutes:
                     purged = await self._service.purge_dead(action=action, queue=queue)
         return answer(Purged(purged=purged))
 
-    async def _selection_of(self, request: web.Request) -> Selection:
+    async def _selection_of(self, request: web.Request, unavailable: Unavailable) -> Selection:
+        with unavailable:
+            self._service.require_writable()
         return read_selection(await body_of(request))
 
     async def _dead_of(self, task_ids: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ from taskqueue.tasks import Acceptance, Accepted, NewTask, Status
 
 _REUSED = "idempotency key reused"
 
+_REFUSING = Unavailable("failed to queue task", "Nothing was stored; GET /ready says why.")
 _QUEUEING = Unavailable(
     "failed to queue task",
     "It is not known to be stored. A second try may queue it a second time; "
@@ -45,6 +46,8 @@ class TaskCreation:
 
     async def create_task(self, request: web.Request) -> web.StreamResponse:
         """Queue a task, or all tasks of an array."""
+        with _REFUSING:
+            self._service.require_writable()
         key = keys.read_key(request.headers)
         body = await body_of(request)
         asked = requests.read_tasks(body)

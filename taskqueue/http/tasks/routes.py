@@ -59,6 +59,8 @@ class TaskRoutes:
     async def cancel_task(self, request: web.Request) -> web.StreamResponse:
         """End a task: at once if nobody holds it, else as soon as its handler has stopped."""
         task_id = _task_id_of(request)
+        with _CANCELLING:
+            self._service.require_writable()
         fields = read_fields(await body_of(request) or b"{}", _REASON)
         with _CANCELLING:
             result = await self._service.cancel(task_id, reason=fields.get("reason", NO_REASON))

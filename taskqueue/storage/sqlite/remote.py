@@ -9,6 +9,7 @@ computes, nor the loop for a commit. The price is that all must be pickled.
 
 import asyncio
 import contextlib
+import signal
 import socket
 import threading
 from collections import deque
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from taskqueue.errors import StorageUnavailable, WriterLost
 from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
 from taskqueue.storage.sqlite.spawning import Spawned, spawn
+from taskqueue.storage.sqlite.watchdog import Watchdog
 from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, NotSent, decoded, request
 
 T = TypeVar("T")
@@ -36,14 +38,21 @@ def _nothing(*_: object) -> None:
     pass
 
 
+def answer_ping(_: object) -> None:
+    """Return at once: that is all a ping asks."""
+
+
 class RemoteConnection:
     """Belongs to the loop it was opened on. Its process ends with it, or with ours.
 
     If the process ends by itself, whatever it was asked and will be asked raises `WriterLost`. What
     it was committing just then is committed or not.
+
+    A process that does not answer is reported after about 1.5 s and killed later, as `watchdog`
+    decides; that is then an end as any other.
     """
 
-    def __init__(self, spawned: Spawned, on_loss: Callable[[WriterLost], object]) -> None:
+    def __init__(self, spawned: Spawned, on_loss: Callable[[StorageUnavailable], object]) -> None:
         self._end, self._process = spawned
         self._end.setblocking(False)
         self._on_loss = on_loss
@@ -55,6 +64,14 @@ class RemoteConnection:
         self._lost: WriterLost | None = None
         self._frames = Frames()
         self._unsent = _NOTHING
+        self._watchdog = Watchdog(
+            self._process.pid,
+            is_idle=self._idle.is_set,
+            ping=lambda: self.run(answer_ping),
+            kill=self._process.kill,
+            report=lambda reason: self._on_loss(StorageUnavailable(reason)),
+        )
+        self._watchdog.start()
         self._loop.add_reader(self._end, self._read)
 
     @classmethod
@@ -67,11 +84,11 @@ class RemoteConnection:
         set_up: SetUp,
         spawn: Callable[[], Spawned] = spawn,
         keep: Sequence[int] = (),
-        on_loss: Callable[[WriterLost], object] = _nothing,
+        on_loss: Callable[[StorageUnavailable], object] = _nothing,
     ) -> "RemoteConnection":
         """`connect` to the file at `path` in a process of `spawn`, which keeps those files open.
 
-        Should it end by itself, `on_loss` is called, whether anybody waits for it or not.
+        Should it not answer, or end by itself (`WriterLost`), `on_loss` is called.
         When this fails or is cancelled, the process ends.
 
         Raises:
@@ -87,6 +104,7 @@ class RemoteConnection:
         except BaseException:
             connection.abandon()
             raise
+        connection._watchdog.is_opening = False
         return connection
 
     @property
@@ -150,6 +168,7 @@ class RemoteConnection:
         """
         self._closed = True
         self._shut()
+        self._process.send_signal(signal.SIGCONT)  # one that is stopped would never end
         self._fail(StorageUnavailable("closed"))
         if self._process.returncode is None:
             self._bury(lambda _: then())
@@ -196,6 +215,7 @@ class RemoteConnection:
             self._lose()
 
     def _answered(self, message: bytearray) -> None:
+        self._watchdog.answers += 1
         _, answer = self._calls.popleft()
         if self._calls:
             self._call()
@@ -221,16 +241,21 @@ class RemoteConnection:
         self._bury(lambda code: self._tell(partial(self._lost_by, code)))
 
     def _lost_by(self, code: int) -> None:
-        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        self._lost = WriterLost(f"the process that writes has ended {how}")
+        self._lost = WriterLost(f"the process that writes {self._how_ended(code)}")
         self._fail(self._lost)
         if not self._closed:
             self._on_loss(self._lost)
+
+    def _how_ended(self, code: int) -> str:
+        if (doing := self._watchdog.killed_because) is not None:
+            return f"was killed because it did not answer: it {doing}"
+        return "has ended " + (f"by signal {-code}" if code < 0 else f"with exit code {code}")
 
     def _shut(self) -> None:
         """Let the process read the end of the socket, when it is done with what it has in hand."""
         if self._end.fileno() < 0:
             return
+        self._watchdog.stop()
         if not self._loop.is_closed():
             self._loop.remove_reader(self._end)
             self._loop.remove_writer(self._end)

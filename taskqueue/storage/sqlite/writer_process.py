@@ -4,11 +4,16 @@ It belongs to one `RemoteConnection`. A service has it started before anything e
 for this module: it imports little.
 """
 
+import ctypes
 import gc
 import os
+import select
 import signal
 import socket
 import sqlite3
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
@@ -17,6 +22,9 @@ from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, answer, requested
 # When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
 # service managers tell all processes at once.
 NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+FINISH_S = 10.0
+"""How long a commit may go on after the service has ended; a second is long for one."""
 
 _MOST_LENT = 8
 
@@ -28,8 +36,34 @@ def main(descriptor: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, NOT_FOR_US)
     # A service that was killed resets the socket, if something was on its way to it.
     with socket.socket(fileno=descriptor) as end, suppress(ConnectionError):
+        end_with_service(end)
         _serve(end)
     os._exit(0)  # nothing is left to be done at the exit, and somebody waits for it
+
+
+def end_with_service(end: socket.socket) -> None:
+    """Have this process end when the service has closed the socket, even if it hangs or is stopped.
+
+    Else it would keep the lock of the file, and no other service could start. What it has in hand
+    gets `FINISH_S` to end.
+    """
+    continue_after_parent()  # a stopped one cannot do anything about itself
+    threading.Thread(target=_end_after, args=(end.fileno(),), daemon=True).start()
+
+
+def _end_after(descriptor: int) -> None:
+    closed = select.poll()
+    closed.register(descriptor, 0)  # the end of the connection is reported in any case
+    closed.poll()
+    time.sleep(FINISH_S)
+    os._exit(1)
+
+
+def continue_after_parent() -> None:
+    """Have the kernel send SIGCONT to this process when the thread that started it ends."""
+    if sys.platform == "linux":
+        # Source: prctl(2), PR_SET_PDEATHSIG.
+        ctypes.CDLL(None).prctl(1, int(signal.SIGCONT), 0, 0, 0)
 
 
 def _serve(end: socket.socket) -> None:

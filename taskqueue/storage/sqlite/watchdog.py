@@ -1,0 +1,163 @@
+"""Detects that the process that writes does not answer, and kills it when that lasts.
+
+    tick ─▶ answers since the last tick? ─▶ no, for 1.25 s ─▶ report: readiness turns red
+                                              └─ for 5 s (stopped), 10 s (computing),
+                                                 60 s (waiting for the disk) ─▶ SIGKILL
+                                                   └─ still there 2 s later ─▶ report: stuck disk
+
+Ticks are counted, not seconds: when the whole service was suspended, the time that it missed says
+nothing about its writer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+TICK_S = 0.25
+REPORT_TICKS = 5
+DEATH_TICKS = 8  # a killed process that is still there after these waits in the kernel
+
+
+class Activity(Enum):
+    """What a process does that does not answer, and how many ticks it is given."""
+
+    STOPPED = ("is stopped, by a signal or a debugger", 20)
+    COMPUTING = ("has been computing for more than a second", 40)
+    # Killing does not make a disk faster, and a slow commit would begin anew each time.
+    WAITING = ("is waiting for the disk", 240)
+
+    def __init__(self, words: str, patience: int) -> None:
+        self.words = words
+        self.patience = patience
+
+
+class Action(Enum):
+    """What to do about a silent process."""
+
+    WAIT = 1
+    REPORT = 2
+    KILL = 3
+    REPORT_STUCK = 4
+
+
+# Source: proc_pid_stat(5), field 3.
+_ACTIVITIES = {"T": Activity.STOPPED, "t": Activity.STOPPED, "R": Activity.COMPUTING}
+
+
+def decide(silent: int, activity: Activity, *, killed_for: int | None, is_opening: bool) -> Action:
+    """Return what to do about a process that has been silent for so many ticks.
+
+    While it opens the file it may check all of it, for as long as that takes: only a stopped one is
+    killed then. `killed_for` counts the ticks since it was killed.
+
+    >>> decide(5, Activity.WAITING, killed_for=None, is_opening=False)
+    <Action.REPORT: 2>
+    """
+    if killed_for is not None:
+        return Action.REPORT_STUCK if killed_for >= DEATH_TICKS else Action.WAIT
+    if is_opening and activity is not Activity.STOPPED:
+        return Action.WAIT
+    if silent >= activity.patience:
+        return Action.KILL
+    return Action.REPORT if silent >= REPORT_TICKS else Action.WAIT
+
+
+def activity_of(pid: int) -> Activity:
+    """Return what the process is doing; where the system does not tell, `COMPUTING`."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return Activity.COMPUTING
+    state = stat[stat.rindex(")") + 2]  # the name before it may contain anything
+    return _ACTIVITIES.get(state, Activity.WAITING)
+
+
+class Watchdog:
+    """Watches one process on the loop that talks to it, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        pid: int,
+        *,
+        is_idle: Callable[[], bool],
+        ping: Callable[[], object],
+        kill: Callable[[], object],
+        report: Callable[[str], object],
+    ) -> None:
+        """Make a watchdog.
+
+        Args:
+            pid: the process.
+            is_idle: tells whether it owes no answer.
+            ping: asks an idle one for an answer.
+            kill: sends SIGKILL.
+            report: is called with the reason, once for each silence and once for a stuck disk.
+        """
+        self._pid = pid
+        self._is_idle = is_idle
+        self._ping = ping
+        self._kill = kill
+        self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._answers_seen = 0
+        self._silent = 0
+        self._killed_for: int | None = None
+        self._reported: set[Action] = set()  # in this silence
+        self.answers = 0
+        """Counted by the connection: one addition for each commit is all that this costs it."""
+        self.is_opening = True
+        self.killed_because: str | None = None
+        """What it was doing when it was killed, if it was."""
+
+    def start(self) -> None:
+        """Tick from now on."""
+        self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def stop(self) -> None:
+        """Tick no more. Harmless when stopped."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self.start()
+        if self._is_idle():
+            self._answered()
+            self._ping()
+        elif self.answers != self._answers_seen:
+            self._answered()
+        else:
+            self._remain_silent()
+
+    def _answered(self) -> None:
+        self._answers_seen = self.answers
+        self._silent = 0
+        self._reported.clear()
+
+    def _remain_silent(self) -> None:
+        self._silent += 1
+        if self._killed_for is not None:
+            self._killed_for += 1
+        activity = activity_of(self._pid)
+        action = decide(
+            self._silent, activity, killed_for=self._killed_for, is_opening=self.is_opening
+        )
+        match action:
+            case Action.REPORT:
+                self._report_once(action, f"the process that writes {activity.words}")
+            case Action.KILL:
+                self._killed_for = 0
+                self.killed_because = activity.words
+                self._kill()
+            case Action.REPORT_STUCK:
+                what = f"the process that writes (pid {self._pid}) was killed and does not end"
+                self._report_once(action, f"the disk is stuck: {what}")
+            case Action.WAIT:
+                pass
+
+    def _report_once(self, action: Action, reason: str) -> None:
+        if action not in self._reported:
+            self._reported.add(action)
+            self._report(reason)

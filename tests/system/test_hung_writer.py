@@ -1,0 +1,174 @@
+"""The process that writes hangs or its disk does: that is shown at once, and nothing is lost."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from taskqueue.testing.process import ServiceProcess, children_of
+from tests.faults.disk import NO_COMPILER, FaultyDisk
+from tests.system.services import Client, Services, until, when
+
+APP = ("--app", "tests.system.app:app")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> FaultyDisk:
+    disk = FaultyDisk.built_in(tmp_path)
+    if disk is None:
+        pytest.skip(NO_COMPILER)
+    return disk
+
+
+def writer_of(service: ServiceProcess) -> int:
+    """Return the process that writes for the service."""
+    [pid] = [
+        child
+        for child in children_of(service.pid)
+        if b"writer_process" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+    return pid
+
+
+def lives(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return ") Z " not in stat  # an orphan is reaped whenever process 1 gets to it
+
+
+async def refused_without_its_body(service: ServiceProcess) -> bytes:
+    """Announce a large body, send nothing of it, and return the first line of the answer."""
+    host, port = service.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 500000\r\n\r\n"
+    )
+    try:
+        return await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def turn_red(client: Client) -> str:
+    """Wait until the service says that it is not ready; return why."""
+    answer = await until(lambda: client.get("/ready"), lambda a: a.status == 503)
+    return str(answer.body["detail"])
+
+
+async def test_a_stopped_writer_is_shown_and_replaced_and_costs_no_task(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    service = await services.start(*APP)
+    client = Client(http, service)
+    gate = services.folder / "gate"
+    held = await client.post("hold", until=str(gate))
+    done = [await client.post("quick") for _ in range(20)]
+    await when(done, service, "task_completed")
+    writer = writer_of(service)
+
+    os.kill(writer, signal.SIGSTOP)
+    unanswered = asyncio.ensure_future(client.try_to_post("quick"))
+    reason = await turn_red(client)
+    told_first = not unanswered.done()  # it is answered after 5 s
+    refused = await refused_without_its_body(service)
+    gate.touch()  # the handler ends while nothing can be written
+    shown = await client.get("/tasks?limit=100")
+    await service.wait_for("storage_ready", nth=2)
+    later = await client.post("quick")
+    await when([held, later], service, "task_completed")
+
+    assert "is stopped" in reason
+    assert told_first
+    assert b" 503 " in refused
+    assert shown.status == 200
+    assert (await unanswered).status == 503
+    assert writer_of(service) != writer
+    assert not lives(writer)
+    for task_id in (*done, held, later):
+        task = await client.show(task_id)
+        assert (task["status"], len(task["attempts"])) == ("completed", 1)
+    reasons = [event["reason"] for event in service.events.select("storage_degraded")]
+    assert len(reasons) == 2
+    assert reasons[1].startswith("the process that writes was killed because it did not answer")
+
+
+async def test_a_writer_that_is_stopped_while_nothing_is_written_is_shown_as_well(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    service = await services.start(*APP)
+    client = Client(http, service)
+
+    os.kill(writer_of(service), signal.SIGSTOP)
+
+    assert "is stopped" in await turn_red(client)
+    await service.wait_for("storage_ready", nth=2)
+
+
+async def test_a_stopped_writer_of_a_killed_service_gives_up_the_file(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    service = await services.start(*APP)
+    task_id = await Client(http, service).post("quick")
+    writer = writer_of(service)
+    os.kill(writer, signal.SIGSTOP)
+    service.kill()
+    await service.wait()
+
+    heir = await services.start(*APP)
+
+    await until(lambda: Client(http, heir).show(task_id), lambda task: bool(task["attempts"]))
+    assert not lives(writer)
+
+
+async def test_a_stopped_writer_does_not_keep_the_service_from_stopping(
+    services: Services,
+) -> None:
+    service = await services.start(*APP)
+    writer = writer_of(service)
+
+    os.kill(writer, signal.SIGSTOP)
+
+    assert await service.stop() == 0
+    assert not lives(writer)
+
+
+async def slow_syncs(
+    disk: FaultyDisk, service: ServiceProcess, client: Client
+) -> Mapping[str, str]:
+    """Have every sync take longer than any client waits; return what was said meanwhile."""
+    with disk.fault("sync sleep 3600000"):
+        unanswered = asyncio.ensure_future(client.try_to_post("quick"))
+        reason = await turn_red(client)
+        refused = await refused_without_its_body(service)
+        assert (await unanswered).status == 503
+        still = await turn_red(client)
+    return {"reason": reason, "refused": refused.decode(), "still": still}
+
+
+async def test_slow_syncs_are_told_apart_from_a_stopped_writer_and_kill_no_process(
+    services: Services, http: aiohttp.ClientSession, disk: FaultyDisk
+) -> None:
+    service = await services.start(*APP, env=disk.env)
+    client = Client(http, service)
+    done = await client.post("quick")
+    writer = writer_of(service)
+
+    told = await slow_syncs(disk, service, client)
+    await service.wait_for("storage_ready", nth=2)
+    later = await client.post("quick")
+    await when([done, later], service, "task_completed")
+
+    assert "waiting for the disk" in told["reason"]
+    assert told["still"] == told["reason"]
+    assert " 503 " in told["refused"]
+    assert writer_of(service) == writer
+    stats = await client.get("/stats")
+    assert stats.body["tasks"]["completed"] == 3  # that of no known outcome, too
