@@ -48,6 +48,7 @@ from taskqueue.http.server.listener import BACKLOG
 from taskqueue.loading import load_app
 from taskqueue.logger import log
 from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.file import make_folder
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.spawning import Spawned
 from taskqueue.supervision.supervisor import FailedToStartChild
@@ -139,7 +140,7 @@ def make_place(database: Path) -> None:
     """
     folder = database.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except FileExistsError as error:
         raise CannotStart(f"database: {folder} is a file, not a folder") from error
     except OSError as error:

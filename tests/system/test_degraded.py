@@ -1,8 +1,10 @@
 """A fault of the storage is not a crash: writes wait, reads go on, and it heals by itself."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,26 @@ async def test_a_fault_is_told_as_such_costs_no_task_and_no_restart_and_heals_by
     service = await services.start(*APP)
 
     await hold_to_its_promises(fault, service, Client(http, service), services.folder)
+
+
+async def test_another_file_in_the_place_is_noticed_while_nothing_is_asked(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    service = await services.start(*APP)
+    client = Client(http, service)
+    task_id = await client.post("quick")
+    await when([task_id], service, "task_completed")
+    database = services.folder / "data" / "tasks.db"
+    other = database.with_name("other.db")
+    with closing(sqlite3.connect(database)) as db, closing(sqlite3.connect(other)) as copy:
+        db.backup(copy)
+
+    other.rename(database)
+    degraded = await service.wait_for("storage_degraded")
+    await service.wait_for("storage_ready", nth=2)
+
+    assert degraded["reason"].endswith("database file is gone or was replaced")
+    assert (await client.show(task_id))["status"] == "completed"  # as the copy says
 
 
 async def test_a_full_disk_is_told_as_such_costs_no_task_and_no_restart_and_heals_by_itself(

@@ -1,6 +1,7 @@
 """How the service starts, and how it says that it cannot: one line, an exit code, no traceback."""
 
 import json
+import os
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -154,6 +155,14 @@ def _a_folder(folder: Path) -> None:
     (folder / "tasks.db").mkdir()
 
 
+def _fifos(*names: str) -> Callable[[Path], None]:
+    def arrange(folder: Path) -> None:
+        for name in names:
+            os.mkfifo(folder / name)
+
+    return arrange
+
+
 def _no_database(folder: Path) -> None:
     (folder / "tasks.db").write_text("This is a letter, not a database. " * 100)
 
@@ -198,6 +207,18 @@ REFUSALS = {
         1,
     ),
     "a folder": (_a_folder, DATABASE, "database: {folder}/tasks.db is a folder, not a file", 1),
+    "a FIFO": (
+        _fifos("tasks.db"),
+        DATABASE,
+        "database: {folder}/tasks.db: tasks.db is not a regular file",
+        1,
+    ),
+    "a FIFO as its log": (
+        _fifos("tasks.db-wal"),
+        DATABASE,
+        "database: {folder}/tasks.db: tasks.db-wal is not a regular file",
+        1,
+    ),
     "no database": (
         _no_database,
         DATABASE,
@@ -315,6 +336,20 @@ async def test_a_second_process_on_the_same_file_is_refused_and_the_first_does_n
     assert await second.complaint() == f"taskqueue: database: {holds}\n"
     assert code == 1
     assert _log(second) == ""
+
+
+async def test_a_second_process_is_refused_through_a_symbolic_link_as_well(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    await services.start()
+    link = services.folder / "link.db"
+    link.symlink_to(services.folder / "data" / "tasks.db")
+
+    second = await services.launch("--database", str(link))
+
+    assert await second.wait() == 1
+    holds = f"another taskqueue process holds {link}"
+    assert await second.complaint() == f"taskqueue: database: {holds}\n"
 
 
 def _all(service: ServiceProcess, event: str, **fields: object) -> list[dict[str, object]]:

@@ -26,7 +26,13 @@ from taskqueue.storage.sqlite.connecting import (
 )
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.faults import translated
-from taskqueue.storage.sqlite.file import FileWatch, require_header
+from taskqueue.storage.sqlite.file import (
+    FileWatch,
+    make_file,
+    make_folder,
+    require_header,
+    require_in_place,
+)
 from taskqueue.storage.sqlite.isolation import Isolation
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.reader import Reader
@@ -120,15 +126,16 @@ class SQLiteStorage(Storage):
             if self._writer is None:
                 with translated(self._path):
                     watch = FileWatch(self._path)
-                async with self._exclusively():
+                async with self._exclusively() as lock:
                     with translated(self._path):
-                        require_header(self._path)
-                    await self._connect(watch)
+                        require_header(self._path, lock.database)
+                    await self._connect(watch, lock)
 
     async def migrate(self) -> tuple[Migration, ...]:
         async with self._turn:
             with translated(self._path):
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent)
+                make_file(self._path.resolve())
             async with self._exclusively():
                 return await self._migrate()
 
@@ -179,22 +186,21 @@ class SQLiteStorage(Storage):
             lock.release()
 
     @asynccontextmanager
-    async def _exclusively(self) -> AsyncIterator[None]:
+    async def _exclusively(self) -> AsyncIterator[FileLock]:
         """Hold the file's lock from here to `close`, or only in the block if that fails."""
         if self._lock is None:
             self._lock = await FileLock.take(self._path, within_s=self._busy_timeout_s)
         try:
-            yield
+            yield self._lock
         except BaseException:
             if self._writer is None:
                 self.abandon()
             raise
 
-    async def _connect(self, watch: FileWatch) -> None:
-        assert self._lock is not None  # noqa: S101 - it is opened under the lock
+    async def _connect(self, watch: FileWatch, lock: FileLock) -> None:
         opened: list[Connection | RemoteConnection] = []
         try:
-            opened += [writer := await self._writing_connection(self._lock)]
+            opened += [writer := await self._writing_connection(lock, watch)]
             opened += [reader := await self._connection("rw", set_up_reader)]
             opened += [checkpointer := await self._connection("rw", set_up_checkpointer)]
         except BaseException:
@@ -207,7 +213,7 @@ class SQLiteStorage(Storage):
         self._checkpointer = Checkpointer(checkpointer, writer, self._path)
         if self._writes_in == "process":
             self._isolation = Isolation(
-                partial(self._remote_connection, self._lock),
+                partial(self._remote_connection, lock),
                 self._set_up_writer(),
                 self._writer,
                 watch,
@@ -222,10 +228,17 @@ class SQLiteStorage(Storage):
         finally:
             connection.abandon()
 
-    async def _writing_connection(self, lock: FileLock) -> Connection | RemoteConnection:
+    async def _writing_connection(
+        self, lock: FileLock, watch: FileWatch
+    ) -> Connection | RemoteConnection:
         if self._writes_in == "thread":
             return await self._connection("rw", self._set_up_writer())
-        return await self._remote_connection(lock, self._set_up_writer(), on_loss=self._tell_loss)
+        return await self._remote_connection(
+            lock,
+            self._set_up_writer(),
+            on_loss=self._tell_loss,
+            check=partial(require_in_place, watch),
+        )
 
     def _set_up_writer(self) -> SetUp:
         return partial(
@@ -241,6 +254,7 @@ class SQLiteStorage(Storage):
         lock: FileLock,
         set_up: SetUp,
         on_loss: Callable[[StorageUnavailable], object] = lambda _: None,
+        check: Callable[[sqlite3.Connection], object] = lambda _: None,
     ) -> RemoteConnection:
         return await RemoteConnection.open(
             self._path,
@@ -248,8 +262,9 @@ class SQLiteStorage(Storage):
             busy_timeout_s=self._busy_timeout_s,
             set_up=set_up,
             spawn=self._spawn,
-            keep=(lock.descriptor,),  # should we be killed, it still has a commit to end
+            keep=lock.descriptors,  # should we be killed, it still has a commit to end
             on_loss=on_loss,
+            check=check,
         )
 
     async def _connection(self, mode: Mode, set_up: SetUp) -> Connection:

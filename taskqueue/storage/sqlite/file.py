@@ -6,11 +6,34 @@ import sqlite3
 from pathlib import Path
 
 from taskqueue.errors import StorageCorrupt
+from taskqueue.storage.sqlite.faults import translated
+from taskqueue.storage.sqlite.lock import PRIVATE_FILE
+
+PRIVATE_FOLDER = 0o700
 
 _MAGIC = b"SQLite format 3\0"
 
 
-def require_header(path: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents, for its owner alone; harmless if it is there."""
+    for each in reversed((folder, *folder.parents)):
+        if not each.exists():
+            each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    folder.mkdir(exist_ok=True)  # raises if it is something else
+
+
+def make_file(path: Path) -> None:
+    """Make an empty database for its owner alone, if there is no file.
+
+    SQLite gives its other files the mode of this one.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+    except FileExistsError:
+        return
+
+
+def require_header(path: Path, descriptor: int) -> None:
     """Make sure that the file at `path` is a database by its first bytes, or empty.
 
     Looked at before SQLite does: a log that was left beside another file would be applied to this
@@ -19,8 +42,7 @@ def require_header(path: Path) -> None:
     Raises:
         StorageCorrupt: it is none.
     """
-    with path.open("rb") as file:
-        found = file.read(len(_MAGIC))
+    found = os.pread(descriptor, len(_MAGIC), 0)
     if found not in (b"", _MAGIC):
         raise StorageCorrupt(str(path), "file is not a database (SQLITE_NOTADB)")
 
@@ -72,3 +94,13 @@ class FileWatch:
     def _look(self) -> tuple[int, int]:
         found = os.stat(self._place)  # noqa: PTH116  Path.stat costs three times as much
         return found.st_dev, found.st_ino
+
+
+def require_in_place(watch: FileWatch, _: sqlite3.Connection) -> None:
+    """Make sure that the file still stands where it stood, also while nothing is written.
+
+    Raises:
+        StorageUnavailable: it was removed or replaced.
+    """
+    with translated(watch.path):
+        watch.check()

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -38,10 +39,6 @@ def _nothing(*_: object) -> None:
     pass
 
 
-def answer_ping(_: object) -> None:
-    """Return at once: that is all a ping asks."""
-
-
 class RemoteConnection:
     """Belongs to the loop it was opened on. Its process ends with it, or with ours.
 
@@ -52,10 +49,16 @@ class RemoteConnection:
     decides; that is then an end as any other.
     """
 
-    def __init__(self, spawned: Spawned, on_loss: Callable[[StorageUnavailable], object]) -> None:
+    def __init__(
+        self,
+        spawned: Spawned,
+        on_loss: Callable[[StorageUnavailable], object],
+        check: Callable[[sqlite3.Connection], object],
+    ) -> None:
         self._end, self._process = spawned
         self._end.setblocking(False)
         self._on_loss = on_loss
+        self._check = check
         self._loop = asyncio.get_running_loop()
         self._calls: deque[_Call] = deque()  # the first is in the process, and the only one there
         self._idle = asyncio.Event()
@@ -67,7 +70,7 @@ class RemoteConnection:
         self._watchdog = Watchdog(
             self._process.pid,
             is_idle=self._idle.is_set,
-            ping=lambda: self.run(answer_ping),
+            ping=lambda: self.run(self._check).add_done_callback(self._checked),
             kill=self._process.kill,
             report=lambda reason: self._on_loss(StorageUnavailable(reason)),
         )
@@ -85,17 +88,19 @@ class RemoteConnection:
         spawn: Callable[[], Spawned] = spawn,
         keep: Sequence[int] = (),
         on_loss: Callable[[StorageUnavailable], object] = _nothing,
+        check: Callable[[sqlite3.Connection], object] = _nothing,
     ) -> "RemoteConnection":
         """`connect` to the file at `path` in a process of `spawn`, which keeps those files open.
 
-        Should it not answer, or end by itself (`WriterLost`), `on_loss` is called.
+        Should it not answer, end by itself (`WriterLost`), or `check` raise `StorageUnavailable`,
+        which an idle process calls now and then, `on_loss` is called.
         When this fails or is cancelled, the process ends.
 
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says; or no
                 process can be started.
         """
-        connection = cls(spawn(), on_loss)
+        connection = cls(spawn(), on_loss, check)
         try:
             connection._lend(keep)
             await connection.run(
@@ -231,6 +236,11 @@ class RemoteConnection:
             answer.set_exception(error)
         else:
             answer.set_result(value)
+
+    def _checked(self, answer: asyncio.Future[Any]) -> None:
+        error = answer.exception()
+        if isinstance(error, StorageUnavailable) and self._lost is None and not self._closed:
+            self._on_loss(error)
 
     # --- its end ----------------------------------------------------------------------------------
 

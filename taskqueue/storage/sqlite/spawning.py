@@ -27,7 +27,7 @@ if (_OURS := str(Path(__file__).parents[3])) not in _PATH:
 COMMAND = """\
 import sys
 sys.path[:] = {path!r}
-from taskqueue.storage.sqlite import committing, connecting, inserting, settling, writes
+from taskqueue.storage.sqlite import committing, connecting, file, inserting, settling, writes
 from taskqueue.storage.sqlite.writer_process import main
 main({descriptor})
 """
