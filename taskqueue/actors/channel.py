@@ -2,13 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
-from taskqueue.actors.database import UNREACHABLE, StorageClient
+from taskqueue.actors.database import StorageClient
+from taskqueue.actors.progress import ProgressReports
 from taskqueue.channel import Channel
-from taskqueue.clock import Clock
-from taskqueue.logger import log
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import Rows, Statement
 
@@ -22,8 +20,7 @@ class AttemptChannel(Channel):
         self,
         token: str,
         storage: StorageClient,
-        clock: Clock,
-        start_task: Callable[[Coroutine[Any, Any, None]], object],
+        reports: ProgressReports,
         note_start: Callable[[], None],
     ) -> None:
         """Make a channel; to be called on the consumer's loop.
@@ -31,42 +28,32 @@ class AttemptChannel(Channel):
         Args:
             token: of the attempt.
             storage: where its task is.
-            clock: the time.
-            start_task: runs a coroutine as part of the consumer.
+            reports: takes its progress.
             note_start: has the start of the attempt noted, if it was not; a start that is noted
                 after its progress would wipe that out.
         """
         self._token = token
         self._storage = storage
-        self._clock = clock
-        self._start_task = start_task
+        self._reports = reports
         self._note_start = note_start
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._progress: str | None = None  # the latest, not yet written
-        self._reporting = False
+        self._progress: str | None = None  # the latest, not yet handed over
+        self._handing_over = False
 
     def report(self, progress: str) -> None:
-        self._loop.call_soon_threadsafe(self._note, progress)
-
-    def _note(self, progress: str) -> None:
+        # One callback, however often it is called before the loop turns: each would keep its text.
         self._progress = progress
-        if not self._reporting:
-            self._reporting = True
-            self._note_start()
-            self._start_task(self._report())
+        if not self._handing_over:
+            self._handing_over = True
+            self._loop.call_soon_threadsafe(self._hand_over)
 
-    async def _report(self) -> None:
-        """Write the latest, and what is the latest then: one write at a time, however chatty."""
-        while (progress := self._progress) is not None:
+    def _hand_over(self) -> None:
+        self._handing_over = False  # first: what is reported from now on has a callback of its own
+        if (progress := self._progress) is not None:
             self._progress = None
-            try:
-                await self._storage.use(
-                    Storage.report, {self._token: progress}, now=self._clock.now()
-                )
-            except UNREACHABLE as error:  # there will be a later one, or the result
-                log.info("progress_not_noted", reason=str(error))
-        self._reporting = False
+            self._note_start()
+            self._reports.note(self._token, progress)
 
     async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         return await self._storage.use(

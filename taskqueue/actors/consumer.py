@@ -33,7 +33,9 @@ from taskqueue.actors.messages import (
     Work,
 )
 from taskqueue.actors.news import News
+from taskqueue.actors.progress import ProgressReports
 from taskqueue.actors.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, send, tell
+from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.encoding import MAX_BYTES
@@ -103,6 +105,8 @@ class ConsumerActor(Actor):
         self._at_work: set[asyncio.Task[None]] = set()  # one for each slot that is busy
         self._reporting: set[asyncio.Task[None]] = set()
         self._news = News(self._note_starts, self._tell_finished)
+        self._progress = ProgressReports(self._storage, self._clock, self.start_task)
+        self._start_lost = ThrottledLog("start_not_noted", self._clock)
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
@@ -223,9 +227,7 @@ class ConsumerActor(Actor):
 
     async def _run(self, delivery: Delivery, this: _Attempt) -> Outcome:
         task_log.attempt_started(delivery.task, self.ref.label)
-        channel = AttemptChannel(
-            delivery.token, self._storage, self._clock, self.start_task, self._news.note
-        )
+        channel = AttemptChannel(delivery.token, self._storage, self._progress, self._news.note)
         try:
             if _has_to_be_seen(delivery.task):
                 await self._note_start(delivery.token)
@@ -254,7 +256,7 @@ class ConsumerActor(Actor):
             try:
                 return await self._storage.use(Storage.start, (token,), now=self._clock.now())
             except UNREACHABLE as error:
-                log.info("start_not_noted", reason=str(error))
+                self._start_lost.info(reason=str(error))
             await asyncio.sleep(QUEUE_RETRY_S)
 
     # --- the news ---------------------------------------------------------------------------
@@ -265,13 +267,13 @@ class ConsumerActor(Actor):
             noting = self._storage.send(Storage.start, begun, now=self._clock.now())
             self.start_task(self._see_noted(noting))
         except UNREACHABLE as error:  # it is noted again with the extension of the lease
-            log.info("start_not_noted", reason=str(error))
+            self._start_lost.info(reason=str(error))
 
     async def _see_noted(self, noting: Reply[None]) -> None:
         try:
             await noting
         except UNREACHABLE as error:
-            log.info("start_not_noted", reason=str(error))
+            self._start_lost.info(reason=str(error))
 
     def _tell_finished(self, finished: Sequence[Finished]) -> asyncio.Task[None] | None:
         """Tell the queue what has ended; it is sent on return. None if we have ended ourselves."""

@@ -1,8 +1,19 @@
 """Progress: what a running handler says of itself."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+import pytest
+
+from taskqueue.actors.channel import AttemptChannel
+from taskqueue.actors.database import StorageClient
+from taskqueue.actors.progress import ProgressReports
+from taskqueue.actors.throttle import PERIOD_S
 from taskqueue.context import Context
+from taskqueue.errors import StorageUnavailable
+from taskqueue.testing.clock import ManualClock
+from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World
 
@@ -58,3 +69,78 @@ async def test_progress_that_cannot_be_written_costs_nothing(
     await world.completed(task_id)
 
     assert await world.outcomes(task_id) == ["completed"]
+
+
+class Lost(StorageClient):
+    """A storage that takes nothing, and counts what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+
+    async def use(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked.append(args[1])
+        raise StorageUnavailable("the process that writes has ended")
+
+
+class Tasks:
+    """Runs coroutines, and can wait for them."""
+
+    def __init__(self) -> None:
+        self._running: list[asyncio.Task[None]] = []
+
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._running.append(asyncio.create_task(coroutine))
+
+    async def done(self) -> None:
+        await asyncio.gather(*self._running)
+
+
+async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage, tasks, starts = Lost(), Tasks(), list[None]()
+    reports = ProgressReports(storage, ManualClock(), tasks.start)
+    channel = AttemptChannel("token", storage, reports, lambda: starts.append(None))
+    loop = asyncio.get_running_loop()
+    later: list[Callable[[], None]] = []
+    monkeypatch.setattr(loop, "call_soon_threadsafe", later.append)
+
+    for number in range(6_000):
+        channel.report(str(number))
+    [hand_over] = later
+    monkeypatch.undo()
+    hand_over()
+    await tasks.done()
+
+    assert storage.asked == [{"token": "5999"}]
+    assert len(starts) == 1
+
+
+async def test_what_a_loop_takes_in_one_turn_from_all_attempts_is_one_write() -> None:
+    storage, tasks = Lost(), Tasks()
+    reports = ProgressReports(storage, ManualClock(), tasks.start)
+
+    for number in range(100):
+        reports.note(f"token-{number}", "1")
+    await tasks.done()
+
+    assert [len(each) for each in storage.asked] == [100]
+
+
+async def test_progress_that_is_lost_all_the_time_is_logged_once_a_second(
+    events: EventLog,
+) -> None:
+    storage, tasks, clock = Lost(), Tasks(), ManualClock()
+    reports = ProgressReports(storage, clock, tasks.start)
+
+    async def lose(times: int) -> None:
+        for number in range(times):
+            reports.note("token", str(number))
+            await tasks.done()
+
+    await lose(100)
+    clock.advance(PERIOD_S)
+    await lose(1)
+
+    logged = events.select("progress_not_noted")
+    assert [each.get("more") for each in logged] == [None, 99]

@@ -1,0 +1,43 @@
+"""Writes the progress that handlers report: the latest of each attempt, one write at a time."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from taskqueue.actors.database import UNREACHABLE, StorageClient
+from taskqueue.actors.throttle import ThrottledLog
+from taskqueue.clock import Clock
+from taskqueue.storage.protocol import Storage
+
+
+class ProgressReports:
+    """The progress of a consumer's attempts, on its loop."""
+
+    def __init__(
+        self,
+        storage: StorageClient,
+        clock: Clock,
+        start_task: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        """Make one without reports; `start_task` runs a coroutine as part of the consumer."""
+        self._storage = storage
+        self._clock = clock
+        self._start_task = start_task
+        self._latest: dict[str, str] = {}  # by token; not written yet
+        self._writing = False
+        self._lost = ThrottledLog("progress_not_noted", clock)
+
+    def note(self, token: str, progress: str) -> None:
+        """Have the progress of an attempt written, unless a later one comes before that."""
+        self._latest[token] = progress
+        if not self._writing:
+            self._writing = True
+            self._start_task(self._write())
+
+    async def _write(self) -> None:
+        while latest := self._latest:
+            self._latest = {}
+            try:
+                await self._storage.use(Storage.report, latest, now=self._clock.now())
+            except UNREACHABLE as error:  # there will be a later one, or the result
+                self._lost.info(reason=str(error))
+        self._writing = False
