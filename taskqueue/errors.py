@@ -9,6 +9,7 @@
     ├─ KeyConflict             keys                 asked for otherwise under the same unique key
     ├─ StatementRefused        detail               SQL of a handler that cannot be applied
     │  └─ StatementsFatal      detail               the process that ran it died
+    ├─ TooManyConsumers        count, wanted, free  their file descriptors would not suffice
     ├─ NotRunning              actions              enqueued before a service was attached
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
@@ -169,6 +170,19 @@ class NotRunning(TaskQueueError):
     def __init__(self, actions: tuple[str, ...]) -> None:
         self.actions = actions
         super().__init__(f"no service is running for this app; not enqueued: {', '.join(actions)}")
+
+
+class TooManyConsumers(TaskQueueError):
+    """`count` consumers take `wanted` more file descriptors, and only `free` may be taken."""
+
+    def __init__(self, count: int, wanted: int, free: int) -> None:
+        self.count = count
+        self.wanted = wanted
+        self.free = free
+        super().__init__(
+            f"{count} consumers take {wanted} more file descriptors and {max(free, 0)} may be "
+            "taken; raise the limit (ulimit -n) or ask for fewer"
+        )
 
 
 class StorageError(TaskQueueError):

@@ -3,15 +3,24 @@
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
 from msgspec.structs import replace
 
 from taskqueue.actors.consumer import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
 from taskqueue.actors.messages import CONSUMERS
 from taskqueue.actors.runtime import Request, receives
 from taskqueue.app import App
-from taskqueue.supervision import ChildSpec, Flags, Intensity, Supervisor
+from taskqueue.supervision import (
+    ChildSpec,
+    ChildStartFailed,
+    Flags,
+    Intensity,
+    Supervisor,
+)
 from taskqueue.supervision.calls import DeleteChild, StartChild, TerminateChild
 from taskqueue.words import Word
+
+log = structlog.get_logger()
 
 FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
 
@@ -53,12 +62,18 @@ class ConsumersSupervisor(Supervisor):
 
     @receives(Resize)
     async def on_resize(self, message: Resize) -> None:
-        """Add what is missing, or drain and remove the last ones."""
+        """Add what is missing, or drain and remove the last ones.
+
+        If one cannot be started (no descriptor or thread is left), those that run go on.
+        """
         wanted = self._shared.names(message.count)
         present = tuple(name for name in self._children if name.rpartition("-")[0] == SHARED)
-        for name in wanted:
-            if name not in present:
-                await self.on_start_child(StartChild(spec=self._spec(self._shared, name)))
+        try:
+            for name in wanted:
+                if name not in present:
+                    await self.on_start_child(StartChild(spec=self._spec(self._shared, name)))
+        except ChildStartFailed as error:
+            log.warning("consumers_not_added", wanted=message.count, reason=str(error))
         for name in reversed(present):
             if name not in wanted:
                 await self.on_terminate_child(TerminateChild(child=name))

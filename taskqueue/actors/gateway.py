@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
 from taskqueue.actors.database import StorageClient
+from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.messages import (
     CONSUMERS,
     DATABASE,
@@ -115,6 +116,7 @@ class Neighbours:
 
     def __init__(self, system: System, app: App, clock: Clock, availability: Availability) -> None:
         self._availability = availability
+        self._system = system
         self._app = app
         self._clock = clock
         self._queue = system.address(QUEUE)
@@ -221,6 +223,7 @@ class Neighbours:
 
     async def resize(self, consumers: int) -> None:
         """Tell the consumers' supervisor, whose answer comes when the last one has drained."""
+        require_descriptors(consumers, running=len(self._system.names.members(CONSUMERS)))
         send(self._consumers, Resize(count=consumers))
 
     def _whereis_root(self) -> ActorRef:

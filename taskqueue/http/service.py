@@ -120,5 +120,9 @@ class Service(Protocol):
         ...
 
     async def resize(self, consumers: int) -> None:
-        """Have so many consumers from now on; those too many drain first, without our waiting."""
+        """Have so many consumers from now on; those too many drain first, without our waiting.
+
+        Raises:
+            TooManyConsumers: this process may not have so many files open.
+        """
         ...

@@ -1,7 +1,10 @@
 """How many consumers there are, while they are busy."""
 
+import errno
+
 import pytest
 
+from taskqueue.actors.consumer import ConsumerActor
 from taskqueue.context import Context
 from taskqueue.errors import StartFailed
 from taskqueue.supervision import overview
@@ -99,3 +102,23 @@ async def test_none_starts_for_handlers_in_processes_that_could_not_find_their_a
 
     with pytest.raises(StartFailed, match=r"load it with --app package\.module:app"):
         await world.start()
+
+
+async def test_consumers_that_cannot_be_started_cost_those_that_run_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.start(consumers=2)
+    supervisor = world.system.address("consumers").whereis()
+
+    def on_start(_: ConsumerActor) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(ConsumerActor, "on_start", on_start)
+    await world.resize(4)
+    monkeypatch.undo()
+
+    assert await names(world) == ["consumer-1", "consumer-2"]
+    assert world.system.address("consumers").whereis() is supervisor
+    [event] = world.events.select("consumers_not_added")
+    assert "Too many open files" in event["reason"]
+    await world.completed(await world.enqueue("quick"))

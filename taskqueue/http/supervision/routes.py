@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from taskqueue.errors import Fault, TooManyConsumers
 from taskqueue.http.answers import TEXT, answer, response
 from taskqueue.http.bodies import body_of
 from taskqueue.http.problems import Problem, Unavailable
@@ -47,6 +48,9 @@ class SupervisionRoutes:
     async def resize_consumers(self, request: web.Request) -> web.StreamResponse:
         """Add or remove consumers; those that leave finish what they do."""
         count = read_count(await body_of(request))
-        with _SUPERVISING:
-            await self._service.resize(count)
+        try:
+            with _SUPERVISING:
+                await self._service.resize(count)
+        except TooManyConsumers as error:
+            raise Problem.invalid("invalid request", (Fault("count", str(error)),)) from error
         return answer(Resized(count=count), HTTPStatus.ACCEPTED)
