@@ -23,6 +23,7 @@ from uuid import uuid4
 
 from taskqueue import logs, supervisor
 from taskqueue.actors.client import QueueClient
+from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.messages import QUEUE, Drain
 from taskqueue.actors.migration import ExitCode
 from taskqueue.actors.runtime import (
@@ -41,6 +42,7 @@ from taskqueue.errors import (
     ConfigError,
     StartFailed,
     StorageUnavailable,
+    TooManyConsumers,
 )
 from taskqueue.forks import close_in_children
 from taskqueue.http.server import descriptors
@@ -116,6 +118,11 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
             door=door,
             make_storage=supervisor.storage(settings, spawn),
         )
+        try:
+            require_descriptors(sum(pool.count for pool in supervisor.pools(plan)), running=0)
+        except TooManyConsumers as error:
+            complain(f"consumers: {error}")
+            return MISUSED
         selector = selectors.DefaultSelector()
         with asyncio.Runner(loop_factory=partial(asyncio.SelectorEventLoop, selector)) as runner:
             return runner.run(_live(plan, door, Signals(selector)))

@@ -35,3 +35,14 @@ async def test_consumers_for_which_there_are_no_descriptors_are_refused(
     assert "1024 consumers take" in why
     assert '"field":"count"' in why
     assert service.events.select("child_exited", child_id="consumers") == []
+
+
+async def test_a_service_for_whose_consumers_there_are_no_descriptors_does_not_start(
+    services: Services,
+) -> None:
+    service = await services.launch("--consumers", "1000", kind=Limited)
+
+    assert await service.wait() == 2
+    complaint = await service.complaint()
+    assert complaint.startswith("taskqueue: consumers: 1000 consumers take 4000 more file")
+    assert complaint.count("\n") == 1
