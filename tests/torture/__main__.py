@@ -3,7 +3,8 @@
     python -m tests.torture --seconds 60 --seed 1
 
 A real service runs under load over HTTP while it is killed, stopped, frozen, cut from its disk and
-locked out of its database. Then everybody may rest, and the ledger compares what clients were told
+locked out of its database, also while it makes it; so is the process that commits for it, and the
+disk hesitates and fails. Then everybody may rest, and the ledger compares what clients were told
 with what the database says and with what handlers did. Ends with 0 if every promise was kept; else
 with 1, and the database and the logs stay where the last line says.
 """

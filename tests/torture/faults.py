@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import random
 import resource
@@ -9,7 +10,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TypeAlias
 
 import aiohttp
 
+from taskqueue.testing.process import ServiceEnded
 from tests.torture.site import LEASE_S, Site
 
 # A fault does its harm, undoes it, and says whether there was anything to harm.
@@ -24,6 +26,7 @@ Fault: TypeAlias = Callable[[Site, random.Random], Awaitable[bool]]
 
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 1.2  # between two faults
 HTTP_TIMEOUT_S = 5.0
+STARTS_WITHIN_S = 10.0
 
 
 async def kill_service(site: Site, draw: random.Random) -> bool:
@@ -69,6 +72,48 @@ async def freeze(site: Site, draw: random.Random) -> bool:
     return True
 
 
+async def kill_writer(site: Site, draw: random.Random) -> bool:
+    """kill -9 of the process that commits."""
+    return _send(site.writers, signal.SIGKILL)
+
+
+async def freeze_writer(site: Site, draw: random.Random) -> bool:
+    """SIGSTOP of the process that commits, shorter or longer than the service waits for it."""
+    writers = site.writers
+    stopped = _send(writers, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(draw.choice([draw.uniform(0.5, 2.0), 6.0]))
+    finally:
+        _send(writers, signal.SIGCONT)
+    return stopped
+
+
+def _send(pids: Sequence[int], number: signal.Signals) -> bool:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+    return bool(pids)
+
+
+async def disk_fault(line: str, site: Site, draw: random.Random) -> bool:
+    """What the shim can do; `{}` in the line is drawn."""
+    if site.disk is None:
+        return False
+    with site.disk.fault(line.format(draw.randint(20, 4_000))):
+        await asyncio.sleep(draw.uniform(0.2, 2.5))
+    return True
+
+
+async def clock_jump(site: Site, draw: random.Random) -> bool:
+    """The wall clock jumps, and back again."""
+    if site.disk is None:
+        return False
+    seconds = draw.choice([-1, 1]) * draw.randint(2, 20)
+    with site.disk.fault(f"clock shift {seconds}"):
+        await asyncio.sleep(draw.uniform(0.5, 3.0))
+    return True
+
+
 async def fill_disk(site: Site, draw: random.Random) -> bool:
     """Let no file grow, wherever the next write happens to be.
 
@@ -78,15 +123,39 @@ async def fill_disk(site: Site, draw: random.Random) -> bool:
     log = site.database.with_name(f"{site.database.name}-wal")
     size = log.stat().st_size if log.exists() else 0
     room = draw.randint(0, 2 * size)
-    with _limited(site.pid, room) as limited:
+    with contextlib.ExitStack() as limits:
+        limited = [limits.enter_context(_limited(pid, room)) for pid in (site.pid, *site.writers)]
         await asyncio.sleep(draw.uniform(0.2, 2.0))
-        return limited
+    for pid in site.writers:  # one that was started meanwhile has inherited the limit
+        with _limited(pid, room):
+            pass
+    return all(limited)
 
 
 async def lock_database(site: Site, draw: random.Random) -> bool:
     """Somebody sits in a shell with a transaction open."""
     return await asyncio.to_thread(_lock, site.database, draw.uniform(0.2, 3.0))
 
+
+DISK_FAULTS: Mapping[str, Fault] = {
+    "slow syncs": partial(disk_fault, "sync sleep {}"),
+    "failing syncs": partial(disk_fault, f"sync error {errno.EIO}"),
+    "failing writes": partial(disk_fault, f"write error {errno.EIO}"),
+    "short writes": partial(disk_fault, "write short {}"),
+    "failing reads": partial(disk_fault, f"read error {errno.EIO}"),
+    "clock jumps": clock_jump,
+}
+"""Those that need the shim, and so a C compiler."""
+
+MAKING = (
+    f"sync error {errno.EIO}",
+    f"write error {errno.EIO}",
+    f"write error {errno.ENOSPC}",
+    f"unlink error {errno.EIO}",
+    "sync sleep 200",
+    "",
+)
+"""What is wrong while the file is made."""
 
 FAULTS: Mapping[str, Fault] = {
     "kill -9 of the service": kill_service,
@@ -100,6 +169,9 @@ FAULTS: Mapping[str, Fault] = {
     "disk full": fill_disk,
     "database locked": lock_database,
     "SIGSTOP past the lease": freeze,
+    "kill -9 of the writer": kill_writer,
+    "SIGSTOP of the writer": freeze_writer,
+    **DISK_FAULTS,
 }
 
 
@@ -120,6 +192,21 @@ async def harass(site: Site, seed: int, injected: Counter[str], on: Callable[[st
             injected[name] += await FAULTS[name](site, draw)
             if draw.random() < 0.8:  # else the next one strikes while it starts
                 await site.ready()
+
+
+async def spoil_the_making(site: Site, seed: int, on: Callable[[str], None]) -> int:
+    """Let some lives fail while they make the database, each at another line; return how many."""
+    draw = random.Random(f"{seed}/making")
+    for line in draw.sample(MAKING, len(MAKING)):
+        on(f"made with {line!r}, then kill -9")
+        faults = contextlib.nullcontext() if site.disk is None else site.disk.fault(line)
+        with faults:
+            life = await site.new_life().launch()
+            with contextlib.suppress(TimeoutError, ServiceEnded):
+                await life.wait_for("storage_not_there_yet", timeout_s=STARTS_WITHIN_S)
+                await asyncio.sleep(draw.uniform(0.0, 0.2))
+            await life.end()
+    return len(MAKING)
 
 
 def descendants(pid: int) -> Iterator[int]:

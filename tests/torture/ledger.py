@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tests.torture.app import BEHAVIOURS, CHILD, CHILDREN
+from tests.torture.app import BEHAVIOURS, CANCELLED, CHILD, CHILDREN
 from tests.torture.load import Note
 
 ENDED = {"completed", "dead", "cancelled"}
@@ -69,9 +69,17 @@ def lost(books: Books) -> Iterator[str]:
     """202 is a promise: the task is there, under the id that was told."""
     there = {task["id"]: task for task in books.tasks}
     for note in books.notes:
-        for task_id in note.ids:
+        for task_id in note.ids if not note.delete_asked else ():
             if task_id not in there or there[task_id]["key"] != note.key:
                 yield f"{note.key} was accepted as {task_id} and is not there"
+
+
+def deleted_and_there(books: Books) -> Iterator[str]:
+    """204 is a promise, too: what was deleted does not come back."""
+    there = {task["id"] for task in books.tasks}
+    for note in books.notes:
+        if note.deleted and there.intersection(note.ids):
+            yield f"{note.key} was deleted, and {note.ids} is there"
 
 
 def accepted_twice(books: Books) -> Iterator[str]:
@@ -108,9 +116,13 @@ def stuck(books: Books) -> Iterator[str]:
 
 def wrong_end(books: Books) -> Iterator[str]:
     """Each has ended as its handler would have it; faults do not decide that."""
+    asked = {note.key: note for note in books.notes if note.cancel_asked}
     for task in books.tasks:
         behaviour = BEHAVIOURS.get(task["action"])
-        ends = behaviour.ends if behaviour is not None else {"completed"}
+        ends = behaviour.ends if behaviour is not None else frozenset({"completed"})
+        note = asked.get(task["key"])
+        if note is not None:
+            ends = CANCELLED if note.cancelled else ends | CANCELLED
         if task["status"] in ENDED - ends:
             yield f"{task['id']} ({task['action']}) is {task['status']}: {task['reason']}"
 
@@ -135,8 +147,12 @@ def lost_effects(books: Books) -> Iterator[str]:
 def duplicated_effects(books: Books) -> Iterator[str]:
     """No task has its effect twice, and one that did not complete has none."""
     status = {task["id"]: task["status"] for task in books.tasks}
+    deleted = {task_id for note in books.notes if note.delete_asked for task_id in note.ids}
     for task_id, times in books.effects.items():
-        if times > (status.get(task_id) == "completed"):
+        if task_id in deleted and task_id not in status:
+            if times > 1:
+                yield f"{task_id} was deleted and has {times} effects"
+        elif times > (status.get(task_id) == "completed"):
             yield f"{task_id} is {status.get(task_id, 'not there')} and has {times} effects"
 
 
@@ -196,6 +212,7 @@ Check: TypeAlias = Callable[[Books], Iterable[str]]
 
 CHECKS: Mapping[str, Check] = {
     "accepted and lost": lost,
+    "deleted and there": deleted_and_there,
     "accepted twice": accepted_twice,
     "told differently": told_differently,
     "from nowhere": from_nowhere,

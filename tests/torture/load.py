@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -15,6 +16,9 @@ PAUSE_S = 0.08  # between two tasks of one client, on average
 RETRY_S = 0.1
 ANSWER_TIMEOUT_S = 5.0
 IMPATIENT = 0.2  # share of the tasks that are never posted again, whatever became of the first try
+LISTS, LONGEST_LIST = 0.1, 8  # share of the posts that are lists
+CANCELS, DELETES = 0.1, 0.1  # share of the accepted tasks that are asked to end, or to go
+QUEUE = "default"
 
 
 @dataclass(slots=True)
@@ -27,6 +31,10 @@ class Note:
     ids: list[str] = field(default_factory=list)  # one for each 202
     unanswered: int = 0  # tries that ended in 503, a cut connection or silence
     refusals: list[str] = field(default_factory=list)  # answers that a correct request never gets
+    cancel_asked: bool = False  # whatever was answered, it may have ended by that
+    cancelled: bool = False  # so it was told, at once
+    delete_asked: bool = False
+    deleted: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -45,6 +53,7 @@ class Load:
             url: where the service is now.
         """
         self.notes: list[Note] = []
+        self.pauses = 0
         self._seed = seed
         self._url = url
         self._over = False
@@ -58,45 +67,124 @@ class Load:
             for client in range(CLIENTS):
                 draw = random.Random(f"{self._seed}/client/{client}")
                 clients.create_task(self._post_on(http, draw))
+            clients.create_task(self._pause_on(http, random.Random(f"{self._seed}/operator")))
             try:
                 yield
             finally:
                 self._over = True
 
     async def _post_on(self, http: aiohttp.ClientSession, draw: random.Random) -> None:
-        actions = list(BEHAVIOURS)
-        weights = [each.weight for each in BEHAVIOURS.values()]
+        mine: list[Note] = []
         while not self._over:
-            [action] = draw.choices(actions, weights)
-            key = f"{self._seed}-{next(self._numbers)}"
-            note = Note(key=key, action=action, patient=draw.random() >= IMPATIENT)
-            self.notes.append(note)
-            await self._post(http, note)
+            notes = self._drawn(draw)
+            self.notes += notes
+            mine += notes
+            await self._post(http, notes)
             await asyncio.sleep(draw.expovariate(1 / PAUSE_S))
+            if draw.random() < CANCELS:
+                await self._cancel(http, notes[-1])
+            if draw.random() < DELETES:
+                await self._delete(http, draw.choice(mine))
 
-    async def _post(self, http: aiohttp.ClientSession, note: Note) -> None:
-        """Post a task; if its client is patient, until it is accepted or the load is over."""
-        while not await self._try(http, note) and note.patient and not self._over:  # noqa: ASYNC110
+    def _drawn(self, draw: random.Random) -> list[Note]:
+        """Draw a task, or the tasks of a list, under keys as the service makes them."""
+        length = draw.randint(1, LONGEST_LIST) if draw.random() < LISTS else None
+        key = f"{self._seed}-{next(self._numbers)}"
+        keys = [key] if length is None else [f"{key}/{index}" for index in range(length)]
+        weights = [each.weight for each in BEHAVIOURS.values()]
+        actions = draw.choices(list(BEHAVIOURS), weights, k=len(keys))
+        patient = draw.random() >= IMPATIENT
+        return [
+            Note(key=key, action=action, patient=patient)
+            for key, action in zip(keys, actions, strict=True)
+        ]
+
+    async def _post(self, http: aiohttp.ClientSession, notes: Sequence[Note]) -> None:
+        """Post tasks; if their client is patient, until they are accepted or the load is over."""
+        while not await self._try(http, notes) and notes[0].patient and not self._over:  # noqa: ASYNC110
             await asyncio.sleep(RETRY_S)
 
-    async def _try(self, http: aiohttp.ClientSession, note: Note) -> bool:
-        """Post a task once; tell whether there was an answer that will not change."""
-        body = {"action": note.action, "data": {"key": note.key}}
-        headers = {"Idempotency-Key": note.key}
-        try:
-            async with http.post(f"{self._url()}/tasks", json=body, headers=headers) as answer:
-                return await _noted(note, answer)
-        except (aiohttp.ClientError, TimeoutError):
-            note.unanswered += 1
+    async def _try(self, http: aiohttp.ClientSession, notes: Sequence[Note]) -> bool:
+        """Post tasks once; tell whether there was an answer that will not change."""
+        bodies = [{"action": note.action, "data": {"key": note.key}} for note in notes]
+        key, _, index = notes[0].key.partition("/")
+        body = bodies if index else bodies[0]
+        told = await self._asked(
+            http, notes, "POST", "/tasks", json=body, headers={"Idempotency-Key": key}
+        )
+        if told is None:
             return False
-
-
-async def _noted(note: Note, answer: aiohttp.ClientResponse) -> bool:
-    if answer.status == 202:
-        note.ids.append((await answer.json())["id"])
+        status, answer = told
+        if status == 202:
+            receipts = answer["tasks"] if index else [answer]
+            for note, receipt in zip(notes, receipts, strict=True):
+                note.ids.append(receipt["id"])
+        else:
+            _refuse(notes, status, answer)
         return True
-    if answer.status == 503:
-        note.unanswered += 1
-        return False
-    note.refusals.append(f"{answer.status} {await answer.text()}")
-    return True
+
+    async def _cancel(self, http: aiohttp.ClientSession, note: Note) -> None:
+        if not note.accepted:
+            return
+        note.cancel_asked = True
+        told = await self._asked(http, [note], "POST", f"/tasks/{note.ids[0]}/cancel", json={})
+        match told:
+            case 200, _:
+                note.cancelled = True
+            case None | (202 | 409, _):
+                pass
+            case status, answer:
+                _refuse([note], status, answer)
+
+    async def _delete(self, http: aiohttp.ClientSession, note: Note) -> None:
+        # Whether the follow-ups of a parent are right could not be told any more.
+        if not note.accepted or note.action == "parent" or note.delete_asked:
+            return
+        note.delete_asked = True
+        told = await self._asked(http, [note], "DELETE", f"/tasks/{note.ids[0]}")
+        match told:
+            case 204, _:
+                note.deleted = True
+            case 409, _:  # it has not ended
+                note.delete_asked = False
+            case None:
+                pass
+            case status, answer:
+                _refuse([note], status, answer)
+
+    async def _pause_on(self, http: aiohttp.ClientSession, draw: random.Random) -> None:
+        while not self._over:
+            await asyncio.sleep(draw.uniform(0.5, 3.0))
+            told = await self._asked(http, [], "POST", f"/queues/{QUEUE}/pause", json={})
+            self.pauses += told is not None
+            await asyncio.sleep(draw.uniform(0.1, 0.5))
+            await self.resume(http)
+
+    async def resume(self, http: aiohttp.ClientSession) -> None:
+        """Have tasks handed out again, however often that has to be asked for."""
+        while await self._asked(http, [], "POST", f"/queues/{QUEUE}/resume", json={}) is None:  # noqa: ASYNC110
+            await asyncio.sleep(RETRY_S)
+
+    async def _asked(
+        self,
+        http: aiohttp.ClientSession,
+        notes: Sequence[Note],
+        method: str,
+        path: str,
+        **request: Any,
+    ) -> tuple[int, Any] | None:
+        """Return status and answer; None if there was none, or a 503."""
+        try:
+            async with http.request(method, f"{self._url()}{path}", **request) as answer:
+                if answer.status != 503:
+                    return answer.status, None if answer.status == 204 else await answer.json()
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        for note in notes:
+            note.unanswered += 1
+        return None
+
+
+def _refuse(notes: Sequence[Note], status: int, answer: object) -> None:
+    for note in notes:
+        note.refusals.append(f"{status} {answer}")

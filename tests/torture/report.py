@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.torture.faults import FAULTS
+from tests.torture.faults import DISK_FAULTS, FAULTS
 from tests.torture.run import Run
 
 SHOWN = 5  # of what breaks a promise
@@ -20,12 +20,18 @@ def _lines(run: Run) -> Iterator[str]:
     yield "faults"
     for name in FAULTS:
         yield _row(run.injected.get(name, 0), name)
+    if not run.has_shim:
+        yield f"  (none of {', '.join(DISK_FAULTS)}: no C compiler here)"
     yield _row(run.lives, f"lives of the service ({run.gave_up} gave up by themselves)")
     yield _row(run.restarts, "restarts of its parts")
     yield "clients"
     yield _row(len(notes), "tasks posted")
     yield _row(sum(note.accepted for note in notes), "accepted")
     yield _row(sum(not note.accepted for note in notes), "never answered 202")
+    yield _row(sum("/" in note.key for note in notes), "of them in lists")
+    yield _row(sum(note.cancel_asked for note in notes), "cancels")
+    yield _row(sum(note.delete_asked for note in notes), "deletes of what had ended")
+    yield _row(run.pauses, "pauses of the queue")
     yield _row(sum(note.unanswered for note in notes), "tries without an answer, or told 503")
     yield "tasks"
     for status, number in sorted(ends.items()):

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.torture.app import MAKE_EFFECTS
-from tests.torture.faults import harass
+from tests.torture.faults import harass, spoil_the_making
 from tests.torture.ledger import ENDED, Books, violations
 from tests.torture.load import Load
 from tests.torture.site import GAVE_UP, Site
@@ -30,6 +30,8 @@ class Run:
     took_s: float
     calm_s: float  # from the last fault to the end of the last task
     books: Books
+    pauses: int
+    has_shim: bool
     violations: Mapping[str, Sequence[str]]
     injected: Mapping[str, int]
     lives: int
@@ -57,6 +59,7 @@ async def torture(
     load = Load(seed, lambda: site.url)
     injected: Counter[str] = Counter()
     began_at = time.monotonic()
+    await spoil_the_making(site, seed, on)
     async with site.open():
         _make_effects(site.database)
         async with load.on():
@@ -65,7 +68,7 @@ async def torture(
                     await harass(site, seed, injected, on)
         calm_from = time.monotonic()
         on("calm")
-        await _calm(site)
+        await _calm(site, load)
         calm_s = time.monotonic() - calm_from
         await site.close()
     books = Books.read(site.database, load.notes)
@@ -74,6 +77,8 @@ async def torture(
         took_s=time.monotonic() - began_at,
         calm_s=calm_s,
         books=books,
+        pauses=load.pauses,
+        has_shim=site.disk is not None,
         violations={**violations(books), "surprises of the service": site.surprises},
         injected=injected,
         lives=site.ends.total(),
@@ -88,11 +93,12 @@ def _make_effects(database: Path) -> None:
         db.execute(MAKE_EFFECTS)
 
 
-async def _calm(site: Site) -> None:
+async def _calm(site: Site, load: Load) -> None:
     """Wait until all tasks have ended; what has not by the limit is for the ledger to tell."""
     await site.ready()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CALM_LIMIT_S), aiohttp.ClientSession() as http:
+            await load.resume(http)
             while await _unfinished(http, site):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(POLL_S)
 

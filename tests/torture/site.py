@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from taskqueue.testing.events import EventLog
-from taskqueue.testing.process import PRINTED, ServiceEnded, ServiceProcess
+from taskqueue.testing.process import PRINTED, ServiceEnded, ServiceProcess, children_of
+from tests.faults.disk import FaultyDisk
 
 LEASE_S = 1.0
 FLAGS = (
@@ -61,6 +62,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.disk = FaultyDisk.built_in(folder)  # None where there is no C compiler
         self.url = ""
         self.ends: Counter[int] = Counter()  # exit codes
         self.restarts = 0  # of parts of the service, as its logs tell
@@ -80,6 +82,22 @@ class Site:
         """The process that runs now, or ran last."""
         assert self._life is not None
         return self._life.pid
+
+    @property
+    def writers(self) -> list[int]:
+        """The processes that write for it now: one, or none while it is replaced."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return [
+                child
+                for child in children_of(self.pid)
+                if b"writer_process" in Path(f"/proc/{child}/cmdline").read_bytes()
+            ]
+        return []
+
+    def new_life(self) -> ServiceProcess:
+        """Return a life of the service that is still to be launched."""
+        disk = {} if self.disk is None else self.disk.env
+        return ServiceProcess(self.folder, *FLAGS, env={**_shared_bytecode(self.folder), **disk})
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -137,7 +155,7 @@ class Site:
 
     async def _keep(self) -> None:
         for number in range(1, 10**6):
-            life = ServiceProcess(self.folder, *FLAGS, env=_shared_bytecode(self.folder))
+            life = self.new_life()
             life.events = FiledLog(self.folder / f"service-{number:03}.jsonl")
             self._life = await life.launch()
             self._end = asyncio.create_task(life.wait())

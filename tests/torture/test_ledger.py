@@ -122,6 +122,7 @@ def with_effects(**times: int) -> Books_:
 BROKEN: list[tuple[str, Books_]] = [
     ("accepted and lost", with_note(ids=["id-1", "id-7"])),
     ("accepted and lost", with_note(ids=["id-1", "id-2"])),
+    ("deleted and there", with_note(delete_asked=True, deleted=True)),
     ("accepted twice", with_more(row(7, "quick", "completed", key="key-1"))),
     ("told differently", with_note(ids=["id-1", "id-7"])),
     ("told differently", with_note(refusals=["422 no"])),
@@ -129,6 +130,8 @@ BROKEN: list[tuple[str, Books_]] = [
     ("stuck", with_task(1, status="running", processed_at=None)),
     ("stuck", with_task(1, token="1-abc")),
     ("ended wrongly", with_task(1, status="dead")),
+    ("ended wrongly", with_task(1, status="cancelled", result=None)),
+    ("ended wrongly", with_note(cancel_asked=True, cancelled=True)),
     ("wrong results", with_task(1, result=None)),
     ("wrong results", with_task(1, result='"key-2"')),
     ("wrong results", with_task(3, result='"key-3"')),
@@ -174,5 +177,22 @@ def test_an_unanswered_task_may_be_there_or_not(ids: list[str]) -> None:
     tasks = [row(6, "quick", "completed", id=task_id) for task_id in ids]
 
     found = violations(with_more(*tasks)(sound()))
+
+    assert found == dict.fromkeys(CHECKS, ())
+
+
+@pytest.mark.parametrize("asked", [{"delete_asked": True}, {"delete_asked": True, "deleted": True}])
+def test_a_task_that_was_deleted_takes_nothing_with_it_but_its_row(asked: dict[str, bool]) -> None:
+    books = with_note(**asked)(sound())
+    [_, *tasks] = books.tasks
+    counters = {**books.counters, "completed": books.counters["completed"] - 1}
+
+    found = violations(replace(books, tasks=tasks, counters=counters))
+
+    assert found == dict.fromkeys(CHECKS, ())
+
+
+def test_a_task_that_was_asked_to_end_may_have_completed_before() -> None:
+    found = violations(with_note(cancel_asked=True)(sound()))
 
     assert found == dict.fromkeys(CHECKS, ())
