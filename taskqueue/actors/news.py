@@ -1,6 +1,7 @@
 """What a consumer has to tell: gathered, because a message costs more than a short task does.
 
-finished ──▶ one report of all that ended ──▶ heard ──▶ the next one, of what ended meanwhile
+finished ──▶ one report of all that ended ──▶ heard ──▶ another one, of what ended meanwhile
+             (at most two on their way)
 begun ─────▶ still at it a moment later? ───▶ one note of all such
 """
 
@@ -11,6 +12,10 @@ from taskqueue.actors.messages import Finished
 
 # What takes less than this has its start told with its end.
 NOTE_S = 0.005
+
+# While the first is committed, the second waits in the storage for the next commit; with one alone,
+# what has just ended would miss that and wait for the one after.
+MOST_ON_THEIR_WAY = 2
 
 
 class News:
@@ -47,7 +52,7 @@ class News:
         """An attempt has ended."""
         self._begun.pop(finished.delivery.token, None)
         self._finished.append(finished)
-        if self._telling is None and not self._on_their_way:
+        if self._telling is None and self._on_their_way < MOST_ON_THEIR_WAY:
             self._telling = asyncio.get_running_loop().call_soon(self.tell)
 
     def tell(self) -> None:

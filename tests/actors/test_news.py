@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from taskqueue.actors.messages import Finished
-from taskqueue.actors.news import NOTE_S, News
+from taskqueue.actors.news import MOST_ON_THEIR_WAY, NOTE_S, News
 from taskqueue.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
 from tests.otp.virtual_time import VirtualTimeLoop
@@ -110,3 +110,32 @@ def test_nothing_is_left_waiting_once_nothing_is_under_way(while_it_lasts: bool)
         await loop.rest()
 
     assert len(notes_of(scene)) == while_it_lasts
+
+
+async def test_what_ends_while_a_report_is_on_its_way_is_reported_as_well_but_not_each_alone() -> (
+    None
+):
+    reports: list[list[str]] = []
+    written = asyncio.Event()
+
+    async def heard() -> None:
+        await written.wait()
+
+    def report(finished: Sequence[Finished]) -> "asyncio.Task[None]":
+        reports.append([each.delivery.token for each in finished])
+        return asyncio.create_task(heard())
+
+    news = News(lambda _: None, report)
+    for token in "abcd":
+        end(news, token)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    on_their_way = list(reports)
+    written.set()
+    async with asyncio.timeout(20):
+        while len(reports) < 3:  # noqa: ASYNC110 - each turn may bring it
+            await asyncio.sleep(0)
+
+    assert on_their_way == [["a"], ["b"]]
+    assert len(on_their_way) == MOST_ON_THEIR_WAY
+    assert reports == [["a"], ["b"], ["c", "d"]]
