@@ -9,7 +9,7 @@
     ├─ KeyConflict             keys                 asked for otherwise under the same unique key
     ├─ StatementRefused        detail               SQL of a handler that cannot be applied
     │  └─ StatementsFatal      detail               the process that ran it died
-    ├─ TooManyConsumers        count, wanted, free  their file descriptors would not suffice
+    ├─ TooManyConsumers        count, wanted, free, limit   of file descriptors
     ├─ NotRunning              actions              enqueued before a service was attached
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
@@ -173,15 +173,16 @@ class NotRunning(TaskQueueError):
 
 
 class TooManyConsumers(TaskQueueError):
-    """`count` consumers take `wanted` more file descriptors, and only `free` may be taken."""
+    """`count` consumers take `wanted` of `limit` file descriptors, and `free` are free for them."""
 
-    def __init__(self, count: int, wanted: int, free: int) -> None:
+    def __init__(self, count: int, wanted: int, free: int, limit: int) -> None:
         self.count = count
         self.wanted = wanted
         self.free = free
+        self.limit = limit
         super().__init__(
-            f"{count} consumers take {wanted} more file descriptors and {max(free, 0)} may be "
-            "taken; raise the limit (ulimit -n) or ask for fewer"
+            f"{count} consumers take {wanted} file descriptors, and {free} of {limit} are free for "
+            "them; raise the limit (ulimit -n) or ask for fewer"
         )
 
 

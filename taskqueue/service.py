@@ -119,7 +119,7 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
             make_storage=supervisor.storage(settings, spawn),
         )
         try:
-            require_descriptors(sum(pool.count for pool in supervisor.pools(plan)), running=0)
+            require_descriptors(sum(pool.count for pool in supervisor.pools(plan)))
         except TooManyConsumers as error:
             complain(f"consumers: {error}")
             return MISUSED

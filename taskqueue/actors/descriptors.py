@@ -1,37 +1,40 @@
-"""Whether there are file descriptors for more consumers."""
+"""Whether there are file descriptors for so many consumers."""
 
 import resource
-from pathlib import Path
 
 from taskqueue.errors import TooManyConsumers
+from taskqueue.http.server.limits import LIMITS, Limits, connections_within
 
 PER_CONSUMER = 4
 """Its loop takes three; the way to its fork server, if it has one, takes another."""
 
-KEPT_SHARE = 4
-"""One in so many descriptors is kept for connections, workers and the storage."""
+OTHERS = 64
+"""For the storage, the log, the fork servers' workers and whatever handlers open."""
 
 
-def require_descriptors(count: int, *, running: int) -> None:
-    """Make sure that there can be `count` consumers where `running` run.
+def require_descriptors(consumers: int, limits: Limits = LIMITS) -> None:
+    """Make sure that there are descriptors for so many consumers beside all connections.
 
     Raises:
         TooManyConsumers: a consumer that is started without descriptors fails, and takes the
             connections of others with it.
     """
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
-        return
-    taken = sum(1 for _ in Path("/dev/fd").iterdir())
-    check_descriptors(count, running=running, taken=taken, limit=limit)
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors != resource.RLIM_INFINITY:
+        check_descriptors(consumers, descriptors, limits)
 
 
-def check_descriptors(count: int, *, running: int, taken: int, limit: int) -> None:
-    """Decide it from figures, as `require_descriptors` says.
+def check_descriptors(consumers: int, descriptors: int, limits: Limits = LIMITS) -> None:
+    """Decide it for a process that may have so many `descriptors`, as `require_descriptors` says.
 
-    >>> check_descriptors(4, running=2, taken=30, limit=1024)
+    >>> check_descriptors(48, 1024)
+    >>> check_descriptors(49, 1024)
+    Traceback (most recent call last):
+    ...
+    taskqueue.errors.TooManyConsumers: 49 consumers take 196 file descriptors, and 192 of 1024 \
+are free for them; raise the limit (ulimit -n) or ask for fewer
     """
-    wanted = (count - running) * PER_CONSUMER
-    free = limit - limit // KEPT_SHARE - taken
-    if count > running and wanted > free:
-        raise TooManyConsumers(count, wanted, free)
+    free = descriptors - connections_within(limits, descriptors) - OTHERS
+    wanted = consumers * PER_CONSUMER
+    if wanted > free:
+        raise TooManyConsumers(consumers, wanted, max(free, 0), descriptors)

@@ -116,7 +116,6 @@ class Neighbours:
 
     def __init__(self, system: System, app: App, clock: Clock, availability: Availability) -> None:
         self._availability = availability
-        self._system = system
         self._app = app
         self._clock = clock
         self._queue = system.address(QUEUE)
@@ -223,7 +222,7 @@ class Neighbours:
 
     async def resize(self, consumers: int) -> None:
         """Tell the consumers' supervisor, whose answer comes when the last one has drained."""
-        require_descriptors(consumers, running=len(self._system.names.members(CONSUMERS)))
+        require_descriptors(consumers)
         send(self._consumers, Resize(count=consumers))
 
     def _whereis_root(self) -> ActorRef:

@@ -63,6 +63,13 @@ def test_while_the_file_is_opened_only_a_stopped_process_is_killed() -> None:
     assert [decided(each) for each in Activity] == [Action.KILL, Action.WAIT, Action.WAIT]
 
 
+def test_one_with_a_limit_of_its_own_is_reported_if_it_hangs_and_killed_by_its_owner() -> None:
+    def decided(activity: Activity) -> Action:
+        return decide(10_000, activity, killed_for=None, is_opening=False, has_limit=True)
+
+    assert [decided(each) for each in Activity] == [Action.REPORT, Action.WAIT, Action.REPORT]
+
+
 def test_what_a_process_does_is_what_the_kernel_says() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         os.kill(process.pid, signal.SIGSTOP)
@@ -88,6 +95,7 @@ class Process:
             ping=self._ping,
             kill=self.killed.set,
             report=self.reports.put_nowait,
+            has_limit=False,
         )
         self.watchdog.is_opening = False
 

@@ -44,5 +44,5 @@ async def test_a_service_for_whose_consumers_there_are_no_descriptors_does_not_s
 
     assert await service.wait() == 2
     complaint = await service.complaint()
-    assert complaint.startswith("taskqueue: consumers: 1000 consumers take 4000 more file")
+    assert complaint.startswith("taskqueue: consumers: 1000 consumers take 4000 file")
     assert complaint.count("\n") == 1

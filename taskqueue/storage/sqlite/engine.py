@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, cast
 
-from taskqueue.errors import StatementRefused, StorageCorrupt, StorageUnavailable
+from taskqueue.errors import StatementRefused, StorageCorrupt, StorageUnavailable, WriterLost
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
@@ -213,7 +213,7 @@ class SQLiteStorage(Storage):
         self._checkpointer = Checkpointer(checkpointer, writer, self._path)
         if self._writes_in == "process":
             self._isolation = Isolation(
-                partial(self._remote_connection, lock),
+                partial(self._remote_connection, lock, on_loss=self._tell_hang),
                 self._set_up_writer(),
                 self._writer,
                 watch,
@@ -238,6 +238,7 @@ class SQLiteStorage(Storage):
             self._set_up_writer(),
             on_loss=self._tell_loss,
             check=partial(require_in_place, watch),
+            has_limit=False,
         )
 
     def _set_up_writer(self) -> SetUp:
@@ -253,8 +254,9 @@ class SQLiteStorage(Storage):
         self,
         lock: FileLock,
         set_up: SetUp,
-        on_loss: Callable[[StorageUnavailable], object] = lambda _: None,
+        on_loss: Callable[[StorageUnavailable], object],
         check: Callable[[sqlite3.Connection], object] = lambda _: None,
+        has_limit: bool = True,
     ) -> RemoteConnection:
         return await RemoteConnection.open(
             self._path,
@@ -265,7 +267,13 @@ class SQLiteStorage(Storage):
             keep=lock.descriptors,  # should we be killed, it still has a commit to end
             on_loss=on_loss,
             check=check,
+            has_limit=has_limit,
         )
+
+    def _tell_hang(self, error: StorageUnavailable) -> None:
+        """Report that statements of a handler hang in the disk; the death of theirs is not ours."""
+        if not isinstance(error, WriterLost):
+            self._tell_loss(error)
 
     async def _connection(self, mode: Mode, set_up: SetUp) -> Connection:
         return await Connection.open(

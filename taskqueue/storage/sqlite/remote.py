@@ -54,6 +54,8 @@ class RemoteConnection:
         spawned: Spawned,
         on_loss: Callable[[StorageUnavailable], object],
         check: Callable[[sqlite3.Connection], object],
+        *,
+        has_limit: bool,
     ) -> None:
         self._end, self._process = spawned
         self._end.setblocking(False)
@@ -73,6 +75,7 @@ class RemoteConnection:
             ping=lambda: self.run(self._check).add_done_callback(self._checked),
             kill=self._process.kill,
             report=lambda reason: self._on_loss(StorageUnavailable(reason)),
+            has_limit=has_limit,
         )
         self._watchdog.start()
         self._loop.add_reader(self._end, self._read)
@@ -89,18 +92,20 @@ class RemoteConnection:
         keep: Sequence[int] = (),
         on_loss: Callable[[StorageUnavailable], object] = _nothing,
         check: Callable[[sqlite3.Connection], object] = _nothing,
+        has_limit: bool = False,
     ) -> "RemoteConnection":
         """`connect` to the file at `path` in a process of `spawn`, which keeps those files open.
 
         Should it not answer, end by itself (`WriterLost`), or `check` raise `StorageUnavailable`,
-        which an idle process calls now and then, `on_loss` is called.
+        which an idle process calls now and then, `on_loss` is called. `has_limit` says that the
+        caller limits how long functions may compute, and kills the process.
         When this fails or is cancelled, the process ends.
 
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says; or no
                 process can be started.
         """
-        connection = cls(spawn(), on_loss, check)
+        connection = cls(spawn(), on_loss, check, has_limit=has_limit)
         try:
             connection._lend(keep)
             await connection.run(

@@ -45,20 +45,30 @@ class Action(Enum):
 _ACTIVITIES = {"T": Activity.STOPPED, "t": Activity.STOPPED, "R": Activity.COMPUTING}
 
 
-def decide(silent: int, activity: Activity, *, killed_for: int | None, is_opening: bool) -> Action:
+def decide(
+    silent: int,
+    activity: Activity,
+    *,
+    killed_for: int | None,
+    is_opening: bool,
+    has_limit: bool = False,
+) -> Action:
     """Return what to do about a process that has been silent for so many ticks.
 
     While it opens the file it may check all of it, for as long as that takes: only a stopped one is
-    killed then. `killed_for` counts the ticks since it was killed.
+    killed then. `killed_for` counts the ticks since it was killed. One that `has_limit` may compute
+    up to that, and its owner kills it.
 
     >>> decide(5, Activity.WAITING, killed_for=None, is_opening=False)
     <Action.REPORT: 2>
     """
     if killed_for is not None:
         return Action.REPORT_STUCK if killed_for >= DEATH_TICKS else Action.WAIT
-    if is_opening and activity is not Activity.STOPPED:
+    if (is_opening or has_limit) and activity is Activity.COMPUTING:
         return Action.WAIT
-    if silent >= activity.patience:
+    if is_opening and activity is Activity.WAITING:
+        return Action.WAIT
+    if silent >= activity.patience and (is_opening or not has_limit):
         return Action.KILL
     return Action.REPORT if silent >= REPORT_TICKS else Action.WAIT
 
@@ -84,6 +94,7 @@ class Watchdog:
         ping: Callable[[], object],
         kill: Callable[[], object],
         report: Callable[[str], object],
+        has_limit: bool,
     ) -> None:
         """Make a watchdog.
 
@@ -93,12 +104,14 @@ class Watchdog:
             ping: asks an idle one for an answer.
             kill: sends SIGKILL.
             report: is called with the reason, once for each silence and once for a stuck disk.
+            has_limit: its owner limits how long it computes, and kills it.
         """
         self._pid = pid
         self._is_idle = is_idle
         self._ping = ping
         self._kill = kill
         self._report = report
+        self._has_limit = has_limit
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._answers_seen = 0
@@ -142,7 +155,11 @@ class Watchdog:
             self._killed_for += 1
         activity = activity_of(self._pid)
         action = decide(
-            self._silent, activity, killed_for=self._killed_for, is_opening=self.is_opening
+            self._silent,
+            activity,
+            killed_for=self._killed_for,
+            is_opening=self.is_opening,
+            has_limit=self._has_limit,
         )
         match action:
             case Action.REPORT:
