@@ -119,7 +119,9 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
             make_storage=supervisor.storage(settings, spawn),
         )
         try:
-            require_descriptors(sum(pool.count for pool in supervisor.pools(plan)))
+            require_descriptors(
+                sum(pool.count for pool in supervisor.pools(plan)), supervisor.limits(settings)
+            )
         except TooManyConsumers as error:
             complain(f"consumers: {error}")
             return MISUSED

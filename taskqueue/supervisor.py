@@ -23,8 +23,8 @@ from taskqueue.actors.runtime import ActorRef, System
 from taskqueue.actors.watch import WatchActor
 from taskqueue.app import App
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.http.server.limits import Limits
 from taskqueue.health import Availability
+from taskqueue.http.server.limits import Limits
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.spawning import Spawned, spawn
@@ -114,7 +114,7 @@ def gateway(plan: Plan) -> tuple[ChildSpec, ...]:
         plan.door,
         plan.app,
         hosts=plan.settings.hosts,
-        limits=Limits(max_connections=plan.settings.max_connections),
+        limits=limits(plan.settings),
         clock=plan.clock,
         shutdown_s=REQUESTS_LIMIT_S,
         availability=plan.availability,
@@ -140,6 +140,11 @@ def storage(settings: Settings, spawn: Callable[[], Spawned] = spawn) -> partial
         writes_in="process",
         spawn=spawn,
     )
+
+
+def limits(settings: Settings) -> Limits:
+    """Return what one client may cost."""
+    return Limits(max_connections=settings.max_connections)
 
 
 def queue(plan: Plan) -> QueueSettings:

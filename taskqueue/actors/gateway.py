@@ -82,7 +82,13 @@ class GatewayActor(Actor):
         self._sock = sock
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
-        service = Neighbours(self._cell.system, app, clock, availability or Availability())
+        service = Neighbours(
+            self._cell.system,
+            app,
+            clock,
+            availability=availability or Availability(),
+            limits=limits,
+        )
         application_ = application(service, bound_to=self.host, hosts=hosts, clock=clock)
         self._server = HttpServer(application_, shutdown_s=shutdown_s, limits=limits)
 
@@ -114,8 +120,17 @@ class GatewayActor(Actor):
 class Neighbours:
     """The service behind the routes: whoever plays the parts when it is asked for."""
 
-    def __init__(self, system: System, app: App, clock: Clock, availability: Availability) -> None:
+    def __init__(
+        self,
+        system: System,
+        app: App,
+        clock: Clock,
+        *,
+        availability: Availability,
+        limits: Limits,
+    ) -> None:
         self._availability = availability
+        self._limits = limits
         self._app = app
         self._clock = clock
         self._queue = system.address(QUEUE)
@@ -222,7 +237,7 @@ class Neighbours:
 
     async def resize(self, consumers: int) -> None:
         """Tell the consumers' supervisor, whose answer comes when the last one has drained."""
-        require_descriptors(consumers)
+        require_descriptors(consumers, self._limits)
         send(self._consumers, Resize(count=consumers))
 
     def _whereis_root(self) -> ActorRef:
