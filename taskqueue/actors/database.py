@@ -40,6 +40,7 @@ R = TypeVar("R")
 
 STORAGE_TIMEOUT_S = 30.0
 RETRY_S = 0.5
+REOPENED_S = 2.0  # for how long a read waits for the storage to be opened again
 
 
 class OwnedStorage(Storage, Protocol):
@@ -157,7 +158,11 @@ class DatabaseActor(Actor):
                 raise StorageUnavailable(self.unavailable)
             if self._at_rest.is_set():
                 return
-            await self._at_rest.wait()
+            try:
+                async with asyncio.timeout(REOPENED_S):
+                    await self._at_rest.wait()
+            except TimeoutError:  # closing or opening hangs in the disk
+                raise StorageUnavailable(self.unavailable) from None
 
     @receives(Migrate, answers=(StorageError,))
     async def on_migrate(self, _: Migrate) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from taskqueue.actors import database as database_module
 from taskqueue.actors.database import DatabaseActor, Recovery, StorageClient
 from taskqueue.actors.messages import DATABASE, GetReadiness, Migrate
 from taskqueue.actors.runtime import NORMAL, System, ask, stop
@@ -124,6 +125,27 @@ async def test_a_storage_that_hangs_is_unavailable_until_a_probe_passes_without_
     assert len(events.select("storage_degraded")) == 1
     assert availability.unavailable is None
     await client.use(Storage.insert, [TASK], now=1.0)
+
+
+async def test_a_read_does_not_wait_for_a_storage_that_hangs_while_it_is_opened_again(
+    system: System,
+    migrated: FaultyStorage,
+    client: StorageClient,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database_module, "REOPENED_S", 0.01)
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    held = migrated.hold("open")
+    migrated.fail_next("insert", StorageReadOnly("mounted read-only"))
+    migrated.fail_next("probe", StorageReadOnly("mounted read-only"))
+    with pytest.raises(StorageUnavailable):
+        await client.use(Storage.insert, [TASK], now=1.0)
+    await held.reached()
+
+    with pytest.raises(StorageUnavailable, match="mounted read-only"):
+        await client.use(Storage.find, limit=10, now=1.0)
+
+    held.release()
 
 
 async def test_while_nothing_can_be_written_reads_go_on_and_the_storage_stays_open(

@@ -239,3 +239,13 @@ async def test_a_fifo_in_the_place_of_a_file_is_refused_and_waits_for_nobody(
             await verb()
     with pytest.raises(StorageUnavailable, match=f"{name} is not a regular file"):
         await FileLock.take(path, within_s=0.0)
+
+
+async def test_a_loop_of_symbolic_links_is_unavailable(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(path.with_name("other"))
+    path.with_name("other").symlink_to(path)
+
+    for verb in (SQLiteStorage(path).migrate, SQLiteStorage(path).open):
+        with pytest.raises(StorageUnavailable, match="Too many levels of symbolic links"):
+            await verb()

@@ -34,7 +34,7 @@ from taskqueue.storage.sqlite.file import (
     require_in_place,
 )
 from taskqueue.storage.sqlite.isolation import Isolation
-from taskqueue.storage.sqlite.lock import FileLock
+from taskqueue.storage.sqlite.lock import FileLock, real_path
 from taskqueue.storage.sqlite.reader import Reader
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.spawning import Spawned, spawn
@@ -135,7 +135,7 @@ class SQLiteStorage(Storage):
         async with self._turn:
             with translated(self._path):
                 make_folder(self._path.parent)
-                make_file(self._path.resolve())
+                make_file(real_path(self._path))
             async with self._exclusively():
                 return await self._migrate()
 

@@ -33,6 +33,11 @@ _WRITE_PROTECTED = (errno.EROFS, errno.EPERM, errno.EACCES)
 _Identity: TypeAlias = tuple[int, int]
 
 
+def real_path(path: Path) -> Path:
+    """Return where a path leads to through links; unlike `resolve` without a surprise at a loop."""
+    return Path(os.path.realpath(path))
+
+
 class FileLock:
     """The lock, held from `take` to `release`; the kernel releases it when the process dies."""
 
@@ -78,7 +83,7 @@ class FileLock:
     @classmethod
     def _try(cls, database: Path) -> Self | None:
         with translated(database):
-            path = database.resolve()
+            path = real_path(database)
             file = _DatabaseFile.at(path)
         lock = path.with_name(path.name + ".lock")
         with translated(lock):
