@@ -124,7 +124,7 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
             )
         except TooManyConsumers as error:
             complain(f"consumers: {error}")
-            return MISUSED
+            return _ended_now(MISUSED)
         selector = selectors.DefaultSelector()
         with asyncio.Runner(loop_factory=partial(asyncio.SelectorEventLoop, selector)) as runner:
             return runner.run(_live(plan, door, Signals(selector)))

@@ -46,7 +46,6 @@ from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.handler import ExecutorKind
-from taskqueue.logger import log
 from taskqueue.recycling import ProcessPolicy
 from taskqueue.storage.protocol import Storage
 from taskqueue.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome, Task

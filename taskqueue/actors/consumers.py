@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 
-import structlog
 from msgspec.structs import replace
 
 from taskqueue.actors.consumer import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
 from taskqueue.actors.messages import CONSUMERS
 from taskqueue.actors.runtime import Request, receives
 from taskqueue.app import App
+from taskqueue.logger import log
 from taskqueue.supervision import (
     ChildSpec,
     ChildStartFailed,
@@ -19,8 +19,6 @@ from taskqueue.supervision import (
 )
 from taskqueue.supervision.calls import DeleteChild, StartChild, TerminateChild
 from taskqueue.words import Word
-
-log = structlog.get_logger()
 
 FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
 

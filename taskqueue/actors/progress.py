@@ -6,6 +6,7 @@ from typing import Any
 from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.clock import Clock
+from taskqueue.errors import OperationFailed
 from taskqueue.storage.protocol import Storage
 
 
@@ -38,6 +39,9 @@ class ProgressReports:
             self._latest = {}
             try:
                 await self._storage.use(Storage.report, latest, now=self._clock.now())
-            except UNREACHABLE as error:  # there will be a later one, or the result
+            except (
+                *UNREACHABLE,
+                OperationFailed,
+            ) as error:  # there will be a later one, or the result
                 self._lost.info(reason=str(error))
         self._writing = False

@@ -1,12 +1,9 @@
 """Keeps an event that may come thousands of times a second from filling the log."""
 
-import structlog
-
 from taskqueue.clock import Clock
+from taskqueue.logger import log
 
 PERIOD_S = 1.0
-
-log = structlog.get_logger()
 
 
 class ThrottledLog:
