@@ -18,7 +18,7 @@ SEED = int(os.environ.get("TASKQUEUE_TEST_HOSTILE_SEED", random.randrange(2**32)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(SECONDS + 180)
+@pytest.mark.timeout(SECONDS + 420)
 async def test_hostile_clients_neither_slow_others_down_nor_keep_memory(tmp_path: Path) -> None:
     print(f"seed {SEED}")  # noqa: T201
 
