@@ -30,8 +30,19 @@ def remember() -> None:
     sys.stdin = sys.stdin or _text(0, "r")
     sys.stdout = sys.stdout or _text(1, "w")
     sys.stderr = sys.stderr or _text(2, "w")
+    write_lines()
     _environment.update(os.environ)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def write_lines() -> None:
+    """Have each line that is printed written at once and whole.
+
+    With PYTHONUNBUFFERED its end is written by itself, and with the buffer of a pipe 8 KiB end
+    anywhere: a line of another process may come in between, and neither is readable then.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
 
 
 def stream(descriptor: int) -> int:

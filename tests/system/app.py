@@ -45,3 +45,18 @@ async def sql(ctx: Context, statement: str, fetch: bool) -> None:
         await ctx.transaction().fetch(statement)
     else:
         ctx.transaction().execute(statement)
+
+
+def _say(times: int) -> None:
+    for _ in range(times):
+        print("said by a handler")  # noqa: T201 - it is what is seen
+
+
+@app.task("say")
+def say(ctx: Context, times: int) -> None:
+    _say(times)
+
+
+@app.task("say_in_process", executor="process")
+def say_in_process(ctx: Context, times: int) -> None:
+    _say(times)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from taskqueue import logs
+from taskqueue import logs, origin
 from taskqueue.errors import ConfigError
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.child import work
@@ -74,7 +74,7 @@ def _ready_to_fork() -> None:
         # They do not exist in a forked child, but the locks they hold do.
         log.warning("fork_server_has_threads", threads=others)
     with suppress(Exception):  # the app may have replaced or closed it
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what is printed outlives a kill
+        origin.write_lines()  # what is printed outlives a kill
     # Nothing of the app is garbage; a collection in a child would only copy its pages.
     gc.collect()
     gc.freeze()
