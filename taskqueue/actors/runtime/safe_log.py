@@ -10,8 +10,8 @@ from taskqueue.logger import log as log_of_the_service
 class SafeLog:
     """The service's logger for places where nothing may go wrong.
 
-    What is logged there comes from user code: an exception whose text or notes raise, a processor of
-    the app. If the event cannot be written as it is, it is written as plain text.
+    What is logged there comes from user code: an exception whose text or notes raise, a processor
+    of the app. If the event cannot be written as it is, it is written as plain text.
     """
 
     def debug(self, event: str, **fields: object) -> None:
