@@ -13,7 +13,7 @@ from taskqueue.testing.process import PRINTED, READY_TIMEOUT_S, ServiceProcess
 from tests.executors.procs import gone
 from tests.system.services import Client, Services, until, when
 
-FLAGS = ("--app", "tests.system.harmful:app", "--consumers", "1")
+FLAGS = ("--app", "tests.system.harmful:app", "--consumers", "2", "--drain-s", "0.5")
 
 
 def under(statement: str) -> tuple[str, ...]:
@@ -119,9 +119,11 @@ async def test_a_non_blocking_output_loses_no_line_and_tears_none(
     assert isinstance(service, NonBlocking)
 
     service.reads(now=False)
-    tasks = [await client.post("say", size=4000) for _ in range(100)]  # more than a pipe holds
-    await completed(client, tasks)
-    service.reads(now=True)
+    try:
+        tasks = [await client.post("say", size=4000) for _ in range(100)]  # more than a pipe holds
+        await completed(client, tasks)
+    finally:
+        service.reads(now=True)
     await when(tasks, service, "said")
     await when(tasks, service, "task_completed")
     code = await service.stop()
@@ -138,12 +140,14 @@ async def test_a_reader_that_takes_nothing_does_not_keep_a_signal_from_ending_it
     service = client.service
     assert isinstance(service, Unread)
     service.reads(now=False)
-    await client.post("shout", size=4000)
+    await client.post("shout", size=4000)  # in one of two consumers
 
-    await until(lambda: answers(client), lambda answered: not answered)
-    service.send(signal.SIGTERM)
-    await gone(service.pid)
-    service.reads(now=True)
+    try:
+        await until(lambda: answers(client), lambda answered: not answered)
+        service.send(signal.SIGTERM)
+        await gone(service.pid)
+    finally:
+        service.reads(now=True)
     code = await service.wait()
 
     assert code == 0
