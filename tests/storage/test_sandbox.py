@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite import sandbox, spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.spawning import Spawned
@@ -17,7 +16,6 @@ from taskqueue.tasks import AttemptOutcome, NotApplied, Settled, Statement, Stat
 from taskqueue.testing.contract_steps import add, claim
 from taskqueue.testing.contract_transactions import (
     NO_LIMIT_S,
-    TransactionContract,
     apply,
     complete,
     query,
@@ -57,14 +55,6 @@ async def storage(tmp_path: Path, processes: Processes) -> AsyncIterator[SQLiteS
 
 def plain(sql: str) -> Statement:
     return Statement(sql=sql)
-
-
-class TestIsolated(TransactionContract):
-    """What is promised of handlers' statements holds in processes of their own as well."""
-
-    @pytest.fixture
-    async def storage(self, storage: SQLiteStorage) -> Storage:
-        return storage
 
 
 @pytest.mark.parametrize("name", ENDLESS_STEPS)
