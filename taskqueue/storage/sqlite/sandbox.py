@@ -22,6 +22,7 @@ from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.sandboxed import KILLED, Guest, Serve
 from taskqueue.storage.sqlite.settling import NotBegun
 from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.watchdog import Activity, activity_of
 from taskqueue.storage.sqlite.wire import NotSent
 
 T = TypeVar("T")
@@ -32,9 +33,11 @@ MOST_LOSSES = 3
 
 _MOST_AT_ONCE = 32  # what there is no time for is sent again
 
-# A process that answers nothing for so long after the time of its guests is stopped or hangs in the
-# disk. It is killed, and no guest is blamed.
+# A process that answers nothing for so long after the time of its guests is killed, and no guest is
+# blamed: a signal may have stopped it. One that waits for the disk is given longer.
 _STUCK_S = 5.0
+_SLOW_S = 60.0
+_CHECK_S = 0.5
 
 
 class _Waiting:
@@ -81,6 +84,7 @@ class Sandbox:
         self._watch = watch
         self._patience_s = patience_s
         self._connection: RemoteConnection | None = None
+        self._checking: asyncio.TimerHandle
         self._stuck: RemoteConnection | None = None  # it was killed, though no guest was at fault
         self._waiting: deque[_Waiting] = deque()
         self._suspects: deque[_Waiting] = deque()  # the process died with several: one at a time
@@ -154,7 +158,8 @@ class Sandbox:
         batch = self._running = self._next_batch()
         guests = [each.guest for each in batch]
         limit_s = self._patience_s + max(each.limit_s for each in guests) + _STUCK_S
-        killing = asyncio.get_running_loop().call_later(limit_s, self._kill, connection)
+        loop = asyncio.get_running_loop()
+        self._checking = loop.call_later(limit_s, self._check, connection, loop.time() + _SLOW_S)
         try:
             committed = await connection.run(
                 partial(self._serve, guests, self._watch, self._patience_s)
@@ -168,7 +173,7 @@ class Sandbox:
             tell_refused(committed.refused)
             self._resolve(batch, committed.results)
         finally:
-            killing.cancel()
+            self._checking.cancel()
         self._running = ()
 
     def _next_batch(self) -> Sequence[_Waiting]:
@@ -186,9 +191,17 @@ class Sandbox:
                 each.resolve(result)
         self._waiting.extendleft(reversed(left))
 
-    def _kill(self, connection: RemoteConnection) -> None:
-        self._stuck = connection
-        connection.kill()
+    def _check(self, connection: RemoteConnection, until: float) -> None:
+        """Kill a process that does not answer, unless it waits for the disk and it is not `until`.
+
+        Killing does not make a disk faster, and a slow commit would begin anew each time.
+        """
+        loop = asyncio.get_running_loop()
+        if activity_of(connection.pid) is Activity.WAITING and loop.time() < until:
+            self._checking = loop.call_later(_CHECK_S, self._check, connection, until)
+        else:
+            self._stuck = connection
+            connection.kill()
 
     def _lost(
         self, batch: Sequence[_Waiting], error: WriterLost, connection: RemoteConnection
