@@ -14,6 +14,7 @@
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
+    │  │  ├─ SyncFailed        reason               the disk has lost what it was to sync
     │  │  ├─ WriterLost        reason               the process that writes has ended
     │  │  └─ OperationFailed   reason               this operation alone, for a reason of its own
     │  ├─ SchemaMismatch       found, wanted        the file was written by another release
@@ -206,6 +207,13 @@ class WriterLost(StorageUnavailable):
     """The process that writes for the storage has ended; the storage has to be opened again."""
 
 
+class SyncFailed(StorageUnavailable):
+    """The disk did not sync the database file, and has lost any part of what it was to write.
+
+    All of it is in the log. The storage has to be opened again, which writes the whole log.
+    """
+
+
 class OperationFailed(StorageUnavailable):
     """One operation failed for a reason that the storage does not know; others may well succeed.
 
@@ -238,7 +246,10 @@ class StorageCorrupt(StorageError):
     def __init__(self, path: str, detail: str) -> None:
         self.path = path
         self.detail = detail
-        super().__init__(f"{path} is not a usable database ({detail}); restore it from a backup")
+        super().__init__(
+            f"{path} is not a usable database ({detail}); it is served again once all of it is "
+            "found sound: if that does not happen, restore it from a backup"
+        )
 
 
 class ActorError(TaskQueueError):

@@ -28,6 +28,7 @@ from taskqueue.errors import (
     StorageCorrupt,
     StorageError,
     StorageUnavailable,
+    SyncFailed,
     WriterLost,
 )
 from taskqueue.health import Availability, Readiness
@@ -218,8 +219,9 @@ class DatabaseActor(Actor):
         if reason != self.unavailable:
             log.warning("storage_degraded", reason=reason)
         self.unavailable = reason
-        # Who is lost does not come back by being waited for.
-        self._recover_soon(0.0 if isinstance(error, WriterLost) else self._recovery.first_s)
+        # Waiting brings back neither a writer nor what a sync has lost.
+        at_once = isinstance(error, WriterLost | SyncFailed)
+        self._recover_soon(0.0 if at_once else self._recovery.first_s)
 
     def _recover_soon(self, in_s: float) -> None:
         if not self._recovering:

@@ -7,7 +7,13 @@ probe. What cannot even be read, or could not be written were the cause gone, is
 
 from enum import Enum
 
-from taskqueue.errors import StorageError, StorageReadOnly, StorageUnavailable, WriterLost
+from taskqueue.errors import (
+    StorageError,
+    StorageReadOnly,
+    StorageUnavailable,
+    SyncFailed,
+    WriterLost,
+)
 from taskqueue.storage.protocol import Storage
 
 READS = frozenset(
@@ -26,7 +32,7 @@ READS = frozenset(
 """The verbs that go on while nothing can be written."""
 
 
-_STAYS = (StorageReadOnly, WriterLost)
+_STAYS = (StorageReadOnly, SyncFailed, WriterLost)
 
 
 class Remedy(Enum):

@@ -13,8 +13,8 @@ _PAYLOAD = "x" * 200
 def commits_per_second(file: Path, *, rows: int, synchronous: Synchronous, seconds: float) -> float:
     """Return how many commits of so many `rows` each a second the disk takes, one after another."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute(f"PRAGMA synchronous = {synchronous}").fetchall()
         connection.execute("CREATE TABLE IF NOT EXISTS row (id INTEGER PRIMARY KEY, payload TEXT)")
         done, began = 0, perf_counter()
         while True:

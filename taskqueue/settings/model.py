@@ -25,7 +25,7 @@ from taskqueue.settings.kinds import (
 )
 from taskqueue.words import Word
 
-Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -58,7 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     synchronous: Annotated[
         Synchronous,
         Choice(get_args(Synchronous)),
-        "How SQLite syncs a commit; with NORMAL a power cut may take the last ones.",
+        "How SQLite syncs a commit; with NORMAL a power cut may take the last ones, with EXTRA not "
+        "even on a disk that damages neighbouring sectors.",
     ] = "FULL"
 
     app: Annotated[str, _APP, "App whose handlers run (package.module:app)."] = ""

@@ -116,7 +116,7 @@ def test_all_faults_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
         "retry in taskqueue.toml: expected a table [retry], got 5",
         "TASKQUEUE_DRAIN: unknown variable; did you mean TASKQUEUE_DRAIN_S?",
         "TASKQUEUE_PORT: expected an integer between 0 and 65535, got 'abc'",
-        "--synchronous: expected one of FULL, NORMAL, got 'OFF'",
+        "--synchronous: expected one of EXTRA, FULL, NORMAL, got 'OFF'",
     ]
     assert reported[-1].startswith("--host: 0.0.0.0 can be reached")
 

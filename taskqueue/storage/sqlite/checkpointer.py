@@ -12,9 +12,9 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from taskqueue.errors import StorageError
+from taskqueue.errors import StorageError, SyncFailed
 from taskqueue.storage.sqlite.connection import Connection
-from taskqueue.storage.sqlite.faults import storage_error
+from taskqueue.storage.sqlite.faults import checkpoint_error
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.wal import checkpoint
 
@@ -26,12 +26,21 @@ class Checkpointer:
     """Keeps the log of a database file short, never twice at once."""
 
     def __init__(
-        self, connection: Connection, writing: Connection | RemoteConnection, path: Path
+        self,
+        connection: Connection,
+        writing: Connection | RemoteConnection,
+        path: Path,
+        on_failed_sync: Callable[[SyncFailed], object],
     ) -> None:
-        """Use `connection`, which it owns, and `writing`, the writer's."""
+        """Use `connection`, which it owns, and `writing`, the writer's.
+
+        It makes no checkpoint after a sync that failed, and calls `on_failed_sync`. The next one
+        would succeed without what that sync has lost, and SQLite would begin the log anew.
+        """
         self._connection = connection
         self._writing = writing
         self._path = path
+        self._on_failed_sync = on_failed_sync
         self._rows = 0  # that had been changed when the latest checkpoint began
         self._failure: StorageError | None = None
         self._idle = asyncio.Event()
@@ -82,7 +91,10 @@ class Checkpointer:
         try:
             return hop.result()
         except (sqlite3.Error, StorageError) as error:
-            self._failure = storage_error(error, self._path)
+            self._failure = checkpoint_error(error, self._path)
             if self._failure is None:
                 raise
+            if isinstance(self._failure, SyncFailed):
+                self._closed = True
+                self._on_failed_sync(self._failure)
             return 0

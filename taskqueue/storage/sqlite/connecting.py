@@ -5,27 +5,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from taskqueue.errors import SchemaMismatch
+from taskqueue.errors import SchemaMismatch, StorageUnavailable
 from taskqueue.storage.migrations.runner import require_ours
 from taskqueue.storage.sqlite.faults import translated
 from taskqueue.storage.sqlite.file import require_whole
 
-Mode: TypeAlias = Literal["rw", "rwc"]
+Mode: TypeAlias = Literal["ro", "rw", "rwc"]
 SetUp: TypeAlias = Callable[[sqlite3.Connection], object]
 
-_PAGE_BYTES = 4096
-_LONGEST_LOG_BYTES = 48 * 1024 * 1024
+_LONGEST_LOG_BYTES = 48 * 1024 * 1024  # kept when the log begins anew
+
+# Source: https://sqlite.org/pragma.html#pragma_synchronous
+_SYNCHRONOUS = {"OFF": 0, "NORMAL": 1, "FULL": 2, "EXTRA": 3}
 
 
-def connect(path: Path, mode: Mode, *, busy_timeout_s: float, set_up: SetUp) -> sqlite3.Connection:
-    """Connect to the file at `path`; `rw` never creates it. Nothing stays open if `set_up` raises.
+def connect(
+    path: Path, mode: Mode, *, busy_timeout_s: float, set_up: SetUp, own_sectors: bool = False
+) -> sqlite3.Connection:
+    """Connect to the file at `path`; only `rwc` creates it. Nothing stays open if `set_up` raises.
+
+    With `own_sectors` no commit shares a sector of the disk with the one before.
 
     Raises:
         StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says.
     """
     with translated(path):
         db = sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}",  # as_uri quotes what would end the path: ? # %
+            # as_uri quotes what would end the path: ? # %
+            f"{path.as_uri()}?mode={mode}" + ("&psow=0" if own_sectors else ""),
             uri=True,
             timeout=busy_timeout_s,
             isolation_level=None,  # transactions begin where we say so
@@ -53,24 +60,29 @@ def set_up_writer(
     require_ours(db, path)
     if check:
         require_whole(db, path)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute(f"PRAGMA synchronous = {synchronous}")
-    db.execute("PRAGMA foreign_keys = OFF")  # however SQLite was built: see handler_sql
-    # The checkpointer keeps the log far below this. If it cannot, a commit is stalled instead.
-    db.execute(f"PRAGMA wal_autocheckpoint = {_LONGEST_LOG_BYTES // _PAGE_BYTES}")
-    db.execute(f"PRAGMA journal_size_limit = {_LONGEST_LOG_BYTES}")
-    db.execute(f"PRAGMA cache_size = -{32 * 1024}")  # KiB
-    db.execute("PRAGMA busy_timeout = 0")  # the writer has its own way to wait
+    require(db, "journal_mode", "wal")
+    require(db, "synchronous", _SYNCHRONOUS[synchronous])
+    require(db, "foreign_keys", 0)  # however SQLite was built: see handler_sql
+    require(db, "wal_autocheckpoint", 0)  # SQLite ignores the errors of its own checkpoints
+    require(db, "journal_size_limit", _LONGEST_LOG_BYTES)
+    require(db, "cache_size", -32 * 1024)  # KiB
+    require(db, "busy_timeout", 0)  # the writer has its own way to wait
 
 
 def set_up_reader(db: sqlite3.Connection) -> None:
-    """Keep a connection from writing."""
-    db.execute("PRAGMA query_only = ON")
+    """Keep a connection from writing; make sure that the others have put the file in WAL mode.
+
+    A connection opened as `ro` never checkpoints, not even as the last to close, which `query_only`
+    does not prevent. As it has read by now, it also keeps those that close before it from that.
+    """
+    require(db, "query_only", 1)
+    verify(db, "journal_mode", "wal")
 
 
 def set_up_checkpointer(db: sqlite3.Connection) -> None:
     """Let only what is safe in the log go into the file."""
-    db.execute("PRAGMA synchronous = FULL")
+    require(db, "synchronous", _SYNCHRONOUS["FULL"])
+    require(db, "wal_autocheckpoint", 0)
 
 
 def set_up_migration(db: sqlite3.Connection, *, path: Path) -> None:
@@ -84,4 +96,30 @@ def set_up_migration(db: sqlite3.Connection, *, path: Path) -> None:
     # header even of a file that is then refused.
     [version] = db.execute("PRAGMA user_version").fetchone()
     if version == 0:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL").fetchall()
+    require(db, "wal_autocheckpoint", 0)
+
+
+def require(db: sqlite3.Connection, pragma: str, value: str | int) -> None:
+    """Set a pragma, and make sure that it is set.
+
+    A pragma may do its work, and fail, only when it has been read to its end: a switch to WAL
+    commits then, and the error of a statement that is given up earlier is lost.
+
+    Raises:
+        StorageUnavailable: SQLite has not done it, and did not say why.
+        sqlite3.Error: it has said why.
+    """
+    db.execute(f"PRAGMA {pragma} = {value}").fetchall()
+    verify(db, pragma, value)
+
+
+def verify(db: sqlite3.Connection, pragma: str, value: str | int) -> None:
+    """Make sure that a pragma has this value.
+
+    Raises:
+        StorageUnavailable: it has not.
+    """
+    found = db.execute(f"PRAGMA {pragma}").fetchall()
+    if found != [(value,)]:
+        raise StorageUnavailable(f"SQLite does not set {pragma} to {value}: it is {found}")

@@ -35,7 +35,13 @@ class Connection(aiosqlite.Connection):
 
     @classmethod
     async def open(
-        cls, path: Path, mode: Mode, *, busy_timeout_s: float, set_up: SetUp
+        cls,
+        path: Path,
+        mode: Mode,
+        *,
+        busy_timeout_s: float,
+        set_up: SetUp,
+        own_sectors: bool = False,
     ) -> "Connection":
         """`connect` to the file at `path`, on the new thread.
 
@@ -44,7 +50,15 @@ class Connection(aiosqlite.Connection):
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says.
         """
-        connection = cls(partial(connect, path, mode, busy_timeout_s=busy_timeout_s, set_up=set_up))
+        connect_here = partial(
+            connect,
+            path,
+            mode,
+            busy_timeout_s=busy_timeout_s,
+            set_up=set_up,
+            own_sectors=own_sectors,
+        )
+        connection = cls(connect_here)
         await connection
         return connection
 

@@ -10,7 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, cast
 
-from taskqueue.errors import StatementRefused, StorageCorrupt, StorageUnavailable, WriterLost
+from taskqueue.errors import (
+    StatementRefused,
+    StorageCorrupt,
+    StorageUnavailable,
+    SyncFailed,
+    WriterLost,
+)
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
@@ -25,13 +31,14 @@ from taskqueue.storage.sqlite.connecting import (
     set_up_writer,
 )
 from taskqueue.storage.sqlite.connection import Connection
-from taskqueue.storage.sqlite.faults import translated
+from taskqueue.storage.sqlite.faults import checkpoint_error, translated
 from taskqueue.storage.sqlite.file import (
     FileWatch,
     make_file,
     make_folder,
     require_header,
     require_in_place,
+    require_readable,
 )
 from taskqueue.storage.sqlite.isolation import Isolation
 from taskqueue.storage.sqlite.lock import FileLock, real_path
@@ -39,6 +46,8 @@ from taskqueue.storage.sqlite.reader import Reader
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.spawning import Spawned, spawn
 from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.wal import checkpoint
+from taskqueue.storage.sqlite.wal_index import set_up_afresh
 from taskqueue.storage.sqlite.wire import Batch
 from taskqueue.storage.sqlite.writer import Writer
 from taskqueue.tasks import (
@@ -59,7 +68,7 @@ from taskqueue.tasks import (
 )
 
 T = TypeVar("T")
-Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
+Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]
 WritesIn: TypeAlias = Literal["thread", "process"]
 
 
@@ -80,6 +89,8 @@ class SQLiteStorage(Storage):
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs
     only now and then: a power cut may then take the latest writes, a crash of the process may not.
+    `"EXTRA"` is for a disk that may damage, in a power cut, all of a sector of which it writes a
+    part: a commit takes up to 8 KiB more of the log, and shares no sector with another.
 
     `busy_timeout_s` is how long to wait for another that holds the file (a second service, a
     shell with an open transaction) before raising `StorageUnavailable`.
@@ -117,6 +128,8 @@ class SQLiteStorage(Storage):
         self._checkpointer: Checkpointer | None = None
         self._isolation: Isolation | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
+        self._watch: FileWatch | None = None
+        self._unsynced: StorageUnavailable | None = None  # why some of the log may not be synced
         self._suspect = False  # something of the file was found corrupt, and it was not checked yet
 
     # --- the file ---------------------------------------------------------------------------------
@@ -129,6 +142,8 @@ class SQLiteStorage(Storage):
                 async with self._exclusively() as lock:
                     with translated(self._path):
                         require_header(self._path, lock.database)
+                        if self._suspect:
+                            require_readable(self._path, lock.database)
                     await self._connect(watch, lock)
 
     async def migrate(self) -> tuple[Migration, ...]:
@@ -141,17 +156,32 @@ class SQLiteStorage(Storage):
 
     async def close(self) -> None:
         async with self._turn:
-            try:
-                if self._isolation is not None:
-                    await self._isolation.close()
-                if self._reader is not None:
-                    await self._reader.close()
-                if self._checkpointer is not None:
-                    await self._checkpointer.close()
-                if self._writer is not None:
-                    await self._writer.close()
-            finally:
-                self.abandon()  # of what is closed nothing is left to do but to give up the lock
+            if self._keeps_log():
+                await self._drop()
+            else:
+                await self._close()
+
+    async def _close(self) -> None:
+        """Close all connections. SQLite checkpoints with the last one, and removes the log."""
+        if self._isolation is not None:
+            await self._isolation.close()
+        if self._writer is not None:
+            await self._writer.part()
+        try:
+            if self._reader is not None:
+                await self._reader.close()
+            if self._checkpointer is not None:
+                await self._checkpointer.close()
+            if self._writer is not None:
+                await self._writer.close()
+        finally:
+            self.abandon()  # of what is closed nothing is left to do but to give up the lock
+
+    async def _drop(self) -> None:
+        """Close all connections without a checkpoint: the log stays whole."""
+        loop, dropped = asyncio.get_running_loop(), asyncio.Event()
+        self._abandon(then=partial(loop.call_soon_threadsafe, dropped.set))
+        await dropped.wait()
 
     def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
         """Call `tell` when an open storage can no longer be written, though nobody has tried."""
@@ -169,21 +199,41 @@ class SQLiteStorage(Storage):
 
         Call it on the loop's thread or when the loop has ended. Harmless when not open.
         """
+        self._abandon(then=lambda: None)
+
+    def _abandon(self, then: Callable[[], object]) -> None:
         lock, self._lock = self._lock, None
         reader, self._reader = self._reader, None
         writer, self._writer = self._writer, None
         checkpointer, self._checkpointer = self._checkpointer, None
         isolation, self._isolation = self._isolation, None
-        if reader is not None:
-            reader.abandon()
+
+        def end() -> None:
+            if lock is not None:
+                lock.release()
+            then()
+
         # An open storage has all of them.
-        if writer is not None and checkpointer is not None and lock is not None:
-            done = _Last(3, lock.release)
-            isolation.abandon(then=done) if isolation is not None else done()
+        if writer is None or checkpointer is None or reader is None:
+            end()
+        elif self._keeps_log():
+            # The last to close is the reader, which cannot write: so nothing checkpoints.
+            done = _Last(3, partial(reader.abandon, end))
             checkpointer.abandon(then=done)
+            isolation.abandon(then=done) if isolation is not None else done()
             writer.abandon(then=done)
-        elif lock is not None:
-            lock.release()
+        else:
+            done = _Last(2, partial(checkpointer.abandon, end))
+            reader.abandon()
+            isolation.abandon(then=done) if isolation is not None else done()
+            writer.abandon(then=done)
+
+    def _keeps_log(self) -> bool:
+        """Tell whether to close without a checkpoint, which loses what a failed sync has lost.
+
+        Never if the file was moved away: the log would be applied to the next one in its place.
+        """
+        return self._unsynced is not None and self._watch is not None and self._watch.is_there()
 
     @asynccontextmanager
     async def _exclusively(self) -> AsyncIterator[FileLock]:
@@ -201,16 +251,19 @@ class SQLiteStorage(Storage):
         opened: list[Connection | RemoteConnection] = []
         try:
             opened += [writer := await self._writing_connection(lock, watch)]
-            opened += [reader := await self._connection("rw", set_up_reader)]
+            opened += [reader := await self._connection("ro", set_up_reader)]
             opened += [checkpointer := await self._connection("rw", set_up_checkpointer)]
         except BaseException:
             for connection in opened:
                 connection.abandon()
             raise
+        with translated(self._path):
+            watch = watch.with_log()
         self._suspect = False
+        self._watch = watch
         self._writer = Writer(writer, watch, patience_s=self._busy_timeout_s)
         self._reader = Reader(reader, self._path, watch)
-        self._checkpointer = Checkpointer(checkpointer, writer, self._path)
+        self._checkpointer = Checkpointer(checkpointer, writer, self._path, self._on_failed_sync)
         if self._writes_in == "process":
             self._isolation = Isolation(
                 partial(self._remote_connection, lock, on_loss=self._tell_hang),
@@ -219,6 +272,26 @@ class SQLiteStorage(Storage):
                 watch,
                 patience_s=self._busy_timeout_s,
             )
+        if self._unsynced is not None:
+            await self._replay(writer)
+
+    async def _replay(self, writer: Connection | RemoteConnection) -> None:
+        """Write and sync the whole log, of which a failed sync has lost some."""
+        try:
+            await writer.run(checkpoint)
+        except (sqlite3.Error, StorageUnavailable) as error:
+            await self._drop()
+            raise checkpoint_error(error, self._path) or error from error
+        self._unsynced = None
+
+    def _on_failed_sync(self, error: SyncFailed) -> None:
+        self._unsynced = error
+        self._tell_loss(error)
+
+    def _on_loss(self, error: StorageUnavailable) -> None:
+        if isinstance(error, WriterLost):  # maybe in a sync, of which the outcome is not known
+            self._unsynced = error
+        self._tell_loss(error)
 
     async def _migrate(self) -> tuple[Migration, ...]:
         connection = await self._connection("rwc", partial(set_up_migration, path=self._path))
@@ -233,10 +306,16 @@ class SQLiteStorage(Storage):
     ) -> Connection | RemoteConnection:
         if self._writes_in == "thread":
             return await self._connection("rw", self._set_up_writer())
+        set_up = partial(
+            set_up_afresh,
+            path=real_path(self._path),
+            patience_s=self._busy_timeout_s,
+            set_up=self._set_up_writer(),
+        )
         return await self._remote_connection(
             lock,
-            self._set_up_writer(),
-            on_loss=self._tell_loss,
+            set_up,
+            on_loss=self._on_loss,
             check=partial(require_in_place, watch),
             has_limit=False,
         )
@@ -263,6 +342,7 @@ class SQLiteStorage(Storage):
             "rw",
             busy_timeout_s=self._busy_timeout_s,
             set_up=set_up,
+            own_sectors=self._synchronous == "EXTRA",
             spawn=self._spawn,
             keep=lock.descriptors,  # should we be killed, it still has a commit to end
             on_loss=on_loss,
@@ -277,7 +357,11 @@ class SQLiteStorage(Storage):
 
     async def _connection(self, mode: Mode, set_up: SetUp) -> Connection:
         return await Connection.open(
-            self._path, mode, busy_timeout_s=self._busy_timeout_s, set_up=set_up
+            self._path,
+            mode,
+            busy_timeout_s=self._busy_timeout_s,
+            set_up=set_up,
+            own_sectors=self._synchronous == "EXTRA",
         )
 
     # --- verbs that write -------------------------------------------------------------------------
@@ -465,6 +549,8 @@ class SQLiteStorage(Storage):
         writer, checkpointer = self._writer, self._checkpointer
         if writer is None or checkpointer is None:
             raise StorageUnavailable("closed")
+        if self._unsynced is not None:
+            raise self._unsynced
         with self._suspecting():
             checkpointer.check()
             answer = await writer.write(operation)

@@ -10,6 +10,7 @@ from taskqueue.errors import (
     StorageError,
     StorageReadOnly,
     StorageUnavailable,
+    SyncFailed,
 )
 
 # Primary result codes; the extended ones carry them in their lowest byte.
@@ -43,12 +44,24 @@ def storage_error(error: BaseException, path: Path) -> StorageError | None:
     # An error that Python's module raises by itself has no code.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if code in _CORRUPT:
-        return StorageCorrupt(str(path), f"{error} ({error.sqlite_errorname})")
+        # SQLite makes SQLITE_CORRUPT of an EIO (SQLITE_IOERR_CORRUPTFS), without a trace of it.
+        also = " or cannot be read from the disk" if code == sqlite3.SQLITE_CORRUPT else ""
+        return StorageCorrupt(str(path), f"{error}{also} ({error.sqlite_errorname})")
     if code == sqlite3.SQLITE_READONLY:
         return StorageReadOnly(f"{path}: {error} ({error.sqlite_errorname})")
     if code in _UNAVAILABLE:
         return StorageUnavailable(f"{path}: {error} ({error.sqlite_errorname})")
     return None
+
+
+def checkpoint_error(error: BaseException, path: Path) -> StorageError | None:
+    """Return what `error` of a checkpoint means: as `storage_error`, but for a sync that failed.
+
+    The kernel drops the pages that it could not write, and the next sync succeeds without them.
+    """
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC:
+        return SyncFailed(f"{path}: a sync failed ({error}): the whole log has to be written again")
+    return storage_error(error, path)
 
 
 @contextmanager

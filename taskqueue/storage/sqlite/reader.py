@@ -34,9 +34,9 @@ class Reader:
         """Answer what was asked, then close the connection."""
         await self._connection.close()
 
-    def abandon(self) -> None:
-        """Let go without waiting."""
-        self._connection.abandon()
+    def abandon(self, then: Callable[[], object] = lambda: None) -> None:
+        """Let go without waiting; `then` is called when the thread is done."""
+        self._connection.abandon(then)
 
     def _guarded(self, query: Callable[[sqlite3.Connection], T], db: sqlite3.Connection) -> T:
         with translated(self._path):

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -88,6 +89,7 @@ class RemoteConnection:
         *,
         busy_timeout_s: float,
         set_up: SetUp,
+        own_sectors: bool = False,
         spawn: Callable[[], Spawned] = spawn,
         keep: Sequence[int] = (),
         on_loss: Callable[[StorageUnavailable], object] = _nothing,
@@ -109,7 +111,14 @@ class RemoteConnection:
         try:
             connection._lend(keep)
             await connection.run(
-                partial(connect, path, mode, busy_timeout_s=busy_timeout_s, set_up=set_up)
+                partial(
+                    connect,
+                    path,
+                    mode,
+                    busy_timeout_s=busy_timeout_s,
+                    set_up=set_up,
+                    own_sectors=own_sectors,
+                )
             )
         except BaseException:
             connection.abandon()
@@ -162,17 +171,23 @@ class RemoteConnection:
         return answer
 
     async def close(self) -> None:
-        """Finish what was asked for, then close; refuse what comes later. Harmless when closed."""
+        """Finish what was asked for, then close; refuse what comes later. Harmless when closed.
+
+        If no other connection is open, SQLite brings the log into the file and removes it.
+        """
         if self._closed:
             return
         await self._idle.wait()
         closed = asyncio.Event()
+        if self._lost is None:
+            self.run(methodcaller("close"))  # the last that the process reads
         self.abandon(then=partial(self._tell, closed.set))
         await closed.wait()
 
     def abandon(self, then: Callable[[], object] = _nothing) -> None:
-        """Close without waiting: the process ends what it has in hand; after that `then` is called.
+        """Let go without waiting: the process ends what it has in hand, and `then` is called.
 
+        The connection ends with the process and is not closed, so the log stays as it is.
         Works without a running loop. What is not answered yet raises `StorageUnavailable`. On a
         connection whose process has ended `then` is called at once.
         """

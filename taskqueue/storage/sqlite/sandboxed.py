@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from taskqueue.errors import StatementRefused
 from taskqueue.storage.sqlite.committing import Committed, Operation, Result, commit
-from taskqueue.storage.sqlite.connecting import SetUp, set_up_reader
+from taskqueue.storage.sqlite.connecting import SetUp, require, set_up_reader
 from taskqueue.storage.sqlite.faults import storage_error
 from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql import TransactionLost
@@ -32,6 +32,7 @@ _GRACE_S = 0.25
 # Operations share a commit as long as they are short: nobody else commits meanwhile.
 SHARE_S = 0.05
 
+_IN_MEMORY = 2  # of `PRAGMA temp_store`
 _MOST_MEMORY_BYTES = 128 * 1024 * 1024
 
 
@@ -53,9 +54,8 @@ Serve: TypeAlias = Callable[[Guests, FileWatch, float, sqlite3.Connection], Comm
 def set_up_writing(db: sqlite3.Connection, *, set_up: SetUp) -> None:
     """Set a connection up as `set_up` does for any that writes, and confine its process."""
     set_up(db)
-    db.execute("PRAGMA wal_autocheckpoint = 0")  # the others see to that, and may take their time
     # What a transaction changes stays in memory, and so its size is bounded, and that of its sync.
-    db.execute("PRAGMA cache_spill = OFF")
+    require(db, "cache_spill", 0)
     _confine(db)
 
 
@@ -66,9 +66,9 @@ def set_up_reading(db: sqlite3.Connection) -> None:
 
 
 def _confine(db: sqlite3.Connection) -> None:
-    db.execute("PRAGMA temp_store = MEMORY")
-    db.execute("PRAGMA trusted_schema = OFF")
-    db.execute(f"PRAGMA hard_heap_limit = {_MOST_MEMORY_BYTES}")  # of the process
+    require(db, "temp_store", _IN_MEMORY)
+    require(db, "trusted_schema", 0)
+    require(db, "hard_heap_limit", _MOST_MEMORY_BYTES)  # of the process
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # whoever started the service may ignore it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
 

@@ -131,12 +131,20 @@ class Writer:
         finally:
             self._commit_soon(loop)
 
-    async def close(self) -> None:
-        """Refuse what comes, commit what waits, close the connection."""
+    async def part(self) -> None:
+        """Refuse what comes, commit what waits; let the file take along what only the log has.
+
+        Raises:
+            StorageUnavailable: the log was removed, and cannot be brought into the file: while this
+                connection is open nothing of it is lost.
+        """
         self._closed = True
         await self._idle.wait()
         with contextlib.suppress(WriterLost):
             await self._connection.run(partial(part, self._watch))
+
+    async def close(self) -> None:
+        """Close the connection, after `part`."""
         await self._connection.close()
 
     def abandon(self, then: Callable[[], object]) -> None:

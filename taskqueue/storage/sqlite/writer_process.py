@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 
 from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, answer, requested
 
@@ -37,8 +37,11 @@ def main(descriptor: int) -> None:
     # A service that was killed resets the socket, if something was on its way to it.
     with socket.socket(fileno=descriptor) as end, suppress(ConnectionError):
         end_with_service(end)
-        _serve(end)
-    os._exit(0)  # nothing is left to be done at the exit, and somebody waits for it
+        opened: list[sqlite3.Connection] = []
+        _serve(end, opened)
+    # Not even the connection is closed, unless that was asked for: the last one of a file to be
+    # closed checkpoints, and after a failed sync that loses what the sync has lost.
+    os._exit(0)
 
 
 def end_with_service(end: socket.socket) -> None:
@@ -66,7 +69,7 @@ def continue_after_parent() -> None:
         ctypes.CDLL(None).prctl(1, int(signal.SIGCONT), 0, 0, 0)
 
 
-def _serve(end: socket.socket) -> None:
+def _serve(end: socket.socket, opened: list[sqlite3.Connection]) -> None:
     _, lent, *_ = socket.recv_fds(end, len(LENT), _MOST_LENT)
     for descriptor in lent:  # open from now on, and closed by the exit
         os.set_inheritable(descriptor, False)
@@ -78,10 +81,10 @@ def _serve(end: socket.socket) -> None:
             _answer(end, error=error)
             return
         _answer(end)
+        opened.append(db)
         gc.freeze()
-        with closing(db):
-            for request in requests:
-                _call(request, db, end)
+        for request in requests:
+            _call(request, db, end)
 
 
 def _received(end: socket.socket) -> Iterator[bytearray]:
