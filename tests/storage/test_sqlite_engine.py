@@ -2,6 +2,7 @@
 """What only SQLite has: a file, a lock, threads, a disk that fills up."""
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -917,3 +918,21 @@ async def test_find_of_a_rare_status_does_not_walk_the_others(storage: SQLiteSto
     assert [ids(page) for page in found] == [["00000"], ["00001"], ["00002"], [], []]
     assert ids(due) == ["00003"]
     assert steps[0] < 50  # walking one status of twenty thousand takes a thousand and more
+
+
+# --- logging --------------------------------------------------------------------------------------
+
+
+async def test_what_a_handler_does_to_logging_does_not_end_the_connections_thread(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> logging.LogRecord:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(logging.root, "level", logging.DEBUG)
+    logging.root.manager._clear_cache()  # type: ignore[attr-defined] - of levels
+    monkeypatch.setattr(logging, "_logRecordFactory", refuse)
+
+    for _ in range(2):
+        async with asyncio.timeout(10):
+            assert await storage.all_due() == {}

@@ -1,6 +1,7 @@
 """An SQLite connection on a thread of its own, reached in one hop."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,10 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
 
 T = TypeVar("T")
+
+# aiosqlite logs on its thread, at a level for debugging. What handlers put into `logging` (a
+# handler, a filter, a record factory) may raise there, and would end the thread without a word.
+logging.getLogger("aiosqlite").disabled = True
 
 
 def _nothing() -> None:
