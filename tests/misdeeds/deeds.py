@@ -313,10 +313,6 @@ _RAISING = "type('H', (logging.Handler,), {'emit': lambda s, r: 1 / 0})()"
 _deed("logs/basic_config", "logging.basicConfig(level=0, force=True)\nlogging.debug('odd')")
 _deed("logs/disable", "logging.disable(99)")
 _deed("logs/handler_raises", f"logging.getLogger().addHandler({_RAISING})")
-_deed(
-    "logs/handler_exits",
-    "logging.getLogger().addHandler(type('H', (logging.Handler,), {'emit': lambda s, r: sys.exit(3)})())",
-)
 _deed("logs/asyncio_handler", f"logging.getLogger('asyncio').addHandler({_RAISING})")
 _deed("logs/filter_raises", "logging.getLogger().addFilter(lambda r: 1 / 0)")
 _deed("logs/factory_raises", "logging.setLogRecordFactory(lambda *a, **k: 1 / 0)")
