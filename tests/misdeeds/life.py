@@ -114,6 +114,9 @@ async def live(folder: Path, plan: Plan) -> Notes:
         await _bear(service, folder, notes)
     except (Broken, ServiceEnded, aiohttp.ClientError, TimeoutError, ValueError) as error:
         notes.broken = f"{type(error).__name__}: {error}"[:3000]
+    except BaseException:  # the run is interrupted
+        service.kill()
+        raise
     await _stop(service, notes)
     notes.events = service.events.recorded
     with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(_database(folder))) as db:
