@@ -1,6 +1,7 @@
 """A process that does not answer is reported, then killed: how soon depends on what it does."""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -140,3 +141,15 @@ async def test_a_process_that_answers_now_and_then_is_left_alone(process: Proces
 
     assert process.reports.empty()
     assert not process.killed.is_set()
+
+
+async def test_a_process_seen_between_two_waits_is_one_that_waits(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = itertools.chain([Activity.WAITING], itertools.repeat(Activity.COMPUTING))
+    monkeypatch.setattr(watchdog, "activity_of", lambda _: next(seen))
+
+    async with asyncio.timeout(PATIENCE_S):
+        reason = await process.reports.get()
+
+    assert "is waiting for the disk" in reason

@@ -118,6 +118,7 @@ class Watchdog:
         self._silent = 0
         self._killed_for: int | None = None
         self._reported: set[Action] = set()  # in this silence
+        self._has_waited = False  # in this silence
         self.answers = 0
         """Counted by the connection: one addition for each commit is all that this costs it."""
         self.is_opening = True
@@ -148,12 +149,13 @@ class Watchdog:
         self._answers_seen = self.answers
         self._silent = 0
         self._reported.clear()
+        self._has_waited = False
 
     def _remain_silent(self) -> None:
         self._silent += 1
         if self._killed_for is not None:
             self._killed_for += 1
-        activity = activity_of(self._pid)
+        activity = self._activity()
         action = decide(
             self._silent,
             activity,
@@ -173,6 +175,13 @@ class Watchdog:
                 self._report_once(action, f"the disk is stuck: {what}")
             case Action.WAIT:
                 pass
+
+    def _activity(self) -> Activity:
+        """Return what it does. On a busy machine one that waits is also seen waiting its turn."""
+        activity = activity_of(self._pid)
+        self._has_waited = self._has_waited or activity is Activity.WAITING
+        is_between_waits = activity is Activity.COMPUTING and self._has_waited
+        return Activity.WAITING if is_between_waits else activity
 
     def _report_once(self, action: Action, reason: str) -> None:
         if action not in self._reported:
