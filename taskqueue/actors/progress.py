@@ -6,7 +6,6 @@ from typing import Any
 from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.clock import Clock
-from taskqueue.errors import OperationFailed
 from taskqueue.storage.protocol import Storage
 
 
@@ -39,9 +38,6 @@ class ProgressReports:
             self._latest = {}
             try:
                 await self._storage.use(Storage.report, latest, now=self._clock.now())
-            except (
-                *UNREACHABLE,
-                OperationFailed,
-            ) as error:  # there will be a later one, or the result
+            except UNREACHABLE as error:  # there will be a later one, or the result
                 self._lost.info(reason=str(error))
         self._writing = False
