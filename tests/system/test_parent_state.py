@@ -104,10 +104,12 @@ async def test_a_signal_that_the_parent_has_blocked_stops_it(
     client = Client(http, await services.start(*FLAGS, kind=Deaf))
     in_process = await client.post("blocked_signals")
     await when([in_process], client.service, "task_completed")
+    blocked = (await client.show(in_process))["result"]
 
     code = await client.service.stop()
 
     assert code == 0
+    assert blocked == []
     assert client.service.events.select("signal_received", signal="SIGTERM")
 
 
