@@ -247,8 +247,7 @@ class StorageCorrupt(StorageError):
         self.path = path
         self.detail = detail
         super().__init__(
-            f"{path} is not a usable database ({detail}); it is served again once all of it is "
-            "found sound: if that does not happen, restore it from a backup"
+            f"{path} is not a usable database ({detail}); if it stays so, restore it from a backup"
         )
 
 
