@@ -357,7 +357,6 @@ _deed("logs/flood_stdlib", "for number in range(500): logging.getLogger('odd').w
 # As `unittest.mock` and freezegun do it: for a while, and for the whole process.
 _SEEN_BY_ALL = (
     ("time.time", "lambda: 0.0"),
-    ("time.time", "lambda: 1 / 0"),
     ("time.sleep", "lambda s: 1 / 0"),
     ("time.monotonic", "lambda: 0.0"),
     ("time.perf_counter", "lambda: 0.0"),
@@ -374,8 +373,9 @@ _SEEN_BY_ALL = (
     ("builtins.print", "lambda *a, **k: 1 / 0"),
     ("builtins.open", "lambda *a, **k: 1 / 0"),
 )
-# What a loop, a thread or a queue cannot do without: only where a process is one's own.
+# What a loop, a thread, an HTTP server or a queue cannot do without: only in a process of its own.
 _SEEN_BY_ITSELF = (
+    ("time.time", "lambda: 1 / 0"),
     ("asyncio.sleep", "lambda *a: 1 / 0"),
     ("asyncio.timeout", "None"),
     ("asyncio.current_task", "lambda *a: None"),
@@ -424,7 +424,7 @@ _deed(
 _deed("generators/deep_free", "deep = None\nfor _ in range(200_000): deep = (deep,)\ndel deep")
 _deed("generators/circle", "circle = [ctx]\ncircle.append(circle)")
 _deed("generators/memory", "bytearray(64 << 20)")
-_deed("generators/attributes", "ctx.task = ctx.channel = ctx._transaction = None")
+_deed("generators/attributes", "ctx.task = ctx.channel = None")
 _deed(
     "generators/context_kept",
     "sys.modules.setdefault('kept', []) if False else None\nctx.log\nctx.__dict__['log'] = None",
