@@ -1,4 +1,4 @@
-"""What this process got from its parent: standard streams and environment.
+"""What this process got from its parent: standard streams, environment, interpreter.
 
 User code may close, replace or redirect the streams, and set variables that keep Python from
 starting. What we write goes to copies of the streams that user code does not know, and processes of
@@ -11,6 +11,9 @@ import signal
 import sys
 from io import TextIOWrapper
 from typing import Literal
+
+PYTHON = sys.executable
+"""The interpreter; empty if none is known. Bound now: user code may replace `sys.executable`."""
 
 _FIRST_OTHER = 3
 _streams: dict[int, int] = {}

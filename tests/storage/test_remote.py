@@ -17,6 +17,7 @@ import pytest
 from msgspec import ValidationError
 
 import taskqueue
+from taskqueue import origin
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable, WriterLost
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
@@ -356,7 +357,7 @@ async def test_it_finds_the_standard_library_where_we_do(path: Path, tmp_path: P
 async def test_without_a_python_there_is_no_process(
     path: Path, monkeypatch: pytest.MonkeyPatch, executable: str | None
 ) -> None:
-    monkeypatch.setattr(sys, "executable", executable)
+    monkeypatch.setattr(origin, "PYTHON", executable)
 
     with pytest.raises(StorageUnavailable, match="no process can be started to write: no Python"):
         await opened(path)
@@ -407,7 +408,7 @@ async def test_one_that_could_not_be_started_before_is_started_when_it_is_needed
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as without:
-        without.setattr(sys, "executable", "")
+        without.setattr(origin, "PYTHON", "")
         spawn = SpawnedAhead()
 
     connection = await RemoteConnection.open(

@@ -56,6 +56,10 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
 )
 """,
+    "no interpreter, and no text on the path": """
+sys.executable = None
+sys.path.insert(0, object())
+""",
     "a processor that raises": """
 def fail(*_):
     raise RuntimeError("no processor")

@@ -78,7 +78,7 @@ class ForkServer:
             CannotStart: it could not, or took too long. It is closed then.
         """
         prepare = Prepare(
-            app=self._app, folder=self._folder, path=tuple(sys.path), log=logs.current()
+            app=self._app, folder=self._folder, path=_search_path(), log=logs.current()
         )
         try:
             async with asyncio.timeout(self._start_s):
@@ -195,6 +195,13 @@ class ForkServer:
             self._control.send_now(Kill(pid=pid))
 
 
+def _search_path() -> tuple[str, ...]:
+    """Return where the app looks for modules now; it may have added to what was there."""
+    path: object = sys.path
+    entries = path if isinstance(path, list) else _PATH
+    return tuple(entry for entry in entries if isinstance(entry, str))
+
+
 def _launched() -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the process; return it and our end of its control pipe."""
     ours, theirs = socket_pair()
@@ -202,7 +209,7 @@ def _launched() -> tuple[subprocess.Popen[bytes], socket.socket]:
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, "-P", "-c", command],
+                [origin.PYTHON, "-P", "-c", command],
                 stdin=subprocess.DEVNULL,
                 stdout=origin.stream(1),
                 stderr=origin.stream(2),

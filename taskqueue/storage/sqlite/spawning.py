@@ -86,7 +86,7 @@ def spawn() -> Spawned:
 
 
 def _spawned() -> Spawned:
-    if not sys.executable:
+    if not origin.PYTHON:
         raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
     ours, theirs = socket_pair()
     with theirs:
@@ -102,7 +102,7 @@ def _started(descriptor: int) -> "subprocess.Popen[bytes]":
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_US)
     try:
         return subprocess.Popen(  # noqa: S603  our own code
-            [sys.executable, "-P", "-S", "-c", COMMAND.format(path=_PATH, descriptor=descriptor)],
+            [origin.PYTHON, "-P", "-S", "-c", COMMAND.format(path=_PATH, descriptor=descriptor)],
             pass_fds=(descriptor,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
