@@ -274,9 +274,7 @@ class QueueActor(Actor):
         tokens = [each.delivery.token for each in message.finished]
         for token in tokens:
             self._unwanted.pop(token, None)
-        told = self.defer()
-        written = self._settler.conclude_all(message.finished)
-        written.add_done_callback(lambda _: None if written.cancelled() else told.reply())
+        self._settler.conclude_all(message.finished, then=self.defer().reply)
         self._desk.finish(message.consumer, tokens)
         self._go_on()
 

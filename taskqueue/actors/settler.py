@@ -90,10 +90,16 @@ class Settler:
         """The tokens of what has been concluded, but is not known to be written."""
         return frozenset(self._unwritten)
 
-    def conclude_all(self, finished: Sequence[Finished]) -> asyncio.Task[None]:
-        """Take what happened to some deliveries; the task is done when all that is written."""
+    def conclude_all(
+        self, finished: Sequence[Finished], then: Callable[[], object] | None = None
+    ) -> asyncio.Task[None]:
+        """Take what happened to some deliveries; `then` is called when all that is written.
+
+        The task also ends if its owner does, and looks then as if it had done its work.
+        """
         self._unwritten.update(each.delivery.token for each in finished)
-        writing = self._start_task(self._write([self._conclusion(each) for each in finished]))
+        conclusions = [self._conclusion(each) for each in finished]
+        writing = self._start_task(self._write(conclusions, then))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing
@@ -135,7 +141,7 @@ class Settler:
         while self._writing:
             await asyncio.wait(self._writing)
 
-    async def _write(self, batch: Sequence[Conclusion]) -> None:
+    async def _write(self, batch: Sequence[Conclusion], then: Callable[[], object] | None) -> None:
         """Write a batch; what cannot be written as it was meant is written as what that is."""
         while batch:
             refused: list[Conclusion] = []
@@ -145,6 +151,8 @@ class Settler:
                 else:
                     refused.append(self._refused(conclusion, _outcome_of(answer)))
             batch = refused
+        if then is not None:
+            then()
 
     def _refused(self, conclusion: Conclusion, outcome: Outcome) -> Conclusion:
         """Return what is written instead, as a handler's statements cannot be applied."""

@@ -1,12 +1,14 @@
 """Whoever is killed at whatever moment: no task is lost, and none is done twice."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from taskqueue.actors import claimer
 from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.runtime import Request, ask
+from taskqueue.actors.settler import Settler
 from taskqueue.context import Context
 from taskqueue.errors import ActorUnavailable
 from taskqueue.executors.protocol import ConsumerCrash
@@ -178,6 +180,28 @@ async def test_a_settlement_under_way_when_the_queue_dies_is_written_once(
     assert world.runs == [task_id]
     assert await world.outcomes(task_id) == ["completed"]
     assert world.events.select("task_lease_lost") == []
+
+
+async def test_an_outcome_is_reported_again_if_the_queue_crashes_while_it_writes_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.start()
+    crashes = [ValueError("once")]
+    settle = Settler._try
+
+    async def crash_once(settler: Settler, *args: Any) -> Any:
+        if crashes:
+            raise crashes.pop()
+        return await settle(settler, *args)
+
+    monkeypatch.setattr(Settler, "_try", crash_once)
+    task_id = await world.enqueue("quick")
+    await world.completed(task_id)
+
+    assert world.runs == [task_id]
+    assert await world.outcomes(task_id) == ["completed"]
+    [restarted] = world.events.select("child_restarted")
+    assert restarted["child_id"] == "queue"
 
 
 async def test_what_was_claimed_but_not_handed_out_is_handed_back(
