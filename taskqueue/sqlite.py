@@ -20,7 +20,7 @@ from taskqueue.errors import SchemaMismatch
 from taskqueue.keys import refuse_conflicts
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite import inserting
-from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.transaction import Transaction, refresh_schema
 from taskqueue.tasks import Accepted, NewTask
 
 _LEGACY = -1  # `autocommit` of a connection whose `isolation_level` decides; all are before 3.12
@@ -53,6 +53,7 @@ def enqueue(
         found = runner.version_of(connection)
         if found != runner.SQLITE_VERSION:
             raise SchemaMismatch(found, runner.SQLITE_VERSION)
+        refresh_schema(connection)
         tx = Transaction(connection)
         answers = inserting.insert(tx, tasks, now=now)
         tx.write_counts()

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,24 @@ async def test_an_endless_step_is_a_failure_of_its_own_task_alone(
     assert endless.outcome is AttemptOutcome.FAILED
     assert endless.error.startswith("took longer than 1.0 s")
     assert await query(storage, "SELECT x FROM mine") == ((1,), (1,))
+
+
+async def test_a_rehearsal_is_not_refused_because_of_a_trigger_that_is_gone(
+    storage: SQLiteStorage, tmp_path: Path
+) -> None:
+    await apply(storage, "CREATE TABLE mine (x)")
+    writing = plain("INSERT INTO mine VALUES (1) RETURNING x")
+    with closing(sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)) as theirs:
+        theirs.execute("CREATE TABLE audit (x)")
+        theirs.execute("CREATE TRIGGER auditing AFTER INSERT ON mine BEGIN DELETE FROM audit; END")
+        theirs.execute("DROP TABLE audit")
+        with pytest.raises(StatementRefused, match="no such table"):
+            await storage.rehearse((), writing, limit_s=NO_LIMIT_S)
+
+        theirs.execute("DROP TRIGGER auditing")
+        answered = await storage.rehearse((), writing, limit_s=NO_LIMIT_S)
+
+    assert answered.rows == ((1,),)
 
 
 async def test_commits_go_on_while_a_rehearsal_reads(storage: SQLiteStorage) -> None:

@@ -626,6 +626,21 @@ async def test_a_probe_finds_a_file_that_is_locked_or_gone(
         await storage.probe()
 
 
+async def test_an_insert_does_not_fail_because_of_a_trigger_that_is_gone(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    shell(path, "CREATE TABLE audit (id)")
+    shell(path, "CREATE TRIGGER auditing AFTER INSERT ON tasks BEGIN DELETE FROM audit; END")
+    shell(path, "DROP TABLE audit")
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await add(storage, "refused")
+
+    shell(path, "DROP TRIGGER auditing")
+    await add(storage, "accepted")
+
+    assert (await storage.counts())[Status.QUEUED] == 1
+
+
 def test_a_full_database_and_a_read_only_one_are_unavailable(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("CREATE TABLE t (x)")

@@ -363,3 +363,21 @@ async def test_an_aiosqlite_connection_enqueues_in_one_turn_of_its_thread(
         await enqueueing
 
     assert seen == ["b", "a"]
+
+
+async def test_an_enqueue_does_not_fail_because_of_a_trigger_that_is_gone(
+    storage: SQLiteStorage, path: Path, mine: sqlite3.Connection
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE audit (x)")
+        other.execute("CREATE TRIGGER auditing AFTER INSERT ON tasks BEGIN DELETE FROM audit; END")
+        other.execute("DROP TABLE audit")
+        with pytest.raises(sqlite3.OperationalError, match="no such table"):
+            sqlite.enqueue(mine, new_task("refused"))
+        mine.rollback()
+
+        other.execute("DROP TRIGGER auditing")
+        sqlite.enqueue(mine, new_task("accepted"))
+        mine.commit()
+
+    assert await there(storage) == ["accepted"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from taskqueue.storage.sqlite.faults import storage_error
 from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql import TransactionLost
-from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.transaction import Transaction, refresh_schema
 from taskqueue.tasks import Accepted, NewTask
 
 _ASK_AGAIN_S = 0.001
@@ -91,6 +91,7 @@ def _try(
 ) -> tuple[Transaction, list[Any]]:
     _begin(db, patience_s)
     try:
+        refresh_schema(db)
         tx = Transaction(db)
         values = [operation(tx) for operation in operations]
         tx.write_counts()

@@ -21,7 +21,7 @@ from taskqueue.storage.sqlite.faults import storage_error
 from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql import TransactionLost
 from taskqueue.storage.sqlite.settling import NotBegun
-from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.transaction import Transaction, refresh_schema
 
 KILLED = -signal.SIGALRM
 """The exit code of a process that was killed because the time was up."""
@@ -134,6 +134,7 @@ def _read(guest: Guest, watch: FileWatch, db: sqlite3.Connection) -> Result:
         watch.check()
         db.execute("BEGIN")
         try:
+            refresh_schema(db)
             with _killed_after(guest.limit_s + _GRACE_S):
                 value = guest.operation(Transaction(db))
         finally:

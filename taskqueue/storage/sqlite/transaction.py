@@ -27,3 +27,13 @@ class Transaction:
         """Bring the counters table up to date: once per commit, not once per row."""
         if any(self._moved.values()):
             self.db.execute(statements.MOVE_COUNTS, self._moved)  # a counter has 0 for all others
+
+
+def refresh_schema(db: sqlite3.Connection) -> None:
+    """Read the schema again in a transaction, if another connection has changed it.
+
+    SQLite does so when a statement runs, but not when one cannot be compiled because of what a
+    trigger names. So the error of a trigger that is gone would be raised again and again, until
+    another statement runs on this connection.
+    """
+    db.execute("SELECT 1 FROM main.sqlite_master LIMIT 0")
