@@ -9,7 +9,9 @@ import contextlib
 
 # Bound now: handlers share this process, and libraries replace these in their module for a while.
 from time import monotonic, time
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+L = TypeVar("L", bound=asyncio.AbstractEventLoop)
 
 
 class Clock(Protocol):
@@ -44,3 +46,9 @@ class SystemClock:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await event.wait()
+
+
+def with_bound_clock(loop: L) -> L:
+    """Return the loop, whose timers go by the clock that was there when this was imported."""
+    loop.time = monotonic  # type: ignore[method-assign]  # asyncio looks it up at each call
+    return loop

@@ -6,7 +6,7 @@ first". Source: RFC 9562, sections 5.7 and 6.2 (method 1: a counter in `rand_a`)
 
 import os
 import threading
-import time
+from time import time_ns
 
 _BLOCK = 256  # ids whose random part is drawn at once: a call of the system costs more than an id
 _VARIANT = bytes(0b10 << 6 | byte & 0b111111 for byte in range(256))
@@ -23,7 +23,7 @@ class UUID7Factory:
     def __call__(self) -> str:
         """Return a new id, greater than all this factory made before."""
         # 48 bits of milliseconds, then the fraction of the millisecond in 12 bits.
-        stamp = time.time_ns() * 4096 // 1_000_000
+        stamp = time_ns() * 4096 // 1_000_000
         with self._lock:
             # A clock that stands still or steps back only advances the counter.
             self._last = stamp = stamp if stamp > self._last else self._last + 1

@@ -5,8 +5,8 @@ import os
 import signal
 import sys
 import threading
-import time
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import NoReturn
 
 # How long after the drain a service ends at the latest. Two seconds are promised.
@@ -38,5 +38,5 @@ def leave(code: int, *, by: float) -> NoReturn:
 
 
 def _cut(code: int, by: float) -> None:
-    time.sleep(max(_LEAST_S, by - time.monotonic()))
+    sleep(max(_LEAST_S, by - monotonic()))
     os._exit(code)

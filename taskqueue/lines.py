@@ -13,10 +13,10 @@ import os
 import queue
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from time import sleep
 from typing import Protocol
 
 # How long a line may wait for others: a wake-up of the writer costs as much as ten lines.
@@ -118,7 +118,7 @@ class LineWriter:
 
     def _write_batches(self) -> None:
         while self._orders.get():
-            time.sleep(GATHER_S)
+            sleep(GATHER_S)
             # Before it takes the lines: who finds it still set has added his before that.
             self._writer_told = False
             self.flush()

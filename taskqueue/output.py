@@ -10,8 +10,8 @@ import fcntl
 import os
 import select
 import stat
-import time
 from collections.abc import Iterator
+from time import monotonic, sleep
 from weakref import WeakSet
 
 from taskqueue import origin
@@ -102,10 +102,10 @@ class Output:
         ends_at = None
         while not self._try_lock():
             if not self._waits:
-                ends_at = ends_at or time.monotonic() + STALL_S
-                if self._stalled or time.monotonic() >= ends_at:
+                ends_at = ends_at or monotonic() + STALL_S
+                if self._stalled or monotonic() >= ends_at:
                     return False
-            time.sleep(_TURN_S)
+            sleep(_TURN_S)
         return True
 
     def _try_lock(self) -> bool:
@@ -126,8 +126,8 @@ class Output:
         while not poll.poll(0 if self._stalled else _LOOK_S * 1000):
             if self._waits:
                 continue
-            ends_at = ends_at or time.monotonic() + STALL_S
-            self._stalled = self._stalled or time.monotonic() >= ends_at
+            ends_at = ends_at or monotonic() + STALL_S
+            self._stalled = self._stalled or monotonic() >= ends_at
             if self._stalled:
                 return False
         return True

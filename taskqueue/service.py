@@ -13,11 +13,10 @@ import selectors
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -35,6 +34,7 @@ from taskqueue.actors.runtime import (
     System,
     ask,
 )
+from taskqueue.clock import with_bound_clock
 from taskqueue.demo import demo_app
 from taskqueue.errors import (
     ActorUnavailable,
@@ -126,7 +126,8 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
             complain(f"consumers: {error}")
             return _ended_now(MISUSED)
         selector = selectors.DefaultSelector()
-        with asyncio.Runner(loop_factory=partial(asyncio.SelectorEventLoop, selector)) as runner:
+        loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
             return runner.run(_live(plan, door, Signals(selector)))
 
 
@@ -207,7 +208,7 @@ def complain(line: str) -> None:
 
 
 def _ended_now(code: int) -> Ended:
-    return Ended(code, time.monotonic())
+    return Ended(code, monotonic())
 
 
 async def _live(plan: Plan, door: socket.socket, signals: "Signals") -> Ended:
@@ -235,7 +236,7 @@ async def _live(plan: Plan, door: socket.socket, signals: "Signals") -> Ended:
             return _ended_now(FAILED)
         log.info("service_stopping", drain_s=plan.settings.drain_s)
         await _drained(root, system, plan.settings.drain_s, signals.hurry)
-        drained_at = time.monotonic()
+        drained_at = monotonic()
         if not await _stop(root):
             complain("gave up while it was stopping; the log says why")
             return Ended(FAILED, drained_at)

@@ -65,6 +65,20 @@ async def block_the_loop(ctx: Context) -> None:
     time.sleep(LONG_S)  # noqa: ASYNC251 - the misdeed
 
 
+@app.task("stop_time")
+async def stop_time(ctx: Context) -> None:
+    """Replace functions of time for the whole process, for good, as a patch gone wrong does."""
+    time.monotonic = lambda: 0.0
+    time.sleep = None  # type: ignore[assignment]  # the misdeed
+    await asyncio.to_thread(threading.Event().wait, LONG_S)
+
+
+@app.task("nap")
+async def nap(ctx: Context) -> str:
+    await asyncio.sleep(0.01)
+    return "rested"
+
+
 @app.task("note_the_exit")
 def note_the_exit(ctx: Context, into: str) -> None:
     atexit.register(Path(into).touch)

@@ -72,3 +72,19 @@ async def test_exit_handlers_of_the_app_are_called(
 
     assert code == 0
     assert noted.exists()
+
+
+async def test_timers_and_the_stop_go_on_though_a_handler_has_replaced_the_functions_of_time(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    services.expect("actor_abandoned", "child_stop_failed")
+    client = Client(http, await services.start(*FLAGS))
+    await when([await client.post("stop_time")], client.service, "attempt_started")
+
+    naps = [await client.post("nap") for _ in range(3)]
+    await when(naps, client.service, "task_completed")
+    began_at = time.monotonic()
+    code = await client.service.stop()
+
+    assert code == 0
+    assert time.monotonic() - began_at < DRAIN_S + SLACK_S

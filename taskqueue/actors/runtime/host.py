@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from taskqueue.actors.runtime.reply import Reply
 from taskqueue.actors.runtime.safe_log import log
+from taskqueue.clock import with_bound_clock
 from taskqueue.forks import close_in_children
 from taskqueue.hidden import hidden_task, hidden_tasks
 
@@ -168,7 +169,8 @@ class Host:
 def _new_loop() -> asyncio.AbstractEventLoop:
     # A forked child shares the kernel's side of a selector. If it went on with the loop, it would
     # cancel what its parent waits for.
-    return asyncio.SelectorEventLoop(close_in_children(selectors.DefaultSelector()))
+    selector = close_in_children(selectors.DefaultSelector())
+    return with_bound_clock(asyncio.SelectorEventLoop(selector))
 
 
 def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:

@@ -9,9 +9,9 @@ import errno
 import fcntl
 import os
 import stat
-import time
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Self, TypeAlias
 
 from taskqueue.errors import StorageUnavailable
@@ -73,9 +73,9 @@ class FileLock:
                 no regular file.
         """
         # Real time, not the caller's: this waits for a neighbour, it decides nothing about a task.
-        deadline = time.monotonic() + within_s
+        deadline = monotonic() + within_s
         while (lock := cls._try(database)) is None:
-            if time.monotonic() >= deadline:
+            if monotonic() >= deadline:
                 raise StorageUnavailable(f"another taskqueue process holds {database}")
             await asyncio.sleep(_RETRY_S)
         return lock
