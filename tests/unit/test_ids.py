@@ -48,7 +48,7 @@ def eager_switches() -> Iterator[None]:
 def test_ids_of_many_threads_grow_strictly_and_never_repeat_although_the_clock_stands_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("taskqueue.ids.time.time_ns", lambda: MILLISECOND)
+    monkeypatch.setattr("taskqueue.ids.time_ns", lambda: MILLISECOND)
     make = UUID7Factory()
 
     start = threading.Barrier(8, timeout=30)
@@ -71,7 +71,7 @@ def test_ids_grow_strictly_whatever_the_clock_does(instants: list[int]) -> None:
     clock = iter(instants)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("taskqueue.ids.time.time_ns", lambda: next(clock))
+        patch.setattr("taskqueue.ids.time_ns", lambda: next(clock))
         made = [make() for _ in instants]
 
     assert all(UUID(one).version == 7 for one in made)
