@@ -181,7 +181,7 @@ _deed("deaths/segfault", "ctypes.string_at(1)", IN_PROCESS)
 # Calls of Python functions take no C stack since Python 3.11: they would fill the memory instead.
 _deed(
     "deaths/stack",
-    "sys.setrecursionlimit(10**9)\ndeep = []\nfor _ in range(1_000_000): deep = [deep]\nrepr(deep)",
+    "sys.setrecursionlimit(10**9)\ndeep = []\nfor _ in range(60_000): deep = [deep]\nrepr(deep)",
     IN_PROCESS,
 )
 _deed("deaths/alarm", "signal.setitimer(signal.ITIMER_REAL, 0.01)\ntime.sleep(0.05)", IN_PROCESS)
