@@ -277,7 +277,8 @@ class Claimer:
         """Extend the leases of what is ours, and repeat the notes of what has started.
 
         Done even if nothing is ours: when it is answered, whatever an earlier queue actor has sent
-        is committed, and `_orphans` sees it.
+        is committed, and `_orphans` sees it. Only a settlement with statements may still wait, as
+        another process commits it. Of that and of what is concluded for an orphan the first counts.
         """
         self._noted = frozenset()
         await self._note_starts()

@@ -1,4 +1,4 @@
-"""An app with one action whose handler has steps of its own, so that a crash can come between."""
+"""An app whose handlers have steps of their own, so that a crash can come between."""
 
 from pathlib import Path
 
@@ -14,6 +14,14 @@ async def work(ctx: Context, runs: str) -> str:
     """Note the run outside, where no crash undoes it, and the effect with the ack."""
     begin(Path(runs))
     ctx.transaction().execute("INSERT INTO effects (task) VALUES (?)", (ctx.task.id,))
+    await end()
+    return "done"
+
+
+@app.task("plain")
+async def plain(ctx: Context, runs: str) -> str:
+    """Do the same without an effect: it has no statements."""
+    begin(Path(runs))
     await end()
     return "done"
 

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
+from taskqueue.storage.sqlite import sandboxed
+
 # In the order of the path. A verb alone is the commit in which the storage writes it.
 STEPS: dict[str, str] = {
     "accept": "taskqueue.actors.gateway:Neighbours.prepare",
@@ -32,6 +34,12 @@ STEPS: dict[str, str] = {
     "settle": "taskqueue.storage.sqlite.engine:SQLiteStorage.settle",
     "commit the settlement": "settle",
     "hear the answer": "taskqueue.actors.task_log:settled",
+}
+
+# Where a step begins, if that is another function than the one in which it ends: a report is on its
+# way to the queue, and may be settled, before its answer is awaited.
+BEGINS: dict[str, str] = {
+    "report": "taskqueue.actors.consumer:ConsumerActor._tell_finished",
 }
 
 # In place of an insert and a claim, where nobody waits and there is room.
@@ -98,10 +106,20 @@ class Trap:
 def wrappings(trap: Trap) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     """Yield what is to be put in which place, so that the trap hears of every step."""
     for step, target in (STEPS | SHORT_CUT).items():
-        if ":" in target:
-            place, name = _place(target)
-            yield place, name, _wrapped(trap, step, getattr(place, name))
+        before, after = f"before {step}", f"after {step}"
+        if step in BEGINS:
+            yield _wrapping(trap, BEGINS[step], before, f"begun to {step}")
+            yield _wrapping(trap, target, f"ending to {step}", after)
+        elif ":" in target:
+            yield _wrapping(trap, target, before, after)
     yield commit_wrapping(trap)
+
+
+def _wrapping(
+    trap: Trap, target: str, before: str, after: str
+) -> tuple[Any, str, Callable[..., Any]]:
+    place, name = _place(target)
+    return place, name, _wrapped(trap, before, after, getattr(place, name))
 
 
 def _place(target: str) -> tuple[Any, str]:
@@ -110,24 +128,26 @@ def _place(target: str) -> tuple[Any, str]:
     return functools.reduce(getattr, owners, importlib.import_module(module)), name
 
 
-def _wrapped(trap: Trap, step: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _wrapped(
+    trap: Trap, before: str, after: str, function: Callable[..., Any]
+) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def wrapped_async(*args: Any, **kwargs: Any) -> Any:
-            await trap.wait_before(f"before {step}")
-            await _passed(trap, f"before {step}")
+            await trap.wait_before(before)
+            await _passed(trap, before)
             answer = await function(*args, **kwargs)
-            await _passed(trap, f"after {step}")
+            await _passed(trap, after)
             return answer
 
         return wrapped_async
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        trap.passes(f"before {step}")
+        trap.passes(before)
         answer = function(*args, **kwargs)
-        trap.passes(f"after {step}")
+        trap.passes(after)
         return answer
 
     return wrapped
@@ -151,7 +171,7 @@ def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:
     transact, counts = committing.transact, committing.Transaction.write_counts
 
     def passed(side: str, operations: Any) -> None:
-        for operation in operations:
+        for operation in _unpacked(operations):
             verb = getattr(operation, "func", operation)  # some are bound to arguments
             step = steps.get(getattr(verb, "__name__", ""))
             if step is not None:
@@ -172,6 +192,16 @@ def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:
         return answer
 
     return wrapped
+
+
+def _unpacked(operations: Iterable[Any]) -> Iterator[Any]:
+    """Yield the operations, and what one that applies statements of handlers consists of."""
+    for operation in operations:
+        if getattr(operation, "func", None) is sandboxed._apply:
+            guests, *_ = operation.args
+            yield from (guest.operation for guest in guests)
+        else:
+            yield operation
 
 
 def _blocking(spring: Awaitable[object] | None) -> None:

@@ -1,4 +1,4 @@
-"""The process that writes, and a SIGKILL to itself once, at the commit that `CRASH_POINT` says.
+"""A process that writes, and a SIGKILL to itself once, at the commit that `CRASH_POINT` says.
 
 `CRASHED` names a file that tells that it has happened: the next process lives.
 """
@@ -22,7 +22,8 @@ main({descriptor})
 
 class _WritersTrap(Trap):
     def passes(self, point: str) -> Awaitable[object] | None:
-        if point.endswith("insert"):  # of the task
+        # An insert is of the task; a settlement may be all that this process commits.
+        if point.endswith(("insert", "settlement")):
             super().passes(ARMED_BY)
         return super().passes(point)
 

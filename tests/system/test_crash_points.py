@@ -2,7 +2,7 @@
 
 First the whole process dies, by SIGKILL to itself at exactly that point, and the service is started
 again on the same file. Then only one part of it is killed there, and the rest lives on; then the
-process that writes, around each of its commits.
+process that writes, around each of its commits, and the one that applies statements of handlers.
 """
 
 import asyncio
@@ -281,12 +281,12 @@ async def test_a_part_dies(
     assert events.select("actor_abandoned") == []
 
 
-def _was_done_once(found: Found, *, crashes: int) -> None:
+def _was_done_once(found: Found, *, crashes: int, effects: int = 1) -> None:
     """Check what must hold of a task, if it is there, that was disturbed by so many crashes."""
     crashed = found.outcomes.count("crashed")
     assert len(found.ids) <= 1
     assert found.told in (None, *found.ids)
-    assert found.effects == len(found.ids)
+    assert found.effects == effects * len(found.ids)
     if found.ids:
         assert found.status == "completed"
         assert found.outcomes == ["crashed"] * crashed + ["completed"]
@@ -297,6 +297,7 @@ def _was_done_once(found: Found, *, crashes: int) -> None:
 # --- the process that writes --------------------------------------------------------------------
 
 COMMITS = [point for point in POINTS if "commit" in point]
+SETTLEMENTS = [point for point in COMMITS if "settlement" in point]
 
 
 @pytest.mark.parametrize("point", COMMITS)
@@ -304,6 +305,8 @@ async def test_the_process_that_writes_dies(
     tmp_path: Path, events: EventLog, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     crashed = _crashing_writer(monkeypatch, tmp_path, point)
+    # A settlement with statements is written by another process.
+    action, effects = ("plain", 0) if point in SETTLEMENTS else ("work", 1)
     if "the start" in point:  # only of a handler that lasts is it written
         monkeypatch.setattr(crash_app, "end", partial(_wait_for, crashed))
 
@@ -312,7 +315,7 @@ async def test_the_process_that_writes_dies(
         aiohttp.ClientSession() as http,
     ):
         _make_effects(tmp_path)
-        told = await _post(http, town.url, tmp_path / "runs")
+        told = await _post(http, town.url, tmp_path / "runs", action)
         await town.resize(1)
         await events.wait_for("storage_degraded", timeout_s=TIMEOUT_S)
         await town.all_ended()
@@ -321,10 +324,34 @@ async def test_the_process_that_writes_dies(
     found = _found(tmp_path, told, but=after)
 
     assert (found.told is not None, len(found.ids)) == (FATES[point].told, FATES[point].there)
-    _was_done_once(found, crashes=0)
+    _was_done_once(found, crashes=0, effects=effects)
     [degraded] = {each["reason"] for each in events.select("storage_degraded")}
     assert degraded == "the process that writes has ended by signal 9"
     assert events.select("child_restarted") == []
+
+
+@pytest.mark.parametrize("point", SETTLEMENTS)
+async def test_the_process_that_applies_statements_dies_and_only_their_task_waits(
+    tmp_path: Path, events: EventLog, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    crashed = _crashing_writer(monkeypatch, tmp_path, point)
+
+    async with (
+        _town(tmp_path, consumers=1, writes_in="process") as town,
+        aiohttp.ClientSession() as http,
+    ):
+        _make_effects(tmp_path)
+        told = await _post(http, town.url, tmp_path / "runs")
+        assert told is not None
+        await events.wait_for("task_completed", task_id=told, timeout_s=TIMEOUT_S)
+    found = _found(tmp_path, told)
+
+    assert crashed.exists()
+    _was_done_once(found, crashes=0)
+    assert found.runs == 1
+    assert len(events.select("task_completed")) == 1
+    for trouble in ("storage_degraded", "storage_operation_failed", "child_restarted"):
+        assert events.select(trouble) == []
 
 
 @pytest.mark.parametrize("point", [point for point in SHORT_CUT_POINTS if "commit" in point])
@@ -365,11 +392,11 @@ async def test_when_the_process_that_writes_dies_unneeded_the_next_client_finds_
         _town(tmp_path, consumers=1, writes_in="process") as town,
         aiohttp.ClientSession() as http,
     ):
+        [writer] = children_of(os.getpid())  # that for statements is started when there are some
         _make_effects(tmp_path)
         first = await _post(http, town.url, tmp_path / "runs")
         await events.wait_for("task_completed", task_id=first, timeout_s=TIMEOUT_S)
         ready = len(events.select("storage_ready"))
-        [writer] = children_of(os.getpid())
 
         os.kill(writer, signal.SIGKILL)
         await events.wait_for("storage_degraded", timeout_s=TIMEOUT_S)
@@ -379,6 +406,29 @@ async def test_when_the_process_that_writes_dies_unneeded_the_next_client_finds_
         assert second is not None
         await events.wait_for("task_completed", task_id=second, timeout_s=TIMEOUT_S)
         assert writer not in children_of(os.getpid())
+    assert events.select("child_restarted") == []
+
+
+async def test_when_the_process_that_applies_statements_dies_unneeded_the_next_task_has_another(
+    tmp_path: Path, events: EventLog
+) -> None:
+    async with (
+        _town(tmp_path, consumers=1, writes_in="process") as town,
+        aiohttp.ClientSession() as http,
+    ):
+        [writer] = children_of(os.getpid())
+        _make_effects(tmp_path)
+        first = await _post(http, town.url, tmp_path / "runs")
+        await events.wait_for("task_completed", task_id=first, timeout_s=TIMEOUT_S)
+        [applies] = set(children_of(os.getpid())) - {writer}
+
+        os.kill(applies, signal.SIGKILL)
+        second = await _post(http, town.url, tmp_path / "runs")
+
+        assert second is not None
+        await events.wait_for("task_completed", task_id=second, timeout_s=TIMEOUT_S)
+        assert writer in children_of(os.getpid())
+    assert events.select("storage_degraded") == []
     assert events.select("child_restarted") == []
 
 
@@ -466,9 +516,11 @@ async def _town(
 # --- what both need -----------------------------------------------------------------------------
 
 
-async def _post(http: aiohttp.ClientSession, url: str, runs: Path) -> str | None:
+async def _post(
+    http: aiohttp.ClientSession, url: str, runs: Path, action: str = "work"
+) -> str | None:
     """Post a task; return its id if it was accepted."""
-    body = {"action": "work", "data": {"runs": str(runs)}}
+    body = {"action": action, "data": {"runs": str(runs)}}
     async with http.post(f"{url}/tasks", json=body) as answer:
         if answer.status == 503:
             return None
