@@ -105,6 +105,7 @@ async def test_a_writer_that_is_stopped_while_nothing_is_written_is_shown_as_wel
 ) -> None:
     service = await services.start(*APP)
     client = Client(http, service)
+    await service.wait_for("queue_ready")  # until then `/ready` is red for another reason
 
     os.kill(writer_of(service), signal.SIGSTOP)
 
@@ -159,6 +160,7 @@ async def test_slow_syncs_are_told_apart_from_a_stopped_writer_and_kill_no_proce
     service = await services.start(*APP, env=disk.env)
     client = Client(http, service)
     done = await client.post("quick")
+    await service.wait_for("queue_ready")
     writer = writer_of(service)
 
     told = await slow_syncs(disk, service, client)
