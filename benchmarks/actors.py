@@ -17,7 +17,7 @@ from benchmarks.harness import (
 )
 from benchmarks.results import Target
 from benchmarks.stopwatch import Stopwatch
-from taskqueue.actors.runtime import (
+from taskqueue.runtime import (
     NORMAL,
     Actor,
     Host,

@@ -14,9 +14,8 @@ from benchmarks import grown
 from benchmarks.harness import Figure, Measure, median_us, on_loop
 from benchmarks.memory import resident_mb
 from benchmarks.results import Target
-from taskqueue.ids import new_id
-from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import (
+from taskqueue.api.ids import new_id
+from taskqueue.rules.tasks import (
     ENDED,
     Complete,
     Delivery,
@@ -26,6 +25,7 @@ from taskqueue.tasks import (
     Settled,
     Status,
 )
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.process import ServiceProcess
 
 FEW = 1_000

@@ -14,10 +14,10 @@ from benchmarks.results import Target
 from benchmarks.running import Running, running
 from taskqueue import App, Context
 from taskqueue.actors.messages import QUEUE, Pause, Resume
-from taskqueue.actors.runtime import ask
+from taskqueue.rules.tasks import DEFAULT_QUEUE, NewTask
+from taskqueue.runtime import ask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import WritesIn
-from taskqueue.tasks import DEFAULT_QUEUE, NewTask
 
 AS_IT_COMES = Settings()  # two consumers of one slot, and nothing else is faster here
 

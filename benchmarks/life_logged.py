@@ -10,7 +10,7 @@ import argparse
 
 from benchmarks.harness import silence_logs
 from benchmarks.life import end_to_end
-from taskqueue import logs
+from taskqueue.logs import pipeline as logs
 
 
 def main() -> None:

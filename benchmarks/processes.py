@@ -9,10 +9,10 @@ from benchmarks.harness import Figure, Measure, on_loop
 from benchmarks.results import Target
 from benchmarks.running import running
 from taskqueue import App
+from taskqueue.api.loading import load_app
 from taskqueue.executors.attempt import Call, call_of
 from taskqueue.executors.process.pool import ProcessExecutor
-from taskqueue.loading import load_app
-from taskqueue.tasks import Task
+from taskqueue.rules.tasks import Task
 from taskqueue.testing.claims import claimed
 
 PROCESSES = 2

@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 
 from benchmarks.harness import Measure, on_loop
-from taskqueue.encoding import MAX_BYTES
 from taskqueue.executors.process.frames import framed
 from taskqueue.executors.process.messages import Done, Run
-from taskqueue.tasks import Succeeded, Task
+from taskqueue.rules.encoding import MAX_BYTES
+from taskqueue.rules.tasks import Succeeded, Task
 
 _CHUNK = 1 << 16
 

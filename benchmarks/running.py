@@ -18,15 +18,15 @@ from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
-from taskqueue.actors.runtime import SHUTDOWN, System, ask
-from taskqueue.app import App
+from taskqueue.api.app import App
 from taskqueue.clock import SystemClock
+from taskqueue.rules.tasks import ENDED, NewTask, Owner
+from taskqueue.runtime import SHUTDOWN, System, ask
 from taskqueue.service import spare_the_collector
 from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.supervisor import Plan
-from taskqueue.tasks import ENDED, NewTask, Owner
 
 OWNER = Owner(node="benchmark", incarnation="1")
 LOOK_S = 0.01

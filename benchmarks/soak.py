@@ -24,8 +24,8 @@ from benchmarks.memory import resident_mb
 from benchmarks.results import Target
 from benchmarks.running import Running, running
 from taskqueue import App, Context
+from taskqueue.rules.tasks import ENDED
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import ENDED
 
 LOAD = 0.7  # of the maximum
 SATURATED = 0.1  # of the time, before it begins

@@ -16,7 +16,8 @@ from functools import partial
 
 import structlog
 
-from taskqueue.actors.runtime import (
+from taskqueue.errors import ActorUnavailable
+from taskqueue.runtime import (
     Actor,
     ActorRef,
     Deferred,
@@ -30,7 +31,6 @@ from taskqueue.actors.runtime import (
     receives,
     send_after,
 )
-from taskqueue.errors import ActorUnavailable
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,

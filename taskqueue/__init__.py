@@ -14,9 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskqueue.action import Action
-    from taskqueue.app import App
-    from taskqueue.context import Context
+    from taskqueue.api.action import Action
+    from taskqueue.api.app import App
+    from taskqueue.api.context import Context
+    from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.errors import (
         ConfigError,
         InvalidTask,
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
         TaskTooLarge,
         UnknownAction,
     )
-    from taskqueue.outcomes import Cancel, Reject, Retry, Snooze
-    from taskqueue.tasks import Acceptance, Accepted, NewTask, Task
+    from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Task
 
 __all__ = [
     "Acceptance",
@@ -53,9 +53,9 @@ __all__ = [
 ]
 
 _MODULES = {
-    "action": ("Action",),
-    "app": ("App",),
-    "context": ("Context",),
+    "api.action": ("Action",),
+    "api.app": ("App",),
+    "api.context": ("Context",),
     "errors": (
         "ConfigError",
         "InvalidTask",
@@ -66,8 +66,8 @@ _MODULES = {
         "TaskTooLarge",
         "UnknownAction",
     ),
-    "outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
-    "tasks": ("Acceptance", "Accepted", "NewTask", "Task"),
+    "api.outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
+    "rules.tasks": ("Acceptance", "Accepted", "NewTask", "Task"),
 }
 _HOME = {name: f"taskqueue.{module}" for module, names in _MODULES.items() for name in names}
 

@@ -7,6 +7,6 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]
 
-from taskqueue.cli import main
+from taskqueue.cli.command import main
 
 main()

@@ -32,7 +32,7 @@ An error carries data; its class makes the sentence. Raise with the fields, neve
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taskqueue import rendering
+from taskqueue.foreign import rendering
 
 
 class TaskQueueError(Exception):

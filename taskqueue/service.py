@@ -20,22 +20,14 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
-from taskqueue import logs, supervisor
+from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.messages import QUEUE, Drain
 from taskqueue.actors.migration import ExitCode
-from taskqueue.actors.runtime import (
-    SHUTDOWN,
-    ActorRef,
-    Crash,
-    ExitReason,
-    Shutdown,
-    System,
-    ask,
-)
+from taskqueue.api.demo import demo_app
+from taskqueue.api.loading import load_app
 from taskqueue.clock import with_bound_clock
-from taskqueue.demo import demo_app
 from taskqueue.errors import (
     ActorUnavailable,
     AskTimeout,
@@ -44,18 +36,27 @@ from taskqueue.errors import (
     StorageUnavailable,
     TooManyConsumers,
 )
-from taskqueue.forks import close_in_children
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.listener import BACKLOG
-from taskqueue.loading import load_app
 from taskqueue.logger import log
+from taskqueue.logs import pipeline as logs
+from taskqueue.process.forks import close_in_children
+from taskqueue.rules.tasks import Owner
+from taskqueue.runtime import (
+    SHUTDOWN,
+    ActorRef,
+    Crash,
+    ExitReason,
+    Shutdown,
+    System,
+    ask,
+)
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.file import make_folder
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.spawning import Spawned
 from taskqueue.supervision.supervisor import FailedToStartChild
 from taskqueue.supervisor import Plan
-from taskqueue.tasks import Owner
 
 OK, FAILED, MISUSED = 0, 1, 2
 

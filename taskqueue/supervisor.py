@@ -5,26 +5,29 @@ Whoever reads `children` sees the running system: the roles are named together h
 
 if __name__ == "__main__":
     # Before anything is imported that a file in the working folder may have the name of.
-    import taskqueue.__main__  # noqa: F401 - it runs the service, and does not come back
+    import runpy
+
+    runpy.run_module("taskqueue", run_name="__main__")  # it does not come back
 
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from taskqueue.actors.consumer import ConsumerSettings
+from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
 from taskqueue.actors.database import DatabaseActor, OwnedStorage
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
-from taskqueue.actors.queue import QueueActor, QueueSettings
+from taskqueue.actors.queue.actor import QueueActor, QueueSettings
 from taskqueue.actors.retention import RetentionActor
-from taskqueue.actors.runtime import ActorRef, System
-from taskqueue.actors.watch import WatchActor
-from taskqueue.app import App
+from taskqueue.actors.watchdog import WatchActor
+from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.health import Availability
 from taskqueue.http.server.limits import Limits
+from taskqueue.rules.health import Availability
+from taskqueue.rules.tasks import Owner
+from taskqueue.runtime import ActorRef, System
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.spawning import Spawned, spawn
@@ -36,7 +39,6 @@ from taskqueue.supervision import (
     Restart,
     Supervisor,
 )
-from taskqueue.tasks import Owner
 
 ROOT = "root"
 ROOT_FLAGS = Flags(intensity=Intensity(max_restarts=10, period_s=30))

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import msgspec
 
-from taskqueue import logs
+from taskqueue.api.handler import ExecutorKind
+from taskqueue.api.loading import load_app
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.process.pool import ProcessExecutor
-from taskqueue.handler import ExecutorKind
-from taskqueue.loading import load_app
-from taskqueue.recycling import ProcessPolicy
-from taskqueue.tasks import Crashed, Outcome, Succeeded, TimedOut
+from taskqueue.logs import pipeline as logs
+from taskqueue.rules.recycling import ProcessPolicy
+from taskqueue.rules.tasks import Crashed, Outcome, Succeeded, TimedOut
+from taskqueue.structs import Word
 from taskqueue.testing.claims import claimed
-from taskqueue.words import Word
 from tests.executors.procs import descendants, gone
 
 SLOTS = 4

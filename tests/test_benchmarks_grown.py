@@ -5,8 +5,8 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks import grown
+from taskqueue.rules.tasks import Owner, Status
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import Owner, Status
 
 
 async def _made(path: Path, rows: int) -> SQLiteStorage:

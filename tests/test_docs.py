@@ -53,7 +53,7 @@ def test_the_first_actor_of_the_guide_prints_what_the_guide_says() -> None:
 
 
 def test_importing_the_libraries_prints_nothing() -> None:
-    program = "import taskqueue.actors.runtime, taskqueue.supervision"
+    program = "import taskqueue.runtime, taskqueue.supervision"
 
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False

@@ -1,4 +1,7 @@
-"""The direction of imports: words → rules → machines → roles → tree. Nobody looks to the right."""
+"""The direction of imports: a module imports from its own floor and from those below, in no cycle.
+
+Imports for type checkers count as well: what a module has to name, its reader has to know.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -8,86 +11,44 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "taskqueue"
 
-# From left to right; a module may import from its own layer and from those before it.
-LAYERS = (
-    (
-        "words",
-        (
-            "words",
-            "errors",
-            "clock",
-            "ids",
-            "tasks",
-            "health",
-            "rendering",
-            "foreign",
-            "plain",
-            "encoding",
-            "outcomes",
-            "options",
-            "logger",
-            "forks",
-            "origin",
-            "hidden",
-        ),
-    ),
-    (
-        "rules",
-        (
-            "policy",
-            "retention",
-            "recycling",
-            "settings",
-            "signature",
-            "handler",
-            "channel",
-            "transaction",
-            "keys",
-            "context",
-            "action",
-            "app",
-            "demo",
-            "loading",
-        ),
-    ),
-    (
-        "machines",
-        (
-            "storage",
-            "sqlite",
-            "actors.runtime",
-            "supervision",
-            "executors",
-            "lines",
-            "logs",
-            "output",
-            "http",
-        ),
-    ),
+# From the ground up. A name stands for a module, or for a folder and all that is in it.
+FLOORS = (
+    ("ground", ("errors", "clock", "structs", "logger", "foreign", "process")),
+    ("the actor runtime", ("runtime",)),
+    ("supervision", ("supervision",)),
+    ("rules", ("rules",)),
+    ("what users write", ("api",)),
+    ("settings", ("settings",)),
+    ("machines", ("storage", "sqlite", "logs", "executors", "http")),
     ("roles", ("actors",)),
-    (
-        "tree",
-        (
-            "supervisor",
-            "service",
-            "init",
-            "leaving",
-            "bench",
-            "cli",
-            "__main__",
-            "__init__",
-            "testing",
-        ),
-    ),
+    ("the tree", ("supervisor",)),
+    ("its assembly", ("service",)),
+    ("what runs it", ("bench", "testing", "cli", "__main__", "__init__")),
 )
 
-# What a part may not know, wherever it stands.
+# What a part must not know although it lies below, and libraries that belong to others.
 STRANGERS = {
-    "supervision": ("taskqueue.tasks", "taskqueue.storage", "taskqueue.http", "taskqueue.policy"),
-    "storage": ("taskqueue.actors", "taskqueue.supervision", "taskqueue.http", "taskqueue.policy"),
-    "http": ("sqlite3", "aiosqlite", "taskqueue.storage", "pykka"),
-    "actors.runtime": ("taskqueue.tasks", "taskqueue.storage", "taskqueue.http", "aiohttp"),
-    "policy": ("time", "random", "asyncio", "datetime"),
+    "runtime": ("aiohttp", "aiosqlite", "sqlite3"),
+    "supervision": ("aiohttp", "aiosqlite", "sqlite3"),
+    "rules": ("taskqueue.runtime", "taskqueue.supervision", "time", "random", "asyncio"),
+    "api": ("taskqueue.runtime", "taskqueue.supervision", "aiohttp", "aiosqlite"),
+    "settings": ("taskqueue.runtime", "taskqueue.supervision", "taskqueue.api", "asyncio"),
+    "storage": (
+        "taskqueue.runtime",
+        "taskqueue.supervision",
+        "taskqueue.api",
+        "taskqueue.http",
+        "taskqueue.executors",
+    ),
+    "executors": (
+        "taskqueue.runtime",
+        "taskqueue.supervision",
+        "taskqueue.http",
+        "taskqueue.storage",
+    ),
+    "http": ("sqlite3", "aiosqlite", "taskqueue.storage", "taskqueue.executors"),
+    "logs": ("taskqueue.runtime", "taskqueue.api", "taskqueue.storage"),
+    "rules.policy": ("datetime",),
     "supervision.decisions": ("time", "random", "asyncio", "datetime"),
 }
 
@@ -98,12 +59,13 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield name.removesuffix(".__init__"), path
 
 
-def imports_of(path: Path) -> set[str]:
-    """Every module that `path` names when it runs, those for type checkers alone left out."""
+def imports_of(path: Path, *, for_type_checkers: bool = True) -> set[str]:
+    """Every module that `path` names."""
     found: set[str] = set()
 
     def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        is_conditional = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if is_conditional and not for_type_checkers:
             return
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -116,43 +78,56 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def layer_of(module: str) -> int:
-    """The layer of a module below `taskqueue`, by the longest prefix that names it."""
+ALL = dict(modules())
+
+
+def own_imports_of(module: str, *, for_type_checkers: bool = True) -> set[str]:
+    """The modules of the package that a module names; a package is meant by what is in it."""
+    named = imports_of(ALL[module], for_type_checkers=for_type_checkers)
+    found = {name.removeprefix("taskqueue.") for name in named if name.startswith("taskqueue.")}
+    real = found & ALL.keys()
+    within = {name for name in real if any(other.startswith(f"{name}.") for other in real)}
+    return real - within - {module}
+
+
+def floor_of(module: str) -> int:
+    """The floor of a module below `taskqueue`, by the longest prefix that names it."""
     matches = [
-        (len(part), rank)
-        for rank, (_, parts) in enumerate(LAYERS)
+        (len(part), height)
+        for height, (_, parts) in enumerate(FLOORS)
         for part in parts
         if module == part or module.startswith(part + ".")
     ]
-    assert matches, f"{module} stands in no layer: say in LAYERS where it belongs"
+    assert matches, f"{module} is on no floor: say in FLOORS where it belongs"
     return max(matches)[1]
 
 
-ALL = list(modules())
+@pytest.mark.parametrize("module", ALL)
+def test_a_module_imports_from_its_own_floor_and_below(module: str) -> None:
+    above = {name for name in own_imports_of(module) if floor_of(name) > floor_of(module)}
+
+    # The face of the package names what it hands on.
+    assert module == "__init__" or above == set()
 
 
-@pytest.mark.parametrize(("module", "path"), ALL, ids=[name for name, _ in ALL])
-def test_a_module_names_only_what_stands_left_of_it(module: str, path: Path) -> None:
-    own = layer_of(module)
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    left = {name: own_imports_of(name, for_type_checkers=False) for name in ALL}
 
-    known = {
-        name.removeprefix("taskqueue.")
-        for name in imports_of(path)
-        if name.startswith("taskqueue.")
-    }
-    real = {name for name in known if any(name == other for other, _ in ALL)}
+    while free := {name for name, imported in left.items() if not imported & left.keys()}:
+        for name in free:
+            del left[name]
 
-    assert [name for name in sorted(real) if layer_of(name) > own] == []
+    assert left == {}
 
 
 @pytest.mark.parametrize("part", STRANGERS)
 def test_a_part_does_not_know_its_strangers(part: str) -> None:
-    within = [(name, path) for name, path in ALL if name == part or name.startswith(part + ".")]
+    within = [name for name in ALL if name == part or name.startswith(part + ".")]
 
     met = {
         (name, stranger)
-        for name, path in within
-        for imported in imports_of(path)
+        for name in within
+        for imported in imports_of(ALL[name])
         for stranger in STRANGERS[part]
         if imported == stranger or imported.startswith(stranger + ".")
     }
@@ -163,21 +138,17 @@ def test_a_part_does_not_know_its_strangers(part: str) -> None:
 
 def test_every_event_goes_through_the_logger_of_the_service() -> None:
     """An app may configure structlog, which is global, in any way, for its own events."""
-    touching = {
-        name
-        for name, path in ALL
-        if any(i == "structlog" or i.startswith("structlog.") for i in imports_of(path))
-    }
-
     # For a handler, the logger of its context has structlog's type.
-    assert touching == {"logger", "logs", "context", "testing.events"}
+    assert importers_of("structlog") == {"logger", "logs.pipeline", "api.context", "testing.events"}
 
 
 def test_nobody_but_the_runtime_touches_pykka() -> None:
-    touching = {
-        name
-        for name, path in ALL
-        if any(i == "pykka" or i.startswith("pykka.") for i in imports_of(path))
-    }
+    assert {name for name in importers_of("pykka") if not name.startswith("runtime.")} == set()
 
-    assert {name for name in touching if not name.startswith("actors.runtime")} == set()
+
+def importers_of(library: str) -> set[str]:
+    return {
+        name
+        for name, path in ALL.items()
+        if any(i == library or i.startswith(f"{library}.") for i in imports_of(path))
+    }

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from contextvars import Context
 
 from taskqueue.actors.messages import Enqueue
-from taskqueue.actors.runtime import DEFAULT_ASK_TIMEOUT_S, Address, Reply, send
 from taskqueue.errors import ActorUnavailable, AskTimeout
-from taskqueue.tasks import Accepted, NewTask
+from taskqueue.rules.tasks import Accepted, NewTask
+from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, Address, Reply, send
 
 MAX_TASKS = 1_000  # of several callers in one message, so that its commit stays short
 

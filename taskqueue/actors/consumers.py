@@ -5,11 +5,12 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from taskqueue.actors.consumer import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
+from taskqueue.actors.consumer.actor import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
 from taskqueue.actors.messages import CONSUMERS
-from taskqueue.actors.runtime import Request, receives
-from taskqueue.app import App
+from taskqueue.api.app import App
 from taskqueue.logger import log
+from taskqueue.runtime import Request, receives
+from taskqueue.structs import Word
 from taskqueue.supervision import (
     ChildSpec,
     ChildStartFailed,
@@ -18,7 +19,6 @@ from taskqueue.supervision import (
     Supervisor,
 )
 from taskqueue.supervision.calls import DeleteChild, StartChild, TerminateChild
-from taskqueue.words import Word
 
 FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
 

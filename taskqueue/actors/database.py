@@ -19,7 +19,6 @@ from taskqueue.actors.messages import (
     UseStorage,
 )
 from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
-from taskqueue.actors.runtime import Actor, Address, Reply, receives, send, tell
 from taskqueue.errors import (
     ActorError,
     AskTimeout,
@@ -31,10 +30,11 @@ from taskqueue.errors import (
     SyncFailed,
     WriterLost,
 )
-from taskqueue.health import Availability, Readiness
 from taskqueue.logger import log
+from taskqueue.rules.health import Availability, Readiness
+from taskqueue.runtime import Actor, Address, Reply, receives, send, tell
 from taskqueue.storage.protocol import Storage
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 P = ParamSpec("P")
 R = TypeVar("R")

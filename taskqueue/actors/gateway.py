@@ -28,21 +28,21 @@ from taskqueue.actors.messages import (
     RedriveDead,
     Resume,
 )
-from taskqueue.actors.runtime import Actor, ActorRef, System, ask, is_orderly, send
-from taskqueue.app import App
+from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
-from taskqueue.forks import close_in_children
-from taskqueue.health import Availability, QueueState, Readiness
 from taskqueue.http.routes import application
 from taskqueue.http.server.limits import LIMITS, Limits
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.service import ROOT
 from taskqueue.logger import log
-from taskqueue.options import Options
+from taskqueue.process.forks import close_in_children
+from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
+from taskqueue.runtime import Actor, ActorRef, System, ask, is_orderly, send
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
-from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
 READINESS_TIMEOUT_S = 1.0
 BULK_S = 60.0  # for what goes through all dead tasks

@@ -1,11 +1,11 @@
 """What the roles say to each other. Requests name the answer in their type."""
 
-from taskqueue import rendering
-from taskqueue.actors.desk import Desk, Taken
-from taskqueue.actors.runtime import ActorRef, Message, Request
-from taskqueue.health import QueueState, Readiness
-from taskqueue.tasks import Accepted, CancelResult, Delivery, NewTask, Outcome
-from taskqueue.words import Word
+from taskqueue.actors.queue.dispatch import Desk, Taken
+from taskqueue.foreign import rendering
+from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.tasks import Accepted, CancelResult, Delivery, NewTask, Outcome
+from taskqueue.runtime import ActorRef, Message, Request
+from taskqueue.structs import Word
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"

@@ -5,9 +5,9 @@ code is abnormal, and its supervisor tries again within its intensity.
 """
 
 from taskqueue.actors.messages import DATABASE, Migrate
-from taskqueue.actors.runtime import NORMAL, Actor, Crash, Exit, ask
 from taskqueue.errors import ActorError, StorageError
 from taskqueue.logger import log
+from taskqueue.runtime import NORMAL, Actor, Crash, Exit, ask
 
 
 class ExitCode(Exception):

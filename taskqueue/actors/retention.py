@@ -4,10 +4,10 @@ import asyncio
 
 from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.actors.messages import DATABASE, RETENTION
-from taskqueue.actors.runtime import Actor, Request, receives
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.logger import log
-from taskqueue.retention import Retention
+from taskqueue.rules.retention import Retention
+from taskqueue.runtime import Actor, Request, receives
 from taskqueue.storage.protocol import Storage
 
 PERIOD_S = 60.0

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from taskqueue.logger import log
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     Cancel,
     CancelAnswer,
     CancelResult,

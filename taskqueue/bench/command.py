@@ -10,11 +10,11 @@ from types import FrameType
 
 import msgspec
 
-from taskqueue import logs
 from taskqueue.bench.measuring import findings
 from taskqueue.bench.place import CannotMeasure, temporary_folder
 from taskqueue.bench.report import Finding, shown
 from taskqueue.errors import StartFailed, StorageUnavailable
+from taskqueue.logs import pipeline as logs
 from taskqueue.settings import Settings
 
 OK, FAILED, MISUSED = 0, 1, 2

@@ -11,13 +11,13 @@ from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
-from taskqueue.actors.runtime import SHUTDOWN, System, ask
 from taskqueue.bench.work import Work
+from taskqueue.rules.tasks import ENDED, Owner
+from taskqueue.runtime import SHUTDOWN, System, ask
 from taskqueue.service import bind
 from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervisor import Plan
-from taskqueue.tasks import ENDED, Owner
 
 _LOOK_S = 0.005
 

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 _NAME, _VALUE, _WIDTH = 30, 12, 96
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from time import perf_counter
 
-from taskqueue.app import App
-from taskqueue.context import Context
+from taskqueue.api.app import App
+from taskqueue.api.context import Context
 
 
 class Work:

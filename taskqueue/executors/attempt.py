@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from taskqueue.app import App
-from taskqueue.channel import Channel
-from taskqueue.context import Context
-from taskqueue.encoding import MAX_BYTES
+from taskqueue.api.app import App
+from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.context import Context
+from taskqueue.api.handler import ExecutorKind, Handler
 from taskqueue.errors import InvalidTask, UnknownAction
 from taskqueue.executors.outcome import shortened
 from taskqueue.executors.protocol import Executor
-from taskqueue.handler import ExecutorKind, Handler
-from taskqueue.tasks import Failed, Outcome, Rejected, Task
+from taskqueue.rules.encoding import MAX_BYTES
+from taskqueue.rules.tasks import Failed, Outcome, Rejected, Task
 
 
 class Call(NamedTuple):

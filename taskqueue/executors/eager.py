@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any, NoReturn, TypeVar
 
-from taskqueue.hidden import hide
+from taskqueue.process.hidden_tasks import hide
 
 T = TypeVar("T")
 

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from taskqueue.context import Context
+from taskqueue.api.context import Context
+from taskqueue.api.handler import Handler
 from taskqueue.executors.eager import eagerly
 from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.handler import Handler
-from taskqueue.tasks import Outcome
+from taskqueue.rules.tasks import Outcome
 
 # For so long handlers that never wait may follow each other before the loop gets its turn.
 TURN_S = 0.001

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import assert_never, cast
 
-from taskqueue import encoding, rendering
-from taskqueue.context import Context
+from taskqueue.api.context import Context
+from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze, Verdict, seconds
 from taskqueue.errors import TaskTooLarge
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.outcomes import Cancel, Reject, Retry, Snooze, Verdict, seconds
-from taskqueue.tasks import (
+from taskqueue.foreign import rendering
+from taskqueue.rules import encoding
+from taskqueue.rules.tasks import (
     Cancelled,
     Failed,
     Outcome,

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from taskqueue import rendering
-from taskqueue.context import Context
-from taskqueue.handler import Handler
-from taskqueue.tasks import Outcome
+from taskqueue.api.context import Context
+from taskqueue.api.handler import Handler
+from taskqueue.foreign import rendering
+from taskqueue.rules.tasks import Outcome
 
 
 class ConsumerCrash(Exception):

@@ -9,12 +9,12 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from taskqueue.context import Context
+from taskqueue.api.context import Context
+from taskqueue.api.handler import Handler
 from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.handler import Handler
-from taskqueue.tasks import Outcome
+from taskqueue.rules.tasks import Outcome
 
 Work = Callable[[], object]
 End = tuple[object, BaseException | None]  # what was returned, or what was raised

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 from aiohttp import web
 
-from taskqueue.encoding import MAX_BYTES
 from taskqueue.errors import Fault, Faults
 from taskqueue.http.problems import Problem
 from taskqueue.http.server.large import holder_of
+from taskqueue.rules.encoding import MAX_BYTES
 
 T = TypeVar("T")
 

@@ -6,11 +6,11 @@ from typing import Self
 
 from aiohttp import web
 
-from taskqueue.health import QueueState
 from taskqueue.http.answers import answer
 from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.service import Service
-from taskqueue.words import Word
+from taskqueue.rules.health import QueueState
+from taskqueue.structs import Word
 
 _READING = Unavailable("queues unavailable")
 _PAUSING = Unavailable("failed to pause queue")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from taskqueue.health import QueueState, Readiness
-from taskqueue.options import Options
+from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.supervision import Node
-from taskqueue.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
 ROOT = "root"
 """The path of the whole tree."""

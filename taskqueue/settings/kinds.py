@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from taskqueue.options import is_name
+from taskqueue.rules.options import is_name
 
 DAY_S = 86_400.0
 _UNITS = {"d": DAY_S, "h": 3600.0, "m": 60.0, "s": 1.0}

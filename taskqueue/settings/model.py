@@ -6,10 +6,10 @@ from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
-from taskqueue.encoding import MAX_BYTES
-from taskqueue.policy import RetryPolicy
-from taskqueue.recycling import ProcessPolicy
-from taskqueue.retention import Retention
+from taskqueue.rules.encoding import MAX_BYTES
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.recycling import ProcessPolicy
+from taskqueue.rules.retention import Retention
 from taskqueue.settings.kinds import (
     DAY_S,
     Choice,
@@ -23,7 +23,7 @@ from taskqueue.settings.kinds import (
     Switch,
     Text,
 )
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]

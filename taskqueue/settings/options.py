@@ -8,7 +8,7 @@ from msgspec.structs import FieldInfo, fields
 
 from taskqueue.settings.kinds import Kind
 from taskqueue.settings.model import TABLES, Settings
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 PREFIX = "TASKQUEUE_"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from taskqueue.logger import log
-from taskqueue.tasks import Acceptance, Accepted, NewTask
+from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
 
 
 def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from taskqueue.tasks import Task
+from taskqueue.rules.tasks import Task
 
 MAX_ATTEMPTS = 200  # of one task that are read; each has up to 17 KiB of error and traceback
 

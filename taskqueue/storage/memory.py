@@ -16,12 +16,7 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from taskqueue.errors import StatementRefused, StorageUnavailable
-from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit, within_bytes
-from taskqueue.storage.order import first_due
-from taskqueue.storage.protocol import Migration, Storage
-from taskqueue.storage.sqlite import handler_sql
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
     Accepted,
@@ -48,6 +43,11 @@ from taskqueue.tasks import (
     Task,
     TaskHistory,
 )
+from taskqueue.storage.follow_ups import tell_refused
+from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit, within_bytes
+from taskqueue.storage.order import first_due
+from taskqueue.storage.protocol import Migration, Storage
+from taskqueue.storage.sqlite import handler_sql
 
 _SCHEMA = (Migration(version=1, name="tasks"),)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskqueue.tasks import NewTask
+from taskqueue.rules.tasks import NewTask
 
 
 def first_due(tasks: Sequence[NewTask], queue: str, *, limit: int, now: float) -> list[int]:

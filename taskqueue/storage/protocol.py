@@ -11,7 +11,7 @@ so the model.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     Accepted,
     CancelResult,
     Delivery,
@@ -26,7 +26,7 @@ from taskqueue.tasks import (
     Task,
     TaskHistory,
 )
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 
 class Migration(Word):

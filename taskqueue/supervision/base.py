@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from random import random
 from typing import ClassVar
 
-from taskqueue.actors.runtime import (
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.runtime import (
     NOPROC,
     SHUTDOWN,
     Actor,
@@ -19,7 +20,6 @@ from taskqueue.actors.runtime import (
     receives,
     tell,
 )
-from taskqueue.clock import Clock, SystemClock
 from taskqueue.supervision import decisions
 from taskqueue.supervision.calls import GetOverview, Overview, StartInstance
 from taskqueue.supervision.child import Child, Delay, reference, shut_down

@@ -4,7 +4,7 @@ Like OTP's they wait as long as it takes. To an absent supervisor, and to one th
 answers, they raise `ActorUnavailable`.
 """
 
-from taskqueue.actors.runtime import ActorRef, ExitReason, Message, Request, Target, ask
+from taskqueue.runtime import ActorRef, ExitReason, Message, Request, Target, ask
 from taskqueue.supervision.decisions import ChildStatus
 from taskqueue.supervision.specs import ChildSpec, ChildType, Started
 from taskqueue.supervision.validation import GivenChild

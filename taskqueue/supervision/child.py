@@ -6,8 +6,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn
 
-from taskqueue import rendering
-from taskqueue.actors.runtime import (
+from taskqueue.clock import Clock
+from taskqueue.errors import AskTimeout, StartFailed
+from taskqueue.foreign import rendering
+from taskqueue.foreign.inspection import is_a
+from taskqueue.runtime import (
     SHUTDOWN,
     ActorRef,
     Crash,
@@ -17,10 +20,7 @@ from taskqueue.actors.runtime import (
     as_reason,
     start_within,
 )
-from taskqueue.actors.runtime.cell import is_torn_down
-from taskqueue.clock import Clock
-from taskqueue.errors import AskTimeout, StartFailed
-from taskqueue.foreign import is_a
+from taskqueue.runtime.cell import is_torn_down
 from taskqueue.supervision.calls import ChildState
 from taskqueue.supervision.decisions import ChildStatus, Pause, RestartDelays
 from taskqueue.supervision.errors import ChildStartFailed

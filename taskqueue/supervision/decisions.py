@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from taskqueue.actors.runtime import (
+from taskqueue.runtime import (
     Crash,
     ExitReason,
     Killed,
@@ -46,7 +46,7 @@ class Verdict(StrEnum):
 def after_exit(restart: Restart, reason: ExitReason) -> Verdict:
     """Decide what becomes of a child that ended by itself with `reason`.
 
-    >>> from taskqueue.actors.runtime import NORMAL
+    >>> from taskqueue.runtime import NORMAL
     >>> [str(after_exit(restart, NORMAL)) for restart in Restart]
     ['restart', 'keep', 'forget']
     """
@@ -89,7 +89,7 @@ def term_order(reason: ExitReason) -> tuple[int, str]:
 
     Source: OTP `supervisor`, which reports the failures of a parallel stop in this order.
 
-    >>> from taskqueue.actors.runtime import NORMAL, Crash, Shutdown
+    >>> from taskqueue.runtime import NORMAL, Crash, Shutdown
     >>> reasons = [Shutdown("bye"), Crash(OSError("disk full")), Crash("weird"), NORMAL]
     >>> [str(reason) for reason in sorted(reasons, key=term_order)]
     ['normal', 'weird', 'OSError: disk full', 'shutdown: bye']

@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from taskqueue import rendering
-from taskqueue.actors.runtime import ActorRef, ExitReason, receives
 from taskqueue.clock import Clock
-from taskqueue.foreign import is_a, plain
+from taskqueue.foreign import rendering
+from taskqueue.foreign.inspection import is_a, plain
+from taskqueue.runtime import ActorRef, ExitReason, receives
 from taskqueue.supervision import decisions
 from taskqueue.supervision.base import BaseSupervisor
 from taskqueue.supervision.calls import (

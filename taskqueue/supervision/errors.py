@@ -14,8 +14,8 @@ SupervisionError
 
 from typing import ClassVar
 
-from taskqueue.actors.runtime import ActorRef, ExitReason
 from taskqueue.errors import TaskQueueError
+from taskqueue.runtime import ActorRef, ExitReason
 from taskqueue.supervision.specs import ChildSpec
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from taskqueue.actors.runtime import NORMAL, Actor, ActorRef, Exit, Reply, Target
 from taskqueue.errors import ActorUnavailable
+from taskqueue.runtime import NORMAL, Actor, ActorRef, Exit, Reply, Target
 from taskqueue.supervision.calls import start_child
 from taskqueue.supervision.specs import ChildSpec, Restart
 

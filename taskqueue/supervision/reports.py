@@ -5,8 +5,8 @@ The fields are OTP's: `supervisor`, `child_id`, `pid`, `context`, `reason`, `res
 lists the events.
 """
 
-from taskqueue.actors.runtime import ExitReason
-from taskqueue.actors.runtime.safe_log import log
+from taskqueue.runtime import ExitReason
+from taskqueue.runtime.safe_log import log
 from taskqueue.supervision.child import Child
 from taskqueue.supervision.specs import ChildSpec, Flags
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any, Final, Literal, Self, TypeAlias, TypeGuard, TypeVar
 
-from taskqueue import rendering
-from taskqueue.actors.runtime import ActorRef
+from taskqueue.foreign import rendering
+from taskqueue.runtime import ActorRef
 
 E = TypeVar("E", bound=Enum)
 

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import NoReturn
 
-from taskqueue import rendering
-from taskqueue.actors.runtime import (
+from taskqueue.clock import Clock
+from taskqueue.foreign import rendering
+from taskqueue.foreign.inspection import is_a, plain
+from taskqueue.runtime import (
     NORMAL,
     ActorRef,
     Exit,
@@ -15,8 +17,6 @@ from taskqueue.actors.runtime import (
     receives,
     tell,
 )
-from taskqueue.clock import Clock
-from taskqueue.foreign import is_a, plain
 from taskqueue.supervision import decisions
 from taskqueue.supervision.base import BaseSupervisor
 from taskqueue.supervision.calls import (

@@ -5,8 +5,8 @@ from typing import TypeGuard
 
 import msgspec
 
-from taskqueue.actors.runtime import Actor, ActorRef, Message, ProcessInfo, process_info
 from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.runtime import Actor, ActorRef, Message, ProcessInfo, process_info
 from taskqueue.supervision.calls import ChildState, GetOverview, overview
 from taskqueue.supervision.decisions import ChildStatus
 from taskqueue.supervision.specs import ChildType

@@ -16,7 +16,7 @@ import threading
 from functools import partial
 from typing import Any
 
-from taskqueue.actors.runtime import (
+from taskqueue.runtime import (
     Actor,
     ActorRef,
     Crash,

@@ -6,7 +6,7 @@ assert await resize(ctx, url="a") == {"width": 800}
 
 import msgspec
 
-from taskqueue.tasks import NewTask, Status, Task
+from taskqueue.rules.tasks import NewTask, Status, Task
 
 
 def claimed(new: NewTask, *, attempt: int = 1, now: float = 0.0) -> Task:

@@ -18,8 +18,7 @@ import msgspec
 import pytest
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
     Attempt,
@@ -35,6 +34,7 @@ from taskqueue.tasks import (
     Status,
     Task,
 )
+from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract_cancel import CancelContract
 from taskqueue.testing.contract_insert_and_claim import InsertAndClaimContract
 from taskqueue.testing.contract_keys import KeyContract

@@ -2,8 +2,7 @@
 
 import pytest
 
-from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     AttemptOutcome,
     CancelAnswer,
     CancelResult,
@@ -14,6 +13,7 @@ from taskqueue.tasks import (
     Settlement,
     Status,
 )
+from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract_steps import (
     BURIAL,
     CANCEL,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Status
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import Acceptance, Accepted, Delivery, NewTask, Status
 from taskqueue.testing.contract_steps import (
     DONE,
     ME,

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
+from taskqueue.rules.tasks import Acceptance, Accepted, Complete, NewTask, Status
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import Acceptance, Accepted, Complete, NewTask, Status
 from taskqueue.testing.contract_steps import (
     BURIAL,
     DONE,

@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.tasks import HandBack, Settled, Status, Task
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import HandBack, Settled, Status, Task
 from taskqueue.testing.contract_steps import (
     BURIAL,
     CANCEL,

@@ -3,8 +3,7 @@
 import msgspec
 import pytest
 
-from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     Attempt,
     AttemptOutcome,
     Complete,
@@ -18,6 +17,7 @@ from taskqueue.tasks import (
     Status,
     TaskHistory,
 )
+from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract_steps import (
     BURIAL,
     CANCEL,

@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     Attempt,
     AttemptOutcome,
     Cancel,
@@ -24,6 +23,7 @@ from taskqueue.tasks import (
     Settlement,
     Task,
 )
+from taskqueue.storage.protocol import Storage
 
 ME = Owner(node="here", incarnation="2")
 EARLIER_ME = Owner(node="here", incarnation="1")

@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     AttemptOutcome,
     Complete,
     Delivery,
@@ -19,6 +18,7 @@ from taskqueue.tasks import (
     Statement,
     Status,
 )
+from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract_steps import (
     DONE,
     FAILURE,

@@ -19,16 +19,16 @@ from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
-from taskqueue.actors.runtime import SHUTDOWN, ActorRef, System
-from taskqueue.app import App
+from taskqueue.api.app import App
 from taskqueue.errors import StorageError, TaskNotFound
-from taskqueue.policy import RetryPolicy
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import ENDED, Owner, Status, Task, TaskHistory
+from taskqueue.runtime import SHUTDOWN, ActorRef, System
 from taskqueue.settings import Settings
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.supervisor import Plan
-from taskqueue.tasks import ENDED, Owner, Status, Task, TaskHistory
 from taskqueue.testing import faults
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.storage import FaultyStorage

@@ -18,8 +18,8 @@ import threading
 from functools import partial
 
 from taskqueue.actors.messages import GetProcesses
-from taskqueue.actors.runtime import ActorRef, Crash, Reply, System, ask
 from taskqueue.errors import ActorUnavailable
+from taskqueue.runtime import ActorRef, Crash, Reply, System, ask
 from taskqueue.supervision import find
 from taskqueue.supervisor import ROOT
 

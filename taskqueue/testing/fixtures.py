@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.app import App
+from taskqueue.api.app import App
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.engine import Engine
 from taskqueue.testing.events import EventLog

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from taskqueue.actors.runtime import System
+from taskqueue.runtime import System
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.fixtures import events

@@ -5,8 +5,8 @@ import signal
 import sqlite3
 from typing import Any
 
+from taskqueue.rules.tasks import Statement
 from taskqueue.storage.sqlite import handler_sql, writer_process
-from taskqueue.tasks import Statement
 
 COMMAND = """\
 import sys

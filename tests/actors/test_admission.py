@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from taskqueue.actors.messages import DATABASE, QUEUE, Pause, Resume
-from taskqueue.actors.runtime import ask
 from taskqueue.errors import ActorUnavailable
-from taskqueue.options import Options
+from taskqueue.rules.options import Options
+from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.faults import kill
 from taskqueue.testing.storage import FaultyStorage

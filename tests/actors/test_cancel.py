@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors import consumer
+from taskqueue.actors.consumer import actor as consumer
 from taskqueue.actors.messages import QUEUE, CancelAttempt, CancelTask
-from taskqueue.actors.runtime import ask, tell
-from taskqueue.context import Context
-from taskqueue.options import Options
+from taskqueue.api.context import Context
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import CancelAnswer, CancelResult
+from taskqueue.runtime import ask, tell
 from taskqueue.storage.protocol import Storage
-from taskqueue.tasks import CancelAnswer, CancelResult
 from tests.actors.world import Gate, World
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from taskqueue.actors.client import MAX_TASKS, QueueClient
 from taskqueue.actors.messages import QUEUE, Enqueue
-from taskqueue.actors.runtime import Actor, System, receives
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
-from taskqueue.tasks import Acceptance, Accepted, NewTask
+from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
+from taskqueue.runtime import Actor, System, receives
 
 
 class Script:

@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-from taskqueue.context import Context
-from taskqueue.options import Options
-from taskqueue.outcomes import Cancel, Reject, Retry, Snooze
-from taskqueue.policy import RetryPolicy
-from taskqueue.tasks import NewTask, TaskHistory
+from taskqueue.api.context import Context
+from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
+from taskqueue.rules.options import Options
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import NewTask, TaskHistory
 from tests.actors.world import World
 
 

@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
-from taskqueue.actors.consumer import ConsumerActor
-from taskqueue.context import Context
+from taskqueue.actors.consumer.actor import ConsumerActor
+from taskqueue.api.context import Context
 from taskqueue.errors import StartFailed
 from taskqueue.supervision import overview
 from tests.actors.world import World

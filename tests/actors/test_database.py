@@ -9,7 +9,6 @@ import pytest
 from taskqueue.actors import database as database_module
 from taskqueue.actors.database import DatabaseActor, Recovery, StorageClient
 from taskqueue.actors.messages import DATABASE, GetReadiness, Migrate
-from taskqueue.actors.runtime import NORMAL, System, ask, stop
 from taskqueue.errors import (
     AskTimeout,
     OperationFailed,
@@ -17,11 +16,12 @@ from taskqueue.errors import (
     StorageReadOnly,
     StorageUnavailable,
 )
-from taskqueue.health import Availability
+from taskqueue.rules.health import Availability
+from taskqueue.rules.tasks import NewTask, Owner
+from taskqueue.runtime import NORMAL, System, ask, stop
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import NewTask, Owner
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World

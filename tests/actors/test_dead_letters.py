@@ -1,10 +1,10 @@
 """Dead letters by the many: queued again with what they have gone through, or deleted."""
 
-from taskqueue.actors.dead_letters import PAGE
 from taskqueue.actors.messages import QUEUE, PurgeDead, RedriveDead
-from taskqueue.actors.runtime import ask
-from taskqueue.context import Context
-from taskqueue.options import Options
+from taskqueue.actors.queue.dead_letters import PAGE
+from taskqueue.api.context import Context
+from taskqueue.rules.options import Options
+from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from tests.actors.world import NOW, World
 

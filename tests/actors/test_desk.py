@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from taskqueue.actors.desk import MOST_AHEAD, Desk, Taken
-from taskqueue.tasks import Delivery, Status, Task
+from taskqueue.actors.queue.dispatch import MOST_AHEAD, Desk, Taken
+from taskqueue.rules.tasks import Delivery, Status, Task
 from taskqueue.testing.clock import ManualClock
 
 

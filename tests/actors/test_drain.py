@@ -6,11 +6,12 @@ import time
 import pytest
 
 from taskqueue import service
-from taskqueue.actors import consumer, queue
+from taskqueue.actors.consumer import actor as consumer
 from taskqueue.actors.messages import QUEUE, Drain
-from taskqueue.actors.runtime import ask, suspend
-from taskqueue.context import Context
-from taskqueue.tasks import TaskHistory
+from taskqueue.actors.queue import actor as queue
+from taskqueue.api.context import Context
+from taskqueue.rules.tasks import TaskHistory
+from taskqueue.runtime import ask, suspend
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, Gate, World
 

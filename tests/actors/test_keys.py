@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from taskqueue import KeyConflict
-from taskqueue.context import Context
-from taskqueue.options import Options
+from taskqueue.api.context import Context
+from taskqueue.rules.options import Options
 from tests.actors.world import World
 
 ONCE = Options(unique_key="once")

@@ -16,15 +16,15 @@ import pytest
 
 from taskqueue.actors.database import OwnedStorage
 from taskqueue.actors.messages import DATABASE, QUEUE
-from taskqueue.actors.runtime import System
-from taskqueue.context import Context
+from taskqueue.api.context import Context
+from taskqueue.api.outcomes import Reject, Snooze
 from taskqueue.errors import ActorError, StorageUnavailable
-from taskqueue.outcomes import Reject, Snooze
-from taskqueue.policy import RetryPolicy
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import ENDED, NewTask
+from taskqueue.runtime import System
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import ENDED, NewTask
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import Lives, World

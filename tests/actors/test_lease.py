@@ -1,7 +1,7 @@
 """Leases: what is ours stays ours, whatever the clock says; what is nobody's is taken back."""
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.tasks import Cancel, Owner, SettleBy, Status
+from taskqueue.rules.tasks import Cancel, Owner, SettleBy, Status
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, ManualClock, World
 

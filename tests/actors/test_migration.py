@@ -4,8 +4,8 @@ import pytest
 
 from taskqueue.actors.database import DatabaseActor, Recovery
 from taskqueue.actors.migration import ExitCode, MigrationActor
-from taskqueue.actors.runtime import NORMAL, Crash
 from taskqueue.errors import StartFailed, StorageUnavailable
+from taskqueue.runtime import NORMAL, Crash
 from taskqueue.supervision import ChildSpec, Flags, Intensity, Restart, Supervisor, overview
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World

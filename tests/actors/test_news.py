@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from taskqueue.actors.consumer.reports import MOST_ON_THEIR_WAY, NOTE_S, News
 from taskqueue.actors.messages import Finished
-from taskqueue.actors.news import MOST_ON_THEIR_WAY, NOTE_S, News
-from taskqueue.tasks import Delivery, NewTask, Succeeded
+from taskqueue.rules.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
 from tests.otp.virtual_time import VirtualTimeLoop
 

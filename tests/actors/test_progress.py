@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from taskqueue.actors.channel import AttemptChannel
+from taskqueue.actors.consumer.attempt_handle import AttemptChannel
+from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.database import StorageClient
-from taskqueue.actors.progress import ProgressReports
 from taskqueue.actors.throttle import PERIOD_S
-from taskqueue.context import Context
+from taskqueue.api.context import Context
 from taskqueue.errors import StorageUnavailable
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.events import EventLog

@@ -2,7 +2,7 @@
 
 import math
 
-from taskqueue.actors.prospects import Prospects
+from taskqueue.actors.queue.hints import Prospects
 from taskqueue.testing.clock import ManualClock
 
 QUEUES = ("default", "mail")

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from taskqueue.actors.messages import QUEUE, Enqueue, Redrive, Resume
-from taskqueue.actors.runtime import ask
-from taskqueue.context import Context
+from taskqueue.api.context import Context
 from taskqueue.errors import StorageUnavailable
-from taskqueue.options import Options
+from taskqueue.rules.options import Options
+from taskqueue.runtime import ask
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, Gate, ManualClock, World
 

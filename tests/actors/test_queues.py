@@ -4,9 +4,9 @@ import asyncio
 
 from taskqueue.actors.consumers import Pool
 from taskqueue.actors.messages import QUEUE, GetQueues, Pause, Resume
-from taskqueue.actors.runtime import ask
-from taskqueue.context import Context
-from taskqueue.health import QueueState
+from taskqueue.api.context import Context
+from taskqueue.rules.health import QueueState
+from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, World

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from taskqueue.actors import claimer
 from taskqueue.actors.messages import DATABASE, QUEUE
-from taskqueue.actors.runtime import Request, ask
-from taskqueue.actors.settler import Settler
-from taskqueue.context import Context
+from taskqueue.actors.queue import fetcher as claimer
+from taskqueue.actors.queue.completer import Settler
+from taskqueue.api.context import Context
 from taskqueue.errors import ActorUnavailable
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.options import Options
-from taskqueue.policy import RetryPolicy
-from taskqueue.tasks import Owner
+from taskqueue.rules.options import Options
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import Owner
+from taskqueue.runtime import Request, ask
 from taskqueue.testing import faults
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, Gate, World

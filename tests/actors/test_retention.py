@@ -2,11 +2,11 @@
 
 from taskqueue.actors.messages import RETENTION
 from taskqueue.actors.retention import BATCH, Prune, RetentionActor
-from taskqueue.actors.runtime import ask
-from taskqueue.context import Context
-from taskqueue.options import Options
-from taskqueue.outcomes import Reject
-from taskqueue.retention import DAY_S, Retention
+from taskqueue.api.context import Context
+from taskqueue.api.outcomes import Reject
+from taskqueue.rules.options import Options
+from taskqueue.rules.retention import DAY_S, Retention
+from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import ManualClock, World

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from taskqueue.context import Context
+from taskqueue.api.context import Context
 from tests.actors.world import World
 
 Misdeed = Callable[[], Awaitable[object]]

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from taskqueue.context import Context
+from taskqueue.api.context import Context
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.options import Options
-from taskqueue.policy import RetryPolicy
+from taskqueue.rules.options import Options
+from taskqueue.rules.policy import RetryPolicy
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World
 

@@ -10,10 +10,10 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from taskqueue.actors.runtime import System
-from taskqueue.context import Context
+from taskqueue.api.context import Context
 from taskqueue.errors import StatementRefused
-from taskqueue.options import Options
+from taskqueue.rules.options import Options
+from taskqueue.runtime import System
 from taskqueue.storage.sqlite import spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog

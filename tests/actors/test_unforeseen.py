@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.actors.runtime import System
 from taskqueue.errors import OperationFailed
+from taskqueue.runtime import System
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage

@@ -8,11 +8,11 @@ from typing import Any
 import aiosqlite
 import pytest
 
-from taskqueue.actors.runtime import System
-from taskqueue.context import Context
-from taskqueue.encoding import NotJSON
+from taskqueue.api.context import Context
 from taskqueue.executors import loop as loop_module
 from taskqueue.executors.outcome import MAX_ERROR
+from taskqueue.rules.encoding import NotJSON
+from taskqueue.runtime import System
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
 from tests.actors.world import Lives, World

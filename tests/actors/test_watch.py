@@ -2,8 +2,8 @@
 
 import time
 
-from taskqueue.actors.watch import WatchActor
-from taskqueue.context import Context
+from taskqueue.actors.watchdog import WatchActor
+from taskqueue.api.context import Context
 from tests.actors.world import World
 
 

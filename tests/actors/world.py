@@ -10,23 +10,23 @@ import msgspec
 
 from taskqueue import service
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.consumer import ConsumerSettings
+from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import ConsumersSupervisor, Pool, Resize
 from taskqueue.actors.database import DatabaseActor, OwnedStorage, Recovery, StorageClient
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, GetReadiness
 from taskqueue.actors.migration import MigrationActor
-from taskqueue.actors.queue import QueueActor, QueueSettings
-from taskqueue.actors.runtime import ActorRef, Reply, System, ask, resume, suspend
-from taskqueue.app import App
+from taskqueue.actors.queue.actor import QueueActor, QueueSettings
+from taskqueue.api.app import App
+from taskqueue.api.context import Context
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.context import Context
-from taskqueue.encoding import MAX_BYTES
-from taskqueue.health import Readiness
-from taskqueue.options import Options
-from taskqueue.policy import RetryPolicy
+from taskqueue.rules.encoding import MAX_BYTES
+from taskqueue.rules.health import Readiness
+from taskqueue.rules.options import Options
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import NewTask, Owner, TaskHistory
+from taskqueue.runtime import ActorRef, Reply, System, ask, resume, suspend
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import ChildSpec, ChildType, Flags, Intensity, Restart, Supervisor
-from taskqueue.tasks import NewTask, Owner, TaskHistory
 from taskqueue.testing.events import Event, EventLog
 
 SOON = RetryPolicy(initial_s=0.01, factor=1.0, jitter=0.0)

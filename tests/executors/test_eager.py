@@ -8,7 +8,7 @@ import pytest
 from taskqueue import App, Context
 from taskqueue.executors.eager import eagerly
 from taskqueue.executors.loop import LoopExecutor
-from taskqueue.tasks import Failed, Outcome, Succeeded
+from taskqueue.rules.tasks import Failed, Outcome, Succeeded
 from taskqueue.testing.claims import claimed
 
 Body = Callable[[], Awaitable[object]]

@@ -11,14 +11,14 @@ import pytest
 import structlog
 
 from taskqueue import App, Cancel, Context, Reject, Retry, Snooze
+from taskqueue.api.handler import ExecutorKind
 from taskqueue.executors import outcome as outcome_module
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.outcome import MAX_ERROR, MAX_TRACEBACK
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
-from taskqueue.handler import ExecutorKind
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     Cancelled,
     Failed,
     NewTask,
@@ -147,7 +147,7 @@ async def test_a_rejection_shows_where_it_was_decided(run: Run) -> None:
     outcome = await run(raising(Reject("no such user")))
 
     assert outcome.reason == "no such user"
-    assert outcome.traceback.endswith("taskqueue.outcomes.Reject: no such user\n")
+    assert outcome.traceback.endswith("taskqueue.api.outcomes.Reject: no such user\n")
 
 
 async def test_an_exception_is_a_failure_with_its_type_text_and_place(run: Run) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from taskqueue import App, Context, Retry
+from taskqueue.api.handler import Handler as Registered
 from taskqueue.executors.loop import LoopExecutor
-from taskqueue.handler import Handler as Registered
-from taskqueue.tasks import Failed, Outcome, Succeeded, TimedOut
+from taskqueue.rules.tasks import Failed, Outcome, Succeeded, TimedOut
 from taskqueue.testing.claims import claimed
 
 SHORT_S = 0.01

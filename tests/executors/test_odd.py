@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from taskqueue.api.handler import ExecutorKind
+from taskqueue.api.loading import load_app
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import Executor
 from taskqueue.executors.thread import ThreadExecutor
-from taskqueue.handler import ExecutorKind
-from taskqueue.loading import load_app
-from taskqueue.tasks import Cancelled, Failed, Outcome, Rejected, Snoozed, Succeeded
+from taskqueue.rules.tasks import Cancelled, Failed, Outcome, Rejected, Snoozed, Succeeded
 from taskqueue.testing.claims import claimed
 from tests.executors import odd
 

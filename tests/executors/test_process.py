@@ -16,15 +16,14 @@ import msgspec
 import pytest
 
 from taskqueue import App, Context
-from taskqueue.actors.runtime.host import Host
-from taskqueue.encoding import MAX_BYTES
+from taskqueue.api.handler import ExecutorKind
+from taskqueue.api.loading import load_app
 from taskqueue.errors import ConfigError
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.process.pool import START_RETRY_S, ProcessExecutor
-from taskqueue.handler import ExecutorKind
-from taskqueue.loading import load_app
-from taskqueue.recycling import ProcessPolicy
-from taskqueue.tasks import (
+from taskqueue.rules.encoding import MAX_BYTES
+from taskqueue.rules.recycling import ProcessPolicy
+from taskqueue.rules.tasks import (
     Cancelled,
     Crashed,
     Failed,
@@ -34,6 +33,7 @@ from taskqueue.tasks import (
     Succeeded,
     TimedOut,
 )
+from taskqueue.runtime.host import Host
 from taskqueue.testing.claims import claimed
 from taskqueue.testing.events import EventLog
 from tests.executors.processes import echo

@@ -19,7 +19,7 @@ from taskqueue.executors.process.messages import (
     ToWorker,
 )
 from taskqueue.executors.process.wire import Wire
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     Cancelled,
     Crashed,
     Failed,

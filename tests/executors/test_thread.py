@@ -13,7 +13,7 @@ import pytest
 
 from taskqueue import App, Context
 from taskqueue.executors.thread import ThreadExecutor
-from taskqueue.tasks import Outcome, Succeeded
+from taskqueue.rules.tasks import Outcome, Succeeded
 from taskqueue.testing.claims import claimed
 
 SLOTS = 2
@@ -224,8 +224,8 @@ import asyncio, threading
 from taskqueue import App, Context
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.thread import ThreadExecutor
-from taskqueue.handler import ExecutorKind
-from taskqueue.tasks import Task
+from taskqueue.api.handler import ExecutorKind
+from taskqueue.rules.tasks import Task
 from taskqueue.testing.claims import claimed
 
 app = App()

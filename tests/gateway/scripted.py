@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from taskqueue.app import App
-from taskqueue.context import Context
-from taskqueue.health import QueueState, Readiness
-from taskqueue.options import Options
-from taskqueue.storage.memory import MemoryStorage
-from taskqueue.supervision import Node
-from taskqueue.tasks import (
+from taskqueue.api.app import App
+from taskqueue.api.context import Context
+from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import (
     Accepted,
     CancelResult,
     Delivery,
@@ -20,6 +18,8 @@ from taskqueue.tasks import (
     Task,
     TaskHistory,
 )
+from taskqueue.storage.memory import MemoryStorage
+from taskqueue.supervision import Node
 
 NOW = 1_800_000_000.0
 CONSUMERS = 2

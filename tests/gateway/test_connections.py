@@ -15,7 +15,7 @@ from taskqueue.http.bodies import MAX_BODY_BYTES, MAX_CHUNKS
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.server.server import HttpServer
-from taskqueue.options import NO_CHOICE
+from taskqueue.rules.options import NO_CHOICE
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService
 from tests.gateway.wire import exchange, request, wire_to

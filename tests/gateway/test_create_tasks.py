@@ -13,7 +13,7 @@ from aiohttp import ClientResponse, ClientSession
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.tasks.requests import MAX_TASKS
-from taskqueue.tasks import Task
+from taskqueue.rules.tasks import Task
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService
 

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.errors import ActorUnavailable
-from taskqueue.options import NO_CHOICE, Options
-from taskqueue.tasks import AttemptOutcome, Complete, DeadLetter
+from taskqueue.rules.options import NO_CHOICE, Options
+from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter
 from tests.gateway.scripted import ScriptedService
 
 DEAD = DeadLetter(reason="no use", outcome=AttemptOutcome.FAILED, error="ValueError: no")

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
-from taskqueue.options import NO_CHOICE
-from taskqueue.tasks import AttemptOutcome, Cancel, Complete, DeadLetter, Settlement, Task
+from taskqueue.rules.options import NO_CHOICE
+from taskqueue.rules.tasks import AttemptOutcome, Cancel, Complete, DeadLetter, Settlement, Task
 from tests.gateway.scripted import ScriptedService
 
 NOBODY = "0197a4c8-0000-7000-8000-000000000000"

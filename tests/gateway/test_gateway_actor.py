@@ -19,7 +19,9 @@ from taskqueue.actors.messages import (
     Redrive,
     UseStorage,
 )
-from taskqueue.actors.runtime import (
+from taskqueue.rules.health import Readiness
+from taskqueue.rules.tasks import Accepted
+from taskqueue.runtime import (
     KILLED,
     SHUTDOWN,
     Actor,
@@ -29,10 +31,8 @@ from taskqueue.actors.runtime import (
     receives,
     stop,
 )
-from taskqueue.health import Readiness
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.supervision import ChildSpec, Supervisor
-from taskqueue.tasks import Accepted
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, StillClock, demo_app
 

@@ -8,7 +8,7 @@ from aiohttp import ClientResponse, ClientSession
 from multidict import CIMultiDict
 
 from taskqueue.errors import AskTimeout, StorageUnavailable
-from taskqueue.tasks import Complete, Task
+from taskqueue.rules.tasks import Complete, Task
 from tests.gateway.scripted import NOW, ScriptedService
 
 BODY = {"action": "uppercase", "data": {"text": "hi"}}

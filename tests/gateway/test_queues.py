@@ -6,7 +6,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
-from taskqueue.context import Context
+from taskqueue.api.context import Context
 from taskqueue.errors import ActorUnavailable
 from tests.gateway.scripted import CONSUMERS, NOW, ScriptedService
 

@@ -8,9 +8,9 @@ import structlog
 from aiohttp import ClientResponse, ClientSession
 from msgspec.structs import replace
 
-from taskqueue.actors.runtime import Actor, System, process_info
 from taskqueue.errors import ActorUnavailable
-from taskqueue.health import Readiness
+from taskqueue.rules.health import Readiness
+from taskqueue.runtime import Actor, System, process_info
 from taskqueue.supervision.tree import SupervisorFigures
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService, leaf

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import ClientSession
 
 from taskqueue.errors import ActorUnavailable, StorageUnavailable
-from taskqueue.options import NO_CHOICE, Options
-from taskqueue.tasks import AttemptOutcome, Complete, DeadLetter, Requeue, Status
+from taskqueue.rules.options import NO_CHOICE, Options
+from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, Requeue, Status
 from tests.gateway.scripted import NOW, ScriptedService
 
 NOBODY = "0197a4c8-0000-7000-8000-000000000000"

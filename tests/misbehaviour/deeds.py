@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from taskqueue.actors.runtime import Actor, Crash, Exit, Request, Shutdown, receives, tell
+from taskqueue.runtime import Actor, Crash, Exit, Request, Shutdown, receives, tell
 from tests.misbehaviour.values import any_error, odd, odd_error, odd_type
 
 DEEDS: dict[str, Callable[["Bad", Random], Any]] = {}

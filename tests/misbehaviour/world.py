@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from taskqueue.actors.runtime import (
+from taskqueue.foreign.inspection import name_of
+from taskqueue.runtime import (
     Actor,
     ActorRef,
     Message,
@@ -28,7 +29,6 @@ from taskqueue.actors.runtime import (
     send,
     tell,
 )
-from taskqueue.foreign import name_of
 from taskqueue.supervision import (
     Backoff,
     ChildNotFound,

@@ -306,7 +306,8 @@ _deed(
     "sys.modules['odd2'] = type('M', (), {'__getattr__': lambda s, n: 1 / 0})()",
 )
 _deed(
-    "imports/reload", "import importlib, taskqueue.outcomes\nimportlib.reload(taskqueue.outcomes)"
+    "imports/reload",
+    "import importlib, taskqueue.api.outcomes\nimportlib.reload(taskqueue.api.outcomes)",
 )
 _deed("imports/reload_logging", "import importlib\nimportlib.reload(logging)")
 _deed("imports/main", "sys.modules['__main__'] = None")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taskqueue.actors.runtime import (
+from taskqueue.runtime import (
     KILLED,
     NOPROC,
     NORMAL,

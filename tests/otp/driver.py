@@ -2,7 +2,8 @@
 
 import asyncio
 
-from taskqueue.actors.runtime import (
+from taskqueue.errors import ActorUnavailable, StartFailed
+from taskqueue.runtime import (
     SHUTDOWN,
     ActorRef,
     Message,
@@ -12,7 +13,6 @@ from taskqueue.actors.runtime import (
     suspend,
     tell,
 )
-from taskqueue.errors import ActorUnavailable, StartFailed
 from taskqueue.supervision import (
     AlreadyStarted,
     ChildSpec,

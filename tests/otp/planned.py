@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from taskqueue.actors.runtime import (
+from taskqueue.errors import ActorUnavailable
+from taskqueue.runtime import (
     NORMAL,
     SHUTDOWN,
     Actor,
@@ -20,7 +21,6 @@ from taskqueue.actors.runtime import (
     stop,
     tell,
 )
-from taskqueue.errors import ActorUnavailable
 from taskqueue.supervision import (
     BRUTAL_KILL,
     AutoShutdown,

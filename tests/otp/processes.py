@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from taskqueue.actors.runtime import (
+from taskqueue.runtime import (
     Actor,
     ActorRef,
     Exit,

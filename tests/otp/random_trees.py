@@ -23,8 +23,8 @@ from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-from taskqueue.actors.runtime import SHUTDOWN, System
 from taskqueue.errors import StartFailed as RealStartFailed
+from taskqueue.runtime import SHUTDOWN, System
 from taskqueue.supervision import picture, snapshot
 from tests.otp.invariants import broken_at_rest, broken_by_stop
 from tests.otp.model import Model, StartFailed, SupervisorPlan, WorkerPlan

@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from taskqueue.actors.runtime import Actor, ActorRef, Crash, Ignore, System
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import Actor, ActorRef, Crash, Ignore, System
 from taskqueue.supervision import BadReturn, Started
 from tests.otp.canonical import (
     Event,

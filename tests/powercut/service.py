@@ -33,7 +33,7 @@ def storage(settings: Settings, spawn: Callable[[], Spawned]) -> partial[SQLiteS
 
 if __name__ == "__main__":
     from taskqueue import supervisor
-    from taskqueue.cli import main
+    from taskqueue.cli.command import main
 
     supervisor.storage = storage
     main()

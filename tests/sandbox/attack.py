@@ -13,11 +13,7 @@ from pathlib import Path
 import msgspec
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import spawning
-from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.spawning import Spawned
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     AttemptOutcome,
     Complete,
     DeadLetter,
@@ -30,6 +26,10 @@ from taskqueue.tasks import (
     Settlement,
     Statement,
 )
+from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite import spawning
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.spawning import Spawned
 from tests.sandbox.grammar import QUEUE_TABLES, Grammar
 
 LIMIT_S = 1.0

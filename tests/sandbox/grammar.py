@@ -4,7 +4,7 @@ import random
 import re
 from collections.abc import Callable
 
-from taskqueue.tasks import Scalar, Statement
+from taskqueue.rules.tasks import Scalar, Statement
 from taskqueue.testing.contract_transactions import FORBIDDEN
 from tests.sandbox.hostile import ENDLESS, ENDLESS_STEPS, TOO_LARGE
 

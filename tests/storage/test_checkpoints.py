@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import Status
 from taskqueue.testing.contract import add
 
 MIB = 1024 * 1024

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from taskqueue.errors import StorageUnavailable, SyncFailed
+from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite import checkpointer, file
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.wal import checkpoint
-from taskqueue.tasks import Status
 from taskqueue.testing.contract import add, ids
 from tests.powercut.shim import Shim, compiler
 

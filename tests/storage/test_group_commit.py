@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.tasks import Complete, NewTask, Owner, SettleBy, Settled, Status
 from taskqueue.storage.sqlite import writer
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import Complete, NewTask, Owner, SettleBy, Settled, Status
 from taskqueue.testing.contract import add, claim, ids, new_task
 
 ME = Owner(node="here", incarnation="1")

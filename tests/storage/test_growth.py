@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from taskqueue.ids import new_id
-from taskqueue.retention import DAY_S, Retention
+from taskqueue.api.ids import new_id
+from taskqueue.rules.retention import DAY_S, Retention
+from taskqueue.rules.tasks import Complete, NewTask, Owner, SettleBy
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import Complete, NewTask, Owner, SettleBy
 
 A_DAY = 500  # tasks
 MIB = 1 << 20

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import StatementRefused
+from taskqueue.rules.tasks import Complete, NotApplied, SettleBy, Settled, Statement, Status
 from taskqueue.storage.sqlite import handler_sql, pages, statements
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import Complete, NotApplied, SettleBy, Settled, Statement, Status
 from taskqueue.testing.contract import (
     DONE,
     FAILURE,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.policy import RetryPolicy, settlement
+from taskqueue.rules.policy import RetryPolicy, settlement
+from taskqueue.rules.tasks import Delivery, Failed, Owner, SettleBy, Status, Succeeded
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import Delivery, Failed, Owner, SettleBy, Status, Succeeded
 from taskqueue.testing.contract import new_task
 
 CLAIMERS = 16

@@ -19,13 +19,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from taskqueue import policy
 from taskqueue.errors import StatementRefused
-from taskqueue.policy import RetryPolicy
-from taskqueue.storage.memory import MemoryStorage
-from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import (
+from taskqueue.rules import policy
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import (
     ENDED,
     CancelAnswer,
     Cancelled,
@@ -52,6 +49,9 @@ from taskqueue.tasks import (
     TaskHistory,
     TimedOut,
 )
+from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 
 T = TypeVar("T")
 Verb = Callable[[Storage], Awaitable[T]]

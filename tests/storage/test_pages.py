@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import grown
+from taskqueue.rules.tasks import NewTask, Owner, Status
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite import inserting, reads
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.tasks import NewTask, Owner, Status
 from taskqueue.testing.contract import ids, new_task
 
 TASKS = 30_000

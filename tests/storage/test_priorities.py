@@ -6,11 +6,11 @@ from contextlib import closing
 
 import pytest
 
-from taskqueue.options import MAX_PRIORITY
+from taskqueue.rules.options import MAX_PRIORITY
+from taskqueue.rules.tasks import NewTask, Owner
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite import inserting, reads, writes
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.tasks import NewTask, Owner
 
 ME = Owner(node="here", incarnation="1")
 IN_THREE_YEARS = 1e8

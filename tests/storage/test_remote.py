@@ -17,14 +17,14 @@ import pytest
 from msgspec import ValidationError
 
 import taskqueue
-from taskqueue import origin
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable, WriterLost
+from taskqueue.process import origin
+from taskqueue.rules.tasks import NewTask, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.spawning import SpawnedAhead
 from taskqueue.storage.sqlite.wire import NotSent
-from taskqueue.tasks import NewTask, Status
 from taskqueue.testing.contract import DONE, add, claim, ids, new_task, settle
 from taskqueue.testing.contract_transactions import TransactionContract
 from taskqueue.testing.process import children_of

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import StatementRefused
+from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Settled, Statement, Status
 from taskqueue.storage.sqlite import sandbox, spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.spawning import Spawned
-from taskqueue.tasks import AttemptOutcome, NotApplied, Settled, Statement, Status
 from taskqueue.testing.contract_steps import add, claim
 from taskqueue.testing.contract_transactions import (
     NO_LIMIT_S,

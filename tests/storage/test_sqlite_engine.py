@@ -17,12 +17,12 @@ import pytest
 
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
+from taskqueue.rules.tasks import AttemptOutcome, SettleBy, Settled, Status
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite import faults, inserting, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.tasks import AttemptOutcome, SettleBy, Settled, Status
 from taskqueue.testing.contract import (
     BURIAL,
     DONE,

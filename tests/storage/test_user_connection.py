@@ -16,9 +16,9 @@ import pytest
 import taskqueue
 from taskqueue import KeyConflict, sqlite
 from taskqueue.errors import SchemaMismatch
+from taskqueue.rules.tasks import Acceptance, Accepted, Status
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.tasks import Acceptance, Accepted, Status
 from taskqueue.testing.contract import claim, ids, new_task
 from taskqueue.testing.contract_keys import keyed
 

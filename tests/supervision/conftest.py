@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 
-from taskqueue.actors.runtime import ActorRef, System
 from taskqueue.clock import Clock
+from taskqueue.runtime import ActorRef, System
 from taskqueue.supervision import (
     AutoShutdown,
     ChildSpec,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskqueue.actors.runtime import NORMAL, SHUTDOWN, Crash, ExitReason
+from taskqueue.runtime import NORMAL, SHUTDOWN, Crash, ExitReason
 from taskqueue.supervision import (
     AutoShutdown,
     Restart,

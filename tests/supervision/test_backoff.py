@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from taskqueue.actors.runtime import KILLED, NORMAL, SHUTDOWN
+from taskqueue.runtime import KILLED, NORMAL, SHUTDOWN
 from taskqueue.supervision import (
     Backoff,
     ChildRestarting,

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.runtime import (
+from taskqueue.errors import ActorUnavailable, StartFailed
+from taskqueue.runtime import (
     NORMAL,
     SHUTDOWN,
     Actor,
@@ -16,7 +17,6 @@ from taskqueue.actors.runtime import (
     resume,
     suspend,
 )
-from taskqueue.errors import ActorUnavailable, StartFailed
 from taskqueue.supervision import (
     AlreadyPresent,
     AlreadyStarted,

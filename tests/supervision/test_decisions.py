@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskqueue.actors.runtime import (
+from taskqueue.runtime import (
     KILLED,
     NOPROC,
     NORMAL,

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 from structlog.testing import capture_logs
 
-from taskqueue.actors.runtime import (
+from taskqueue.errors import StartFailed
+from taskqueue.runtime import (
     NORMAL,
     SHUTDOWN,
     Actor,
@@ -18,7 +19,6 @@ from taskqueue.actors.runtime import (
     resume,
     suspend,
 )
-from taskqueue.errors import StartFailed
 from taskqueue.supervision import (
     BRUTAL_KILL,
     AutoShutdown,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.runtime import SHUTDOWN
+from taskqueue.runtime import SHUTDOWN
 from taskqueue.supervision import (
     AlreadyPresent,
     ChildRestarting,

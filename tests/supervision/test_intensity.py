@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskqueue.actors.runtime import SHUTDOWN
+from taskqueue.runtime import SHUTDOWN
 from taskqueue.supervision import (
     Restart,
     Strategy,

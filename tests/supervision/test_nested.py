@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from taskqueue.actors.runtime import KILLED, NORMAL, SHUTDOWN, Crash, ExitReason, stop
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import KILLED, NORMAL, SHUTDOWN, Crash, ExitReason, stop
 from taskqueue.supervision import (
     ChildStatus,
     FailedToStartChild,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from taskqueue.actors.runtime import KILLED, SHUTDOWN, ActorRef, Crash, System
 from taskqueue.errors import ActorUnavailable
+from taskqueue.runtime import KILLED, SHUTDOWN, ActorRef, Crash, System
 from taskqueue.supervision import DynamicSupervisor, MaxChildren, count_children, start_one_off
 
 

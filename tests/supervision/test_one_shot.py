@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.runtime import NORMAL, SHUTDOWN, Crash
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import NORMAL, SHUTDOWN, Crash
 from taskqueue.supervision import FailedToStartChild, Restart, Strategy, overview
 
 ONE_SHOT = {"restart": Restart.TRANSIENT, "one_shot": True}

@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from taskqueue.actors.runtime import NORMAL, SHUTDOWN, Crash, ExitReason
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import NORMAL, SHUTDOWN, Crash, ExitReason
 from taskqueue.supervision import (
     BRUTAL_KILL,
     AutoShutdown,

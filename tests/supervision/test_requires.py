@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from taskqueue.actors.runtime import NORMAL, SHUTDOWN, System
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import NORMAL, SHUTDOWN, System
 from taskqueue.supervision import (
     AlreadyPresent,
     Backoff,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskqueue.actors.runtime import KILLED, NORMAL, SHUTDOWN, Crash, ExitReason, Shutdown
+from taskqueue.runtime import KILLED, NORMAL, SHUTDOWN, Crash, ExitReason, Shutdown
 from taskqueue.supervision import Restart, overview
 
 ORDERLY = [NORMAL, SHUTDOWN, Shutdown("done")]

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.runtime import SHUTDOWN, Actor, Crash, Shutdown
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import SHUTDOWN, Actor, Crash, Shutdown
 from taskqueue.supervision import (
     ChildSpec,
     FailedToStartChild,

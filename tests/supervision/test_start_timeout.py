@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from taskqueue.actors.runtime import SHUTDOWN, Actor, ActorRef, Crash, Reply, System
 from taskqueue.errors import StartFailed, StartTimeout
+from taskqueue.runtime import SHUTDOWN, Actor, ActorRef, Crash, Reply, System
 from taskqueue.supervision import (
     ChildSpec,
     ChildStartFailed,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from taskqueue.actors.runtime import (
+from taskqueue.runtime import (
     KILLED,
     NORMAL,
     SHUTDOWN,

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from taskqueue.actors.runtime import NORMAL, Crash, ExitReason
+from taskqueue.runtime import NORMAL, Crash, ExitReason
 from taskqueue.supervision import Restart, Strategy, overview, start_child, terminate_child
 from taskqueue.testing.actors import TrappingCrashTest
 

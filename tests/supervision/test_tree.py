@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from taskqueue.actors.runtime import send
 from taskqueue.errors import AskTimeout
+from taskqueue.runtime import send
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,
@@ -17,7 +17,7 @@ from taskqueue.supervision import (
     terminate_child,
     tree,
 )
-from tests.actors.runtime.puppets import Do, Puppet
+from tests.runtime.puppets import Do, Puppet
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from taskqueue.actors.runtime import Ignore
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import Ignore
 from taskqueue.supervision import (
     BRUTAL_KILL,
     AutoShutdown,

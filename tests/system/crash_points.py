@@ -23,14 +23,14 @@ STEPS: dict[str, str] = {
     "answer": "taskqueue.http.access:AccessLog.log",
     "claim": "taskqueue.storage.sqlite.engine:SQLiteStorage.claim",
     "commit the claim": "claim",
-    "take": "taskqueue.actors.desk:Desk.take",
+    "take": "taskqueue.actors.queue.dispatch:Desk.take",
     "hand over": "taskqueue.actors.task_log:attempt_started",
     "begin the handler": "tests.system.crash_app:begin",
-    "note the start": "taskqueue.actors.consumer:ConsumerActor._note_starts",
+    "note the start": "taskqueue.actors.consumer.actor:ConsumerActor._note_starts",
     "commit the start": "start",
     "end the handler": "tests.system.crash_app:end",
-    "report": "taskqueue.actors.consumer:ConsumerActor._report",
-    "conclude": "taskqueue.actors.settler:Settler.conclude_all",
+    "report": "taskqueue.actors.consumer.actor:ConsumerActor._report",
+    "conclude": "taskqueue.actors.queue.completer:Settler.conclude_all",
     "settle": "taskqueue.storage.sqlite.engine:SQLiteStorage.settle",
     "commit the settlement": "settle",
     "hear the answer": "taskqueue.actors.task_log:settled",
@@ -39,7 +39,7 @@ STEPS: dict[str, str] = {
 # Where a step begins, if that is another function than the one in which it ends: a report is on its
 # way to the queue, and may be settled, before its answer is awaited.
 BEGINS: dict[str, str] = {
-    "report": "taskqueue.actors.consumer:ConsumerActor._tell_finished",
+    "report": "taskqueue.actors.consumer.actor:ConsumerActor._tell_finished",
 }
 
 # In place of an insert and a claim, where nobody waits and there is room.

@@ -31,7 +31,7 @@ def _kill_ourselves() -> None:
 
 if __name__ == "__main__":
     from taskqueue import supervisor
-    from taskqueue.cli import main
+    from taskqueue.cli.command import main
 
     supervisor.storage = writing_on_a_thread
     for place, name, wrapped in wrappings(Trap(os.environ["CRASH_POINT"], _kill_ourselves)):

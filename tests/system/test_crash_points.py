@@ -24,12 +24,12 @@ from taskqueue import service, supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
 from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
-from taskqueue.actors.runtime import SHUTDOWN, ActorRef, System, ask
-from taskqueue.policy import RetryPolicy
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import Owner
+from taskqueue.runtime import SHUTDOWN, ActorRef, System, ask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite import spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
-from taskqueue.tasks import Owner
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import children_of
 from tests.system import crash_app, crashing_writer

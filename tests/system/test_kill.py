@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from taskqueue.policy import RetryPolicy
+from taskqueue.rules.policy import RetryPolicy
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
 

@@ -12,7 +12,7 @@ import pytest
 
 from taskqueue import App, Context, Retry, Snooze
 from taskqueue.errors import NotRunning, StorageUnavailable, TaskNotFound
-from taskqueue.tasks import Status
+from taskqueue.rules.tasks import Status
 from taskqueue.testing.clock import START
 from taskqueue.testing.engine import Engine, NotDrained
 from taskqueue.testing.events import EventLog

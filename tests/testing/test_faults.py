@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from taskqueue import App, Context
+from taskqueue.api.loading import load_app
 from taskqueue.errors import ActorUnavailable
-from taskqueue.loading import load_app
 from taskqueue.testing import faults
 from taskqueue.testing.engine import Engine
 from taskqueue.testing.events import EventLog

@@ -25,13 +25,13 @@ from taskqueue import (
     TaskTooLarge,
     UnknownAction,
 )
-from taskqueue import options as options_module
-from taskqueue.demo import demo_app
+from taskqueue.api.demo import demo_app
+from taskqueue.api.handler import ExecutorKind
+from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
 from taskqueue.errors import ConfigError
-from taskqueue.handler import ExecutorKind
-from taskqueue.options import Options
-from taskqueue.outcomes import Cancel, Reject, Retry, Snooze
-from taskqueue.tasks import Payload
+from taskqueue.rules import options as options_module
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import Payload
 from taskqueue.testing.claims import claimed
 
 NOW = 1_000.0

@@ -11,7 +11,9 @@ from typing import NoReturn
 import pytest
 from click.testing import CliRunner
 
-from taskqueue import cli, leaving, logs, origin
+from taskqueue.cli import command as cli
+from taskqueue.logs import pipeline as logs
+from taskqueue.process import leaving, origin
 from taskqueue.service import Ended
 from taskqueue.settings import OPTIONS, Settings
 from taskqueue.storage.sqlite import spawning

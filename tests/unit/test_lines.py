@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from taskqueue.lines import LONG_LINE, MOST_LINES, LineWriter
+from taskqueue.logs.lines import LONG_LINE, MOST_LINES, LineWriter
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,7 +160,7 @@ def test_a_long_line_does_not_wait() -> None:
 def run(code: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
     prelude = """
 import os, signal, sys, threading, structlog
-from taskqueue import logs
+from taskqueue.logs import pipeline as logs
 logs.configure("json", "info")
 log = structlog.get_logger()
 """
@@ -253,7 +253,7 @@ def test_a_reader_that_leaves_ends_no_buffered_service() -> None:
                 "-c",
                 """
 import structlog, sys
-from taskqueue import logs
+from taskqueue.logs import pipeline as logs
 logs.configure("json", "info")
 with logs.buffered():
     for n in range(10000):

@@ -9,8 +9,8 @@ from textwrap import dedent
 import pytest
 
 from taskqueue import App
+from taskqueue.api.loading import load_app
 from taskqueue.errors import ConfigError
-from taskqueue.loading import load_app
 
 Write = Callable[[str, str], Path]
 
@@ -61,7 +61,7 @@ def test_an_app_is_found_by_a_script_that_lies_elsewhere(write: Write, tmp_path:
     script = write(
         "bin/run.py",
         """
-        from taskqueue.loading import load_app
+        from taskqueue.api.loading import load_app
         print(type(load_app("shop_tasks:mine")).__name__)
         """,
     )

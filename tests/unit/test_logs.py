@@ -23,10 +23,10 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskqueue import logs
 from taskqueue.logger import log
+from taskqueue.logs import pipeline as logs
+from taskqueue.rules.tasks import Status
 from taskqueue.settings import LogFormat, LogLevel
-from taskqueue.tasks import Status
 from tests.executors import odd
 
 ROOT = Path(__file__).parents[2]
@@ -432,7 +432,7 @@ def test_a_closed_stream_loses_lines_and_nothing_else() -> None:
 
 _TALKS = """
 import sys, structlog
-from taskqueue import logs
+from taskqueue.logs import pipeline as logs
 logs.configure("auto", "info")
 for n in range(5000):
     structlog.get_logger().info("said", n=n, text="ä")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskqueue.output import Output
+from taskqueue.logs.output import Output
 
 LINES = 100
 LONG = 3 * 65536  # more than a pipe holds

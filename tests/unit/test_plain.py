@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from taskqueue import App, Context, encoding, plain, rendering
+from taskqueue import App, Context
 from taskqueue.errors import ConfigError, InvalidTask
-from taskqueue.options import Options
-from taskqueue.rendering import type_name
+from taskqueue.foreign import conversion as plain
+from taskqueue.foreign import rendering
+from taskqueue.foreign.rendering import type_name
+from taskqueue.rules import encoding
+from taskqueue.rules.options import Options
 from taskqueue.testing.claims import claimed
 from tests.executors import odd
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskqueue import policy
-from taskqueue.policy import (
+from taskqueue.rules import policy
+from taskqueue.rules.policy import (
     CONFLICT_S,
     MAX_CONFLICT_S,
     RetryPolicy,
@@ -15,7 +15,7 @@ from taskqueue.policy import (
     backoff_s,
     settlement,
 )
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     AttemptOutcome,
     Cancel,
     Cancelled,

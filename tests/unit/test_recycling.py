@@ -4,8 +4,8 @@ import doctest
 
 import pytest
 
-from taskqueue import recycling
-from taskqueue.recycling import ProcessPolicy, is_worn
+from taskqueue.rules import recycling
+from taskqueue.rules.recycling import ProcessPolicy, is_worn
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:

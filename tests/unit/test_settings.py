@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import asdict
 
 from taskqueue.errors import ConfigError
-from taskqueue.policy import RetryPolicy
-from taskqueue.recycling import ProcessPolicy
-from taskqueue.retention import Retention
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.recycling import ProcessPolicy
+from taskqueue.rules.retention import Retention
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Duration
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskqueue.context import Context
+from taskqueue.api.context import Context
+from taskqueue.api.signature import AtOnce, arguments_by_name, signature_of, whole_signature_of
 from taskqueue.errors import ConfigError, InvalidTask
-from taskqueue.signature import AtOnce, arguments_by_name, signature_of, whole_signature_of
 
 
 class Size(Enum):

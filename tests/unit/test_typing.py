@@ -45,7 +45,7 @@ async def lost(url: str) -> None: ...
 
 
 ASKS = """
-from taskqueue.actors.runtime import ActorRef, Request, ask
+from taskqueue.runtime import ActorRef, Request, ask
 
 class GetNames(Request[list[str]]):
     prefix: str

@@ -2,7 +2,7 @@
 
 import threading
 
-from taskqueue.channel import Channel
+from taskqueue.api.attempt_handle import Channel
 from taskqueue.errors import StatementRefused, StorageUnavailable
 from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.messages import (
@@ -13,7 +13,7 @@ from taskqueue.executors.process.messages import (
     Run,
     ToWorker,
 )
-from taskqueue.tasks import Outcome, Rows, Statement
+from taskqueue.rules.tasks import Outcome, Rows, Statement
 
 
 class WorkerChannel(Channel):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import cast
 
-from taskqueue.app import App
+from taskqueue.api.app import App
 from taskqueue.executors.attempt import Call, call_of
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.outcome import (
@@ -26,9 +26,9 @@ from taskqueue.executors.process.kept_loop import KeptLoop
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.thread import end_of
-from taskqueue.forks import close_in_children
-from taskqueue.hidden import hidden_task
-from taskqueue.tasks import Crashed, Outcome
+from taskqueue.process.forks import close_in_children
+from taskqueue.process.hidden_tasks import hidden_task
+from taskqueue.rules.tasks import Crashed, Outcome
 
 _STDERR = 2
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TypeAlias
 
-from taskqueue.channel import Channel
+from taskqueue.api.attempt_handle import Channel
 from taskqueue.errors import ActorError, StatementRefused, StorageUnavailable
 from taskqueue.executors.process.messages import (
     Done,
@@ -13,8 +13,8 @@ from taskqueue.executors.process.messages import (
     Rehearsed,
 )
 from taskqueue.executors.process.wire import Wire
-from taskqueue.hidden import hidden_task
-from taskqueue.tasks import Statement, TimedOut
+from taskqueue.process.hidden_tasks import hidden_task
+from taskqueue.rules.tasks import Statement, TimedOut
 
 End: TypeAlias = Done | TimedOut | None
 """The worker's last word, or none in time; None: it has none."""

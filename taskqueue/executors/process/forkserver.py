@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from taskqueue import logs, origin
+from taskqueue.api.loading import load_app
 from taskqueue.errors import ConfigError
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.child import work
@@ -32,9 +32,10 @@ from taskqueue.executors.process.messages import (
     ToForkServer,
     Unusable,
 )
-from taskqueue.loading import load_app
 from taskqueue.logger import log
-from taskqueue.words import Word
+from taskqueue.logs import pipeline as logs
+from taskqueue.process import origin
+from taskqueue.structs import Word
 
 _MOST_DESCRIPTORS = 16
 

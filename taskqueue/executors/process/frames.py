@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ import os
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from taskqueue.hidden import hidden_task
 from taskqueue.logger import log
+from taskqueue.process.hidden_tasks import hidden_task
 
 T = TypeVar("T")
 

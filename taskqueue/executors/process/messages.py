@@ -2,9 +2,9 @@
 
 from typing import TypeAlias
 
+from taskqueue.rules.tasks import Outcome, Rows, Statement, Task
 from taskqueue.settings.model import LogFormat, LogLevel
-from taskqueue.tasks import Outcome, Rows, Statement, Task
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 # --- to the fork server ---------------------------------------------------------------------------
 

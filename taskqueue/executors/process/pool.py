@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from taskqueue.app import App
-from taskqueue.context import Context
+from taskqueue.api.app import App
+from taskqueue.api.context import Context
+from taskqueue.api.handler import Handler
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.executors.process.server import CannotStart, ForkServer
 from taskqueue.executors.process.worker import Worker
-from taskqueue.handler import Handler
-from taskqueue.hidden import hidden_task
 from taskqueue.logger import log
-from taskqueue.recycling import ProcessPolicy, is_worn
-from taskqueue.tasks import Outcome, Snoozed
+from taskqueue.process.hidden_tasks import hidden_task
+from taskqueue.rules.recycling import ProcessPolicy, is_worn
+from taskqueue.rules.tasks import Outcome, Snoozed
 
 # When a task is tried again for which no process could be started. That is not the task's fault.
 START_RETRY_S = 5.0
@@ -120,5 +120,5 @@ class ProcessExecutor:
 
 _NOT_IMPORTABLE = (
     'a handler with executor="process" is found by the app\'s name, and this app has none; '
-    "load it with --app package.module:app (in a test: taskqueue.loading.load_app)"
+    "load it with --app package.module:app (in a test: taskqueue.api.loading.load_app)"
 )

@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from contextlib import suppress
 
-from taskqueue import logs, origin
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.frames import BadFrame, Pipe
 from taskqueue.executors.process.messages import (
@@ -25,9 +24,11 @@ from taskqueue.executors.process.messages import (
 )
 from taskqueue.executors.process.wire import Wire
 from taskqueue.executors.process.worker import Worker
-from taskqueue.forks import socket_pair
-from taskqueue.hidden import hidden_task
 from taskqueue.logger import log
+from taskqueue.logs import pipeline as logs
+from taskqueue.process import origin
+from taskqueue.process.forks import socket_pair
+from taskqueue.process.hidden_tasks import hidden_task
 
 END_S = 5.0  # how long its end may take with all below it
 
@@ -39,7 +40,7 @@ _PATH = [*sys.path]
 _COMMAND = """\
 import sys
 sys.path[:] = {path!r}
-from taskqueue.hidden import hidden_task
+from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.executors.process.forkserver import main
 main({descriptor})
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from taskqueue.executors.process.frames import CHUNK, BadFrame, Frames, framed
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 T = TypeVar("T")
 

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from taskqueue.context import Context
+from taskqueue.api.context import Context
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.conversation import Conversation, End
 from taskqueue.executors.process.endings import ending
 from taskqueue.executors.process.messages import Done, Ended, FromWorker, Run
 from taskqueue.executors.process.wire import Wire
 from taskqueue.logger import log
-from taskqueue.tasks import Crashed, Outcome, TimedOut
+from taskqueue.rules.tasks import Crashed, Outcome, TimedOut
 
 # How long each step may take before the next, harder one.
 LAST_WORDS_S = 1.0  # what a process has sent before its end is read

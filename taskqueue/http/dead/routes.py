@@ -10,8 +10,8 @@ from taskqueue.http.bodies import body_of
 from taskqueue.http.dead.selection import Matching, Selection, These, read_selection
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.service import Service
-from taskqueue.tasks import Status
-from taskqueue.words import Word
+from taskqueue.rules.tasks import Status
+from taskqueue.structs import Word
 
 _IN_PART = "Some may have been done. The same request may be sent again."
 _REDRIVING = Unavailable("failed to queue tasks", _IN_PART)

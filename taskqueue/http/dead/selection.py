@@ -14,8 +14,8 @@ from taskqueue.errors import Fault
 from taskqueue.http.bodies import Fields, read_fields
 from taskqueue.http.problems import Problem
 from taskqueue.http.tasks.queries import task_id_of
-from taskqueue.options import NAME_RULE, is_name
-from taskqueue.words import Word
+from taskqueue.rules.options import NAME_RULE, is_name
+from taskqueue.structs import Word
 
 MAX_IDS = 1_000  # in one request
 

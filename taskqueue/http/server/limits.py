@@ -4,7 +4,7 @@ A client that sends or reads slowly is cut when its time is up, and earlier if o
 the connection that has waited longest for its client is closed first.
 """
 
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 MAX_LINE_BYTES = 8190  # of the request line, and of one header field
 

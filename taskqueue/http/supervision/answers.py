@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from taskqueue.actors.runtime import ProcessInfo
+from taskqueue.runtime import ProcessInfo
+from taskqueue.structs import Word
 from taskqueue.supervision import ChildType, Node
-from taskqueue.words import Word
 
 
 class Resized(Word):

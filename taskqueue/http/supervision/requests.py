@@ -9,7 +9,7 @@ from taskqueue.errors import Fault
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameters, read_query
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 
 class Place(Word, forbid_unknown_fields=True):

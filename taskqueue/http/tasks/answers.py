@@ -10,8 +10,8 @@ from typing import Any, Self
 import msgspec
 from msgspec import Raw
 
-from taskqueue.tasks import Attempt, Status, Task, TaskHistory
-from taskqueue.words import Word
+from taskqueue.rules.tasks import Attempt, Status, Task, TaskHistory
+from taskqueue.structs import Word
 
 
 class Receipt(Word):

@@ -20,7 +20,7 @@ from taskqueue.http.tasks import keys, requests
 from taskqueue.http.tasks.answers import Receipt, Receipts
 from taskqueue.http.tasks.patience import TURN, PatientReader
 from taskqueue.http.tasks.requests import TaskRequest
-from taskqueue.tasks import Acceptance, Accepted, NewTask, Status
+from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
 
 _REUSED = "idempotency key reused"
 

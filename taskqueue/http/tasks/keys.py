@@ -18,8 +18,8 @@ from multidict import MultiMapping, istr
 from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
 from taskqueue.http.tasks.requests import TaskRequest, indexed
-from taskqueue.options import KEY_RULE, MAX_KEY, is_key
-from taskqueue.tasks import NewTask
+from taskqueue.rules.options import KEY_RULE, MAX_KEY, is_key
+from taskqueue.rules.tasks import NewTask
 
 HEADER = "Idempotency-Key"
 REPLAYED = {"Idempotent-Replayed": "true"}

@@ -6,9 +6,9 @@ from multidict import MultiMapping
 
 from taskqueue.http.queries import Parameters, read_query
 from taskqueue.http.tasks.answers import TaskView
-from taskqueue.options import MAX_NAME, is_name
-from taskqueue.tasks import Status
-from taskqueue.words import Word
+from taskqueue.rules.options import MAX_NAME, is_name
+from taskqueue.rules.tasks import Status
+from taskqueue.structs import Word
 
 MAX_PAGE = 100  # tasks in one answer
 MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one alone has more

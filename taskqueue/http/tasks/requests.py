@@ -13,8 +13,8 @@ from msgspec import Meta, Raw
 from taskqueue.errors import Fault, Faults
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
-from taskqueue.options import KEY_RULE, Options
-from taskqueue.words import Word
+from taskqueue.rules.options import KEY_RULE, Options
+from taskqueue.structs import Word
 
 MAX_TASKS = 10_000  # in one request
 

@@ -12,7 +12,7 @@ from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.service import Service
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Stats, TaskDetail
 from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, read_page, task_id_of
-from taskqueue.tasks import CancelAnswer, Status, TaskHistory
+from taskqueue.rules.tasks import CancelAnswer, Status, TaskHistory
 
 _REDRIVING = Unavailable("failed to queue task")
 _CANCELLING = Unavailable("failed to cancel task")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from taskqueue.errors import ForeignSchema, SchemaMismatch
 from taskqueue.storage.protocol import Migration
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 
 class Step(Word):

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.sqlite.faults import storage_error
 from taskqueue.storage.sqlite.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql import TransactionLost
 from taskqueue.storage.sqlite.transaction import Transaction, refresh_schema
-from taskqueue.tasks import Accepted, NewTask
 
 _ASK_AGAIN_S = 0.001
 

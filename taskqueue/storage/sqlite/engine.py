@@ -17,6 +17,22 @@ from taskqueue.errors import (
     SyncFailed,
     WriterLost,
 )
+from taskqueue.rules.tasks import (
+    ENDED,
+    Accepted,
+    CancelResult,
+    Delivery,
+    NewTask,
+    NotApplied,
+    Owner,
+    Rows,
+    SettleBy,
+    Settled,
+    Statement,
+    Status,
+    Task,
+    TaskHistory,
+)
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Migration, Storage
@@ -50,22 +66,6 @@ from taskqueue.storage.sqlite.wal import checkpoint
 from taskqueue.storage.sqlite.wal_index import set_up_afresh
 from taskqueue.storage.sqlite.wire import Batch
 from taskqueue.storage.sqlite.writer import Writer
-from taskqueue.tasks import (
-    ENDED,
-    Accepted,
-    CancelResult,
-    Delivery,
-    NewTask,
-    NotApplied,
-    Owner,
-    Rows,
-    SettleBy,
-    Settled,
-    Statement,
-    Status,
-    Task,
-    TaskHistory,
-)
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]

@@ -8,11 +8,11 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
+from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import first_due
 from taskqueue.storage.sqlite import rows, statements
 from taskqueue.storage.sqlite.bulk import chunks
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 
 _ACCEPTED = Acceptance.ACCEPTED
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from taskqueue.errors import StatementRefused, StatementsFatal, StorageError
+from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Rows, SettleBy, Settled
 from taskqueue.storage.sqlite import settling
 from taskqueue.storage.sqlite.connecting import SetUp
 from taskqueue.storage.sqlite.file import FileWatch
@@ -27,7 +28,6 @@ from taskqueue.storage.sqlite.settling import Answer, NotBegun
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.writer import Writer
 from taskqueue.storage.sqlite.writes import Rehearsal
-from taskqueue.tasks import AttemptOutcome, NotApplied, Rows, SettleBy, Settled
 
 
 class Isolation:

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite import rows, statements
-from taskqueue.tasks import Status
 
 _NO_SEQ = 0
 _LAST_SEQ = 2**63 - 1

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Self, TypeAlias
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.forks import close_in_children
+from taskqueue.process.forks import close_in_children
 from taskqueue.storage.sqlite.faults import translated
 
 PRIVATE_FILE = 0o600

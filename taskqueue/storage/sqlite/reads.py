@@ -7,9 +7,17 @@ from heapq import merge
 from itertools import islice
 from operator import itemgetter
 
+from taskqueue.rules.tasks import (
+    Attempt,
+    AttemptOutcome,
+    Delivery,
+    Owner,
+    Status,
+    Task,
+    TaskHistory,
+)
 from taskqueue.storage.limits import MAX_ATTEMPTS, within_bytes
 from taskqueue.storage.sqlite import pages, rows, statements
-from taskqueue.tasks import Attempt, AttemptOutcome, Delivery, Owner, Status, Task, TaskHistory
 
 _NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from taskqueue.tasks import Attempt, AttemptOutcome, Delivery, NewTask, Status, Task
+from taskqueue.rules.tasks import Attempt, AttemptOutcome, Delivery, NewTask, Status, Task
 
 Row: TypeAlias = tuple[Any, ...]
 

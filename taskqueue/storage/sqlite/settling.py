@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias, assert_never, cast
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
-from taskqueue.storage.sqlite.inserting import insert
-from taskqueue.storage.sqlite.leases import Lease, Leases
-from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
     AttemptOutcome,
@@ -28,6 +24,10 @@ from taskqueue.tasks import (
     Settlement,
     Status,
 )
+from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
+from taskqueue.storage.sqlite.inserting import insert
+from taskqueue.storage.sqlite.leases import Lease, Leases
+from taskqueue.storage.sqlite.transaction import Transaction
 
 
 class NotBegun:

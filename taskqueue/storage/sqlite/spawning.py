@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from taskqueue import origin
 from taskqueue.errors import StorageUnavailable
-from taskqueue.forks import socket_pair
+from taskqueue.process import origin
+from taskqueue.process.forks import socket_pair
 from taskqueue.storage.sqlite.writer_process import NOT_FOR_US
 
 # `-S`: it need not look for packages once more, as it is told where ours are. Our own place comes

@@ -6,10 +6,7 @@ A partial index serves only a query that repeats its condition, hence `_READY` a
 `main`, so a temporary table of the connection cannot hide one.
 """
 
-from taskqueue.storage.limits import MAX_ATTEMPTS
-from taskqueue.storage.sqlite.bulk import Bulk
-from taskqueue.storage.sqlite.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     Cancel,
     Complete,
     DeadLetter,
@@ -19,6 +16,9 @@ from taskqueue.tasks import (
     Settlement,
     Status,
 )
+from taskqueue.storage.limits import MAX_ATTEMPTS
+from taskqueue.storage.sqlite.bulk import Bulk
+from taskqueue.storage.sqlite.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
 
 _READY = "token IS NULL AND processed_at IS NULL"
 

@@ -3,8 +3,8 @@
 import sqlite3
 from collections import Counter
 
+from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.sqlite import statements
-from taskqueue.tasks import Accepted, NewTask
 
 
 class Transaction:

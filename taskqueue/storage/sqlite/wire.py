@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from taskqueue.words import Word
+from taskqueue.structs import Word
 
 W = TypeVar("W", bound=Word)
 

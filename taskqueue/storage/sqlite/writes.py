@@ -11,10 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
-from taskqueue.storage.sqlite.bulk import chunks
-from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.tasks import (
+from taskqueue.rules.tasks import (
     CancelAnswer,
     CancelResult,
     Delivery,
@@ -24,6 +21,9 @@ from taskqueue.tasks import (
     Status,
     Task,
 )
+from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
+from taskqueue.storage.sqlite.bulk import chunks
+from taskqueue.storage.sqlite.transaction import Transaction
 
 _decode_seqs = msgspec.json.Decoder(list[int]).decode
 _MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte

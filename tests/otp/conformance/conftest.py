@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from taskqueue.actors.runtime import ActorRef
+from taskqueue.runtime import ActorRef
 from taskqueue.supervision import AutoShutdown, ChildSpec, SimpleOneForOne, Strategy
 from tests.otp.conformance.support import play
 from tests.supervision import conftest as shared

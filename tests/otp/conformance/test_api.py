@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from taskqueue.actors.runtime import SHUTDOWN, Actor
 from taskqueue.errors import ActorUnavailable, StartFailed
+from taskqueue.runtime import SHUTDOWN, Actor
 from taskqueue.supervision import (
     BRUTAL_KILL,
     AlreadyStarted,

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from taskqueue.actors.runtime import NORMAL, Actor, ActorRef
+from taskqueue.runtime import NORMAL, Actor, ActorRef
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,

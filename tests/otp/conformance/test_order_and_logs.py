@@ -4,8 +4,8 @@ import json
 
 from structlog.testing import capture_logs
 
-from taskqueue import logs
-from taskqueue.actors.runtime import SHUTDOWN, Crash
+from taskqueue.logs import pipeline as logs
+from taskqueue.runtime import SHUTDOWN, Crash
 from taskqueue.supervision import Restart, Strategy, overview
 from taskqueue.testing.actors import TrappingCrashTest
 from tests.otp.conformance.support import FOR_EVER, start_all

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from taskqueue.actors.runtime import ActorRef
+from taskqueue.runtime import ActorRef
 from taskqueue.supervision import (
     ChildSpec,
     ChildStartFailed,

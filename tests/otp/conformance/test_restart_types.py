@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskqueue.actors.runtime import NORMAL, SHUTDOWN, Crash, ExitReason, Shutdown
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import NORMAL, SHUTDOWN, Crash, ExitReason, Shutdown
 from taskqueue.supervision import FailedToStartChild, Restart, restart_child, start_child
 from tests.otp.conformance.support import counts
 

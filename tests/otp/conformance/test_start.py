@@ -2,8 +2,8 @@
 
 import pytest
 
-from taskqueue.actors.runtime import NORMAL, SHUTDOWN, ActorRef, Crash, Ignore
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import NORMAL, SHUTDOWN, ActorRef, Crash, Ignore
 from taskqueue.supervision import (
     BadReturn,
     ChildSpec,

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from taskqueue.actors.runtime import Actor
 from taskqueue.errors import StartFailed
+from taskqueue.runtime import Actor
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from taskqueue.actors.runtime import KILLED, NORMAL, SHUTDOWN, Crash, ExitReason, Shutdown
+from taskqueue.runtime import KILLED, NORMAL, SHUTDOWN, Crash, ExitReason, Shutdown
 from taskqueue.supervision import BRUTAL_KILL, Restart
 from taskqueue.testing.actors import TrappingCrashTest
 from tests.otp.conformance.support import start_all

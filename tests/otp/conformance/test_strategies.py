@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from taskqueue.actors.runtime import KILLED, SHUTDOWN, ActorRef
+from taskqueue.runtime import KILLED, SHUTDOWN, ActorRef
 from taskqueue.supervision import (
     Restart,
     Started,

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from taskqueue.actors.runtime import KILLED, NORMAL
+from taskqueue.runtime import KILLED, NORMAL
 from taskqueue.supervision import (
     Strategy,
     restart_child,

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from taskqueue.actors.runtime import ProcessInfo, Status, System, process_info
+from taskqueue.runtime import ProcessInfo, Status, System, process_info
 from tests.otp.canonical import Json
 from tests.otp.pairs.script import Rest, Stage
 from tests.otp.quiet import quiet

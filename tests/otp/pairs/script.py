@@ -23,7 +23,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from taskqueue.actors.runtime import (
+from taskqueue.errors import ActorUnavailable, StartFailed
+from taskqueue.runtime import (
     KILLED,
     NOPROC,
     NORMAL,
@@ -52,7 +53,6 @@ from taskqueue.actors.runtime import (
     suspend,
     tell,
 )
-from taskqueue.errors import ActorUnavailable, StartFailed
 from taskqueue.supervision import ChildSpec, Flags, Intensity, Supervisor
 from tests.otp.canonical import Json
 

@@ -1,0 +1,1 @@
+"""The consumer: slots that run handlers, and the reports of what ended."""

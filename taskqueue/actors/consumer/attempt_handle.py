@@ -1,0 +1,67 @@
+"""How a running handler reaches the storage: with its progress, and to rehearse its transaction."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from taskqueue.actors.consumer.progress import ProgressReports
+from taskqueue.actors.database import StorageClient
+from taskqueue.api.attempt_handle import Channel
+from taskqueue.rules.tasks import Rows, Statement
+from taskqueue.storage.protocol import Storage
+
+REHEARSAL_LIMIT_S = 1.0
+
+
+class AttemptChannel(Channel):
+    """The channel of one attempt, on the loop of its consumer."""
+
+    def __init__(
+        self,
+        token: str,
+        storage: StorageClient,
+        reports: ProgressReports,
+        note_start: Callable[[], None],
+    ) -> None:
+        """Make a channel; to be called on the consumer's loop.
+
+        Args:
+            token: of the attempt.
+            storage: where its task is.
+            reports: takes its progress.
+            note_start: has the start of the attempt noted, if it was not; a start that is noted
+                after its progress would wipe that out.
+        """
+        self._token = token
+        self._storage = storage
+        self._reports = reports
+        self._note_start = note_start
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._progress: str | None = None  # the latest, not yet handed over
+        self._handing_over = False
+
+    def report(self, progress: str) -> None:
+        # One callback, however often it is called before the loop turns: each would keep its text.
+        self._progress = progress
+        if not self._handing_over:
+            self._handing_over = True
+            self._loop.call_soon_threadsafe(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._handing_over = False  # first: what is reported from now on has a callback of its own
+        if (progress := self._progress) is not None:
+            self._progress = None
+            self._note_start()
+            self._reports.note(self._token, progress)
+
+    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        return await self._storage.use(
+            Storage.rehearse, statements, query, limit_s=REHEARSAL_LIMIT_S
+        )
+
+    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        if threading.get_ident() == self._thread:
+            raise RuntimeError("fetch_blocking would block the loop; use `await fetch`")
+        asking = self.rehearse(statements, query)
+        return asyncio.run_coroutine_threadsafe(asking, self._loop).result()

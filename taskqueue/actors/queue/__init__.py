@@ -1,0 +1,1 @@
+"""The queue actor and its parts: dispatch, leases, settlements, dead letters."""

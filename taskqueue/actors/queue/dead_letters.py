@@ -1,0 +1,58 @@
+"""All dead tasks that match, page by page: queued again, or deleted."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from taskqueue.actors.database import StorageClient
+from taskqueue.clock import Clock
+from taskqueue.rules.tasks import Status
+from taskqueue.storage.protocol import Storage
+
+PAGE = 500  # short enough to ride with other writes
+
+
+class DeadLetters:
+    """The dead tasks of a storage.
+
+    Each page is a commit of its own, so a large redrive stops nobody; one that is cut has done what
+    it has done, and may simply be repeated.
+    """
+
+    def __init__(self, storage: StorageClient, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    async def redrive(self, *, action: str | None, queue: str | None) -> int:
+        """Queue all that match again; return how many there were."""
+        return await self._each_page(self._redrive, action=action, queue=queue)
+
+    async def purge(self, *, action: str | None, queue: str | None) -> int:
+        """Delete all that match; return how many there were."""
+        return await self._each_page(self._purge, action=action, queue=queue)
+
+    async def _redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        return await self._storage.use(Storage.redrive, task_ids, now=self._clock.now())
+
+    async def _purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        return await self._storage.use(Storage.purge, task_ids)
+
+    async def _each_page(
+        self,
+        work: Callable[[Sequence[str]], Awaitable[tuple[str, ...]]],
+        *,
+        action: str | None,
+        queue: str | None,
+    ) -> int:
+        done, before = 0, None
+        while page := await self._storage.use(
+            Storage.find,
+            status=Status.DEAD,
+            action=action,
+            queue=queue,
+            before=before,
+            limit=PAGE,
+            now=self._clock.now(),
+            brief=True,
+        ):
+            done += len(await work([task.id for task in page]))
+            before = page[-1].id
+        return done

@@ -1,0 +1,1 @@
+"""What user code holds: the app, its actions, the context of an attempt, and verdicts."""

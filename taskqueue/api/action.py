@@ -1,0 +1,119 @@
+"""A kind of task, as user code holds it: what `@app.task` leaves in the place of the function."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar
+
+from taskqueue.api.context import Context
+from taskqueue.api.signature import JSON, arguments_by_name
+from taskqueue.errors import Fault, InvalidTask
+from taskqueue.rules import encoding
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import NewTask
+
+P = ParamSpec("P")
+R = TypeVar("R")
+HandlerFunction = Callable[Concatenate[Context, P], R]
+
+
+class Owner(Protocol):
+    """The app that an action belongs to."""
+
+    def prepare(self, action: str, data: JSON | None = None, *, options: Options = ...) -> NewTask:
+        """Return the task that does `action` with `data`; see `App.prepare`."""
+        ...
+
+    async def enqueue(self, *tasks: NewTask) -> tuple[str, ...]:
+        """Accept prepared tasks; see `App.enqueue`."""
+        ...
+
+
+class Action(Generic[P, R]):
+    """Enqueues tasks for one handler, with arguments that the type checker knows.
+
+    await resize.enqueue(url="…", width=400)
+    await resize.with_options(delay_s=5, priority=1).enqueue(url="…")
+    """
+
+    def __init__(
+        self, app: Owner, name: str, function: HandlerFunction[P, R], options: Options
+    ) -> None:
+        self.name = name
+        self._app = app
+        self._function = function
+        self._options = options
+
+    def __repr__(self) -> str:
+        """Return the action's name, marked as an action."""
+        return f"<Action {self.name}>"
+
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as a test of it does."""
+        return self._function(ctx, *args, **kwargs)
+
+    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Accept a task with these arguments; return its id. Durable when this returns.
+
+        Under a unique key that has been asked for the same before, that is the id of that task.
+
+        Raises:
+            KeyConflict: something else was asked for under its unique key before.
+            InvalidTask: the arguments or the options do not fit.
+            TaskTooLarge: the payload has more than 1 MiB.
+            NotRunning: no service is attached to the app.
+            StorageUnavailable: it may or may not have been accepted; try again.
+        """
+        task = self.prepare(*args, **kwargs)
+        [task_id] = await self._app.enqueue(task)
+        return task_id
+
+    def prepare(self, /, *args: P.args, **kwargs: P.kwargs) -> NewTask:
+        """Return a task with these arguments, for `App.enqueue` to accept with others at once.
+
+        Raises:
+            InvalidTask: the arguments or the options do not fit.
+            TaskTooLarge: the payload has more than 1 MiB.
+        """
+        data = _encoded(arguments_by_name(self._function, args, kwargs))
+        return self._app.prepare(self.name, data, options=self._options)
+
+    def with_options(
+        self,
+        *,
+        queue: str | None = None,
+        priority: int | None = None,
+        max_attempts: int | None = None,
+        delay_s: float | None = None,
+        run_at: float | None = None,
+        unique_key: str | None = None,
+    ) -> "Action[P, R]":
+        """Return this action with other options for the tasks made through it.
+
+        `delay_s` counts from the enqueue, `run_at` is in seconds since 1970 (UTC). An option that
+        cannot be is refused when a task is made. At most one task has a `unique_key`, until it is
+        pruned: enqueueing the same again gives the same task, so it is safe to repeat.
+        """
+        options = Options(
+            queue=queue,
+            priority=priority,
+            max_attempts=max_attempts,
+            delay_s=delay_s,
+            run_at=run_at,
+            unique_key=unique_key,
+        )
+        return Action(self._app, self.name, self._function, options.over(self._options))
+
+
+def _encoded(data: Mapping[str, object]) -> bytes:
+    try:
+        return encoding.encode(data)
+    except encoding.NotJSON as error:
+        faults = tuple(_faults_of(data))
+        raise InvalidTask(faults or (Fault("data", str(error)),)) from error
+
+
+def _faults_of(data: Mapping[str, object]) -> Iterator[Fault]:
+    for key, value in data.items():
+        try:
+            encoding.encode(value)
+        except encoding.NotJSON as error:
+            yield Fault(f"data.{key}", str(error))

@@ -1,0 +1,262 @@
+"""What a user writes: an app with its actions.
+
+app = App()
+
+@app.task("resize", max_attempts=3)
+async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]: ...
+
+await resize.enqueue(url="…", width=400)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from taskqueue.api.action import Action, HandlerFunction
+from taskqueue.api.handler import ExecutorKind, Handler, handler_of
+from taskqueue.api.ids import new_id
+from taskqueue.api.signature import JSON, signature_of, whole_signature_of
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.errors import ConfigError, Fault, InvalidTask, NotRunning, UnknownAction
+from taskqueue.foreign import conversion as plain
+from taskqueue.rules import encoding, keys
+from taskqueue.rules.options import (
+    NAME_RULE,
+    NO_CHOICE,
+    Defaults,
+    Options,
+    as_built_in,
+    converted_by,
+    is_name,
+)
+from taskqueue.rules.tasks import (
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_QUEUE,
+    Accepted,
+    NewTask,
+    require_tasks,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
+
+
+class Enqueuer(Protocol):
+    """Where new tasks go: the running service."""
+
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
+        """Accept `tasks` as `Storage.insert` does; durable when this returns."""
+        ...
+
+
+class App:
+    """A set of actions, and the way of their tasks into the running service."""
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._handlers: dict[str, Handler] = {}
+        self._default: Handler | None = None
+        self._enqueuer: Enqueuer | None = None
+        self._queues = {DEFAULT_QUEUE}
+        self._time = self._clock  # of whoever is attached
+        self.reference: str | None = None  # `module:app`, once it has been loaded by that name
+        self.folder = ""  # where it was looked for first
+
+    @property
+    def needs_processes(self) -> bool:
+        """Whether a handler runs in a process of its own, which has to find this app."""
+        kinds = {handler.executor for handler in self._handlers.values()}
+        return ExecutorKind.PROCESS in kinds
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of all actions, in the order of their registration."""
+        return tuple(self._handlers)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues that tasks may go to, sorted."""
+        return tuple(sorted(self._queues))
+
+    def add_queues(self, names: Iterable[str]) -> None:
+        """Let tasks go to these queues as well, by a word at the enqueue: somebody serves them."""
+        self._queues.update(names)
+
+    def task(
+        self,
+        action: str,
+        *,
+        queue: str = DEFAULT_QUEUE,
+        priority: int = 0,
+        max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+        timeout_s: float | None = None,
+        executor: ExecutorName | None = None,
+    ) -> Callable[[HandlerFunction[P, R]], Action[P, R]]:
+        """Register the decorated function as the handler of `action`.
+
+        An `async def` runs on its consumer's loop, a `def` in a thread, and either of them in a
+        process of its own with `executor="process"`; see `docs/executors.md`. An attempt that runs
+        longer than `timeout_s` is cancelled on the loop and killed in a process; a thread cannot be
+        stopped, so there it is refused. To take any keys, write `(ctx: Context, /, **data: …)`;
+        without the `/` type checkers object.
+
+        Raises:
+            ConfigError: with every fault of the name, the options, the executor and the function's
+                signature.
+        """
+        defaults = as_built_in(Defaults(queue=queue, priority=priority, max_attempts=max_attempts))
+        action = converted_by(plain.text, action)
+
+        def register(function: HandlerFunction[P, R]) -> Action[P, R]:
+            faults = [*self._name_faults(action)]
+            try:
+                handler = handler_of(
+                    function,
+                    signature_of,
+                    name=action,
+                    defaults=defaults,
+                    timeout_s=timeout_s,
+                    executor=executor,
+                )
+            except ConfigError as error:
+                faults.extend(error.faults)
+            if faults:
+                raise _refusal(f"task {action!r}", faults)
+            self._handlers[action] = handler
+            self._queues.add(defaults.queue)
+            return Action(self, action, function, NO_CHOICE)
+
+        return register
+
+    def default(self, function: HandlerFunction[P, R]) -> HandlerFunction[P, R]:
+        """Register the decorated function for every action that has no handler of its own.
+
+        It gets all the data, an object, as the one argument after `ctx`.
+
+        Raises:
+            ConfigError: there is a default handler already, or its signature cannot work.
+        """
+        if self._default is not None:
+            raise _refusal("default", [Fault("handler", "is registered already")])
+        try:
+            self._default = handler_of(
+                function, whole_signature_of, name="default", defaults=Defaults()
+            )
+        except ConfigError as error:
+            raise _refusal("default", error.faults) from error
+        return function
+
+    def handler(self, action: str) -> Handler:
+        """Return the handler of `action`, which may be the default one.
+
+        Raises:
+            UnknownAction: there is none.
+        """
+        handler = self._handlers.get(action, self._default)
+        if handler is None:
+            raise UnknownAction(action, self.actions)
+        return handler
+
+    def prepare(
+        self, action: str, data: JSON | None = None, *, options: Options = NO_CHOICE
+    ) -> NewTask:
+        """Return the task that does `action` with `data` (JSON; absent or empty: `{}`).
+
+        The data goes into the payload byte for byte. Nothing is enqueued yet. With a unique key
+        there is a fingerprint, the same for the same data and options whenever they are given.
+
+        Raises:
+            UnknownAction: there is neither a handler nor a default handler.
+            InvalidTask: with every fault of the data and the options.
+            TaskTooLarge: the payload has more than 1 MiB.
+        """
+        handler = self.handler(action)
+        action, options = converted_by(plain.text, action), as_built_in(options)
+        given = bytes(data) if data else b"{}"
+        faults = [*self._call_faults(action, options)]
+        more = 0
+        try:
+            handler.signature.bind(given)
+        except InvalidTask as error:
+            faults.extend(error.faults)
+            more = error.more
+        if faults:
+            raise InvalidTask(tuple(faults), more)
+        payload = _payload(action, given)
+        defaults = handler.defaults
+        return NewTask(
+            id=new_id(),
+            action=action,
+            payload=payload,
+            queue=defaults.queue if options.queue is None else options.queue,
+            priority=defaults.priority if options.priority is None else options.priority,
+            max_attempts=(
+                defaults.max_attempts if options.max_attempts is None else options.max_attempts
+            ),
+            run_at=options.run_at_from(self._time.now()),
+            unique_key=options.unique_key,
+            fingerprint=options.fingerprint(payload),
+        )
+
+    def attach(self, enqueuer: Enqueuer, *, clock: Clock | None = None) -> None:
+        """Send new tasks there from now on; delays count by `clock`, if it has one of its own."""
+        self._enqueuer = enqueuer
+        self._time = clock or self._clock
+
+    def detach(self) -> None:
+        """Refuse new tasks from now on."""
+        self._enqueuer = None
+        self._time = self._clock
+
+    async def enqueue(self, *tasks: NewTask) -> tuple[str, ...]:
+        """Accept prepared tasks; return their ids. Durable when this returns.
+
+        For a task that is there already, by its id or its unique key, that is the id of the one
+        that is there.
+
+        Raises:
+            TypeError: one of them is no prepared task.
+            NotRunning: no service is attached.
+            KeyConflict: a unique key belongs to a task that was asked for otherwise. All others of
+                these tasks are accepted.
+            StorageUnavailable: they may or may not have been accepted; the same tasks may be
+                enqueued again and will be there once.
+        """
+        require_tasks(*tasks)
+        if self._enqueuer is None:
+            raise NotRunning(tuple(task.action for task in tasks))
+        answers = await self._enqueuer.enqueue(tasks)
+        keys.refuse_conflicts(tasks, answers)
+        return tuple(answer.id for answer in answers)
+
+    def _call_faults(self, action: str, options: Options) -> Iterator[Fault]:
+        if action not in self._handlers and not is_name(action):  # a default handler takes any
+            yield Fault("action", NAME_RULE)
+        if options == NO_CHOICE:
+            return
+        yield from options.faults()
+        if is_name(options.queue) and options.queue not in self._queues:
+            served = ", ".join(self.queues)
+            yield Fault("queue", f"nobody serves {options.queue!r}; served are {served}")
+
+    def _name_faults(self, action: str) -> Iterator[Fault]:
+        if not is_name(action):
+            yield Fault("action", NAME_RULE)
+        elif action in self._handlers:
+            yield Fault("action", "is registered already")
+
+
+def _refusal(what: str, faults: Sequence[Fault]) -> ConfigError:
+    return ConfigError(tuple(Fault(f"{what}, {fault.field}", fault.message) for fault in faults))
+
+
+def _payload(action: str, data: bytes) -> str:
+    """Return the JSON text of a `Payload`, the data in it byte for byte."""
+    encoded = b'{"action":%b,"data":%b}' % (msgspec.json.encode(action), data)
+    try:
+        return encoding.text_of("payload", encoded)
+    except encoding.NotJSON as error:
+        raise InvalidTask((Fault("data", str(error)),)) from error

@@ -1,0 +1,136 @@
+"""What a handler knows about the attempt it is making."""
+
+from functools import cached_property
+from threading import Lock
+from typing import ParamSpec, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.transaction import Transaction
+from taskqueue.errors import NotRunning
+from taskqueue.logger import log
+from taskqueue.rules import encoding
+from taskqueue.rules.tasks import NewTask, Rows, Statement, Task, require_tasks
+
+P = ParamSpec("P")
+
+_first_use = Lock()
+
+
+class Preparable(Protocol[P]):
+    """What can become a task: an action of an app."""
+
+    def prepare(self, /, *args: P.args, **kwargs: P.kwargs) -> NewTask:
+        """Return the task that calls the handler with these arguments."""
+        ...
+
+
+class Context:
+    """One attempt at a task, as its handler sees it. Made by the consumer, or by a test."""
+
+    def __init__(
+        self,
+        task: Task,
+        channel: Channel | None = None,
+        *,
+        max_result_bytes: int = encoding.MAX_BYTES,
+    ) -> None:
+        """Make the context of an attempt; without a channel, of one that no service makes."""
+        self.task = task
+        self.max_result_bytes = max_result_bytes
+        self.channel = channel or _Nowhere(task)
+        self._transaction: Transaction | None = None  # most handlers have none
+        self._follow_ups: list[NewTask] = []
+
+    @property
+    def attempt(self) -> int:
+        """The attempt being made: 1, 2, …"""
+        return self.task.attempt
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt at this task, and for no other task.
+
+        Hand it to a service outside, so that an effect which is tried twice happens once.
+        """
+        return self.task.id
+
+    @cached_property
+    def log(self) -> FilteringBoundLogger:
+        """A logger whose lines carry `task_id`, `action` and `attempt`."""
+        return log.bind(task_id=self.task.id, action=self.task.action, attempt=self.attempt)
+
+    def progress(self, value: object) -> None:
+        """Show how far this attempt is: any JSON value, as `progress` of the task.
+
+        Written soon, not waited for; only the latest is kept. Safe to call from any thread.
+
+            ctx.progress(0.4)
+            ctx.progress({"done": 40, "of": 100})
+
+        Raises:
+            NotJSON: the value has no JSON form.
+            TaskTooLarge: it has more than 1 MiB as JSON.
+        """
+        self.channel.report(encoding.json_of("progress", value, encoding.encode(value)))
+
+    def transaction(self) -> Transaction:
+        """Return the task's own transaction in the service's database: one per attempt.
+
+        What it gathers is written if and only if this attempt completes the task, in the one commit
+        that writes the result: a handler that raises, is cut, times out, or was believed dead and
+        wakes up writes nothing.
+        """
+        with _first_use:  # two threads of a handler must not get two
+            if self._transaction is None:
+                self._transaction = Transaction(self.channel)
+            return self._transaction
+
+    def enqueue(self, action: Preparable[P], /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Accept a follow-up task together with the ack of this one; return its id.
+
+        It exists if and only if this attempt completes the task: a handler that raises, is cut or
+        times out leaves no follow-ups. Safe to call from any thread.
+
+        Under a unique key that another task has by then, none is made: the id is of no task. Ask by
+        the key, not by the id, where that may be.
+
+            ctx.enqueue(resize, url=url)
+            ctx.enqueue(resize.with_options(delay_s=60), url=url)
+
+        Raises:
+            InvalidTask: the arguments do not fit the handler's signature.
+            TaskTooLarge: they have more than 1 MiB as JSON.
+            TypeError: `action` does not prepare tasks.
+        """
+        task = action.prepare(*args, **kwargs)
+        require_tasks(task)
+        self._follow_ups.append(task)
+        return task.id
+
+    @property
+    def follow_ups(self) -> tuple[NewTask, ...]:
+        """What `enqueue` has gathered, in order."""
+        return tuple(self._follow_ups)
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """What `transaction` has gathered, in order."""
+        return () if self._transaction is None else self._transaction.statements
+
+
+class _Nowhere:
+    """The channel of an attempt that no service makes: a test that calls a handler by itself."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def report(self, progress: str) -> None:
+        """Nobody looks at it."""
+
+    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        return self.rehearse_blocking(statements, query)
+
+    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        raise NotRunning((self._task.action,))

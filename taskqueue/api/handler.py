@@ -1,0 +1,117 @@
+"""A handler: the user's function, how it is called, and what its tasks get by default."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from taskqueue.api.signature import AnyFunction, Signature
+from taskqueue.errors import ConfigError, Fault, InvalidTask
+from taskqueue.foreign import conversion as plain
+from taskqueue.rules.options import Defaults, converted_by, is_duration
+from taskqueue.rules.tasks import Payload
+
+_payload = msgspec.json.Decoder(Payload)
+
+
+class ExecutorKind(StrEnum):
+    """Where a handler runs."""
+
+    LOOP = "loop"  # `async def`: on the consumer's loop
+    THREAD = "thread"  # `def`: in a thread beside it
+    PROCESS = "process"  # either: in a process of its own, which can be killed
+
+    @classmethod
+    def of(cls, function: AnyFunction) -> "ExecutorKind":
+        """Return where this function runs if nobody says otherwise."""
+        return cls.LOOP if inspect.iscoroutinefunction(function) else cls.THREAD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handler:
+    """A registered function. `defaults` hold for its tasks unless an enqueue says otherwise."""
+
+    name: str
+    function: AnyFunction
+    signature: Signature
+    executor: ExecutorKind
+    defaults: Defaults
+    timeout_s: float | None
+
+    def bind(self, payload: str) -> dict[str, Any]:
+        """Return the typed keyword arguments that a stored payload stands for.
+
+        Raises:
+            InvalidTask: the data does not fit (any more), as may happen after a deploy.
+        """
+        try:
+            data = _payload.decode(payload).data
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise InvalidTask((Fault("payload", str(error)),)) from error
+        return self.signature.bind(data)
+
+
+def handler_of(
+    function: AnyFunction,
+    read_signature: Callable[[AnyFunction], Signature],
+    *,
+    name: str,
+    defaults: Defaults,
+    timeout_s: float | None = None,
+    executor: str | None = None,
+) -> Handler:
+    """Return `function` as a handler.
+
+    Raises:
+        ConfigError: with every fault of the defaults, the executor, the limit and the function's
+            signature.
+    """
+    if timeout_s is not None:
+        timeout_s = converted_by(plain.number, timeout_s)
+    usual = ExecutorKind.of(function)
+    faults = [*defaults.faults(), *_executor_faults(usual, executor)]
+    kind = usual if faults or executor is None else ExecutorKind(executor)
+    faults.extend(_timeout_faults(kind, timeout_s))
+    try:
+        signature = read_signature(function)
+    except ConfigError as error:
+        faults.extend(error.faults)
+    if faults:
+        raise ConfigError(tuple(faults))
+    return Handler(
+        name=name,
+        function=function,
+        signature=signature,
+        executor=kind,
+        defaults=defaults,
+        timeout_s=timeout_s,
+    )
+
+
+def _executor_faults(usual: ExecutorKind, chosen: str | None) -> Iterator[Fault]:
+    match chosen:
+        case None | ExecutorKind.PROCESS:
+            return
+        case ExecutorKind.LOOP if usual is not ExecutorKind.LOOP:
+            yield Fault("executor", "a `def` would block the loop; make the handler `async def`")
+        case ExecutorKind.THREAD if usual is not ExecutorKind.THREAD:
+            yield Fault("executor", "an `async def` runs on the loop; make the handler a `def`")
+        case ExecutorKind.LOOP | ExecutorKind.THREAD:
+            return
+        case _:
+            yield Fault("executor", f"must be one of {', '.join(ExecutorKind)}, not {chosen!r}")
+
+
+def _timeout_faults(executor: ExecutorKind, timeout_s: float | None) -> Iterator[Fault]:
+    if timeout_s is None:
+        return
+    if not is_duration(timeout_s):
+        yield Fault("timeout_s", "must be a number of seconds above 0")
+    if executor is ExecutorKind.THREAD:
+        yield Fault(
+            "timeout_s",
+            'a thread cannot be stopped; give it executor="process", or make it `async def`',
+        )

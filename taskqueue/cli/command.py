@@ -1,0 +1,166 @@
+"""The command line: flags in, a running service out; or, with a command, what that does.
+
+Every setting has its flag, made from `settings.OPTIONS`. Exit codes: 2 if the flags or the settings
+cannot be used, else what the service or the command answers.
+"""
+
+import gc
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from taskqueue.errors import ConfigError
+from taskqueue.process import origin
+from taskqueue.settings import OPTIONS, Option, Settings, load
+from taskqueue.settings.kinds import Choice, Switch
+
+_HELP = """Run the task queue: accept tasks over HTTP, keep them, and do them.
+
+Every flag has a variable (--drain-s: TASKQUEUE_DRAIN_S, --retry-max-s: TASKQUEUE_RETRY__MAX_S) and
+a key in taskqueue.toml (drain_s, max_s in the table [retry]). A flag beats a variable, a variable
+the file."""
+
+_BENCH_HELP = """Measure what the service does on this disk, and say what it means.
+
+It works in a temporary folder beside the database, on the same disk, and never in the database. The
+settings are those of the service: its file, its variables, and its flags, which stand before the
+command (taskqueue --synchronous NORMAL --slots 4 bench) but for --database."""
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command with `args` (those of the process if None) and exit."""
+    command()(args, prog_name="taskqueue")
+    raise AssertionError("click exits")
+
+
+def command() -> click.Command:
+    """Return the `taskqueue` command."""
+    config = click.Option(["--config"], metavar="FILE", help="Settings file (TOML).")
+    version = click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_tell_version,
+        help="Show the version and exit.",
+    )
+    return click.Group(
+        "taskqueue",
+        callback=_run,
+        invoke_without_command=True,
+        subcommand_metavar="[COMMAND]",
+        params=[*map(_flag, OPTIONS), config, version],
+        commands=[_bench_command()],
+        help=_HELP,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def _bench_command() -> click.Command:
+    return click.Command(
+        "bench",
+        callback=_bench,
+        params=[
+            click.Option(
+                ["--seconds"],
+                type=click.FloatRange(min=0.5, max=3600),
+                default=20.0,
+                show_default=True,
+                help="Time that it takes, about.",
+            ),
+            click.Option(
+                ["--database"], metavar="PATH", help="Measure on the disk of this file instead."
+            ),
+            click.Option(["--json"], is_flag=True, help="Print JSON, for programs."),
+        ],
+        help=_BENCH_HELP,
+        short_help="Measure what the service does on this disk.",
+    )
+
+
+def _flag(option: Option) -> click.Option:
+    """Return the flag of one setting. It takes any text: `load` is what checks, for all sources."""
+    kind = option.kind
+    is_switch = isinstance(kind, Switch)
+    name = option.flag.removeprefix("--")
+    default = kind.spell(option.default)
+    return click.Option(
+        [f"--{name}/--no-{name}" if is_switch else option.flag, _parameter(option)],
+        metavar="|".join(kind.words) if isinstance(kind, Choice) else kind.metavar or None,
+        help=f"{option.help}  [{default}]" if default else option.help,
+        default=None,
+    )
+
+
+def _parameter(option: Option) -> str:
+    return option.key.replace(".", "__")
+
+
+def _run(config: str | None, **parameters: object) -> None:
+    used = {
+        option.key: value
+        for option in OPTIONS
+        if (value := parameters[_parameter(option)]) is not None
+    }
+    context = click.get_current_context()
+    context.obj = used if config is None else {**used, "config": config}
+    if context.invoked_subcommand is not None:
+        return
+    settings = _load_or_exit(context.obj)
+    # Imported late, so that `--help` and a refusal need not wait for the service's libraries.
+    from taskqueue.process.pid1 import run_under_init  # noqa: PLC0415
+
+    context.exit(run_under_init(partial(_serve, settings)))
+
+
+def _serve(settings: Settings) -> NoReturn:
+    origin.remember()
+    gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the start
+    from taskqueue.process.leaving import LEAVE_S, leave  # noqa: PLC0415
+    from taskqueue.storage.sqlite.spawning import SpawnedAhead  # noqa: PLC0415
+
+    with SpawnedAhead() as spawn:  # it gets ready while we do
+        from taskqueue.logs import pipeline as logs  # noqa: PLC0415
+        from taskqueue.service import serve  # noqa: PLC0415
+
+        gc.freeze()
+        gc.enable()
+        logs.configure(settings.log_format, settings.log_level)
+        ended = serve(settings, spawn)
+    leave(ended.code, by=ended.drained_at + LEAVE_S)
+
+
+def _bench(*, seconds: float, database: str | None, json: bool) -> None:
+    context = click.get_current_context()
+    settings = _load_or_exit(
+        context.obj if database is None else {**context.obj, "database": database}
+    )
+    from taskqueue.bench.command import bench  # noqa: PLC0415 - as above
+
+    context.exit(bench(settings, seconds, as_json=json))
+
+
+def _load_or_exit(flags: Mapping[str, object]) -> Settings:
+    try:
+        return load(flags, os.environ, Path.cwd())
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(f"taskqueue: {fault}", err=True)
+        return click.get_current_context().exit(2)
+
+
+def _tell_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if not is_wanted:
+        return
+    from importlib import metadata  # noqa: PLC0415 - as above
+
+    try:
+        version = metadata.version("taskqueue")
+    except metadata.PackageNotFoundError:
+        version = "(not installed)"
+    click.echo(f"taskqueue {version}")
+    context.exit()

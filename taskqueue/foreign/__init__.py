@@ -1,0 +1,1 @@
+"""Values that user code made: rendered, inspected and converted without trusting their methods."""

@@ -1,0 +1,1 @@
+"""The log: the pipeline of events, and how a line is written."""

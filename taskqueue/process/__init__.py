@@ -1,0 +1,1 @@
+"""This process: what it got from its parent, what its children get from it, and its end."""

@@ -1,0 +1,30 @@
+"""Whether a part can do its work."""
+
+from taskqueue.structs import Word
+
+
+class Readiness(Word):
+    """Whether a part, or the whole, can do its work now; `reason` says why not."""
+
+    ready: bool
+    reason: str | None = None
+
+
+class Availability:
+    """Whether the storage can be written now: set by the database actor, read by the HTTP door.
+
+    Shared memory, so that a request can be refused before its body is read without asking another
+    actor first. It may lag behind by a moment; the storage itself decides.
+    """
+
+    def __init__(self) -> None:
+        self.unavailable: str | None = None
+        """Why nothing can be written; None if it can."""
+
+
+class QueueState(Word):
+    """How a named queue stands."""
+
+    name: str
+    paused_at: float | None  # since when nothing of it is handed out
+    consumers: int  # how many serve it

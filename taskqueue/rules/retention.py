@@ -1,0 +1,30 @@
+"""How long tasks are kept that have ended, pure."""
+
+from collections.abc import Iterator
+
+from taskqueue.rules.tasks import Status
+from taskqueue.structs import Word
+
+DAY_S = 86_400.0
+
+
+class Retention(Word):
+    """How long a task stays after its end, by how it ended; 0 keeps it for ever."""
+
+    completed_s: float = 7 * DAY_S
+    cancelled_s: float = 7 * DAY_S
+    dead_s: float = 90 * DAY_S
+
+    def limits(self, now: float) -> Iterator[tuple[Status, float]]:
+        """Yield, for each end, the instant before which what ended so need not be kept.
+
+        >>> list(Retention(completed_s=60, cancelled_s=0, dead_s=0).limits(now=100))
+        [(<Status.COMPLETED: 'completed'>, 40)]
+        """
+        for status, kept_s in (
+            (Status.COMPLETED, self.completed_s),
+            (Status.CANCELLED, self.cancelled_s),
+            (Status.DEAD, self.dead_s),
+        ):
+            if kept_s:
+                yield status, now - kept_s

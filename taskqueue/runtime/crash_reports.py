@@ -1,0 +1,32 @@
+"""Crash reports: what was known of an actor when it ended. Source: OTP `proc_lib`."""
+
+from collections.abc import Iterable
+
+from taskqueue.foreign.inspection import shape_of
+from taskqueue.runtime.cell import Cell, exception_of
+from taskqueue.runtime.exits import ExitReason, Killed, is_orderly
+from taskqueue.runtime.safe_log import log
+
+
+def report_end(cell: Cell, reason: ExitReason) -> None:
+    """Write the crash report, before links and monitors are told. Orderly ends are not reported."""
+    if is_orderly(reason) or isinstance(reason, Killed):
+        log.debug("actor_exited", actor=cell.label, reason=str(reason))
+        return
+    links = tuple(cell.links or ())
+    log.error(
+        "actor_crashed",
+        actor=cell.label,
+        reason=str(reason),
+        last_message=None if cell.last_message is None else shape_of(cell.last_message),
+        messages=len(cell.mailbox),
+        parent=None if cell.parent is None else cell.parent.label,
+        children=_labels(peer for peer in links if peer.parent is cell),
+        links=_labels(links),
+        monitors=_labels(tuple((cell.watching or {}).values())),
+        exc_info=exception_of(reason),
+    )
+
+
+def _labels(cells: Iterable[Cell]) -> list[str]:
+    return [cell.label for cell in cells]

@@ -1,0 +1,109 @@
+"""Why an actor ended: the exit reasons.
+
+Orderly are `Normal` and `Shutdown`; everything else is abnormal. Supervisors decide by the reason
+alone. Source: OTP, `supervisor` (restart types) and `erlang:exit/2`.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from taskqueue.foreign import rendering
+from taskqueue.foreign.inspection import name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """It had nothing more to do."""
+
+    def __str__(self) -> str:
+        """Return OTP's word."""
+        return "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """It was told to stop, or stopped on purpose; `detail` may say more."""
+
+    detail: object = None
+
+    def __str__(self) -> str:
+        """Return OTP's word, with the detail if there is one."""
+        return "shutdown" if self.detail is None else f"shutdown: {rendering.text(self.detail)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """It was killed: nothing could trap that, and no stop hook ran."""
+
+    def __str__(self) -> str:
+        """Return OTP's word."""
+        return "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """It failed. `cause` is the exception, or any term it chose to exit with."""
+
+    cause: object
+
+    def __str__(self) -> str:
+        """Return the exception's type and text, or the term."""
+        kind = type(self.cause)
+        if issubclass(kind, BaseException):
+            return f"{name_of(kind)}: {rendering.text(self.cause)}"
+        return rendering.text(self.cause)
+
+
+@dataclass(frozen=True, slots=True)
+class NoProc:
+    """There was nobody (any more) to link to or to monitor."""
+
+    def __str__(self) -> str:
+        """Return OTP's word."""
+        return "noproc"
+
+
+ExitReason: TypeAlias = Normal | Shutdown | Killed | Crash | NoProc
+
+NORMAL = Normal()
+SHUTDOWN = Shutdown()
+KILLED = Killed()
+NOPROC = NoProc()
+
+
+# User code may exit with any value, and with subclasses of these that have code of their own.
+_REASONS = (Normal, Shutdown, Killed, Crash, NoProc)
+
+
+def as_reason(given: object) -> ExitReason:
+    """Return a reason that is one: another term is the cause of a `Crash`, as in `exit(boom)`.
+
+    >>> as_reason("boom"), as_reason(NORMAL)
+    (Crash(cause='boom'), Normal())
+    """
+    return given if type(given) in _REASONS else Crash(given)  # type: ignore[return-value] # one of them
+
+
+def is_orderly(reason: ExitReason) -> bool:
+    """Tell whether a transient child that ends so stays gone."""
+    return isinstance(reason, Normal | Shutdown)
+
+
+class Exit(Exception):
+    """Raised by an actor to end itself with `reason`, from any hook or handler."""
+
+    def __init__(self, reason: ExitReason) -> None:
+        self.reason = as_reason(reason)
+        super().__init__(str(self.reason))
+
+
+def reason_of(exit_: Exit) -> ExitReason:
+    """Return the reason of an `Exit`, which may be a subclass that has lost it."""
+    try:
+        return as_reason(exit_.reason)
+    except BaseException:  # noqa: BLE001 - user code may raise anything
+        return Crash(exit_)
+
+
+class Ignore(Exception):
+    """Raised by `on_start`: there is nothing to run here, and that is fine."""

@@ -1,0 +1,182 @@
+"""A host: the thread with an asyncio loop on which actors live.
+
+Actors of one host never run at the same time. Between hosts everything travels through `post`,
+which wakes the other loop once for all that waits.
+"""
+
+import asyncio
+import contextlib
+import os
+import selectors
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from types import FrameType
+from typing import Any, Self
+
+from taskqueue.clock import with_bound_clock
+from taskqueue.process.forks import close_in_children
+from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks
+from taskqueue.runtime.reply import Reply
+from taskqueue.runtime.safe_log import log
+
+
+class Host:
+    """One thread's event loop, and the way into it from other threads."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, dedicated: bool = False) -> None:
+        self.loop = loop
+        self.thread = threading.current_thread()
+        self._ident = self.thread.ident
+        self._process = os.getpid()
+        self.ended: Reply[None] = Reply()
+        self._dedicated = dedicated
+        self._residents = 0
+        self._posted: deque[Callable[[], object]] = deque()
+        # Reentrant, as every lock here: a finalizer or a signal handler may run inside and post.
+        self._lock = threading.RLock()
+        self._wake_pending = False
+        self._closed = False
+
+    @classmethod
+    def adopt(cls) -> Self:
+        """Make a host of the running loop and its thread."""
+        return cls(asyncio.get_running_loop())
+
+    @classmethod
+    def launch(cls, name: str, *, dedicated: bool = False) -> Self:
+        """Start a thread with a loop of its own.
+
+        It runs until `stop`; a `dedicated` one also stops when the last actor has left it. The
+        thread is a daemon: one that hangs in a blocking call must not hold the process.
+        """
+        host = cls(_new_loop(), dedicated=dedicated)
+        host.thread = threading.Thread(target=host._run, name=name, daemon=True)
+        host.thread.start()
+        host._ident = host.thread.ident
+        return host
+
+    def is_current(self) -> bool:
+        """Tell whether the caller runs on this host's thread."""
+        return threading.get_ident() == self._ident
+
+    def current_frame(self) -> FrameType | None:
+        """Return what its thread is doing, for people who debug; None if it has ended."""
+        frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
+        return None if self._ident is None else frames.get(self._ident)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Run `function` on this host: at once if we are there, else as soon as it gets to it."""
+        if threading.get_ident() == self._ident:
+            function()
+        else:
+            self.post(function)
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Run `function` on this host, later. Order of posts is kept; a stopped host drops it."""
+        with self._lock:
+            if self._closed:
+                return
+            self._posted.append(function)
+            if self._wake_pending:
+                return
+            self._wake_pending = True
+            try:
+                self.loop.call_soon_threadsafe(self._run_posted)
+            except RuntimeError:  # the loop was closed under us: its actors have all ended
+                self._closed = True
+
+    def _run_posted(self) -> None:
+        with self._lock:
+            self._wake_pending = False
+            posted, self._posted = self._posted, deque()
+        for function in posted:
+            function()
+
+    def create_task(
+        self, work: Coroutine[Any, Any, None], *, name: str | None = None
+    ) -> "asyncio.Task[None]":
+        """Run a coroutine of an actor. On this host.
+
+        On a dedicated host user code runs beside it. `asyncio.all_tasks` does not show it there:
+        code that cancels all tasks of its loop would end the actor, and wait for it for ever.
+        """
+        if self._dedicated:
+            return hidden_task(work, loop=self.loop, name=name)
+        return self.loop.create_task(work, name=name)
+
+    def enter(self) -> None:
+        """Count an actor that is going to live here."""
+        with self._lock:
+            self._residents += 1
+
+    def leave(self) -> None:
+        """Count an actor out. From any thread."""
+        with self._lock:
+            self._residents -= 1
+            deserted = self._dedicated and self._residents == 0
+        if deserted:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the loop of a launched host after what was posted before. Does not wait."""
+        self.post(self._stop)
+
+    def _stop(self) -> None:
+        self._close()
+        self.loop.stop()
+
+    def _close(self) -> None:
+        with self._lock:
+            self._closed = True
+
+    async def join(self, timeout_s: float) -> None:
+        """Wait until the thread of a stopped host is gone, at most `timeout_s` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await self.ended.within(timeout_s, TimeoutError)
+            self.thread.join()  # it has nothing left to do
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            while not self._closed and not self.loop.is_closed():
+                self._run_loop()
+        finally:
+            self._close()
+            _cancel_leftovers(self.loop)
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.close()
+            self.ended.set()
+
+    def _run_loop(self) -> None:
+        """Run the loop until it is stopped, by `_stop` or by user code.
+
+        asyncio lets a SystemExit of a callback or a task out of its loop. Our actors are not over
+        with that: what they wait for is still there when the loop goes on.
+        """
+        try:
+            self.loop.run_forever()
+        except BaseException:  # noqa: BLE001 - it is logged
+            if os.getpid() != self._process:
+                os._exit(1)  # a handler has forked, and its child has come back to the loop
+            log.exception("loop_left", host=self.thread.name)
+        else:
+            if not self._closed:
+                log.warning("loop_stopped", host=self.thread.name)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    # A forked child shares the kernel's side of a selector. If it went on with the loop, it would
+    # cancel what its parent waits for.
+    selector = close_in_children(selectors.DefaultSelector())
+    return with_bound_clock(asyncio.SelectorEventLoop(selector))
+
+
+def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what user code left behind, and give it one chance to notice."""
+    leftovers = asyncio.all_tasks(loop) | hidden_tasks(loop)
+    for task in leftovers:
+        task.cancel()
+    if leftovers:
+        loop.run_until_complete(asyncio.wait(leftovers, timeout=1.0))

@@ -1,0 +1,49 @@
+"""Timers: a message that is sent later."""
+
+from functools import partial
+from typing import Any
+
+from taskqueue.runtime.ref import ActorRef, Target, tell
+
+
+class Timer:
+    """A message that is still to be sent."""
+
+    __slots__ = ("_right_to_end",)
+
+    def __init__(self) -> None:
+        # `list.pop` is atomic: the loop and any thread that cancels agree on which was first.
+        self._right_to_end = [True]
+
+    def cancel(self) -> bool:
+        """Keep the message from being sent. From any thread.
+
+        Returns:
+            Whether it was kept back; False if it was sent, or cancelled before.
+        """
+        try:
+            self._right_to_end.pop()
+        except IndexError:
+            return False
+        return True
+
+    def fire(self, target: Target, message: Any) -> None:
+        """Send the message, unless it was cancelled."""
+        if self.cancel():
+            tell(target, message)
+
+
+def send_after(target: Target, message: Any, *, delay_s: float) -> Timer:
+    """Send `message` to `target` after `delay_s` seconds. From any thread.
+
+    The timer belongs to no actor: it outlives the one that set it. An address is looked up when the
+    message is sent, so the message reaches the life that has the name then. As with `tell`, a
+    message to an actor that has ended is dropped. Source: OTP `erlang:send_after/3`.
+    """
+    if delay_s < 0:
+        raise ValueError(f"delay_s must not be negative, and is {delay_s}")
+    system = target.cell.system if isinstance(target, ActorRef) else target.system
+    loop, timer = system.main.loop, Timer()
+    due_at = loop.time() + delay_s
+    system.main.call(partial(loop.call_at, due_at, timer.fire, target, message))
+    return timer

@@ -1,0 +1,274 @@
+"""Values whose own methods raise cost the actor that uses them at most, and no caller hangs."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import structlog
+
+from taskqueue.errors import ActorUnavailable
+from taskqueue.runtime import (
+    ActorRef,
+    Crash,
+    Exit,
+    ExitReason,
+    Message,
+    Shutdown,
+    System,
+    process_info,
+    tell,
+)
+from taskqueue.supervision import (
+    ChildNotFound,
+    ChildSpec,
+    ChildStartFailed,
+    InvalidSpec,
+    Supervisor,
+    count_children,
+    start_child,
+    terminate_child,
+    which_children,
+)
+from tests import actors_misbehave
+from tests.runtime.puppets import Declared, Do, Puppet, cause_of, do, raising
+
+
+class Odd:
+    """A value that cannot be looked at."""
+
+    def _raise(self, *_: object) -> Any:
+        raise KeyError("odd")
+
+    __repr__ = __str__ = __eq__ = __bool__ = __len__ = __format__ = _raise
+    __hash__ = _raise
+    __class__ = property(_raise)  # type: ignore[assignment]
+
+
+class OddError(Declared):
+    """An error that cannot be looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise ValueError(name)
+
+
+class OddExit(Exit):
+    """An `Exit` without a reason."""
+
+    def __init__(self) -> None:
+        """Do not call the base."""
+
+
+class Unknown(Message):
+    """A message that puppets do not know."""
+
+    value: object
+
+
+@pytest_asyncio.fixture
+async def supervised(system: System) -> ActorRef:
+    spec = ChildSpec(id="puppet", start=lambda: Puppet.start_link("puppet"))
+    return await system.spawn(Supervisor, "supervisor", [spec])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda: Exit(Shutdown(Odd())),
+        lambda: Exit(Crash(Odd())),
+        lambda: Exit(Odd()),  # type: ignore[arg-type]
+        lambda: Exit(None),  # type: ignore[arg-type]
+        OddExit,
+        OddError,
+        GeneratorExit,
+        lambda: StopIteration(Odd()),
+    ],
+)
+async def test_whatever_a_handler_raises_its_callers_are_told_and_it_is_restarted(
+    system: System, supervised: ActorRef, error: Callable[[], BaseException]
+) -> None:
+    first = system.names.whereis("puppet")
+    assert first is not None
+
+    def work(me: Puppet) -> None:
+        me.own(lambda: None)
+        raise error()
+
+    assert await _fails(do(first, work))
+    if error is not OddError:  # which is declared
+        await first.ended()
+    assert (await count_children(supervised)).active == 1
+    assert await do(system.names.whereis("puppet"), lambda _: "alive") == "alive"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reason", [None, "boom", Shutdown])
+async def test_what_is_no_reason_is_the_cause_of_a_crash(system: System, reason: object) -> None:
+    one, two = await system.spawn(Puppet), await system.spawn(Puppet)
+
+    one.exit(reason)  # type: ignore[arg-type]
+    tell(two, Do(work=raising(Exit(reason))))  # type: ignore[arg-type]
+
+    assert cause_of(await one.ended()) == cause_of(await two.ended()) == reason
+
+
+async def test_a_generator_exit_of_a_handler_is_a_crash(system: System) -> None:
+    ref, error = await system.spawn(Puppet), GeneratorExit()
+
+    tell(ref, Do(work=raising(error)))
+
+    assert cause_of(await ref.ended()) is error
+
+
+async def test_a_message_that_cannot_be_shown_does_no_harm_to_one_that_does_not_know_it(
+    system: System,
+) -> None:
+    ref = await system.spawn(Puppet)
+
+    tell(ref, Odd())
+    tell(ref, Unknown(value=Odd()))
+
+    assert await do(ref, lambda _: "alive") == "alive"
+
+
+async def test_the_log_shows_the_types_of_an_unexpected_message_and_not_what_it_holds(
+    system: System, logs: list[Any]
+) -> None:
+    ref = await system.spawn(Puppet)
+
+    tell(ref, Unknown(value="a secret"))
+    await do(ref, lambda _: None)
+
+    [line] = [log for log in logs if log["event"] == "message_unexpected"]
+    assert line["message"] == "Unknown(value=str)"
+
+
+async def test_the_crash_report_shows_what_was_known_of_the_actor(
+    system: System, logs: list[Any]
+) -> None:
+    parent = await system.spawn(Puppet, "parent")
+    child = await do(parent, lambda _: Puppet.start_link("child"))
+    grandchild = await do(child, lambda _: Puppet.start_link("grandchild"))
+    watched = await system.spawn(Puppet, "watched")
+    await do(grandchild, lambda me: me.unlink(child))
+    await do(child, lambda me: (me.link(grandchild), me.monitor(watched)))
+
+    tell(child, Do(work=raising(ValueError("a secret"))))
+    await child.ended()
+
+    line = next(log for log in logs if log["event"] == "actor_crashed" and log["actor"] == "child")
+    assert line["last_message"] == "Do(work=function)"
+    assert (line["parent"], line["children"]) == ("parent", ["grandchild"])
+    assert (line["links"], line["monitors"]) == (["parent", "grandchild"], ["watched"])
+
+
+async def test_clients_cannot_crash_a_supervisor_with_odd_values(supervised: ActorRef) -> None:
+    class Name(str):
+        __hash__ = Odd._raise
+        __slots__ = ()
+
+    for child in (Odd(), Name("nobody")):
+        with pytest.raises(ChildNotFound):
+            await terminate_child(supervised, child)  # type: ignore[arg-type]
+    for spec in ({"id": Odd(), "start": Odd()}, {"id": "x", "start": 1, "restart": Odd()}, Odd()):
+        with pytest.raises(InvalidSpec):
+            await start_child(supervised, spec)  # type: ignore[arg-type]
+
+    assert supervised.is_alive()
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, OddError])
+async def test_whatever_a_start_function_raises_is_a_failed_start(
+    supervised: ActorRef, error: type[BaseException]
+) -> None:
+    async def start() -> ActorRef:
+        raise error
+
+    with pytest.raises(ChildStartFailed):
+        await start_child(supervised, ChildSpec(id="x", start=start))
+
+    assert supervised.is_alive()
+
+
+async def test_a_start_function_that_returns_something_odd_is_a_failed_start(
+    supervised: ActorRef,
+) -> None:
+    async def start() -> Any:
+        return Odd()
+
+    with pytest.raises(ChildStartFailed):
+        await start_child(supervised, ChildSpec(id="x", start=start))
+
+    assert supervised.is_alive()
+
+
+async def test_a_log_that_raises_changes_no_end_and_no_restart(
+    system: System, supervised: ActorRef, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> Any:
+        raise SystemExit(3)
+
+    processors: list[Any] = structlog.get_config()["processors"]
+    before, processors[:] = [*processors], [broken]
+    try:
+        ref, error = system.names.whereis("puppet"), ValueError()
+        assert ref is not None
+        tell(ref, Do(work=raising(error)))
+        reason: ExitReason = await ref.ended()
+        [child] = await which_children(supervised)
+    finally:
+        processors[:] = before
+
+    assert cause_of(reason) is error
+    assert child.ref is not None
+    assert "actor_crashed" in capsys.readouterr().err
+
+
+async def test_a_callback_that_raises_keeps_no_other_from_being_called(system: System) -> None:
+    ref, heard = await system.spawn(Puppet), []
+
+    def broken() -> None:
+        raise KeyboardInterrupt
+
+    first, second = ref.ended(), ref.ended()
+    first.when_done(broken)
+    second.when_done(lambda: heard.append("second"))
+    ref.kill()
+
+    await ref.ended()
+    assert heard == ["second"]
+
+
+async def test_an_actor_with_an_odd_state_can_be_looked_at(system: System) -> None:
+    ref = await system.spawn(Puppet)
+    await do(ref, lambda me: me.heard.append(Odd()))
+
+    info = process_info(ref)
+
+    assert info is not None
+    assert info.status == "waiting"
+
+
+async def _fails(call: Awaitable[object]) -> bool:
+    """Tell whether a call is answered by an error; pytest would look at it."""
+    try:
+        await call
+    except (ActorUnavailable, Declared):
+        return True
+    return False
+
+
+def _ran(seed: int, seconds: float) -> int:
+    return actors_misbehave.main(["--seconds", str(seconds), "--seed", str(seed)])
+
+
+@pytest.mark.parametrize("seed", [1, secrets.randbelow(1_000_000)], ids=["fixed", "drawn"])
+def test_actors_that_misbehave_harm_no_others(seed: int, capsys) -> None:
+    with capsys.disabled():
+        assert _ran(seed, 2.0) == 0
+
+
+@pytest.mark.long
+def test_actors_that_misbehave_for_long_harm_no_others(capsys) -> None:
+    with capsys.disabled():
+        assert _ran(secrets.randbelow(1_000_000), 30.0) == 0
