@@ -50,6 +50,21 @@ async def ask(line: str, service: ServiceProcess) -> Any:
     return json.loads(await run(line, service))
 
 
+async def test_the_first_example_runs_as_written(tmp_path: Path) -> None:
+    [code] = [text for kind, text in BLOCKS if kind == "python" and text.startswith("# jobs.py\n")]
+    (tmp_path / "jobs.py").write_text(code)
+    [post] = [line for line in lines_with("resize") if line.startswith("curl")]
+    [start] = [line for line in lines_with(" jobs:app")]
+
+    async with ServiceProcess(tmp_path, *start.split()[1:]) as service:
+        accepted = await ask(post, service)
+        await service.wait_for("task_completed", task_id=accepted["id"])
+        shown = await run(lines_with("localhost:8080/tasks")[1], service)
+
+    [said] = re.findall(r"# … (.*) …$", README, flags=re.MULTILINE)
+    assert said in shown
+
+
 async def test_the_tutorial_goes_as_written(service: ServiceProcess) -> None:
     [post] = [line for line in lines_with("hello world") if "curl" in line]
     [everything] = lines_with("localhost:8080/tasks")[1:2]
