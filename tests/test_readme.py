@@ -54,7 +54,7 @@ async def test_the_first_example_runs_as_written(tmp_path: Path) -> None:
     [code] = [text for kind, text in BLOCKS if kind == "python" and text.startswith("# jobs.py\n")]
     (tmp_path / "jobs.py").write_text(code)
     [post] = [line for line in lines_with("resize") if line.startswith("curl")]
-    [start] = [line for line in lines_with(" jobs:app")]
+    [start] = lines_with(" jobs:app")
 
     async with ServiceProcess(tmp_path, *start.split()[1:]) as service:
         accepted = await ask(post, service)
