@@ -16,8 +16,9 @@ import aiohttp
 from taskqueue.testing.process import ServiceEnded
 from tests.misdeeds import processes
 from tests.misdeeds.app import MAKE_EFFECTS
+from tests.misdeeds.deeds import LEFT_S
 from tests.misdeeds.kinds import Form
-from tests.misdeeds.plan import Misdeed, Plan, Wave
+from tests.misdeeds.plan import Misdeed, Plan, Wave, is_repeated
 from tests.misdeeds.service import WatchedService
 
 CONSUMERS, SLOTS = 2, 2
@@ -162,7 +163,8 @@ class _Run:
             await self._all_ended(notes)
             notes.took_s = time.monotonic() - began
             await self._fill_slots(notes)
-            notes.resources = processes.resources(self._service.pid)
+            rest_s = 2 * LEFT_S if is_repeated(self._notes.plan) else 0.0
+            notes.resources = await processes.resources_at_rest(self._service.pid, within_s=rest_s)
         finally:
             notes.events = range(first, len(events))
 

@@ -45,6 +45,21 @@ def resources(pid: int) -> Resources:
     )
 
 
+async def resources_at_rest(pid: int, *, within_s: float) -> Resources:
+    """Return the least that a process holds within some time: what handlers have left may end."""
+    end = time.monotonic() + within_s
+    least = resources(pid)
+    while time.monotonic() < end:
+        await asyncio.sleep(POLL_S)
+        now = resources(pid)
+        least = Resources(
+            descriptors=min(least.descriptors, now.descriptors),
+            threads=min(least.threads, now.threads),
+            memory_mib=min(least.memory_mib, now.memory_mib),
+        )
+    return least
+
+
 async def ended(*, within_s: float) -> Sequence[str]:
     """Wait for the end of all processes that we have started; kill and return what is left."""
     end = time.monotonic() + within_s
