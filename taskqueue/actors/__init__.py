@@ -1,1 +1,1 @@
-"""The actors: a runtime on pykka, and the roles that live on it."""
+"""The roles: what each part of the service does, as an actor."""
