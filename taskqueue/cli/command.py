@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from taskqueue.errors import ConfigError
+from taskqueue.errors import ConfigError, Fault
 from taskqueue.process import origin
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Choice, Switch
@@ -146,11 +146,19 @@ def _bench(*, seconds: float, database: str | None, json: bool) -> None:
 
 def _load_or_exit(flags: Mapping[str, object]) -> Settings:
     try:
-        return load(flags, os.environ, Path.cwd())
+        return load(flags, os.environ, _working_folder())
     except ConfigError as error:
         for fault in error.faults:
             click.echo(f"taskqueue: {fault}", err=True)
         return click.get_current_context().exit(2)
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        fault = Fault("working folder", "it has been removed; start the service in another one")
+        raise ConfigError((fault,)) from error
 
 
 def _tell_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:

@@ -44,6 +44,29 @@ def test_every_fault_is_one_line_on_the_error_stream_and_the_exit_code_is_2(tmp_
     ]
 
 
+@pytest.mark.parametrize("mode", [("-P", "-m", "taskqueue"), ("-m", "taskqueue")])
+def test_a_working_folder_that_is_gone_is_one_line_on_the_error_stream(
+    tmp_path: Path, mode: tuple[str, ...]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", sys.executable, *mode],
+        cwd=gone,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "taskqueue: working folder: it has been removed; start the service in another one"
+    )
+    assert "Traceback" not in done.stderr
+
+
 def test_the_help_names_every_flag() -> None:
     text = CliRunner().invoke(cli.command(), ["--help"]).stdout
 
