@@ -44,7 +44,9 @@ _RESERVED = frozenset({*_FIRST, "exc_info"})
 _foreign: set[ContextVar[Any]] = set()
 _encode = msgspec.json.Encoder().encode
 _now = dt.datetime.now  # bound now: a handler's library may replace the class in its module
-_NOT_FOR_MSGSPEC = (UnicodeEncodeError, OverflowError)  # lone surrogates, more than 64 bits
+# Lone surrogates, integers of more than 64 bits, and those that are too long for decimal digits.
+_NOT_FOR_MSGSPEC = (UnicodeEncodeError, OverflowError, ValueError)
+_MOST_BITS = 2048  # of an integer that is shown in digits; Python refuses some more
 
 
 def configure(format: LogFormat, level: LogLevel, stream: Stream | None = None) -> None:  # noqa: A002
@@ -192,7 +194,8 @@ def _render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
     try:
         return _encode(ordered).decode()
     except _NOT_FOR_MSGSPEC:
-        return json.dumps({**ordered, "time": msgspec.to_builtins(ordered["time"])})
+        said = _plain_values(logger, method, event)
+        return json.dumps({**_FIRST, **said, "time": msgspec.to_builtins(ordered["time"])})
 
 
 def _render_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -241,7 +244,7 @@ def plain(value: object) -> Any:
     Structs and dataclasses become objects, enums their values, exceptions `Type: text`, bytes text;
     a path, a UUID and whatever else there is, its `str`.
     """
-    if type(value) in _PLAIN_ALREADY:
+    if type(value) in _PLAIN_ALREADY and type(value) is not int:
         return value
     try:
         return _plain(value, depth=0)
@@ -260,7 +263,8 @@ def _plain(value: object, *, depth: int) -> Any:
         case float():
             return float(value) if math.isfinite(value) else str(value)
         case int():
-            return int(value)
+            bits = int.bit_length(value)
+            return int(value) if bits <= _MOST_BITS else f"<an integer of {bits:,} bits>"
         case bytes() | bytearray() | memoryview() | msgspec.Raw():
             return bytes(value).decode("utf-8", "backslashreplace")
         case BaseException():

@@ -337,6 +337,8 @@ class _Unprintable:
         (float("nan"), "nan"),
         (float("-inf"), "-inf"),
         (2**100, 2**100),
+        (1 << 100_000, "<an integer of 100,001 bits>"),
+        ([-1 << 100_000], ["<an integer of 100,001 bits>"]),
         ("\ud800", "\ud800"),
         (_Unprintable(), "<_Unprintable that cannot be shown>"),
         ([_Unprintable()], "<list that cannot be shown>"),
@@ -358,7 +360,9 @@ def test_columns_survive_the_same_values() -> None:
     stream = io.StringIO()
     logs.configure("console", "info", stream)
 
-    structlog.get_logger().info("shown", one=_Unprintable(), two=[_Unprintable()], three=b"x")
+    structlog.get_logger().info(
+        "shown", one=_Unprintable(), two=[_Unprintable()], three=b"x", four=1 << 100_000
+    )
 
     assert stream.getvalue().count("that cannot be shown") == 2
 

@@ -5,17 +5,22 @@ import os
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from taskqueue.clock import with_bound_clock
 from taskqueue.logger import log
 from taskqueue.process.hidden_tasks import hidden_task
 
 T = TypeVar("T")
 
 
+def _new_runner() -> asyncio.Runner:
+    return asyncio.Runner(loop_factory=lambda: with_bound_clock(asyncio.new_event_loop()))
+
+
 class KeptLoop:
     """Runs coroutines to their end, one at a time, on a loop that is kept between them."""
 
     def __init__(self) -> None:
-        self._runner = asyncio.Runner()
+        self._runner = _new_runner()
 
     def __enter__(self) -> "KeptLoop":
         """Make the loop."""
@@ -38,7 +43,7 @@ class KeptLoop:
 
     def _open_loop(self) -> asyncio.AbstractEventLoop:
         if self._runner.get_loop().is_closed():  # by a handler that is no `async def`
-            self._runner = asyncio.Runner()
+            self._runner = _new_runner()
         return self._runner.get_loop()
 
     def _run_until(self, task: "asyncio.Task[Any]", loop: asyncio.AbstractEventLoop) -> None:
