@@ -185,9 +185,11 @@ def gaps_in_history(books: Books) -> Iterator[str]:
         used += [task["attempt"]] if task["status"] == "completed" else []
         returned = {line["attempt"] for line in lines if line["outcome"] in RETURNED}
         crashes = sum(line["outcome"] == "crashed" for line in lines)
+        # One that is cancelled while it waits never makes again the attempt that was returned.
+        unmade = {task["attempt"] + 1} if task["status"] == "cancelled" else set()
         if (
             used != list(range(1, task["attempt"] + 1))
-            or not returned <= set(used)
+            or not returned <= {*used, *unmade}
             or crashes != task["crashes"]
         ):
             told = [(line["attempt"], line["outcome"]) for line in lines]

@@ -196,3 +196,12 @@ def test_a_task_that_was_asked_to_end_may_have_completed_before() -> None:
     found = violations(with_note(cancel_asked=True)(sound()))
 
     assert found == dict.fromkeys(CHECKS, ())
+
+
+def test_a_task_that_is_cancelled_while_it_waits_does_not_make_its_returned_attempt() -> None:
+    cancelled = with_task(1, status="cancelled", attempt=0, result=None)
+    snoozed = with_lines(1, line(1, "snoozed"))
+
+    found = violations(snoozed(cancelled(sound())))
+
+    assert found["gaps in the history"] == ()
