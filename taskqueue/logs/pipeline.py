@@ -307,6 +307,9 @@ def _listen_to_libraries(level: LogLevel) -> None:
         root.removeHandler(handler)
     root.addHandler(_FromLibraries(least))
     root.setLevel(least)
+    # asyncio logs each new loop, at a level for debugging. If an app lowers the level of the root
+    # logger, what it has put into `logging` may raise there, and no consumer could start.
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 class _FromLibraries(logging.Handler):

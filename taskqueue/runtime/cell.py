@@ -6,6 +6,7 @@ in it is answered; links and monitors are told. Source: OTP, signals; see `docs/
 
 import asyncio
 import itertools
+import logging
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -31,6 +32,10 @@ from taskqueue.runtime.mailbox import Mail, Mailbox, SystemMail
 from taskqueue.runtime.messages import Down, ExitSignal, ParentExit
 from taskqueue.runtime.reply import Reply
 from taskqueue.runtime.safe_log import log
+
+# pykka logs each start and end of an actor, at a level for debugging. What an app puts into
+# `logging` (a record factory, a filter) may raise there, and the end would never be reported.
+logging.getLogger("pykka").disabled = True
 
 if TYPE_CHECKING:
     from taskqueue.runtime.ref import ActorRef

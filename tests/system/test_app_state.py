@@ -60,6 +60,10 @@ structlog.configure(
 sys.executable = None
 sys.path.insert(0, object())
 """,
+    "a record factory that raises": """
+logging.basicConfig(level=0, force=True)
+logging.setLogRecordFactory(lambda *_, **__: 1 / 0)
+""",
     "a processor that raises": """
 def fail(*_):
     raise RuntimeError("no processor")

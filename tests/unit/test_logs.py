@@ -503,7 +503,7 @@ def test_an_exception_of_a_library_keeps_its_traceback() -> None:
     try:
         fail("gone")
     except LookupError:
-        logging.getLogger("pykka").exception("unhandled")
+        logging.getLogger("aiohttp.server").exception("unhandled")
 
     assert journal.lines()[0]["exception"].endswith("LookupError: gone")
 
