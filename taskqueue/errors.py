@@ -84,7 +84,7 @@ class Faults:
         return len(self.named) >= MAX_FAULTS
 
     def add(self, *faults: Fault, more: int = 0) -> None:
-        """Add these faults, and `more` that nobody names."""
+        """Add these faults, and count `more` that are not named."""
         room = MAX_FAULTS - len(self.named)
         self.named += faults[:room]
         self.more += more + max(0, len(faults) - room)

@@ -122,7 +122,7 @@ class DatabaseActor(Actor):
         """Call the verb. Calls that wait at the same time share a commit.
 
         A corrupt storage is unavailable to everybody: nobody but a person can do anything about it.
-        Whoever was with the process that writes when it ended is told so. An unforeseen error
+        Calls that the writing process served when it ended get `WriterLost`. An unforeseen error
         belongs to its caller alone: a client must not be able to end this actor.
         """
         if self.unavailable is not None:

@@ -57,7 +57,7 @@ class NewTask(Word):
 
 
 def require_tasks(*tasks: object) -> None:
-    """Raise unless all of these are prepared tasks, before they get to where nobody expects others.
+    """Raise unless all of these are prepared tasks.
 
     Raises:
         TypeError: one of them is something else.

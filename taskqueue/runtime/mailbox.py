@@ -37,7 +37,7 @@ class Mailbox:
     """An actor's inbox. Nothing put is forgotten: the actor takes it, or it is refused.
 
     It needs no lock, because the operations of a deque are atomic and each side acts before it
-    looks: `put` adds, then looks whether somebody waits or has closed; the actor says that it
+    looks: `put` adds, then checks for a waiting actor or a closed box; the actor says that it
     waits, then looks whether there is something; `close` says so, then takes out what is left.
     """
 

@@ -95,7 +95,7 @@ class Settler:
     ) -> asyncio.Task[None]:
         """Take what happened to some deliveries; `then` is called when all that is written.
 
-        The task also ends if its owner does, and looks then as if it had done its work.
+        The task also ends when its owner does, so its end alone proves no write.
         """
         self._unwritten.update(each.delivery.token for each in finished)
         conclusions = [self._conclusion(each) for each in finished]

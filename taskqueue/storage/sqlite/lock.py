@@ -1,6 +1,6 @@
 """Keeps a database to one process: a lock on a file beside it, and one on the file itself.
 
-tasks.db.lock   whoever makes or replaces the database at this path
+tasks.db.lock   the path: held to create or replace the database there
 tasks.db        the file, whatever path leads to it: symbolic link, hard link, bind mount
 """
 
@@ -19,7 +19,7 @@ from taskqueue.process.forks import close_in_children
 from taskqueue.storage.sqlite.faults import translated
 
 PRIVATE_FILE = 0o600
-"""The mode of the files that we make: a payload or a lock is nobody else's business."""
+"""The mode of the files that we make: no other user reads a payload or holds a lock."""
 
 _RETRY_S = 0.01
 _CLOSED = -1
