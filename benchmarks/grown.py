@@ -4,7 +4,7 @@
     [the other half]                     queued; of fifty one is retrying, one scheduled
 
 What waits is spread over four priorities, what failed has its line in the history, and of one
-action there are ten tasks. All of it was made within a day, so that nothing is due to be pruned.
+action there are ten tasks. All of it was made within a day, so that nothing is due to be expired.
 """
 
 import sqlite3

@@ -127,11 +127,11 @@ class Lives:
         done = [SettleBy(token=each.token, settlement=DONE) for each in self._claimed]
         assert set(await self._storage.settle(done, now=time.time())) == {Settled.WRITTEN}
 
-    async def prune(self) -> None:
+    async def expire(self) -> None:
         """Delete as many as were inserted, of those that ended first."""
         left = self._at_once
         for status in ENDED:
-            left -= await self._storage.prune(status, ended_before=time.time(), limit=left)
+            left -= await self._storage.expire(status, ended_before=time.time(), limit=left)
 
 
 DONE = Complete(result="null")
@@ -169,7 +169,7 @@ async def _life_s(lives: Lives, verb: Verb) -> float:
         "insert": lives.insert,
         "claim": lives.claim,
         "settle": lives.settle,
-        "prune": lives.prune,
+        "expire": lives.expire,
     }
     spent_s = {name: await _spent_s(step) for name, step in steps.items()}
     return spent_s[verb]

@@ -22,11 +22,11 @@ from taskqueue.api.app import App
 from taskqueue.clock import SystemClock
 from taskqueue.rules.tasks import ENDED, NewTask, Owner
 from taskqueue.runtime import SHUTDOWN, System, ask
-from taskqueue.service import spare_the_collector
+from taskqueue.service import tune_gc
 from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
-from taskqueue.supervisor import Plan
+from taskqueue.supervisor import Configuration
 
 OWNER = Owner(node="benchmark", incarnation="1")
 LOOK_S = 0.01
@@ -69,27 +69,27 @@ async def running(
     folder: Path | None = None,
     writes_in: WritesIn = "process",
 ) -> AsyncIterator[Running]:
-    """Run the tree as `python -m taskqueue.supervisor` does, with `app` attached; no HTTP door.
+    """Run the tree as `python -m taskqueue.supervisor` does, with `app` attached; no HTTP listener.
 
     `settings` are those of the command line, its defaults if None, but for the database: that is
     `tasks.db` in `folder`, or in a temporary folder that is gone afterwards.
     """
     with tempfile.TemporaryDirectory() as temporary:
         database = (folder or Path(temporary)) / "tasks.db"
-        plan = Plan(
+        configuration = Configuration(
             settings=replace(settings or Settings(), database=database),
             app=app,
             owner=OWNER,
-            door=None,
+            listener=None,
             make_storage=partial(SQLiteStorage, database, writes_in=writes_in),
         )
         system = System()
-        root = await supervisor.start(system, plan)
+        root = await supervisor.start(system, configuration)
         service = Running(system)
         app.attach(service.queue)
         try:
             await service.ready()
-            spare_the_collector()
+            tune_gc()
             yield service
         finally:
             app.detach()

@@ -56,7 +56,7 @@ from taskqueue.storage.sqlite.file import make_folder
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.spawning import Spawned
 from taskqueue.supervision.supervisor import FailedToStartChild
-from taskqueue.supervisor import Plan
+from taskqueue.supervisor import Configuration
 
 OK, FAILED, MISUSED = 0, 1, 2
 
@@ -101,38 +101,39 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
         descriptors.raise_limit()
         try:
             app = load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
-            make_place(settings.database)
-            door = stack.enter_context(bind(settings.host, settings.port))
+            ensure_directory(settings.database)
+            listener = stack.enter_context(bind(settings.host, settings.port))
         except ConfigError as error:
             for fault in error.faults:
-                complain(str(fault))
+                print_error(str(fault))
             return _ended_now(MISUSED)
         except CannotStart as error:
-            complain(str(error))
+            print_error(str(error))
             return _ended_now(FAILED)
         app.add_queues(settings.queues)
         owner = Owner(node=NODE, incarnation=uuid4().hex)
-        plan = Plan(
+        configuration = Configuration(
             settings=settings,
             app=app,
             owner=owner,
-            door=door,
+            listener=listener,
             make_storage=supervisor.storage(settings, spawn),
         )
         try:
             require_descriptors(
-                sum(pool.count for pool in supervisor.pools(plan)), supervisor.limits(settings)
+                sum(pool.count for pool in supervisor.pools(configuration)),
+                supervisor.limits(settings),
             )
         except TooManyConsumers as error:
-            complain(f"consumers: {error}")
+            print_error(f"consumers: {error}")
             return _ended_now(MISUSED)
         selector = selectors.DefaultSelector()
         loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(_live(plan, door, Signals(selector)))
+            return runner.run(_live(configuration, listener, Signals(selector)))
 
 
-def spare_the_collector() -> None:
+def tune_gc() -> None:
     """Let the garbage collector look at what lives on as seldom as that deserves.
 
     What is there once the service runs stays to its end, and of what a task makes next to nothing
@@ -143,7 +144,7 @@ def spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-def make_place(database: Path) -> None:
+def ensure_directory(database: Path) -> None:
     """Make the folder of the database if it is not there.
 
     Raises:
@@ -177,15 +178,15 @@ def bind(host: str, port: int) -> socket.socket:
         )
     except OSError as error:
         raise CannotStart(f"host: cannot resolve {host}: {error.strerror}") from error
-    door = close_in_children(socket.socket(family, kind, protocol))
+    listener = close_in_children(socket.socket(family, kind, protocol))
     try:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind(address)
-        door.listen(BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
     except OSError as error:
-        door.close()
+        listener.close()
         raise CannotStart(f"port: cannot listen on {host}:{port}: {error.strerror}") from error
-    return door
+    return listener
 
 
 async def check_free(database: Path) -> None:
@@ -203,7 +204,7 @@ async def check_free(database: Path) -> None:
     lock.release()
 
 
-def complain(line: str) -> None:
+def print_error(line: str) -> None:
     """Say on standard error why the service does not run."""
     print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface
 
@@ -212,34 +213,34 @@ def _ended_now(code: int) -> Ended:
     return Ended(code, monotonic())
 
 
-async def _live(plan: Plan, door: socket.socket, signals: "Signals") -> Ended:
+async def _live(configuration: Configuration, listener: socket.socket, signals: "Signals") -> Ended:
     signals.listen()
     try:
-        await check_free(plan.settings.database)
+        await check_free(configuration.settings.database)
     except CannotStart as error:
-        complain(str(error))
+        print_error(str(error))
         return _ended_now(FAILED)
     async with System(kill_grace_s=KILL_GRACE_S) as system:
         try:
-            root = await _unless(signals.stop, supervisor.start(system, plan))
+            root = await _unless(signals.stop, supervisor.start(system, configuration))
         except StartFailed as error:
-            complain(f"did not start: {_why(error.cause)}")
+            print_error(f"did not start: {_why(error.cause)}")
             return _ended_now(FAILED)
         if root is None:
             log.info("service_stopped", reason="told to stop while starting")
             return _ended_now(OK)
-        plan.app.attach(QueueClient(system.address(QUEUE)))
-        spare_the_collector()
-        _announce_ready(plan, door)
+        configuration.app.attach(QueueClient(system.address(QUEUE)))
+        tune_gc()
+        _announce_ready(configuration, listener)
         gave_up = await _unless(signals.stop, _ended(root))
         if gave_up is not None:
-            complain(f"gave up: the supervision tree ended ({gave_up}); the log says why")
+            print_error(f"gave up: the supervision tree ended ({gave_up}); the log says why")
             return _ended_now(FAILED)
-        log.info("service_stopping", drain_s=plan.settings.drain_s)
-        await _drained(root, system, plan.settings.drain_s, signals.hurry)
+        log.info("service_stopping", drain_s=configuration.settings.drain_s)
+        await _drained(root, system, configuration.settings.drain_s, signals.hurry)
         drained_at = monotonic()
         if not await _stop(root):
-            complain("gave up while it was stopping; the log says why")
+            print_error("gave up while it was stopping; the log says why")
             return Ended(FAILED, drained_at)
     log.info("service_stopped", reason="told to stop")
     return Ended(OK, drained_at)
@@ -350,15 +351,15 @@ class Signals:
             os.kill(os.getpid(), signal.SIGKILL)  # whatever hangs; nothing accepted is lost by it
 
 
-def _announce_ready(plan: Plan, door: socket.socket) -> None:
-    host, port = door.getsockname()[:2]
+def _announce_ready(configuration: Configuration, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
     log.info(
         "service_ready",
         url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
         host=host,
         port=port,
         pid=os.getpid(),
-        database=str(plan.settings.database),
-        app=plan.settings.app or "demo",
-        consumers=plan.settings.consumers,
+        database=str(configuration.settings.database),
+        app=configuration.settings.app or "demo",
+        consumers=configuration.settings.consumers,
     )

@@ -7,7 +7,7 @@ import msgspec
 
 # The decorator tells type checkers what msgspec does at run time: subclasses are frozen as well.
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-class Word(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Struct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all values: tasks, outcomes, messages.
 
     `gc=False`: they hold no cycle. What can, such as a message with an exception in it, says so.

@@ -21,7 +21,7 @@ from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue.actor import QueueActor, QueueSettings
 from taskqueue.actors.retention import RetentionActor
-from taskqueue.actors.watchdog import WatchActor
+from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.http.server.limits import Limits
@@ -53,27 +53,29 @@ REQUESTS_LIMIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Configuration:
     """What one life of the service is made of."""
 
     settings: Settings
     app: App
     owner: Owner
     # Bound before the tree starts, and kept over restarts of the gateway; None: no HTTP at all.
-    door: socket.socket | None
+    listener: socket.socket | None
     make_storage: Callable[[], OwnedStorage]
     clock: Clock = field(default_factory=SystemClock)  # for all instants of tasks
-    # Set by the database actor and read by the gateway, for as long as the plan lives.
+    # Set by the database actor and read by the gateway, for as long as the configuration lives.
     availability: Availability = field(default_factory=Availability)
 
 
-def children(plan: Plan) -> tuple[ChildSpec, ...]:
+def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
     """Return the root's children, in start order. They stop in reverse."""
     return (
         ChildSpec(
             id="database",
             start=partial(
-                DatabaseActor.start_link, plan.make_storage, availability=plan.availability
+                DatabaseActor.start_link,
+                configuration.make_storage,
+                availability=configuration.availability,
             ),
             shutdown=DATABASE_LIMIT_S,
         ),
@@ -85,52 +87,59 @@ def children(plan: Plan) -> tuple[ChildSpec, ...]:
         ),
         ChildSpec(
             id="queue",
-            start=partial(QueueActor.start_link, plan.owner, queue(plan), plan.clock),
+            start=partial(
+                QueueActor.start_link,
+                configuration.owner,
+                queue(configuration),
+                configuration.clock,
+            ),
             shutdown=QUEUE_LIMIT_S,
         ),
         ChildSpec(
             id="retention",
-            start=partial(RetentionActor.start_link, plan.settings.retention, plan.clock),
+            start=partial(
+                RetentionActor.start_link, configuration.settings.retention, configuration.clock
+            ),
         ),
-        ChildSpec(id="watch", start=WatchActor.start_link),
+        ChildSpec(id="watchdog", start=WatchdogActor.start_link),
         ChildSpec(
             id="consumers",
             start=partial(
                 ConsumersSupervisor.start_link,
-                pools(plan),
-                plan.app,
-                consumers(plan.settings),
+                pools(configuration),
+                configuration.app,
+                consumers(configuration.settings),
             ),
             type=ChildType.SUPERVISOR,
         ),
-        *gateway(plan),
+        *gateway(configuration),
     )
 
 
-def gateway(plan: Plan) -> tuple[ChildSpec, ...]:
-    """Return the HTTP door, if there is to be one."""
-    if plan.door is None:
+def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
+    """Return the HTTP listener, if there is to be one."""
+    if configuration.listener is None:
         return ()
     start = partial(
         GatewayActor.start_link,
-        plan.door,
-        plan.app,
-        hosts=plan.settings.hosts,
-        limits=limits(plan.settings),
-        clock=plan.clock,
+        configuration.listener,
+        configuration.app,
+        hosts=configuration.settings.hosts,
+        limits=limits(configuration.settings),
+        clock=configuration.clock,
         shutdown_s=REQUESTS_LIMIT_S,
-        availability=plan.availability,
+        availability=configuration.availability,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 
 
-async def start(system: System, plan: Plan) -> ActorRef:
+async def start(system: System, configuration: Configuration) -> ActorRef:
     """Start the whole tree; every part runs when this returns.
 
     Raises:
         StartFailed: a part did not start; those before it have been stopped.
     """
-    return await system.spawn(Supervisor, ROOT, children(plan), ROOT_FLAGS)
+    return await system.spawn(Supervisor, ROOT, children(configuration), ROOT_FLAGS)
 
 
 def storage(settings: Settings, spawn: Callable[[], Spawned] = spawn) -> partial[SQLiteStorage]:
@@ -149,22 +158,22 @@ def limits(settings: Settings) -> Limits:
     return Limits(max_connections=settings.max_connections)
 
 
-def queue(plan: Plan) -> QueueSettings:
-    """Return the queue's part of the plan."""
+def queue(configuration: Configuration) -> QueueSettings:
+    """Return the queue's part of the configuration."""
     return QueueSettings(
-        queues=plan.app.queues,
-        prefetch=plan.settings.prefetch,
-        lease_s=plan.settings.lease_s,
-        retry=plan.settings.retry,
+        queues=configuration.app.queues,
+        prefetch=configuration.settings.prefetch,
+        lease_s=configuration.settings.lease_s,
+        retry=configuration.settings.retry,
     )
 
 
-def pools(plan: Plan) -> tuple[Pool, ...]:
+def pools(configuration: Configuration) -> tuple[Pool, ...]:
     """Return who serves which queues: some have consumers of their own, the others share some."""
-    own = plan.settings.queues
-    shared = tuple(queue for queue in plan.app.queues if queue not in own)
+    own = configuration.settings.queues
+    shared = tuple(queue for queue in configuration.app.queues if queue not in own)
     return (
-        Pool(count=plan.settings.consumers if shared else 0, queues=shared),
+        Pool(count=configuration.settings.consumers if shared else 0, queues=shared),
         *(
             Pool(name=f"{SHARED}-{queue}", count=count, queues=(queue,))
             for queue, count in own.items()

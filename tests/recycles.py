@@ -25,7 +25,7 @@ from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.logs import pipeline as logs
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.tasks import Crashed, Outcome, Succeeded, TimedOut
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 from taskqueue.testing.claims import claimed
 from tests.executors.procs import descendants, gone
 
@@ -42,7 +42,7 @@ KINDS: tuple[tuple[str, dict[str, object], type[Outcome], int], ...] = (
 )
 
 
-class Report(Word):
+class Report(Struct):
     """What a run has found."""
 
     outcomes: dict[str, int]

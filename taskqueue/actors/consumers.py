@@ -10,7 +10,7 @@ from taskqueue.actors.messages import CONSUMERS
 from taskqueue.api.app import App
 from taskqueue.logger import log
 from taskqueue.runtime import Request, receives
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 from taskqueue.supervision import (
     ChildSpec,
     ChildStartFailed,
@@ -26,7 +26,7 @@ SHARED = "consumer"
 """The pool of those that serve every queue which has no consumers of its own."""
 
 
-class Pool(Word):
+class Pool(Struct):
     """Some consumers that serve the same queues."""
 
     count: int

@@ -34,7 +34,7 @@ from taskqueue.logger import log
 from taskqueue.rules.health import Availability, Readiness
 from taskqueue.runtime import Actor, Address, Reply, receives, send, tell
 from taskqueue.storage.protocol import Storage
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +56,7 @@ class OwnedStorage(Storage, Protocol):
         ...
 
 
-class Recovery(Word):
+class Recovery(Struct):
     """How the storage is tried again while it is not there, in seconds."""
 
     first_s: float = 0.1

@@ -19,11 +19,11 @@ from taskqueue.actors.messages import (
     GATEWAY,
     QUEUE,
     CancelTask,
+    Delete,
+    DeleteDead,
     GetQueues,
     GetReadiness,
     Pause,
-    Purge,
-    PurgeDead,
     Redrive,
     RedriveDead,
     Resume,
@@ -82,7 +82,7 @@ class GatewayActor(Actor):
         self._sock = sock
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
-        service = Neighbours(
+        service = ServicePort(
             self._cell.system,
             app,
             clock,
@@ -117,7 +117,7 @@ class GatewayActor(Actor):
             log.warning("gateway_requests_cut", after_s=self._shutdown_s)
 
 
-class Neighbours:
+class ServicePort:
     """The service behind the routes: whoever plays the parts when it is asked for."""
 
     def __init__(
@@ -196,13 +196,13 @@ class Neighbours:
         """Have the queue redrive all dead tasks that match."""
         return await ask(self._queue, RedriveDead(action=action, queue=queue), timeout_s=BULK_S)
 
-    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         """Have the queue delete tasks that have ended."""
-        return await ask(self._queue, Purge(task_ids=tuple(task_ids)))
+        return await ask(self._queue, Delete(task_ids=tuple(task_ids)))
 
-    async def purge_dead(self, *, action: str | None, queue: str | None) -> int:
+    async def delete_dead(self, *, action: str | None, queue: str | None) -> int:
         """Have the queue delete all dead tasks that match."""
-        return await ask(self._queue, PurgeDead(action=action, queue=queue), timeout_s=BULK_S)
+        return await ask(self._queue, DeleteDead(action=action, queue=queue), timeout_s=BULK_S)
 
     async def pause(self, queue: str) -> None:
         """Have nothing of a queue handed out."""

@@ -1,17 +1,17 @@
 """What the roles say to each other. Requests name the answer in their type."""
 
-from taskqueue.actors.queue.dispatch import Desk, Taken
+from taskqueue.actors.queue.dispatch import DispatchBuffer, Taken
 from taskqueue.foreign import rendering
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.tasks import Accepted, CancelResult, Delivery, NewTask, Outcome
 from taskqueue.runtime import ActorRef, Message, Request
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
 QUEUE = "queue"
 RETENTION = "retention"
-WATCH = "watch"
+WATCHDOG = "watchdog"
 GATEWAY = "gateway"
 CONSUMERS = "consumers"
 
@@ -68,13 +68,13 @@ class CancelTask(Request[CancelResult]):
     reason: str
 
 
-class Purge(Request[tuple[str, ...]]):
+class Delete(Request[tuple[str, ...]]):
     """Delete tasks that have ended; answer with those that had."""
 
     task_ids: tuple[str, ...]
 
 
-class PurgeDead(Request[int]):
+class DeleteDead(Request[int]):
     """Delete all dead tasks that match; answer with how many there were."""
 
     action: str | None
@@ -122,7 +122,7 @@ class Leave(Request[Leaving]):
     consumer: ActorRef
 
 
-class Finished(Word):
+class Finished(Struct):
     """What happened to a delivery."""
 
     delivery: Delivery
@@ -150,9 +150,9 @@ class Drain(Request[None]):
 
 
 class Work(Message):
-    """From the queue: there is something to take from this desk."""
+    """From the queue: there is something to take from this dispatch buffer."""
 
-    desk: Desk[ActorRef]
+    dispatch: DispatchBuffer[ActorRef]
 
 
 class CancelAttempt(Message):

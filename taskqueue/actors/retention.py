@@ -14,7 +14,7 @@ PERIOD_S = 60.0
 BATCH = 500  # short enough to ride with other writes
 
 
-class Prune(Request[int]):
+class Expire(Request[int]):
     """Delete now what is due; answer with how many tasks that were."""
 
 
@@ -36,8 +36,8 @@ class RetentionActor(Actor):
         """Begin."""
         self.start_task(self._keep_pruning())
 
-    @receives(Prune, answers=UNREACHABLE, concurrently=True)
-    async def on_prune(self, _: Prune) -> int:
+    @receives(Expire, answers=UNREACHABLE, concurrently=True)
+    async def on_prune(self, _: Expire) -> int:
         """Delete what is due."""
         return await self._prune()
 
@@ -54,13 +54,13 @@ class RetentionActor(Actor):
         """Delete batch by batch; between two of them everybody else has a turn."""
         total = 0
         for status, ended_before in self._retention.limits(self._clock.now()):
-            pruned, batch = 0, BATCH
+            expired, batch = 0, BATCH
             while batch == BATCH:
                 batch = await self._storage.use(
-                    Storage.prune, status, ended_before=ended_before, limit=BATCH
+                    Storage.expire, status, ended_before=ended_before, limit=BATCH
                 )
-                pruned += batch
-            if pruned:
-                log.info("tasks_pruned", status=str(status), tasks=pruned)
-            total += pruned
+                expired += batch
+            if expired:
+                log.info("tasks_expired", status=str(status), tasks=expired)
+            total += expired
         return total

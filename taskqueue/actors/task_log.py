@@ -10,9 +10,9 @@ from taskqueue.rules.tasks import (
     Complete,
     DeadLetter,
     Delivery,
-    HandBack,
     Outcome,
     Postpone,
+    Release,
     Requeue,
     Settled,
     Settlement,
@@ -80,7 +80,7 @@ def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settl
             event.error("task_dead_lettered", **attempt, reason=reason)
         case Cancel(reason=reason):
             event.info("task_cancelled", **attempt, reason=reason)
-        case HandBack():
+        case Release():
             event.info("task_handed_back", **attempt)
         case never:
             assert_never(never)

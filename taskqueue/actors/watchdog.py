@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Final
 
 import taskqueue
-from taskqueue.actors.messages import CONSUMERS, WATCH
+from taskqueue.actors.messages import CONSUMERS, WATCHDOG
 from taskqueue.logger import log
 from taskqueue.runtime import Actor, ActorRef
 
@@ -40,10 +40,10 @@ class _Pulse:
         self.felt = True
 
 
-class WatchActor(Actor):
+class WatchdogActor(Actor):
     """Watches the loops of the consumers, and its own, which is that of everybody else."""
 
-    registered_name = WATCH
+    registered_name = WATCHDOG
 
     def __init__(
         self,

@@ -90,7 +90,7 @@ class Action(Generic[P, R]):
 
         `delay_s` counts from the enqueue, `run_at` is in seconds since 1970 (UTC). An option that
         cannot be is refused when a task is made. At most one task has a `unique_key`, until it is
-        pruned: enqueueing the same again gives the same task, so it is safe to repeat.
+        expired: enqueueing the same again gives the same task, so it is safe to repeat.
         """
         options = Options(
             queue=queue,

@@ -5,15 +5,15 @@ from typing import Protocol
 from taskqueue.rules.tasks import Rows, Statement
 
 
-class Channel(Protocol):
+class AttemptHandle(Protocol):
     """What a running handler can tell the service, and ask it. Usable from any thread."""
 
     def report(self, progress: str) -> None:
         """Have the progress (JSON text) noted, without waiting; the latest counts."""
         ...
 
-    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
-        """Answer a query as if statements had been applied before it; see `Storage.rehearse`.
+    async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        """Answer a query as if statements had been applied before it; see `Storage.dry_run`.
 
         Raises:
             StatementRefused: the SQL is wrong or not allowed, or takes too long.
@@ -21,7 +21,7 @@ class Channel(Protocol):
         """
         ...
 
-    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+    def dry_run_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         """Do the same for a caller that cannot await.
 
         Raises:

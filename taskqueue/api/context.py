@@ -6,7 +6,7 @@ from typing import ParamSpec, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.api.transaction import Transaction
 from taskqueue.errors import NotRunning
 from taskqueue.logger import log
@@ -32,14 +32,14 @@ class Context:
     def __init__(
         self,
         task: Task,
-        channel: Channel | None = None,
+        handle: AttemptHandle | None = None,
         *,
         max_result_bytes: int = encoding.MAX_BYTES,
     ) -> None:
-        """Make the context of an attempt; without a channel, of one that no service makes."""
+        """Make the context of an attempt; without a handle, of one that no service makes."""
         self.task = task
         self.max_result_bytes = max_result_bytes
-        self.channel = channel or _Nowhere(task)
+        self.handle = handle or _Nowhere(task)
         self._transaction: Transaction | None = None  # most handlers have none
         self._follow_ups: list[NewTask] = []
 
@@ -73,7 +73,7 @@ class Context:
             NotJSON: the value has no JSON form.
             TaskTooLarge: it has more than 1 MiB as JSON.
         """
-        self.channel.report(encoding.json_of("progress", value, encoding.encode(value)))
+        self.handle.report(encoding.json_of("progress", value, encoding.encode(value)))
 
     def transaction(self) -> Transaction:
         """Return the task's own transaction in the service's database: one per attempt.
@@ -84,7 +84,7 @@ class Context:
         """
         with _first_use:  # two threads of a handler must not get two
             if self._transaction is None:
-                self._transaction = Transaction(self.channel)
+                self._transaction = Transaction(self.handle)
             return self._transaction
 
     def enqueue(self, action: Preparable[P], /, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -121,7 +121,7 @@ class Context:
 
 
 class _Nowhere:
-    """The channel of an attempt that no service makes: a test that calls a handler by itself."""
+    """The handle of an attempt that no service makes: a test that calls a handler by itself."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -129,8 +129,8 @@ class _Nowhere:
     def report(self, progress: str) -> None:
         """Nobody looks at it."""
 
-    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
-        return self.rehearse_blocking(statements, query)
+    async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        return self.dry_run_blocking(statements, query)
 
-    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+    def dry_run_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         raise NotRunning((self._task.action,))

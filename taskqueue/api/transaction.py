@@ -5,9 +5,9 @@
     [[left]] = await tx.fetch("SELECT balance FROM accounts WHERE id = ?", (source,))
 
 Nothing holds the database meanwhile. `execute` gathers, and what is gathered is applied in the one
-commit that writes the result. `fetch` rehearses: it applies what was gathered, reads, and undoes it
-all. The rows that it gave are looked at again in that commit; if one has changed since, nothing is
-written and the handler is called again. So it is as if the handler had been alone with the
+commit that writes the result. `fetch` is a dry run: it applies what was gathered, reads, and rolls
+back. The commit checks the rows that it returned once more; if one has changed since, nothing is
+written and the handler is called again. The effect is the same as with exclusive access to the
 database, and no handler can make another wait.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TypeAlias
 
-from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.errors import StatementRefused
 from taskqueue.foreign import conversion as plain
 from taskqueue.foreign import rendering
@@ -28,8 +28,8 @@ Parameters: TypeAlias = Sequence[Scalar] | Mapping[str, Scalar]
 class Transaction:
     """The statements of one attempt. They are its own: another attempt begins with none."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, handle: AttemptHandle) -> None:
+        self._handle = handle
         self._statements: list[Statement] = []
         self._turn = asyncio.Lock()  # fetches one after the other, so that each sees those before
 
@@ -56,7 +56,7 @@ class Transaction:
         query = _statement(sql, parameters)
         async with self._turn:
             before = self.statements
-            return self._note(before, query, await self._channel.rehearse(before, query))
+            return self._note(before, query, await self._handle.dry_run(before, query))
 
     def fetch_blocking(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Do the same for a handler that is no `async def`.
@@ -66,7 +66,7 @@ class Transaction:
         """
         query = _statement(sql, parameters)
         before = self.statements
-        return self._note(before, query, self._channel.rehearse_blocking(before, query))
+        return self._note(before, query, self._handle.dry_run_blocking(before, query))
 
     def _note(self, before: tuple[Statement, ...], query: Statement, answer: Rows) -> list[Row]:
         saw = Statement(sql=query.sql, parameters=query.parameters, saw=answer.digest)

@@ -17,13 +17,13 @@ from taskqueue.runtime import SHUTDOWN, System, ask
 from taskqueue.service import bind
 from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
-from taskqueue.supervisor import Plan
+from taskqueue.supervisor import Configuration
 
 _LOOK_S = 0.005
 
 
 class Life:
-    """A service that runs, with the work that it does. `url` is its door."""
+    """A service that runs, with the work that it does. `url` is its listener."""
 
     def __init__(self, system: System, work: Work, url: str) -> None:
         self.work = work
@@ -65,17 +65,17 @@ async def living(settings: Settings, folder: Path) -> AsyncIterator[Life]:
     """
     work = Work()
     settings = replace(settings, database=folder / "tasks.db", queues={})
-    with bind("127.0.0.1", 0) as door:
-        plan = Plan(
+    with bind("127.0.0.1", 0) as listener:
+        configuration = Configuration(
             settings=settings,
             app=work.app,
             owner=Owner(node="bench", incarnation=folder.name),
-            door=door,
+            listener=listener,
             make_storage=supervisor.storage(settings),
         )
-        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with System() as system:
-            root = await supervisor.start(system, plan)
+            root = await supervisor.start(system, configuration)
             work.app.attach(QueueClient(system.address(QUEUE)))
             life = Life(system, work, url)
             try:

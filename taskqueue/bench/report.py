@@ -2,12 +2,12 @@
 
 import textwrap
 
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 _NAME, _VALUE, _WIDTH = 30, 12, 96
 
 
-class Finding(Word):
+class Finding(Struct):
     """One figure; `means` says what it stands for, and what to turn if it is too small."""
 
     name: str

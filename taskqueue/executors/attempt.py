@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from taskqueue.api.app import App
-from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.api.context import Context
 from taskqueue.api.handler import ExecutorKind, Handler
 from taskqueue.errors import InvalidTask, UnknownAction
@@ -27,20 +27,20 @@ async def attempt(
     app: App,
     task: Task,
     executors: Mapping[ExecutorKind, Executor],
-    channel: Channel | None = None,
+    handle: AttemptHandle | None = None,
     *,
     max_result_bytes: int = MAX_BYTES,
 ) -> Outcome:
     """Run the task's handler once and return what came of it.
 
-    `channel` is its way back into the service while it runs. A larger result is refused. However
+    `handle` is its way back into the service while it runs. A larger result is refused. However
     many attempts follow each other on a loop, it gets its turn.
 
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
     """
-    call = call_of(app, task, channel, max_result_bytes=max_result_bytes)
+    call = call_of(app, task, handle, max_result_bytes=max_result_bytes)
     if isinstance(call, Call):
         executor = executors[call.handler.executor]
         return await executor.run(call.handler, call.context, call.kwargs)
@@ -49,7 +49,7 @@ async def attempt(
 
 
 def call_of(
-    app: App, task: Task, channel: Channel | None, *, max_result_bytes: int = MAX_BYTES
+    app: App, task: Task, handle: AttemptHandle | None, *, max_result_bytes: int = MAX_BYTES
 ) -> Call | Failed | Rejected:
     """Return the call that the task stands for, or why there is none.
 
@@ -64,5 +64,5 @@ def call_of(
         return Failed(error=shortened(str(error)))
     except InvalidTask as error:
         return Rejected(reason=shortened(str(error)))
-    context = Context(task, channel, max_result_bytes=max_result_bytes)
+    context = Context(task, handle, max_result_bytes=max_result_bytes)
     return Call(handler, context, kwargs)

@@ -10,14 +10,14 @@ from taskqueue.http.answers import answer
 from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.service import Service
 from taskqueue.rules.health import QueueState
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 _READING = Unavailable("queues unavailable")
 _PAUSING = Unavailable("failed to pause queue")
 _RESUMING = Unavailable("failed to resume queue")
 
 
-class QueueView(Word):
+class QueueView(Struct):
     """A queue as it is shown."""
 
     queue: str
@@ -36,13 +36,13 @@ class QueueView(Word):
         )
 
 
-class Queues(Word):
+class Queues(Struct):
     """All queues that somebody serves."""
 
     queues: Sequence[QueueView]
 
 
-class Switched(Word):
+class Switched(Struct):
     """Whether a queue is paused now."""
 
     queue: str

@@ -8,7 +8,7 @@
     POST   /tasks/{id}/redrive     redrive_task      a dead task is queued again
     GET    /stats                  show_stats        how many tasks stand where
     POST   /dead/redrive           redrive_dead      many dead tasks are queued again (*)
-    POST   /dead/purge             purge_dead        many dead tasks are deleted (*)
+    POST   /dead/delete             delete_dead        many dead tasks are deleted (*)
     GET    /queues                 list_queues       those that are served
     POST   /queues/{name}/pause    pause_queue       nothing more is handed out (*)
     POST   /queues/{name}/resume   resume_queue      tasks are handed out again (*)
@@ -96,7 +96,7 @@ def routes(service: Service, clock: Clock) -> tuple[Route, ...]:
         Route("POST", "/tasks/{id}/redrive", tasks.redrive_task, client),
         Route("GET", "/stats", tasks.show_stats, reader),
         Route("POST", "/dead/redrive", dead.redrive_dead, administrator),
-        Route("POST", "/dead/purge", dead.purge_dead, administrator),
+        Route("POST", "/dead/delete", dead.delete_dead, administrator),
         Route("GET", "/queues", queues.list_queues, reader),
         Route("POST", _QUEUE + "/pause", queues.pause_queue, administrator),
         Route("POST", _QUEUE + "/resume", queues.resume_queue, administrator),

@@ -84,11 +84,11 @@ class Service(Protocol):
         """
         ...
 
-    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         """Delete those of these tasks that have ended, with their history; return which."""
         ...
 
-    async def purge_dead(self, *, action: str | None, queue: str | None) -> int:
+    async def delete_dead(self, *, action: str | None, queue: str | None) -> int:
         """Delete all dead tasks that match, with their history; return how many there were.
 
         If it raises, some may have been deleted; it is safe to repeat.

@@ -1,9 +1,9 @@
 """Whether a part can do its work."""
 
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 
-class Readiness(Word):
+class Readiness(Struct):
     """Whether a part, or the whole, can do its work now; `reason` says why not."""
 
     ready: bool
@@ -22,7 +22,7 @@ class Availability:
         """Why nothing can be written; None if it can."""
 
 
-class QueueState(Word):
+class QueueState(Struct):
     """How a named queue stands."""
 
     name: str

@@ -9,7 +9,7 @@ import msgspec
 from taskqueue.errors import Fault
 from taskqueue.foreign import conversion as plain
 from taskqueue.rules.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 MAX_PRIORITY = 255  # a search for due tasks walks through all that are in use
 MAX_ATTEMPTS = 32_767
@@ -23,7 +23,7 @@ KEY_RULE = f"must be 1 to {MAX_KEY} printable characters"
 NAME_RULE = f"must be 1 to {MAX_NAME} printable characters"
 
 
-class Options(Word):
+class Options(Struct):
     """The choices for one task; None leaves what its action was registered with."""
 
     queue: str | None = None
@@ -81,7 +81,7 @@ class Options(Word):
 NO_CHOICE = Options()
 
 
-class Defaults(Word):
+class Defaults(Struct):
     """The choices that an action was registered with: what a task gets for which nobody chose."""
 
     queue: str = DEFAULT_QUEUE

@@ -15,11 +15,11 @@ from taskqueue.rules.tasks import (
     Crashed,
     DeadLetter,
     Failed,
-    HandBack,
     Interrupted,
     Outcome,
     Postpone,
     Rejected,
+    Release,
     Requeue,
     Settlement,
     Snoozed,
@@ -27,14 +27,14 @@ from taskqueue.rules.tasks import (
     Task,
     TimedOut,
 )
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 # How long a task waits at least whose transaction conflicted: at first, and after many deliveries.
 CONFLICT_S = 0.05
 MAX_CONFLICT_S = 2.0
 
 
-class RetryPolicy(Word):
+class RetryPolicy(Struct):
     """How failures are answered. The defaults are the documented ones."""
 
     initial_s: float = 1.0
@@ -86,7 +86,7 @@ def settlement(
         case Succeeded(result=result, follow_ups=follow_ups):
             return Complete(result=result, follow_ups=follow_ups, statements=outcome.statements)
         case Interrupted(holder_died=holder_died):  # not the task's fault: its attempt comes back
-            return HandBack(delivery_counts=holder_died)
+            return Release(delivery_counts=holder_died)
         case Conflicted(error=error) if task.deliveries < policy.max_deliveries:
             delay_s = conflict_s(task.deliveries, jitter=jitter)
             return Postpone(run_at=now + delay_s, outcome=AttemptOutcome.CONFLICTED, error=error)

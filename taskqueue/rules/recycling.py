@@ -1,9 +1,9 @@
 """When a worker process has served its time: the rules, pure."""
 
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 
-class ProcessPolicy(Word):
+class ProcessPolicy(Struct):
     """How long worker processes are kept. The defaults are the documented ones."""
 
     max_tasks: int = 0  # 0: never replaced for their number

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from taskqueue.rules.tasks import Status
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 DAY_S = 86_400.0
 
 
-class Retention(Word):
+class Retention(Struct):
     """How long a task stays after its end, by how it ended; 0 keeps it for ever."""
 
     completed_s: float = 7 * DAY_S

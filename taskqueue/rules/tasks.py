@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from taskqueue.foreign import rendering
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 DEFAULT_QUEUE = "default"
 DEFAULT_MAX_ATTEMPTS = 5
@@ -35,14 +35,14 @@ class Status(StrEnum):
 ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
 
 
-class Payload(Word):
+class Payload(Struct):
     """What `payload` holds: the action and its data, as the tutorial's message does."""
 
     action: str
     data: msgspec.Raw
 
 
-class NewTask(Word):
+class NewTask(Struct):
     """A task that is about to be accepted."""
 
     id: str  # UUIDv7
@@ -52,7 +52,7 @@ class NewTask(Word):
     priority: int = 0  # 0 is first
     run_at: float | None = None  # None: at once
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
-    unique_key: str | None = None  # at most one task has it, until that one is pruned
+    unique_key: str | None = None  # at most one task has it, until that one is expired
     fingerprint: str | None = None  # of what was asked for under that key
 
 
@@ -76,14 +76,14 @@ class Acceptance(StrEnum):
     CONFLICT = "conflict"  # its key belongs to a task that was asked for otherwise
 
 
-class Accepted(Word):
+class Accepted(Struct):
     """The answer for one new task; `id` is of the task that is there now."""
 
     id: str
     acceptance: Acceptance
 
 
-class Task(Word):
+class Task(Struct):
     """A task as it is stored."""
 
     id: str
@@ -116,7 +116,7 @@ def _bytes_of(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-class Delivery(Word):
+class Delivery(Struct):
     """One attempt at a task, under a lease: whoever shows the token may settle it, once."""
 
     token: str
@@ -139,7 +139,7 @@ class AttemptOutcome(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Attempt(Word):
+class Attempt(Struct):
     """One line of a task's history."""
 
     attempt: int
@@ -150,14 +150,14 @@ class Attempt(Word):
     ended_at: float
 
 
-class TaskHistory(Word):
+class TaskHistory(Struct):
     """A task with all its attempts, oldest first. History is kept over a redrive."""
 
     task: Task
     attempts: tuple[Attempt, ...]
 
 
-class Owner(Word):
+class Owner(Struct):
     """Who holds a lease: one life of the service on one node.
 
     All that an earlier life of the same node holds is known to be dead without a clock.
@@ -178,15 +178,15 @@ else:
 Row: TypeAlias = tuple[Scalar, ...]
 
 
-class Statement(Word):
-    """One statement of SQL. `saw` is the digest of the rows that it answered at a rehearsal."""
+class Statement(Struct):
+    """One statement of SQL. `saw` is the digest of the rows that it answered at a dry run."""
 
     sql: str
     parameters: tuple[Scalar, ...] | dict[str, Scalar] = ()
     saw: str | None = None  # None: nobody has looked at its rows
 
 
-class Rows(Word):
+class Rows(Struct):
     """What a statement answers: its rows, and a digest by which they are known again."""
 
     rows: tuple[Row, ...]
@@ -196,7 +196,7 @@ class Rows(Word):
 # --- outcomes: what happened; tagged, because they travel between processes ----------------------
 
 
-class Succeeded(Word, tag=True):
+class Succeeded(Struct, tag=True):
     """The handler returned; `result` is JSON text.
 
     `follow_ups` are accepted and `statements` applied with the ack.
@@ -207,7 +207,7 @@ class Succeeded(Word, tag=True):
     statements: tuple[Statement, ...] = ()
 
 
-class Failed(Word, tag=True):
+class Failed(Struct, tag=True):
     """The handler raised, returned False, or asked for a retry in `retry_in_s`."""
 
     error: str
@@ -215,45 +215,45 @@ class Failed(Word, tag=True):
     retry_in_s: float | None = None  # None: the usual backoff
 
 
-class TimedOut(Word, tag=True):
+class TimedOut(Struct, tag=True):
     """The handler ran past its limit and was cancelled, or its process killed."""
 
     after_s: float
 
 
-class Snoozed(Word, tag=True):
+class Snoozed(Struct, tag=True):
     """The handler asked to be called again in `delay_s`, without using the attempt."""
 
     delay_s: float
 
 
-class Rejected(Word, tag=True):
+class Rejected(Struct, tag=True):
     """The handler (or we) found that trying again is pointless."""
 
     reason: str
     traceback: str | None = None
 
 
-class Cancelled(Word, tag=True):
+class Cancelled(Struct, tag=True):
     """The task shall not be done any more."""
 
     reason: str
 
 
-class Crashed(Word, tag=True):
+class Crashed(Struct, tag=True):
     """The attempt took its consumer down, or died with the process it ran in."""
 
     error: str
     traceback: str | None = None
 
 
-class Interrupted(Word, tag=True):
+class Interrupted(Struct, tag=True):
     """Our stop cut the handler, or its holder died before it began: not the task's fault."""
 
     holder_died: bool = False  # such a delivery counts, lest a task kills each holder unseen
 
 
-class Conflicted(Word, tag=True):
+class Conflicted(Struct, tag=True):
     """The handler's transaction had read what has changed since, so nothing of it was written."""
 
     error: str
@@ -274,7 +274,7 @@ Outcome: TypeAlias = (
 # --- settlements: what is written; tagged as well ------------------------------------------------
 
 
-class Complete(Word, tag=True):
+class Complete(Struct, tag=True):
     """Ends `completed` with its result; follow-ups and statements commit with it."""
 
     result: str
@@ -282,7 +282,7 @@ class Complete(Word, tag=True):
     statements: tuple[Statement, ...] = ()
 
 
-class Requeue(Word, tag=True):
+class Requeue(Struct, tag=True):
     """Back to `retrying` until `run_at`; the attempt is used."""
 
     run_at: float
@@ -291,7 +291,7 @@ class Requeue(Word, tag=True):
     traceback: str | None = None
 
 
-class Postpone(Word, tag=True):
+class Postpone(Struct, tag=True):
     """Back until `run_at` with the attempt returned: nothing has failed."""
 
     run_at: float
@@ -299,7 +299,7 @@ class Postpone(Word, tag=True):
     error: str | None = None
 
 
-class DeadLetter(Word, tag=True):
+class DeadLetter(Struct, tag=True):
     """Ends `dead` with a reason, to be redriven by a person."""
 
     reason: str
@@ -308,22 +308,22 @@ class DeadLetter(Word, tag=True):
     traceback: str | None = None
 
 
-class Cancel(Word, tag=True):
+class Cancel(Struct, tag=True):
     """Ends `cancelled`."""
 
     reason: str
 
 
-class HandBack(Word, tag=True):
+class Release(Struct, tag=True):
     """Back where it was, attempt returned: it never started, or our stop cut it."""
 
     delivery_counts: bool = False  # even if it was never started
 
 
-Settlement: TypeAlias = Complete | Requeue | Postpone | DeadLetter | Cancel | HandBack
+Settlement: TypeAlias = Complete | Requeue | Postpone | DeadLetter | Cancel | Release
 
 
-class SettleBy(Word):
+class SettleBy(Struct):
     """A settlement, and the token that proves the right to write it."""
 
     token: str
@@ -340,7 +340,7 @@ class Settled(StrEnum):
     LEASE_LOST = "lease_lost"  # settled, rescued or handed back by another
 
 
-class NotApplied(Word):
+class NotApplied(Struct):
     """Nothing was written, because the handler's statements cannot be: the lease still holds.
 
     `outcome` is what that makes of the attempt: `failed`; `conflicted`, if a statement answered
@@ -363,7 +363,7 @@ class CancelAnswer(StrEnum):
     UNKNOWN = "unknown"  # there is no such task
 
 
-class CancelResult(Word):
+class CancelResult(Struct):
     """The answer for one task; `token` is its holder's if it is held."""
 
     task_id: str

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
 from taskqueue.runtime.exits import ExitReason
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 if TYPE_CHECKING:
     from taskqueue.runtime.ref import ActorRef
@@ -31,11 +31,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 # holds the frames that handled a message, and the message may hold the reference of who crashed.
 
 
-class Message(Word, gc=True):
+class Message(Struct, gc=True):
     """Something said without waiting for an answer."""
 
 
-class Request(Word, Generic[R_co], gc=True):
+class Request(Struct, Generic[R_co], gc=True):
     """Something asked; `R_co` is the type of the answer."""
 
 

@@ -23,7 +23,7 @@ from taskqueue.settings.kinds import (
     Switch,
     Text,
 )
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
@@ -97,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # The rules know nothing of how they are configured, so the kinds of their fields stand here.
-TABLES: Mapping[type[Word], Mapping[str, tuple[Kind, str]]] = {
+TABLES: Mapping[type[Struct], Mapping[str, tuple[Kind, str]]] = {
     RetryPolicy: {
         "initial_s": (Duration(), "Wait before the second attempt."),
         "factor": (Number(1, 100), "Growth of that wait from attempt to attempt."),

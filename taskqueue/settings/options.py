@@ -8,7 +8,7 @@ from msgspec.structs import FieldInfo, fields
 
 from taskqueue.settings.kinds import Kind
 from taskqueue.settings.model import TABLES, Settings
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 PREFIX = "TASKQUEUE_"
 
@@ -42,7 +42,7 @@ def _options() -> Iterator[Option]:
             yield Option(key=field.name, kind=kind, help=text, default=_default_of(field))
 
 
-def _options_of_table(table: str, rules: type[Word]) -> Iterator[Option]:
+def _options_of_table(table: str, rules: type[Struct]) -> Iterator[Option]:
     for field in fields(rules):
         kind, text = TABLES[rules][field.name]
         yield Option(key=f"{table}.{field.name}", kind=kind, help=text, default=field.default)

@@ -28,11 +28,11 @@ from taskqueue.rules.tasks import (
     Complete,
     DeadLetter,
     Delivery,
-    HandBack,
     NewTask,
     NotApplied,
     Owner,
     Postpone,
+    Release,
     Requeue,
     Rows,
     SettleBy,
@@ -172,11 +172,11 @@ class MemoryStorage(Storage):
         for row, lease in self._holding(progress):
             row.task = replace(row.task, progress=progress[lease.token])
 
-    async def rehearse(
+    async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
         self._require_open()
-        return handler_sql.rehearse(self._sql, tuple(statements), query, limit_s=limit_s)
+        return handler_sql.dry_run(self._sql, tuple(statements), query, limit_s=limit_s)
 
     async def settle(
         self, settlements: Sequence[SettleBy], *, now: float
@@ -194,9 +194,9 @@ class MemoryStorage(Storage):
         self._require_open()
         return tuple(task_id for task_id in task_ids if self._redrive(task_id, now=now))
 
-    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         self._require_open()
-        return tuple(task_id for task_id in task_ids if self._purge(task_id))
+        return tuple(task_id for task_id in task_ids if self._delete(task_id))
 
     async def pause(self, queue: str, *, now: float) -> None:
         self._require_open()
@@ -206,7 +206,7 @@ class MemoryStorage(Storage):
         self._require_open()
         self._paused.pop(queue, None)
 
-    async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
+    async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
         check_limit(limit)
@@ -218,10 +218,10 @@ class MemoryStorage(Storage):
             and row.task.processed_at is not None
             and row.task.processed_at < ended_before
         ]
-        pruned = sorted(ended, key=lambda end: end[0])[:limit]
-        for _, task_id in pruned:
+        expired = sorted(ended, key=lambda end: end[0])[:limit]
+        for _, task_id in expired:
             del self._rows[task_id]
-        return len(pruned)
+        return len(expired)
 
     # --- verbs that read --------------------------------------------------------------------------
 
@@ -405,7 +405,7 @@ class MemoryStorage(Storage):
         row.task = replace(row.task, status=Status.CANCELLED, reason=reason, processed_at=now)
         return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED)
 
-    def _purge(self, task_id: str) -> bool:
+    def _delete(self, task_id: str) -> bool:
         row = self._rows.get(task_id)
         if row is None or row.task.status not in ENDED:
             return False
@@ -535,7 +535,7 @@ def _write(row: _Row, lease: _Lease, settlement: Settlement, *, now: float) -> S
                 reason=reason,
             )
             add(AttemptOutcome.CANCELLED, reason)
-        case HandBack(delivery_counts=delivery_counts):
+        case Release(delivery_counts=delivery_counts):
             row.task = replace(
                 task,
                 status=lease.waited_as,

@@ -26,10 +26,10 @@ from taskqueue.rules.tasks import (
     Task,
     TaskHistory,
 )
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 
-class Migration(Word):
+class Migration(Struct):
     """One step of the schema that `migrate` has taken."""
 
     version: int
@@ -88,8 +88,8 @@ class Storage(Protocol):
         One whose `run_at` lies after `now` is `scheduled`, any other `queued`. What is there
         already is left as it is: a task of the same id, or of the same `unique_key` and the same
         `fingerprint`, is `REPEATED`. Another fingerprint under that key is a `CONFLICT`: that one
-        is passed over, and the others are accepted. A key is free again when its task is pruned or
-        purged.
+        is passed over, and the others are accepted. A key is free again when its task is expired or
+        deleted.
         """
         ...
 
@@ -144,7 +144,7 @@ class Storage(Protocol):
         """
         ...
 
-    async def rehearse(
+    async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
         """Answer the rows of `query` as if `statements` had been applied before; then undo it all.
@@ -173,12 +173,12 @@ class Storage(Protocol):
         | `Postpone` | `scheduled` | returned | its outcome and error |
         | `DeadLetter` | `dead` | used | its outcome and error |
         | `Cancel` | `cancelled` | used | `CANCELLED`, the reason as its error |
-        | `HandBack` | as it was before `start` | returned | `INTERRUPTED` if it was started |
+        | `Release` | as it was before `start` | returned | `INTERRUPTED` if it was started |
 
         A line bears the number of the attempt as it was made, also if that is returned, and has no
         `started_at` if the delivery was never started; nor has the task then, unless handed back.
         The outcome `CRASHED` counts a crash. `follow_ups` are inserted as by `insert`, at `now`; a
-        conflict of their keys is passed over. A `HandBack` of what was never started returns the
+        conflict of their keys is passed over. A `Release` of what was never started returns the
         delivery as well, unless it says that it counts. Whatever would leave a task to be done
         again ends it `cancelled` if its cancellation was asked for: with its line in the history,
         and `cancel_reason` as `reason`. The answer is `CANCELLED` then.
@@ -292,11 +292,11 @@ class Storage(Protocol):
         """
         ...
 
-    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         """Delete those of these tasks that have ended, with their history; return which."""
         ...
 
-    async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
+    async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         """Delete up to `limit` tasks that ended in `status` before that instant; return how many.
 
         Those that ended first go first, each with its history.

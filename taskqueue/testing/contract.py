@@ -24,9 +24,9 @@ from taskqueue.rules.tasks import (
     Attempt,
     AttemptOutcome,
     Complete,
-    HandBack,
     NewTask,
     Postpone,
+    Release,
     SettleBy,
     Settled,
     Settlement,
@@ -112,7 +112,7 @@ class StorageContract(
             storage.start(["token"], now=0.0),
             storage.extend(["token"], lease_s=1.0, now=0.0),
             storage.report({STALE: "1"}, now=0.0),
-            storage.rehearse((), Statement(sql="SELECT 1"), limit_s=1.0),
+            storage.dry_run((), Statement(sql="SELECT 1"), limit_s=1.0),
             storage.settle([SettleBy(token=STALE, settlement=DONE)], now=0.0),
             storage.cancel(["a"], reason="not wanted", now=0.0),
             storage.held(ME),
@@ -123,7 +123,7 @@ class StorageContract(
             storage.find(limit=1, now=0.0),
             storage.counts(),
             storage.redrive(["a"], now=0.0),
-            storage.prune(Status.DEAD, ended_before=0.0, limit=1),
+            storage.expire(Status.DEAD, ended_before=0.0, limit=1),
         )
 
         for verb in verbs:
@@ -291,7 +291,7 @@ class StorageContract(
         await add(storage, "a", "b")
         first = await claim(storage)
         for delivery in first:
-            await settle(storage, delivery, HandBack())
+            await settle(storage, delivery, Release())
 
         second = await claim(storage)
 
@@ -307,7 +307,7 @@ class StorageContract(
         first = await claim(storage, limit=100, now=1e19)
         for delivery, instant in zip(first, odd + odd, strict=True):
             await storage.start([delivery.token], now=instant)
-            await settle(storage, delivery, HandBack(), now=1e19)
+            await settle(storage, delivery, Release(), now=1e19)
         stored = [await task_of(storage, delivery.task.id, now=1e19) for delivery in first]
 
         again = await claim(storage, limit=100, now=1e19)
@@ -568,7 +568,7 @@ class StorageContract(
         burial = msgspec.structs.replace(BURIAL, outcome=AttemptOutcome.CRASHED)
         await add(storage, "a")
         crashes = []
-        settlements: tuple[Settlement, ...] = (FAILURE, CRASH, LATER, HandBack(), CRASH, burial)
+        settlements: tuple[Settlement, ...] = (FAILURE, CRASH, LATER, Release(), CRASH, burial)
         for settlement in settlements:
             [delivery] = await claim(storage, now=10.0)
             await settle(storage, delivery, settlement, now=10.0)
@@ -638,7 +638,7 @@ class StorageContract(
         counts = await storage.counts()
         [delivery] = await claim(storage, now=20.0)
 
-        await settle(storage, delivery, HandBack(), now=21.0)
+        await settle(storage, delivery, Release(), now=21.0)
 
         assert await storage.get("a", now=20.0) == before
         assert await storage.counts() == counts
@@ -655,7 +655,7 @@ class StorageContract(
         [delivery] = await claim(storage, now=20.0)
         await storage.start([delivery.token], now=20.5)
 
-        await settle(storage, delivery, HandBack(), now=21.0)
+        await settle(storage, delivery, Release(), now=21.0)
 
         after = await storage.get("a", now=20.0)
         assert before is not None
@@ -681,7 +681,7 @@ class StorageContract(
         await add(storage, "a")
         [delivery] = await claim(storage)
 
-        await settle(storage, delivery, HandBack(delivery_counts=counts))
+        await settle(storage, delivery, Release(delivery_counts=counts))
 
         task = await task_of(storage, "a")
         assert (task.attempt, task.deliveries) == (0, deliveries)
@@ -1056,7 +1056,7 @@ class StorageContract(
 
             assert sum((await storage.counts()).values()) == 7
 
-    # --- redrive, prune ---------------------------------------------------------------------------
+    # --- redrive, expire ---------------------------------------------------------------------
 
     async def test_a_redriven_task_has_all_its_attempts_before_it_and_its_history(
         self, storage: Storage
@@ -1118,9 +1118,9 @@ class StorageContract(
         for delivery, ended_at in ((c, 1.0), (a, 2.0), (d, 3.0), (b, 4.0)):
             await settle(storage, delivery, DONE, now=ended_at)
 
-        first = await storage.prune(Status.COMPLETED, ended_before=4.0, limit=2)
+        first = await storage.expire(Status.COMPLETED, ended_before=4.0, limit=2)
         left = await storage.find(limit=10, now=0.0)
-        second = await storage.prune(Status.COMPLETED, ended_before=4.0, limit=2)
+        second = await storage.expire(Status.COMPLETED, ended_before=4.0, limit=2)
 
         assert (first, ids(left), second) == (2, ["d", "b"], 1)
         assert ids(await storage.find(limit=10, now=0.0)) == ["b"]
@@ -1131,9 +1131,9 @@ class StorageContract(
         for delivery, settlement in zip(await claim(storage, limit=6), SETTLEMENTS, strict=True):
             await settle(storage, delivery, settlement)
 
-        pruned = await storage.prune(Status.DEAD, ended_before=1e9, limit=100)
+        expired = await storage.expire(Status.DEAD, ended_before=1e9, limit=100)
 
-        assert pruned == 1
+        assert expired == 1
         assert await storage.get("d", now=0.0) is None
         assert ids(await storage.find(limit=10, now=0.0)) == list("gfecba")
 
@@ -1141,7 +1141,7 @@ class StorageContract(
         await add(storage, "a")
         [delivery] = await claim(storage)
         await settle(storage, delivery, BURIAL)
-        await storage.prune(Status.DEAD, ended_before=1e9, limit=1)
+        await storage.expire(Status.DEAD, ended_before=1e9, limit=1)
 
         await add(storage, "a")
 
@@ -1155,6 +1155,6 @@ class StorageContract(
         await add(storage, "a")
 
         with pytest.raises(ValueError, match=f"{status} is not an end"):
-            await storage.prune(status, ended_before=1e9, limit=1)
+            await storage.expire(status, ended_before=1e9, limit=1)
 
         assert await storage.get("a", now=0.0) is not None

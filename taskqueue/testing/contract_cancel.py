@@ -7,8 +7,8 @@ from taskqueue.rules.tasks import (
     CancelAnswer,
     CancelResult,
     Complete,
-    HandBack,
     Postpone,
+    Release,
     Settled,
     Settlement,
     Status,
@@ -44,7 +44,7 @@ AGAIN: tuple[tuple[Settlement, AttemptOutcome, str | None], ...] = (
         AttemptOutcome.CONFLICTED,
         "changed",
     ),
-    (HandBack(), AttemptOutcome.INTERRUPTED, None),
+    (Release(), AttemptOutcome.INTERRUPTED, None),
 )
 
 
@@ -200,7 +200,7 @@ class CancelContract:
         [delivery] = await claim(storage)
         await cancel(storage, "a")
 
-        await settle(storage, delivery, HandBack())
+        await settle(storage, delivery, Release())
 
         task = await task_of(storage, "a")
         assert (task.status, task.attempt, task.deliveries) == (Status.CANCELLED, 0, 0)
@@ -232,7 +232,7 @@ class CancelContract:
         await storage.open()
         [rescued] = await storage.rescue(ME, now=1.0)
 
-        await settle(storage, rescued, HandBack(delivery_counts=True))
+        await settle(storage, rescued, Release(delivery_counts=True))
 
         task = await task_of(storage, "a")
         assert (task.status, task.deliveries) == (Status.CANCELLED, 1)
@@ -273,9 +273,9 @@ class CancelContract:
         await cancel(storage, "a", now=5.0)
 
         redriven = await storage.redrive(["a"], now=6.0)
-        pruned = await storage.prune(Status.CANCELLED, ended_before=6.0, limit=1)
+        expired = await storage.expire(Status.CANCELLED, ended_before=6.0, limit=1)
 
-        assert (redriven, pruned) == ((), 1)
+        assert (redriven, expired) == ((), 1)
 
     async def test_follow_ups_of_a_marked_task_that_completes_are_accepted(
         self, storage: Storage

@@ -34,7 +34,7 @@ class InsertAndClaimContract:
         _, [at_once] = await put(storage, task, now=5.0)
         at_once_reads = await task_of(storage, "a", now=5.0)
         await settle(storage, at_once, DONE)
-        await storage.purge(["a"])
+        await storage.delete(["a"])
 
         await storage.insert([task], now=5.0)
         [later] = await claim(storage, now=5.0)

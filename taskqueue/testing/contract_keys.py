@@ -140,18 +140,18 @@ class KeyContract:
         assert await storage.insert([keyed("b")], now=2.0) == (answer("a", _REPEATED),)
         assert await claim(storage, now=2.0) == ()
 
-    async def test_a_key_is_free_again_when_its_task_is_pruned_or_purged(
+    async def test_a_key_is_free_again_when_its_task_is_expired_or_deleted(
         self, storage: Storage
     ) -> None:
-        await storage.insert([keyed("a", key="pruned"), keyed("b", key="purged")], now=0.0)
+        await storage.insert([keyed("a", key="expired"), keyed("b", key="deleted")], now=0.0)
         a, b = await claim(storage)
         await settle(storage, a, DONE)
         await settle(storage, b, BURIAL)
-        await storage.prune(Status.COMPLETED, ended_before=9.0, limit=1)
-        await storage.purge(["b"])
+        await storage.expire(Status.COMPLETED, ended_before=9.0, limit=1)
+        await storage.delete(["b"])
 
         answers = await storage.insert(
-            [keyed("c", key="pruned", fingerprint="g"), keyed("d", key="purged")], now=9.0
+            [keyed("c", key="expired", fingerprint="g"), keyed("d", key="deleted")], now=9.0
         )
 
         assert answers == (answer("c", _ACCEPTED), answer("d", _ACCEPTED))

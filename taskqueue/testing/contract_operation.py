@@ -1,10 +1,10 @@
-"""The part of the storage contract that serves who looks after it: probe, find, purge, pause."""
+"""The part of the storage contract that serves who looks after it: probe, find, delete, pause."""
 
 import pytest
 from msgspec.structs import replace
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.rules.tasks import HandBack, Settled, Status, Task
+from taskqueue.rules.tasks import Release, Settled, Status, Task
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract_steps import (
@@ -32,7 +32,7 @@ class OperationContract:
 
         verbs = (
             storage.probe(),
-            storage.purge(["a"]),
+            storage.delete(["a"]),
             storage.pause("default", now=0.0),
             storage.resume("default"),
             storage.paused(),
@@ -47,7 +47,7 @@ class OperationContract:
         verbs = (
             claim(storage, limit=-1),
             storage.find(limit=-1, now=0.0),
-            storage.prune(Status.DEAD, ended_before=0.0, limit=-1),
+            storage.expire(Status.DEAD, ended_before=0.0, limit=-1),
         )
 
         for verb in verbs:
@@ -106,7 +106,7 @@ class OperationContract:
     ) -> None:
         await add(storage, "due 1", "due 2", action="mail", run_at=1.0)
         await add(storage, "due 3", run_at=1.0)
-        for settlement in (FAILURE, BURIAL, DONE, CANCEL, LATER, HandBack()):
+        for settlement in (FAILURE, BURIAL, DONE, CANCEL, LATER, Release()):
             name = type(settlement).__name__
             for queue in ("default", "slow"):
                 await add(storage, f"{name} 1 {queue}", action="mail", queue=queue, priority=-1)
@@ -180,18 +180,18 @@ class OperationContract:
         await add(storage, "4")
         await add(storage, "6", queue="slow")
 
-    # --- purge ------------------------------------------------------------------------------------
+    # --- delete ------------------------------------------------------------------------------
 
-    async def test_purge_deletes_what_has_ended_and_returns_which(self, storage: Storage) -> None:
+    async def test_delete_deletes_what_has_ended_and_returns_which(self, storage: Storage) -> None:
         await add(storage, *"abcdef")
         a, b, c, d, e = await claim(storage, limit=5)
         for delivery, settlement in ((a, DONE), (b, BURIAL), (c, CANCEL), (d, FAILURE)):
             await settle(storage, delivery, settlement)
         await storage.start([e.token], now=0.0)
 
-        purged = await storage.purge(["c", "f", "e", "a", "d", "nobody", "b", "a"])
+        deleted = await storage.delete(["c", "f", "e", "a", "d", "nobody", "b", "a"])
 
-        assert purged == ("c", "a", "b")
+        assert deleted == ("c", "a", "b")
         assert ids(await storage.find(limit=10, now=0.0)) == ["f", "e", "d"]
         counts = await storage.counts()
         left = {status: number for status, number in counts.items() if number}
@@ -204,7 +204,7 @@ class OperationContract:
         await settle(storage, a, FAILURE)
         await settle(storage, b, BURIAL)
 
-        await storage.purge(["b"])
+        await storage.delete(["b"])
         await add(storage, "b")
 
         assert await attempts_of(storage, "b") == ()
@@ -238,7 +238,7 @@ class OperationContract:
 
         await storage.start([done.token], now=2.0)
         settled = await settle(storage, done, DONE, now=3.0)
-        await settle(storage, handed_back, HandBack())
+        await settle(storage, handed_back, Release())
         await storage.insert([new_task("c")], now=3.0)
 
         assert settled is Settled.WRITTEN

@@ -8,8 +8,8 @@ from taskqueue.rules.tasks import (
     AttemptOutcome,
     Complete,
     Delivery,
-    HandBack,
     NotApplied,
+    Release,
     SettleBy,
     Settled,
     Settlement,
@@ -33,7 +33,7 @@ from taskqueue.testing.contract_steps import (
     task_of,
 )
 
-OF_ALL_KINDS = (*SETTLEMENTS, CRASH, HandBack(delivery_counts=True))
+OF_ALL_KINDS = (*SETTLEMENTS, CRASH, Release(delivery_counts=True))
 WRONG = Complete(result="1", statements=(Statement(sql="NONSENSE"),))
 
 
@@ -97,7 +97,7 @@ class StartedContract:
         assert counts[(await task_of(storage, "told")).status] == sum(counts.values()) == 2
 
     @pytest.mark.parametrize(
-        "settlement", [DONE, FAILURE, LATER, BURIAL, CANCEL, HandBack()], ids=kind
+        "settlement", [DONE, FAILURE, LATER, BURIAL, CANCEL, Release()], ids=kind
     )
     async def test_the_attempt_began_when_its_settlement_says(
         self, storage: Storage, settlement: Settlement
@@ -117,7 +117,7 @@ class StartedContract:
         await add(storage, "a")
         [delivery] = await claim(storage)
 
-        await settle_begun(storage, delivery, HandBack(), started_at=1.0, now=2.0)
+        await settle_begun(storage, delivery, Release(), started_at=1.0, now=2.0)
 
         task = await task_of(storage, "a")
         assert (task.status, task.attempt, task.deliveries) == (Status.QUEUED, 0, 1)
@@ -163,11 +163,11 @@ class StartedContract:
     async def test_a_token_that_no_longer_holds_starts_nothing(self, storage: Storage) -> None:
         await add(storage, "a")
         [lost] = await claim(storage)
-        await settle(storage, lost, HandBack())
+        await settle(storage, lost, Release())
         [held] = await claim(storage)
         before = await storage.get("a", now=0.0)
 
-        answers = [await settle_begun(storage, lost, each) for each in (DONE, HandBack())]
+        answers = [await settle_begun(storage, lost, each) for each in (DONE, Release())]
 
         assert answers == [Settled.LEASE_LOST, Settled.REPEATED]
         assert await storage.get("a", now=0.0) == before
@@ -184,7 +184,7 @@ class StartedContract:
         assert await storage.get("a", now=0.0) == before
         assert await settle_begun(storage, delivery, DONE) is Settled.WRITTEN
 
-    @pytest.mark.parametrize("settlement", [FAILURE, LATER, HandBack()], ids=kind)
+    @pytest.mark.parametrize("settlement", [FAILURE, LATER, Release()], ids=kind)
     async def test_what_began_and_was_to_be_cancelled_ends_with_its_line(
         self, storage: Storage, settlement: Settlement
     ) -> None:

@@ -12,11 +12,11 @@ from taskqueue.rules.tasks import (
     Complete,
     DeadLetter,
     Delivery,
-    HandBack,
     NewTask,
     NotApplied,
     Owner,
     Postpone,
+    Release,
     Requeue,
     SettleBy,
     Settled,
@@ -41,7 +41,7 @@ BURIAL = DeadLetter(
     reason="all attempts failed", outcome=AttemptOutcome.FAILED, error="ValueError: no"
 )
 CANCEL = Cancel(reason="not wanted")
-SETTLEMENTS: tuple[Settlement, ...] = (DONE, FAILURE, LATER, BURIAL, CANCEL, HandBack())
+SETTLEMENTS: tuple[Settlement, ...] = (DONE, FAILURE, LATER, BURIAL, CANCEL, Release())
 ENDS: tuple[Settlement, ...] = (DONE, BURIAL, CANCEL)
 
 

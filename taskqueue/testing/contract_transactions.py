@@ -165,7 +165,7 @@ async def query(storage: Storage, sql: str, *parameters: Scalar) -> tuple[Row, .
 async def look(storage: Storage, sql: str, *parameters: Scalar) -> Rows:
     """Return what a query answers, and its digest."""
     statement = Statement(sql=sql, parameters=parameters)
-    return await storage.rehearse((), statement, limit_s=NO_LIMIT_S)
+    return await storage.dry_run((), statement, limit_s=NO_LIMIT_S)
 
 
 def _plain(sql: str) -> Statement:
@@ -173,7 +173,7 @@ def _plain(sql: str) -> Statement:
 
 
 class TransactionContract:
-    """What `settle` does with the statements of a handler, and `rehearse` without one."""
+    """What `settle` does with the statements of a handler, and `dry_run` without one."""
 
     @pytest.fixture
     async def bank(self, storage: Storage) -> Storage:
@@ -459,7 +459,7 @@ class TransactionContract:
         assert len({answer.digest for answer in answers}) == len(answers)
         assert await look(storage, "SELECT ?", 1) == answers[0]
 
-    # --- rehearse ---------------------------------------------------------------------------------
+    # --- dry_run ---------------------------------------------------------------------------------
 
     async def test_a_rehearsal_sees_what_its_statements_do_and_undoes_it(
         self, bank: Storage
@@ -471,7 +471,7 @@ class TransactionContract:
         )
         insert = Statement(sql="INSERT INTO extra SELECT balance FROM accounts RETURNING x")
 
-        answer = await bank.rehearse(statements, insert, limit_s=NO_LIMIT_S)
+        answer = await bank.dry_run(statements, insert, limit_s=NO_LIMIT_S)
 
         assert answer.rows == ((101,), (11,))
         assert await query(bank, "SELECT * FROM accounts") == ((1, 100), (2, 10))
@@ -494,12 +494,12 @@ class TransactionContract:
 
         _, refused, _ = await asyncio.gather(
             add(bank, "before"),
-            bank.rehearse(statements, Statement(sql="SELECT 1"), limit_s=NO_LIMIT_S),
+            bank.dry_run(statements, Statement(sql="SELECT 1"), limit_s=NO_LIMIT_S),
             add(bank, "after"),
             return_exceptions=True,
         )
         with pytest.raises(StatementRefused):
-            await bank.rehearse(statements[:1], statements[1], limit_s=NO_LIMIT_S)
+            await bank.dry_run(statements[:1], statements[1], limit_s=NO_LIMIT_S)
 
         assert isinstance(refused, StatementRefused)
         assert await query(bank, "SELECT * FROM accounts") == ((1, 100), (2, 10))
@@ -508,7 +508,7 @@ class TransactionContract:
     @pytest.mark.parametrize("sql", [ENDLESS_READ, ENDLESS_WRITE], ids=["read", "write"])
     async def test_a_rehearsal_ends_when_its_time_is_up(self, bank: Storage, sql: str) -> None:
         with pytest.raises(StatementRefused, match=r"took longer than 0\.05 s"):
-            await bank.rehearse((), Statement(sql=sql), limit_s=0.05)
+            await bank.dry_run((), Statement(sql=sql), limit_s=0.05)
 
         assert await query(bank, "SELECT * FROM accounts") == ((1, 100), (2, 10))
 

@@ -1,4 +1,4 @@
-"""The real engine inside a test: the service's own tree without its HTTP door, on a virtual clock.
+"""The real engine inside a test: the service's own tree without HTTP, on a virtual clock.
 
 async with Engine(app) as engine:
     task_id = await resize.enqueue(url="a", width=400)
@@ -28,7 +28,7 @@ from taskqueue.settings import Settings
 from taskqueue.storage.memory import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.supervisor import Plan
+from taskqueue.supervisor import Configuration
 from taskqueue.testing import faults
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.storage import FaultyStorage
@@ -82,11 +82,11 @@ class Engine:
         self.clock = clock or ManualClock()
         self.storage = FaultyStorage(storage or MemoryStorage())
         self._app = app
-        self._plan = Plan(
+        self._configuration = Configuration(
             settings=settings,
             app=app,
             owner=OWNER,
-            door=None,
+            listener=None,
             make_storage=lambda: self.storage,
             clock=self.clock,
         )
@@ -97,7 +97,7 @@ class Engine:
     async def __aenter__(self) -> Self:
         """Start the tree on the running loop; tasks are accepted from now on."""
         self.system = System()
-        self._root = await supervisor.start(self.system, self._plan)
+        self._root = await supervisor.start(self.system, self._configuration)
         self._tasks = StorageClient(self.system.address(DATABASE))
         self._app.attach(QueueClient(self.system.address(QUEUE)), clock=self.clock)
         return self

@@ -1,6 +1,6 @@
 """Dead letters by the many: queued again with what they have gone through, or deleted."""
 
-from taskqueue.actors.messages import QUEUE, PurgeDead, RedriveDead
+from taskqueue.actors.messages import QUEUE, DeleteDead, RedriveDead
 from taskqueue.actors.queue.dead_letters import PAGE
 from taskqueue.api.context import Context
 from taskqueue.rules.options import Options
@@ -55,9 +55,9 @@ async def test_only_the_dead_that_match_are_deleted(world: World) -> None:
         await world.events.wait_for("task_dead_lettered", task_id=task_id)
     waiting = await world.enqueue("mail", options=Options(delay_s=3600))
 
-    purged = await ask(world.system.address(QUEUE), PurgeDead(action=None, queue="mail"))
+    deleted = await ask(world.system.address(QUEUE), DeleteDead(action=None, queue="mail"))
 
-    assert purged == 1
+    assert deleted == 1
     assert await world.storage.use(Storage.get, gone, now=NOW) is None
     assert (await world.history(kept)).task.status == "dead"
     assert (await world.history(waiting)).task.status == "scheduled"

@@ -46,6 +46,6 @@ def test_a_verb_that_writes_is_no_read() -> None:
     verbs = {name for name in vars(Storage) if not name.startswith("_")} - life
 
     assert verbs - READS == {
-        *("insert", "insert_and_claim", "claim", "start", "extend", "report", "rehearse"),
-        *("settle", "cancel", "pause", "resume", "redrive", "purge", "prune"),
+        *("insert", "insert_and_claim", "claim", "start", "extend", "report", "dry_run"),
+        *("settle", "cancel", "pause", "resume", "redrive", "delete", "expire"),
     }

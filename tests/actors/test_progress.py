@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskqueue.actors.consumer.attempt_handle import AttemptChannel
+from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.database import StorageClient
 from taskqueue.actors.throttle import PERIOD_S
@@ -100,13 +100,13 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
 ) -> None:
     storage, tasks, starts = Lost(), Tasks(), list[None]()
     reports = ProgressReports(storage, ManualClock(), tasks.start)
-    channel = AttemptChannel("token", storage, reports, lambda: starts.append(None))
+    handle = ConsumerAttemptHandle("token", storage, reports, lambda: starts.append(None))
     loop = asyncio.get_running_loop()
     later: list[Callable[[], None]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", later.append)
 
     for number in range(6_000):
-        channel.report(str(number))
+        handle.report(str(number))
     [hand_over] = later
     monkeypatch.undo()
     hand_over()

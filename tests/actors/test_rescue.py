@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from taskqueue.actors.messages import DATABASE, QUEUE
-from taskqueue.actors.queue import fetcher as claimer
-from taskqueue.actors.queue.completer import Settler
+from taskqueue.actors.queue import fetcher
+from taskqueue.actors.queue.completer import Completer
 from taskqueue.api.context import Context
 from taskqueue.errors import ActorUnavailable
 from taskqueue.executors.protocol import ConsumerCrash
@@ -187,14 +187,14 @@ async def test_an_outcome_is_reported_again_if_the_queue_crashes_while_it_writes
 ) -> None:
     await world.start()
     crashes = [ValueError("once")]
-    settle = Settler._try
+    settle = Completer._try
 
-    async def crash_once(settler: Settler, *args: Any) -> Any:
+    async def crash_once(completer: Completer, *args: Any) -> Any:
         if crashes:
             raise crashes.pop()
-        return await settle(settler, *args)
+        return await settle(completer, *args)
 
-    monkeypatch.setattr(Settler, "_try", crash_once)
+    monkeypatch.setattr(Completer, "_try", crash_once)
     task_id = await world.enqueue("quick")
     await world.completed(task_id)
 
@@ -259,7 +259,7 @@ async def test_each_queue_actor_knows_which_slots_are_taken(world: World) -> Non
 async def test_a_consumer_that_is_blocked_keeps_its_task_though_it_cannot_say_so(
     world: World, storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claimer, "CALL_IN_S", 0.05)
+    monkeypatch.setattr(fetcher, "CALL_IN_S", 0.05)
     gate = Gate()
 
     @world.app.task("block")

@@ -1,7 +1,7 @@
 """Retention: what has ended long enough ago goes, and nothing else."""
 
 from taskqueue.actors.messages import RETENTION
-from taskqueue.actors.retention import BATCH, Prune, RetentionActor
+from taskqueue.actors.retention import BATCH, Expire, RetentionActor
 from taskqueue.api.context import Context
 from taskqueue.api.outcomes import Reject
 from taskqueue.rules.options import Options
@@ -12,8 +12,8 @@ from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import ManualClock, World
 
 
-async def prune(world: World) -> int:
-    return await ask(world.system.address(RETENTION), Prune())
+async def expire(world: World) -> int:
+    return await ask(world.system.address(RETENTION), Expire())
 
 
 async def test_what_ended_long_ago_goes_and_what_lives_or_is_young_stays(world: World) -> None:
@@ -27,14 +27,14 @@ async def test_what_ended_long_ago_goes_and_what_lives_or_is_young_stays(world: 
     young = await world.enqueue("quick")
     await world.completed(young)
 
-    early = await prune(world)
+    early = await expire(world)
     clock.time += 20.0
-    pruned = await prune(world)
+    expired = await expire(world)
 
     left = await world.storage.use(Storage.find, limit=100, now=clock.time)
-    assert (early, pruned) == (0, 3)
+    assert (early, expired) == (0, 3)
     assert {task.id for task in left} == {waiting, young}
-    assert world.events.select("tasks_pruned", status="completed", tasks=3)
+    assert world.events.select("tasks_expired", status="completed", tasks=3)
 
 
 async def test_more_than_a_batch_goes_in_one_go(world: World) -> None:
@@ -47,7 +47,7 @@ async def test_more_than_a_batch_goes_in_one_go(world: World) -> None:
 
     clock.time += 61.0
 
-    assert await prune(world) == BATCH + 1
+    assert await expire(world) == BATCH + 1
 
 
 async def test_zero_keeps_for_ever(world: World) -> None:
@@ -59,7 +59,7 @@ async def test_zero_keeps_for_ever(world: World) -> None:
 
     clock.time += 1e9
 
-    assert await prune(world) == 0
+    assert await expire(world) == 0
 
 
 async def test_dead_letters_go_too_after_ninety_days_by_the_wall_clock(world: World) -> None:
@@ -74,12 +74,12 @@ async def test_dead_letters_go_too_after_ninety_days_by_the_wall_clock(world: Wo
     await world.events.wait_for("task_dead_lettered", task_id=task_id)
 
     clock.time += 90 * DAY_S - 1.0
-    before = await prune(world)
+    before = await expire(world)
     clock.time += 2.0
-    after = await prune(world)
+    after = await expire(world)
 
     assert (before, after) == (0, 1)
-    assert world.events.select("tasks_pruned", status="dead", tasks=1)
+    assert world.events.select("tasks_expired", status="dead", tasks=1)
 
 
 async def test_an_outage_is_waited_out(world: World, storage: FaultyStorage) -> None:
@@ -92,4 +92,4 @@ async def test_an_outage_is_waited_out(world: World, storage: FaultyStorage) -> 
     await world.events.wait_for("storage_ready", nth=2)
 
     assert retention.is_alive()
-    assert await prune(world) == 0
+    assert await expire(world) == 0

@@ -10,11 +10,11 @@ from taskqueue.executors.process import endings
 from taskqueue.executors.process.frames import BadFrame, BlockingPipe, Frames, framed
 from taskqueue.executors.process.messages import (
     Done,
+    DryRunAnswer,
     Ended,
     FromWorker,
     Kill,
     Progressed,
-    Rehearsed,
     ToForkServer,
     ToWorker,
 )
@@ -76,7 +76,7 @@ async def test_a_wire_sends_in_order_what_the_pipe_has_no_room_for_yet() -> None
     here, there = socket.socketpair()
     wire = Wire[FromWorker](here, FromWorker)
     worker = BlockingPipe[ToWorker](there, ToWorker)
-    sent = [Rehearsed(refused=letter * (1 << 21)) for letter in "abc"]
+    sent = [DryRunAnswer(refused=letter * (1 << 21)) for letter in "abc"]
 
     for message in sent:
         wire.send(message)
@@ -105,7 +105,7 @@ async def test_a_wire_tells_once_that_it_is_lost_after_all_that_came(last: bytes
     await asyncio.wait_for(lost.wait(), 5)
 
     assert heard == said
-    wire.send(Rehearsed())  # nobody is there, and nothing happens
+    wire.send(DryRunAnswer())  # nobody is there, and nothing happens
     wire.close()
     wire.close()
 

@@ -120,12 +120,12 @@ class ScriptedService:
     async def redrive_dead(self, *, action: str | None, queue: str | None) -> int:
         return len(await self.redrive(await self._dead(action, queue)))
 
-    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         self._fail()
-        return await self.storage.purge(task_ids)
+        return await self.storage.delete(task_ids)
 
-    async def purge_dead(self, *, action: str | None, queue: str | None) -> int:
-        return len(await self.purge(await self._dead(action, queue)))
+    async def delete_dead(self, *, action: str | None, queue: str | None) -> int:
+        return len(await self.delete(await self._dead(action, queue)))
 
     async def queues(self) -> tuple[QueueState, ...]:
         self._fail()

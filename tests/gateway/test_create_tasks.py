@@ -257,7 +257,7 @@ async def test_a_task_that_cannot_be_queued_now_is_invited_back(
         ("/tasks", "failed to queue task"),
         ("/tasks/019ff000-0000-7000-8000-000000000000/cancel", "failed to cancel task"),
         ("/dead/redrive", "failed to queue tasks"),
-        ("/dead/purge", "failed to delete tasks"),
+        ("/dead/delete", "failed to delete tasks"),
     ],
 )
 async def test_what_cannot_be_stored_now_is_refused_before_its_body_is_read(
@@ -376,7 +376,7 @@ async def test_the_answer_comes_after_the_commit(
 # --- hostile bodies ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/tasks", "/dead/purge", f"/tasks/{NOBODY}/cancel"])
+@pytest.mark.parametrize("path", ["/tasks", "/dead/delete", f"/tasks/{NOBODY}/cancel"])
 @pytest.mark.parametrize("form", ['{"action":"uppercase","data":%s}', "%s", '{"x":%s}', "[%s]"])
 async def test_no_depth_of_nesting_is_a_surprise(
     http: ClientSession, events: EventLog, path: str, form: str

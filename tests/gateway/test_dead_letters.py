@@ -13,7 +13,7 @@ from tests.gateway.scripted import ScriptedService
 
 DEAD = DeadLetter(reason="no use", outcome=AttemptOutcome.FAILED, error="ValueError: no")
 NOBODY = "0197a4c8-0000-7000-8000-000000000000"
-CALLS = {"/dead/redrive": "queued", "/dead/purge": None}  # and how a task stands after it
+CALLS = {"/dead/redrive": "queued", "/dead/delete": None}  # and how a task stands after it
 
 
 async def bury(
@@ -63,9 +63,9 @@ async def test_all_dead_tasks_are_deleted_and_no_others(
     dead = [await bury(service), await bury(service, "send")]
     completed = await complete(service)
 
-    answer = await call(http, "/dead/purge", {"all": True})
+    answer = await call(http, "/dead/delete", {"all": True})
 
-    assert (answer.status, await answer.json()) == (200, {"purged": 2})
+    assert (answer.status, await answer.json()) == (200, {"deleted": 2})
     assert await statuses(service, *dead, completed) == [None, None, "completed"]
 
 

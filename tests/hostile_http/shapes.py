@@ -11,7 +11,7 @@ _TARGETS = [
     *(b"/tasks/0197a4c8-0000-7000-8000-000000000000", b"/tasks/%ff%00/cancel", b"/queues"),
     *(b"/health", b"/ready", b"/supervision?format=text", b"//", b"/../..", b"*", b"?", b"/%"),
     *(b"http://localhost/tasks", b"http://evil.example/tasks", b"http://[::1", b"localhost:80"),
-    *(b"/queues/\xff/pause", b"/dead/purge", b"/supervision/kill", b"/" + b"a" * 9000),
+    *(b"/queues/\xff/pause", b"/dead/delete", b"/supervision/kill", b"/" + b"a" * 9000),
 ]
 _VERSIONS = [b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/0.9", b"HTTP/2.0", b"HTTP/1.1 ", b""]
 _HEADERS = [

@@ -3,7 +3,7 @@
     python -m tests.sandbox --seconds 60 --seed 1
 
 Statements of a grammar (DDL, virtual tables, functions, pragmas, hogs, mutants of all these) are
-settled and rehearsed beside tasks that do no harm. Ends with 0 if the queue's tables and the other
+settled and run dry beside tasks that do no harm. Ends with 0 if the queue's tables and the other
 tasks are as they ought to be and no insert had to wait for long; else with 1, and names the
 statements.
 """

@@ -149,8 +149,8 @@ class _Run:
         if read:
             settlement = Complete(result="1")
             try:
-                await self._storage.rehearse(statements[:-1], statements[-1], limit_s=LIMIT_S)
-                self.found.answers["rehearsed"] += 1
+                await self._storage.dry_run(statements[:-1], statements[-1], limit_s=LIMIT_S)
+                self.found.answers["dry-run"] += 1
             except StatementRefused as error:
                 self._refused(error.detail)
         answer = await self._settle(delivery, settlement)

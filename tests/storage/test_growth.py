@@ -29,7 +29,7 @@ async def test_a_file_stays_as_large_as_what_is_kept(tmp_path: Path) -> None:
         done = [SettleBy(token=each.token, settlement=Complete(result="1")) for each in claimed]
         await storage.settle(done, now=now)
         for status, ended_before in retention.limits(now):
-            while await storage.prune(status, ended_before=ended_before, limit=100):
+            while await storage.expire(status, ended_before=ended_before, limit=100):
                 pass
         sizes.append(path.stat().st_size)
         logs.append(path.with_name("tasks.db-wal").stat().st_size)

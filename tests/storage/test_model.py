@@ -396,14 +396,14 @@ class TwoStorages(RuleBasedStateMachine):
         )
 
     @rule(statements=st.lists(CHANGES, max_size=2), query=st.one_of(LOOKS, CHANGES))
-    def rehearse(self, statements: list[Statement], query: Statement) -> None:
-        async def rehearsed(storage: Storage) -> Rows | None:
+    def dry_run(self, statements: list[Statement], query: Statement) -> None:
+        async def dry_run(storage: Storage) -> Rows | None:
             try:
-                return await storage.rehearse(statements, query, limit_s=10.0)
+                return await storage.dry_run(statements, query, limit_s=10.0)
             except StatementRefused:
                 return None
 
-        rows = self.same(rehearsed)
+        rows = self.same(dry_run)
         if rows is not None and not statements:
             self.seen.append(msgspec.structs.replace(query, saw=rows.digest))
 
@@ -434,14 +434,14 @@ class TwoStorages(RuleBasedStateMachine):
         self.over -= set(redriven)
 
     @rule(status=st.sampled_from(sorted(ENDED)), age_s=delays, limit=limits)
-    def prune(self, status: Status, age_s: float, limit: int) -> None:
+    def expire(self, status: Status, age_s: float, limit: int) -> None:
         before = set(self.all_ids())
-        pruned = self.same(
-            lambda storage: storage.prune(status, ended_before=self.now - age_s, limit=limit)
+        expired = self.same(
+            lambda storage: storage.expire(status, ended_before=self.now - age_s, limit=limit)
         )
 
         gone = before - set(self.all_ids())
-        assert len(gone) == pruned <= limit
+        assert len(gone) == expired <= limit
         self.accepted -= gone
 
     @rule()
@@ -519,7 +519,7 @@ class TwoStorages(RuleBasedStateMachine):
 
     @invariant()
     def what_handlers_wrote_is_there_once_and_alike(self) -> None:
-        content = self.same(lambda storage: storage.rehearse((), CONTENT, limit_s=10.0))
+        content = self.same(lambda storage: storage.dry_run((), CONTENT, limit_s=10.0))
 
         assert [n for n, value in content.rows if value is None] == sorted(self.effects)
 
@@ -556,13 +556,13 @@ class TwoStorages(RuleBasedStateMachine):
         )
 
     @rule(task_ids=st.lists(ids, max_size=5))
-    def purge(self, task_ids: list[str]) -> None:
+    def delete(self, task_ids: list[str]) -> None:
         ended = {task.id for task in self.all_tasks() if task.status in ENDED}
 
-        purged = self.same(lambda storage: storage.purge(task_ids))
+        deleted = self.same(lambda storage: storage.delete(task_ids))
 
-        assert set(purged) == ended & set(task_ids)
-        self.accepted -= set(purged)
+        assert set(deleted) == ended & set(task_ids)
+        self.accepted -= set(deleted)
 
     @rule(queue=queues)
     def pause(self, queue: str) -> None:

@@ -92,19 +92,17 @@ async def test_a_rehearsal_is_not_refused_because_of_a_trigger_that_is_gone(
         theirs.execute("CREATE TRIGGER auditing AFTER INSERT ON mine BEGIN DELETE FROM audit; END")
         theirs.execute("DROP TABLE audit")
         with pytest.raises(StatementRefused, match="no such table"):
-            await storage.rehearse((), writing, limit_s=NO_LIMIT_S)
+            await storage.dry_run((), writing, limit_s=NO_LIMIT_S)
 
         theirs.execute("DROP TRIGGER auditing")
-        answered = await storage.rehearse((), writing, limit_s=NO_LIMIT_S)
+        answered = await storage.dry_run((), writing, limit_s=NO_LIMIT_S)
 
     assert answered.rows == ((1,),)
 
 
 async def test_commits_go_on_while_a_rehearsal_reads(storage: SQLiteStorage) -> None:
     await query(storage, "SELECT 1")  # so that the process has started
-    reading = asyncio.ensure_future(
-        storage.rehearse((), plain(ENDLESS_STEPS["instr"]), limit_s=3.0)
-    )
+    reading = asyncio.ensure_future(storage.dry_run((), plain(ENDLESS_STEPS["instr"]), limit_s=3.0))
 
     await add(storage, *"abcdefgh")
     held = await claim(storage)
@@ -122,15 +120,15 @@ async def test_a_rehearsal_of_an_endless_step_is_refused_and_the_next_one_is_ans
     writing = plain("CREATE TABLE mine (x)")
 
     read, written = await asyncio.gather(
-        storage.rehearse((), plain(ENDLESS_STEPS["like"]), limit_s=0.1),
-        storage.rehearse((writing,), plain(ENDLESS_STEPS["like"]), limit_s=0.1),
+        storage.dry_run((), plain(ENDLESS_STEPS["like"]), limit_s=0.1),
+        storage.dry_run((writing,), plain(ENDLESS_STEPS["like"]), limit_s=0.1),
         return_exceptions=True,
     )
 
     assert isinstance(read, StatementRefused)
     assert isinstance(written, StatementRefused)
     assert await query(storage, "SELECT 1") == ((1,),)
-    answer = await storage.rehearse(
+    answer = await storage.dry_run(
         (writing,), plain("INSERT INTO mine VALUES (2) RETURNING x"), limit_s=NO_LIMIT_S
     )
     assert answer.rows == ((2,),)

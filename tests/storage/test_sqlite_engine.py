@@ -211,7 +211,7 @@ async def test_a_success_writes_no_line_of_history(storage: SQLiteStorage, path:
     assert [line.outcome for line in await attempts_of(storage, "a")] == [AttemptOutcome.COMPLETED]
 
 
-async def test_pruning_shrinks_the_file_bit_by_bit(storage: SQLiteStorage, path: Path) -> None:
+async def test_expiry_shrinks_the_file_bit_by_bit(storage: SQLiteStorage, path: Path) -> None:
     await add(storage, *(f"{n:04}" for n in range(1000)), payload="x" * 4000)
     deliveries = await claim(storage, limit=1000)
     await storage.settle(
@@ -225,15 +225,15 @@ async def test_pruning_shrinks_the_file_bit_by_bit(storage: SQLiteStorage, path:
     await storage.open()
     full = path.stat().st_size
 
-    pruned = await storage.prune(Status.COMPLETED, ended_before=2.0, limit=500)
+    expired = await storage.expire(Status.COMPLETED, ended_before=2.0, limit=500)
     await storage.close()  # which brings the log into the file
     after_one = path.stat().st_size
     await storage.open()
     for _ in range(10):
-        await storage.prune(Status.COMPLETED, ended_before=2.0, limit=500)
+        await storage.expire(Status.COMPLETED, ended_before=2.0, limit=500)
     await storage.close()
 
-    assert pruned == 500
+    assert expired == 500
     assert full * 0.5 < after_one < full * 0.95
     assert path.stat().st_size < full * 0.2
     assert shell(path, "PRAGMA integrity_check") == [("ok",)]

@@ -495,20 +495,20 @@ async def _town(
         drain_s=1.0,
         retry=RetryPolicy(initial_s=0.01),
     )
-    service.make_place(settings.database)
-    with service.bind("127.0.0.1", 0) as door:
+    service.ensure_directory(settings.database)
+    with service.bind("127.0.0.1", 0) as listener:
         owner = Owner(node=service.NODE, incarnation=uuid4().hex)
-        plan = supervisor.Plan(
+        configuration = supervisor.Configuration(
             settings=settings,
             app=crash_app.app,
             owner=owner,
-            door=door,
+            listener=listener,
             make_storage=partial(SQLiteStorage, settings.database, writes_in=writes_in),
         )
         async with System() as system:
-            root = await supervisor.start(system, plan)
+            root = await supervisor.start(system, configuration)
             crash_app.app.attach(QueueClient(system.address(QUEUE)))
-            yield Town(folder, system, f"http://127.0.0.1:{door.getsockname()[1]}")
+            yield Town(folder, system, f"http://127.0.0.1:{listener.getsockname()[1]}")
             root.exit(SHUTDOWN)
             await root.ended()
 

@@ -140,7 +140,7 @@ async def test_the_door_is_open_while_handlers_drain_and_then_closed_first(
         "gateway",
         "consumer-1",
         "consumers",
-        "watch",
+        "watchdog",
         "retention",
         "queue",
         "database",

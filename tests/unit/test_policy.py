@@ -24,12 +24,12 @@ from taskqueue.rules.tasks import (
     Crashed,
     DeadLetter,
     Failed,
-    HandBack,
     Interrupted,
     NewTask,
     Outcome,
     Postpone,
     Rejected,
+    Release,
     Requeue,
     Settlement,
     Snoozed,
@@ -110,7 +110,7 @@ def tasks(draw: st.DrawFn) -> Task:
             Succeeded(result="1", follow_ups=(FOLLOW_UP,), statements=(STATEMENT,)),
             Complete(result="1", follow_ups=(FOLLOW_UP,), statements=(STATEMENT,)),
         ),
-        (a_task(), Interrupted(holder_died=True), HandBack(delivery_counts=True)),
+        (a_task(), Interrupted(holder_died=True), Release(delivery_counts=True)),
         (
             a_task(attempt=5, deliveries=20),
             Conflicted(error="read otherwise"),
@@ -141,8 +141,8 @@ def tasks(draw: st.DrawFn) -> Task:
                 run_at=NOW + MAX_CONFLICT_S, outcome=AttemptOutcome.CONFLICTED, error="and again"
             ),
         ),
-        (a_task(), Interrupted(), HandBack()),
-        (a_task(attempt=5), Interrupted(), HandBack()),
+        (a_task(), Interrupted(), Release()),
+        (a_task(attempt=5), Interrupted(), Release()),
         (a_task(attempt=5), Snoozed(delay_s=3.0), Postpone(run_at=NOW + 3.0)),
         (a_task(), Cancelled(reason="gone"), Cancel(reason="gone")),
         (

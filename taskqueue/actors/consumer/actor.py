@@ -3,7 +3,7 @@
 It has a thread and a loop to itself, so a handler that blocks stops only this consumer: never
 supervision, leases or `/health`.
 
-    Work ─▶ a slot: take from the desk ─▶ handler ─▶ outcome ─▶ take the next …
+    Work ─▶ a slot: take from the dispatch buffer ─▶ handler ─▶ outcome ─▶ take the next …
                                             │           └─▶ Finish, with all that ended meanwhile
                                             └─ still at it a moment later ─▶ start noted
 """
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskqueue.actors import task_log
-from taskqueue.actors.consumer.attempt_handle import AttemptChannel
+from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.progress import ProgressReports
-from taskqueue.actors.consumer.reports import News
+from taskqueue.actors.consumer.reports import ReportBatcher
 from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.actors.messages import (
     CONSUMERS,
@@ -33,7 +33,7 @@ from taskqueue.actors.messages import (
     Register,
     Work,
 )
-from taskqueue.actors.queue.dispatch import Desk, Taken
+from taskqueue.actors.queue.dispatch import DispatchBuffer, Taken
 from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.api.app import App
 from taskqueue.api.handler import ExecutorKind
@@ -49,14 +49,14 @@ from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome, Task
 from taskqueue.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, send, tell
 from taskqueue.storage.protocol import Storage
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 # How long a cancelled handler may take to notice, and how often a lost queue is looked for.
 CANCEL_GRACE_S = 1.0
 QUEUE_RETRY_S = 0.1
 
 
-class ConsumerSettings(Word):
+class ConsumerSettings(Struct):
     """How a consumer works."""
 
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)  # those it serves
@@ -99,11 +99,11 @@ class ConsumerActor(Actor):
         self._queue = self.address(QUEUE)
         self._storage = StorageClient(self.address(DATABASE))
         self._registered_with: ActorRef | None = None
-        self._desk: Desk[ActorRef] | None = None
+        self._dispatch: DispatchBuffer[ActorRef] | None = None
         self._attempts: dict[str, _Attempt] = {}
         self._at_work: set[asyncio.Task[None]] = set()  # one for each slot that is busy
         self._reporting: set[asyncio.Task[None]] = set()
-        self._news = News(self._note_starts, self._tell_finished)
+        self._reports = ReportBatcher(self._note_starts, self._tell_finished)
         self._progress = ProgressReports(self._storage, self._clock, self.start_task)
         self._start_lost = ThrottledLog("start_not_noted", self._clock)
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
@@ -141,8 +141,8 @@ class ConsumerActor(Actor):
 
     @receives(Work)
     def on_work(self, message: Work) -> None:
-        """Take from this desk, as long as there is a free slot."""
-        self._desk = message.desk
+        """Take from this dispatch buffer, as long as there is a free slot."""
+        self._dispatch = message.dispatch
         self._fill_slots()
 
     @receives(GetProcesses)
@@ -188,7 +188,9 @@ class ConsumerActor(Actor):
             self._remember(self._at_work, self.start_task(self._slot(this)))
 
     def _take(self) -> _Attempt | None:
-        taken = self._desk.take(self.ref) if self._desk is not None and self._slots else None
+        taken = (
+            self._dispatch.take(self.ref) if self._dispatch is not None and self._slots else None
+        )
         if taken is None:
             return None
         this = self._attempts[taken.delivery.token] = _Attempt(taken)
@@ -216,7 +218,7 @@ class ConsumerActor(Actor):
             this.slot = slot
             outcome = await self._run(this.taken.delivery, this)
             this.slot = None
-        self._news.finished(
+        self._reports.finished(
             Finished(
                 delivery=this.taken.delivery,
                 outcome=outcome,
@@ -226,17 +228,19 @@ class ConsumerActor(Actor):
 
     async def _run(self, delivery: Delivery, this: _Attempt) -> Outcome:
         task_log.attempt_started(delivery.task, self.ref.label)
-        channel = AttemptChannel(delivery.token, self._storage, self._progress, self._news.note)
+        handle = ConsumerAttemptHandle(
+            delivery.token, self._storage, self._progress, self._reports.note
+        )
         try:
             if _has_to_be_seen(delivery.task):
                 await self._note_start(delivery.token)
             else:
-                self._news.begun(delivery.token)
+                self._reports.begun(delivery.token)
             return await attempt(
                 self._app,
                 delivery.task,
                 self._executors,
-                channel,
+                handle,
                 max_result_bytes=self._settings.max_result_bytes,
             )
         except asyncio.CancelledError:
@@ -246,7 +250,7 @@ class ConsumerActor(Actor):
         except Exception as error:
             # Otherwise a fault of ours that this attempt has met, and its neighbours have not.
             crash = error if isinstance(error, ConsumerCrash) else ConsumerCrash(error)
-            self._news.tell()
+            self._reports.tell()
             raise Exit(Crash(HandlerCrash(delivery.token, crash))) from error
 
     async def _note_start(self, token: str) -> None:
@@ -345,7 +349,7 @@ class ConsumerActor(Actor):
         end = loop.time() + limit_s
         while True:
             self._find_queue()
-            self._news.tell()
+            self._reports.tell()
             left_s = end - loop.time()
             if left_s <= 0 or not self._attempts:
                 return

@@ -1,4 +1,4 @@
-"""How a running handler reaches the storage: with its progress, and to rehearse its transaction."""
+"""How a running handler reaches the storage: with its progress, and to dry_run its transaction."""
 
 import asyncio
 import threading
@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.database import StorageClient
-from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.rules.tasks import Rows, Statement
 from taskqueue.storage.protocol import Storage
 
-REHEARSAL_LIMIT_S = 1.0
+DRY_RUN_LIMIT_S = 1.0
 
 
-class AttemptChannel(Channel):
-    """The channel of one attempt, on the loop of its consumer."""
+class ConsumerAttemptHandle(AttemptHandle):
+    """The handle of one attempt, on the loop of its consumer."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class AttemptChannel(Channel):
         reports: ProgressReports,
         note_start: Callable[[], None],
     ) -> None:
-        """Make a channel; to be called on the consumer's loop.
+        """Make a handle; to be called on the consumer's loop.
 
         Args:
             token: of the attempt.
@@ -55,13 +55,11 @@ class AttemptChannel(Channel):
             self._note_start()
             self._reports.note(self._token, progress)
 
-    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
-        return await self._storage.use(
-            Storage.rehearse, statements, query, limit_s=REHEARSAL_LIMIT_S
-        )
+    async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        return await self._storage.use(Storage.dry_run, statements, query, limit_s=DRY_RUN_LIMIT_S)
 
-    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+    def dry_run_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         if threading.get_ident() == self._thread:
             raise RuntimeError("fetch_blocking would block the loop; use `await fetch`")
-        asking = self.rehearse(statements, query)
+        asking = self.dry_run(statements, query)
         return asyncio.run_coroutine_threadsafe(asking, self._loop).result()

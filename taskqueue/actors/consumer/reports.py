@@ -18,7 +18,7 @@ NOTE_S = 0.005
 MOST_ON_THEIR_WAY = 2
 
 
-class News:
+class ReportBatcher:
     """Beginnings and ends of attempts that nobody has been told of."""
 
     def __init__(

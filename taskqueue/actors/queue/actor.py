@@ -1,7 +1,7 @@
 """The queue actor: the one place that decides about tasks.
 
-    Enqueue ─▶ insert and claim, commit ─▶ answer; desk ─▶ Work, to consumers that wait
-    Finish  ─▶ Settler: policy.settlement, settle by token, commit ─▶ answer
+    Enqueue ─▶ insert and claim, commit ─▶ answer; dispatch ─▶ Work, to consumers that wait
+    Finish  ─▶ Completer: policy.settlement, settle by token, commit ─▶ answer
 
 All that lasts is in the storage; this actor can die at any line. A new one has the consumers say
 what they are busy with, and sees to what is held by nobody.
@@ -21,6 +21,8 @@ from taskqueue.actors.messages import (
     QUEUE,
     CancelAttempt,
     CancelTask,
+    Delete,
+    DeleteDead,
     Drain,
     Enqueue,
     Finish,
@@ -30,8 +32,6 @@ from taskqueue.actors.messages import (
     Leave,
     Leaving,
     Pause,
-    Purge,
-    PurgeDead,
     QueueReady,
     Redrive,
     RedriveDead,
@@ -40,10 +40,10 @@ from taskqueue.actors.messages import (
     StorageReady,
     Work,
 )
-from taskqueue.actors.queue.completer import Settler
+from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dead_letters import DeadLetters
-from taskqueue.actors.queue.dispatch import Desk
-from taskqueue.actors.queue.fetcher import Claimer
+from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.foreign import rendering
 from taskqueue.logger import log
@@ -72,10 +72,10 @@ from taskqueue.runtime import (
     tell,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 
-class QueueSettings(Word):
+class QueueSettings(Struct):
     """How the queue hands out work."""
 
     queues: tuple[str, ...]  # those that are served
@@ -102,39 +102,41 @@ class QueueActor(Actor):
         self._storage = PatientClient(self.address(DATABASE))
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
-        self._desk: Desk[ActorRef] = Desk(settings.queues, settings.prefetch, self._clock)
+        self._dispatch: DispatchBuffer[ActorRef] = DispatchBuffer(
+            settings.queues, settings.prefetch, self._clock
+        )
         self._unwanted: dict[str, str] = {}  # what runs although its task was cancelled: reasons
         self._nothing_runs = asyncio.Event()  # once we are stopping
         self._dead_letters = DeadLetters(self._storage, self._clock)
-        self._settler = Settler(
+        self._completer = Completer(
             self._storage,
             settings.retry,
             self._clock,
             jitter=jitter,
             start_task=self.start_task,
-            on_ready=lambda queue, at: self._claimer.expect_work(queue, at),  # noqa: PLW0108 - it comes next
+            on_ready=lambda queue, at: self._fetcher.expect_work(queue, at),  # noqa: PLW0108 - it comes next
         )
-        self._claimer = Claimer(
+        self._fetcher = Fetcher(
             owner,
             settings.queues,
             settings.lease_s,
             self._clock,
             storage=self._storage,
-            desk=self._desk,
-            settler=self._settler,
+            dispatch=self._dispatch,
+            completer=self._completer,
             start_task=self.start_task,
-            rouse=self._rouse,
+            wake=self._wake,
             consumers=lambda: self.members(CONSUMERS),
             unwanted=self._stop_attempt,
         )
 
     def on_start(self) -> None:
         """Call the consumers in, and begin to serve them."""
-        self.own(self._desk.shut)  # nobody shall take what the next queue actor sees to
+        self.own(self._dispatch.shut)  # nobody shall take what the next queue actor sees to
         for consumer in self.members(CONSUMERS):
             self.monitor(consumer)  # one that is blocked may end before it registers
             tell(consumer, QueueReady())
-        self.start_task(self._claimer.serve())
+        self.start_task(self._fetcher.serve())
 
     async def on_stop(self) -> None:
         """Hand back what was never started, and see the last settlements written.
@@ -143,16 +145,16 @@ class QueueActor(Actor):
         """
         if self.exit_reason is None or not is_orderly(self.exit_reason):
             return
-        self._desk.shut()
-        await self._claimer.hand_back_buffer()
-        await self._settler.idle()
+        self._dispatch.shut()
+        await self._fetcher.release_buffer()
+        await self._completer.idle()
 
     # --- accepting --------------------------------------------------------------------------
 
     @receives(Enqueue, answers=UNREACHABLE, concurrently=True)
     async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         """Answer once the tasks are committed; they are tried from then on."""
-        return await self._claimer.admit(message.tasks)
+        return await self._fetcher.enqueue(message.tasks)
 
     # --- administering ----------------------------------------------------------------------
 
@@ -169,9 +171,9 @@ class QueueActor(Actor):
 
     def _stop_attempt(self, token: str, reason: str) -> None:
         """Cancel what is held under a token, if it still is: in the buffer, or by its consumer."""
-        for delivery in self._desk.drop([token]):
-            self._settler.conclude(delivery, Cancelled(reason=reason))
-        consumer = self._desk.runner_of(token)
+        for delivery in self._dispatch.drop([token]):
+            self._completer.settle(delivery, Cancelled(reason=reason))
+        consumer = self._dispatch.runner_of(token)
         if consumer is not None:
             self._unwanted[token] = reason
             tell(consumer, CancelAttempt(token=token, reason=reason))
@@ -182,7 +184,7 @@ class QueueActor(Actor):
         redriven = await self._storage.use(Storage.redrive, message.task_ids, now=self._clock.now())
         for task_id in redriven:
             log.info("task_redriven", task_id=task_id)
-        self._claimer.expect_work_everywhere()
+        self._fetcher.expect_work_everywhere()
         return redriven
 
     @receives(RedriveDead, answers=UNREACHABLE, concurrently=True)
@@ -190,57 +192,57 @@ class QueueActor(Actor):
         """Queue all dead tasks again that match."""
         redriven = await self._dead_letters.redrive(action=message.action, queue=message.queue)
         log.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
-        self._claimer.expect_work_everywhere()
+        self._fetcher.expect_work_everywhere()
         return redriven
 
-    @receives(Purge, answers=UNREACHABLE, concurrently=True)
-    async def on_purge(self, message: Purge) -> tuple[str, ...]:
+    @receives(Delete, answers=UNREACHABLE, concurrently=True)
+    async def on_delete(self, message: Delete) -> tuple[str, ...]:
         """Delete tasks that have ended."""
-        purged = await self._storage.use(Storage.purge, message.task_ids)
-        for task_id in purged:
-            log.info("task_purged", task_id=task_id)
-        return purged
+        deleted = await self._storage.use(Storage.delete, message.task_ids)
+        for task_id in deleted:
+            log.info("task_deleted", task_id=task_id)
+        return deleted
 
-    @receives(PurgeDead, answers=UNREACHABLE, concurrently=True)
-    async def on_purge_dead(self, message: PurgeDead) -> int:
+    @receives(DeleteDead, answers=UNREACHABLE, concurrently=True)
+    async def on_delete_dead(self, message: DeleteDead) -> int:
         """Delete all dead tasks that match."""
-        purged = await self._dead_letters.purge(action=message.action, queue=message.queue)
-        log.info("dead_purged", action=message.action, queue=message.queue, tasks=purged)
-        return purged
+        deleted = await self._dead_letters.delete(action=message.action, queue=message.queue)
+        log.info("dead_deleted", action=message.action, queue=message.queue, tasks=deleted)
+        return deleted
 
     @receives(Pause, answers=UNREACHABLE, concurrently=True)
     async def on_pause(self, message: Pause) -> None:
         """Hand out nothing more of a queue; what runs of it runs on."""
         await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
         log.info("queue_paused", queue=message.queue)
-        await self._claimer.hand_back_buffer(message.queue)
+        await self._fetcher.release_buffer(message.queue)
 
     @receives(Resume, answers=UNREACHABLE, concurrently=True)
     async def on_resume(self, message: Resume) -> None:
         """Hand out tasks of a queue again."""
         await self._storage.use(Storage.resume, message.queue)
         log.info("queue_resumed", queue=message.queue)
-        self._claimer.expect_work(message.queue)
+        self._fetcher.expect_work(message.queue)
 
     @receives(GetQueues, answers=UNREACHABLE, concurrently=True)
     async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
         """Answer which queues are served, and how they stand."""
         paused = await self._storage.use(Storage.paused)
         return tuple(
-            QueueState(name=name, paused_at=paused.get(name), consumers=self._desk.serve(name))
+            QueueState(name=name, paused_at=paused.get(name), consumers=self._dispatch.serve(name))
             for name in self._queues
         )
 
     @receives(GetReadiness, concurrently=True)
     async def on_get_readiness(self, _: GetReadiness) -> Readiness:
         """Answer whether tasks can be accepted, stored and worked on."""
-        if self._desk.is_shut:
+        if self._dispatch.is_shut:
             return Readiness(ready=False, reason="the service is stopping")
         try:
             storage = await ask(self.address(DATABASE), GetReadiness())
         except UNREACHABLE as error:
             return Readiness(ready=False, reason=str(error))
-        if storage.ready and not self._claimer.recovered:
+        if storage.ready and not self._fetcher.recovered:
             return Readiness(ready=False, reason="the queue is recovering")
         return storage
 
@@ -255,13 +257,13 @@ class QueueActor(Actor):
     def on_register(self, message: Register) -> None:
         """Seat a consumer."""
         self.monitor(message.consumer)
-        self._desk.sit(message.consumer, message.slots, message.queues, message.running)
+        self._dispatch.sit(message.consumer, message.slots, message.queues, message.running)
         self._go_on()
 
     @receives(Leave)
     def on_leave(self, message: Leave) -> Leaving:
         """Give a stopping consumer nothing more; tell it what it would hear if it had an ear."""
-        self._desk.close(message.consumer)
+        self._dispatch.close(message.consumer)
         return Leaving(deadline=self._deadline, unwanted=dict(self._unwanted))
 
     @receives(Finish)
@@ -274,32 +276,36 @@ class QueueActor(Actor):
         tokens = [each.delivery.token for each in message.finished]
         for token in tokens:
             self._unwanted.pop(token, None)
-        self._settler.conclude_all(message.finished, then=self.defer().reply)
-        self._desk.finish(message.consumer, tokens)
+        self._completer.settle_all(message.finished, then=self.defer().reply)
+        self._dispatch.finish(message.consumer, tokens)
         self._go_on()
 
     @receives(Down)
     def on_down(self, message: Down) -> None:
-        """A consumer is gone: conclude for it at once, no clock needed."""
+        """A consumer is gone: settle for it at once, no clock needed."""
         # The monitor does not know the reason of one that ended before it was watched.
         reason = message.ref.exit_reason or message.reason
-        for delivery, started_at in self._desk.leave(message.ref):
+        for delivery, started_at in self._dispatch.leave(message.ref):
             self._unwanted.pop(delivery.token, None)
             task_log.rescued(delivery, f"{message.ref} ended: {rendering.text(reason)}")
             outcome = self._outcome_of_end(reason, delivery)
-            self._settler.conclude(delivery, outcome, started_at)
+            self._completer.settle(delivery, outcome, started_at)
         self._go_on()
 
     def _go_on(self) -> None:
         """A slot is free, or a consumer has come or gone."""
-        self._rouse()
-        self._claimer.look_again()
-        if self._desk.is_shut and not self._desk.running and not self._claimer.someone_is_silent():
+        self._wake()
+        self._fetcher.look_again()
+        if (
+            self._dispatch.is_shut
+            and not self._dispatch.running
+            and not self._fetcher.someone_is_silent()
+        ):
             self._nothing_runs.set()
 
     def _outcome_of_end(self, reason: ExitReason, delivery: Delivery) -> Outcome:
         """Return what happened to a delivery whose consumer ended with `reason`."""
-        if is_orderly(reason) or (self._desk.is_shut and reason == KILLED):
+        if is_orderly(reason) or (self._dispatch.is_shut and reason == KILLED):
             return Interrupted()  # our stop cut it
         match reason:
             case Crash(cause=HandlerCrash(token=token)) if token != delivery.token:
@@ -308,10 +314,10 @@ class QueueActor(Actor):
             case _:
                 return Crashed(error=f"consumer ended: {rendering.text(reason)}")
 
-    def _rouse(self) -> None:
+    def _wake(self) -> None:
         """Tell the consumers that wait of what they can take."""
-        for consumer in self._desk.rouse():
-            tell(consumer, Work(desk=self._desk))
+        for consumer in self._dispatch.wake():
+            tell(consumer, Work(dispatch=self._dispatch))
 
     # --- stopping ---------------------------------------------------------------------------
 
@@ -319,8 +325,8 @@ class QueueActor(Actor):
     async def on_drain(self, message: Drain) -> None:
         """Hand nothing out any more; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
-        self._desk.shut()
-        self.start_task(self._claimer.hand_back_buffer())
+        self._dispatch.shut()
+        self.start_task(self._fetcher.release_buffer())
         self._go_on()
         left_s = message.deadline - self._clock.monotonic()
         with contextlib.suppress(TimeoutError):
@@ -336,5 +342,5 @@ class QueueActor(Actor):
         """
         await asyncio.sleep(1.2 * CANCEL_GRACE_S)  # their own grace, and the way to them
         for consumer in self.members(CONSUMERS):
-            if not self._desk.is_idle(consumer):
+            if not self._dispatch.is_idle(consumer):
                 consumer.kill()

@@ -1,4 +1,4 @@
-"""The settler: writes what became of deliveries, however long the storage is away."""
+"""The completer: writes what became of deliveries, however long the storage is away."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -18,11 +18,11 @@ from taskqueue.rules.tasks import (
     Crashed,
     Delivery,
     Failed,
-    HandBack,
     Interrupted,
     NotApplied,
     Outcome,
     Postpone,
+    Release,
     Requeue,
     SettleBy,
     Settled,
@@ -30,7 +30,7 @@ from taskqueue.rules.tasks import (
     Task,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 # How often a completion is tried that fails although the storage works, before its attempt has
 # failed: a result or a follow-up that cannot be stored will never be.
@@ -40,7 +40,7 @@ Answer: TypeAlias = Settled | NotApplied
 """What became of a settlement."""
 
 
-class Conclusion(Word):
+class PendingSettlement(Struct):
     """What is going to be written about one delivery, and why."""
 
     delivery: Delivery
@@ -49,10 +49,10 @@ class Conclusion(Word):
     settlement: Settlement
 
 
-class Settler:
+class Completer:
     """Decides what is written for an outcome, writes it, logs it, and says what is ready then.
 
-    It is on its way to the storage at once, in the order of `conclude`, and repeated until that has
+    It is on its way to the storage at once, in the order of `settle`, and repeated until that has
     answered: a token settles once, however often it is tried.
     """
 
@@ -66,14 +66,14 @@ class Settler:
         start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         on_ready: Callable[[str, float], None],
     ) -> None:
-        """Make a settler that has nothing to write.
+        """Make a completer that has nothing to write.
 
         Args:
             storage: where it writes.
             retry: how failures are answered.
             clock: the time.
             jitter: draws from [0, 1).
-            start_task: runs a coroutine as part of whoever owns the settler.
+            start_task: runs a coroutine as part of whoever owns the completer.
             on_ready: hears of which queue, at which instant, a task is ready that was not.
         """
         self._storage = storage
@@ -87,10 +87,10 @@ class Settler:
 
     @property
     def unwritten(self) -> frozenset[str]:
-        """The tokens of what has been concluded, but is not known to be written."""
+        """The tokens of what has been settled, but is not known to be written."""
         return frozenset(self._unwritten)
 
-    def conclude_all(
+    def settle_all(
         self, finished: Sequence[Finished], then: Callable[[], object] | None = None
     ) -> asyncio.Task[None]:
         """Take what happened to some deliveries; `then` is called when all that is written.
@@ -104,47 +104,49 @@ class Settler:
         writing.add_done_callback(self._writing.discard)
         return writing
 
-    def conclude(
+    def settle(
         self, delivery: Delivery, outcome: Outcome, started_at: float | None = None
     ) -> asyncio.Task[None]:
         """Take the outcome of a delivery that nobody reports."""
         finished = Finished(delivery=delivery, outcome=outcome, started_at=started_at)
-        return self.conclude_all([finished])
+        return self.settle_all([finished])
 
-    def _conclusion(self, finished: Finished) -> Conclusion:
+    def _conclusion(self, finished: Finished) -> PendingSettlement:
         delivery, outcome = finished.delivery, finished.outcome
         settlement = policy.settlement(
             delivery.task, outcome, self._retry, now=self._clock.now(), jitter=self._jitter()
         )
-        return Conclusion(
+        return PendingSettlement(
             delivery=delivery,
             outcome=outcome,
             started_at=finished.started_at,
             settlement=settlement,
         )
 
-    def conclude_orphan(self, delivery: Delivery) -> asyncio.Task[None]:
+    def settle_orphan(self, delivery: Delivery) -> asyncio.Task[None]:
         """Conclude for a holder that is gone."""
         task_log.rescued(delivery, "its holder is gone")
         outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
-        return self.conclude(delivery, outcome)
+        return self.settle(delivery, outcome)
 
-    def hand_back(self, deliveries: Sequence[Delivery]) -> None:
+    def release(self, deliveries: Sequence[Delivery]) -> None:
         """Return deliveries that never started."""
         handed_back = Interrupted()
-        self.conclude_all(
+        self.settle_all(
             [Finished(delivery=each, outcome=handed_back, started_at=None) for each in deliveries]
         )
 
     async def idle(self) -> None:
-        """Wait until everything concluded is written."""
+        """Wait until everything settled is written."""
         while self._writing:
             await asyncio.wait(self._writing)
 
-    async def _write(self, batch: Sequence[Conclusion], then: Callable[[], object] | None) -> None:
+    async def _write(
+        self, batch: Sequence[PendingSettlement], then: Callable[[], object] | None
+    ) -> None:
         """Write a batch; what cannot be written as it was meant is written as what that is."""
         while batch:
-            refused: list[Conclusion] = []
+            refused: list[PendingSettlement] = []
             for conclusion, answer in zip(batch, await self._settle(batch), strict=True):
                 if isinstance(answer, Settled):
                     self._note(conclusion, answer)
@@ -154,7 +156,7 @@ class Settler:
         if then is not None:
             then()
 
-    def _refused(self, conclusion: Conclusion, outcome: Outcome) -> Conclusion:
+    def _refused(self, conclusion: PendingSettlement, outcome: Outcome) -> PendingSettlement:
         """Return what is written instead, as a handler's statements cannot be applied."""
         return self._conclusion(
             Finished(
@@ -162,7 +164,7 @@ class Settler:
             )
         )
 
-    def _note(self, conclusion: Conclusion, written: Settled) -> None:
+    def _note(self, conclusion: PendingSettlement, written: Settled) -> None:
         delivery, settlement = conclusion.delivery, conclusion.settlement
         self._unwritten.discard(delivery.token)
         task_log.settled(delivery.task, conclusion.outcome, settlement, written)
@@ -170,7 +172,7 @@ class Settler:
             for queue, ready_at in _ready_at(delivery.task, settlement):
                 self._on_ready(queue, ready_at)
 
-    async def _settle(self, batch: Sequence[Conclusion]) -> Sequence[Answer]:
+    async def _settle(self, batch: Sequence[PendingSettlement]) -> Sequence[Answer]:
         failures = 0
         while True:
             try:
@@ -185,7 +187,7 @@ class Settler:
             except UNREACHABLE:
                 await self._storage.again()
 
-    async def _try(self, batch: Sequence[Conclusion]) -> Sequence[Answer]:
+    async def _try(self, batch: Sequence[PendingSettlement]) -> Sequence[Answer]:
         settlements = [
             SettleBy(
                 token=each.delivery.token,
@@ -214,7 +216,7 @@ def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]
             return [(each.queue, each.run_at or 0.0) for each in follow_ups] if follow_ups else ()
         case Requeue(run_at=run_at) | Postpone(run_at=run_at):
             return [(task.queue, run_at)]
-        case HandBack():
+        case Release():
             return [(task.queue, 0.0)]
         case _:
             return ()

@@ -25,15 +25,15 @@ class DeadLetters:
         """Queue all that match again; return how many there were."""
         return await self._each_page(self._redrive, action=action, queue=queue)
 
-    async def purge(self, *, action: str | None, queue: str | None) -> int:
+    async def delete(self, *, action: str | None, queue: str | None) -> int:
         """Delete all that match; return how many there were."""
-        return await self._each_page(self._purge, action=action, queue=queue)
+        return await self._each_page(self._delete, action=action, queue=queue)
 
     async def _redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         return await self._storage.use(Storage.redrive, task_ids, now=self._clock.now())
 
-    async def _purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
-        return await self._storage.use(Storage.purge, task_ids)
+    async def _delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        return await self._storage.use(Storage.delete, task_ids)
 
     async def _each_page(
         self,

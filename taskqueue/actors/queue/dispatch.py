@@ -1,9 +1,9 @@
-"""The desk: which deliveries wait in the buffers, and which consumer is busy with which.
+"""The dispatch buffer: which deliveries wait in it, and which consumer is busy with which.
 
-Bookkeeping without I/O. The queue actor puts deliveries on the desk, and each consumer takes one
-when it has a free slot: from its own thread, without a message, because a task may take less time
-than two messages do. Each queue has one buffer, shared by all consumers that serve it, so nobody
-hoards behind a long task.
+Bookkeeping without I/O. The queue actor adds deliveries, and each consumer takes one when it has a
+free slot: from its own thread, without a message, because a task may take less time than two
+messages do. Each queue has one buffer, shared by all consumers that serve it, so no consumer hoards
+tasks behind a long one.
 """
 
 import itertools
@@ -30,7 +30,7 @@ class Taken(NamedTuple):
     at: float  # since when, on the wall clock
 
 
-class Lot(NamedTuple):
+class Reservation(NamedTuple):
     """Room that is kept for deliveries of a queue while they are on their way."""
 
     queue: str
@@ -38,8 +38,8 @@ class Lot(NamedTuple):
     asked_at: float
 
 
-class _Seat:
-    """One consumer at the desk."""
+class _Registration:
+    """One consumer at the dispatch buffer."""
 
     def __init__(self, slots: int, queues: Collection[str], running: Iterable[Taken] = ()) -> None:
         self.slots = slots
@@ -60,8 +60,8 @@ class _Buffer:
         self._ahead = self._prefetch = prefetch  # how many may wait beyond the free slots
         self._monotonic = clock.monotonic
         self._kept = 0  # for those that are on their way
-        # The latest lot: when it came and was gone; whether it had to wait for slots, and how much
-        # of it was taken.
+        # The latest batch: when it arrived and when it was used up; whether it had to wait for
+        # slots, and how much of it was taken.
         self._came_at = self._gone_at = 0.0
         self._had_to_wait = False
         self._taken = 0
@@ -77,21 +77,21 @@ class _Buffer:
         """Return how many more may wait."""
         return max(0, free + self._ahead - len(self.deliveries) - self._kept)
 
-    def keep(self, queue: str, room: int) -> Lot:
-        """Keep room for a lot."""
+    def keep(self, queue: str, room: int) -> Reservation:
+        """Reserve room for a batch that is about to be claimed."""
         self._kept += room
-        return Lot(queue, room, self._monotonic())
+        return Reservation(queue, room, self._monotonic())
 
-    def add(self, lot: Lot, deliveries: Sequence[Delivery], free: int) -> None:
-        """Take a lot in; let as many wait from now on as are taken while a few lots come."""
-        self._kept -= lot.room
+    def add(self, reservation: Reservation, deliveries: Sequence[Delivery], free: int) -> None:
+        """Add a claimed batch; buffer from now on what is taken while a few batches are claimed."""
+        self._kept -= reservation.room
         if not deliveries:
             return
         now = self._monotonic()
         self._ahead = self._prefetch
         lasted_s = (now if self.deliveries else self._gone_at) - self._came_at
         if self._had_to_wait and lasted_s > 0:
-            wanted = LEAD * self._taken / lasted_s * (now - lot.asked_at)
+            wanted = LEAD * self._taken / lasted_s * (now - reservation.asked_at)
             self._ahead = max(self._prefetch, min(round(wanted), MOST_AHEAD))
         self.deliveries.extend(deliveries)
         self._came_at, self._taken = now, 0
@@ -106,7 +106,7 @@ class _Buffer:
         return delivery
 
 
-class Desk(Generic[C]):
+class DispatchBuffer(Generic[C]):
     """Who has what; safe to use from any thread. `C` is whatever names a consumer."""
 
     def __init__(
@@ -115,7 +115,7 @@ class Desk(Generic[C]):
         prefetch: int,
         clock: Clock,
     ) -> None:
-        """Make an empty desk.
+        """Make an empty dispatch buffer.
 
         Args:
             queues: those that are served.
@@ -130,7 +130,7 @@ class Desk(Generic[C]):
         # Whose turn it is at consumers that serve several: the least, which is the longest ago.
         self._turns = {queue: turn for turn, queue in enumerate(queues)}
         self._next_turn = itertools.count(len(queues))
-        self._seats: dict[C, _Seat] = {}
+        self._registrations: dict[C, _Registration] = {}
         self._is_shut = False
 
     @property
@@ -154,36 +154,38 @@ class Desk(Generic[C]):
     ) -> None:
         """Seat a consumer of these queues with what it is busy with."""
         with self._lock:
-            self._seats[consumer] = _Seat(slots, queues, running)
+            self._registrations[consumer] = _Registration(slots, queues, running)
 
     def knows(self, consumer: C) -> bool:
-        """Tell whether the consumer has a seat."""
+        """Tell whether the consumer has a registration."""
         with self._lock:
-            return consumer in self._seats
+            return consumer in self._registrations
 
     def is_idle(self, consumer: C) -> bool:
-        """Tell whether the consumer has a seat, and is busy with nothing."""
+        """Tell whether the consumer has a registration, and is busy with nothing."""
         with self._lock:
-            return consumer in self._seats and not self._seats[consumer].running
+            return consumer in self._registrations and not self._registrations[consumer].running
 
     def serve(self, queue: str) -> int:
         """Return how many consumers serve a queue."""
         with self._lock:
-            return sum(queue in seat.queues for seat in self._seats.values())
+            return sum(
+                queue in registration.queues for registration in self._registrations.values()
+            )
 
     def close(self, consumer: C) -> None:
         """Give a consumer nothing more; what it is busy with stays noted."""
         with self._lock:
-            if consumer in self._seats:
-                self._seats[consumer].slots = 0
+            if consumer in self._registrations:
+                self._registrations[consumer].slots = 0
 
     def leave(self, consumer: C) -> tuple[Taken, ...]:
-        """Take a consumer's seat away; return what it was busy with."""
+        """Take a consumer's registration away; return what it was busy with."""
         with self._lock:
-            seat = self._seats.pop(consumer, None)
-            return tuple(seat.running.values()) if seat is not None else ()
+            registration = self._registrations.pop(consumer, None)
+            return tuple(registration.running.values()) if registration is not None else ()
 
-    def rouse(self) -> tuple[C, ...]:
+    def wake(self) -> tuple[C, ...]:
         """Return whom to tell that there is something to take: as many as it needs, idlest first.
 
         They are taken to be awake from then on, until they find nothing.
@@ -191,22 +193,22 @@ class Desk(Generic[C]):
         with self._lock:
             if self._is_shut:
                 return ()
-            roused: list[C] = []
+            woken: list[C] = []
             for queue, buffer in self._waiting.items():
-                roused += self._rouse(queue, len(buffer.deliveries))
-            return tuple(roused)
+                woken += self._wake(queue, len(buffer.deliveries))
+            return tuple(woken)
 
-    def _rouse(self, queue: str, left: int) -> Iterable[C]:
+    def _wake(self, queue: str, left: int) -> Iterable[C]:
         waiting = [
-            (consumer, seat)
-            for consumer, seat in self._seats.items()
-            if seat.waits and seat.slots and queue in seat.queues
+            (consumer, registration)
+            for consumer, registration in self._registrations.items()
+            if registration.waits and registration.slots and queue in registration.queues
         ]
-        for consumer, seat in sorted(waiting, key=lambda each: -each[1].free):
+        for consumer, registration in sorted(waiting, key=lambda each: -each[1].free):
             if left <= 0:
                 return
-            left -= max(seat.free, 1)  # its last outcome may still be on its way to us
-            seat.waits = False
+            left -= max(registration.free, 1)  # its last outcome may still be on its way to us
+            registration.waits = False
             yield consumer
 
     # --- the deliveries ---------------------------------------------------------------------
@@ -214,7 +216,7 @@ class Desk(Generic[C]):
     def room(self, queue: str) -> int:
         """Return how many deliveries of a queue can be claimed: for the free slots, and ahead.
 
-        None without a seat: a claim counts an attempt, so nothing is claimed for nobody.
+        None without a registration: a claim counts an attempt, so nothing is claimed for nobody.
         """
         with self._lock:
             return self._room(queue)
@@ -225,10 +227,14 @@ class Desk(Generic[C]):
 
     def _free(self, queue: str) -> int | None:
         """Return how many slots for a queue are free, None if there are no slots at all."""
-        seats = [seat for seat in self._seats.values() if seat.slots and queue in seat.queues]
-        return sum(seat.free for seat in seats) if seats else None
+        registered = [
+            registration
+            for registration in self._registrations.values()
+            if registration.slots and queue in registration.queues
+        ]
+        return sum(registration.free for registration in registered) if registered else None
 
-    def keep_room(self, queue: str, most: int | None = None) -> Lot:
+    def reserve(self, queue: str, most: int | None = None) -> Reservation:
         """Keep room for up to `most` deliveries; None: for a claim, which is to be a large one.
 
         It is kept until `add` is told what has come.
@@ -240,27 +246,27 @@ class Desk(Generic[C]):
             room = buffer.room(free) if most is None else min(most, buffer.space(free))
             return buffer.keep(queue, room)
 
-    def add(self, lot: Lot, deliveries: Sequence[Delivery]) -> None:
+    def add(self, reservation: Reservation, deliveries: Sequence[Delivery]) -> None:
         """Put what has come into its buffer, in order; nothing, if the claim has failed."""
         with self._lock:
-            buffer = self._buffers[lot.queue]
-            buffer.add(lot, deliveries, self._free(lot.queue) or 0)
+            buffer = self._buffers[reservation.queue]
+            buffer.add(reservation, deliveries, self._free(reservation.queue) or 0)
             if buffer.deliveries:
-                self._waiting.setdefault(lot.queue, buffer)
+                self._waiting.setdefault(reservation.queue, buffer)
 
     def take(self, consumer: C) -> Taken | None:
         """Give a consumer something to be busy with, queue by queue; None if there is nothing."""
         with self._lock:
-            seat = self._seats.get(consumer)
-            if seat is None or not seat.slots or self._is_shut:
+            registration = self._registrations.get(consumer)
+            if registration is None or not registration.slots or self._is_shut:
                 return None
-            served = [queue for queue in self._waiting if queue in seat.queues]
+            served = [queue for queue in self._waiting if queue in registration.queues]
             if not served:
-                seat.waits = True
+                registration.waits = True
                 return None
             queue = served[0] if len(served) == 1 else min(served, key=self._turns.__getitem__)
             taken = Taken(self._take_from(queue), self._clock.now())
-            seat.running[taken.delivery.token] = taken
+            registration.running[taken.delivery.token] = taken
             return taken
 
     def _take_from(self, queue: str) -> Delivery:
@@ -275,10 +281,10 @@ class Desk(Generic[C]):
     def finish(self, consumer: C, tokens: Iterable[str]) -> None:
         """Note that a consumer is no longer busy with these."""
         with self._lock:
-            seat = self._seats.get(consumer)
-            if seat is not None:
+            registration = self._registrations.get(consumer)
+            if registration is not None:
                 for token in tokens:
-                    seat.running.pop(token, None)
+                    registration.running.pop(token, None)
 
     def clear_buffer(self, *queues: str) -> tuple[Delivery, ...]:
         """Take everything out of the buffers of these queues, or of all."""
@@ -307,7 +313,14 @@ class Desk(Generic[C]):
     def runner_of(self, token: str) -> C | None:
         """Return the consumer that is busy with `token`."""
         with self._lock:
-            return next((c for c, seat in self._seats.items() if token in seat.running), None)
+            return next(
+                (
+                    c
+                    for c, registration in self._registrations.items()
+                    if token in registration.running
+                ),
+                None,
+            )
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -316,7 +329,9 @@ class Desk(Generic[C]):
             return self._running()
 
     def _running(self) -> tuple[str, ...]:
-        return tuple(token for seat in self._seats.values() for token in seat.running)
+        return tuple(
+            token for registration in self._registrations.values() for token in registration.running
+        )
 
     @property
     def held(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The claimer: holds the leases of everything that is claimed and not settled."""
+"""The fetcher: holds the leases of everything that is claimed and not settled."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from taskqueue.actors.database import UNREACHABLE, PatientClient
-from taskqueue.actors.queue.completer import Settler
-from taskqueue.actors.queue.dispatch import Desk, Lot
-from taskqueue.actors.queue.hints import Prospects
+from taskqueue.actors.queue.completer import Completer
+from taskqueue.actors.queue.dispatch import DispatchBuffer, Reservation
+from taskqueue.actors.queue.hints import ReadyHints
 from taskqueue.clock import Clock
 from taskqueue.logger import log
 from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
@@ -26,11 +26,11 @@ LOOK_S = 0.05
 POLL_S = 0.5
 
 
-class Claimer:
-    """Claims tasks for the desk, extends their leases, and concludes for holders that are gone.
+class Fetcher:
+    """Claims tasks for the dispatch buffer, extends leases, and settles for holders that are gone.
 
-    It does one thing after the other, so that what is claimed and not yet on the desk is never
-    taken for something that nobody has.
+    It does one thing after the other, so that what is claimed and not yet in the dispatch buffer is
+    never mistaken for an orphan.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Claimer:
         clock: Clock,
         *,
         storage: PatientClient,
-        desk: Desk[ActorRef],
-        settler: Settler,
+        dispatch: DispatchBuffer[ActorRef],
+        completer: Completer,
         start_task: Callable[[Coroutine[Any, Any, None]], object],
-        rouse: Callable[[], None],
+        wake: Callable[[], None],
         consumers: Callable[[], Iterable[ActorRef]],
         unwanted: Callable[[str, str], None],
     ) -> None:
-        """Make a claimer that waits for `serve`.
+        """Make a fetcher that waits for `serve`.
 
         Args:
             owner: whose leases they are.
@@ -56,11 +56,11 @@ class Claimer:
             lease_s: how long a lease holds; a third of it is how often it is extended.
             clock: the time.
             storage: where the tasks are.
-            desk: where deliveries go.
-            settler: concludes for those that nobody will.
-            start_task: runs a coroutine as part of whoever owns the claimer.
-            rouse: is called when there is something new on the desk.
-            consumers: says who lives, seated at the desk or not.
+            dispatch: where deliveries go.
+            completer: settles for those that nobody will.
+            start_task: runs a coroutine as part of whoever owns the fetcher.
+            wake: is called when there is something new on the dispatch buffer.
+            consumers: returns the consumers that are alive, registered or not.
             unwanted: hears, again and again, of what we hold and somebody wants to be cancelled.
         """
         self._owner = owner
@@ -68,19 +68,19 @@ class Claimer:
         self._lease_s = lease_s
         self._clock = clock
         self._storage = storage
-        self._desk = desk
-        self._settler = settler
+        self._dispatch = dispatch
+        self._completer = completer
         self._start_task = start_task
-        self._rouse = rouse
+        self._wake = wake
         self._consumers = consumers
         self._unwanted = unwanted
-        self._prospects = Prospects(queues, clock)
+        self._hints = ReadyHints(queues, clock)
         self._look_at = -math.inf  # when the storage is asked next what there is to claim
         self._noted: frozenset[str] = frozenset()  # what was running when we looked last
-        self._news = asyncio.Event()
+        self._wake_up = asyncio.Event()
         self._claiming = asyncio.Lock()
         # What is inserted as claimed: on its way, and whether some has gone astray.
-        self._admitting: set[asyncio.Future[None]] = set()
+        self._inserting: set[asyncio.Future[None]] = set()
         self._astray = False
         self._searching = True  # for orphans, so nothing is inserted as claimed meanwhile
         self.recovered = False
@@ -88,35 +88,35 @@ class Claimer:
 
     def expect_work(self, queue: str, at: float = 0.0) -> None:
         """There are tasks of a queue to claim at that instant; 0: now."""
-        if self._prospects.expect(queue, at):
-            self._news.set()
+        if self._hints.expect(queue, at):
+            self._wake_up.set()
 
     def expect_work_everywhere(self) -> None:
         """There may be tasks of any queue to claim now."""
         self._look_at = -math.inf
-        self._news.set()
+        self._wake_up.set()
 
     def look_again(self) -> None:
-        """There may be more room at the desk."""
-        self._news.set()
+        """There may be more room at the dispatch buffer."""
+        self._wake_up.set()
 
-    async def hand_back_buffer(self, *queues: str) -> None:
+    async def release_buffer(self, *queues: str) -> None:
         """Give up what is buffered of these queues, or of all, once no claim is on its way.
 
-        The desk must be shut, or the queues paused in the storage: nothing follows.
+        The dispatch buffer must be shut, or the queues paused in the storage: nothing follows.
         """
         async with self._claiming:
             await self._admitted()
-            self._settler.hand_back(self._desk.clear_buffer(*queues))
+            self._completer.release(self._dispatch.clear_buffer(*queues))
 
     async def serve(self) -> None:
         """Hold on to what is ours, then claim what comes; after any trouble begin again."""
-        await self._call_in()
+        await self._await_registrations()
         while True:
             self._searching = True
             # The storage is asked anew, however the clock was set. Not later: when `_keep` is
             # answered, tasks that were on their way are committed, and what comes is expected.
-            self._prospects.forget()
+            self._hints.forget()
             await self._admitted()
             self._astray = False
             try:
@@ -134,61 +134,66 @@ class Claimer:
             self.recovered = True
             log.info("queue_ready", owner=f"{self._owner.node}/{self._owner.incarnation}")
 
-    # --- admitting --------------------------------------------------------------------------
+    # --- enqueueing --------------------------------------------------------------------------
 
-    async def admit(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
+    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
         """Insert tasks; answer once they are committed. They are tried from then on.
 
         Where nobody waits they are claimed with that commit, as far as there is room for them.
         """
-        lots = self._lots_for(tasks)
-        if lots:
-            return await self._insert_as_claimed(tasks, lots)
+        reservations = self._reservations_for(tasks)
+        if reservations:
+            return await self._insert_as_claimed(tasks, reservations)
         inserting = self._storage.send(Storage.insert, tasks, now=self._clock.now())
         # Not after the commit: what is claimed now is claimed with it.
         self._expect(tasks)
         return await self._storage.answered(inserting)
 
-    def _lots_for(self, tasks: Sequence[NewTask]) -> Sequence[Lot]:
+    def _reservations_for(self, tasks: Sequence[NewTask]) -> Sequence[Reservation]:
         """Keep room for those that come into a queue where nobody waits, as far as we know."""
         if self._searching or self._claiming.locked():
             return ()
-        now, ready = self._clock.now(), self._prospects.ready
+        now, ready = self._clock.now(), self._hints.ready
         coming = Counter(
             task.queue
             for task in tasks
             if task.queue not in ready and (task.run_at is None or task.run_at <= now)
         )
-        lots = (
-            self._desk.keep_room(queue, coming[queue]) for queue in coming if queue in self._served
+        reservations = (
+            self._dispatch.reserve(queue, coming[queue])
+            for queue in coming
+            if queue in self._served
         )
-        return [lot for lot in lots if lot.room]
+        return [reservation for reservation in reservations if reservation.room]
 
     async def _insert_as_claimed(
-        self, tasks: Sequence[NewTask], lots: Sequence[Lot]
+        self, tasks: Sequence[NewTask], reservations: Sequence[Reservation]
     ) -> tuple[Accepted, ...]:
-        admitted = asyncio.get_running_loop().create_future()
-        self._admitting.add(admitted)
+        inserted = asyncio.get_running_loop().create_future()
+        self._inserting.add(inserted)
         deliveries: Sequence[Delivery] = ()
         try:
             accepted, deliveries = await self._storage.use(
                 Storage.insert_and_claim,
                 tasks,
-                room={lot.queue: lot.room for lot in lots},
+                room={reservation.queue: reservation.room for reservation in reservations},
                 owner=self._owner,
                 lease_s=self._lease_s,
                 now=self._clock.now(),
             )
         except UNREACHABLE:
             self._astray = True  # they may be claimed, and nobody has them
-            self._news.set()
+            self._wake_up.set()
             raise
         finally:
-            for lot in lots:
-                self._desk.add(lot, [each for each in deliveries if each.task.queue == lot.queue])
-            admitted.set_result(None)
-            self._admitting.discard(admitted)
-        self._rouse()
+            for reservation in reservations:
+                self._dispatch.add(
+                    reservation,
+                    [each for each in deliveries if each.task.queue == reservation.queue],
+                )
+            inserted.set_result(None)
+            self._inserting.discard(inserted)
+        self._wake()
         if len(deliveries) < len(tasks):
             self._expect(tasks)
         return accepted
@@ -199,8 +204,8 @@ class Claimer:
 
     async def _admitted(self) -> None:
         """Wait for what is on its way now."""
-        if self._admitting:
-            await asyncio.wait([*self._admitting])
+        if self._inserting:
+            await asyncio.wait([*self._inserting])
 
     # --- claiming ---------------------------------------------------------------------------
 
@@ -212,39 +217,39 @@ class Claimer:
                 self._look_at = now + POLL_S
                 await self._note_starts()
                 await self._look_around()
-                self._rouse()  # whoever was told last may be blocked, and another take it
-            self._news.clear()
+                self._wake()  # whoever was told last may be blocked, and another take it
+            self._wake_up.clear()
             for queue in self._claimable():
                 await self._claim(queue)
-            if not self._news.is_set() and not self._claimable():
+            if not self._wake_up.is_set() and not self._claimable():
                 left_s = min(end, self._look_at) - self._clock.monotonic()
-                await self._clock.wait(self._news, min(left_s, self._prospects.in_s()))
+                await self._clock.wait(self._wake_up, min(left_s, self._hints.in_s()))
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
-        return tuple(queue for queue in self._prospects.ready if self._desk.room(queue))
+        return tuple(queue for queue in self._hints.ready if self._dispatch.room(queue))
 
     async def _claim(self, queue: str) -> None:
         """Fill the room for one queue."""
         async with self._claiming:
-            lot = self._desk.keep_room(queue)
-            if not lot.room:
+            reservation = self._dispatch.reserve(queue)
+            if not reservation.room:
                 return
-            came_due = self._prospects.begin_claim(queue)
+            came_due = self._hints.begin_claim(queue)
             deliveries: Sequence[Delivery] = ()
             try:
                 deliveries = await self._storage.use(
                     Storage.claim,
                     queue,
-                    limit=lot.room,
+                    limit=reservation.room,
                     owner=self._owner,
                     lease_s=self._lease_s,
                     now=self._clock.now(),
                 )
             finally:
-                self._desk.add(lot, deliveries)
-            self._rouse()
-        if len(deliveries) == lot.room:
+                self._dispatch.add(reservation, deliveries)
+            self._wake()
+        if len(deliveries) == reservation.room:
             self.expect_work(queue)
         if came_due:
             await self._expect_due(queue)
@@ -269,7 +274,7 @@ class Claimer:
         """Wait for news, in real time: of the consumers, whose threads know no other."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                await self._news.wait()
+                await self._wake_up.wait()
 
     # --- keeping ----------------------------------------------------------------------------
 
@@ -278,18 +283,18 @@ class Claimer:
 
         Done even if nothing is ours: when it is answered, whatever an earlier queue actor has sent
         is committed, and `_orphans` sees it. Only a settlement with statements may still wait, as
-        another process commits it. Of that and of what is concluded for an orphan the first counts.
+        another process commits it. Of that and of what is settled for an orphan the first counts.
         """
         self._noted = frozenset()
         await self._note_starts()
         lost = await self._storage.use(
             Storage.extend, tuple(self._ours()), lease_s=self._lease_s, now=self._clock.now()
         )
-        self._desk.drop(lost)  # who runs it nevertheless is told when it is settled
+        self._dispatch.drop(lost)  # who runs it nevertheless is told when it is settled
 
     async def _note_starts(self) -> None:
         """Note for the consumers what they have begun: one that is blocked by it could not."""
-        running = frozenset(self._desk.running)
+        running = frozenset(self._dispatch.running)
         new = running - self._noted
         if new:
             await self._storage.use(Storage.start, tuple(new), now=self._clock.now())
@@ -297,27 +302,27 @@ class Claimer:
 
     def _ours(self) -> set[str]:
         """Return the tokens of what somebody sees to: buffered, running, or being written."""
-        return {*self._desk.held, *self._settler.unwritten}
+        return {*self._dispatch.held, *self._completer.unwritten}
 
     # --- rescuing ---------------------------------------------------------------------------
 
-    async def _call_in(self) -> None:
+    async def _await_registrations(self) -> None:
         """Give the consumers a while to say what they are busy with."""
         loop = asyncio.get_running_loop()
         end = loop.time() + CALL_IN_S
         while self.someone_is_silent() and loop.time() < end:
-            self._news.clear()
+            self._wake_up.clear()
             await self._heard_within(LOOK_S)
 
     def someone_is_silent(self) -> bool:
         """Tell whether a consumer lives that has not said yet what it is busy with."""
-        return not all(map(self._desk.knows, self._consumers()))
+        return not all(map(self._dispatch.knows, self._consumers()))
 
     async def _conclude_orphans(self) -> None:
         """Conclude for those that nobody will: their holder is gone, or silent past its lease."""
         orphans = await self._orphans()
         if orphans:
-            await asyncio.wait([self._settler.conclude_orphan(each) for each in orphans])
+            await asyncio.wait([self._completer.settle_orphan(each) for each in orphans])
 
     async def _orphans(self) -> Sequence[Delivery]:
         ours = self._ours()

@@ -1,4 +1,4 @@
-"""Prospects: which queues have tasks to claim, and when others will, as far as is known.
+"""ReadyHints: which queues have tasks to claim, and when others will, as far as is known.
 
 Bookkeeping without I/O. Nothing here is certain: where nobody waits after all, a claim comes back
 empty, and what others insert is looked for in the storage.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from taskqueue.clock import Clock
 
 
-class Prospects:
+class ReadyHints:
     """What can be claimed of the queues that are served."""
 
     def __init__(self, queues: Sequence[str], clock: Clock) -> None:

@@ -20,7 +20,7 @@ from taskqueue.executors.outcome import (
     shown_traceback,
 )
 from taskqueue.executors.process import kernel
-from taskqueue.executors.process.channel import WorkerChannel
+from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
 from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.kept_loop import KeptLoop
 from taskqueue.executors.process.messages import Run, ToWorker
@@ -60,11 +60,11 @@ class _Attempts:
     def first(self) -> Call | None:
         """Wait for an attempt for which there is a handler; None: there will be none."""
         while isinstance(order := self._pipe.receive(), Run):
-            self._channel = WorkerChannel(self._pipe)
+            self._handle = WorkerAttemptHandle(self._pipe)
             call = call_of(
                 self._app,
                 order.task,
-                self._channel,
+                self._handle,
                 max_result_bytes=order.max_result_bytes,
             )
             if isinstance(call, Call):
@@ -79,7 +79,7 @@ class _Attempts:
 
     def _conclude(self, outcome: Outcome) -> None:
         _flush()
-        self._channel.done(outcome, self._memory.mb())
+        self._handle.done(outcome, self._memory.mb())
 
 
 def _flush() -> None:

@@ -3,14 +3,14 @@
 import asyncio
 from typing import TypeAlias
 
-from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.errors import ActorError, StatementRefused, StorageUnavailable
 from taskqueue.executors.process.messages import (
     Done,
+    DryRunAnswer,
+    DryRunQuery,
     FromWorker,
     Progressed,
-    Rehearse,
-    Rehearsed,
 )
 from taskqueue.executors.process.wire import Wire
 from taskqueue.process.hidden_tasks import hidden_task
@@ -21,17 +21,17 @@ End: TypeAlias = Done | TimedOut | None
 
 
 class Conversation:
-    """Answers what the worker asks through `channel`, until the attempt has its `end`.
+    """Answers what the worker asks through `handle`, until the attempt has its `end`.
 
     Its first end counts. It ends by itself after `timeout_s`.
     """
 
     def __init__(
-        self, channel: Channel, wire: Wire[FromWorker], *, timeout_s: float | None
+        self, handle: AttemptHandle, wire: Wire[FromWorker], *, timeout_s: float | None
     ) -> None:
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[End] = loop.create_future()
-        self._channel = channel
+        self._handle = handle
         self._wire = wire
         self._answering: asyncio.Task[None] | None = None
         self._limit = (
@@ -46,8 +46,8 @@ class Conversation:
             case Done():
                 self.end(message)
             case Progressed(progress=progress):
-                self._channel.report(progress)
-            case Rehearse():
+                self._handle.report(progress)
+            case DryRunQuery():
                 self._answering = hidden_task(self._answer(message))
                 self._answering.add_done_callback(self._answered)
 
@@ -63,8 +63,8 @@ class Conversation:
         if self._answering is not None:
             self._answering.cancel()
 
-    async def _answer(self, asked: Rehearse) -> None:
-        self._wire.send(await _rehearsed(self._channel, asked.statements, asked.query))
+    async def _answer(self, asked: DryRunQuery) -> None:
+        self._wire.send(await _rehearsed(self._handle, asked.statements, asked.query))
 
     def _answered(self, answering: asyncio.Task[None]) -> None:
         """Let a fault of ours end the attempt's caller, as if it had asked itself."""
@@ -75,11 +75,11 @@ class Conversation:
 
 
 async def _rehearsed(
-    channel: Channel, statements: tuple[Statement, ...], query: Statement
-) -> Rehearsed:
+    handle: AttemptHandle, statements: tuple[Statement, ...], query: Statement
+) -> DryRunAnswer:
     try:
-        return Rehearsed(rows=await channel.rehearse(statements, query))
+        return DryRunAnswer(rows=await handle.dry_run(statements, query))
     except StatementRefused as error:
-        return Rehearsed(refused=error.detail)
+        return DryRunAnswer(refused=error.detail)
     except (StorageUnavailable, ActorError) as error:
-        return Rehearsed(unavailable=str(error))
+        return DryRunAnswer(unavailable=str(error))

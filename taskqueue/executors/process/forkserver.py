@@ -35,7 +35,7 @@ from taskqueue.executors.process.messages import (
 from taskqueue.logger import log
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import origin
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 _MOST_DESCRIPTORS = 16
 
@@ -170,7 +170,7 @@ class _Server:
                     peak = kernel.peak_mb(usage.ru_maxrss)
                     self._say(Ended(pid=pid, exit_code=code, peak_mb=peak))
 
-    def _say(self, message: Word) -> None:
+    def _say(self, message: Struct) -> None:
         with suppress(ConnectionError):  # then the pipe has its end, and that is what counts
             self._control.sendall(framed(message))
 

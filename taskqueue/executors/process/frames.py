@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class BadFrame(Exception):
     """What came is no message of ours: somebody else wrote into the pipe."""
 
 
-def framed(message: Word) -> bytes:
+def framed(message: Struct) -> bytes:
     """Return the bytes that stand for `message`."""
     body = _encoder.encode(message)
     return _length.pack(len(body)) + body
@@ -77,7 +77,7 @@ class BlockingPipe(Generic[T]):
         self._frames: Frames[T] = Frames(kind)
         self._received: deque[T] = deque()
 
-    def send(self, message: Word) -> None:
+    def send(self, message: Struct) -> None:
         """Send `message`; waits until it is on its way.
 
         Raises:
@@ -104,7 +104,7 @@ class Pipe(Generic[T]):
         self._frames: Frames[T] = Frames(kind)
         self._received: deque[T] = deque()
 
-    async def send(self, message: Word) -> None:
+    async def send(self, message: Struct) -> None:
         """Send `message`; waits until it is on its way.
 
         Raises:
@@ -112,7 +112,7 @@ class Pipe(Generic[T]):
         """
         await asyncio.get_running_loop().sock_sendall(self._end, framed(message))
 
-    def send_now(self, message: Word, *ends: socket.socket) -> None:
+    def send_now(self, message: Struct, *ends: socket.socket) -> None:
         """Send a small `message` without waiting, with descriptors of `ends`.
 
         Raises:

@@ -4,12 +4,12 @@ from typing import TypeAlias
 
 from taskqueue.rules.tasks import Outcome, Rows, Statement, Task
 from taskqueue.settings.model import LogFormat, LogLevel
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 # --- to the fork server ---------------------------------------------------------------------------
 
 
-class Prepare(Word, tag=True):
+class Prepare(Struct, tag=True):
     """Import the app; the first message."""
 
     app: str  # module:app
@@ -18,11 +18,11 @@ class Prepare(Word, tag=True):
     log: tuple[LogFormat, LogLevel] | None
 
 
-class Fork(Word, tag=True):
+class Fork(Struct, tag=True):
     """Start a worker. Its end of the pipe, a descriptor, comes with this."""
 
 
-class Kill(Word, tag=True):
+class Kill(Struct, tag=True):
     """Kill a worker with its process group. One that has ended is not there to be killed."""
 
     pid: int
@@ -33,29 +33,29 @@ ToForkServer: TypeAlias = Prepare | Fork | Kill
 # --- from the fork server -------------------------------------------------------------------------
 
 
-class Prepared(Word, tag=True):
+class Prepared(Struct, tag=True):
     """The app is imported."""
 
 
-class Unusable(Word, tag=True):
+class Unusable(Struct, tag=True):
     """The app cannot be imported."""
 
     reason: str
 
 
-class Forked(Word, tag=True):
+class Forked(Struct, tag=True):
     """A worker is there. Forks are answered in their order."""
 
     pid: int
 
 
-class NotForked(Word, tag=True):
+class NotForked(Struct, tag=True):
     """No worker could be started."""
 
     reason: str
 
 
-class Ended(Word, tag=True):
+class Ended(Struct, tag=True):
     """A worker has ended, and its process group with it."""
 
     pid: int
@@ -68,40 +68,40 @@ FromForkServer: TypeAlias = Prepared | Unusable | Forked | NotForked | Ended
 # --- to and from a worker -------------------------------------------------------------------------
 
 
-class Run(Word, tag=True):
+class Run(Struct, tag=True):
     """Make this attempt; a larger result is refused."""
 
     task: Task
     max_result_bytes: int
 
 
-class Rehearsed(Word, tag=True):
-    """The answer to `Rehearse`: the rows, or why there are none."""
+class DryRunAnswer(Struct, tag=True):
+    """The answer to `DryRunQuery`: the rows, or why there are none."""
 
     rows: Rows | None = None
     refused: str | None = None  # the statement cannot be applied
     unavailable: str | None = None  # the database does not answer now
 
 
-class Progressed(Word, tag=True):
+class Progressed(Struct, tag=True):
     """So far the attempt is (JSON text). Not answered."""
 
     progress: str
 
 
-class Rehearse(Word, tag=True):
+class DryRunQuery(Struct, tag=True):
     """Answer a query as if statements had been applied before it."""
 
     statements: tuple[Statement, ...]
     query: Statement
 
 
-class Done(Word, tag=True):
+class Done(Struct, tag=True):
     """The attempt is made."""
 
     outcome: Outcome
     memory_mb: float | None  # what the worker holds now, MiB; None: it cannot tell
 
 
-ToWorker: TypeAlias = Run | Rehearsed
-FromWorker: TypeAlias = Progressed | Rehearse | Done
+ToWorker: TypeAlias = Run | DryRunAnswer
+FromWorker: TypeAlias = Progressed | DryRunQuery | Done

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from taskqueue.executors.process.frames import CHUNK, BadFrame, Frames, framed
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Wire(Generic[T]):
         self._hear, self._lose = hear, lose
         self._loop.add_reader(self._end, self._read)
 
-    def send(self, message: Word) -> None:
+    def send(self, message: Struct) -> None:
         """Send `message`, now as far as there is room and the rest as soon as there is.
 
         If nobody listens any more, nothing happens here: `lose` tells of it.

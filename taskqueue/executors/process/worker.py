@@ -52,7 +52,7 @@ class Worker:
     async def run(self, context: Context, *, timeout_s: float | None) -> Outcome:
         """Have the process make this attempt, and return what came of it.
 
-        What the handler says and asks meanwhile goes through the channel of `context`.
+        What the handler says and asks meanwhile goes through the handle of `context`.
 
         A process that runs past `timeout_s`, or whose caller is cancelled, is killed at once with
         all that it started, and has ended when this returns or raises: there is nothing that a
@@ -62,7 +62,7 @@ class Worker:
             CancelledError: the caller was cancelled.
         """
         began = self._loop.time()
-        conversation = Conversation(context.channel, self._wire, timeout_s=timeout_s)
+        conversation = Conversation(context.handle, self._wire, timeout_s=timeout_s)
         self._conversation = conversation
         try:
             run = Run(task=context.task, max_result_bytes=context.max_result_bytes)

@@ -11,23 +11,23 @@ from taskqueue.http.dead.selection import Matching, Selection, These, read_selec
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.service import Service
 from taskqueue.rules.tasks import Status
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 _IN_PART = "Some may have been done. The same request may be sent again."
 _REDRIVING = Unavailable("failed to queue tasks", _IN_PART)
 _PURGING = Unavailable("failed to delete tasks", _IN_PART)
 
 
-class Redriven(Word):
+class Redriven(Struct):
     """How many tasks were queued again."""
 
     redriven: int
 
 
-class Purged(Word):
+class Deleted(Struct):
     """How many tasks were deleted."""
 
-    purged: int
+    deleted: int
 
 
 class DeadRoutes:
@@ -47,16 +47,16 @@ class DeadRoutes:
                     redriven = await self._service.redrive_dead(action=action, queue=queue)
         return answer(Redriven(redriven=redriven), HTTPStatus.ACCEPTED)
 
-    async def purge_dead(self, request: web.Request) -> web.StreamResponse:
+    async def delete_dead(self, request: web.Request) -> web.StreamResponse:
         """Delete dead tasks with their history; those that are not dead are passed over."""
         selection = await self._selection_of(request, _PURGING)
         with _PURGING:
             match selection:
                 case These(task_ids=task_ids):
-                    purged = len(await self._service.purge(await self._dead_of(task_ids)))
+                    deleted = len(await self._service.delete(await self._dead_of(task_ids)))
                 case Matching(action=action, queue=queue):
-                    purged = await self._service.purge_dead(action=action, queue=queue)
-        return answer(Purged(purged=purged))
+                    deleted = await self._service.delete_dead(action=action, queue=queue)
+        return answer(Deleted(deleted=deleted))
 
     async def _selection_of(self, request: web.Request, unavailable: Unavailable) -> Selection:
         with unavailable:
@@ -64,7 +64,7 @@ class DeadRoutes:
         return read_selection(await body_of(request))
 
     async def _dead_of(self, task_ids: Sequence[str]) -> list[str]:
-        # The service purges whatever has ended. Who names a completed task here has mistaken it.
+        # The service deletes whatever has ended. Who names a completed task here has mistaken it.
         dead: list[str] = []
         for task_id in task_ids:  # a thousand tasks at once may have gigabytes
             history = await self._service.get(task_id)

@@ -15,18 +15,18 @@ from taskqueue.http.bodies import Fields, read_fields
 from taskqueue.http.problems import Problem
 from taskqueue.http.tasks.queries import task_id_of
 from taskqueue.rules.options import NAME_RULE, is_name
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 MAX_IDS = 1_000  # in one request
 
 
-class These(Word):
+class These(Struct):
     """The tasks with these ids, each named once."""
 
     task_ids: tuple[str, ...]
 
 
-class Matching(Word):
+class Matching(Struct):
     """The tasks of an action, of a queue, or of both; None for any."""
 
     action: str | None = None

@@ -4,12 +4,12 @@ A client that sends or reads slowly is cut when its time is up, and earlier if o
 the connection that has waited longest for its client is closed first.
 """
 
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 MAX_LINE_BYTES = 8190  # of the request line, and of one header field
 
 
-class Limits(Word):
+class Limits(Struct):
     """The limits of one server. Durations are in seconds."""
 
     max_connections: int = 2_000

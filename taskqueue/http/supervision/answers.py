@@ -5,23 +5,23 @@ from collections.abc import Sequence
 import msgspec
 
 from taskqueue.runtime import ProcessInfo
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 from taskqueue.supervision import ChildType, Node
 
 
-class Resized(Word):
+class Resized(Struct):
     """How many consumers there will be."""
 
     count: int
 
 
-class Killed(Word):
+class Killed(Struct):
     """Whose end has been brought about."""
 
     killed: str
 
 
-class Part(Word):
+class Part(Struct):
     """An actor in the supervision tree."""
 
     path: str

@@ -9,16 +9,16 @@ from taskqueue.errors import Fault
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameters, read_query
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 
-class Place(Word, forbid_unknown_fields=True):
+class Place(Struct, forbid_unknown_fields=True):
     """Somebody in the supervision tree."""
 
     path: str
 
 
-class Size(Word, forbid_unknown_fields=True):
+class Size(Struct, forbid_unknown_fields=True):
     """How many consumers there shall be."""
 
     count: Annotated[int, msgspec.Meta(ge=0, le=1024)]

@@ -11,31 +11,31 @@ import msgspec
 from msgspec import Raw
 
 from taskqueue.rules.tasks import Attempt, Status, Task, TaskHistory
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 
-class Receipt(Word):
+class Receipt(Struct):
     """A task that is queued, durably."""
 
     id: str
     status: Status
 
 
-class Receipts(Word):
+class Receipts(Struct):
     """Several of them."""
 
     tasks: Sequence[Receipt]
     count: int
 
 
-class Cancellation(Word):
+class Cancellation(Struct):
     """A task that has ended, `cancelled`, or will when its handler has stopped, `cancelling`."""
 
     id: str
     status: str
 
 
-class TaskView(Word, omit_defaults=True):
+class TaskView(Struct, omit_defaults=True):
     """A task as it is shown: what a reader looks for first, first.
 
     What few tasks have stands at the end, and is left out where it is missing.
@@ -82,7 +82,7 @@ class TaskDetail(TaskView, kw_only=True):
         return cls.of(history.task, attempts=history.attempts)
 
 
-class Page(Word, omit_defaults=True):
+class Page(Struct, omit_defaults=True):
     """Some tasks, newest first. `next` is the cursor of the page after this one, or None."""
 
     tasks: Sequence[TaskView | Mapping[str, object]]
@@ -123,7 +123,7 @@ def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:
 _OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason"})
 
 
-class Stats(Word):
+class Stats(Struct):
     """How many tasks stand where."""
 
     tasks: Mapping[Status, int]

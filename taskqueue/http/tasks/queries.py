@@ -8,13 +8,13 @@ from taskqueue.http.queries import Parameters, read_query
 from taskqueue.http.tasks.answers import TaskView
 from taskqueue.rules.options import MAX_NAME, is_name
 from taskqueue.rules.tasks import Status
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 MAX_PAGE = 100  # tasks in one answer
 MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one alone has more
 
 
-class PageRequest(Word):
+class PageRequest(Struct):
     """Which tasks somebody wants to see."""
 
     status: Status | None = None

@@ -14,7 +14,7 @@ from taskqueue.errors import Fault, Faults
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
 from taskqueue.rules.options import KEY_RULE, Options
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 MAX_TASKS = 10_000  # in one request
 
@@ -25,7 +25,7 @@ _NO_DATA = Raw(b"{}")
 _LARGE = 1 << 16  # bytes
 
 
-class TaskRequest(Word, forbid_unknown_fields=True):
+class TaskRequest(Struct, forbid_unknown_fields=True):
     """A task that somebody wants done."""
 
     action: Text

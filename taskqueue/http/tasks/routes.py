@@ -94,8 +94,8 @@ class TaskRoutes:
         """Delete a task that has ended, with its history."""
         task_id = _task_id_of(request)
         with _DELETING:
-            purged = await self._service.purge((task_id,))
-        if task_id not in purged:
+            deleted = await self._service.delete((task_id,))
+        if task_id not in deleted:
             status = (await self._history(task_id)).task.status
             detail = f"It is {status}; cancel it first."
             raise Problem(HTTPStatus.CONFLICT, "task has not ended", detail)

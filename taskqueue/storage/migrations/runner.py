@@ -12,10 +12,10 @@ from pathlib import Path
 
 from taskqueue.errors import ForeignSchema, SchemaMismatch
 from taskqueue.storage.protocol import Migration
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
 
-class Step(Word):
+class Step(Struct):
     """One numbered change of the schema."""
 
     version: int

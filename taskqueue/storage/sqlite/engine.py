@@ -420,15 +420,15 @@ class SQLiteStorage(Storage):
     async def report(self, progress: Mapping[str, str], *, now: float) -> None:
         await self._write(partial(writes.report, progress=dict(progress)))
 
-    async def rehearse(
+    async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
-        rehearsal = writes.Rehearsal(tuple(statements), query, limit_s=limit_s)
+        dry_run = writes.DryRun(tuple(statements), query, limit_s=limit_s)
         if self._isolation is None:
-            answer = await self._write(rehearsal)
+            answer = await self._write(dry_run)
         else:
             with self._suspecting():
-                answer = await self._isolation.rehearse(rehearsal)
+                answer = await self._isolation.dry_run(dry_run)
         if isinstance(answer, StatementRefused):
             raise answer
         return answer
@@ -478,8 +478,8 @@ class SQLiteStorage(Storage):
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         return await self._write(partial(writes.redrive, task_ids=tuple(task_ids), now=now))
 
-    async def purge(self, task_ids: Sequence[str]) -> tuple[str, ...]:
-        return await self._write(partial(writes.purge, task_ids=tuple(task_ids)))
+    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        return await self._write(partial(writes.delete, task_ids=tuple(task_ids)))
 
     async def pause(self, queue: str, *, now: float) -> None:
         await self._write(partial(writes.pause, queue=queue, now=now))
@@ -487,12 +487,12 @@ class SQLiteStorage(Storage):
     async def resume(self, queue: str) -> None:
         await self._write(partial(writes.resume, queue=queue))
 
-    async def prune(self, status: Status, *, ended_before: float, limit: int) -> int:
+    async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
         check_limit(limit)
         return await self._write(
-            partial(writes.prune, status=status, ended_before=ended_before, limit=limit)
+            partial(writes.expire, status=status, ended_before=ended_before, limit=limit)
         )
 
     # --- verbs that read --------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Applies the SQL of handlers within a commit that others share, so that it can harm none of them.
 
     SAVEPOINT ─▶ guard on ─▶ statements ─▶ guard off ─▶ RELEASE      applied
-                                                    └─▶ ROLLBACK TO  refused, or only rehearsed
+                                                    └─▶ ROLLBACK TO  refused, or a dry run
 
 Statements read every table, and change those of the user: see `permissions`. Foreign keys are not
 enforced, as SQLite has it by default: what is deferred would fail the commit of all.
@@ -101,7 +101,7 @@ def apply(
     db.execute("RELEASE handler")
 
 
-def rehearse(
+def dry_run(
     db: sqlite3.Connection, statements: tuple[Statement, ...], query: Statement, *, limit_s: float
 ) -> Rows:
     """Return the rows of `query` after `statements`, whatever those saw; leave nothing behind.

@@ -1,7 +1,7 @@
 """Keeps statements of handlers in two processes of their own: one that writes, one that reads.
 
 settle ──────────────▶ applying     with the ack, while the writer commits nothing
-rehearse ─▶ rehearsing ─┘           reads alone: beside all commits
+dry_run ─▶ dry_runs ─┘           reads alone: beside all commits
                           └─ it would write: as a settlement does
 """
 
@@ -27,7 +27,7 @@ from taskqueue.storage.sqlite.sandboxed import (
 from taskqueue.storage.sqlite.settling import Answer, NotBegun
 from taskqueue.storage.sqlite.transaction import Transaction
 from taskqueue.storage.sqlite.writer import Writer
-from taskqueue.storage.sqlite.writes import Rehearsal
+from taskqueue.storage.sqlite.writes import DryRun
 
 
 class Isolation:
@@ -50,7 +50,7 @@ class Isolation:
             watch,
             patience_s=patience_s,
         )
-        self._rehearsing = Sandbox(
+        self._dry_runs = Sandbox(
             partial(connect, set_up_reading), serve_reading, beside, watch, patience_s=patience_s
         )
 
@@ -59,17 +59,17 @@ class Isolation:
         """By all commits so far, undone or not."""
         return self._applying.rows_changed
 
-    async def rehearse(self, rehearsal: Rehearsal) -> Rows | StatementRefused:
+    async def dry_run(self, dry_run: DryRun) -> Rows | StatementRefused:
         """Return what the query answers, or why it does not.
 
         Raises:
             StatementRefused: a statement was killed, or the process that ran it.
         """
-        if rehearsal.may_only_read:
-            answer = await self._rehearsing.run(rehearsal, limit_s=rehearsal.limit_s)
+        if dry_run.may_only_read:
+            answer = await self._dry_runs.run(dry_run, limit_s=dry_run.limit_s)
             if not isinstance(answer, NeedsWriter):
                 return answer
-        return await self._applying.run(rehearsal, limit_s=rehearsal.limit_s)
+        return await self._applying.run(dry_run, limit_s=dry_run.limit_s)
 
     async def settle(
         self, settlements: Sequence[SettleBy], *, now: float
@@ -105,12 +105,12 @@ class Isolation:
 
     async def close(self) -> None:
         """Finish what waits, then end the processes."""
-        await self._rehearsing.close()
+        await self._dry_runs.close()
         await self._applying.close()
 
     def abandon(self, then: Callable[[], object]) -> None:
         """Let go without waiting; `then` is called when the last commit has ended."""
-        self._rehearsing.abandon(then=lambda: None)
+        self._dry_runs.abandon(then=lambda: None)
         self._applying.abandon(then=then)
 
 

@@ -37,7 +37,7 @@ _MOST_MEMORY_BYTES = 128 * 1024 * 1024
 
 
 class NeedsWriter:
-    """The answer to a rehearsal that cannot be done by reading alone."""
+    """The answer to a dry run that cannot be done by reading alone."""
 
 
 class Guest(NamedTuple):
@@ -88,7 +88,7 @@ def serve_writing(
 def serve_reading(
     guests: Guests, watch: FileWatch, _patience_s: float, db: sqlite3.Connection
 ) -> Committed:
-    """Run rehearsals, as many as are short, each on what is committed; `NeedsWriter` if it writes.
+    """Run dry runs, as many as are short, each on what is committed; `NeedsWriter` if it writes.
 
     Nothing is locked, and no commit waits.
     """

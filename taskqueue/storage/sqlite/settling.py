@@ -14,10 +14,10 @@ from taskqueue.rules.tasks import (
     Cancel,
     Complete,
     DeadLetter,
-    HandBack,
     NewTask,
     NotApplied,
     Postpone,
+    Release,
     Requeue,
     SettleBy,
     Settled,
@@ -174,7 +174,7 @@ class _Settling:
             case Cancel(reason=reason):
                 after, change = Status.CANCELLED, (reason, now)
                 self._add_attempt(lease, by, AttemptOutcome.CANCELLED, reason)
-            case HandBack(delivery_counts=delivery_counts):
+            case Release(delivery_counts=delivery_counts):
                 started = lease.started or by.started_at is not None
                 after, change = lease.waited_as, (int(not (delivery_counts or started)),)
                 if started:

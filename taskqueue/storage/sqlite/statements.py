@@ -10,8 +10,8 @@ from taskqueue.rules.tasks import (
     Cancel,
     Complete,
     DeadLetter,
-    HandBack,
     Postpone,
+    Release,
     Requeue,
     Settlement,
     Status,
@@ -167,7 +167,7 @@ SETTLED_AS: dict[type[Settlement], str] = {
     Postpone: "postpone",
     DeadLetter: "dead_letter",
     Cancel: "cancel",
-    HandBack: "hand_back",
+    Release: "hand_back",
 }
 
 # The latest attempt may be settled without ever having started, or tell only now when it did.
@@ -186,7 +186,7 @@ _CHANGE: dict[type[Settlement], str] = {
         " processed_at = column5"
     ),
     Cancel: f"{_STARTED}, status = 'cancelled', reason = column3, processed_at = column4",
-    HandBack: (
+    Release: (
         "started_at = iif(status = 'running', started_at, coalesce(column2, started_at)),"
         " status = iif(status = 'running', waited_as, status), attempt = attempt - 1,"
         " deliveries = deliveries - column3"

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from taskqueue.structs import Word
+from taskqueue.structs import Struct
 
-W = TypeVar("W", bound=Word)
+W = TypeVar("W", bound=Struct)
 
 CHUNK = 1 << 18
 LENT = b"\0"  # the first byte, with which descriptors come along
@@ -111,7 +111,7 @@ class Batch(tuple[W, ...]):
 
 
 class _Encoded(Sequence[Any]):
-    def __init__(self, kind: type[Word], encoded: bytes) -> None:
+    def __init__(self, kind: type[Struct], encoded: bytes) -> None:
         self._kind = kind
         self._encoded = encoded
 

@@ -28,7 +28,7 @@ from taskqueue.storage.sqlite.transaction import Transaction
 _decode_seqs = msgspec.json.Decoder(list[int]).decode
 _MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte
 _READS = ("SELECT", "WITH", "VALUES")
-_VACUUMED_PAGES = 256  # 1 MiB given back per prune: short enough to ride with other writes
+_VACUUMED_PAGES = 256  # 1 MiB given back per expire: short enough to ride with other writes
 
 
 def claim(
@@ -103,7 +103,7 @@ def report(tx: Transaction, progress: Mapping[str, str]) -> None:
     statements.REPORT.run(tx.db, told)
 
 
-class Rehearsal:
+class DryRun:
     """A write that leaves nothing behind.
 
     Its refusal is an answer, because an error would let all who share the commit run again.
@@ -127,7 +127,7 @@ class Rehearsal:
         if self._refused is not None:
             return self._refused
         try:
-            return handler_sql.rehearse(tx.db, self._statements, self._query, limit_s=self.limit_s)
+            return handler_sql.dry_run(tx.db, self._statements, self._query, limit_s=self.limit_s)
         except handler_sql.TransactionLost as error:
             self._refused = error
             raise
@@ -172,14 +172,14 @@ def redrive(tx: Transaction, task_ids: Sequence[str], *, now: float) -> tuple[st
     return redriven
 
 
-def purge(tx: Transaction, task_ids: Sequence[str]) -> tuple[str, ...]:
+def delete(tx: Transaction, task_ids: Sequence[str]) -> tuple[str, ...]:
     """Delete what has ended, with its history; return which those were."""
-    purged = tuple(task_id for task_id in task_ids if _purge(tx, task_id))
+    deleted = tuple(task_id for task_id in task_ids if _delete(tx, task_id))
     _shrink(tx)
-    return purged
+    return deleted
 
 
-def _purge(tx: Transaction, task_id: str) -> bool:
+def _delete(tx: Transaction, task_id: str) -> bool:
     # Read to its end, because a statement that was not is still in progress.
     deleted = tx.db.execute(statements.PURGE, (task_id,)).fetchall()
     for seq, status in deleted:
@@ -188,7 +188,7 @@ def _purge(tx: Transaction, task_id: str) -> bool:
     return bool(deleted)
 
 
-def prune(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:
+def expire(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:
     """Delete the tasks that ended first, with their history; shrink the file a little."""
     found = tx.db.execute(statements.PRUNABLE, (status, ended_before, limit)).fetchall()
     tx.db.executemany(statements.DELETE_ATTEMPTS, found)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from taskqueue.actors.consumer.reports import MOST_ON_THEIR_WAY, NOTE_S, News
+from taskqueue.actors.consumer.reports import MOST_ON_THEIR_WAY, NOTE_S, ReportBatcher
 from taskqueue.actors.messages import Finished
 from taskqueue.rules.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
@@ -14,7 +14,7 @@ from tests.otp.virtual_time import VirtualTimeLoop
 SHORT_S = NOTE_S * 0.3
 
 Notes = list[tuple[float, set[str]]]
-Scene = Callable[[News], Awaitable[None]]
+Scene = Callable[[ReportBatcher], Awaitable[None]]
 
 
 def notes_of(scene: Scene) -> Notes:
@@ -25,20 +25,20 @@ def notes_of(scene: Scene) -> Notes:
         def note(tokens: Sequence[str]) -> None:
             notes.append((asyncio.get_running_loop().time(), set(tokens)))
 
-        await scene(News(note, lambda _: None))
+        await scene(ReportBatcher(note, lambda _: None))
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(played())
     return notes
 
 
-def end(news: News, token: str) -> None:
+def end(news: ReportBatcher, token: str) -> None:
     task = claimed(NewTask(id=token, action="work", payload="{}"))
     delivery = Delivery(token=token, task=task, expires_at=30.0, started=False)
     news.finished(Finished(delivery=delivery, outcome=Succeeded(result="1"), started_at=0.0))
 
 
-async def short_ones(news: News, count: int = 20) -> None:
+async def short_ones(news: ReportBatcher, count: int = 20) -> None:
     """Attempts that follow each other, so that one is under way at any time."""
     for number in range(count):
         news.begun(f"short {number}")
@@ -51,7 +51,7 @@ def test_no_start_is_noted_of_short_attempts_however_many_follow_each_other() ->
 
 
 def test_what_lasts_is_noted_once_and_soon_among_short_attempts_too() -> None:
-    async def scene(news: News) -> None:
+    async def scene(news: ReportBatcher) -> None:
         asyncio.get_running_loop().call_later(SHORT_S / 2, news.begun, "long")
         await short_ones(news)
 
@@ -62,7 +62,7 @@ def test_what_lasts_is_noted_once_and_soon_among_short_attempts_too() -> None:
 
 
 def test_what_lasts_is_noted_after_a_silence_as_well() -> None:
-    async def scene(news: News) -> None:
+    async def scene(news: ReportBatcher) -> None:
         await short_ones(news)
         await asyncio.sleep(100 * NOTE_S)
         news.begun("long")
@@ -76,7 +76,7 @@ def test_what_lasts_is_noted_after_a_silence_as_well() -> None:
 def test_what_begins_while_others_last_is_noted_together() -> None:
     tokens = [str(number) for number in range(9)]
 
-    async def scene(news: News) -> None:
+    async def scene(news: ReportBatcher) -> None:
         for token in tokens:
             news.begun(token)
             await asyncio.sleep(NOTE_S / 10)
@@ -89,7 +89,7 @@ def test_what_begins_while_others_last_is_noted_together() -> None:
 
 
 def test_a_start_can_be_noted_at_once_and_is_not_noted_again() -> None:
-    async def scene(news: News) -> None:
+    async def scene(news: ReportBatcher) -> None:
         news.begun("reports progress")
         news.note()
         news.note()
@@ -100,7 +100,7 @@ def test_a_start_can_be_noted_at_once_and_is_not_noted_again() -> None:
 
 @pytest.mark.parametrize("while_it_lasts", [True, False])
 def test_nothing_is_left_waiting_once_nothing_is_under_way(while_it_lasts: bool) -> None:
-    async def scene(news: News) -> None:
+    async def scene(news: ReportBatcher) -> None:
         news.begun("a")
         if while_it_lasts:
             await asyncio.sleep(2 * NOTE_S)
@@ -125,7 +125,7 @@ async def test_what_ends_while_a_report_is_on_its_way_is_reported_as_well_but_no
         reports.append([each.delivery.token for each in finished])
         return asyncio.create_task(heard())
 
-    news = News(lambda _: None, report)
+    news = ReportBatcher(lambda _: None, report)
     for token in "abcd":
         end(news, token)
         await asyncio.sleep(0)

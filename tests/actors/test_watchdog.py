@@ -2,7 +2,7 @@
 
 import time
 
-from taskqueue.actors.watchdog import WatchActor
+from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.context import Context
 from tests.actors.world import World
 
@@ -13,7 +13,7 @@ async def test_a_handler_that_blocks_its_consumer_is_told_of_with_its_line(world
         world.gate.block()  # as an `async def` should not
 
     await world.start(consumers=2)
-    await world.system.spawn(WatchActor, period_s=0.01, blocked_s=0.05)
+    await world.system.spawn(WatchdogActor, period_s=0.01, blocked_s=0.05)
     task_id = await world.enqueue("block")
 
     told = await world.events.wait_for("consumer_blocked")
@@ -38,7 +38,7 @@ async def test_a_loop_that_is_late_is_told_of_with_the_handlers_in_threads(world
         world.gate.block()
 
     await world.start()
-    await world.system.spawn(WatchActor, period_s=0.01, lagged_s=0.05)
+    await world.system.spawn(WatchdogActor, period_s=0.01, lagged_s=0.05)
     task_id = await world.enqueue("compute")
     await world.begun(task_id)
 
@@ -53,7 +53,7 @@ async def test_a_loop_that_is_late_is_told_of_with_the_handlers_in_threads(world
 
 async def test_an_idle_consumer_is_not_told_of(world: World) -> None:
     await world.start(consumers=2)
-    await world.system.spawn(WatchActor, period_s=0.001, blocked_s=5.0)
+    await world.system.spawn(WatchdogActor, period_s=0.001, blocked_s=5.0)
 
     tasks = [await world.enqueue("quick") for _ in range(20)]
     await world.completed(*tasks)

@@ -1,25 +1,25 @@
-"""The channel of an attempt in a worker process: what it says and asks goes through the pipe."""
+"""The handle of an attempt in a worker process: what it says and asks goes through the pipe."""
 
 import threading
 
-from taskqueue.api.attempt_handle import Channel
+from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.errors import StatementRefused, StorageUnavailable
 from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.messages import (
     Done,
+    DryRunAnswer,
+    DryRunQuery,
     Progressed,
-    Rehearse,
-    Rehearsed,
     Run,
     ToWorker,
 )
 from taskqueue.rules.tasks import Outcome, Rows, Statement
 
 
-class WorkerChannel(Channel):
-    """The channel of one attempt, for all threads of its handler.
+class WorkerAttemptHandle(AttemptHandle):
+    """The handle of one attempt, for all threads of its handler.
 
-    An `async def` that rehearses stops its loop meanwhile: nobody else runs in this process.
+    An `async def` that does a dry run stops its loop meanwhile: nobody else runs in this process.
     """
 
     def __init__(self, pipe: BlockingPipe[ToWorker]) -> None:
@@ -32,14 +32,14 @@ class WorkerChannel(Channel):
             if not self._is_done:  # a thread may outlive its handler
                 self._pipe.send(Progressed(progress=progress))
 
-    async def rehearse(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
-        return self.rehearse_blocking(statements, query)
+    async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+        return self.dry_run_blocking(statements, query)
 
-    def rehearse_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
+    def dry_run_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         with self._turn:
             if self._is_done:
                 raise StatementRefused("the attempt has ended")
-            self._pipe.send(Rehearse(statements=statements, query=query))
+            self._pipe.send(DryRunQuery(statements=statements, query=query))
             return _rows_of(self._pipe.receive())
 
     def done(self, outcome: Outcome, memory_mb: float | None) -> None:
@@ -51,11 +51,11 @@ class WorkerChannel(Channel):
 
 def _rows_of(answer: ToWorker | None) -> Rows:
     match answer:
-        case Rehearsed(rows=Rows() as rows):
+        case DryRunAnswer(rows=Rows() as rows):
             return rows
-        case Rehearsed(refused=str(detail)):
+        case DryRunAnswer(refused=str(detail)):
             raise StatementRefused(detail)
-        case Rehearsed(unavailable=str(reason)):
+        case DryRunAnswer(unavailable=str(reason)):
             raise StorageUnavailable(reason)
-        case Rehearsed() | Run() | None:  # the service has gone, and we with it
+        case DryRunAnswer() | Run() | None:  # the service has gone, and we with it
             raise StorageUnavailable("the service has gone")
