@@ -44,9 +44,10 @@ from taskqueue.rules.tasks import (
     TaskHistory,
 )
 from taskqueue.storage.follow_ups import tell_refused
+from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit, within_bytes
 from taskqueue.storage.order import first_due
-from taskqueue.storage.protocol import Migration, Storage
+from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite import handler_sql
 
 _SCHEMA = (Migration(version=1, name="tasks"),)

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from taskqueue.errors import ForeignSchema, SchemaMismatch
-from taskqueue.storage.protocol import Migration
+from taskqueue.storage.lifecycle import Migration
 from taskqueue.structs import Struct
 
 

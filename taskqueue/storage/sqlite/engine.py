@@ -33,9 +33,10 @@ from taskqueue.rules.tasks import (
     Task,
     TaskHistory,
 )
+from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
-from taskqueue.storage.protocol import Migration, Storage
+from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite import inserting, reads, settling, writes
 from taskqueue.storage.sqlite.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.connecting import (

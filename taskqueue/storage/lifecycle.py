@@ -1,0 +1,53 @@
+"""The part of a storage that opens and closes it, and brings its schema up to date."""
+
+from typing import Protocol
+
+from taskqueue.structs import Struct
+
+
+class Migration(Struct):
+    """One step of the schema that `migrate` has taken."""
+
+    version: int
+    name: str
+
+
+class Lifecycle(Protocol):
+    """From the first migration to the last close."""
+
+    async def open(self) -> None:
+        """Open what `migrate` has made; ready for every other verb when this returns.
+
+        Never creates anything: a file that vanished must not come back empty. Harmless when open.
+
+        Raises:
+            StorageUnavailable: it is not there, locked by another process, or not readable.
+            StorageCorrupt: what is there is no database.
+            SchemaMismatch: it was written by another release, or never migrated.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what is in progress and let go of everything. Harmless when not open."""
+        ...
+
+    async def migrate(self) -> tuple[Migration, ...]:
+        """Create or bring the schema up to date; return the steps taken, none if it was.
+
+        All steps commit together or none does. Works before `open`, and beside an open storage.
+        Whoever migrates has the storage to itself from then on, until `close`.
+
+        Raises:
+            StorageUnavailable: it is locked by another process, or cannot be created.
+            StorageCorrupt: what is there is no database.
+            SchemaMismatch: the schema is newer than this release.
+        """
+        ...
+
+    async def probe(self) -> None:
+        """Make sure that a write can be made durable now; leaves nothing behind.
+
+        Writes as much as a busy commit does, so that a disk which has room for a few bytes only is
+        still found full.
+        """
+        ...

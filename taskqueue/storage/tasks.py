@@ -1,0 +1,75 @@
+"""The part of a storage that accepts tasks, shows them, and changes what nobody holds."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
+
+
+class Tasks(Protocol):
+    """Tasks as their callers know them: by id."""
+
+    async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+        """Accept `tasks`, in one commit; answer in the order given.
+
+        One whose `run_at` lies after `now` is `scheduled`, any other `queued`. What is there
+        already is left as it is: a task of the same id, or of the same `unique_key` and the same
+        `fingerprint`, is `REPEATED`. Another fingerprint under that key is a `CONFLICT`: that one
+        is passed over, and the others are accepted. A key is free again when its task is expired or
+        deleted.
+        """
+        ...
+
+    async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
+        """Return a task with its latest 200 attempts, oldest first; None if there is no such task.
+
+        The attempt that completed it is the last line of the history.
+        """
+        ...
+
+    async def find(
+        self,
+        *,
+        status: Status | None = None,
+        action: str | None = None,
+        queue: str | None = None,
+        before: str | None = None,
+        limit: int,
+        now: float,
+        max_bytes: int | None = None,
+        brief: bool = False,
+    ) -> tuple[Task, ...]:
+        """Return up to `limit` tasks, newest (greatest id) first, with ids less than `before`.
+
+        A scheduled task whose `run_at` has come reads `queued`, here and in `get`. The last task
+        is the one with which payloads, results and progress exceed `max_bytes` together; no row
+        after it is read. In a `brief` answer these are not read at all: payloads are empty, results
+        and progress None.
+
+        Raises:
+            ValueError: `limit` is negative.
+        """
+        ...
+
+    async def cancel(
+        self, task_ids: Sequence[str], *, reason: str, now: float
+    ) -> tuple[CancelResult, ...]:
+        """End as `cancelled` what nobody holds, mark what is held; answer in the order given.
+
+        What is marked has `cancel_reason`, and ends when it is settled, even if its holder dies
+        before it has heard of this. A first reason stays. The history of what ends at once gets no
+        line: no attempt was made.
+        """
+        ...
+
+    async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
+        """Queue dead tasks again with all their attempts before them; return those that were dead.
+
+        `attempt`, `crashes` and `deliveries` start at 0, `reason` is cleared, `run_at` is `now`;
+        the history stays.
+        """
+        ...
+
+    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Delete those of these tasks that have ended, with their history; return which."""
+        ...
