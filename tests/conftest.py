@@ -4,13 +4,7 @@ import pytest
 
 # The contract is shipped with the package, so pytest would not explain its assertions by itself.
 # Here, because tests outside of `storage/` import some of it too, and that must come later.
-pytest.register_assert_rewrite(
-    "taskqueue.testing.contract",
-    "taskqueue.testing.contract_cancel",
-    "taskqueue.testing.contract_keys",
-    "taskqueue.testing.contract_operation",
-    "taskqueue.testing.contract_transactions",
-)
+pytest.register_assert_rewrite("taskqueue.testing.contract")
 
 pytest_plugins = ("taskqueue.testing.fixtures",)
 

@@ -23,7 +23,7 @@ from taskqueue.testing.contract import (
     settle,
     task_of,
 )
-from taskqueue.testing.contract_transactions import apply, complete, query
+from taskqueue.testing.contract.handler_sql import apply, complete, query
 
 INTERNAL = [
     "BEGIN IMMEDIATE",

@@ -26,7 +26,7 @@ from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.spawning import SpawnedAhead
 from taskqueue.storage.sqlite.wire import NotSent
 from taskqueue.testing.contract import DONE, add, claim, ids, new_task, settle
-from taskqueue.testing.contract_transactions import TransactionContract
+from taskqueue.testing.contract.handler_sql import TransactionContract
 from taskqueue.testing.process import children_of
 from tests.storage.remote_work import (
     begun,

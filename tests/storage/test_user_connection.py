@@ -20,7 +20,7 @@ from taskqueue.rules.tasks import Acceptance, Accepted, Status
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.contract import claim, ids, new_task
-from taskqueue.testing.contract_keys import keyed
+from taskqueue.testing.contract.keys import keyed
 
 ROOT = Path(taskqueue.__file__).parent.parent
 MODES = ("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE")

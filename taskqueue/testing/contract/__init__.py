@@ -35,12 +35,13 @@ from taskqueue.rules.tasks import (
     Task,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract_cancel import CancelContract
-from taskqueue.testing.contract_insert_and_claim import InsertAndClaimContract
-from taskqueue.testing.contract_keys import KeyContract
-from taskqueue.testing.contract_operation import OperationContract
-from taskqueue.testing.contract_started import StartedContract
-from taskqueue.testing.contract_steps import (
+from taskqueue.testing.contract.cancel import CancelContract
+from taskqueue.testing.contract.handler_sql import TransactionContract
+from taskqueue.testing.contract.insert_and_claim import InsertAndClaimContract
+from taskqueue.testing.contract.keys import KeyContract
+from taskqueue.testing.contract.operation import OperationContract
+from taskqueue.testing.contract.started import StartedContract
+from taskqueue.testing.contract.steps import (
     BURIAL,
     CANCEL,
     CRASH,
@@ -61,7 +62,6 @@ from taskqueue.testing.contract_steps import (
     settle,
     task_of,
 )
-from taskqueue.testing.contract_transactions import TransactionContract
 
 
 class StorageContract(

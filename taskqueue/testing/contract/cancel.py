@@ -14,7 +14,7 @@ from taskqueue.rules.tasks import (
     Status,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract_steps import (
+from taskqueue.testing.contract.steps import (
     BURIAL,
     CANCEL,
     CRASH,

@@ -18,7 +18,7 @@ from taskqueue.rules.tasks import (
     TaskHistory,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract_steps import (
+from taskqueue.testing.contract.steps import (
     BURIAL,
     CANCEL,
     CRASH,

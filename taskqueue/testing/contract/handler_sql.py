@@ -19,7 +19,7 @@ from taskqueue.rules.tasks import (
     Status,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract_steps import (
+from taskqueue.testing.contract.steps import (
     DONE,
     FAILURE,
     ME,

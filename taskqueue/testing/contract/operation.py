@@ -7,7 +7,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Release, Settled, Status, Task
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract_steps import (
+from taskqueue.testing.contract.steps import (
     BURIAL,
     CANCEL,
     DONE,

@@ -5,7 +5,7 @@ from typing import Any
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Complete, NewTask, Status
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract_steps import (
+from taskqueue.testing.contract.steps import (
     BURIAL,
     DONE,
     add,

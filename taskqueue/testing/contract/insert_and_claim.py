@@ -6,7 +6,7 @@ import msgspec
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Status
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract_steps import (
+from taskqueue.testing.contract.steps import (
     DONE,
     ME,
     add,
