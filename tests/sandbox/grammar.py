@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from taskqueue.rules.tasks import Scalar, Statement
-from taskqueue.testing.contract.handler_sql import FORBIDDEN
+from taskqueue.testing.contract.sql_samples import FORBIDDEN
 from tests.sandbox.hostile import ENDLESS, ENDLESS_STEPS, TOO_LARGE
 
 QUEUE_TABLES = ("tasks", "attempts", "counters", "paused", "probe")

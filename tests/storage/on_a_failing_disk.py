@@ -14,7 +14,7 @@ from typing import Any
 
 from taskqueue.errors import StorageError
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract import add
+from taskqueue.testing.contract.steps import add
 from tests.powercut.shim import LASTING, Call, Control, Kind, Rule
 
 BIRTH_CALLS = (Call.SYNC, Call.WRITE, Call.UNLINK, Call.TRUNCATE)

@@ -13,7 +13,7 @@ import pytest
 from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract import add
+from taskqueue.testing.contract.steps import add
 
 MIB = 1024 * 1024
 

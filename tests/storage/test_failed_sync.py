@@ -20,7 +20,7 @@ from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.wal import checkpoint
-from taskqueue.testing.contract import add, ids
+from taskqueue.testing.contract.steps import add, ids
 from tests.powercut.shim import Shim, compiler
 
 

@@ -14,7 +14,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Complete, NewTask, Owner, SettleBy, Settled, Status
 from taskqueue.storage.sqlite import writer
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract import add, claim, ids, new_task
+from taskqueue.testing.contract.steps import add, claim, ids, new_task
 
 ME = Owner(node="here", incarnation="1")
 UNSTORABLE = new_task("poison", priority=2**70)  # SQLite's integers end at 2**63

@@ -13,7 +13,8 @@ from taskqueue.errors import StatementRefused
 from taskqueue.rules.tasks import Complete, NotApplied, SettleBy, Settled, Statement, Status
 from taskqueue.storage.sqlite import handler_sql, pages, statements
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract import (
+from taskqueue.testing.contract.sql_steps import apply, complete, query
+from taskqueue.testing.contract.steps import (
     DONE,
     FAILURE,
     add,
@@ -23,7 +24,6 @@ from taskqueue.testing.contract import (
     settle,
     task_of,
 )
-from taskqueue.testing.contract.handler_sql import apply, complete, query
 
 INTERNAL = [
     "BEGIN IMMEDIATE",

@@ -10,7 +10,7 @@ import pytest
 from taskqueue.rules.policy import RetryPolicy, settlement
 from taskqueue.rules.tasks import Delivery, Failed, Owner, SettleBy, Status, Succeeded
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract import new_task
+from taskqueue.testing.contract.steps import new_task
 
 CLAIMERS = 16
 MOST_AT_ONCE = 40

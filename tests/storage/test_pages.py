@@ -15,7 +15,7 @@ from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite import inserting, reads
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.testing.contract import ids, new_task
+from taskqueue.testing.contract.steps import ids, new_task
 
 TASKS = 30_000
 NOW = 1e9

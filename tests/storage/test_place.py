@@ -16,7 +16,7 @@ import pytest
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.lock import FileLock
-from taskqueue.testing.contract import add, new_task
+from taskqueue.testing.contract.steps import add, new_task
 
 NOBODY = 65534
 

@@ -25,8 +25,8 @@ from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.remote import RemoteConnection
 from taskqueue.storage.sqlite.spawning import SpawnedAhead
 from taskqueue.storage.sqlite.wire import NotSent
-from taskqueue.testing.contract import DONE, add, claim, ids, new_task, settle
-from taskqueue.testing.contract.handler_sql import TransactionContract
+from taskqueue.testing.contract.handler_sql import HandlerSQLContract
+from taskqueue.testing.contract.steps import DONE, add, claim, ids, new_task, settle
 from taskqueue.testing.process import children_of
 from tests.storage.remote_work import (
     begun,
@@ -459,7 +459,7 @@ async def storage(path: Path) -> AsyncIterator[SQLiteStorage]:
     await storage.close()
 
 
-class TestTransactions(TransactionContract):
+class TestTransactions(HandlerSQLContract):
     @pytest.fixture
     async def storage(self, storage: Storage) -> Storage:
         return storage

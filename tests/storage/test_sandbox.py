@@ -15,12 +15,8 @@ from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Settled, Statement
 from taskqueue.storage.sqlite import sandbox, spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.spawning import Spawned
-from taskqueue.testing.contract.handler_sql import (
-    NO_LIMIT_S,
-    apply,
-    complete,
-    query,
-)
+from taskqueue.testing.contract.sql_samples import NO_LIMIT_S
+from taskqueue.testing.contract.sql_steps import apply, complete, query
 from taskqueue.testing.contract.steps import add, claim
 from tests.actors import fatal_sql
 from tests.sandbox.hostile import ENDLESS_STEPS, TOO_LARGE

@@ -23,7 +23,7 @@ from taskqueue.storage.sqlite import faults, inserting, settling, writes
 from taskqueue.storage.sqlite.connection import Connection
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.testing.contract import (
+from taskqueue.testing.contract.steps import (
     BURIAL,
     DONE,
     FAILURE,
@@ -667,7 +667,7 @@ def test_a_mistake_in_a_statement_is_no_fault_of_the_storage(path: Path) -> None
 LOADED = """
 import asyncio, sys
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract import add
+from taskqueue.testing.contract.steps import add
 
 async def load(storage, loader):
     for n in range(1_000_000):

@@ -19,8 +19,8 @@ from taskqueue.errors import SchemaMismatch
 from taskqueue.rules.tasks import Acceptance, Accepted, Status
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract import claim, ids, new_task
 from taskqueue.testing.contract.keys import keyed
+from taskqueue.testing.contract.steps import claim, ids, new_task
 
 ROOT = Path(taskqueue.__file__).parent.parent
 MODES = ("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE")
@@ -297,7 +297,7 @@ async def test_both_may_write_at_the_same_time(storage: SQLiteStorage, path: Pat
 DYING = """
 import sqlite3, sys, time
 from taskqueue.sqlite import enqueue
-from taskqueue.testing.contract import new_task
+from taskqueue.testing.contract.steps import new_task
 connection = sqlite3.connect(sys.argv[1])
 enqueue(connection, new_task("committed"))
 connection.commit()

@@ -21,6 +21,7 @@ from taskqueue.rules.tasks import (
     SettleBy,
     Settled,
     Settlement,
+    Status,
     Task,
 )
 from taskqueue.storage.protocol import Storage
@@ -97,3 +98,28 @@ async def attempts_of(storage: Storage, task_id: str) -> tuple[Attempt, ...]:
 def ids(found: Sequence[Task] | Sequence[Delivery]) -> list[str]:
     """Return the ids of tasks or of delivered tasks."""
     return [each.task.id if isinstance(each, Delivery) else each.id for each in found]
+
+
+async def one_life_of_each_status(storage: Storage) -> dict[Status, list[str]]:
+    """Bring two tasks into each status, but three are queued."""
+    await add(storage, *(f"{n}-ended" for n in range(6)), priority=-2)
+    ends = await claim(storage)
+    for delivery, end in zip(ends, ENDS * 2, strict=True):
+        await settle(storage, delivery, end)
+    await add(storage, "6-retry", "7-retry", priority=-1)
+    for delivery in await claim(storage):
+        await settle(storage, delivery, FAILURE)
+    await add(storage, "1-run", "8-run", priority=-1)
+    running = await claim(storage)
+    await storage.start([delivery.token for delivery in running], now=0.0)
+    await add(storage, "2-later", "9-later", run_at=40.0)
+    await add(storage, "3-queued", "5-queued", "4-queued")
+    return {
+        Status.COMPLETED: ["3-ended", "0-ended"],
+        Status.DEAD: ["4-ended", "1-ended"],
+        Status.CANCELLED: ["5-ended", "2-ended"],
+        Status.RETRYING: ["7-retry", "6-retry"],
+        Status.RUNNING: ["8-run", "1-run"],
+        Status.SCHEDULED: ["9-later", "2-later"],
+        Status.QUEUED: ["5-queued", "4-queued", "3-queued"],
+    }

@@ -1,0 +1,158 @@
+"""The part of the storage contract about counts, pauses and retention."""
+
+import pytest
+
+from taskqueue.rules.tasks import ENDED, Release, Settled, Status
+from taskqueue.storage.protocol import Storage
+from taskqueue.testing.contract.steps import (
+    BURIAL,
+    DONE,
+    SETTLEMENTS,
+    add,
+    attempts_of,
+    claim,
+    ids,
+    new_task,
+    one_life_of_each_status,
+    settle,
+)
+
+
+class AdministrationContract:
+    """A part of `StorageContract`, whose `storage` it is given."""
+
+    async def test_counts_tell_how_many_stand_where(self, storage: Storage) -> None:
+        empty = await storage.counts()
+        expected = await one_life_of_each_status(storage)
+
+        assert empty == dict.fromkeys(Status, 0)
+        assert await storage.counts() == {status: len(ids) for status, ids in expected.items()}
+
+    async def test_what_was_accepted_is_found_in_the_counts_whatever_happens_to_it(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, *"abcdefg")
+        for delivery, settlement in zip(await claim(storage, limit=6), SETTLEMENTS, strict=True):
+            await storage.start([delivery.token], now=0.0)
+            await settle(storage, delivery, settlement)
+
+            assert sum((await storage.counts()).values()) == 7
+
+    async def test_a_paused_queue_has_nothing_ready_until_it_is_resumed(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a", "b")
+        await add(storage, "c", queue="other")
+
+        await storage.pause("default", now=1.0)
+        while_paused = (await claim(storage), await storage.next_due("default"))
+        others = (await storage.next_due("other"), ids(await claim(storage, queue="other")))
+        await storage.resume("default")
+
+        assert while_paused == ((), None)
+        assert others == (0.0, ["c"])
+        assert await storage.next_due("default") == 0.0
+        assert ids(await claim(storage)) == ["a", "b"]
+
+    async def test_a_paused_queue_takes_tasks_in_and_ends_what_is_held(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a", "b")
+        done, handed_back = await claim(storage)
+        await storage.pause("default", now=1.0)
+
+        await storage.start([done.token], now=2.0)
+        settled = await settle(storage, done, DONE, now=3.0)
+        await settle(storage, handed_back, Release())
+        await storage.insert([new_task("c")], now=3.0)
+
+        assert settled is Settled.WRITTEN
+        assert await claim(storage, now=9.0) == ()
+        await storage.resume("default")
+        assert ids(await claim(storage, now=9.0)) == ["b", "c"]
+
+    async def test_paused_tells_which_queues_and_since_when(self, storage: Storage) -> None:
+        nothing = await storage.paused()
+        await storage.pause("b", now=1.0)
+        await storage.pause("a", now=2.0)
+        await storage.pause("b", now=3.0)
+
+        both = await storage.paused()
+        await storage.resume("a")
+        await storage.resume("a")
+        await storage.resume("never paused")
+
+        assert nothing == {}
+        assert both == {"a": 2.0, "b": 1.0}
+        assert await storage.paused() == {"b": 1.0}
+
+    async def test_a_pause_outlives_a_reopening(self, storage: Storage) -> None:
+        await add(storage, "a")
+        await storage.pause("default", now=1.0)
+
+        await storage.close()
+        await storage.open()
+
+        assert await storage.paused() == {"default": 1.0}
+        assert await claim(storage) == ()
+
+    async def test_prune_deletes_what_ended_before_that_instant_first_ended_first(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, *"abcd")
+        a, b, c, d = await claim(storage)
+        for delivery, ended_at in ((c, 1.0), (a, 2.0), (d, 3.0), (b, 4.0)):
+            await settle(storage, delivery, DONE, now=ended_at)
+
+        first = await storage.expire(Status.COMPLETED, ended_before=4.0, limit=2)
+        left = await storage.find(limit=10, now=0.0)
+        second = await storage.expire(Status.COMPLETED, ended_before=4.0, limit=2)
+
+        assert (first, ids(left), second) == (2, ["d", "b"], 1)
+        assert ids(await storage.find(limit=10, now=0.0)) == ["b"]
+        assert (await storage.counts())[Status.COMPLETED] == 1
+
+    async def test_prune_touches_only_its_status(self, storage: Storage) -> None:
+        await add(storage, *"abcdefg")
+        for delivery, settlement in zip(await claim(storage, limit=6), SETTLEMENTS, strict=True):
+            await settle(storage, delivery, settlement)
+
+        expired = await storage.expire(Status.DEAD, ended_before=1e9, limit=100)
+
+        assert expired == 1
+        assert await storage.get("d", now=0.0) is None
+        assert ids(await storage.find(limit=10, now=0.0)) == list("gfecba")
+
+    async def test_a_pruned_task_takes_its_history_along(self, storage: Storage) -> None:
+        await add(storage, "a")
+        [delivery] = await claim(storage)
+        await settle(storage, delivery, BURIAL)
+        await storage.expire(Status.DEAD, ended_before=1e9, limit=1)
+
+        await add(storage, "a")
+
+        assert await attempts_of(storage, "a") == ()
+        assert await settle(storage, delivery, BURIAL) is Settled.LEASE_LOST
+
+    @pytest.mark.parametrize("status", sorted(set(Status) - ENDED))
+    async def test_what_has_not_ended_cannot_be_pruned(
+        self, storage: Storage, status: Status
+    ) -> None:
+        await add(storage, "a")
+
+        with pytest.raises(ValueError, match=f"{status} is not an end"):
+            await storage.expire(status, ended_before=1e9, limit=1)
+
+        assert await storage.get("a", now=0.0) is not None
+
+    async def test_a_negative_limit_is_refused(self, storage: Storage) -> None:
+        await add(storage, "a")
+        verbs = (
+            claim(storage, limit=-1),
+            storage.find(limit=-1, now=0.0),
+            storage.expire(Status.DEAD, ended_before=0.0, limit=-1),
+        )
+
+        for verb in verbs:
+            with pytest.raises(ValueError, match="limit must not be negative, and is -1"):
+                await verb
