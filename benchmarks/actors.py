@@ -26,7 +26,7 @@ from taskqueue.runtime import (
     System,
     ask,
     receives,
-    send,
+    request,
     stop,
     tell,
 )
@@ -75,7 +75,7 @@ async def pipelined_asks(seconds: float) -> float:
         ref = await system.spawn(Echoer)
 
         async def once() -> None:
-            for reply in [send(ref, Echo(number=1)) for _ in range(100)]:
+            for reply in [request(ref, Echo(number=1)) for _ in range(100)]:
                 await reply
 
         return 100 * await async_rate(once, seconds)

@@ -59,31 +59,23 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield name.removesuffix(".__init__"), path
 
 
-def imports_of(path: Path, *, for_type_checkers: bool = True) -> set[str]:
+def imports_of(path: Path) -> set[str]:
     """Every module that `path` names."""
     found: set[str] = set()
-
-    def visit(node: ast.AST) -> None:
-        is_conditional = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        if is_conditional and not for_type_checkers:
-            return
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             found.update({node.module, *(f"{node.module}.{alias.name}" for alias in node.names)})
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(path.read_text()))
     return found
 
 
 ALL = dict(modules())
 
 
-def own_imports_of(module: str, *, for_type_checkers: bool = True) -> set[str]:
+def own_imports_of(module: str) -> set[str]:
     """The modules of the package that a module names; a package is meant by what is in it."""
-    named = imports_of(ALL[module], for_type_checkers=for_type_checkers)
+    named = imports_of(ALL[module])
     found = {name.removeprefix("taskqueue.") for name in named if name.startswith("taskqueue.")}
     real = found & ALL.keys()
     within = {name for name in real if any(other.startswith(f"{name}.") for other in real)}
@@ -111,7 +103,7 @@ def test_a_module_imports_from_its_own_floor_and_below(module: str) -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    left = {name: own_imports_of(name, for_type_checkers=False) for name in ALL}
+    left = {name: own_imports_of(name) for name in ALL}
 
     while free := {name for name, imported in left.items() if not imported & left.keys()}:
         for name in free:

@@ -13,7 +13,7 @@ from contextvars import Context
 from taskqueue.actors.messages import Enqueue
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.rules.tasks import Accepted, NewTask
-from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, Address, Reply, send
+from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, Address, Reply, request
 
 MAX_TASKS = 1_000  # of several callers in one message, so that its commit stays short
 
@@ -55,7 +55,7 @@ class QueueClient:
         if self._of_this_thread.batch is batch:
             self._of_this_thread.batch = None
         try:
-            reply = send(self._queue, Enqueue(tasks=tuple(batch.tasks)))
+            reply = request(self._queue, Enqueue(tasks=tuple(batch.tasks)))
         except ActorUnavailable as error:
             batch.fail(error)
         else:

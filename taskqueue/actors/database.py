@@ -32,7 +32,7 @@ from taskqueue.errors import (
 )
 from taskqueue.logger import log
 from taskqueue.rules.health import Availability, Readiness
-from taskqueue.runtime import Actor, Address, Reply, receives, send, tell
+from taskqueue.runtime import Actor, Address, Reply, receives, request, tell
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 
@@ -316,7 +316,7 @@ class StorageClient:
             ActorError: there is no database now.
         """
         message = UseStorage(verb=verb.__name__, args=args, kwargs=kwargs)
-        return cast("Reply[R]", send(self._database, message))
+        return cast("Reply[R]", request(self._database, message))
 
     async def answered(self, reply: Reply[R]) -> R:
         """Wait for the answer to what was sent; raises as `use`."""

@@ -40,7 +40,7 @@ from taskqueue.process.forks import close_in_children
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
-from taskqueue.runtime import Actor, ActorRef, System, ask, is_orderly, send
+from taskqueue.runtime import Actor, ActorRef, World, ask, is_orderly, request
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
 
@@ -122,7 +122,7 @@ class ServicePort:
 
     def __init__(
         self,
-        system: System,
+        system: World,
         app: App,
         clock: Clock,
         *,
@@ -238,7 +238,7 @@ class ServicePort:
     async def resize(self, consumers: int) -> None:
         """Tell the consumers' supervisor, whose answer comes when the last one has drained."""
         require_descriptors(consumers, self._limits)
-        send(self._consumers, Resize(count=consumers))
+        request(self._consumers, Resize(count=consumers))
 
     def _whereis_root(self) -> ActorRef:
         root = self._root.whereis()

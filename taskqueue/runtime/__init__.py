@@ -12,7 +12,17 @@
 Nobody outside this package touches pykka.
 """
 
-from taskqueue.runtime.actor import Actor, Deferred
+from taskqueue.runtime.actor import Actor
+from taskqueue.runtime.asking import (
+    DEFAULT_ASK_TIMEOUT_S,
+    Target,
+    ask,
+    request,
+    stop,
+    tell,
+)
+from taskqueue.runtime.debugging import Logged, get_log, get_state, resume, suspend
+from taskqueue.runtime.deferred import Deferred
 from taskqueue.runtime.exits import (
     KILLED,
     NOPROC,
@@ -32,26 +42,15 @@ from taskqueue.runtime.exits import (
 from taskqueue.runtime.host import Host
 from taskqueue.runtime.info import ProcessInfo, Status, process_info
 from taskqueue.runtime.limits import start_within
-from taskqueue.runtime.messages import Down, ExitSignal, Logged, Message, Request, receives
+from taskqueue.runtime.messages import Message, Request, receives
 from taskqueue.runtime.names import Names, NameTaken
-from taskqueue.runtime.ref import (
-    DEFAULT_ASK_TIMEOUT_S,
-    ActorRef,
-    Address,
-    Target,
-    ask,
-    get_log,
-    get_state,
-    resume,
-    send,
-    stop,
-    suspend,
-    tell,
-)
+from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.reply import Reply
+from taskqueue.runtime.signals import Down, ExitSignal
 from taskqueue.runtime.system import System
 from taskqueue.runtime.timers import Timer, send_after
 from taskqueue.runtime.tracing import Figures, Trace, Traced, traced
+from taskqueue.runtime.world import Address, World
 
 __all__ = [
     "DEFAULT_ASK_TIMEOUT_S",
@@ -88,6 +87,7 @@ __all__ = [
     "Timer",
     "Trace",
     "Traced",
+    "World",
     "as_reason",
     "ask",
     "get_log",
@@ -95,8 +95,8 @@ __all__ = [
     "is_orderly",
     "process_info",
     "receives",
+    "request",
     "resume",
-    "send",
     "send_after",
     "start_within",
     "stop",

@@ -1,61 +1,49 @@
-"""A cell: what the runtime keeps about one actor, and how its end is told.
+"""A cell: what the runtime keeps of one life of an actor, from its start to its end.
 
-Order at the end, which is the correctness: the name is freed; the mailbox is closed and what waits
-in it is answered; links and monitors are told. Source: OTP, signals; see `docs/otp.md`.
+Others rely on the order at the end: the name is freed; the mailbox is closed and the asks in it are
+answered; then links and monitors are notified. Source: OTP, signals; see `docs/otp.md`.
 """
 
 import asyncio
-import itertools
 import logging
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pykka
 
 from taskqueue.errors import ActorUnavailable, StartFailed
-from taskqueue.foreign.inspection import is_a
 from taskqueue.runtime.exits import (
     KILLED,
-    NOPROC,
-    Crash,
     ExitReason,
     Ignore,
     Normal,
     as_reason,
+    exception_of,
 )
 from taskqueue.runtime.host import Host
-from taskqueue.runtime.mailbox import Mail, Mailbox, SystemMail
-from taskqueue.runtime.messages import Down, ExitSignal, ParentExit
+from taskqueue.runtime.links import Peer
+from taskqueue.runtime.mailbox import Mail, SystemMail
+from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.reply import Reply
 from taskqueue.runtime.safe_log import log
+from taskqueue.runtime.signals import ExitSignal, ParentExit
+from taskqueue.runtime.world import World
 
 # pykka logs each start and end of an actor, at a level for debugging. What an app puts into
 # `logging` (a record factory, a filter) may raise there, and the end would never be reported.
 logging.getLogger("pykka").disabled = True
 
-if TYPE_CHECKING:
-    from taskqueue.runtime.ref import ActorRef
-    from taskqueue.runtime.system import System
-
 Closer: TypeAlias = Callable[[], Awaitable[object] | None]
 
 current_cell: ContextVar["Cell | None"] = ContextVar("current_cell", default=None)
-_monitor_ids = itertools.count(1)
 
 
-class Monitor(NamedTuple):
-    """Who watches, and the reason it is told: that of the end, unless it came too late."""
-
-    observer: "Cell"
-    reason: ExitReason | None
-
-
-class Cell:
-    """One life of one actor. Whatever several threads may touch is guarded by `system.lock`."""
+class Cell(Peer):
+    """One life of one actor."""
 
     __slots__ = (
         "__weakref__",
@@ -64,41 +52,28 @@ class Cell:
         "current",
         "ending",
         "events",
-        "exit_reason",
         "handled",
         "host",
         "is_idle",
-        "label",
         "last_message",
-        "links",
-        "mailbox",
         "main",
-        "monitors",
         "open_replies",
         "owned",
         "parent",
         "pending_exit",
-        "ref",
         "sealed",
         "started",
-        "system",
         "tasks",
         "trap_exit",
-        "untrapped",
-        "watchers",
-        "watching",
     )
 
     def __init__(
-        self, system: "System", host: Host, parent: "Cell | None", *, trap_exit: bool
+        self, system: World, host: Host, parent: "Cell | None", *, trap_exit: bool
     ) -> None:
-        self.system = system
+        super().__init__(system)
         self.host = host
         self.parent = parent
         self.trap_exit = trap_exit
-        self.label = ""
-        self.mailbox: Mailbox
-        self.ref: ActorRef
         self.started: Reply[ActorRef] = Reply()  # the answer of the start handshake
         self.born = False  # it was or will be answered with the reference
         self.is_idle = False  # it waits for a message
@@ -110,16 +85,12 @@ class Cell:
         self.open_replies: set[Reply[Any]] | None = None  # asks taken out by `defer`
         self.tasks: set[asyncio.Task[None]] | None = None
         self.owned: list[Closer] | None = None
-        self.begun: list[Cell] | None = None  # whom it starts, while somebody wants to know
-        self.links: dict[Cell, None] | None = None  # in the order in which they were made
-        self.monitors: dict[int, Monitor] | None = None  # who watches it
-        self.watching: dict[int, Cell] | None = None  # the actors it watches
-        self.watchers: list[Reply[ExitReason]] | None = None
+        self.begun: list[Cell] | None = (
+            None  # the actors that it starts, while `start_within` counts
+        )
         self.pending_exit: ExitReason | None = None  # why `main` was cancelled
-        self.untrapped = False  # a signal ends it, so it is as good as dead: no stop hook runs
         self.last_message: object = None  # what it took last, known once it has crashed
-        self.sealed = False  # somebody has begun to tell of the end
-        self.exit_reason: ExitReason | None = None  # set once the end may be heard of
+        self.sealed = False  # its end is being announced
 
     def be_born(self) -> bool:
         """Decide the start handshake for the actor; False if it was abandoned before."""
@@ -132,12 +103,11 @@ class Cell:
     def exit(self, reason: ExitReason, sender: "Cell | None") -> None:
         """Take an exit signal. Source: OTP `exit/2`.
 
-        Trapping: the parent's ends the actor with that reason, anybody else's is a message. Not
-        trapping: the actor ends at once without a stop hook, except that `Normal` does nothing
-        unless it is the actor's own.
+        An actor that traps exits ends with the reason of its parent's signal; a signal of any other
+        sender is a message. One that does not ends at once, without its stop hook; `Normal` does
+        nothing then, unless the actor sends it to itself.
 
-        It has taken effect when this returns. To the actor itself it does not return: it raises
-        `CancelledError`.
+        It has taken effect when this returns. An actor that ends itself gets `CancelledError`.
         """
         reason = as_reason(reason)
         if not self.trap_exit:
@@ -149,12 +119,15 @@ class Cell:
             ref = sender.ref if sender is not None else None
             self.mailbox.put(Mail(ExitSignal(sender=ref, reason=reason)))
 
+    def exit_by_caller(self, reason: ExitReason) -> None:
+        """Take an exit signal of the current actor, or from outside."""
+        self.exit(reason, current_cell.get())
+
     def kill(self) -> None:
         """End the actor with `Killed`, trapping or not, without its stop hook.
 
         An actor that is stuck in a blocking call, or swallows its cancellation, is abandoned
-        after the system's `kill_grace_s`: everyone is told that it ended, and nobody will hear
-        from it again.
+        after the system's `kill_grace_s`: its end is announced, and later results are discarded.
         """
         main, grace_s, me = self.system.main, self.system.kill_grace_s, weakref.ref(self)
         try:
@@ -163,7 +136,7 @@ class Cell:
             self._interrupt(KILLED, overrides=True)
 
     def fail(self, reason: ExitReason) -> None:
-        """End the actor because a task of its own says so. On its host."""
+        """End the actor because a task of it failed or exits. On its host."""
         with self.system.lock:
             if self.pending_exit is not None:
                 return
@@ -171,7 +144,7 @@ class Cell:
         self._cancel_main()
 
     def _interrupt(self, reason: ExitReason, *, overrides: bool = False) -> None:
-        """End the actor with `reason`, whatever it does, from any thread.
+        """End the actor with `reason`, no matter what it does. From any thread.
 
         Decided before this returns: the sender, and every caller after it, finds a dead actor. The
         actor itself notices as soon as its host runs it. The first signal counts, unless a later
@@ -190,58 +163,17 @@ class Cell:
             self.main.cancel()
 
     def runs_in(self, task: "asyncio.Task[None] | None") -> bool:
-        """Tell whether the caller runs in this task of the actor."""
+        """Return whether the caller runs in this task of the actor."""
         if task is None or not self.host.is_current():
             return False
         return asyncio.current_task(self.host.loop) is task
 
     def abandon(self) -> None:
-        """Tell everyone that the actor ended, though it did not notice. From any thread."""
+        """Announce the end of an actor that has not noticed its kill. From any thread."""
         with self.system.lock:  # so that it stops if it ever comes back
             self.pending_exit, self.untrapped = KILLED, True
         if self.finish(KILLED):
             log.error("actor_abandoned", actor=self.label, grace_s=self.system.kill_grace_s)
-
-    # --- links and monitors -----------------------------------------------------------------
-
-    @property
-    def is_doomed(self) -> bool:
-        """Whether it has ended, or is sure to end of a signal that has been sent."""
-        return self.untrapped or self.exit_reason is not None
-
-    def link(self, other: "Cell") -> bool:
-        """Link both ways, at most once; False if the other is dead."""
-        with self.system.lock:
-            if self.links is not None and other in self.links:
-                return True
-            if other.is_doomed:
-                return False
-            self.links = self.links or {}
-            other.links = other.links or {}
-            self.links[other] = other.links[self] = None
-            return True
-
-    def unlink(self, other: "Cell") -> bool:
-        """Undo a link; no exit signal of it arrives later. On the host of this actor.
-
-        Tell whether such a signal was here already.
-        """
-        self._cut(other)
-
-        def is_from_other(message: object) -> bool:
-            return type(message) is ExitSignal and message.sender is other.ref
-
-        return self.mailbox.discard(is_from_other)
-
-    def _cut(self, other: "Cell") -> bool:
-        """Remove a link; tell whether there was one."""
-        with self.system.lock:
-            if other.links is not None:
-                other.links.pop(self, None)
-            linked = self.links is not None and other in self.links
-            if self.links is not None:
-                self.links.pop(other, None)
-            return linked
 
     def _break_link(self, other: "Cell", reason: ExitReason) -> None:
         """Take the exit signal of a link, unless the link is undone before it has arrived."""
@@ -251,54 +183,13 @@ class Cell:
             self.host.call(partial(self._link_broke, other, reason))
 
     def _link_broke(self, other: "Cell", reason: ExitReason) -> None:
-        if self._cut(other):
+        if self.cut(other):
             self.exit(reason, other)
-
-    def monitor(self, other: "Cell") -> int:
-        """Watch `other`: exactly one `Down` comes, with `NoProc` if it is dead.
-
-        It comes at once if the other has ended, else at its end: then its name is free.
-        """
-        monitor = next(_monitor_ids)
-        with self.system.lock:
-            if other.exit_reason is None:
-                other.monitors = other.monitors or {}
-                other.monitors[monitor] = Monitor(self, NOPROC if other.untrapped else None)
-                self.watching = self.watching or {}
-                self.watching[monitor] = other
-                return monitor
-        self._down(monitor, other, NOPROC)
-        return monitor
-
-    def demonitor(self, monitor: int, other: "Cell") -> None:
-        """Stop watching; a `Down` that is already here is taken out."""
-        with self.system.lock:
-            if other.monitors is not None:
-                other.monitors.pop(monitor, None)
-            if self.watching is not None:
-                self.watching.pop(monitor, None)
-        self.mailbox.discard(lambda m: type(m) is Down and m.monitor == monitor)
-
-    def ended(self) -> Reply[ExitReason]:
-        """Return a future of the exit reason: a monitor that is awaited instead of received."""
-        watcher: Reply[ExitReason] = Reply()
-        with self.system.lock:
-            if self.exit_reason is None:
-                self.watchers = self.watchers or []
-                self.watchers.append(watcher)
-                return watcher
-        watcher.set(self.exit_reason)
-        return watcher
-
-    def _down(self, monitor: int, other: "Cell", reason: ExitReason) -> None:
-        if self.watching is not None:
-            self.watching.pop(monitor, None)
-        self.mailbox.put(Mail(Down(monitor=monitor, ref=other.ref, reason=reason)))
 
     # --- the end ----------------------------------------------------------------------------
 
     def finish(self, reason: ExitReason, ignored: Ignore | None = None) -> bool:
-        """Tell everyone of the end; False if that has been done. From any thread."""
+        """Announce the end; False if that has been done. From any thread."""
         with self.system.lock:
             if self.sealed:
                 return False
@@ -308,14 +199,22 @@ class Cell:
         pykka.ActorRegistry.unregister(self.ref)
         self.ref.actor_stopped.set()
         if self.parent is not None and not self.born:
-            self.parent._cut(self)  # noqa: SLF001 - a failed start is told by its answer alone
+            self.parent.cut(self)  # a failed start is reported by its answer alone
+        self._notify(reason)
+        if not self.born:
+            self.started.fail(ignored or self._start_failed(reason))
+        self.host.leave()
+        return True
+
+    def _notify(self, reason: ExitReason) -> None:
+        """Publish the exit reason to links, monitors and awaiting tasks."""
         with self.system.lock:
             self.exit_reason = reason
             links, self.links = self.links or {}, None
             monitors, self.monitors = self.monitors or {}, None
             watching, self.watching = self.watching or {}, None
             watchers, self.watchers = self.watchers or [], None
-            self.system.forget(self)
+            self.system.forget(self.ref)
             for monitor, watched in watching.items():
                 if watched.monitors is not None:
                     watched.monitors.pop(monitor, None)
@@ -323,13 +222,9 @@ class Cell:
             for peer in links:
                 peer._break_link(self, reason)  # noqa: SLF001
             for monitor, (observer, other_reason) in monitors.items():
-                observer._down(monitor, self, other_reason or reason)  # noqa: SLF001
+                observer.down(monitor, self, other_reason or reason)
         for watcher in watchers:
             watcher.set(reason)
-        if not self.born:
-            self.started.fail(ignored or self._start_failed(reason))
-        self.host.leave()
-        return True
 
     def refuse_open_asks(self, reason: ExitReason) -> None:
         """Answer the asks that the actor took but did not answer."""
@@ -357,15 +252,9 @@ class Cell:
         return error
 
 
-def is_torn_down(error: BaseException, task: "asyncio.Task[Any] | None") -> bool:
-    """Tell whether the coroutine of `task` is being closed because its loop was closed.
-
-    Then nothing can be awaited any more. A `GeneratorExit` that a handler raises while the task
-    runs is a crash like any other.
-    """
-    if task is None or not is_a(error, GeneratorExit):
-        return False
-    return asyncio.current_task(task.get_loop()) is not task
+def cell_of(ref: ActorRef) -> Cell:
+    """Return the cell of a reference. Outside the runtime, use what `ActorRef` offers."""
+    return cast("Cell", ref.cell)  # the runtime makes each reference with one
 
 
 class Ended(ActorUnavailable, pykka.ActorDeadError):
@@ -373,12 +262,6 @@ class Ended(ActorUnavailable, pykka.ActorDeadError):
 
 
 def _abandon(ref: "weakref.ref[Cell]") -> None:
-    cell = ref()  # weak: who ended in time need not be remembered until now
+    cell = ref()  # weak: an actor that ended in time is not kept alive by the timer
     if cell is not None:
         cell.abandon()
-
-
-def exception_of(reason: ExitReason) -> BaseException | None:
-    """Return the exception that a crash is about; `isinstance` would ask the cause itself."""
-    cause = reason.cause if is_a(reason, Crash) else None
-    return cause if is_a(cause, BaseException) else None

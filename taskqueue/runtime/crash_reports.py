@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from taskqueue.foreign.inspection import shape_of
-from taskqueue.runtime.cell import Cell, exception_of
-from taskqueue.runtime.exits import ExitReason, Killed, is_orderly
+from taskqueue.runtime.cell import Cell
+from taskqueue.runtime.exits import ExitReason, Killed, exception_of, is_orderly
+from taskqueue.runtime.links import Peer
 from taskqueue.runtime.safe_log import log
 
 
@@ -28,5 +29,5 @@ def report_end(cell: Cell, reason: ExitReason) -> None:
     )
 
 
-def _labels(cells: Iterable[Cell]) -> list[str]:
+def _labels(cells: Iterable[Peer]) -> list[str]:
     return [cell.label for cell in cells]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from taskqueue.foreign import rendering
-from taskqueue.foreign.inspection import name_of
+from taskqueue.foreign.inspection import is_a, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class NoProc:
-    """There was nobody (any more) to link to or to monitor."""
+    """There was no living actor to link to or to monitor."""
 
     def __str__(self) -> str:
         """Return OTP's word."""
@@ -87,6 +87,12 @@ def as_reason(given: object) -> ExitReason:
 def is_orderly(reason: ExitReason) -> bool:
     """Tell whether a transient child that ends so stays gone."""
     return isinstance(reason, Normal | Shutdown)
+
+
+def exception_of(reason: ExitReason) -> BaseException | None:
+    """Return the exception that a crash is about; `isinstance` would ask the cause itself."""
+    cause = reason.cause if is_a(reason, Crash) else None
+    return cause if is_a(cause, BaseException) else None
 
 
 class Exit(Exception):

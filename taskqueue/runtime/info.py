@@ -11,7 +11,8 @@ from enum import StrEnum
 from time import monotonic
 
 from taskqueue.foreign.inspection import name_of
-from taskqueue.runtime.cell import Cell
+from taskqueue.runtime.cell import Cell, cell_of
+from taskqueue.runtime.links import Peer
 from taskqueue.runtime.messages import Message
 from taskqueue.runtime.ref import ActorRef
 
@@ -48,7 +49,7 @@ class ProcessInfo(Message):
 
 def process_info(ref: ActorRef) -> ProcessInfo | None:
     """Return what an actor is doing now, None if it has ended. From any thread."""
-    cell = ref.cell
+    cell = cell_of(ref)
     with cell.system.lock:
         if cell.exit_reason is not None:
             return None
@@ -95,5 +96,5 @@ def _handling(cell: Cell) -> tuple[str | None, float | None]:
     return name_of(kind), at
 
 
-def _labels(cells: Iterable[Cell]) -> tuple[str, ...]:
+def _labels(cells: Iterable[Peer]) -> tuple[str, ...]:
     return tuple(cell.label for cell in cells)

@@ -1,10 +1,11 @@
-"""Limits on starts: one that takes too long leaves nobody behind."""
+"""Limits on starts: one that takes too long leaves no actor behind."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from taskqueue.errors import StartTimeout
+from taskqueue.runtime.cancellation import is_being_cancelled
 from taskqueue.runtime.cell import Cell, current_cell
 
 R = TypeVar("R")
@@ -13,9 +14,9 @@ R = TypeVar("R")
 async def start_within(limit_s: float, start: Callable[[], Awaitable[R]]) -> R:
     """Call and await `start`, which starts actors, in the task of the current actor.
 
-    After `limit_s` seconds it is cancelled, and whomever it started and linked is killed; one that
-    does not notice is abandoned. Their names are free when this raises. A start function that
-    swallows its cancellation is late all the same, whatever it comes back with.
+    After `limit_s` seconds it is cancelled, and the actors it started and linked are killed; one
+    that does not notice is abandoned. Their names are free when this raises. A start function that
+    swallows its cancellation is late all the same, no matter what it returns.
 
     Raises:
         StartTimeout: it took longer.
@@ -31,14 +32,9 @@ async def start_within(limit_s: float, start: Callable[[], Awaitable[R]]) -> R:
             return await start()
     finally:
         starter.begun = None
-        if limit.expired() and not _is_being_cancelled():
+        if limit.expired() and not is_being_cancelled():
             await _kill(starter, begun)
             raise StartTimeout(limit_s)
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _kill(starter: Cell, begun: list[Cell]) -> None:

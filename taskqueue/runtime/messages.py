@@ -1,4 +1,4 @@
-"""Messages: what actors say to each other, and how a class says what it understands.
+"""Messages: what actors send each other, and how a class declares which of them it handles.
 
 class Double(Request[int]):
     number: int
@@ -13,13 +13,9 @@ assert await ask(doubler, Double(number=4)) == 8
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from taskqueue.runtime.exits import ExitReason
 from taskqueue.structs import Struct
-
-if TYPE_CHECKING:
-    from taskqueue.runtime.ref import ActorRef
 
 # Covariant, so that `len(await ask(…))` is fine with a `Request[list[int]]`: a type checker looks
 # for a `Request[Sized]` there.
@@ -27,72 +23,16 @@ R_co = TypeVar("R_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-# Unlike other words they may be part of a cycle, so the garbage collector has to see them: a crash
-# holds the frames that handled a message, and the message may hold the reference of who crashed.
+# Unlike other structs they may be part of a cycle, so the garbage collector has to track them: a
+# crash holds the frames that handled a message, and the message may hold that actor's reference.
 
 
 class Message(Struct, gc=True):
-    """Something said without waiting for an answer."""
+    """A message without an answer."""
 
 
 class Request(Struct, Generic[R_co], gc=True):
-    """Something asked; `R_co` is the type of the answer."""
-
-
-# --- what the runtime says to an actor ------------------------------------------------------------
-
-
-class ExitSignal(Message):
-    """A linked actor ended, or somebody other than the parent sent an exit signal."""
-
-    sender: "ActorRef | None"
-    reason: ExitReason
-
-
-class Down(Message):
-    """A monitored actor ended. `monitor` is what `Actor.monitor` returned."""
-
-    monitor: int
-    ref: "ActorRef"
-    reason: ExitReason
-
-
-class ParentExit(Message):
-    """The parent told a trapping actor to end, or ended itself. Source: OTP `gen_server`."""
-
-    reason: ExitReason
-
-
-class StopRequest(Message):
-    """Somebody asks for an orderly end with this reason. Source: OTP `gen_server:stop/3`."""
-
-    reason: ExitReason
-
-
-class GetState(Request[object]):
-    """Ask for the actor's state, to debug it. Source: OTP `sys:get_state/1`."""
-
-
-class GetLog(Request[tuple["Logged", ...]]):
-    """Ask for the last messages the actor took. Source: OTP `sys:log/2`."""
-
-
-class Suspend(Request[None]):
-    """Hold ordinary messages back. Source: OTP `sys:suspend/1`."""
-
-
-class Resume(Request[None]):
-    """Serve ordinary messages again. Source: OTP `sys:resume/1`."""
-
-
-class Logged(Message):
-    """One line of an actor's event log."""
-
-    at: float  # seconds of the monotonic clock
-    message: str  # the type of what it took
-
-
-# --- what a class says it understands ------------------------------------------------------------
+    """A message with an answer of type `R_co`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,20 @@
 """Names: how actors find each other across restarts.
 
-A unique name belongs to one living actor; it is free again before anyone hears of that actor's
-end. A group is a name that many may carry. Source: OTP, `erlang:register/2`; Elixir, `Registry`
-with unique and with duplicate keys.
+A unique name belongs to one living actor; it is free again before any other actor learns of that
+actor's end. A group is a name that many may carry. Source: OTP, `erlang:register/2`; Elixir,
+`Registry` with unique and with duplicate keys.
 """
 
 import threading
-from typing import TYPE_CHECKING
 
 from taskqueue.errors import ActorUnavailable
-
-if TYPE_CHECKING:
-    from taskqueue.runtime.ref import ActorRef
+from taskqueue.runtime.ref import ActorRef
 
 
 class NameTaken(Exception):
     """The name belongs to a living actor, `holder`."""
 
-    def __init__(self, name: str, holder: "ActorRef") -> None:
+    def __init__(self, name: str, holder: ActorRef) -> None:
         self.name = name
         self.holder = holder
         super().__init__(f"name {name!r} is taken by {holder}")
@@ -32,11 +29,11 @@ class Names:
         self._groups: dict[str, list[ActorRef]] = {}
         self._carried: dict[ActorRef, list[str]] = {}  # so that an end costs what it carried
 
-    def register(self, name: str, ref: "ActorRef") -> None:
+    def register(self, name: str, ref: ActorRef) -> None:
         """Give `ref` the unique `name`.
 
         Raises:
-            NameTaken: somebody else carries it.
+            NameTaken: another living actor carries it.
             ActorUnavailable: `ref` has ended.
         """
         with self._lock:
@@ -46,11 +43,11 @@ class Names:
                 raise NameTaken(name, holder)
             self._carried.setdefault(ref, []).append(name)
 
-    def whereis(self, name: str) -> "ActorRef | None":
-        """Return who carries `name`, None if nobody does."""
+    def whereis(self, name: str) -> ActorRef | None:
+        """Return the actor that carries `name`, or None."""
         return self._unique.get(name)
 
-    def join(self, group: str, ref: "ActorRef") -> None:
+    def join(self, group: str, ref: ActorRef) -> None:
         """Add `ref` to a group, once.
 
         Raises:
@@ -63,12 +60,12 @@ class Names:
                 members.append(ref)
                 self._carried.setdefault(ref, []).append(group)
 
-    def members(self, group: str) -> tuple["ActorRef", ...]:
-        """Return who is in a group, in the order they joined."""
+    def members(self, group: str) -> tuple[ActorRef, ...]:
+        """Return the members of a group, in the order they joined."""
         with self._lock:
             return tuple(self._groups.get(group, ()))
 
-    def release(self, ref: "ActorRef") -> None:
+    def release(self, ref: ActorRef) -> None:
         """Free every name of `ref` and take it out of its groups."""
         with self._lock:
             for name in self._carried.pop(ref, ()):
@@ -81,7 +78,7 @@ class Names:
                         del self._groups[name]
 
 
-def _refuse_the_dead(ref: "ActorRef") -> None:
-    """Raise if nobody would free a name given to `ref`: its own were freed already."""
+def _refuse_the_dead(ref: ActorRef) -> None:
+    """Raise if `ref` has freed its names already: it would never free another."""
     if ref.cell.sealed:
         raise ActorUnavailable(ref.label, ref.exit_reason)

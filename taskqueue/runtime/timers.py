@@ -3,7 +3,9 @@
 from functools import partial
 from typing import Any
 
-from taskqueue.runtime.ref import ActorRef, Target, tell
+from taskqueue.runtime.asking import Target, tell
+from taskqueue.runtime.cell import cell_of
+from taskqueue.runtime.ref import ActorRef
 
 
 class Timer:
@@ -42,7 +44,7 @@ def send_after(target: Target, message: Any, *, delay_s: float) -> Timer:
     """
     if delay_s < 0:
         raise ValueError(f"delay_s must not be negative, and is {delay_s}")
-    system = target.cell.system if isinstance(target, ActorRef) else target.system
+    system = cell_of(target).system if isinstance(target, ActorRef) else target.system
     loop, timer = system.main.loop, Timer()
     due_at = loop.time() + delay_s
     system.main.call(partial(loop.call_at, due_at, timer.fire, target, message))

@@ -16,9 +16,10 @@ from types import CoroutineType
 from typing import Any
 
 from taskqueue.foreign.inspection import name_of, shape_of
+from taskqueue.runtime.debugging import ask_system
 from taskqueue.runtime.mailbox import SystemMail
 from taskqueue.runtime.messages import Handler, Handlers, Message, Request
-from taskqueue.runtime.ref import ActorRef, ask_system
+from taskqueue.runtime.ref import ActorRef
 
 
 class Traced(Message):
@@ -87,7 +88,7 @@ async def traced(ref: ActorRef, *, size: int = 1000) -> AsyncIterator[Trace]:
     try:
         yield trace
     finally:
-        ref.cell.mailbox.put(SystemMail(RemoveTrace(trace=trace)))
+        ref.actor_inbox.put(SystemMail(RemoveTrace(trace=trace)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from taskqueue.runtime import (
     as_reason,
     start_within,
 )
-from taskqueue.runtime.cell import is_torn_down
+from taskqueue.runtime.cancellation import is_being_cancelled, is_torn_down
 from taskqueue.supervision.calls import ChildState
 from taskqueue.supervision.decisions import ChildStatus, Pause, RestartDelays
 from taskqueue.supervision.errors import ChildStartFailed
@@ -103,7 +103,7 @@ class Child:
         except StartFailed as error:
             raise ChildStartFailed(spec.id, _reason_of(error)) from error
         except asyncio.CancelledError as error:
-            if _is_being_cancelled():
+            if is_being_cancelled():
                 raise  # it is the supervisor that is killed
             raise ChildStartFailed(spec.id, Crash(error)) from error
         except BaseException as error:  # user code; its failure is an answer
@@ -210,11 +210,6 @@ async def shut_down(ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
 def _reason_of(error: StartFailed) -> ExitReason:
     """Return why it failed, as a reason: user code may raise it with any cause."""
     return as_reason(error.cause)
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _start_again() -> NoReturn:

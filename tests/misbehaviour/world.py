@@ -26,7 +26,7 @@ from taskqueue.runtime import (
     get_state,
     process_info,
     receives,
-    send,
+    request,
     tell,
 )
 from taskqueue.supervision import (
@@ -128,7 +128,7 @@ async def _play(random: Random, deeds: list[str]) -> None:
         branch, *healthy = (_running(system, name) for name in ("branch", "healthy", "distant"))
         for name in KINDS:
             await _add(branch, name, random)
-        before = [send(ref, Double(number=21)) for ref in healthy]
+        before = [request(ref, Double(number=21)) for ref in healthy]
         calls = [call for deed in deeds async for call in _misbehave(system, branch, random, deed)]
         assert [await _within(each) for each in before] == [42, 42]
         questions = await _look(root, system)
@@ -197,7 +197,7 @@ async def _misbehave(
     if random.random() < 0.2:
         with contextlib.suppress(ChildNotFound):
             await _within(which_child(branch, odd(random)))
-    yield send(ref, Misbehave(deed=deed, random=random))
+    yield request(ref, Misbehave(deed=deed, random=random))
     await asyncio.sleep(random.choice((0.0, 0.001)))
 
 

@@ -1,4 +1,4 @@
-"""Talking: ask, send, tell, declared errors, deferred and concurrent handling."""
+"""Talking: ask, request, tell, declared errors, deferred and concurrent handling."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ from taskqueue.runtime import (
     System,
     ask,
     receives,
-    send,
+    request,
     tell,
 )
 from tests.runtime.puppets import (
@@ -63,8 +63,8 @@ async def test_a_handler_may_wait_and_the_next_message_waits_with_it(system: Sys
         await go_on.wait()
         order.append("first")
 
-    one = send(ref, Do(work=first))
-    two = send(ref, Do(work=lambda _: order.append("second")))
+    one = request(ref, Do(work=first))
+    two = request(ref, Do(work=lambda _: order.append("second")))
     await do_nothing_for_a_while()
     assert order == []
     go_on.set()
@@ -259,7 +259,7 @@ async def test_what_is_sent_arrives_in_order(system: System) -> None:
 async def test_send_returns_once_the_request_is_in_the_mailbox(system: System) -> None:
     ref = await system.spawn(Doubler)
 
-    replies = [send(ref, Double(number=number)) for number in range(5)]
+    replies = [request(ref, Double(number=number)) for number in range(5)]
 
     assert [await reply for reply in replies] == [0, 2, 4, 6, 8]
 
@@ -303,7 +303,7 @@ async def test_the_mailbox_does_not_wait_for_a_concurrent_handler(system: System
     ref = await system.spawn(Puppet)
     go_on = asyncio.Event()
 
-    slow = [send(ref, DoMeanwhile(work=lambda _: go_on.wait())) for _ in range(3)]
+    slow = [request(ref, DoMeanwhile(work=lambda _: go_on.wait())) for _ in range(3)]
     assert await do(ref, lambda _: "quick") == "quick"
     go_on.set()
 
@@ -348,7 +348,7 @@ async def test_a_deferred_ask_is_answered_later(system: System) -> None:
     ref = await system.spawn(Puppet)
     deferred: list[Deferred] = []
 
-    waits = send(ref, Do(work=lambda me: deferred.append(me.defer())))
+    waits = request(ref, Do(work=lambda me: deferred.append(me.defer())))
     assert await do(ref, lambda _: "meanwhile") == "meanwhile"
     assert not waits.done()
     deferred[0].reply("at last")
@@ -361,7 +361,7 @@ async def test_a_deferred_ask_may_be_answered_with_an_error(system: System) -> N
     ref = await system.spawn(Puppet)
     deferred: list[Deferred] = []
 
-    waits = send(ref, Do(work=lambda me: deferred.append(me.defer())))
+    waits = request(ref, Do(work=lambda me: deferred.append(me.defer())))
     await do(ref, lambda _: deferred[0].fail(Declared("later")))
 
     with pytest.raises(Declared, match="later"):
@@ -393,9 +393,9 @@ async def test_a_deferred_tell_has_nobody_to_answer(system: System) -> None:
 
 
 WAYS_TO_WAIT: dict[str, Any] = {
-    "in the mailbox": lambda ref: send(ref, Double(number=1)),
-    "deferred": lambda ref: send(ref, Do(work=lambda me: me.defer() and None)),
-    "concurrent": lambda ref: send(ref, DoMeanwhile(work=lambda _: asyncio.Event().wait())),
+    "in the mailbox": lambda ref: request(ref, Double(number=1)),
+    "deferred": lambda ref: request(ref, Do(work=lambda me: me.defer() and None)),
+    "concurrent": lambda ref: request(ref, DoMeanwhile(work=lambda _: asyncio.Event().wait())),
 }
 
 
@@ -406,12 +406,12 @@ async def test_nothing_asked_is_left_unanswered_at_the_end(
 ) -> None:
     ref = await system.spawn(kind)
     if way == "in the mailbox":
-        blocked = send(ref, Do(work=lambda _: asyncio.Event().wait()))
+        blocked = request(ref, Do(work=lambda _: asyncio.Event().wait()))
         waits = WAYS_TO_WAIT[way](ref)
     else:
         waits = WAYS_TO_WAIT[way](ref)
         await do(ref, lambda _: "it has been taken")
-        blocked = send(ref, Do(work=lambda _: asyncio.Event().wait()))
+        blocked = request(ref, Do(work=lambda _: asyncio.Event().wait()))
 
     ref.kill()
 
@@ -459,7 +459,7 @@ async def test_an_envelope_in_the_hand_of_a_pausing_actor_is_not_lost(system: Sy
     # A flooded actor pauses after a number of messages; killed there, it must answer all.
     for paused_after in (62, 63, 64, 65):
         ref = await system.spawn(Doubler)
-        replies = [send(ref, Double(number=1)) for _ in range(paused_after + 3)]
+        replies = [request(ref, Double(number=1)) for _ in range(paused_after + 3)]
         await asyncio.sleep(0)
         ref.kill()
         await ref.ended()

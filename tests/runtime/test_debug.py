@@ -12,8 +12,8 @@ from taskqueue.runtime import (
     System,
     get_log,
     get_state,
+    request,
     resume,
-    send,
     stop,
     suspend,
     tell,
@@ -55,7 +55,7 @@ async def test_a_suspended_actor_holds_ordinary_messages_back(system: System) ->
     ref = await system.spawn(Puppet)
 
     await suspend(ref)
-    waits = send(ref, Note(text="x"))  # type: ignore[var-annotated, arg-type]
+    waits = request(ref, Note(text="x"))  # type: ignore[var-annotated, arg-type]
     assert await get_state(ref) == {"registered_name": None, "heard": []}
     assert not waits.done()
     await resume(ref)
@@ -67,7 +67,7 @@ async def test_a_suspended_actor_can_be_stopped_and_killed(system: System) -> No
     one, two = await system.spawn(Puppet), await system.spawn(Puppet)
     for ref in (one, two):
         await suspend(ref)
-    waits = send(one, Note(text="x"))  # type: ignore[var-annotated, arg-type]
+    waits = request(one, Note(text="x"))  # type: ignore[var-annotated, arg-type]
 
     await stop(one, KILLED)
     two.kill()
@@ -92,7 +92,7 @@ async def test_get_state_comes_after_the_messages_before_it(system: System) -> N
 
     ref = await system.spawn(Copying)
     entered, release = threading.Event(), threading.Event()
-    blocked = send(ref, Do(work=lambda _: (entered.set(), release.wait())))
+    blocked = request(ref, Do(work=lambda _: (entered.set(), release.wait())))
     await asyncio.to_thread(entered.wait)
     for number in range(10):
         tell(ref, Note(text=number))

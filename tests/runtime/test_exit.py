@@ -21,7 +21,7 @@ from taskqueue.runtime import (
     Shutdown,
     System,
     is_orderly,
-    send,
+    request,
     stop,
     tell,
 )
@@ -118,11 +118,11 @@ async def test_stop_comes_after_the_messages_before_it_and_before_those_after(
         await go_on.wait()
         return "finished"
 
-    handled = send(ref, Do(work=work))
-    waits = send(ref, Do(work=lambda _: "served"))
+    handled = request(ref, Do(work=work))
+    waits = request(ref, Do(work=lambda _: "served"))
     stopping = asyncio.create_task(stop(ref, NORMAL))
     await asyncio.sleep(0)
-    too_late = send(ref, Do(work=lambda _: "never"))
+    too_late = request(ref, Do(work=lambda _: "never"))
     go_on.set()
 
     assert await stopping == NORMAL
@@ -190,7 +190,7 @@ async def test_the_stop_hook_may_wait_and_ask_others(system: System) -> None:
 async def test_concurrent_work_goes_on_during_the_stop_hook(system: System) -> None:
     go_on = asyncio.Event()
     ref = await system.spawn(Puppet, on_stop=lambda _: drained)
-    drained = send(ref, DoMeanwhile(work=lambda _: go_on.wait()))
+    drained = request(ref, DoMeanwhile(work=lambda _: go_on.wait()))
     await do(ref, lambda _: "it has been taken")
 
     stopping = asyncio.create_task(stop(ref, SHUTDOWN))
@@ -413,7 +413,7 @@ async def test_the_name_is_free_and_the_mailbox_answered_before_anyone_hears(
     observer = await system.spawn(Trapper)
     ref = await do(observer, lambda _: Puppet.start_link("mortal"))
     tell(ref, Do(work=lambda _: asyncio.Event().wait()))
-    waits = send(ref, Do(work=lambda _: "never"))
+    waits = request(ref, Do(work=lambda _: "never"))
     seen: list[tuple[str, object, bool]] = []
 
     def look(who: str) -> None:

@@ -9,8 +9,8 @@ from taskqueue.errors import ActorUnavailable
 from taskqueue.runtime import (
     System,
     process_info,
+    request,
     resume,
-    send,
     suspend,
     tell,
     traced,
@@ -44,7 +44,7 @@ async def test_an_actor_that_waits_says_so(system: System) -> None:
 async def test_an_actor_that_blocks_its_thread_is_seen_from_another(system: System) -> None:
     ref = await system.spawn(Hermit)
     entered, release = threading.Event(), threading.Event()
-    busy = send(ref, Do(work=lambda _: (entered.set(), release.wait(5))))
+    busy = request(ref, Do(work=lambda _: (entered.set(), release.wait(5))))
     await asyncio.to_thread(entered.wait)
     tell(ref, Note(text="first"))
     between = process_info(ref)
@@ -154,7 +154,7 @@ async def test_a_handler_that_runs_concurrently_is_traced_to_its_end(system: Sys
     ref, go_on = await system.spawn(Puppet), asyncio.Event()
 
     async with traced(ref) as trace:
-        waits = send(ref, DoMeanwhile(work=lambda _: go_on.wait()))
+        waits = request(ref, DoMeanwhile(work=lambda _: go_on.wait()))
         await do(ref, lambda _: None)
         before = "DoMeanwhile" in trace.statistics()
         go_on.set()

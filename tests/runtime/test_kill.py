@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskqueue.errors import ActorUnavailable
-from taskqueue.runtime import KILLED, System, ask, send, tell
+from taskqueue.runtime import KILLED, System, ask, request, tell
 from tests.runtime.puppets import (
     Bug,
     Do,
@@ -80,7 +80,7 @@ async def test_a_kill_ends_anybody_without_its_stop_hook(
     stops: list[object] = []
     idle = await system.spawn(kind, on_stop=stops.append)
     busy = await system.spawn(kind, on_stop=stops.append)
-    waits = send(busy, Do(work=lambda _: asyncio.Event().wait()))
+    waits = request(busy, Do(work=lambda _: asyncio.Event().wait()))
 
     idle.kill()
     busy.kill()
@@ -93,7 +93,7 @@ async def test_a_kill_ends_anybody_without_its_stop_hook(
 
 async def test_a_kill_goes_before_everything_that_waits(system: System) -> None:
     ref = await system.spawn(Puppet)
-    replies = [send(ref, Do(work=lambda _: "never")) for _ in range(100)]
+    replies = [request(ref, Do(work=lambda _: "never")) for _ in range(100)]
 
     ref.kill()
 
@@ -186,7 +186,7 @@ async def test_who_swallows_its_cancellation_is_abandoned_and_reported(
     observer = await impatient.spawn(Trapper)
     ref = await impatient.spawn(kind, "undead")
     await do(observer, lambda me: me.link(ref))
-    waits = send(ref, Do(work=undead))
+    waits = request(ref, Do(work=undead))
     await asyncio.to_thread(undead.entered.wait)
 
     ref.kill()
@@ -214,7 +214,7 @@ async def test_who_swallows_its_cancellation_once_ends_in_time(system: System, l
         raise AssertionError
 
     ref = await system.spawn(Puppet)
-    waits = send(ref, Do(work=swallow_once))
+    waits = request(ref, Do(work=swallow_once))
     await entered.wait()
     ref.kill()
 
@@ -227,7 +227,7 @@ async def test_late_answers_of_an_abandoned_actor_are_refused(
     impatient: System, stuck: Stuck
 ) -> None:
     ref = await impatient.spawn(Hermit, "stuck")
-    handled, waits = send(ref, Do(work=stuck)), send(ref, Do(work=lambda _: "never"))
+    handled, waits = request(ref, Do(work=stuck)), request(ref, Do(work=lambda _: "never"))
     await asyncio.to_thread(stuck.entered.wait)
 
     ref.kill()
@@ -303,13 +303,13 @@ async def test_an_abandoned_actor_that_takes_one_more_message_still_answers(
     impatient: System, stuck: Stuck
 ) -> None:
     ref = await impatient.spawn(Hermit)
-    concurrent = send(ref, DoMeanwhile(work=lambda _: asyncio.Event().wait()))
+    concurrent = request(ref, DoMeanwhile(work=lambda _: asyncio.Event().wait()))
     tell(ref, Do(work=stuck))
     await asyncio.to_thread(stuck.entered.wait)
 
     ref.kill()
     await ref.ended()
-    after = send(ref, Do(work=lambda _: "never"))
+    after = request(ref, Do(work=lambda _: "never"))
     stuck.release.set()
 
     for reply in (concurrent, after):

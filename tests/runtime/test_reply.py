@@ -7,7 +7,7 @@ import time
 import pykka
 import pytest
 
-from taskqueue.runtime import Reply, System, send
+from taskqueue.runtime import Reply, System, request
 from tests.runtime.puppets import Bug, Do, Hermit, Puppet
 
 
@@ -51,7 +51,7 @@ async def test_awaiting_does_not_block_the_loop(system: System) -> None:
     ref = await system.spawn(Hermit)
     release = threading.Event()
 
-    waits = asyncio.ensure_future(_await(send(ref, Do(work=lambda _: release.wait()))))
+    waits = asyncio.ensure_future(_await(request(ref, Do(work=lambda _: release.wait()))))
     await asyncio.sleep(0)
     assert not waits.done()
     release.set()  # reached only because the loop is free
@@ -171,7 +171,7 @@ def test_of_answers_that_race_one_wins_and_every_callback_is_called_once() -> No
 
 async def test_a_mapped_reply_is_for_threads(system: System) -> None:
     ref = await system.spawn(Puppet)
-    mapped = send(ref, Do(work=lambda _: 20)).map(lambda number: number + 1)
+    mapped = request(ref, Do(work=lambda _: 20)).map(lambda number: number + 1)
 
     with pytest.raises(TypeError, match="mapped"):
         await mapped

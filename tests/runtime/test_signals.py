@@ -15,7 +15,7 @@ from taskqueue.runtime import (
     Crash,
     ExitReason,
     System,
-    send,
+    request,
     suspend,
     tell,
 )
@@ -69,7 +69,7 @@ async def test_an_untrapped_signal_is_an_end_at_once(system: System, kind: type[
 
 async def test_a_message_after_a_signal_is_not_handled(system: System) -> None:
     victim, entered, release = await system.spawn(Hermit), threading.Event(), threading.Event()
-    busy = send(victim, Do(work=lambda _: (entered.set(), release.wait(5))))
+    busy = request(victim, Do(work=lambda _: (entered.set(), release.wait(5))))
     while not entered.is_set():
         await do(await system.spawn(Puppet), lambda _: None)
     handled: list[str] = []
@@ -198,9 +198,9 @@ async def test_calls_before_a_parents_shutdown_are_answered(system: System) -> N
     child = await do(parent, lambda _: Trapper.start_link())
 
     def shut_down(_: Puppet) -> list[object]:
-        asked = [send(child, Do(work=lambda _: "served")) for _ in range(3)]
+        asked = [request(child, Do(work=lambda _: "served")) for _ in range(3)]
         child.exit(SHUTDOWN)
-        return [*asked, send(child, Do(work=lambda _: "never"))]
+        return [*asked, request(child, Do(work=lambda _: "never"))]
 
     *asked, too_late = await do(parent, shut_down)
 

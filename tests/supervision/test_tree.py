@@ -6,7 +6,7 @@ import re
 import pytest
 
 from taskqueue.errors import AskTimeout
-from taskqueue.runtime import send
+from taskqueue.runtime import request
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,
@@ -164,9 +164,9 @@ async def test_a_snapshot_shows_what_each_actor_does_even_one_that_hangs(
 
     root = await supervised.by(ChildSpec(id="puppet", start=lambda: Puppet.start_link("puppet")))
     puppet = system.names.whereis("puppet")
-    hanging = send(puppet, Do(work=hang))
+    hanging = request(puppet, Do(work=hang))
     await entered.wait()
-    waiting = send(puppet, Do(work=lambda _: "served"))
+    waiting = request(puppet, Do(work=lambda _: "served"))
     monkeypatch.setattr(tree, "SLOW_S", 0.0)
 
     node = await snapshot(root)

@@ -47,7 +47,7 @@ from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome, Task
-from taskqueue.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, send, tell
+from taskqueue.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, request, tell
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 
@@ -291,7 +291,7 @@ class ConsumerActor(Actor):
     def _sent(self, finish: Finish) -> "tuple[ActorRef, Reply[None]] | None":
         """Tell whoever is the queue now, and return who that is; None if nobody is."""
         queue = self._find_queue()
-        return None if queue is None else (queue, send(queue, finish))
+        return None if queue is None else (queue, request(queue, finish))
 
     async def _report(self, finish: Finish, sent: "tuple[ActorRef, Reply[None]] | None") -> None:
         """See that the queue has heard what has ended; tell it again until it has."""

@@ -48,7 +48,6 @@ from taskqueue.runtime import (
     get_state,
     receives,
     resume,
-    send,
     stop,
     suspend,
     tell,
@@ -268,7 +267,7 @@ class Stage:
             case ["ask", name, *words]:
                 return await caught(ask(self.refs[name], Do(ops=ops_of(words)), timeout_s=None))
             case ["post", name, *words]:
-                self._posted.append(send(self.refs[name], Do(ops=ops_of(words))))
+                self._posted.append(request(self.refs[name], Do(ops=ops_of(words))))
             case ["answers"]:
                 posted, self._posted = self._posted, []
                 return [await caught(reply) for reply in posted]

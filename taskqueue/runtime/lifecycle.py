@@ -1,0 +1,268 @@
+"""The lifecycle of an actor: start handshake, one message at a time, end with a reason."""
+
+import asyncio
+import contextlib
+import threading
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from time import monotonic
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import pykka
+from pykka import messages as pykka_messages
+
+from taskqueue.foreign.inspection import shape_of
+from taskqueue.runtime.cancellation import is_torn_down
+from taskqueue.runtime.cell import Cell, current_cell
+from taskqueue.runtime.crash_reports import report_end
+from taskqueue.runtime.deferred import Deferred
+from taskqueue.runtime.exits import KILLED, NORMAL, Crash, Exit, ExitReason, Ignore, reason_of
+from taskqueue.runtime.mailbox import Mailbox
+from taskqueue.runtime.messages import Handlers, Handling
+from taskqueue.runtime.owned import release, start_task
+from taskqueue.runtime.ref import ActorRef
+from taskqueue.runtime.reply import Reply
+from taskqueue.runtime.safe_log import log
+
+# After so many messages without a pause the other actors of the loop get their turn.
+TURN = 64
+
+_PYKKA_MESSAGES = (
+    pykka_messages._ActorStop,  # noqa: SLF001
+    pykka_messages.ProxyCall,
+    pykka_messages.ProxyGetAttr,
+    pykka_messages.ProxySetAttr,
+)
+
+
+if TYPE_CHECKING:
+
+    class _PykkaActor:
+        """pykka's Actor as a type checker shall see it: with hooks that may be async."""
+
+        actor_urn: str
+        actor_inbox: Any
+        _actor_ref: Any
+
+        def _handle_receive(self, message: Any) -> Any: ...
+
+else:
+    _PykkaActor = pykka.Actor
+
+
+class HandlersChanged(Exception):
+    """Raised to leave the loop over the messages and begin it again."""
+
+
+class Lifecycle(_PykkaActor):
+    """Lives on a host's loop as an OTP process does. `Actor` is what classes derive from."""
+
+    registered_name: str | None = None
+    """Its unique name, from before `on_start` until its end."""
+
+    label: str | None = None
+    """Its name in logs and pictures, if it carries no unique name."""
+
+    trap_exit: ClassVar[bool] = False
+    """Take exit signals as messages. Only an actor that traps runs `on_stop` on a shutdown."""
+
+    dedicated_host: ClassVar[bool] = False
+    """Live on a thread of its own, which ends with it and those it started there."""
+
+    event_log_size: ClassVar[int] = 16
+    """How many of the last messages `get_log` returns."""
+
+    declared_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    """Errors that are answers when `on_receive` or a proxied method raises them."""
+
+    _handlers: Handlers
+    _cell: Cell
+    _exit_reason: ExitReason | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        unmarked = Handling(object, cls.declared_errors, concurrently=False)
+        cls._handlers = Handlers.of(cls, (cls._handle_receive, unmarked))
+
+    def _embody(self, cell: Cell) -> None:
+        """Do what pykka's `__init__` does, before that of the class can run or fail."""
+        self._cell = cell
+        cell.events = deque(maxlen=self.event_log_size)
+        self.actor_urn = uuid.uuid4().urn
+        self.actor_inbox = cell.mailbox = Mailbox(cell.host)
+        self.actor_stopped = threading.Event()
+        self._actor_ref = cell.ref = ActorRef(self, cell)
+        self._name_cell()
+
+    def _name_cell(self) -> None:
+        name = self.registered_name or self.label
+        self._cell.label = name or f"{type(self).__name__}-{self.actor_urn[9:17]}"
+
+    # --- hooks ------------------------------------------------------------------------------
+
+    def on_start(self) -> Awaitable[None] | None:
+        """Prepare. The start returns when this is done."""
+
+    def on_stop(self) -> Awaitable[None] | None:
+        """Clean up; `exit_reason` says why. Runs on an orderly stop, a trapped exit and a crash.
+
+        Not when killed, nor when an exit signal was not trapped, nor when `on_start` failed:
+        what must be closed in any case belongs to `own`. Source: OTP `terminate/2`.
+        """
+
+    def on_receive(self, message: Any) -> Any:
+        """Handle a message that no handler is marked for. An ask of that kind is a crash."""
+        if self._cell.current is not None:
+            raise TypeError(f"{type(self).__name__} does not understand {shape_of(message)}")
+        log.warning("message_unexpected", actor=self._cell.label, message=shape_of(message))
+
+    # --- from start to end ------------------------------------------------------------------
+
+    async def _life(self) -> None:
+        """Start, serve, end, and announce the end. Never raises."""
+        cell = self._cell
+        current_cell.set(cell)
+        cell.main = asyncio.current_task()
+        ignored: Ignore | None = None
+        try:
+            await self._serve()
+        except asyncio.CancelledError as cancelled:
+            reason = cell.pending_exit or Crash(cancelled)
+        except Exit as exit_:
+            reason = reason_of(exit_)
+        except Ignore as ignore:
+            reason, ignored = (Crash(ignore), None) if cell.born else (NORMAL, ignore)
+        except BaseException as crash:  # the top of the runtime: a crash is an exit
+            if is_torn_down(crash, cell.main):
+                raise
+            reason = Crash(crash)
+        cell.ending = True
+        if cell.born:
+            reason = await self._stop_hook(reason)
+        await release(cell)
+        self._end(reason, ignored)
+
+    async def _serve(self) -> NoReturn:
+        cell = self._cell
+        if cell.pending_exit is None:
+            hook = self.on_start()
+            if hook is not None:
+                await hook
+            if cell.be_born():
+                cell.started.set(cell.ref)
+                while True:
+                    with contextlib.suppress(HandlersChanged):
+                        await self._receive()
+        raise asyncio.CancelledError
+
+    async def _receive(self) -> NoReturn:
+        """Handle one message after the other until one ends the actor."""
+        cell, mailbox, handlers = self._cell, self._cell.mailbox, self._handlers
+        events, served, message = cell.events, 0, None
+        try:
+            while True:
+                if served == TURN:
+                    cell.handled, served = cell.handled + served, 0
+                    await asyncio.sleep(0)
+                envelope = mailbox.take()
+                cell.current = None if envelope is None else envelope.reply_to
+                if cell.pending_exit is not None:  # a handler swallowed it, or it was abandoned
+                    raise asyncio.CancelledError
+                if envelope is None:
+                    cell.handled, served = cell.handled + served, 0
+                    cell.is_idle = True
+                    await mailbox.waiter()
+                    cell.is_idle = False
+                    continue
+                served += 1
+                message = envelope.message
+                events.append((monotonic(), type(message)))
+                method, handling = handlers[type(message)]
+                try:
+                    if handling.concurrently:
+                        deferred = Deferred(cell)
+                        work = partial(method, self, message)
+                        start_task(cell, _answer(deferred, work, handling.answers))
+                        continue
+                    answer = method(self, message)
+                    if type(answer) is CoroutineType:
+                        answer = await answer
+                except handling.answers as error:
+                    reply, cell.current = cell.current, None
+                    if reply is None:
+                        raise
+                    reply.fail(error)
+                    continue
+                reply, cell.current = cell.current, None
+                if reply is not None:
+                    reply.set(answer)
+        finally:
+            cell.last_message = message
+
+    def _stop(self) -> NoReturn:
+        """End in an orderly way, on pykka's own stop message."""
+        reply, self._cell.current = self._cell.current, None
+        if reply is not None:
+            self._cell.ended().when_done(reply.set)
+        raise Exit(NORMAL)
+
+    async def _stop_hook(self, reason: ExitReason) -> ExitReason:
+        """Run `on_stop` unless the end is untrapped; return the reason, which it may change."""
+        cell = self._cell
+        if cell.untrapped:
+            return cell.pending_exit or reason
+        self._exit_reason = reason
+        try:
+            hook = self.on_stop()
+            if hook is not None:
+                await hook
+        except asyncio.CancelledError as cancelled:
+            return cell.pending_exit or Crash(cancelled)
+        except Exit as exit_:
+            return reason_of(exit_)
+        except BaseException as crash:  # the top of the runtime: a crash is an exit
+            if is_torn_down(crash, cell.main):
+                raise
+            return Crash(crash)
+        return reason
+
+    def _end(self, reason: ExitReason, ignored: Ignore | None) -> None:
+        cell = self._cell
+        if cell.sealed:  # it was abandoned, and only now returns from what blocked it
+            cell.refuse_open_asks(KILLED)
+            return
+        if cell.born:
+            report_end(cell, reason)
+        cell.finish(reason, ignored)
+
+    # --- what pykka wants -------------------------------------------------------------------
+
+    @staticmethod
+    def _create_future() -> Reply[Any]:
+        return Reply()
+
+    @staticmethod
+    def _create_actor_inbox() -> NoReturn:
+        raise RuntimeError("start this actor with start_link, System.spawn or start")
+
+    def _start_actor_loop(self) -> NoReturn:
+        self._create_actor_inbox()
+
+    def _handle_receive(self, message: Any) -> Any:
+        """Let pykka see its own messages only: it asks each what it is, by `isinstance`."""
+        if type(message) in _PYKKA_MESSAGES:
+            return super()._handle_receive(message)
+        return self.on_receive(message)
+
+
+async def _answer(
+    deferred: Deferred, work: Callable[[], Awaitable[Any]], declared: tuple[type[Exception], ...]
+) -> None:
+    """Answer with the result of `work`, while the actor handles other messages."""
+    try:
+        deferred.reply(await work())
+    except declared as error:
+        deferred.fail(error)

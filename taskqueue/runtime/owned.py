@@ -1,0 +1,72 @@
+"""What an actor owns: tasks and resources, which end with it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from taskqueue.errors import ActorUnavailable
+from taskqueue.runtime.cancellation import is_being_cancelled, is_torn_down, undisturbed
+from taskqueue.runtime.cell import Cell, Closer
+from taskqueue.runtime.exits import Crash, Exit, reason_of
+from taskqueue.runtime.safe_log import log
+
+
+def start_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Run a coroutine that is part of an actor.
+
+    Raises:
+        ActorUnavailable: the actor has ended, so nothing would end the work. It has not begun.
+    """
+    if cell.sealed:
+        work.close()
+        raise ActorUnavailable(cell.label, cell.exit_reason)
+    task = cell.host.create_task(_guard(cell, work))
+    if cell.tasks is None:
+        cell.tasks = set()
+    cell.tasks.add(task)
+    task.add_done_callback(cell.tasks.discard)
+    task.add_done_callback(lambda _: work.close())  # if it was cancelled before its first step
+    return task
+
+
+async def _guard(cell: Cell, work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; make its crash the actor's. Nothing leaves the task: asyncio would let a
+    SystemExit out of the loop and take the whole host down.
+    """
+    task = asyncio.current_task()
+    try:
+        await work
+    except asyncio.CancelledError as cancelled:
+        if is_being_cancelled():
+            raise
+        cell.fail(Crash(cancelled))  # what it waited for was cancelled
+    except Exit as exit_:
+        cell.fail(reason_of(exit_))
+    except BaseException as crash:  # the top of the runtime: a crash is an exit
+        if is_torn_down(crash, task):
+            raise
+        cell.fail(Crash(crash))
+
+
+async def release(cell: Cell) -> None:
+    """Cancel an actor's tasks and close its resources, last first. A kill does not interrupt it."""
+    tasks = tuple(cell.tasks or ())
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await undisturbed(asyncio.wait(tasks, timeout=cell.system.kill_grace_s))
+    while cell.owned:
+        await undisturbed(_close(cell, cell.owned.pop()))
+
+
+async def _close(cell: Cell, closer: Closer) -> None:
+    """Close one resource. If that fails, it is reported and the end goes on."""
+    task = asyncio.current_task()
+    try:
+        closing = closer()
+        if closing is not None:
+            await closing
+    except BaseException as error:  # as in `_guard`, nothing may leave the task
+        if is_torn_down(error, task):
+            raise
+        log.error("actor_close_failed", actor=cell.label, exc_info=error)
