@@ -340,3 +340,36 @@ def tell(ctx: Context, until: str) -> None:
         ctx.progress({"step": step})
     while not Path(until).exists():
         time.sleep(0.01)
+
+
+@app.task("change_signals", executor="process")
+async def change_signals(ctx: Context, number: int, limit_s: float) -> int:
+    """Let each later signal of this number raise, have one sent soon, and block another."""
+
+    def fail(*_: object) -> None:
+        raise OSError("a signal of another task")
+
+    signal.signal(number, fail)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    return os.getpid()
+
+
+@app.task("signals", executor="process")
+def signals(ctx: Context, number: int) -> tuple[int, bool, float, list[int]]:
+    """Return the process, whether the signal is handled, until when a timer runs, the mask."""
+    handled = callable(signal.getsignal(number))
+    running_s, _ = signal.getitimer(signal.ITIMER_REAL)
+    return os.getpid(), handled, running_s, [*signal.pthread_sigmask(signal.SIG_BLOCK, ())]
+
+
+@app.task("signal_itself", executor="process")
+def signal_itself(ctx: Context) -> None:
+    """Leave a blocked signal that is delivered when it is unblocked, and raises then."""
+
+    def fail(*_: object) -> None:
+        raise OSError("a signal of its own")
+
+    signal.signal(signal.SIGUSR1, fail)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    os.kill(os.getpid(), signal.SIGUSR1)

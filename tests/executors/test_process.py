@@ -638,3 +638,27 @@ async def test_a_loop_that_a_handler_has_closed_is_replaced(pool: Pool) -> None:
     after, _ = await pool.result("async_pid")
 
     assert after == before
+
+
+# --- what a handler does to the signals of its process --------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1])
+async def test_a_signal_handler_a_timer_and_a_mask_end_with_their_attempt(
+    pool: Pool, number: int
+) -> None:
+    worker = await pool.result("change_signals", number=number, limit_s=60.0)
+
+    after = await pool.result("signals", number=number)
+
+    assert after == [worker, False, 0.0, []]
+
+
+async def test_what_a_signal_handler_raises_fails_the_attempt_that_has_set_it(pool: Pool) -> None:
+    worker = await pool.result("pid")
+
+    outcome = await pool.run("signal_itself")
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "OSError: a signal of its own"
+    assert await pool.result("pid") == worker

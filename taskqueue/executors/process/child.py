@@ -24,6 +24,7 @@ from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
 from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.kept_loop import KeptLoop
 from taskqueue.executors.process.messages import Run, ToWorker
+from taskqueue.executors.process.signals import Signals
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.thread import end_of
 from taskqueue.process.forks import close_in_children
@@ -40,13 +41,13 @@ def work(app: App, end: socket.socket) -> None:
     close_in_children(end)  # what a handler forks cannot speak for it
     # A service that has gone closes the pipe, or resets it if something was on its way.
     with KeptLoop() as loop, suppress(ConnectionError):
-        attempts = _Attempts(app, BlockingPipe(end, ToWorker))
+        attempts, signals = _Attempts(app, BlockingPipe(end, ToWorker)), Signals()
         call = attempts.first()
         while call is not None:
             if _is_async(call):
-                call = loop.run(_made_on_the_loop(call, attempts))
+                call = loop.run(_made_on_the_loop(call, attempts, signals))
             else:
-                call = attempts.next(_made(call))
+                call = attempts.next(_made(call, signals))
 
 
 class _Attempts:
@@ -88,10 +89,9 @@ def _flush() -> None:
             stream.flush()
 
 
-def _made(call: Call) -> Outcome:
+def _made(call: Call, signals: Signals) -> Outcome:
     """Call a `def` with no loop running, so that it may begin one, as it may in a thread."""
-    run = contextvars.copy_context().run
-    value, error = end_of(partial(run, call.handler.function, call.context, **call.kwargs))
+    value, error = end_of(partial(contextvars.copy_context().run, _called, call, signals))
     if error is None:
         return outcome_of_value(value, call.context)
     # Not by `isinstance`, which asks an object for its `__class__`: user code may answer.
@@ -100,7 +100,16 @@ def _made(call: Call) -> Outcome:
     return outcome_of_error(error)
 
 
-async def _made_on_the_loop(call: Call | None, attempts: _Attempts) -> Call | None:
+def _called(call: Call, signals: Signals) -> object:
+    try:
+        return call.handler.function(call.context, **call.kwargs)
+    finally:
+        signals.restore()
+
+
+async def _made_on_the_loop(
+    call: Call | None, attempts: _Attempts, signals: Signals
+) -> Call | None:
     """Make this attempt and those that follow; return the first whose handler is no `async def`.
 
     They share one run of the loop, because to begin it takes as long as a short attempt does. It
@@ -108,18 +117,23 @@ async def _made_on_the_loop(call: Call | None, attempts: _Attempts) -> Call | No
     """
     executor = LoopExecutor()
     while call is not None and _is_async(call):
-        call = attempts.next(await hidden_task(_awaited(call, executor)))
+        call = attempts.next(await hidden_task(_awaited(call, executor, signals)))
     return call
 
 
-async def _awaited(call: Call, executor: LoopExecutor) -> Outcome:
+async def _awaited(call: Call, executor: LoopExecutor, signals: Signals) -> Outcome:
     handler = call.handler
     if handler.timeout_s is not None:
         handler = replace(handler, timeout_s=None)  # the limit is the service's to keep
     try:
-        return await executor.run(handler, call.context, call.kwargs)
+        try:
+            return await executor.run(handler, call.context, call.kwargs)
+        finally:
+            signals.restore()
     except ConsumerCrash as crash:
         return _crashed(crash)
+    except Exception as error:  # noqa: BLE001 - of a signal handler, once the task's own has ended
+        return outcome_of_error(error)
 
 
 def _crashed(crash: ConsumerCrash) -> Crashed:
