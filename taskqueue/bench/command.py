@@ -26,6 +26,7 @@ def bench(settings: Settings, seconds: float, *, as_json: bool) -> int:
     2: nothing can be measured there. 1: the disk failed on the way, as when it is full.
     """
     logs.configure("auto", "error", sys.stderr)  # that all goes well is not of interest here
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell may have it ignored
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with temporary_folder(settings.database) as folder:

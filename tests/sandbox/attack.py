@@ -6,8 +6,8 @@ import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -18,39 +18,23 @@ from taskqueue.rules.tasks import (
     Complete,
     DeadLetter,
     Delivery,
-    NewTask,
     NotApplied,
-    Owner,
     SettleBy,
     Settled,
     Settlement,
     Statement,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import spawning
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.spawning import Spawned
+from tests.sandbox.alone import SET_UP, Processes, begin, completing, shrunk
 from tests.sandbox.grammar import QUEUE_TABLES, Grammar
 
 LIMIT_S = 1.0
 PATIENCE_S = 60.0  # for whatever is awaited: beyond it something hangs
 CALM_S = 1.0
+LOOK_S = 0.1
 ATTACKERS = 4
-_ME = Owner(node="here", incarnation="1")
 _NAMES = re.compile(r"(?<=: )[\w.]+$|\"[^\"]*\"|(?<=table )\w+|(?<=index )\w+|\d+ values.*")
-_SET_UP = (
-    "CREATE TABLE ledger (entries)",
-    "INSERT INTO ledger VALUES (0)",
-    "CREATE TABLE mine (x, id INTEGER PRIMARY KEY, body)",
-    "CREATE INDEX mine_i ON mine (x)",
-    "CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT, x, body)",
-    "CREATE TABLE documents (id INTEGER PRIMARY KEY, body TEXT, x)",
-    "INSERT INTO documents (body) VALUES (printf('%.*c', 1000000, 'a')), ('b')",
-    "CREATE VIRTUAL TABLE notes USING fts5 (x, body)",
-    "INSERT INTO notes VALUES ('a b c', 'd'), ('b c d', 'e')",
-    "CREATE VIRTUAL TABLE areas USING rtree (id, low, high)",
-    "CREATE VIEW seen AS SELECT id, x, body FROM documents",
-)
 
 
 class Found(msgspec.Struct):
@@ -71,33 +55,28 @@ class Found(msgspec.Struct):
         return 1.5 + 2 * self.longest_lag_s + 4 * self.longest_sync_s
 
 
-class _Processes:
-    def __init__(self) -> None:
-        self.started: list[Spawned] = []
-
-    def __call__(self) -> Spawned:
-        self.started.append(spawning.spawn())
-        return self.started[-1]
-
-
 async def attack(folder: Path, *, seconds: float, seed: int) -> Found:
     """Attack for so many seconds, and compare what is there with what ought to be."""
-    path, processes = folder / "tasks.db", _Processes()
+    path, processes = folder / "tasks.db", Processes()
     storage = SQLiteStorage(path, writes_in="process", spawn=processes)
     await storage.migrate()
     await storage.open()
     run = _Run(storage, path)
     await run.set_up()
-    others = [asyncio.create_task(work) for work in run.others()]
-    try:
-        await asyncio.sleep(CALM_S)
-        until = time.monotonic() + seconds
-        async with asyncio.TaskGroup() as attackers:
-            for number in range(ATTACKERS):
-                attackers.create_task(run.attack(Grammar(seed * ATTACKERS + number), number, until))
-    finally:
-        run.over = True
-        await asyncio.gather(*others)
+    attacking = asyncio.create_task(_attack(run, seconds, seed))
+    stalling = asyncio.create_task(run.stall())
+    await asyncio.wait((attacking, stalling), return_when=asyncio.FIRST_COMPLETED)
+    if stalling.done():
+        suspects = run.suspects()
+        attacking.cancel()
+        processes.kill()  # what holds up the queue holds up its end too
+        storage.abandon()
+        await asyncio.gather(attacking, return_exceptions=True)
+        named = await _named(stalling.result(), run.found.bound_s, suspects)
+        run.found.violations.append(named)
+        return run.found
+    stalling.cancel()
+    await attacking
     if processes.started[0].process.poll() is not None:
         run.found.violations.append("the process that writes for the queue has ended")
     await storage.close()
@@ -108,6 +87,29 @@ async def attack(folder: Path, *, seconds: float, seed: int) -> Found:
     return run.found
 
 
+async def _attack(run: "_Run", seconds: float, seed: int) -> None:
+    async with run.others():
+        await asyncio.sleep(CALM_S)
+        until = time.monotonic() + seconds
+        async with asyncio.TaskGroup() as attackers:
+            for number in range(ATTACKERS):
+                attackers.create_task(run.attack(Grammar(seed * ATTACKERS + number), number, until))
+
+
+async def _named(stall_s: float, limit_s: float, suspects: Sequence[list[Statement]]) -> str:
+    """Say that a commit has stalled, and which of the suspects does that alone."""
+    what = f"a commit has waited for {stall_s:.2f} s and not ended"
+    guilty = [each for statements in suspects for each in await shrunk(statements, limit_s)]
+    if guilty:
+        return f"{what}; alone, this stalls commits:{_listed(guilty)}"
+    return f"{what}; not one alone of:{_listed([each for some in suspects for each in some])}"
+
+
+def _listed(statements: Sequence[Statement]) -> str:
+    shown = "\n    ".join(f"{each.sql[:300]} {each.parameters!r:.200}" for each in statements)
+    return f"\n    {shown}"
+
+
 class _Run:
     def __init__(self, storage: Storage, path: Path) -> None:
         self.found = Found()
@@ -116,16 +118,31 @@ class _Run:
         self._path = path
         self._schema: list[tuple[object, ...]] = []
         self._latest: dict[int, list[Statement]] = {}  # of each attacker
+        self._waits_since: float | None = None  # the healthy task, for one or two commits
 
     async def set_up(self) -> None:
-        delivery = await self._begin("set up", "setup")
-        statements = tuple(Statement(sql=sql) for sql in _SET_UP)
-        await self._end(delivery, Complete(result="1", statements=statements))
+        delivery = await begin(self._storage, "set up", "setup")
+        await self._end(completing(delivery, SET_UP), delivery)
         self._schema = self._queues_schema()
 
-    def others(self) -> Sequence[Coroutine[object, object, None]]:
-        """Return what goes on beside the attack, to its end."""
-        return [self._healthy(), self._banking(), self._lag(), self._syncs()]
+    @asynccontextmanager
+    async def others(self) -> AsyncIterator[None]:
+        """Have other tasks go on in the block, and measure what this machine does to them."""
+        others = [self._healthy(), self._banking(), self._lag(), self._syncs()]
+        working = asyncio.gather(*others)
+        try:
+            yield
+        except asyncio.CancelledError:
+            working.cancel()
+            raise
+        finally:
+            self.over = True
+            await asyncio.gather(working, return_exceptions=True)
+        working.result()
+
+    def suspects(self) -> Sequence[list[Statement]]:
+        """Return what each attacker has done last."""
+        return list(self._latest.values())
 
     # --- the attack -------------------------------------------------------------------------------
 
@@ -144,7 +161,7 @@ class _Run:
                 self._violated("the queue's schema has changed")
 
     async def _try(self, task_id: str, statements: list[Statement], *, read: bool) -> None:
-        delivery = await self._begin(task_id, f"hostile {task_id[8]}")
+        delivery = await begin(self._storage, task_id, f"hostile {task_id[8]}")
         settlement: Settlement = Complete(result="1", statements=tuple(statements))
         if read:
             settlement = Complete(result="1")
@@ -174,9 +191,8 @@ class _Run:
 
     def _violated(self, what: str) -> None:
         """Note it, with what each attacker has done last."""
-        latest = [each for statements in self._latest.values() for each in statements]
-        shown = "\n    ".join(f"{each.sql[:300]} {each.parameters!r:.200}" for each in latest)
-        self.found.violations.append(f"{what}, after one of:\n    {shown}")
+        latest = [each for statements in self.suspects() for each in statements]
+        self.found.violations.append(f"{what}, after one of:{_listed(latest)}")
 
     # --- beside it --------------------------------------------------------------------------------
 
@@ -185,13 +201,32 @@ class _Run:
         number = 0
         while not self.over:
             number += 1
-            began = time.monotonic()
-            delivery = await self._begin(f"healthy {number}", "healthy")
-            # An insert and a claim: two commits.
-            stall_s = (time.monotonic() - began) / 2
-            self.found.longest_stall_s = max(self.found.longest_stall_s, stall_s)
-            await self._end(delivery, Complete(result=str(number)))
+            with self._timed():
+                delivery = await begin(self._storage, f"healthy {number}", "healthy")
+            with self._timed():
+                await self._end(completing(delivery, ()), delivery)
             await asyncio.sleep(0.01)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        self._waits_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self.found.longest_stall_s = max(self.found.longest_stall_s, self._stall_s())
+            self._waits_since = None
+
+    def _stall_s(self) -> float:
+        """Return for how long each commit has been waited for: of two at most."""
+        return 0.0 if self._waits_since is None else (time.monotonic() - self._waits_since) / 2
+
+    async def stall(self) -> float:
+        """Wait until a commit takes too long, and return how long; it may never end by itself."""
+        looks = 0  # at one stall: the lag that explains it may not have been measured yet
+        while looks < 2:
+            await asyncio.sleep(LOOK_S)
+            looks = looks + 1 if self._stall_s() > self.found.bound_s else 0
+        return self._stall_s()
 
     async def _banking(self) -> None:
         """Tasks with statements that do no harm: each is applied, whatever its neighbours do."""
@@ -199,8 +234,8 @@ class _Run:
         entry = Statement(sql="UPDATE ledger SET entries = entries + 1")
         while not self.over:
             number += 1
-            delivery = await self._begin(f"banking {number}", "banking")
-            await self._end(delivery, Complete(result="1", statements=(entry,)))
+            delivery = await begin(self._storage, f"banking {number}", "banking")
+            await self._end(completing(delivery, (entry,)), delivery)
             self.found.entries += 1
             await asyncio.sleep(0.02)
 
@@ -217,14 +252,8 @@ class _Run:
             self.found.longest_sync_s = max(self.found.longest_sync_s, sync_s)
             await asyncio.sleep(0.1)
 
-    async def _begin(self, task_id: str, queue: str) -> Delivery:
-        task = NewTask(id=task_id, action="echo", payload="{}", queue=queue)
-        await self._storage.insert([task], now=1.0)
-        [delivery] = await self._storage.claim(queue, limit=1, owner=_ME, lease_s=1e6, now=1.0)
-        return delivery
-
-    async def _end(self, delivery: Delivery, settlement: Settlement) -> None:
-        answer = await self._settle(delivery, settlement)
+    async def _end(self, by: SettleBy, delivery: Delivery) -> None:
+        [answer] = await self._storage.settle([by], now=1.0)
         self.found.ended[delivery.task.id] = "completed"
         if answer is not Settled.WRITTEN:
             self.found.violations.append(f"{delivery.task.id} was answered {answer}")

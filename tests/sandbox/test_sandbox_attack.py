@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from taskqueue.storage.sqlite import spawning
+from tests.sandbox import untimed
 from tests.sandbox.__main__ import report
 from tests.sandbox.attack import attack
+from tests.sandbox.hostile import ENDLESS_STEPS
 
 SECONDS = float(os.environ.get("TASKQUEUE_SANDBOX_S", "45"))
 SEED = int(os.environ.get("TASKQUEUE_SANDBOX_SEED", random.randrange(2**32)))
@@ -29,3 +32,16 @@ async def test_no_statement_of_a_handler_reaches_the_queue_or_holds_up_its_commi
     assert found.violations == []
     assert found.answers["applied"] > SECONDS / 10
     assert found.entries > SECONDS / 10
+
+
+@pytest.mark.timeout(180)
+async def test_the_attack_names_the_statement_that_stalls_commits_when_no_timer_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawning, "COMMAND", untimed.COMMAND)
+
+    found = await attack(tmp_path, seconds=60, seed=2)
+
+    [violation] = found.violations
+    assert "alone, this stalls commits" in violation
+    assert any(step in violation for step in ENDLESS_STEPS.values())
