@@ -47,6 +47,7 @@ from taskqueue.runtime import (
     ask,
     get_state,
     receives,
+    request,
     resume,
     stop,
     suspend,
@@ -260,8 +261,8 @@ class Stage:
                 await self.system.spawn(kind, self, name, given)
             case ["child", parent, name, *options]:
                 kind, given = self._kind(options)
-                request = StartChild(kind=kind, name=name, options=given)
-                return await caught(ask(self.refs[parent], request, timeout_s=None))
+                start = StartChild(kind=kind, name=name, options=given)
+                return await caught(ask(self.refs[parent], start, timeout_s=None))
             case ["sup", name, child, *options]:
                 await self._start_supervisor(name, child, options)
             case ["ask", name, *words]:
