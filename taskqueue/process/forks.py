@@ -12,6 +12,8 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 from weakref import WeakSet
 
+from taskqueue.process import origin
+
 
 class Closable(Protocol):
     """What holds a descriptor."""
@@ -38,6 +40,7 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     They block without limit, whatever `socket.setdefaulttimeout` an app has called: a default
     timeout makes the descriptor itself non-blocking, also for the process at the other end.
     """
+    origin.keep_streams()
     pair = socket.socketpair()
     for end in pair:
         end.setblocking(True)

@@ -53,6 +53,22 @@ def stream(descriptor: int) -> int:
     return _streams.get(descriptor, descriptor)
 
 
+def keep_streams() -> None:
+    """Open the standard streams again that user code has closed. Call it before opening anything.
+
+    What is opened next would get the number of a closed stream: it would receive what user code
+    prints, and be closed when user code closes that stream again.
+    """
+    for descriptor, copy in _streams.items():
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_GETFD)
+        except OSError:
+            # Not `dup2`: another thread may have opened something with this number by now.
+            opened = fcntl.fcntl(copy, fcntl.F_DUPFD, descriptor)
+            if opened != descriptor:
+                os.close(opened)
+
+
 def environment() -> dict[str, str] | None:
     """Return the environment; None if nothing has been remembered."""
     return _environment or None

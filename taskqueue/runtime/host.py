@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, Self
 
 from taskqueue.clock import with_bound_clock
+from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
 from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks
 from taskqueue.runtime.reply import Reply
@@ -167,6 +168,7 @@ class Host:
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
+    origin.keep_streams()
     # A forked child shares the kernel's side of a selector. If it went on with the loop, it would
     # cancel what its parent waits for.
     selector = close_in_children(selectors.DefaultSelector())

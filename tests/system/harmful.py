@@ -181,6 +181,19 @@ def forge(ctx: Context) -> str:
     return "genuine"
 
 
+# --- descriptors ----------------------------------------------------------------------------------
+
+
+@app.task("close_streams")
+async def close_streams(ctx: Context) -> None:
+    os.closerange(0, 3)
+
+
+@app.task("close_streams_in_thread")
+def close_streams_in_thread(ctx: Context) -> None:
+    os.closerange(0, 3)
+
+
 # --- the log --------------------------------------------------------------------------------------
 
 

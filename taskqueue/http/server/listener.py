@@ -8,6 +8,7 @@ from collections.abc import Callable
 from taskqueue.http.server.connection import Connection
 from taskqueue.http.server.connections import Connections
 from taskqueue.logger import log
+from taskqueue.process import origin
 
 BACKLOG = 1024  # connections that wait to be accepted, also while there is no server
 
@@ -63,6 +64,7 @@ class Listener:
     def _accept(self) -> None:
         if not self._has_room():
             return
+        origin.keep_streams()
         for _ in range(_AT_ONCE):
             if len(self._connections.open) >= self._connections.most:
                 return  # we are called again, if others wait

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Self, TypeAlias
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
 from taskqueue.storage.sqlite.faults import translated
 
@@ -136,6 +137,7 @@ class _DatabaseFile:
         if (identity := _require_regular(path)) is None:
             return None
         if identity not in _known:
+            origin.keep_streams()
             descriptor = os.open(path, os.O_RDONLY | _FLAGS)
             found = os.fstat(descriptor)  # it may have been replaced meanwhile
             identity = found.st_dev, found.st_ino
@@ -181,6 +183,7 @@ def _require_regular(path: Path) -> _Identity | None:
 
 def _open_lock(path: Path) -> int:
     _require_regular(path)
+    origin.keep_streams()
     flags = _FLAGS | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, PRIVATE_FILE)
