@@ -13,10 +13,10 @@ from benchmarks.harness import on_loop
 from benchmarks.running import OWNER
 from taskqueue.api.ids import new_id
 from taskqueue.rules.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, SettleBy
-from taskqueue.storage.sqlite import inserting, settling, writes
-from taskqueue.storage.sqlite.connection import Connection
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.operations import inserting, settling, writes
 
 PAYLOAD = '{"action":"no-op","data":{"number":1}}'
 LEASE_S = 30.0

@@ -11,7 +11,7 @@ from time import perf_counter
 
 from benchmarks.apps import app
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.rows import NEW_TASK, Row, row_of
+from taskqueue.storage.sqlite.sql.rows import NEW_TASK, Row, row_of
 
 BATCH = 1_000
 

@@ -52,9 +52,9 @@ from taskqueue.runtime import (
     ask,
 )
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite.file import make_folder
-from taskqueue.storage.sqlite.lock import FileLock
-from taskqueue.storage.sqlite.spawning import Spawned
+from taskqueue.storage.sqlite.connections.spawn import Spawned
+from taskqueue.storage.sqlite.disk.file import make_folder
+from taskqueue.storage.sqlite.disk.lock import FileLock
 from taskqueue.supervision.supervisor import FailedToStartChild
 from taskqueue.supervisor import Configuration
 

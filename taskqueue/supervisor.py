@@ -29,8 +29,8 @@ from taskqueue.rules.health import Availability
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef, System
 from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.spawning import Spawned, spawn
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,

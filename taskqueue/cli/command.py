@@ -121,7 +121,7 @@ def _serve(settings: Settings) -> NoReturn:
     origin.remember()
     gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the start
     from taskqueue.process.leaving import LEAVE_S, leave  # noqa: PLC0415
-    from taskqueue.storage.sqlite.spawning import SpawnedAhead  # noqa: PLC0415
+    from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead  # noqa: PLC0415
 
     with SpawnedAhead() as spawn:  # it gets ready while we do
         from taskqueue.logs import pipeline as logs  # noqa: PLC0415

@@ -48,7 +48,7 @@ from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit, within_bytes
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import handler_sql
+from taskqueue.storage.sqlite.handler_sql import execution
 
 _SCHEMA = (Migration(version=1, name="tasks"),)
 
@@ -177,7 +177,7 @@ class MemoryStorage(Storage):
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
         self._require_open()
-        return handler_sql.dry_run(self._sql, tuple(statements), query, limit_s=limit_s)
+        return execution.dry_run(self._sql, tuple(statements), query, limit_s=limit_s)
 
     async def settle(
         self, settlements: Sequence[SettleBy], *, now: float
@@ -376,8 +376,8 @@ class MemoryStorage(Storage):
 
     def _apply(self, statements: tuple[Statement, ...]) -> NotApplied | None:
         try:
-            handler_sql.apply(self._sql, statements)
-        except handler_sql.RowsChanged as error:
+            execution.apply(self._sql, statements)
+        except execution.RowsChanged as error:
             return NotApplied(error=str(error), outcome=AttemptOutcome.CONFLICTED)
         except StatementRefused as error:
             return NotApplied(error=error.detail)

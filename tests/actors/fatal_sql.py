@@ -6,7 +6,8 @@ import sqlite3
 from typing import Any
 
 from taskqueue.rules.tasks import Statement
-from taskqueue.storage.sqlite import handler_sql, writer_process
+from taskqueue.storage.sqlite.connections import process_main
+from taskqueue.storage.sqlite.handler_sql import execution
 
 COMMAND = """\
 import sys
@@ -14,9 +15,9 @@ sys.path[:] = {path!r}
 from tests.actors.fatal_sql import main
 main({descriptor})
 """
-"""In the place of `spawning`'s own."""
+"""In the place of `spawn`'s own."""
 
-_apply = handler_sql.apply
+_apply = execution.apply
 
 
 def _apply_or_die(db: sqlite3.Connection, statements: tuple[Statement, ...], **limits: Any) -> None:
@@ -27,5 +28,5 @@ def _apply_or_die(db: sqlite3.Connection, statements: tuple[Statement, ...], **l
 
 def main(descriptor: int) -> None:
     """Write until then."""
-    handler_sql.apply = _apply_or_die
-    writer_process.main(descriptor)
+    execution.apply = _apply_or_die
+    process_main.main(descriptor)

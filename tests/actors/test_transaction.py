@@ -14,7 +14,7 @@ from taskqueue.api.context import Context
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.options import Options
 from taskqueue.runtime import System
-from taskqueue.storage.sqlite import spawning
+from taskqueue.storage.sqlite.connections import spawn
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
 from tests.actors import fatal_sql
@@ -291,7 +291,7 @@ async def test_a_handler_may_fetch_at_the_same_time_and_go_on_meanwhile(
 async def test_statements_that_kill_the_process_that_writes_are_the_crash_of_their_own_task_alone(
     events: EventLog, tmp_path: Path, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawning, "COMMAND", fatal_sql.COMMAND)
+    monkeypatch.setattr(spawn, "COMMAND", fatal_sql.COMMAND)
     async with System(kill_grace_s=0.1) as system:
         world = World(
             system, events, lambda: SQLiteStorage(tmp_path / "tasks.db", writes_in="process")

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.connections.spawn import Spawned
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.spawning import Spawned
 from taskqueue.testing.process import ServiceProcess
 
 SYNCHRONOUS = "POWERCUT_SYNCHRONOUS"

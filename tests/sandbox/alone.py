@@ -8,9 +8,9 @@ from pathlib import Path
 
 from taskqueue.rules.tasks import Complete, Delivery, NewTask, Owner, SettleBy, Statement
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import spawning
+from taskqueue.storage.sqlite.connections import spawn
+from taskqueue.storage.sqlite.connections.spawn import Spawned
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.spawning import Spawned
 
 ME = Owner(node="here", incarnation="1")
 SET_UP = tuple(
@@ -39,7 +39,7 @@ class Processes:
         self.started: list[Spawned] = []
 
     def __call__(self) -> Spawned:
-        self.started.append(spawning.spawn())
+        self.started.append(spawn.spawn())
         return self.started[-1]
 
     def kill(self) -> None:

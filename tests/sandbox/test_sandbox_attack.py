@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.storage.sqlite import spawning
+from taskqueue.storage.sqlite.connections import spawn
 from tests.sandbox import untimed
 from tests.sandbox.__main__ import report
 from tests.sandbox.attack import attack
@@ -38,7 +38,7 @@ async def test_no_statement_of_a_handler_reaches_the_queue_or_holds_up_its_commi
 async def test_the_attack_names_the_statement_that_stalls_commits_when_no_timer_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawning, "COMMAND", untimed.COMMAND)
+    monkeypatch.setattr(spawn, "COMMAND", untimed.COMMAND)
 
     found = await attack(tmp_path, seconds=60, seed=2)
 

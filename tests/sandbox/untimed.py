@@ -2,7 +2,7 @@
 
 import signal
 
-from taskqueue.storage.sqlite import writer_process
+from taskqueue.storage.sqlite.connections import process_main
 
 COMMAND = """\
 import sys
@@ -10,10 +10,10 @@ sys.path[:] = {path!r}
 from tests.sandbox.untimed import main
 main({descriptor})
 """
-"""In the place of `spawning`'s own."""
+"""In the place of `spawn`'s own."""
 
 
 def main(descriptor: int) -> None:
     """Commit, for as long as it takes."""
     signal.setitimer = lambda *_: (0.0, 0.0)
-    writer_process.main(descriptor)
+    process_main.main(descriptor)

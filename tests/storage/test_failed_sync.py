@@ -15,11 +15,12 @@ import pytest
 
 from taskqueue.errors import StorageUnavailable, SyncFailed
 from taskqueue.rules.tasks import Status
-from taskqueue.storage.sqlite import checkpointer, file
+from taskqueue.storage.sqlite.commit import checkpointer
+from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.disk import file
+from taskqueue.storage.sqlite.disk.lock import FileLock
+from taskqueue.storage.sqlite.disk.wal import checkpoint
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
-from taskqueue.storage.sqlite.lock import FileLock
-from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.wal import checkpoint
 from taskqueue.testing.contract.steps import add, ids
 from tests.powercut.shim import Shim, compiler
 

@@ -12,7 +12,7 @@ import pytest
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Complete, NewTask, Owner, SettleBy, Settled, Status
-from taskqueue.storage.sqlite import writer
+from taskqueue.storage.sqlite.commit import writer
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.contract.steps import add, claim, ids, new_task
 

@@ -11,8 +11,9 @@ import pytest
 
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.tasks import Complete, NotApplied, SettleBy, Settled, Statement, Status
-from taskqueue.storage.sqlite import handler_sql, pages, statements
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.handler_sql import execution
+from taskqueue.storage.sqlite.sql import pages, statements
 from taskqueue.testing.contract.sql_steps import apply, complete, query
 from taskqueue.testing.contract.steps import (
     DONE,
@@ -238,9 +239,9 @@ def test_our_own_statements_name_their_tables_in_main() -> None:
 def test_the_guard_is_gone_after_statements_were_applied_or_refused(db: sqlite3.Connection) -> None:
     limit = db.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
 
-    handler_sql.apply(db, plain("INSERT INTO mine VALUES (1)"))
+    execution.apply(db, plain("INSERT INTO mine VALUES (1)"))
     with pytest.raises(StatementRefused):
-        handler_sql.apply(db, plain("CREATE TABLE tasks (id)"))
+        execution.apply(db, plain("CREATE TABLE tasks (id)"))
 
     db.execute("CREATE TABLE tasks (id)")
     db.execute("PRAGMA user_version = 1")
@@ -250,7 +251,7 @@ def test_the_guard_is_gone_after_statements_were_applied_or_refused(db: sqlite3.
 
 def test_many_short_statements_have_no_more_time_than_a_long_one(db: sqlite3.Connection) -> None:
     with pytest.raises(StatementRefused, match=r"took longer than 0\.0 s"):
-        handler_sql.apply(db, plain("INSERT INTO mine VALUES (1)"), limit_s=0.0)
+        execution.apply(db, plain("INSERT INTO mine VALUES (1)"), limit_s=0.0)
 
     assert db.execute("SELECT * FROM mine").fetchall() == []
 
@@ -268,4 +269,4 @@ def test_what_the_file_itself_fails_with_is_not_blamed_on_the_statement(tmp_path
         closing(sqlite3.connect(path, isolation_level=None)) as db,
         pytest.raises(sqlite3.DatabaseError, match="malformed"),
     ):
-        handler_sql.apply(db, plain("INSERT INTO mine VALUES (2)"))
+        execution.apply(db, plain("INSERT INTO mine VALUES (2)"))

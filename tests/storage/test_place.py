@@ -14,8 +14,8 @@ from sqlite3 import connect
 import pytest
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.sqlite.disk.lock import FileLock
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.lock import FileLock
 from taskqueue.testing.contract.steps import add, new_task
 
 NOBODY = 65534

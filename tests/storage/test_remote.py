@@ -21,10 +21,10 @@ from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable,
 from taskqueue.process import origin
 from taskqueue.rules.tasks import NewTask, Status
 from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.connections.pickling import NotSent
+from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.spawning import SpawnedAhead
-from taskqueue.storage.sqlite.wire import NotSent
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.steps import DONE, add, claim, ids, new_task, settle
 from taskqueue.testing.process import children_of

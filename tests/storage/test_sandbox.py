@@ -12,9 +12,10 @@ import pytest
 
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Settled, Statement, Status
-from taskqueue.storage.sqlite import sandbox, spawning
+from taskqueue.storage.sqlite.connections import spawn
+from taskqueue.storage.sqlite.connections.spawn import Spawned
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.spawning import Spawned
+from taskqueue.storage.sqlite.handler_sql import sandbox
 from taskqueue.testing.contract.sql_samples import NO_LIMIT_S
 from taskqueue.testing.contract.sql_steps import apply, complete, query
 from taskqueue.testing.contract.steps import add, claim
@@ -29,7 +30,7 @@ class Processes:
         self.started: list[Spawned] = []
 
     def __call__(self) -> Spawned:
-        self.started.append(spawning.spawn())
+        self.started.append(spawn.spawn())
         return self.started[-1]
 
     @property
@@ -207,7 +208,7 @@ async def test_a_process_that_is_stopped_is_replaced_and_no_task_is_blamed(
 async def test_statements_that_kill_their_process_have_crashed_their_own_attempt(
     storage: SQLiteStorage, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spawning, "COMMAND", fatal_sql.COMMAND)
+    monkeypatch.setattr(spawn, "COMMAND", fatal_sql.COMMAND)
     await add(storage, "a", "b", "c")
     a, b, c = await claim(storage)
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from taskqueue.storage.sqlite import watchdog
-from taskqueue.storage.sqlite.watchdog import (
+from taskqueue.storage.sqlite.connections import watchdog
+from taskqueue.storage.sqlite.connections.watchdog import (
     DEATH_TICKS,
     REPORT_TICKS,
     TICK_S,

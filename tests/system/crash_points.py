@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from taskqueue.storage.sqlite import sandboxed
+from taskqueue.storage.sqlite.handler_sql import guests
 
 # In the order of the path. A verb alone is the commit in which the storage writes it.
 STEPS: dict[str, str] = {
@@ -161,7 +161,7 @@ async def _passed(trap: Trap, point: str) -> None:
 
 def commit_wrapping(trap: Trap) -> tuple[Any, str, Callable[..., Any]]:
     """Return what to put where, so that the trap hears of commits."""
-    committing = importlib.import_module("taskqueue.storage.sqlite.committing")
+    committing = importlib.import_module("taskqueue.storage.sqlite.commit.batch")
     return committing, "transact", _wrapped_commit(trap, committing)
 
 
@@ -197,9 +197,9 @@ def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:
 def _unpacked(operations: Iterable[Any]) -> Iterator[Any]:
     """Yield the operations, and what one that applies statements of handlers consists of."""
     for operation in operations:
-        if getattr(operation, "func", None) is sandboxed._apply:
-            guests, *_ = operation.args
-            yield from (guest.operation for guest in guests)
+        if getattr(operation, "func", None) is guests._apply:
+            batch, *_ = operation.args
+            yield from (guest.operation for guest in batch)
         else:
             yield operation
 

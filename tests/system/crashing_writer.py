@@ -8,7 +8,7 @@ import signal
 from collections.abc import Awaitable
 from pathlib import Path
 
-from taskqueue.storage.sqlite import writer_process
+from taskqueue.storage.sqlite.connections import process_main
 from tests.system.crash_points import ARMED_BY, Trap, commit_wrapping
 
 COMMAND = """\
@@ -17,7 +17,7 @@ sys.path[:] = {path!r}
 from tests.system.crashing_writer import main
 main({descriptor})
 """
-"""In the place of `spawning`'s own."""
+"""In the place of `spawn`'s own."""
 
 
 class _WritersTrap(Trap):
@@ -39,4 +39,4 @@ def main(descriptor: int) -> None:
 
         place, name, wrapped = commit_wrapping(_WritersTrap(os.environ["CRASH_POINT"], die))
         setattr(place, name, wrapped)
-    writer_process.main(descriptor)
+    process_main.main(descriptor)

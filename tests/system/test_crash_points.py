@@ -28,7 +28,7 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import SHUTDOWN, ActorRef, System, ask
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite import spawning
+from taskqueue.storage.sqlite.connections import spawn
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import children_of
@@ -435,7 +435,7 @@ async def test_when_the_process_that_applies_statements_dies_unneeded_the_next_t
 def _crashing_writer(monkeypatch: pytest.MonkeyPatch, folder: Path, point: str) -> Path:
     """Have the next process that writes die at the point; return a file that is there then."""
     crashed = folder / "crashed"
-    monkeypatch.setattr(spawning, "COMMAND", crashing_writer.COMMAND)
+    monkeypatch.setattr(spawn, "COMMAND", crashing_writer.COMMAND)
     monkeypatch.setenv("CRASH_POINT", point)
     monkeypatch.setenv("CRASHED", str(crashed))
     return crashed

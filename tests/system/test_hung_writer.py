@@ -29,7 +29,7 @@ def writer_of(service: ServiceProcess) -> int:
     [pid] = [
         child
         for child in children_of(service.pid)
-        if b"writer_process" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"process_main" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
     return pid
 

@@ -90,7 +90,7 @@ class Site:
             return [
                 child
                 for child in children_of(self.pid)
-                if b"writer_process" in Path(f"/proc/{child}/cmdline").read_bytes()
+                if b"process_main" in Path(f"/proc/{child}/cmdline").read_bytes()
             ]
         return []
 

@@ -16,7 +16,7 @@ from taskqueue.logs import pipeline as logs
 from taskqueue.process import leaving, origin
 from taskqueue.service import Ended
 from taskqueue.settings import OPTIONS, Settings
-from taskqueue.storage.sqlite import spawning
+from taskqueue.storage.sqlite.connections import spawn
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,7 +103,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         sys.exit(code)
 
     monkeypatch.setitem(sys.modules, "taskqueue.service", SimpleNamespace(serve=serve))
-    monkeypatch.setattr(spawning, "SpawnedAhead", nullcontext)
+    monkeypatch.setattr(spawn, "SpawnedAhead", nullcontext)
     monkeypatch.setattr(leaving, "leave", leave)
     monkeypatch.setattr(origin, "remember", lambda: None)
     monkeypatch.setattr(logs, "configure", lambda *_: None)

@@ -37,9 +37,13 @@ from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite import inserting, reads, settling, writes
-from taskqueue.storage.sqlite.checkpointer import Checkpointer
-from taskqueue.storage.sqlite.connecting import (
+from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.commit.writer import Writer
+from taskqueue.storage.sqlite.connections.pickling import Batch
+from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.reader import Reader
+from taskqueue.storage.sqlite.connections.set_up import (
     Mode,
     SetUp,
     set_up_checkpointer,
@@ -47,9 +51,10 @@ from taskqueue.storage.sqlite.connecting import (
     set_up_reader,
     set_up_writer,
 )
-from taskqueue.storage.sqlite.connection import Connection
-from taskqueue.storage.sqlite.faults import checkpoint_error, translated
-from taskqueue.storage.sqlite.file import (
+from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
+from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.disk.faults import checkpoint_error, translated
+from taskqueue.storage.sqlite.disk.file import (
     FileWatch,
     make_file,
     make_folder,
@@ -57,16 +62,11 @@ from taskqueue.storage.sqlite.file import (
     require_in_place,
     require_readable,
 )
-from taskqueue.storage.sqlite.isolation import Isolation
-from taskqueue.storage.sqlite.lock import FileLock, real_path
-from taskqueue.storage.sqlite.reader import Reader
-from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.spawning import Spawned, spawn
-from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.storage.sqlite.wal import checkpoint
-from taskqueue.storage.sqlite.wal_index import set_up_afresh
-from taskqueue.storage.sqlite.wire import Batch
-from taskqueue.storage.sqlite.writer import Writer
+from taskqueue.storage.sqlite.disk.lock import FileLock, real_path
+from taskqueue.storage.sqlite.disk.wal import checkpoint
+from taskqueue.storage.sqlite.disk.wal_index import set_up_afresh
+from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
+from taskqueue.storage.sqlite.operations import inserting, reads, settling, writes
 
 T = TypeVar("T")
 Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]

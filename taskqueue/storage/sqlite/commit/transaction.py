@@ -4,7 +4,7 @@ import sqlite3
 from collections import Counter
 
 from taskqueue.rules.tasks import Accepted, NewTask
-from taskqueue.storage.sqlite import statements
+from taskqueue.storage.sqlite.sql import statements
 
 
 class Transaction:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite.connecting import SetUp
+from taskqueue.storage.sqlite.connections.set_up import SetUp
 
 # Source: https://sqlite.org/walformat.html#the_wal_index_file_format
 _BACKFILLED_AT = 96  # 4 bytes: how many frames of the log are in the file

@@ -24,10 +24,12 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
-from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
-from taskqueue.storage.sqlite.inserting import insert
-from taskqueue.storage.sqlite.leases import Lease, Leases
-from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.handler_sql import execution
+from taskqueue.storage.sqlite.operations import leases
+from taskqueue.storage.sqlite.operations.inserting import insert
+from taskqueue.storage.sqlite.operations.leases import Lease, Leases
+from taskqueue.storage.sqlite.sql import rows, statements
 
 
 class NotBegun:
@@ -130,11 +132,11 @@ def _apply_statements(
     if by.token in refused:
         return refused[by.token]
     try:
-        handler_sql.apply(tx.db, by.settlement.statements)
-    except handler_sql.TransactionLost as error:
+        execution.apply(tx.db, by.settlement.statements)
+    except execution.TransactionLost as error:
         refused[by.token] = NotApplied(error=error.detail)
         raise
-    except handler_sql.RowsChanged as error:
+    except execution.RowsChanged as error:
         return NotApplied(error=str(error), outcome=AttemptOutcome.CONFLICTED)
     except StatementRefused as error:
         return NotApplied(error=error.detail)

@@ -10,13 +10,13 @@ from functools import partial
 
 from taskqueue.errors import StatementRefused, StatementsFatal, StorageError
 from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Rows, SettleBy, Settled
-from taskqueue.storage.sqlite import settling
-from taskqueue.storage.sqlite.connecting import SetUp
-from taskqueue.storage.sqlite.file import FileWatch
-from taskqueue.storage.sqlite.handler_sql import LIMIT_S
-from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.sandbox import Sandbox, beside
-from taskqueue.storage.sqlite.sandboxed import (
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.commit.writer import Writer
+from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.set_up import SetUp
+from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql.execution import LIMIT_S
+from taskqueue.storage.sqlite.handler_sql.guests import (
     SHARE_S,
     NeedsWriter,
     serve_reading,
@@ -24,10 +24,10 @@ from taskqueue.storage.sqlite.sandboxed import (
     set_up_reading,
     set_up_writing,
 )
-from taskqueue.storage.sqlite.settling import Answer, NotBegun
-from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.storage.sqlite.writer import Writer
-from taskqueue.storage.sqlite.writes import DryRun
+from taskqueue.storage.sqlite.handler_sql.sandbox import Sandbox, beside
+from taskqueue.storage.sqlite.operations import settling
+from taskqueue.storage.sqlite.operations.settling import Answer, NotBegun
+from taskqueue.storage.sqlite.operations.writes import DryRun
 
 
 class Isolation:

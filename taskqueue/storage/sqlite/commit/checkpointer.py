@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from taskqueue.errors import StorageError, SyncFailed
-from taskqueue.storage.sqlite.connection import Connection
-from taskqueue.storage.sqlite.faults import checkpoint_error
-from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.wal import checkpoint
+from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.disk.faults import checkpoint_error
+from taskqueue.storage.sqlite.disk.wal import checkpoint
 
 _ROWS = 2_000  # changed since the last time: a few MiB of log, tens of milliseconds of disk
 _LONG_PAGES = 2_000  # 8 MiB

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, answer, requested
+from taskqueue.storage.sqlite.connections.pickling import CHUNK, LENT, Frames, answer, requested
 
 # When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
 # service managers tell all processes at once.

@@ -20,7 +20,7 @@ taken one by one, and those behind the end of a page that has become large are n
 from functools import cache
 
 from taskqueue.rules.tasks import Status
-from taskqueue.storage.sqlite.rows import BRIEF, TASK
+from taskqueue.storage.sqlite.sql.rows import BRIEF, TASK
 
 ALL = f"SELECT {TASK} FROM main.tasks WHERE id < :before ORDER BY id DESC LIMIT :limit"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from taskqueue.errors import StorageCorrupt
-from taskqueue.storage.sqlite.faults import translated
-from taskqueue.storage.sqlite.lock import PRIVATE_FILE, real_path
+from taskqueue.storage.sqlite.disk.faults import translated
+from taskqueue.storage.sqlite.disk.lock import PRIVATE_FILE, real_path
 
 PRIVATE_FOLDER = 0o700
 

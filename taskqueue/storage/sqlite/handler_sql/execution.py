@@ -20,7 +20,7 @@ import msgspec
 
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.tasks import Row, Rows, Statement
-from taskqueue.storage.sqlite.permissions import Permissions
+from taskqueue.storage.sqlite.handler_sql.permissions import Permissions
 
 LIMIT_S = 1.0  # the statements of one settlement
 MAX_ROWS = 1024 * 1024  # bytes that one query may answer

@@ -17,7 +17,7 @@ from typing import Self, TypeAlias
 from taskqueue.errors import StorageUnavailable
 from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
-from taskqueue.storage.sqlite.faults import translated
+from taskqueue.storage.sqlite.disk.faults import translated
 
 PRIVATE_FILE = 0o600
 """The mode of the files that we make: no other user reads a payload or holds a lock."""

@@ -17,7 +17,7 @@ from taskqueue.rules.tasks import (
     TaskHistory,
 )
 from taskqueue.storage.limits import MAX_ATTEMPTS, within_bytes
-from taskqueue.storage.sqlite import pages, rows, statements
+from taskqueue.storage.sqlite.sql import pages, rows, statements
 
 _NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
 

@@ -1,6 +1,6 @@
 """An SQLite connection in a process of its own, reached in one hop.
 
-    run(function) ─▶ frame ─▶ socket ─▶ writer_process: function(connection)
+    run(function) ─▶ frame ─▶ socket ─▶ process_main: function(connection)
                                                           └─▶ frame ─▶ socket ─▶ the answer
 
 What it runs competes with nobody for the interpreter: neither does a commit wait for a thread that
@@ -21,10 +21,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from taskqueue.errors import StorageUnavailable, WriterLost
-from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
-from taskqueue.storage.sqlite.spawning import Spawned, spawn
-from taskqueue.storage.sqlite.watchdog import Watchdog
-from taskqueue.storage.sqlite.wire import CHUNK, LENT, Frames, NotSent, decoded, request
+from taskqueue.storage.sqlite.connections.pickling import (
+    CHUNK,
+    LENT,
+    Frames,
+    NotSent,
+    decoded,
+    request,
+)
+from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, connect
+from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
+from taskqueue.storage.sqlite.connections.watchdog import Watchdog
 
 T = TypeVar("T")
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from taskqueue.errors import StatementRefused
-from taskqueue.storage.sqlite.committing import Committed, Operation, Result, commit
-from taskqueue.storage.sqlite.connecting import SetUp, require, set_up_reader
-from taskqueue.storage.sqlite.faults import storage_error
-from taskqueue.storage.sqlite.file import FileWatch
-from taskqueue.storage.sqlite.handler_sql import TransactionLost
-from taskqueue.storage.sqlite.settling import NotBegun
-from taskqueue.storage.sqlite.transaction import Transaction, refresh_schema
+from taskqueue.storage.sqlite.commit.batch import Committed, Operation, Result, commit
+from taskqueue.storage.sqlite.commit.transaction import Transaction, refresh_schema
+from taskqueue.storage.sqlite.connections.set_up import SetUp, require, set_up_reader
+from taskqueue.storage.sqlite.disk.faults import storage_error
+from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql.execution import TransactionLost
+from taskqueue.storage.sqlite.operations.settling import NotBegun
 
 KILLED = -signal.SIGALRM
 """The exit code of a process that was killed because the time was up."""

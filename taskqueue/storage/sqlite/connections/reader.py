@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from taskqueue.storage.sqlite.connection import Connection
-from taskqueue.storage.sqlite.faults import translated
-from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.disk.faults import translated
+from taskqueue.storage.sqlite.disk.file import FileWatch
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 """Starts a process that writes, and can do so before it is needed.
 
-spawn() ─▶ Spawned: the process, and a socket whose other end `writer_process` serves
+spawn() ─▶ Spawned: the process, and a socket whose other end `process_main` serves
 """
 
 import errno
@@ -14,21 +14,24 @@ from typing import NamedTuple
 from taskqueue.errors import StorageUnavailable
 from taskqueue.process import origin
 from taskqueue.process.forks import socket_pair
-from taskqueue.storage.sqlite.writer_process import NOT_FOR_US
+from taskqueue.storage.sqlite.connections.process_main import NOT_FOR_US
 
 # `-S`: it need not look for packages once more, as it is told where ours are. Our own place comes
 # last, if it is not among them (an editable install): it may hold names of the standard library.
 _ENTRIES: list[object] = [*sys.path]  # some put paths there, which Python does not heed
 _PATH = [entry for entry in _ENTRIES if isinstance(entry, str)]
-if (_OURS := str(Path(__file__).parents[3])) not in _PATH:
+if (_OURS := str(Path(__file__).parents[4])) not in _PATH:
     _PATH.append(_OURS)
 
 # The modules of what it will be asked for are imported before it is: the first commit is in time.
 COMMAND = """\
 import sys
 sys.path[:] = {path!r}
-from taskqueue.storage.sqlite import committing, connecting, file, inserting, settling, writes
-from taskqueue.storage.sqlite.writer_process import main
+from taskqueue.storage.sqlite.commit import batch
+from taskqueue.storage.sqlite.connections import set_up
+from taskqueue.storage.sqlite.disk import file
+from taskqueue.storage.sqlite.operations import inserting, settling, writes
+from taskqueue.storage.sqlite.connections.process_main import main
 main({descriptor})
 """
 

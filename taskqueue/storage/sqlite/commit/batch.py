@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from taskqueue.rules.tasks import Accepted, NewTask
-from taskqueue.storage.sqlite.faults import storage_error
-from taskqueue.storage.sqlite.file import FileWatch
-from taskqueue.storage.sqlite.handler_sql import TransactionLost
-from taskqueue.storage.sqlite.transaction import Transaction, refresh_schema
+from taskqueue.storage.sqlite.commit.transaction import Transaction, refresh_schema
+from taskqueue.storage.sqlite.disk.faults import storage_error
+from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql.execution import TransactionLost
 
 _ASK_AGAIN_S = 0.001
 

@@ -19,13 +19,13 @@ from typing import Any, Generic, TypeVar
 
 from taskqueue.errors import StorageUnavailable, WriterLost
 from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.sqlite.committing import Committed, Result, commit
-from taskqueue.storage.sqlite.connection import Connection
-from taskqueue.storage.sqlite.file import FileWatch
-from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.storage.sqlite.wal import part
-from taskqueue.storage.sqlite.wire import NotSent
+from taskqueue.storage.sqlite.commit.batch import Committed, Result, commit
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.connections.pickling import NotSent
+from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.disk.wal import part
 
 T = TypeVar("T")
 

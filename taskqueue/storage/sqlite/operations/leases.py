@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from taskqueue.rules.tasks import Status
-from taskqueue.storage.sqlite import rows, statements
+from taskqueue.storage.sqlite.sql import rows, statements
 
 _NO_SEQ = 0
 _LAST_SEQ = 2**63 - 1

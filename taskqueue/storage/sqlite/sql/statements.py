@@ -17,8 +17,8 @@ from taskqueue.rules.tasks import (
     Status,
 )
 from taskqueue.storage.limits import MAX_ATTEMPTS
-from taskqueue.storage.sqlite.bulk import Bulk
-from taskqueue.storage.sqlite.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
+from taskqueue.storage.sqlite.sql.bulk import Bulk
+from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
 
 _READY = "token IS NULL AND processed_at IS NULL"
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import aiosqlite
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite.connecting import Mode, SetUp, connect
+from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, connect
 
 T = TypeVar("T")
 

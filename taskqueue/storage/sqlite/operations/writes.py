@@ -21,9 +21,11 @@ from taskqueue.rules.tasks import (
     Status,
     Task,
 )
-from taskqueue.storage.sqlite import handler_sql, leases, rows, statements
-from taskqueue.storage.sqlite.bulk import chunks
-from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.handler_sql import execution
+from taskqueue.storage.sqlite.operations import leases
+from taskqueue.storage.sqlite.sql import rows, statements
+from taskqueue.storage.sqlite.sql.bulk import chunks
 
 _decode_seqs = msgspec.json.Decoder(list[int]).decode
 _MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte
@@ -127,8 +129,8 @@ class DryRun:
         if self._refused is not None:
             return self._refused
         try:
-            return handler_sql.dry_run(tx.db, self._statements, self._query, limit_s=self.limit_s)
-        except handler_sql.TransactionLost as error:
+            return execution.dry_run(tx.db, self._statements, self._query, limit_s=self.limit_s)
+        except execution.TransactionLost as error:
             self._refused = error
             raise
         except StatementRefused as error:

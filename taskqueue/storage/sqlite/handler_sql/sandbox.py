@@ -1,7 +1,7 @@
 """Runs operations of handlers in a process of its own, and starts another if they kill it.
 
 run ─┐                                                  ┌─ answer
-run ─┼─▶ waiting ─▶ turn ─▶ sandboxed, in the process ──┼─ answer    what is left waits again
+run ─┼─▶ waiting ─▶ turn ─▶ guests, in the process ─────┼─ answer    what is left waits again
 run ─┘                                                  └─ died ─▶ each is tried alone
 """
 
@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 
 from taskqueue.errors import StatementRefused, StatementsFatal, StorageUnavailable, WriterLost
 from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.sqlite.committing import Result
-from taskqueue.storage.sqlite.file import FileWatch
-from taskqueue.storage.sqlite.remote import RemoteConnection
-from taskqueue.storage.sqlite.sandboxed import KILLED, Guest, Serve
-from taskqueue.storage.sqlite.settling import NotBegun
-from taskqueue.storage.sqlite.transaction import Transaction
-from taskqueue.storage.sqlite.watchdog import Activity, activity_of
-from taskqueue.storage.sqlite.wire import NotSent
+from taskqueue.storage.sqlite.commit.batch import Result
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.connections.pickling import NotSent
+from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.watchdog import Activity, activity_of
+from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql.guests import KILLED, Guest, Serve
+from taskqueue.storage.sqlite.operations.settling import NotBegun
 
 T = TypeVar("T")
 

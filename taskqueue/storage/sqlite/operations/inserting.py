@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import first_due
-from taskqueue.storage.sqlite import rows, statements
-from taskqueue.storage.sqlite.bulk import chunks
-from taskqueue.storage.sqlite.transaction import Transaction
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.sql import rows, statements
+from taskqueue.storage.sqlite.sql.bulk import chunks
 
 _ACCEPTED = Acceptance.ACCEPTED
 

@@ -4,8 +4,8 @@ import contextlib
 import sqlite3
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite.faults import checkpoint_error
-from taskqueue.storage.sqlite.file import FileWatch
+from taskqueue.storage.sqlite.disk.faults import checkpoint_error
+from taskqueue.storage.sqlite.disk.file import FileWatch
 
 
 def checkpoint(db: sqlite3.Connection) -> int:

@@ -1,0 +1,1 @@
+"""The SQL texts, and rows as the structs of `rules.tasks`."""
