@@ -12,8 +12,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.database import StorageClient
@@ -77,7 +75,7 @@ async def running(
     with tempfile.TemporaryDirectory() as temporary:
         database = (folder or Path(temporary)) / "tasks.db"
         configuration = Configuration(
-            settings=replace(settings or Settings(), database=database),
+            settings=settings or Settings(),
             app=app,
             owner=OWNER,
             listener=None,

@@ -13,12 +13,10 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import ExitStack
-from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
-from uuid import uuid4
 
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
@@ -41,7 +39,6 @@ from taskqueue.http.server.listener import BACKLOG
 from taskqueue.logger import log
 from taskqueue.logs import pipeline as logs
 from taskqueue.process.forks import close_in_children
-from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import (
     SHUTDOWN,
     ActorRef,
@@ -52,18 +49,11 @@ from taskqueue.runtime import (
     ask,
 )
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite.connections.spawn import Spawned
-from taskqueue.storage.sqlite.disk.file import make_folder
-from taskqueue.storage.sqlite.disk.lock import FileLock
+from taskqueue.storage.backend import Backend
 from taskqueue.supervision.supervisor import FailedToStartChild
 from taskqueue.supervisor import Configuration
 
 OK, FAILED, MISUSED = 0, 1, 2
-
-# All that a file may hold belongs to one node: only one process can have it open.
-NODE = "local"
-# How long one that was told to stop may take to let go of the file.
-HANDOVER_S = 1.0
 
 # How often a queue actor is looked for that is just being restarted.
 QUEUE_RETRY_S = 0.1
@@ -91,17 +81,13 @@ class CannotStart(Exception):
     """Something outside keeps the service from starting; the text says what, in one line."""
 
 
-def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
-    """Run the service until it is told to stop, and return how it ended.
-
-    `spawn` hands out the processes that write for it.
-    """
+def serve(settings: Settings, backend: Backend) -> Ended:
+    """Run the service on `backend` until it is told to stop, and return how it ended."""
     with ExitStack() as stack:
         stack.enter_context(logs.buffered())
         descriptors.raise_limit()
         try:
             app = load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
-            ensure_directory(settings.database)
             listener = stack.enter_context(bind(settings.host, settings.port))
         except ConfigError as error:
             for fault in error.faults:
@@ -111,13 +97,12 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
             print_error(str(error))
             return _ended_now(FAILED)
         app.add_queues(settings.queues)
-        owner = Owner(node=NODE, incarnation=uuid4().hex)
         configuration = Configuration(
             settings=settings,
             app=app,
-            owner=owner,
+            owner=backend.owner,
             listener=listener,
-            make_storage=supervisor.storage(settings, spawn),
+            make_storage=backend.storage,
         )
         try:
             require_descriptors(
@@ -130,7 +115,7 @@ def serve(settings: Settings, spawn: Callable[[], Spawned]) -> Ended:
         selector = selectors.DefaultSelector()
         loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            return runner.run(_live(configuration, listener, Signals(selector)))
+            return runner.run(_live(configuration, backend, listener, Signals(selector)))
 
 
 def tune_gc() -> None:
@@ -142,25 +127,6 @@ def tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-
-
-def ensure_directory(database: Path) -> None:
-    """Make the folder of the database if it is not there.
-
-    Raises:
-        CannotStart: it cannot be made, nothing can be written in it, or `database` is a folder.
-    """
-    folder = database.parent
-    try:
-        make_folder(folder)
-    except FileExistsError as error:
-        raise CannotStart(f"database: {folder} is a file, not a folder") from error
-    except OSError as error:
-        raise CannotStart(f"database: cannot make {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise CannotStart(f"database: cannot write in {folder}: Permission denied")
-    if database.is_dir():
-        raise CannotStart(f"database: {database} is a folder, not a file")
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -189,21 +155,6 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def check_free(database: Path) -> None:
-    """Make sure that no other process has the database.
-
-    Looked at before the tree starts, which would try its migration again and again.
-
-    Raises:
-        CannotStart: another process has it, or its lock cannot be made.
-    """
-    try:
-        lock = await FileLock.take(database, within_s=HANDOVER_S)
-    except StorageUnavailable as error:
-        raise CannotStart(f"database: {error.reason}") from error
-    lock.release()
-
-
 def print_error(line: str) -> None:
     """Say on standard error why the service does not run."""
     print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface
@@ -213,12 +164,14 @@ def _ended_now(code: int) -> Ended:
     return Ended(code, monotonic())
 
 
-async def _live(configuration: Configuration, listener: socket.socket, signals: "Signals") -> Ended:
+async def _live(
+    configuration: Configuration, backend: Backend, listener: socket.socket, signals: "Signals"
+) -> Ended:
     signals.listen()
     try:
-        await check_free(configuration.settings.database)
-    except CannotStart as error:
-        print_error(str(error))
+        await backend.prepare()
+    except StorageUnavailable as error:
+        print_error(f"database: {error.reason}")
         return _ended_now(FAILED)
     async with System(kill_grace_s=KILL_GRACE_S) as system:
         try:

@@ -16,7 +16,7 @@ from functools import partial
 
 from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
-from taskqueue.actors.database import DatabaseActor, OwnedStorage
+from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue.actor import QueueActor, QueueSettings
@@ -29,8 +29,7 @@ from taskqueue.rules.health import Availability
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef, System
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
-from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import (
     ChildSpec,
     ChildType,
@@ -61,7 +60,7 @@ class Configuration:
     owner: Owner
     # Bound before the tree starts, and kept over restarts of the gateway; None: no HTTP at all.
     listener: socket.socket | None
-    make_storage: Callable[[], OwnedStorage]
+    make_storage: Callable[[], Storage]
     clock: Clock = field(default_factory=SystemClock)  # for all instants of tasks
     # Set by the database actor and read by the gateway, for as long as the configuration lives.
     availability: Availability = field(default_factory=Availability)
@@ -140,17 +139,6 @@ async def start(system: System, configuration: Configuration) -> ActorRef:
         StartFailed: a part did not start; those before it have been stopped.
     """
     return await system.spawn(Supervisor, ROOT, children(configuration), ROOT_FLAGS)
-
-
-def storage(settings: Settings, spawn: Callable[[], Spawned] = spawn) -> partial[SQLiteStorage]:
-    """Return what makes the storage that these settings ask for, with its processes."""
-    return partial(
-        SQLiteStorage,
-        settings.database,
-        synchronous=settings.synchronous,
-        writes_in="process",
-        spawn=spawn,
-    )
 
 
 def limits(settings: Settings) -> Limits:

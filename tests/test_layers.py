@@ -18,8 +18,9 @@ FLOORS = (
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),
     ("what users write", ("api",)),
+    ("storage", ("storage", "sqlite")),
     ("settings", ("settings",)),
-    ("machines", ("storage", "sqlite", "logs", "executors", "http")),
+    ("machines", ("logs", "executors", "http")),
     ("roles", ("actors",)),
     ("the tree", ("supervisor",)),
     ("its assembly", ("service",)),
@@ -39,6 +40,7 @@ STRANGERS = {
         "taskqueue.api",
         "taskqueue.http",
         "taskqueue.executors",
+        "taskqueue.settings",
     ),
     "executors": (
         "taskqueue.runtime",

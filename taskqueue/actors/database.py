@@ -8,7 +8,7 @@ counted.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from taskqueue.actors.messages import (
     DATABASE,
@@ -44,18 +44,6 @@ RETRY_S = 0.5
 REOPENED_S = 2.0  # for how long a read waits for the storage to be opened again
 
 
-class OwnedStorage(Storage, Protocol):
-    """A storage that can be let go of in a hurry, and tells what happens to it."""
-
-    def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
-        """Call `tell` when it cannot be written, before a call fails: `WriterLost`, or it hangs."""
-        ...
-
-    def abandon(self) -> None:
-        """Let go of everything without waiting: the owner was killed."""
-        ...
-
-
 class Recovery(Struct):
     """How the storage is tried again while it is not there, in seconds."""
 
@@ -72,7 +60,7 @@ class DatabaseActor(Actor):
 
     def __init__(
         self,
-        make_storage: Callable[[], OwnedStorage],
+        make_storage: Callable[[], Storage],
         recovery: Recovery | None = None,
         availability: Availability | None = None,
     ) -> None:

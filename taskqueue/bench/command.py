@@ -11,7 +11,7 @@ from types import FrameType
 import msgspec
 
 from taskqueue.bench.measuring import findings
-from taskqueue.bench.place import CannotMeasure, temporary_folder
+from taskqueue.bench.place import CannotMeasure, file_of, temporary_folder
 from taskqueue.bench.report import Finding, shown
 from taskqueue.errors import StartFailed, StorageUnavailable
 from taskqueue.logs import pipeline as logs
@@ -29,7 +29,7 @@ def bench(settings: Settings, seconds: float, *, as_json: bool) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the shell may have it ignored
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with temporary_folder(settings.database) as folder:
+        with temporary_folder(file_of(settings).path) as folder:
             found = asyncio.run(_measured(settings, folder, seconds, as_text=not as_json))
     except CannotMeasure as error:
         _complain(str(error))
@@ -67,16 +67,22 @@ def _about(settings: Settings, seconds: float) -> dict[str, object]:
     return {
         "database": str(settings.database),
         "seconds": seconds,
-        "synchronous": settings.synchronous,
-        "consumers": settings.consumers,
-        "slots": settings.slots,
-        "prefetch": settings.prefetch,
+        **_decisive(settings),
     }
 
 
 def _spelt(settings: Settings) -> str:
-    names = ("synchronous", "consumers", "slots", "prefetch")
-    return ", ".join(f"{name} = {getattr(settings, name)}" for name in names)
+    return ", ".join(f"{name} = {value}" for name, value in _decisive(settings).items())
+
+
+def _decisive(settings: Settings) -> dict[str, object]:
+    """Return the settings on which the figures depend."""
+    return {
+        "synchronous": file_of(settings).synchronous,
+        "consumers": settings.consumers,
+        "slots": settings.slots,
+        "prefetch": settings.prefetch,
+    }
 
 
 def _print(text: str) -> None:

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 
-from taskqueue.settings.model import Synchronous
+from taskqueue.storage.sqlite.database import Synchronous
 
 _PAYLOAD = "x" * 200
 

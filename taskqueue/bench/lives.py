@@ -11,11 +11,13 @@ from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
+from taskqueue.bench.place import file_of
 from taskqueue.bench.work import Work
-from taskqueue.rules.tasks import ENDED, Owner
+from taskqueue.rules.tasks import ENDED
 from taskqueue.runtime import SHUTDOWN, System, ask
 from taskqueue.service import bind
 from taskqueue.settings import Settings
+from taskqueue.storage.databases import backend_of
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervisor import Configuration
 
@@ -64,14 +66,15 @@ async def living(settings: Settings, folder: Path) -> AsyncIterator[Life]:
         StartFailed: it does not start.
     """
     work = Work()
-    settings = replace(settings, database=folder / "tasks.db", queues={})
-    with bind("127.0.0.1", 0) as listener:
+    database = replace(file_of(settings), path=folder / "tasks.db")
+    settings = replace(settings, database=database, queues={})
+    with backend_of(database) as backend, bind("127.0.0.1", 0) as listener:
         configuration = Configuration(
             settings=settings,
             app=work.app,
-            owner=Owner(node="bench", incarnation=folder.name),
+            owner=backend.owner,
             listener=listener,
-            make_storage=supervisor.storage(settings),
+            make_storage=backend.storage,
         )
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with System() as system:

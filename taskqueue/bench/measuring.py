@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from taskqueue.bench.disk import commits_per_second
 from taskqueue.bench.lives import Life, living
+from taskqueue.bench.place import file_of
 from taskqueue.bench.report import Finding
 from taskqueue.settings import Settings
 
@@ -59,8 +60,9 @@ async def findings(
 
 
 def _of_the_disk(settings: Settings, file: Path, seconds: float) -> list[Finding]:
+    synchronous = file_of(settings).synchronous
     single, batch = (
-        commits_per_second(file, rows=rows, synchronous=settings.synchronous, seconds=seconds)
+        commits_per_second(file, rows=rows, synchronous=synchronous, seconds=seconds)
         for rows in (1, BATCH)
     )
     return [

@@ -5,9 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.database import SQLiteDatabase
+
 
 class CannotMeasure(Exception):
     """Nothing can be measured there; the text says why, in one line."""
+
+
+def file_of(settings: Settings) -> SQLiteDatabase:
+    """Return the database of the service.
+
+    Raises:
+        CannotMeasure: it is on no disk.
+    """
+    if isinstance(settings.database, SQLiteDatabase):
+        return settings.database
+    raise CannotMeasure(f"database: expected a file to measure its disk, got {settings.database}")
 
 
 @contextmanager

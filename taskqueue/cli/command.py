@@ -17,6 +17,7 @@ from taskqueue.errors import ConfigError, Fault
 from taskqueue.process import origin
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Choice, Switch
+from taskqueue.storage.databases import backend_of
 
 _HELP = """Run the task queue: accept tasks over HTTP, keep them, and do them.
 
@@ -121,16 +122,15 @@ def _serve(settings: Settings) -> NoReturn:
     origin.remember()
     gc.disable()  # what is imported stays: to look for garbage in it is a tenth of the start
     from taskqueue.process.leaving import LEAVE_S, leave  # noqa: PLC0415
-    from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead  # noqa: PLC0415
 
-    with SpawnedAhead() as spawn:  # it gets ready while we do
+    with backend_of(settings.database) as backend:  # what it starts gets ready while we do
         from taskqueue.logs import pipeline as logs  # noqa: PLC0415
         from taskqueue.service import serve  # noqa: PLC0415
 
         gc.freeze()
         gc.enable()
         logs.configure(settings.log_format, settings.log_level)
-        ended = serve(settings, spawn)
+        ended = serve(settings, backend)
     leave(ended.code, by=ended.drained_at + LEAVE_S)
 
 

@@ -5,12 +5,12 @@
     port             port = 8080        TASKQUEUE_PORT            --port
     retry.max_s      [retry] max_s      TASKQUEUE_RETRY__MAX_S    --retry-max-s
 
-`Settings` is the only list of settings; keys, variables and flags are all derived from it, in
-`OPTIONS`. `load` reports every fault of every source at once.
+`Settings` lists the settings, and each engine of `storage.databases` its own; keys, variables and
+flags are all derived from these, in `OPTIONS`. `load` reports every fault of every source at once.
 """
 
 from taskqueue.settings.loading import load
-from taskqueue.settings.model import LogFormat, LogLevel, Settings, Synchronous
+from taskqueue.settings.model import LogFormat, LogLevel, Settings
 from taskqueue.settings.options import OPTIONS, Option
 
 __all__ = [
@@ -19,6 +19,5 @@ __all__ = [
     "LogLevel",
     "Option",
     "Settings",
-    "Synchronous",
     "load",
 ]

@@ -4,16 +4,16 @@ Every source gives its values to the same `Kind`, so `8080` in a file and `"8080
 environment mean the same and are refused in the same words.
 """
 
-import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from taskqueue.rules.options import is_name
+from taskqueue.storage.backend import Database
+from taskqueue.storage.databases import DATABASES, named
 
 DAY_S = 86_400.0
 _UNITS = {"d": DAY_S, "h": 3600.0, "m": 60.0, "s": 1.0}
@@ -215,40 +215,16 @@ class HostNames(Kind):
         return ",".join(value)  # type: ignore[arg-type]  # it is what `parse` has returned
 
 
-class DatabaseFile(Kind):
-    """A file: its path as it is, or an SQLite URL in which `%` escapes.
-
-    `sqlite:///tasks.db` is relative, `sqlite:////srv/tasks.db` absolute.
-    """
+class DatabaseURL(Kind):
+    """A database, by the URL of one of the engines or by the path of a file."""
 
     metavar = "PATH|URL"
-    expected = "a path or an SQLite URL (sqlite:///relative.db, sqlite:////absolute.db)"
+    expected = f"a path or a URL ({', '.join(f'{scheme}:' for scheme in DATABASES)})"
 
-    def parse(self, value: object) -> Path | None:
-        if not isinstance(value, str | Path):
-            return None
-        text = str(value)
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|sqlite:|file:", text):
-            text = _path_of_url(text)
-        if ":memory:" in text:
-            raise ValueError("an in-memory database cannot keep what was accepted; give a file")
-        return Path(text) if text and "\0" not in text and not text.endswith("/") else None
-
-
-def _path_of_url(url: str) -> str:
-    scheme = url.partition(":")[0]
-    if scheme != "sqlite":
-        # The rest is not repeated: it may hold a password.
-        raise ValueError(f"expected {DatabaseFile.expected}, got a URL of {scheme!r}")
-    parts = urlsplit(url)
-    if parts.netloc or not url.startswith("sqlite:///"):
-        path = (parts.netloc + parts.path).lstrip("/")
-        raise ValueError(f"an SQLite URL has three slashes or four: sqlite:///{path}")
-    if parts.query or parts.fragment:
-        raise ValueError(
-            "an SQLite URL takes no parameters; in a file name write ? as %3F, # as %23"
-        )
-    return os.fsdecode(unquote_to_bytes(parts.path.removeprefix("/")))
+    def parse(self, value: object) -> Database | None:
+        if isinstance(value, Database):
+            return value
+        return named(str(value)) if isinstance(value, str | Path) else None
 
 
 def _number(value: object) -> float | None:

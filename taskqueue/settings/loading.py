@@ -13,11 +13,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.settings.model import TABLES, Settings
 from taskqueue.settings.options import OPTIONS, PREFIX
+from taskqueue.storage.backend import Database
+from taskqueue.storage.databases import DEFAULT
 
 FILE_NAME = "taskqueue.toml"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -167,14 +169,24 @@ def _meant(name: str, known: Collection[str], *, before: str = "") -> str:
 
 
 def _settings(values: Mapping[str, Any], cwd: Path) -> Settings:
-    flat = {key: value for key, value in values.items() if "." not in key}
-    flat["database"] = cwd / flat.get("database", Settings().database)
+    flat = {key: values[key] for key in values if "." not in key and not _BY_KEY[key].engine}
+    flat["database"] = _database(values).under(cwd)
     tables = {
         field.name: field.type(**_of_table(field.name, values))
         for field in fields(Settings)
         if field.type in TABLES
     }
     return Settings(**flat, **tables)
+
+
+def _database(values: Mapping[str, Any]) -> Database:
+    database: Database = values.get("database", DEFAULT)
+    chosen = {key: value for key, value in values.items() if _is_of(database, key)}
+    return replace(database, **chosen)
+
+
+def _is_of(database: Database, key: str) -> bool:
+    return _BY_KEY[key].engine == database.scheme
 
 
 def _of_table(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,6 +206,13 @@ def _conflicts(settings: Settings, reading: _Reading) -> Iterator[Fault]:
             "authentication yet; listen on 127.0.0.1, or accept that with --allow-remote "
             "(TASKQUEUE_ALLOW_REMOTE=true, allow_remote = true)",
         )
+    for key in reading.values:
+        engine = _BY_KEY[key].engine
+        if engine and reading.has_read("database") and engine != settings.database.scheme:
+            yield Fault(
+                reading.name(key),
+                f"a setting of {engine} databases; {settings.database} is none, so leave it out",
+            )
     if (
         reading.has_read("retry.initial_s", "retry.max_s")
         and settings.retry.initial_s > settings.retry.max_s

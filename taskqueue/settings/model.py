@@ -1,7 +1,6 @@
 """The settings: one line each, with its kind, its duty and its default."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
@@ -14,7 +13,7 @@ from taskqueue.settings.kinds import (
     DAY_S,
     Choice,
     Counts,
-    DatabaseFile,
+    DatabaseURL,
     Duration,
     HostNames,
     Integer,
@@ -23,9 +22,10 @@ from taskqueue.settings.kinds import (
     Switch,
     Text,
 )
+from taskqueue.storage.backend import Database
+from taskqueue.storage.databases import DEFAULT
 from taskqueue.structs import Struct
 
-Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -54,13 +54,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "HTTP connections open at once, as far as the limit of descriptors allows.",
     ] = 2_000
 
-    database: Annotated[Path, DatabaseFile(), "File that holds the tasks."] = Path("data/tasks.db")
-    synchronous: Annotated[
-        Synchronous,
-        Choice(get_args(Synchronous)),
-        "How SQLite syncs a commit; with NORMAL a power cut may take the last ones, with EXTRA not "
-        "even on a disk that damages neighbouring sectors.",
-    ] = "FULL"
+    database: Annotated[
+        Database,
+        DatabaseURL(),
+        "Where the tasks are: an SQLite file, or memory: to keep them only while it runs.",
+    ] = DEFAULT
 
     app: Annotated[str, _APP, "App whose handlers run (package.module:app)."] = ""
     demo_work_s: Annotated[float, Duration(), "Time the demo app pretends to work."] = 0.1

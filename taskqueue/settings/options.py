@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import Annotated, get_args, get_origin
 
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
-from taskqueue.settings.kinds import Kind
+from taskqueue.settings.kinds import Choice, DatabaseURL, Kind
 from taskqueue.settings.model import TABLES, Settings
+from taskqueue.storage.backend import Database
+from taskqueue.storage.databases import DATABASES
 from taskqueue.structs import Struct
 
 PREFIX = "TASKQUEUE_"
@@ -21,6 +25,7 @@ class Option:
     kind: Kind
     help: str
     default: object
+    engine: str | None = None  # the scheme of the databases that it is a setting of; None: of all
 
     @property
     def variable(self) -> str:
@@ -40,12 +45,27 @@ def _options() -> Iterator[Option]:
         else:
             kind, text = field.type.__metadata__
             yield Option(key=field.name, kind=kind, help=text, default=_default_of(field))
+            if isinstance(kind, DatabaseURL):
+                yield from chain.from_iterable(map(_options_of_engine, DATABASES.values()))
 
 
 def _options_of_table(table: str, rules: type[Struct]) -> Iterator[Option]:
     for field in fields(rules):
         kind, text = TABLES[rules][field.name]
         yield Option(key=f"{table}.{field.name}", kind=kind, help=text, default=field.default)
+
+
+def _options_of_engine(database: type[Database]) -> Iterator[Option]:
+    for field in fields(database):
+        if get_origin(field.type) is Annotated:
+            words, text = get_args(field.type)
+            yield Option(
+                key=field.name,
+                kind=Choice(get_args(words)),
+                help=text,
+                default=field.default,
+                engine=database.scheme,
+            )
 
 
 def _default_of(field: FieldInfo) -> object:

@@ -1,7 +1,9 @@
 """The part of a storage that opens and closes it, and brings its schema up to date."""
 
+from collections.abc import Callable
 from typing import Protocol
 
+from taskqueue.errors import StorageUnavailable
 from taskqueue.structs import Struct
 
 
@@ -18,10 +20,11 @@ class Lifecycle(Protocol):
     async def open(self) -> None:
         """Open what `migrate` has made; ready for every other verb when this returns.
 
-        Never creates anything: a file that vanished must not come back empty. Harmless when open.
+        Never creates anything: a database that vanished must not come back empty. Harmless when
+        open.
 
         Raises:
-            StorageUnavailable: it is not there, locked by another process, or not readable.
+            StorageUnavailable: it is not there, held by another process, or not readable.
             StorageCorrupt: what is there is no database.
             SchemaMismatch: it was written by another release, or never migrated.
         """
@@ -31,14 +34,31 @@ class Lifecycle(Protocol):
         """Finish what is in progress and let go of everything. Harmless when not open."""
         ...
 
+    def abandon(self) -> None:
+        """Let go of everything without waiting, as when the owner is killed and cannot await.
+
+        Verbs in progress and later ones raise `StorageUnavailable`. A commit that is under way
+        ends, written or not; what waits behind it is not begun. An `open` or `migrate` in progress
+        is not stopped by this but by cancelling it. Call it on the loop's thread or when the loop
+        has ended. Harmless when not open.
+        """
+        ...
+
+    def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
+        """Call `notify` when the open storage can no longer be written, before a verb fails.
+
+        Some engines notice that by themselves: a connection that ends, a disk that hangs.
+        """
+        ...
+
     async def migrate(self) -> tuple[Migration, ...]:
         """Create or bring the schema up to date; return the steps taken, none if it was.
 
         All steps commit together or none does. Works before `open`, and beside an open storage.
-        Whoever migrates has the storage to itself from then on, until `close`.
+        An engine that one process at a time may have open is held from here until `close`.
 
         Raises:
-            StorageUnavailable: it is locked by another process, or cannot be created.
+            StorageUnavailable: it is held by another process, or cannot be created.
             StorageCorrupt: what is there is no database.
             SchemaMismatch: the schema is newer than this release.
         """

@@ -21,7 +21,7 @@ class Storage(Lifecycle, Tasks, Leases, Administration, HandlerSQL, Protocol):
     """A place where tasks are kept.
 
     Every verb but `close` raises `StorageUnavailable` if the engine cannot serve now (not open,
-    locked, file lost, disk full, I/O error) and `StorageCorrupt` if what is there is no usable
-    database. After either, a write may or may not have happened: inserts are safe to repeat by id,
-    settlements by token.
+    held by another, connection lost, disk full, I/O error) and `StorageCorrupt` if what is there is
+    no usable database. After either, a write may or may not have happened: inserts are safe to
+    repeat by id, settlements by token.
     """

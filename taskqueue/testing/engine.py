@@ -25,9 +25,8 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import ENDED, Owner, Status, Task, TaskHistory
 from taskqueue.runtime import SHUTDOWN, ActorRef, System
 from taskqueue.settings import Settings
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.supervisor import Configuration
 from taskqueue.testing import faults
 from taskqueue.testing.clock import ManualClock
@@ -66,7 +65,7 @@ class Engine:
     def __init__(
         self,
         app: App,
-        storage: MemoryStorage | SQLiteStorage | None = None,
+        storage: Storage | None = None,
         *,
         settings: Settings = SETTINGS,
         clock: ManualClock | None = None,

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.memory import MemoryStorage
-from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.memory.engine import MemoryStorage
+from taskqueue.storage.protocol import Storage
 
 if TYPE_CHECKING:
-    _AnyStorage = SQLiteStorage  # what it stands for: a type checker shall know all verbs
+    _AnyStorage = MemoryStorage  # what it stands for: a type checker shall know all verbs
 else:
     _AnyStorage = object
 
@@ -86,14 +86,14 @@ class FaultyStorage(_AnyStorage):
         calls: the verbs called so far.
     """
 
-    def __init__(self, inner: MemoryStorage | SQLiteStorage) -> None:
+    def __init__(self, inner: Storage) -> None:
         self.inner = inner
         self.calls: list[str] = []
         self._failures: defaultdict[str, deque[Exception]] = defaultdict(deque)
         self._before: dict[str, Hold] = {}
         self._after: dict[str, Hold] = {}
         self._outage: Outage | None = None
-        self._tell: Callable[[StorageUnavailable], object] = lambda _: None
+        self._notify: Callable[[StorageUnavailable], object] = lambda _: None
         self._countdowns: list[Countdown] = []
         self._called = asyncio.Event()
         self._in_flight = 0
@@ -147,22 +147,20 @@ class FaultyStorage(_AnyStorage):
 
     def have_trouble(self, reason: str) -> None:
         """Report that nothing can be written now, as a storage does whose disk hangs."""
-        self._tell(StorageUnavailable(reason))
+        self._notify(StorageUnavailable(reason))
 
     def repair(self) -> None:
         """End the outage."""
         self._outage = None
 
-    def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
-        """Have the storage inside tell, and `have_trouble`."""
-        self._tell = tell
-        if isinstance(self.inner, SQLiteStorage):
-            self.inner.on_loss(tell)
+    def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
+        """Let the storage inside call `notify`, and `have_trouble`."""
+        self._notify = notify
+        self.inner.on_loss(notify)
 
     def abandon(self) -> None:
         """Let go of the storage inside; the next `open` finds what was written."""
-        if isinstance(self.inner, SQLiteStorage):
-            self.inner.abandon()
+        self.inner.abandon()
 
     if not TYPE_CHECKING:
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from taskqueue.runtime import System
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.fixtures import events
 from taskqueue.testing.storage import FaultyStorage

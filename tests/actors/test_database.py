@@ -19,7 +19,7 @@ from taskqueue.errors import (
 from taskqueue.rules.health import Availability
 from taskqueue.rules.tasks import NewTask, Owner
 from taskqueue.runtime import NORMAL, System, ask, stop
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.actors.database import OwnedStorage
 from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.api.context import Context
 from taskqueue.api.outcomes import Reject, Snooze
@@ -22,7 +21,7 @@ from taskqueue.errors import ActorError, StorageUnavailable
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import ENDED, NewTask
 from taskqueue.runtime import System
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
@@ -37,12 +36,12 @@ NEVER_GIVE_UP = RetryPolicy(
 ACTIONS = ("sleep", "thread", "flaky", "snooze", "bomb", "doomed")
 
 
-def in_memory(_: Path) -> Callable[[], OwnedStorage]:
+def in_memory(_: Path) -> Callable[[], Storage]:
     storage = FaultyStorage(MemoryStorage())
     return lambda: storage
 
 
-def in_a_file(folder: Path) -> Callable[[], OwnedStorage]:
+def in_a_file(folder: Path) -> Callable[[], Storage]:
     return partial(SQLiteStorage, folder / "tasks.db")
 
 

@@ -12,7 +12,7 @@ from taskqueue import service
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import ConsumersSupervisor, Pool, Resize
-from taskqueue.actors.database import DatabaseActor, OwnedStorage, Recovery, StorageClient
+from taskqueue.actors.database import DatabaseActor, Recovery, StorageClient
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, GetReadiness
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue.actor import QueueActor, QueueSettings
@@ -70,7 +70,7 @@ class World:
         self,
         system: System,
         events: EventLog,
-        make_storage: Callable[[], OwnedStorage],
+        make_storage: Callable[[], Storage],
         clock: Clock | None = None,
     ) -> None:
         self.system = system

@@ -18,7 +18,7 @@ from taskqueue.rules.tasks import (
     Task,
     TaskHistory,
 )
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.supervision import Node
 
 NOW = 1_800_000_000.0

@@ -31,7 +31,7 @@ from taskqueue.runtime import (
     receives,
     stop,
 )
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.supervision import ChildSpec, Supervisor
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, StillClock, demo_app

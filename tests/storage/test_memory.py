@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract import StorageContract
 

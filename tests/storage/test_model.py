@@ -49,7 +49,7 @@ from taskqueue.rules.tasks import (
     TaskHistory,
     TimedOut,
 )
-from taskqueue.storage.memory import MemoryStorage
+from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 

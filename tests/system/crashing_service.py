@@ -6,9 +6,8 @@ machine goes. That a commit is ended by a process that lives on is tested at the
 
 import os
 import signal
-from functools import partial
 
-from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.backend import SQLiteBackend
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.process import ServiceProcess
 from tests.system.crash_points import Trap, wrappings
@@ -20,9 +19,9 @@ class CrashingService(ServiceProcess):
     module = "tests.system.crashing_service"
 
 
-def writing_on_a_thread(settings: Settings, _: object) -> partial[SQLiteStorage]:
-    """Return what makes the storage that these settings ask for, but for its process."""
-    return partial(SQLiteStorage, settings.database, synchronous=settings.synchronous)
+def on_a_thread(backend: SQLiteBackend) -> SQLiteStorage:
+    """Return the storage of this backend, but for its process."""
+    return SQLiteStorage(backend.database.path, synchronous=backend.database.synchronous)
 
 
 def _kill_ourselves() -> None:
@@ -30,10 +29,9 @@ def _kill_ourselves() -> None:
 
 
 if __name__ == "__main__":
-    from taskqueue import supervisor
     from taskqueue.cli.command import main
 
-    supervisor.storage = writing_on_a_thread
+    SQLiteBackend.storage = on_a_thread  # type: ignore[method-assign]  # it stands in for it
     for place, name, wrapped in wrappings(Trap(os.environ["CRASH_POINT"], _kill_ourselves)):
         setattr(place, name, wrapped)
     main()

@@ -15,7 +15,6 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -25,10 +24,11 @@ from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
 from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import SHUTDOWN, ActorRef, System, ask
 from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.backend import SQLiteBackend
 from taskqueue.storage.sqlite.connections import spawn
+from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import children_of
@@ -489,21 +489,22 @@ class Town:
 async def _town(
     folder: Path, *, consumers: int, writes_in: WritesIn = "thread"
 ) -> AsyncIterator[Town]:
+    database = SQLiteDatabase(path=folder / "data" / "tasks.db")
     settings = Settings(
-        database=folder / "data" / "tasks.db",
+        database=database,
         consumers=consumers,
         drain_s=1.0,
         retry=RetryPolicy(initial_s=0.01),
     )
-    service.ensure_directory(settings.database)
-    with service.bind("127.0.0.1", 0) as listener:
-        owner = Owner(node=service.NODE, incarnation=uuid4().hex)
+    backend = SQLiteBackend(database)
+    await backend.prepare()
+    with backend, service.bind("127.0.0.1", 0) as listener:
         configuration = supervisor.Configuration(
             settings=settings,
             app=crash_app.app,
-            owner=owner,
+            owner=backend.owner,
             listener=listener,
-            make_storage=partial(SQLiteStorage, settings.database, writes_in=writes_in),
+            make_storage=partial(SQLiteStorage, database.path, writes_in=writes_in),
         )
         async with System() as system:
             root = await supervisor.start(system, configuration)

@@ -124,4 +124,4 @@ def test_the_flags_reach_the_service_and_its_answer_is_the_exit_code(
     assert (settings.consumers, settings.slots, settings.drain_s) == (9, 3, 60.0)
     assert settings.retry.max_s == 3600.0
     assert settings.allow_remote is False
-    assert settings.database == tmp_path / "data/tasks.db"
+    assert str(settings.database) == str(tmp_path / "data/tasks.db")

@@ -12,6 +12,9 @@ from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.retention import Retention
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Duration
+from taskqueue.storage.databases import DATABASES
+from taskqueue.storage.memory.database import MemoryDatabase
+from taskqueue.storage.sqlite.database import SQLiteDatabase
 
 CWD = Path("/srv/shop")
 
@@ -41,7 +44,7 @@ def test_without_any_source_the_defaults_hold() -> None:
     settings = load({}, {}, CWD)
 
     assert (settings.host, settings.port, settings.consumers) == ("127.0.0.1", 8080, 2)
-    assert settings.database == CWD / "data/tasks.db"
+    assert settings.database == SQLiteDatabase(path=CWD / "data/tasks.db")
     assert settings.retry == RetryPolicy()
 
 
@@ -278,8 +281,9 @@ def test_a_switch_takes_no_other_words() -> None:
 
 def test_a_choice_does_not_mind_its_case() -> None:
     settings = flagged(synchronous="normal", log_level="WARNING")
+    database = SQLiteDatabase(path=CWD / "data/tasks.db", synchronous="NORMAL")
 
-    assert (settings.synchronous, settings.log_level) == ("NORMAL", "warning")
+    assert (settings.database, settings.log_level) == (database, "warning")
 
 
 @pytest.mark.parametrize("app", ["", "shop:app", "shop.tasks:queue.app"])
@@ -322,19 +326,33 @@ def test_a_lease_too_short_to_be_extended_is_refused(lease: str) -> None:
     ],
 )
 def test_a_database_is_a_path_or_an_sqlite_url(given: object, path: str) -> None:
-    assert flagged(database=given).database == Path(path)
+    assert flagged(database=given).database == SQLiteDatabase(path=Path(path))
+
+
+def test_memory_is_a_database_without_a_path() -> None:
+    settings = flagged(database="memory:")
+
+    assert settings.database == MemoryDatabase()
+    assert str(settings.database) == "memory:"
 
 
 @pytest.mark.parametrize(
     ("given", "because"),
     [
-        ("", "expected a path or an SQLite URL"),
-        ("data/", "expected a path or an SQLite URL"),
-        ("sqlite:///", "expected a path or an SQLite URL"),
-        ("sqlite:///a%00b", "expected a path or an SQLite URL"),
-        (5, "expected a path or an SQLite URL"),
-        ("mysql://host/tasks", "got a URL of 'mysql'"),
-        ("file:tasks.db?mode=ro", "got a URL of 'file'"),
+        ("", "expected a path or a URL (sqlite:, memory:)"),
+        ("data/", "expected a path or a URL (sqlite:, memory:)"),
+        ("sqlite:///", "expected a path or a URL (sqlite:, memory:)"),
+        ("sqlite:///a%00b", "expected a path or a URL (sqlite:, memory:)"),
+        (5, "expected a path or a URL (sqlite:, memory:)"),
+        ("mysql://host/tasks", "no engine has the scheme 'mysql'"),
+        (
+            "mysql://host/tasks",
+            "known are: sqlite (sqlite:///data/tasks.db, or a path), memory (memory:)",
+        ),
+        ("file:tasks.db?mode=ro", "no engine has the scheme 'file'"),
+        ("SQLITE:///tasks.db", "no engine has the scheme 'SQLITE'"),
+        ("memory:tasks", "nothing can follow memory:"),
+        ("memory://", "nothing can follow memory:"),
         ("sqlite://tasks.db", "three slashes or four: sqlite:///tasks.db"),
         ("sqlite:data/tasks.db", "three slashes or four: sqlite:///data/tasks.db"),
         ("sqlite:///tasks.db?cache=shared", "takes no parameters"),
@@ -355,6 +373,33 @@ def test_a_refused_url_does_not_show_its_password() -> None:
 
     assert "'postgresql'" in fault
     assert "secret" not in fault
+
+
+def test_a_setting_of_another_engine_is_refused_wherever_it_was_given(tmp_path: Path) -> None:
+    write_toml(tmp_path, 'synchronous = "FULL"\n')
+
+    reported = faults({"database": "memory:"}, {}, tmp_path)
+    by_flag = faults({"database": "memory:", "synchronous": "FULL"}, {}, tmp_path)
+
+    refusal = "a setting of sqlite databases; memory: is none, so leave it out"
+    assert reported == [f"synchronous in taskqueue.toml: {refusal}"]
+    assert by_flag == [f"--synchronous: {refusal}"]
+
+
+def test_a_database_that_cannot_be_read_does_not_put_its_settings_into_doubt() -> None:
+    [fault] = faults({"database": "mysql://host/tasks", "synchronous": "NORMAL"})
+
+    assert fault.startswith("--database: ")
+
+
+@pytest.mark.parametrize("scheme", DATABASES)
+def test_a_database_is_known_by_what_it_is_shown_as(scheme: str) -> None:
+    example = DATABASES[scheme].example.partition(",")[0]
+    database = flagged(database=example).database
+
+    assert database.scheme == scheme
+    assert flagged(database=str(database)).database == database
+    assert flagged(database=database).database == database
 
 
 # --- what concerns more than one -----------------------------------------------------------------
@@ -411,7 +456,9 @@ def test_no_two_settings_share_a_name() -> None:
 def test_every_setting_is_in_the_table() -> None:
     keys = {option.key for option in OPTIONS}
 
-    assert keys == (set(asdict(Settings())) - {"retry", "retention", "process"}) | {
+    engines = {option.key for option in OPTIONS if option.engine}
+    assert engines == {"synchronous"}
+    assert keys - engines == (set(asdict(Settings())) - {"retry", "retention", "process"}) | {
         f"{table}.{name}"
         for table, rules in (
             ("retry", RetryPolicy()),

@@ -53,6 +53,7 @@ from taskqueue.storage.sqlite.connections.set_up import (
 )
 from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
 from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.database import Synchronous
 from taskqueue.storage.sqlite.disk.faults import checkpoint_error, translated
 from taskqueue.storage.sqlite.disk.file import (
     FileWatch,
@@ -69,7 +70,6 @@ from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.operations import inserting, reads, settling, writes
 
 T = TypeVar("T")
-Synchronous: TypeAlias = Literal["EXTRA", "FULL", "NORMAL"]
 WritesIn: TypeAlias = Literal["thread", "process"]
 
 
@@ -184,21 +184,15 @@ class SQLiteStorage(Storage):
         self._abandon(then=partial(loop.call_soon_threadsafe, dropped.set))
         await dropped.wait()
 
-    def on_loss(self, tell: Callable[[StorageUnavailable], object]) -> None:
-        """Call `tell` when an open storage can no longer be written, though nobody has tried."""
-        self._tell_loss = tell
+    def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
+        self._tell_loss = notify
 
     def abandon(self) -> None:
-        """Let go of everything without waiting, as when the owner is killed and cannot await.
+        """Let go of everything without waiting.
 
-        Verbs in progress and later ones raise `StorageUnavailable`. A commit that is under way on
-        the writer's thread ends, written or not; what waits behind it is not begun. The file's lock
-        is given up after that commit, and after a checkpoint that is under way, so whoever opens
-        the file next, in this process or another, sees everything that will ever be written by this
-        one. The threads end by themselves. An `open` or `migrate` in progress is not stopped by
-        this but by cancelling it.
-
-        Call it on the loop's thread or when the loop has ended. Harmless when not open.
+        The file's lock is released after the commit and the checkpoint that are under way, so the
+        next to open the file, in this process or another, sees everything that this one will ever
+        write. The threads end by themselves.
         """
         self._abandon(then=lambda: None)
 

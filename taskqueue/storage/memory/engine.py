@@ -6,7 +6,7 @@ Everything is one dict, every verb walks it. What is kept lives as long as the o
 import sqlite3
 import weakref
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
@@ -108,6 +108,12 @@ class MemoryStorage(Storage):
 
     async def close(self) -> None:
         self._open = False
+
+    def abandon(self) -> None:
+        self._open = False
+
+    def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
+        """Never calls it: memory is not lost before its process is."""
 
     async def migrate(self) -> tuple[Migration, ...]:
         taken = () if self._migrated else _SCHEMA

@@ -1,0 +1,77 @@
+"""What is true of one engine only, from its URL in the settings to its storage.
+
+    database = databases.named("sqlite:///data/tasks.db")    # a value: which one, used how
+    with backend_of(database) as backend:                    # what takes long to start is started
+        await backend.prepare()                              # can a service run on it?
+        storage = backend.storage()                          # one for each life of its owner
+
+Locks, files, processes, connections and errors of the engine stay below this.
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Protocol, Self
+
+from taskqueue.rules.tasks import Owner
+from taskqueue.storage.protocol import Storage
+from taskqueue.structs import Struct
+
+
+class Backend(Protocol):
+    """An engine while a service runs on it.
+
+    As a context manager it ends what it has started ahead and no storage has taken.
+    """
+
+    @property
+    def owner(self) -> Owner:
+        """Who holds the leases of this service: its node, and this life of it."""
+        ...
+
+    async def prepare(self) -> None:
+        """Make sure that a service can run on this database.
+
+        Called before the supervision tree starts, which would try a hopeless case again and again.
+
+        Raises:
+            StorageUnavailable: it cannot, and `reason` says why in one line: the place cannot be
+                made or written, or another service serves it and the engine allows only one.
+        """
+        ...
+
+    def storage(self) -> Storage:
+        """Return a storage that is not open yet, with all that earlier ones have committed."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class Database(Struct):
+    """Which database a service uses, and how. `str` shows it, without any password.
+
+    A field that is annotated with a help text is a setting of this engine, under its own name:
+    `Annotated[Literal["A", "B"], "What it does."]`.
+    """
+
+    scheme: ClassVar[str]
+    example: ClassVar[str]
+
+    @classmethod
+    def named(cls, url: str) -> Self | None:
+        """Return the database that `url` names, None if it names none.
+
+        Raises:
+            ValueError: it does not, and the text says what is wrong.
+        """
+        raise NotImplementedError
+
+    def under(self, folder: Path) -> Self:
+        """Return the same database, its relative path, if it has one, beginning at `folder`."""
+        return self

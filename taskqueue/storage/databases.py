@@ -1,0 +1,55 @@
+"""The engines by the scheme of their URLs.
+
+A new engine is a line in `DATABASES` and one in `backend_of`.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from taskqueue.storage.backend import Backend, Database
+from taskqueue.storage.memory.database import MemoryDatabase
+from taskqueue.storage.sqlite.database import SQLiteDatabase
+
+DATABASES: Mapping[str, type[Database]] = MappingProxyType(
+    {database.scheme: database for database in (SQLiteDatabase, MemoryDatabase)}
+)
+
+DEFAULT: Database = SQLiteDatabase(path=Path("data/tasks.db"))
+
+# With two slashes it is a URL whatever comes before them; `odd:name.db` is a path.
+_URL = re.compile(rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://|(?P<plain>{'|'.join(DATABASES)}|file):")
+
+
+def named(text: str) -> Database | None:
+    """Return the database that a URL or a path names, None if it names none.
+
+    Raises:
+        ValueError: no engine has this scheme, or the engine refuses the URL.
+    """
+    found = _URL.match(text)
+    if found is None:
+        return SQLiteDatabase.at(text)
+    scheme = found["scheme"] or found["plain"]
+    if scheme not in DATABASES:
+        known = ", ".join(f"{each.scheme} ({each.example})" for each in DATABASES.values())
+        # The rest is not repeated: it may hold a password.
+        raise ValueError(f"no engine has the scheme {scheme!r}; known are: {known}")
+    return DATABASES[scheme].named(text)
+
+
+def backend_of(database: Database) -> Backend:
+    """Return the engine of `database`, and start ahead what it will need."""
+    # Imported late: reading the settings needs no engine, and a service needs one.
+    match database:
+        case SQLiteDatabase():
+            from taskqueue.storage.sqlite.backend import SQLiteBackend  # noqa: PLC0415
+
+            return SQLiteBackend(database)
+        case MemoryDatabase():
+            from taskqueue.storage.memory.backend import MemoryBackend  # noqa: PLC0415
+
+            return MemoryBackend()
+        case _:
+            raise TypeError(f"no engine serves {type(database).__name__}")
