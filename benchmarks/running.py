@@ -14,8 +14,8 @@ from pathlib import Path
 
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.clock import SystemClock
 from taskqueue.rules.tasks import ENDED, NewTask, Owner

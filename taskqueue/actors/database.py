@@ -6,9 +6,7 @@ counted.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from collections.abc import Callable
 
 from taskqueue.actors.messages import (
     DATABASE,
@@ -20,8 +18,6 @@ from taskqueue.actors.messages import (
 )
 from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
 from taskqueue.errors import (
-    ActorError,
-    AskTimeout,
     OperationFailed,
     StatementRefused,
     StorageCorrupt,
@@ -32,15 +28,10 @@ from taskqueue.errors import (
 )
 from taskqueue.logger import log
 from taskqueue.rules.health import Availability, Readiness
-from taskqueue.runtime import Actor, Address, Reply, receives, request, tell
+from taskqueue.runtime import Actor, receives, tell
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-STORAGE_TIMEOUT_S = 30.0
-RETRY_S = 0.5
 REOPENED_S = 2.0  # for how long a read waits for the storage to be opened again
 
 
@@ -264,72 +255,3 @@ class DatabaseActor(Actor):
 
 def _reason_of(error: StorageError) -> str:
     return error.reason if isinstance(error, StorageUnavailable) else str(error)
-
-
-class StorageClient:
-    """The storage's verbs, through whoever is the database now.
-
-    client = StorageClient(actor.address(DATABASE))
-    tasks = await client.use(Storage.find, limit=10, now=now)
-    """
-
-    def __init__(self, database: Address, timeout_s: float = STORAGE_TIMEOUT_S) -> None:
-        """Make a client whose calls of `use` wait for so many seconds at most."""
-        self._database = database
-        self._timeout_s = timeout_s
-
-    async def use(
-        self,
-        verb: Callable[Concatenate[Storage, P], Awaitable[R]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R:
-        """Call a verb and wait for its answer.
-
-        Raises:
-            StorageUnavailable: the database is degraded.
-            ActorError: there is no database now, or it did not answer: the outcome is unknown.
-        """
-        return await self.answered(self.send(verb, *args, **kwargs))
-
-    def send(
-        self,
-        verb: Callable[Concatenate[Storage, P], Awaitable[R]],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Reply[R]:
-        """Call a verb; it is in the database's mailbox when this returns. Await it `answered`.
-
-        Raises:
-            ActorError: there is no database now.
-        """
-        message = UseStorage(verb=verb.__name__, args=args, kwargs=kwargs)
-        return cast("Reply[R]", request(self._database, message))
-
-    async def answered(self, reply: Reply[R]) -> R:
-        """Wait for the answer to what was sent; raises as `use`."""
-        limit_s = self._timeout_s
-        return await reply.within(limit_s, lambda: AskTimeout(str(self._database), limit_s))
-
-
-class PatientClient(StorageClient):
-    """A client whose owner tries again, for as long as the storage is away."""
-
-    def __init__(self, database: Address) -> None:
-        super().__init__(database)
-        self._back = asyncio.Event()
-
-    def is_back(self) -> None:
-        """Let everyone who waits try again."""
-        self._back.set()
-        self._back.clear()
-
-    async def again(self) -> None:
-        """Wait before the next try: until somebody says that the storage is back, or a while."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RETRY_S):
-                await self._back.wait()
-
-
-UNREACHABLE = (StorageUnavailable, ActorError)
-"""What a call of the storage raises when it may work later; the outcome may be unknown."""

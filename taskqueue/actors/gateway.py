@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Resize
-from taskqueue.actors.database import StorageClient
 from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.messages import (
     CONSUMERS,
@@ -28,6 +27,7 @@ from taskqueue.actors.messages import (
     RedriveDead,
     Resume,
 )
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.actors.messages import DATABASE, RETENTION
+from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.logger import log
 from taskqueue.rules.retention import Retention

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.bench.place import file_of
 from taskqueue.bench.work import Work
 from taskqueue.rules.tasks import ENDED

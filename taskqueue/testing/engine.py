@@ -17,8 +17,8 @@ from typing import Self
 
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.database import StorageClient
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.errors import StorageError, TaskNotFound
 from taskqueue.rules.policy import RetryPolicy

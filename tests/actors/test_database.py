@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from taskqueue.actors import database as database_module
-from taskqueue.actors.database import DatabaseActor, Recovery, StorageClient
+from taskqueue.actors.database import DatabaseActor, Recovery
 from taskqueue.actors.messages import DATABASE, GetReadiness, Migrate
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.errors import (
     AskTimeout,
     OperationFailed,

@@ -8,7 +8,7 @@ import pytest
 
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.progress import ProgressReports
-from taskqueue.actors.database import StorageClient
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.actors.throttle import PERIOD_S
 from taskqueue.api.context import Context
 from taskqueue.errors import StorageUnavailable

@@ -17,7 +17,6 @@ from taskqueue.actors import task_log
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.consumer.reports import ReportBatcher
-from taskqueue.actors.database import UNREACHABLE, StorageClient
 from taskqueue.actors.messages import (
     CONSUMERS,
     DATABASE,
@@ -34,6 +33,7 @@ from taskqueue.actors.messages import (
     Work,
 )
 from taskqueue.actors.queue.dispatch import DispatchBuffer, Taken
+from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.api.app import App
 from taskqueue.api.handler import ExecutorKind

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from taskqueue.actors.consumer.progress import ProgressReports
-from taskqueue.actors.database import StorageClient
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.rules.tasks import Rows, Statement
 from taskqueue.storage.protocol import Storage

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from taskqueue.actors.database import UNREACHABLE, StorageClient
+from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.clock import Clock
 from taskqueue.storage.protocol import Storage

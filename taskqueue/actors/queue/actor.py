@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 from taskqueue.actors import task_log
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S
-from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.messages import (
     CONSUMERS,
     DATABASE,
@@ -44,6 +43,7 @@ from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetcher import Fetcher
+from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.foreign import rendering
 from taskqueue.logger import log

@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 from taskqueue.actors import task_log
-from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.messages import Finished
+from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
 from taskqueue.rules import policy

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from taskqueue.actors.database import StorageClient
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.clock import Clock
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.protocol import Storage

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from taskqueue.actors.database import UNREACHABLE, PatientClient
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer, Reservation
 from taskqueue.actors.queue.hints import ReadyHints
+from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.logger import log
 from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
