@@ -1,7 +1,7 @@
-"""The database actor: owns the storage, and is degraded instead of dead when that fails.
+"""The database actor: owns the storage, and degrades instead of crashing when that fails.
 
-An outage is an expected state, not a bug: the actor refuses writes with `StorageUnavailable`, lets
-reads go on where they can, and tries with a growing pause whether the cause is gone. No restart is
+An outage is an expected state, not a bug: the actor refuses writes with `StorageUnavailable`,
+serves reads if it can, and retries with growing pauses until the cause is gone. No restart is
 counted.
 """
 
@@ -36,7 +36,7 @@ REOPENED_S = 2.0  # for how long a read waits for the storage to be opened again
 
 
 class Recovery(Struct):
-    """How the storage is tried again while it is not there, in seconds."""
+    """The pauses between attempts to recover, in seconds."""
 
     first_s: float = 0.1
     factor: float = 2.0
@@ -44,7 +44,7 @@ class Recovery(Struct):
 
 
 class DatabaseActor(Actor):
-    """Lets others use the storage. Waits for the migration before it serves the first time."""
+    """Serves the verbs of the storage to the other actors, once the schema was migrated."""
 
     registered_name = DATABASE
     trap_exit = True
@@ -60,11 +60,11 @@ class DatabaseActor(Actor):
         self._recovery = recovery or Recovery()
         self._recovering = False
         self._turn = asyncio.Lock()  # migrating, closing and opening, one after the other
-        self._at_rest = asyncio.Event()  # not between closing and opening: reads wait for that
+        self._at_rest = asyncio.Event()  # set, except between close and open: reads wait for it
         self._at_rest.set()
         self._last_failure = ("", "")  # the verb and the reason
-        self._outages = 0  # those that are over, to tell their failures from those of now
-        self._troubles = 0  # how often the storage has reported one
+        self._outages = 0  # those that are over: a late failure of one does not start another
+        self._losses = 0  # how many the storage has reported
         self._availability = availability or Availability()
         self.unavailable = "not opened yet"
         self.readable = False
@@ -79,9 +79,9 @@ class DatabaseActor(Actor):
         self._availability.unavailable = reason
 
     async def on_start(self) -> None:
-        """Try to open; a storage that is not there (or not made) yet is no failure to start."""
+        """Try to open; a storage that is missing or not migrated yet is no failure to start."""
         self.own(self._storage.abandon)
-        self._storage.on_loss(self._on_trouble)
+        self._storage.on_loss(self._on_loss)
         try:
             async with self._turn:
                 await self._open()
@@ -93,16 +93,16 @@ class DatabaseActor(Actor):
             self._recover_soon(self._recovery.first_s)
 
     async def on_stop(self) -> None:
-        """Finish what is being written and close."""
+        """Finish the writes in progress and close."""
         await self._storage.close()
 
     @receives(UseStorage, answers=(StorageUnavailable, StatementRefused), concurrently=True)
     async def on_use_storage(self, message: UseStorage) -> object:
         """Call the verb. Calls that wait at the same time share a commit.
 
-        A corrupt storage is unavailable to everybody: nobody but a person can do anything about it.
-        Calls that the writing process served when it ended get `WriterLost`. An unforeseen error
-        belongs to its caller alone: a client must not be able to end this actor.
+        Callers get `StorageUnavailable` from a corrupt storage too: only an operator can repair it.
+        An unforeseen error is an answer to its caller: a client must not be able to crash this
+        actor.
         """
         if self.unavailable is not None:
             await self._admit(message.verb)
@@ -111,15 +111,14 @@ class DatabaseActor(Actor):
             return await verb(*message.args, **message.kwargs)
         except (StorageUnavailable, StorageCorrupt) as error:
             self._on_failure(error, outages)
-            kind = WriterLost if isinstance(error, WriterLost) else StorageUnavailable
-            raise kind(_reason_of(error)) from error
+            raise StorageUnavailable(_reason_of(error)) from error
         except StatementRefused:
             raise
         except Exception as error:
             raise self._failed(message.verb, error) from error
 
     def _failed(self, verb: str, error: Exception) -> OperationFailed:
-        """Log an unforeseen error, with its traceback if it is another one than the last."""
+        """Log an unforeseen error, with its traceback unless it is the same as the last one."""
         reason = f"{type(error).__name__}: {error}"
         is_news = (verb, reason) != self._last_failure
         self._last_failure = (verb, reason)
@@ -132,7 +131,7 @@ class DatabaseActor(Actor):
         return OperationFailed(reason)
 
     async def _admit(self, verb: str) -> None:
-        """Refuse what cannot be done during an outage, at once."""
+        """Refuse at once a verb that cannot be served during an outage."""
         while self.unavailable is not None:
             if verb not in READS or not self.readable:
                 raise StorageUnavailable(self.unavailable)
@@ -141,12 +140,12 @@ class DatabaseActor(Actor):
             try:
                 async with asyncio.timeout(REOPENED_S):
                     await self._at_rest.wait()
-            except TimeoutError:  # closing or opening hangs in the disk
+            except TimeoutError:  # closing or opening hangs
                 raise StorageUnavailable(self.unavailable) from None
 
     @receives(Migrate, answers=(StorageError,))
     async def on_migrate(self, _: Migrate) -> tuple[str, ...]:
-        """Bring the schema up to date and open. That nothing can be written now is no failure."""
+        """Migrate and open. A storage that cannot be written now is no failure."""
         async with self._turn:
             try:
                 steps = await self._storage.migrate()
@@ -169,30 +168,30 @@ class DatabaseActor(Actor):
         self.readable = True
 
     async def _prove(self) -> None:
-        """Write and read; if that works, without a pause that was reported, the outage is over."""
-        troubles = self._troubles
+        """Write and read; if that works and no loss was reported meanwhile, the outage is over."""
+        losses = self._losses
         await self._storage.probe()
         await self._storage.counts()
-        if self._troubles != troubles:
+        if self._losses != losses:
             raise StorageUnavailable(self.unavailable or "the storage answered too late")
         self._outages += 1
         self.unavailable = None
         log.info("storage_ready")
         tell(self.address(QUEUE), StorageReady())
 
-    def _on_trouble(self, error: StorageUnavailable) -> None:
-        """The storage reports that it cannot be written."""
-        self._troubles += 1
+    def _on_loss(self, error: StorageUnavailable) -> None:
+        """Degrade before a call fails: the storage reports that it cannot be written."""
+        self._losses += 1
         self._degrade(error)
 
     def _on_failure(self, error: StorageError, outages: int) -> None:
-        """A call failed that began after so many outages."""
-        news = self.unavailable is None or (self.readable and not leaves_reads(error))
-        if news and outages == self._outages:
+        """Degrade, unless the call that failed began before the last outage was over."""
+        is_news = self.unavailable is None or (self.readable and not leaves_reads(error))
+        if is_news and outages == self._outages:
             self._degrade(error)
 
     def _degrade(self, error: StorageError) -> None:
-        """Refuse what cannot be done until the storage is back."""
+        """Begin an outage, or note its new reason, and recover."""
         self.readable = self.readable and leaves_reads(error)
         reason = _reason_of(error)
         if reason != self.unavailable:
@@ -226,7 +225,7 @@ class DatabaseActor(Actor):
                 await self._proof()
 
     async def _proof(self) -> Remedy | None:
-        """Prove that it serves; return what is to be done if not."""
+        """Prove that it serves; return the remedy if it does not."""
         try:
             await self._prove()
         except StorageError as error:

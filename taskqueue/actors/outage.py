@@ -1,8 +1,8 @@
-"""What a fault of the storage leaves, and what it asks for: pure, obeyed by the database actor.
+"""Decides how to recover from a fault of the storage: pure, for the database actor.
 
-Most faults keep a storage from being written and leave it readable: a full disk, a file that is
-read-only, another process in the middle of a transaction. Then it stays open, and is tried with a
-probe. What cannot even be read, or could not be written were the cause gone, is opened anew.
+Most faults prevent writes and leave reads possible: a full disk, a lock that another process holds.
+Then the storage stays open, and a probe finds out when it can be written again. A storage that
+cannot be read, or that stays unusable when the cause is gone, is closed and opened again.
 """
 
 from enum import Enum
@@ -29,8 +29,7 @@ READS = frozenset(
         Storage.rescue,
     )
 )
-"""The verbs that go on while nothing can be written."""
-
+"""The verbs that work while nothing can be written."""
 
 _STAYS = (StorageReadOnly, SyncFailed, WriterLost)
 
@@ -38,23 +37,23 @@ _STAYS = (StorageReadOnly, SyncFailed, WriterLost)
 class Remedy(Enum):
     """How an open storage comes back."""
 
-    PROBE = "probe"  # it stays open; a later probe will find that the cause is gone
-    REOPEN = "reopen"  # nothing of it is of use: close it and open it again
+    PROBE = "probe"  # it stays open; a later probe finds that the cause is gone
+    REOPEN = "reopen"  # close it and open it again
 
 
 def leaves_reads(error: StorageError) -> bool:
     """Tell whether an open storage may still be read after a verb raised `error`.
 
-    Never what is corrupt: half of an answer would look like a whole one.
+    Never a corrupt one: an incomplete answer would look like a complete one.
     """
     return isinstance(error, StorageUnavailable)
 
 
 def remedy(error: StorageError, *, readable: bool) -> Remedy:
-    """Return what is to be done about an open storage whose probe raised `error`.
+    """Return how to recover an open storage whose probe raised `error`.
 
-    `readable` says whether a read has just been answered. A connection that was opened read-only
-    stays so, however writable its file is by now, and who is lost does not come back.
+    `readable` tells whether a read has just succeeded. A storage that was opened read-only stays
+    so when its database is writable again, and one that was lost does not come back.
     """
     if not readable or isinstance(error, _STAYS) or not leaves_reads(error):
         return Remedy.REOPEN

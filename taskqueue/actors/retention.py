@@ -1,4 +1,4 @@
-"""The retention actor: deletes what has ended long enough ago, a little at a time."""
+"""The retention actor: deletes tasks that ended long enough ago, in small batches."""
 
 import asyncio
 
@@ -11,15 +11,15 @@ from taskqueue.runtime import Actor, Request, receives
 from taskqueue.storage.protocol import Storage
 
 PERIOD_S = 60.0
-BATCH = 500  # short enough to ride with other writes
+BATCH = 500  # short enough to share a commit with other writes
 
 
 class Expire(Request[int]):
-    """Delete now what is due; answer with how many tasks that were."""
+    """Delete the tasks that are due; answered with their number."""
 
 
 class RetentionActor(Actor):
-    """Keeps the storage from growing for ever. If it is away, there will be a next time."""
+    """Keeps the storage from growing for ever; skips a round while the storage is unavailable."""
 
     registered_name = RETENTION
 
@@ -33,25 +33,25 @@ class RetentionActor(Actor):
         self._storage = StorageClient(self.address(DATABASE))
 
     def on_start(self) -> None:
-        """Begin."""
-        self.start_task(self._keep_pruning())
+        """Expire tasks now and then."""
+        self.start_task(self._keep_expiring())
 
     @receives(Expire, answers=UNREACHABLE, concurrently=True)
-    async def on_prune(self, _: Expire) -> int:
-        """Delete what is due."""
-        return await self._prune()
+    async def on_expire(self, _: Expire) -> int:
+        """Delete the tasks that are due."""
+        return await self._expire()
 
-    async def _keep_pruning(self) -> None:
+    async def _keep_expiring(self) -> None:
         never = asyncio.Event()
         while True:
             try:
-                await self._prune()
+                await self._expire()
             except UNREACHABLE as error:
                 log.info("retention_postponed", reason=str(error))
             await self._clock.wait(never, self._period_s)
 
-    async def _prune(self) -> int:
-        """Delete batch by batch; between two of them everybody else has a turn."""
+    async def _expire(self) -> int:
+        """Delete batch by batch, so that other writes get their turn in between."""
         total = 0
         for status, ended_before in self._retention.limits(self._clock.now()):
             expired, batch = 0, BATCH
