@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "taskqueue"
 
 # From the ground up. A name stands for a module, or for a folder and all that is in it.
 FLOORS = (
-    ("ground", ("errors", "clock", "structs", "logger", "foreign", "process")),
+    ("ground", ("errors", "clock", "structs", "logger", "events", "foreign", "process")),
     ("the actor runtime", ("runtime",)),
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),

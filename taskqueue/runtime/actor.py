@@ -197,4 +197,4 @@ class Actor(Lifecycle):
 
     @receives(GetLog)
     def _on_get_log(self, _: GetLog) -> tuple[Logged, ...]:
-        return tuple(Logged(at=at, message=name_of(kind)) for at, kind in self._cell.events)
+        return tuple(Logged(at=at, message=name_of(kind)) for at, kind in self._cell.history)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 import pykka
 
 from taskqueue.errors import ActorUnavailable, StartFailed
+from taskqueue.events import events
 from taskqueue.runtime.exits import (
     KILLED,
     ExitReason,
@@ -29,7 +30,6 @@ from taskqueue.runtime.links import Peer
 from taskqueue.runtime.mailbox import Mail, SystemMail
 from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.reply import Reply
-from taskqueue.runtime.safe_log import log
 from taskqueue.runtime.signals import ExitSignal, ParentExit
 from taskqueue.runtime.world import World
 
@@ -51,8 +51,8 @@ class Cell(Peer):
         "born",
         "current",
         "ending",
-        "events",
         "handled",
+        "history",
         "host",
         "is_idle",
         "last_message",
@@ -79,7 +79,7 @@ class Cell(Peer):
         self.is_idle = False  # it waits for a message
         self.ending = False  # it takes no more messages
         self.handled = 0  # messages it has taken, as of its last pause
-        self.events: deque[tuple[float, type]]  # when it took the last messages, and their types
+        self.history: deque[tuple[float, type]]  # when it took the last messages, and their types
         self.main: asyncio.Task[None] | None = None
         self.current: Reply[Any] | None = None  # the ask being handled
         self.open_replies: set[Reply[Any]] | None = None  # asks taken out by `defer`
@@ -173,7 +173,7 @@ class Cell(Peer):
         with self.system.lock:  # so that it stops if it ever comes back
             self.pending_exit, self.untrapped = KILLED, True
         if self.finish(KILLED):
-            log.error("actor_abandoned", actor=self.label, grace_s=self.system.kill_grace_s)
+            events.error("actor_abandoned", actor=self.label, grace_s=self.system.kill_grace_s)
 
     def _break_link(self, other: "Cell", reason: ExitReason) -> None:
         """Take the exit signal of a link, unless the link is undone before it has arrived."""

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable
 
+from taskqueue.events import events
 from taskqueue.foreign.inspection import shape_of
 from taskqueue.runtime.cell import Cell
 from taskqueue.runtime.exits import ExitReason, Killed, exception_of, is_orderly
 from taskqueue.runtime.links import Peer
-from taskqueue.runtime.safe_log import log
 
 
 def report_end(cell: Cell, reason: ExitReason) -> None:
     """Write the crash report, before links and monitors are told. Orderly ends are not reported."""
     if is_orderly(reason) or isinstance(reason, Killed):
-        log.debug("actor_exited", actor=cell.label, reason=str(reason))
+        events.debug("actor_exited", actor=cell.label, reason=str(reason))
         return
     links = tuple(cell.links or ())
-    log.error(
+    events.error(
         "actor_crashed",
         actor=cell.label,
         reason=str(reason),

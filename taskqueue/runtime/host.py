@@ -16,11 +16,11 @@ from types import FrameType
 from typing import Any, Self
 
 from taskqueue.clock import with_bound_clock
+from taskqueue.events import events
 from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
 from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks
 from taskqueue.runtime.reply import Reply
-from taskqueue.runtime.safe_log import log
 
 
 class Host:
@@ -158,13 +158,13 @@ class Host:
         """
         try:
             self.loop.run_forever()
-        except BaseException:  # noqa: BLE001 - it is logged
+        except BaseException as error:  # noqa: BLE001 - it is reported
             if os.getpid() != self._process:
                 os._exit(1)  # a handler has forked, and its child has come back to the loop
-            log.exception("loop_left", host=self.thread.name)
+            events.error("loop_left", host=self.thread.name, exc_info=error)
         else:
             if not self._closed:
-                log.warning("loop_stopped", host=self.thread.name)
+                events.warning("loop_stopped", host=self.thread.name)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

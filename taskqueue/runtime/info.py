@@ -90,7 +90,7 @@ def _status(cell: Cell) -> Status:
 
 def _handling(cell: Cell) -> tuple[str | None, float | None]:
     try:
-        at, kind = cell.events[-1]
+        at, kind = cell.history[-1]
     except IndexError:  # it has only just begun, or keeps no log
         return None, None
     return name_of(kind), at

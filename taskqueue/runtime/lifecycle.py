@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import pykka
 from pykka import messages as pykka_messages
 
+from taskqueue.events import events
 from taskqueue.foreign.inspection import shape_of
 from taskqueue.runtime.cancellation import is_torn_down
 from taskqueue.runtime.cell import Cell, current_cell
@@ -25,7 +26,6 @@ from taskqueue.runtime.messages import Handlers, Handling
 from taskqueue.runtime.owned import release, start_task
 from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.reply import Reply
-from taskqueue.runtime.safe_log import log
 
 # After so many messages without a pause the other actors of the loop get their turn.
 TURN = 64
@@ -90,7 +90,7 @@ class Lifecycle(_PykkaActor):
     def _embody(self, cell: Cell) -> None:
         """Do what pykka's `__init__` does, before that of the class can run or fail."""
         self._cell = cell
-        cell.events = deque(maxlen=self.event_log_size)
+        cell.history = deque(maxlen=self.event_log_size)
         self.actor_urn = uuid.uuid4().urn
         self.actor_inbox = cell.mailbox = Mailbox(cell.host)
         self.actor_stopped = threading.Event()
@@ -117,7 +117,7 @@ class Lifecycle(_PykkaActor):
         """Handle a message that no handler is marked for. An ask of that kind is a crash."""
         if self._cell.current is not None:
             raise TypeError(f"{type(self).__name__} does not understand {shape_of(message)}")
-        log.warning("message_unexpected", actor=self._cell.label, message=shape_of(message))
+        events.warning("message_unexpected", actor=self._cell.label, message=shape_of(message))
 
     # --- from start to end ------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Lifecycle(_PykkaActor):
     async def _receive(self) -> NoReturn:
         """Handle one message after the other until one ends the actor."""
         cell, mailbox, handlers = self._cell, self._cell.mailbox, self._handlers
-        events, served, message = cell.events, 0, None
+        history, served, message = cell.history, 0, None
         try:
             while True:
                 if served == TURN:
@@ -179,7 +179,7 @@ class Lifecycle(_PykkaActor):
                     continue
                 served += 1
                 message = envelope.message
-                events.append((monotonic(), type(message)))
+                history.append((monotonic(), type(message)))
                 method, handling = handlers[type(message)]
                 try:
                     if handling.concurrently:

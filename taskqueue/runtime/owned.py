@@ -5,10 +5,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from taskqueue.errors import ActorUnavailable
+from taskqueue.events import events
 from taskqueue.runtime.cancellation import is_being_cancelled, is_torn_down, undisturbed
 from taskqueue.runtime.cell import Cell, Closer
 from taskqueue.runtime.exits import Crash, Exit, reason_of
-from taskqueue.runtime.safe_log import log
 
 
 def start_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
@@ -69,4 +69,4 @@ async def _close(cell: Cell, closer: Closer) -> None:
     except BaseException as error:  # as in `_guard`, nothing may leave the task
         if is_torn_down(error, task):
             raise
-        log.error("actor_close_failed", actor=cell.label, exc_info=error)
+        events.error("actor_close_failed", actor=cell.label, exc_info=error)

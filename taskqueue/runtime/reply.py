@@ -10,8 +10,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import pykka
 
+from taskqueue.events import events
 from taskqueue.runtime.deadlines import Deadline
-from taskqueue.runtime.safe_log import log
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class Reply(pykka.Future[T]):
             try:
                 callback()
             except BaseException as error:  # noqa: BLE001 - user code
-                log.error("reply_callback_failed", exc_info=error)
+                events.error("reply_callback_failed", exc_info=error)
 
     def result(self) -> T:
         """Return the answer, or raise it. Only once `done`."""

@@ -5,8 +5,8 @@ The fields are OTP's: `supervisor`, `child_id`, `pid`, `context`, `reason`, `res
 lists the events.
 """
 
+from taskqueue.events import events
 from taskqueue.runtime import ExitReason
-from taskqueue.runtime.safe_log import log
 from taskqueue.supervision.child import Child
 from taskqueue.supervision.specs import ChildSpec, Flags
 
@@ -25,19 +25,19 @@ class Reporter:
 
     def started(self, child: Child) -> None:
         """OTP's progress report: a child runs."""
-        log.info("child_started", **self._child(child), incarnation=child.incarnation)
+        events.info("child_started", **self._child(child), incarnation=child.incarnation)
 
     def ignored(self, child: Child) -> None:
         """A start function had nothing to run."""
-        log.info("child_ignored", **self._child(child))
+        events.info("child_ignored", **self._child(child))
 
     def exited(self, child: Child, reason: ExitReason) -> None:
         """An expected end: orderly, of a child that is not permanent."""
-        log.info("child_exited", **self._offender(child, reason))
+        events.info("child_exited", **self._offender(child, reason))
 
     def terminated(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `child_terminated`."""
-        log.error(
+        events.error(
             "child_terminated",
             context="child_terminated",
             **self._offender(child, reason),
@@ -46,7 +46,7 @@ class Reporter:
 
     def restarted(self, child: Child, reason: ExitReason | None, in_period: int) -> None:
         """A child runs again; `reason` is how its life before ended, None if it had none."""
-        log.warning(
+        events.warning(
             "child_restarted",
             **self._offender(child, reason),
             **self._restarts(in_period),
@@ -54,7 +54,7 @@ class Reporter:
 
     def delayed(self, child: Child, seconds: float, in_period: int) -> None:
         """A restart waits, because the child has a backoff."""
-        log.warning(
+        events.warning(
             "child_restart_delayed",
             **self._offender(child, child.last_exit),
             after_s=round(seconds, 3),
@@ -63,7 +63,7 @@ class Reporter:
 
     def waiting(self, child: Child) -> None:
         """A start waits for siblings that do not run."""
-        log.warning(
+        events.warning(
             "child_waiting",
             **self._offender(child, child.last_exit),
             waits_for=child.waits_for,
@@ -71,7 +71,7 @@ class Reporter:
 
     def start_failed(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `start_error`."""
-        log.error(
+        events.error(
             "child_start_failed",
             context="start_error",
             **self._offender(child, reason),
@@ -80,11 +80,11 @@ class Reporter:
 
     def stopped(self, child: Child, reason: ExitReason) -> None:
         """A child that was told to stop has stopped."""
-        log.info("child_stopped", **self._offender(child, reason))
+        events.info("child_stopped", **self._offender(child, reason))
 
     def stop_failed(self, child: Child, reason: ExitReason, in_period: int) -> None:
         """OTP's supervisor report `shutdown_error`."""
-        log.error(
+        events.error(
             "child_stop_failed",
             context="shutdown_error",
             **self._offender(child, reason),
@@ -93,7 +93,7 @@ class Reporter:
 
     def stops_failed(self, spec: ChildSpec, reason: str, nb_children: int, in_period: int) -> None:
         """OTP's supervisor report `shutdown_error` for instances that were stopped together."""
-        log.error(
+        events.error(
             "child_stop_failed",
             context="shutdown_error",
             supervisor=self._supervisor,
@@ -106,7 +106,7 @@ class Reporter:
 
     def escalated(self, child: Child, in_period: int) -> None:
         """OTP's supervisor report `shutdown`: one restart too many, the supervisor gives up."""
-        log.error(
+        events.error(
             "supervisor_escalated",
             context="shutdown",
             **self._offender(child, child.last_exit)

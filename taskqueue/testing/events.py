@@ -16,6 +16,9 @@ from typing import Any, TypeAlias
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from taskqueue.events import Event as PublishedEvent
+from taskqueue.events import events
+
 Event: TypeAlias = dict[str, Any]
 
 
@@ -43,17 +46,19 @@ class EventLog:
 
     @contextlib.contextmanager
     def installed(self) -> Iterator["EventLog"]:
-        """Record what `structlog` logs until this is left, from loggers made before as well.
+        """Record the events of the service until this is left, and what is logged beside them.
 
-        Levels that the configuration filters out are not seen. A call of `structlog.configure`
-        inside begins without the recorder.
+        That is what handlers, libraries and the app log with `structlog`, from loggers made before
+        as well, but for levels that its configuration filters out. A call of `structlog.configure`
+        inside begins without it.
         """
         # Changed in place, because loggers that were bound before hold this very list.
         processors: list[Any] = structlog.get_config()["processors"]
         known = processors.index(structlog.processors.add_log_level) + 1
         processors.insert(known, self._process)
         try:
-            yield self
+            with events.subscribed(self._add):
+                yield self
         finally:
             processors.remove(self._process)
 
@@ -99,8 +104,12 @@ class EventLog:
             await waiter.arrived.wait()
             waiter.arrived.clear()
 
+    def _add(self, event: PublishedEvent) -> None:
+        self.record({"event": event.name, "level": event.level, **event.fields})
+
     def _process(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        self.record(event)
+        if not events.is_logging:
+            self.record(event)
         return event
 
     def _select(self, event: str, fields: Mapping[str, object]) -> list[Event]:

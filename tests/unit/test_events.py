@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
+from taskqueue.events import events as port
 from taskqueue.testing.events import EventLog
 
 log: Any = structlog.get_logger()
@@ -167,3 +168,17 @@ def test_events_of_another_process_can_be_added() -> None:
     events.record({"event": "started", "level": "info", "port": 1})
 
     assert events.select("started", port=1) == [{"event": "started", "level": "info", "port": 1}]
+
+
+def test_the_recorder_has_an_event_once_and_lines_of_others_beside_it() -> None:
+    with EventLog().installed() as recorded:
+        port.info("task_completed", task_id="7")
+        structlog.get_logger().info("task_completed", task_id="8")
+        port.info("task_completed", task_id="9")
+
+    found = recorded.select("task_completed")
+    assert [(event["task_id"], event["level"]) for event in found] == [
+        ("7", "info"),
+        ("8", "info"),
+        ("9", "info"),
+    ]
