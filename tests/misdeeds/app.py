@@ -4,6 +4,7 @@ What the healthy ones need is bound when the app is imported, so that a misdeed 
 its module does not make them a part of the misdeed.
 """
 
+import gc
 import os
 from asyncio import sleep
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ LIMIT_S = 1.0  # of the handlers that have one
 ATTEMPTS = 2  # of a handler that misbehaves; a healthy one has a single attempt
 
 app = App()
-_exists, _touch = os.path.exists, Path.touch
+_exists, _touch, _collect = os.path.exists, Path.touch, gc.collect
 
 
 def note_effect(ctx: Context) -> None:
@@ -75,6 +76,12 @@ for form in Form:
         app.task(f"timed_{form}", max_attempts=ATTEMPTS, executor=executor, timeout_s=LIMIT_S)(
             awaited if form.is_async else called
         )
+
+
+@app.task("collect_garbage", max_attempts=1)
+async def collect_garbage(ctx: Context) -> None:
+    """Collect all garbage of the service."""
+    _collect()
 
 
 @app.task("hold", max_attempts=1)

@@ -16,6 +16,7 @@ import aiohttp
 from taskqueue.testing.process import ServiceEnded
 from tests.misdeeds import processes
 from tests.misdeeds.app import MAKE_EFFECTS
+from tests.misdeeds.deadline import Deadline
 from tests.misdeeds.deeds import LEFT_S
 from tests.misdeeds.kinds import Form
 from tests.misdeeds.plan import Misdeed, Plan, Wave, is_repeated
@@ -31,6 +32,7 @@ FLAGS = (
 )
 HEALTHY = 3  # tasks of each form beside one wave
 POLL_S = 0.02
+ANSWER_S = 60.0  # a request that takes longer hangs
 ENDED = frozenset({"completed", "dead", "cancelled"})
 
 
@@ -128,7 +130,7 @@ async def live(folder: Path, plan: Plan) -> Notes:
 async def _bear(service: WatchedService, folder: Path, notes: Notes) -> None:
     with closing(sqlite3.connect(_database(folder))) as db:
         db.executescript(MAKE_EFFECTS)
-    timeout = aiohttp.ClientTimeout(total=15)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_S)
     async with aiohttp.ClientSession(service.url, timeout=timeout) as http:
         run = _Run(http, service, folder, notes)
         await run.wave(())
@@ -163,6 +165,7 @@ class _Run:
             await self._all_ended(notes)
             notes.took_s = time.monotonic() - began
             await self._fill_slots(notes)
+            await self._collect_garbage()
             rest_s = 2 * LEFT_S if is_repeated(self._notes.plan) else 0.0
             notes.resources = await processes.resources_at_rest(self._service.pid, within_s=rest_s)
         finally:
@@ -190,14 +193,14 @@ class _Run:
             return str((await answer.json())["id"])
 
     async def _all_ended(self, notes: WaveNotes) -> None:
-        end = time.monotonic() + self._notes.wave_limit_s
+        deadline = Deadline(self._service.pid, self._notes.wave_limit_s)
         while True:
             for each in notes.posted:
                 if not each.ended:
                     each.shown = await self._show(each.id)
             if all(each.ended for each in notes.posted):
                 return
-            if time.monotonic() > end:
+            if deadline.is_over:
                 raise Broken("not all tasks have ended")
             await asyncio.sleep(POLL_S)
 
@@ -213,15 +216,15 @@ class _Run:
         number = len(self._notes.waves)
         until = self._folder / f"until-{number}"
         here = [self._folder / f"here-{number}-{index}" for index in range(CONSUMERS * SLOTS)]
-        began = time.monotonic()
+        deadline = Deadline(self._service.pid, self._notes.slots_limit_s)
         ids = [await self._post("hold", here=str(path), until=str(until)) for path in here]
         try:
             while (held := sum(path.exists() for path in here)) < len(here):
                 notes.held = held
-                if time.monotonic() > began + self._notes.slots_limit_s:
+                if deadline.is_over:
                     raise Broken(f"only {held} of {len(here)} slots take work")
                 await asyncio.sleep(POLL_S)
-            notes.slots_s = time.monotonic() - began
+            notes.slots_s = deadline.elapsed_s
         finally:
             until.touch()
         holds = [
@@ -230,16 +233,20 @@ class _Run:
         ]
         await self._all_ended(WaveNotes(wave=(), posted=holds))
 
+    async def _collect_garbage(self) -> None:
+        """Close what handlers have left to the garbage collector, such as loops."""
+        task_id = await self._post("collect_garbage")
+        await self._all_ended(WaveNotes(wave=(), posted=[Posted(id=task_id, misdeed=None)]))
+
 
 async def _stop(service: WatchedService, notes: Notes) -> None:
     """Stop the service as a deploy does; whatever it leaves is noted, and killed."""
-    began = time.monotonic()
+    deadline = Deadline(service.pid, 3 * notes.stop_limit_s)
     service.terminate()
-    notes.exit_code = await service.returned(within_s=3 * notes.stop_limit_s)
-    notes.stop_s = time.monotonic() - began
+    notes.exit_code = await service.returned(before=deadline)
+    notes.stop_s = deadline.elapsed_s
     if notes.exit_code is None:
         service.kill()
-        await service.returned(within_s=30)
-    notes.left = await processes.ended(within_s=notes.stop_limit_s)
+    notes.left = await processes.ended(within_s=3 * notes.stop_limit_s)
     await service.wait()
     notes.complaint = await service.complaint()

@@ -5,10 +5,14 @@ import contextlib
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import ServiceProcess
+from tests.misdeeds.deadline import Deadline
+
+START_S = 120.0  # a start that takes longer hangs
+POLL_S = 0.05
 
 
 class WholeLog(EventLog):
@@ -33,16 +37,22 @@ class WatchedService(ServiceProcess):
         super().__init__(folder, *arguments)
         self.events: WholeLog = WholeLog()
 
+    async def ready(self) -> Self:
+        """Wait until it accepts tasks."""
+        self.url = (await self.wait_for("service_ready", timeout_s=START_S))["url"]
+        return self
+
     def terminate(self) -> None:
         """SIGTERM, if it still runs."""
         with contextlib.suppress(ProcessLookupError):
             self.send(signal.SIGTERM)
 
-    async def returned(self, *, within_s: float) -> int | None:
+    async def returned(self, *, before: Deadline) -> int | None:
         """Wait for its end and return the exit code; None if it does not end in time."""
         assert self._process is not None
-        with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self._process.wait(), within_s)
+        while not before.is_over:
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(self._process.wait(), POLL_S)
         return None
 
     async def complaint(self) -> str:

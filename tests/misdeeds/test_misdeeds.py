@@ -4,14 +4,18 @@
 """
 
 import asyncio
+import itertools
 import os
 import random
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+import tests.misdeeds.deadline
+from tests.misdeeds.deadline import MOST, Deadline
 from tests.misdeeds.kinds import Form
 from tests.misdeeds.ledger import CHECKS, violations
 from tests.misdeeds.life import Notes, Posted, WaveNotes
@@ -186,3 +190,41 @@ def test_slots_that_take_no_work_are_found() -> None:
     notes.waves[0] = replace(notes.waves[0], slots_s=None, held=3)
 
     assert violations(notes) == {"slots lost": ("3 of 4 in 1.0 s",)}
+
+
+# --- the limits -----------------------------------------------------------------------------------
+
+
+def test_a_limit_is_reached_by_a_service_that_waits_for_something_else_than_a_processor() -> None:
+    deadline = Deadline(os.getpid(), limit_s=0.1)
+
+    time.sleep(0.2)
+
+    assert deadline.is_over
+
+
+def test_a_limit_does_not_count_what_a_service_waits_for_a_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited = {1: 5.0, 2: 3.0}
+    monkeypatch.setattr(tests.misdeeds.deadline, "_waits", lambda _: dict(waited))
+    deadline = Deadline(os.getpid(), limit_s=0.1)
+
+    time.sleep(0.2)
+    waited[1] += 0.15
+    waited[3] = 0.04  # a thread that has begun meanwhile
+
+    assert deadline.elapsed_s == pytest.approx(0.2 - 0.19, abs=0.09)
+    assert not deadline.is_over
+
+
+def test_a_limit_is_reached_in_the_end_however_busy_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits = itertools.count(step=1000.0)
+    monkeypatch.setattr(tests.misdeeds.deadline, "_waits", lambda _: {1: next(waits)})
+    deadline = Deadline(os.getpid(), limit_s=0.1 / MOST)
+
+    time.sleep(0.2)
+
+    assert deadline.is_over

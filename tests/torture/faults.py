@@ -214,7 +214,7 @@ def descendants(pid: int) -> Iterator[int]:
     try:
         threads = [*Path(f"/proc/{pid}/task").iterdir()]
         children = [int(each) for t in threads for each in (t / "children").read_text().split()]
-    except FileNotFoundError:  # it has ended meanwhile
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
         return
     for child in children:
         yield child

@@ -1,0 +1,62 @@
+"""Limits for what a service does on a machine that has other work too."""
+
+import contextlib
+import time
+from pathlib import Path
+
+from tests.torture.faults import descendants
+
+MOST = 8  # a limit lasts at most so many times as long as on an idle machine
+LOOK_S = 0.25  # between two looks at the processes
+
+
+class Deadline:
+    """A limit for a service, of time in which its processes had a processor when they wanted one.
+
+    The time that they spend waiting for a processor does not count. A service that hangs wants
+    none, so it meets the same limit on a busy machine as on an idle one.
+    """
+
+    def __init__(self, pid: int, limit_s: float) -> None:
+        """Begin.
+
+        Args:
+            pid: the service; its descendants are watched as well.
+            limit_s: seconds.
+        """
+        self._pid = pid
+        self._limit_s = limit_s
+        self._began_at = self._looked_at = time.monotonic()
+        self._seen = _waits(pid)
+        self._waited_s = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """How much time has passed that counts."""
+        self._look()
+        elapsed_s = time.monotonic() - self._began_at
+        return max(elapsed_s - self._waited_s, elapsed_s / MOST)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the limit is reached. Ask often: a thread that has ended is not seen any more."""
+        if time.monotonic() > self._looked_at + LOOK_S:
+            self._look()
+        return time.monotonic() - self._began_at > self._limit_s < self.elapsed_s
+
+    def _look(self) -> None:
+        self._looked_at = time.monotonic()
+        waits = _waits(self._pid)
+        self._waited_s += sum(max(0.0, waits[each] - self._seen.get(each, 0.0)) for each in waits)
+        self._seen.update(waits)
+
+
+def _waits(pid: int) -> dict[int, float]:
+    """Return how long each thread of a process and its descendants has waited for a processor."""
+    waits = {}
+    for process in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):  # it has ended
+            for thread in Path(f"/proc/{process}/task").iterdir():
+                _, waited_ns, _ = (thread / "schedstat").read_text().split()
+                waits[int(thread.name)] = int(waited_ns) / 1e9
+    return waits
