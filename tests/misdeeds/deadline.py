@@ -1,8 +1,8 @@
 """Limits for what a service does on a machine that has other work too."""
 
 import contextlib
-import time
 from pathlib import Path
+from time import monotonic
 
 from tests.torture.faults import descendants
 
@@ -26,7 +26,7 @@ class Deadline:
         """
         self._pid = pid
         self._limit_s = limit_s
-        self._began_at = self._looked_at = time.monotonic()
+        self._began_at = self._looked_at = monotonic()
         self._seen = _waits(pid)
         self._waited_s = 0.0
 
@@ -34,18 +34,18 @@ class Deadline:
     def elapsed_s(self) -> float:
         """How much time has passed that counts."""
         self._look()
-        elapsed_s = time.monotonic() - self._began_at
+        elapsed_s = monotonic() - self._began_at
         return max(elapsed_s - self._waited_s, elapsed_s / MOST)
 
     @property
     def is_over(self) -> bool:
         """Whether the limit is reached. Ask often: a thread that has ended is not seen any more."""
-        if time.monotonic() > self._looked_at + LOOK_S:
+        if monotonic() > self._looked_at + LOOK_S:
             self._look()
-        return time.monotonic() - self._began_at > self._limit_s < self.elapsed_s
+        return monotonic() - self._began_at > self._limit_s < self.elapsed_s
 
     def _look(self) -> None:
-        self._looked_at = time.monotonic()
+        self._looked_at = monotonic()
         waits = _waits(self._pid)
         self._waited_s += sum(max(0.0, waits[each] - self._seen.get(each, 0.0)) for each in waits)
         self._seen.update(waits)

@@ -4,11 +4,9 @@
 """
 
 import asyncio
-import itertools
 import os
 import random
 import sys
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -195,36 +193,57 @@ def test_slots_that_take_no_work_are_found() -> None:
 # --- the limits -----------------------------------------------------------------------------------
 
 
-def test_a_limit_is_reached_by_a_service_that_waits_for_something_else_than_a_processor() -> None:
-    deadline = Deadline(os.getpid(), limit_s=0.1)
+class Machine:
+    """A clock, and how long each thread of a service has waited for a processor until then."""
 
-    time.sleep(0.2)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.waited = {1: 50.0, 2: 30.0}
+        monkeypatch.setattr(tests.misdeeds.deadline, "monotonic", lambda: self.now)
+        monkeypatch.setattr(tests.misdeeds.deadline, "_waits", lambda _: dict(self.waited))
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+def test_a_limit_is_reached_by_a_service_that_waits_for_anything_but_a_processor(
+    machine: Machine,
+) -> None:
+    deadline = Deadline(7, limit_s=10.0)
+
+    machine.now += 10.5
 
     assert deadline.is_over
 
 
-def test_a_limit_does_not_count_what_a_service_waits_for_a_processor(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_limit_does_not_count_the_time_in_which_a_service_waits_for_a_processor(
+    machine: Machine,
 ) -> None:
-    waited = {1: 5.0, 2: 3.0}
-    monkeypatch.setattr(tests.misdeeds.deadline, "_waits", lambda _: dict(waited))
-    deadline = Deadline(os.getpid(), limit_s=0.1)
+    deadline = Deadline(7, limit_s=10.0)
 
-    time.sleep(0.2)
-    waited[1] += 0.15
-    waited[3] = 0.04  # a thread that has begun meanwhile
+    machine.now += 12.0
+    machine.waited |= {1: 52.0, 3: 1.5}  # the third has begun, the second has ended
+    del machine.waited[2]
 
-    assert deadline.elapsed_s == pytest.approx(0.2 - 0.19, abs=0.09)
+    assert deadline.elapsed_s == 8.5
     assert not deadline.is_over
 
 
-def test_a_limit_is_reached_in_the_end_however_busy_the_machine_is(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_limit_is_reached_in_the_end_however_long_a_service_waits_for_a_processor(
+    machine: Machine,
 ) -> None:
-    waits = itertools.count(step=1000.0)
-    monkeypatch.setattr(tests.misdeeds.deadline, "_waits", lambda _: {1: next(waits)})
-    deadline = Deadline(os.getpid(), limit_s=0.1 / MOST)
+    deadline = Deadline(7, limit_s=10.0)
 
-    time.sleep(0.2)
+    machine.waited[1] += 1e6
+    machine.now += MOST * 10.0 + 1.0
 
     assert deadline.is_over
+
+
+def test_the_threads_of_a_process_and_of_its_children_are_seen_waiting() -> None:
+    waits = tests.misdeeds.deadline._waits(os.getpid())
+
+    assert os.getpid() in waits
+    assert all(waited_s >= 0.0 for waited_s in waits.values())
