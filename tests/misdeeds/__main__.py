@@ -1,12 +1,12 @@
-"""Let generated handlers misbehave in every way we know, beside healthy ones.
+"""Run generated handlers that misbehave in every way we know, beside healthy ones.
 
     python -m tests.misdeeds --seconds 60 --seed 1
     python -m tests.misdeeds --seconds 60 --kinds verdicts,loops/stop
 
 A real service runs them on the loop, in threads and in processes. Whatever they do costs their own
-attempt and nothing else: after each wave the ledger looks at the healthy tasks, the outcomes, the
-slots, the log, what the process holds, and at the end at the stop. What fails is shrunk to the
-least mixture that still does. Ends with 1 if anything has failed.
+attempt and nothing else: after each wave the ledger checks the healthy tasks, the outcomes, the
+slots, the log and the resources of the process, and after the last wave the stop. A failure is
+shrunk to the smallest mixture that still fails. The exit code is 1 if anything has failed.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from tests.misdeeds.processes import adopt_orphans
 from tests.misdeeds.report import described, report
 from tests.misdeeds.run import SHRINK_S, Failure, run
 
-INTERRUPTED = 130  # as a shell tells SIGINT
+INTERRUPTED = 130  # 128 + SIGINT, as in a shell
 
 
 def main() -> int:
@@ -63,11 +63,13 @@ def _parser() -> argparse.ArgumentParser:
     assert __doc__ is not None
     parser = argparse.ArgumentParser(prog="python -m tests.misdeeds", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--seconds", type=float, default=60.0, help="the last life begins by then")
-    parser.add_argument("--seed", type=int, help="repeats what a run did; drawn if not given")
-    parser.add_argument("--kinds", default="", help="families or kinds, with commas between them")
     parser.add_argument(
-        "--shrink-s", type=float, default=SHRINK_S, help="for each failure, at most"
+        "--seconds", type=float, default=60.0, help="when to start no further service"
+    )
+    parser.add_argument("--seed", type=int, help="repeats a run (default: random)")
+    parser.add_argument("--kinds", default="", help="families or kinds, comma-separated")
+    parser.add_argument(
+        "--shrink-s", type=float, default=SHRINK_S, help="limit for shrinking each failure"
     )
     return parser
 

@@ -1,7 +1,7 @@
-"""The app that is misused: handlers that run a source which comes with the task, and healthy ones.
+"""The app under test: handlers that execute source code from their task's data, and healthy ones.
 
-What the healthy ones need is bound when the app is imported, so that a misdeed which replaces it in
-its module does not make them a part of the misdeed.
+The healthy ones bind the functions they call when the app is imported. A misdeed that patches a
+module would change them otherwise.
 """
 
 import gc
@@ -20,15 +20,15 @@ CREATE TABLE odd (value ANY);
 """
 NOTE_EFFECT = "INSERT INTO effects (task, attempt) VALUES (?, ?)"
 
-LIMIT_S = 1.0  # of the handlers that have one
-ATTEMPTS = 2  # of a handler that misbehaves; a healthy one has a single attempt
+LIMIT_S = 1.0  # of handlers with a time limit
+ATTEMPTS = 2  # of a misdeed; a healthy task has one attempt
 
 app = App()
 _exists, _touch, _collect = os.path.exists, Path.touch, gc.collect
 
 
 def note_effect(ctx: Context) -> None:
-    """Have one row written with the ack of this attempt."""
+    """Write one row in the transaction of this attempt."""
     ctx.transaction().execute(NOTE_EFFECT, (ctx.task.id, ctx.attempt))
 
 
@@ -41,14 +41,14 @@ def handler_of(source: str) -> Callable[[Context], Any]:
 
 
 async def awaited(ctx: Context, source: str) -> object:
-    """Run an `async def` that misbehaves."""
+    """Run the `async def` that the source defines."""
     note_effect(ctx)
     running: Awaitable[object] = handler_of(source)(ctx)
     return await running
 
 
 def called(ctx: Context, source: str) -> object:
-    """Run a `def` that misbehaves."""
+    """Run the `def` that the source defines."""
     note_effect(ctx)
     return handler_of(source)(ctx)
 
@@ -86,8 +86,8 @@ async def collect_garbage(ctx: Context) -> None:
 
 @app.task("hold", max_attempts=1)
 async def hold(ctx: Context, here: str, until: str) -> str:
-    """Occupy a slot: say so with a file, and stay until another file is there."""
+    """Occupy a slot: create the file `here`, and return once the file `until` exists."""
     _touch(Path(here))
-    while not _exists(until):  # noqa: ASYNC110 - the run's way to reach in here
+    while not _exists(until):  # noqa: ASYNC110 - another process creates it
         await sleep(0.01)
     return here

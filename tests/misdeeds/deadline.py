@@ -1,4 +1,4 @@
-"""Limits for what a service does on a machine that has other work too."""
+"""Time limits that are fair on a busy machine."""
 
 import contextlib
 from pathlib import Path
@@ -6,22 +6,22 @@ from time import monotonic
 
 from tests.torture.faults import descendants
 
-MOST = 8  # a limit lasts at most so many times as long as on an idle machine
+MOST = 8  # how many times as long as on an idle machine a limit lasts at most
 LOOK_S = 0.25  # between two looks at the processes
 
 
 class Deadline:
-    """A limit for a service, of time in which its processes had a processor when they wanted one.
+    """A time limit that leaves out the time for which the service's threads wait for a processor.
 
-    The time that they spend waiting for a processor does not count. A service that hangs wants
-    none, so it meets the same limit on a busy machine as on an idle one.
+    A service that hangs waits for no processor, so it reaches the same limit on a busy machine as
+    on an idle one.
     """
 
     def __init__(self, pid: int, limit_s: float) -> None:
-        """Begin.
+        """Start the limit.
 
         Args:
-            pid: the service; its descendants are watched as well.
+            pid: the service; its descendants count as well.
             limit_s: seconds.
         """
         self._pid = pid
@@ -32,14 +32,14 @@ class Deadline:
 
     @property
     def elapsed_s(self) -> float:
-        """How much time has passed that counts."""
+        """The time since the start, in seconds, without what was waited for a processor."""
         self._look()
         elapsed_s = monotonic() - self._began_at
         return max(elapsed_s - self._waited_s, elapsed_s / MOST)
 
     @property
     def is_over(self) -> bool:
-        """Whether the limit is reached. Ask often: a thread that has ended is not seen any more."""
+        """Whether the limit is reached. Call it often: ended threads cannot be asked any more."""
         if monotonic() > self._looked_at + LOOK_S:
             self._look()
         return monotonic() - self._began_at > self._limit_s < self.elapsed_s

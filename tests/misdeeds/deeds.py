@@ -1,11 +1,11 @@
-"""What a handler may do on its way: to its loop, its process, its neighbours' modules."""
+"""Deeds of a handler: what it does to its loop, its process and modules that others use."""
 
 from tests.misdeeds.kinds import ASYNC, EVERYWHERE, IN_PROCESS, Catalogue
 
 DEEDS = Catalogue()
 _deed = DEEDS.deed
 
-# What is left behind lasts for so long at most, so that a run can look whether it is gone.
+# How long threads and children that are left behind run, so that a run can check that they end.
 LEFT_S = 0.5
 
 # --- loops and tasks -----------------------------------------------------------------------------
@@ -78,7 +78,7 @@ _deed(
 _deed("loops/executor_shut", "await asyncio.get_running_loop().shutdown_default_executor()", ASYNC)
 _deed("loops/block", "time.sleep(0.3)")
 _deed("loops/many_turns", "for _ in range(3000): await asyncio.sleep(0)", ASYNC)
-# Fewer: where each of them fails, Python prints 3,000 tracebacks, which takes it ten seconds.
+# Not 3,000: if each task fails, Python spends ten seconds on printing their tracebacks.
 _deed("loops/many_tasks", "for _ in range(300): asyncio.create_task(asyncio.sleep(0.01))", ASYNC)
 _deed(
     "loops/reader_gone",
@@ -169,7 +169,7 @@ _deed("forks/at_fork", "os.register_at_fork(before=lambda: 1 / 0, after_in_child
 _deed("forks/setsid", "os.setsid()", IN_PROCESS)
 _deed("forks/setpgrp", "os.setpgrp()", IN_PROCESS)
 
-# --- the death of a process: only where that is one of its own -----------------------------------
+# --- the death of a process: only in worker processes --------------------------------------------
 
 _deed("deaths/exit", "os._exit(7)", IN_PROCESS)
 _deed("deaths/exit_zero", "os._exit(0)", IN_PROCESS)
@@ -179,7 +179,7 @@ _deed("deaths/int", "os.kill(os.getpid(), signal.SIGINT)", IN_PROCESS)
 _deed("deaths/group", "os.killpg(0, signal.SIGKILL)", IN_PROCESS)
 _deed("deaths/abort", "os.abort()", IN_PROCESS)
 _deed("deaths/segfault", "ctypes.string_at(1)", IN_PROCESS)
-# Calls of Python functions take no C stack since Python 3.11: they would fill the memory instead.
+# Not by recursion in Python: since 3.11 that takes memory, but no C stack.
 _deed(
     "deaths/stack",
     "sys.setrecursionlimit(10**9)\ndeep = []\nfor _ in range(60_000): deep = [deep]\nrepr(deep)",
@@ -361,7 +361,7 @@ _deed("logs/flood_stdlib", "for number in range(500): logging.getLogger('odd').w
 
 # --- patches ----------------------------------------------------------------------------------
 
-# As `unittest.mock` and freezegun do it: for a while, and for the whole process.
+# Patched for a moment in the whole process, as `unittest.mock` and freezegun do.
 _SEEN_BY_ALL = (
     ("time.time", "lambda: 0.0"),
     ("time.sleep", "lambda s: 1 / 0"),
@@ -380,7 +380,7 @@ _SEEN_BY_ALL = (
     ("builtins.print", "lambda *a, **k: 1 / 0"),
     ("builtins.open", "lambda *a, **k: 1 / 0"),
 )
-# What a loop, a thread, an HTTP server or a queue cannot do without: only in a process of its own.
+# No loop, thread, HTTP server or queue works without these: only in worker processes.
 _SEEN_BY_ITSELF = (
     ("time.time", "lambda: 1 / 0"),
     ("asyncio.sleep", "lambda *a: 1 / 0"),

@@ -1,4 +1,4 @@
-"""How a handler may end: exceptions, verdicts, cancellations and values of every odd kind."""
+"""Ends of a handler: odd exceptions, verdicts and cancellations."""
 
 from tests.misdeeds.kinds import ASYNC, Catalogue
 
@@ -7,7 +7,7 @@ _end = ENDS.end
 
 
 def _raises(name: str, body: str, made: str = "E()") -> None:
-    """Add an exception whose class is made for the purpose."""
+    """Add an exception of a class with this body."""
     _end(f"exceptions/{name}", f"class E(Exception):\n    {body}\nraise {made}")
 
 
@@ -134,7 +134,7 @@ _end("exceptions/warning", "warnings.simplefilter('error')\nwarnings.warn('odd')
 _end("exceptions/json", "json.loads('{')")
 _end("exceptions/msgspec", "msgspec.convert({}, int)")
 
-# --- what is no Exception: it takes the consumer down, and that is documented --------------------
+# --- not an Exception: crashes the consumer, as documented ---------------------------------------
 
 _end("exits/system_exit", "raise SystemExit(3)", takes_down=True)
 _end("exits/system_exit_odd", "raise SystemExit({1})", takes_down=True)

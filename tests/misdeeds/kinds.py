@@ -1,6 +1,6 @@
-"""What a kind of misdeed is: a piece of a handler's body, and where it may stand.
+"""Kinds of misdeeds: pieces of code from which the bodies of handlers are generated.
 
-A generated handler is some deeds, one after the other, and one end: what it raises or returns.
+A generated handler is a sequence of deeds, followed by at most one end: what it raises or returns.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Form(StrEnum):
 
     @property
     def in_process(self) -> bool:
-        """Whether it runs in a process of its own."""
+        """Whether it runs in a worker process."""
         return self in IN_PROCESS
 
 
@@ -40,15 +40,14 @@ class Kind:
     family: str
     code: str
     forms: frozenset[Form] = EVERYWHERE
-    ends: bool = False  # whether the handler is over with it
-    # Whether the documented contract lets it end its consumer, and interrupt the neighbours.
+    ends: bool = False  # whether it ends the handler
+    # Whether it may crash its consumer, as documented, and interrupt the consumer's other tasks.
     takes_down: bool = False
-    leaves: bool = False  # whether what it leaves behind stays, because that is its point
-    harmless: bool = False  # whether the contract is that it costs not even its own attempt
+    harmless: bool = False  # whether the attempt must succeed all the same
 
 
 class Catalogue(dict[str, Kind]):
-    """Kinds by name, in the order in which they were added."""
+    """Kinds by name, in insertion order."""
 
     def deed(
         self,
@@ -57,11 +56,10 @@ class Catalogue(dict[str, Kind]):
         forms: frozenset[Form] = EVERYWHERE,
         *,
         takes_down: bool = False,
-        leaves: bool = False,
         harmless: bool = False,
     ) -> None:
-        """Add what a handler does on its way; `name` is `family/what`."""
-        self._add(name, code, forms, takes_down=takes_down, leaves=leaves, harmless=harmless)
+        """Add code that runs before the end of a handler; `name` is `family/kind`."""
+        self._add(name, code, forms, takes_down=takes_down, harmless=harmless)
 
     def end(
         self,
@@ -71,7 +69,7 @@ class Catalogue(dict[str, Kind]):
         *,
         takes_down: bool = False,
     ) -> None:
-        """Add what a handler returns or raises; `name` is `family/what`."""
+        """Add what a handler returns or raises; `name` is `family/kind`."""
         self._add(name, code, forms, ends=True, takes_down=takes_down)
 
     def _add(self, name: str, code: str, forms: frozenset[Form], **flags: bool) -> None:

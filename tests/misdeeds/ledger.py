@@ -1,4 +1,4 @@
-"""The ledger: what a life must have shown, whatever its handlers did. Pure."""
+"""The ledger: checks of what was observed in one life of the service. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -9,13 +9,12 @@ from tests.misdeeds.life import CONSUMERS, SLOTS, Notes, Posted, WaveNotes
 from tests.misdeeds.plan import is_repeated
 from tests.misdeeds.processes import Resources
 
-# What a life may hold beyond what it held at first. Handlers leave loops, pipes and pools behind
-# that the garbage collector has not seen yet.
+# By how much the resources of a service may grow. Handlers leave pools, threads and sockets behind.
 MUCH = Resources(descriptors=64, threads=64, memory_mib=256)
 SLIGHTLY = Resources(descriptors=10, threads=10, memory_mib=32)
-WARM = 2  # waves until a handler that is repeated has all that it ever needs
+WARM = 2  # the wave from which on a handler that is repeated needs nothing more
 
-# What no handler may bring about, and what one may that takes its consumer down.
+# Events that no handler may cause, and those that one may cause that crashes its consumer.
 SURPRISES = frozenset({
     "actor_abandoned",
     "actor_close_failed",
@@ -45,7 +44,7 @@ def stuck(notes: Notes) -> Iterator[str]:
 
 
 def healthy_harmed(notes: Notes) -> Iterator[str]:
-    """A healthy task completes, at its only attempt, with its own result, and once."""
+    """A healthy task completes at its first attempt, with its own result."""
     for each in _posted(notes):
         if each.misdeed is None and each.ended:
             shown = each.shown
@@ -56,7 +55,7 @@ def healthy_harmed(notes: Notes) -> Iterator[str]:
 
 
 def neighbours_interrupted(notes: Notes) -> Iterator[str]:
-    """Only a handler that takes its consumer down interrupts its neighbours."""
+    """Only a handler that may crash its consumer interrupts other tasks."""
     for wave in notes.waves:
         if not _takes_down(wave):
             for each in wave.posted:
@@ -66,7 +65,7 @@ def neighbours_interrupted(notes: Notes) -> Iterator[str]:
 
 
 def no_outcome(notes: Notes) -> Iterator[str]:
-    """A task that misbehaves ends with an outcome of its own, and says which."""
+    """A task that misbehaves has a reason, an attempt, and no more attempts than it may have."""
     for each in _posted(notes):
         if each.misdeed is not None and each.ended:
             shown = each.shown
@@ -79,7 +78,7 @@ def no_outcome(notes: Notes) -> Iterator[str]:
 
 
 def failed_for_nothing(notes: Notes) -> Iterator[str]:
-    """What is documented to be harmless costs not even its own attempt."""
+    """A task of harmless kinds completes."""
     for each in _posted(notes):
         harmless = each.misdeed is not None and each.misdeed.harmless
         if harmless and each.ended and each.shown["status"] != "completed":
@@ -87,7 +86,7 @@ def failed_for_nothing(notes: Notes) -> Iterator[str]:
 
 
 def crashed(notes: Notes) -> Iterator[str]:
-    """Only what is documented to crash a consumer or a process has crashed one."""
+    """Attempts have crashed only where the documentation says so."""
     for each in _posted(notes):
         if each.misdeed is not None and not each.misdeed.may_crash:
             for attempt in each.shown.get("attempts", ()):
@@ -96,7 +95,7 @@ def crashed(notes: Notes) -> Iterator[str]:
 
 
 def wrong_effects(notes: Notes) -> Iterator[str]:
-    """What completed has had its effect once, and what did not has had none."""
+    """A task that completed has written its row once; any other has written none."""
     for each in _posted(notes):
         if each.ended and not notes.broken:
             wanted, found = int(each.shown["status"] == "completed"), notes.effects[each.id]
@@ -105,14 +104,14 @@ def wrong_effects(notes: Notes) -> Iterator[str]:
 
 
 def slots_lost(notes: Notes) -> Iterator[str]:
-    """All slots take work again."""
+    """All slots take tasks again after a wave."""
     for wave in notes.waves:
         if wave.took_s and wave.slots_s is None:
             yield f"{wave.held} of {CONSUMERS * SLOTS} in {notes.slots_limit_s:.1f} s"
 
 
 def surprises(notes: Notes) -> Iterator[str]:
-    """No part of the service was restarted for what is documented to cost an attempt alone."""
+    """No part of the service has crashed or was restarted, except where documented."""
     for wave in notes.waves:
         allowed = OF_CONSUMERS if _takes_down(wave) else frozenset()
         for event in notes.events[wave.events.start : wave.events.stop]:
@@ -123,7 +122,7 @@ def surprises(notes: Notes) -> Iterator[str]:
 
 
 def torn_log(notes: Notes) -> Iterator[str]:
-    """Every line of the log is a JSON object, but for what handlers print themselves."""
+    """Every line of the log is a JSON object, except for what handlers print."""
     for event in notes.events:
         text = str(event.get("text"))
         if event.get("event") == PRINTED and ("odd" not in text or '"event"' in text):
@@ -131,19 +130,19 @@ def torn_log(notes: Notes) -> Iterator[str]:
 
 
 def silent_log(notes: Notes) -> Iterator[str]:
-    """The log goes on, whatever handlers do to the streams and to logging."""
-    told = {event.get("task_id") for event in notes.events if event.get("event") in TELL_THE_END}
+    """The end of every task is logged."""
+    logged = {event.get("task_id") for event in notes.events if event.get("event") in ENDS}
     ended = [each for each in _posted(notes) if each.ended]
-    untold = [each for each in ended if each.id not in told]
-    if untold:
-        yield f"{len(untold)} of {len(ended)} ends were not logged, first {_name(untold[0])}"
+    missing = [each for each in ended if each.id not in logged]
+    if missing:
+        yield f"{len(missing)} of {len(ended)} ends were not logged, first {_name(missing[0])}"
 
 
-TELL_THE_END = frozenset({"task_completed", "task_dead_lettered", "task_cancelled"})
+ENDS = frozenset({"task_completed", "task_dead_lettered", "task_cancelled"})
 
 
 def growth(notes: Notes) -> Iterator[str]:
-    """Descriptors, threads and memory stay as they are, also where a handler is repeated."""
+    """Descriptors, threads and memory do not grow, not even if one handler is repeated."""
     if is_repeated(notes.plan) and len(notes.waves) > WARM:
         yield from _grown(notes.waves[WARM].resources, notes, SLIGHTLY)
     yield from _grown(notes.at_first, notes, MUCH)
@@ -159,10 +158,10 @@ def _grown(first: Resources | None, notes: Notes, allowed: Resources) -> Iterato
 
 
 def bad_stop(notes: Notes) -> Iterator[str]:
-    """SIGTERM ends it with 0, in time, and nothing is left."""
+    """SIGTERM ends the service in time with exit code 0, and no process is left."""
     if notes.exit_code != 0:
         code = "had to be killed" if notes.exit_code is None else f"ended with {notes.exit_code}"
-        yield f"it {code}; it had to say: {notes.complaint[-2000:]}"
+        yield f"it {code}; standard error: {notes.complaint[-2000:]}"
     elif notes.stop_s > notes.stop_limit_s:
         yield f"it took {notes.stop_s:.1f} s of {notes.stop_limit_s:.1f}"
     for each in notes.left:
@@ -190,7 +189,7 @@ CHECKS: Mapping[str, Check] = {
 
 
 def violations(notes: Notes) -> Mapping[str, Sequence[str]]:
-    """Return what each check has found, without those that found nothing."""
+    """Return the findings of each check that has any."""
     found = {name: tuple(check(notes)) for name, check in CHECKS.items()}
     return {name: what for name, what in found.items() if what}
 

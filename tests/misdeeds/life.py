@@ -1,4 +1,4 @@
-"""One life of the service: it bears a plan, wave by wave, and all of it is noted."""
+"""Runs a plan against a new service, wave by wave, and notes what is observed."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ FLAGS = (
     *("--drain-s", str(DRAIN_S), "--lease-s", "2"),
     *("--retry-initial-s", "0.02", "--retry-max-s", "0.05"),
 )
-HEALTHY = 3  # tasks of each form beside one wave
+HEALTHY = 3  # tasks of each form beside each wave
 POLL_S = 0.02
 ANSWER_S = 60.0  # a request that takes longer hangs
 ENDED = frozenset({"completed", "dead", "cancelled"})
@@ -38,53 +38,51 @@ ENDED = frozenset({"completed", "dead", "cancelled"})
 
 @dataclass(kw_only=True)
 class Posted:
-    """A task as its client knows it, and what the service shows of it at the end."""
+    """A task as its client knows it, with the last answer of `GET /tasks/{id}`."""
 
     id: str
-    misdeed: Misdeed | None  # None: a healthy one
+    misdeed: Misdeed | None  # None: a healthy task
     key: str = ""
     shown: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, as far as was seen."""
+        """Whether it had ended at the last look."""
         return self.shown.get("status") in ENDED
 
 
 @dataclass(kw_only=True)
 class WaveNotes:
-    """What was seen of one wave."""
+    """What was observed of one wave."""
 
     wave: Wave
     posted: list[Posted] = field(default_factory=list)
     took_s: float = 0.0
-    slots_s: float | None = None  # until all slots had work again; None: never
+    slots_s: float | None = None  # until all slots had taken a task again; None: never
     held: int = 0  # how many of them had
-    events: range = range(0)  # which of the log are of its time
+    events: range = range(0)  # indices of the events that were logged meanwhile
     resources: processes.Resources | None = None
 
 
 @dataclass(kw_only=True)
 class Notes:
-    """What was seen of one life."""
+    """What was observed of one life."""
 
     plan: Plan
-    start_s: float = (
-        0.0  # from the start of the process until it was ready: how fast the machine is
-    )
+    start_s: float = 0.0  # until the service was ready: shows how fast the machine is
     waves: list[WaveNotes] = field(default_factory=list)
     at_first: processes.Resources | None = None
-    broken: str = ""  # why it could not be looked at any more
-    exit_code: int | None = None  # None: it had to be killed
+    broken: str = ""  # why the plan was not finished
+    exit_code: int | None = None  # None: the service had to be killed
     stop_s: float = 0.0
-    left: Sequence[str] = ()  # processes that outlived it
-    complaint: str = ""
+    left: Sequence[str] = ()  # processes that outlived the service
+    complaint: str = ""  # its standard error
     events: Sequence[Mapping[str, Any]] = ()
     effects: Counter[str] = field(default_factory=Counter)
 
     @property
     def slots_limit_s(self) -> float:
-        """How long the slots may take, on this machine as busy as it is."""
+        """How long the slots may take until each has taken a task."""
         return 1.0 + 2 * self.start_s
 
     @property
@@ -99,13 +97,13 @@ class Notes:
 
 
 class Broken(Exception):
-    """The life is over before its plan is: there is something for the ledger."""
+    """The plan cannot be finished, which is a finding for the ledger."""
 
 
 async def live(folder: Path, plan: Plan) -> Notes:
-    """Start the service in an empty folder and have it bear the plan; note what is seen.
+    """Start a service in an empty folder, run the plan, stop the service, and return the notes.
 
-    Nothing of it runs when this returns.
+    No process of the service runs when this returns.
     """
     notes = Notes(plan=plan)
     service = WatchedService(folder, *FLAGS)
@@ -114,7 +112,7 @@ async def live(folder: Path, plan: Plan) -> Notes:
     try:
         await service.ready()
         notes.start_s = time.monotonic() - began
-        await _bear(service, folder, notes)
+        await _run_waves(service, folder, notes)
     except (Broken, ServiceEnded, aiohttp.ClientError, TimeoutError, ValueError) as error:
         notes.broken = f"{type(error).__name__}: {error}"[:3000]
     except BaseException:  # the run is interrupted
@@ -127,7 +125,7 @@ async def live(folder: Path, plan: Plan) -> Notes:
     return notes
 
 
-async def _bear(service: WatchedService, folder: Path, notes: Notes) -> None:
+async def _run_waves(service: WatchedService, folder: Path, notes: Notes) -> None:
     with closing(sqlite3.connect(_database(folder))) as db:
         db.executescript(MAKE_EFFECTS)
     timeout = aiohttp.ClientTimeout(total=ANSWER_S)
@@ -144,7 +142,7 @@ def _database(folder: Path) -> Path:
 
 
 class _Run:
-    """Posts the waves and looks what becomes of them."""
+    """Posts waves of tasks and observes how they end."""
 
     def __init__(
         self, http: aiohttp.ClientSession, service: WatchedService, folder: Path, notes: Notes
@@ -155,7 +153,7 @@ class _Run:
         self._notes = notes
 
     async def wave(self, wave: Wave) -> None:
-        """Post a wave beside healthy tasks, and note what was seen when all that is over."""
+        """Post a wave beside healthy tasks, wait for their ends, and note what is observed."""
         notes = WaveNotes(wave=wave)
         self._notes.waves.append(notes)
         began, events = time.monotonic(), self._service.events.recorded
@@ -212,7 +210,7 @@ class _Run:
             return shown
 
     async def _fill_slots(self, notes: WaveNotes) -> None:
-        """Occupy every slot at the same time: each takes work again, or the wave has cost one."""
+        """Occupy all slots at the same time, which fails if the wave has cost one of them."""
         number = len(self._notes.waves)
         until = self._folder / f"until-{number}"
         here = [self._folder / f"here-{number}-{index}" for index in range(CONSUMERS * SLOTS)]
@@ -234,13 +232,13 @@ class _Run:
         await self._all_ended(WaveNotes(wave=(), posted=holds))
 
     async def _collect_garbage(self) -> None:
-        """Close what handlers have left to the garbage collector, such as loops."""
+        """Collect the service's garbage, which may hold descriptors, such as those of event loops."""
         task_id = await self._post("collect_garbage")
         await self._all_ended(WaveNotes(wave=(), posted=[Posted(id=task_id, misdeed=None)]))
 
 
 async def _stop(service: WatchedService, notes: Notes) -> None:
-    """Stop the service as a deploy does; whatever it leaves is noted, and killed."""
+    """Stop the service as a deploy does; note and kill the processes that it leaves."""
     deadline = Deadline(service.pid, 3 * notes.stop_limit_s)
     service.terminate()
     notes.exit_code = await service.returned(before=deadline)

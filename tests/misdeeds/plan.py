@@ -1,4 +1,4 @@
-"""What one life of the service has to bear: waves of generated handlers, drawn from a seed."""
+"""The plan of one life of the service: waves of generated handlers, drawn from a seed."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +17,10 @@ FAMILIES = tuple(dict.fromkeys(kind.family for kind in KINDS.values()))
 WAVES = 5  # in one life
 MOST_HANDLERS = 10  # in one wave
 MOST_DEEDS = 3  # of one handler, before its end
-TIMED = 0.2  # share of the handlers that have a limit
-REPEATED = 0.15  # share of the lives in which one handler is repeated, to see what it leaves
+TIMED = 0.2  # share of the handlers that have a time limit
+REPEATED = 0.15  # share of the lives that repeat one handler, to find what it leaks
 REPETITIONS = 30  # in one wave
-DOWN = 0.15  # share of the waves in which one handler may take its consumer down
+DOWN = 0.15  # share of the waves in which one handler may crash its consumer
 
 IMPORTS = """\
 import asyncio, builtins, collections, concurrent.futures, contextlib, contextvars, ctypes
@@ -36,32 +36,32 @@ from asyncio import sleep as pause_async
 
 @dataclass(frozen=True, kw_only=True)
 class Misdeed:
-    """One generated handler: where it runs and what it does, one kind after the other."""
+    """One generated handler: where it runs, and the kinds that it is made of, in order."""
 
     form: Form
     kinds: tuple[str, ...]
-    timed: bool = False  # whether it has a limit
+    timed: bool = False  # whether it has a time limit
 
     @property
     def takes_down(self) -> bool:
-        """Whether the documented contract lets it end its consumer."""
-        # A process is all that a handler with one can take down.
+        """Whether it may crash its consumer, as documented."""
+        # A handler in a process can crash that process at most.
         return not self.form.in_process and any(KINDS[name].takes_down for name in self.kinds)
 
     @property
     def may_crash(self) -> bool:
-        """Whether the contract lets it crash where it runs."""
+        """Whether its attempts may end as crashed, as documented."""
         kinds = [KINDS[name] for name in self.kinds]
         return any(kind.takes_down or kind.family == "deaths" for kind in kinds)
 
     @property
     def harmless(self) -> bool:
-        """Whether it must complete all the same."""
+        """Whether its task must complete."""
         return all(KINDS[name].harmless for name in self.kinds)
 
     @property
     def source(self) -> str:
-        """The handler, as a module of its own."""
+        """The source of a module that defines the handler."""
         keyword = "async def" if self.form.is_async else "def"
         parts = [f"# {name}\n{KINDS[name].code}" for name in self.kinds]
         return f"{IMPORTS}\n{keyword} handler(ctx):\n{indent(chr(10).join(parts), '    ')}\n"
@@ -72,10 +72,12 @@ Plan = tuple[Wave, ...]
 
 
 def chosen(words: Sequence[str]) -> Sequence[Kind]:
-    """Return the kinds that these words name: families, kinds, or the beginning of a kind's name.
+    """Return the kinds that match any of these words; all kinds if there are no words.
+
+    A word is a family or the beginning of a kind's name.
 
     Raises:
-        ValueError: a word names none.
+        ValueError: a word matches no kind.
     """
     for word in words:
         if not any(_named(kind, word) for kind in KINDS.values()):
@@ -90,21 +92,21 @@ def _named(kind: Kind, word: str) -> bool:
 
 
 def drawn(draw: random.Random, kinds: Sequence[Kind]) -> Plan:
-    """Return a plan whose handlers do these kinds."""
+    """Return a plan whose handlers are made of these kinds."""
     if draw.random() < REPEATED:
         return _repeated(draw, kinds)
     return tuple(_wave(draw, kinds) for _ in range(WAVES))
 
 
 def _repeated(draw: random.Random, kinds: Sequence[Kind]) -> Plan:
-    tidy = [kind for kind in kinds if not (kind.takes_down or kind.leaves)]
-    return (((_misdeed(draw, tidy),) * REPETITIONS,) * WAVES) if tidy else ()
+    mild = [kind for kind in kinds if not kind.takes_down]
+    return (((_misdeed(draw, mild),) * REPETITIONS,) * WAVES) if mild else ()
 
 
 def _wave(draw: random.Random, kinds: Sequence[Kind]) -> Wave:
     mild = [kind for kind in kinds if not kind.takes_down]
     wave = [_misdeed(draw, mild) for _ in range(draw.randint(1, MOST_HANDLERS)) if mild]
-    # At most one, so that the consumers' supervisor does not meet its limit and gives up.
+    # At most one: more would exceed the restart intensity of the consumers' supervisor.
     if len(mild) < len(kinds) and (not mild or draw.random() < DOWN):
         wave.append(_misdeed(draw, kinds, [kind for kind in kinds if kind.takes_down]))
     return tuple(wave)
@@ -123,19 +125,19 @@ def _misdeed(
         draw.shuffle(others := [*others, kind])
     end = kind if kind.ends else _one_of(draw, ends) if ends and draw.random() < 0.7 else None
     names = [each.name for each in (*others, end) if each is not None]
-    # A thread cannot be cut, so it cannot have a limit.
+    # A thread cannot be interrupted, so it cannot have a time limit.
     timed = form is not Form.THREAD and draw.random() < TIMED
     return Misdeed(form=form, kinds=tuple(names), timed=timed)
 
 
 def _one_of(draw: random.Random, kinds: Sequence[Kind]) -> Kind:
-    """Draw a family first: some have many more kinds than others."""
+    """Draw a family, then one of its kinds, because some families have many more kinds."""
     family = draw.choice(sorted({kind.family for kind in kinds}))
     return draw.choice([kind for kind in kinds if kind.family == family])
 
 
 def smaller(plan: Plan) -> Iterator[Plan]:
-    """Yield plans with less in them, those with much less first."""
+    """Yield smaller plans, the smallest first."""
     yield from _fewer(plan)
     for at, wave in enumerate(plan):
         for fewer in _fewer(wave):
@@ -168,11 +170,11 @@ def _lesser(misdeed: Misdeed) -> Iterator[Misdeed]:
 
 
 def is_repeated(plan: Plan) -> bool:
-    """Tell whether a plan is one handler, again and again."""
+    """Tell whether a plan repeats one handler."""
     misdeeds = misdeeds_of(plan)
     return len(misdeeds) >= WAVES * REPETITIONS and len(set(misdeeds)) == 1
 
 
 def misdeeds_of(plan: Plan) -> Sequence[Misdeed]:
-    """Return all of a plan."""
+    """Return all misdeeds of a plan."""
     return list(chain.from_iterable(plan))

@@ -1,4 +1,4 @@
-"""The processes of a run: what they hold, and which of them outlive the service."""
+"""The processes of a run: their resources, and which of them outlive the service."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one process holds."""
+    """The resources of one process."""
 
     descriptors: int
     threads: int
@@ -27,12 +27,12 @@ class Resources:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of whatever the service leaves behind, so that it is found."""
+    """Become the parent of processes that the service leaves behind, so that they are found."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def resources(pid: int) -> Resources:
-    """Return what a process holds now.
+    """Return the resources of a process.
 
     Raises:
         OSError: it has ended.
@@ -46,7 +46,7 @@ def resources(pid: int) -> Resources:
 
 
 async def resources_at_rest(pid: int, *, within_s: float) -> Resources:
-    """Return the least that a process holds within some time: what handlers have left may end."""
+    """Return the least that a process has within some time, so that threads of handlers may end."""
     end = time.monotonic() + within_s
     least = resources(pid)
     while time.monotonic() < end:
@@ -61,9 +61,9 @@ async def resources_at_rest(pid: int, *, within_s: float) -> Resources:
 
 
 async def ended(*, within_s: float) -> Sequence[str]:
-    """Wait for the end of all processes that we have started; kill and return what is left."""
+    """Wait until all descendants of this process have ended; kill those left, and describe them."""
     end = time.monotonic() + within_s
-    while (left := _alive()) and time.monotonic() < end:  # noqa: ASYNC110 - they are not ours alone
+    while (left := _alive()) and time.monotonic() < end:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(POLL_S)
     described = [_described(pid) for pid in left]
     while left := _alive():
@@ -75,7 +75,7 @@ async def ended(*, within_s: float) -> Sequence[str]:
 
 
 def _alive() -> Sequence[int]:
-    """Return our descendants, without those that have ended; these are reaped if they are ours."""
+    """Return the descendants that run; reap children that have ended."""
     alive = []
     for pid in descendants(os.getpid()):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A run for people to read."""
+"""Texts about a run and its failures."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,11 @@ from tests.misdeeds.ledger import CHECKS
 from tests.misdeeds.plan import KINDS
 from tests.misdeeds.run import Failure, Run
 
-SHOWN = 4  # of what one check has found
+SHOWN = 4  # findings of each check
 
 
 def report(run: Run) -> str:
-    """Return what was done and what came of it."""
+    """Return a table of what was run and what was found."""
     return "\n".join(_lines(run))
 
 
@@ -24,14 +24,14 @@ def _lines(run: Run) -> Iterator[str]:
     )
     yield from (_row(number, f"ended {status}") for status, number in sorted(run.ends.items()))
     yield from (_row(number, f"attempts {name}") for name, number in sorted(run.outcomes.items()))
-    yield f"  {run.slots_s:>8.2f}  s until all slots had work again, at most"
+    yield f"  {run.slots_s:>8.2f}  s until all slots had taken a task again, at most"
     yield f"  {run.stop_s:>8.2f}  s for a stop, at most"
     for name in CHECKS:
         yield _row(sum(name in failure.found for failure in run.failures), name)
 
 
 def described(failure: Failure) -> str:
-    """Return what has failed and the handlers that are enough for it."""
+    """Return the findings of a failure, and the smallest plan with the same finding."""
     return "\n".join(_failure_lines(failure))
 
 

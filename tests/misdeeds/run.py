@@ -1,4 +1,4 @@
-"""A run: one life after the other until the time is over; what fails is shrunk."""
+"""A run: one life of the service after the other until the time is up. Failures are shrunk."""
 
 import random
 import shutil
@@ -16,37 +16,37 @@ from tests.misdeeds.plan import Plan, drawn, misdeeds_of
 from tests.misdeeds.shrink import shrunk
 
 SHRINK_S = 120.0  # for each failure, at most
-MOST_FAILURES = 10  # then the run is over
+MOST_FAILURES = 10  # that end the run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A life that has broken a promise."""
+    """A life in which the ledger has found something."""
 
     seed: str
-    found: Mapping[str, Sequence[str]]  # of the life as it was drawn
-    least: Plan
+    found: Mapping[str, Sequence[str]]  # of the plan as it was drawn
+    least: Plan  # the smallest with the same finding
     least_found: Mapping[str, Sequence[str]]
     notes: Notes
 
 
 @dataclass(kw_only=True)
 class Run:
-    """What came of a run."""
+    """The sums of a run."""
 
     seed: int
     lives: int = 0
     waves: int = 0
     healthy: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
-    ends: Counter[str] = field(default_factory=Counter)  # of the handlers that misbehaved
+    ends: Counter[str] = field(default_factory=Counter)  # statuses of tasks that misbehaved
     outcomes: Counter[str] = field(default_factory=Counter)  # of their attempts
     slots_s: float = 0.0  # the longest
-    stop_s: float = 0.0
+    stop_s: float = 0.0  # the longest
     failures: list[Failure] = field(default_factory=list)
 
     def count(self, notes: Notes) -> None:
-        """Add one life."""
+        """Add the notes of one life."""
         self.lives += 1
         self.waves += len(notes.waves)
         self.stop_s = max(self.stop_s, notes.stop_s)
@@ -69,14 +69,14 @@ async def run(
     on_failure: Callable[[Failure], None],
     shrink_s: float = SHRINK_S,
 ) -> Run:
-    """Have the service bear these kinds for so many seconds, in a folder that is new each time.
+    """Run generated plans for this many seconds, each against a new service in a new folder.
 
     Args:
-        kinds: what generated handlers do.
-        seconds: how long; the last life begins before that.
-        seed: decides what is generated, though not how threads and processes are scheduled.
-        on_failure: hears of each at once.
-        shrink_s: how long to look for a smaller plan that fails in the same way.
+        kinds: what the generated handlers are made of.
+        seconds: when to start no further service.
+        seed: decides what is generated, but not how threads and processes are scheduled.
+        on_failure: called with each failure at once.
+        shrink_s: how long to search for a smaller plan with the same finding.
     """
     run = Run(seed=seed)
     end = time.monotonic() + seconds
@@ -93,7 +93,7 @@ async def run(
 
 
 async def in_new_folder(plan: Plan) -> Notes:
-    """Have one life bear a plan, and leave nothing of it."""
+    """Run a plan in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="misdeeds-"))
     try:
         return await live(folder, plan)
@@ -115,8 +115,8 @@ async def _shrunk(
             return True
         return False
 
-    # The same kind of failure, the gravest of it: else a smaller plan may fail for less.
-    # What came after the wave that failed was never posted.
+    # Only the gravest finding counts: a smaller plan may fail for a lesser reason.
+    # The waves after the one that failed were never posted.
     least = await shrunk(plan[: max(1, len(notes.waves) - 1)], fails, within_s=shrink_s)
     least_notes, least_found = last[-1]
     return Failure(seed=seed, found=found, least=least, least_found=least_found, notes=least_notes)

@@ -1,4 +1,4 @@
-"""The service under a plan, watched from outside."""
+"""The service under test, observed from outside."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ POLL_S = 0.05
 
 
 class WholeLog(EventLog):
-    """A log whose events are kept in one list as well."""
+    """A log that also keeps all events in one list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,14 +24,14 @@ class WholeLog(EventLog):
 
     def record(self, event: Mapping[str, Any]) -> None:
         """Add one event."""
-        # A handler may log what is no text.
+        # A handler may log an event that is not text.
         event = {**event, "event": str(event.get("event")), "task_id": str(event.get("task_id"))}
         self.recorded.append(event)
         super().record(event)
 
 
 class WatchedService(ServiceProcess):
-    """A service whose end can be waited for though children of it keep its streams open."""
+    """A service that can be waited for although its children keep its streams open."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         super().__init__(folder, *arguments)
@@ -43,12 +43,12 @@ class WatchedService(ServiceProcess):
         return self
 
     def terminate(self) -> None:
-        """SIGTERM, if it still runs."""
+        """Send SIGTERM if it still runs."""
         with contextlib.suppress(ProcessLookupError):
             self.send(signal.SIGTERM)
 
     async def returned(self, *, before: Deadline) -> int | None:
-        """Wait for its end and return the exit code; None if it does not end in time."""
+        """Wait for its end and return the exit code; None if the deadline comes first."""
         assert self._process is not None
         while not before.is_over:
             with contextlib.suppress(TimeoutError):
@@ -56,6 +56,6 @@ class WatchedService(ServiceProcess):
         return None
 
     async def complaint(self) -> str:
-        """Return what it wrote on standard error, whatever bytes that are."""
+        """Return its standard error, which may not be UTF-8."""
         assert self._complaining is not None
         return (await self._complaining).decode(errors="backslashreplace")

@@ -1,16 +1,16 @@
-"""From a plan that fails to the least one that still does."""
+"""Shrinks a plan that fails."""
 
 import time
 from collections.abc import Awaitable, Callable
 
 from tests.misdeeds.plan import Plan, smaller
 
-# Whether a plan fails in the same way.
+# Tells whether a plan fails in the same way.
 Fails = Callable[[Plan], Awaitable[bool]]
 
 
 async def shrunk(plan: Plan, fails: Fails, *, within_s: float) -> Plan:
-    """Return the least plan that was found to fail, in so many seconds at most."""
+    """Return the smallest plan found that fails, after this many seconds at most."""
     end = time.monotonic() + within_s
     candidates = smaller(plan)
     while time.monotonic() < end:

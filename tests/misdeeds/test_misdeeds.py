@@ -1,6 +1,6 @@
-"""Whatever handlers do costs their own attempt and nothing else; and the ledger would say so.
+"""Whatever handlers do costs their own attempt and nothing else, and the ledger finds what does not.
 
-`TASKQUEUE_MISDEEDS_S` says for how many seconds, `TASKQUEUE_MISDEEDS_SEED` repeats a run.
+`TASKQUEUE_MISDEEDS_S` sets how many seconds the run takes, `TASKQUEUE_MISDEEDS_SEED` repeats one.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ SEED = int(os.environ.get("TASKQUEUE_MISDEEDS_SEED", random.randrange(2**32)))
 @pytest.mark.long
 @pytest.mark.timeout(SECONDS + 300)
 async def test_whatever_handlers_do_costs_their_own_attempt_and_nothing_else() -> None:
-    # In a process of its own: it becomes the parent of every orphan below it.
+    # In its own process, because it becomes the parent of all orphans below it.
     run = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.misdeeds"),
         *("--seconds", str(SECONDS), "--seed", str(SEED), "--shrink-s", "60"),

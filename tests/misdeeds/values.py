@@ -1,10 +1,10 @@
-"""What a handler may return, report, send to the database and have logged, of every odd type."""
+"""Values of odd types that a handler returns, reports as progress, logs or sends to the database."""
 
 from tests.misdeeds.kinds import ASYNC, Catalogue
 
 VALUES = Catalogue()
 
-# Expressions, each of a value that somebody has returned from a task somewhere.
+# Expressions for values that tasks have returned in bug reports of other queues.
 ODD = {
     "true": "True",
     "false": "False",
@@ -95,7 +95,7 @@ ODD = {
 }  # fmt: skip
 
 for _name, _value in ODD.items():
-    _exits = _name.endswith("_exits")  # out of the call, so it is the handler's own SystemExit
+    _exits = _name.endswith("_exits")  # SystemExit leaves the call, as if the handler had raised it
     VALUES.end(f"values/{_name}", f"return {_value}")
     VALUES.deed(f"progress/{_name}", f"ctx.progress({_value})", takes_down=_exits)
     VALUES.deed(f"logged/{_name}", f"ctx.log.info('odd', value={_value})", harmless=True)
