@@ -1,11 +1,11 @@
-"""Actors that misbehave in every way we know of, beside healthy ones.
+"""Runs actors that misbehave in every way we know, beside healthy ones.
 
     python -m tests.actors_misbehave --seconds 60 --seed 7
 
 Each episode starts a tree of healthy and bad actors. The bad ones raise, return, exit with, store
-and receive values whose own methods raise. Afterwards every call has been answered, the healthy
-actors have given the right answers, the supervisors have not been restarted, all children run
-again, no thread or actor is left, and each log line is JSON. A seed draws the same episodes again.
+and receive values whose own methods raise. At its end every call has been answered, the healthy
+actors have given the right answers, no supervisor has been restarted, all children run again, no
+thread or actor is left, and each log line is JSON. The same seed repeats the same episodes.
 
     values      odd values and exceptions        deeds      what a bad actor does
     world       the tree, and the checks
@@ -23,10 +23,10 @@ from tests.misbehaviour.world import play
 
 
 def run(seed: int, seconds: float, first: int = 0) -> tuple[int, Counter[str]]:
-    """Play episodes for so long, at least one; return how many, and how often each deed was done.
+    """Play episodes for this many seconds, at least one; return how many, and the sum of each deed.
 
     Raises:
-        AssertionError: something was not as it should be, with a note of the episode.
+        AssertionError: a check has failed; a note says how to repeat the episode.
     """
     until, number, ledger = time.monotonic() + seconds, first, Counter[str]()
     while number == first or time.monotonic() < until:
@@ -48,8 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.actors_misbehave", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seconds", type=float, default=10.0, help="for how long (default: 10)")
-    parser.add_argument("--seed", type=int, help="default: drawn, and printed")
-    parser.add_argument("--first", type=int, default=0, help="the episode to begin with")
+    parser.add_argument("--seed", type=int, help="repeats a run (default: random)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first episode")
     options = parser.parse_args(arguments)
 
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     episodes, ledger = run(seed, options.seconds, options.first)
     for deed, count in sorted(ledger.items()):
         _say(f"{count:6} {deed}")
-    _say(f"{episodes} episodes, {ledger.total()} deeds, all as they should be")
+    _say(f"{episodes} episodes, {ledger.total()} deeds, no check has failed")
     return 0
 
 

@@ -1,8 +1,8 @@
 """Converts values of user code to the built-in types that are sent, stored and compared.
 
 Numbers of other types (Decimal, numpy's scalars) and subclasses of `str`, `int` and `float` may
-behave differently in any operation, and no encoder takes them all. So each value is converted once,
-where user code hands it over.
+override any operation, and no encoder accepts them all. So each value is converted once, where user
+code passes it in.
 """
 
 import operator
@@ -18,7 +18,7 @@ def number(value: object) -> float:
     """Return a real number of any type as `float`.
 
     Raises:
-        ValueError: it is a `bool`, text, or no number.
+        ValueError: it is a `bool`, text, or not a number.
     """
     kind: type[Any] = type(value)
     try:
@@ -37,7 +37,7 @@ def integer(value: object) -> int:
     """Return a whole number of any integer type as `int`.
 
     Raises:
-        ValueError: it is a `bool`, or of no integer type.
+        ValueError: it is a `bool`, or not of an integer type.
     """
     kind: type[Any] = type(value)
     if kind is bool:
@@ -51,10 +51,10 @@ def integer(value: object) -> int:
 
 
 def text(value: object) -> str:
-    """Return text, of a subclass of `str` as well, as `str`.
+    """Return text, including subclasses of `str`, as `str`.
 
     Raises:
-        ValueError: it is no text.
+        ValueError: it is not text.
     """
     if issubclass(type(value), str):
         return str.__str__(value)
@@ -64,8 +64,8 @@ def text(value: object) -> str:
 def scalar(value: object) -> Scalar:
     """Return None, a number (also a `bool`), text or bytes as the built-in type.
 
-    Takes numpy's scalars and subclasses. A Decimal or a Fraction is refused: as a float it could be
-    another number.
+    Accepts numpy's scalars and subclasses. Refuses a Decimal or a Fraction, because the nearest
+    float may be another number.
 
     Raises:
         ValueError: it is none of these.

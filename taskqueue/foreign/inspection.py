@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def is_a(value: object, kind: type[T]) -> TypeGuard[T]:
-    """Tell whether a value is of a type. `isinstance` runs its `__class__`."""
+    """Tell whether a value is of a type. Unlike `isinstance`, this never runs its `__class__`."""
     return issubclass(type(value), kind)
 
 
@@ -22,14 +22,14 @@ def name_of(kind: type) -> str:
 
 
 def plain(text: str) -> str:
-    """Return exactly a `str`: a subclass runs its own code when it is hashed or formatted."""
+    """Return text as exactly a `str`: a subclass may run its own code when hashed or formatted."""
     return str.__getitem__(text, slice(None))
 
 
 def shape_of(value: object) -> str:
-    """Return a value without what it holds: its type, and those of a struct's fields.
+    """Describe a value by its type and the types of a struct's fields.
 
-    For logs: a payload may be secret, and large.
+    For logs, because a payload may be secret or large.
 
     >>> class Login(msgspec.Struct):
     ...     user: str

@@ -29,12 +29,12 @@ def type_name(value: object) -> str:
 
 
 def text(value: object) -> str:
-    """Return `str(value)`, or why there is none."""
+    """Return `str(value)`, or the error that it raised."""
     return _rendered(str, value)
 
 
 def shown(value: object, *, most: int) -> str:
-    """Return `repr(value)` up to `most` characters, or why there is none."""
+    """Return `repr(value)`, or the error that it raised, cut to `most` characters."""
     whole = _rendered(repr, value)
     return whole if len(whole) <= most else whole[: most - 1] + "…"
 
@@ -48,13 +48,13 @@ def error_line(error: BaseException) -> str:
     try:
         rendered = traceback.TracebackException.from_exception(error)
         line = "".join(rendered.format_exception_only())
-    except BaseException:  # noqa: BLE001 - code of the exception's own
+    except BaseException:  # noqa: BLE001 - from code of the exception
         line = f"{_full_type_name(error)}: {text(error)}"
     return " ".join(storable(line).split())
 
 
 def error_traceback(error: BaseException, frames: TracebackType | None) -> str:
-    """Return the traceback of an exception from `frames` on, with its causes if possible."""
+    """Return an exception's traceback from `frames` on, with its causes if they can be rendered."""
     try:
         return storable("".join(traceback.format_exception(type(error), error, frames)))
     except BaseException:  # noqa: BLE001 - as above
@@ -68,7 +68,7 @@ def frames_of(error: BaseException) -> TracebackType | None:
 
 
 def storable(text: str) -> str:
-    """Return `text` without what is no UTF-8, and without NUL, which ends it for many tools.
+    """Return `text` with escapes for NUL, which many tools reject, and for what is not UTF-8.
 
     >>> storable("half \\ud800 and \\0")
     'half \\\\ud800 and \\\\x00'
@@ -77,7 +77,7 @@ def storable(text: str) -> str:
 
 
 def _full_type_name(error: BaseException) -> str:
-    """Return what stands before the colon, as `traceback` has it."""
+    """Return the name that `traceback` prints before the colon."""
     module = text(_module_name(type(error)))
     name = type_name(error)
     return name if module in {"__main__", "builtins"} else f"{module}.{name}"
@@ -86,12 +86,12 @@ def _full_type_name(error: BaseException) -> str:
 def _frames(frames: TracebackType | None) -> list[str]:
     try:
         return ["Traceback (most recent call last):\n", *traceback.format_tb(frames)]
-    except BaseException:  # noqa: BLE001 - a module may have a loader of its own
+    except BaseException:  # noqa: BLE001 - from a module's own loader
         return []
 
 
 def _rendered(render: Callable[[Any], str], value: object) -> str:
     try:
         return storable(str.__str__(render(value)))  # a subclass may have methods of its own
-    except BaseException as error:  # noqa: BLE001 - code of the value's own
+    except BaseException as error:  # noqa: BLE001 - from code of the value
         return f"<no text: {type_name(error)}>"

@@ -1,4 +1,4 @@
-"""What a bad actor does, by name. Each deed happens in a handler."""
+"""What bad actors do, by name. Each deed is done in a handler."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ def deed(work: Callable[["Bad", Random], Any]) -> Callable[["Bad", Random], Any]
 
 
 class Misbehave(Request[object]):
-    """Do this."""
+    """Do a deed."""
 
     deed: str
     random: Random
@@ -37,7 +37,7 @@ class Bad(Actor):
         self.state: list[object] = [odd(random)]
 
     def on_start(self) -> None:
-        """Start, or not."""
+        """Start, or raise now and then."""
         if self.random.random() < 0.1:
             raise any_error(self.random)
 
@@ -57,7 +57,7 @@ class Bad(Actor):
 
     @receives(Misbehave, answers=(LookupError,))
     async def on_misbehave(self, message: Misbehave) -> object:
-        """Do it."""
+        """Do the deed."""
         answer = DEEDS[message.deed](self, message.random)
         return await answer if asyncio.iscoroutine(answer) else answer
 
@@ -68,22 +68,22 @@ class Bad(Actor):
 
 
 class BadTrapper(Bad):
-    """One that traps exits."""
+    """A bad actor that traps exits."""
 
     trap_exit = True
 
 
 class BadHermit(Bad):
-    """One on a thread of its own."""
+    """A bad actor on its own thread."""
 
     dedicated_host = True
 
 
 class OddExit(Exit):
-    """An `Exit` that forgets its reason."""
+    """An `Exit` without a reason."""
 
     def __init__(self) -> None:
-        """Do not call the base."""
+        """Leave out `super().__init__`."""
 
 
 @deed

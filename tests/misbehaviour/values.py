@@ -37,7 +37,7 @@ NONSENSE = (None, 7, b"bytes", "text", object())
 
 
 def odd_type(random: Random, *bases: type) -> type:
-    """Return a class some of whose methods raise, or return what they must not."""
+    """Return a class with methods that raise or return values of wrong types."""
     members = {
         name: _method(random) for name in random.sample(METHODS, random.randint(1, len(METHODS)))
     }
@@ -53,7 +53,7 @@ def odd(random: Random) -> Any:
 
 
 def odd_error(random: Random, base: type[BaseException] = Exception) -> BaseException:
-    """Return an exception that can hardly be rendered."""
+    """Return an exception that is hard to render."""
     error: BaseException = odd_type(random, base)()
     if random.random() < 0.3:
         error.__notes__ = random.choice((7, [object()], [odd(random)]))
@@ -63,7 +63,7 @@ def odd_error(random: Random, base: type[BaseException] = Exception) -> BaseExce
 
 
 def any_error(random: Random) -> BaseException:
-    """Return something to raise, odd or not."""
+    """Return any exception, odd or not."""
     return random.choice(
         (
             random.choice(RAISED),

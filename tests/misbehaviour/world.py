@@ -45,7 +45,7 @@ from taskqueue.supervision import (
 from tests.misbehaviour.deeds import Bad, BadHermit, BadTrapper, Misbehave
 from tests.misbehaviour.values import odd
 
-LIMIT_S = 20.0  # of whatever is waited for: it takes milliseconds, or for ever
+LIMIT_S = 20.0  # for each wait: it ends within milliseconds, or never
 BACKOFF = Backoff(initial_s=0.001, max_s=0.01, jitter=0.0, stable_s=60.0)
 FLAGS = Flags(intensity=Intensity(max_restarts=1_000_000, period_s=1))
 
@@ -57,7 +57,7 @@ class Double(Request[int]):
 
 
 class Healthy(Actor):
-    """An actor that does what it should."""
+    """An actor that works."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -65,13 +65,13 @@ class Healthy(Actor):
 
     @receives(Double)
     async def on_double(self, message: Double) -> int:
-        """Answer."""
+        """Return twice the number."""
         await asyncio.sleep(0)
         return 2 * message.number
 
 
 class HealthyHermit(Healthy):
-    """One on a thread of its own."""
+    """A healthy actor on its own thread."""
 
     dedicated_host = True
 
@@ -90,7 +90,7 @@ def play(random: Random, deeds: list[str]) -> None:
     """Play an episode.
 
     Raises:
-        AssertionError: something was not as it should be.
+        AssertionError: a check has failed.
     """
     threads = set(threading.enumerate())
     with _logged() as lines:
@@ -103,7 +103,7 @@ def play(random: Random, deeds: list[str]) -> None:
 
 @contextlib.contextmanager
 def _logged() -> Iterator[Any]:
-    """Log as JSON to memory, with a processor that raises at what it cannot render."""
+    """Log JSON to memory, with a processor that raises if it cannot render a value."""
     before, stream = structlog.get_config(), io.StringIO()
     structlog.configure(
         processors=[
@@ -131,7 +131,7 @@ async def _play(random: Random, deeds: list[str]) -> None:
         before = [request(ref, Double(number=21)) for ref in healthy]
         calls = [call for deed in deeds async for call in _misbehave(system, branch, random, deed)]
         assert [await _within(each) for each in before] == [42, 42]
-        questions = await _look(root, system)
+        questions = await _inspect(root, system)
         for name in KINDS:
             ref = system.names.whereis(name)
             if ref is not None:
@@ -142,11 +142,11 @@ async def _play(random: Random, deeds: list[str]) -> None:
         assert [_running(system, name) for name in ("healthy", "distant")] == healthy
         assert [await _within(ask(ref, Double(number=1))) for ref in healthy] == [2, 2]
         await _all_run(branch)
-    assert broken == [], "\n".join(map(_told, broken))
+    assert broken == [], "\n".join(map(_described, broken))
 
 
-def _told(context: dict[str, Any]) -> str:
-    """Return what the loop complains about, without rendering odd values."""
+def _described(context: dict[str, Any]) -> str:
+    """Describe what the loop's exception handler has received, without rendering odd values."""
     error = context.get("exception")
     where = traceback.format_tb(error.__traceback__) if error is not None else []
     return "".join([f"{context['message']}: {name_of(type(error))}\n", *where])
@@ -170,7 +170,7 @@ BRANCH = ChildSpec(
 
 
 async def _add(branch: ActorRef, name: str, random: Random) -> None:
-    """Add a bad child; its start may fail, but not always."""
+    """Add a bad child, however often its start fails."""
     start = partial(KINDS[name].start_link, name, random)
     spec = ChildSpec(id=name, start=start, backoff=BACKOFF)
     while True:
@@ -188,7 +188,7 @@ def _running(system: System, name: str) -> ActorRef:
 async def _misbehave(
     system: System, branch: ActorRef, random: Random, deed: str
 ) -> AsyncIterator[Any]:
-    """Have a bad actor do it; return the call, whose answer may take until the actor ends."""
+    """Ask a bad actor to do a deed; yield the call, which may be answered only when it ends."""
     ref = system.names.whereis(random.choice(sorted(KINDS)))
     if ref is None:
         return
@@ -201,8 +201,8 @@ async def _misbehave(
     await asyncio.sleep(random.choice((0.0, 0.001)))
 
 
-async def _look(root: ActorRef, system: System) -> list[Awaitable[object]]:
-    """Look at everything, as people who debug do; return what is answered later."""
+async def _inspect(root: ActorRef, system: System) -> list[Awaitable[object]]:
+    """Inspect the tree and all actors; return the questions that bad actors may answer late."""
     msgspec.json.encode(await _within(snapshot(root)))
     for ref in system.actors:
         info = process_info(ref)

@@ -232,7 +232,7 @@ class _Run:
         await self._all_ended(WaveNotes(wave=(), posted=holds))
 
     async def _collect_garbage(self) -> None:
-        """Collect the service's garbage, which may hold descriptors, such as those of event loops."""
+        """Collect the service's garbage: event loops that are not closed hold descriptors."""
         task_id = await self._post("collect_garbage")
         await self._all_ended(WaveNotes(wave=(), posted=[Posted(id=task_id, misdeed=None)]))
 

@@ -1,4 +1,4 @@
-"""Whatever handlers do costs their own attempt and nothing else, and the ledger finds what does not.
+"""Whatever handlers do costs their own attempt and nothing else, and the ledger finds more.
 
 `TASKQUEUE_MISDEEDS_S` sets how many seconds the run takes, `TASKQUEUE_MISDEEDS_SEED` repeats one.
 """
