@@ -47,6 +47,7 @@ from taskqueue.runtime import (
     Shutdown,
     System,
     ask,
+    log_loop_error,
 )
 from taskqueue.settings import Settings
 from taskqueue.storage.backend import Backend
@@ -114,6 +115,7 @@ def serve(settings: Settings, backend: Backend) -> Ended:
             return _ended_now(MISUSED)
         selector = selectors.DefaultSelector()
         loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
+        loop.set_exception_handler(log_loop_error)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             return runner.run(_live(configuration, backend, listener, Signals(selector)))
 

@@ -217,7 +217,12 @@ class ServicePort:
         return await ask(self._queue, GetQueues())
 
     async def readiness(self) -> Readiness:
-        """Ask the queue, which asks the database; a part that does not answer is not ready."""
+        """Ask the queue, which asks the database; a part that does not answer is not ready.
+
+        What is known to be unavailable is told without asking: on a busy loop that takes a while.
+        """
+        if (reason := self._availability.unavailable) is not None:
+            return Readiness(ready=False, reason=reason)
         try:
             return await ask(self._queue, GetReadiness(), timeout_s=READINESS_TIMEOUT_S)
         except (ActorUnavailable, AskTimeout) as absent:

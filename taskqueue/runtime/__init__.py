@@ -39,7 +39,7 @@ from taskqueue.runtime.exits import (
     as_reason,
     is_orderly,
 )
-from taskqueue.runtime.host import Host
+from taskqueue.runtime.host import Host, log_loop_error
 from taskqueue.runtime.info import ProcessInfo, Status, process_info
 from taskqueue.runtime.limits import start_within
 from taskqueue.runtime.messages import Message, Request, receives
@@ -93,6 +93,7 @@ __all__ = [
     "get_log",
     "get_state",
     "is_orderly",
+    "log_loop_error",
     "process_info",
     "receives",
     "request",

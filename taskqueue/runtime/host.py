@@ -167,12 +167,28 @@ class Host:
                 events.warning("loop_stopped", host=self.thread.name)
 
 
+def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error that no code has awaited, as asyncio does, and never raise.
+
+    asyncio's own handler raises out of the loop what its log call raises a second time: a log
+    record factory of the app, for one.
+    """
+    try:
+        loop.default_exception_handler(context)
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything
+        log.error(
+            "loop_error", message=context.get("message"), exc_info=context.get("exception") or error
+        )
+
+
 def _new_loop() -> asyncio.AbstractEventLoop:
     origin.keep_streams()
     # A forked child shares the kernel's side of a selector. If it went on with the loop, it would
     # cancel what its parent waits for.
     selector = close_in_children(selectors.DefaultSelector())
-    return with_bound_clock(asyncio.SelectorEventLoop(selector))
+    loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
+    loop.set_exception_handler(log_loop_error)
+    return loop
 
 
 def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:

@@ -19,7 +19,7 @@ from taskqueue.actors.messages import (
     Redrive,
     UseStorage,
 )
-from taskqueue.rules.health import Readiness
+from taskqueue.rules.health import Availability, Readiness
 from taskqueue.rules.tasks import Accepted
 from taskqueue.runtime import (
     KILLED,
@@ -89,11 +89,17 @@ class World:
         self.asked = asyncio.Event()  # the queue has been asked to enqueue
         self.gate = asyncio.Event()  # the queue may answer
         self.gate.set()
+        self.availability = Availability()
         self._connections: list[Connection] = []
 
     async def open_door(self, *, shutdown_s: float = LIMIT_S) -> ActorRef:
         return await self.system.spawn(
-            GatewayActor, self.sock, demo_app(), shutdown_s=shutdown_s, clock=StillClock()
+            GatewayActor,
+            self.sock,
+            demo_app(),
+            shutdown_s=shutdown_s,
+            clock=StillClock(),
+            availability=self.availability,
         )
 
     async def connect(self) -> "Connection":
@@ -255,6 +261,17 @@ async def test_readiness_follows_the_queue_and_health_does_not(
 
     assert (before[0], after[0], health[0]) == (200, 503, 200)
     assert "queue" in after[1]["detail"]
+
+
+async def test_what_is_known_to_be_unavailable_is_told_without_asking_the_queue(
+    world: World, connection: Connection
+) -> None:
+    world.availability.unavailable = "the disk is full"
+    await world.open_door()
+
+    status, problem = await connection.ask("GET", "/ready")
+
+    assert (status, problem["detail"]) == (503, "the disk is full")
 
 
 async def test_it_says_where_it_listens(world: World, events: EventLog) -> None:

@@ -1,7 +1,11 @@
 """Hosts: a thread with a loop, and the way into it."""
 
 import asyncio
+import logging
 import threading
+
+import pytest
+from structlog.testing import capture_logs
 
 from taskqueue.runtime import Host
 
@@ -136,3 +140,23 @@ async def test_joining_a_host_that_does_not_stop_gives_up() -> None:
     assert host.thread.is_alive()
     host.stop()
     await host.join(5)
+
+
+async def test_an_error_in_a_loop_whose_log_record_cannot_be_made_stays_in_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> logging.LogRecord:
+        raise LookupError("no record")
+
+    monkeypatch.setattr(logging.getLogger("asyncio"), "makeRecord", refuse)
+    host = Host.launch("unlogged")
+
+    with capture_logs() as logged:
+        host.post(lambda: host.loop.call_soon(lambda: 1 // 0))
+        host.post(lambda: host.loop.call_soon(host.stop))
+        await host.join(5)
+
+    [error] = logged
+    assert error["event"] == "loop_error"
+    assert error["message"].startswith("Exception in callback")
+    assert isinstance(error["exc_info"], ZeroDivisionError)

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,72 @@ async def test_no_process_is_started_before_a_handler_has_statements(
     await apply(storage, "CREATE TABLE mine (x)")
 
     assert (without, reading, len(processes.started)) == (1, 2, 3)
+
+
+LARGE_TABLE_BYTES = 600_000_000
+STALL_S = 1.5
+CALM_S = 1.0
+
+
+def _fill(path: Path, row_bytes: int) -> None:
+    """Make a large table, as an operator's import does while no service runs."""
+    rows = LARGE_TABLE_BYTES // row_bytes
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF").fetchall()
+        db.execute("CREATE TABLE large (id INTEGER PRIMARY KEY, body)")
+        db.execute(
+            f"WITH n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT {rows})"
+            f" INSERT INTO large (body) SELECT zeroblob({row_bytes}) FROM n"
+        )
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+async def _longest_wait_s(storage: SQLiteStorage, other: "asyncio.Future[object]") -> float:
+    """Commit one task after the other until `other` is done; return the longest wait for one."""
+    longest_s, number = 0.0, 0
+    while not other.done():
+        number += 1
+        began = time.monotonic()
+        await add(storage, f"beside {number}")
+        longest_s = max(longest_s, time.monotonic() - began)
+    return longest_s
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("row_bytes", [1_000, 4_000_000], ids=["in many rows", "in large rows"])
+@pytest.mark.parametrize("sql", ["DROP TABLE large", "DELETE FROM large"])
+async def test_a_large_table_that_is_emptied_in_one_step_stalls_no_commit(
+    tmp_path: Path, sql: str, row_bytes: int
+) -> None:
+    async with closing_storage(tmp_path / "tasks.db") as storage:
+        await apply(storage, "CREATE TABLE mine (x)")
+    _fill(tmp_path / "tasks.db", row_bytes)
+    async with closing_storage(tmp_path / "tasks.db") as storage:
+        await add(storage, "a", "b")
+        a, b = await claim(storage)
+        idle_s = await _longest_wait_s(storage, asyncio.ensure_future(asyncio.sleep(CALM_S)))
+
+        emptying = asyncio.ensure_future(complete(storage, a, plain(sql)))
+        stall_s = await _longest_wait_s(storage, emptying)
+
+        # It is done in time or it has failed: which of the two is a question of size and machine.
+        answer = await emptying
+        assert answer is Settled.WRITTEN or isinstance(answer, NotApplied)
+        assert stall_s < STALL_S + 4 * idle_s
+        assert await complete(storage, b, plain("INSERT INTO mine VALUES (1)")) is Settled.WRITTEN
+        rows = LARGE_TABLE_BYTES // row_bytes
+        left = await query(storage, "SELECT count(*) FROM sqlite_master WHERE name = 'large'")
+        if isinstance(answer, NotApplied):
+            assert answer.outcome is AttemptOutcome.FAILED
+            assert left == ((1,),)
+            assert await query(storage, "SELECT max(id) FROM large") == ((rows,),)
+
+
+@asynccontextmanager
+async def closing_storage(path: Path) -> AsyncIterator[SQLiteStorage]:
+    storage = SQLiteStorage(path, writes_in="process")
+    await storage.migrate()
+    await storage.open()
+    yield storage
+    await storage.close()

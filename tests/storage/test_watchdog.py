@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -153,3 +154,17 @@ async def test_a_process_seen_between_two_waits_is_one_that_waits(
         reason = await process.reports.get()
 
     assert "is waiting for the disk" in reason
+
+
+async def test_a_busy_loop_reports_a_silence_after_fewer_ticks_that_come_late(
+    process: Process,
+) -> None:
+    turns_of_a_tick = 2  # one in which it is set, and the next one, which is late
+    ticks = 4
+
+    for _ in range(ticks * turns_of_a_tick):
+        time.sleep(0.003)  # noqa: ASYNC251 - it is the busy loop
+        await asyncio.sleep(0)
+
+    assert ticks < REPORT_TICKS
+    assert process.reports.qsize() == 1

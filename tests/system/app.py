@@ -15,6 +15,11 @@ async def quick(ctx: Context) -> str:
     return "done"
 
 
+@app.task("take")
+async def take(ctx: Context, text: str) -> int:
+    return len(text)
+
+
 @app.task("hold")
 async def hold(ctx: Context, until: str) -> str:
     """Run until a file is there."""

@@ -1,9 +1,13 @@
 """The process that writes hangs or its disk does: that is shown at once, and nothing is lost."""
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Mapping
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -98,6 +102,67 @@ async def test_a_stopped_writer_is_shown_and_replaced_and_costs_no_task(
     reasons = [event["reason"] for event in service.events.select("storage_degraded")]
     assert len(reasons) == 2
     assert reasons[1].startswith("the process that writes was killed because it did not answer")
+
+
+@pytest.mark.long  # it needs both processors for itself
+@pytest.mark.timeout(120)
+async def test_a_client_beside_sixty_that_post_large_bodies_sees_within_two_seconds_that_it_hangs(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    service = await services.start(*APP)
+    client = Client(http, service)
+    await service.wait_for("queue_ready")
+    async with flood(service, clients=60, size=500_000):
+        await until(lambda: client.get("/stats"), lambda a: any(a.body["tasks"].values()))
+
+        async with lag() as lags:
+            stopped_at = time.monotonic()
+            os.kill(writer_of(service), signal.SIGSTOP)
+            reason = await turn_red(client)
+            seen_s = time.monotonic() - stopped_at
+        unread = await refused_without_its_body(service)
+
+    assert "the process that writes" in reason
+    assert seen_s < 2.0 + 4 * max(lags)  # a machine at its limit is late by itself
+    assert b" 503 " in unread
+    assert peak_bytes(service) < 400_000_000
+
+
+@contextlib.asynccontextmanager
+async def flood(service: ServiceProcess, *, clients: int, size: int) -> AsyncIterator[None]:
+    """Have another process post large bodies in the block."""
+    port = service.url.rpartition(":")[2]
+    command = (sys.executable, "-m", "tests.system.flood", port, str(clients), str(size))
+    process = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE)
+    try:
+        yield
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def lag() -> AsyncIterator[list[float]]:
+    """Measure by how much a timer of this process is late in the block."""
+    lags = [0.0]
+
+    async def measure() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            lags.append(time.monotonic() - began - 0.01)
+
+    measuring = asyncio.create_task(measure())
+    try:
+        yield lags
+    finally:
+        measuring.cancel()
+
+
+def peak_bytes(service: ServiceProcess) -> int:
+    status = Path(f"/proc/{service.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 async def test_a_writer_that_is_stopped_while_nothing_is_written_is_shown_as_well(

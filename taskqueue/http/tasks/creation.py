@@ -18,6 +18,7 @@ from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.service import Service
 from taskqueue.http.tasks import keys, requests
 from taskqueue.http.tasks.answers import Receipt, Receipts
+from taskqueue.http.tasks.intake import Intake
 from taskqueue.http.tasks.patience import TURN, PatientReader
 from taskqueue.http.tasks.requests import TaskRequest
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
@@ -43,13 +44,18 @@ class TaskCreation:
         self._service = service
         self._clock = clock
         self._patience = PatientReader(service)
+        self._intake = Intake(service)
 
     async def create_task(self, request: web.Request) -> web.StreamResponse:
         """Queue a task, or all tasks of an array."""
         with _REFUSING:
-            self._service.require_writable()
+            await self._intake.admit(request)
         key = keys.read_key(request.headers)
         body = await body_of(request)
+        with self._intake.storing(body):
+            return await self._create(body, key)
+
+    async def _create(self, body: bytes, key: str | None) -> web.StreamResponse:
         asked = requests.read_tasks(body)
         if asked is None:
             asked = await self._patience.read(body)

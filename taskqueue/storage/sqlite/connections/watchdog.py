@@ -6,7 +6,8 @@
                                                    └─ still there 2 s later ─▶ report: stuck disk
 
 Ticks are counted, not seconds: when the whole service was suspended, the time that it missed says
-nothing about its writer.
+nothing about its writer. A busy loop ticks late, and such a tick counts for two: the answers that
+had come by then were read before it.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from pathlib import Path
 
 TICK_S = 0.25
 REPORT_TICKS = 5
+LATE_TICKS = 2  # for which one counts at most
 DEATH_TICKS = 8  # a killed process that is still there after these waits in the kernel
 
 
@@ -73,6 +75,15 @@ def decide(
     return Action.REPORT if silent >= REPORT_TICKS else Action.WAIT
 
 
+def ticks_in(elapsed_s: float) -> int:
+    """Return for how many ticks one counts that came so long after the one before.
+
+    >>> ticks_in(0.249), ticks_in(0.6), ticks_in(3600.0)
+    (1, 2, 2)
+    """
+    return max(1, min(int(elapsed_s / TICK_S), LATE_TICKS))
+
+
 def activity_of(pid: int) -> Activity:
     """Return what the process is doing; where the system does not tell, `COMPUTING`."""
     try:
@@ -116,6 +127,7 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
         self._answers_seen = 0
         self._silent = 0
+        self._ticked_at = 0.0
         self._killed_for: int | None = None
         self._reported: set[Action] = set()  # in this silence
         self._has_waited = False  # in this silence
@@ -127,6 +139,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Tick from now on."""
+        self._ticked_at = self._loop.time()
         self._timer = self._loop.call_later(TICK_S, self._tick)
 
     def stop(self) -> None:
@@ -136,6 +149,7 @@ class Watchdog:
             self._timer = None
 
     def _tick(self) -> None:
+        ticks = ticks_in(self._loop.time() - self._ticked_at)
         self.start()
         if self._is_idle():
             self._answered()
@@ -143,7 +157,7 @@ class Watchdog:
         elif self.answers != self._answers_seen:
             self._answered()
         else:
-            self._remain_silent()
+            self._remain_silent(ticks)
 
     def _answered(self) -> None:
         self._answers_seen = self.answers
@@ -151,10 +165,10 @@ class Watchdog:
         self._reported.clear()
         self._has_waited = False
 
-    def _remain_silent(self) -> None:
-        self._silent += 1
+    def _remain_silent(self, ticks: int) -> None:
+        self._silent += ticks
         if self._killed_for is not None:
-            self._killed_for += 1
+            self._killed_for += ticks
         activity = self._activity()
         action = decide(
             self._silent,
