@@ -176,7 +176,7 @@ def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
     try:
         loop.default_exception_handler(context)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything
-        log.error(
+        events.error(
             "loop_error", message=context.get("message"), exc_info=context.get("exception") or error
         )
 
