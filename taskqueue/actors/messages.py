@@ -1,11 +1,11 @@
 """What the roles say to each other. Requests name the answer in their type."""
 
-from taskqueue.actors.queue.dispatch import DispatchBuffer, Taken
+from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.foreign import rendering
 from taskqueue.rules.health import QueueState, Readiness
-from taskqueue.rules.tasks import Accepted, CancelResult, Delivery, NewTask, Outcome
+from taskqueue.rules.leases.values import Finished, Taken
+from taskqueue.rules.tasks import Accepted, CancelResult, NewTask
 from taskqueue.runtime import ActorRef, Message, Request
-from taskqueue.structs import Struct
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
@@ -120,14 +120,6 @@ class Leave(Request[Leaving]):
     """
 
     consumer: ActorRef
-
-
-class Finished(Struct):
-    """What happened to a delivery."""
-
-    delivery: Delivery
-    outcome: Outcome
-    started_at: float | None  # None: its handler never began
 
 
 class Finish(Request[None]):

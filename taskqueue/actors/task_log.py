@@ -1,15 +1,16 @@
 """Task events: one structured line for each attempt and each settlement. See `docs/logs.md`."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from taskqueue.logger import log
+from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.tasks import (
     Cancel,
     CancelAnswer,
     CancelResult,
     Complete,
     DeadLetter,
-    Delivery,
     Outcome,
     Postpone,
     Release,
@@ -31,15 +32,12 @@ def attempt_started(task: Task, consumer: str) -> None:
     )
 
 
-def rescued(delivery: Delivery, why: str) -> None:
-    """A delivery is taken back from whoever held it."""
-    log.warning(
-        "task_rescued",
-        task_id=delivery.task.id,
-        action=delivery.task.action,
-        attempt=delivery.task.attempt,
-        why=why,
-    )
+def rescued(finished: Sequence[Finished], why: str) -> None:
+    """The queue actor settles deliveries in place of their holder."""
+    for task in (each.delivery.task for each in finished):
+        log.warning(
+            "task_rescued", task_id=task.id, action=task.action, attempt=task.attempt, why=why
+        )
 
 
 def cancel_asked(result: CancelResult, reason: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from taskqueue.actors.consumer.reports import MOST_ON_THEIR_WAY, NOTE_S, ReportBatcher
-from taskqueue.actors.messages import Finished
+from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
 from tests.otp.virtual_time import VirtualTimeLoop

@@ -15,7 +15,6 @@ from taskqueue.rules.options import Options
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import Request, ask
-from taskqueue.testing import faults
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, Gate, World
 
@@ -435,27 +434,3 @@ async def test_a_task_that_is_delivered_too_often_without_starting_is_buried(
     task = (await world.history(task_id)).task
     assert (task.status, task.reason) == ("dead", "delivered 1 times without ever starting")
     assert world.runs == []
-
-
-async def test_a_slot_is_free_whose_outcome_the_last_queue_still_wrote(
-    world: World, storage: FaultyStorage
-) -> None:
-    await world.start()
-    settle = storage.hold("settle")
-    first = await world.enqueue("quick", n=1)
-    await settle.reached()
-    [ref] = world.consumers
-    frozen = await faults.freeze(world.system, "consumers/consumer-1")
-    # As when an attempt in another slot reports, just then: this comes before the answer.
-    ref.cell.host.post(lambda: ref._actor_weakref()._find_queue())
-    settle.release()
-    await world.completed(first)
-    await world.readiness()  # the answer is on its way to the consumer
-
-    world.queue.kill()
-    await world.events.wait_for("child_restarted", child_id="queue")
-    frozen.thaw()  # now it hears of its answer and of the new queue
-    second = await world.enqueue("quick", n=2)
-    await world.completed(second)
-
-    assert world.runs == [first, second]

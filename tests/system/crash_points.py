@@ -30,7 +30,7 @@ STEPS: dict[str, str] = {
     "commit the start": "start",
     "end the handler": "tests.system.crash_app:end",
     "report": "taskqueue.actors.consumer.actor:ConsumerActor._report",
-    "conclude": "taskqueue.actors.queue.completer:Completer.settle_all",
+    "conclude": "taskqueue.actors.queue.completer:Completer.settle",
     "settle": "taskqueue.storage.sqlite.engine:SQLiteStorage.settle",
     "commit the settlement": "settle",
     "hear the answer": "taskqueue.actors.task_log:settled",

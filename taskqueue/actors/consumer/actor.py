@@ -23,7 +23,6 @@ from taskqueue.actors.messages import (
     QUEUE,
     CancelAttempt,
     Finish,
-    Finished,
     GetProcesses,
     HandlerCrash,
     Leave,
@@ -32,7 +31,7 @@ from taskqueue.actors.messages import (
     Register,
     Work,
 )
-from taskqueue.actors.queue.dispatch import DispatchBuffer, Taken
+from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.api.app import App
@@ -45,6 +44,7 @@ from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.rules.encoding import MAX_BYTES
+from taskqueue.rules.leases.values import Finished, Taken
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome, Task
 from taskqueue.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, request, tell

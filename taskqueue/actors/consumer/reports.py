@@ -8,7 +8,7 @@ begun ─────▶ still at it a moment later? ───▶ one note of al
 import asyncio
 from collections.abc import Callable, Sequence
 
-from taskqueue.actors.messages import Finished
+from taskqueue.rules.leases.values import Finished
 
 # What takes less than this has its start told with its end.
 NOTE_S = 0.005

@@ -1,16 +1,17 @@
-"""The queue actor: the one place that decides about tasks.
+"""The queue actor: feeds the lease ledger with what happens, and does what it asks for.
 
-    Enqueue ─▶ insert and claim, commit ─▶ answer; dispatch ─▶ Work, to consumers that wait
+    Enqueue ─▶ Fetcher: insert and claim, commit ─▶ answer; Work, to consumers that wait
     Finish  ─▶ Completer: policy.settlement, settle by token, commit ─▶ answer
 
-All that lasts is in the storage; this actor can die at any line. A new one has the consumers say
-what they are busy with, and sees to what is held by nobody.
+All that lasts is in the storage, so this actor can die at any line. Its successor has the consumers
+register with what they run, and settles what none of them does.
 """
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from taskqueue.actors import task_log
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S
@@ -48,17 +49,18 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.foreign import rendering
 from taskqueue.logger import log
 from taskqueue.rules.health import QueueState, Readiness
-from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import (
-    Accepted,
-    Cancelled,
-    CancelResult,
-    Crashed,
-    Delivery,
-    Interrupted,
-    Outcome,
-    Owner,
+from taskqueue.rules.leases.ledger import Leases
+from taskqueue.rules.leases.values import (
+    Actions,
+    ConsumerEnd,
+    CutAttempt,
+    NothingRuns,
+    Search,
+    Settle,
+    Wake,
 )
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import Accepted, CancelResult, Owner
 from taskqueue.runtime import (
     KILLED,
     Actor,
@@ -102,20 +104,10 @@ class QueueActor(Actor):
         self._storage = PatientClient(self.address(DATABASE))
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
-        self._dispatch: DispatchBuffer[ActorRef] = DispatchBuffer(
-            settings.queues, settings.prefetch, self._clock
-        )
-        self._unwanted: dict[str, str] = {}  # what runs although its task was cancelled: reasons
+        leases: Leases[ActorRef] = Leases(settings.queues, settings.prefetch, settings.retry)
+        self._dispatch = DispatchBuffer(leases, self._clock)
         self._nothing_runs = asyncio.Event()  # once we are stopping
         self._dead_letters = DeadLetters(self._storage, self._clock)
-        self._completer = Completer(
-            self._storage,
-            settings.retry,
-            self._clock,
-            jitter=jitter,
-            start_task=self.start_task,
-            on_ready=lambda queue, at: self._fetcher.expect_work(queue, at),  # noqa: PLW0108 - it comes next
-        )
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -123,17 +115,24 @@ class QueueActor(Actor):
             self._clock,
             storage=self._storage,
             dispatch=self._dispatch,
-            completer=self._completer,
+            obey=self._obey,
+        )
+        self._completer = Completer(
+            self._storage,
+            settings.retry,
+            self._clock,
+            jitter=jitter,
             start_task=self.start_task,
-            wake=self._wake,
-            consumers=lambda: self.members(CONSUMERS),
-            unwanted=self._stop_attempt,
+            on_settled=self._note_settled,
+            on_ready=self._fetcher.expect_work,
         )
 
     def on_start(self) -> None:
-        """Call the consumers in, and begin to serve them."""
-        self.own(self._dispatch.shut)  # nobody shall take what the next queue actor sees to
+        """Have the consumers register, and begin to serve them."""
+        self.own(self._dispatch.shut)  # the next queue actor decides about what is left in it
         for consumer in self.members(CONSUMERS):
+            with self._dispatch as leases:
+                leases.expect(consumer)
             self.monitor(consumer)  # one that is blocked may end before it registers
             tell(consumer, QueueReady())
         self.start_task(self._fetcher.serve())
@@ -141,13 +140,43 @@ class QueueActor(Actor):
     async def on_stop(self) -> None:
         """Hand back what was never started, and see the last settlements written.
 
-        Not after a crash: the next queue actor sees to all that.
+        Not after a crash: the next queue actor does that.
         """
         if self.exit_reason is None or not is_orderly(self.exit_reason):
             return
-        self._dispatch.shut()
-        await self._fetcher.release_buffer()
+        self._drain()
+        await self._fetcher.arrivals()
         await self._completer.idle()
+
+    def _obey(
+        self, actions: Actions[ActorRef], then: Callable[[], object] | None = None
+    ) -> list[asyncio.Task[None]]:
+        """Do what the ledger asks for; return what ends when the settlements are written.
+
+        `then` is called at that time, if there is a settlement.
+        """
+        writing = []
+        for action in actions:
+            match action:
+                case Settle(finished=finished, rescue=why):
+                    if why is not None:
+                        task_log.rescued(finished, why)
+                    writing.append(self._completer.settle(finished, then))
+                case Wake(consumer=consumer):
+                    tell(consumer, Work(dispatch=self._dispatch))
+                case CutAttempt(consumer=consumer, token=token, reason=reason):
+                    tell(consumer, CancelAttempt(token=token, reason=reason))
+                case Search():
+                    self._fetcher.search_soon()
+                case NothingRuns():
+                    self._nothing_runs.set()
+                case never:
+                    assert_never(never)
+        return writing
+
+    def _note_settled(self, tokens: Sequence[str]) -> None:
+        with self._dispatch as leases:
+            leases.settled(tokens)
 
     # --- accepting --------------------------------------------------------------------------
 
@@ -166,17 +195,10 @@ class QueueActor(Actor):
         )
         task_log.cancel_asked(result, message.reason)
         if result.token is not None:
-            self._stop_attempt(result.token, message.reason)
+            with self._dispatch as leases:
+                actions = leases.cancel(result.token, message.reason)
+            self._obey(actions)
         return result
-
-    def _stop_attempt(self, token: str, reason: str) -> None:
-        """Cancel what is held under a token, if it still is: in the buffer, or by its consumer."""
-        for delivery in self._dispatch.drop([token]):
-            self._completer.settle(delivery, Cancelled(reason=reason))
-        consumer = self._dispatch.runner_of(token)
-        if consumer is not None:
-            self._unwanted[token] = reason
-            tell(consumer, CancelAttempt(token=token, reason=reason))
 
     @receives(Redrive, answers=UNREACHABLE, concurrently=True)
     async def on_redrive(self, message: Redrive) -> tuple[str, ...]:
@@ -215,7 +237,9 @@ class QueueActor(Actor):
         """Hand out nothing more of a queue; what runs of it runs on."""
         await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
         log.info("queue_paused", queue=message.queue)
-        await self._fetcher.release_buffer(message.queue)
+        with self._dispatch as leases:
+            actions = leases.release(message.queue)
+        self._obey(actions)
 
     @receives(Resume, answers=UNREACHABLE, concurrently=True)
     async def on_resume(self, message: Resume) -> None:
@@ -228,16 +252,18 @@ class QueueActor(Actor):
     async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
         """Answer which queues are served, and how they stand."""
         paused = await self._storage.use(Storage.paused)
-        return tuple(
-            QueueState(name=name, paused_at=paused.get(name), consumers=self._dispatch.serve(name))
-            for name in self._queues
-        )
+        with self._dispatch as leases:
+            return tuple(
+                QueueState(name=name, paused_at=paused.get(name), consumers=leases.serving(name))
+                for name in self._queues
+            )
 
     @receives(GetReadiness, concurrently=True)
     async def on_get_readiness(self, _: GetReadiness) -> Readiness:
         """Answer whether tasks can be accepted, stored and worked on."""
-        if self._dispatch.is_shut:
-            return Readiness(ready=False, reason="the service is stopping")
+        with self._dispatch as leases:
+            if leases.is_shut:
+                return Readiness(ready=False, reason="the service is stopping")
         try:
             storage = await ask(self.address(DATABASE), GetReadiness())
         except UNREACHABLE as error:
@@ -255,69 +281,45 @@ class QueueActor(Actor):
 
     @receives(Register)
     def on_register(self, message: Register) -> None:
-        """Seat a consumer."""
+        """Have a consumer take deliveries."""
         self.monitor(message.consumer)
-        self._dispatch.sit(message.consumer, message.slots, message.queues, message.running)
-        self._go_on()
+        with self._dispatch as leases:
+            actions = leases.register(
+                message.consumer, message.slots, message.queues, message.running
+            )
+        self._go_on(actions)
 
     @receives(Leave)
     def on_leave(self, message: Leave) -> Leaving:
-        """Give a stopping consumer nothing more; tell it what it would hear if it had an ear."""
-        self._dispatch.close(message.consumer)
-        return Leaving(deadline=self._deadline, unwanted=dict(self._unwanted))
+        """Give a stopping consumer nothing more; answer with what would be told otherwise."""
+        with self._dispatch as leases:
+            unwanted = leases.leave(message.consumer)
+        return Leaving(deadline=self._deadline, unwanted=unwanted)
 
     @receives(Finish)
     def on_finish(self, message: Finish) -> None:
-        """Answer when it is written what became of the deliveries.
+        """Answer once the outcomes are written.
 
-        Concluded at once and not concurrently: the end of its consumer may be the next message, and
-        must not find what the consumer has told of.
+        Not concurrently: the end of the consumer may be the next message, and must find that it has
+        reported these.
         """
-        tokens = [each.delivery.token for each in message.finished]
-        for token in tokens:
-            self._unwanted.pop(token, None)
-        self._completer.settle_all(message.finished, then=self.defer().reply)
-        self._dispatch.finish(message.consumer, tokens)
-        self._go_on()
+        with self._dispatch as leases:
+            actions = leases.finished(message.consumer, message.finished)
+        self._go_on(actions, then=self.defer().reply)
 
     @receives(Down)
     def on_down(self, message: Down) -> None:
-        """A consumer is gone: settle for it at once, no clock needed."""
-        # The monitor does not know the reason of one that ended before it was watched.
+        """Settle for a consumer that has ended, at once."""
+        # The monitor does not know the reason of one that ended before it was monitored.
         reason = message.ref.exit_reason or message.reason
-        for delivery, started_at in self._dispatch.leave(message.ref):
-            self._unwanted.pop(delivery.token, None)
-            task_log.rescued(delivery, f"{message.ref} ended: {rendering.text(reason)}")
-            outcome = self._outcome_of_end(reason, delivery)
-            self._completer.settle(delivery, outcome, started_at)
-        self._go_on()
+        with self._dispatch as leases:
+            end = _end_of(message.ref, reason, is_stopping=leases.is_shut)
+            actions = leases.gone(message.ref, end)
+        self._go_on(actions)
 
-    def _go_on(self) -> None:
-        """A slot is free, or a consumer has come or gone."""
-        self._wake()
+    def _go_on(self, actions: Actions[ActorRef], then: Callable[[], object] | None = None) -> None:
+        self._obey(actions, then)
         self._fetcher.look_again()
-        if (
-            self._dispatch.is_shut
-            and not self._dispatch.running
-            and not self._fetcher.someone_is_silent()
-        ):
-            self._nothing_runs.set()
-
-    def _outcome_of_end(self, reason: ExitReason, delivery: Delivery) -> Outcome:
-        """Return what happened to a delivery whose consumer ended with `reason`."""
-        if is_orderly(reason) or (self._dispatch.is_shut and reason == KILLED):
-            return Interrupted()  # our stop cut it
-        match reason:
-            case Crash(cause=HandlerCrash(token=token)) if token != delivery.token:
-                # A neighbour in another slot took the consumer down.
-                return Interrupted(holder_died=True)
-            case _:
-                return Crashed(error=f"consumer ended: {rendering.text(reason)}")
-
-    def _wake(self) -> None:
-        """Tell the consumers that wait of what they can take."""
-        for consumer in self._dispatch.wake():
-            tell(consumer, Work(dispatch=self._dispatch))
 
     # --- stopping ---------------------------------------------------------------------------
 
@@ -325,22 +327,38 @@ class QueueActor(Actor):
     async def on_drain(self, message: Drain) -> None:
         """Hand nothing out any more; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
-        self._dispatch.shut()
-        self.start_task(self._fetcher.release_buffer())
-        self._go_on()
+        self._drain()
         left_s = message.deadline - self._clock.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):
                 await self._nothing_runs.wait()
-        self.start_task(self._end_the_deaf())
+        self.start_task(self._kill_blocked())
 
-    async def _end_the_deaf(self) -> None:
-        """End the consumers that do not hear that they shall stop.
+    def _drain(self) -> None:
+        with self._dispatch as leases:
+            actions = leases.drain()
+        self._obey(actions)
 
-        They are stopped one by one. A blocked one hears nothing, so their supervisor would wait the
-        full limit for each. An idle one may not have been told yet, because the door closes first.
+    async def _kill_blocked(self) -> None:
+        """Kill the consumers that do not react to their stop.
+
+        They are stopped one by one, and a blocked one reacts to nothing, so their supervisor would
+        wait the full limit for each. An idle one may not have been stopped yet, because the gateway
+        is stopped first.
         """
         await asyncio.sleep(1.2 * CANCEL_GRACE_S)  # their own grace, and the way to them
         for consumer in self.members(CONSUMERS):
-            if not self._dispatch.is_idle(consumer):
+            with self._dispatch as leases:
+                is_idle = leases.is_idle(consumer)
+            if not is_idle:
                 consumer.kill()
+
+
+def _end_of(consumer: ActorRef, reason: ExitReason, *, is_stopping: bool) -> ConsumerEnd:
+    cause = reason.cause if isinstance(reason, Crash) else None
+    return ConsumerEnd(
+        consumer=str(consumer),
+        reason=rendering.text(reason),
+        ordered=is_orderly(reason) or (is_stopping and reason == KILLED),
+        culprit=cause.token if isinstance(cause, HandlerCrash) else None,
+    )

@@ -1,24 +1,24 @@
-"""The completer: writes what became of deliveries, however long the storage is away."""
+"""The completer: writes the outcomes of deliveries, however long the storage is away."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
 from taskqueue.actors import task_log
-from taskqueue.actors.messages import Finished
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
 from taskqueue.rules import policy
+from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
     AttemptOutcome,
     Complete,
     Conflicted,
     Crashed,
-    Delivery,
     Failed,
-    Interrupted,
     NotApplied,
     Outcome,
     Postpone,
@@ -32,27 +32,25 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 
-# How often a completion is tried that fails although the storage works, before its attempt has
-# failed: a result or a follow-up that cannot be stored will never be.
-MOST_FAILURES = 3
+# How many times a completion is tried that fails although the storage works. Then its attempt has
+# failed: a result or a follow-up that cannot be stored now never will be.
+MAX_FAILURES = 3
 
 Answer: TypeAlias = Settled | NotApplied
 """What became of a settlement."""
 
 
 class PendingSettlement(Struct):
-    """What is going to be written about one delivery, and why."""
+    """What is about to be written about one delivery, and why."""
 
-    delivery: Delivery
-    outcome: Outcome
-    started_at: float | None
+    finished: Finished
     settlement: Settlement
 
 
 class Completer:
-    """Decides what is written for an outcome, writes it, logs it, and says what is ready then.
+    """Decides what to write for an outcome, writes it, logs it, and reports what is ready then.
 
-    It is on its way to the storage at once, in the order of `settle`, and repeated until that has
+    A settlement is sent at once, in the order of `settle`, and again until the storage has
     answered: a token settles once, however often it is tried.
     """
 
@@ -64,6 +62,7 @@ class Completer:
         *,
         jitter: Callable[[], float],
         start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        on_settled: Callable[[Sequence[str]], None],
         on_ready: Callable[[str, float], None],
     ) -> None:
         """Make a completer that has nothing to write.
@@ -73,103 +72,70 @@ class Completer:
             retry: how failures are answered.
             clock: the time.
             jitter: draws from [0, 1).
-            start_task: runs a coroutine as part of whoever owns the completer.
-            on_ready: hears of which queue, at which instant, a task is ready that was not.
+            start_task: runs a coroutine as part of the actor that owns the completer.
+            on_settled: is called with tokens for which the storage has answered.
+            on_ready: is called with the queue of a task that is ready at that instant.
         """
         self._storage = storage
         self._retry = retry
         self._clock = clock
         self._jitter = jitter
-        self._on_ready = on_ready
         self._start_task = start_task
+        self._on_settled = on_settled
+        self._on_ready = on_ready
         self._writing: set[asyncio.Task[None]] = set()
-        self._unwritten: set[str] = set()
 
-    @property
-    def unwritten(self) -> frozenset[str]:
-        """The tokens of what has been settled, but is not known to be written."""
-        return frozenset(self._unwritten)
-
-    def settle_all(
+    def settle(
         self, finished: Sequence[Finished], then: Callable[[], object] | None = None
     ) -> asyncio.Task[None]:
-        """Take what happened to some deliveries; `then` is called when all that is written.
+        """Write the outcomes of some deliveries, and call `then` when all of them are written.
 
         The task also ends when its owner does, so its end alone proves no write.
         """
-        self._unwritten.update(each.delivery.token for each in finished)
-        conclusions = [self._conclusion(each) for each in finished]
-        writing = self._start_task(self._write(conclusions, then))
+        pending = [self._pending(each) for each in finished]
+        writing = self._start_task(self._write(pending, then))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing
 
-    def settle(
-        self, delivery: Delivery, outcome: Outcome, started_at: float | None = None
-    ) -> asyncio.Task[None]:
-        """Take the outcome of a delivery that nobody reports."""
-        finished = Finished(delivery=delivery, outcome=outcome, started_at=started_at)
-        return self.settle_all([finished])
-
-    def _conclusion(self, finished: Finished) -> PendingSettlement:
-        delivery, outcome = finished.delivery, finished.outcome
-        settlement = policy.settlement(
-            delivery.task, outcome, self._retry, now=self._clock.now(), jitter=self._jitter()
-        )
-        return PendingSettlement(
-            delivery=delivery,
-            outcome=outcome,
-            started_at=finished.started_at,
-            settlement=settlement,
-        )
-
-    def settle_orphan(self, delivery: Delivery) -> asyncio.Task[None]:
-        """Conclude for a holder that is gone."""
-        task_log.rescued(delivery, "its holder is gone")
-        outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
-        return self.settle(delivery, outcome)
-
-    def release(self, deliveries: Sequence[Delivery]) -> None:
-        """Return deliveries that never started."""
-        handed_back = Interrupted()
-        self.settle_all(
-            [Finished(delivery=each, outcome=handed_back, started_at=None) for each in deliveries]
-        )
-
     async def idle(self) -> None:
-        """Wait until everything settled is written."""
+        """Wait until everything is written."""
         while self._writing:
             await asyncio.wait(self._writing)
+
+    def _pending(self, finished: Finished) -> PendingSettlement:
+        settlement = policy.settlement(
+            finished.delivery.task,
+            finished.outcome,
+            self._retry,
+            now=self._clock.now(),
+            jitter=self._jitter(),
+        )
+        return PendingSettlement(finished=finished, settlement=settlement)
 
     async def _write(
         self, batch: Sequence[PendingSettlement], then: Callable[[], object] | None
     ) -> None:
-        """Write a batch; what cannot be written as it was meant is written as what that is."""
+        """Write a batch. What is refused is written as the outcome that this makes of it."""
         while batch:
-            refused: list[PendingSettlement] = []
-            for conclusion, answer in zip(batch, await self._settle(batch), strict=True):
-                if isinstance(answer, Settled):
-                    self._note(conclusion, answer)
-                else:
-                    refused.append(self._refused(conclusion, _outcome_of(answer)))
-            batch = refused
+            answered = list(zip(batch, await self._settle(batch), strict=True))
+            written = [(each, answer) for each, answer in answered if isinstance(answer, Settled)]
+            self._on_settled([each.finished.delivery.token for each, _ in written])
+            for each, answer in written:
+                self._report(each, answer)
+            batch = [
+                self._pending(replace(each.finished, outcome=_outcome_of(answer)))
+                for each, answer in answered
+                if isinstance(answer, NotApplied)
+            ]
         if then is not None:
             then()
 
-    def _refused(self, conclusion: PendingSettlement, outcome: Outcome) -> PendingSettlement:
-        """Return what is written instead, as a handler's statements cannot be applied."""
-        return self._conclusion(
-            Finished(
-                delivery=conclusion.delivery, outcome=outcome, started_at=conclusion.started_at
-            )
-        )
-
-    def _note(self, conclusion: PendingSettlement, written: Settled) -> None:
-        delivery, settlement = conclusion.delivery, conclusion.settlement
-        self._unwritten.discard(delivery.token)
-        task_log.settled(delivery.task, conclusion.outcome, settlement, written)
+    def _report(self, pending: PendingSettlement, written: Settled) -> None:
+        task, settlement = pending.finished.delivery.task, pending.settlement
+        task_log.settled(task, pending.finished.outcome, settlement, written)
         if written is not Settled.CANCELLED:
-            for queue, ready_at in _ready_at(delivery.task, settlement):
+            for queue, ready_at in _ready_at(task, settlement):
                 self._on_ready(queue, ready_at)
 
     async def _settle(self, batch: Sequence[PendingSettlement]) -> Sequence[Answer]:
@@ -178,10 +144,10 @@ class Completer:
             try:
                 return await self._try(batch)
             except OperationFailed as error:
-                if len(batch) > 1:
+                if len(batch) > 1:  # one of them may be the cause
                     return [answer for each in batch for answer in await self._settle([each])]
                 failures += 1
-                if failures >= MOST_FAILURES and isinstance(batch[0].settlement, Complete):
+                if failures >= MAX_FAILURES and isinstance(batch[0].settlement, Complete):
                     return [NotApplied(error=f"cannot be completed: {error.reason}")]
                 await self._storage.again()
             except UNREACHABLE:
@@ -190,9 +156,9 @@ class Completer:
     async def _try(self, batch: Sequence[PendingSettlement]) -> Sequence[Answer]:
         settlements = [
             SettleBy(
-                token=each.delivery.token,
+                token=each.finished.delivery.token,
                 settlement=each.settlement,
-                started_at=each.started_at,
+                started_at=each.finished.started_at,
             )
             for each in batch
         ]

@@ -1,0 +1,1 @@
+"""Leases: which consumer has which delivery, and what follows from that. Pure."""

@@ -1,0 +1,264 @@
+"""The lease ledger: decides about every lease this queue actor holds.
+
+Events come in as method calls, actions go out. Each token is in one place at a time:
+
+    reserve ─▶ add ─▶ buffered ─take─▶ running ─finished, gone─▶ settling ─settled─▶ forgotten
+                         └──────── cancel, release ────────────────▲
+
+What the storage says this owner holds, and is in none of these places, is an orphan.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Generic
+
+from taskqueue.rules import policy
+from taskqueue.rules.leases.buffers import Buffers
+from taskqueue.rules.leases.registrations import Registration, Registrations
+from taskqueue.rules.leases.values import (
+    Actions,
+    C,
+    ConsumerEnd,
+    CutAttempt,
+    Finished,
+    NothingRuns,
+    Reservation,
+    Search,
+    Settle,
+    Taken,
+    Wake,
+)
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import Cancelled, Delivery, Interrupted, Outcome
+
+
+class Leases(Generic[C]):
+    """The leases of one queue actor; begins with a search for what earlier ones have left."""
+
+    def __init__(self, queues: Sequence[str], prefetch: int, retry: RetryPolicy) -> None:
+        """Make a ledger without leases.
+
+        Args:
+            queues: those that are served.
+            prefetch: how many deliveries of each may wait beyond the free slots, at least: up to
+                `MOST_AHEAD` while tasks end faster than they are claimed.
+            retry: decides what becomes of orphans.
+        """
+        self._retry = retry
+        self._buffers = Buffers(queues, prefetch)
+        self._consumers: Registrations[C] = Registrations()
+        self._settling: set[str] = set()
+        self._unwanted: dict[str, str] = {}  # runs although its task is cancelled: reasons
+        # During a search: every token that has been ours since it began.
+        self._seen: set[str] | None = set()
+        self.reserved = 0
+        """How many reservations wait for their deliveries."""
+        self.is_shut = False
+        """Whether nothing can be taken any more."""
+
+    # --- consumers --------------------------------------------------------------------------
+
+    def expect(self, consumer: C) -> None:
+        """A consumer lives and may run anything that is held, until it has registered."""
+        self._consumers.expect(consumer)
+
+    def register(
+        self, consumer: C, slots: int, queues: Collection[str], running: Iterable[Taken] = ()
+    ) -> Actions[C]:
+        """A consumer of these queues is there, and runs this."""
+        registration = Registration(slots, queues, running)
+        self._consumers.add(consumer, registration)
+        self._see(registration.running)
+        return self._slots_changed()
+
+    def leave(self, consumer: C) -> dict[str, str]:
+        """A consumer stops: it gets nothing more. Return the reasons of what it shall cancel."""
+        registration = self._consumers.get(consumer)
+        if registration is not None:
+            registration.slots = 0
+        return dict(self._unwanted)
+
+    def take(self, consumer: C, *, now: float, at: float) -> Taken | None:
+        """Give a consumer a delivery to run; None if there is none for it.
+
+        Args:
+            consumer: which has a free slot.
+            now: the wall clock.
+            at: the monotonic clock.
+        """
+        registration = self._consumers.get(consumer)
+        if registration is None or not registration.slots or self.is_shut:
+            return None
+        delivery = self._buffers.take(registration.queues, at)
+        if delivery is None:
+            registration.waits = True
+            return None
+        taken = registration.running[delivery.token] = Taken(delivery, now)
+        return taken
+
+    def finished(self, consumer: C, finished: Sequence[Finished]) -> Actions[C]:
+        """A consumer reports outcomes. What it does not run was settled when it ended."""
+        registration = self._consumers.get(consumer)
+        running = {} if registration is None else registration.running
+        own = [each for each in finished if running.pop(each.delivery.token, None) is not None]
+        return (self._settle(own), *self._slots_changed())
+
+    def gone(self, consumer: C, end: ConsumerEnd) -> Actions[C]:
+        """A consumer has ended: what it ran has ended with it."""
+        was_silent = self._consumers.expects(consumer)
+        finished = [
+            Finished(delivery=each.delivery, outcome=end.outcome_of(token), started_at=each.at)
+            for token, each in self._consumers.remove(consumer).items()
+        ]
+        return (
+            *((self._settle(finished, f"{end.consumer} ended: {end.reason}"),) if finished else ()),
+            *((Search(),) if was_silent else ()),  # only the storage knows what it ran
+            *self._slots_changed(),
+        )
+
+    def serving(self, queue: str) -> int:
+        """Return how many consumers serve a queue."""
+        return self._consumers.serving(queue)
+
+    def is_idle(self, consumer: C) -> bool:
+        """Tell whether a consumer has registered, and runs nothing."""
+        registration = self._consumers.get(consumer)
+        return registration is not None and not registration.running
+
+    def _slots_changed(self) -> Actions[C]:
+        return (*self.wake(), *((NothingRuns(),) if self._nothing_runs else ()))
+
+    @property
+    def _nothing_runs(self) -> bool:
+        return self.is_shut and self.is_complete and not self.running
+
+    def wake(self) -> Actions[C]:
+        """Wake the consumers that are needed for what waits, besides those that were woken."""
+        if self.is_shut:
+            return ()
+        return tuple(
+            Wake(consumer=consumer)
+            for queue, deliveries in self._buffers.waiting
+            for consumer in self._consumers.wake(queue, deliveries)
+        )
+
+    # --- claims -----------------------------------------------------------------------------
+
+    def room(self, queue: str) -> int:
+        """Return how many deliveries of a queue to claim now; none without a consumer for them."""
+        free = self._consumers.free(queue)
+        return 0 if free is None or self.is_shut else self._buffers[queue].room(free)
+
+    def reserve(self, queue: str, most: int | None = None, *, at: float) -> Reservation:
+        """Reserve room for up to `most` deliveries until `add`; None: for a claim, a large one.
+
+        During a search nothing is inserted as claimed, as it would look like an orphan.
+        """
+        buffer, free = self._buffers[queue], self._consumers.free(queue)
+        if free is None or self.is_shut or self._seen is not None:
+            return buffer.reserve(queue, 0, at)
+        room = buffer.room(free) if most is None else min(most, buffer.space(free))
+        self.reserved += room > 0
+        return buffer.reserve(queue, room, at)
+
+    def add(
+        self, reservation: Reservation, deliveries: Sequence[Delivery], *, at: float
+    ) -> Actions[C]:
+        """What was claimed has come; nothing, if the claim failed. `at`: the monotonic clock."""
+        buffer = self._buffers[reservation.queue]
+        buffer.give_back(reservation)
+        self.reserved -= reservation.room > 0
+        self._see(each.token for each in deliveries)
+        if self.is_shut or reservation.epoch != buffer.epoch:
+            return self._settle_alike(deliveries, Interrupted())
+        free = self._consumers.free(reservation.queue) or 0
+        self._buffers.add(reservation, deliveries, free, at)
+        return self.wake()
+
+    def release(self, *queues: str) -> Actions[C]:
+        """Hand back what is buffered of these queues, or of all, or comes into a reservation."""
+        return self._settle_alike(self._buffers.release(queues), Interrupted())
+
+    def drain(self) -> Actions[C]:
+        """Let nothing more be taken, and hand back what is buffered."""
+        self.is_shut = True
+        return (*self.release(), *self._slots_changed())
+
+    # --- leases -----------------------------------------------------------------------------
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The tokens of what consumers run."""
+        return tuple(self._consumers.running)
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """The tokens of all leases here: buffered, running or settling."""
+        return (*(each.token for each in self._buffers), *self.running, *self._settling)
+
+    def cancel(self, token: str, reason: str) -> Actions[C]:
+        """The task of a delivery is cancelled. What is elsewhere is met by a later search."""
+        if dropped := self._buffers.drop({token}):
+            return self._settle_alike(dropped, Cancelled(reason=reason))
+        runner = self._consumers.runner_of(token)
+        if runner is None:
+            return ()
+        self._unwanted[token] = reason
+        return (CutAttempt(consumer=runner, token=token, reason=reason),)
+
+    def lost(self, tokens: Collection[str]) -> None:
+        """These leases hold no longer. What runs is refused when it is settled."""
+        self._buffers.drop(set(tokens))
+
+    def settled(self, tokens: Iterable[str]) -> None:
+        """The storage has answered what became of these settlements."""
+        self._settling.difference_update(tokens)
+
+    def _settle_alike(self, deliveries: Sequence[Delivery], outcome: Outcome) -> Actions[C]:
+        finished = [Finished(delivery=d, outcome=outcome, started_at=None) for d in deliveries]
+        return (self._settle(finished),) if finished else ()
+
+    def _settle(self, finished: Sequence[Finished], rescue: str | None = None) -> Settle:
+        for each in finished:
+            self._settling.add(each.delivery.token)
+            self._unwanted.pop(each.delivery.token, None)
+        return Settle(finished=tuple(finished), rescue=rescue)
+
+    # --- searches ---------------------------------------------------------------------------
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every consumer that is expected has said what it runs."""
+        return self._consumers.are_complete
+
+    def begin_search(self) -> None:
+        """The storage is about to be asked what is held. Wait until nothing is reserved."""
+        self._seen = set(self.ours)
+
+    def end_search(self, held: Sequence[Delivery], overdue: Sequence[Delivery]) -> Actions[C]:
+        """The storage has answered: settle orphans, and cut what is to be cancelled.
+
+        Args:
+            held: by this owner. A consumer that is silent may run any of these.
+            overdue: held by an earlier life of this node, or past its lease.
+        """
+        seen, self._seen = self._seen or set(), None
+        if not self.is_complete:
+            seen.update(each.token for each in held)
+        found = {each.token: each for each in (*held, *overdue)}
+        orphans = [self._abandoned(each) for token, each in found.items() if token not in seen]
+        return (
+            *(action for each in held for action in self._cancel_if_asked(each)),
+            *((self._settle(orphans, "its holder is gone"),) if orphans else ()),
+        )
+
+    def _see(self, tokens: Iterable[str]) -> None:
+        if self._seen is not None:
+            self._seen.update(tokens)
+
+    def _abandoned(self, delivery: Delivery) -> Finished:
+        outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
+        return Finished(delivery=delivery, outcome=outcome, started_at=None)
+
+    def _cancel_if_asked(self, delivery: Delivery) -> Actions[C]:
+        reason = delivery.task.cancel_reason
+        return () if reason is None else self.cancel(delivery.token, reason)

@@ -1,0 +1,86 @@
+"""What the lease ledger deals in: deliveries on their way through it, and the actions it asks for.
+
+An action is what the queue actor has to do; `C` is whatever identifies a consumer.
+"""
+
+from collections.abc import Hashable
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
+
+from taskqueue.rules.tasks import Crashed, Delivery, Interrupted, Outcome
+from taskqueue.structs import Struct
+
+C = TypeVar("C", bound=Hashable)
+
+
+class Reservation(NamedTuple):
+    """Room kept for deliveries of a queue that are about to be claimed."""
+
+    queue: str
+    room: int
+    reserved_at: float  # monotonic
+    epoch: int  # of the buffer: what was claimed before the last release is released as well
+
+
+class Taken(NamedTuple):
+    """A delivery that a consumer is running."""
+
+    delivery: Delivery
+    at: float  # since when, on the wall clock
+
+
+class Finished(Struct):
+    """How an attempt ended."""
+
+    delivery: Delivery
+    outcome: Outcome
+    started_at: float | None  # None: its handler never began
+
+
+class ConsumerEnd(Struct):
+    """How a consumer ended."""
+
+    consumer: str
+    reason: str
+    ordered: bool  # it was told to stop
+    culprit: str | None = None  # the token of the attempt that took it down, if one did
+
+    def outcome_of(self, token: str) -> Outcome:
+        """Return how an attempt ended that this consumer was running."""
+        if self.ordered:
+            return Interrupted()
+        if self.culprit not in (None, token):  # an attempt in another slot took the consumer down
+            return Interrupted(holder_died=True)
+        return Crashed(error=f"consumer ended: {self.reason}")
+
+
+class Settle(Struct):
+    """Write these outcomes."""
+
+    finished: tuple[Finished, ...]
+    rescue: str | None = None  # why no consumer reports them
+
+
+class Wake(Struct, Generic[C]):
+    """Tell a consumer that there are deliveries to take."""
+
+    consumer: C
+
+
+class CutAttempt(Struct, Generic[C]):
+    """Have a consumer cancel the handler it runs under this token."""
+
+    consumer: C
+    token: str
+    reason: str
+
+
+class Search(Struct):
+    """Search the storage for orphans soon."""
+
+
+class NothingRuns(Struct):
+    """The ledger is shut, and no consumer runs anything any more."""
+
+
+Action: TypeAlias = Settle | Wake[C] | CutAttempt[C] | Search | NothingRuns
+Actions: TypeAlias = tuple[Action[C], ...]
