@@ -13,7 +13,8 @@ from benchmarks.programs import program
 from benchmarks.results import Target
 from benchmarks.running import Running, running
 from taskqueue import App, Context
-from taskqueue.actors.messages import QUEUE, Pause, Resume
+from taskqueue.actors.messages import QUEUE
+from taskqueue.commands import Pause, Resume
 from taskqueue.rules.tasks import DEFAULT_QUEUE, NewTask
 from taskqueue.runtime import ask
 from taskqueue.settings import Settings

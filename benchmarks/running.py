@@ -14,10 +14,11 @@ from pathlib import Path
 
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
+from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.clock import SystemClock
+from taskqueue.commands import GetReadiness
 from taskqueue.rules.tasks import ENDED, NewTask, Owner
 from taskqueue.runtime import SHUTDOWN, System, ask
 from taskqueue.service import tune_gc

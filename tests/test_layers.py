@@ -17,6 +17,7 @@ FLOORS = (
     ("the actor runtime", ("runtime",)),
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),
+    ("what the service can be asked", ("commands",)),
     ("what users write", ("api",)),
     ("storage", ("storage", "sqlite")),
     ("settings", ("settings",)),

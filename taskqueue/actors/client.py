@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from contextvars import Context
 
-from taskqueue.actors.messages import Enqueue
+from taskqueue.commands import Enqueue
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, Address, Reply, request

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
 from taskqueue.actors.messages import CONSUMERS
 from taskqueue.api.app import App
+from taskqueue.commands import Resize
 from taskqueue.logger import log
-from taskqueue.runtime import Request, receives
+from taskqueue.runtime import receives
 from taskqueue.structs import Struct
 from taskqueue.supervision import (
     ChildSpec,
@@ -36,12 +37,6 @@ class Pool(Struct):
     def names(self, count: int) -> tuple[str, ...]:
         """Return the names of its first consumers, `consumer-1` and on."""
         return tuple(f"{self.name}-{number}" for number in range(1, count + 1))
-
-
-class Resize(Request[None]):
-    """Have `count` shared consumers. Answered when the last one too many has drained."""
-
-    count: int
 
 
 class ConsumersSupervisor(Supervisor):

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from taskqueue.actors.messages import (
     DATABASE,
     QUEUE,
-    GetReadiness,
     Migrate,
     StorageReady,
     UseStorage,
 )
 from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
+from taskqueue.commands import GetReadiness
 from taskqueue.errors import (
     OperationFailed,
     StatementRefused,

@@ -1,10 +1,8 @@
-"""What the roles say to each other. Requests name the answer in their type."""
+"""Messages between the roles; `taskqueue.commands` has what the service as a whole can be asked."""
 
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.foreign import rendering
-from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.values import Finished, Taken
-from taskqueue.rules.tasks import Accepted, CancelResult, NewTask
 from taskqueue.runtime import ActorRef, Message, Request
 
 # Names under which the roles are found; a group for the consumers.
@@ -14,10 +12,6 @@ RETENTION = "retention"
 WATCHDOG = "watchdog"
 GATEWAY = "gateway"
 CONSUMERS = "consumers"
-
-
-class GetReadiness(Request[Readiness]):
-    """To the database or the queue: can you serve?"""
 
 
 # --- to the database ----------------------------------------------------------------------------
@@ -40,61 +34,6 @@ class StorageReady(Message):
 
 
 # --- to the queue -------------------------------------------------------------------------------
-
-
-class Enqueue(Request[tuple[Accepted, ...]]):
-    """Accept tasks, in one commit. Answered after it."""
-
-    tasks: tuple[NewTask, ...]
-
-
-class Redrive(Request[tuple[str, ...]]):
-    """Queue dead tasks again; answer with those that were dead."""
-
-    task_ids: tuple[str, ...]
-
-
-class RedriveDead(Request[int]):
-    """Queue all dead tasks again that match; answer with how many there were."""
-
-    action: str | None
-    queue: str | None
-
-
-class CancelTask(Request[CancelResult]):
-    """End a task. Answered when that, or the wish, is written."""
-
-    task_id: str
-    reason: str
-
-
-class Delete(Request[tuple[str, ...]]):
-    """Delete tasks that have ended; answer with those that had."""
-
-    task_ids: tuple[str, ...]
-
-
-class DeleteDead(Request[int]):
-    """Delete all dead tasks that match; answer with how many there were."""
-
-    action: str | None
-    queue: str | None
-
-
-class Pause(Request[None]):
-    """Hand out nothing more of this queue, until it is resumed."""
-
-    queue: str
-
-
-class Resume(Request[None]):
-    """Hand out tasks of this queue again."""
-
-    queue: str
-
-
-class GetQueues(Request[tuple[QueueState, ...]]):
-    """Which queues are served, and how do they stand?"""
 
 
 class Register(Message):

@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.messages import DATABASE, QUEUE, GetReadiness
+from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.bench.place import file_of
 from taskqueue.bench.work import Work
+from taskqueue.commands import GetReadiness
 from taskqueue.rules.tasks import ENDED
 from taskqueue.runtime import SHUTDOWN, System, ask
 from taskqueue.service import bind

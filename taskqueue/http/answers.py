@@ -1,7 +1,8 @@
-"""Answers: a value as JSON, under the headers that every answer has."""
+"""Answers as responses: a value as JSON, under the headers that every answer has."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
 from aiohttp import hdrs, web
@@ -11,17 +12,43 @@ from taskqueue.http.server.large import PIECE_BYTES, LargeResponse
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
+
+class Text(str):
+    """An answer that is plain text, not JSON."""
+
+    __slots__ = ()
+
+
+class Answer(NamedTuple):
+    """What a handler answers: JSON, or `Text`; None for an answer without a body."""
+
+    value: object
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] | None = None
+
+
 _HEADERS = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
 
 
-def answer(
+def encoded(answer: Answer) -> web.StreamResponse:
+    """Return a handler's answer as a response."""
+    value, status, headers = answer
+    if value is None:
+        return empty(status)
+    if isinstance(value, Text):
+        return response(value.encode(), status, content_type=TEXT, headers=headers)
+    return json_response(value, status, headers=headers)
+
+
+def json_response(
     value: object,
-    status: HTTPStatus = HTTPStatus.OK,
+    status: HTTPStatus,
     *,
+    content_type: str = JSON,
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
     """Return the response that holds `value`."""
-    return response(msgspec.json.encode(value), status, content_type=JSON, headers=headers)
+    return response(msgspec.json.encode(value), status, content_type=content_type, headers=headers)
 
 
 def response(
@@ -39,6 +66,6 @@ def response(
     return LargeResponse(text, status=status, headers=all_headers)
 
 
-def empty() -> web.Response:
-    """Return the response of a call that has nothing to show."""
-    return web.Response(status=HTTPStatus.NO_CONTENT, headers=_HEADERS)
+def empty(status: HTTPStatus) -> web.Response:
+    """Return a response without a body."""
+    return web.Response(status=status, headers=_HEADERS)

@@ -1,9 +1,9 @@
 """The bodies of requests: read whole, then decoded."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 from aiohttp import web
@@ -13,6 +13,7 @@ from taskqueue.http.problems import Problem
 from taskqueue.http.server.large import holder_of
 from taskqueue.rules.encoding import MAX_BYTES
 
+S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 
 # A payload of the largest size, with room for the options beside it.
@@ -26,9 +27,6 @@ TURN = 200  # chunks that are read before other requests get a turn
 # again deeper in the stack, here and when the task runs, so the first decoding leaves a margin.
 _MARGIN = 100
 _MANY = 500  # brackets; fewer cannot nest too deeply
-
-Fields: TypeAlias = Mapping[str, tuple[Any, str]]
-"""By name: the type of a value, and what is allowed."""
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -107,30 +105,62 @@ def _deeper(frames: int, decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     return _deeper(frames - 1, decoder, body) if frames else decoder.decode(body)
 
 
-def read_fields(body: bytes, fields: Fields) -> dict[str, Any]:
-    """Return the fields of an object, those left out left out.
+class FieldReader:
+    """Reads an object field by field, to find every fault at once.
 
-    Raises:
-        Problem: 400, it is no JSON; 422, it is no object, or with every field that is wrong.
+    The description of a field, in `Meta`, says what is allowed: "must be …".
     """
-    try:
-        given = parsed(body, _object)
-    except msgspec.ValidationError as error:
-        raise Problem.invalid("invalid request", (Fault("", str(error)),)) from None
-    values: dict[str, Any] = {}
-    faults = Faults()
-    for position, (name, value) in enumerate(given.items()):
-        if faults.is_full:
-            faults.add(more=len(given) - position)
-            break
-        if name not in fields:
-            faults.add(Fault(name, f"unknown; there are {', '.join(fields)}"))
-            continue
-        wanted, allowed = fields[name]
+
+    def __init__(self, struct: type[msgspec.Struct]) -> None:
+        """Make a reader of the fields of `struct`, none of which is required."""
+        self._types = {field.name: field.type for field in msgspec.structs.fields(struct)}
+
+    def read(self, body: bytes) -> dict[str, Any]:
+        """Return the fields that are given.
+
+        Raises:
+            Problem: 400, it is no JSON; 422, it is no object, or with every field that is wrong.
+        """
         try:
-            values[name] = msgspec.json.decode(value, type=wanted)
-        except msgspec.ValidationError:
-            faults.add(Fault(name, f"must be {allowed}"))
-    if faults:
-        raise Problem.invalid("invalid request", faults)
-    return values
+            given = parsed(body, _object)
+        except msgspec.ValidationError as error:
+            raise Problem.invalid("invalid request", (Fault("", str(error)),)) from None
+        values: dict[str, Any] = {}
+        faults = Faults()
+        for position, (name, value) in enumerate(given.items()):
+            if faults.is_full:
+                faults.add(more=len(given) - position)
+                break
+            try:
+                values[name] = msgspec.json.decode(value, type=self._types[name])
+            except KeyError:
+                faults.add(Fault(name, f"unknown; there are {', '.join(self._types)}"))
+            except msgspec.ValidationError:
+                faults.add(Fault(name, f"must be {_description(self._types[name])}"))
+        if faults:
+            raise Problem.invalid("invalid request", faults)
+        return values
+
+
+def _description(kind: Any) -> str:
+    """Return what a field's type allows.
+
+    >>> _description(Annotated[str, msgspec.Meta(description="a name")] | msgspec.UnsetType)
+    'a name'
+    """
+    described = next(each for each in (kind, *get_args(kind)) if get_origin(each) is Annotated)
+    return str(described.__metadata__[0].description)
+
+
+def only_field(struct: type[S]) -> Callable[[bytes], Awaitable[S]]:
+    """Return a reader of objects that have one field, which is required."""
+    decoder = msgspec.json.Decoder(struct)
+    [name] = struct.__struct_fields__
+
+    async def read(body: bytes) -> S:
+        try:
+            return parsed(body, decoder)
+        except msgspec.ValidationError as error:
+            raise Problem.invalid("invalid request", (Fault(name, str(error)),)) from None
+
+    return read

@@ -105,9 +105,8 @@ class Problem(Exception):
             instance=self.instance,
             faults=self.faults,
         )
-        encoded = msgspec.json.encode(body)
-        return answers.response(
-            encoded, self.status, content_type=CONTENT_TYPE, headers=self.headers
+        return answers.json_response(
+            body, self.status, content_type=CONTENT_TYPE, headers=self.headers
         )
 
 
@@ -122,13 +121,13 @@ class Unavailable:
     """Turns the absence of a part, raised inside the block, into a 503 that says `error`.
 
     with Unavailable("failed to queue task"):
-        await service.enqueue(tasks)
+        await ask(Enqueue(tasks=tasks))
     """
 
-    __slots__ = ("_detail", "_error")
+    __slots__ = ("_detail", "error")
 
     def __init__(self, error: str, detail: str = "Part of the service is not there now.") -> None:
-        self._error = error
+        self.error = error
         self._detail = detail
 
     def __enter__(self) -> None:
@@ -137,7 +136,7 @@ class Unavailable:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Raise the `Problem`, if a part is not there."""
         if isinstance(error, UNAVAILABLE):
-            raise unavailable(self._error, self._detail) from error
+            raise unavailable(self.error, self._detail) from error
 
 
 def unavailable(error: str, detail: str | None) -> Problem:

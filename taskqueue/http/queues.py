@@ -1,20 +1,15 @@
-"""The calls about queues: which there are, and whether their tasks are handed out."""
+"""The calls about queues: list, pause and resume them."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Self
+from typing import Any, Self
 
-from aiohttp import web
-
-from taskqueue.http.answers import answer
-from taskqueue.http.problems import Problem, Unavailable
-from taskqueue.http.service import Service
+from taskqueue.commands import Ask, GetQueues, Pause, Resume
+from taskqueue.http.answers import Answer
+from taskqueue.http.problems import Problem
+from taskqueue.http.route import Call
 from taskqueue.rules.health import QueueState
 from taskqueue.structs import Struct
-
-_READING = Unavailable("queues unavailable")
-_PAUSING = Unavailable("failed to pause queue")
-_RESUMING = Unavailable("failed to resume queue")
 
 
 class QueueView(Struct):
@@ -37,7 +32,7 @@ class QueueView(Struct):
 
 
 class Queues(Struct):
-    """All queues that somebody serves."""
+    """All queues that are served."""
 
     queues: Sequence[QueueView]
 
@@ -50,36 +45,31 @@ class Switched(Struct):
 
 
 class QueueRoutes:
-    """What can be seen of queues, and done to them."""
+    """List, pause and resume queues."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
-    async def list_queues(self, _: web.Request) -> web.StreamResponse:
-        """Show the queues that are served."""
-        with _READING:
-            states = await self._service.queues()
-        return answer(Queues(queues=[QueueView.of(state) for state in states]))
+    async def list_queues(self, _: Call[Any, Any]) -> Answer:
+        """List the queues that are served."""
+        states = await self._ask(GetQueues())
+        return Answer(Queues(queues=[QueueView.of(state) for state in states]))
 
-    async def pause_queue(self, request: web.Request) -> web.StreamResponse:
-        """Hand out nothing more of a queue. It goes on taking tasks in, and what runs runs on."""
-        queue = await self._queue_to_switch(request)
-        with _PAUSING:
-            await self._service.pause(queue)
-        return answer(Switched(queue=queue, paused=True))
+    async def pause_queue(self, call: Call[Any, Any]) -> Answer:
+        """Stop dispatching tasks of a queue. It still accepts tasks, and running ones continue."""
+        queue = await self._served(call.path["name"])
+        await self._ask(Pause(queue=queue))
+        return Answer(Switched(queue=queue, paused=True))
 
-    async def resume_queue(self, request: web.Request) -> web.StreamResponse:
-        """Hand out tasks of a queue again."""
-        queue = await self._queue_to_switch(request)
-        with _RESUMING:
-            await self._service.resume(queue)
-        return answer(Switched(queue=queue, paused=False))
+    async def resume_queue(self, call: Call[Any, Any]) -> Answer:
+        """Dispatch tasks of a queue again."""
+        queue = await self._served(call.path["name"])
+        await self._ask(Resume(queue=queue))
+        return Answer(Switched(queue=queue, paused=False))
 
-    async def _queue_to_switch(self, request: web.Request) -> str:
-        queue = request.match_info["name"]
-        with _READING:
-            served = [state.name for state in await self._service.queues()]
+    async def _served(self, queue: str) -> str:
+        served = [state.name for state in await self._ask(GetQueues())]
         if queue not in served:
-            detail = f"Nobody serves {queue!r}; served are {', '.join(served)}."
+            detail = f"No consumer serves {queue!r}; these are served: {', '.join(served)}."
             raise Problem(HTTPStatus.NOT_FOUND, "no such queue", detail)
         return queue

@@ -1,4 +1,4 @@
-"""The routes: what each call does.
+"""The route table: every call.
 
     POST   /tasks                  create_task       202 once it is durable; a list: all or none
     GET    /tasks                  list_tasks        newest first; by status, action, queue
@@ -6,103 +6,219 @@
     DELETE /tasks/{id}             delete_task       one that has ended, with its history (*)
     POST   /tasks/{id}/cancel      cancel_task       it ends at once, or when its handler stops
     POST   /tasks/{id}/redrive     redrive_task      a dead task is queued again
-    GET    /stats                  show_stats        how many tasks stand where
+    GET    /stats                  show_stats        how many tasks have which status
     POST   /dead/redrive           redrive_dead      many dead tasks are queued again (*)
-    POST   /dead/delete             delete_dead        many dead tasks are deleted (*)
+    POST   /dead/delete            delete_dead       many dead tasks are deleted (*)
     GET    /queues                 list_queues       those that are served
-    POST   /queues/{name}/pause    pause_queue       nothing more is handed out (*)
-    POST   /queues/{name}/resume   resume_queue      tasks are handed out again (*)
-    GET    /health                 show_health       this loop turns
+    POST   /queues/{name}/pause    pause_queue       its tasks wait (*)
+    POST   /queues/{name}/resume   resume_queue      its tasks are dispatched again (*)
+    GET    /health                 show_health       the service answers
     GET    /ready                  show_readiness    tasks can be accepted and stored
     GET    /supervision            show_tree         the tree, as JSON or as a picture
     POST   /supervision/kill       kill_actor        its supervisor restarts it (*)
     PUT    /supervision/consumers  resize_consumers  how many there are (*)
 
-(*) from this machine only. Nothing is stored before it is asked for and nothing is answered before
-it is stored.
+(*) from this machine only.
 """
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Iterator
+from http import HTTPStatus
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
-
-from taskqueue.clock import Clock, SystemClock
-from taskqueue.http import problems
-from taskqueue.http.bodies import MAX_BODY_BYTES
-from taskqueue.http.dead.routes import DeadRoutes
-from taskqueue.http.guard import Guard, Role
-from taskqueue.http.probes import Probes
-from taskqueue.http.queues import QueueRoutes
-from taskqueue.http.service import Service
+from taskqueue.api.app import App
+from taskqueue.clock import Clock
+from taskqueue.commands import Ask
+from taskqueue.http.answers import Text
+from taskqueue.http.bodies import only_field
+from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
+from taskqueue.http.dead.selection import SelectionRequest, read_selection
+from taskqueue.http.guard import Role
+from taskqueue.http.probes import Alive, Probes, Ready
+from taskqueue.http.problems import Unavailable
+from taskqueue.http.queues import QueueRoutes, Queues, Switched
+from taskqueue.http.route import Body, Route
+from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
+from taskqueue.http.supervision.requests import FORM, Place, Size
 from taskqueue.http.supervision.routes import SupervisionRoutes
+from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Receipts, Stats, TaskDetail
+from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
+from taskqueue.http.tasks.keys import KEY_HEADER
+from taskqueue.http.tasks.patience import TaskReader
+from taskqueue.http.tasks.queries import PAGE
+from taskqueue.http.tasks.requests import TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
 
-# aiohttp's own pattern takes no braces, which a name may have.
-_QUEUE = "/queues/{name:[^/]+}"
+_QUEUE = "/queues/{name}"
+
+_OK, _ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
+_NOT_FOUND, _CONFLICT = HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
+_READER, _CLIENT, _ADMINISTRATOR = Role.READER, Role.CLIENT, Role.ADMINISTRATOR
+
+_NO_TASK = {_NOT_FOUND: "task not found"}
+_NO_QUEUE = {_NOT_FOUND: "no such queue"}
+
+_READING = Unavailable("database unavailable")
+_SUPERVISING = Unavailable("supervision unavailable")
+_IN_PART = "Some may have been done. The same request may be sent again."
 
 
-class Route(NamedTuple):
-    """One call: what is asked, what answers, and who may ask."""
-
-    method: str
-    path: str
-    handler: Handler
-    role: Role
-
-
-def application(
-    service: Service, *, bound_to: str, hosts: Collection[str] = (), clock: Clock | None = None
-) -> web.Application:
-    """Return the HTTP interface of `service`.
-
-    Args:
-        service: does the work.
-        bound_to: the address on which the server will listen; the service itself can be
-            changed over HTTP only if it is a loopback address.
-        hosts: host names that are answered beside those of the loopback interface.
-        clock: tells whether a task's `run_at` lies ahead.
-    """
-    table = routes(service, clock or SystemClock())
-    guard = Guard({each.handler: each.role for each in table}, bound_to=bound_to, hosts=hosts)
-    app = web.Application(
-        client_max_size=MAX_BODY_BYTES, middlewares=[problems.answer_problems, guard.check]
-    )
-    for method, path, handler, _ in table:
-        # As `web.get` does, which lets HEAD ask whatever GET may.
-        verbs = (method, "HEAD") if method == "GET" else (method,)
-        for verb in verbs:
-            app.router.add_route(verb, path, handler)
-    return app
-
-
-def routes(service: Service, clock: Clock) -> tuple[Route, ...]:
+def routes(ask: Ask, app: App, clock: Clock) -> tuple[Route, ...]:
     """Return all calls."""
-    creation = TaskCreation(service, clock)
-    tasks = TaskRoutes(service)
-    dead = DeadRoutes(service)
-    queues = QueueRoutes(service)
-    probes = Probes(service)
-    supervision = SupervisionRoutes(service)
-    reader, client, administrator = Role.READER, Role.CLIENT, Role.ADMINISTRATOR
-    return (
-        Route("POST", "/tasks", creation.create_task, client),
-        Route("GET", "/tasks", tasks.list_tasks, reader),
-        Route("GET", "/tasks/{id}", tasks.show_task, reader),
-        Route("DELETE", "/tasks/{id}", tasks.delete_task, administrator),
-        Route("POST", "/tasks/{id}/cancel", tasks.cancel_task, client),
-        Route("POST", "/tasks/{id}/redrive", tasks.redrive_task, client),
-        Route("GET", "/stats", tasks.show_stats, reader),
-        Route("POST", "/dead/redrive", dead.redrive_dead, administrator),
-        Route("POST", "/dead/delete", dead.delete_dead, administrator),
-        Route("GET", "/queues", queues.list_queues, reader),
-        Route("POST", _QUEUE + "/pause", queues.pause_queue, administrator),
-        Route("POST", _QUEUE + "/resume", queues.resume_queue, administrator),
-        Route("GET", "/health", probes.show_health, reader),
-        Route("GET", "/ready", probes.show_readiness, reader),
-        Route("GET", "/supervision", supervision.show_tree, reader),
-        Route("POST", "/supervision/kill", supervision.kill_actor, administrator),
-        Route("PUT", "/supervision/consumers", supervision.resize_consumers, administrator),
+    return (*_of_tasks(ask, app, clock), *_of_dead(ask), *_of_queues(ask), *_of_service(ask))
+
+
+def _of_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
+    tasks = TaskRoutes(ask)
+    yield Route(
+        "POST",
+        "/tasks",
+        TaskCreation(ask, app, clock).create_task,
+        _CLIENT,
+        {_ACCEPTED: Receipt | Receipts},
+        headers=KEY_HEADER,
+        body=Body(TaskRequest | list[TaskRequest], TaskReader(app).read),
+        unavailable=Unavailable("failed to queue task"),
+        writes=True,
+    )
+    yield Route(
+        "GET", "/tasks", tasks.list_tasks, _READER, {_OK: Page}, query=PAGE, unavailable=_READING
+    )
+    yield Route(
+        "GET",
+        "/tasks/{id}",
+        tasks.show_task,
+        _READER,
+        {_OK: TaskDetail},
+        problems=_NO_TASK,
+        unavailable=_READING,
+    )
+    yield Route(
+        "DELETE",
+        "/tasks/{id}",
+        tasks.delete_task,
+        _ADMINISTRATOR,
+        {HTTPStatus.NO_CONTENT: None},
+        problems={**_NO_TASK, _CONFLICT: "task has not ended"},
+        unavailable=Unavailable("failed to delete task"),
+        writes=True,
+    )
+    yield Route(
+        "POST",
+        "/tasks/{id}/cancel",
+        tasks.cancel_task,
+        _CLIENT,
+        {_OK: Cancellation, _ACCEPTED: Cancellation},
+        body=Body(CancelRequest, read_reason),
+        problems={**_NO_TASK, _CONFLICT: "task has ended"},
+        unavailable=Unavailable("failed to cancel task"),
+        writes=True,
+    )
+    yield Route(
+        "POST",
+        "/tasks/{id}/redrive",
+        tasks.redrive_task,
+        _CLIENT,
+        {_ACCEPTED: Receipt},
+        problems={**_NO_TASK, _CONFLICT: "task is not dead"},
+        unavailable=Unavailable("failed to queue task"),
+        writes=True,
+    )
+    yield Route("GET", "/stats", tasks.show_stats, _READER, {_OK: Stats}, unavailable=_READING)
+
+
+def _of_dead(ask: Ask) -> Iterator[Route]:
+    dead = DeadRoutes(ask)
+    yield Route(
+        "POST",
+        "/dead/redrive",
+        dead.redrive_dead,
+        _ADMINISTRATOR,
+        {_ACCEPTED: Redriven},
+        body=Body(SelectionRequest, read_selection),
+        unavailable=Unavailable("failed to queue tasks", _IN_PART),
+        writes=True,
+    )
+    yield Route(
+        "POST",
+        "/dead/delete",
+        dead.delete_dead,
+        _ADMINISTRATOR,
+        {_OK: Deleted},
+        body=Body(SelectionRequest, read_selection),
+        unavailable=Unavailable("failed to delete tasks", _IN_PART),
+        writes=True,
+    )
+
+
+def _of_queues(ask: Ask) -> Iterator[Route]:
+    queues = QueueRoutes(ask)
+    yield Route(
+        "GET",
+        "/queues",
+        queues.list_queues,
+        _READER,
+        {_OK: Queues},
+        unavailable=Unavailable("queues unavailable"),
+    )
+    yield Route(
+        "POST",
+        f"{_QUEUE}/pause",
+        queues.pause_queue,
+        _ADMINISTRATOR,
+        {_OK: Switched},
+        problems=_NO_QUEUE,
+        unavailable=Unavailable("failed to pause queue"),
+        writes=True,
+    )
+    yield Route(
+        "POST",
+        f"{_QUEUE}/resume",
+        queues.resume_queue,
+        _ADMINISTRATOR,
+        {_OK: Switched},
+        problems=_NO_QUEUE,
+        unavailable=Unavailable("failed to resume queue"),
+        writes=True,
+    )
+
+
+def _of_service(ask: Ask) -> Iterator[Route]:
+    probes = Probes(ask)
+    supervision = SupervisionRoutes(ask)
+    yield Route("GET", "/health", probes.show_health, _READER, {_OK: Alive})
+    yield Route(
+        "GET",
+        "/ready",
+        probes.show_readiness,
+        _READER,
+        {_OK: Ready},
+        unavailable=Unavailable("not ready"),
+    )
+    yield Route(
+        "GET",
+        "/supervision",
+        supervision.show_tree,
+        _READER,
+        {_OK: Part | SupervisorPart | Text},
+        query=FORM,
+        unavailable=_SUPERVISING,
+    )
+    yield Route(
+        "POST",
+        "/supervision/kill",
+        supervision.kill_actor,
+        _ADMINISTRATOR,
+        {_ACCEPTED: Killed},
+        body=Body(Place, only_field(Place)),
+        problems={_NOT_FOUND: "no such actor", _CONFLICT: "the root cannot be killed"},
+        unavailable=_SUPERVISING,
+    )
+    yield Route(
+        "PUT",
+        "/supervision/consumers",
+        supervision.resize_consumers,
+        _ADMINISTRATOR,
+        {_ACCEPTED: Resized},
+        body=Body(Size, only_field(Size)),
+        unavailable=_SUPERVISING,
     )

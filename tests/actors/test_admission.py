@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.messages import DATABASE, QUEUE, Pause, Resume
+from taskqueue.actors.messages import DATABASE, QUEUE
+from taskqueue.commands import Pause, Resume
 from taskqueue.errors import ActorUnavailable
 from taskqueue.rules.options import Options
 from taskqueue.runtime import ask

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from taskqueue.actors.consumer import actor as consumer
-from taskqueue.actors.messages import QUEUE, CancelAttempt, CancelTask
+from taskqueue.actors.messages import QUEUE, CancelAttempt
 from taskqueue.api.context import Context
+from taskqueue.commands import CancelTask
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import CancelAnswer, CancelResult
 from taskqueue.runtime import ask, tell

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from taskqueue.actors.client import MAX_TASKS, QueueClient
-from taskqueue.actors.messages import QUEUE, Enqueue
+from taskqueue.actors.messages import QUEUE
+from taskqueue.commands import Enqueue
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
 from taskqueue.runtime import Actor, System, receives

@@ -8,8 +8,9 @@ import pytest
 
 from taskqueue.actors import database as database_module
 from taskqueue.actors.database import DatabaseActor, Recovery
-from taskqueue.actors.messages import DATABASE, GetReadiness, Migrate
+from taskqueue.actors.messages import DATABASE, Migrate
 from taskqueue.actors.storage_client import StorageClient
+from taskqueue.commands import GetReadiness
 from taskqueue.errors import (
     AskTimeout,
     OperationFailed,

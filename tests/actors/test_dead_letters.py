@@ -1,8 +1,13 @@
 """Dead letters by the many: queued again with what they have gone through, or deleted."""
 
-from taskqueue.actors.messages import QUEUE, DeleteDead, RedriveDead
+from taskqueue.actors.messages import QUEUE
+from taskqueue.actors.port import ServicePort
 from taskqueue.actors.queue.dead_letters import PAGE
 from taskqueue.api.context import Context
+from taskqueue.clock import SystemClock
+from taskqueue.commands import DeleteDead, RedriveDead
+from taskqueue.http.server.limits import LIMITS
+from taskqueue.rules.health import Availability
 from taskqueue.rules.options import Options
 from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
@@ -55,7 +60,8 @@ async def test_only_the_dead_that_match_are_deleted(world: World) -> None:
         await world.events.wait_for("task_dead_lettered", task_id=task_id)
     waiting = await world.enqueue("mail", options=Options(delay_s=3600))
 
-    deleted = await ask(world.system.address(QUEUE), DeleteDead(action=None, queue="mail"))
+    port = ServicePort(world.system, SystemClock(), LIMITS, Availability())
+    deleted = await port(DeleteDead(queue="mail"))
 
     assert deleted == 1
     assert await world.storage.use(Storage.get, gone, now=NOW) is None

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.messages import QUEUE, Enqueue, Redrive, Resume
+from taskqueue.actors.messages import QUEUE
 from taskqueue.api.context import Context
+from taskqueue.commands import Enqueue, Redrive, Resume
 from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.options import Options
 from taskqueue.runtime import ask

@@ -3,8 +3,9 @@
 import asyncio
 
 from taskqueue.actors.consumers import Pool
-from taskqueue.actors.messages import QUEUE, GetQueues, Pause, Resume
+from taskqueue.actors.messages import QUEUE
 from taskqueue.api.context import Context
+from taskqueue.commands import GetQueues, Pause, Resume
 from taskqueue.rules.health import QueueState
 from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage

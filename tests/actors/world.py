@@ -11,15 +11,16 @@ import msgspec
 from taskqueue import service
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumer.actor import ConsumerSettings
-from taskqueue.actors.consumers import ConsumersSupervisor, Pool, Resize
+from taskqueue.actors.consumers import ConsumersSupervisor, Pool
 from taskqueue.actors.database import DatabaseActor, Recovery
-from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, GetReadiness
+from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue.actor import QueueActor, QueueSettings
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.context import Context
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.commands import GetReadiness, Resize
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.options import Options

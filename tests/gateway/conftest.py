@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aiohttp import ClientSession
 
-from taskqueue.http.routes import application
+from taskqueue.http.application import application
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.server.server import HttpServer
 from taskqueue.testing.fixtures import events
@@ -60,7 +60,14 @@ def server(
     service: ScriptedService, bound_to: str, hosts: tuple[str, ...], limits: Limits
 ) -> HttpServer:
     """A server of the application, not started yet."""
-    app = application(service, bound_to=bound_to, hosts=hosts, clock=StillClock())
+    app = application(
+        service,
+        service.app,
+        availability=service.availability,
+        bound_to=bound_to,
+        hosts=hosts,
+        clock=StillClock(),
+    )
     return HttpServer(app, shutdown_s=1, limits=limits)
 
 

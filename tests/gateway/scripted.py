@@ -1,23 +1,29 @@
 """The service with its actors left out, for tests of the door alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from typing import Any
 
+from taskqueue.actors.port import StorageRequests
+from taskqueue.actors.queue.dead_letters import DeadLetters
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.context import Context
-from taskqueue.rules.health import QueueState, Readiness
-from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import (
-    Accepted,
-    CancelResult,
-    Delivery,
-    NewTask,
-    Owner,
-    SettleBy,
-    Settlement,
-    Status,
-    Task,
-    TaskHistory,
+from taskqueue.commands import (
+    CancelTask,
+    Enqueue,
+    GetQueues,
+    GetReadiness,
+    GetTree,
+    Kill,
+    Pause,
+    Redrive,
+    RedriveDead,
+    Resize,
+    Resume,
 )
+from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
+from taskqueue.runtime import Request
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.supervision import Node
 
@@ -49,127 +55,79 @@ def demo_app() -> App:
     return app
 
 
+class ModelClient(StorageClient):
+    """A storage client that asks the model itself."""
+
+    def __init__(self, model: MemoryStorage) -> None:
+        self._model = model
+
+    async def use(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await getattr(self._model, verb.__name__)(*args, **kwargs)
+
+
 class ScriptedService:
-    """The service with its actors left out: the storage's model, and faults on command."""
+    """The service port with its actors left out: the storage's model, and faults on command."""
 
     def __init__(self, app: App | None = None) -> None:
         self.app = app or demo_app()
         self.storage = MemoryStorage()
+        self.availability = Availability()
         self.fault: Exception | None = None
-        self.unwritable: Exception | None = None  # known before anything is asked
         self.lost_answer: Exception | None = None  # raised when the tasks have been accepted
         self.ready = Readiness(ready=True)
         self.nodes = leaf("root")
         self.killed: list[str] = []
         self.sizes: list[int] = []
+        self._client = ModelClient(self.storage)
+        self._reads = StorageRequests(self._client, StillClock())
 
-    def prepare(self, action: str, data: bytes, options: Options) -> NewTask:
-        return self.app.prepare(action, data, options=options)
+    async def __call__(self, request: Request[Any]) -> Any:
+        """Answer a request: from the storage as the real port does, else as an actor would."""
+        if isinstance(request, GetReadiness):
+            return self.ready
+        if self.fault is not None:
+            raise self.fault
+        if handler := self._reads.handlers.get(type(request)):
+            return await handler(request)
+        return await self._act(request)
 
-    def require_writable(self) -> None:
-        if self.unwritable is not None:
-            raise self.unwritable
+    async def _act(self, request: Request[Any]) -> Any:
+        match request:
+            case Enqueue(tasks=tasks):
+                accepted = await self.storage.insert(tasks, now=NOW)
+                if self.lost_answer is not None:
+                    raise self.lost_answer
+                return accepted
+            case CancelTask(task_id=task_id, reason=reason):
+                [result] = await self.storage.cancel([task_id], reason=reason, now=NOW)
+                return result
+            case Redrive(task_ids=task_ids):
+                return await self.storage.redrive(task_ids, now=NOW)
+            case RedriveDead(action=action, queue=queue):
+                dead = DeadLetters(self._client, StillClock())
+                return await dead.redrive(action=action, queue=queue)
+            case GetQueues():
+                return await self._queues()
+            case Pause(queue=name):
+                return await self.storage.pause(name, now=NOW)
+            case Resume(queue=name):
+                return await self.storage.resume(name)
+            case GetTree():
+                return self.nodes
+            case Kill(path=path):
+                there = path in {child.path for child in self.nodes.children}
+                self.killed += [path] * there
+                return there
+            case Resize(count=count):
+                return self.sizes.append(count)
+        raise NotImplementedError(request)
 
-    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
-        self._fail()
-        accepted = await self.storage.insert(tasks, now=NOW)
-        if self.lost_answer is not None:
-            raise self.lost_answer
-        return accepted
-
-    async def find(
-        self,
-        *,
-        status: Status | None,
-        action: str | None,
-        queue: str | None,
-        before: str | None,
-        limit: int,
-        max_bytes: int,
-        brief: bool,
-    ) -> tuple[Task, ...]:
-        self._fail()
-        return await self.storage.find(
-            status=status,
-            action=action,
-            queue=queue,
-            before=before,
-            limit=limit,
-            max_bytes=max_bytes,
-            brief=brief,
-            now=NOW,
-        )
-
-    async def get(self, task_id: str) -> TaskHistory | None:
-        self._fail()
-        return await self.storage.get(task_id, now=NOW)
-
-    async def counts(self) -> Mapping[Status, int]:
-        self._fail()
-        return await self.storage.counts()
-
-    async def cancel(self, task_id: str, *, reason: str) -> CancelResult:
-        self._fail()
-        [result] = await self.storage.cancel([task_id], reason=reason, now=NOW)
-        return result
-
-    async def redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:
-        self._fail()
-        return await self.storage.redrive(task_ids, now=NOW)
-
-    async def redrive_dead(self, *, action: str | None, queue: str | None) -> int:
-        return len(await self.redrive(await self._dead(action, queue)))
-
-    async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
-        self._fail()
-        return await self.storage.delete(task_ids)
-
-    async def delete_dead(self, *, action: str | None, queue: str | None) -> int:
-        return len(await self.delete(await self._dead(action, queue)))
-
-    async def queues(self) -> tuple[QueueState, ...]:
-        self._fail()
+    async def _queues(self) -> tuple[QueueState, ...]:
         paused = await self.storage.paused()
         return tuple(
             QueueState(name=name, paused_at=paused.get(name), consumers=CONSUMERS)
             for name in self.app.queues
         )
-
-    async def pause(self, queue: str) -> None:
-        self._fail()
-        await self.storage.pause(queue, now=NOW)
-
-    async def resume(self, queue: str) -> None:
-        self._fail()
-        await self.storage.resume(queue)
-
-    async def readiness(self) -> Readiness:
-        return self.ready
-
-    async def tree(self) -> Node:
-        self._fail()
-        return self.nodes
-
-    async def kill(self, path: str) -> bool:
-        self._fail()
-        if path not in {child.path for child in self.nodes.children}:
-            return False
-        self.killed.append(path)
-        return True
-
-    async def resize(self, consumers: int) -> None:
-        self._fail()
-        self.sizes.append(consumers)
-
-    def _fail(self) -> None:
-        if self.fault is not None:
-            raise self.fault
-
-    async def _dead(self, action: str | None, queue: str | None) -> list[str]:
-        dead = await self.storage.find(
-            status=Status.DEAD, action=action, queue=queue, limit=1_000_000, now=NOW
-        )
-        return [task.id for task in dead]
 
     async def start_next(self, queue: str = "default") -> Delivery:
         """Begin with the task that is next."""

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from taskqueue.commands import Enqueue
 from taskqueue.http.bodies import MAX_BODY_BYTES, MAX_CHUNKS
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.server.server import HttpServer
-from taskqueue.rules.options import NO_CHOICE
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService
 from tests.gateway.wire import exchange, request, wire_to
@@ -26,7 +26,8 @@ MIB = 1 << 20
 
 async def queue_large(service: ScriptedService, count: int, size: int = MIB - 100) -> None:
     data = b'{"text": "%s"}' % (b"x" * size)
-    await service.enqueue([service.prepare("uppercase", data, NO_CHOICE) for _ in range(count)])
+    tasks = [service.app.prepare("uppercase", data) for _ in range(count)]
+    await service(Enqueue(tasks=tuple(tasks)))
 
 
 # --- time ----------------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ async def test_a_task_that_cannot_be_queued_now_is_invited_back(
 async def test_what_cannot_be_stored_now_is_refused_before_its_body_is_read(
     http: ClientSession, service: ScriptedService, path: str, error: str
 ) -> None:
-    service.unwritable = StorageUnavailable("the disk hangs")
+    service.availability.unavailable = "the disk hangs"
     never_sent = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:

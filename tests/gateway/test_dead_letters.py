@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
+from taskqueue.commands import Enqueue, GetTask
 from taskqueue.errors import ActorUnavailable
-from taskqueue.rules.options import NO_CHOICE, Options
+from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter
 from tests.gateway.scripted import ScriptedService
 
@@ -20,19 +21,19 @@ async def bury(
     service: ScriptedService, action: str = "uppercase", queue: str | None = None
 ) -> str:
     """Have a task die; return its id."""
-    task = service.prepare(action, b"{}", Options(queue=queue))
-    await service.enqueue([task])
+    task = service.app.prepare(action, b"{}", options=Options(queue=queue))
+    await service(Enqueue(tasks=(task,)))
     return await service.settle_next(DEAD, queue=task.queue)
 
 
 async def complete(service: ScriptedService) -> str:
-    await service.enqueue([service.prepare("uppercase", b"{}", NO_CHOICE)])
+    await service(Enqueue(tasks=(service.app.prepare("uppercase", b"{}"),)))
     return await service.settle_next(Complete(result="1"))
 
 
 async def statuses(service: ScriptedService, *task_ids: str) -> list[str | None]:
     """How the tasks stand; None for one that is gone."""
-    histories = [await service.get(task_id) for task_id in task_ids]
+    histories = [await service(GetTask(task_id=task_id)) for task_id in task_ids]
     return [None if history is None else str(history.task.status) for history in histories]
 
 

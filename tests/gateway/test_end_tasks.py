@@ -5,8 +5,8 @@ import json
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
+from taskqueue.commands import Enqueue, GetTask
 from taskqueue.errors import ActorUnavailable, AskTimeout, StorageUnavailable
-from taskqueue.rules.options import NO_CHOICE
 from taskqueue.rules.tasks import AttemptOutcome, Cancel, Complete, DeadLetter, Settlement, Task
 from tests.gateway.scripted import ScriptedService
 
@@ -16,13 +16,13 @@ ENDS = [(Complete(result="1"), "completed"), (DEAD, "dead"), (Cancel(reason="no"
 
 
 async def queue(service: ScriptedService) -> str:
-    task = service.prepare("uppercase", b'{"text": "hi"}', NO_CHOICE)
-    await service.enqueue([task])
+    task = service.app.prepare("uppercase", b'{"text": "hi"}')
+    await service(Enqueue(tasks=(task,)))
     return task.id
 
 
 async def task_of(service: ScriptedService, task_id: str) -> Task:
-    history = await service.get(task_id)
+    history = await service(GetTask(task_id=task_id))
     assert history is not None
     return history.task
 

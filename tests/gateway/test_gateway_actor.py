@@ -11,14 +11,8 @@ from typing import Any, Self
 import pytest
 
 from taskqueue.actors.gateway import GatewayActor
-from taskqueue.actors.messages import (
-    DATABASE,
-    QUEUE,
-    Enqueue,
-    GetReadiness,
-    Redrive,
-    UseStorage,
-)
+from taskqueue.actors.messages import DATABASE, QUEUE, UseStorage
+from taskqueue.commands import Enqueue, GetReadiness, Redrive
 from taskqueue.rules.health import Availability, Readiness
 from taskqueue.rules.tasks import Accepted
 from taskqueue.runtime import (

@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
-from taskqueue.errors import StorageUnavailable
-from taskqueue.http.tasks import intake
-from taskqueue.rules.tasks import Accepted, NewTask
+from taskqueue.commands import Enqueue
+from taskqueue.http import intake
+from taskqueue.runtime import Request
 from tests.gateway.scripted import ScriptedService
 from tests.gateway.wire import LIMIT_S, Wire, exchange, request, wire_to
 
@@ -19,7 +20,7 @@ SIZE = 500_000
 FULL = intake.MOST_BYTES // SIZE + 1
 BODY = b'{"action": "uppercase", "data": {"text": "%s"}}' % (b"x" * SIZE)
 SMALL = b'{"action": "uppercase"}'
-HUNG = StorageUnavailable("the process that writes is stopped")
+HUNG = "the process that writes is stopped"
 
 
 class HangingService(ScriptedService):
@@ -30,10 +31,11 @@ class HangingService(ScriptedService):
         self.asked: asyncio.Queue[int] = asyncio.Queue()
         self.stores = asyncio.Event()
 
-    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
-        self.asked.put_nowait(len(tasks[0].payload))
-        await self.stores.wait()
-        return await super().enqueue(tasks)
+    async def __call__(self, request: Request[Any]) -> Any:
+        if isinstance(request, Enqueue):
+            self.asked.put_nowait(len(request.tasks[0].payload))
+            await self.stores.wait()
+        return await super().__call__(request)
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ async def test_large_bodies_that_wait_are_refused_unread_as_soon_as_nothing_can_
     http: ClientSession, sock: socket.socket, service: HangingService
 ) -> None:
     async with posting(sock, service) as wires:
-        service.unwritable = HUNG
+        service.availability.unavailable = HUNG
         refused = [await wire.reply() for wire in wires[FULL:]]
 
         assert [reply.status for reply in refused] == [503] * 5

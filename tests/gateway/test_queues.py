@@ -7,6 +7,7 @@ from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from taskqueue.api.context import Context
+from taskqueue.commands import Pause
 from taskqueue.errors import ActorUnavailable
 from tests.gateway.scripted import CONSUMERS, NOW, ScriptedService
 
@@ -21,7 +22,7 @@ async def switch(
 
 
 async def test_all_queues_are_shown(http: ClientSession, service: ScriptedService) -> None:
-    await service.pause("mail")
+    await service(Pause(queue="mail"))
 
     answer = await http.get("/queues")
 
@@ -102,7 +103,7 @@ async def test_a_page_of_another_site_switches_nothing(
     headers: dict[str, str],
     status: int,
 ) -> None:
-    await service.pause("default")
+    await service(Pause(queue="default"))
 
     answers = [await switch(http, word, name, **headers) for name in ("default", "mail")]
 
@@ -115,7 +116,7 @@ async def test_a_page_of_another_site_switches_nothing(
 async def test_nothing_is_switched_if_other_machines_can_reach_the_server(
     http: ClientSession, service: ScriptedService, word: str
 ) -> None:
-    await service.pause("default")
+    await service(Pause(queue="default"))
 
     answers = [await switch(http, word, name) for name in ("default", "mail")]
 

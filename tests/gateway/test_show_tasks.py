@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from taskqueue.commands import CancelTask, Enqueue
 from taskqueue.errors import ActorUnavailable, StorageUnavailable
 from taskqueue.rules.options import NO_CHOICE, Options
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, Requeue, Status
@@ -24,8 +25,8 @@ async def queue(
     options: Options = NO_CHOICE,
 ) -> list[str]:
     data = b'{"text": "hi"}' if action == "uppercase" else b"{}"
-    tasks = [service.prepare(action, data, options) for _ in range(count)]
-    await service.enqueue(tasks)
+    tasks = [service.app.prepare(action, data, options=options) for _ in range(count)]
+    await service(Enqueue(tasks=tuple(tasks)))
     return [task.id for task in tasks]
 
 
@@ -226,7 +227,7 @@ async def test_progress_key_and_wish_to_cancel_are_shown_where_there_is_one(
     [task_id] = await queue(service, options=Options(unique_key="k"))
     delivery = await service.start_next()
     await service.storage.report({delivery.token: '{"done": 0.5}'}, now=NOW)
-    await service.cancel(task_id, reason="not wanted")
+    await service(CancelTask(task_id=task_id, reason="not wanted"))
 
     shown = await get(http, f"/tasks/{task_id}")
     [listed] = (await get(http, "/tasks"))["tasks"]

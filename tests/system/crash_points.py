@@ -16,7 +16,7 @@ from taskqueue.storage.sqlite.handler_sql import guests
 
 # In the order of the path. A verb alone is the commit in which the storage writes it.
 STEPS: dict[str, str] = {
-    "accept": "taskqueue.actors.gateway:ServicePort.prepare",
+    "accept": "taskqueue.api.app:App.prepare",
     "send the insert": "taskqueue.actors.client:QueueClient.enqueue",
     "insert": "taskqueue.storage.sqlite.engine:SQLiteStorage.insert",
     "commit the insert": "insert",

@@ -21,8 +21,8 @@ import pytest
 
 from taskqueue import service, supervisor
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.consumers import Resize
 from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
+from taskqueue.commands import Resize
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.runtime import SHUTDOWN, ActorRef, System, ask
 from taskqueue.settings import Settings

@@ -20,23 +20,13 @@ from taskqueue.actors.messages import (
     DATABASE,
     QUEUE,
     CancelAttempt,
-    CancelTask,
-    Delete,
-    DeleteDead,
     Drain,
-    Enqueue,
     Finish,
-    GetQueues,
-    GetReadiness,
     HandlerCrash,
     Leave,
     Leaving,
-    Pause,
     QueueReady,
-    Redrive,
-    RedriveDead,
     Register,
-    Resume,
     StorageReady,
     Work,
 )
@@ -46,6 +36,16 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.commands import (
+    CancelTask,
+    Enqueue,
+    GetQueues,
+    GetReadiness,
+    Pause,
+    Redrive,
+    RedriveDead,
+    Resume,
+)
 from taskqueue.foreign import rendering
 from taskqueue.logger import log
 from taskqueue.rules.health import QueueState, Readiness
@@ -216,21 +216,6 @@ class QueueActor(Actor):
         log.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
         self._fetcher.expect_work_everywhere()
         return redriven
-
-    @receives(Delete, answers=UNREACHABLE, concurrently=True)
-    async def on_delete(self, message: Delete) -> tuple[str, ...]:
-        """Delete tasks that have ended."""
-        deleted = await self._storage.use(Storage.delete, message.task_ids)
-        for task_id in deleted:
-            log.info("task_deleted", task_id=task_id)
-        return deleted
-
-    @receives(DeleteDead, answers=UNREACHABLE, concurrently=True)
-    async def on_delete_dead(self, message: DeleteDead) -> int:
-        """Delete all dead tasks that match."""
-        deleted = await self._dead_letters.delete(action=message.action, queue=message.queue)
-        log.info("dead_deleted", action=message.action, queue=message.queue, tasks=deleted)
-        return deleted
 
     @receives(Pause, answers=UNREACHABLE, concurrently=True)
     async def on_pause(self, message: Pause) -> None:

@@ -1,21 +1,15 @@
-"""The calls about many dead tasks at once: brought back, or deleted."""
+"""The calls about many dead tasks at once: redrive or delete them."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
-from aiohttp import web
-
-from taskqueue.http.answers import answer
-from taskqueue.http.bodies import body_of
-from taskqueue.http.dead.selection import Matching, Selection, These, read_selection
-from taskqueue.http.problems import Unavailable
-from taskqueue.http.service import Service
+from taskqueue.commands import Ask, Delete, DeleteDead, GetTask, Redrive, RedriveDead
+from taskqueue.http.answers import Answer
+from taskqueue.http.dead.selection import Matching, Selection, These
+from taskqueue.http.route import Call
 from taskqueue.rules.tasks import Status
 from taskqueue.structs import Struct
-
-_IN_PART = "Some may have been done. The same request may be sent again."
-_REDRIVING = Unavailable("failed to queue tasks", _IN_PART)
-_PURGING = Unavailable("failed to delete tasks", _IN_PART)
 
 
 class Redriven(Struct):
@@ -31,43 +25,34 @@ class Deleted(Struct):
 
 
 class DeadRoutes:
-    """What can be done with dead tasks by the thousand."""
+    """Redrive or delete dead tasks by the thousand."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
-    async def redrive_dead(self, request: web.Request) -> web.StreamResponse:
-        """Queue dead tasks again; those that are not dead are passed over."""
-        selection = await self._selection_of(request, _REDRIVING)
-        with _REDRIVING:
-            match selection:
-                case These(task_ids=task_ids):
-                    redriven = len(await self._service.redrive(task_ids))
-                case Matching(action=action, queue=queue):
-                    redriven = await self._service.redrive_dead(action=action, queue=queue)
-        return answer(Redriven(redriven=redriven), HTTPStatus.ACCEPTED)
+    async def redrive_dead(self, call: Call[Selection, Any]) -> Answer:
+        """Queue dead tasks again; tasks that are not dead are skipped."""
+        match call.body:
+            case These(task_ids=task_ids):
+                redriven = len(await self._ask(Redrive(task_ids=task_ids)))
+            case Matching(action=action, queue=queue):
+                redriven = await self._ask(RedriveDead(action=action, queue=queue))
+        return Answer(Redriven(redriven=redriven), HTTPStatus.ACCEPTED)
 
-    async def delete_dead(self, request: web.Request) -> web.StreamResponse:
-        """Delete dead tasks with their history; those that are not dead are passed over."""
-        selection = await self._selection_of(request, _PURGING)
-        with _PURGING:
-            match selection:
-                case These(task_ids=task_ids):
-                    deleted = len(await self._service.delete(await self._dead_of(task_ids)))
-                case Matching(action=action, queue=queue):
-                    deleted = await self._service.delete_dead(action=action, queue=queue)
-        return answer(Deleted(deleted=deleted))
+    async def delete_dead(self, call: Call[Selection, Any]) -> Answer:
+        """Delete dead tasks with their history; tasks that are not dead are skipped."""
+        match call.body:
+            case These(task_ids=task_ids):
+                deleted = len(await self._ask(Delete(task_ids=await self._dead_of(task_ids))))
+            case Matching(action=action, queue=queue):
+                deleted = await self._ask(DeleteDead(action=action, queue=queue))
+        return Answer(Deleted(deleted=deleted))
 
-    async def _selection_of(self, request: web.Request, unavailable: Unavailable) -> Selection:
-        with unavailable:
-            self._service.require_writable()
-        return read_selection(await body_of(request))
-
-    async def _dead_of(self, task_ids: Sequence[str]) -> list[str]:
-        # The service deletes whatever has ended. Who names a completed task here has mistaken it.
+    async def _dead_of(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        # `Delete` takes every task that has ended. A completed task named here is a mistake.
         dead: list[str] = []
-        for task_id in task_ids:  # a thousand tasks at once may have gigabytes
-            history = await self._service.get(task_id)
+        for task_id in task_ids:  # one by one: a thousand tasks at once may have gigabytes
+            history = await self._ask(GetTask(task_id=task_id))
             if history is not None and history.task.status is Status.DEAD:
                 dead.append(task_id)
-        return dead
+        return tuple(dead)

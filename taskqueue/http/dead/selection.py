@@ -1,4 +1,4 @@
-"""Which dead tasks somebody means.
+"""Which dead tasks a request means.
 
 {"ids": ["01a2…", "01a3…"]}      these
 {"action": "resize"}             those that match; `queue` too, or both
@@ -8,10 +8,10 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeAlias
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from taskqueue.errors import Fault
-from taskqueue.http.bodies import Fields, read_fields
+from taskqueue.http.bodies import FieldReader
 from taskqueue.http.problems import Problem
 from taskqueue.http.tasks.queries import task_id_of
 from taskqueue.rules.options import NAME_RULE, is_name
@@ -35,21 +35,31 @@ class Matching(Struct):
 
 Selection: TypeAlias = These | Matching
 
-_FIELDS: Fields = {
-    "action": (str, "a name"),
-    "queue": (str, "a name"),
-    "ids": (Annotated[list[str], Meta(min_length=1, max_length=MAX_IDS)], f"1 to {MAX_IDS} ids"),
-    "all": (bool, "true"),
-}
+_Name: TypeAlias = Annotated[str, Meta(description="a name")]
+_Ids: TypeAlias = Annotated[
+    list[str], Meta(min_length=1, max_length=MAX_IDS, description=f"1 to {MAX_IDS} ids")
+]
 
 
-def read_selection(body: bytes) -> Selection:
-    """Return whom a body means.
+class SelectionRequest(Struct):
+    """`ids`, or `action`, `queue` or both, or `all`."""
+
+    action: _Name | UnsetType = UNSET
+    queue: _Name | UnsetType = UNSET
+    ids: _Ids | UnsetType = UNSET
+    all: Annotated[bool, Meta(description="true")] | UnsetType = UNSET
+
+
+_fields = FieldReader(SelectionRequest)
+
+
+async def read_selection(body: bytes) -> Selection:
+    """Return which tasks a body means.
 
     Raises:
         Problem: 400, it is no JSON; 422, with every fault.
     """
-    said = read_fields(body, _FIELDS)
+    said = _fields.read(body)
     faults = tuple(_faults(said))
     if faults:
         raise Problem.invalid("invalid request", faults)

@@ -10,13 +10,13 @@ from taskqueue.supervision import ChildType, Node
 
 
 class Resized(Struct):
-    """How many consumers there will be."""
+    """The new number of consumers."""
 
     count: int
 
 
 class Killed(Struct):
-    """Whose end has been brought about."""
+    """The actor that was killed."""
 
     killed: str
 

@@ -1,56 +1,49 @@
 """The calls about the supervision tree."""
 
 from http import HTTPStatus
+from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs
 
+from taskqueue.commands import ROOT, Ask, GetTree, Kill, Resize
 from taskqueue.errors import Fault, TooManyConsumers
-from taskqueue.http.answers import TEXT, answer, response
-from taskqueue.http.bodies import body_of
-from taskqueue.http.problems import Problem, Unavailable
-from taskqueue.http.service import ROOT, Service
+from taskqueue.http.answers import Answer, Text
+from taskqueue.http.problems import Problem
+from taskqueue.http.route import Call
 from taskqueue.http.supervision.answers import Killed, Resized, part_of
-from taskqueue.http.supervision.requests import read_count, read_format, read_path
+from taskqueue.http.supervision.requests import Form, Place, Size
 from taskqueue.supervision import picture
-
-_SUPERVISING = Unavailable("supervision unavailable")
 
 
 class SupervisionRoutes:
-    """What can be seen of the tree, and done to it."""
+    """Show the tree, kill actors, resize the consumers."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
-    async def show_tree(self, request: web.Request) -> web.StreamResponse:
-        """Show the supervision tree."""
-        wish = read_format(request.query)
-        if wish is None and "text/plain" in request.headers.get("Accept", ""):
-            wish = "text"
-        with _SUPERVISING:
-            tree = await self._service.tree()
-        if wish == "text":
-            return response(picture(tree).encode(), HTTPStatus.OK, content_type=TEXT)
-        return answer(part_of(tree))
+    async def show_tree(self, call: Call[Any, Form]) -> Answer:
+        """Show the supervision tree, as JSON or as a picture."""
+        tree = await self._ask(GetTree())
+        default = "text" if "text/plain" in call.headers.get(hdrs.ACCEPT, "") else "json"
+        if (call.query.format or default) == "text":
+            return Answer(Text(picture(tree)))
+        return Answer(part_of(tree))
 
-    async def kill_actor(self, request: web.Request) -> web.StreamResponse:
+    async def kill_actor(self, call: Call[Place, Any]) -> Answer:
         """Kill an actor, to see its supervisor restart it."""
-        path = read_path(await body_of(request))
+        path = call.body.path
         if path == ROOT:
-            detail = "Nobody would restart it; stop the process instead."
+            detail = "Nothing would restart it; stop the process instead."
             raise Problem(HTTPStatus.CONFLICT, "the root cannot be killed", detail)
-        with _SUPERVISING:
-            killed = await self._service.kill(path)
-        if not killed:
-            raise Problem(HTTPStatus.NOT_FOUND, "no such actor", f"Nobody runs at {path!r}.")
-        return answer(Killed(killed=path), HTTPStatus.ACCEPTED)
+        if not await self._ask(Kill(path=path)):
+            raise Problem(HTTPStatus.NOT_FOUND, "no such actor", f"No actor runs at {path!r}.")
+        return Answer(Killed(killed=path), HTTPStatus.ACCEPTED)
 
-    async def resize_consumers(self, request: web.Request) -> web.StreamResponse:
-        """Add or remove consumers; those that leave finish what they do."""
-        count = read_count(await body_of(request))
+    async def resize_consumers(self, call: Call[Size, Any]) -> Answer:
+        """Add or remove consumers; those removed finish their running tasks first."""
+        count = call.body.count
         try:
-            with _SUPERVISING:
-                await self._service.resize(count)
+            await self._ask(Resize(count=count))
         except TooManyConsumers as error:
             raise Problem.invalid("invalid request", (Fault("count", str(error)),)) from error
-        return answer(Resized(count=count), HTTPStatus.ACCEPTED)
+        return Answer(Resized(count=count), HTTPStatus.ACCEPTED)

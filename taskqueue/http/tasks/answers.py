@@ -1,6 +1,6 @@
-"""What is answered about tasks.
+"""The answers about tasks.
 
-Payload, result and progress are not taken apart here: their text goes from the row into the answer.
+Payload, result and progress are not parsed here: their text goes from the row into the answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Receipt(Struct):
 
 
 class Receipts(Struct):
-    """Several of them."""
+    """Several tasks that are queued, durably."""
 
     tasks: Sequence[Receipt]
     count: int
@@ -124,6 +124,6 @@ _OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason"})
 
 
 class Stats(Struct):
-    """How many tasks stand where."""
+    """The number of tasks by status."""
 
     tasks: Mapping[Status, int]

@@ -11,17 +11,21 @@ it is too long for a key.
 import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from typing import Annotated
 
+from msgspec import Meta
 from msgspec.structs import replace
 from multidict import MultiMapping, istr
 
 from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
+from taskqueue.http.queries import Parameter
 from taskqueue.http.tasks.requests import TaskRequest, indexed
 from taskqueue.rules.options import KEY_RULE, MAX_KEY, is_key
 from taskqueue.rules.tasks import NewTask
 
 HEADER = "Idempotency-Key"
+KEY_HEADER = {HEADER: Parameter(str, KEY_RULE, Annotated[str, Meta(min_length=1)])}
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 _NAME = istr(HEADER)  # looked up without being spelled anew

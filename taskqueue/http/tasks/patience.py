@@ -1,7 +1,8 @@
-"""Reads the bodies that the quick decoder refuses.
+"""Reads the bodies of new tasks: quickly, or patiently if the quick decoder refuses them.
 
-It stops at the first fault, and knows one spelling of a whole number. So what it refuses is read
-once more, task by task and option by option: taken after all, or refused with every fault.
+The quick decoder stops at the first fault, and knows one spelling of a whole number. What it
+refuses is read again, task by task and option by option: accepted after all, or refused with every
+fault.
 """
 
 import asyncio
@@ -10,29 +11,40 @@ from http import HTTPStatus
 
 from msgspec import Raw
 
+from taskqueue.api.app import App
 from taskqueue.errors import Fault, Faults, InvalidTask, TaskTooLarge, UnknownAction
 from taskqueue.http import problems
 from taskqueue.http.problems import Problem
-from taskqueue.http.service import Service
-from taskqueue.http.tasks.requests import NoAction, TaskRequest, indexed, items_of, read_one
+from taskqueue.http.tasks.requests import (
+    NoAction,
+    TaskRequest,
+    indexed,
+    items_of,
+    read_one,
+    read_tasks,
+)
 
 # Tasks of one request that are checked before other requests get a turn of the loop.
 TURN = 100
 
 
-class PatientReader:
+class TaskReader:
     """Reads tasks and finds all that is wrong with them, their data included."""
 
-    def __init__(self, service: Service) -> None:
-        """Make a reader; `service` knows which data the actions take."""
-        self._service = service
+    def __init__(self, app: App) -> None:
+        """Make a reader; `app` knows which data the actions take."""
+        self._app = app
 
     async def read(self, body: bytes) -> TaskRequest | Sequence[TaskRequest]:
-        """Return what a body asks for.
+        """Return the task of a body, or the tasks if it is an array.
 
         Raises:
             Problem: 400, it is no JSON, or no object with an action; 422, with every fault.
         """
+        quickly = read_tasks(body)
+        return await self._read_patiently(body) if quickly is None else quickly
+
+    async def _read_patiently(self, body: bytes) -> TaskRequest | Sequence[TaskRequest]:
         items = items_of(body)
         if not isinstance(items, Raw):
             return await self._read_several(items)
@@ -74,7 +86,7 @@ class PatientReader:
     def _faults_beside(self, request: TaskRequest) -> Faults:
         """Return what is wrong with a task beside the options that could not be read."""
         try:
-            self._service.prepare(request.action, bytes(request.data), request.options())
+            self._app.prepare(request.action, bytes(request.data), options=request.options())
         except (UnknownAction, InvalidTask) as error:
             return problems.faults_of(error)
         except TaskTooLarge as error:

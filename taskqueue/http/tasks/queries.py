@@ -1,10 +1,13 @@
-"""Which tasks somebody wants to see."""
+"""The query of a list of tasks, and the ids of tasks."""
 
+from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
-from multidict import MultiMapping
+from msgspec import Meta
 
-from taskqueue.http.queries import Parameters, read_query
+from taskqueue.http.problems import Problem
+from taskqueue.http.queries import Parameter, Query
 from taskqueue.http.tasks.answers import TaskView
 from taskqueue.rules.options import MAX_NAME, is_name
 from taskqueue.rules.tasks import Status
@@ -15,7 +18,7 @@ MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one 
 
 
 class PageRequest(Struct):
-    """Which tasks somebody wants to see."""
+    """Which tasks a page shows, and which of their fields."""
 
     status: Status | None = None
     action: str | None = None
@@ -26,17 +29,8 @@ class PageRequest(Struct):
 
     @property
     def is_brief(self) -> bool:
-        """Whether nothing is asked for that may be large."""
+        """Whether it leaves out every field that may be large."""
         return self.fields is not None and _LARGE.isdisjoint(self.fields)
-
-
-def read_page(query: MultiMapping[str]) -> PageRequest:
-    """Return what the query of a list asks for.
-
-    Raises:
-        Problem: 422, with every parameter that is wrong.
-    """
-    return PageRequest(**read_query(query, _PAGE))
 
 
 def task_id_of(text: str) -> str | None:
@@ -50,6 +44,23 @@ def task_id_of(text: str) -> str | None:
     except ValueError:
         return None
     return canonical if canonical == text.lower() else None
+
+
+def require_task_id(text: str) -> str:
+    """Return the id in a path, as it is stored.
+
+    Raises:
+        Problem: 404, no task can have it.
+    """
+    task_id = task_id_of(text)
+    if task_id is None:
+        raise no_task()
+    return task_id
+
+
+def no_task() -> Problem:
+    """Return the answer to a call about a task that does not exist."""
+    return Problem(HTTPStatus.NOT_FOUND, "task not found")
 
 
 def _limit_of(text: str) -> int | None:
@@ -70,12 +81,26 @@ def _fields_of(text: str) -> tuple[str, ...] | None:
 
 _FIELDS = dict.fromkeys(TaskView.__struct_fields__).keys()
 _LARGE = frozenset({"payload", "result", "progress"})
-_NAME = (_name_of, f"a name of 1 to {MAX_NAME} printable characters")
-_PAGE: Parameters = {
-    "status": ({str(status): status for status in Status}.get, f"one of {', '.join(Status)}"),
-    "limit": (_limit_of, f"a whole number from 1 to {MAX_PAGE}"),
-    "cursor": (task_id_of, "what another answer had as `next`"),
-    "fields": (_fields_of, f"some of {', '.join(_FIELDS)}, separated by commas"),
-    "action": _NAME,
-    "queue": _NAME,
-}
+_NAME = Parameter(
+    _name_of,
+    f"a name of 1 to {MAX_NAME} printable characters",
+    Annotated[str, Meta(min_length=1, max_length=MAX_NAME)],
+)
+
+PAGE = Query(
+    PageRequest,
+    {
+        "status": Parameter(
+            {str(status): status for status in Status}.get, f"one of {', '.join(Status)}", Status
+        ),
+        "limit": Parameter(
+            _limit_of,
+            f"a whole number from 1 to {MAX_PAGE}",
+            Annotated[int, Meta(ge=1, le=MAX_PAGE)],
+        ),
+        "cursor": Parameter(task_id_of, "what another answer had as `next`", UUID),
+        "fields": Parameter(_fields_of, f"some of {', '.join(_FIELDS)}, separated by commas"),
+        "action": _NAME,
+        "queue": _NAME,
+    },
+)

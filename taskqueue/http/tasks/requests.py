@@ -1,6 +1,6 @@
-"""What a body asks to be done: a task, or several.
+"""The body of a request for a task, or for several.
 
-A task's data is not taken apart here: its bytes go from the request into the row.
+A task's data is not parsed here: its bytes go from the request into the row.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ _LARGE = 1 << 16  # bytes
 
 
 class TaskRequest(Struct, forbid_unknown_fields=True):
-    """A task that somebody wants done."""
+    """A task to queue."""
 
     action: Text
     data: Raw = _NO_DATA
@@ -72,13 +72,13 @@ _action: msgspec.json.Decoder[str] = msgspec.json.Decoder(Text)
 
 
 class NoAction(Exception):
-    """There is no action, or what is there is no name."""
+    """The action is missing, or is no name."""
 
 
 def read_tasks(body: bytes) -> TaskRequest | Sequence[TaskRequest] | None:
-    """Return what a body asks for: a task, or several if it is an array; None if it does not fit.
+    """Return the task of a body, or several if it is an array; None if it does not fit.
 
-    What does not fit may still be taken, or has to be explained: read it with `items_of`.
+    What does not fit may still be accepted, or its faults have to be listed: see `items_of`.
 
     Raises:
         Problem: 400, it is no JSON; 422, it is a list of too few or too many tasks.

@@ -1,126 +1,83 @@
 """The calls about tasks that were accepted."""
 
 from http import HTTPStatus
-from typing import Annotated, assert_never
+from typing import Any, assert_never
 
-from aiohttp import web
-from msgspec import Meta
-
-from taskqueue.http.answers import answer, empty
-from taskqueue.http.bodies import Fields, body_of, read_fields
-from taskqueue.http.problems import Problem, Unavailable
-from taskqueue.http.service import Service
+from taskqueue.commands import Ask, CancelTask, CountTasks, Delete, FindTasks, GetTask, Redrive
+from taskqueue.http.answers import Answer
+from taskqueue.http.problems import Problem
+from taskqueue.http.route import Call
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Stats, TaskDetail
-from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, read_page, task_id_of
+from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, PageRequest, no_task
 from taskqueue.rules.tasks import CancelAnswer, Status, TaskHistory
-
-_REDRIVING = Unavailable("failed to queue task")
-_CANCELLING = Unavailable("failed to cancel task")
-_DELETING = Unavailable("failed to delete task")
-_READING = Unavailable("database unavailable")
-
-NO_REASON = "asked for over HTTP"
-MAX_REASON = 1000  # characters
-
-_REASON: Fields = {
-    "reason": (
-        Annotated[str, Meta(min_length=1, max_length=MAX_REASON)],
-        f"a text of 1 to {MAX_REASON} characters",
-    )
-}
 
 
 class TaskRoutes:
-    """What can be seen of tasks, and done with them."""
+    """List, show, cancel, redrive and delete tasks."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
-    async def list_tasks(self, request: web.Request) -> web.StreamResponse:
-        """Show the newest tasks, or those after a cursor."""
-        page = read_page(request.query)
-        with _READING:
-            tasks = await self._service.find(
-                status=page.status,
-                action=page.action,
-                queue=page.queue,
-                before=page.cursor,
-                limit=page.limit + 1,
-                max_bytes=MAX_PAGE_BYTES,
-                brief=page.is_brief,
-            )
-        return answer(Page.of(tasks, page.limit, MAX_PAGE_BYTES, page.fields))
+    async def list_tasks(self, call: Call[Any, PageRequest]) -> Answer:
+        """List the newest tasks, or those after a cursor."""
+        page = call.query
+        request = FindTasks(
+            status=page.status,
+            action=page.action,
+            queue=page.queue,
+            before=page.cursor,
+            limit=page.limit + 1,
+            max_bytes=MAX_PAGE_BYTES,
+            brief=page.is_brief,
+        )
+        tasks = await self._ask(request)
+        return Answer(Page.of(tasks, page.limit, MAX_PAGE_BYTES, page.fields))
 
-    async def show_task(self, request: web.Request) -> web.StreamResponse:
+    async def show_task(self, call: Call[Any, Any]) -> Answer:
         """Show one task and its attempts."""
-        history = await self._history(_task_id_of(request))
-        return answer(TaskDetail.of_history(history))
+        return Answer(TaskDetail.of_history(await self._history(call.path["id"])))
 
-    async def cancel_task(self, request: web.Request) -> web.StreamResponse:
-        """End a task: at once if nobody holds it, else as soon as its handler has stopped."""
-        task_id = _task_id_of(request)
-        with _CANCELLING:
-            self._service.require_writable()
-        fields = read_fields(await body_of(request) or b"{}", _REASON)
-        with _CANCELLING:
-            result = await self._service.cancel(task_id, reason=fields.get("reason", NO_REASON))
+    async def cancel_task(self, call: Call[str, Any]) -> Answer:
+        """End a task: at once if no consumer holds it, else as soon as its handler has stopped."""
+        task_id = call.path["id"]
+        result = await self._ask(CancelTask(task_id=task_id, reason=call.body))
         match result.answer:
             case CancelAnswer.CANCELLED:
-                return answer(Cancellation(id=task_id, status="cancelled"))
+                return Answer(Cancellation(id=task_id, status="cancelled"))
             case CancelAnswer.REQUESTED:
-                cancelling = Cancellation(id=task_id, status="cancelling")
-                return answer(cancelling, HTTPStatus.ACCEPTED)
+                return Answer(Cancellation(id=task_id, status="cancelling"), HTTPStatus.ACCEPTED)
             case CancelAnswer.ENDED:
                 status = (await self._history(task_id)).task.status
                 raise Problem(HTTPStatus.CONFLICT, "task has ended", f"It is {status}.")
             case CancelAnswer.UNKNOWN:
-                raise _no_task()
+                raise no_task()
             case never:
                 assert_never(never)
 
-    async def redrive_task(self, request: web.Request) -> web.StreamResponse:
+    async def redrive_task(self, call: Call[Any, Any]) -> Answer:
         """Queue a dead task again."""
-        task_id = _task_id_of(request)
-        with _REDRIVING:
-            redriven = await self._service.redrive((task_id,))
-            found = task_id in redriven or await self._service.get(task_id)
-        if not found:
-            raise _no_task()
-        if task_id not in redriven:
-            raise Problem(HTTPStatus.CONFLICT, "task is not dead", "Only dead tasks are redriven.")
-        return answer(Receipt(id=task_id, status=Status.QUEUED), HTTPStatus.ACCEPTED)
+        task_id = call.path["id"]
+        if task_id in await self._ask(Redrive(task_ids=(task_id,))):
+            return Answer(Receipt(id=task_id, status=Status.QUEUED), HTTPStatus.ACCEPTED)
+        await self._history(task_id)
+        raise Problem(HTTPStatus.CONFLICT, "task is not dead", "Only dead tasks are redriven.")
 
-    async def delete_task(self, request: web.Request) -> web.StreamResponse:
+    async def delete_task(self, call: Call[Any, Any]) -> Answer:
         """Delete a task that has ended, with its history."""
-        task_id = _task_id_of(request)
-        with _DELETING:
-            deleted = await self._service.delete((task_id,))
-        if task_id not in deleted:
-            status = (await self._history(task_id)).task.status
-            detail = f"It is {status}; cancel it first."
-            raise Problem(HTTPStatus.CONFLICT, "task has not ended", detail)
-        return empty()
+        task_id = call.path["id"]
+        if task_id in await self._ask(Delete(task_ids=(task_id,))):
+            return Answer(None, HTTPStatus.NO_CONTENT)
+        status = (await self._history(task_id)).task.status
+        detail = f"It is {status}; cancel it first."
+        raise Problem(HTTPStatus.CONFLICT, "task has not ended", detail)
 
-    async def show_stats(self, _: web.Request) -> web.StreamResponse:
-        """Show how many tasks stand where."""
-        with _READING:
-            counts = await self._service.counts()
-        return answer(Stats(tasks={status: counts.get(status, 0) for status in Status}))
+    async def show_stats(self, _: Call[Any, Any]) -> Answer:
+        """Count the tasks by status."""
+        counts = await self._ask(CountTasks())
+        return Answer(Stats(tasks={status: counts.get(status, 0) for status in Status}))
 
     async def _history(self, task_id: str) -> TaskHistory:
-        with _READING:
-            history = await self._service.get(task_id)
+        history = await self._ask(GetTask(task_id=task_id))
         if history is None:
-            raise _no_task()
+            raise no_task()
         return history
-
-
-def _task_id_of(request: web.Request) -> str:
-    task_id = task_id_of(request.match_info["id"])
-    if task_id is None:
-        raise _no_task()
-    return task_id
-
-
-def _no_task() -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, "task not found")

@@ -1,7 +1,7 @@
-"""Admits large bodies: few are taken in before those that came earlier are stored.
+"""Admits large bodies no faster than they are stored.
 
-A body that nobody can store yet is left in the client's socket. There it costs no memory, and the
-loop has time to see that the storage hangs, and to say so.
+A body that cannot be stored yet is left in the client's socket. There it costs no memory, and the
+loop has time to notice that the storage hangs, and to report it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.http.service import Service
+from taskqueue.rules.health import Availability
 
 LARGE_BYTES = 65_536
 MOST_BYTES = 8 << 20  # of large bodies that are read and not yet stored
@@ -23,9 +23,9 @@ _LOOK_S = 0.25
 class Intake:
     """Counts the large bodies that wait to be stored."""
 
-    def __init__(self, service: Service) -> None:
-        """Begin with none; `service` tells whether anything can be stored."""
-        self._service = service
+    def __init__(self, availability: Availability) -> None:
+        """Begin with none; `availability` says whether anything can be stored."""
+        self._availability = availability
         self._storing = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -35,7 +35,7 @@ class Intake:
         Raises:
             StorageUnavailable: nothing can be stored now, or too much has waited for too long.
         """
-        self._service.require_writable()
+        self._require_writable()
         if self._storing >= MOST_BYTES and _may_be_large(request):
             await self._room()
 
@@ -60,12 +60,16 @@ class Intake:
                 if loop.time() > until:
                     raise StorageUnavailable("the bodies before this one are not stored yet")
                 await asyncio.wait((turn,), timeout=_LOOK_S)
-                self._service.require_writable()
+                self._require_writable()
                 if turn.done() and self._storing >= MOST_BYTES:  # a body has come in between
                     turn = loop.create_future()
                     self._waiting.appendleft(turn)
         finally:
             turn.cancel()
+
+    def _require_writable(self) -> None:
+        if self._availability.unavailable is not None:
+            raise StorageUnavailable(self._availability.unavailable)
 
     def _wake(self) -> None:
         """Admit the one that has waited longest."""

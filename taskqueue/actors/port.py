@@ -1,0 +1,153 @@
+"""The service port: routes each command and query to the part that owns it.
+
+Enqueue                     the queue, batched with all others of this turn of the loop
+other commands about tasks  the queue, which wakes consumers, stops attempts, releases buffers
+reads and deletions         the storage
+the tree and its consumers  their supervisors
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from msgspec.structs import asdict
+
+from taskqueue.actors.client import QueueClient
+from taskqueue.actors.descriptors import require_descriptors
+from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
+from taskqueue.actors.queue.dead_letters import DeadLetters
+from taskqueue.actors.storage_client import StorageClient
+from taskqueue.clock import Clock
+from taskqueue.commands import (
+    ROOT,
+    CountTasks,
+    Delete,
+    DeleteDead,
+    Enqueue,
+    FindTasks,
+    GetReadiness,
+    GetTask,
+    GetTree,
+    Kill,
+    RedriveDead,
+    Resize,
+)
+from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.http.server.limits import Limits
+from taskqueue.logger import log
+from taskqueue.rules.health import Availability, Readiness
+from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
+from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask, request
+from taskqueue.storage.protocol import Storage
+from taskqueue.supervision import Node, find, snapshot
+
+BULK_S = 60.0  # for what goes through all dead tasks
+STORAGE_S = 5.0
+
+R = TypeVar("R")
+
+_Handlers = Mapping[type[Request[Any]], Callable[[Any], Awaitable[Any]]]
+
+
+class ServicePort:
+    """The service as routes see it; looks up each actor anew, so it survives their restarts."""
+
+    def __init__(
+        self, system: World, clock: Clock, limits: Limits, availability: Availability
+    ) -> None:
+        """Make a port to the actors of `system`; `limits` are those of its HTTP server."""
+        self._limits = limits
+        self._availability = availability
+        self._queue = system.address(QUEUE)
+        self._root = system.address(ROOT)
+        self._consumers = system.address(CONSUMERS)
+        self._client = QueueClient(self._queue)
+        storage = StorageRequests(StorageClient(system.address(DATABASE), STORAGE_S), clock)
+        self._handlers: _Handlers = {
+            Enqueue: self._enqueue,
+            RedriveDead: self._redrive_dead,
+            GetReadiness: self._get_readiness,
+            GetTree: self._get_tree,
+            Kill: self._kill,
+            Resize: self._resize,
+            **storage.handlers,
+        }
+
+    async def __call__(self, message: Request[R], /) -> R:
+        """Return the answer to `message`; see `taskqueue.commands.Ask`."""
+        handler = self._handlers.get(type(message), self._ask_queue)
+        return cast(R, await handler(message))
+
+    async def _ask_queue(self, message: Request[R], timeout_s: float = DEFAULT_ASK_TIMEOUT_S) -> R:
+        return await ask(self._queue, message, timeout_s=timeout_s)
+
+    async def _enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
+        return await self._client.enqueue(message.tasks)
+
+    async def _redrive_dead(self, message: RedriveDead) -> int:
+        return await self._ask_queue(message, BULK_S)
+
+    async def _get_readiness(self, message: GetReadiness) -> Readiness:
+        # What is known is answered without asking two actors, which takes a while on a busy loop.
+        if (reason := self._availability.unavailable) is not None:
+            return Readiness(ready=False, reason=reason)
+        try:
+            return await self._ask_queue(message, timeout_s=1.0)
+        except (ActorUnavailable, AskTimeout) as absent:
+            return Readiness(ready=False, reason=str(absent))
+
+    async def _get_tree(self, _: GetTree) -> Node:
+        return await snapshot(self._whereis_root())
+
+    async def _kill(self, message: Kill) -> bool:
+        ref = await find(self._whereis_root(), message.path)
+        if ref is None:
+            return False
+        ref.kill()
+        return True
+
+    async def _resize(self, message: Resize) -> None:
+        require_descriptors(message.count, self._limits)
+        request(self._consumers, message)  # its answer comes when the last one has drained
+
+    def _whereis_root(self) -> ActorRef:
+        root = self._root.whereis()
+        if root is None:
+            raise ActorUnavailable(ROOT)
+        return root
+
+
+class StorageRequests:
+    """The requests that change no state of the queue actor, so do not pass through it."""
+
+    def __init__(self, storage: StorageClient, clock: Clock) -> None:
+        """Serve from `storage` at the time of `clock`."""
+        self._storage = storage
+        self._clock = clock
+        self._dead_letters = DeadLetters(storage, clock)
+        self.handlers: _Handlers = {
+            FindTasks: self._find,
+            GetTask: self._get,
+            CountTasks: self._count,
+            Delete: self._delete,
+            DeleteDead: self._delete_dead,
+        }
+
+    async def _find(self, message: FindTasks) -> tuple[Task, ...]:
+        return await self._storage.use(Storage.find, **asdict(message), now=self._clock.now())
+
+    async def _get(self, message: GetTask) -> TaskHistory | None:
+        return await self._storage.use(Storage.get, message.task_id, now=self._clock.now())
+
+    async def _count(self, _: CountTasks) -> Mapping[Status, int]:
+        return await self._storage.use(Storage.counts)
+
+    async def _delete(self, message: Delete) -> tuple[str, ...]:
+        deleted = await self._storage.use(Storage.delete, message.task_ids)
+        for task_id in deleted:
+            log.info("task_deleted", task_id=task_id)
+        return deleted
+
+    async def _delete_dead(self, message: DeleteDead) -> int:
+        deleted = await self._dead_letters.delete(action=message.action, queue=message.queue)
+        log.info("dead_deleted", action=message.action, queue=message.queue, tasks=deleted)
+        return deleted

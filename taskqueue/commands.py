@@ -1,0 +1,153 @@
+"""What the service can be asked: one message per command or query, typed with its answer.
+
+    ask: Ask = ServicePort(…)
+    result = await ask(CancelTask(task_id=task_id, reason="no longer needed"))
+
+Routes, tools and tests share these messages. `actors/port.py` routes each to the actor that
+owns it.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
+
+from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
+from taskqueue.runtime import Request
+from taskqueue.supervision import Node
+
+R = TypeVar("R")
+
+ROOT = "root"
+"""The path of the whole supervision tree."""
+
+
+class Ask(Protocol):
+    """The service port.
+
+    Every request may raise `StorageUnavailable`, `ActorUnavailable` or `AskTimeout`: a part of the
+    service is temporarily unavailable, and the outcome of a command is unknown.
+    """
+
+    async def __call__(self, message: Request[R], /) -> R:
+        """Return the answer to `message`. Commands are durable when this returns."""
+        ...
+
+
+# --- tasks --------------------------------------------------------------------------------------
+
+
+class Enqueue(Request[tuple[Accepted, ...]]):
+    """Accept tasks, in one commit; answer in the order given.
+
+    A task whose unique key is taken is not accepted again: its answer names the task that has the
+    key, and says whether the two requests are the same.
+    """
+
+    tasks: tuple[NewTask, ...]
+
+
+class FindTasks(Request[tuple[Task, ...]]):
+    """Return the tasks that match, newest first, as `Storage.find` does."""
+
+    limit: int
+    status: Status | None = None
+    action: str | None = None
+    queue: str | None = None
+    before: str | None = None
+    max_bytes: int | None = None
+    brief: bool = False
+
+
+class GetTask(Request[TaskHistory | None]):
+    """Return a task with its attempts; None if there is none."""
+
+    task_id: str
+
+
+class CountTasks(Request[Mapping[Status, int]]):
+    """Return the number of tasks by status."""
+
+
+class CancelTask(Request[CancelResult]):
+    """End a task that no consumer holds, or ask its consumer to stop it."""
+
+    task_id: str
+    reason: str
+
+
+class Redrive(Request[tuple[str, ...]]):
+    """Queue dead tasks again; answer with those that were dead."""
+
+    task_ids: tuple[str, ...]
+
+
+class RedriveDead(Request[int]):
+    """Queue all dead tasks again that match; answer with their number.
+
+    After an error some of them may have been queued; repeating it is safe.
+    """
+
+    action: str | None = None
+    queue: str | None = None
+
+
+class Delete(Request[tuple[str, ...]]):
+    """Delete ended tasks with their history; answer with those that had ended."""
+
+    task_ids: tuple[str, ...]
+
+
+class DeleteDead(Request[int]):
+    """Delete all dead tasks that match, with their history; answer with their number.
+
+    After an error some of them may have been deleted; repeating it is safe.
+    """
+
+    action: str | None = None
+    queue: str | None = None
+
+
+# --- queues -------------------------------------------------------------------------------------
+
+
+class GetQueues(Request[tuple[QueueState, ...]]):
+    """Return the queues that are served, paused or not."""
+
+
+class Pause(Request[None]):
+    """Stop dispatching tasks of this queue, across restarts; running tasks continue."""
+
+    queue: str
+
+
+class Resume(Request[None]):
+    """Dispatch tasks of this queue again. Harmless if it was not paused."""
+
+    queue: str
+
+
+# --- the service --------------------------------------------------------------------------------
+
+
+class GetReadiness(Request[Readiness]):
+    """Return whether tasks can be accepted and stored now."""
+
+
+class GetTree(Request[Node]):
+    """Return the supervision tree as it stands."""
+
+
+class Kill(Request[bool]):
+    """Kill the actor at `path` of the tree; False if none runs there."""
+
+    path: str
+
+
+class Resize(Request[None]):
+    """Have `count` shared consumers. Answered when the last surplus consumer has drained.
+
+    The service port does not wait for that, and raises `TooManyConsumers` if the process may not
+    open that many files.
+    """
+
+    count: int

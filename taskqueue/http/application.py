@@ -1,0 +1,69 @@
+"""The HTTP interface as an aiohttp application.
+
+A request passes `answer_problems`, then `Guard.check` (host, origin, role, type), then the
+`Endpoint` of its route, which decodes it, calls the handler and encodes the answer.
+"""
+
+from collections.abc import Collection, Iterator
+
+from aiohttp import hdrs, web
+
+from taskqueue.api.app import App
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.commands import Ask
+from taskqueue.http import problems
+from taskqueue.http.bodies import MAX_BODY_BYTES
+from taskqueue.http.endpoint import Endpoint, PathReaders
+from taskqueue.http.guard import Guard
+from taskqueue.http.intake import Intake
+from taskqueue.http.route import Route
+from taskqueue.http.routes import routes
+from taskqueue.http.tasks.queries import require_task_id
+from taskqueue.rules.health import Availability
+
+_PATH: PathReaders = {"id": require_task_id, "name": str}
+
+
+def application(
+    ask: Ask,
+    app: App,
+    *,
+    availability: Availability,
+    bound_to: str,
+    hosts: Collection[str] = (),
+    clock: Clock | None = None,
+) -> web.Application:
+    """Return the HTTP interface of the service.
+
+    Args:
+        ask: the service port.
+        app: knows the actions, and which data they take.
+        availability: tells whether the storage can be written.
+        bound_to: the address on which the server will listen; the service itself can be
+            changed over HTTP only if it is a loopback address.
+        hosts: host names that are answered beside those of the loopback interface.
+        clock: tells whether a task's `run_at` lies ahead.
+    """
+    table = routes(ask, app, clock or SystemClock())
+    intake = Intake(availability)
+    endpoints = [(route, Endpoint(route, _PATH, intake).respond) for route in table]
+    roles = {respond: route.role for route, respond in endpoints}
+    guard = Guard(roles, bound_to=bound_to, hosts=hosts)
+    served = web.Application(
+        client_max_size=MAX_BODY_BYTES, middlewares=[problems.answer_problems, guard.check]
+    )
+    for route, respond in endpoints:
+        for method in _methods(route):
+            served.router.add_route(method, _pattern(route.path), respond)
+    return served
+
+
+def _methods(route: Route) -> Iterator[str]:
+    yield route.method
+    if route.method == hdrs.METH_GET:
+        yield hdrs.METH_HEAD
+
+
+def _pattern(path: str) -> str:
+    # aiohttp's own pattern takes no braces, which the name of a queue may have.
+    return path.replace("{name}", "{name:[^/]+}")

@@ -1,0 +1,56 @@
+"""One route at work: decode the request, call the handler, encode its answer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from taskqueue.http.answers import encoded
+from taskqueue.http.bodies import body_of
+from taskqueue.http.intake import Intake
+from taskqueue.http.problems import Unavailable
+from taskqueue.http.route import Call, Route
+
+PathReaders = Mapping[str, Callable[[str], str]]
+"""By the name of a path parameter: what reads it, and raises a `Problem` if it names nothing."""
+
+
+class Endpoint:
+    """Answers the requests of one route."""
+
+    def __init__(self, route: Route, path: PathReaders, intake: Intake) -> None:
+        self._route = route
+        self._path = path
+        self._intake = intake
+        self._refusing = Unavailable(
+            route.unavailable.error, "Nothing was changed; GET /ready says why."
+        )
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Return the response to a request that the guard has let through.
+
+        Raises:
+            Problem: it cannot be read, cannot be done, or not now.
+        """
+        route = self._route
+        path = {name: self._path[name](text) for name, text in request.match_info.items()}
+        query = None if route.query is None else route.query.read(request.query)
+        if not route.writes:
+            return await self._answer(path, query, request, await self._body_of(request))
+        with self._refusing:
+            await self._intake.admit(request)
+        raw = await self._body_of(request)
+        with self._intake.storing(raw):
+            return await self._answer(path, query, request, raw)
+
+    async def _body_of(self, request: web.Request) -> bytes:
+        return b"" if self._route.body is None else await body_of(request)
+
+    async def _answer(
+        self, path: Mapping[str, str], query: Any, request: web.Request, raw: bytes
+    ) -> web.StreamResponse:
+        route = self._route
+        body = None if route.body is None else await route.body.read(raw)
+        with route.unavailable:
+            answer = await route.handler(Call(path, query, request.headers, body))
+        return encoded(answer)

@@ -1,0 +1,60 @@
+"""What a call is: the entry of the route table, and what its handler takes and returns."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from http import HTTPStatus
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from multidict import MultiMapping
+
+from taskqueue.http.answers import Answer
+from taskqueue.http.guard import Role
+from taskqueue.http.problems import Unavailable
+from taskqueue.http.queries import Parameters, Query
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+
+class Call(NamedTuple, Generic[B, Q]):
+    """A request, decoded. `B` is the type of its body, `Q` of its query; None if it has none."""
+
+    path: Mapping[str, str]
+    query: Q
+    headers: MultiMapping[str]
+    body: B
+
+
+class Body(NamedTuple):
+    """A request's body: its type, as documented, and what decodes it.
+
+    The reader is a coroutine, so that a long list gives other requests a turn of the loop.
+    """
+
+    type: Any
+    read: Callable[[bytes], Awaitable[Any]]
+
+
+_DOWN = Unavailable("service unavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. The first line of its handler's docstring describes it."""
+
+    method: str
+    path: str
+    handler: Callable[[Call[Any, Any]], Awaitable[Answer]]
+    role: Role
+    answers: Mapping[HTTPStatus, Any]
+    """The type of each answer that is not a problem; None for one without a body."""
+    _: KW_ONLY
+    body: Body | None = None
+    query: Query | None = None
+    headers: Parameters = field(default_factory=dict)
+    problems: Mapping[HTTPStatus, str] = field(default_factory=dict)
+    """The problems of this call alone: `error` by status."""
+    unavailable: Unavailable = _DOWN
+    """The answer while a part of the service is down."""
+    writes: bool = False
+    """Changes the storage: refused before the body is read while nothing can be written."""
