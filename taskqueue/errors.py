@@ -14,11 +14,10 @@
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
-    │  │  ├─ SyncFailed        reason               the disk has lost what it was to sync
-    │  │  ├─ WriterLost        reason               the process that writes has ended
+    │  │  ├─ StorageLost       reason               it has to be opened again, at once
     │  │  └─ OperationFailed   reason               this operation alone, for a reason of its own
-    │  ├─ SchemaMismatch       found, wanted        the file was written by another release
-    │  ├─ ForeignSchema        path, detail         the file is another program's database
+    │  ├─ SchemaMismatch       found, wanted        the database was written by another release
+    │  ├─ ForeignSchema        path, detail         the database is another program's
     │  └─ StorageCorrupt       path, detail         never repaired by deleting
     └─ ActorError
        ├─ ActorUnavailable     target, cause        not there, or it ended before it answered
@@ -203,14 +202,11 @@ class StorageReadOnly(StorageUnavailable):
     """The storage was opened read-only, and stays so until it is opened again."""
 
 
-class WriterLost(StorageUnavailable):
-    """The process that writes for the storage has ended; the storage has to be opened again."""
+class StorageLost(StorageUnavailable):
+    """The open storage is of no use any more; opening it again may work at once.
 
-
-class SyncFailed(StorageUnavailable):
-    """The disk did not sync the database file, and has lost any part of what it was to write.
-
-    All of it is in the log. The storage has to be opened again, which writes the whole log.
+    A connection or a process that served it has ended. Whether the writes that were under way
+    happened is unknown.
     """
 
 
@@ -222,7 +218,7 @@ class OperationFailed(StorageUnavailable):
 
 
 class SchemaMismatch(StorageError):
-    """The file's schema has version `found`; this release works with `wanted`."""
+    """The database's schema has version `found`; this release works with `wanted`."""
 
     def __init__(self, found: int, wanted: int) -> None:
         self.found = found
@@ -241,7 +237,7 @@ class ForeignSchema(StorageError):
 
 
 class StorageCorrupt(StorageError):
-    """The file at `path` is no usable database. It is left untouched."""
+    """What is at `path` is no usable database. It is left untouched."""
 
     def __init__(self, path: str, detail: str) -> None:
         self.path = path

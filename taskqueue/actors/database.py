@@ -22,9 +22,8 @@ from taskqueue.errors import (
     StatementRefused,
     StorageCorrupt,
     StorageError,
+    StorageLost,
     StorageUnavailable,
-    SyncFailed,
-    WriterLost,
 )
 from taskqueue.logger import log
 from taskqueue.rules.health import Availability, Readiness
@@ -197,9 +196,8 @@ class DatabaseActor(Actor):
         if reason != self.unavailable:
             log.warning("storage_degraded", reason=reason)
         self.unavailable = reason
-        # Waiting brings back neither a writer nor what a sync has lost.
-        at_once = isinstance(error, WriterLost | SyncFailed)
-        self._recover_soon(0.0 if at_once else self._recovery.first_s)
+        is_lost = isinstance(error, StorageLost)  # waiting does not bring it back
+        self._recover_soon(0.0 if is_lost else self._recovery.first_s)
 
     def _recover_soon(self, in_s: float) -> None:
         if not self._recovering:

@@ -9,10 +9,9 @@ from enum import Enum
 
 from taskqueue.errors import (
     StorageError,
+    StorageLost,
     StorageReadOnly,
     StorageUnavailable,
-    SyncFailed,
-    WriterLost,
 )
 from taskqueue.storage.protocol import Storage
 
@@ -31,7 +30,7 @@ READS = frozenset(
 )
 """The verbs that work while nothing can be written."""
 
-_STAYS = (StorageReadOnly, SyncFailed, WriterLost)
+_STAYS = (StorageReadOnly, StorageLost)
 
 
 class Remedy(Enum):

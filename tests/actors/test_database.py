@@ -15,6 +15,7 @@ from taskqueue.errors import (
     AskTimeout,
     OperationFailed,
     StorageCorrupt,
+    StorageLost,
     StorageReadOnly,
     StorageUnavailable,
 )
@@ -193,6 +194,21 @@ async def test_who_reads_waits_while_a_read_only_storage_is_opened_again(
     assert waits
     assert await reading == ()
     await events.wait_for("storage_ready", nth=2)
+
+
+async def test_a_storage_that_was_lost_is_opened_again_without_a_pause(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, Recovery(first_s=60))
+    migrated.fail_next("insert", StorageLost("the connection has ended"))
+    migrated.fail_next("probe", StorageLost("the connection has ended"))
+
+    with pytest.raises(StorageUnavailable, match="the connection has ended"):
+        await client.use(Storage.insert, [TASK], now=1.0)
+    await events.wait_for("storage_ready", nth=2)
+
+    assert migrated.calls.count("open") == 2
+    assert len(await client.use(Storage.insert, [TASK], now=1.0)) == 1
 
 
 async def test_who_asks_a_stuck_storage_waits_no_longer_than_it_wants(

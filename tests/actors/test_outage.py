@@ -7,6 +7,7 @@ from taskqueue.errors import (
     SchemaMismatch,
     StorageCorrupt,
     StorageError,
+    StorageLost,
     StorageReadOnly,
     StorageUnavailable,
 )
@@ -15,6 +16,7 @@ from taskqueue.storage.protocol import Storage
 
 FULL = StorageUnavailable("disk full")
 READ_ONLY = StorageReadOnly("attempt to write a readonly database")
+LOST = StorageLost("the connection has ended")
 CORRUPT = StorageCorrupt("tasks.db", "malformed")
 OTHER = SchemaMismatch(1, 2)
 
@@ -26,6 +28,8 @@ OTHER = SchemaMismatch(1, 2)
         (FULL, False, Remedy.REOPEN),
         (READ_ONLY, True, Remedy.REOPEN),
         (READ_ONLY, False, Remedy.REOPEN),
+        (LOST, True, Remedy.REOPEN),
+        (LOST, False, Remedy.REOPEN),
         (CORRUPT, True, Remedy.REOPEN),
         (CORRUPT, False, Remedy.REOPEN),
         (OTHER, True, Remedy.REOPEN),
@@ -36,7 +40,8 @@ def test_what_is_of_use_stays_open(error: StorageError, readable: bool, wanted: 
 
 
 @pytest.mark.parametrize(
-    ("error", "wanted"), [(FULL, True), (READ_ONLY, True), (CORRUPT, False), (OTHER, False)]
+    ("error", "wanted"),
+    [(FULL, True), (READ_ONLY, True), (LOST, True), (CORRUPT, False), (OTHER, False)],
 )
 def test_only_what_is_sound_is_read(error: StorageError, wanted: bool) -> None:
     assert leaves_reads(error) is wanted

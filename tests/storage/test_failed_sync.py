@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from taskqueue.errors import StorageUnavailable, SyncFailed
+from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.commit import checkpointer
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
@@ -21,6 +21,7 @@ from taskqueue.storage.sqlite.disk import file
 from taskqueue.storage.sqlite.disk.lock import FileLock
 from taskqueue.storage.sqlite.disk.wal import checkpoint
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
+from taskqueue.storage.sqlite.errors import SyncFailed
 from taskqueue.testing.contract.steps import add, ids
 from tests.powercut.shim import Shim, compiler
 

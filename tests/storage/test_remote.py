@@ -17,7 +17,7 @@ import pytest
 from msgspec import ValidationError
 
 import taskqueue
-from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable, WriterLost
+from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.process import origin
 from taskqueue.rules.tasks import NewTask, Status
 from taskqueue.storage.protocol import Storage
@@ -25,6 +25,7 @@ from taskqueue.storage.sqlite.connections.pickling import NotSent
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
 from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.errors import WriterLost
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.steps import DONE, add, claim, ids, new_task, settle
 from taskqueue.testing.process import children_of

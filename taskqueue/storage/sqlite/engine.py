@@ -10,13 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, cast
 
-from taskqueue.errors import (
-    StatementRefused,
-    StorageCorrupt,
-    StorageUnavailable,
-    SyncFailed,
-    WriterLost,
-)
+from taskqueue.errors import StatementRefused, StorageCorrupt, StorageUnavailable
 from taskqueue.rules.tasks import (
     ENDED,
     Accepted,
@@ -66,6 +60,7 @@ from taskqueue.storage.sqlite.disk.file import (
 from taskqueue.storage.sqlite.disk.lock import FileLock, real_path
 from taskqueue.storage.sqlite.disk.wal import checkpoint
 from taskqueue.storage.sqlite.disk.wal_index import set_up_afresh
+from taskqueue.storage.sqlite.errors import SyncFailed, WriterLost
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.operations import inserting, reads, settling, writes
 

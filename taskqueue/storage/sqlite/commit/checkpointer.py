@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from taskqueue.errors import StorageError, SyncFailed
+from taskqueue.errors import StorageError
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.disk.faults import checkpoint_error
 from taskqueue.storage.sqlite.disk.wal import checkpoint
+from taskqueue.storage.sqlite.errors import SyncFailed
 
 _ROWS = 2_000  # changed since the last time: a few MiB of log, tens of milliseconds of disk
 _LONG_PAGES = 2_000  # 8 MiB

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from taskqueue.errors import StorageUnavailable, WriterLost
+from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.commit.batch import Committed, Result, commit
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -26,6 +26,7 @@ from taskqueue.storage.sqlite.connections.process import RemoteConnection
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.disk.wal import part
+from taskqueue.storage.sqlite.errors import WriterLost
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from taskqueue.errors import StorageUnavailable, WriterLost
+from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.connections.pickling import (
     CHUNK,
     LENT,
@@ -32,6 +32,7 @@ from taskqueue.storage.sqlite.connections.pickling import (
 from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, connect
 from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
 from taskqueue.storage.sqlite.connections.watchdog import Watchdog
+from taskqueue.storage.sqlite.errors import WriterLost
 
 T = TypeVar("T")
 

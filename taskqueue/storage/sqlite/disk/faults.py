@@ -5,13 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from taskqueue.errors import (
-    StorageCorrupt,
-    StorageError,
-    StorageReadOnly,
-    StorageUnavailable,
-    SyncFailed,
-)
+from taskqueue.errors import StorageCorrupt, StorageError, StorageReadOnly, StorageUnavailable
+from taskqueue.storage.sqlite.errors import SyncFailed
 
 # Primary result codes; the extended ones carry them in their lowest byte.
 _UNAVAILABLE = frozenset(

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, TypeVar
 
-from taskqueue.errors import StatementRefused, StatementsFatal, StorageUnavailable, WriterLost
+from taskqueue.errors import StatementRefused, StatementsFatal, StorageUnavailable
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.commit.batch import Result
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -22,6 +22,7 @@ from taskqueue.storage.sqlite.connections.pickling import NotSent
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
 from taskqueue.storage.sqlite.connections.watchdog import Activity, activity_of
 from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.errors import WriterLost
 from taskqueue.storage.sqlite.handler_sql.guests import KILLED, Guest, Serve
 from taskqueue.storage.sqlite.operations.settling import NotBegun
 
