@@ -19,9 +19,9 @@ from taskqueue.clock import SystemClock
 from taskqueue.errors import SchemaMismatch
 from taskqueue.rules.keys import refuse_conflicts
 from taskqueue.rules.tasks import Accepted, NewTask
-from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.commit.transaction import Transaction, refresh_schema
 from taskqueue.storage.sqlite.operations import inserting
+from taskqueue.storage.sqlite.schema import runner
 
 _LEGACY = -1  # `autocommit` of a connection whose `isolation_level` decides; all are before 3.12
 

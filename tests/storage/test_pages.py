@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks import grown
 from taskqueue.rules.tasks import NewTask, Owner, Status
-from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.operations import inserting, reads
+from taskqueue.storage.sqlite.schema import runner
 from taskqueue.testing.contract.steps import ids, new_task
 
 TASKS = 30_000

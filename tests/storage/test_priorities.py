@@ -8,9 +8,9 @@ import pytest
 
 from taskqueue.rules.options import MAX_PRIORITY
 from taskqueue.rules.tasks import NewTask, Owner
-from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import inserting, reads, writes
+from taskqueue.storage.sqlite.schema import runner
 
 ME = Owner(node="here", incarnation="1")
 IN_THREE_YEARS = 1e8

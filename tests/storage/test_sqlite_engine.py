@@ -18,12 +18,12 @@ import pytest
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.rules.tasks import AttemptOutcome, SettleBy, Settled, Status
-from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.disk import faults
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.operations import inserting, settling, writes
+from taskqueue.storage.sqlite.schema import runner
 from taskqueue.testing.contract.steps import (
     BURIAL,
     DONE,

@@ -17,8 +17,8 @@ import taskqueue
 from taskqueue import KeyConflict, sqlite
 from taskqueue.errors import SchemaMismatch
 from taskqueue.rules.tasks import Acceptance, Accepted, Status
-from taskqueue.storage.migrations import runner
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.schema import runner
 from taskqueue.testing.contract.keys import keyed
 from taskqueue.testing.contract.steps import claim, ids, new_task
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import aiohttp
 import pytest
 
-from taskqueue.storage.migrations.runner import SQLITE_VERSION
+from taskqueue.storage.sqlite.schema.runner import SQLITE_VERSION
 from taskqueue.supervisor import ROOT_FLAGS
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until

@@ -29,7 +29,6 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import check_limit
-from taskqueue.storage.migrations import runner
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -63,6 +62,7 @@ from taskqueue.storage.sqlite.disk.wal_index import set_up_afresh
 from taskqueue.storage.sqlite.errors import SyncFailed, WriterLost
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.operations import inserting, reads, settling, writes
+from taskqueue.storage.sqlite.schema import runner
 
 T = TypeVar("T")
 WritesIn: TypeAlias = Literal["thread", "process"]

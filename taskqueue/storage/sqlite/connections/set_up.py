@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from taskqueue.errors import SchemaMismatch, StorageUnavailable
-from taskqueue.storage.migrations.runner import require_ours
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.file import require_whole
+from taskqueue.storage.sqlite.schema.runner import require_ours
 
 Mode: TypeAlias = Literal["ro", "rw", "rwc"]
 SetUp: TypeAlias = Callable[[sqlite3.Connection], object]

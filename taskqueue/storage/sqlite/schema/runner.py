@@ -1,7 +1,7 @@
 """Takes the numbered steps that a database lacks, all in one transaction.
 
-A step is a file `migrations/<engine>/0001_name.sql`. One that was released is never edited; a
-change is the next number.
+A step is a file `0001_name.sql` beside this one. A step that was released is never edited; a change
+is the next number.
 """
 
 import re
@@ -23,17 +23,19 @@ class Step(Struct):
     sql: str
 
 
-def steps(engine: str) -> tuple[Step, ...]:
-    """Return the steps of `engine`, in order."""
-    scripts = files(__package__) / engine
+def _steps() -> tuple[Step, ...]:
     found = []
-    for script in scripts.iterdir():
-        version, _, name = script.name.removesuffix(".sql").partition("_")
-        found.append(Step(version=int(version), name=name, sql=script.read_text("utf-8")))
+    for script in files(__package__).iterdir():
+        version, _, name = script.name.partition("_")
+        if name.endswith(".sql"):
+            step = Step(
+                version=int(version), name=name.removesuffix(".sql"), sql=script.read_text("utf-8")
+            )
+            found.append(step)
     return tuple(sorted(found, key=lambda step: step.version))
 
 
-SQLITE_STEPS = steps("sqlite")
+SQLITE_STEPS = _steps()
 SQLITE_VERSION = SQLITE_STEPS[-1].version
 
 
