@@ -134,7 +134,15 @@ def test_a_part_does_not_know_its_strangers(part: str) -> None:
 def test_every_event_goes_through_the_logger_of_the_service() -> None:
     """An app may configure structlog, which is global, in any way, for its own events."""
     # For a handler, the logger of its context has structlog's type.
-    assert importers_of("structlog") == {"logger", "logs.pipeline", "api.context", "testing.events"}
+    assert importers_of("structlog") == {
+        "logger",
+        "logs.loggers",
+        "logs.pipeline",
+        "logs.rendering",
+        "logs.terminal",
+        "api.context",
+        "testing.events",
+    }
 
 
 def test_nobody_but_the_runtime_touches_pykka() -> None:

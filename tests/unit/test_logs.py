@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from taskqueue.logger import log
 from taskqueue.logs import pipeline as logs
+from taskqueue.logs.terminal import Columns
 from taskqueue.rules.tasks import Status
 from taskqueue.settings import LogFormat, LogLevel
 from tests.executors import odd
@@ -244,7 +245,7 @@ def test_what_is_said_with_each_task_passes_no_processor() -> None:
     sys.setprofile(None)
 
     assert len(journal.lines()) == 1
-    assert not {"merge_contextvars", "add_log_level", "_render_json"} & set(called)
+    assert not {"merge_contextvars", "add_log_level", "render_json"} & set(called)
 
 
 def test_whoever_captures_the_log_hears_also_what_is_frequent() -> None:
@@ -289,6 +290,65 @@ def test_a_terminal_gets_columns_and_a_pipe_json(
     assert ("\x1b[" in target.getvalue()) is (form == "auto" and not is_json)
     assert "started" in target.getvalue()
     assert "8080" in target.getvalue()
+
+
+def _lines(event: dict[str, object], *, width: int = 40) -> list[str]:
+    return Columns(width=lambda: width, coloured=False)(None, "info", event).splitlines()
+
+
+def test_a_line_breaks_between_words_and_goes_on_below_its_event() -> None:
+    event = {"event": "task_completed", "level": "info", "task_id": "7" * 18, "why": "no reason"}
+
+    first, *others = _lines(event)
+
+    assert first[8:] == " info     task_completed"
+    assert others == [" " * 18 + "task_id=" + "7" * 18, " " * 18 + "why='no reason'"]
+
+
+@pytest.mark.parametrize("width", [1, 17, 18])
+def test_a_terminal_that_is_too_narrow_gets_every_word(width: int) -> None:
+    event = {"event": "tick", "level": "info", "n": 1}
+
+    assert " ".join(_lines(event, width=width)).split()[1:] == ["info", "tick", "n=1"]
+
+
+def test_a_child_is_named_by_its_path() -> None:
+    event = {"event": "child_started", "level": "info", "supervisor": "root", "child_id": "queue"}
+
+    [line] = _lines(event | {"pid": "urn:uuid:7", "incarnation": 1}, width=80)
+
+    assert line[8:] == " info     child_started root/queue incarnation=1"
+
+
+def test_no_value_says_anything_to_the_terminal() -> None:
+    event = {"event": "\x1b[2J\nx", "level": "info", "\r": "\x9b", "exception": "a\n\x07b"}
+
+    lines = _lines(event, width=80)
+
+    assert lines[0][8:] == r" info     \x1b[2J x '\r'='\x9b'"
+    assert lines[1:] == ["a", r"\x07b"]
+
+
+@pytest.mark.parametrize(
+    ("env", "is_coloured"),
+    [
+        ({}, True),
+        ({"NO_COLOR": ""}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_a_terminal_is_coloured_unless_it_should_not_be(
+    env: dict[str, str], *, is_coloured: bool
+) -> None:
+    stream = _Terminal()
+
+    with mock.patch.dict("os.environ", {"TERM": "xterm", "NO_COLOR": ""} | env):
+        logs.configure("auto", "info", stream)
+    structlog.get_logger().error("failed", port=8080)
+
+    assert ("\x1b[" in stream.getvalue()) is is_coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", stream.getvalue())[8:] == " error    failed port=8080\n"
 
 
 # --- values --------------------------------------------------------------------------------------

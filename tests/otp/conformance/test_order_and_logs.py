@@ -4,7 +4,7 @@ import json
 
 from structlog.testing import capture_logs
 
-from taskqueue.logs import pipeline as logs
+from taskqueue.logs.plain import plain
 from taskqueue.runtime import SHUTDOWN, Crash
 from taskqueue.supervision import Restart, Strategy, overview
 from taskqueue.testing.actors import TrappingCrashTest
@@ -80,5 +80,5 @@ async def test_format_log_2(instances_of, dummy) -> None:
     assert report.keys() == EVERY | LIMITS | {"nb_children"}
     assert (report["context"], report["nb_children"]) == ("shutdown_error", 2)
     assert (report["child_id"], report["reason"]) == ("dummy", "bad end")
-    rendered = logs.plain(report)
+    rendered = plain(report)
     assert json.loads(json.dumps(rendered)) == report
