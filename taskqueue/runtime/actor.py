@@ -110,6 +110,19 @@ class Actor(Lifecycle):
             raise Exit(NOPROC)
         cell.exit(NOPROC, other)
 
+    def adopt(self, ref: ActorRef) -> bool:
+        """Link an actor that another started; become its parent if it has none.
+
+        Return False if it is dead, or this actor itself. An actor that this one has started is
+        left as it is.
+        """
+        cell, other = self._cell, cell_of(ref)
+        if other.parent is cell or other is cell:
+            return other is not cell
+        if other.parent is None:
+            other.parent = cell
+        return cell.link(other)
+
     def unlink(self, ref: ActorRef) -> bool:
         """Undo a link, and take out an exit signal of it that is already here.
 

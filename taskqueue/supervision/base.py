@@ -210,6 +210,9 @@ class BaseSupervisor(Actor):
     async def _start(self, child: Child) -> Started | ActorRef | None:
         """Start a child; None if its start is ignored.
 
+        An actor that its start function did not link, such as one of `System.spawn`, is adopted:
+        its end would not be noticed otherwise.
+
         Raises:
             ChildStartFailed: it failed, in whatever way.
         """
@@ -220,6 +223,8 @@ class BaseSupervisor(Actor):
             self._retire(child)
             return None
         ref = reference(started)
+        if not self.adopt(ref):
+            raise ChildStartFailed(child.spec.id, NOPROC)
         child.runs(ref, self._clock)
         self._running[ref] = child
         if child.id is not None:  # as in OTP, instances make no progress reports

@@ -163,9 +163,10 @@ class ChildSpec:
 
     Args:
         id: unique in its supervisor.
-        start: called in the supervisor; must start and link an actor, as `Actor.start_link` does.
-            It may raise `Ignore`, or any exception to fail. It takes no arguments, except that of
-            a `SimpleOneForOne`, which takes those that an instance is started with.
+        start: called in the supervisor; starts an actor and returns it. The actor is linked, by
+            `Actor.start_link` or else by the supervisor. It may raise `Ignore`, or any exception to
+            fail. It takes no arguments, except that of a `SimpleOneForOne`, which takes those that
+            an instance is started with.
         restart: when it is restarted.
         shutdown: how long it may take to stop, in seconds, before it is killed; `math.inf` to wait
             for ever; `BRUTAL_KILL` to kill it without asking. Default: 5 s, for a supervisor

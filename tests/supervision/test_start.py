@@ -5,7 +5,19 @@ import asyncio
 import pytest
 
 from taskqueue.errors import StartFailed
-from taskqueue.runtime import SHUTDOWN, Actor, Crash, Shutdown
+from taskqueue.runtime import (
+    KILLED,
+    NOPROC,
+    SHUTDOWN,
+    Actor,
+    ActorRef,
+    Crash,
+    Request,
+    Shutdown,
+    ask,
+    receives,
+    stop,
+)
 from taskqueue.supervision import (
     ChildSpec,
     FailedToStartChild,
@@ -257,3 +269,106 @@ async def test_extra_information_does_not_matter_at_the_first_start(supervised, 
 
     [state] = (await overview(root)).children
     assert state.ref is a.life
+
+
+class Make(Request[ActorRef]):
+    """Start an actor."""
+
+
+class Trapping(Actor):
+    """Has a stop hook, which runs only if its parent tells it to shut down."""
+
+    trap_exit = True
+    stopped = 0
+
+    def on_stop(self) -> None:
+        type(self).stopped += 1
+
+
+@pytest.fixture
+def trapping() -> type[Trapping]:
+    return type("OneTrapping", (Trapping,), {})
+
+
+async def test_a_child_that_its_start_function_did_not_link_is_restarted(
+    supervised, system, trapping, events
+) -> None:
+    root = await supervised.by(ChildSpec(id="a", start=lambda: system.spawn(trapping)))
+    [first] = [child.ref for child in (await overview(root)).children]
+
+    first.exit(Crash("boom"))
+    first.kill()
+
+    await events.wait_for("child_restarted", child_id="a")
+    [second] = [child.ref for child in (await overview(root)).children]
+    assert second is not first
+    assert second.is_alive()
+
+
+async def test_a_child_that_its_start_function_did_not_link_stops_as_any_other(
+    supervised, system, trapping
+) -> None:
+    root = await supervised.by(ChildSpec(id="a", start=lambda: system.spawn(trapping)))
+    [child] = [child.ref for child in (await overview(root)).children]
+
+    await stop(root, SHUTDOWN)
+
+    assert await child.ended() == SHUTDOWN
+    assert trapping.stopped == 1
+
+
+async def test_a_child_that_its_start_function_did_not_link_dies_with_a_killed_supervisor(
+    supervised, system
+) -> None:
+    root = await supervised.by(ChildSpec(id="a", start=lambda: system.spawn(Actor)))
+    [child] = [child.ref for child in (await overview(root)).children]
+
+    root.kill()
+
+    assert await child.ended() == KILLED
+
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_a_child_that_is_dead_before_it_is_linked_has_not_started(
+    supervised, system, *, wait: bool
+) -> None:
+    async def start_dead() -> ActorRef:
+        ref = await system.spawn(Actor)
+        ref.kill()
+        if wait:
+            await ref.ended()
+        return ref
+
+    with pytest.raises(StartFailed) as failed:
+        await supervised.by(ChildSpec(id="a", start=start_dead))
+
+    assert failed.value.cause == Shutdown(FailedToStartChild(child_id="a", reason=NOPROC))
+
+
+async def test_a_child_that_another_actor_started_is_linked_and_keeps_its_parent(
+    supervised, system, events
+) -> None:
+    class Factory(Actor):
+        @receives(Make)
+        async def on_make(self, _: Make) -> ActorRef:
+            return await Actor.start_link()
+
+    factory = await system.spawn(Factory)
+    root = await supervised.by(ChildSpec(id="a", start=lambda: ask(factory, Make())))
+    [child] = [child.ref for child in (await overview(root)).children]
+
+    child.kill()
+
+    restarted = await events.wait_for("child_start_failed", child_id="a")
+    assert "factory" in restarted["reason"].lower()
+    assert await factory.ended() == KILLED
+
+
+async def test_a_supervisor_is_no_child_of_itself(supervised, system) -> None:
+    async def start_nothing() -> ActorRef:
+        return system.names.whereis("root")
+
+    with pytest.raises(StartFailed) as failed:
+        await supervised.by(ChildSpec(id="a", start=start_nothing))
+
+    assert failed.value.cause == Shutdown(FailedToStartChild(child_id="a", reason=NOPROC))
