@@ -51,7 +51,7 @@ from taskqueue.runtime import (
 )
 from taskqueue.settings import Settings
 from taskqueue.storage.backend import Backend
-from taskqueue.supervision.supervisor import FailedToStartChild
+from taskqueue.supervision.ordered import FailedToStartChild
 from taskqueue.supervisor import Configuration
 
 OK, FAILED, MISUSED = 0, 1, 2

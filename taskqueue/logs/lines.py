@@ -46,12 +46,12 @@ class Stream(Protocol):
         ...
 
     def isatty(self) -> bool:
-        """Tell whether it is a terminal."""
+        """Return whether it is a terminal."""
         ...
 
 
 class LineWriter:
-    """Writes lines in the order in which it gets them, and outlives whoever reads them.
+    """Writes lines in the order in which it gets them, and outlives their reader.
 
     A line that cannot be written (disk full, reader gone) is lost, and nothing else is.
     """
@@ -154,6 +154,6 @@ class LineWriter:
 
     def _discard_from_now_on(self) -> None:
         # The interpreter flushes its standard output once more at exit; what the buffer still holds
-        # must find somebody who takes it, or an orderly stop ends with exit code 120.
+        # must find a reader, or an orderly stop ends with exit code 120.
         with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), self._stream.fileno())

@@ -58,7 +58,7 @@ def configure(format: LogFormat, level: LogLevel, stream: Stream | None = None) 
         cache_logger_on_first_use=True,
     )
     listen_to_libraries(level)
-    global _current, _lines, _output  # as global as what structlog and logging have just been told
+    global _current, _lines, _output  # as global as structlog and logging are
     output = target if isinstance(target, Output) else None
     _current, _lines, _output = (format, level), None if on_terminal else lines, output
 

@@ -1,15 +1,25 @@
 """The actor runtime: what OTP gives a process, given to pykka's actors.
 
-    hosts      threads with a loop, on which actors live           host
-    starting   returns when `on_start` is done, or raises          actor, system
-    talking    ask, tell, mailboxes, declared errors               ref, mailbox, reply, messages
-    waiting    limits on waits and on starts                       deadlines, limits
-    ending     reasons, links, monitors, kill, who is told when    exits, cell
-    finding    names and groups                                    names
-    later      messages that are sent after a while                timers
-    debugging  what an actor is doing, and has done                info, tracing
+    class Counter(Actor):
+        @receives(Add)
+        def on_add(self, message: Add) -> int: ...
 
-Nobody outside this package touches pykka.
+    async with System() as system:
+        counter = await system.spawn(Counter)
+        total = await ask(counter, Add(amount=2))
+
+Where to look, from the ground up:
+
+    reply, deadlines, host         the future of an answer; a thread with a loop
+    exits, messages, mailbox       why actors end; what they send each other
+    ref, names, world, signals     how they reach each other, and learn of an end
+    links, cell, owned, deferred   one life: links, monitors, kill, tasks, the order at its end
+    lifecycle, starting, system    start handshake, message loop, end; who is alive
+    asking, timers, limits         ask, request, tell, stop; later; not longer than
+    debugging, info, tracing       what an actor is doing, and has done
+    actor                          the base class of it all
+
+`docs/actors.md` is the guided tour. Only this package touches pykka.
 """
 
 from taskqueue.runtime.actor import Actor

@@ -33,8 +33,8 @@ async def ask(
     """Send and wait for the answer, from a coroutine of any host.
 
     Args:
-        target: whom.
-        message: what; its type says what the answer is.
+        target: the actor, or its address.
+        message: its type says what the answer is.
         timeout_s: how long to wait, in seconds; None: as long as it takes.
 
     Raises:

@@ -241,7 +241,7 @@ class Cell(Peer):
 
     def _refuse(self, reply: "Reply[Any] | None", reason: ExitReason) -> None:
         if reply is not None:
-            # One for each asker: an exception collects the traceback of everyone who raises it.
+            # One for each asker: an exception collects the traceback of each task that raises it.
             error = Ended(self.label, reason)
             error.__cause__ = exception_of(reason)
             reply.fail(error)

@@ -10,7 +10,7 @@ from taskqueue.runtime.links import Peer
 
 
 def report_end(cell: Cell, reason: ExitReason) -> None:
-    """Write the crash report, before links and monitors are told. Orderly ends are not reported."""
+    """Publish the crash report, before links and monitors learn of it. Orderly ends have none."""
     if is_orderly(reason) or isinstance(reason, Killed):
         events.debug("actor_exited", actor=cell.label, reason=str(reason))
         return

@@ -85,7 +85,7 @@ def as_reason(given: object) -> ExitReason:
 
 
 def is_orderly(reason: ExitReason) -> bool:
-    """Tell whether a transient child that ends so stays gone."""
+    """Return whether a transient child with this end stays gone."""
     return isinstance(reason, Normal | Shutdown)
 
 

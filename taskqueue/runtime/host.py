@@ -59,7 +59,7 @@ class Host:
         return host
 
     def is_current(self) -> bool:
-        """Tell whether the caller runs on this host's thread."""
+        """Return whether the caller runs on this host's thread."""
         return threading.get_ident() == self._ident
 
     def current_frame(self) -> FrameType | None:

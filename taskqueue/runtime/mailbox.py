@@ -98,7 +98,7 @@ class Mailbox:
         self._held.clear()
 
     def discard(self, unwanted: Callable[[Any], bool]) -> bool:
-        """Take out the messages that are unwanted; tell whether any was. For the actor alone."""
+        """Take out the unwanted messages; return whether there were any. For the actor alone."""
         found = False
         for lane in (self._held, self._mail):
             for mail in [*lane]:
@@ -130,7 +130,7 @@ class Mailbox:
         return len(self._held) + len(self._mail)
 
     def empty(self) -> bool:
-        """Tell whether nothing waits (for pykka)."""
+        """Return whether no message waits (for pykka)."""
         return not self._mail and not self._held
 
     def get(self) -> Mail:

@@ -42,7 +42,7 @@ class Reply(pykka.Future[T]):
         self._callbacks: list[Callable[[], None]] = []
 
     def done(self) -> bool:
-        """Tell whether there is an answer."""
+        """Return whether there is an answer."""
         return self._value is not _PENDING
 
     def set(self, value: Any = None) -> None:
@@ -172,7 +172,7 @@ def _wake(waiter: "asyncio.Future[None]", loop: asyncio.AbstractEventLoop, threa
         return
     try:
         loop.call_soon_threadsafe(_finish, waiter)
-    except RuntimeError:  # that loop has been closed: nobody waits there any more
+    except RuntimeError:  # that loop has been closed: nothing waits there any more
         return
 
 

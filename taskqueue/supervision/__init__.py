@@ -1,4 +1,28 @@
-"""Supervision as OTP does it: specifications, pure decisions, and the actor that obeys them."""
+"""Supervision as OTP does it: specifications, pure decisions, and the actor that obeys them.
+
+    root = await system.spawn(
+        Supervisor,
+        "root",
+        [
+            ChildSpec(id="room", start=Room.start_link),
+            ChildSpec(id="clock", start=Clock.start_link, restart="transient"),
+        ],
+        Flags(strategy="one_for_all", intensity=Intensity(max_restarts=3, period_s=10)),
+    )
+
+Where to look, from the ground up:
+
+    specs, validation           what a supervisor needs to know, and what it refuses
+    decisions                   restart, keep or forget; in which order; one too many?  pure
+    child, reports              one child: its start, its end, its events
+    calls, errors               start_child, terminate_child, which_children …
+    base                        a child ends, and is restarted or not
+    ordered, supervisor         a list of children
+    dynamic, one_off            children that come and go; a coroutine as a child
+    tree                        a picture of all of it
+
+`docs/actors.md` is the guided tour, `docs/otp.md` the rules case by case.
+"""
 
 from taskqueue.supervision.calls import (
     ChildState,
@@ -31,6 +55,7 @@ from taskqueue.supervision.errors import (
     SupervisionError,
 )
 from taskqueue.supervision.one_off import OneOff, start_one_off
+from taskqueue.supervision.ordered import FailedToStartChild
 from taskqueue.supervision.specs import (
     BRUTAL_KILL,
     AutoShutdown,
@@ -44,7 +69,7 @@ from taskqueue.supervision.specs import (
     Started,
     Strategy,
 )
-from taskqueue.supervision.supervisor import FailedToStartChild, Supervisor
+from taskqueue.supervision.supervisor import Supervisor
 from taskqueue.supervision.tree import Node, find, picture, snapshot
 from taskqueue.supervision.validation import check_childspecs
 

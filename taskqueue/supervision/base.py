@@ -112,7 +112,7 @@ class BaseSupervisor(Actor):
 
     @abstractmethod
     async def _revive(self, failed: Child) -> None:
-        """Start `failed` again, and whom the strategy starts with it."""
+        """Start `failed` again, and the children that the strategy starts with it."""
 
     @abstractmethod
     def _retire(self, child: Child) -> None:
@@ -149,7 +149,7 @@ class BaseSupervisor(Actor):
 
     @receives(TryAgain)
     async def on_try_again(self, message: TryAgain) -> None:
-        """Make the next attempt at a failed restart, unless somebody has intervened."""
+        """Make the next attempt at a failed restart, unless a call has intervened."""
         child = self._present(message.child)
         if child is not None and child.is_tried_again:
             await self._restart(child)
@@ -179,7 +179,7 @@ class BaseSupervisor(Actor):
 
     @receives(WakeUp)
     async def on_wake_up(self, message: WakeUp) -> None:
-        """Make the restart that was delayed, unless somebody has intervened."""
+        """Make the restart that was delayed, unless a call has intervened."""
         if message.child.delay is message.delay:
             await self._revive(message.child)
 
@@ -242,7 +242,7 @@ class BaseSupervisor(Actor):
         child.rests()
 
     async def _shut_down(self, ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
-        """Make sure that an actor does not run; its exit signal is not heard again.
+        """Make sure that an actor does not run; its exit signal is not handled again.
 
         A child that was dead already without an exit signal had cut its link. Source: OTP
         `supervisor:unlink_flush/2`.

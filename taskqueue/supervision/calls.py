@@ -141,7 +141,7 @@ async def restart_child(supervisor: Target, child: str | ActorRef) -> Started | 
         ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
         ChildStartFailed: it did not start; it stays as it was.
         RequirementsNotRunning: siblings that it requires do not run; it stays as it was.
-        OnlyInstances: a dynamic supervisor has nobody who does not run.
+        OnlyInstances: a dynamic supervisor keeps no child that does not run.
     """
     return await ask(supervisor, RestartChild(child=child), timeout_s=None)
 
@@ -151,7 +151,7 @@ async def delete_child(supervisor: Target, child: str | ActorRef) -> None:
 
     Raises:
         ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
-        OnlyInstances: a dynamic supervisor has nobody who does not run.
+        OnlyInstances: a dynamic supervisor keeps no child that does not run.
     """
     await ask(supervisor, DeleteChild(child=child), timeout_s=None)
 
@@ -159,8 +159,8 @@ async def delete_child(supervisor: Target, child: str | ActorRef) -> None:
 async def get_childspec(supervisor: Target, child: str | ActorRef) -> ChildSpec:
     """Return the specification of a child, with the shutdown limit that is in force.
 
-    Of a `SimpleOneForOne` it is the template, asked for by its id, by an instance or by anybody
-    dead.
+    Of a `SimpleOneForOne` it is the template, asked for by its id, by an instance or by a dead
+    actor.
 
     Raises:
         ChildNotFound: there is no such child.

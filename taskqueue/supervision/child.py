@@ -36,7 +36,7 @@ RESTARTING: Final = "restarting"
 
 
 class Delay:
-    """What a child waits for whose restart has a backoff: an instant, told of by `timer`."""
+    """The instant at which a child with a backoff is restarted; `timer` wakes the supervisor."""
 
     def __init__(self, until: float) -> None:
         self.until = until  # monotonic seconds
@@ -80,7 +80,7 @@ class Child:
         self.ref: ActorRef | None = None
         self.urn = ""
         self.pid: str | None = None
-        self.incarnation = 0  # successful starts; a failed one brings nobody to life
+        self.incarnation = 0  # successful starts; failed ones do not count
         self.started_at: float | None = None
         self.last_exit: ExitReason | None = None
         self.last_exit_at: float | None = None
@@ -158,7 +158,7 @@ class Child:
         return self.status == ChildStatus.RESTARTING and self.delay is None and not self.waits_for
 
     def rests(self) -> None:
-        """Note that it does not run, and nobody tries to change that."""
+        """Note that it does not run, and no restart is planned."""
         self._turns(ChildStatus.STOPPED)
         self.pid = None
 

@@ -60,12 +60,12 @@ def after_exit(restart: Restart, reason: ExitReason) -> Verdict:
 
 
 def is_reported(restart: Restart, reason: ExitReason) -> bool:
-    """Tell whether an exit is a `child_terminated` report: not the expected ones."""
+    """Return whether an exit is a `child_terminated` report: not the expected ones."""
     return restart == Restart.PERMANENT or not is_orderly(reason)
 
 
 def is_shutdown_error(restart: Restart, limit: ShutdownLimit, reason: ExitReason) -> bool:
-    """Tell whether a child that was told to stop ended otherwise than it should have.
+    """Return whether a child that was told to stop ended in another way than it should have.
 
     A child that may end by itself may have done so just before: any orderly end is fine then.
     """
@@ -138,7 +138,7 @@ def _group(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, 
 
 
 def shuts_down(mode: AutoShutdown, significant_left: Iterable[ChildStatus]) -> bool:
-    """Tell whether the supervisor stops now that a significant child has ended for good.
+    """Return whether the supervisor stops now that a significant child has ended for good.
 
     `significant_left` is where the other significant children stand; one that waits for a restart
     attempt still holds the supervisor up.
@@ -164,7 +164,7 @@ class RestartWindow:
         self._times: deque[int] = deque()
 
     def add(self, now: float) -> bool:
-        """Count a restart at `now` (monotonic seconds); tell whether it is one too many."""
+        """Count a restart at `now` (monotonic seconds); return whether it is one too many."""
         self._times.append(math.floor(now))
         return self.count(now) > self.intensity.max_restarts
 
@@ -202,7 +202,7 @@ def pause(backoff: Backoff, nth: int, *, jitter: float) -> Pause:
 
 
 def counts(waited: Pause | None) -> bool:
-    """Tell whether a restart after this wait counts in the intensity window.
+    """Return whether a restart after this wait counts in the intensity window.
 
     Not while the wait still grows: the child is being slowed down, and to give up on it at its
     second crash would make that useless. When the wait cannot grow any more, backoff has done

@@ -179,13 +179,13 @@ class SimpleOneForOne(_Dynamic):
 
     @receives(TerminateChild, answers=(SupervisionError,))
     async def on_terminate_child(self, message: TerminateChild) -> None:
-        """Answer `terminate_child`. As in OTP, whoever is dead is one that has been terminated."""
+        """Answer `terminate_child`. As in OTP, a dead actor counts as a terminated one."""
         if not self._is_gone(message.child):
             await super().on_terminate_child(message)
 
     @receives(GetChildSpec, answers=(SupervisionError,))
     def on_get_childspec(self, message: GetChildSpec) -> ChildSpec:
-        """Answer `get_childspec`. As in OTP, whoever is dead has been an instance."""
+        """Answer `get_childspec`. As in OTP, a dead actor counts as an instance."""
         child = message.child
         if is_a(child, str):
             if plain(child) != self._template.id:
@@ -199,7 +199,7 @@ class SimpleOneForOne(_Dynamic):
 
     @receives(CountChildren)
     def on_count_children(self, _: CountChildren) -> Counts:
-        """Answer `count_children`. As in OTP, nobody is asked whether it is alive."""
+        """Answer `count_children`. As in OTP, it includes the dead that were not noticed yet."""
         instances = len(self._running) + len(self._waiting)
         supervises = self._template.type == ChildType.SUPERVISOR
         return Counts(
@@ -224,7 +224,7 @@ class SimpleOneForOne(_Dynamic):
 class DynamicSupervisor(_Dynamic):
     """Elixir's `DynamicSupervisor`: children are added while it runs, each with its specification.
 
-    Their ids stand in reports only; they may repeat. Nobody is significant here.
+    Their ids stand in reports only; they may repeat. No child is significant here.
 
     Args:
         name: registered while it lives.

@@ -1,4 +1,4 @@
-"""Specifications: what a supervisor is told about its children and about itself.
+"""Specifications: what a supervisor needs to know of its children and of itself.
 
 Source: OTP `supervisor`, "Supervisor flags" and "Child specification". Durations are in seconds
 here; `math.inf` is OTP's `infinity`.
@@ -177,10 +177,10 @@ class ChildSpec:
             next. Beyond OTP: an abnormal end is restarted within the intensity even then. It must
             not be permanent, or it would never be over, nor significant.
         requires: ids of siblings before it; it is started only while all of them run. Not together
-            with `one_shot`: the supervisor's start waits for nobody to come back.
+            with `one_shot`: the supervisor's start does not wait for siblings.
         start_timeout_s: how long its start function may take, in seconds, before it is cancelled
-            and whomever it has started is killed; None: as long as it takes. That is a failed start
-            with `Crash(StartTimeout)`.
+            and the actors it has started are killed; None: no limit. That is a failed start with
+            `Crash(StartTimeout)`.
         backoff: how long a restart waits; None: not at all. See `Backoff`.
 
     Raises:

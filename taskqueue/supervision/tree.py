@@ -97,10 +97,10 @@ async def _child(parent: str, child: ChildState) -> Node:
 
 
 async def find(root: ActorRef, path: str) -> ActorRef | None:
-    """Return who runs at `path` (`root/consumers/consumer-1`), None if nobody does.
+    """Return the actor at `path` (`root/consumers/consumer-1`), or None.
 
     Raises:
-        AskTimeout: a supervisor on the way is busy, so nobody knows.
+        AskTimeout: a supervisor on the way is busy.
     """
     first, *rest = path.split("/")
     ref = root if first == root.label else None
@@ -123,8 +123,10 @@ def _name(child: ChildState) -> str:
 
 
 def _supervises(ref: ActorRef | None) -> TypeGuard[ActorRef]:
-    """Tell whether it answers `GetOverview`. A child's `type` is only what its specification says,
-    and a worker that is asked what it does not understand crashes.
+    """Return whether it answers `GetOverview`.
+
+    A child's `type` is only what its specification says, and a worker that is asked what it does
+    not handle crashes.
     """
     if ref is None or not issubclass(ref.actor_class, Actor):
         return False

@@ -99,7 +99,7 @@ def read_children(
 
 
 def check_requires(spec: ChildSpec, siblings: Mapping[str, ChildSpec]) -> None:
-    """Check that all whom a child requires are among the siblings that start before it.
+    """Check that all siblings that a child requires start before it.
 
     Raises:
         InvalidSpec: one is not; or it is one-shot, and has ended before the child is started.

@@ -31,7 +31,7 @@ class _Waiter:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
-        # A loop that was closed over its waiters has nobody left to tell.
+        # The loop may have been closed over its waiters.
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self.arrived.set)
 
