@@ -35,6 +35,8 @@ SOON = RetryPolicy(initial_s=0.01, factor=1.0, jitter=0.0)
 OFTEN = Flags(intensity=Intensity(max_restarts=10_000, period_s=1))
 NOW = 1_000_000.0
 
+PATIENCE_S = 20.0  # for a commit, on a machine whose disk is busy
+
 
 class ManualClock(SystemClock):
     """The wall clock shows what it is told to; how long something takes is as real as ever."""
@@ -204,15 +206,15 @@ class World:
         """Wait until a handler has begun with this attempt."""
         return await self.events.wait_for("attempt_started", task_id=task_id, attempt=attempt)
 
-    async def completed(self, *task_ids: str, timeout_s: float = 5.0) -> None:
+    async def completed(self, *task_ids: str, timeout_s: float = PATIENCE_S) -> None:
         for task_id in task_ids:
             await self.events.wait_for("task_completed", task_id=task_id, timeout_s=timeout_s)
 
     async def ended(self, task_id: str) -> None:
         """Wait until a task has completed, or is dead."""
-        async with asyncio.timeout(5), asyncio.TaskGroup() as ends:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as ends:
             waiting = [
-                ends.create_task(self.events.wait_for(event, task_id=task_id))
+                ends.create_task(self.events.wait_for(event, task_id=task_id, timeout_s=PATIENCE_S))
                 for event in ("task_completed", "task_dead_lettered")
             ]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

@@ -288,6 +288,7 @@ async def seen_by(scenario: str, folder: Path) -> list[Any]:
     return seen
 
 
+@pytest.mark.timeout(180)  # it opens one storage after the other, many times
 async def test_a_storage_that_opens_is_in_wal_mode_whatever_failed_before(tmp_path: Path) -> None:
     seen = await seen_by("opening", tmp_path)
 
