@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from taskqueue.actors.consumer import actor as consumer
+from taskqueue.actors.consumer.queue_link import QUEUE_RETRY_S
 from taskqueue.actors.messages import QUEUE, CancelAttempt
 from taskqueue.api.context import Context
 from taskqueue.commands import CancelTask
@@ -278,7 +278,7 @@ async def test_a_handler_that_cleans_up_is_not_cut_again_by_a_consumer_that_leav
     leaving = asyncio.create_task(world.resize(0))
     await cancel(world, task_id)
     await cleans.passed()
-    await asyncio.wait([leaving], timeout=5 * consumer.QUEUE_RETRY_S)  # it is told several times
+    await asyncio.wait([leaving], timeout=5 * QUEUE_RETRY_S)  # it is told several times
     clean.open()
     await world.events.wait_for("task_cancelled", task_id=task_id)
     await leaving

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from taskqueue.actors.messages import QUEUE, Drain, GetQueues
+from taskqueue.actors.messages import QUEUE, Drain
 from taskqueue.actors.queue import fetcher
 from taskqueue.actors.queue.actor import QueueActor
 from taskqueue.api.context import Context
+from taskqueue.commands import GetQueues
 from taskqueue.rules.tasks import Status
 from taskqueue.runtime import ActorRef, ask, process_info
 from taskqueue.testing import faults
@@ -182,7 +183,8 @@ async def test_a_slot_is_free_whose_outcome_the_previous_queue_actor_wrote(
     [ref] = world.consumers
     frozen = await freeze(ONLY)
     # As when an attempt in another slot reports, just then: this comes before the answer.
-    ref.cell.host.post(lambda: ref._actor_weakref()._find_queue())
+    consumer = ref._actor_weakref()
+    ref.cell.host.post(consumer._queue.find)
     settle.release()
     await world.completed(first)
     await world.readiness()  # the answer is on its way to the consumer

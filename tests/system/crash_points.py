@@ -26,10 +26,10 @@ STEPS: dict[str, str] = {
     "take": "taskqueue.actors.queue.dispatch:DispatchBuffer.take",
     "hand over": "taskqueue.actors.task_log:attempt_started",
     "begin the handler": "tests.system.crash_app:begin",
-    "note the start": "taskqueue.actors.consumer.actor:ConsumerActor._note_starts",
+    "note the start": "taskqueue.actors.consumer.start_notes:StartNotes.note",
     "commit the start": "start",
     "end the handler": "tests.system.crash_app:end",
-    "report": "taskqueue.actors.consumer.actor:ConsumerActor._report",
+    "report": "taskqueue.actors.consumer.queue_link:QueueLink._await_answer",
     "conclude": "taskqueue.actors.queue.completer:Completer.settle",
     "settle": "taskqueue.storage.sqlite.engine:SQLiteStorage.settle",
     "commit the settlement": "settle",
@@ -39,7 +39,7 @@ STEPS: dict[str, str] = {
 # Where a step begins, if that is another function than the one in which it ends: a report is on its
 # way to the queue, and may be settled, before its answer is awaited.
 BEGINS: dict[str, str] = {
-    "report": "taskqueue.actors.consumer.actor:ConsumerActor._tell_finished",
+    "report": "taskqueue.actors.consumer.queue_link:QueueLink.report",
 }
 
 # In place of an insert and a claim, where nobody waits and there is room.

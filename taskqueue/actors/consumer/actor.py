@@ -9,14 +9,15 @@ supervision, leases or `/health`.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskqueue.actors import task_log
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.progress import ProgressReports
+from taskqueue.actors.consumer.queue_link import QUEUE_RETRY_S, QueueLink
 from taskqueue.actors.consumer.reports import ReportBatcher
+from taskqueue.actors.consumer.start_notes import StartNotes, must_be_noted_first
 from taskqueue.actors.messages import (
     CONSUMERS,
     DATABASE,
@@ -25,19 +26,16 @@ from taskqueue.actors.messages import (
     Finish,
     GetProcesses,
     HandlerCrash,
-    Leave,
     Leaving,
     QueueReady,
     Register,
     Work,
 )
 from taskqueue.actors.queue.dispatch import DispatchBuffer
-from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
-from taskqueue.actors.throttle import ThrottledLog
+from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.handler import ExecutorKind
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.process.pool import ProcessExecutor
@@ -46,14 +44,12 @@ from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.leases.values import Finished, Taken
 from taskqueue.rules.recycling import ProcessPolicy
-from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome, Task
-from taskqueue.runtime import Actor, ActorRef, Crash, Exit, Reply, ask, receives, request, tell
-from taskqueue.storage.protocol import Storage
+from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
+from taskqueue.runtime import Actor, ActorRef, Crash, Exit, receives
 from taskqueue.structs import Struct
 
-# How long a cancelled handler may take to notice, and how often a lost queue is looked for.
+# How long a cancelled handler may take to notice.
 CANCEL_GRACE_S = 1.0
-QUEUE_RETRY_S = 0.1
 
 
 class ConsumerSettings(Struct):
@@ -96,16 +92,19 @@ class ConsumerActor(Actor):
         self._settings = settings
         self._clock = clock or SystemClock()
         self._slots = settings.slots
-        self._queue = self.address(QUEUE)
+        self._queue = QueueLink(
+            self.address(QUEUE),
+            self.start_task,
+            registration=self._registration,
+            on_written=self._forget,
+        )
         self._storage = StorageClient(self.address(DATABASE))
-        self._registered_with: ActorRef | None = None
         self._dispatch: DispatchBuffer[ActorRef] | None = None
         self._attempts: dict[str, _Attempt] = {}
         self._at_work: set[asyncio.Task[None]] = set()  # one for each slot that is busy
-        self._reporting: set[asyncio.Task[None]] = set()
-        self._reports = ReportBatcher(self._note_starts, self._tell_finished)
+        self._starts = StartNotes(self._storage, self._clock, self.start_task)
+        self._reports = ReportBatcher(self._starts.note, self._report)
         self._progress = ProgressReports(self._storage, self._clock, self.start_task)
-        self._start_lost = ThrottledLog("start_not_noted", self._clock)
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
@@ -118,7 +117,7 @@ class ConsumerActor(Actor):
         for executor in self._executors.values():
             self.own(executor.close)
         self.join(CONSUMERS)
-        self._find_queue()
+        self._queue.find()
 
     async def on_stop(self) -> None:
         """Take nothing more; let handlers run to the deadline, then cut them and hand back.
@@ -137,7 +136,7 @@ class ConsumerActor(Actor):
     @receives(QueueReady)
     def on_queue_ready(self, _: QueueReady) -> None:
         """Register with the new queue actor."""
-        self._find_queue()
+        self._queue.find()
 
     @receives(Work)
     def on_work(self, message: Work) -> None:
@@ -161,31 +160,28 @@ class ConsumerActor(Actor):
         if unwanted is not None and unwanted.cut_as is None:
             unwanted.cut(Cancelled(reason=reason))
 
-    def _find_queue(self) -> ActorRef | None:
-        """Return whoever is the queue now, registered with; None if nobody is.
+    def _registration(self) -> Register:
+        return Register(
+            consumer=self.ref,
+            queues=self._settings.queues,
+            slots=self._slots,
+            running=tuple(each.taken for each in self._attempts.values()),
+        )
 
-        Each queue actor hears what we are busy with before it hears how that ended.
-        """
-        queue = self._queue.whereis()
-        if queue is not None and queue is not self._registered_with:
-            self._registered_with = queue
-            running = tuple(each.taken for each in self._attempts.values())
-            tell(
-                queue,
-                Register(
-                    consumer=self.ref,
-                    queues=self._settings.queues,
-                    slots=self._slots,
-                    running=running,
-                ),
-            )
-        return queue
+    def _report(self, finished: Sequence[Finished]) -> asyncio.Task[None] | None:
+        return self._queue.report(Finish(consumer=self.ref, finished=tuple(finished)))
+
+    def _forget(self, finish: Finish) -> None:
+        for each in finish.finished:
+            del self._attempts[each.delivery.token]
 
     # --- the slots --------------------------------------------------------------------------
 
     def _fill_slots(self) -> None:
         while len(self._at_work) < self._slots and (this := self._take()) is not None:
-            self._remember(self._at_work, self.start_task(self._slot(this)))
+            slot = self.start_task(self._slot(this))
+            self._at_work.add(slot)
+            slot.add_done_callback(self._at_work.discard)
 
     def _take(self) -> _Attempt | None:
         taken = (
@@ -232,8 +228,8 @@ class ConsumerActor(Actor):
             delivery.token, self._storage, self._progress, self._reports.note
         )
         try:
-            if _has_to_be_seen(delivery.task):
-                await self._note_start(delivery.token)
+            if must_be_noted_first(delivery.task):
+                await self._starts.write(delivery.token)
             else:
                 self._reports.begun(delivery.token)
             return await attempt(
@@ -253,66 +249,6 @@ class ConsumerActor(Actor):
             self._reports.tell()
             raise Exit(Crash(HandlerCrash(delivery.token, crash))) from error
 
-    async def _note_start(self, token: str) -> None:
-        """See it written that the attempt begins, before it does, however long that takes."""
-        while True:
-            try:
-                return await self._storage.use(Storage.start, (token,), now=self._clock.now())
-            except UNREACHABLE as error:
-                self._start_lost.info(reason=str(error))
-            await asyncio.sleep(QUEUE_RETRY_S)
-
-    # --- the news ---------------------------------------------------------------------------
-
-    def _note_starts(self, begun: Sequence[str]) -> None:
-        """Tell the storage what has begun."""
-        try:
-            noting = self._storage.send(Storage.start, begun, now=self._clock.now())
-            self.start_task(self._see_noted(noting))
-        except UNREACHABLE as error:  # it is noted again with the extension of the lease
-            self._start_lost.info(reason=str(error))
-
-    async def _see_noted(self, noting: Reply[None]) -> None:
-        try:
-            await noting
-        except UNREACHABLE as error:
-            self._start_lost.info(reason=str(error))
-
-    def _tell_finished(self, finished: Sequence[Finished]) -> asyncio.Task[None] | None:
-        """Tell the queue what has ended; it is sent on return. None if we have ended ourselves."""
-        finish = Finish(consumer=self.ref, finished=tuple(finished))
-        try:
-            reporting = self.start_task(self._report(finish, self._sent(finish)))
-        except ActorUnavailable:  # whoever ended us sees to what we had
-            return None
-        self._remember(self._reporting, reporting)
-        return reporting
-
-    def _sent(self, finish: Finish) -> "tuple[ActorRef, Reply[None]] | None":
-        """Tell whoever is the queue now, and return who that is; None if nobody is."""
-        queue = self._find_queue()
-        return None if queue is None else (queue, request(queue, finish))
-
-    async def _report(self, finish: Finish, sent: "tuple[ActorRef, Reply[None]] | None") -> None:
-        """See that the queue has heard what has ended; tell it again until it has."""
-        while True:
-            if sent is None:
-                await asyncio.sleep(QUEUE_RETRY_S)
-            else:
-                queue, reply = sent
-                with contextlib.suppress(ActorUnavailable):
-                    await reply
-                    # A queue that has come since was told that we are busy with these.
-                    if queue is self._registered_with:
-                        break
-            sent = self._sent(finish)
-        for each in finish.finished:
-            del self._attempts[each.delivery.token]
-
-    def _remember(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
     # --- stopping ---------------------------------------------------------------------------
 
     async def _run_out(self) -> None:
@@ -331,15 +267,8 @@ class ConsumerActor(Actor):
             await self._settled_within(min(left_s, QUEUE_RETRY_S))
 
     async def _leave(self) -> Leaving | None:
-        """Take leave of the queue, and obey its answer; None if there is no queue now."""
-        queue = self._find_queue()
-        if queue is None:
-            return None
-        try:
-            leaving = await ask(queue, Leave(consumer=self.ref))
-        except (ActorUnavailable, AskTimeout):
-            return None
-        for token, reason in leaving.unwanted.items():
+        leaving = await self._queue.leave(self.ref)
+        for token, reason in leaving.unwanted.items() if leaving is not None else ():
             self._call_off(token, reason)
         return leaving
 
@@ -348,23 +277,13 @@ class ConsumerActor(Actor):
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
         while True:
-            self._find_queue()
+            self._queue.find()
             self._reports.tell()
             left_s = end - loop.time()
             if left_s <= 0 or not self._attempts:
                 return
             wait_s = min(left_s, QUEUE_RETRY_S)
-            if tasks := self._at_work | self._reporting:
+            if tasks := self._at_work | self._queue.reporting:
                 await asyncio.wait(tasks, timeout=wait_s)
             else:
                 await asyncio.sleep(wait_s)
-
-
-def _has_to_be_seen(task: Task) -> bool:
-    """Tell whether an attempt must not begin unseen.
-
-    Of most it is told only if they last, so one that ends the process at once may have begun, and
-    is made again. But the last one must not be made again, and whoever comes for the second time
-    may be what ended the process.
-    """
-    return task.deliveries > 1 or task.attempt >= task.max_attempts
