@@ -1,0 +1,94 @@
+"""The completer: what is written when the storage refuses some of it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from taskqueue.actors.queue.completer import Completer
+from taskqueue.actors.storage_client import PatientClient
+from taskqueue.clock import SystemClock
+from taskqueue.errors import OperationFailed, StorageUnavailable
+from taskqueue.rules.leases.values import Finished
+from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.tasks import Complete, Delivery, NewTask, Requeue, SettleBy, Settled, Succeeded
+from taskqueue.runtime import System
+from taskqueue.testing.claims import claimed
+
+
+class Script(PatientClient):
+    """A storage that fails with every batch that holds certain tokens, and comes back at once."""
+
+    def __init__(self, system: System, *unwritable: str) -> None:
+        super().__init__(system.address("database"))
+        self.unwritable = frozenset(unwritable)
+        self.away: list[Exception] = []
+        self.batches: list[list[str]] = []
+        self.written: dict[str, object] = {}
+
+    async def use(self, verb: Callable[..., Any], *args: Any, **_: Any) -> Any:
+        [batch] = args
+        self.batches.append([each.token for each in batch])
+        if self.away:
+            raise self.away.pop()
+        if any(self._fails(each) for each in batch):
+            raise OperationFailed("cannot be encoded")
+        self.written.update((each.token, each.settlement) for each in batch)
+        return [Settled.WRITTEN for _ in batch]
+
+    def _fails(self, each: SettleBy) -> bool:
+        return each.token in self.unwritable and isinstance(each.settlement, Complete)
+
+    async def again(self) -> None:
+        await asyncio.sleep(0)
+
+
+def finished(token: str) -> Finished:
+    task = claimed(NewTask(id=token, action="work", payload="{}"))
+    delivery = Delivery(token=token, task=task, expires_at=30.0, started=True)
+    return Finished(delivery=delivery, outcome=Succeeded(result="1"), started_at=0.0)
+
+
+async def settle(storage: Script, tokens: str) -> tuple[Sequence[str], int]:
+    """Settle attempts that have succeeded; return which are settled, and the answers to that."""
+    settled: list[str] = []
+    answers: list[None] = []
+
+    def start_task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        return asyncio.create_task(work)
+
+    completer = Completer(
+        storage,
+        RetryPolicy(),
+        SystemClock(),
+        jitter=lambda: 0.0,
+        start_task=start_task,
+        on_settled=settled.extend,
+        on_ready=lambda _, __: None,
+    )
+    await completer.settle([finished(each) for each in tokens], lambda: answers.append(None))
+    return sorted(settled), len(answers)
+
+
+@pytest.mark.parametrize("unwritable", ["a", "b", "c"])
+async def test_a_result_that_cannot_be_stored_fails_its_own_attempt_only(unwritable: str) -> None:
+    async with System() as system:
+        storage = Script(system, unwritable)
+
+        settled, answers = await settle(storage, "abc")
+
+    kinds = {token: type(settlement) for token, settlement in storage.written.items()}
+    assert kinds == dict.fromkeys("abc", Complete) | {unwritable: Requeue}
+    assert (settled, answers) == (["a", "b", "c"], 1)
+
+
+async def test_a_batch_is_sent_again_whole_while_the_storage_is_away() -> None:
+    async with System() as system:
+        storage = Script(system)
+        storage.away = [StorageUnavailable("disk full"), StorageUnavailable("disk full")]
+
+        settled, answers = await settle(storage, "ab")
+
+    assert storage.batches == [["a", "b"]] * 3
+    assert (settled, answers) == (["a", "b"], 1)
