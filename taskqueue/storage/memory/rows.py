@@ -1,0 +1,80 @@
+"""A task in memory with all that belongs to it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from taskqueue.rules.tasks import Attempt, Delivery, NewTask, Owner, Settlement, Status, Task
+
+
+@dataclass(kw_only=True)
+class Lease:
+    """Who holds a task, and for how long."""
+
+    token: str
+    owner: Owner
+    claimed_at: float
+    expires_at: float
+    waited_as: Status  # what a release restores
+    started: bool = False
+
+
+@dataclass(kw_only=True)
+class Row:
+    """A task, its lease and its history."""
+
+    task: Task
+    fingerprint: str | None = None
+    lease: Lease | None = None
+    settled: tuple[str, type[Settlement]] | None = None  # the latest: token, kind
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def reads(self, now: float) -> Task:
+        """Return the task as it reads at `now`: queued once it is due."""
+        if self.task.status is Status.SCHEDULED and self.task.run_at <= now:
+            return replace(self.task, status=Status.QUEUED)
+        return self.task
+
+    def delivery(self, lease: Lease) -> Delivery:
+        """Return the delivery that `lease` stands for."""
+        return Delivery(
+            token=lease.token,
+            task=self.reads(lease.claimed_at),
+            expires_at=lease.expires_at,
+            started=lease.started,
+        )
+
+
+def accepted(task: NewTask, *, now: float) -> Task:
+    """Return a new task as it is accepted at `now`."""
+    run_at = now if task.run_at is None else task.run_at
+    return Task(
+        id=task.id,
+        action=task.action,
+        payload=task.payload,
+        queue=task.queue,
+        priority=task.priority,
+        status=Status.SCHEDULED if run_at > now else Status.QUEUED,
+        attempt=0,
+        max_attempts=task.max_attempts,
+        crashes=0,
+        deliveries=0,
+        run_at=run_at,
+        created_at=now,
+        started_at=None,
+        processed_at=None,
+        result=None,
+        reason=None,
+        unique_key=task.unique_key,
+    )
+
+
+def deliveries(leased: Iterable[tuple[Row, Lease]]) -> tuple[Delivery, ...]:
+    """Return what is held, oldest claim first, then in the order of a claim."""
+
+    def oldest_claim(held: tuple[Row, Lease]) -> tuple[float, int, float, str]:
+        row, lease = held
+        return lease.claimed_at, row.task.priority, row.task.run_at, row.task.id
+
+    return tuple(row.delivery(lease) for row, lease in sorted(leased, key=oldest_claim))

@@ -1,0 +1,93 @@
+"""All rows: which there are, and which of them wait or are held."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from uuid import uuid4
+
+from msgspec.structs import replace
+
+from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, Delivery, NewTask, Owner, Status
+from taskqueue.storage.memory.rows import Lease, Row, accepted
+
+
+class Table:
+    """The tasks by id, and the queues that are paused."""
+
+    def __init__(self) -> None:
+        """Make it empty."""
+        self.rows: dict[str, Row] = {}
+        self.paused: dict[str, float] = {}
+
+    def waiting(self, queue: str) -> Iterator[Row]:
+        """Yield what can be claimed once it is due."""
+        if queue in self.paused:
+            return
+        for row in self.rows.values():
+            if row.task.queue == queue and row.lease is None and row.task.status not in ENDED:
+                yield row
+
+    def ready(self, queue: str, *, now: float) -> list[Row]:
+        """Return what can be claimed, in the order of a claim."""
+        ready = (row for row in self.waiting(queue) if row.task.run_at <= now)
+        return sorted(ready, key=lambda row: (row.task.priority, row.task.run_at, row.task.id))
+
+    def leased(self) -> Iterator[tuple[Row, Lease]]:
+        """Yield what is held."""
+        for row in self.rows.values():
+            if row.lease is not None:
+                yield row, row.lease
+
+    def holding(self, tokens: Collection[str]) -> list[tuple[Row, Lease]]:
+        """Return what is held by these tokens."""
+        return [(row, lease) for row, lease in self.leased() if lease.token in tokens]
+
+    def among(self, task_ids: Sequence[str], statuses: Collection[Status]) -> tuple[str, ...]:
+        """Return those of these tasks that have one of these statuses, each once, in order."""
+        once = dict.fromkeys(task_ids)
+        return tuple(
+            task_id
+            for task_id in once
+            if task_id in self.rows and self.rows[task_id].task.status in statuses
+        )
+
+    def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+        """Accept these tasks, or tell what is there already."""
+        new = [  # all are sound, or none is kept
+            Row(task=accepted(task, now=now), fingerprint=task.fingerprint) for task in tasks
+        ]
+        return tuple(map(self._accept, new))
+
+    def _accept(self, new: Row) -> Accepted:
+        if new.task.id in self.rows:
+            return Accepted(id=new.task.id, acceptance=Acceptance.REPEATED)
+        holder = self._holder_of(new.task.unique_key)
+        if holder is None:
+            self.rows[new.task.id] = new
+            return Accepted(id=new.task.id, acceptance=Acceptance.ACCEPTED)
+        same = holder.fingerprint == new.fingerprint
+        acceptance = Acceptance.REPEATED if same else Acceptance.CONFLICT
+        return Accepted(id=holder.task.id, acceptance=acceptance)
+
+    def _holder_of(self, unique_key: str | None) -> Row | None:
+        for row in self.rows.values():
+            if unique_key is not None and row.task.unique_key == unique_key:
+                return row
+        return None
+
+    def claim(
+        self, rows: Iterable[Row], *, owner: Owner, lease_s: float, now: float
+    ) -> tuple[Delivery, ...]:
+        """Lease these rows to `owner`, each under a token of its own."""
+        return tuple(_claim(row, owner=owner, lease_s=lease_s, now=now) for row in rows)
+
+
+def _claim(row: Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
+    task = row.task
+    row.lease = Lease(
+        token=uuid4().hex,
+        owner=owner,
+        claimed_at=now,
+        expires_at=now + lease_s,
+        waited_as=task.status,
+    )
+    row.task = replace(task, attempt=task.attempt + 1, deliveries=task.deliveries + 1)
+    return row.delivery(row.lease)
