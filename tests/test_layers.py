@@ -4,6 +4,7 @@ Imports for type checkers count as well: what a module has to name, its reader h
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,19 @@ STRANGERS = {
     "logs": ("taskqueue.runtime", "taskqueue.api", "taskqueue.storage"),
     "rules.policy": ("datetime",),
     "supervision.decisions": ("time", "random", "asyncio", "datetime"),
+}
+
+
+# Whose drivers are behind the storage, and the words of one engine alone.
+DRIVERS = ("sqlite3", "aiosqlite", "asyncpg", "taskqueue.storage.sqlite")
+WORDS_OF_ENGINES = re.compile(r"(?i)sqlite|postgres|\bsynchronous\b|writer_?lost|\bwriter\b|fsync")
+
+# Above the storage these alone know an engine.
+KNOW_AN_ENGINE = {
+    "bench.command": "reports SQLite's own errors",
+    "bench.disk": "measures what SQLite makes of the disk",
+    "bench.place": "needs a file, beside which it works",
+    "testing.fixtures": "gives users' tests a file of their own",
 }
 
 
@@ -129,6 +143,33 @@ def test_a_part_does_not_know_its_strangers(part: str) -> None:
 
     assert within
     assert met == set()
+
+
+def test_only_the_storage_knows_an_engine() -> None:
+    """A new engine is a folder of its own: what is above the storage is not touched for it."""
+    above = [name for name in ALL if floor_of(name) > floor_of("storage")]
+
+    knowing = {
+        name
+        for name in above
+        for imported in imports_of(ALL[name])
+        for driver in DRIVERS
+        if imported == driver or imported.startswith(driver + ".")
+    }
+
+    assert knowing == KNOW_AN_ENGINE.keys()
+
+
+@pytest.mark.parametrize("part", ["actors", "service", "supervisor", "http", "commands", "rules"])
+def test_the_service_has_no_words_of_one_engine(part: str) -> None:
+    within = [name for name in ALL if name == part or name.startswith(part + ".")]
+
+    said = {
+        (name, word) for name in within for word in WORDS_OF_ENGINES.findall(ALL[name].read_text())
+    }
+
+    assert within
+    assert said == set()
 
 
 def test_every_event_goes_through_the_logger_of_the_service() -> None:
