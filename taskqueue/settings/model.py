@@ -89,9 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[
         LogFormat, Choice(get_args(LogFormat)), "Form of the log; auto: console on a terminal."
     ] = "auto"
-    log_level: Annotated[LogLevel, Choice(get_args(LogLevel)), "Least level that is logged."] = (
-        "info"
-    )
+    log_level: Annotated[LogLevel, Choice(get_args(LogLevel)), "Minimum log level."] = "info"
 
 
 # The rules know nothing of how they are configured, so the kinds of their fields stand here.

@@ -10,14 +10,14 @@ class Administration(Protocol):
     """What concerns queues and statuses as a whole, not single tasks."""
 
     async def pause(self, queue: str, *, now: float) -> None:
-        """Let nothing of this queue be claimed until `resume`. It outlives the process.
+        """Keep tasks of this queue from being claimed until `resume`, beyond this process.
 
-        Pausing what is paused changes nothing.
+        Pausing a paused queue changes nothing.
         """
         ...
 
     async def resume(self, queue: str) -> None:
-        """Let it be claimed again. Harmless when it was not paused."""
+        """Let tasks of this queue be claimed again. Harmless when it is not paused."""
         ...
 
     async def paused(self) -> Mapping[str, float]:
@@ -25,7 +25,7 @@ class Administration(Protocol):
         ...
 
     async def counts(self) -> Mapping[Status, int]:
-        """Return how many tasks stand where, without scanning; `scheduled` is as written."""
+        """Return the number of tasks per status, without a scan; `scheduled` includes due ones."""
         ...
 
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:

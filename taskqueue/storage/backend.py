@@ -25,7 +25,7 @@ class Backend(Protocol):
 
     @property
     def owner(self) -> Owner:
-        """Who holds the leases of this service: its node, and this life of it."""
+        """The owner of this service's leases: its node, and this incarnation of it."""
         ...
 
     async def prepare(self) -> None:

@@ -16,7 +16,7 @@ class HandlerSQL(Protocol):
     async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
-        """Answer the rows of `query` as if `statements` had been applied before; then undo it all.
+        """Apply `statements`, answer the rows of `query`, and undo it all.
 
         Sees what is committed, and perhaps what shares its commit.
 

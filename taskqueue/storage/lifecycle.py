@@ -31,11 +31,11 @@ class Lifecycle(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what is in progress and let go of everything. Harmless when not open."""
+        """Finish what is in progress and release all resources. Harmless when not open."""
         ...
 
     def abandon(self) -> None:
-        """Let go of everything without waiting, as when the owner is killed and cannot await.
+        """Release all resources without waiting, because the owner was killed and cannot await.
 
         Verbs in progress and later ones raise `StorageUnavailable`. A commit that is under way
         ends, written or not; what waits behind it is not begun. An `open` or `migrate` in progress
@@ -65,9 +65,8 @@ class Lifecycle(Protocol):
         ...
 
     async def probe(self) -> None:
-        """Make sure that a write can be made durable now; leaves nothing behind.
+        """Check that a write can be made durable now; leaves nothing behind.
 
-        Writes as much as a busy commit does, so that a disk which has room for a few bytes only is
-        still found full.
+        Writes as much as a busy commit does, to find a disk full that has room for a few bytes.
         """
         ...

@@ -1,4 +1,4 @@
-"""The part of a storage that accepts tasks, shows them, and changes what nobody holds."""
+"""The part of a storage that accepts, shows and changes tasks by their ids."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,10 +12,10 @@ class Tasks(Protocol):
     async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
         """Accept `tasks`, in one commit; answer in the order given.
 
-        One whose `run_at` lies after `now` is `scheduled`, any other `queued`. What is there
-        already is left as it is: a task of the same id, or of the same `unique_key` and the same
-        `fingerprint`, is `REPEATED`. Another fingerprint under that key is a `CONFLICT`: that one
-        is passed over, and the others are accepted. A key is free again when its task is expired or
+        A task whose `run_at` lies after `now` is `scheduled`, any other `queued`. A task that is
+        stored already stays as it is: the same id, or the same `unique_key` with the same
+        `fingerprint`, is `REPEATED`. Another fingerprint under that key is a `CONFLICT`: this task
+        is skipped and the others are accepted. A key is free again when its task expires or is
         deleted.
         """
         ...
@@ -54,11 +54,11 @@ class Tasks(Protocol):
     async def cancel(
         self, task_ids: Sequence[str], *, reason: str, now: float
     ) -> tuple[CancelResult, ...]:
-        """End as `cancelled` what nobody holds, mark what is held; answer in the order given.
+        """Cancel tasks without a lease, mark those with one; answer in the order given.
 
-        What is marked has `cancel_reason`, and ends when it is settled, even if its holder dies
-        before it has heard of this. A first reason stays. The history of what ends at once gets no
-        line: no attempt was made.
+        A marked task has `cancel_reason`, and ends when it is settled, even if its holder dies
+        before it learns of this. The first reason stays. A task that ends at once gets no line in
+        its history: no attempt was made.
         """
         ...
 

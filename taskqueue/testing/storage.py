@@ -7,7 +7,7 @@
     await held.reached()
     held.release()
 
-Every call goes to the storage inside, unless it has been told otherwise. All on one loop.
+Every call goes to the storage inside, unless a fault was set for it. All on one loop.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Hold:
             await self._arrived.wait()
 
     def release(self) -> None:
-        """Let go of all that wait, and of all that come."""
+        """Release the calls that wait, and all later ones."""
         self._released.set()
 
     async def pause(self) -> None:
@@ -159,7 +159,7 @@ class FaultyStorage(_AnyStorage):
         self.inner.on_loss(notify)
 
     def abandon(self) -> None:
-        """Let go of the storage inside; the next `open` finds what was written."""
+        """Abandon the storage inside; the next `open` finds what was written."""
         self.inner.abandon()
 
     if not TYPE_CHECKING:

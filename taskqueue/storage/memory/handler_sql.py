@@ -21,7 +21,7 @@ class HandlerDatabase:
     def dry_run(
         self, statements: tuple[Statement, ...], query: Statement, *, limit_s: float
     ) -> Rows:
-        """Answer `query` as if `statements` had been applied before; then undo it all."""
+        """Apply `statements`, answer the rows of `query`, and undo it all."""
         return execution.dry_run(self._db, statements, query, limit_s=limit_s)
 
     def apply(self, statements: tuple[Statement, ...]) -> NotApplied | None:

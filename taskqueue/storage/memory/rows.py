@@ -10,7 +10,7 @@ from taskqueue.rules.tasks import Attempt, Delivery, NewTask, Owner, Settlement,
 
 @dataclass(kw_only=True)
 class Lease:
-    """Who holds a task, and for how long."""
+    """The owner of a delivery, and how long it has it."""
 
     token: str
     owner: Owner

@@ -14,7 +14,7 @@ from taskqueue.storage.sqlite.database import SQLiteDatabase
 # All leases in a file belong to one node: only one process can have it open.
 NODE = "local"
 
-# How long a service that was told to stop may take to let go of the file.
+# How long a service that is being stopped may take to release the file.
 HANDOVER_S = 1.0
 
 

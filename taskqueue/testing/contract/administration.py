@@ -58,12 +58,12 @@ class AdministrationContract:
         self, storage: Storage
     ) -> None:
         await add(storage, "a", "b")
-        done, handed_back = await claim(storage)
+        done, released = await claim(storage)
         await storage.pause("default", now=1.0)
 
         await storage.start([done.token], now=2.0)
         settled = await settle(storage, done, DONE, now=3.0)
-        await settle(storage, handed_back, Release())
+        await settle(storage, released, Release())
         await storage.insert([new_task("c")], now=3.0)
 
         assert settled is Settled.WRITTEN
@@ -96,7 +96,7 @@ class AdministrationContract:
         assert await storage.paused() == {"default": 1.0}
         assert await claim(storage) == ()
 
-    async def test_prune_deletes_what_ended_before_that_instant_first_ended_first(
+    async def test_expire_deletes_what_ended_before_that_instant_first_ended_first(
         self, storage: Storage
     ) -> None:
         await add(storage, *"abcd")
@@ -112,7 +112,7 @@ class AdministrationContract:
         assert ids(await storage.find(limit=10, now=0.0)) == ["b"]
         assert (await storage.counts())[Status.COMPLETED] == 1
 
-    async def test_prune_touches_only_its_status(self, storage: Storage) -> None:
+    async def test_expire_touches_only_its_status(self, storage: Storage) -> None:
         await add(storage, *"abcdefg")
         for delivery, settlement in zip(await claim(storage, limit=6), SETTLEMENTS, strict=True):
             await settle(storage, delivery, settlement)
@@ -123,7 +123,7 @@ class AdministrationContract:
         assert await storage.get("d", now=0.0) is None
         assert ids(await storage.find(limit=10, now=0.0)) == list("gfecba")
 
-    async def test_a_pruned_task_takes_its_history_along(self, storage: Storage) -> None:
+    async def test_an_expired_task_takes_its_history_along(self, storage: Storage) -> None:
         await add(storage, "a")
         [delivery] = await claim(storage)
         await settle(storage, delivery, BURIAL)
@@ -135,7 +135,7 @@ class AdministrationContract:
         assert await settle(storage, delivery, BURIAL) is Settled.LEASE_LOST
 
     @pytest.mark.parametrize("status", sorted(set(Status) - ENDED))
-    async def test_what_has_not_ended_cannot_be_pruned(
+    async def test_a_status_that_is_no_end_cannot_be_expired(
         self, storage: Storage, status: Status
     ) -> None:
         await add(storage, "a")

@@ -15,6 +15,7 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
+    ANOTHER,
     BURIAL,
     CANCEL,
     CRASH,
@@ -25,7 +26,6 @@ from taskqueue.testing.contract.steps import (
     LATER,
     ME,
     SETTLEMENTS,
-    SOMEBODY,
     add,
     attempts_of,
     claim,
@@ -60,7 +60,7 @@ async def cancel(
 class CancelContract:
     """What `cancel` does, and what it means to the settlements after it."""
 
-    async def test_what_nobody_holds_is_cancelled_at_once_without_an_attempt(
+    async def test_a_task_without_a_lease_is_cancelled_at_once_without_an_attempt(
         self, storage: Storage
     ) -> None:
         await add(storage, "queued")
@@ -116,9 +116,7 @@ class CancelContract:
         assert task.cancel_reason == "not wanted"
         assert await storage.extend([delivery.token], lease_s=30.0, now=6.0) == ()
 
-    async def test_whoever_looks_at_what_is_held_is_told_of_the_mark(
-        self, storage: Storage
-    ) -> None:
+    async def test_a_held_task_shows_that_it_is_to_be_cancelled(self, storage: Storage) -> None:
         await add(storage, "a")
         await claim(storage, owner=EARLIER_ME)
         await cancel(storage, "a")
@@ -268,7 +266,7 @@ class CancelContract:
         await settle(storage, again, FAILURE, now=3.0)
         assert (await task_of(storage, "a")).status is Status.RETRYING
 
-    async def test_a_cancelled_task_is_not_redriven_but_pruned(self, storage: Storage) -> None:
+    async def test_a_cancelled_task_expires_and_is_not_redriven(self, storage: Storage) -> None:
         await add(storage, "a")
         await cancel(storage, "a", now=5.0)
 
@@ -281,7 +279,7 @@ class CancelContract:
         self, storage: Storage
     ) -> None:
         await add(storage, "a")
-        [delivery] = await claim(storage, owner=SOMEBODY)
+        [delivery] = await claim(storage, owner=ANOTHER)
         await cancel(storage, "a")
 
         await settle(storage, delivery, Complete(result="1", follow_ups=(new_task("b"),)))

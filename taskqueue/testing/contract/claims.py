@@ -6,10 +6,10 @@ import pytest
 from taskqueue.rules.tasks import Acceptance, Complete, Release, SettleBy, Settled, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
+    ANOTHER,
     DONE,
     ENDS,
     FAILURE,
-    SOMEBODY,
     STALE,
     add,
     claim,
@@ -79,8 +79,8 @@ class ClaimContract:
         await add(storage, "a")
         await claim(storage, lease_s=30.0, now=0.0)
 
-        assert await claim(storage, owner=SOMEBODY, now=30.0) == ()
-        assert await claim(storage, owner=SOMEBODY, now=1000.0) == ()
+        assert await claim(storage, owner=ANOTHER, now=30.0) == ()
+        assert await claim(storage, owner=ANOTHER, now=1000.0) == ()
 
     async def test_each_delivery_has_a_token_of_its_own(self, storage: Storage) -> None:
         await add(storage, "a", "b")

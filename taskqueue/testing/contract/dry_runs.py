@@ -21,9 +21,7 @@ from taskqueue.testing.contract.steps import (
 class DryRunContract:
     """A part of `StorageContract`, which gives it `storage` and `bank`."""
 
-    async def test_a_rehearsal_sees_what_its_statements_do_and_undoes_it(
-        self, bank: Storage
-    ) -> None:
+    async def test_a_dry_run_sees_what_its_statements_do_and_undoes_it(self, bank: Storage) -> None:
         statements = (
             Statement(sql="CREATE TABLE extra (x)"),
             Statement(sql="INSERT INTO extra VALUES (?)", parameters=("é",)),
@@ -47,7 +45,7 @@ class DryRunContract:
         assert [type(value) for value in row] == [type(value) for value in values]
 
     @pytest.mark.parametrize("mistake", MISTAKES)
-    async def test_a_rehearsal_that_fails_leaves_nothing_and_disturbs_no_neighbour(
+    async def test_a_dry_run_that_fails_leaves_nothing_and_disturbs_no_neighbour(
         self, bank: Storage, mistake: str
     ) -> None:
         statements = (Statement(sql="UPDATE accounts SET balance = 55"), MISTAKES[mistake])
@@ -66,13 +64,13 @@ class DryRunContract:
         assert ids(await claim(bank)) == ["a", "after", "b", "before", "c"]
 
     @pytest.mark.parametrize("sql", [ENDLESS_READ, ENDLESS_WRITE], ids=["read", "write"])
-    async def test_a_rehearsal_ends_when_its_time_is_up(self, bank: Storage, sql: str) -> None:
+    async def test_a_dry_run_ends_when_its_time_is_up(self, bank: Storage, sql: str) -> None:
         with pytest.raises(StatementRefused, match=r"took longer than 0\.05 s"):
             await bank.dry_run((), Statement(sql=sql), limit_s=0.05)
 
         assert await query(bank, "SELECT * FROM accounts") == ((1, 100), (2, 10))
 
-    async def test_a_rehearsal_answers_a_mebibyte_at_most(self, storage: Storage) -> None:
+    async def test_a_dry_run_answers_a_mebibyte_at_most(self, storage: Storage) -> None:
         [[most]] = await query(storage, "SELECT zeroblob(1048000)")
 
         assert most == bytes(1_048_000)

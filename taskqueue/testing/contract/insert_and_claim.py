@@ -21,7 +21,7 @@ from taskqueue.testing.contract.steps import (
 async def put(
     storage: Storage, *tasks: NewTask, room: Mapping[str, int] | None = None, now: float = 0.0
 ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
-    """Insert tasks with room for ten of the default queue, unless told otherwise."""
+    """Insert tasks with room for ten of the default queue, by default."""
     room = {"default": 10} if room is None else room
     return await storage.insert_and_claim(tasks, room=room, owner=ME, lease_s=30.0, now=now)
 
@@ -55,7 +55,7 @@ class InsertAndClaimContract:
         assert (await task_of(storage, "a")).status == Status.COMPLETED
         assert await storage.extend([a.token, b.token], lease_s=30.0, now=1.0) == (a.token,)
 
-    async def test_nobody_gets_what_it_delivered_before_the_lease_is_over(
+    async def test_a_task_that_it_delivered_is_not_claimed_before_its_lease_is_over(
         self, storage: Storage
     ) -> None:
         _, [a] = await put(storage, new_task("a"), now=5.0)
@@ -88,7 +88,7 @@ class InsertAndClaimContract:
         assert ids(await claim(storage)) == ["a"]
         assert ids(await claim(storage, queue="images")) == ["c"]
 
-    async def test_nobody_who_is_ready_is_overtaken(self, storage: Storage) -> None:
+    async def test_a_ready_task_is_not_overtaken(self, storage: Storage) -> None:
         await add(storage, "first", priority=9)
         await add(storage, "elsewhere", queue="mail")
 
@@ -98,7 +98,7 @@ class InsertAndClaimContract:
         assert delivered == ()
         assert ids(await claim(storage)) == ["second", "first"]
 
-    async def test_who_waits_for_an_instant_or_is_held_keeps_nobody_waiting(
+    async def test_a_task_that_is_not_due_or_is_held_does_not_block_others(
         self, storage: Storage
     ) -> None:
         await add(storage, "held")

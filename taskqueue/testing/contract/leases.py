@@ -7,12 +7,12 @@ from taskqueue.testing.contract.insert_and_claim import InsertAndClaimContract
 from taskqueue.testing.contract.settlements import SettlementContract
 from taskqueue.testing.contract.started import StartedContract
 from taskqueue.testing.contract.steps import (
+    ANOTHER,
     DONE,
     EARLIER_ME,
     FAILURE,
     ME,
     SETTLEMENTS,
-    SOMEBODY,
     STALE,
     add,
     claim,
@@ -110,7 +110,7 @@ class LeasesContract(
         assert lost == ()
         [held] = await storage.held(ME)
         assert held.expires_at == 50.0
-        assert await storage.rescue(SOMEBODY, now=50.0) == ()
+        assert await storage.rescue(ANOTHER, now=50.0) == ()
 
     async def test_extend_returns_the_tokens_that_no_longer_hold(self, storage: Storage) -> None:
         await add(storage, "a", "b")
@@ -128,7 +128,7 @@ class LeasesContract(
         [delivery] = await claim(storage, lease_s=1.0)
 
         assert await storage.extend([delivery.token], lease_s=1.0, now=100.0) == ()
-        assert await storage.rescue(SOMEBODY, now=101.0) == ()
+        assert await storage.rescue(ANOTHER, now=101.0) == ()
 
     async def test_held_is_what_exactly_this_owner_holds_oldest_claim_first(
         self, storage: Storage
@@ -140,7 +140,7 @@ class LeasesContract(
         newer = await claim(storage, now=2.0)
         await add(storage, "e", "f")
         await claim(storage, owner=EARLIER_ME, limit=1, now=3.0)
-        await claim(storage, owner=SOMEBODY, limit=1, now=3.0)
+        await claim(storage, owner=ANOTHER, limit=1, now=3.0)
 
         held = await storage.held(ME)
 
@@ -153,14 +153,14 @@ class LeasesContract(
             await settle(storage, delivery, settlement)
 
         assert await storage.held(ME) == ()
-        assert await storage.rescue(SOMEBODY, now=1e9) == ()
+        assert await storage.rescue(ANOTHER, now=1e9) == ()
 
     async def test_a_lease_holds_at_its_expiry_and_not_after(self, storage: Storage) -> None:
         await add(storage, "a")
         [delivery] = await claim(storage, lease_s=30.0, now=0.0)
 
-        at_expiry = await storage.rescue(SOMEBODY, now=delivery.expires_at)
-        after = await storage.rescue(SOMEBODY, now=delivery.expires_at + 0.001)
+        at_expiry = await storage.rescue(ANOTHER, now=delivery.expires_at)
+        after = await storage.rescue(ANOTHER, now=delivery.expires_at + 0.001)
         by_its_owner = await storage.rescue(ME, now=delivery.expires_at + 0.001)
 
         assert at_expiry == ()
@@ -175,7 +175,7 @@ class LeasesContract(
         await add(storage, "b")
         await claim(storage, owner=ME, now=0.0)
         await add(storage, "c")
-        await claim(storage, owner=SOMEBODY, now=0.0)
+        await claim(storage, owner=ANOTHER, now=0.0)
 
         rescued = await storage.rescue(ME, now=1.0)
 
@@ -197,7 +197,7 @@ class LeasesContract(
         assert await storage.get("a", now=100.0) == before
         assert await storage.held(EARLIER_ME) == first
 
-    async def test_next_due_is_the_earliest_time_of_what_nobody_holds(
+    async def test_next_due_is_the_earliest_time_of_the_tasks_without_a_lease(
         self, storage: Storage
     ) -> None:
         nothing = await storage.next_due("default")

@@ -70,7 +70,7 @@ class LifecycleContract:
 
         assert ids(await claim(storage)) == ["a"]
 
-    async def test_no_verb_of_operation_serves_while_the_storage_is_closed(
+    async def test_the_verbs_of_administration_are_unavailable_while_it_is_closed(
         self, storage: Storage
     ) -> None:
         await storage.close()

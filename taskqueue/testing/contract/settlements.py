@@ -159,7 +159,7 @@ class SettlementContract:
         assert line.started_at is None
 
     @pytest.mark.parametrize("waits_as", ["queued", "scheduled", "retrying", "retried"])
-    async def test_handing_back_what_never_started_leaves_nothing(
+    async def test_releasing_an_attempt_that_never_started_leaves_no_trace(
         self, storage: Storage, waits_as: str
     ) -> None:
         await self._waiting(storage, waits_as)
@@ -175,7 +175,7 @@ class SettlementContract:
         assert again.task.attempt == delivery.task.attempt
 
     @pytest.mark.parametrize("waits_as", ["queued", "scheduled", "retrying", "retried"])
-    async def test_handing_back_what_had_started_adds_an_interrupted_line(
+    async def test_releasing_a_started_attempt_adds_an_interrupted_line(
         self, storage: Storage, waits_as: str
     ) -> None:
         await self._waiting(storage, waits_as)
@@ -204,7 +204,7 @@ class SettlementContract:
         assert await storage.counts() == counts
 
     @pytest.mark.parametrize(("counts", "deliveries"), [(False, 0), (True, 1)])
-    async def test_a_hand_back_returns_the_delivery_unless_it_counts(
+    async def test_a_release_returns_the_delivery_unless_it_counts(
         self, storage: Storage, counts: bool, deliveries: int
     ) -> None:
         await add(storage, "a")

@@ -1,4 +1,4 @@
-"""The part of the storage contract about attempts that tell of their start with their end."""
+"""The part of the storage contract about settlements that carry the start of their attempt."""
 
 import msgspec
 import pytest
@@ -50,7 +50,7 @@ async def settle_begun(
     started_at: float = 20.5,
     now: float = 21.0,
 ) -> Settled | NotApplied:
-    """Settle one delivery, and tell when its attempt began."""
+    """Settle one delivery with the instant at which its attempt began."""
     by = SettleBy(token=delivery.token, settlement=settlement, started_at=started_at)
     [settled] = await storage.settle([by], now=now)
     return settled
@@ -111,7 +111,7 @@ class StartedContract:
         assert (line.started_at, line.ended_at) == (20.25, 21.0)
         assert (await task_of(storage, "a")).started_at == 20.25
 
-    async def test_a_hand_back_of_what_had_begun_keeps_the_delivery_and_is_in_the_history(
+    async def test_a_release_of_a_started_attempt_keeps_the_delivery_and_is_in_the_history(
         self, storage: Storage
     ) -> None:
         await add(storage, "a")

@@ -28,9 +28,9 @@ from taskqueue.storage.protocol import Storage
 
 ME = Owner(node="here", incarnation="2")
 EARLIER_ME = Owner(node="here", incarnation="1")
-SOMEBODY = Owner(node="there", incarnation="1")
+ANOTHER = Owner(node="there", incarnation="1")
 
-STALE = "a token of nobody"
+STALE = "a token of no lease"
 
 DONE = Complete(result='{"output": "HI"}')
 FAILURE = Requeue(
@@ -47,7 +47,7 @@ ENDS: tuple[Settlement, ...] = (DONE, BURIAL, CANCEL)
 
 
 def new_task(task_id: str, **fields: Any) -> NewTask:
-    """Return a task whose fields are told apart from each other; `fields` replaces some."""
+    """Return a task whose fields all differ; `fields` replaces some."""
     payload = '{"action": "uppercase", "data": {"text": "hi"}}'
     return msgspec.structs.replace(
         NewTask(id=task_id, action="uppercase", payload=payload), **fields

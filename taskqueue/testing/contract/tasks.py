@@ -198,7 +198,7 @@ class TasksContract(FindContract, KeyContract, CancelContract):
         assert left == {Status.QUEUED: 1, Status.RUNNING: 1, Status.RETRYING: 1}
         assert await settle(storage, e, DONE) is Settled.WRITTEN
 
-    async def test_a_purged_task_takes_its_history_along(self, storage: Storage) -> None:
+    async def test_a_deleted_task_takes_its_history_along(self, storage: Storage) -> None:
         await add(storage, "a", "b")
         a, b = await claim(storage)
         await settle(storage, a, FAILURE)

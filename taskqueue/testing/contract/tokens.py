@@ -5,13 +5,13 @@ import pytest
 from taskqueue.rules.tasks import Complete, SettleBy, Settled, Settlement, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
+    ANOTHER,
     BURIAL,
     CRASH,
     DONE,
     FAILURE,
     ME,
     SETTLEMENTS,
-    SOMEBODY,
     STALE,
     add,
     attempts_of,
@@ -122,21 +122,19 @@ class TokenContract:
 
         assert answers == (Settled.REPEATED, Settled.WRITTEN, Settled.LEASE_LOST)
 
-    async def test_a_lease_that_ran_out_still_settles_while_nobody_else_did(
-        self, storage: Storage
-    ) -> None:
+    async def test_an_expired_lease_still_settles_if_no_other_did(self, storage: Storage) -> None:
         await add(storage, "a")
         [delivery] = await claim(storage, lease_s=1.0)
-        await storage.rescue(SOMEBODY, now=100.0)
+        await storage.rescue(ANOTHER, now=100.0)
 
         assert await settle(storage, delivery, DONE, now=100.0) is Settled.WRITTEN
 
-    async def test_who_lost_the_task_to_a_rescue_writes_nothing(self, storage: Storage) -> None:
+    async def test_a_holder_that_lost_its_task_writes_nothing(self, storage: Storage) -> None:
         await add(storage, "a")
         [late] = await claim(storage, lease_s=1.0, owner=ME)
-        [rescued] = await storage.rescue(SOMEBODY, now=2.0)
+        [rescued] = await storage.rescue(ANOTHER, now=2.0)
         await settle(storage, rescued, CRASH, now=2.0)
-        [current] = await claim(storage, owner=SOMEBODY, now=10.0)
+        [current] = await claim(storage, owner=ANOTHER, now=10.0)
         before = await storage.get("a", now=11.0)
         with_follow_up = Complete(result="1", follow_ups=(new_task("b"),))
 
