@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.completer import Completer
+from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.storage_client import PatientClient
 from taskqueue.clock import SystemClock
 from taskqueue.errors import OperationFailed, StorageUnavailable
-from taskqueue.rules.leases.values import Finished
+from taskqueue.rules.leases.ledger import Leases
+from taskqueue.rules.leases.values import Finished, Settle, Taken
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Complete, Delivery, NewTask, Requeue, SettleBy, Settled, Succeeded
 from taskqueue.runtime import System
@@ -51,9 +54,14 @@ def finished(token: str) -> Finished:
 
 
 async def settle(storage: Script, tokens: str) -> tuple[Sequence[str], int]:
-    """Settle attempts that have succeeded; return which are settled, and the answers to that."""
-    settled: list[str] = []
+    """Settle attempts of a consumer; return what is not settled after that, and the answers."""
     answers: list[None] = []
+    clock, queues = SystemClock(), ("default",)
+    leases: Leases[Any] = Leases(queues, 5, RetryPolicy())
+    reported = [finished(each) for each in tokens]
+    leases.register("a", 9, queues, [Taken(each.delivery, 0.0) for each in reported])
+    [action, *_] = leases.finished("a", reported)
+    assert isinstance(action, Settle)
 
     def start_task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         return asyncio.create_task(work)
@@ -61,14 +69,14 @@ async def settle(storage: Script, tokens: str) -> tuple[Sequence[str], int]:
     completer = Completer(
         storage,
         RetryPolicy(),
-        SystemClock(),
+        clock,
         jitter=lambda: 0.0,
         start_task=start_task,
-        on_settled=settled.extend,
-        on_ready=lambda _, __: None,
+        dispatch=DispatchBuffer(leases, clock),
+        agenda=Agenda(queues, clock),
     )
-    await completer.settle([finished(each) for each in tokens], lambda: answers.append(None))
-    return sorted(settled), len(answers)
+    await completer.settle(action.finished, lambda: answers.append(None))
+    return leases.ours, len(answers)
 
 
 @pytest.mark.parametrize("unwritable", ["a", "b", "c"])
@@ -76,11 +84,11 @@ async def test_a_result_that_cannot_be_stored_fails_its_own_attempt_only(unwrita
     async with System() as system:
         storage = Script(system, unwritable)
 
-        settled, answers = await settle(storage, "abc")
+        left, answers = await settle(storage, "abc")
 
     kinds = {token: type(settlement) for token, settlement in storage.written.items()}
     assert kinds == dict.fromkeys("abc", Complete) | {unwritable: Requeue}
-    assert (settled, answers) == (["a", "b", "c"], 1)
+    assert (left, answers) == ((), 1)
 
 
 async def test_a_batch_is_sent_again_whole_while_the_storage_is_away() -> None:
@@ -88,7 +96,7 @@ async def test_a_batch_is_sent_again_whole_while_the_storage_is_away() -> None:
         storage = Script(system)
         storage.away = [StorageUnavailable("disk full"), StorageUnavailable("disk full")]
 
-        settled, answers = await settle(storage, "ab")
+        left, answers = await settle(storage, "ab")
 
     assert storage.batches == [["a", "b"]] * 3
-    assert (settled, answers) == (["a", "b"], 1)
+    assert (left, answers) == ((), 1)

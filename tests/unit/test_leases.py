@@ -471,14 +471,19 @@ def test_an_orphan_is_what_is_held_but_was_nowhere_here_since_the_search_began()
     leases.register("a", 3, ["default"])
     put(leases, "default", deliveries(["finished", "running", "buffered"]))
     took(leases, "a"), took(leases, "a")
+    reserved = leases.reserve("default", 1, at=0.0)
     leases.begin_search()
 
+    leases.add(reserved, deliveries(["arrived"]), at=0.0)
     finish(leases, "a", "finished")
     leases.settled(["finished"])
     leases.register("late", 1, ["default"], [Taken(delivery("late"), 0.0)])
     finish(leases, "late", "late")
     leases.settled(["late"])
-    held = deliveries(["finished", "running", "buffered", "late", "orphan"])
+    took(leases, "a"), took(leases, "a")
+    finish(leases, "a", "arrived")
+    leases.settled(["arrived"])
+    held = deliveries(["finished", "running", "buffered", "arrived", "late", "orphan"])
 
     assert settled(leases.end_search(held, deliveries(["overdue"]))) == [
         ("orphan", "Interrupted"),

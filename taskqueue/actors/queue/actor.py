@@ -10,8 +10,7 @@ register with what they run, and settles what none of them does.
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Sequence
-from typing import assert_never
+from collections.abc import Callable
 
 from taskqueue.actors import task_log
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S
@@ -19,21 +18,20 @@ from taskqueue.actors.messages import (
     CONSUMERS,
     DATABASE,
     QUEUE,
-    CancelAttempt,
     Drain,
     Finish,
-    HandlerCrash,
     Leave,
     Leaving,
     QueueReady,
     Register,
     StorageReady,
-    Work,
 )
+from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetcher import Fetcher
+from taskqueue.actors.queue.keeper import LeaseKeeper
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
@@ -46,28 +44,15 @@ from taskqueue.commands import (
     RedriveDead,
     Resume,
 )
-from taskqueue.foreign import rendering
 from taskqueue.logger import log
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.ledger import Leases
-from taskqueue.rules.leases.values import (
-    Actions,
-    ConsumerEnd,
-    CutAttempt,
-    NothingRuns,
-    Search,
-    Settle,
-    Wake,
-)
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Accepted, CancelResult, Owner
 from taskqueue.runtime import (
-    KILLED,
     Actor,
     ActorRef,
-    Crash,
     Down,
-    ExitReason,
     ask,
     is_orderly,
     receives,
@@ -104,10 +89,20 @@ class QueueActor(Actor):
         self._storage = PatientClient(self.address(DATABASE))
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
+        self._agenda = Agenda(settings.queues, self._clock)
         leases: Leases[ActorRef] = Leases(settings.queues, settings.prefetch, settings.retry)
         self._dispatch = DispatchBuffer(leases, self._clock)
-        self._nothing_runs = asyncio.Event()  # once we are stopping
         self._dead_letters = DeadLetters(self._storage, self._clock)
+        self._completer = Completer(
+            self._storage,
+            settings.retry,
+            self._clock,
+            jitter=jitter,
+            start_task=self.start_task,
+            dispatch=self._dispatch,
+            agenda=self._agenda,
+        )
+        self._keeper = LeaseKeeper(self._dispatch, self._completer, self._agenda)
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -115,16 +110,8 @@ class QueueActor(Actor):
             self._clock,
             storage=self._storage,
             dispatch=self._dispatch,
-            obey=self._obey,
-        )
-        self._completer = Completer(
-            self._storage,
-            settings.retry,
-            self._clock,
-            jitter=jitter,
-            start_task=self.start_task,
-            on_settled=self._note_settled,
-            on_ready=self._fetcher.expect_work,
+            keeper=self._keeper,
+            agenda=self._agenda,
         )
 
     def on_start(self) -> None:
@@ -144,39 +131,9 @@ class QueueActor(Actor):
         """
         if self.exit_reason is None or not is_orderly(self.exit_reason):
             return
-        self._drain()
+        self._keeper.feed(Leases.drain)
         await self._fetcher.arrivals()
         await self._completer.idle()
-
-    def _obey(
-        self, actions: Actions[ActorRef], then: Callable[[], object] | None = None
-    ) -> list[asyncio.Task[None]]:
-        """Do what the ledger asks for; return what ends when the settlements are written.
-
-        `then` is called at that time, if there is a settlement.
-        """
-        writing = []
-        for action in actions:
-            match action:
-                case Settle(finished=finished, rescue=why):
-                    if why is not None:
-                        task_log.rescued(finished, why)
-                    writing.append(self._completer.settle(finished, then))
-                case Wake(consumer=consumer):
-                    tell(consumer, Work(dispatch=self._dispatch))
-                case CutAttempt(consumer=consumer, token=token, reason=reason):
-                    tell(consumer, CancelAttempt(token=token, reason=reason))
-                case Search():
-                    self._fetcher.search_soon()
-                case NothingRuns():
-                    self._nothing_runs.set()
-                case never:
-                    assert_never(never)
-        return writing
-
-    def _note_settled(self, tokens: Sequence[str]) -> None:
-        with self._dispatch as leases:
-            leases.settled(tokens)
 
     # --- accepting --------------------------------------------------------------------------
 
@@ -195,9 +152,7 @@ class QueueActor(Actor):
         )
         task_log.cancel_asked(result, message.reason)
         if result.token is not None:
-            with self._dispatch as leases:
-                actions = leases.cancel(result.token, message.reason)
-            self._obey(actions)
+            self._keeper.feed(Leases.cancel, result.token, message.reason)
         return result
 
     @receives(Redrive, answers=UNREACHABLE, concurrently=True)
@@ -206,7 +161,7 @@ class QueueActor(Actor):
         redriven = await self._storage.use(Storage.redrive, message.task_ids, now=self._clock.now())
         for task_id in redriven:
             log.info("task_redriven", task_id=task_id)
-        self._fetcher.expect_work_everywhere()
+        self._agenda.poll_soon()
         return redriven
 
     @receives(RedriveDead, answers=UNREACHABLE, concurrently=True)
@@ -214,7 +169,7 @@ class QueueActor(Actor):
         """Queue all dead tasks again that match."""
         redriven = await self._dead_letters.redrive(action=message.action, queue=message.queue)
         log.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
-        self._fetcher.expect_work_everywhere()
+        self._agenda.poll_soon()
         return redriven
 
     @receives(Pause, answers=UNREACHABLE, concurrently=True)
@@ -222,16 +177,14 @@ class QueueActor(Actor):
         """Hand out nothing more of a queue; what runs of it runs on."""
         await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
         log.info("queue_paused", queue=message.queue)
-        with self._dispatch as leases:
-            actions = leases.release(message.queue)
-        self._obey(actions)
+        self._keeper.feed(Leases.release, message.queue)
 
     @receives(Resume, answers=UNREACHABLE, concurrently=True)
     async def on_resume(self, message: Resume) -> None:
         """Hand out tasks of a queue again."""
         await self._storage.use(Storage.resume, message.queue)
         log.info("queue_resumed", queue=message.queue)
-        self._fetcher.expect_work(message.queue)
+        self._agenda.expect_work(message.queue)
 
     @receives(GetQueues, answers=UNREACHABLE, concurrently=True)
     async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
@@ -268,11 +221,10 @@ class QueueActor(Actor):
     def on_register(self, message: Register) -> None:
         """Have a consumer take deliveries."""
         self.monitor(message.consumer)
-        with self._dispatch as leases:
-            actions = leases.register(
-                message.consumer, message.slots, message.queues, message.running
-            )
-        self._go_on(actions)
+        self._keeper.feed(
+            Leases.register, message.consumer, message.slots, message.queues, message.running
+        )
+        self._agenda.changed.set()
 
     @receives(Leave)
     def on_leave(self, message: Leave) -> Leaving:
@@ -288,23 +240,15 @@ class QueueActor(Actor):
         Not concurrently: the end of the consumer may be the next message, and must find that it has
         reported these.
         """
-        with self._dispatch as leases:
-            actions = leases.finished(message.consumer, message.finished)
-        self._go_on(actions, then=self.defer().reply)
+        self._keeper.finished(message.consumer, message.finished, then=self.defer().reply)
+        self._agenda.changed.set()
 
     @receives(Down)
     def on_down(self, message: Down) -> None:
         """Settle for a consumer that has ended, at once."""
         # The monitor does not know the reason of one that ended before it was monitored.
-        reason = message.ref.exit_reason or message.reason
-        with self._dispatch as leases:
-            end = _end_of(message.ref, reason, is_stopping=leases.is_shut)
-            actions = leases.gone(message.ref, end)
-        self._go_on(actions)
-
-    def _go_on(self, actions: Actions[ActorRef], then: Callable[[], object] | None = None) -> None:
-        self._obey(actions, then)
-        self._fetcher.look_again()
+        self._keeper.gone(message.ref, message.ref.exit_reason or message.reason)
+        self._agenda.changed.set()
 
     # --- stopping ---------------------------------------------------------------------------
 
@@ -312,17 +256,12 @@ class QueueActor(Actor):
     async def on_drain(self, message: Drain) -> None:
         """Hand nothing out any more; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
-        self._drain()
+        self._keeper.feed(Leases.drain)
         left_s = message.deadline - self._clock.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):
-                await self._nothing_runs.wait()
+                await self._keeper.nothing_runs.wait()
         self.start_task(self._kill_blocked())
-
-    def _drain(self) -> None:
-        with self._dispatch as leases:
-            actions = leases.drain()
-        self._obey(actions)
 
     async def _kill_blocked(self) -> None:
         """Kill the consumers that do not react to their stop.
@@ -337,13 +276,3 @@ class QueueActor(Actor):
                 is_idle = leases.is_idle(consumer)
             if not is_idle:
                 consumer.kill()
-
-
-def _end_of(consumer: ActorRef, reason: ExitReason, *, is_stopping: bool) -> ConsumerEnd:
-    cause = reason.cause if isinstance(reason, Crash) else None
-    return ConsumerEnd(
-        consumer=str(consumer),
-        reason=rendering.text(reason),
-        ordered=is_orderly(reason) or (is_stopping and reason == KILLED),
-        culprit=cause.token if isinstance(cause, HandlerCrash) else None,
-    )

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from taskqueue.actors import task_log
+from taskqueue.actors.queue.agenda import Agenda
+from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
@@ -29,6 +31,7 @@ from taskqueue.rules.tasks import (
     Settlement,
     Task,
 )
+from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 
@@ -62,8 +65,8 @@ class Completer:
         *,
         jitter: Callable[[], float],
         start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
-        on_settled: Callable[[Sequence[str]], None],
-        on_ready: Callable[[str, float], None],
+        dispatch: DispatchBuffer[ActorRef],
+        agenda: Agenda,
     ) -> None:
         """Make a completer that has nothing to write.
 
@@ -73,16 +76,16 @@ class Completer:
             clock: the time.
             jitter: draws from [0, 1).
             start_task: runs a coroutine as part of the actor that owns the completer.
-            on_settled: is called with tokens for which the storage has answered.
-            on_ready: is called with the queue of a task that is ready at that instant.
+            dispatch: whose ledger learns what is written.
+            agenda: takes the tasks that are ready then.
         """
         self._storage = storage
         self._retry = retry
         self._clock = clock
         self._jitter = jitter
         self._start_task = start_task
-        self._on_settled = on_settled
-        self._on_ready = on_ready
+        self._dispatch = dispatch
+        self._agenda = agenda
         self._writing: set[asyncio.Task[None]] = set()
 
     def settle(
@@ -120,7 +123,8 @@ class Completer:
         while batch:
             answered = list(zip(batch, await self._settle(batch), strict=True))
             written = [(each, answer) for each, answer in answered if isinstance(answer, Settled)]
-            self._on_settled([each.finished.delivery.token for each, _ in written])
+            with self._dispatch as leases:
+                leases.settled(each.finished.delivery.token for each, _ in written)
             for each, answer in written:
                 self._report(each, answer)
             batch = [
@@ -136,7 +140,7 @@ class Completer:
         task_log.settled(task, pending.finished.outcome, settlement, written)
         if written is not Settled.CANCELLED:
             for queue, ready_at in _ready_at(task, settlement):
-                self._on_ready(queue, ready_at)
+                self._agenda.expect_work(queue, ready_at)
 
     async def _settle(self, batch: Sequence[PendingSettlement]) -> Sequence[Answer]:
         failures = 0

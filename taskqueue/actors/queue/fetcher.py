@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-import math
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
+from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.dispatch import DispatchBuffer
-from taskqueue.actors.queue.hints import ReadyHints
+from taskqueue.actors.queue.keeper import LeaseKeeper
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.logger import log
-from taskqueue.rules.leases.values import Actions, Reservation
+from taskqueue.rules.leases.ledger import Leases
+from taskqueue.rules.leases.values import Reservation
 from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
@@ -21,15 +21,9 @@ from taskqueue.storage.protocol import Storage
 # cannot.
 CALL_IN_S = 1.0
 
-# How often to look for tasks that users insert on connections of their own.
-POLL_S = 0.5
-
-Obey: TypeAlias = Callable[[Actions[ActorRef]], Collection["asyncio.Task[None]"]]
-"""Does what the ledger asks for; returns what ends when the settlements are written."""
-
 
 class Fetcher:
-    """Does what the lease ledger needs of the storage, in a loop."""
+    """Does in a loop what the lease ledger needs of the storage."""
 
     def __init__(
         self,
@@ -40,7 +34,8 @@ class Fetcher:
         *,
         storage: PatientClient,
         dispatch: DispatchBuffer[ActorRef],
-        obey: Obey,
+        keeper: LeaseKeeper,
+        agenda: Agenda,
     ) -> None:
         """Make a fetcher that waits for `serve`.
 
@@ -51,7 +46,8 @@ class Fetcher:
             clock: the time.
             storage: where the tasks are.
             dispatch: where deliveries go.
-            obey: does what the ledger asks for.
+            keeper: feeds the ledger with them.
+            agenda: what there is to do.
         """
         self._owner = owner
         self._served = frozenset(queues)
@@ -59,35 +55,13 @@ class Fetcher:
         self._clock = clock
         self._storage = storage
         self._dispatch = dispatch
-        self._obey = obey
-        self._hints = ReadyHints(queues, clock)
-        self._look_at = -math.inf  # when the storage is asked next what there is to claim
+        self._keeper = keeper
+        self._agenda = agenda
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
-        self._wake_up = asyncio.Event()
-        self._arrival = asyncio.Event()  # nothing that was reserved is on its way
+        self._arrival = asyncio.Event()  # some of what was reserved has come
         self._is_claiming = False
-        self._search_soon = False
         self.recovered = False
         """Whether what earlier lives left behind is settled."""
-
-    def expect_work(self, queue: str, at: float = 0.0) -> None:
-        """There are tasks of a queue to claim at that instant; 0: now."""
-        if self._hints.expect(queue, at):
-            self._wake_up.set()
-
-    def expect_work_everywhere(self) -> None:
-        """There may be tasks of any queue to claim now."""
-        self._look_at = -math.inf
-        self._wake_up.set()
-
-    def look_again(self) -> None:
-        """A slot may be free, or a consumer have come or gone."""
-        self._wake_up.set()
-
-    def search_soon(self) -> None:
-        """There may be orphans."""
-        self._search_soon = True
-        self._wake_up.set()
 
     async def arrivals(self) -> None:
         """Wait until no deliveries are on their way from the storage."""
@@ -106,7 +80,7 @@ class Fetcher:
             try:
                 await self._search()
                 self._say_ready()
-                self.expect_work_everywhere()
+                self._agenda.poll_soon()
                 await self._claim_for(self._lease_s / 3)
             except UNREACHABLE:
                 await self._storage.again()
@@ -116,8 +90,8 @@ class Fetcher:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CALL_IN_S):
                 while not self._is_complete():
-                    self._wake_up.clear()
-                    await self._wake_up.wait()
+                    self._agenda.changed.clear()
+                    await self._agenda.changed.wait()
 
     def _is_complete(self) -> bool:
         with self._dispatch as leases:
@@ -147,7 +121,8 @@ class Fetcher:
         """Reserve room for tasks of queues in which no task waits, as far as we know."""
         if self._is_claiming:
             return ()
-        now, ready, at = self._clock.now(), self._hints.ready, self._clock.monotonic()
+        now, ready = self._clock.now(), self._agenda.hints.ready
+        at = self._clock.monotonic()
         coming = Counter(
             task.queue
             for task in tasks
@@ -175,7 +150,7 @@ class Fetcher:
                 now=self._clock.now(),
             )
         except UNREACHABLE:
-            self.search_soon()  # they may be claimed, and their tokens are lost
+            self._agenda.search_soon()  # they may be claimed, and their tokens are lost
             raise
         finally:
             for reservation in reservations:
@@ -188,31 +163,26 @@ class Fetcher:
         return accepted
 
     def _add(self, reservation: Reservation, deliveries: Sequence[Delivery]) -> None:
-        at = self._clock.monotonic()
-        with self._dispatch as leases:
-            actions = leases.add(reservation, deliveries, at=at)
+        self._keeper.feed(Leases.add, reservation, deliveries, at=self._clock.monotonic())
         self._arrival.set()
-        self._obey(actions)
 
     def _expect(self, tasks: Sequence[NewTask]) -> None:
         for task in tasks:
-            self.expect_work(task.queue, task.run_at or 0.0)
+            self._agenda.expect_work(task.queue, task.run_at or 0.0)
 
     # --- claiming ---------------------------------------------------------------------------
 
     async def _claim_for(self, period_s: float) -> None:
         """Claim for a while, whenever there are ready tasks and room for them."""
-        end = self._clock.monotonic() + period_s
-        while (now := self._clock.monotonic()) < end and not self._search_soon:
-            if now >= self._look_at:
-                self._look_at = now + POLL_S
+        end, agenda = self._clock.monotonic() + period_s, self._agenda
+        while self._clock.monotonic() < end and not agenda.search_is_due:
+            if agenda.poll_is_due():
                 await self._poll()
-            self._wake_up.clear()
+            agenda.changed.clear()
             for queue in self._claimable():
                 await self._claim(queue)
-            if not self._wake_up.is_set() and not self._claimable():
-                left_s = min(end, self._look_at) - self._clock.monotonic()
-                await self._clock.wait(self._wake_up, min(left_s, self._hints.in_s()))
+            if not agenda.changed.is_set() and not self._claimable():
+                await agenda.wait(end)
 
     async def _poll(self) -> None:
         """Note what has started, and find tasks that others have inserted.
@@ -221,14 +191,12 @@ class Fetcher:
         """
         await self._note_starts()
         for queue, due in (await self._storage.use(Storage.all_due)).items():
-            self._expect_at(queue, due)
-        with self._dispatch as leases:
-            actions = leases.wake()  # a consumer that was woken may be blocked
-        self._obey(actions)
+            self._agenda.expect_due(queue, due)
+        self._keeper.feed(Leases.wake)  # a consumer that was woken may be blocked
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
-        ready = self._hints.ready
+        ready = self._agenda.hints.ready
         with self._dispatch as leases:
             return tuple(queue for queue in ready if leases.room(queue))
 
@@ -239,12 +207,12 @@ class Fetcher:
             reservation = leases.reserve(queue, at=at)
         if not reservation.room:
             return
-        came_due = self._hints.begin_claim(queue)
+        came_due = self._agenda.hints.begin_claim(queue)
         deliveries = await self._claimed(reservation)
         if len(deliveries) == reservation.room:
-            self.expect_work(queue)
-        if came_due:
-            await self._expect_due(queue)
+            self._agenda.expect_work(queue)
+        if came_due and (due := await self._storage.use(Storage.next_due, queue)) is not None:
+            self._agenda.expect_due(queue, due)
 
     async def _claimed(self, reservation: Reservation) -> Sequence[Delivery]:
         deliveries: Sequence[Delivery] = ()
@@ -263,14 +231,6 @@ class Fetcher:
             self._add(reservation, deliveries)
         return deliveries
 
-    async def _expect_due(self, queue: str) -> None:
-        due = await self._storage.use(Storage.next_due, queue)
-        if due is not None:
-            self._expect_at(queue, due)
-
-    def _expect_at(self, queue: str, due: float) -> None:
-        self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
-
     # --- extending and rescuing -------------------------------------------------------------
 
     async def _search(self) -> None:
@@ -284,15 +244,13 @@ class Fetcher:
             leases.begin_search()
         # The storage is asked again, however the clock was set. Not later: once the extension is
         # answered, tasks that were on their way are committed, and new ones are expected.
-        self._hints.forget()
+        self._agenda.hints.forget()
         await self.arrivals()
-        self._search_soon = False
+        self._agenda.search_is_due = False
         await self._extend()
         held = await self._storage.use(Storage.held, self._owner)
         overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
-        with self._dispatch as leases:
-            actions = leases.end_search(held, overdue)
-        if settling := self._obey(actions):
+        if settling := self._keeper.feed(Leases.end_search, held, overdue):
             await asyncio.wait(settling)
 
     async def _extend(self) -> None:

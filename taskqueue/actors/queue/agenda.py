@@ -1,0 +1,56 @@
+"""The agenda: what the fetcher has to do next, as the parts of the queue actor note it."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+
+from taskqueue.actors.queue.hints import ReadyHints
+from taskqueue.clock import Clock
+
+# How often to look for tasks that users insert on connections of their own.
+POLL_S = 0.5
+
+
+class Agenda:
+    """Wakes the fetcher when there is something to do."""
+
+    def __init__(self, queues: Sequence[str], clock: Clock) -> None:
+        """Expect nothing but a first poll."""
+        self.hints = ReadyHints(queues, clock)
+        self.search_is_due = False
+        """Whether there may be orphans."""
+        self.changed = asyncio.Event()
+        self._clock = clock
+        self._poll_at = -math.inf
+
+    def expect_work(self, queue: str, at: float = 0.0) -> None:
+        """There are tasks of a queue to claim at that instant; 0: now."""
+        if self.hints.expect(queue, at):
+            self.changed.set()
+
+    def expect_due(self, queue: str, due: float) -> None:
+        """There are tasks of a queue that come due, or came due, at that instant."""
+        self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
+
+    def poll_soon(self) -> None:
+        """There may be tasks of any queue to claim now."""
+        self._poll_at = -math.inf
+        self.changed.set()
+
+    def search_soon(self) -> None:
+        """There may be orphans."""
+        self.search_is_due = True
+        self.changed.set()
+
+    def poll_is_due(self) -> bool:
+        """Tell whether to poll now; the next poll is due after that."""
+        now = self._clock.monotonic()
+        if now < self._poll_at:
+            return False
+        self._poll_at = now + POLL_S
+        return True
+
+    async def wait(self, until: float) -> None:
+        """Wait for a change, for tasks to come due or for the next poll, `until` at the latest."""
+        left_s = min(until, self._poll_at) - self._clock.monotonic()
+        await self._clock.wait(self.changed, min(left_s, self.hints.in_s()))
