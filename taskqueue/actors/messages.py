@@ -37,32 +37,32 @@ class StorageReady(Message):
 
 
 class Register(Message):
-    """From a consumer: give me work. Said to each queue actor, once, before anything else."""
+    """From a consumer: give me work. The first message to each queue actor, sent once."""
 
     consumer: ActorRef
     queues: tuple[str, ...]
     slots: int  # 0: none, I am stopping
-    running: tuple[Taken, ...]  # what it is busy with, or what has not been answered yet
+    running: tuple[Taken, ...]  # what it runs, or has reported without an answer yet
 
 
 class Leaving(Message):
-    """What a consumer that stops has to know."""
+    """The answer to `Leave`: what a stopping consumer has to know."""
 
     deadline: float | None  # of all handlers, on the monotonic clock, if the whole service stops
-    unwanted: dict[str, str]  # whose tasks have been cancelled: reasons by token
+    unwanted: dict[str, str]  # the tokens whose tasks have been cancelled, with the reasons
 
 
 class Leave(Request[Leaving]):
     """From a consumer: I am stopping; no more work for me.
 
-    Said again and again while its handlers run out, because it reads no mail meanwhile.
+    Repeated while its handlers run out, because it reads no messages meanwhile.
     """
 
     consumer: ActorRef
 
 
 class Finish(Request[None]):
-    """From a consumer: this is what happened. Answered once it is written."""
+    """From a consumer: these attempts have ended. Answered once that is written."""
 
     consumer: ActorRef
     finished: tuple[Finished, ...]
@@ -81,13 +81,13 @@ class Drain(Request[None]):
 
 
 class Work(Message):
-    """From the queue: there is something to take from this dispatch buffer."""
+    """From the queue: there are deliveries to take from this dispatch buffer."""
 
     dispatch: DispatchBuffer[ActorRef]
 
 
 class CancelAttempt(Message):
-    """From the queue: stop what runs under this token, if it still does."""
+    """From the queue: cancel the handler that runs under this token, if it still does."""
 
     token: str
     reason: str
@@ -98,11 +98,11 @@ class GetProcesses(Request[tuple[int, ...]]):
 
 
 class QueueReady(Message):
-    """From a queue actor that has just begun: register with it."""
+    """From a queue actor that has just started: register with it."""
 
 
 class HandlerCrash(Exception):
-    """With this a consumer ends whose handler, in the attempt `token`, took it down."""
+    """Why a consumer ends: the handler of the attempt `token` took it down."""
 
     def __init__(self, token: str, cause: Exception) -> None:
         self.token = token

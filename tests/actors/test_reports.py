@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from taskqueue.actors.consumer.reports import MOST_ON_THEIR_WAY, NOTE_S, ReportBatcher
+from taskqueue.actors.consumer.reports import MAX_IN_FLIGHT, NOTE_S, ReportBatcher
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
@@ -137,5 +137,5 @@ async def test_what_ends_while_a_report_is_on_its_way_is_reported_as_well_but_no
             await asyncio.sleep(0)
 
     assert on_their_way == [["a"], ["b"]]
-    assert len(on_their_way) == MOST_ON_THEIR_WAY
+    assert len(on_their_way) == MAX_IN_FLIGHT
     assert reports == [["a"], ["b"], ["c", "d"]]

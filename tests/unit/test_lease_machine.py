@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import (
     Actions,
+    CancelRunning,
     ConsumerEnd,
-    CutAttempt,
     Finished,
     NothingRuns,
     Reservation,
@@ -104,7 +104,7 @@ class LeaseMachine(RuleBasedStateMachine):
                     self.settle(finished, reporter)
                 case Wake(consumer=name):
                     self.named(name).awake = True
-                case CutAttempt(consumer=name, token=token):
+                case CancelRunning(consumer=name, token=token):
                     self.end(self.named(name), token)
                 case Search():
                     self.is_search_due = True

@@ -9,8 +9,8 @@ from taskqueue.rules.leases.buffers import MOST_AHEAD
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import (
     Actions,
+    CancelRunning,
     ConsumerEnd,
-    CutAttempt,
     Finished,
     NothingRuns,
     Search,
@@ -379,7 +379,7 @@ def test_a_cancelled_delivery_is_settled_from_the_buffer_and_cut_where_it_runs()
     buffered, running = leases.cancel("buffered", "why"), leases.cancel("running", "why")
 
     assert settled(buffered) == [("buffered", "Cancelled")]
-    assert running == (CutAttempt(consumer="a", token="running", reason="why"),)
+    assert running == (CancelRunning(consumer="a", token="running", reason="why"),)
     assert leases.cancel("elsewhere", "why") == ()
 
 
@@ -525,5 +525,5 @@ def test_a_search_meets_what_was_cancelled_while_it_was_elsewhere() -> None:
 
     actions = leases.end_search(held, ())
 
-    assert CutAttempt(consumer="a", token="1", reason="why") in actions
+    assert CancelRunning(consumer="a", token="1", reason="why") in actions
     assert settled(actions) == [("2", "Cancelled"), ("3", "Interrupted")]

@@ -5,7 +5,7 @@ supervision, leases or `/health`.
 
     Work ─▶ a slot: take from the dispatch buffer ─▶ handler ─▶ outcome ─▶ take the next …
                                             │           └─▶ Finish, with all that ended meanwhile
-                                            └─ still at it a moment later ─▶ start noted
+                                            └─ still running a moment later ─▶ start noted
 """
 
 import asyncio
@@ -64,21 +64,21 @@ class ConsumerSettings(Struct):
 
 @dataclass(slots=True, eq=False)
 class _Attempt:
-    """A delivery from when it was taken until the queue has answered that it is settled."""
+    """A delivery, from when it was taken until its outcome is written."""
 
     taken: Taken
-    slot: asyncio.Task[None] | None = None  # which is at it; None before and after that
-    cut_as: Outcome | None = None  # why it is cut, and so its outcome
+    slot: asyncio.Task[None] | None = None  # which runs it; None before and after that
+    cancelled_as: Outcome | None = None  # its outcome, if it was cancelled
 
-    def cut(self, outcome: Outcome) -> None:
-        """Cancel the handler, if it runs, and keep it from beginning; the first reason counts."""
-        self.cut_as = self.cut_as or outcome
+    def cancel(self, outcome: Outcome) -> None:
+        """Cancel the handler, or keep it from beginning; the first outcome counts."""
+        self.cancelled_as = self.cancelled_as or outcome
         if self.slot is not None:
             self.slot.cancel()
 
 
 class ConsumerActor(Actor):
-    """Runs what the queue delivers, and tells the queue what came of it."""
+    """Runs what the queue actor delivers, and reports the outcomes."""
 
     trap_exit = True
     dedicated_host = True
@@ -101,7 +101,7 @@ class ConsumerActor(Actor):
         self._storage = StorageClient(self.address(DATABASE))
         self._dispatch: DispatchBuffer[ActorRef] | None = None
         self._attempts: dict[str, _Attempt] = {}
-        self._at_work: set[asyncio.Task[None]] = set()  # one for each slot that is busy
+        self._at_work: set[asyncio.Task[None]] = set()  # one for each busy slot
         self._starts = StartNotes(self._storage, self._clock, self.start_task)
         self._reports = ReportBatcher(self._starts.note, self._report)
         self._progress = ProgressReports(self._storage, self._clock, self.start_task)
@@ -113,24 +113,24 @@ class ConsumerActor(Actor):
         }
 
     def on_start(self) -> None:
-        """Ask for work."""
+        """Register with the queue actor."""
         for executor in self._executors.values():
             self.own(executor.close)
         self.join(CONSUMERS)
         self._queue.find()
 
     async def on_stop(self) -> None:
-        """Take nothing more; let handlers run to the deadline, then cut them and hand back.
+        """Take nothing more; let handlers run to the deadline, then cancel them and hand back.
 
-        Not after a crash: the handlers in its other slots go with it, so that the crash is known,
-        and another consumer started, at once.
+        Not after a crash: the handlers in the other slots end with it, so that the crash is
+        reported, and another consumer started, at once.
         """
         if isinstance(self.exit_reason, Crash):
             return
         self._slots = 0
         await self._run_out()
         for each in self._attempts.values():
-            each.cut(Interrupted())
+            each.cancel(Interrupted())
         await self._settled_within(CANCEL_GRACE_S)
 
     @receives(QueueReady)
@@ -140,25 +140,25 @@ class ConsumerActor(Actor):
 
     @receives(Work)
     def on_work(self, message: Work) -> None:
-        """Take from this dispatch buffer, as long as there is a free slot."""
+        """Take from this dispatch buffer while there is a free slot."""
         self._dispatch = message.dispatch
         self._fill_slots()
 
     @receives(GetProcesses)
     def on_get_processes(self, _: GetProcesses) -> tuple[int, ...]:
-        """Answer with the ids of those that are kept, busy or not."""
+        """Return the ids of the worker processes, busy or not."""
         return self._processes.pids
 
     @receives(CancelAttempt)
     def on_cancel_attempt(self, message: CancelAttempt) -> None:
-        """Cut the handler whose task nobody wants any more."""
-        self._call_off(message.token, message.reason)
+        """Cancel the handler of a cancelled task."""
+        self._cancel(message.token, message.reason)
 
-    def _call_off(self, token: str, reason: str) -> None:
+    def _cancel(self, token: str, reason: str) -> None:
         unwanted = self._attempts.get(token)
-        # We are told again and again; a handler that is cleaning up shall not be cut in that, too.
-        if unwanted is not None and unwanted.cut_as is None:
-            unwanted.cut(Cancelled(reason=reason))
+        # This comes repeatedly; a handler that is cleaning up must not be cancelled again.
+        if unwanted is not None and unwanted.cancelled_as is None:
+            unwanted.cancel(Cancelled(reason=reason))
 
     def _registration(self) -> Register:
         return Register(
@@ -193,22 +193,22 @@ class ConsumerActor(Actor):
         return this
 
     async def _slot(self, this: _Attempt | None) -> None:
-        """Make one attempt after the other, as long as there is something to take."""
+        """Make one attempt after the other, while there are deliveries to take."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is always run by a task
         while this is not None:
             await self._attempt(this, task)
             if task.cancelling():
-                if this.cut_as is None:
+                if this.cancelled_as is None:
                     return  # this consumer ends
-                break  # another slot takes its place, which knows nothing of that
+                break  # the slot goes on in an asyncio task that is not cancelled
             this = self._take()
         self._at_work.discard(task)
         self._fill_slots()
 
     async def _attempt(self, this: _Attempt, slot: asyncio.Task[None]) -> None:
-        """Run the handler, unless it is too late; have the queue hear what came of it."""
-        outcome = this.cut_as
+        """Run the handler, unless it was cancelled before, and report the outcome."""
+        outcome = this.cancelled_as
         begins = outcome is None
         if outcome is None:
             this.slot = slot
@@ -240,21 +240,21 @@ class ConsumerActor(Actor):
                 max_result_bytes=self._settings.max_result_bytes,
             )
         except asyncio.CancelledError:
-            if this.cut_as is None:
+            if this.cancelled_as is None:
                 raise
-            return this.cut_as
+            return this.cancelled_as
         except Exception as error:
-            # Otherwise a fault of ours that this attempt has met, and its neighbours have not.
+            # Anything else is a bug of ours that this attempt has met and the others have not.
             crash = error if isinstance(error, ConsumerCrash) else ConsumerCrash(error)
-            self._reports.tell()
+            self._reports.flush()
             raise Exit(Crash(HandlerCrash(delivery.token, crash))) from error
 
     # --- stopping ---------------------------------------------------------------------------
 
     async def _run_out(self) -> None:
-        """Let handlers run to the deadline, but for those whose task is cancelled meanwhile.
+        """Let handlers run to the deadline, except those whose task is cancelled meanwhile.
 
-        The mailbox is not read any more, so the queue is asked what it has to say.
+        A stopping actor reads no messages, so it asks the queue actor for its news.
         """
         deadline = self._clock.monotonic() + self._settings.drain_s
         while True:
@@ -269,16 +269,16 @@ class ConsumerActor(Actor):
     async def _leave(self) -> Leaving | None:
         leaving = await self._queue.leave(self.ref)
         for token, reason in leaving.unwanted.items() if leaving is not None else ():
-            self._call_off(token, reason)
+            self._cancel(token, reason)
         return leaving
 
     async def _settled_within(self, limit_s: float) -> None:
-        """Wait for the attempts. The mailbox is not read, so look for a new queue meanwhile."""
+        """Wait until all outcomes are written, and register with new queue actors meanwhile."""
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
         while True:
             self._queue.find()
-            self._reports.tell()
+            self._reports.flush()
             left_s = end - loop.time()
             if left_s <= 0 or not self._attempts:
                 return

@@ -1,4 +1,4 @@
-"""How a running handler reaches the storage: with its progress, and to dry_run its transaction."""
+"""The handle of an attempt: passes on progress, and reads for the handler's transaction."""
 
 import asyncio
 import threading
@@ -29,8 +29,8 @@ class ConsumerAttemptHandle(AttemptHandle):
             token: of the attempt.
             storage: where its task is.
             reports: takes its progress.
-            note_start: has the start of the attempt noted, if it was not; a start that is noted
-                after its progress would wipe that out.
+            note_start: notes the start of the attempt, unless that was done: a start that is noted
+                after its progress would erase that.
         """
         self._token = token
         self._storage = storage

@@ -1,8 +1,8 @@
-"""What a consumer has to tell: gathered, because a message costs more than a short task does.
+"""Batches the reports of a consumer, because a message costs more than a short task does.
 
-finished ──▶ one report of all that ended ──▶ heard ──▶ another one, of what ended meanwhile
-             (at most two on their way)
-begun ─────▶ still at it a moment later? ───▶ one note of all such
+finished ──▶ one report of all that ended ──▶ answered ──▶ another one, of what ended meanwhile
+             (at most two in flight)
+begun ─────▶ still running a moment later? ──▶ one note of all such
 """
 
 import asyncio
@@ -10,36 +10,36 @@ from collections.abc import Callable, Sequence
 
 from taskqueue.rules.leases.values import Finished
 
-# What takes less than this has its start told with its end.
+# The start of an attempt that takes less than this is reported with its end.
 NOTE_S = 0.005
 
-# While the first is committed, the second waits in the storage for the next commit; with one alone,
-# what has just ended would miss that and wait for the one after.
-MOST_ON_THEIR_WAY = 2
+# While the first is committed, the second waits in the storage for the next commit. With one alone,
+# what has just ended would miss that commit and wait for the one after.
+MAX_IN_FLIGHT = 2
 
 
 class ReportBatcher:
-    """Beginnings and ends of attempts that nobody has been told of."""
+    """Starts and outcomes that are not reported yet."""
 
     def __init__(
         self,
         note: Callable[[Sequence[str]], None],
         report: Callable[[Sequence[Finished]], "asyncio.Task[None] | None"],
     ) -> None:
-        """Make one without news.
+        """Make one without reports.
 
         Args:
-            note: hears which tokens have begun and last.
-            report: hears what has ended, and returns what is done when that has been heard; None if
-                nobody is there to tell any more.
+            note: is called with the tokens of attempts that have begun and last.
+            report: is called with outcomes, and returns what ends when that is answered; None if
+                the consumer has ended.
         """
         self._note = note
         self._report = report
-        self._begun: dict[str, float] = {}  # in their order, each with when it has lasted
+        self._begun: dict[str, float] = {}  # in order, each with when it has lasted
         self._finished: list[Finished] = []
         self._noting: asyncio.TimerHandle | None = None
-        self._telling: asyncio.Handle | None = None
-        self._on_their_way = 0  # reports
+        self._reporting: asyncio.Handle | None = None
+        self._in_flight = 0  # reports
 
     def begun(self, token: str) -> None:
         """An attempt begins."""
@@ -52,18 +52,18 @@ class ReportBatcher:
         """An attempt has ended."""
         self._begun.pop(finished.delivery.token, None)
         self._finished.append(finished)
-        if self._telling is None and self._on_their_way < MOST_ON_THEIR_WAY:
-            self._telling = asyncio.get_running_loop().call_soon(self.tell)
+        if self._reporting is None and self._in_flight < MAX_IN_FLIGHT:
+            self._reporting = asyncio.get_running_loop().call_soon(self.flush)
 
-    def tell(self) -> None:
+    def flush(self) -> None:
         """Report what has ended, now."""
-        self._telling = None
+        self._reporting = None
         finished, self._finished = self._finished, []
         if finished:
             reporting = self._report(finished)
             if reporting is not None:
-                self._on_their_way += 1
-                reporting.add_done_callback(self._heard)
+                self._in_flight += 1
+                reporting.add_done_callback(self._answered)
 
     def note(self) -> None:
         """Note all that has begun, now."""
@@ -73,9 +73,9 @@ class ReportBatcher:
         self._note_all(tuple(self._begun))
 
     def _note_lasting(self) -> None:
-        """Note what has lasted by now, and look again for the others.
+        """Note what has lasted long enough, and come back for the others.
 
-        Where handlers follow each other there is always one that has just begun.
+        While handlers follow each other there is always one that has just begun.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -89,7 +89,7 @@ class ReportBatcher:
         if tokens:
             self._note(tokens)
 
-    def _heard(self, reporting: "asyncio.Task[None]") -> None:
-        self._on_their_way -= 1
-        if not reporting.cancelled():  # else whoever would report it has ended
-            self.tell()
+    def _answered(self, reporting: "asyncio.Task[None]") -> None:
+        self._in_flight -= 1
+        if not reporting.cancelled():  # else the consumer has ended
+            self.flush()

@@ -146,7 +146,7 @@ class QueueActor(Actor):
 
     @receives(CancelTask, answers=UNREACHABLE, concurrently=True)
     async def on_cancel_task(self, message: CancelTask) -> CancelResult:
-        """End a task, or stop whoever is busy with it."""
+        """End a task, or cancel its running attempt."""
         [result] = await self._storage.use(
             Storage.cancel, [message.task_id], reason=message.reason, now=self._clock.now()
         )
@@ -174,7 +174,7 @@ class QueueActor(Actor):
 
     @receives(Pause, answers=UNREACHABLE, concurrently=True)
     async def on_pause(self, message: Pause) -> None:
-        """Hand out nothing more of a queue; what runs of it runs on."""
+        """Stop handing out tasks of a queue; running ones continue."""
         await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
         log.info("queue_paused", queue=message.queue)
         self._keeper.feed(Leases.release, message.queue)
@@ -188,7 +188,7 @@ class QueueActor(Actor):
 
     @receives(GetQueues, answers=UNREACHABLE, concurrently=True)
     async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
-        """Answer which queues are served, and how they stand."""
+        """Answer which queues are served, and their state."""
         paused = await self._storage.use(Storage.paused)
         with self._dispatch as leases:
             return tuple(
@@ -228,7 +228,7 @@ class QueueActor(Actor):
 
     @receives(Leave)
     def on_leave(self, message: Leave) -> Leaving:
-        """Give a stopping consumer nothing more; answer with what would be told otherwise."""
+        """Give a stopping consumer nothing more; answer with what it can no longer receive."""
         with self._dispatch as leases:
             unwanted = leases.leave(message.consumer)
         return Leaving(deadline=self._deadline, unwanted=unwanted)

@@ -1,4 +1,4 @@
-"""All dead tasks that match, page by page: queued again, or deleted."""
+"""Redrives or deletes all dead tasks that match, page by page."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -13,8 +13,8 @@ PAGE = 500  # short enough to ride with other writes
 class DeadLetters:
     """The dead tasks of a storage.
 
-    Each page is a commit of its own, so a large redrive stops nobody; one that is cut has done what
-    it has done, and may simply be repeated.
+    Each page is a commit of its own, so a large redrive does not block other writes. One that is
+    interrupted keeps what it has done, and can be repeated.
     """
 
     def __init__(self, storage: StorageClient, clock: Clock) -> None:

@@ -1,7 +1,7 @@
-"""ReadyHints: which queues have tasks to claim, and when others will, as far as is known.
+"""Ready hints: which queues have tasks to claim, and when others will.
 
-Bookkeeping without I/O. Nothing here is certain: where nobody waits after all, a claim comes back
-empty, and what others insert is looked for in the storage.
+Bookkeeping without I/O. A hint may be wrong: then a claim returns nothing. One may be missing, for
+tasks that others insert: the storage is polled for these.
 """
 
 import math
@@ -17,15 +17,14 @@ class ReadyHints:
         """Expect nothing yet."""
         self._clock = clock
         self._served = frozenset(queues)
-        # Of these alone: there may be thousands of queues, and a few that have tasks. In the order
-        # in which they were expected.
+        # Of thousands of queues a few may have tasks. In the order in which they were expected.
         self._ready: dict[str, None] = {}
         self._due: dict[str, float] = {}
 
     def expect(self, queue: str, at: float = 0.0) -> bool:
-        """Note that there are tasks of a queue at that instant; 0: now. Tell whether that is new.
+        """Note that there are tasks of a queue at that instant; 0: now. Return whether it is news.
 
-        A queue that is not served has other servants.
+        Queues that are not served here are ignored.
         """
         if queue not in self._served:
             return False
@@ -50,9 +49,9 @@ class ReadyHints:
         return (*self._ready, *(queue for queue in come_due if queue not in self._ready))
 
     def begin_claim(self, queue: str) -> bool:
-        """Take note of a claim: whoever comes during it has to be expected again.
+        """Drop the hints that a claim uses up; tasks that come during it are expected again.
 
-        Tell whether tasks had come due, so that it is not known any more when the next ones will.
+        Return whether tasks had come due: then the caller has to find out when the next ones will.
         """
         self._ready.pop(queue, None)
         came_due = self._due.get(queue, math.inf) <= self._clock.now()

@@ -14,8 +14,8 @@ from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import (
     Action,
     Actions,
+    CancelRunning,
     ConsumerEnd,
-    CutAttempt,
     Finished,
     NothingRuns,
     Search,
@@ -83,7 +83,7 @@ class LeaseKeeper:
                 return [self._completer.settle(finished, then)]
             case Wake(consumer=consumer):
                 tell(consumer, Work(dispatch=self._dispatch))
-            case CutAttempt(consumer=consumer, token=token, reason=reason):
+            case CancelRunning(consumer=consumer, token=token, reason=reason):
                 tell(consumer, CancelAttempt(token=token, reason=reason))
             case Search():
                 self._agenda.search_soon()

@@ -17,8 +17,8 @@ from taskqueue.rules.leases.registrations import Registration, Registrations
 from taskqueue.rules.leases.values import (
     Actions,
     C,
+    CancelRunning,
     ConsumerEnd,
-    CutAttempt,
     Finished,
     NothingRuns,
     Reservation,
@@ -203,7 +203,7 @@ class Leases(Generic[C]):
         if runner is None:
             return ()
         self._unwanted[token] = reason
-        return (CutAttempt(consumer=runner, token=token, reason=reason),)
+        return (CancelRunning(consumer=runner, token=token, reason=reason),)
 
     def lost(self, tokens: Collection[str]) -> None:
         """These leases hold no longer. What runs is refused when it is settled."""
@@ -235,7 +235,7 @@ class Leases(Generic[C]):
         self._seen = set(self.ours)
 
     def end_search(self, held: Sequence[Delivery], overdue: Sequence[Delivery]) -> Actions[C]:
-        """The storage has answered: settle orphans, and cut what is to be cancelled.
+        """The storage has answered: settle orphans, and cancel what runs unwanted.
 
         Args:
             held: by this owner. A consumer that is silent may run any of these.

@@ -66,7 +66,7 @@ class Wake(Struct, Generic[C]):
     consumer: C
 
 
-class CutAttempt(Struct, Generic[C]):
+class CancelRunning(Struct, Generic[C]):
     """Have a consumer cancel the handler it runs under this token."""
 
     consumer: C
@@ -82,5 +82,5 @@ class NothingRuns(Struct):
     """The ledger is shut, and no consumer runs anything any more."""
 
 
-Action: TypeAlias = Settle | Wake[C] | CutAttempt[C] | Search | NothingRuns
+Action: TypeAlias = Settle | Wake[C] | CancelRunning[C] | Search | NothingRuns
 Actions: TypeAlias = tuple[Action[C], ...]
