@@ -13,15 +13,12 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import Ask
 from taskqueue.http import problems
 from taskqueue.http.bodies import MAX_BODY_BYTES
-from taskqueue.http.endpoint import Endpoint, PathReaders
+from taskqueue.http.endpoint import Endpoint
 from taskqueue.http.guard import Guard
 from taskqueue.http.intake import Intake
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
-from taskqueue.http.tasks.queries import require_task_id
 from taskqueue.rules.health import Availability
-
-_PATH: PathReaders = {"id": require_task_id, "name": str}
 
 
 def application(
@@ -46,7 +43,7 @@ def application(
     """
     table = routes(ask, app, clock or SystemClock())
     intake = Intake(availability)
-    endpoints = [(route, Endpoint(route, _PATH, intake).respond) for route in table]
+    endpoints = [(route, Endpoint(route, intake).respond) for route in table]
     roles = {respond: route.role for route, respond in endpoints}
     guard = Guard(roles, bound_to=bound_to, hosts=hosts)
     served = web.Application(

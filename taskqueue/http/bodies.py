@@ -28,6 +28,7 @@ TURN = 200  # chunks that are read before other requests get a turn
 _MARGIN = 100
 _MANY = 500  # brackets; fewer cannot nest too deeply
 
+_any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -111,9 +112,10 @@ class FieldReader:
     The description of a field, in `Meta`, says what is allowed: "must be …".
     """
 
-    def __init__(self, struct: type[msgspec.Struct]) -> None:
-        """Make a reader of the fields of `struct`, none of which is required."""
-        self._types = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    def __init__(self, *structs: type[msgspec.Struct]) -> None:
+        """Make a reader of the fields of all `structs`, none of which is required."""
+        fields = (field for struct in structs for field in msgspec.structs.fields(struct))
+        self._types = {field.name: field.type for field in fields}
 
     def read(self, body: bytes) -> dict[str, Any]:
         """Return the fields that are given.
@@ -154,13 +156,20 @@ def _description(kind: Any) -> str:
 
 def only_field(struct: type[S]) -> Callable[[bytes], Awaitable[S]]:
     """Return a reader of objects that have one field, which is required."""
-    decoder = msgspec.json.Decoder(struct)
     [name] = struct.__struct_fields__
 
     async def read(body: bytes) -> S:
         try:
-            return parsed(body, decoder)
+            return msgspec.convert(_with_integers(parsed(body, _any)), struct)
         except msgspec.ValidationError as error:
             raise Problem.invalid("invalid request", (Fault(name, str(error)),)) from None
 
     return read
+
+
+def _with_integers(value: Any) -> Any:
+    # JSON has one kind of number: 8.0 is a whole number to every client, but not to msgspec.
+    if not isinstance(value, dict):
+        return value
+    whole = {k: int(v) for k, v in value.items() if isinstance(v, float) and v.is_integer()}
+    return value | whole

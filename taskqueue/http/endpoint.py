@@ -1,6 +1,6 @@
 """One route at work: decode the request, call the handler, encode its answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -8,19 +8,16 @@ from aiohttp import web
 from taskqueue.http.answers import encoded
 from taskqueue.http.bodies import body_of
 from taskqueue.http.intake import Intake
+from taskqueue.http.paths import PATH
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Call, Route
-
-PathReaders = Mapping[str, Callable[[str], str]]
-"""By the name of a path parameter: what reads it, and raises a `Problem` if it names nothing."""
 
 
 class Endpoint:
     """Answers the requests of one route."""
 
-    def __init__(self, route: Route, path: PathReaders, intake: Intake) -> None:
+    def __init__(self, route: Route, intake: Intake) -> None:
         self._route = route
-        self._path = path
         self._intake = intake
         self._refusing = Unavailable(
             route.unavailable.error, "Nothing was changed; GET /ready says why."
@@ -33,7 +30,7 @@ class Endpoint:
             Problem: it cannot be read, cannot be done, or not now.
         """
         route = self._route
-        path = {name: self._path[name](text) for name, text in request.match_info.items()}
+        path = {name: str(PATH[name].read(text)) for name, text in request.match_info.items()}
         query = None if route.query is None else route.query.read(request.query)
         if not route.writes:
             return await self._answer(path, query, request, await self._body_of(request))

@@ -43,7 +43,9 @@ REFUSED = (UnknownAction, InvalidTask, TaskTooLarge)
 """What a service raises at a task that it cannot accept."""
 
 
-class _Body(msgspec.Struct, omit_defaults=True):
+class ProblemDetails(msgspec.Struct, omit_defaults=True):
+    """What is wrong: `error` for programs, the rest is RFC 9457's."""
+
     error: str
     type: str
     title: str
@@ -96,7 +98,7 @@ class Problem(Exception):
 
     def response(self) -> web.StreamResponse:
         """Return it as a response."""
-        body = _Body(
+        body = ProblemDetails(
             error=self.error,
             type="about:blank",  # the status says what kind of problem it is
             title=self.status.phrase,

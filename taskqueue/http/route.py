@@ -33,9 +33,11 @@ class Body(NamedTuple):
 
     type: Any
     read: Callable[[bytes], Awaitable[Any]]
+    required: bool = True
 
 
-_DOWN = Unavailable("service unavailable")
+ASKS_NO_PART = Unavailable("service unavailable")
+"""For calls that no part of the service has to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Route:
     headers: Parameters = field(default_factory=dict)
     problems: Mapping[HTTPStatus, str] = field(default_factory=dict)
     """The problems of this call alone: `error` by status."""
-    unavailable: Unavailable = _DOWN
+    unavailable: Unavailable = ASKS_NO_PART
     """The answer while a part of the service is down."""
     writes: bool = False
     """Changes the storage: refused before the body is read while nothing can be written."""

@@ -1,28 +1,8 @@
-"""The route table: every call.
-
-    POST   /tasks                  create_task       202 once it is durable; a list: all or none
-    GET    /tasks                  list_tasks        newest first; by status, action, queue
-    GET    /tasks/{id}             show_task         with all its attempts
-    DELETE /tasks/{id}             delete_task       one that has ended, with its history (*)
-    POST   /tasks/{id}/cancel      cancel_task       it ends at once, or when its handler stops
-    POST   /tasks/{id}/redrive     redrive_task      a dead task is queued again
-    GET    /stats                  show_stats        how many tasks have which status
-    POST   /dead/redrive           redrive_dead      many dead tasks are queued again (*)
-    POST   /dead/delete            delete_dead       many dead tasks are deleted (*)
-    GET    /queues                 list_queues       those that are served
-    POST   /queues/{name}/pause    pause_queue       its tasks wait (*)
-    POST   /queues/{name}/resume   resume_queue      its tasks are dispatched again (*)
-    GET    /health                 show_health       the service answers
-    GET    /ready                  show_readiness    tasks can be accepted and stored
-    GET    /supervision            show_tree         the tree, as JSON or as a picture
-    POST   /supervision/kill       kill_actor        its supervisor restarts it (*)
-    PUT    /supervision/consumers  resize_consumers  how many there are (*)
-
-(*) from this machine only.
-"""
+"""The route table: every call, what it takes and what it answers."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Any
 
 from taskqueue.api.app import App
 from taskqueue.clock import Clock
@@ -31,6 +11,8 @@ from taskqueue.http.answers import Text
 from taskqueue.http.bodies import only_field
 from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
 from taskqueue.http.dead.selection import SelectionRequest, read_selection
+from taskqueue.http.documentation.openapi import document
+from taskqueue.http.documentation.routes import DocumentationRoutes
 from taskqueue.http.guard import Role
 from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
@@ -45,7 +27,7 @@ from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.keys import KEY_HEADER
 from taskqueue.http.tasks.patience import TaskReader
 from taskqueue.http.tasks.queries import PAGE
-from taskqueue.http.tasks.requests import TaskRequest
+from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
 
 _QUEUE = "/queues/{name}"
@@ -64,7 +46,15 @@ _IN_PART = "Some may have been done. The same request may be sent again."
 
 def routes(ask: Ask, app: App, clock: Clock) -> tuple[Route, ...]:
     """Return all calls."""
-    return (*_of_tasks(ask, app, clock), *_of_dead(ask), *_of_queues(ask), *_of_service(ask))
+    documentation = DocumentationRoutes(lambda: document(table, app))
+    table = (
+        *_of_tasks(ask, app, clock),
+        *_of_dead(ask),
+        *_of_queues(ask),
+        *_of_service(ask),
+        Route("GET", "/openapi.json", documentation.show_openapi, _READER, {_OK: dict[str, Any]}),
+    )
+    return table
 
 
 def _of_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
@@ -76,7 +66,7 @@ def _of_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
         _CLIENT,
         {_ACCEPTED: Receipt | Receipts},
         headers=KEY_HEADER,
-        body=Body(TaskRequest | list[TaskRequest], TaskReader(app).read),
+        body=Body(TaskRequest | TaskList, TaskReader(app).read),
         unavailable=Unavailable("failed to queue task"),
         writes=True,
     )
@@ -108,7 +98,7 @@ def _of_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
         tasks.cancel_task,
         _CLIENT,
         {_OK: Cancellation, _ACCEPTED: Cancellation},
-        body=Body(CancelRequest, read_reason),
+        body=Body(CancelRequest, read_reason, required=False),
         problems={**_NO_TASK, _CONFLICT: "task has ended"},
         unavailable=Unavailable("failed to cancel task"),
         writes=True,

@@ -19,6 +19,11 @@ YEAR_10000_AT = 253_402_300_800.0  # no instant from here on can be written as a
 
 MAX_KEY = 255  # characters
 
+_PRINTABLE = r"^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$"
+NAME_SCHEMA = {"minLength": 1, "maxLength": MAX_NAME, "pattern": _PRINTABLE}
+KEY_SCHEMA = {"minLength": 1, "maxLength": MAX_KEY, "pattern": _PRINTABLE}
+"""In JSON Schema, what names and keys are; the pattern is that of `str.isprintable`."""
+
 KEY_RULE = f"must be 1 to {MAX_KEY} printable characters"
 NAME_RULE = f"must be 1 to {MAX_NAME} printable characters"
 

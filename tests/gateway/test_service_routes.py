@@ -356,7 +356,7 @@ async def resize(http: ClientSession, body: str, **headers: str) -> ClientRespon
 async def test_there_are_as_many_consumers_as_are_asked_for(
     http: ClientSession, service: ScriptedService
 ) -> None:
-    answers = [await resize(http, f'{{"count": {count}}}') for count in (4, 0)]
+    answers = [await resize(http, f'{{"count": {count}}}') for count in ("4.0", "0")]
 
     assert [(a.status, await a.json()) for a in answers] == [
         (202, {"count": 4}),

@@ -13,8 +13,9 @@ from msgspec import UNSET, Meta, UnsetType
 from taskqueue.errors import Fault
 from taskqueue.http.bodies import FieldReader
 from taskqueue.http.problems import Problem
+from taskqueue.http.tasks.answers import TaskId
 from taskqueue.http.tasks.queries import task_id_of
-from taskqueue.rules.options import NAME_RULE, is_name
+from taskqueue.rules.options import NAME_RULE, NAME_SCHEMA, is_name
 from taskqueue.structs import Struct
 
 MAX_IDS = 1_000  # in one request
@@ -35,22 +36,40 @@ class Matching(Struct):
 
 Selection: TypeAlias = These | Matching
 
-_Name: TypeAlias = Annotated[str, Meta(description="a name")]
+_Name: TypeAlias = Annotated[str, Meta(description="a name", extra_json_schema=NAME_SCHEMA)]
 _Ids: TypeAlias = Annotated[
-    list[str], Meta(min_length=1, max_length=MAX_IDS, description=f"1 to {MAX_IDS} ids")
+    list[TaskId], Meta(min_length=1, max_length=MAX_IDS, description=f"1 to {MAX_IDS} ids")
 ]
 
 
-class SelectionRequest(Struct):
-    """`ids`, or `action`, `queue` or both, or `all`."""
+class ByIds(Struct, forbid_unknown_fields=True):
+    """These dead tasks; those that are not dead are skipped."""
 
-    action: _Name | UnsetType = UNSET
+    ids: _Ids
+
+
+class ByAction(Struct, forbid_unknown_fields=True):
+    """All dead tasks of an action, or of an action in a queue."""
+
+    action: _Name
     queue: _Name | UnsetType = UNSET
-    ids: _Ids | UnsetType = UNSET
-    all: Annotated[bool, Meta(description="true")] | UnsetType = UNSET
 
 
-_fields = FieldReader(SelectionRequest)
+class ByQueue(Struct, forbid_unknown_fields=True):
+    """All dead tasks of a queue."""
+
+    queue: _Name
+
+
+class Everything(Struct, forbid_unknown_fields=True):
+    """All dead tasks."""
+
+    all: Annotated[bool, Meta(description="true", extra_json_schema={"const": True})]
+
+
+SelectionRequest: TypeAlias = ByIds | ByAction | ByQueue | Everything
+
+_fields = FieldReader(ByAction, ByIds, Everything)
 
 
 async def read_selection(body: bytes) -> Selection:

@@ -5,13 +5,23 @@ Payload, result and progress are not parsed here: their text goes from the row i
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import msgspec
-from msgspec import Raw
+from msgspec import Meta, Raw
 
 from taskqueue.rules.tasks import Attempt, Status, Task, TaskHistory
 from taskqueue.structs import Struct
+
+TaskId: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
+LISTED_TASK = "ListedTask"
+"""In a page: any of the fields of a `TaskView`. Described in `openapi`."""
+
+_Listed: TypeAlias = Annotated[
+    Sequence[Any],
+    Meta(extra_json_schema={"items": {"$ref": f"#/components/schemas/{LISTED_TASK}"}}),
+]
 
 
 class Receipt(Struct):
@@ -32,7 +42,7 @@ class Cancellation(Struct):
     """A task that has ended, `cancelled`, or will when its handler has stopped, `cancelling`."""
 
     id: str
-    status: str
+    status: Literal["cancelled", "cancelling"]
 
 
 class TaskView(Struct, omit_defaults=True):
@@ -85,7 +95,7 @@ class TaskDetail(TaskView, kw_only=True):
 class Page(Struct, omit_defaults=True):
     """Some tasks, newest first. `next` is the cursor of the page after this one, or None."""
 
-    tasks: Sequence[TaskView | Mapping[str, object]]
+    tasks: _Listed
     count: int
     next: str | None
     truncated: bool = False  # it ends before its limit, because its tasks are large

@@ -11,7 +11,7 @@ NO_REASON = "asked for over HTTP"
 MAX_REASON = 1000  # characters
 
 
-class CancelRequest(Struct):
+class CancelRequest(Struct, forbid_unknown_fields=True):
     """Why a task is cancelled."""
 
     reason: Annotated[

@@ -21,11 +21,11 @@ from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter
 from taskqueue.http.tasks.requests import TaskRequest, indexed
-from taskqueue.rules.options import KEY_RULE, MAX_KEY, is_key
+from taskqueue.rules.options import KEY_RULE, KEY_SCHEMA, MAX_KEY, is_key
 from taskqueue.rules.tasks import NewTask
 
 HEADER = "Idempotency-Key"
-KEY_HEADER = {HEADER: Parameter(str, KEY_RULE, Annotated[str, Meta(min_length=1)])}
+KEY_HEADER = {HEADER: Parameter(str, KEY_RULE, Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)])}
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 _NAME = istr(HEADER)  # looked up without being spelled anew

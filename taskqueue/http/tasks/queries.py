@@ -1,7 +1,7 @@
 """The query of a list of tasks, and the ids of tasks."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from msgspec import Meta
@@ -9,7 +9,7 @@ from msgspec import Meta
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter, Query
 from taskqueue.http.tasks.answers import TaskView
-from taskqueue.rules.options import MAX_NAME, is_name
+from taskqueue.rules.options import MAX_NAME, NAME_SCHEMA, is_name
 from taskqueue.rules.tasks import Status
 from taskqueue.structs import Struct
 
@@ -80,11 +80,12 @@ def _fields_of(text: str) -> tuple[str, ...] | None:
 
 
 _FIELDS = dict.fromkeys(TaskView.__struct_fields__).keys()
+_Field: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*_FIELDS]})]
 _LARGE = frozenset({"payload", "result", "progress"})
 _NAME = Parameter(
     _name_of,
     f"a name of 1 to {MAX_NAME} printable characters",
-    Annotated[str, Meta(min_length=1, max_length=MAX_NAME)],
+    Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)],
 )
 
 PAGE = Query(
@@ -99,7 +100,11 @@ PAGE = Query(
             Annotated[int, Meta(ge=1, le=MAX_PAGE)],
         ),
         "cursor": Parameter(task_id_of, "what another answer had as `next`", UUID),
-        "fields": Parameter(_fields_of, f"some of {', '.join(_FIELDS)}, separated by commas"),
+        "fields": Parameter(
+            _fields_of,
+            f"some of {', '.join(_FIELDS)}, separated by commas",
+            Annotated[list[_Field], Meta(min_length=1)],
+        ),
         "action": _NAME,
         "queue": _NAME,
     },

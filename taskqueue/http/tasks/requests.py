@@ -8,18 +8,40 @@ from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta, Raw, field
 
 from taskqueue.errors import Fault, Faults
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
-from taskqueue.rules.options import KEY_RULE, Options
+from taskqueue.rules.options import (
+    KEY_RULE,
+    KEY_SCHEMA,
+    MAX_ATTEMPTS,
+    MAX_DELAY_S,
+    MAX_PRIORITY,
+    NAME_SCHEMA,
+    Options,
+)
 from taskqueue.structs import Struct
 
 MAX_TASKS = 10_000  # in one request
 
 Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
+
+# Described only: the app checks them, and names every fault.
+_Data: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
+_Delay: TypeAlias = Annotated[
+    float, Meta(extra_json_schema={"minimum": 0, "exclusiveMaximum": MAX_DELAY_S})
+]
+_Priority: TypeAlias = Annotated[
+    int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_PRIORITY})
+]
+_Attempts: TypeAlias = Annotated[
+    int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_ATTEMPTS})
+]
+_Name: TypeAlias = Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)]
+_Key: TypeAlias = Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)]
 
 _NO_DATA = Raw(b"{}")
 _LARGE = 1 << 16  # bytes
@@ -29,13 +51,13 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
     """A task to queue."""
 
     action: Text
-    data: Raw = _NO_DATA
-    delay_s: float | None = None
+    data: _Data = field(default_factory=lambda: _NO_DATA)
+    delay_s: _Delay | None = None
     run_at: float | Instant | None = None
-    priority: int | None = None
-    max_attempts: int | None = None
-    queue: str | None = None
-    unique_key: str | None = None
+    priority: _Priority | None = None
+    max_attempts: _Attempts | None = None
+    queue: _Name | None = None
+    unique_key: _Key | None = None
 
     def options(self) -> Options:
         """Return the choices that were made beside action and data."""
@@ -49,6 +71,8 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
             unique_key=self.unique_key,
         )
 
+
+TaskList: TypeAlias = Annotated[list[TaskRequest], Meta(min_length=1, max_length=MAX_TASKS)]
 
 _OPTIONS = {
     "delay_s": "must be a number of seconds",

@@ -1,0 +1,120 @@
+"""An example of each body and each answer, made of the types that encode them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from taskqueue.http.dead.routes import Deleted, Redriven
+from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
+from taskqueue.http.probes import Alive, Ready
+from taskqueue.http.queues import Queues, QueueView, Switched
+from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
+from taskqueue.http.supervision.requests import Place, Size
+from taskqueue.http.tasks.answers import (
+    Cancellation,
+    Page,
+    Receipt,
+    Receipts,
+    Stats,
+    TaskDetail,
+    TaskView,
+)
+from taskqueue.http.tasks.cancellation import CancelRequest
+from taskqueue.http.tasks.requests import TaskList, TaskRequest
+from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
+from taskqueue.supervision import ChildType
+
+_ID = "0197a4c8-0000-7000-8000-000000000000"
+_AT = 1_800_000_000.0
+
+_REQUEST = TaskRequest(action="resize", data=Raw(b'{"url":"https://example.org/cat.jpg"}'))
+
+_TASK = TaskView(
+    id=_ID,
+    payload=Raw(b'{"action":"resize","data":{"url":"https://example.org/cat.jpg"}}'),
+    status=Status.COMPLETED,
+    result=Raw(b'"cat-400.jpg"'),
+    created_at=_AT,
+    processed_at=_AT + 1.5,
+    action="resize",
+    queue="default",
+    priority=0,
+    attempt=1,
+    max_attempts=5,
+    crashes=0,
+    deliveries=1,
+    run_at=_AT,
+    started_at=_AT + 1.0,
+    reason=None,
+)
+
+_ATTEMPT = Attempt(
+    attempt=1,
+    outcome=AttemptOutcome.COMPLETED,
+    error=None,
+    traceback=None,
+    started_at=_AT + 1.0,
+    ended_at=_AT + 1.5,
+)
+
+_PART = Part(
+    path="root/database",
+    id="database",
+    type=str(ChildType.WORKER),
+    status="running",
+    incarnation=1,
+    started_at=_AT,
+    last_exit=None,
+    last_exit_at=None,
+)
+
+_ROOT = SupervisorPart(
+    path="root",
+    id="root",
+    type=str(ChildType.SUPERVISOR),
+    status="running",
+    incarnation=1,
+    started_at=_AT,
+    last_exit=None,
+    last_exit_at=None,
+    strategy="one_for_one",
+    restarts_in_period=0,
+    max_restarts=10,
+    period_s=30,
+    children=(_PART,),
+)
+
+_EXAMPLES: Sequence[Any] = (
+    _REQUEST,
+    Receipt(id=_ID, status=Status.QUEUED),
+    Receipts(tasks=[Receipt(id=_ID, status=Status.QUEUED)], count=1),
+    Page(tasks=[_TASK], count=1, next=None),
+    TaskDetail(**msgspec.structs.asdict(_TASK), attempts=[_ATTEMPT]),
+    CancelRequest(reason="no longer needed"),
+    Cancellation(id=_ID, status="cancelled"),
+    Stats(tasks=dict.fromkeys(Status, 0)),
+    ByIds(ids=[_ID]),
+    ByAction(action="resize"),
+    ByQueue(queue="mail"),
+    Everything(all=True),
+    Redriven(redriven=1000),
+    Deleted(deleted=1000),
+    Queues(queues=[QueueView(queue="default", paused=False, paused_at=None, consumers=2)]),
+    Switched(queue="default", paused=True),
+    Alive(),
+    Ready(),
+    _PART,
+    _ROOT,
+    Place(path="root/consumers/consumer-1"),
+    Killed(killed="root/consumers/consumer-1"),
+    Size(count=4),
+    Resized(count=4),
+)
+_BY_TYPE: Mapping[Any, Any] = {**{type(each): each for each in _EXAMPLES}, TaskList: [_REQUEST]}
+
+
+def example_of(kind: Any) -> Any:
+    """Return an example of a type, as JSON holds it; None if there is none."""
+    return msgspec.json.decode(msgspec.json.encode(_BY_TYPE.get(kind)))

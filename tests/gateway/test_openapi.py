@@ -1,0 +1,199 @@
+"""The OpenAPI document is true: each answer that it names occurs, and has the form it gives."""
+
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import pytest
+from aiohttp import ClientResponse, ClientSession
+
+from taskqueue.commands import Enqueue
+from taskqueue.errors import ActorUnavailable
+from taskqueue.http.bodies import MAX_BODY_BYTES
+from taskqueue.http.documentation.openapi import document
+from taskqueue.http.routes import routes
+from taskqueue.rules.health import Readiness
+from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter
+from tests.gateway.scripted import ScriptedService, StillClock, leaf
+
+UNKNOWN = "0197a4c8-0000-7000-8000-000000000000"
+DEAD = DeadLetter(reason="lost", outcome=AttemptOutcome.FAILED, error="OSError: lost")
+JSON = {"Content-Type": "application/json"}
+
+
+def described() -> dict[str, Any]:
+    service = ScriptedService()
+    return document(routes(service, service.app, StillClock()), service.app)
+
+
+DOCUMENT = described()
+
+
+class Documented(NamedTuple):
+    """One answer of one operation."""
+
+    operation: str
+    status: str
+    method: str
+    path: str
+    spec: dict[str, Any]
+
+    @property
+    def example(self) -> Any:
+        body = self.spec.get("requestBody")
+        if body is None:
+            return None
+        return next(iter(body["content"]["application/json"]["examples"].values()))["value"]
+
+
+ANSWERS = [
+    Documented(spec["operationId"], status, method.upper(), path, spec)
+    for path, item in DOCUMENT["paths"].items()
+    for method, spec in item.items()
+    for status in spec["responses"]
+]
+
+
+def valid(schema: dict[str, Any], value: object) -> bool:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    return jsonschema_rs.validator_for(whole).is_valid(value)
+
+
+# --- how to bring an answer about -----------------------------------------------------------------
+
+Setting = Callable[[ScriptedService], Awaitable[str | None]]
+"""Prepares the service; returns the id in the path, if there is to be another than an unknown."""
+
+
+async def waiting(service: ScriptedService) -> str:
+    task = service.app.prepare("uppercase")
+    await service(Enqueue(tasks=(task,)))
+    return task.id
+
+
+async def running(service: ScriptedService) -> str:
+    await waiting(service)
+    return (await service.start_next()).task.id
+
+
+async def ended(service: ScriptedService) -> str:
+    await waiting(service)
+    return await service.settle_next(Complete(result="1"))
+
+
+async def dead(service: ScriptedService) -> str:
+    await waiting(service)
+    return await service.settle_next(DEAD)
+
+
+async def down(service: ScriptedService) -> None:
+    service.fault = ActorUnavailable("queue")
+    service.ready = Readiness(ready=False, reason="disk full")
+
+
+async def broken(service: ScriptedService) -> None:
+    service.fault = RuntimeError("a bug")
+
+
+async def with_a_consumer(service: ScriptedService) -> None:
+    service.nodes = leaf("root", children=(leaf("root/consumers/consumer-1"),))
+
+
+SETTINGS: dict[tuple[str, str], Setting] = {
+    ("show_task", "200"): ended,
+    ("delete_task", "204"): ended,
+    ("delete_task", "409"): running,
+    ("cancel_task", "200"): waiting,
+    ("cancel_task", "202"): running,
+    ("cancel_task", "409"): ended,
+    ("redrive_task", "202"): dead,
+    ("redrive_task", "409"): running,
+    ("kill_actor", "202"): with_a_consumer,
+}
+BODIES: dict[tuple[str, str], Any] = {
+    ("kill_actor", "409"): {"path": "root"},
+}
+QUEUES = {"404": "nowhere"}
+
+
+async def ask(http: ClientSession, service: ScriptedService, answer: Documented) -> ClientResponse:
+    """Make the request that has this answer."""
+    key = (answer.operation, answer.status)
+    setting = {"503": down, "default": broken}.get(answer.status) or SETTINGS.get(key)
+    task_id = None if setting is None else await setting(service)
+    path = answer.path.format(id=task_id or UNKNOWN, name=QUEUES.get(answer.status, "mail"))
+    body = BODIES.get(key, answer.example)
+    if answer.operation == "create_task":
+        body = {"action": "uppercase"}
+    headers = dict(JSON)
+    given: dict[str, Any] = {} if body is None else {"json": body}
+    match answer.status:
+        case "400":
+            given = {"data": b"{"}
+        case "413":
+            given = {"data": io.BytesIO(b" " * (MAX_BODY_BYTES + 1))}
+        case "422" if body is not None:
+            given = {"json": {"action": "uppercase", "unknown": 1}}
+        case "422":
+            path += "?unknown=1"
+        case "403":
+            headers["Host"] = "elsewhere.example"
+        case "415":
+            headers["Content-Encoding"] = "gzip"
+        case "default" if answer.operation in {"show_health", "show_openapi", "show_readiness"}:
+            path += "%2Fnowhere"  # nothing can go wrong in these
+    return await http.request(answer.method, path, headers=headers, **given)
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: f"{a.operation}-{a.status}")
+async def test_every_documented_answer_occurs_and_has_its_form(
+    http: ClientSession, service: ScriptedService, answer: Documented
+) -> None:
+    response = await ask(http, service, answer)
+
+    spec = answer.spec["responses"][answer.status]
+    if answer.status != "default":
+        assert response.status == int(answer.status), await response.text()
+    assert response.content_type in spec.get("content", {response.content_type: None})
+    if schema := spec.get("content", {}).get(response.content_type):
+        assert valid(schema["schema"], await response.json())
+
+
+async def test_the_document_is_served_as_it_is_made(http: ClientSession) -> None:
+    response = await http.get("/openapi.json")
+
+    assert (response.status, response.content_type) == (200, "application/json")
+    assert (await response.json())["paths"] == DOCUMENT["paths"]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: f"{a.operation}-{a.status}")
+def test_every_example_has_the_form_of_its_schema(answer: Documented) -> None:
+    bodies = answer.spec.get("requestBody", {}).get("content", {})
+    contents = [
+        *bodies.values(),
+        *answer.spec["responses"][answer.status].get("content", {}).values(),
+    ]
+
+    for content in contents:
+        for example in content.get("examples", {}).values():
+            assert valid(content["schema"], example["value"])
+
+
+def test_every_answer_that_is_json_has_an_example() -> None:
+    without = [
+        (answer.operation, answer.status)
+        for answer in ANSWERS
+        if answer.status.startswith("2")
+        for content in [answer.spec["responses"][answer.status].get("content", {})]
+        if "application/json" in content and not content["application/json"]["examples"]
+    ]
+
+    assert without == [("show_openapi", "200")]
+
+
+def test_the_document_names_the_actions_and_the_queues_of_the_app() -> None:
+    properties = DOCUMENT["components"]["schemas"]["TaskRequest"]["properties"]
+
+    assert properties["action"]["examples"] == ["send", "uppercase"]
+    assert properties["queue"]["enum"] == ["default", "mail", None]
