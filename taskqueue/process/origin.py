@@ -9,6 +9,7 @@ import fcntl
 import os
 import signal
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Literal
 
@@ -64,9 +65,10 @@ def keep_streams() -> None:
             fcntl.fcntl(descriptor, fcntl.F_GETFD)
         except OSError:
             # Not `dup2`: another thread may have opened something with this number by now.
-            opened = fcntl.fcntl(copy, fcntl.F_DUPFD, descriptor)
-            if opened != descriptor:
-                os.close(opened)
+            with suppress(OSError):  # user code has closed our copy as well
+                opened = fcntl.fcntl(copy, fcntl.F_DUPFD, descriptor)
+                if opened != descriptor:
+                    os.close(opened)
 
 
 def environment() -> dict[str, str] | None:

@@ -194,6 +194,16 @@ def close_streams_in_thread(ctx: Context) -> None:
     os.closerange(0, 3)
 
 
+@app.task("close_streams_in_process", executor="process")
+def close_streams_in_process(ctx: Context) -> None:
+    os.closerange(0, 3)
+
+
+@app.task("print_in_process", executor="process", max_attempts=1)
+def print_in_process(ctx: Context) -> None:
+    print("printed in a process", flush=True)  # noqa: T201 - the test
+
+
 # --- the log --------------------------------------------------------------------------------------
 
 

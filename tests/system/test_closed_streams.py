@@ -1,8 +1,9 @@
-"""Handlers close the standard streams of the service, which opens other descriptors then."""
+"""Handlers and apps close the standard streams, and other descriptors are opened after that."""
 
 import aiohttp
 import pytest
 
+from taskqueue.testing.process import PRINTED
 from tests.system.services import Client, Services, when
 
 FLAGS = ("--app", "tests.system.harmful:app", "--consumers", "1")
@@ -29,3 +30,38 @@ async def test_streams_that_are_closed_again_and_again_cost_the_service_nothing(
 
     assert code == 0
     assert client.service.events.select("loop_left") == []
+
+
+async def test_what_is_printed_in_a_process_appears_though_an_earlier_task_has_closed_the_streams(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    services.expect(PRINTED)
+    client = Client(http, await services.start(*FLAGS, "--slots", "1"))
+
+    tasks = [
+        await client.post(action)
+        for _ in range(3)
+        for action in ("close_streams_in_process", "print_in_process")
+    ]
+    await when(tasks, client.service, "task_completed")
+    await client.service.stop()
+
+    printed = [event["text"] for event in client.service.events.select(PRINTED)]
+    assert printed == ["printed in a process"] * 3
+
+
+async def test_what_is_printed_in_a_process_appears_though_the_app_has_closed_the_streams(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    services.expect(PRINTED)
+    (services.folder / "closing.py").write_text(
+        "import os\nfrom tests.system.harmful import app\nos.closerange(0, 3)\n"
+    )
+    client = Client(http, await services.start(*FLAGS, "--app", "closing:app"))
+
+    tasks = [await client.post("print_in_process") for _ in range(3)]
+    await when(tasks, client.service, "task_completed")
+    await client.service.stop()
+
+    printed = [event["text"] for event in client.service.events.select(PRINTED)]
+    assert printed == ["printed in a process"] * 3

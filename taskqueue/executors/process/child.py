@@ -27,6 +27,7 @@ from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.process.signals import Signals
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.thread import end_of
+from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
 from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.rules.tasks import Crashed, Outcome
@@ -79,6 +80,7 @@ class _Attempts:
         return self.first()
 
     def _conclude(self, outcome: Outcome) -> None:
+        origin.keep_streams()
         _flush()
         self._handle.done(outcome, self._memory.mb())
 

@@ -42,6 +42,7 @@ _MOST_DESCRIPTORS = 16
 
 def main(descriptor: int) -> None:
     """Serve on the control pipe, an inherited descriptor, until it is closed."""
+    origin.remember()
     kernel.end_with_parent(signal.SIGTERM)
     kernel.adopt_orphans()
     end: socket.socket | None = None
@@ -74,6 +75,7 @@ def _ready_to_fork() -> None:
     if others := [thread.name for thread in threading.enumerate()[1:]]:
         # They do not exist in a forked child, but the locks they hold do.
         log.warning("fork_server_has_threads", threads=others)
+    origin.keep_streams()  # before there are pipes of workers
     with suppress(Exception):  # the app may have replaced or closed it
         origin.write_lines()  # what is printed outlives a kill
     # Nothing of the app is garbage; a collection in a child would only copy its pages.
