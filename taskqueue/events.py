@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from time import time
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from taskqueue.foreign import rendering
 from taskqueue.logger import log
@@ -36,6 +36,7 @@ class Event(Struct, gc=True):  # an exception in its fields may be part of a cyc
     at: float  # UTC epoch seconds
 
 
+_NUMBERS = {each: logging.getLevelNamesMapping()[each.upper()] for each in get_args(Level)}
 Subscriber: TypeAlias = Callable[[Event], None]
 S = TypeVar("S", bound=Subscriber)
 
@@ -70,8 +71,7 @@ class Events:
 
     def are_wanted(self, level: Level) -> bool:
         """Return whether events of this level reach a subscriber or the log."""
-        number = logging.getLevelNamesMapping()[level.upper()]
-        return bool(self._subscribers) or bool(log.is_enabled_for(number))
+        return bool(self._subscribers) or bool(log.is_enabled_for(_NUMBERS[level]))
 
     @contextlib.contextmanager
     def subscribed(self, subscriber: S) -> Iterator[S]:

@@ -1,6 +1,6 @@
-"""The logger of the service: what its own modules and `ctx.log` write to.
+"""The logger of the service: what its events and `ctx.log` are written to.
 
-A service sends its events where `logs.configure` says, whatever an app does to structlog's global
+A service sends its lines where `logs.configure` says, whatever an app does to structlog's global
 configuration, which belongs to the app. Where nothing is configured, taskqueue is a library in
 another program, and logs the way that program has configured structlog.
 """

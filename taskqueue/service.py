@@ -34,9 +34,9 @@ from taskqueue.errors import (
     StorageUnavailable,
     TooManyConsumers,
 )
+from taskqueue.events import events
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.listener import BACKLOG
-from taskqueue.logger import log
 from taskqueue.logs import pipeline as logs
 from taskqueue.process.forks import close_in_children
 from taskqueue.runtime import (
@@ -182,7 +182,7 @@ async def _live(
             print_error(f"did not start: {_why(error.cause)}")
             return _ended_now(FAILED)
         if root is None:
-            log.info("service_stopped", reason="told to stop while starting")
+            events.info("service_stopped", reason="told to stop while starting")
             return _ended_now(OK)
         configuration.app.attach(QueueClient(system.address(QUEUE)))
         tune_gc()
@@ -191,13 +191,13 @@ async def _live(
         if gave_up is not None:
             print_error(f"gave up: the supervision tree ended ({gave_up}); the log says why")
             return _ended_now(FAILED)
-        log.info("service_stopping", drain_s=configuration.settings.drain_s)
+        events.info("service_stopping", drain_s=configuration.settings.drain_s)
         await _drained(root, system, configuration.settings.drain_s, signals.hurry)
         drained_at = monotonic()
         if not await _stop(root):
             print_error("gave up while it was stopping; the log says why")
             return Ended(FAILED, drained_at)
-    log.info("service_stopped", reason="told to stop")
+    events.info("service_stopped", reason="told to stop")
     return Ended(OK, drained_at)
 
 
@@ -296,19 +296,19 @@ class Signals:
 
     def _on_signal(self, number: signal.Signals) -> None:
         if not self.stop.is_set():
-            log.info("signal_received", signal=number.name, means="drain and stop")
+            events.info("signal_received", signal=number.name, means="drain and stop")
             self.stop.set()
         elif not self.hurry.is_set():
-            log.warning("signal_received", signal=number.name, means="cut what runs, and stop")
+            events.warning("signal_received", signal=number.name, means="cut what runs, and stop")
             self.hurry.set()
         else:
-            log.warning("signal_received", signal=number.name, means="die at once")
+            events.warning("signal_received", signal=number.name, means="die at once")
             os.kill(os.getpid(), signal.SIGKILL)  # whatever hangs; nothing accepted is lost by it
 
 
 def _announce_ready(configuration: Configuration, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
-    log.info(
+    events.info(
         "service_ready",
         url=f"http://{f'[{host}]' if ':' in host else host}:{port}",
         host=host,

@@ -9,7 +9,7 @@ from taskqueue.actors.consumer.actor import CANCEL_GRACE_S, ConsumerActor, Consu
 from taskqueue.actors.messages import CONSUMERS
 from taskqueue.api.app import App
 from taskqueue.commands import Resize
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.runtime import receives
 from taskqueue.structs import Struct
 from taskqueue.supervision import (
@@ -66,7 +66,7 @@ class ConsumersSupervisor(Supervisor):
                 if name not in present:
                     await self.on_start_child(StartChild(spec=self._spec(self._shared, name)))
         except ChildStartFailed as error:
-            log.warning("consumers_not_added", wanted=message.count, reason=str(error))
+            events.warning("consumers_not_added", wanted=message.count, reason=str(error))
         for name in reversed(present):
             if name not in wanted:
                 await self.on_terminate_child(TerminateChild(child=name))

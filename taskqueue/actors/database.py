@@ -25,7 +25,7 @@ from taskqueue.errors import (
     StorageLost,
     StorageUnavailable,
 )
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.rules.health import Availability, Readiness
 from taskqueue.runtime import Actor, receives, tell
 from taskqueue.storage.protocol import Storage
@@ -88,7 +88,7 @@ class DatabaseActor(Actor):
         except StorageError as error:
             self.readable = self.readable and leaves_reads(error)
             self.unavailable = _reason_of(error)
-            log.info("storage_not_there_yet", reason=self.unavailable)
+            events.info("storage_not_there_yet", reason=self.unavailable)
             self._recover_soon(self._recovery.first_s)
 
     async def on_stop(self) -> None:
@@ -121,7 +121,7 @@ class DatabaseActor(Actor):
         reason = f"{type(error).__name__}: {error}"
         is_news = (verb, reason) != self._last_failure
         self._last_failure = (verb, reason)
-        log.error(
+        events.error(
             "storage_operation_failed",
             verb=verb,
             reason=reason,
@@ -175,7 +175,7 @@ class DatabaseActor(Actor):
             raise StorageUnavailable(self.unavailable or "the storage answered too late")
         self._outages += 1
         self.unavailable = None
-        log.info("storage_ready")
+        events.info("storage_ready")
         tell(self.address(QUEUE), StorageReady())
 
     def _on_loss(self, error: StorageUnavailable) -> None:
@@ -194,7 +194,7 @@ class DatabaseActor(Actor):
         self.readable = self.readable and leaves_reads(error)
         reason = _reason_of(error)
         if reason != self.unavailable:
-            log.warning("storage_degraded", reason=reason)
+            events.warning("storage_degraded", reason=reason)
         self.unavailable = reason
         is_lost = isinstance(error, StorageLost)  # waiting does not bring it back
         self._recover_soon(0.0 if is_lost else self._recovery.first_s)

@@ -13,10 +13,10 @@ from taskqueue.actors.messages import GATEWAY
 from taskqueue.actors.port import ServicePort
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.events import events
 from taskqueue.http.application import application
 from taskqueue.http.server.limits import LIMITS, Limits
 from taskqueue.http.server.server import HttpServer
-from taskqueue.logger import log
 from taskqueue.process.forks import close_in_children
 from taskqueue.rules.health import Availability
 from taskqueue.runtime import Actor, is_orderly
@@ -72,7 +72,7 @@ class GatewayActor(Actor):
         self.own(listener.close)
         self.own(self._server.cut)
         await self._server.start(listener)
-        log.info("gateway_listening", host=self.host, port=self.port)
+        events.info("gateway_listening", host=self.host, port=self.port)
 
     async def on_stop(self) -> None:
         """Refuse new connections, finish the requests in flight, close the others.
@@ -88,4 +88,4 @@ class GatewayActor(Actor):
             async with asyncio.timeout(self._shutdown_s):
                 await self._server.close()
         except TimeoutError:
-            log.warning("gateway_requests_cut", after_s=self._shutdown_s)
+            events.warning("gateway_requests_cut", after_s=self._shutdown_s)

@@ -6,7 +6,7 @@ code is abnormal, and its supervisor tries again within its intensity.
 
 from taskqueue.actors.messages import DATABASE, Migrate
 from taskqueue.errors import ActorError, StorageError
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.runtime import NORMAL, Actor, Crash, Exit, ask
 
 
@@ -30,9 +30,9 @@ class MigrationActor(Actor):
         try:
             steps = await ask(self.address(DATABASE), Migrate(), timeout_s=None)
         except (StorageError, ActorError) as error:
-            log.error("migration_failed", reason=str(error))
+            events.error("migration_failed", reason=str(error))
             raise Exit(Crash(ExitCode(1, str(error)))) from error
         for step in steps:
-            log.info("migration_applied", step=step)
-        log.info("migration_done", exit_code=0, steps=len(steps))
+            events.info("migration_applied", step=step)
+        events.info("migration_done", exit_code=0, steps=len(steps))
         raise Exit(NORMAL)

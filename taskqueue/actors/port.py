@@ -32,8 +32,8 @@ from taskqueue.commands import (
     Resize,
 )
 from taskqueue.errors import ActorUnavailable, AskTimeout
+from taskqueue.events import events
 from taskqueue.http.server.limits import Limits
-from taskqueue.logger import log
 from taskqueue.rules.health import Availability, Readiness
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask, request
@@ -144,10 +144,10 @@ class StorageRequests:
     async def _delete(self, message: Delete) -> tuple[str, ...]:
         deleted = await self._storage.use(Storage.delete, message.task_ids)
         for task_id in deleted:
-            log.info("task_deleted", task_id=task_id)
+            events.info("task_deleted", task_id=task_id)
         return deleted
 
     async def _delete_dead(self, message: DeleteDead) -> int:
         deleted = await self._dead_letters.delete(action=message.action, queue=message.queue)
-        log.info("dead_deleted", action=message.action, queue=message.queue, tasks=deleted)
+        events.info("dead_deleted", action=message.action, queue=message.queue, tasks=deleted)
         return deleted

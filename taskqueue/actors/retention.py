@@ -5,7 +5,7 @@ import asyncio
 from taskqueue.actors.messages import DATABASE, RETENTION
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.rules.retention import Retention
 from taskqueue.runtime import Actor, Request, receives
 from taskqueue.storage.protocol import Storage
@@ -47,7 +47,7 @@ class RetentionActor(Actor):
             try:
                 await self._expire()
             except UNREACHABLE as error:
-                log.info("retention_postponed", reason=str(error))
+                events.info("retention_postponed", reason=str(error))
             await self._clock.wait(never, self._period_s)
 
     async def _expire(self) -> int:
@@ -61,6 +61,6 @@ class RetentionActor(Actor):
                 )
                 expired += batch
             if expired:
-                log.info("tasks_expired", status=str(status), tasks=expired)
+                events.info("tasks_expired", status=str(status), tasks=expired)
             total += expired
         return total

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.tasks import (
     Cancel,
@@ -23,7 +23,7 @@ from taskqueue.rules.tasks import (
 
 def attempt_started(task: Task, consumer: str) -> None:
     """A handler begins."""
-    log.bind().info(
+    events.info(
         "attempt_started",
         task_id=task.id,
         action=task.action,
@@ -35,26 +35,24 @@ def attempt_started(task: Task, consumer: str) -> None:
 def rescued(finished: Sequence[Finished], why: str) -> None:
     """The queue actor settles deliveries in place of their holder."""
     for task in (each.delivery.task for each in finished):
-        log.warning(
+        events.warning(
             "task_rescued", task_id=task.id, action=task.action, attempt=task.attempt, why=why
         )
 
 
 def cancel_asked(result: CancelResult, reason: str) -> None:
     """Somebody wants a task to be cancelled."""
-    event = log.bind(task_id=result.task_id, reason=reason)
     match result.answer:
         case CancelAnswer.CANCELLED:
-            event.info("task_cancelled")
+            events.info("task_cancelled", task_id=result.task_id, reason=reason)
         case CancelAnswer.REQUESTED:
-            event.info("task_cancel_requested")
+            events.info("task_cancel_requested", task_id=result.task_id, reason=reason)
         case CancelAnswer.ENDED | CancelAnswer.UNKNOWN:
             pass  # nothing has happened
 
 
 def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settled) -> None:
     """What became of an attempt has been written, or could not be."""
-    event = log.bind()
     attempt = {
         "task_id": task.id,
         "action": task.action,
@@ -62,23 +60,23 @@ def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settl
         "outcome": type(outcome).__name__.lower(),
     }
     if written == Settled.LEASE_LOST:
-        event.warning("task_lease_lost", **attempt)
+        events.warning("task_lease_lost", **attempt)
         return
     if written == Settled.CANCELLED:
-        event.info("task_cancelled", **attempt, reason="asked for while it was held")
+        events.info("task_cancelled", **attempt, reason="asked for while it was held")
         return
     match settlement:
         case Complete():
-            event.info("task_completed", **attempt)
+            events.info("task_completed", **attempt)
         case Requeue(run_at=run_at, error=error):
-            event.warning("task_requeued", **attempt, run_at=run_at, error=error)
+            events.warning("task_requeued", **attempt, run_at=run_at, error=error)
         case Postpone(run_at=run_at):
-            event.info("task_postponed", **attempt, run_at=run_at)
+            events.info("task_postponed", **attempt, run_at=run_at)
         case DeadLetter(reason=reason):
-            event.error("task_dead_lettered", **attempt, reason=reason)
+            events.error("task_dead_lettered", **attempt, reason=reason)
         case Cancel(reason=reason):
-            event.info("task_cancelled", **attempt, reason=reason)
+            events.info("task_cancelled", **attempt, reason=reason)
         case Release():
-            event.info("task_handed_back", **attempt)
+            events.info("task_handed_back", **attempt)
         case never:
             assert_never(never)

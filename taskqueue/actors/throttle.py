@@ -1,7 +1,7 @@
 """Keeps an event that may come thousands of times a second from filling the log."""
 
 from taskqueue.clock import Clock
-from taskqueue.logger import log
+from taskqueue.events import events
 
 PERIOD_S = 1.0
 
@@ -23,4 +23,4 @@ class ThrottledLog:
             return
         more = {"more": self._left_out} if self._left_out else {}
         self._next_at, self._left_out = now + PERIOD_S, 0
-        log.info(self._event, **fields, **more)
+        events.info(self._event, **fields, **more)

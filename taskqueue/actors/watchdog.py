@@ -16,7 +16,7 @@ from typing import Final
 
 import taskqueue
 from taskqueue.actors.messages import CONSUMERS, WATCHDOG
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.runtime import Actor, ActorRef
 
 PERIOD_S = 0.25
@@ -70,7 +70,7 @@ class WatchdogActor(Actor):
             late_s = monotonic() - due
             if late_s >= self._lagged_s:
                 where = list(_handlers_in_threads())
-                log.warning("loop_lagged", late_s=round(late_s, 3), handlers=where)
+                events.warning("loop_lagged", late_s=round(late_s, 3), handlers=where)
 
     def _look_at_consumers(self) -> None:
         present = self.members(CONSUMERS)
@@ -85,10 +85,12 @@ class WatchdogActor(Actor):
             if for_s >= self._blocked_s and not pulse.told:
                 pulse.told = True
                 where = _where(consumer.cell.host.current_frame())
-                log.warning("consumer_blocked", consumer=consumer.label, for_s=for_s, handler=where)
+                events.warning(
+                    "consumer_blocked", consumer=consumer.label, for_s=for_s, handler=where
+                )
             return
         if pulse.told:
-            log.info("consumer_unblocked", consumer=consumer.label, for_s=for_s)
+            events.info("consumer_unblocked", consumer=consumer.label, for_s=for_s)
         pulse.felt, pulse.told, pulse.asked_at = False, False, now
         consumer.cell.host.post(pulse.feel)
 

@@ -4,37 +4,29 @@ Requests that went well are logged at `debug`, all others at `info`: a line cost
 tenth of the request itself, and that a task was accepted is told by the task's own events.
 """
 
-import logging
-
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from taskqueue.logger import log
+from taskqueue.events import events
 
 
 class AccessLog(AbstractAccessLogger):
-    """Writes the event. aiohttp makes one for every connection.
+    """Publishes the event. aiohttp makes one for every connection.
 
     The query is left out: what people put there does not belong into a log.
     """
 
-    def __init__(self, logger: logging.Logger, log_format: str) -> None:
-        super().__init__(logger, log_format)
-        bound = log.bind()
-        self._enabled: bool = bound.is_enabled_for(logging.INFO)
-        self._successes: bool = bound.is_enabled_for(logging.DEBUG)
-
     @property
     def enabled(self) -> bool:
-        """Whether anything would be written; aiohttp does not even take the time otherwise."""
-        return self._enabled
+        """Whether any event is wanted; aiohttp does not even take the time otherwise."""
+        return events.are_wanted("info")
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """Write the event; `time` is in seconds."""
+        """Publish the event; `time` is in seconds."""
         failed = response.status >= 400
-        if not failed and not self._successes:
+        if not failed and not events.are_wanted("debug"):
             return
-        emit = log.info if failed else log.debug
+        emit = events.info if failed else events.debug
         emit(
             "http_request",
             method=request.method,

@@ -28,8 +28,8 @@ from taskqueue.errors import (
     TaskTooLarge,
     UnknownAction,
 )
+from taskqueue.events import events
 from taskqueue.http import answers
-from taskqueue.logger import log
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -204,7 +204,7 @@ def expectation_failed() -> Problem:
 def surprise(request: web.BaseRequest, error: BaseException | None) -> Problem:
     """Return a 500 that says nothing but a number, under which the log has `error`."""
     error_id = str(uuid4())
-    log.error(
+    events.error(
         "http_error", error_id=error_id, method=request.method, path=request.path, exc_info=error
     )
     return Problem(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
 
 
@@ -10,7 +10,7 @@ def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:
     """Log each task whose unique key belongs to one that was asked for otherwise."""
     for task, answer in answered:
         if answer.acceptance is Acceptance.CONFLICT:
-            log.warning(
+            events.warning(
                 "follow_up_refused",
                 action=task.action,
                 unique_key=task.unique_key,

@@ -1,6 +1,8 @@
 """Health, readiness, the supervision tree, and what is the same for all routes."""
 
+import asyncio
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from aiohttp import ClientResponse, ClientSession
 from msgspec.structs import replace
 
 from taskqueue.errors import ActorUnavailable
+from taskqueue.events import Buffer
+from taskqueue.events import events as port
 from taskqueue.rules.health import Readiness
 from taskqueue.runtime import Actor, System, process_info
 from taskqueue.supervision.tree import SupervisorFigures
@@ -327,22 +331,45 @@ async def test_requests_are_logged_without_their_query(
 
 
 @pytest.fixture
-def info_only() -> Any:
-    """Log from `info` up, as the service does by default."""
+def lines() -> Iterator[asyncio.Queue[dict[str, Any]]]:
+    """What is logged from `info` up, as the service does by default."""
+    written: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    def write(_: object, __: str, event: Any) -> Any:
+        written.put_nowait(dict(event))
+        raise structlog.DropEvent
+
     before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
-    yield
+    structlog.configure(
+        processors=[write],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    yield written
     structlog.configure(**before)
 
 
 async def test_what_went_well_is_not_logged_by_default(
-    info_only: None, http: ClientSession, events: EventLog
+    lines: asyncio.Queue[dict[str, Any]], http: ClientSession
 ) -> None:
     await http.get("/health")
     await http.get("/nowhere")
 
-    await events.wait_for("http_request", status=404)
-    assert events.select("http_request", status=200) == []
+    async with asyncio.timeout(5):
+        while (line := await lines.get())["event"] != "http_request":
+            pass
+    assert (line["path"], line["status"]) == ("/nowhere", 404)
+
+
+async def test_what_went_well_is_published_to_a_subscriber(
+    lines: asyncio.Queue[dict[str, Any]], http: ClientSession
+) -> None:
+    with port.subscribed(Buffer(10)) as buffer:
+        await http.get("/health")
+        async with asyncio.timeout(5):
+            [event, *_] = await buffer.next()
+
+    assert (event.name, event.level, event.fields["status"]) == ("http_request", "debug", 200)
+    assert lines.empty()
 
 
 # --- resizing -----------------------------------------------------------------------------------

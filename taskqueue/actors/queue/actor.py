@@ -44,7 +44,7 @@ from taskqueue.commands import (
     RedriveDead,
     Resume,
 )
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.policy import RetryPolicy
@@ -160,7 +160,7 @@ class QueueActor(Actor):
         """Queue dead tasks again."""
         redriven = await self._storage.use(Storage.redrive, message.task_ids, now=self._clock.now())
         for task_id in redriven:
-            log.info("task_redriven", task_id=task_id)
+            events.info("task_redriven", task_id=task_id)
         self._agenda.poll_soon()
         return redriven
 
@@ -168,7 +168,7 @@ class QueueActor(Actor):
     async def on_redrive_dead(self, message: RedriveDead) -> int:
         """Queue all dead tasks again that match."""
         redriven = await self._dead_letters.redrive(action=message.action, queue=message.queue)
-        log.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
+        events.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
         self._agenda.poll_soon()
         return redriven
 
@@ -176,14 +176,14 @@ class QueueActor(Actor):
     async def on_pause(self, message: Pause) -> None:
         """Stop handing out tasks of a queue; running ones continue."""
         await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
-        log.info("queue_paused", queue=message.queue)
+        events.info("queue_paused", queue=message.queue)
         self._keeper.feed(Leases.release, message.queue)
 
     @receives(Resume, answers=UNREACHABLE, concurrently=True)
     async def on_resume(self, message: Resume) -> None:
         """Hand out tasks of a queue again."""
         await self._storage.use(Storage.resume, message.queue)
-        log.info("queue_resumed", queue=message.queue)
+        events.info("queue_resumed", queue=message.queue)
         self._agenda.expect_work(message.queue)
 
     @receives(GetQueues, answers=UNREACHABLE, concurrently=True)

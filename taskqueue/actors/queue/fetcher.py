@@ -10,7 +10,7 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.keeper import LeaseKeeper
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Reservation
 from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
@@ -100,7 +100,7 @@ class Fetcher:
     def _say_ready(self) -> None:
         if not self.recovered:
             self.recovered = True
-            log.info("queue_ready", owner=f"{self._owner.node}/{self._owner.incarnation}")
+            events.info("queue_ready", owner=f"{self._owner.node}/{self._owner.incarnation}")
 
     # --- enqueueing --------------------------------------------------------------------------
 

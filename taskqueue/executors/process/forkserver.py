@@ -18,6 +18,7 @@ from types import FrameType
 
 from taskqueue.api.loading import load_app
 from taskqueue.errors import ConfigError
+from taskqueue.events import events
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.child import work
 from taskqueue.executors.process.frames import BlockingPipe, Frames, framed
@@ -32,7 +33,6 @@ from taskqueue.executors.process.messages import (
     ToForkServer,
     Unusable,
 )
-from taskqueue.logger import log
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import origin
 from taskqueue.structs import Struct
@@ -74,7 +74,7 @@ def main(descriptor: int) -> None:
 def _ready_to_fork() -> None:
     if others := [thread.name for thread in threading.enumerate()[1:]]:
         # They do not exist in a forked child, but the locks they hold do.
-        log.warning("fork_server_has_threads", threads=others)
+        events.warning("fork_server_has_threads", threads=others)
     origin.keep_streams()  # before there are pipes of workers
     with suppress(Exception):  # the app may have replaced or closed it
         origin.write_lines()  # what is printed outlives a kill

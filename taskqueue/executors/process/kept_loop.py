@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from taskqueue.clock import with_bound_clock
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.process.hidden_tasks import hidden_task
 
 T = TypeVar("T")
@@ -51,11 +51,11 @@ class KeptLoop:
         task.add_done_callback(_stop_loop)
         try:
             loop.run_forever()
-        except BaseException:  # noqa: BLE001 - it is logged
-            log.exception("loop_left", host=f"worker {os.getpid()}")
+        except BaseException as error:  # noqa: BLE001 - it is reported
+            events.error("loop_left", host=f"worker {os.getpid()}", exc_info=error)
         else:
             if not task.done():
-                log.warning("loop_stopped", host=f"worker {os.getpid()}")
+                events.warning("loop_stopped", host=f"worker {os.getpid()}")
         finally:
             task.remove_done_callback(_stop_loop)
 

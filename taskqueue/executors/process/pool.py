@@ -8,9 +8,9 @@ from taskqueue.api.app import App
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.errors import ConfigError, Fault
+from taskqueue.events import events
 from taskqueue.executors.process.server import CannotStart, ForkServer
 from taskqueue.executors.process.worker import Worker
-from taskqueue.logger import log
 from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.rules.recycling import ProcessPolicy, is_worn
 from taskqueue.rules.tasks import Outcome, Snoozed
@@ -90,7 +90,7 @@ class ProcessExecutor:
             self._free.put_nowait(worn)
             return
         self._free.put_nowait(successor)
-        log.info(
+        events.info(
             "worker_recycled",
             pid=worn.pid,
             tasks=worn.tasks,
@@ -110,7 +110,7 @@ class ProcessExecutor:
 
     def _complain(self, error: CannotStart) -> None:
         if not self._closed:
-            log.warning("worker_start_failed", reason=str(error))
+            events.warning("worker_start_failed", reason=str(error))
 
     def _do(self, chore: Coroutine[Any, Any, None]) -> None:
         task = hidden_task(chore)

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 
+from taskqueue.events import events
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.frames import BadFrame, Pipe
 from taskqueue.executors.process.messages import (
@@ -24,7 +25,6 @@ from taskqueue.executors.process.messages import (
 )
 from taskqueue.executors.process.wire import Wire
 from taskqueue.executors.process.worker import Worker
-from taskqueue.logger import log
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import origin
 from taskqueue.process.forks import socket_pair
@@ -92,7 +92,7 @@ class ForkServer:
         except BaseException:
             self.close()
             raise
-        log.info("fork_server_started", pid=self._process.pid, app=self._app)
+        events.info("fork_server_started", pid=self._process.pid, app=self._app)
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -170,7 +170,7 @@ class ForkServer:
 
     def _over(self) -> None:
         if not self.gone:
-            log.warning("fork_server_lost", pid=self._process.pid, workers=len(self._workers))
+            events.warning("fork_server_lost", pid=self._process.pid, workers=len(self._workers))
         self.close()
         self._control.close()
         if not self._prepared.done():

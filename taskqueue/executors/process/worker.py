@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from taskqueue.api.context import Context
+from taskqueue.events import events
 from taskqueue.executors.process import kernel
 from taskqueue.executors.process.conversation import Conversation, End
 from taskqueue.executors.process.endings import ending
 from taskqueue.executors.process.messages import Done, Ended, FromWorker, Run
 from taskqueue.executors.process.wire import Wire
-from taskqueue.logger import log
 from taskqueue.rules.tasks import Crashed, Outcome, TimedOut
 
 # How long each step may take before the next, harder one.
@@ -88,7 +88,7 @@ class Worker:
         self.spent = True
         if self._ended.done():
             return
-        log.warning("worker_killed", pid=self.pid, why=why)
+        events.warning("worker_killed", pid=self.pid, why=why)
         self._kill(self.pid)
         if not await _come(self._ended, within_s=KILL_S):
             # The fork server hangs. As it does not reap, the id is still that of our worker.

@@ -8,11 +8,11 @@ from typing import Any
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
+from taskqueue.events import events
 from taskqueue.http import problems
 from taskqueue.http.problems import VERSIONS, Problem
 from taskqueue.http.server.connections import Connections
 from taskqueue.http.server.limits import MAX_LINE_BYTES
-from taskqueue.logger import log
 
 _READ_BYTES = 16_384  # parsed ahead of a handler; the chunks in it keep the loop for 1 ms
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -194,7 +194,7 @@ class Connection(web.RequestHandler):
         """Log unexpected errors. A client that disconnects or sends garbage is not one."""
         error = kw.get("exc_info")
         if not isinstance(error, _OF_THE_CLIENT):
-            log.error("http_connection_failed", exc_info=error)
+            events.error("http_connection_failed", exc_info=error)
 
 
 def _of_parser(error: HttpProcessingError) -> Problem:

@@ -5,9 +5,9 @@ import errno
 import socket
 from collections.abc import Callable
 
+from taskqueue.events import events
 from taskqueue.http.server.connection import Connection
 from taskqueue.http.server.connections import Connections
-from taskqueue.logger import log
 from taskqueue.process import origin
 
 BACKLOG = 1024  # connections that wait to be accepted, also while there is no server
@@ -120,9 +120,9 @@ class Listener:
     def _look_around(self) -> None:
         """Close what is overdue, and log what was closed for room since the last time."""
         if overdue := self._connections.close_overdue(self._loop.time()):
-            log.info("connections_overdue", closed=overdue)
+            events.info("connections_overdue", closed=overdue)
         if self._reason:
-            log.warning(
+            events.warning(
                 "connections_full",
                 reason=self._reason,
                 open=len(self._connections.open),
