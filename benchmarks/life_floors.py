@@ -10,9 +10,8 @@ from pathlib import Path
 from time import perf_counter, time
 
 from benchmarks.harness import on_loop
-from benchmarks.running import OWNER
 from taskqueue.api.ids import new_id
-from taskqueue.rules.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, SettleBy
+from taskqueue.rules.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, Owner, SettleBy
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.engine import SQLiteStorage
@@ -20,6 +19,7 @@ from taskqueue.storage.sqlite.operations import inserting, settling, writes
 
 PAYLOAD = '{"action":"no-op","data":{"number":1}}'
 LEASE_S = 30.0
+OWNER = Owner(node="benchmark", incarnation="1")
 
 # --- drain ----------------------------------------------------------------------------------------
 

@@ -12,22 +12,22 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
+from taskqueue.assembly import Parts
+from taskqueue.cli.serving import tune_gc
 from taskqueue.clock import SystemClock
 from taskqueue.commands import GetReadiness
-from taskqueue.rules.tasks import ENDED, NewTask, Owner
-from taskqueue.runtime import SHUTDOWN, System, ask
-from taskqueue.service import tune_gc
+from taskqueue.rules.tasks import ENDED, NewTask
+from taskqueue.runtime import System, ask
+from taskqueue.service import Service
 from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
-from taskqueue.supervisor import Configuration
+from taskqueue.testing.backend import Given
 
-OWNER = Owner(node="benchmark", incarnation="1")
 LOOK_S = 0.01
 
 
@@ -75,23 +75,10 @@ async def running(
     """
     with tempfile.TemporaryDirectory() as temporary:
         database = (folder or Path(temporary)) / "tasks.db"
-        configuration = Configuration(
-            settings=settings or Settings(),
-            app=app,
-            owner=OWNER,
-            listener=None,
-            make_storage=partial(SQLiteStorage, database, writes_in=writes_in),
-        )
-        system = System()
-        root = await supervisor.start(system, configuration)
-        service = Running(system)
-        app.attach(service.queue)
-        try:
-            await service.ready()
+        backend = Given(partial(SQLiteStorage, database, writes_in=writes_in))
+        parts = Parts(backend=backend)
+        async with Service(app, settings, http=False, parts=parts) as service:
+            running = Running(service.system)
+            await running.ready()
             tune_gc()
-            yield service
-        finally:
-            app.detach()
-            root.exit(SHUTDOWN)
-            await root.ended()
-            await system.close()
+            yield running

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
         InvalidTask,
         KeyConflict,
         NotRunning,
+        ServiceFailed,
+        ServiceNotStarted,
         StorageUnavailable,
         TaskQueueError,
         TaskTooLarge,
         UnknownAction,
     )
     from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Task
+    from taskqueue.service import Service
+    from taskqueue.settings import Settings
 
 __all__ = [
     "Acceptance",
@@ -44,6 +48,10 @@ __all__ = [
     "NotRunning",
     "Reject",
     "Retry",
+    "Service",
+    "ServiceFailed",
+    "ServiceNotStarted",
+    "Settings",
     "Snooze",
     "StorageUnavailable",
     "Task",
@@ -61,6 +69,8 @@ _MODULES = {
         "InvalidTask",
         "KeyConflict",
         "NotRunning",
+        "ServiceFailed",
+        "ServiceNotStarted",
         "StorageUnavailable",
         "TaskQueueError",
         "TaskTooLarge",
@@ -68,6 +78,8 @@ _MODULES = {
     ),
     "api.outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
     "rules.tasks": ("Acceptance", "Accepted", "NewTask", "Task"),
+    "service": ("Service",),
+    "settings": ("Settings",),
 }
 _HOME = {name: f"taskqueue.{module}" for module, names in _MODULES.items() for name in names}
 

@@ -11,6 +11,8 @@
     │  └─ StatementsFatal      detail               the process that ran it died
     ├─ TooManyConsumers        count, wanted, free, limit   of file descriptors
     ├─ NotRunning              actions              enqueued before a service was attached
+    ├─ ServiceNotStarted       faults               port in use, database held, migration failed, …
+    ├─ ServiceFailed           reason               the supervision tree gave up
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
@@ -170,6 +172,18 @@ class NotRunning(TaskQueueError):
     def __init__(self, actions: tuple[str, ...]) -> None:
         self.actions = actions
         super().__init__(f"no service is running for this app; not enqueued: {', '.join(actions)}")
+
+
+class ServiceNotStarted(_Faulty):
+    """Something outside the settings keeps the service from starting; `faults` names all of it."""
+
+
+class ServiceFailed(TaskQueueError):
+    """The supervision tree gave up: a part crashed too often. Tasks in the database are safe."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"gave up: {reason}; the log says why")
 
 
 class TooManyConsumers(TaskQueueError):

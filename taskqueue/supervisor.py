@@ -16,7 +16,7 @@ from functools import partial
 
 from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
-from taskqueue.actors.database import DatabaseActor
+from taskqueue.actors.database import DatabaseActor, Recovery
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue.actor import QueueActor, QueueSettings
@@ -40,7 +40,7 @@ from taskqueue.supervision import (
 )
 
 ROOT = "root"
-ROOT_FLAGS = Flags(intensity=Intensity(max_restarts=10, period_s=30))
+ROOT_INTENSITY = Intensity(max_restarts=10, period_s=30)
 
 # Longer than the parts take on their own account, so that none is killed in the middle of it.
 QUEUE_LIMIT_S = 10.0
@@ -53,7 +53,7 @@ REQUESTS_LIMIT_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What one life of the service is made of."""
+    """Everything that the tree is made of."""
 
     settings: Settings
     app: App
@@ -62,6 +62,8 @@ class Configuration:
     listener: socket.socket | None
     make_storage: Callable[[], Storage]
     clock: Clock = field(default_factory=SystemClock)  # for all instants of tasks
+    recovery: Recovery | None = None
+    intensity: Intensity = ROOT_INTENSITY
     # Set by the database actor and read by the gateway, for as long as the configuration lives.
     availability: Availability = field(default_factory=Availability)
 
@@ -74,7 +76,8 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
             start=partial(
                 DatabaseActor.start_link,
                 configuration.make_storage,
-                availability=configuration.availability,
+                configuration.recovery,
+                configuration.availability,
             ),
             shutdown=DATABASE_LIMIT_S,
         ),
@@ -105,7 +108,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
             id="consumers",
             start=partial(
                 ConsumersSupervisor.start_link,
-                pools(configuration),
+                pools(configuration.app, configuration.settings),
                 configuration.app,
                 consumers(configuration.settings),
             ),
@@ -138,7 +141,8 @@ async def start(system: System, configuration: Configuration) -> ActorRef:
     Raises:
         StartFailed: a part did not start; those before it have been stopped.
     """
-    return await system.spawn(Supervisor, ROOT, children(configuration), ROOT_FLAGS)
+    flags = Flags(intensity=configuration.intensity)
+    return await system.spawn(Supervisor, ROOT, children(configuration), flags)
 
 
 def limits(settings: Settings) -> Limits:
@@ -156,12 +160,12 @@ def queue(configuration: Configuration) -> QueueSettings:
     )
 
 
-def pools(configuration: Configuration) -> tuple[Pool, ...]:
+def pools(app: App, settings: Settings) -> tuple[Pool, ...]:
     """Return who serves which queues: some have consumers of their own, the others share some."""
-    own = configuration.settings.queues
-    shared = tuple(queue for queue in configuration.app.queues if queue not in own)
+    own = settings.queues
+    shared = tuple(queue for queue in app.queues if queue not in own)
     return (
-        Pool(count=configuration.settings.consumers if shared else 0, queues=shared),
+        Pool(count=settings.consumers if shared else 0, queues=shared),
         *(
             Pool(name=f"{SHARED}-{queue}", count=count, queues=(queue,))
             for queue, count in own.items()

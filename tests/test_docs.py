@@ -52,6 +52,44 @@ def test_the_first_actor_of_the_guide_prints_what_the_guide_says() -> None:
     assert (done.returncode, done.stderr, done.stdout) == (0, "", printed)
 
 
+def test_the_program_of_the_page_on_embedding_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs/embedding.md").read_text()
+    [program] = re.findall(r"```python\n(import .*?)```", page, re.DOTALL)
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert 'completed {"words":3}\n' in done.stdout
+    assert (tmp_path / "tasks.db").exists()
+
+
+def test_importing_what_a_program_uses_changes_nothing_of_the_process() -> None:
+    program = """
+import gc, logging, signal, sys, threading
+def state():
+    return (
+        {number: signal.getsignal(number) for number in signal.Signals},
+        (gc.get_threshold(), gc.get_freeze_count(), gc.isenabled()),
+        (logging.root.level, logging.root.handlers[:]),
+        (sys.excepthook, threading.excepthook, sys.unraisablehook, sys.path[:]),
+        threading.active_count(),
+    )
+before = state()
+import taskqueue
+for name in taskqueue.__all__:
+    getattr(taskqueue, name)
+assert state() == before, (before, state())
+"""
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
 def test_importing_the_libraries_prints_nothing() -> None:
     program = "import taskqueue.runtime, taskqueue.supervision"
 

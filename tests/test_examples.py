@@ -93,6 +93,19 @@ def test_the_chat_survives_a_crash_as_the_guide_shows() -> None:
     assert f"```\n{CHAT}```" in guide
 
 
+def test_a_program_runs_the_service_in_its_own_loop() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.embedded"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == 'count_words: completed, {"words":9}\n'
+
+
 async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(
     tmp_path: Path,
 ) -> None:

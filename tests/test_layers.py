@@ -25,7 +25,7 @@ FLOORS = (
     ("machines", ("logs", "executors", "http")),
     ("roles", ("actors",)),
     ("the tree", ("supervisor",)),
-    ("its assembly", ("service",)),
+    ("its assembly", ("assembly", "draining", "service")),
     ("what runs it", ("bench", "testing", "cli", "__main__", "__init__")),
 )
 

@@ -81,6 +81,11 @@ class App:
         """The names of all queues that tasks may go to, sorted."""
         return tuple(sorted(self._queues))
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether a running service takes its tasks."""
+        return self._enqueuer is not None
+
     def add_queues(self, names: Iterable[str]) -> None:
         """Let tasks go to these queues as well, by a word at the enqueue: somebody serves them."""
         self._queues.update(names)

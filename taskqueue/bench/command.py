@@ -13,7 +13,7 @@ import msgspec
 from taskqueue.bench.measuring import findings
 from taskqueue.bench.place import CannotMeasure, file_of, temporary_folder
 from taskqueue.bench.report import Finding, shown
-from taskqueue.errors import StartFailed, StorageUnavailable
+from taskqueue.errors import ServiceNotStarted, StorageUnavailable
 from taskqueue.logs import pipeline as logs
 from taskqueue.settings import Settings
 
@@ -34,7 +34,7 @@ def bench(settings: Settings, seconds: float, *, as_json: bool) -> int:
     except CannotMeasure as error:
         _complain(str(error))
         return MISUSED
-    except (StartFailed, StorageUnavailable, sqlite3.OperationalError) as error:
+    except (ServiceNotStarted, StorageUnavailable, sqlite3.OperationalError) as error:
         _complain(str(error))
         return FAILED
     if as_json:

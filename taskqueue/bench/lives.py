@@ -7,20 +7,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from taskqueue import supervisor
-from taskqueue.actors.client import QueueClient
 from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.bench.place import file_of
 from taskqueue.bench.work import Work
 from taskqueue.commands import GetReadiness
 from taskqueue.rules.tasks import ENDED
-from taskqueue.runtime import SHUTDOWN, System, ask
-from taskqueue.service import bind
+from taskqueue.runtime import System, ask
+from taskqueue.service import Service
 from taskqueue.settings import Settings
-from taskqueue.storage.databases import backend_of
 from taskqueue.storage.protocol import Storage
-from taskqueue.supervisor import Configuration
 
 _LOOK_S = 0.005
 
@@ -64,28 +60,12 @@ async def living(settings: Settings, folder: Path) -> AsyncIterator[Life]:
     Its tasks are there when it is run there again.
 
     Raises:
-        StartFailed: it does not start.
+        ServiceNotStarted: it does not start.
     """
     work = Work()
     database = replace(file_of(settings), path=folder / "tasks.db")
-    settings = replace(settings, database=database, queues={})
-    with backend_of(database) as backend, bind("127.0.0.1", 0) as listener:
-        configuration = Configuration(
-            settings=settings,
-            app=work.app,
-            owner=backend.owner,
-            listener=listener,
-            make_storage=backend.storage,
-        )
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with System() as system:
-            root = await supervisor.start(system, configuration)
-            work.app.attach(QueueClient(system.address(QUEUE)))
-            life = Life(system, work, url)
-            try:
-                await life.ready()
-                yield life
-            finally:
-                work.app.detach()
-                root.exit(SHUTDOWN)
-                await root.ended()
+    service = Service(work.app, settings, database=database, queues={}, host="127.0.0.1", port=0)
+    async with service:
+        life = Life(service.system, work, service.url)
+        await life.ready()
+        yield life

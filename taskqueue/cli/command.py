@@ -124,8 +124,8 @@ def _serve(settings: Settings) -> NoReturn:
     from taskqueue.process.leaving import LEAVE_S, leave  # noqa: PLC0415
 
     with backend_of(settings.database) as backend:  # what it starts gets ready while we do
+        from taskqueue.cli.serving import serve  # noqa: PLC0415
         from taskqueue.logs import pipeline as logs  # noqa: PLC0415
-        from taskqueue.service import serve  # noqa: PLC0415
 
         gc.freeze()
         gc.enable()

@@ -9,7 +9,7 @@
 flags are all derived from these, in `OPTIONS`. `load` reports every fault of every source at once.
 """
 
-from taskqueue.settings.loading import load
+from taskqueue.settings.loading import checked, load
 from taskqueue.settings.model import LogFormat, LogLevel, Settings
 from taskqueue.settings.options import OPTIONS, Option
 
@@ -19,5 +19,6 @@ __all__ = [
     "LogLevel",
     "Option",
     "Settings",
+    "checked",
     "load",
 ]

@@ -6,6 +6,7 @@ other, lets every value be read by its kind, and checks what concerns more than 
 
 import difflib
 import ipaddress
+import os
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from msgspec.structs import fields, replace
+from msgspec.structs import asdict, fields, replace
 
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.settings.model import TABLES, Settings
 from taskqueue.settings.options import OPTIONS, PREFIX
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
+from taskqueue.structs import Struct
 
 FILE_NAME = "taskqueue.toml"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
@@ -43,17 +45,46 @@ class Given:
 Found: TypeAlias = Iterable[Given | Fault]
 
 
-def load(flags: Mapping[str, object], environ: Mapping[str, str], cwd: Path) -> Settings:
+def load(
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Settings:
     """Return the settings that defaults, file, environment and flags add up to.
 
     The file is `flags["config"]`, else `TASKQUEUE_CONFIG`, else `taskqueue.toml` in `cwd` if there
-    is one. `flags` are by key (`port`, `retry.max_s`), without those that were not used. Relative
-    paths start at `cwd`, so `database` is absolute if `cwd` is.
+    is one. Relative paths start at `cwd`, so `database` is absolute if `cwd` is.
+
+    Args:
+        flags: values by key (`port`, `retry.max_s`), without those that were not used.
+        environ: the environment; None: that of this process.
+        cwd: the folder; None: the current one.
 
     Raises:
         ConfigError: something does not fit; `faults` lists all of it, from every source.
     """
+    flags = flags or {}
+    environ = os.environ if environ is None else environ
+    cwd = cwd or Path.cwd()
     given = chain(_from_file(flags, environ, cwd), _from_environ(environ), _from_flags(flags))
+    return _read(given, cwd)
+
+
+def checked(settings: Settings | None = None, **values: object) -> Settings:
+    """Return `settings` (None: the defaults) with `values` over them, all of it checked.
+
+    Neither a file nor the environment is read. `values` have the names of `taskqueue.toml`; a table
+    is a mapping or the value that `Settings` has for it. A relative `database` starts at the
+    current folder.
+
+    Raises:
+        ConfigError: something does not fit; `faults` lists all of it.
+    """
+    given = {} if settings is None else asdict(settings)
+    return _read(_from_document(given | values), Path.cwd())
+
+
+def _read(given: Found, cwd: Path) -> Settings:
     reading = _Reading(given)
     settings = _settings(reading.values, cwd)
     faults = [*reading.faults, *_conflicts(settings, reading)]
@@ -119,20 +150,25 @@ def _from_toml(path: Path, named_by: str, *, shown: str) -> Found:
     except ValueError as broken:  # also of an integer with too many digits
         yield Fault(shown, f"expected a TOML file: {broken}")
     else:
-        for key, value in _flat(document):
-            name = f"{key} in {shown}"
-            if key in _BY_KEY:
-                yield Given(key, name, value)
-            elif key in _TABLES:
-                yield Fault(name, f"expected a table [{key}], got {value!r}")
-            else:
-                yield Fault(name, f"unknown setting{_meant(key, {*_BY_KEY, *_TABLES})}")
+        yield from _from_document(document, f" in {shown}")
+
+
+def _from_document(document: Mapping[str, object], where: str = "") -> Found:
+    for key, value in _flat(document):
+        name = f"{key}{where}"
+        if key in _BY_KEY:
+            yield Given(key, name, value)
+        elif key in _TABLES:
+            yield Fault(name, f"expected a table [{key}], got {value!r}")
+        else:
+            yield Fault(name, f"unknown setting{_meant(key, {*_BY_KEY, *_TABLES})}")
 
 
 def _flat(document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     for key, value in document.items():
-        if key in _TABLES and isinstance(value, dict):
-            yield from ((f"{key}.{inner}", at) for inner, at in value.items())
+        table = asdict(value) if isinstance(value, Struct) else value
+        if key in _TABLES and isinstance(table, Mapping):
+            yield from ((f"{key}.{inner}", at) for inner, at in table.items())
         else:
             yield key, value
 

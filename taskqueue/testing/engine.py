@@ -15,24 +15,22 @@ import math
 from types import TracebackType
 from typing import Self
 
-from taskqueue import supervisor
-from taskqueue.actors.client import QueueClient
-from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
+from taskqueue.actors.messages import CONSUMERS, DATABASE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
+from taskqueue.assembly import Parts
 from taskqueue.errors import StorageError, TaskNotFound
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import ENDED, Owner, Status, Task, TaskHistory
-from taskqueue.runtime import SHUTDOWN, ActorRef, System
+from taskqueue.rules.tasks import ENDED, Status, Task, TaskHistory
+from taskqueue.runtime import System
+from taskqueue.service import Service
 from taskqueue.settings import Settings
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
-from taskqueue.supervisor import Configuration
 from taskqueue.testing import faults
+from taskqueue.testing.backend import Given
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.storage import FaultyStorage
-
-OWNER = Owner(node="local", incarnation="test")
 
 # Who leaves a test with handlers running has seen enough of them.
 SETTINGS = Settings(consumers=1, drain_s=0.0, retry=RetryPolicy(jitter=0.0))
@@ -81,24 +79,16 @@ class Engine:
         self.clock = clock or ManualClock()
         self.storage = FaultyStorage(storage or MemoryStorage())
         self._app = app
-        self._configuration = Configuration(
-            settings=settings,
-            app=app,
-            owner=OWNER,
-            listener=None,
-            make_storage=lambda: self.storage,
-            clock=self.clock,
-        )
+        parts = Parts(backend=Given(lambda: self.storage), clock=self.clock)
+        self._service = Service(app, settings, http=False, parts=parts)
         self._frozen: list[faults.Frozen] = []
         self.system: System
-        self._root: ActorRef
 
     async def __aenter__(self) -> Self:
         """Start the tree on the running loop; tasks are accepted from now on."""
-        self.system = System()
-        self._root = await supervisor.start(self.system, self._configuration)
+        await self._service.__aenter__()
+        self.system = self._service.system
         self._tasks = StorageClient(self.system.address(DATABASE))
-        self._app.attach(QueueClient(self.system.address(QUEUE)), clock=self.clock)
         return self
 
     async def __aexit__(
@@ -107,13 +97,14 @@ class Engine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop the tree: running handlers are cut, and nobody of it lives on."""
-        self._app.detach()
+        """Stop the tree: running handlers get the `drain_s` of the settings, and no part is left.
+
+        Raises:
+            ServiceFailed: the supervision tree gave up.
+        """
         for frozen in self._frozen:
             frozen.thaw()
-        self._root.exit(SHUTDOWN)
-        await self._root.ended()
-        await self.system.close()
+        await self._service.__aexit__(kind, error, traceback)
 
     # --- time -------------------------------------------------------------------------------
 
@@ -179,7 +170,9 @@ class Engine:
         # Past the database actor, whose calls are what is waited for.
         inner, now = self.storage.inner, self.clock.now()
         try:
-            if await inner.held(OWNER) or await inner.rescue(OWNER, now=now):
+            if await inner.held(self._service.owner) or await inner.rescue(
+                self._service.owner, now=now
+            ):
                 return True
             due = await self._next_due()
         except StorageError:

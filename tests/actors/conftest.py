@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from taskqueue.runtime import System
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.fixtures import events
@@ -23,8 +22,6 @@ def storage() -> FaultyStorage:
 async def world(events: EventLog, storage: FaultyStorage) -> AsyncIterator[World]:
     """A world to be started. Nothing of it lives after the test."""
     lives = Lives()
-    async with System(kill_grace_s=0.1) as system:
-        world = World(system, events, lambda: storage)
+    async with World(events, lambda: storage) as world:
         yield world
-        world.gate.open()
     await lives.assert_no_more()

@@ -6,7 +6,7 @@ import pytest
 
 from taskqueue.actors.consumer.actor import ConsumerActor
 from taskqueue.api.context import Context
-from taskqueue.errors import StartFailed
+from taskqueue.errors import ServiceNotStarted
 from taskqueue.supervision import overview
 from tests.actors.world import World
 
@@ -100,7 +100,7 @@ async def test_none_starts_for_handlers_in_processes_that_could_not_find_their_a
     @world.app.task("work", executor="process")
     def work(ctx: Context) -> None: ...
 
-    with pytest.raises(StartFailed, match=r"load it with --app package\.module:app"):
+    with pytest.raises(ServiceNotStarted, match=r"load it with --app package\.module:app"):
         await world.start()
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from taskqueue import service
+from taskqueue import supervisor
 from taskqueue.actors.consumer import actor as consumer
 from taskqueue.actors.messages import QUEUE, Drain
 from taskqueue.actors.queue import actor as queue
@@ -18,7 +18,8 @@ from tests.actors.world import NOW, Gate, World
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cancelled handler may take 50 ms to notice."""
+    """A cancelled handler may take 50 ms to notice, and the queue actor 1 s to stop."""
+    monkeypatch.setattr(supervisor, "QUEUE_LIMIT_S", 1.0)
     for module in (consumer, queue):
         monkeypatch.setattr(module, "CANCEL_GRACE_S", 0.05)
 
@@ -284,15 +285,15 @@ async def test_idle_consumers_are_left_in_peace_while_the_door_closes(world: Wor
 
 
 async def test_a_queue_that_does_not_answer_holds_up_no_stop_in_a_hurry(world: World) -> None:
-    await world.start(consumers=0)
+    await world.start(consumers=0, drain_s=30.0)
     await suspend(world.queue)
-    hurry = asyncio.Event()
-    hurry.set()
 
-    async with asyncio.timeout(4):
-        await service._drained(world.root, world.system, 30.0, hurry)
-        await service._stop(world.root)
+    stopping = asyncio.create_task(world.stop())
+    await world.events.wait_for("service_stopping")
+    stopping.cancel()
+    await asyncio.wait([stopping], timeout=4)
 
+    assert stopping.cancelled()
     assert world.root.exit_reason is not None
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from taskqueue.actors.consumers import Pool
 from taskqueue.actors.messages import QUEUE
 from taskqueue.api.context import Context
 from taskqueue.commands import GetQueues, Pause, Resume
@@ -30,9 +29,7 @@ async def queues(world: World) -> dict[str, QueueState]:
 
 async def test_a_queue_with_consumers_of_its_own_waits_for_nobody_else(world: World) -> None:
     with_queue(world, "mail")
-    world.app.add_queues(["mail"])
-    shared = Pool(count=1, queues=("default",))
-    await world.start(shared=shared, pools=[Pool(name="consumer-mail", count=1, queues=("mail",))])
+    await world.start(queues={"mail": 1})
     long = await world.enqueue("wait")
     await world.begun(long)
 
@@ -48,8 +45,7 @@ async def test_a_queue_with_consumers_of_its_own_waits_for_nobody_else(world: Wo
 
 async def test_its_consumers_do_nothing_else(world: World) -> None:
     with_queue(world, "mail")
-    shared = Pool(count=1, queues=("default",))
-    await world.start(shared=shared, pools=[Pool(name="consumer-mail", count=1, queues=("mail",))])
+    await world.start(queues={"mail": 1})
     tasks = [await world.enqueue("quick") for _ in range(5)]
     await world.completed(*tasks)
 

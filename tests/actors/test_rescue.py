@@ -13,7 +13,7 @@ from taskqueue.errors import ActorUnavailable
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.rules.options import Options
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import Owner
+from taskqueue.rules.tasks import Owner, Release, SettleBy
 from taskqueue.runtime import Request, ask
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, Gate, World
@@ -385,15 +385,21 @@ async def test_an_enqueue_that_died_with_the_database_is_answered(
 # --- an earlier life of the process ended -------------------------------------------------------
 
 
-async def leave_behind(storage: FaultyStorage, world: World, *, started: bool) -> str:
-    """Let an earlier life of the service have claimed a task."""
+async def leave_behind(
+    storage: FaultyStorage, world: World, *, started: bool, deliveries: int = 1
+) -> str:
+    """Let earlier lives of the service have claimed a task."""
     inner = storage.inner
     task = world.prepare("quick")
     await inner.migrate()
     await inner.open()
     await inner.insert([task], now=NOW)
-    earlier = Owner(node=world.owner.node, incarnation="earlier")
+    earlier = Owner(node="local", incarnation="earlier")
     [delivery] = await inner.claim("default", limit=1, owner=earlier, lease_s=1e9, now=NOW)
+    for _ in range(deliveries - 1):
+        lost = SettleBy(token=delivery.token, settlement=Release(delivery_counts=True))
+        await inner.settle([lost], now=NOW)
+        [delivery] = await inner.claim("default", limit=1, owner=earlier, lease_s=1e9, now=NOW)
     if started:
         await inner.start([delivery.token], now=NOW)
     return task.id
@@ -426,11 +432,11 @@ async def test_what_was_merely_buffered_gets_its_attempt_back(
 async def test_a_task_that_is_delivered_too_often_without_starting_is_buried(
     world: World, storage: FaultyStorage
 ) -> None:
-    task_id = await leave_behind(storage, world, started=False)
+    task_id = await leave_behind(storage, world, started=False, deliveries=2)
 
-    await world.start(retry=RetryPolicy(max_deliveries=0))
+    await world.start(retry=RetryPolicy(max_deliveries=1))
     await world.events.wait_for("task_dead_lettered", task_id=task_id)
 
     task = (await world.history(task_id)).task
-    assert (task.status, task.reason) == ("dead", "delivered 1 times without ever starting")
+    assert (task.status, task.reason) == ("dead", "delivered 2 times without ever starting")
     assert world.runs == []

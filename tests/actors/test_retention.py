@@ -8,6 +8,7 @@ from taskqueue.rules.options import Options
 from taskqueue.rules.retention import DAY_S, Retention
 from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
+from taskqueue.supervision import terminate_child
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import ManualClock, World
 
@@ -18,8 +19,7 @@ async def expire(world: World) -> int:
 
 async def test_what_ended_long_ago_goes_and_what_lives_or_is_young_stays(world: World) -> None:
     world.clock = clock = ManualClock()
-    await world.start()
-    await world.system.spawn(RetentionActor, Retention(completed_s=60.0), clock)
+    await world.start(retention=Retention(completed_s=60.0))
     old = [await world.enqueue("quick") for _ in range(3)]
     await world.completed(*old)
     waiting = await world.enqueue("quick", options=Options(run_at=clock.time + 1000.0))
@@ -39,8 +39,8 @@ async def test_what_ended_long_ago_goes_and_what_lives_or_is_young_stays(world: 
 
 async def test_more_than_a_batch_goes_in_one_go(world: World) -> None:
     world.clock = clock = ManualClock()
-    await world.start(consumers=4, slots=16, prefetch=100)
-    await world.system.spawn(RetentionActor, Retention(completed_s=60.0), clock)
+    retention = Retention(completed_s=60.0)
+    await world.start(consumers=4, slots=16, prefetch=100, retention=retention)
     tasks = [world.prepare("quick") for _ in range(BATCH + 1)]
     await world.app.enqueue(*tasks)
     await world.completed(*(task.id for task in tasks), timeout_s=20.0)
@@ -52,8 +52,7 @@ async def test_more_than_a_batch_goes_in_one_go(world: World) -> None:
 
 async def test_zero_keeps_for_ever(world: World) -> None:
     world.clock = clock = ManualClock()
-    await world.start()
-    await world.system.spawn(RetentionActor, Retention(completed_s=0.0), clock)
+    await world.start(retention=Retention(completed_s=0.0))
     task_id = await world.enqueue("quick")
     await world.completed(task_id)
 
@@ -69,7 +68,6 @@ async def test_dead_letters_go_too_after_ninety_days_by_the_wall_clock(world: Wo
 
     world.clock = clock = ManualClock()
     await world.start()
-    await world.system.spawn(RetentionActor, Retention(), clock)
     task_id = await world.enqueue("reject")
     await world.events.wait_for("task_dead_lettered", task_id=task_id)
 
@@ -84,6 +82,7 @@ async def test_dead_letters_go_too_after_ninety_days_by_the_wall_clock(world: Wo
 
 async def test_an_outage_is_waited_out(world: World, storage: FaultyStorage) -> None:
     await world.start()
+    await terminate_child(world.root, "retention")
     storage.break_down()
 
     retention = await world.system.spawn(RetentionActor, Retention(), None, period_s=0.01)

@@ -13,7 +13,6 @@ import pytest
 from taskqueue.api.context import Context
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.options import Options
-from taskqueue.runtime import System
 from taskqueue.storage.sqlite.connections import spawn
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
@@ -42,10 +41,8 @@ class Bank:
 @pytest.fixture
 async def world(events: EventLog, tmp_path: Path) -> AsyncIterator[World]:
     lives = Lives()
-    async with System(kill_grace_s=0.1) as system:
-        world = World(system, events, lambda: SQLiteStorage(tmp_path / "tasks.db"))
+    async with World(events, lambda: SQLiteStorage(tmp_path / "tasks.db")) as world:
         yield world
-        world.gate.open()
     await lives.assert_no_more()
 
 
@@ -292,10 +289,9 @@ async def test_statements_that_kill_the_process_that_writes_are_the_crash_of_the
     events: EventLog, tmp_path: Path, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spawn, "COMMAND", fatal_sql.COMMAND)
-    async with System(kill_grace_s=0.1) as system:
-        world = World(
-            system, events, lambda: SQLiteStorage(tmp_path / "tasks.db", writes_in="process")
-        )
+    async with World(
+        events, lambda: SQLiteStorage(tmp_path / "tasks.db", writes_in="process")
+    ) as world:
 
         @world.app.task("pay")
         async def pay(ctx: Context) -> None:

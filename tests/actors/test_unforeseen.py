@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from taskqueue.errors import OperationFailed
-from taskqueue.runtime import System
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
@@ -23,10 +22,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def sqlite_world(events: EventLog, path: Path) -> AsyncIterator[World]:
     lives = Lives()
-    async with System(kill_grace_s=0.1) as system:
-        world = World(system, events, lambda: SQLiteStorage(path))
+    async with World(events, lambda: SQLiteStorage(path)) as world:
         yield world
-        world.gate.open()
     await lives.assert_no_more()
 
 

@@ -12,7 +12,6 @@ from taskqueue.api.context import Context
 from taskqueue.executors import loop as loop_module
 from taskqueue.executors.outcome import MAX_ERROR
 from taskqueue.rules.encoding import NotJSON
-from taskqueue.runtime import System
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
 from tests.actors.world import Lives, World
@@ -24,11 +23,9 @@ from tests.executors.test_eager import WAYS, current_task, fail
 async def world(events: EventLog, tmp_path: Path) -> AsyncIterator[World]:
     """A world over a real file, so that whatever is stored has to be what a database holds."""
     lives = Lives()
-    async with System(kill_grace_s=0.1) as system:
-        file = tmp_path / "tasks.db"
-        world = World(system, events, lambda: SQLiteStorage(file, writes_in="process"))
+    file = tmp_path / "tasks.db"
+    async with World(events, lambda: SQLiteStorage(file, writes_in="process")) as world:
         yield world
-        world.gate.open()
     await lives.assert_no_more()
 
 

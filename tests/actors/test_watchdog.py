@@ -4,7 +4,14 @@ import time
 
 from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.context import Context
+from taskqueue.supervision import terminate_child
 from tests.actors.world import World
+
+
+async def watch(world: World, **limits: float) -> None:
+    """Have the watchdog of the test, not that of the service."""
+    await terminate_child(world.root, "watchdog")
+    await world.system.spawn(WatchdogActor, **limits)
 
 
 async def test_a_handler_that_blocks_its_consumer_is_told_of_with_its_line(world: World) -> None:
@@ -13,7 +20,7 @@ async def test_a_handler_that_blocks_its_consumer_is_told_of_with_its_line(world
         world.gate.block()  # as an `async def` should not
 
     await world.start(consumers=2)
-    await world.system.spawn(WatchdogActor, period_s=0.01, blocked_s=0.05)
+    await watch(world, period_s=0.01, blocked_s=0.05)
     task_id = await world.enqueue("block")
 
     told = await world.events.wait_for("consumer_blocked")
@@ -38,7 +45,7 @@ async def test_a_loop_that_is_late_is_told_of_with_the_handlers_in_threads(world
         world.gate.block()
 
     await world.start()
-    await world.system.spawn(WatchdogActor, period_s=0.01, lagged_s=0.05)
+    await watch(world, period_s=0.01, lagged_s=0.05)
     task_id = await world.enqueue("compute")
     await world.begun(task_id)
 
@@ -53,7 +60,7 @@ async def test_a_loop_that_is_late_is_told_of_with_the_handlers_in_threads(world
 
 async def test_an_idle_consumer_is_not_told_of(world: World) -> None:
     await world.start(consumers=2)
-    await world.system.spawn(WatchdogActor, period_s=0.001, blocked_s=5.0)
+    await watch(world, period_s=0.001, blocked_s=5.0)
 
     tasks = [await world.enqueue("quick") for _ in range(20)]
     await world.completed(*tasks)

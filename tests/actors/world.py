@@ -1,39 +1,40 @@
-"""The roles as they run in the service, without the gateway, for tests to break."""
+"""The service without HTTP, for tests to break."""
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import msgspec
 
-from taskqueue import service
-from taskqueue.actors.client import QueueClient
-from taskqueue.actors.consumer.actor import ConsumerSettings
-from taskqueue.actors.consumers import ConsumersSupervisor, Pool
-from taskqueue.actors.database import DatabaseActor, Recovery
+from taskqueue import Service
+from taskqueue.actors.database import Recovery
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
-from taskqueue.actors.migration import MigrationActor
-from taskqueue.actors.queue.actor import QueueActor, QueueSettings
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.context import Context
+from taskqueue.assembly import Parts
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import GetReadiness, Resize
+from taskqueue.errors import ServiceFailed
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.options import Options
 from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.retention import Retention
 from taskqueue.rules.tasks import NewTask, Owner, TaskHistory
 from taskqueue.runtime import ActorRef, Reply, System, ask, resume, suspend
+from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
-from taskqueue.supervision import ChildSpec, ChildType, Flags, Intensity, Restart, Supervisor
+from taskqueue.supervision import Intensity
+from taskqueue.supervisor import ROOT
+from taskqueue.testing.backend import Given
 from taskqueue.testing.events import Event, EventLog
 
 SOON = RetryPolicy(initial_s=0.01, factor=1.0, jitter=0.0)
-OFTEN = Flags(intensity=Intensity(max_restarts=10_000, period_s=1))
+OFTEN = Intensity(max_restarts=10_000, period_s=1)
 NOW = 1_000_000.0
+KEEP = Retention()
 
 PATIENCE_S = 20.0  # for a commit, on a machine whose disk is busy
 
@@ -68,27 +69,39 @@ class Gate:
 
 
 class World:
-    """A system with a database, a queue and consumers under real supervisors."""
+    """The service without HTTP, over a storage of the test's; it restarts its parts at once."""
+
+    root: ActorRef
+    service: Service | None = None
 
     def __init__(
         self,
-        system: System,
         events: EventLog,
         make_storage: Callable[[], Storage],
         clock: Clock | None = None,
+        *,
+        kill_grace_s: float = 0.1,
     ) -> None:
-        self.system = system
+        self.system = System(kill_grace_s=kill_grace_s)
         self.events = events
         self.make_storage = make_storage
         self.clock = clock
         self.app = App()
         self.gate = Gate()
         self.runs: list[str] = []  # the task of each call of a handler of ours
-        self.owner = Owner(node="local", incarnation="this")
-        self.root: ActorRef
-        self.storage = StorageClient(system.address(DATABASE))
-        self.settings = ConsumerSettings()
+        self.storage = StorageClient(self.system.address(DATABASE))
         self._add_handlers()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Kill every part."""
+        self.gate.open()
+        stopping = asyncio.create_task(self.stop(drain_s=0.0))
+        await asyncio.sleep(0)  # from here on an end of the tree is no surprise to the service
+        await self.system.close()
+        await stopping
 
     def _add_handlers(self) -> None:
         @self.app.task("quick")
@@ -112,56 +125,41 @@ class World:
         drain_s: float = 5.0,
         max_result_bytes: int = MAX_BYTES,
         retry: RetryPolicy = SOON,
-        shared: Pool | None = None,
-        pools: Sequence[Pool] = (),
+        retention: Retention = KEEP,
+        queues: Mapping[str, int] | None = None,
     ) -> None:
-        """Start everything, as the service does."""
-        self.settings = ConsumerSettings(
-            slots=slots, drain_s=drain_s, max_result_bytes=max_result_bytes
+        """Start everything."""
+        settings = Settings(
+            consumers=consumers,
+            slots=slots,
+            prefetch=prefetch,
+            lease_s=lease_s,
+            drain_s=drain_s,
+            max_result_bytes=max_result_bytes,
+            retry=retry,
+            retention=retention,
+            queues=queues or {},
         )
-        queue = QueueSettings(
-            queues=self.app.queues, prefetch=prefetch, lease_s=lease_s, retry=retry
+        parts = Parts(
+            backend=Given(self.make_storage),
+            make_system=lambda: self.system,
+            clock=self.clock,
+            recovery=Recovery(first_s=0.01, max_s=0.02),
+            intensity=OFTEN,
         )
-        specs = (
-            ChildSpec(
-                id="database",
-                start=partial(
-                    DatabaseActor.start_link,
-                    self.make_storage,
-                    Recovery(first_s=0.01, max_s=0.02),
-                ),
-            ),
-            ChildSpec(
-                id="migration",
-                start=MigrationActor.start_link,
-                restart=Restart.TRANSIENT,
-                one_shot=True,
-            ),
-            ChildSpec(
-                id="queue",
-                start=partial(QueueActor.start_link, self.owner, queue, self.clock),
-                shutdown=1.0,
-            ),
-            ChildSpec(
-                id="consumers",
-                start=partial(
-                    ConsumersSupervisor.start_link,
-                    (shared or Pool(count=consumers, queues=self.app.queues), *pools),
-                    self.app,
-                    self.settings,
-                ),
-                type=ChildType.SUPERVISOR,
-            ),
-        )
-        self.root = await self.system.spawn(Supervisor, "root", specs, OFTEN)
+        self.service = await Service(self.app, settings, http=False, parts=parts).__aenter__()
+        self.root = self._whois(ROOT)
         await self.events.wait_for("queue_ready")
-        self.app.attach(QueueClient(self.system.address(QUEUE)))
 
     async def stop(self, drain_s: float | None = None) -> bool:
         """Stop as the service does when it is told to; tell whether the tree has lasted."""
-        limit_s = self.settings.drain_s if drain_s is None else drain_s
-        await service._drained(self.root, self.system, limit_s, hurry=asyncio.Event())
-        return await service._stop(self.root)
+        try:
+            if self.service is not None:
+                self.service.drain_s = self.service.drain_s if drain_s is None else drain_s
+                await self.service.__aexit__(None, None, None)
+        except ServiceFailed:
+            return False
+        return True
 
     async def drains(self) -> None:
         """Wait until nothing is handed out any more."""
@@ -174,6 +172,11 @@ class World:
         await ask(self.system.address("consumers"), Resize(count=consumers), timeout_s=None)
 
     # --- who is there -----------------------------------------------------------------------
+
+    @property
+    def owner(self) -> Owner:
+        assert self.service is not None
+        return self.service.owner
 
     @property
     def database(self) -> ActorRef:

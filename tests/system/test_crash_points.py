@@ -12,6 +12,7 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,17 +20,17 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from taskqueue import service, supervisor
-from taskqueue.actors.client import QueueClient
+from taskqueue import Service
 from taskqueue.actors.messages import CONSUMERS, DATABASE, GATEWAY, QUEUE
+from taskqueue.assembly import Parts
 from taskqueue.commands import Resize
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.runtime import SHUTDOWN, ActorRef, System, ask
+from taskqueue.runtime import ActorRef, System, ask
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite.backend import SQLiteBackend
 from taskqueue.storage.sqlite.connections import spawn
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
+from taskqueue.testing.backend import Given
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import children_of
 from tests.system import crash_app, crashing_writer
@@ -491,27 +492,17 @@ async def _town(
 ) -> AsyncIterator[Town]:
     database = SQLiteDatabase(path=folder / "data" / "tasks.db")
     settings = Settings(
+        port=0,
         database=database,
         consumers=consumers,
         drain_s=1.0,
         retry=RetryPolicy(initial_s=0.01),
     )
-    backend = SQLiteBackend(database)
-    await backend.prepare()
-    with backend, service.bind("127.0.0.1", 0) as listener:
-        configuration = supervisor.Configuration(
-            settings=settings,
-            app=crash_app.app,
-            owner=backend.owner,
-            listener=listener,
-            make_storage=partial(SQLiteStorage, database.path, writes_in=writes_in),
-        )
-        async with System() as system:
-            root = await supervisor.start(system, configuration)
-            crash_app.app.attach(QueueClient(system.address(QUEUE)))
-            yield Town(folder, system, f"http://127.0.0.1:{listener.getsockname()[1]}")
-            root.exit(SHUTDOWN)
-            await root.ended()
+    database.path.parent.mkdir(exist_ok=True)
+    backend = Given(partial(SQLiteStorage, database.path, writes_in=writes_in))
+    app = copy(crash_app.app)  # several towns live at once
+    async with Service(app, settings, parts=Parts(backend=backend)) as service:
+        yield Town(folder, service.system, service.url)
 
 
 # --- what both need -----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from taskqueue.supervisor import ROOT_FLAGS
+from taskqueue.supervisor import ROOT_INTENSITY
 from tests.system.services import TIMEOUT_S, Client, Services, until, when
 
 FLAGS = ("--demo-work-s", "0.01", "--retry-initial-s", "0.05")
@@ -148,7 +148,7 @@ async def test_who_dies_too_often_ends_the_service_with_1_and_the_next_one_loses
     client = Client(http, service)
     accepted = await client.post("uppercase", text="kept")
 
-    for kill in range(1, ROOT_FLAGS.intensity.max_restarts + 1):
+    for kill in range(1, ROOT_INTENSITY.max_restarts + 1):
         await client.kill("root/retention")
         await service.wait_for("child_restarted", child_id="retention", nth=kill)
     with contextlib.suppress(aiohttp.ClientConnectionError):

@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 
 from taskqueue.storage.sqlite.schema.runner import SQLITE_VERSION
-from taskqueue.supervisor import ROOT_FLAGS
+from taskqueue.supervisor import ROOT_INTENSITY
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
 
-MAX_RESTARTS = ROOT_FLAGS.intensity.max_restarts
+MAX_RESTARTS = ROOT_INTENSITY.max_restarts
 
 
 class Bare(ServiceProcess):

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from taskqueue.cli import command as cli
+from taskqueue.cli.serving import Ended
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import leaving, origin
-from taskqueue.service import Ended
 from taskqueue.settings import OPTIONS, Settings
 from taskqueue.storage.sqlite.connections import spawn
 
@@ -102,7 +102,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     def leave(code: int, **_: float) -> NoReturn:
         sys.exit(code)
 
-    monkeypatch.setitem(sys.modules, "taskqueue.service", SimpleNamespace(serve=serve))
+    monkeypatch.setitem(sys.modules, "taskqueue.cli.serving", SimpleNamespace(serve=serve))
     monkeypatch.setattr(spawn, "SpawnedAhead", nullcontext)
     monkeypatch.setattr(leaving, "leave", leave)
     monkeypatch.setattr(origin, "remember", lambda: None)

@@ -120,5 +120,6 @@ class ProcessExecutor:
 
 _NOT_IMPORTABLE = (
     'a handler with executor="process" is found by the app\'s name, and this app has none; '
-    "load it with --app package.module:app (in a test: taskqueue.api.loading.load_app)"
+    "load it with --app package.module:app (in a program of yours: Service('package.module:app'), "
+    "in a test: taskqueue.api.loading.load_app)"
 )

@@ -30,10 +30,13 @@ class SQLiteBackend:
     # What follows is imported late: while that process starts, the service imports the rest.
 
     async def prepare(self) -> None:
-        from taskqueue.storage.sqlite.disk.lock import FileLock  # noqa: PLC0415
+        from taskqueue.storage.sqlite.disk.lock import FileLock, is_held_here  # noqa: PLC0415
 
         self._prepare_folder()
-        lock = await FileLock.take(self.database.path, within_s=HANDOVER_S)
+        path = self.database.path
+        if is_held_here(path):
+            raise StorageUnavailable(f"another service in this process holds {path}")
+        lock = await FileLock.take(path, within_s=HANDOVER_S)
         lock.release()
 
     def storage(self) -> Storage:

@@ -42,9 +42,11 @@ def real_path(path: Path) -> Path:
 class FileLock:
     """The lock, held from `take` to `release`; the kernel releases it when the process dies."""
 
-    def __init__(self, descriptor: int, file: "_DatabaseFile | None") -> None:
+    def __init__(self, path: Path, descriptor: int, file: "_DatabaseFile | None") -> None:
+        self._path = path
         self._descriptor = descriptor
         self._file = file
+        _held_here.add(path)
         close_in_children(self)
 
     @property
@@ -91,13 +93,14 @@ class FileLock:
             descriptor = _open_lock(lock)
             if _is_locked(descriptor):
                 if file is None or file.take():
-                    return cls(descriptor, file)
+                    return cls(path, descriptor, file)
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
             return None
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two files."""
+        _held_here.discard(self._path)
         if self._file is not None:
             self._file.release()
         # The process that writes shares the lock, so closing our descriptor would not be enough.
@@ -166,6 +169,12 @@ class _DatabaseFile:
 
 
 _known: dict[_Identity, _DatabaseFile] = {}
+_held_here: set[Path] = set()
+
+
+def is_held_here(database: Path) -> bool:
+    """Return whether this process holds the lock of `database`."""
+    return real_path(database) in _held_here
 
 
 def _require_regular(path: Path) -> _Identity | None:

@@ -1,0 +1,106 @@
+"""Gathers what the tree is made of, and finds what keeps it from starting before it is started."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from taskqueue import supervisor
+from taskqueue.actors.database import Recovery
+from taskqueue.actors.descriptors import require_descriptors
+from taskqueue.api.app import App
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.errors import (
+    ConfigError,
+    Fault,
+    ServiceNotStarted,
+    StorageUnavailable,
+    TooManyConsumers,
+)
+from taskqueue.http.server.binding import bind
+from taskqueue.runtime import System
+from taskqueue.settings import Settings
+from taskqueue.storage.backend import Backend
+from taskqueue.storage.databases import backend_of
+from taskqueue.supervision import Intensity
+from taskqueue.supervisor import ROOT_INTENSITY, Configuration
+
+# How long a killed consumer, whose handler blocks it or does not end, may take to notice.
+KILL_GRACE_S = 0.25
+
+
+def _system() -> System:
+    return System(kill_grace_s=KILL_GRACE_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What tests, benchmarks and the command replace.
+
+    Attributes:
+        backend: the engine; None: that of the settings' database.
+        clock: for all instants of tasks, the app's included; None: the wall clock.
+        recovery: how an unavailable storage is tried again.
+        intensity: of the root supervisor.
+        make_system: makes the actors' system; the service closes it.
+    """
+
+    backend: Backend | None = None
+    clock: Clock | None = None
+    recovery: Recovery | None = None
+    intensity: Intensity = ROOT_INTENSITY
+    make_system: Callable[[], System] = _system
+
+
+async def configuration(
+    app: App, settings: Settings, parts: Parts, *, http: bool, resources: ExitStack
+) -> Configuration:
+    """Return what the tree is made of; `resources` closes what it holds open.
+
+    Raises:
+        ConfigError: there are not enough file descriptors for so many consumers.
+        ServiceNotStarted: with everything that is in the way.
+    """
+    app.add_queues(settings.queues)
+    _require_descriptors(app, settings)
+    backend = parts.backend or resources.enter_context(backend_of(settings.database))
+    faults: list[Fault] = []
+    listener = None
+    with _noted(faults):
+        listener = resources.enter_context(bind(settings.host, settings.port)) if http else None
+    with _noted(faults):
+        await _require_database(backend)
+    if faults:
+        raise ServiceNotStarted(tuple(faults))
+    return Configuration(
+        settings=settings,
+        app=app,
+        owner=backend.owner,
+        listener=listener,
+        make_storage=backend.storage,
+        clock=parts.clock or SystemClock(),
+        recovery=parts.recovery,
+        intensity=parts.intensity,
+    )
+
+
+@contextmanager
+def _noted(faults: list[Fault]) -> Iterator[None]:
+    try:
+        yield
+    except ServiceNotStarted as error:
+        faults += error.faults
+
+
+async def _require_database(backend: Backend) -> None:
+    try:
+        await backend.prepare()
+    except StorageUnavailable as error:
+        raise ServiceNotStarted((Fault("database", error.reason),)) from error
+
+
+def _require_descriptors(app: App, settings: Settings) -> None:
+    consumers = sum(pool.count for pool in supervisor.pools(app, settings))
+    try:
+        require_descriptors(consumers, supervisor.limits(settings))
+    except TooManyConsumers as error:
+        raise ConfigError((Fault("consumers", str(error)),)) from error

@@ -1,0 +1,114 @@
+"""One life of the service as a process of its own: from its settings to its exit code.
+
+A signal drains it, and it ends with 0; a tree that gives up ends it with 1, as does what keeps it
+from starting; settings or an app that cannot be used end it with 2.
+"""
+
+import asyncio
+import gc
+import os
+import selectors
+import sys
+from time import monotonic
+from typing import NamedTuple
+
+from taskqueue.api.app import App
+from taskqueue.api.demo import demo_app
+from taskqueue.api.loading import load_app
+from taskqueue.assembly import Parts
+from taskqueue.cli.signals import Signals
+from taskqueue.clock import with_bound_clock
+from taskqueue.errors import ConfigError, ServiceFailed, ServiceNotStarted
+from taskqueue.http.server import descriptors
+from taskqueue.logger import log
+from taskqueue.logs import pipeline as logs
+from taskqueue.runtime import log_loop_error
+from taskqueue.service import Service
+from taskqueue.settings import Settings
+from taskqueue.storage.backend import Backend
+
+OK, FAILED, MISUSED = 0, 1, 2
+
+
+class Ended(NamedTuple):
+    """The end of a life: its exit code, and the monotonic instant at which its handlers had to."""
+
+    code: int
+    drained_at: float
+
+
+def serve(settings: Settings, backend: Backend) -> Ended:
+    """Run the service on `backend` until it is told to stop, and return how it ended."""
+    with logs.buffered():
+        descriptors.raise_limit()
+        try:
+            service = Service(_app(settings), settings, parts=Parts(backend=backend))
+        except ConfigError as error:
+            return Ended(_refused(MISUSED, error), monotonic())
+        selector = selectors.DefaultSelector()
+        loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
+        loop.set_exception_handler(log_loop_error)
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            code = runner.run(_run(service, Signals(selector)))
+        return Ended(code, service.drained_at or monotonic())
+
+
+def _app(settings: Settings) -> App:
+    return load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
+
+
+async def _run(service: Service, signals: Signals) -> int:
+    """Run it until a signal cancels this; return the exit code."""
+    main = asyncio.current_task()
+    assert main is not None  # noqa: S101 - a coroutine runs in one
+    signals.cancel(main)
+    try:
+        async with service:
+            tune_gc()
+            _announce_ready(service)
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        return OK
+    except ConfigError as error:
+        return _refused(MISUSED, error)
+    except ServiceNotStarted as error:
+        return _refused(FAILED, error)
+    except ServiceFailed as error:
+        print_error(str(error))
+    return FAILED
+
+
+def tune_gc() -> None:
+    """Run the garbage collector less often.
+
+    What is there once the service runs stays to its end, and of what a task makes next to nothing
+    is part of a cycle; Python's own thresholds are for programs that make less.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
+def _announce_ready(service: Service) -> None:
+    host, port = service.address
+    log.info(
+        "service_ready",
+        url=service.url,
+        host=host,
+        port=port,
+        pid=os.getpid(),
+        database=str(service.settings.database),
+        app=service.settings.app or "demo",
+        consumers=service.settings.consumers,
+    )
+
+
+def _refused(code: int, error: ConfigError | ServiceNotStarted) -> int:
+    for fault in error.faults:
+        print_error(str(fault))
+    return code
+
+
+def print_error(line: str) -> None:
+    """Say on standard error why the service does not run."""
+    print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface

@@ -1,0 +1,44 @@
+"""Binds the socket that the gateways listen on."""
+
+import encodings.idna  # noqa: F401 - a look-up imports it, with the user's folder on the path
+import socket
+from typing import Any
+
+from taskqueue.errors import Fault, ServiceNotStarted
+from taskqueue.http.server.listener import BACKLOG
+from taskqueue.process.forks import close_in_children
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on `host` and `port` (0: a free one).
+
+    Connections wait in its backlog while no gateway runs: before the first one is up, and between
+    two lives of it.
+
+    Raises:
+        ServiceNotStarted: the address is in use, or not ours.
+    """
+    family, address = _resolved(host, port)
+    listener = close_in_children(socket.socket(family, socket.SOCK_STREAM))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _refusal("port", f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def _resolved(host: str, port: int) -> tuple[int, Any]:
+    try:
+        [family, _, _, _, address], *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise _refusal("host", f"cannot resolve {host}: {error.strerror}") from error
+    return family, address
+
+
+def _refusal(field: str, message: str) -> ServiceNotStarted:
+    return ServiceNotStarted((Fault(field, message),))
