@@ -1,6 +1,6 @@
-"""The tree: who runs in the service, who watches over whom. `python -m taskqueue.supervisor`.
+"""The supervision tree as one list. `python -m taskqueue.supervisor` runs it.
 
-Whoever reads `children` sees the running system: the roles are named together here alone.
+`children` shows the running system: only this module names all roles.
 """
 
 if __name__ == "__main__":
@@ -42,12 +42,12 @@ from taskqueue.supervision import (
 ROOT = "root"
 ROOT_INTENSITY = Intensity(max_restarts=10, period_s=30)
 
-# Longer than the parts take on their own account, so that none is killed in the middle of it.
+# Longer than any part needs for an orderly stop, so that none is killed in the middle of it.
 QUEUE_LIMIT_S = 10.0
 DATABASE_LIMIT_S = 10.0
 GATEWAY_LIMIT_S = 8.0
 
-# How long requests in flight may take when the service stops. The handlers' grace runs meanwhile.
+# How long requests in flight may take when the service stops.
 REQUESTS_LIMIT_S = 0.5
 
 
@@ -70,6 +70,7 @@ class Configuration:
 
 def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
     """Return the root's children, in start order. They stop in reverse."""
+    settings, clock = configuration.settings, configuration.clock
     return (
         ChildSpec(
             id="database",
@@ -89,28 +90,21 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
         ),
         ChildSpec(
             id="queue",
-            start=partial(
-                QueueActor.start_link,
-                configuration.owner,
-                queue(configuration),
-                configuration.clock,
-            ),
+            start=partial(QueueActor.start_link, configuration.owner, queue(configuration), clock),
             shutdown=QUEUE_LIMIT_S,
         ),
         ChildSpec(
             id="retention",
-            start=partial(
-                RetentionActor.start_link, configuration.settings.retention, configuration.clock
-            ),
+            start=partial(RetentionActor.start_link, settings.retention, clock),
         ),
         ChildSpec(id="watchdog", start=WatchdogActor.start_link),
         ChildSpec(
             id="consumers",
             start=partial(
                 ConsumersSupervisor.start_link,
-                pools(configuration.app, configuration.settings),
+                pools(configuration.app, settings),
                 configuration.app,
-                consumers(configuration.settings),
+                consumers(settings),
             ),
             type=ChildType.SUPERVISOR,
         ),
@@ -119,7 +113,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
 
 
 def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
-    """Return the HTTP listener, if there is to be one."""
+    """Return the HTTP gateway; nothing without a listener."""
     if configuration.listener is None:
         return ()
     start = partial(
@@ -146,7 +140,7 @@ async def start(system: System, configuration: Configuration) -> ActorRef:
 
 
 def limits(settings: Settings) -> Limits:
-    """Return what one client may cost."""
+    """Return the limits of HTTP."""
     return Limits(max_connections=settings.max_connections)
 
 
@@ -161,7 +155,7 @@ def queue(configuration: Configuration) -> QueueSettings:
 
 
 def pools(app: App, settings: Settings) -> tuple[Pool, ...]:
-    """Return who serves which queues: some have consumers of their own, the others share some."""
+    """Return the consumers: some queues have their own, the others share the rest."""
     own = settings.queues
     shared = tuple(queue for queue in app.queues if queue not in own)
     return (

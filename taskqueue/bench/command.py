@@ -13,6 +13,7 @@ import msgspec
 from taskqueue.bench.measuring import findings
 from taskqueue.bench.place import CannotMeasure, file_of, temporary_folder
 from taskqueue.bench.report import Finding, shown
+from taskqueue.cli.serving import print_error
 from taskqueue.errors import ServiceNotStarted, StorageUnavailable
 from taskqueue.logs import pipeline as logs
 from taskqueue.settings import Settings
@@ -32,10 +33,10 @@ def bench(settings: Settings, seconds: float, *, as_json: bool) -> int:
         with temporary_folder(file_of(settings).path) as folder:
             found = asyncio.run(_measured(settings, folder, seconds, as_text=not as_json))
     except CannotMeasure as error:
-        _complain(str(error))
+        print_error(str(error))
         return MISUSED
     except (ServiceNotStarted, StorageUnavailable, sqlite3.OperationalError) as error:
-        _complain(str(error))
+        print_error(str(error))
         return FAILED
     if as_json:
         report = _about(settings, seconds) | {"findings": found}
@@ -87,7 +88,3 @@ def _decisive(settings: Settings) -> dict[str, object]:
 
 def _print(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - it is the user interface
-
-
-def _complain(line: str) -> None:
-    print(f"taskqueue: {line}", file=sys.stderr)  # noqa: T201 - it is the user interface

@@ -19,7 +19,7 @@ from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Choice, Switch
 from taskqueue.storage.databases import backend_of
 
-_HELP = """Run the task queue: accept tasks over HTTP, keep them, and do them.
+_HELP = """Run the task queue: accept tasks over HTTP, store them and run them.
 
 Every flag has a variable (--drain-s: TASKQUEUE_DRAIN_S, --retry-max-s: TASKQUEUE_RETRY__MAX_S) and
 a key in taskqueue.toml (drain_s, max_s in the table [retry]). A flag beats a variable, a variable
@@ -84,7 +84,7 @@ def _bench_command() -> click.Command:
 
 
 def _flag(option: Option) -> click.Option:
-    """Return the flag of one setting. It takes any text: `load` is what checks, for all sources."""
+    """Return the flag of one setting. It takes any text: `load` checks it, as from any source."""
     kind = option.kind
     is_switch = isinstance(kind, Switch)
     name = option.flag.removeprefix("--")

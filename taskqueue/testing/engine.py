@@ -5,7 +5,7 @@ async with Engine(app) as engine:
     await engine.drain()
     assert (await engine.task(task_id)).status == "completed"
 
-Nothing is simulated but the time of tasks. Data is checked, serialized, stored, claimed and bound
+Only the time of tasks is simulated. Data is checked, serialized, stored, claimed and bound
 as in production, and handlers run on their consumer's thread.
 """
 
@@ -32,7 +32,7 @@ from taskqueue.testing.backend import Given
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.storage import FaultyStorage
 
-# Who leaves a test with handlers running has seen enough of them.
+# A test that ends while handlers run needs no more of them, so nothing is waited for.
 SETTINGS = Settings(consumers=1, drain_s=0.0, retry=RetryPolicy(jitter=0.0))
 
 MAX_STEPS = 10_000
