@@ -19,8 +19,16 @@ class Text(str):
     __slots__ = ()
 
 
+class Content(NamedTuple):
+    """An answer that is a file."""
+
+    body: bytes
+    type: str
+    encoding: str | None = None
+
+
 class Answer(NamedTuple):
-    """What a handler answers: JSON, or `Text`; None for an answer without a body."""
+    """What a handler answers: JSON, `Text` or `Content`; None for an answer without a body."""
 
     value: object
     status: HTTPStatus = HTTPStatus.OK
@@ -37,7 +45,16 @@ def encoded(answer: Answer) -> web.StreamResponse:
         return empty(status)
     if isinstance(value, Text):
         return response(value.encode(), status, content_type=TEXT, headers=headers)
+    if isinstance(value, Content):
+        return _file(value, status, headers or {})
     return json_response(value, status, headers=headers)
+
+
+def _file(content: Content, status: HTTPStatus, headers: Mapping[str, str]) -> web.StreamResponse:
+    all_headers = {**_HEADERS, **headers, hdrs.CONTENT_TYPE: content.type}
+    if content.encoding is not None:
+        all_headers[hdrs.CONTENT_ENCODING] = content.encoding
+    return _whole(content.body, status, all_headers)
 
 
 def json_response(
@@ -60,10 +77,13 @@ def response(
 ) -> web.StreamResponse:
     """Return the response with this text and a final newline."""
     all_headers = {**_HEADERS, hdrs.CONTENT_TYPE: content_type, **(headers or {})}
-    text = body + b"\n"
-    if len(text) <= PIECE_BYTES:
-        return web.Response(body=text, status=status, headers=all_headers)
-    return LargeResponse(text, status=status, headers=all_headers)
+    return _whole(body + b"\n", status, all_headers)
+
+
+def _whole(body: bytes, status: HTTPStatus, headers: Mapping[str, str]) -> web.StreamResponse:
+    if len(body) <= PIECE_BYTES:
+        return web.Response(body=body, status=status, headers=headers)
+    return LargeResponse(body, status=status, headers=headers)
 
 
 def empty(status: HTTPStatus) -> web.Response:

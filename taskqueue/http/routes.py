@@ -7,7 +7,7 @@ from typing import Any
 from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask
-from taskqueue.http.answers import Text
+from taskqueue.http.answers import Content, Text
 from taskqueue.http.bodies import only_field
 from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
 from taskqueue.http.dead.selection import SelectionRequest, read_selection
@@ -52,7 +52,7 @@ def routes(ask: Ask, app: App, clock: Clock) -> tuple[Route, ...]:
         *_of_dead(ask),
         *_of_queues(ask),
         *_of_service(ask),
-        Route("GET", "/openapi.json", documentation.show_openapi, _READER, {_OK: dict[str, Any]}),
+        *_of_documentation(documentation),
     )
     return table
 
@@ -211,4 +211,17 @@ def _of_service(ask: Ask) -> Iterator[Route]:
         {_ACCEPTED: Resized},
         body=Body(Size, only_field(Size)),
         unavailable=_SUPERVISING,
+    )
+
+
+def _of_documentation(documentation: DocumentationRoutes) -> Iterator[Route]:
+    yield Route("GET", "/openapi.json", documentation.show_openapi, _READER, {_OK: dict[str, Any]})
+    yield Route("GET", "/docs", documentation.show_page, _READER, {_OK: Content})
+    yield Route(
+        "GET",
+        "/docs/{file}",
+        documentation.show_file,
+        _READER,
+        {_OK: Content},
+        problems={_NOT_FOUND: "not found"},
     )

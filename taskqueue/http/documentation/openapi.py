@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, Union, get_args, get_origin
 import msgspec
 
 from taskqueue.api.app import App
-from taskqueue.http.answers import JSON, TEXT, Text
+from taskqueue.http.answers import JSON, TEXT, Content, Text
 from taskqueue.http.documentation.examples import example_of
 from taskqueue.http.guard import Role
 from taskqueue.http.paths import PATH
@@ -33,6 +33,8 @@ A durable task queue. `202` is answered once a task is on disk.
 
 Whatever is not the expected answer is an `application/problem+json` (RFC 9457); `error` never
 changes and is for programs. Calls marked *local* are answered only to clients on this machine."""
+
+_NO_JSON = {Text, Content}
 
 _BODY_PROBLEMS = {
     HTTPStatus.BAD_REQUEST: "invalid JSON",
@@ -67,7 +69,7 @@ class _Schemas:
 
     def __init__(self, table: Sequence[Route]) -> None:
         used = [ProblemDetails, TaskView, *(kind for route in table for kind in _types(route))]
-        types = [kind for kind in dict.fromkeys(used) if kind is not Text]
+        types = [kind for kind in dict.fromkeys(used) if kind not in _NO_JSON]
         schemas, self._components = msgspec.json.schema_components(types, ref_template=_REFS)
         self._by_type = dict(zip(types, schemas, strict=True))
 
@@ -162,9 +164,11 @@ def _responses(route: Route, schemas: _Schemas) -> JSONObject:
 
 
 def _answer(status: HTTPStatus, kind: Any, schemas: _Schemas) -> JSONObject:
-    content = {} if kind is None else {JSON: _content(kind, schemas)}
+    content: JSONObject = {} if kind in {None, Content} else {JSON: _content(kind, schemas)}
     if Text in _members(kind):
         content[TEXT.partition(";")[0]] = {"schema": {"type": "string"}}
+    if kind is Content:
+        content = {"*/*": {}}
     return {"description": status.phrase, **({"content": content} if content else {})}
 
 
