@@ -15,8 +15,10 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
 from taskqueue.http.application import application
-from taskqueue.http.server.limits import LIMITS, Limits
+from taskqueue.http.server import descriptors
+from taskqueue.http.server.limits import LIMITS, Limits, connections_within
 from taskqueue.http.server.server import HttpServer
+from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.process.forks import close_in_children
 from taskqueue.rules.health import Availability
 from taskqueue.runtime import Actor, is_orderly
@@ -63,6 +65,7 @@ class GatewayActor(Actor):
             bound_to=self.host,
             hosts=hosts,
             clock=clock,
+            waits=TaskWaits(3 * connections_within(limits, descriptors.limit()) // 4),
         )
         self._server = HttpServer(application_, shutdown_s=shutdown_s, limits=limits)
 

@@ -4,7 +4,7 @@ A request passes `answer_problems`, then `Guard.check` (host, origin, role, type
 `Endpoint` of its route, which decodes it, calls the handler and encodes the answer.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 
 from aiohttp import hdrs, web
 
@@ -18,6 +18,7 @@ from taskqueue.http.guard import Guard
 from taskqueue.http.intake import Intake
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
+from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.health import Availability
 
 
@@ -29,6 +30,7 @@ def application(
     bound_to: str,
     hosts: Collection[str] = (),
     clock: Clock | None = None,
+    waits: TaskWaits | None = None,
 ) -> web.Application:
     """Return the HTTP interface of the service.
 
@@ -40,8 +42,10 @@ def application(
             changed over HTTP only if it is a loopback address.
         hosts: host names that are answered beside those of the loopback interface.
         clock: tells whether a task's `run_at` lies ahead.
+        waits: the clients that wait for the ends of tasks.
     """
-    table = routes(ask, app, clock or SystemClock())
+    waits = waits or TaskWaits()
+    table = routes(ask, app, clock or SystemClock(), waits)
     intake = Intake(availability)
     endpoints = [(route, Endpoint(route, intake).respond) for route in table]
     roles = {respond: route.role for route, respond in endpoints}
@@ -52,7 +56,15 @@ def application(
     for route, respond in endpoints:
         for method in _methods(route):
             served.router.add_route(method, _pattern(route.path), respond)
+    served.on_shutdown.append(_releasing(waits))
     return served
+
+
+def _releasing(waits: TaskWaits) -> Callable[[web.Application], Awaitable[None]]:
+    async def release(_: web.Application) -> None:
+        waits.release()
+
+    return release
 
 
 def _methods(route: Route) -> Iterator[str]:

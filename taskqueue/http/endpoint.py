@@ -11,6 +11,7 @@ from taskqueue.http.intake import Intake
 from taskqueue.http.paths import PATH
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Call, Route
+from taskqueue.http.server.large import client_of
 
 
 class Endpoint:
@@ -49,5 +50,7 @@ class Endpoint:
         route = self._route
         body = None if route.body is None else await route.body.read(raw)
         with route.unavailable:
-            answer = await route.handler(Call(path, query, request.headers, body))
+            answer = await route.handler(
+                Call(path, query, request.headers, body, client_of(request))
+            )
         return encoded(answer)

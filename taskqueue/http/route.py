@@ -11,6 +11,7 @@ from taskqueue.http.answers import Answer
 from taskqueue.http.guard import Role
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queries import Parameters, Query
+from taskqueue.http.server.large import Client
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -23,6 +24,7 @@ class Call(NamedTuple, Generic[B, Q]):
     query: Q
     headers: MultiMapping[str]
     body: B
+    client: Client
 
 
 class Body(NamedTuple):

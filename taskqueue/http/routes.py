@@ -26,9 +26,10 @@ from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.keys import KEY_HEADER
 from taskqueue.http.tasks.patience import TaskReader
-from taskqueue.http.tasks.queries import PAGE
+from taskqueue.http.tasks.queries import PAGE, WAIT
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
+from taskqueue.http.tasks.waiting import TaskWaits
 
 _QUEUE = "/queues/{name}"
 
@@ -44,11 +45,11 @@ _SUPERVISING = Unavailable("supervision unavailable")
 _IN_PART = "Some may have been done. The same request may be sent again."
 
 
-def routes(ask: Ask, app: App, clock: Clock) -> tuple[Route, ...]:
+def routes(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> tuple[Route, ...]:
     """Return all calls."""
     documentation = DocumentationRoutes(lambda: document(table, app))
     table = (
-        *_of_tasks(ask, app, clock),
+        *_of_tasks(ask, app, clock, waits),
         *_of_dead(ask),
         *_of_queues(ask),
         *_of_service(ask),
@@ -57,8 +58,8 @@ def routes(ask: Ask, app: App, clock: Clock) -> tuple[Route, ...]:
     return table
 
 
-def _of_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
-    tasks = TaskRoutes(ask)
+def _of_tasks(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Route]:
+    tasks = TaskRoutes(ask, waits)
     yield Route(
         "POST",
         "/tasks",
@@ -79,6 +80,7 @@ def _of_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
         tasks.show_task,
         _READER,
         {_OK: TaskDetail},
+        query=WAIT,
         problems=_NO_TASK,
         unavailable=_READING,
     )

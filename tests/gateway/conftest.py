@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 from taskqueue.http.application import application
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.server.server import HttpServer
+from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.testing.fixtures import events
 from tests.gateway.scripted import ScriptedService, StillClock
 
@@ -56,8 +57,18 @@ def limits() -> Limits:
 
 
 @pytest.fixture
+def waits() -> TaskWaits:
+    """The clients that wait for the ends of tasks."""
+    return TaskWaits(most=3)
+
+
+@pytest.fixture
 def server(
-    service: ScriptedService, bound_to: str, hosts: tuple[str, ...], limits: Limits
+    service: ScriptedService,
+    bound_to: str,
+    hosts: tuple[str, ...],
+    limits: Limits,
+    waits: TaskWaits,
 ) -> HttpServer:
     """A server of the application, not started yet."""
     app = application(
@@ -67,6 +78,7 @@ def server(
         bound_to=bound_to,
         hosts=hosts,
         clock=StillClock(),
+        waits=waits,
     )
     return HttpServer(app, shutdown_s=1, limits=limits)
 

@@ -1,6 +1,6 @@
 """The service with its actors left out, for tests of the door alone."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from taskqueue.actors.port import StorageRequests
@@ -74,6 +74,7 @@ class ScriptedService:
         self.availability = Availability()
         self.fault: Exception | None = None
         self.lost_answer: Exception | None = None  # raised when the tasks have been accepted
+        self.on_read: Callable[[], Awaitable[object]] | None = None  # once, after a task is read
         self.ready = Readiness(ready=True)
         self.nodes = leaf("root")
         self.killed: list[str] = []
@@ -88,7 +89,11 @@ class ScriptedService:
         if self.fault is not None:
             raise self.fault
         if handler := self._reads.handlers.get(type(request)):
-            return await handler(request)
+            answer = await handler(request)
+            on_read, self.on_read = self.on_read, None
+            if on_read is not None:
+                await on_read()
+            return answer
         return await self._act(request)
 
     async def _act(self, request: Request[Any]) -> Any:

@@ -13,6 +13,7 @@ from taskqueue.errors import ActorUnavailable
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.documentation.openapi import document
 from taskqueue.http.routes import routes
+from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter
 from tests.gateway.scripted import ScriptedService, StillClock, leaf
@@ -24,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 
 def described() -> dict[str, Any]:
     service = ScriptedService()
-    return document(routes(service, service.app, StillClock()), service.app)
+    return document(routes(service, service.app, StillClock(), TaskWaits()), service.app)
 
 
 DOCUMENT = described()

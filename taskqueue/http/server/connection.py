@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -34,6 +35,7 @@ class Connection(web.RequestHandler):
         "_client_is_done",
         "_connections",
         "_head_at",
+        "_leave",
         "_since",
         "_stalled_at",
         "held",
@@ -60,6 +62,7 @@ class Connection(web.RequestHandler):
         self._stalled_at = 0.0
         self._answered = 0
         self._client_is_done = False
+        self._leave: Callable[[], object] | None = None
         self.held = 0
 
     # --- what it costs -------------------------------------------------------------------------
@@ -96,6 +99,17 @@ class Connection(web.RequestHandler):
         """Close without reading the rest of a body, even if its client then misses the answer."""
         self._lingering_time = 0.0
 
+    def on_leave(self, callback: Callable[[], object]) -> None:
+        """Call `callback` as soon as the client sends no more, until its request is answered."""
+        self._leave = callback
+        if self._client_is_done or self.transport is None:
+            self._left()
+
+    def _left(self) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
     def cut(self) -> None:
         """Close at once; what has not been sent is dropped."""
         transport = self.transport
@@ -124,6 +138,7 @@ class Connection(web.RequestHandler):
             return False
         self._client_is_done = True
         self._end_body()
+        self._left()
         return True
 
     def _end_body(self) -> None:
@@ -148,6 +163,7 @@ class Connection(web.RequestHandler):
         """Give up the place."""
         super().connection_lost(exc)
         self._connections.forget(self)
+        self._left()
 
     # --- what aiohttp calls ----------------------------------------------------------------------
 
@@ -163,6 +179,7 @@ class Connection(web.RequestHandler):
             return await super().finish_response(request, resp, start_time)
         finally:
             self._connections.release(self)
+            self._leave = None
             self._answered += 1
             self._since = self._loop.time()
             self._head_at = None

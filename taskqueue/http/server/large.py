@@ -1,7 +1,7 @@
 """A response that is too large to be handed to the socket at once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from traceback import clear_frames
 from typing import Protocol, cast
 
@@ -26,6 +26,19 @@ class Holder(Protocol):
     def drop_rest(self) -> None:
         """Close without reading the rest of a body, even if its client then misses the answer."""
         ...
+
+
+class Client(Protocol):
+    """The client of a request."""
+
+    def on_leave(self, callback: Callable[[], object]) -> None:
+        """Call `callback` as soon as the client sends no more, until its request is answered."""
+        ...
+
+
+def client_of(request: web.BaseRequest) -> Client:
+    """Return the client of a request."""
+    return cast(Client, request.protocol)
 
 
 def holder_of(request: web.BaseRequest) -> Holder:

@@ -1,5 +1,6 @@
 """The query of a list of tasks, and the ids of tasks."""
 
+import re
 from http import HTTPStatus
 from typing import Annotated, TypeAlias
 from uuid import UUID
@@ -14,7 +15,14 @@ from taskqueue.rules.tasks import Status
 from taskqueue.structs import Struct
 
 MAX_PAGE = 100  # tasks in one answer
+MAX_WAIT_S = 60  # proxies commonly give up then
 MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one alone has more
+
+
+class WaitRequest(Struct):
+    """How long to wait for the end of a task, in seconds."""
+
+    wait_s: float = 0.0
 
 
 class PageRequest(Struct):
@@ -63,11 +71,21 @@ def no_task() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "task not found")
 
 
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
 def _limit_of(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= 3):
         return None
     limit = int(text)
     return limit if 1 <= limit <= MAX_PAGE else None
+
+
+def _wait_of(text: str) -> float | None:
+    if not _NUMBER.fullmatch(text):
+        return None
+    wait_s = float(text)
+    return wait_s if 0 <= wait_s <= MAX_WAIT_S else None
 
 
 def _name_of(text: str) -> str | None:
@@ -82,6 +100,17 @@ def _fields_of(text: str) -> tuple[str, ...] | None:
 _FIELDS = dict.fromkeys(TaskView.__struct_fields__).keys()
 _Field: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*_FIELDS]})]
 _LARGE = frozenset({"payload", "result", "progress"})
+WAIT = Query(
+    WaitRequest,
+    {
+        "wait_s": Parameter(
+            _wait_of,
+            f"a number of seconds from 0 to {MAX_WAIT_S}",
+            Annotated[float, Meta(ge=0, le=MAX_WAIT_S)],
+        )
+    },
+)
+
 _NAME = Parameter(
     _name_of,
     f"a name of 1 to {MAX_NAME} printable characters",

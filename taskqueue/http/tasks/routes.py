@@ -8,15 +8,17 @@ from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Stats, TaskDetail
-from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, PageRequest, no_task
+from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, PageRequest, WaitRequest, no_task
+from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.tasks import CancelAnswer, Status, TaskHistory
 
 
 class TaskRoutes:
     """List, show, cancel, redrive and delete tasks."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, waits: TaskWaits) -> None:
         self._ask = ask
+        self._waits = waits
 
     async def list_tasks(self, call: Call[Any, PageRequest]) -> Answer:
         """List the newest tasks, or those after a cursor."""
@@ -33,9 +35,20 @@ class TaskRoutes:
         tasks = await self._ask(request)
         return Answer(Page.of(tasks, page.limit, MAX_PAGE_BYTES, page.fields))
 
-    async def show_task(self, call: Call[Any, Any]) -> Answer:
-        """Show one task and its attempts."""
-        return Answer(TaskDetail.of_history(await self._history(call.path["id"])))
+    async def show_task(self, call: Call[Any, WaitRequest]) -> Answer:
+        """Show one task and its attempts.
+
+        With `wait_s` the answer comes when the task has ended, or after so many seconds as it is.
+        """
+        task_id, wait_s = call.path["id"], call.query.wait_s
+        if not wait_s:
+            return Answer(TaskDetail.of_history(await self._history(task_id)))
+        with self._waits.registered(task_id) as ended:
+            history = await self._history(task_id)
+            if history.task.processed_at is None:
+                await self._waits.wait(ended, wait_s, call.client)
+                history = await self._history(task_id)
+        return Answer(TaskDetail.of_history(history))
 
     async def cancel_task(self, call: Call[str, Any]) -> Answer:
         """End a task: at once if no consumer holds it, else as soon as its handler has stopped."""
