@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from time import perf_counter
 
 from benchmarks.harness import Measure, on_loop
-from taskqueue.executors.process.frames import framed
+from taskqueue.children.messages import framed
 from taskqueue.executors.process.messages import Done, Run
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.tasks import Succeeded, Task

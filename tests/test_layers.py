@@ -14,7 +14,10 @@ PACKAGE = Path(__file__).parent.parent / "taskqueue"
 
 # From the ground up. A name stands for a module, or for a folder and all that is in it.
 FLOORS = (
-    ("ground", ("errors", "clock", "structs", "logger", "events", "foreign", "process")),
+    (
+        "ground",
+        ("errors", "clock", "structs", "logger", "events", "foreign", "process", "children"),
+    ),
     ("the actor runtime", ("runtime",)),
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),

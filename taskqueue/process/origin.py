@@ -64,7 +64,7 @@ def keep_streams() -> None:
         try:
             fcntl.fcntl(descriptor, fcntl.F_GETFD)
         except OSError:
-            # Not `dup2`: another thread may have opened something with this number by now.
+            # Not `dup2`: another thread may have opened something with this number meanwhile.
             with suppress(OSError):  # user code has closed our copy as well
                 opened = fcntl.fcntl(copy, fcntl.F_DUPFD, descriptor)
                 if opened != descriptor:

@@ -20,7 +20,7 @@ def run_under_init(service: Callable[[], int]) -> int:
     """
     if os.getpid() != 1:
         return service()
-    # Held back until there is somebody to pass them on to.
+    # Held back until there is a child to pass them on to.
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     child = os.fork()
     if child == 0:

@@ -6,8 +6,11 @@ import socket
 
 import pytest
 
+from taskqueue.children.blocking_pipe import BlockingPipe
+from taskqueue.children.frames import BadFrame, Frames
+from taskqueue.children.messages import decoder, framed
+from taskqueue.children.pipe import Pipe
 from taskqueue.executors.process import endings
-from taskqueue.executors.process.frames import BadFrame, BlockingPipe, Frames, framed
 from taskqueue.executors.process.messages import (
     Done,
     DryRunAnswer,
@@ -18,7 +21,6 @@ from taskqueue.executors.process.messages import (
     ToForkServer,
     ToWorker,
 )
-from taskqueue.executors.process.wire import Wire
 from taskqueue.rules.tasks import (
     Cancelled,
     Crashed,
@@ -49,7 +51,7 @@ OUTCOMES: list[Outcome] = [
 def test_every_outcome_arrives_as_it_was_sent(outcome: Outcome) -> None:
     done = Done(outcome=outcome, memory_mb=None)
 
-    assert Frames[FromWorker](FromWorker).feed(framed(done)) == [done]
+    assert Frames(decoder(FromWorker)).feed(framed(done)) == [done]
 
 
 def test_messages_arrive_whole_and_in_order_however_their_bytes_come() -> None:
@@ -57,7 +59,7 @@ def test_messages_arrive_whole_and_in_order_however_their_bytes_come() -> None:
     data = b"".join(map(framed, sent))
 
     for size in range(1, len(data) + 1):
-        frames = Frames[ToForkServer](ToForkServer)
+        frames = Frames(decoder(ToForkServer))
         chunks = [data[start : start + size] for start in range(0, len(data), size)]
         assert [message for chunk in chunks for message in frames.feed(chunk)] == sent
 
@@ -69,32 +71,32 @@ def test_messages_arrive_whole_and_in_order_however_their_bytes_come() -> None:
 )
 def test_what_somebody_else_wrote_is_told_from_a_message(data: bytes) -> None:
     with pytest.raises(BadFrame):
-        Frames[ToForkServer](ToForkServer).feed(data)
+        Frames(decoder(ToForkServer)).feed(data)
 
 
-async def test_a_wire_sends_in_order_what_the_pipe_has_no_room_for_yet() -> None:
+async def test_a_pipe_sends_in_order_what_there_is_no_room_for_yet() -> None:
     here, there = socket.socketpair()
-    wire = Wire[FromWorker](here, FromWorker)
-    worker = BlockingPipe[ToWorker](there, ToWorker)
+    pipe: Pipe[FromWorker] = Pipe(here, decoder(FromWorker))
+    worker: BlockingPipe[ToWorker] = BlockingPipe(there, decoder(ToWorker))
     sent = [DryRunAnswer(refused=letter * (1 << 21)) for letter in "abc"]
 
     for message in sent:
-        wire.send(message)
+        pipe.send(framed(message))
 
     with there:
         assert [await asyncio.to_thread(worker.receive) for _ in sent] == sent
-        wire.close()
+        pipe.close()
 
 
 @pytest.mark.parametrize("last", [b"", b"\0\0\0\5hello"], ids=["closed", "no message"])
-async def test_a_wire_tells_once_that_it_is_lost_after_all_that_came(last: bytes) -> None:
+async def test_a_pipe_tells_once_that_it_is_lost_after_all_that_came(last: bytes) -> None:
     here, there = socket.socketpair()
-    wire = Wire[FromWorker](here, FromWorker)
+    pipe: Pipe[FromWorker] = Pipe(here, decoder(FromWorker))
     heard: list[FromWorker] = []
     lost = asyncio.Event()
     said = [Progressed(progress=str(number)) for number in range(3)]
 
-    wire.listen(heard.append, lost.set)
+    pipe.listen(heard.append, lost.set)
     for message in said:
         there.sendall(framed(message))
     async with asyncio.timeout(5):
@@ -105,9 +107,9 @@ async def test_a_wire_tells_once_that_it_is_lost_after_all_that_came(last: bytes
     await asyncio.wait_for(lost.wait(), 5)
 
     assert heard == said
-    wire.send(DryRunAnswer())  # nobody is there, and nothing happens
-    wire.close()
-    wire.close()
+    pipe.send(framed(DryRunAnswer()))  # nobody is there, and nothing happens
+    pipe.close()
+    pipe.close()
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.executors.process.kernel import Memory
+from taskqueue.executors.process.memory import Memory
 
 LARGE = 64  # MiB
 

@@ -247,7 +247,7 @@ async def test_closing_finishes_what_was_asked_for(path: Path, go: Path) -> None
 
 async def test_it_ends_though_somebody_who_was_forked_from_us_lives_on(path: Path) -> None:
     connection = await opened(path)
-    theirs = os.dup(connection._end.fileno())  # as a fork has it
+    theirs = os.dup(connection._pipe._end.fileno())  # as a fork has it
 
     async with asyncio.timeout(PATIENCE_S):
         await connection.close()
@@ -264,7 +264,9 @@ async def test_whoever_gives_up_closing_lets_it_close_all_the_same(path: Path) -
     await asyncio.sleep(0)  # it waits for the end
 
     closing_.cancel()
-    for thread in [each for each in threading.enumerate() if each.name == "writer-process-end"]:
+    for thread in [
+        each for each in threading.enumerate() if each.name == f"end-of-{connection.pid}"
+    ]:
         await asyncio.to_thread(thread.join, PATIENCE_S)
     await asyncio.sleep(0)  # in this turn it is told
 

@@ -3,8 +3,9 @@
 import threading
 
 from taskqueue.api.attempt_handle import AttemptHandle
+from taskqueue.children.blocking_pipe import BlockingPipe
+from taskqueue.children.messages import framed
 from taskqueue.errors import StatementRefused, StorageUnavailable
-from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.messages import (
     Done,
     DryRunAnswer,
@@ -19,7 +20,7 @@ from taskqueue.rules.tasks import Outcome, Rows, Statement
 class WorkerAttemptHandle(AttemptHandle):
     """The handle of one attempt, for all threads of its handler.
 
-    An `async def` that does a dry run stops its loop meanwhile: nobody else runs in this process.
+    An `async def` that does a dry run blocks its loop: no other attempt runs in this process.
     """
 
     def __init__(self, pipe: BlockingPipe[ToWorker]) -> None:
@@ -30,7 +31,7 @@ class WorkerAttemptHandle(AttemptHandle):
     def report(self, progress: str) -> None:
         with self._turn:
             if not self._is_done:  # a thread may outlive its handler
-                self._pipe.send(Progressed(progress=progress))
+                self._pipe.send(framed(Progressed(progress=progress)))
 
     async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         return self.dry_run_blocking(statements, query)
@@ -39,14 +40,14 @@ class WorkerAttemptHandle(AttemptHandle):
         with self._turn:
             if self._is_done:
                 raise StatementRefused("the attempt has ended")
-            self._pipe.send(DryRunQuery(statements=statements, query=query))
+            self._pipe.send(framed(DryRunQuery(statements=statements, query=query)))
             return _rows_of(self._pipe.receive())
 
     def done(self, outcome: Outcome, memory_mb: float | None) -> None:
         """Say that the attempt is made; nothing is said after that."""
         with self._turn:
             self._is_done = True
-            self._pipe.send(Done(outcome=outcome, memory_mb=memory_mb))
+            self._pipe.send(framed(Done(outcome=outcome, memory_mb=memory_mb)))
 
 
 def _rows_of(answer: ToWorker | None) -> Rows:

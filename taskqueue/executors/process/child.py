@@ -11,6 +11,8 @@ from functools import cache, partial
 from typing import cast
 
 from taskqueue.api.app import App
+from taskqueue.children.blocking_pipe import BlockingPipe
+from taskqueue.children.messages import decoder
 from taskqueue.executors.attempt import Call, call_of
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.outcome import (
@@ -19,10 +21,9 @@ from taskqueue.executors.outcome import (
     outcome_of_value,
     shown_traceback,
 )
-from taskqueue.executors.process import kernel
 from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
-from taskqueue.executors.process.frames import BlockingPipe
 from taskqueue.executors.process.kept_loop import KeptLoop
+from taskqueue.executors.process.memory import Memory
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.process.signals import Signals
 from taskqueue.executors.protocol import ConsumerCrash
@@ -40,9 +41,9 @@ def work(app: App, end: socket.socket) -> None:
     # A segfault leaves its stack on standard error; `sys.stderr` may be of the app's making.
     faulthandler.enable(_STDERR)
     close_in_children(end)  # what a handler forks cannot speak for it
-    # A service that has gone closes the pipe, or resets it if something was on its way.
+    # The service may go while there is something to tell it.
     with KeptLoop() as loop, suppress(ConnectionError):
-        attempts, signals = _Attempts(app, BlockingPipe(end, ToWorker)), Signals()
+        attempts, signals = _Attempts(app, BlockingPipe(end, decoder(ToWorker))), Signals()
         call = attempts.first()
         while call is not None:
             if _is_async(call):
@@ -57,7 +58,7 @@ class _Attempts:
     def __init__(self, app: App, pipe: BlockingPipe[ToWorker]) -> None:
         self._app = app
         self._pipe = pipe
-        self._memory = kernel.Memory()
+        self._memory = Memory()
 
     def first(self) -> Call | None:
         """Wait for an attempt for which there is a handler; None: there will be none."""

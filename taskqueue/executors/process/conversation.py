@@ -4,6 +4,8 @@ import asyncio
 from typing import TypeAlias
 
 from taskqueue.api.attempt_handle import AttemptHandle
+from taskqueue.children.messages import framed
+from taskqueue.children.pipe import Pipe
 from taskqueue.errors import ActorError, StatementRefused, StorageUnavailable
 from taskqueue.executors.process.messages import (
     Done,
@@ -12,12 +14,11 @@ from taskqueue.executors.process.messages import (
     FromWorker,
     Progressed,
 )
-from taskqueue.executors.process.wire import Wire
 from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.rules.tasks import Statement, TimedOut
 
 End: TypeAlias = Done | TimedOut | None
-"""The worker's last word, or none in time; None: it has none."""
+"""The worker's last message, or that it took too long; None: its process has ended."""
 
 
 class Conversation:
@@ -27,12 +28,12 @@ class Conversation:
     """
 
     def __init__(
-        self, handle: AttemptHandle, wire: Wire[FromWorker], *, timeout_s: float | None
+        self, handle: AttemptHandle, pipe: Pipe[FromWorker], *, timeout_s: float | None
     ) -> None:
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[End] = loop.create_future()
         self._handle = handle
-        self._wire = wire
+        self._pipe = pipe
         self._answering: asyncio.Task[None] | None = None
         self._limit = (
             None
@@ -64,7 +65,8 @@ class Conversation:
             self._answering.cancel()
 
     async def _answer(self, asked: DryRunQuery) -> None:
-        self._wire.send(await _rehearsed(self._handle, asked.statements, asked.query))
+        answer = await _dry_run(self._handle, asked.statements, asked.query)
+        self._pipe.send(framed(answer))
 
     def _answered(self, answering: asyncio.Task[None]) -> None:
         """Let a fault of ours end the attempt's caller, as if it had asked itself."""
@@ -74,7 +76,7 @@ class Conversation:
             self.ended.set_exception(error)
 
 
-async def _rehearsed(
+async def _dry_run(
     handle: AttemptHandle, statements: tuple[Statement, ...], query: Statement
 ) -> DryRunAnswer:
     try:

@@ -1,4 +1,4 @@
-"""How a process ended, in one line."""
+"""Describes how a process ended, in one line."""
 
 import signal
 
@@ -9,7 +9,7 @@ def ending(ended: Ended | None, *, after_s: float) -> str:
     """Return the error of an attempt whose process ended `after_s` seconds into it.
 
     The memory is the most that the process had in its whole life. None stands for an end that
-    nobody has seen.
+    was not seen.
 
     >>> ending(Ended(pid=7, exit_code=-11, peak_mb=31.4), after_s=0.5)
     'process killed by signal 11 (SIGSEGV) after 0.50 s; its memory was 31 MiB at most'

@@ -17,11 +17,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from taskqueue.api.loading import load_app
+from taskqueue.children import kernel
+from taskqueue.children.blocking_pipe import BlockingPipe
+from taskqueue.children.messages import decoder, framed
 from taskqueue.errors import ConfigError
 from taskqueue.events import events
-from taskqueue.executors.process import kernel
 from taskqueue.executors.process.child import work
-from taskqueue.executors.process.frames import BlockingPipe, Frames, framed
+from taskqueue.executors.process.memory import peak_mb
 from taskqueue.executors.process.messages import (
     Ended,
     Fork,
@@ -37,18 +39,16 @@ from taskqueue.logs import pipeline as logs
 from taskqueue.process import origin
 from taskqueue.structs import Struct
 
-_MOST_DESCRIPTORS = 16
-
 
 def main(descriptor: int) -> None:
     """Serve on the control pipe, an inherited descriptor, until it is closed."""
     origin.remember()
-    kernel.end_with_parent(signal.SIGTERM)
+    kernel.signal_with_parent(signal.SIGTERM)
     kernel.adopt_orphans()
     end: socket.socket | None = None
-    # The service may go while we import its app: then there is nobody to serve.
+    # The service may go while we import its app: then there is no one to serve.
     with suppress(ConnectionError), socket.socket(fileno=descriptor) as control:
-        pipe: BlockingPipe[ToForkServer] = BlockingPipe(control, ToForkServer)
+        pipe: BlockingPipe[ToForkServer] = BlockingPipe(control, decoder(ToForkServer))
         prepare = pipe.receive()
         if not isinstance(prepare, Prepare):
             return
@@ -60,11 +60,11 @@ def main(descriptor: int) -> None:
         try:
             app = load_app(prepare.app, prepare.folder)
         except ConfigError as error:
-            pipe.send(Unusable(reason=str(error)))
+            pipe.send(framed(Unusable(reason=str(error))))
             return
         _ready_to_fork()
-        pipe.send(Prepared())
-        end = _Server(control).serve()
+        pipe.send(framed(Prepared()))
+        end = _Server(control, pipe).serve()
     if end is not None:
         with end:
             work(app, end)
@@ -86,9 +86,9 @@ def _ready_to_fork() -> None:
 class _Server:
     """Forks, kills and reaps, as it is told and as it happens."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, pipe: BlockingPipe[ToForkServer]) -> None:
         self._control = control
-        self._frames: Frames[ToForkServer] = Frames(ToForkServer)
+        self._pipe = pipe
         self._ends: list[int] = []  # descriptors that came, for the forks that are still to do
         self._workers: set[int] = set()
 
@@ -115,15 +115,13 @@ class _Server:
         return None
 
     def _orders(self) -> list[ToForkServer] | None:
-        """Return what we are told; None when there is nobody left to tell us."""
-        try:
-            data, descriptors, *_ = socket.recv_fds(self._control, 1 << 16, _MOST_DESCRIPTORS)
-        except ConnectionResetError:
+        """Return the orders of the service; None when it has closed the pipe."""
+        received = self._pipe.receive_with_descriptors()
+        if received is None:
             return None
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
-            self._ends.append(descriptor)
-        return self._frames.feed(data) if data else None
+        orders, ends = received
+        self._ends += ends
+        return orders
 
     def _obey(self, order: ToForkServer) -> socket.socket | None:
         """Do what we are told; return something in a forked child only."""
@@ -144,11 +142,11 @@ class _Server:
             end.close()
             self._say(NotForked(reason=f"cannot fork: {error.strerror}"))
             return None
-        # Each side makes the group, so that it is there whoever comes first.
+        # Each side makes the group, so that it exists whichever runs first.
         with suppress(OSError):
             os.setpgid(pid, pid)
         if pid == 0:
-            kernel.end_with_parent(signal.SIGKILL)
+            kernel.signal_with_parent(signal.SIGKILL)
             if os.getppid() != server:  # it ended before it could be watched
                 os._exit(1)
             for other in self._ends:
@@ -160,7 +158,7 @@ class _Server:
         return None
 
     def _reap(self) -> None:
-        """Bury whoever has ended: workers, and those that were started by them and left to us."""
+        """Reap what has ended: workers, and orphans of theirs that were left to us."""
         with suppress(ChildProcessError):
             while (pid := kernel.next_ended()) is not None:
                 if pid in self._workers:
@@ -169,12 +167,12 @@ class _Server:
                 if pid in self._workers:
                     self._workers.discard(pid)
                     code = os.waitstatus_to_exitcode(status)
-                    peak = kernel.peak_mb(usage.ru_maxrss)
+                    peak = peak_mb(usage.ru_maxrss)
                     self._say(Ended(pid=pid, exit_code=code, peak_mb=peak))
 
     def _say(self, message: Struct) -> None:
         with suppress(ConnectionError):  # then the pipe has its end, and that is what counts
-            self._control.sendall(framed(message))
+            self._pipe.send(framed(message))
 
     def _take_all_along(self) -> None:
         for pid in self._workers:
@@ -209,4 +207,4 @@ def _signals() -> Iterator[socket.socket]:
 
 
 def _noted(_: int, __: FrameType | None) -> None:
-    """Do nothing: the number is in the socket by now."""
+    """Do nothing: the number is in the socket."""

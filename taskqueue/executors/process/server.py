@@ -2,15 +2,14 @@
 
 import asyncio
 import socket
-import subprocess
 import sys
-import threading
 from collections import deque
-from contextlib import suppress
 
+from taskqueue.children import kernel
+from taskqueue.children.launch import PATH, Child, launch, when_ended
+from taskqueue.children.messages import decoder, framed
+from taskqueue.children.pipe import Pipe
 from taskqueue.events import events
-from taskqueue.executors.process import kernel
-from taskqueue.executors.process.frames import BadFrame, Pipe
 from taskqueue.executors.process.messages import (
     Ended,
     Fork,
@@ -23,7 +22,6 @@ from taskqueue.executors.process.messages import (
     Prepared,
     Unusable,
 )
-from taskqueue.executors.process.wire import Wire
 from taskqueue.executors.process.worker import Worker
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import origin
@@ -32,15 +30,11 @@ from taskqueue.process.hidden_tasks import hidden_task
 
 END_S = 5.0  # how long its end may take with all below it
 
-# Where modules are looked for as long as no app has been loaded, whose folder comes first then. A
-# fork server is told that path as well, but not before all that it needs itself is imported.
-_PATH = [*sys.path]
-
 # Not `-m`: its modules are to be found where ours were, whatever has been done to the path since.
+# It is told the path of the app as well, but not before all that it needs itself is imported.
 _COMMAND = """\
 import sys
 sys.path[:] = {path!r}
-from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.executors.process.forkserver import main
 main({descriptor})
 """
@@ -68,9 +62,9 @@ class ForkServer:
         self._births: deque[tuple[asyncio.Future[Worker], socket.socket]] = deque()
         self._workers: dict[int, Worker] = {}
         self._prepared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._process, end = _launched()
-        self._control: Pipe[FromForkServer] = Pipe(end, FromForkServer)
-        self._hearing = hidden_task(self._hear())
+        end, self._process = _launched()
+        self._control: Pipe[FromForkServer] = Pipe(end, decoder(FromForkServer))
+        self._living = hidden_task(self._live())
 
     async def prepared(self) -> None:
         """Wait until it has imported the app.
@@ -83,8 +77,7 @@ class ForkServer:
         )
         try:
             async with asyncio.timeout(self._start_s):
-                with suppress(OSError):  # it ended already, as we shall hear
-                    await self._control.send(prepare)
+                self._control.send(framed(prepare))
                 await asyncio.shield(self._prepared)
         except TimeoutError:
             self.close()
@@ -112,7 +105,7 @@ class ForkServer:
         birth: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
         with theirs:
             try:
-                self._control.send_now(Fork(), theirs)
+                self._control.send_now(framed(Fork()), [theirs.fileno()])
             except OSError as error:
                 ours.close()
                 raise CannotStart(f"the fork server does not listen: {error.strerror}") from error
@@ -135,16 +128,14 @@ class ForkServer:
             return
         self.gone = True
         self._control.shut()
-        # Not a daemon, as the consumer's own thread is: the interpreter waits for it, so that a
-        # service that has ended leaves nobody behind.
-        name = f"fork-server-{self._process.pid}"
-        threading.Thread(target=self._bury, name=name, daemon=False).start()
+        when_ended(self._process, self._take_strays_along, kill_after_s=END_S)
 
-    async def _hear(self) -> None:
+    async def _live(self) -> None:
+        """Hear it to its end, or to that of the loop."""
+        lost = asyncio.Event()
+        self._control.listen(self._take, lost.set)
         try:
-            with suppress(OSError, BadFrame):
-                while (message := await self._control.receive()) is not None:
-                    self._take(message)
+            await lost.wait()
         finally:
             self._over()
 
@@ -162,8 +153,8 @@ class ForkServer:
                 self._workers.pop(pid).over(message)
 
     def _born(self, pid: int, birth: asyncio.Future[Worker], end: socket.socket) -> None:
-        worker = self._workers[pid] = Worker(pid, Wire(end, FromWorker), self._kill)
-        if birth.done():  # whoever asked for it has left
+        worker = self._workers[pid] = Worker(pid, Pipe(end, decoder(FromWorker)), self._kill)
+        if birth.done():  # its caller has left
             worker.abandon()
         else:
             birth.set_result(worker)
@@ -175,53 +166,33 @@ class ForkServer:
         self._control.close()
         if not self._prepared.done():
             self._prepared.set_exception(CannotStart("the fork server ended while it started"))
-            self._prepared.exception()  # seen, even if nobody waits for it any more
+            self._prepared.exception()  # retrieved, even if no caller waits for it any more
         while self._births:
             _failed(*self._births.popleft(), "the fork server has ended")
         for worker in self._workers.values():
             worker.over(None)
 
-    def _bury(self) -> None:
-        try:
-            self._process.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        if self._process.wait() != 0:
-            # It had no time to take along what its workers have started.
+    def _take_strays_along(self, exit_code: int) -> None:
+        if exit_code != 0:  # it had no time to kill what its workers have started
             for pid in tuple(self._workers):
                 kernel.kill_group(pid)
 
     def _kill(self, pid: int) -> None:
-        with suppress(OSError):  # it is gone or hangs; the worker has other means
-            self._control.send_now(Kill(pid=pid))
+        self._control.send(framed(Kill(pid=pid)))
 
 
 def _search_path() -> tuple[str, ...]:
     """Return where the app looks for modules now; it may have added to what was there."""
     path: object = sys.path
-    entries = path if isinstance(path, list) else _PATH
+    entries = path if isinstance(path, list) else PATH
     return tuple(entry for entry in entries if isinstance(entry, str))
 
 
-def _launched() -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the process; return it and our end of its control pipe."""
-    ours, theirs = socket_pair()
-    command = _COMMAND.format(path=_PATH, descriptor=theirs.fileno())
-    with theirs:
-        try:
-            process = subprocess.Popen(  # noqa: S603 - ourselves
-                [origin.PYTHON, "-P", "-c", command],
-                stdin=subprocess.DEVNULL,
-                stdout=origin.stream(1),
-                stderr=origin.stream(2),
-                env=origin.environment(),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # a Ctrl-C in the terminal is for the service to answer
-            )
-        except OSError as error:
-            ours.close()
-            raise CannotStart(f"cannot start a fork server: {error.strerror}") from error
-    return process, ours
+def _launched() -> Child:
+    try:
+        return launch(_COMMAND, has_site=True, stdout=origin.stream(1))
+    except OSError as error:
+        raise CannotStart(f"cannot start a fork server: {error.strerror}") from error
 
 
 def _failed(birth: asyncio.Future[Worker], end: socket.socket, reason: str) -> None:

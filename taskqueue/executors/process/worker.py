@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from taskqueue.api.context import Context
+from taskqueue.children import kernel
+from taskqueue.children.messages import framed
+from taskqueue.children.pipe import Pipe
 from taskqueue.events import events
-from taskqueue.executors.process import kernel
 from taskqueue.executors.process.conversation import Conversation, End
 from taskqueue.executors.process.endings import ending
 from taskqueue.executors.process.messages import Done, Ended, FromWorker, Run
-from taskqueue.executors.process.wire import Wire
 from taskqueue.rules.tasks import Crashed, Outcome, TimedOut
 
 # How long each step may take before the next, harder one.
@@ -22,24 +23,24 @@ KILL_S = 1.0  # the fork server kills
 class Worker:
     """One process. It is `spent` once it cannot take another task."""
 
-    def __init__(self, pid: int, wire: Wire[FromWorker], kill: Callable[[int], None]) -> None:
+    def __init__(self, pid: int, pipe: Pipe[FromWorker], kill: Callable[[int], None]) -> None:
         self.pid = pid
         self.tasks = 0
         self.memory_mb: float | None = None  # as of its last task
         self.spent = False
-        self._wire = wire
+        self._pipe = pipe
         self._kill = kill
         self._conversation: Conversation | None = None  # None: it is idle
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Ended | None] = self._loop.create_future()
-        wire.listen(self._hear, self._lose)
+        pipe.listen(self._hear, self._lose)
 
     def over(self, ended: Ended | None) -> None:
         """Hear that the process has ended; None: together with its fork server."""
         self.spent = True
         self._ended.set_result(ended)
         if self._conversation is None:
-            self._wire.close()
+            self._pipe.close()
         else:
             # Mostly the end of the pipe comes first; but another process may still hold it.
             self._loop.call_later(LAST_WORDS_S, self._conversation.end, None)
@@ -47,7 +48,7 @@ class Worker:
     def abandon(self) -> None:
         """Let an idle process end."""
         self.spent = True
-        self._wire.close()
+        self._pipe.close()
 
     async def run(self, context: Context, *, timeout_s: float | None) -> Outcome:
         """Have the process make this attempt, and return what came of it.
@@ -62,11 +63,11 @@ class Worker:
             CancelledError: the caller was cancelled.
         """
         began = self._loop.time()
-        conversation = Conversation(context.handle, self._wire, timeout_s=timeout_s)
+        conversation = Conversation(context.handle, self._pipe, timeout_s=timeout_s)
         self._conversation = conversation
         try:
             run = Run(task=context.task, max_result_bytes=context.max_result_bytes)
-            self._wire.send(run)
+            self._pipe.send(framed(run))
             return await self._outcome_of(await conversation.ended, began)
         except asyncio.CancelledError:
             await self.kill("cancelled")
@@ -75,7 +76,7 @@ class Worker:
             conversation.stop()
             self._conversation = None
             if self.spent:
-                self._wire.close()
+                self._pipe.close()
 
     async def retire(self) -> None:
         """Have an idle process end, by force if need be; return when it has."""
@@ -96,7 +97,7 @@ class Worker:
 
     def _hear(self, message: FromWorker) -> None:
         if self._conversation is None:
-            self._lose()  # it was asked nothing: that was somebody else
+            self._lose()  # it was asked nothing: another process wrote this
         else:
             self._conversation.hear(message)
 
@@ -113,7 +114,7 @@ class Worker:
                 self.tasks += 1
                 self.memory_mb = memory_mb
                 if isinstance(outcome, Crashed):
-                    await self.kill("its handler raised what nobody survives")
+                    await self.kill("its handler raised what no process survives")
                 return outcome
             case TimedOut(after_s=after_s):
                 await self.kill(f"past its limit of {after_s:g} s")

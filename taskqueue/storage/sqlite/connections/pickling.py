@@ -1,4 +1,4 @@
-"""Functions and their answers as bytes, between the service and the process that writes for it.
+"""Functions and their answers as frames, between the service and the process that writes for it.
 
 Pickled, because both sides are one program: a function travels by its name. What is sent is of our
 own making; the peer is a child of ours at the other end of a socket pair.
@@ -6,21 +6,18 @@ own making; the peer is a child of ours at the other end of a socket pair.
 
 import io
 import pickle
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
 import msgspec
 
+from taskqueue.children.frames import Body, frame
 from taskqueue.structs import Struct
 
 W = TypeVar("W", bound=Struct)
 
-CHUNK = 1 << 18
-LENT = b"\0"  # the first byte, with which descriptors come along
 _PROTOCOL = 5
-_length = struct.Struct("!Q")
 _PLAIN: dict[type, Callable[[Any], object]] = {
     str: str.__str__,
     int: int.__int__,
@@ -36,7 +33,7 @@ class NotSent(Exception):
 
 
 def request(function: Callable[..., object]) -> bytes:
-    """Return the bytes that have the other side call `function`.
+    """Return the frame that has the other side call `function`.
 
     A value of a user's own type that is text, a number or bytes travels as just that, which is all
     that a database keeps of it: the other process need not know the type.
@@ -45,18 +42,14 @@ def request(function: Callable[..., object]) -> bytes:
         NotSent: it cannot be pickled.
     """
     file = io.BytesIO()
-    file.write(bytes(_length.size))
     try:
         _Pickler(file, _PROTOCOL).dump(function)
+        return frame(file.getvalue())
     except Exception as error:  # a value of a user's own type is pickled by code of its own
         raise NotSent(repr(error)) from error
-    length = file.tell() - _length.size
-    file.seek(0)
-    file.write(_length.pack(length))
-    return file.getvalue()
 
 
-def requested(message: bytearray) -> Any:
+def requested(message: Body) -> Any:
     """Return the function that a request names.
 
     Raises:
@@ -69,12 +62,11 @@ def requested(message: bytearray) -> Any:
 
 
 def answer(value: object, error: BaseException | None) -> bytes:
-    """Return the bytes that say what a function has returned or raised, which can be pickled."""
-    body = pickle.dumps((value, error), _PROTOCOL)
-    return _length.pack(len(body)) + body
+    """Return the frame that says what a function has returned or raised, which can be pickled."""
+    return frame(pickle.dumps((value, error), _PROTOCOL))
 
 
-def decoded(message: bytearray) -> Any:
+def decoded(message: Body) -> Any:
     """Return what a frame without its length stands for."""
     return pickle.loads(message)  # noqa: S301  from the other side, which is ours
 
@@ -132,25 +124,3 @@ class _Encoded(Sequence[Any]):
 @cache
 def _decoder_of(kind: Any) -> msgspec.msgpack.Decoder[list[Any]]:
     return msgspec.msgpack.Decoder(list[kind])
-
-
-class Frames:
-    """Takes bytes as they come and gives the messages that are complete, each to be `decoded`."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def feed(self, data: bytes) -> list[bytearray]:
-        """Return the messages that `data` completes."""
-        self._bytes += data
-        messages = []
-        start = 0
-        while len(self._bytes) - start >= _length.size:
-            begin = start + _length.size
-            end = begin + _length.unpack_from(self._bytes, start)[0]
-            if end > len(self._bytes):
-                break
-            messages.append(self._bytes[begin:end])
-            start = end
-        del self._bytes[:start]
-        return messages

@@ -3,16 +3,14 @@
     run(function) ─▶ frame ─▶ socket ─▶ process_main: function(connection)
                                                           └─▶ frame ─▶ socket ─▶ the answer
 
-What it runs competes with nobody for the interpreter: neither does a commit wait for a thread that
-computes, nor the loop for a commit. The price is that all must be pickled.
+What it runs does not compete for the interpreter of the service: neither does a commit wait for a
+thread that computes, nor the loop for a commit. The price is that all must be pickled.
 """
 
 import asyncio
 import contextlib
 import signal
-import socket
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,11 +18,11 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from taskqueue.children.frames import Body, frame
+from taskqueue.children.launch import when_ended
+from taskqueue.children.pipe import Pipe
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.connections.pickling import (
-    CHUNK,
-    LENT,
-    Frames,
     NotSent,
     decoded,
     request,
@@ -35,8 +33,6 @@ from taskqueue.storage.sqlite.connections.watchdog import Watchdog
 from taskqueue.storage.sqlite.errors import WriterLost
 
 T = TypeVar("T")
-
-_NOTHING = memoryview(b"")
 
 
 class _Call(NamedTuple):
@@ -66,8 +62,8 @@ class RemoteConnection:
         *,
         has_limit: bool,
     ) -> None:
-        self._end, self._process = spawned
-        self._end.setblocking(False)
+        end, self._process = spawned
+        self._pipe: Pipe[Body] = Pipe(end, _undecoded)
         self._on_loss = on_loss
         self._check = check
         self._loop = asyncio.get_running_loop()
@@ -76,8 +72,6 @@ class RemoteConnection:
         self._idle.set()
         self._closed = False
         self._lost: WriterLost | None = None
-        self._frames = Frames()
-        self._unsent = _NOTHING
         self._watchdog = Watchdog(
             self._process.pid,
             is_idle=self._idle.is_set,
@@ -87,7 +81,7 @@ class RemoteConnection:
             has_limit=has_limit,
         )
         self._watchdog.start()
-        self._loop.add_reader(self._end, self._read)
+        self._pipe.listen(self._answered, self._lose)
 
     @classmethod
     async def open(
@@ -175,7 +169,7 @@ class RemoteConnection:
             return answer
         if len(self._calls) == 1:
             self._idle.clear()
-            self._call()
+            self._pipe.send(self._calls[0].request)
         return answer
 
     async def close(self) -> None:
@@ -204,7 +198,7 @@ class RemoteConnection:
         self._process.send_signal(signal.SIGCONT)  # one that is stopped would never end
         self._fail(StorageUnavailable("closed"))
         if self._process.returncode is None:
-            self._bury(lambda _: then())
+            when_ended(self._process, lambda _: then())
         else:
             then()
 
@@ -212,46 +206,14 @@ class RemoteConnection:
 
     def _lend(self, descriptors: Sequence[int]) -> None:
         """Have the process hold those open as well, from before it does anything to its end."""
-        with contextlib.suppress(OSError):  # it has ended, as the reader will see
-            socket.send_fds(self._end, [LENT], descriptors)
+        with contextlib.suppress(OSError):  # it has ended, as the pipe will say
+            self._pipe.send_now(frame(b""), descriptors)
 
-    def _call(self) -> None:
-        """Have the process run the next function; the others can still be given up."""
-        self._unsent = memoryview(self._calls[0].request)
-        self._send()
-        if self._unsent:
-            self._loop.add_writer(self._end, self._send_rest)
-
-    def _send(self) -> None:
-        try:
-            self._unsent = self._unsent[self._end.send(self._unsent) :] or _NOTHING
-        except BlockingIOError:
-            return
-        except OSError:  # it has ended, as the reader will see
-            self._unsent = _NOTHING
-
-    def _send_rest(self) -> None:
-        self._send()
-        if not self._unsent:
-            self._loop.remove_writer(self._end)
-
-    def _read(self) -> None:
-        try:
-            data = self._end.recv(CHUNK)
-        except BlockingIOError:  # woken for nothing
-            return
-        except OSError:  # it has ended with something of ours unread
-            data = b""
-        for message in self._frames.feed(data):
-            self._answered(message)
-        if not data:
-            self._lose()
-
-    def _answered(self, message: bytearray) -> None:
+    def _answered(self, message: Body) -> None:
         self._watchdog.answers += 1
         _, answer = self._calls.popleft()
         if self._calls:
-            self._call()
+            self._pipe.send(self._calls[0].request)
         else:
             self._idle.set()
         if answer.done():  # its asker may have been cancelled
@@ -276,7 +238,7 @@ class RemoteConnection:
         """Hear no more of it, and say why as soon as that is known."""
         self._shut()
         self._lost = WriterLost("the process that writes has ended")
-        self._bury(lambda code: self._tell(partial(self._lost_by, code)))
+        when_ended(self._process, lambda code: self._tell(partial(self._lost_by, code)))
 
     def _lost_by(self, code: int) -> None:
         self._lost = WriterLost(f"the process that writes {self._how_ended(code)}")
@@ -291,16 +253,8 @@ class RemoteConnection:
 
     def _shut(self) -> None:
         """Let the process read the end of the socket, when it is done with what it has in hand."""
-        if self._end.fileno() < 0:
-            return
         self._watchdog.stop()
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._end)
-            self._loop.remove_writer(self._end)
-        # Who was forked from us has the socket as well: it would stay open if we just closed it.
-        with contextlib.suppress(OSError):  # the other end is gone
-            self._end.shutdown(socket.SHUT_RDWR)
-        self._end.close()
+        self._pipe.close()
 
     def _fail(self, error: StorageUnavailable) -> None:
         calls, self._calls = self._calls, deque()
@@ -308,14 +262,13 @@ class RemoteConnection:
         for _, answer in calls:
             if not answer.done() and not self._loop.is_closed():
                 answer.set_exception(error)
-                answer.exception()  # nobody may be there any more to look at it
-
-    def _bury(self, then: Callable[[int], object]) -> None:
-        """Have a thread wait for the end, and call `then` with the exit code."""
-        threading.Thread(
-            target=lambda: then(self._process.wait()), name="writer-process-end", daemon=True
-        ).start()
+                answer.exception()  # its caller may be gone, and asyncio would log it
 
     def _tell(self, what: Callable[[], object]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+        with contextlib.suppress(RuntimeError):  # the loop was closed, and its callers are gone
             self._loop.call_soon_threadsafe(what)
+
+
+def _undecoded(body: Body) -> Body:
+    """Leave it as it is: an answer that cannot be decoded is an error of its request."""
+    return body

@@ -1,23 +1,24 @@
-"""A process that holds one connection and calls what comes through a socket, until that closes.
+"""A process that holds one connection and calls what comes through a pipe, until that closes.
 
 It belongs to one `RemoteConnection`. A service has it started before anything else, and that waits
 for this module: it imports little.
 """
 
-import ctypes
 import gc
 import os
 import select
 import signal
 import socket
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from taskqueue.storage.sqlite.connections.pickling import CHUNK, LENT, Frames, answer, requested
+from taskqueue.children import kernel
+from taskqueue.children.blocking_pipe import BlockingPipe
+from taskqueue.children.frames import Body
+from taskqueue.storage.sqlite.connections.pickling import answer, requested
 
 # When to stop is the service's to say, by closing the socket after the last commit. Ctrl-C and
 # service managers tell all processes at once.
@@ -26,19 +27,17 @@ NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FINISH_S = 10.0
 """How long a commit may go on after the service has ended; a second is long for one."""
 
-_MOST_LENT = 8
-
 
 def main(descriptor: int) -> None:
     """Serve on the socket, an inherited descriptor, to its end."""
     for number in NOT_FOR_US:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, NOT_FOR_US)
-    # A service that was killed resets the socket, if something was on its way to it.
+    # The service may go while there is an answer for it.
     with socket.socket(fileno=descriptor) as end, suppress(ConnectionError):
         end_with_service(end)
         opened: list[sqlite3.Connection] = []
-        _serve(end, opened)
+        _serve(BlockingPipe(end, _undecoded), opened)
     # Not even the connection is closed, unless that was asked for: the last one of a file to be
     # closed checkpoints, and after a failed sync that loses what the sync has lost.
     os._exit(0)
@@ -50,7 +49,7 @@ def end_with_service(end: socket.socket) -> None:
     Else it would keep the lock of the file, and no other service could start. What it has in hand
     gets `FINISH_S` to end.
     """
-    continue_after_parent()  # a stopped one cannot do anything about itself
+    kernel.signal_with_parent(signal.SIGCONT)  # a stopped one cannot do anything about itself
     threading.Thread(target=_end_after, args=(end.fileno(),), daemon=True).start()
 
 
@@ -62,45 +61,39 @@ def _end_after(descriptor: int) -> None:
     os._exit(1)
 
 
-def continue_after_parent() -> None:
-    """Have the kernel send SIGCONT to this process when the thread that started it ends."""
-    if sys.platform == "linux":
-        # Source: prctl(2), PR_SET_PDEATHSIG.
-        ctypes.CDLL(None).prctl(1, int(signal.SIGCONT), 0, 0, 0)
+def _undecoded(body: Body) -> Body:
+    """Leave it as it is: what cannot be decoded is answered, as an error of the request."""
+    return body
 
 
-def _serve(end: socket.socket, opened: list[sqlite3.Connection]) -> None:
-    _, lent, *_ = socket.recv_fds(end, len(LENT), _MOST_LENT)
-    for descriptor in lent:  # open from now on, and closed by the exit
-        os.set_inheritable(descriptor, False)
-    requests = _received(end)
+def _serve(pipe: BlockingPipe[Body], opened: list[sqlite3.Connection]) -> None:
+    """Connect as the first request says, then serve the others."""
+    requests = _requests(pipe)
     for connect in requests:
         try:
             db = requested(connect)()
         except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
-            _answer(end, error=error)
+            pipe.send(answer(None, error))
             return
-        _answer(end)
+        pipe.send(answer(None, None))
         opened.append(db)
         gc.freeze()
         for request in requests:
-            _call(request, db, end)
+            pipe.send(_answer(request, db))
 
 
-def _received(end: socket.socket) -> Iterator[bytearray]:
-    frames = Frames()
-    while data := end.recv(CHUNK):
-        yield from frames.feed(data)
+def _requests(pipe: BlockingPipe[Body]) -> Iterator[Body]:
+    """Yield all messages but the first; its descriptors stay open until this process ends."""
+    received = pipe.receive_with_descriptors()
+    if received is not None:
+        (_, *requests), _ = received
+        yield from requests
+        while (request := pipe.receive()) is not None:
+            yield request
 
 
-def _call(request: bytearray, db: sqlite3.Connection, end: socket.socket) -> None:
+def _answer(request: Body, db: sqlite3.Connection) -> bytes:
     try:
-        value = requested(request)(db)
+        return answer(requested(request)(db), None)
     except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
-        _answer(end, error=error)
-    else:
-        _answer(end, value)
-
-
-def _answer(end: socket.socket, value: object = None, error: BaseException | None = None) -> None:
-    end.sendall(answer(value, error))
+        return answer(None, error)

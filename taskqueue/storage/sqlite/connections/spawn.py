@@ -3,25 +3,12 @@
 spawn() ─▶ Spawned: the process, and a socket whose other end `process_main` serves
 """
 
-import errno
-import signal
-import socket
 import subprocess
-import sys
-from pathlib import Path
-from typing import NamedTuple
+from typing import TypeAlias
 
+from taskqueue.children.launch import Child, launch
 from taskqueue.errors import StorageUnavailable
-from taskqueue.process import origin
-from taskqueue.process.forks import socket_pair
 from taskqueue.storage.sqlite.connections.process_main import NOT_FOR_US
-
-# `-S`: it need not look for packages once more, as it is told where ours are. Our own place comes
-# last, if it is not among them (an editable install): it may hold names of the standard library.
-_ENTRIES: list[object] = [*sys.path]  # some put paths there, which Python does not heed
-_PATH = [entry for entry in _ENTRIES if isinstance(entry, str)]
-if (_OURS := str(Path(__file__).parents[4])) not in _PATH:
-    _PATH.append(_OURS)
 
 # The modules of what it will be asked for are imported before it is: the first commit is in time.
 COMMAND = """\
@@ -36,11 +23,7 @@ main({descriptor})
 """
 
 
-class Spawned(NamedTuple):
-    """A process that waits for its first word. It ends when the socket is closed."""
-
-    end: socket.socket
-    process: "subprocess.Popen[bytes]"
+Spawned: TypeAlias = Child
 
 
 class SpawnedAhead:
@@ -82,36 +65,8 @@ def spawn() -> Spawned:
         StorageUnavailable: none can be started.
     """
     try:
-        return _spawned()
+        # Not with a site: it is told where packages are, and need not look for them once more.
+        return launch(COMMAND, has_site=False, stdout=subprocess.DEVNULL, ignored=NOT_FOR_US)
     except OSError as error:
         reason = f"no process can be started to write: {error.strerror or error}"
         raise StorageUnavailable(reason) from error
-
-
-def _spawned() -> Spawned:
-    if not origin.PYTHON:
-        raise FileNotFoundError(errno.ENOENT, "no Python is known (sys.executable)")
-    ours, theirs = socket_pair()
-    with theirs:
-        try:
-            return Spawned(ours, _started(theirs.fileno()))
-        except OSError:
-            ours.close()
-            raise
-
-
-def _started(descriptor: int) -> "subprocess.Popen[bytes]":
-    # It inherits the mask: nothing of this ends it while it starts and cannot ignore it yet.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_US)
-    try:
-        return subprocess.Popen(  # noqa: S603  our own code
-            [origin.PYTHON, "-P", "-S", "-c", COMMAND.format(path=_PATH, descriptor=descriptor)],
-            pass_fds=(descriptor,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=origin.stream(2),
-            env=origin.environment(),
-            process_group=0,  # nor is the terminal's Ctrl-Z for it
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -7,9 +7,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_MIB = 1 << 20
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_STATM_SIZE = 256  # seven numbers
 _LINUX = sys.platform == "linux"
 # Source: prctl(2), linux/prctl.h.
 _SET_PDEATHSIG = 1
@@ -19,10 +16,10 @@ _SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None) if _LINUX else None
 
 
-def end_with_parent(number: signal.Signals) -> None:
+def signal_with_parent(number: signal.Signals) -> None:
     """Have this process sent a signal when the thread that started it ends.
 
-    The thread, not its process: whoever uses this must be started by a thread that outlives it.
+    The thread, not its process: the user of this must be started by a thread that outlives it.
     A fork does not inherit it.
     """
     if _libc is not None:
@@ -51,45 +48,10 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-class Memory:
-    """How much memory this process holds; kept to its end. A fork has to make its own."""
-
-    def __init__(self) -> None:
-        self._statm = _statm()
-
-    def mb(self) -> float | None:
-        """Return what is resident, in MiB; None: it cannot be read."""
-        if self._statm is None:
-            return None
-        # Kept open, as it is read after every task: to open it takes twice as long as to read it.
-        try:
-            pages = _resident(self._statm)
-        except (OSError, ValueError, IndexError):  # a handler has closed what was not its own
-            self._statm = _statm()
-            return self.mb()
-        return round(pages * _PAGE / _MIB, 1)
-
-
-def _statm() -> int | None:
-    try:
-        return os.open("/proc/self/statm", os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-
-
-def _resident(statm: int) -> int:
-    return int(os.pread(statm, _STATM_SIZE, 0).split()[1])
-
-
-def peak_mb(maxrss: int) -> float:
-    """Return what `ru_maxrss` says, in MiB."""
-    return maxrss / _MIB if sys.platform == "darwin" else maxrss / 1024
-
-
 def next_ended() -> int | None:
     """Return a child that has ended and is not reaped yet; None: there is none.
 
-    Until it is reaped its id, and so that of its process group, is nobody else's.
+    Until it is reaped its id, and so that of its process group, is not given to another.
 
     Raises:
         ChildProcessError: there are no children at all.
