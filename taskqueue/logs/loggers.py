@@ -56,7 +56,7 @@ def _short_way(
             except NOT_FOR_MSGSPEC:
                 pass
             else:
-                return getattr(self._logger, level)(line)
+                return self._logger.info(line)  # to a `LineWriter`, `debug` is the same
         return usual(self, event, *args, **fields)
 
     return method
