@@ -373,3 +373,10 @@ def signal_itself(ctx: Context) -> None:
     signal.signal(signal.SIGUSR1, fail)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     os.kill(os.getpid(), signal.SIGUSR1)
+
+
+@app.task("unset_running_loop", executor="process")
+async def unset_running_loop(ctx: Context) -> None:
+    """Run another loop inside the running one, after which none is known to run."""
+    asyncio._set_running_loop(None)
+    asyncio.run(asyncio.sleep(0))

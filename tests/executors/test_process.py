@@ -640,6 +640,15 @@ async def test_a_loop_that_a_handler_has_closed_is_replaced(pool: Pool) -> None:
     assert after == before
 
 
+async def test_a_handler_that_hides_the_loop_of_its_process_costs_its_own_attempt(
+    pool: Pool,
+) -> None:
+    outcome = await pool.run("unset_running_loop")
+
+    assert isinstance(outcome, Crashed)
+    assert await pool.result("async_pid")
+
+
 # --- what a handler does to the signals of its process --------------------------------------------
 
 

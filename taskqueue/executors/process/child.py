@@ -129,14 +129,14 @@ async def _awaited(call: Call, executor: LoopExecutor, signals: Signals) -> Outc
     if handler.timeout_s is not None:
         handler = replace(handler, timeout_s=None)  # the limit is the service's to keep
     try:
-        try:
-            return await executor.run(handler, call.context, call.kwargs)
-        finally:
-            signals.restore()
+        outcome = await executor.run(handler, call.context, call.kwargs)
     except ConsumerCrash as crash:
-        return _crashed(crash)
-    except Exception as error:  # noqa: BLE001 - of a signal handler, once the task's own has ended
+        outcome = _crashed(crash)
+    try:
+        signals.restore()
+    except Exception as error:  # noqa: BLE001 - from a signal handler that the task has left
         return outcome_of_error(error)
+    return outcome
 
 
 def _crashed(crash: ConsumerCrash) -> Crashed:
