@@ -18,7 +18,7 @@ from taskqueue.commands import Pause, Resume
 from taskqueue.rules.tasks import DEFAULT_QUEUE, NewTask
 from taskqueue.runtime import ask
 from taskqueue.settings import Settings
-from taskqueue.storage.sqlite.engine import WritesIn
+from taskqueue.storage.sqlite.connections.opener import WritesIn
 
 AS_IT_COMES = Settings()  # two consumers of one slot, and nothing else is faster here
 

@@ -25,7 +25,8 @@ from taskqueue.runtime import System, ask
 from taskqueue.service import Service
 from taskqueue.settings import Settings
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
+from taskqueue.storage.sqlite.connections.opener import WritesIn
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.backend import Given
 
 LOOK_S = 0.01

@@ -38,8 +38,8 @@ def log_size(path: Path) -> int:
 
 async def checkpointed(storage: SQLiteStorage) -> None:
     """Wait until no checkpoint is under way."""
-    assert storage._checkpointer is not None
-    await storage._checkpointer._idle.wait()
+    assert storage._opened is not None
+    await storage._opened.checkpointer._idle.wait()
 
 
 @contextmanager
@@ -111,8 +111,8 @@ async def test_a_storage_abandoned_during_a_checkpoint_leaves_the_file_to_the_ne
     storage: SQLiteStorage, path: Path
 ) -> None:
     await add(storage, *(f"{n}" for n in range(5_000)), payload="x" * 1_000)
-    assert storage._checkpointer is not None
-    assert not storage._checkpointer._idle.is_set()
+    assert storage._opened is not None
+    assert not storage._opened.checkpointer._idle.is_set()
 
     storage.abandon()
     other = SQLiteStorage(path)

@@ -16,11 +16,12 @@ import pytest
 from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.commit import checkpointer
+from taskqueue.storage.sqlite.connections.opener import WritesIn
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
 from taskqueue.storage.sqlite.disk import file
 from taskqueue.storage.sqlite.disk.lock import FileLock
 from taskqueue.storage.sqlite.disk.wal import checkpoint
-from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.errors import SyncFailed
 from taskqueue.testing.contract.steps import add, ids
 from tests.powercut.shim import Shim, compiler
@@ -70,21 +71,21 @@ def syncs_failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def fail_to_sync(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert storage._checkpointer is not None
+    assert storage._opened is not None
     with syncs_failing(monkeypatch):
-        storage._checkpointer.written(10**6)
-        await storage._checkpointer._idle.wait()
+        storage._opened.checkpointer.written(10**6)
+        await storage._opened.checkpointer._idle.wait()
 
 
 async def half_checkpointed(storage: SQLiteStorage, path: Path) -> None:
     """Write more than a checkpoint can bring into the file, which is then not synced."""
-    assert storage._checkpointer is not None
+    assert storage._opened is not None
     await add(storage, *(f"a{n}" for n in range(300)))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")
         other.execute("SELECT count(*) FROM tasks").fetchall()  # keeps what comes in the log
         await add(storage, *(f"b{n}" for n in range(300)))
-        await storage._checkpointer._connection.run(checkpoint)
+        await storage._opened.checkpointer._connection.run(checkpoint)
 
 
 @asynccontextmanager
@@ -156,10 +157,10 @@ async def test_the_death_of_the_writer_leaves_the_whole_log_to_be_written_again(
     storage.on_loss(lambda _: lost.set())
     before = path.read_bytes()
     await half_checkpointed(storage, path)
-    assert storage._writer is not None
-    assert isinstance(storage._writer._connection, RemoteConnection)
+    assert storage._opened is not None
+    assert isinstance(storage._opened.writer._connection, RemoteConnection)
 
-    storage._writer._connection.kill()  # in a sync that failed, for all that is known
+    storage._opened.writer._connection.kill()  # in a sync that failed, for all that is known
     await lost.wait()
     log = log_of(path)
     await storage.close()

@@ -520,7 +520,7 @@ async def main():
     storage = SQLiteStorage(sys.argv[1], writes_in="process")
     await storage.migrate()
     await storage.open()
-    await storage._writer._connection.run(partial(commit_when, Path(sys.argv[2])))
+    await storage._opened.writer._connection.run(partial(commit_when, Path(sys.argv[2])))
 
 asyncio.run(main())
 """

@@ -28,8 +28,9 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.runtime import ActorRef, System, ask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.connections import spawn
+from taskqueue.storage.sqlite.connections.opener import WritesIn
 from taskqueue.storage.sqlite.database import SQLiteDatabase
-from taskqueue.storage.sqlite.engine import SQLiteStorage, WritesIn
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.backend import Given
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import children_of

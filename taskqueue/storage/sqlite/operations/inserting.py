@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import first_due
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.sql import rows, statements
+from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
 _ACCEPTED = Acceptance.ACCEPTED
@@ -82,8 +82,8 @@ def _to_claim(
 
 def _nothing_waits(db: sqlite3.Connection, queue: str, *, now: float) -> bool:
     """Tell whether a task of this queue overtakes nobody; not if it is paused."""
-    wanted = {"queue": queue, "from_priority": statements.FIRST_OF_ALL, "now": now}
-    [idle] = db.execute(statements.IS_IDLE, wanted).fetchone()
+    wanted = {"queue": queue, "from_priority": ready.FIRST_OF_ALL, "now": now}
+    [idle] = db.execute(ready.IS_IDLE, wanted).fetchone()
     return bool(idle)
 
 

@@ -17,7 +17,7 @@ from taskqueue.rules.tasks import (
     TaskHistory,
 )
 from taskqueue.storage.limits import MAX_ATTEMPTS, within_bytes
-from taskqueue.storage.sqlite.sql import pages, rows, statements
+from taskqueue.storage.sqlite.sql import pages, ready, rows, statements
 
 _NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
 
@@ -37,14 +37,14 @@ def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Deliver
 def next_due(db: sqlite3.Connection, queue: str) -> float | None:
     """Return the earliest `run_at` of what nobody holds."""
     run_at: float | None
-    wanted = {"queue": queue, "from_priority": statements.FIRST_OF_ALL}
-    [run_at] = db.execute(statements.NEXT_DUE, wanted).fetchone()
+    wanted = {"queue": queue, "from_priority": ready.FIRST_OF_ALL}
+    [run_at] = db.execute(ready.NEXT_DUE, wanted).fetchone()
     return run_at
 
 
 def all_due(db: sqlite3.Connection) -> Mapping[str, float]:
     """Return the earliest `run_at` of each queue of which somebody waits and that is not paused."""
-    queues = db.execute(statements.WAITING_QUEUES).fetchall()
+    queues = db.execute(ready.WAITING_QUEUES).fetchall()
     dues = ((queue, next_due(db, queue)) for (queue,) in queues)
     return {queue: due for queue, due in dues if due is not None}
 

@@ -24,7 +24,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.handler_sql import execution
 from taskqueue.storage.sqlite.operations import leases
-from taskqueue.storage.sqlite.sql import rows, statements
+from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
 _decode_seqs = msgspec.json.Decoder(list[int]).decode
@@ -38,7 +38,7 @@ def claim(
 ) -> tuple[Delivery, ...]:
     """Lease ready tasks, one priority after the other."""
     claimed: list[Delivery] = []
-    priority: int | None = statements.FIRST_OF_ALL
+    priority: int | None = ready.FIRST_OF_ALL
     while priority is not None and len(claimed) < limit:
         wanted = {
             "queue": queue,
@@ -49,9 +49,9 @@ def claim(
             "expires_at": expires_at,
             "now": now,
         }
-        ready, priority, nonce = tx.db.execute(statements.READY, wanted).fetchone()
-        if seqs := _decode_seqs(ready):
-            tx.db.execute(statements.CLAIM, {**wanted, "seqs": ready, "nonce": nonce})
+        seqs_ready, priority, nonce = tx.db.execute(ready.READY, wanted).fetchone()
+        if seqs := _decode_seqs(seqs_ready):
+            tx.db.execute(statements.CLAIM, {**wanted, "seqs": seqs_ready, "nonce": nonce})
             tasks = _claimed(tx.db, seqs)
             claimed += [
                 Delivery(

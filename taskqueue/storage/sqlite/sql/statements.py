@@ -1,9 +1,9 @@
 # ruff: noqa: S608  the only texts put together here are this module's own
 """The SQL.
 
-A partial index serves only a query that repeats its condition, hence `_READY` and its likes;
-`INDEXED BY` turns a plan that would scan into an error that a test meets. Tables are named in
-`main`, so a temporary table of the connection cannot hide one.
+A partial index serves only a query that repeats its condition; `INDEXED BY` turns a plan that would
+scan into an error that a test meets. Tables are named in `main`, so a temporary table of the
+connection cannot hide one. What finds the tasks to claim is in `ready`.
 """
 
 from taskqueue.rules.tasks import (
@@ -19,8 +19,6 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.sqlite.sql.bulk import Bulk
 from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
-
-_READY = "token IS NULL AND processed_at IS NULL"
 
 # --- writes ---------------------------------------------------------------------------------------
 
@@ -56,67 +54,6 @@ KEY_HOLDER = "SELECT id, fingerprint FROM main.tasks INDEXED BY keys WHERE uniqu
 # of its row, so a row of these numbers whose token is one of these tokens is held by its own.
 _SEQS = "(SELECT value FROM json_each({}))"
 _HELD = f"seq IN {_SEQS.format('?1')} AND token IN {_SEQS.format('?2')}"
-
-# Claims step from priority to priority, each a range of the index of its own. One range over all
-# of them could not stop early: a million future tasks of priority 0 would be read through before
-# the first of priority 1.
-#
-# Whether the queue is paused is asked once, before: as a condition of the rows it would be asked of
-# each of them.
-FIRST_OF_ALL = -(2**63)
-_FIRST_PRIORITY = f"""
-iif(
-    EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue),
-    NULL,
-    (
-        SELECT min(priority) FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND priority >= :from_priority
-    )
-)
-"""
-
-_NEXT_PRIORITY = f"""
-(
-    SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
-    WHERE {_READY} AND queue = :queue AND tasks.priority > waiting.priority
-)
-"""
-
-# The priorities that have tasks waiting, up to the first that has a due one. There are 256 at most
-# (`MAX_PRIORITY`), so this walk has an end that is near.
-_UP_TO_THE_FIRST_DUE = f"""
-waiting (priority) AS (
-    SELECT {_FIRST_PRIORITY}
-    UNION ALL
-    SELECT {_NEXT_PRIORITY} FROM waiting
-    WHERE waiting.priority IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND tasks.priority = waiting.priority AND run_at <= :now
-    )
-)
-"""
-
-# The due rows of the first priority that has some, in the order of a claim; the next priority, if
-# there is one; and what makes the tokens of this claim unlike all others.
-READY = f"""
-WITH RECURSIVE {_UP_TO_THE_FIRST_DUE},
-here (priority) AS MATERIALIZED (SELECT max(priority) FROM waiting)
-SELECT
-    (
-        SELECT json_group_array(seq)
-        FROM (
-            SELECT seq FROM main.tasks INDEXED BY ready
-            WHERE {_READY} AND queue = :queue AND priority = here.priority AND run_at <= :now
-            ORDER BY run_at, id LIMIT :limit
-        )
-    ),
-    (
-        SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND tasks.priority > here.priority
-    ),
-    lower(hex(randomblob(16)))
-FROM here
-"""
 
 # The token begins with the row's number, so no index of random keys is needed to find it again.
 CLAIM = f"""
@@ -267,41 +204,6 @@ SELECT {DELIVERY} FROM main.tasks INDEXED BY held
 WHERE token IS NOT NULL
     AND ((node = :node AND incarnation <> :incarnation) OR expires_at < :now)
 ORDER BY claimed_at, priority, run_at, id
-"""
-
-NEXT_DUE = f"""
-WITH RECURSIVE waiting (priority) AS (
-    SELECT {_FIRST_PRIORITY}
-    UNION ALL
-    SELECT {_NEXT_PRIORITY} FROM waiting WHERE waiting.priority IS NOT NULL
-)
-SELECT min((
-    SELECT min(run_at) FROM main.tasks INDEXED BY ready
-    WHERE {_READY} AND queue = :queue AND tasks.priority = waiting.priority
-))
-FROM waiting WHERE waiting.priority IS NOT NULL
-"""
-
-# Steps from queue to queue, so it costs as much as there are queues with tasks that wait, however
-# many are served and however many tasks there are.
-WAITING_QUEUES = f"""
-WITH RECURSIVE queues (queue) AS (
-    SELECT min(queue) FROM main.tasks INDEXED BY ready WHERE {_READY}
-    UNION ALL
-    SELECT (
-        SELECT min(tasks.queue) FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND tasks.queue > queues.queue
-    )
-    FROM queues WHERE queues.queue IS NOT NULL
-)
-SELECT queue FROM queues WHERE queue IS NOT NULL
-"""
-
-# Without a due task the walk ends behind the last priority.
-IS_IDLE = f"""
-WITH RECURSIVE {_UP_TO_THE_FIRST_DUE}
-SELECT NOT EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue)
-    AND EXISTS (SELECT 1 FROM waiting WHERE waiting.priority IS NULL)
 """
 
 GET = f"SELECT seq, {TASK} FROM main.tasks WHERE id = ?"
