@@ -18,9 +18,9 @@ import time
 from itertools import cycle
 from pathlib import Path
 
+from tests.disk.shim import compiler
 from tests.powercut.run import Outcome, Round, play
 from tests.powercut.scenarios import NAMES
-from tests.powercut.shim import compiler
 
 
 def main() -> int:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskqueue.testing.process import ServiceEnded, children_of
+from tests.disk.shim import NOTHING, Kind, Rule, Shim
 from tests.executors.procs import gone
 from tests.powercut.check import faults_of
 from tests.powercut.disk import Disk
 from tests.powercut.load import Load
 from tests.powercut.scenarios import ACTIONS, BIRTH, FAULTS, birth
 from tests.powercut.service import SYNCHRONOUS, RecordedService
-from tests.powercut.shim import NOTHING, Kind, Rule, Shim
 from tests.powercut.trace import Record, records
 
 FLAGS = ("--demo-work-s", "0", "--drain-s", "0")

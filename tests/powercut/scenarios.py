@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import aiohttp
 
 from taskqueue.testing.process import children_of
+from tests.disk.shim import LASTING, Call, Kind, Rule
 from tests.powercut.service import RecordedService
-from tests.powercut.shim import LASTING, Call, Kind, Rule
 
 FAULTS: Mapping[str, Rule] = {
     "sync of the database fails": Rule(calls=Call.SYNC, files=Kind.DATABASE),

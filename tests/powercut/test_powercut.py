@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.disk.shim import NOTHING, Kind, compiler
 from tests.powercut.__main__ import rounds
 from tests.powercut.disk import Disk
 from tests.powercut.run import Round, play
-from tests.powercut.shim import NOTHING, Kind, compiler
 from tests.powercut.trace import Kind as Did
 from tests.powercut.trace import Record
 

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-_HEADER = struct.Struct("<cxHIQq")  # struct header of shim.c
+_HEADER = struct.Struct("<cxHIQq")  # struct header of tests/disk/shim.c
 
 
 class Kind(Enum):

@@ -1,4 +1,4 @@
-"""What a storage does on a disk that fails on command: run as a process under tests.powercut.shim.
+"""What a storage does on a disk that fails on command: run as a process under tests.disk.shim.
 
 python -m tests.storage.on_a_failing_disk SCENARIO FOLDER      prints what it saw, as JSON
 """
@@ -15,7 +15,7 @@ from typing import Any
 from taskqueue.errors import StorageError
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.contract.steps import add
-from tests.powercut.shim import LASTING, Call, Control, Kind, Rule
+from tests.disk.shim import LASTING, Call, Control, Kind, Rule
 
 BIRTH_CALLS = (Call.SYNC, Call.WRITE, Call.UNLINK, Call.TRUNCATE)
 MOST_CALLS = 12

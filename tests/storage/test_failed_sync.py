@@ -24,7 +24,7 @@ from taskqueue.storage.sqlite.disk.wal import checkpoint
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.errors import SyncFailed
 from taskqueue.testing.contract.steps import add, ids
-from tests.powercut.shim import Shim, compiler
+from tests.disk.shim import Shim, compiler
 
 
 @pytest.fixture

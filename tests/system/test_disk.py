@@ -5,7 +5,7 @@ import signal
 import aiohttp
 import pytest
 
-from tests.powercut.shim import LASTING, Call, Kind, Rule, Shim, compiler
+from tests.disk.shim import LASTING, Call, Kind, Rule, Shim, compiler
 from tests.system.services import Answer, Client, Services, until
 
 APP = ("--app", "tests.system.app:app")

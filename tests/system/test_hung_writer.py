@@ -14,15 +14,15 @@ import aiohttp
 import pytest
 
 from taskqueue.testing.process import ServiceProcess, children_of
-from tests.faults.disk import NO_COMPILER, FaultyDisk
+from tests.disk.faulty import NO_COMPILER, CommandedDisk
 from tests.system.services import Client, Services, until, when
 
 APP = ("--app", "tests.system.app:app")
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> FaultyDisk:
-    disk = FaultyDisk.built_in(tmp_path)
+def disk(tmp_path: Path) -> CommandedDisk:
+    disk = CommandedDisk.built_in(tmp_path)
     if disk is None:
         pytest.skip(NO_COMPILER)
     return disk
@@ -207,7 +207,7 @@ async def test_a_stopped_writer_does_not_keep_the_service_from_stopping(
 
 
 async def slow_syncs(
-    disk: FaultyDisk, service: ServiceProcess, client: Client
+    disk: CommandedDisk, service: ServiceProcess, client: Client
 ) -> Mapping[str, str]:
     """Have every sync take longer than any client waits; return what was said meanwhile."""
     with disk.fault("sync sleep 3600000"):
@@ -220,7 +220,7 @@ async def slow_syncs(
 
 
 async def test_slow_syncs_are_told_apart_from_a_stopped_writer_and_kill_no_process(
-    services: Services, http: aiohttp.ClientSession, disk: FaultyDisk
+    services: Services, http: aiohttp.ClientSession, disk: CommandedDisk
 ) -> None:
     service = await services.start(*APP, env=disk.env)
     client = Client(http, service)

@@ -11,7 +11,7 @@ from typing import Any
 
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import PRINTED, ServiceEnded, ServiceProcess, children_of
-from tests.faults.disk import FaultyDisk
+from tests.disk.faulty import CommandedDisk
 
 LEASE_S = 1.0
 FLAGS = (
@@ -62,7 +62,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.disk = FaultyDisk.built_in(folder)  # None where there is no C compiler
+        self.disk = CommandedDisk.built_in(folder)  # None where there is no C compiler
         self.url = ""
         self.ends: Counter[int] = Counter()  # exit codes
         self.restarts = 0  # of parts of the service, as its logs tell

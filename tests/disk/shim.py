@@ -1,4 +1,4 @@
-"""Builds the recording shim, and tells its processes through shared memory what is to fail."""
+"""Builds the disk shim, and tells its processes through shared memory what is to fail."""
 
 import errno
 import mmap
@@ -11,7 +11,7 @@ from enum import IntFlag
 from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("shim.c")
-_LAYOUT = struct.Struct("10i")  # struct control of shim.c, up to its lock
+_LAYOUT = struct.Struct("13i")  # struct control of shim.c, up to its lock
 LASTING = 10**9  # times
 _ROOM = 4096
 _SYNCED_US = 500  # how long a sync takes: time for other processes to write meanwhile
@@ -72,13 +72,13 @@ class Control:
     @classmethod
     def made(cls, path: Path) -> "Control":
         """Make the file for it. Nothing fails yet."""
-        path.write_bytes(_LAYOUT.pack(0, _SYNCED_US, *(0,) * 8).ljust(_ROOM, b"\0"))
+        path.write_bytes(_LAYOUT.pack(0, _SYNCED_US, *(0,) * 11).ljust(_ROOM, b"\0"))
         return cls(path)
 
     @classmethod
     def inherited(cls) -> "Control":
         """Return that of the shim under which this process runs."""
-        return cls(Path(os.environ["POWERCUT_CONTROL"]))
+        return cls(Path(os.environ["DISK_CONTROL"]))
 
     def inject(self, rule: Rule) -> None:
         """Let calls fail from now on."""
@@ -94,19 +94,24 @@ class Control:
         """Have the disk say of files of this kind that they are synced, and not sync them."""
         struct.pack_into("i", self._shared, 8, files)
 
+    def hesitate(self, *, sync_ms: int = 0, most_bytes: int = 0, shift_s: int = 0) -> None:
+        """Have a sync take so long, a write take so many bytes at most, and the clock be shifted.
+
+        Zero stands for what a sound disk and clock do.
+        """
+        struct.pack_into("3i", self._shared, 40, sync_ms, most_bytes, shift_s)
+
     @property
     def injected(self) -> int:
         """How many calls have failed since the latest rule."""
         return int(struct.unpack_from("i", self._shared, 36)[0])
 
 
-class Shim:
-    """The shim for the processes of one folder, and the trace that they leave."""
+class FaultyDisk:
+    """The shim for the processes of one folder."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         """Build it in `folder`, for what is written below `root`."""
-        self.trace = folder / "trace"
-        self.trace.touch()
         self._root = root
         self._library = folder / "shim.so"
         self._control = folder / "control"
@@ -116,13 +121,27 @@ class Shim:
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables of a process that is recorded, and of all that it starts."""
+        """The variables of a process that writes to this disk, and of all that it starts."""
         return {
             "LD_PRELOAD": str(self._library),
-            "POWERCUT_ROOT": str(self._root),
-            "POWERCUT_TRACE": str(self.trace),
-            "POWERCUT_CONTROL": str(self._control),
+            "DISK_ROOT": str(self._root),
+            "DISK_CONTROL": str(self._control),
         }
+
+
+class Shim(FaultyDisk):
+    """A disk that never syncs, and records what is written: `trace` has it all."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        """Build it in `folder`, for what is written below `root`."""
+        super().__init__(folder, root)
+        self.trace = folder / "trace"
+        self.trace.touch()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables of a process that is recorded, and of all that it starts."""
+        return {**super().env, "DISK_TRACE": str(self.trace)}
 
     @property
     def now(self) -> int:

@@ -1,12 +1,13 @@
-/* Records what a process writes below one folder, and makes chosen calls fail. For LD_PRELOAD.
+/* A disk that fails, hesitates and loses what was not synced, below one folder. For LD_PRELOAD.
  *
- * POWERCUT_ROOT     the folder; everything else passes untouched
- * POWERCUT_TRACE    records are appended to this file
- * POWERCUT_CONTROL  shared by all processes: the lock that orders records, and the fault to inject
+ * DISK_ROOT     the folder; everything else passes untouched
+ * DISK_CONTROL  shared by all processes: the faults to inject, and the lock that orders records
+ * DISK_TRACE    what is written is recorded in this file; without it nothing is recorded or locked,
+ *               and syncs are real
  *
  * A record is written before its call, under the lock: a process killed between the two leaves a
  * record of a write that never happened, which a disk may lose as well. Syncs are recorded twice,
- * because writes go on while they last, and never reach the real disk.
+ * because writes go on while they last, and a recorded one never reaches the real disk.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { WRITE = 1, READ = 2, SYNC = 4, UNLINK = 8, TRUNCATE = 16 };
@@ -31,6 +33,7 @@ enum { DATABASE = 1, LOG = 2, JOURNAL = 4, FOLDER = 8 };
 struct control { /* shim.py knows this layout */
     int32_t ready, sync_us, unsynced;
     int32_t calls, files, skip, left, error, partial, injected;
+    int32_t sync_ms, most_bytes, shift_s; /* how long a sync takes, how much a write, the clock */
     pthread_mutex_t lock;
 };
 
@@ -68,22 +71,26 @@ static void know_yourself(void) { self = getpid(); }
 
 __attribute__((constructor)) static void start(void)
 {
-    const char *folder = getenv("POWERCUT_ROOT");
+    const char *folder = getenv("DISK_ROOT");
     if (!folder || !realpath(folder, root))
         return;
     root_length = strlen(root);
     know_yourself();
     pthread_atfork(NULL, NULL, know_yourself);
-    int shared = syscall(SYS_openat, AT_FDCWD, getenv("POWERCUT_CONTROL"), O_RDWR | O_CLOEXEC, 0);
-    int opened = syscall(SYS_openat, AT_FDCWD, getenv("POWERCUT_TRACE"),
-                         O_WRONLY | O_APPEND | O_CLOEXEC, 0);
-    if (shared < 0 || opened < 0)
+    int shared = syscall(SYS_openat, AT_FDCWD, getenv("DISK_CONTROL"), O_RDWR | O_CLOEXEC, 0);
+    if (shared < 0)
         abort();
-    trace = fcntl(opened, F_DUPFD_CLOEXEC, 900); /* away from what a program expects */
-    syscall(SYS_close, opened);
+    if (getenv("DISK_TRACE")) {
+        int opened = syscall(SYS_openat, AT_FDCWD, getenv("DISK_TRACE"),
+                             O_WRONLY | O_APPEND | O_CLOEXEC, 0);
+        trace = fcntl(opened, F_DUPFD_CLOEXEC, 900); /* away from what a program expects */
+        if (opened < 0 || trace < 0)
+            abort();
+        syscall(SYS_close, opened);
+    }
     flock(shared, LOCK_EX);
     control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, shared, 0);
-    if (control == MAP_FAILED || trace < 0)
+    if (control == MAP_FAILED)
         abort();
     if (!control->ready) {
         pthread_mutexattr_t how;
@@ -99,15 +106,23 @@ __attribute__((constructor)) static void start(void)
 
 static void lock(void)
 {
+    if (trace < 0) /* a stopped process must not keep the others from writing */
+        return;
     if (pthread_mutex_lock(&control->lock) == EOWNERDEAD)
         pthread_mutex_consistent(&control->lock);
 }
 
-static void unlock(void) { pthread_mutex_unlock(&control->lock); }
+static void unlock(void)
+{
+    if (trace >= 0)
+        pthread_mutex_unlock(&control->lock);
+}
 
 static void record(char kind, uint64_t file, int64_t at, const char *name, const void *data,
                    size_t size)
 {
+    if (trace < 0)
+        return;
     struct header header = {kind, 0, name ? strlen(name) : 0, size, file, at};
     struct iovec parts[] = {
         {&header, sizeof header}, {(void *)name, header.name}, {(void *)data, size}};
@@ -227,7 +242,7 @@ OPEN(open64)
 
 int close(int fd)
 {
-    if (control && fd == trace) /* a program that closes all it knows nothing of */
+    if (trace >= 0 && fd == trace) /* a program that closes all it knows nothing of */
         return 0;
     if (control && fd >= 0 && fd < FILES && getpid() == self)
         tracked[fd].file = 0;
@@ -248,6 +263,9 @@ static ssize_t written(int fd, const void *data, size_t size, off_t at)
         control->left++;
         control->injected--;
     }
+    size_t most = control->most_bytes;
+    if (most && most < size)
+        size = most;
     record('W', to->id, at, NULL, data, size);
     ssize_t done = REAL(pwrite)(fd, data, size, at);
     unlock();
@@ -320,7 +338,20 @@ ssize_t pread64(int fd, void *data, size_t size, off64_t at)
 TRUNCATE_WITH(ftruncate, off_t)
 TRUNCATE_WITH(ftruncate64, off64_t)
 
-static int synced(int fd)
+static void hesitate(void)
+{
+    for (int slept = 0; slept < control->sync_ms; slept += 10) /* until the fault is gone */
+        usleep(10 * 1000);
+}
+
+static int really_synced(int fd, int (*really)(int))
+{
+    if (tracked[fd].file != FOLDER)
+        hesitate();
+    return fails(SYNC, tracked[fd].file) ? refused() : really(fd);
+}
+
+static int recorded_sync(int fd)
 {
     static int64_t number;
     struct tracked *file = tracked_by(fd);
@@ -338,9 +369,24 @@ static int synced(int fd)
     return failing ? refused() : 0;
 }
 
-int fsync(int fd) { return tracked_by(fd) ? synced(fd) : REAL(fsync)(fd); }
+static int synced(int fd, int (*really)(int))
+{
+    if (!tracked_by(fd))
+        return really(fd);
+    return trace < 0 ? really_synced(fd, really) : recorded_sync(fd);
+}
 
-int fdatasync(int fd) { return tracked_by(fd) ? synced(fd) : REAL(fdatasync)(fd); }
+int fsync(int fd) { return synced(fd, REAL(fsync)); }
+
+int fdatasync(int fd) { return synced(fd, REAL(fdatasync)); }
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = REAL(clock_gettime)(clock, now);
+    if (!result && control && clock == CLOCK_REALTIME)
+        now->tv_sec += control->shift_s;
+    return result;
+}
 
 int unlink(const char *path)
 {
