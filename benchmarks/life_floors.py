@@ -15,7 +15,7 @@ from taskqueue.rules.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, Ow
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.operations import inserting, settling, writes
+from taskqueue.storage.sqlite.operations import claiming, inserting, settling
 
 PAYLOAD = '{"action":"no-op","data":{"number":1}}'
 LEASE_S = 30.0
@@ -57,7 +57,7 @@ def _drain(db: sqlite3.Connection) -> None:
 def _claim(tx: Transaction) -> Sequence[Delivery]:
     now = time()
     expires_at = now + LEASE_S
-    return writes.claim(
+    return claiming.claim(
         tx, DEFAULT_QUEUE, limit=CLAIM_SIZE, owner=OWNER, expires_at=expires_at, now=now
     )
 

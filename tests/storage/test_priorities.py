@@ -9,7 +9,7 @@ import pytest
 from taskqueue.rules.options import MAX_PRIORITY
 from taskqueue.rules.tasks import NewTask, Owner
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.operations import inserting, reads, writes
+from taskqueue.storage.sqlite.operations import claiming, inserting, reads
 from taskqueue.storage.sqlite.schema import runner
 
 ME = Owner(node="here", incarnation="1")
@@ -57,8 +57,8 @@ def test_the_search_for_due_tasks_takes_a_few_steps_per_priority_in_use(
                 tx, coming, room={"default": 1}, owner=ME, expires_at=9.0, now=1.0
             )
             inserting.insert(tx, [task(f"{tx.db.total_changes} {n}")], now=1.0)
-            writes.claim(tx, "default", limit=1, owner=ME, expires_at=9.0, now=1.0)
-            writes.claim(tx, "default", limit=1, owner=ME, expires_at=9.0, now=1.0)
+            claiming.claim(tx, "default", limit=1, owner=ME, expires_at=9.0, now=1.0)
+            claiming.claim(tx, "default", limit=1, owner=ME, expires_at=9.0, now=1.0)
             reads.next_due(db, "default")
 
     alone = opcodes(db, work)
@@ -84,6 +84,6 @@ def test_a_claim_finds_the_due_ones_among_all_priorities_in_their_order(
         now=0.0,
     )
 
-    claimed = writes.claim(tx, "default", limit=10, owner=ME, expires_at=9.0, now=1.0)
+    claimed = claiming.claim(tx, "default", limit=10, owner=ME, expires_at=9.0, now=1.0)
 
     assert [each.task.id for each in claimed] == ["099 due", "199 due", "255 due"]

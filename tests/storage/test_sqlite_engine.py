@@ -22,7 +22,7 @@ from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.disk import faults
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.operations import inserting, settling, writes
+from taskqueue.storage.sqlite.operations import administration, claiming, inserting, settling
 from taskqueue.storage.sqlite.schema import runner
 from taskqueue.testing.contract.steps import (
     BURIAL,
@@ -848,7 +848,7 @@ def _work(db: sqlite3.Connection, limit: int) -> int:
 
     db.execute("BEGIN")
     db.set_progress_handler(step, 10)
-    claimed = writes.claim(
+    claimed = claiming.claim(
         Transaction(db), "default", limit=max(limit, 1), owner=ME, expires_at=9.0, now=1.0
     )
     db.set_progress_handler(None, 0)
@@ -883,10 +883,10 @@ def test_a_batch_takes_few_statements(path: Path) -> None:
         db.set_trace_callback(executed.append)
 
         inserting.insert(tx, [new_task(f"{n}") for n in range(256)], now=0.0)
-        claimed = writes.claim(tx, "default", limit=256, owner=ME, expires_at=9.0, now=0.0)
+        claimed = claiming.claim(tx, "default", limit=256, owner=ME, expires_at=9.0, now=0.0)
         tokens = [delivery.token for delivery in claimed]
-        writes.start(tx, tokens[:16], now=0.0)
-        writes.extend(tx, tokens, expires_at=9.0)
+        claiming.start(tx, tokens[:16], now=0.0)
+        claiming.extend(tx, tokens, expires_at=9.0)
         done = [SettleBy(token=token, settlement=DONE, started_at=0.0) for token in tokens]
         settling.settle(tx, done, refused={}, now=1.0)
         tx.write_counts()
@@ -904,7 +904,7 @@ def test_a_claim_from_a_paused_queue_does_not_walk_it(path: Path) -> None:
         alone = _work(db, limit=1)
         db.execute("BEGIN")
         inserting.insert(tx, [new_task(f"{n}") for n in range(20_000)], now=0.0)
-        writes.pause(tx, "default", now=0.0)
+        administration.pause(tx, "default", now=0.0)
         db.execute("COMMIT")
 
         assert _work(db, limit=0) < alone

@@ -25,9 +25,10 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.connections.pickling import Batch
+from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
-from taskqueue.storage.sqlite.operations import inserting, reads, settling, writes
+from taskqueue.storage.sqlite.operations import administration, claiming, inserting, reads, settling
 
 
 class SQLiteStorage(SQLiteLifecycle, Storage):
@@ -50,15 +51,15 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
 
     If the file is removed or replaced under an open storage, every verb raises
     `StorageUnavailable` until it is opened again. A file that was found corrupt can be opened again
-    once all of it is sound; meanwhile nobody writes into it.
+    once all of it is sound; until then it is not written.
     """
 
     # --- verbs that write -------------------------------------------------------------------------
 
     async def probe(self) -> None:
         # Two commits: what is undone before the first of them never reaches the disk.
-        await self._write(writes.begin_probe)
-        await self._write(writes.end_probe)
+        await self._write(administration.begin_probe)
+        await self._write(administration.end_probe)
 
     async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
         return await self._write(partial(inserting.insert, tasks=Batch(tasks), now=now))
@@ -89,7 +90,7 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
         check_limit(limit)
         return await self._write(
             partial(
-                writes.claim,
+                claiming.claim,
                 queue=queue,
                 limit=limit,
                 owner=owner,
@@ -99,20 +100,20 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
         )
 
     async def start(self, tokens: Sequence[str], *, now: float) -> None:
-        await self._write(partial(writes.start, tokens=tuple(tokens), now=now))
+        await self._write(partial(claiming.start, tokens=tuple(tokens), now=now))
 
     async def extend(self, tokens: Sequence[str], *, lease_s: float, now: float) -> tuple[str, ...]:
         return await self._write(
-            partial(writes.extend, tokens=tuple(tokens), expires_at=now + lease_s)
+            partial(claiming.extend, tokens=tuple(tokens), expires_at=now + lease_s)
         )
 
     async def report(self, progress: Mapping[str, str], *, now: float) -> None:
-        await self._write(partial(writes.report, progress=dict(progress)))
+        await self._write(partial(claiming.report, progress=dict(progress)))
 
     async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
-        dry_run = writes.DryRun(tuple(statements), query, limit_s=limit_s)
+        dry_run = DryRun(tuple(statements), query, limit_s=limit_s)
         isolation = self._serving().isolation
         if isolation is None:
             answer = await self._write(dry_run)
@@ -141,7 +142,7 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
     async def _settle(
         self, settlements: Sequence[SettleBy], *, now: float
     ) -> tuple[Settled | NotApplied, ...]:
-        # What is wrong with a handler's statement is answered for its token, by whoever applies it.
+        # A handler's statement that fails is the answer for its token, not an error of the batch.
         pack = Batch if all(map(settling.only_completes, settlements)) else tuple
         answers = await self._write(
             partial(settling.settle, settlements=pack(settlements), refused={}, now=now)
@@ -162,27 +163,27 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
         self, task_ids: Sequence[str], *, reason: str, now: float
     ) -> tuple[CancelResult, ...]:
         return await self._write(
-            partial(writes.cancel, task_ids=tuple(task_ids), reason=reason, now=now)
+            partial(administration.cancel, task_ids=tuple(task_ids), reason=reason, now=now)
         )
 
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
-        return await self._write(partial(writes.redrive, task_ids=tuple(task_ids), now=now))
+        return await self._write(partial(administration.redrive, task_ids=tuple(task_ids), now=now))
 
     async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
-        return await self._write(partial(writes.delete, task_ids=tuple(task_ids)))
+        return await self._write(partial(administration.delete, task_ids=tuple(task_ids)))
 
     async def pause(self, queue: str, *, now: float) -> None:
-        await self._write(partial(writes.pause, queue=queue, now=now))
+        await self._write(partial(administration.pause, queue=queue, now=now))
 
     async def resume(self, queue: str) -> None:
-        await self._write(partial(writes.resume, queue=queue))
+        await self._write(partial(administration.resume, queue=queue))
 
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
         check_limit(limit)
         return await self._write(
-            partial(writes.expire, status=status, ended_before=ended_before, limit=limit)
+            partial(administration.expire, status=status, ended_before=ended_before, limit=limit)
         )
 
     # --- verbs that read --------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def transact(
         try:
             return _try(db, operations, patience_s)
         except TransactionLost:
-            continue  # its operation knows by now, and so this comes to an end
+            continue  # its operation does not raise this twice
 
 
 def _try(
@@ -104,7 +104,7 @@ def _try(
 
 
 def _begin(db: sqlite3.Connection, patience_s: float) -> None:
-    """Begin to write, as soon as nobody else does.
+    """Begin to write, as soon as no other connection does.
 
     Asked for often, because SQLite's own waiting sleeps longer and longer: beside others that write
     all the time it would hardly ever be awake when the lock is free.

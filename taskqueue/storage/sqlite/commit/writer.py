@@ -36,7 +36,7 @@ TURNS = 3
 
 # In a turn that takes longer than an idle one others are at work, who may be about to write as
 # well: it does not count, for so long at most. The fewer commits compete with a busy loop for the
-# interpreter, the more both get done. An idle loop waits for nobody.
+# interpreter, the more both get done. An idle loop does not wait.
 BUSY_S = 0.000_05
 GATHER_S = 0.005
 
@@ -162,7 +162,7 @@ class Writer:
         self._connection.abandon(then)
 
     def _commit_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Commit in a few turns of the loop: whoever is about to write shares this commit."""
+        """Commit in a few turns of the loop: what is written until then shares this commit."""
         now = loop.time()
         loop.call_soon(self._gather, loop, TURNS, now, now + GATHER_S)
 

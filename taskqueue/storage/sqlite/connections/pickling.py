@@ -86,10 +86,10 @@ def _plain_kind(kind: Any) -> type | None:
 
 
 class Batch(tuple[W, ...]):
-    """Words of one kind. They travel as MessagePack, at a quarter of what it takes to pickle each.
+    """Structs of one kind. They travel as MessagePack, at a quarter of the cost of pickling each.
 
-    There they are a sequence that is decoded by whoever looks at it first: if one is not as its
-    kind says, that fails whoever was to work with it and nobody else.
+    There they are a sequence that is decoded at its first use: a struct that does not fit its kind
+    fails only the operation that uses it.
     """
 
     __slots__ = ()
@@ -108,17 +108,17 @@ class _Encoded(Sequence[Any]):
         self._encoded = encoded
 
     @cached_property
-    def _words(self) -> list[Any]:
+    def _structs(self) -> list[Any]:
         return _decoder_of(self._kind).decode(self._encoded)
 
     def __len__(self) -> int:
-        return len(self._words)
+        return len(self._structs)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._words)
+        return iter(self._structs)
 
     def __getitem__(self, at: Any) -> Any:
-        return self._words[at]
+        return self._structs[at]
 
 
 @cache

@@ -73,7 +73,7 @@ def set_up_reader(db: sqlite3.Connection) -> None:
     """Keep a connection from writing; make sure that the others have put the file in WAL mode.
 
     A connection opened as `ro` never checkpoints, not even as the last to close, which `query_only`
-    does not prevent. As it has read by now, it also keeps those that close before it from that.
+    does not prevent. As it has read the file, it also keeps those that close before it from that.
     """
     require(db, "query_only", 1)
     verify(db, "journal_mode", "wal")

@@ -17,7 +17,7 @@ sys.path[:] = {path!r}
 from taskqueue.storage.sqlite.commit import batch
 from taskqueue.storage.sqlite.connections import set_up
 from taskqueue.storage.sqlite.disk import file
-from taskqueue.storage.sqlite.operations import inserting, settling, writes
+from taskqueue.storage.sqlite.operations import administration, claiming, inserting, settling
 from taskqueue.storage.sqlite.connections.process_main import main
 main({descriptor})
 """
@@ -29,18 +29,18 @@ Spawned: TypeAlias = Child
 class SpawnedAhead:
     """Hands out the process that was started when this was made, and afterwards new ones.
 
-    As a context manager it ends the first one, if nobody has taken that.
+    As a context manager it ends the first process if it was never taken.
     """
 
     def __init__(self) -> None:
-        """Start it; that none can be started is for whoever needs it to say."""
+        """Start it; if none can be started, the first call raises the error."""
         try:
             self._first: Spawned | None = spawn()
         except StorageUnavailable:
             self._first = None
 
     def __call__(self) -> Spawned:
-        """Return one that nobody else has.
+        """Return a process that no other caller has.
 
         Raises:
             StorageUnavailable: as `spawn`.

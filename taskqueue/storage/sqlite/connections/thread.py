@@ -16,7 +16,7 @@ from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, connect
 T = TypeVar("T")
 
 # aiosqlite logs on its thread, at a level for debugging. What handlers put into `logging` (a
-# handler, a filter, a record factory) may raise there, and would end the thread without a word.
+# handler, a filter, a record factory) may raise there, and would end the thread silently.
 logging.getLogger("aiosqlite").disabled = True
 
 
@@ -135,7 +135,7 @@ def _deliver(answer: asyncio.Future[T], set_answer: Callable[[], None]) -> None:
     try:
         answer.get_loop().call_soon_threadsafe(set_answer)
     except RuntimeError:
-        return  # the loop was closed meanwhile: nobody is left to be told
+        return  # the loop was closed meanwhile, and its callers are gone
 
 
 def _succeed(answer: asyncio.Future[T], result: T) -> None:

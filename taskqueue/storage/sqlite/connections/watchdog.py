@@ -29,8 +29,8 @@ class Activity(Enum):
     # Killing does not make a disk faster, and a slow commit would begin anew each time.
     WAITING = ("is waiting for the disk", 240)
 
-    def __init__(self, words: str, patience: int) -> None:
-        self.words = words
+    def __init__(self, description: str, patience: int) -> None:
+        self.description = description
         self.patience = patience
 
 
@@ -179,10 +179,10 @@ class Watchdog:
         )
         match action:
             case Action.REPORT:
-                self._report_once(action, f"the process that writes {activity.words}")
+                self._report_once(action, f"the process that writes {activity.description}")
             case Action.KILL:
                 self._killed_for = 0
-                self.killed_because = activity.words
+                self.killed_because = activity.description
                 self._kill()
             case Action.REPORT_STUCK:
                 what = f"the process that writes (pid {self._pid}) was killed and does not end"

@@ -1,4 +1,4 @@
-"""Says SQLite's errors in our words."""
+"""Translates SQLite's errors into those of taskqueue."""
 
 import sqlite3
 from collections.abc import Iterator

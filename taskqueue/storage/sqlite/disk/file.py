@@ -116,7 +116,7 @@ class FileWatch:
         self._log = tuple(log)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Say in few words how to make it again: it goes to the writer with each commit."""
+        """Pickle it compactly: it goes to the writer with each commit."""
         return FileWatch, (self._place, self._identity, self._log)
 
     def with_log(self) -> "FileWatch":

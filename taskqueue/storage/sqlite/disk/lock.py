@@ -67,7 +67,7 @@ class FileLock:
 
     @classmethod
     async def take(cls, database: Path, *, within_s: float) -> Self:
-        """Take the lock of `database`, waiting up to `within_s` seconds for whoever holds it.
+        """Take the lock of `database`, waiting up to `within_s` seconds for its holder.
 
         The wait lets an engine that was abandoned in this process come to its end.
 
@@ -207,7 +207,7 @@ def _open_lock(path: Path) -> int:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Lock the file if nobody else has; tell whether it is ours."""
+    """Lock the file unless another process has; tell whether it is ours."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -29,7 +29,7 @@ KILLED = -signal.SIGALRM
 # An operation that is interrupted says so, and undoes what it did, within this time.
 _GRACE_S = 0.25
 
-# Operations share a commit as long as they are short: nobody else commits meanwhile.
+# Operations share a commit as long as they are short: no other commit runs meanwhile.
 SHARE_S = 0.05
 
 _IN_MEMORY = 2  # of `PRAGMA temp_store`
@@ -69,7 +69,7 @@ def _confine(db: sqlite3.Connection) -> None:
     require(db, "temp_store", _IN_MEMORY)
     require(db, "trusted_schema", 0)
     require(db, "hard_heap_limit", _MOST_MEMORY_BYTES)  # of the process
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # whoever started the service may ignore it
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the parent of the service may ignore it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
 
 

@@ -15,6 +15,7 @@ from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
 from taskqueue.storage.sqlite.connections.set_up import SetUp
 from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.execution import LIMIT_S
 from taskqueue.storage.sqlite.handler_sql.guests import (
     SHARE_S,
@@ -27,7 +28,6 @@ from taskqueue.storage.sqlite.handler_sql.guests import (
 from taskqueue.storage.sqlite.handler_sql.sandbox import Sandbox, beside
 from taskqueue.storage.sqlite.operations import settling
 from taskqueue.storage.sqlite.operations.settling import Answer, NotBegun
-from taskqueue.storage.sqlite.operations.writes import DryRun
 
 
 class Isolation:

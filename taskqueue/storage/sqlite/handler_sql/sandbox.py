@@ -245,5 +245,5 @@ def _overtime(limit_s: float) -> str:
 
 @contextlib.asynccontextmanager
 async def beside() -> AsyncIterator[None]:
-    """Be a `turn` that keeps nobody from writing."""
+    """Be a `turn` that does not hold up commits."""
     yield

@@ -81,7 +81,7 @@ def _to_claim(
 
 
 def _nothing_waits(db: sqlite3.Connection, queue: str, *, now: float) -> bool:
-    """Tell whether a task of this queue overtakes nobody; not if it is paused."""
+    """Tell whether no other task of this queue is ready before it; not if it is paused."""
     wanted = {"queue": queue, "from_priority": ready.FIRST_OF_ALL, "now": now}
     [idle] = db.execute(ready.IS_IDLE, wanted).fetchone()
     return bool(idle)

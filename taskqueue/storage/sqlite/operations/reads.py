@@ -35,7 +35,7 @@ def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Deliver
 
 
 def next_due(db: sqlite3.Connection, queue: str) -> float | None:
-    """Return the earliest `run_at` of what nobody holds."""
+    """Return the earliest `run_at` of the tasks that are not held."""
     run_at: float | None
     wanted = {"queue": queue, "from_priority": ready.FIRST_OF_ALL}
     [run_at] = db.execute(ready.NEXT_DUE, wanted).fetchone()
@@ -43,7 +43,7 @@ def next_due(db: sqlite3.Connection, queue: str) -> float | None:
 
 
 def all_due(db: sqlite3.Connection) -> Mapping[str, float]:
-    """Return the earliest `run_at` of each queue of which somebody waits and that is not paused."""
+    """Return the earliest `run_at` of each queue that has waiting tasks and is not paused."""
     queues = db.execute(ready.WAITING_QUEUES).fetchall()
     dues = ((queue, next_due(db, queue)) for (queue,) in queues)
     return {queue: due for queue, due in dues if due is not None}

@@ -1,4 +1,4 @@
-"""Turns words into rows and rows into words."""
+"""Converts between rows and the structs of `rules.tasks`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
