@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from taskqueue.children.launch import Child
 from taskqueue.rules.tasks import Complete, Delivery, NewTask, Owner, SettleBy, Statement
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.connections import spawn
-from taskqueue.storage.sqlite.connections.spawn import Spawned
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 
 ME = Owner(node="here", incarnation="1")
@@ -36,9 +36,9 @@ class Processes:
     """Starts processes and remembers them; the first one writes for the queue."""
 
     def __init__(self) -> None:
-        self.started: list[Spawned] = []
+        self.started: list[Child] = []
 
-    def __call__(self) -> Spawned:
+    def __call__(self) -> Child:
         self.started.append(spawn.spawn())
         return self.started[-1]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from taskqueue.children.launch import Child
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Settled, Statement, Status
 from taskqueue.storage.sqlite.connections import spawn
-from taskqueue.storage.sqlite.connections.spawn import Spawned
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.handler_sql import sandbox
 from taskqueue.testing.contract.sql_samples import NO_LIMIT_S
@@ -28,9 +28,9 @@ class Processes:
     """Starts processes and remembers them; the first one writes for the queue."""
 
     def __init__(self) -> None:
-        self.started: list[Spawned] = []
+        self.started: list[Child] = []
 
-    def __call__(self) -> Spawned:
+    def __call__(self) -> Child:
         self.started.append(spawn.spawn())
         return self.started[-1]
 

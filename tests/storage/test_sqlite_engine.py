@@ -925,8 +925,7 @@ async def test_find_of_a_rare_status_does_not_walk_the_others(storage: SQLiteSto
         steps[0] += 1
         return 0
 
-    assert storage._opened is not None
-    await storage._opened.reader.read(lambda db: db.set_progress_handler(step, 100))
+    await storage._read(lambda db: db.set_progress_handler(step, 100))
     rare = (Status.RETRYING, Status.DEAD, Status.RUNNING, Status.COMPLETED, Status.CANCELLED)
     found = [await storage.find(status=status, limit=100, now=20.0) for status in rare]
     due = await storage.find(status=Status.QUEUED, before="00009", limit=100, now=20.0)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from taskqueue.children.launch import Child
 from taskqueue.errors import StorageCorrupt, StorageUnavailable
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
@@ -16,13 +17,12 @@ from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.opener import Opener, WritesIn
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
-from taskqueue.storage.sqlite.connections.reader import Reader
 from taskqueue.storage.sqlite.connections.set_up import (
     set_up_checkpointer,
     set_up_migration,
     set_up_reader,
 )
-from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
+from taskqueue.storage.sqlite.connections.spawn import spawn
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.database import Synchronous
 from taskqueue.storage.sqlite.disk.faults import checkpoint_error, translated
@@ -52,7 +52,7 @@ class SQLiteLifecycle:
         *,
         synchronous: Synchronous = "FULL",
         writes_in: WritesIn = "thread",
-        spawn: Callable[[], Spawned] = spawn,
+        spawn: Callable[[], Child] = spawn,
         busy_timeout_s: float = 1.0,
     ) -> None:
         self._path = Path(path).absolute()
@@ -182,7 +182,7 @@ class SQLiteLifecycle:
         self._opened = OpenFile(
             watch=watch,
             writer=writer,
-            reader=Reader(reading, self._path, watch),
+            reader=reading,
             checkpointer=Checkpointer(checkpointing, writing, self._path, self._on_failed_sync),
             isolation=self._isolation(lock, writer, watch),
         )

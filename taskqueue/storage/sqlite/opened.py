@@ -10,7 +10,8 @@ from typing import TypeVar
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
-from taskqueue.storage.sqlite.connections.reader import Reader
+from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 
@@ -23,7 +24,7 @@ class OpenFile:
 
     watch: FileWatch
     writer: Writer
-    reader: Reader
+    reader: Connection
     checkpointer: Checkpointer
     isolation: Isolation | None
     """None: the writer runs the statements of handlers as well."""
@@ -40,8 +41,13 @@ class OpenFile:
         return answer
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Answer with what `query` finds."""
-        return await self.reader.read(query)
+        """Answer with what `query` finds in all commits that were made before.
+
+        Raises:
+            StorageUnavailable: the file is closed, gone, or cannot be read.
+            StorageCorrupt: it is no usable database.
+        """
+        return await self.reader.run(partial(_read, self.watch, query))
 
     def committed(self) -> None:
         """Checkpoint if enough was written since the last time."""
@@ -80,6 +86,12 @@ class OpenFile:
         else:
             self.isolation.abandon(done)
         self.writer.abandon(done)
+
+
+def _read(watch: FileWatch, query: Callable[[sqlite3.Connection], T], db: sqlite3.Connection) -> T:
+    with translated(watch.path):
+        watch.check()
+        return query(db)
 
 
 class _Last:

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from taskqueue.children.launch import Child
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.connections.process import RemoteConnection
 from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, set_up_writer
-from taskqueue.storage.sqlite.connections.spawn import Spawned
 from taskqueue.storage.sqlite.connections.thread import Connection
 from taskqueue.storage.sqlite.database import Synchronous
 from taskqueue.storage.sqlite.disk.file import FileWatch, require_in_place
@@ -33,7 +33,7 @@ class Opener:
     path: Path
     synchronous: Synchronous
     writes_in: WritesIn
-    spawn: Callable[[], Spawned]
+    spawn: Callable[[], Child]
     busy_timeout_s: float
 
     async def open_on_thread(self, mode: Mode, set_up: SetUp) -> Connection:

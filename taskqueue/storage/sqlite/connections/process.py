@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from taskqueue.children.frames import Body, frame
-from taskqueue.children.launch import when_ended
+from taskqueue.children.launch import Child, when_ended
 from taskqueue.children.pipe import Pipe
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.connections.pickling import (
@@ -28,7 +28,7 @@ from taskqueue.storage.sqlite.connections.pickling import (
     request,
 )
 from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, connect
-from taskqueue.storage.sqlite.connections.spawn import Spawned, spawn
+from taskqueue.storage.sqlite.connections.spawn import spawn
 from taskqueue.storage.sqlite.connections.watchdog import Watchdog
 from taskqueue.storage.sqlite.errors import WriterLost
 
@@ -56,7 +56,7 @@ class RemoteConnection:
 
     def __init__(
         self,
-        spawned: Spawned,
+        spawned: Child,
         on_loss: Callable[[StorageUnavailable], object],
         check: Callable[[sqlite3.Connection], object],
         *,
@@ -92,7 +92,7 @@ class RemoteConnection:
         busy_timeout_s: float,
         set_up: SetUp,
         own_sectors: bool = False,
-        spawn: Callable[[], Spawned] = spawn,
+        spawn: Callable[[], Child] = spawn,
         keep: Sequence[int] = (),
         on_loss: Callable[[StorageUnavailable], object] = _nothing,
         check: Callable[[sqlite3.Connection], object] = _nothing,

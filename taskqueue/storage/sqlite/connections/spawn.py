@@ -1,10 +1,9 @@
 """Starts a process that writes, and can do so before it is needed.
 
-spawn() ─▶ Spawned: the process, and a socket whose other end `process_main` serves
+spawn() ─▶ Child: the process, and a socket whose other end `process_main` serves
 """
 
 import subprocess
-from typing import TypeAlias
 
 from taskqueue.children.launch import Child, launch
 from taskqueue.errors import StorageUnavailable
@@ -23,9 +22,6 @@ main({descriptor})
 """
 
 
-Spawned: TypeAlias = Child
-
-
 class SpawnedAhead:
     """Hands out the process that was started when this was made, and afterwards new ones.
 
@@ -35,11 +31,11 @@ class SpawnedAhead:
     def __init__(self) -> None:
         """Start it; if none can be started, the first call raises the error."""
         try:
-            self._first: Spawned | None = spawn()
+            self._first: Child | None = spawn()
         except StorageUnavailable:
             self._first = None
 
-    def __call__(self) -> Spawned:
+    def __call__(self) -> Child:
         """Return a process that no other caller has.
 
         Raises:
@@ -58,7 +54,7 @@ class SpawnedAhead:
             first.process.wait()
 
 
-def spawn() -> Spawned:
+def spawn() -> Child:
     """Start a process.
 
     Raises:
