@@ -13,7 +13,7 @@ from benchmarks.harness import on_loop
 from taskqueue.api.ids import new_id
 from taskqueue.rules.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, Owner, SettleBy
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.operations import claiming, inserting, settling
 
@@ -85,7 +85,7 @@ async def commit_then_call_p50(seconds: float) -> float:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tasks.db"
         await SQLiteStorage(path).migrate()
-        connection = await Connection.open(path, "rw", busy_timeout_s=1.0, set_up=_set_up)
+        connection = await ThreadConnection.open(path, "rw", busy_timeout_s=1.0, set_up=_set_up)
 
         async def sample_ms() -> float:
             enqueued_at = perf_counter()

@@ -17,7 +17,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.commit import checkpointer
 from taskqueue.storage.sqlite.connections.opener import WritesIn
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.disk import file
 from taskqueue.storage.sqlite.disk.lock import FileLock
 from taskqueue.storage.sqlite.disk.wal import checkpoint
@@ -158,7 +158,7 @@ async def test_the_death_of_the_writer_leaves_the_whole_log_to_be_written_again(
     before = path.read_bytes()
     await half_checkpointed(storage, path)
     assert storage._opened is not None
-    assert isinstance(storage._opened.writer._connection, RemoteConnection)
+    assert isinstance(storage._opened.writer._connection, ProcessConnection)
 
     storage._opened.writer._connection.kill()  # in a sync that failed, for all that is known
     await lost.wait()

@@ -22,7 +22,7 @@ from taskqueue.process import origin
 from taskqueue.rules.tasks import NewTask, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.connections.pickling import NotSent
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.errors import WriterLost
@@ -71,12 +71,12 @@ def go(tmp_path: Path) -> Path:
     return tmp_path / "go"
 
 
-async def opened(path: Path) -> RemoteConnection:
-    return await RemoteConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=nothing)
+async def opened(path: Path) -> ProcessConnection:
+    return await ProcessConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=nothing)
 
 
 @pytest.fixture
-async def connection(path: Path) -> AsyncIterator[RemoteConnection]:
+async def connection(path: Path) -> AsyncIterator[ProcessConnection]:
     connection = await opened(path)
     yield connection
     await connection.close()
@@ -122,7 +122,7 @@ class Heard:
 
 
 async def test_functions_run_in_a_process_of_the_connections_own(
-    connection: RemoteConnection,
+    connection: ProcessConnection,
 ) -> None:
     (row, first), (_, second) = await asyncio.gather(connection.run(where), connection.run(where))
 
@@ -131,7 +131,7 @@ async def test_functions_run_in_a_process_of_the_connections_own(
 
 
 async def test_functions_run_in_the_order_of_the_calls_also_if_nobody_waits(
-    connection: RemoteConnection,
+    connection: ProcessConnection,
 ) -> None:
     connection.run(partial(execute, "CREATE TABLE t (x)")).cancel()
     connection.run(partial(execute, "INSERT INTO t VALUES (1)")).cancel()
@@ -139,7 +139,7 @@ async def test_functions_run_in_the_order_of_the_calls_also_if_nobody_waits(
     assert await connection.run(partial(execute, "SELECT x FROM t")) == [(1,)]
 
 
-async def test_much_goes_there_and_comes_back(connection: RemoteConnection) -> None:
+async def test_much_goes_there_and_comes_back(connection: ProcessConnection) -> None:
     one, other = await asyncio.gather(
         connection.run(partial(give_back, MUCH)), connection.run(partial(give_back, [MUCH, 1]))
     )
@@ -149,7 +149,7 @@ async def test_much_goes_there_and_comes_back(connection: RemoteConnection) -> N
 
 
 async def test_what_is_eight_times_as_long_takes_the_loop_about_eight_times_as_long(
-    connection: RemoteConnection,
+    connection: ProcessConnection,
 ) -> None:
     async def sent(size: int) -> float:
         began = time.thread_time()
@@ -161,7 +161,7 @@ async def test_what_is_eight_times_as_long_takes_the_loop_about_eight_times_as_l
     assert await sent(64 << 20) < 8 * 4 * short
 
 
-async def test_text_of_a_users_own_type_travels_as_text(connection: RemoteConnection) -> None:
+async def test_text_of_a_users_own_type_travels_as_text(connection: ProcessConnection) -> None:
     answer = await connection.run(partial(give_back, Text("a")))
 
     assert answer == "a"
@@ -178,7 +178,7 @@ async def test_text_of_a_users_own_type_travels_as_text(connection: RemoteConnec
     ],
 )
 async def test_an_error_comes_back_with_all_its_data(
-    connection: RemoteConnection, error: Exception
+    connection: ProcessConnection, error: Exception
 ) -> None:
     with pytest.raises(type(error)) as raised:
         await connection.run(partial(fail, error))
@@ -189,7 +189,7 @@ async def test_an_error_comes_back_with_all_its_data(
 
 @pytest.mark.parametrize("stranger", [lambda: None, Unmakeable()])
 async def test_what_cannot_be_sent_is_refused_and_the_rest_goes_on(
-    connection: RemoteConnection, stranger: object
+    connection: ProcessConnection, stranger: object
 ) -> None:
     refused = connection.run(partial(give_back, stranger))
     _, pid = await connection.run(where)
@@ -200,7 +200,7 @@ async def test_what_cannot_be_sent_is_refused_and_the_rest_goes_on(
 
 
 async def test_an_answer_that_cannot_be_understood_is_an_error_of_its_asker(
-    connection: RemoteConnection,
+    connection: ProcessConnection,
 ) -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument"):
         await connection.run(fail_oddly)
@@ -208,7 +208,7 @@ async def test_an_answer_that_cannot_be_understood_is_an_error_of_its_asker(
     assert (await connection.run(where))[1] == connection.pid
 
 
-async def test_an_error_of_sqlite_keeps_its_code(connection: RemoteConnection) -> None:
+async def test_an_error_of_sqlite_keeps_its_code(connection: ProcessConnection) -> None:
     with pytest.raises(sqlite3.OperationalError) as raised:
         await connection.run(partial(execute, "no SQL"))
 
@@ -217,10 +217,10 @@ async def test_an_error_of_sqlite_keeps_its_code(connection: RemoteConnection) -
 
 async def test_a_connection_that_cannot_be_set_up_leaves_no_process(path: Path) -> None:
     with pytest.raises(sqlite3.DatabaseError, match="not today"):
-        await RemoteConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=refuse)
+        await ProcessConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=refuse)
 
     with pytest.raises(StorageUnavailable):
-        await RemoteConnection.open(path / "no folder", "rw", busy_timeout_s=0.0, set_up=nothing)
+        await ProcessConnection.open(path / "no folder", "rw", busy_timeout_s=0.0, set_up=nothing)
 
 
 # --- its end --------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ async def test_abandoning_ends_with_the_commit_in_hand(path: Path, go: Path) -> 
 
 
 def test_it_can_be_abandoned_when_its_loop_is_gone(path: Path) -> None:
-    async def leave_it_behind() -> RemoteConnection:
+    async def leave_it_behind() -> ProcessConnection:
         connection = await opened(path)
         connection.run(where)
         return connection
@@ -414,7 +414,7 @@ async def test_one_that_could_not_be_started_before_is_started_when_it_is_needed
         without.setattr(origin, "PYTHON", "")
         spawn = SpawnedAhead()
 
-    connection = await RemoteConnection.open(
+    connection = await ProcessConnection.open(
         path, "rwc", busy_timeout_s=0.0, set_up=nothing, spawn=spawn
     )
 
@@ -424,7 +424,7 @@ async def test_one_that_could_not_be_started_before_is_started_when_it_is_needed
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_it_leaves_it_to_the_service_when_to_stop(
-    connection: RemoteConnection, number: signal.Signals
+    connection: ProcessConnection, number: signal.Signals
 ) -> None:
     os.kill(connection.pid, number)
 

@@ -19,7 +19,7 @@ import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.rules.tasks import AttemptOutcome, SettleBy, Settled, Status
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk import faults
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.operations import administration, claiming, inserting, settling
@@ -807,7 +807,7 @@ def test_a_storage_can_be_abandoned_when_its_loop_is_gone(path: Path) -> None:
 
 
 async def test_one_hop_runs_a_function_on_the_connections_own_thread(path: Path) -> None:
-    connection = await Connection.open(path, "rwc", busy_timeout_s=0.0, set_up=lambda _: None)
+    connection = await ThreadConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=lambda _: None)
 
     def where(db: sqlite3.Connection) -> tuple[object, int]:
         return db.execute("SELECT 41 + 1").fetchone(), threading.get_ident()
@@ -822,7 +822,7 @@ async def test_one_hop_runs_a_function_on_the_connections_own_thread(path: Path)
 
 
 async def test_a_cancelled_answer_does_not_stop_the_function(path: Path) -> None:
-    connection = await Connection.open(path, "rwc", busy_timeout_s=0.0, set_up=lambda _: None)
+    connection = await ThreadConnection.open(path, "rwc", busy_timeout_s=0.0, set_up=lambda _: None)
     done: list[str] = []
     defects: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))

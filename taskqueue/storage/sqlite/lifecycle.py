@@ -16,14 +16,14 @@ from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.opener import Opener, WritesIn
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.set_up import (
     set_up_checkpointer,
     set_up_migration,
     set_up_reader,
 )
 from taskqueue.storage.sqlite.connections.spawn import spawn
-from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.database import Synchronous
 from taskqueue.storage.sqlite.disk.faults import checkpoint_error, translated
 from taskqueue.storage.sqlite.disk.file import (
@@ -160,7 +160,7 @@ class SQLiteLifecycle:
             connection.abandon()
 
     async def _connect(self, watch: FileWatch, lock: FileLock) -> None:
-        opened: list[Connection | RemoteConnection] = []
+        opened: list[ThreadConnection | ProcessConnection] = []
         try:
             opened += [
                 writing := await self._opener.open_writer(
@@ -200,7 +200,7 @@ class SQLiteLifecycle:
             patience_s=self._busy_timeout_s,
         )
 
-    async def _replay(self, writing: Connection | RemoteConnection) -> None:
+    async def _replay(self, writing: ThreadConnection | ProcessConnection) -> None:
         """Write and sync the whole log, of which a failed sync has lost some."""
         try:
             await writing.run(checkpoint)

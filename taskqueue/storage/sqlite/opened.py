@@ -10,7 +10,7 @@ from typing import TypeVar
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
-from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
@@ -24,7 +24,7 @@ class OpenFile:
 
     watch: FileWatch
     writer: Writer
-    reader: Connection
+    reader: ThreadConnection
     checkpointer: Checkpointer
     isolation: Isolation | None
     """None: the writer runs the statements of handlers as well."""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from taskqueue.errors import StorageError
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
-from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
+from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk.faults import checkpoint_error
 from taskqueue.storage.sqlite.disk.wal import checkpoint
 from taskqueue.storage.sqlite.errors import SyncFailed
@@ -28,8 +28,8 @@ class Checkpointer:
 
     def __init__(
         self,
-        connection: Connection,
-        writing: Connection | RemoteConnection,
+        connection: ThreadConnection,
+        writing: ThreadConnection | ProcessConnection,
         path: Path,
         on_failed_sync: Callable[[SyncFailed], object],
     ) -> None:

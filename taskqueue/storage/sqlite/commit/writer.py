@@ -22,8 +22,8 @@ from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.commit.batch import Committed, Result, commit
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.pickling import NotSent
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
-from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
+from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.disk.wal import part
 from taskqueue.storage.sqlite.errors import WriterLost
@@ -63,7 +63,7 @@ class Writer:
 
     def __init__(
         self,
-        connection: Connection | RemoteConnection,
+        connection: ThreadConnection | ProcessConnection,
         watch: FileWatch,
         *,
         patience_s: float,

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias
 
 from taskqueue.children.launch import Child
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, set_up_writer
-from taskqueue.storage.sqlite.connections.thread import Connection
+from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.database import Synchronous
 from taskqueue.storage.sqlite.disk.file import FileWatch, require_in_place
 from taskqueue.storage.sqlite.disk.lock import FileLock, real_path
@@ -36,9 +36,9 @@ class Opener:
     spawn: Callable[[], Child]
     busy_timeout_s: float
 
-    async def open_on_thread(self, mode: Mode, set_up: SetUp) -> Connection:
+    async def open_on_thread(self, mode: Mode, set_up: SetUp) -> ThreadConnection:
         """Open a connection on a thread of this process."""
-        return await Connection.open(
+        return await ThreadConnection.open(
             self.path,
             mode,
             busy_timeout_s=self.busy_timeout_s,
@@ -54,9 +54,9 @@ class Opener:
         on_loss: OnLoss,
         check: Callable[[sqlite3.Connection], object] = _no_check,
         has_limit: bool = True,
-    ) -> RemoteConnection:
+    ) -> ProcessConnection:
         """Open a connection that writes, in a process of its own, which shares the lock."""
-        return await RemoteConnection.open(
+        return await ProcessConnection.open(
             self.path,
             "rw",
             busy_timeout_s=self.busy_timeout_s,
@@ -71,7 +71,7 @@ class Opener:
 
     async def open_writer(
         self, lock: FileLock, watch: FileWatch, *, require_whole: bool, on_loss: OnLoss
-    ) -> Connection | RemoteConnection:
+    ) -> ThreadConnection | ProcessConnection:
         """Open the one connection that commits."""
         set_up = self.set_up_writer(require_whole=require_whole)
         if self.writes_in == "thread":

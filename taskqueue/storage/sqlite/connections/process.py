@@ -44,7 +44,7 @@ def _nothing(*_: object) -> None:
     pass
 
 
-class RemoteConnection:
+class ProcessConnection:
     """Belongs to the loop it was opened on. Its process ends with it, or with ours.
 
     If the process ends by itself, whatever it was asked and will be asked raises `WriterLost`. What
@@ -97,7 +97,7 @@ class RemoteConnection:
         on_loss: Callable[[StorageUnavailable], object] = _nothing,
         check: Callable[[sqlite3.Connection], object] = _nothing,
         has_limit: bool = False,
-    ) -> "RemoteConnection":
+    ) -> "ProcessConnection":
         """`connect` to the file at `path` in a process of `spawn`, which keeps those files open.
 
         Should it not answer, end by itself (`WriterLost`), or `check` raise `StorageUnavailable`,

@@ -1,6 +1,6 @@
 """A process that holds one connection and calls what comes through a pipe, until that closes.
 
-It belongs to one `RemoteConnection`. A service has it started before anything else, and that waits
+It belongs to one `ProcessConnection`. A service has it started before anything else, and that waits
 for this module: it imports little.
 """
 

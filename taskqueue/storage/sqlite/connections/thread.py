@@ -24,7 +24,7 @@ def _nothing() -> None:
     pass
 
 
-class Connection(aiosqlite.Connection):
+class ThreadConnection(aiosqlite.Connection):
     """aiosqlite's connection, with whole functions instead of statements sent to its thread.
 
     A statement sent alone costs a hop of 30 µs; a function pays it once for all its statements.
@@ -47,7 +47,7 @@ class Connection(aiosqlite.Connection):
         busy_timeout_s: float,
         set_up: SetUp,
         own_sectors: bool = False,
-    ) -> "Connection":
+    ) -> "ThreadConnection":
         """`connect` to the file at `path`, on the new thread.
 
         When this fails or is cancelled, no thread stays behind.
@@ -98,7 +98,7 @@ class Connection(aiosqlite.Connection):
             self._closed = True
             self._tx.put_nowait((None, partial(self._end, then)))
 
-    async def _connect(self) -> "Connection":
+    async def _connect(self) -> "ThreadConnection":
         try:
             await self._hop(self._connect_here)
         except BaseException:

@@ -12,7 +12,7 @@ from taskqueue.errors import StatementRefused, StatementsFatal, StorageError
 from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Rows, SettleBy, Settled
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.set_up import SetUp
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
@@ -35,7 +35,7 @@ class Isolation:
 
     def __init__(
         self,
-        connect: Callable[[SetUp], Awaitable[RemoteConnection]],
+        connect: Callable[[SetUp], Awaitable[ProcessConnection]],
         set_up: SetUp,
         writer: Writer,
         watch: FileWatch,

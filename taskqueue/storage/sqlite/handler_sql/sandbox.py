@@ -19,7 +19,7 @@ from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.commit.batch import Result
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.pickling import NotSent
-from taskqueue.storage.sqlite.connections.process import RemoteConnection
+from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.watchdog import Activity, activity_of
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.errors import WriterLost
@@ -63,7 +63,7 @@ class Sandbox:
 
     def __init__(
         self,
-        open_connection: Callable[[], Awaitable[RemoteConnection]],
+        open_connection: Callable[[], Awaitable[ProcessConnection]],
         serve: Serve,
         turn: Callable[[], AbstractAsyncContextManager[None]],
         watch: FileWatch,
@@ -84,9 +84,9 @@ class Sandbox:
         self._turn = turn
         self._watch = watch
         self._patience_s = patience_s
-        self._connection: RemoteConnection | None = None
+        self._connection: ProcessConnection | None = None
         self._checking: asyncio.TimerHandle
-        self._stuck: RemoteConnection | None = None  # it was killed, though no guest was at fault
+        self._stuck: ProcessConnection | None = None  # it was killed, though no guest was at fault
         self._waiting: deque[_Waiting] = deque()
         self._suspects: deque[_Waiting] = deque()  # the process died with several: one at a time
         self._running: Sequence[_Waiting] = ()
@@ -147,7 +147,7 @@ class Sandbox:
         finally:
             self._working = None
 
-    async def _connected(self) -> RemoteConnection:
+    async def _connected(self) -> ProcessConnection:
         if self._connection is None or self._connection.is_lost:
             if self._connection is not None:
                 self._connection.abandon()
@@ -155,7 +155,7 @@ class Sandbox:
             self._connection = await self._open()
         return self._connection
 
-    async def _run_next(self, connection: RemoteConnection) -> None:
+    async def _run_next(self, connection: ProcessConnection) -> None:
         batch = self._running = self._next_batch()
         guests = [each.guest for each in batch]
         limit_s = self._patience_s + max(each.limit_s for each in guests) + _STUCK_S
@@ -192,7 +192,7 @@ class Sandbox:
                 each.resolve(result)
         self._waiting.extendleft(reversed(left))
 
-    def _check(self, connection: RemoteConnection, until: float) -> None:
+    def _check(self, connection: ProcessConnection, until: float) -> None:
         """Kill a process that does not answer, unless it waits for the disk and it is not `until`.
 
         Killing does not make a disk faster, and a slow commit would begin anew each time.
@@ -205,7 +205,7 @@ class Sandbox:
             connection.kill()
 
     def _lost(
-        self, batch: Sequence[_Waiting], error: WriterLost, connection: RemoteConnection
+        self, batch: Sequence[_Waiting], error: WriterLost, connection: ProcessConnection
     ) -> None:
         """The process has died: of the one that it ran, or of one among several."""
         if connection is self._stuck and self._closed:
