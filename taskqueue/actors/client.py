@@ -19,10 +19,10 @@ MAX_TASKS = 1_000  # of several callers in one message, so that its commit stays
 
 
 class QueueClient:
-    """Enqueues through whoever is the queue now; usable on every host.
+    """Enqueues through the queue actor that runs now; usable on every host.
 
     What is enqueued in one turn of a loop goes to the queue as one message, because a message costs
-    more than a task does. Nobody waits for company: there is no timer.
+    more than a task does. There is no timer: no caller is delayed to fill a batch.
     """
 
     def __init__(self, queue: Address, timeout_s: float = DEFAULT_ASK_TIMEOUT_S) -> None:
@@ -59,8 +59,8 @@ class QueueClient:
         except ActorUnavailable as error:
             batch.fail(error)
         else:
-            told = reply.waiter(self._timeout_s)
-            told.add_done_callback(lambda _: self._answer(batch, reply))
+            answered = reply.waiter(self._timeout_s)
+            answered.add_done_callback(lambda _: self._answer(batch, reply))
 
     def _answer(self, batch: "_Batch", reply: Reply[tuple[Accepted, ...]]) -> None:
         if not reply.done():
@@ -92,13 +92,13 @@ class _Batch:
         return part
 
     def answer(self, accepted: tuple[Accepted, ...]) -> None:
-        """Give everybody who still waits what is theirs."""
+        """Give each caller that still waits its part."""
         for theirs, part in self._waiting:
             if not part.done():
                 part.set_result(accepted[theirs])
 
     def fail(self, error: BaseException) -> None:
-        """Tell everybody who still waits that it failed."""
+        """Raise a copy of `error` for each caller that still waits."""
         for _, part in self._waiting:
             if not part.done():
                 part.set_exception(_copy_of(error))

@@ -1,7 +1,7 @@
 """The access log: one event a request, `http_request`.
 
 Requests that went well are logged at `debug`, all others at `info`: a line costs about as much as a
-tenth of the request itself, and that a task was accepted is told by the task's own events.
+tenth of the request itself, and the task has events of its own.
 """
 
 from aiohttp import web

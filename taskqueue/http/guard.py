@@ -1,4 +1,4 @@
-"""Access control: which requests are answered at all, and which may change something.
+"""Access control: which requests are answered, and which of them may change something.
 
 There are no credentials yet, so access rests on where a request comes from. A page of any site may
 send requests to this machine. It cannot hide its `Origin`, and after its own name has been pointed

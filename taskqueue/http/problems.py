@@ -1,11 +1,11 @@
-"""What goes wrong, as HTTP says it.
+"""Problems: the answers to requests that fail.
 
     {"error": "invalid JSON", "type": "about:blank", "title": "Bad Request", "status": 400,
      "detail": "JSON is malformed: trailing characters (byte 16)"}
 
 `error` is for programs that know this service, the rest is RFC 9457's. The media type is
-`application/problem+json`, because only there a generic client may take `title` and `detail` for
-what they are; whoever just parses JSON reads it all the same.
+`application/problem+json`, by which a generic client knows what `title` and `detail` mean; a client
+that only parses JSON can read it too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,10 +37,10 @@ VERSIONS = (HttpVersion10, HttpVersion11)
 """The versions of HTTP that are answered."""
 
 UNAVAILABLE = (StorageError, ActorUnavailable, AskTimeout)
-"""What a service raises while a part of it is not there."""
+"""What the service port raises while a part of the service is down."""
 
 REFUSED = (UnknownAction, InvalidTask, TaskTooLarge)
-"""What a service raises at a task that it cannot accept."""
+"""What an app raises at a task that it cannot accept."""
 
 
 class ProblemDetails(msgspec.Struct, omit_defaults=True):
@@ -56,13 +56,13 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
 
 
 class Problem(Exception):
-    """An answer that is not the one hoped for; raised anywhere below a handler.
+    """An error answer; raised anywhere below the middlewares.
 
     Args:
         status: of the response.
         error: what is wrong, in words that never change.
         detail: what is wrong this time.
-        faults: each wrong field of the request; the first `MAX_FAULTS` are told.
+        faults: each wrong field of the request; the first `MAX_FAULTS` are listed.
         more_faults: how many there are beside these.
         headers: of the response.
         instance: names this occurrence, for the log.
@@ -90,7 +90,7 @@ class Problem(Exception):
 
     @classmethod
     def invalid(cls, error: str, faults: Sequence[Fault] | Faults) -> Self:
-        """Make the answer to a request that can be read, but not be done."""
+        """Return the answer to a request that is readable but cannot be carried out."""
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         if isinstance(faults, Faults):
             return cls(status, error, faults=faults.named, more_faults=faults.more)
@@ -115,12 +115,12 @@ class Problem(Exception):
 def _with_more(detail: str | None, more: int) -> str | None:
     if not more:
         return detail
-    told = f"The first {MAX_FAULTS} faults are listed, and {more} more may follow."
-    return told if detail is None else f"{detail} {told}"
+    rest = f"The first {MAX_FAULTS} faults are listed, and {more} more may follow."
+    return rest if detail is None else f"{detail} {rest}"
 
 
 class Unavailable:
-    """Turns the absence of a part, raised inside the block, into a 503 that says `error`.
+    """Turns an unavailable part of the service, raised inside the block, into a 503.
 
     with Unavailable("failed to queue task"):
         await ask(Enqueue(tasks=tasks))
@@ -136,13 +136,13 @@ class Unavailable:
         """Enter."""
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Raise the `Problem`, if a part is not there."""
+        """Raise the `Problem`, if a part is unavailable."""
         if isinstance(error, UNAVAILABLE):
             raise unavailable(self.error, self._detail) from error
 
 
 def unavailable(error: str, detail: str | None) -> Problem:
-    """Return a 503 that invites to try again."""
+    """Return a 503 that tells the client when to try again."""
     status = HTTPStatus.SERVICE_UNAVAILABLE
     return Problem(status, error, detail, headers={"Retry-After": "1"})
 
@@ -173,7 +173,7 @@ def faults_of(error: UnknownAction | InvalidTask) -> Faults:
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every request, whatever its handler raises.
 
-    What nobody expected is a 500 that says nothing but a number, under which the log has it all.
+    An unexpected exception is a 500 with an id only; the log has the traceback under that id.
     """
     try:
         if request.version not in VERSIONS:
@@ -183,7 +183,7 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return problem.response()
     except web.HTTPException as refused:
         return of_aiohttp(refused).response()
-    except Exception as error:  # noqa: BLE001 - one request's surprise must not cost the others
+    except Exception as error:  # noqa: BLE001 - one request's bug must not affect others
         return surprise(request, error).response()
 
 
@@ -202,7 +202,7 @@ def expectation_failed() -> Problem:
 
 
 def surprise(request: web.BaseRequest, error: BaseException | None) -> Problem:
-    """Return a 500 that says nothing but a number, under which the log has `error`."""
+    """Return a 500 with an id only; the log has `error` under that id."""
     error_id = str(uuid4())
     events.error(
         "http_error", error_id=error_id, method=request.method, path=request.path, exc_info=error

@@ -47,9 +47,12 @@ _IN_PART = "Some may have been done. The same request may be sent again."
 
 def routes(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> tuple[Route, ...]:
     """Return all calls."""
+    tasks = TaskRoutes(ask, waits)
     documentation = DocumentationRoutes(lambda: document(table, app))
     table = (
-        *_of_tasks(ask, app, clock, waits),
+        *_of_new_tasks(ask, app, clock),
+        *_of_tasks(tasks),
+        *_changing_tasks(tasks),
         *_of_dead(ask),
         *_of_queues(ask),
         *_of_service(ask),
@@ -58,8 +61,7 @@ def routes(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> tuple[Route, .
     return table
 
 
-def _of_tasks(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Route]:
-    tasks = TaskRoutes(ask, waits)
+def _of_new_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
     yield Route(
         "POST",
         "/tasks",
@@ -71,6 +73,9 @@ def _of_tasks(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Ro
         unavailable=Unavailable("failed to queue task"),
         writes=True,
     )
+
+
+def _of_tasks(tasks: TaskRoutes) -> Iterator[Route]:
     yield Route(
         "GET", "/tasks", tasks.list_tasks, _READER, {_OK: Page}, query=PAGE, unavailable=_READING
     )
@@ -84,6 +89,10 @@ def _of_tasks(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Ro
         problems=_NO_TASK,
         unavailable=_READING,
     )
+    yield Route("GET", "/stats", tasks.show_stats, _READER, {_OK: Stats}, unavailable=_READING)
+
+
+def _changing_tasks(tasks: TaskRoutes) -> Iterator[Route]:
     yield Route(
         "DELETE",
         "/tasks/{id}",
@@ -115,7 +124,6 @@ def _of_tasks(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Ro
         unavailable=Unavailable("failed to queue task"),
         writes=True,
     )
-    yield Route("GET", "/stats", tasks.show_stats, _READER, {_OK: Stats}, unavailable=_READING)
 
 
 def _of_dead(ask: Ask) -> Iterator[Route]:

@@ -192,6 +192,6 @@ def _read_option(key: str, value: Raw) -> object:
     try:
         return msgspec.json.decode(value, type=wanted)
     except msgspec.ValidationError:
-        # JSON has one kind of number: 8.0 is a whole number to everybody but the decoder.
+        # JSON has one kind of number: 8.0 is a whole number to every client, but not to msgspec.
         number = msgspec.json.decode(value, type=float)
         return msgspec.convert(int(number) if number.is_integer() else number, wanted)
