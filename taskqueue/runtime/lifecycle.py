@@ -172,8 +172,7 @@ class Lifecycle(_PykkaActor):
                 if cell.pending_exit is not None:  # a handler swallowed it, or it was abandoned
                     raise asyncio.CancelledError
                 if envelope is None:
-                    cell.handled, served = cell.handled + served, 0
-                    cell.is_idle = True
+                    cell.handled, cell.is_idle, served = cell.handled + served, True, 0
                     await mailbox.waiter()
                     cell.is_idle = False
                     continue
@@ -183,9 +182,7 @@ class Lifecycle(_PykkaActor):
                 method, handling = handlers[type(message)]
                 try:
                     if handling.concurrently:
-                        deferred = Deferred(cell)
-                        work = partial(method, self, message)
-                        start_task(cell, _answer(deferred, work, handling.answers))
+                        _start_beside(cell, partial(method, self, message), handling.answers)
                         continue
                     answer = method(self, message)
                     if type(answer) is CoroutineType:
@@ -258,10 +255,16 @@ class Lifecycle(_PykkaActor):
         return self.on_receive(message)
 
 
+def _start_beside(
+    cell: Cell, work: Callable[[], Awaitable[Any]], declared: tuple[type[Exception], ...]
+) -> None:
+    """Let `work` answer the message being handled, while the actor handles others."""
+    start_task(cell, _answer(Deferred(cell), work, declared))
+
+
 async def _answer(
     deferred: Deferred, work: Callable[[], Awaitable[Any]], declared: tuple[type[Exception], ...]
 ) -> None:
-    """Answer with the result of `work`, while the actor handles other messages."""
     try:
         deferred.reply(await work())
     except declared as error:

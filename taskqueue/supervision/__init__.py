@@ -5,9 +5,9 @@
         "root",
         [
             ChildSpec(id="room", start=Room.start_link),
-            ChildSpec(id="clock", start=Clock.start_link, restart="transient"),
+            ChildSpec(id="clock", start=Clock.start_link, restart=Restart.TRANSIENT),
         ],
-        Flags(strategy="one_for_all", intensity=Intensity(max_restarts=3, period_s=10)),
+        Flags(strategy=Strategy.ONE_FOR_ALL, intensity=Intensity(max_restarts=3, period_s=10)),
     )
 
 Where to look, from the ground up:
