@@ -18,17 +18,27 @@ if TYPE_CHECKING:
     from taskqueue.api.app import App
     from taskqueue.api.context import Context
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
+    from taskqueue.client.aio import AsyncClient, AsyncTask
+    from taskqueue.client.sync import Client, ClientTask
+    from taskqueue.client.views import TaskInfo
     from taskqueue.errors import (
+        AccessDenied,
+        CallRefused,
+        ClientError,
         ConfigError,
         InvalidTask,
         KeyConflict,
         NotRunning,
         ServiceFailed,
         ServiceNotStarted,
+        ServiceUnavailable,
         StorageUnavailable,
+        TaskNotCompleted,
+        TaskNotFound,
         TaskQueueError,
         TaskTooLarge,
         UnknownAction,
+        WaitTimeout,
     )
     from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Task
     from taskqueue.service import Service
@@ -37,9 +47,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Acceptance",
     "Accepted",
+    "AccessDenied",
     "Action",
     "App",
+    "AsyncClient",
+    "AsyncTask",
+    "CallRefused",
     "Cancel",
+    "Client",
+    "ClientError",
+    "ClientTask",
     "ConfigError",
     "Context",
     "InvalidTask",
@@ -51,30 +68,45 @@ __all__ = [
     "Service",
     "ServiceFailed",
     "ServiceNotStarted",
+    "ServiceUnavailable",
     "Settings",
     "Snooze",
     "StorageUnavailable",
     "Task",
+    "TaskInfo",
+    "TaskNotCompleted",
+    "TaskNotFound",
     "TaskQueueError",
     "TaskTooLarge",
     "UnknownAction",
+    "WaitTimeout",
 ]
 
 _MODULES = {
     "api.action": ("Action",),
     "api.app": ("App",),
     "api.context": ("Context",),
+    "client.aio": ("AsyncClient", "AsyncTask"),
+    "client.sync": ("Client", "ClientTask"),
+    "client.views": ("TaskInfo",),
     "errors": (
+        "AccessDenied",
+        "CallRefused",
+        "ClientError",
         "ConfigError",
         "InvalidTask",
         "KeyConflict",
         "NotRunning",
         "ServiceFailed",
         "ServiceNotStarted",
+        "ServiceUnavailable",
         "StorageUnavailable",
+        "TaskNotCompleted",
+        "TaskNotFound",
         "TaskQueueError",
         "TaskTooLarge",
         "UnknownAction",
+        "WaitTimeout",
     ),
     "api.outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
     "rules.tasks": ("Acceptance", "Accepted", "NewTask", "Task"),

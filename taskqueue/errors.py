@@ -10,9 +10,16 @@
     ├─ StatementRefused        detail               SQL of a handler that cannot be applied
     │  └─ StatementsFatal      detail               the process that ran it died
     ├─ TooManyConsumers        count, wanted, free, limit   of file descriptors
-    ├─ NotRunning              actions              enqueued before a service was attached
     ├─ ServiceNotStarted       faults               port in use, database held, migration failed, …
     ├─ ServiceFailed           reason               the supervision tree gave up
+    ├─ NotRunning              actions              enqueued, but there is no service to enqueue to
+    ├─ WouldBlock              what, instead        a blocking call on the service's own loop
+    ├─ ClientError             raised by `taskqueue.Client` alone
+    │  ├─ ServiceUnavailable   url, reason          no answer, or a 503, for as long as was retried
+    │  ├─ CallRefused          status, error, detail, faults   any other answer but success
+    │  │  └─ AccessDenied      status, error, detail, faults   401 or 403
+    │  ├─ TaskNotCompleted     task_id, status, reason   its result was asked for: dead or cancelled
+    │  └─ WaitTimeout          task_id, after_s     the task has not ended yet
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
@@ -167,11 +174,77 @@ class StatementsFatal(StatementRefused):
 
 
 class NotRunning(TaskQueueError):
-    """No service is attached to the app, so tasks of these `actions` were not enqueued."""
+    """The app has no service to enqueue to, so tasks of these `actions` were not enqueued."""
 
     def __init__(self, actions: tuple[str, ...]) -> None:
         self.actions = actions
-        super().__init__(f"no service is running for this app; not enqueued: {', '.join(actions)}")
+        super().__init__(
+            f"not enqueued: {', '.join(actions)}; no service runs in this process, and no other is "
+            "configured: call app.connect(url) or set TASKQUEUE_URL"
+        )
+
+
+class WouldBlock(TaskQueueError):
+    """The call `what` would wait on the event loop that has to do the work; use `instead`."""
+
+    def __init__(self, what: str, instead: str) -> None:
+        self.what = what
+        self.instead = instead
+        super().__init__(f"{what} would block the service's event loop; use {instead}")
+
+
+class ClientError(TaskQueueError):
+    """Anything that only a client of the service raises."""
+
+
+class ServiceUnavailable(ClientError):
+    """The service at `url` cannot be reached, or cannot serve now; `reason` is the last failure.
+
+    A task that was being enqueued may have been accepted. Enqueueing it again under the same unique
+    key is safe.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(f"{url} is unavailable: {reason}")
+
+
+class CallRefused(ClientError):
+    """The service refuses a call: `status` of HTTP, the `error` that never changes, and details."""
+
+    def __init__(
+        self, status: int, error: str, detail: str | None = None, faults: tuple[Fault, ...] = ()
+    ) -> None:
+        self.status = status
+        self.error = error
+        self.detail = detail
+        self.faults = faults
+        more = [*([detail] if detail else []), *map(str, faults)]
+        super().__init__(f"{error} ({status})" + (f": {'; '.join(more)}" if more else ""))
+
+
+class AccessDenied(CallRefused):
+    """The service does not allow this client to make this call."""
+
+
+class TaskNotCompleted(ClientError):
+    """The result of a task was asked for, but it ended as `status`; `reason` says why."""
+
+    def __init__(self, task_id: str, status: str, reason: str | None) -> None:
+        self.task_id = task_id
+        self.status = status
+        self.reason = reason
+        super().__init__(f"task {task_id} is {status}" + (f": {reason}" if reason else ""))
+
+
+class WaitTimeout(ClientError, TimeoutError):
+    """The task has not ended within `after_s` seconds. It goes on."""
+
+    def __init__(self, task_id: str, after_s: float) -> None:
+        self.task_id = task_id
+        self.after_s = after_s
+        super().__init__(f"task {task_id} has not ended within {after_s:g} s")
 
 
 class ServiceNotStarted(_Faulty):

@@ -22,6 +22,7 @@ FLOORS = (
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),
     ("what the service can be asked", ("commands",)),
+    ("the client", ("client",)),
     ("what users write", ("api",)),
     ("storage", ("storage", "sqlite")),
     ("settings", ("settings",)),

@@ -1,12 +1,11 @@
 """A kind of task, as user code holds it: what `@app.task` leaves in the place of the function."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from taskqueue.api.context import Context
 from taskqueue.api.signature import JSON, arguments_by_name
-from taskqueue.errors import Fault, InvalidTask
-from taskqueue.rules import encoding
+from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import NewTask
 
@@ -24,6 +23,10 @@ class Owner(Protocol):
 
     async def enqueue(self, *tasks: NewTask) -> tuple[str, ...]:
         """Accept prepared tasks; see `App.enqueue`."""
+        ...
+
+    def enqueue_sync(self, *tasks: NewTask) -> tuple[str, ...]:
+        """Accept prepared tasks; see `App.enqueue_sync`."""
         ...
 
 
@@ -59,11 +62,20 @@ class Action(Generic[P, R]):
             KeyConflict: something else was asked for under its unique key before.
             InvalidTask: the arguments or the options do not fit.
             TaskTooLarge: the payload has more than 1 MiB.
-            NotRunning: no service is attached to the app.
-            StorageUnavailable: it may or may not have been accepted; try again.
+            NotRunning: there is no service in this process, and no client is configured.
+            StorageUnavailable, ServiceUnavailable: it may or may not have been accepted.
         """
         task = self.prepare(*args, **kwargs)
         [task_id] = await self._app.enqueue(task)
+        return task_id
+
+    def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Accept a task as `enqueue` does, in a program without asyncio; return its id.
+
+        Raises:
+            WouldBlock: this is the loop of the service in this process; await `enqueue` instead.
+        """
+        [task_id] = self._app.enqueue_sync(self.prepare(*args, **kwargs))
         return task_id
 
     def prepare(self, /, *args: P.args, **kwargs: P.kwargs) -> NewTask:
@@ -73,7 +85,7 @@ class Action(Generic[P, R]):
             InvalidTask: the arguments or the options do not fit.
             TaskTooLarge: the payload has more than 1 MiB.
         """
-        data = _encoded(arguments_by_name(self._function, args, kwargs))
+        data = arguments.encoded(arguments_by_name(self._function, args, kwargs))
         return self._app.prepare(self.name, data, options=self._options)
 
     def with_options(
@@ -101,19 +113,3 @@ class Action(Generic[P, R]):
             unique_key=unique_key,
         )
         return Action(self._app, self.name, self._function, options.over(self._options))
-
-
-def _encoded(data: Mapping[str, object]) -> bytes:
-    try:
-        return encoding.encode(data)
-    except encoding.NotJSON as error:
-        faults = tuple(_faults_of(data))
-        raise InvalidTask(faults or (Fault("data", str(error)),)) from error
-
-
-def _faults_of(data: Mapping[str, object]) -> Iterator[Fault]:
-    for key, value in data.items():
-        try:
-            encoding.encode(value)
-        except encoding.NotJSON as error:
-            yield Fault(f"data.{key}", str(error))

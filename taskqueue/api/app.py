@@ -9,18 +9,20 @@ await resize.enqueue(url="…", width=400)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Literal, ParamSpec, TypeAlias, TypeVar
 
 import msgspec
 
 from taskqueue.api.action import Action, HandlerFunction
+from taskqueue.api.destination import Destination, Enqueuer
 from taskqueue.api.handler import ExecutorKind, Handler, handler_of
 from taskqueue.api.ids import new_id
 from taskqueue.api.signature import JSON, signature_of, whole_signature_of
+from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.errors import ConfigError, Fault, InvalidTask, NotRunning, UnknownAction
+from taskqueue.errors import ConfigError, Fault, InvalidTask, UnknownAction
 from taskqueue.foreign import conversion as plain
-from taskqueue.rules import encoding, keys
+from taskqueue.rules import encoding
 from taskqueue.rules.options import (
     NAME_RULE,
     NO_CHOICE,
@@ -33,7 +35,6 @@ from taskqueue.rules.options import (
 from taskqueue.rules.tasks import (
     DEFAULT_MAX_ATTEMPTS,
     DEFAULT_QUEUE,
-    Accepted,
     NewTask,
     require_tasks,
 )
@@ -44,14 +45,6 @@ R = TypeVar("R")
 ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
 
 
-class Enqueuer(Protocol):
-    """Where new tasks go: the running service."""
-
-    async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
-        """Accept `tasks` as `Storage.insert` does; durable when this returns."""
-        ...
-
-
 class App:
     """A set of actions, and the way of their tasks into the running service."""
 
@@ -59,7 +52,7 @@ class App:
         self._clock = clock or SystemClock()
         self._handlers: dict[str, Handler] = {}
         self._default: Handler | None = None
-        self._enqueuer: Enqueuer | None = None
+        self._destination = Destination()
         self._queues = {DEFAULT_QUEUE}
         self._time = self._clock  # of whoever is attached
         self.reference: str | None = None  # `module:app`, once it has been loaded by that name
@@ -84,7 +77,7 @@ class App:
     @property
     def is_attached(self) -> bool:
         """Whether a running service takes its tasks."""
-        return self._enqueuer is not None
+        return self._destination.is_attached
 
     def add_queues(self, names: Iterable[str]) -> None:
         """Let tasks go to these queues as well, by a word at the enqueue: somebody serves them."""
@@ -206,14 +199,34 @@ class App:
             fingerprint=options.fingerprint(payload),
         )
 
+    def connect(self, url: str | None = None, *, token: str | None = None) -> Client:
+        """Enqueue through a client while no service runs in this process; return the client.
+
+        Without this call the environment decides: TASKQUEUE_URL and TASKQUEUE_TOKEN.
+
+        Args:
+            url: of the service, `http://127.0.0.1:8080`; default: TASKQUEUE_URL.
+            token: of this program; default: TASKQUEUE_TOKEN, if that is set.
+
+        Raises:
+            ConfigError: there is no URL, or it cannot be used.
+        """
+        client = Client(url, token=token)
+        self._destination.connect(client)
+        return client
+
+    def disconnect(self) -> None:
+        """Forget the client, and close its connections."""
+        self._destination.disconnect()
+
     def attach(self, enqueuer: Enqueuer, *, clock: Clock | None = None) -> None:
         """Send new tasks there from now on; delays count by `clock`, if it has one of its own."""
-        self._enqueuer = enqueuer
+        self._destination.attach(enqueuer)
         self._time = clock or self._clock
 
     def detach(self) -> None:
         """Refuse new tasks from now on."""
-        self._enqueuer = None
+        self._destination.detach()
         self._time = self._clock
 
     async def enqueue(self, *tasks: NewTask) -> tuple[str, ...]:
@@ -224,18 +237,24 @@ class App:
 
         Raises:
             TypeError: one of them is no prepared task.
-            NotRunning: no service is attached.
+            NotRunning: there is no service in this process, and no client is configured.
+            ServiceUnavailable: the client's service cannot be reached; likewise.
             KeyConflict: a unique key belongs to a task that was asked for otherwise. All others of
                 these tasks are accepted.
             StorageUnavailable: they may or may not have been accepted; the same tasks may be
                 enqueued again and will be there once.
         """
         require_tasks(*tasks)
-        if self._enqueuer is None:
-            raise NotRunning(tuple(task.action for task in tasks))
-        answers = await self._enqueuer.enqueue(tasks)
-        keys.refuse_conflicts(tasks, answers)
-        return tuple(answer.id for answer in answers)
+        return await self._destination.enqueue(tasks)
+
+    def enqueue_sync(self, *tasks: NewTask) -> tuple[str, ...]:
+        """Accept prepared tasks in a program without asyncio; return their ids. See `enqueue`.
+
+        Raises:
+            WouldBlock: this is the loop of the service in this process; await `enqueue` instead.
+        """
+        require_tasks(*tasks)
+        return self._destination.enqueue_sync(tasks)
 
     def _call_faults(self, action: str, options: Options) -> Iterator[Fault]:
         if action not in self._handlers and not is_name(action):  # a default handler takes any

@@ -53,6 +53,7 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
     detail: str | None = None
     instance: str | None = None
     faults: tuple[Fault, ...] = ()
+    conflicts: Mapping[str, str] | None = None
 
 
 class Problem(Exception):
@@ -64,6 +65,7 @@ class Problem(Exception):
         detail: what is wrong this time.
         faults: each wrong field of the request; the first `MAX_FAULTS` are listed.
         more_faults: how many there are beside these.
+        conflicts: each unique key that another task has, with the id of that task.
         headers: of the response.
         instance: names this occurrence, for the log.
     """
@@ -76,6 +78,7 @@ class Problem(Exception):
         *,
         faults: Sequence[Fault] = (),
         more_faults: int = 0,
+        conflicts: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         instance: str | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class Problem(Exception):
         self.error = error
         self.detail = _with_more(detail, more)
         self.faults = tuple(faults[:MAX_FAULTS])
+        self.conflicts = conflicts
         self.headers = headers
         self.instance = instance
 
@@ -106,6 +110,7 @@ class Problem(Exception):
             detail=self.detail,
             instance=self.instance,
             faults=self.faults,
+            conflicts=self.conflicts,
         )
         return answers.json_response(
             body, self.status, content_type=CONTENT_TYPE, headers=self.headers

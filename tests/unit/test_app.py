@@ -394,7 +394,7 @@ async def test_without_a_service_nothing_is_enqueued() -> None:
     app.attach(service)
     app.detach()
 
-    with pytest.raises(NotRunning, match="no service is running for this app; not enqueued: echo"):
+    with pytest.raises(NotRunning, match="not enqueued: echo; no service runs in this process"):
         await echo.enqueue(a=1)
     assert service.tasks == []
 

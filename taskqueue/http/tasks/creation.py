@@ -4,7 +4,7 @@ Nothing is answered before it is stored.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -55,12 +55,12 @@ class TaskCreation:
         task = self._prepare(asked)
         [accepted] = await self._enqueue((task,))
         if accepted.acceptance is Acceptance.CONFLICT:
-            raise Problem.invalid(_REUSED, (_conflict(accepted),))
+            raise _reused({str(task.unique_key): accepted.id}, [_conflict(accepted)])
         return _accepted(self._receipt(task, accepted), replayed=accepted.id != task.id)
 
     async def _create_all(self, tasks: Sequence[NewTask]) -> Answer:
         answers = await self._enqueue(tasks)
-        _require_no_conflict(answers)
+        _require_no_conflict(tasks, answers)
         receipts = [self._receipt(*pair) for pair in zip(tasks, answers, strict=True)]
         known = {accepted.id for accepted in answers}
         return _accepted(
@@ -107,17 +107,30 @@ def _accepted(receipt: Receipt | Receipts, *, replayed: bool) -> Answer:
     return Answer(receipt, HTTPStatus.ACCEPTED, keys.REPLAYED if replayed else None)
 
 
-def _require_no_conflict(answers: Sequence[Accepted]) -> None:
-    faults = [
-        fault
+def _require_no_conflict(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
+    conflicts = {
+        index: accepted
         for index, accepted in enumerate(answers)
         if accepted.acceptance is Acceptance.CONFLICT
-        for fault in requests.indexed(index, (_conflict(accepted),))
-    ]
-    if faults:
+    }
+    if conflicts:
         queued = sum(accepted.acceptance is Acceptance.ACCEPTED for accepted in answers)
-        detail = f"Tasks of this list that were queued, because their keys were free: {queued}."
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, _REUSED, detail, faults=faults)
+        raise _reused(
+            {str(tasks[index].unique_key): accepted.id for index, accepted in conflicts.items()},
+            [
+                fault
+                for index, accepted in conflicts.items()
+                for fault in requests.indexed(index, (_conflict(accepted),))
+            ],
+            f"Tasks of this list that were queued, because their keys were free: {queued}.",
+        )
+
+
+def _reused(
+    conflicts: Mapping[str, str], faults: Sequence[Fault], detail: str | None = None
+) -> Problem:
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return Problem(status, _REUSED, detail, faults=faults, conflicts=conflicts)
 
 
 def _conflict(accepted: Accepted) -> Fault:

@@ -1,0 +1,64 @@
+"""Where the service is and how a client proves who it is: arguments first, then the environment."""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from taskqueue.errors import ConfigError, Fault
+from taskqueue.structs import Struct
+
+URL_VARIABLE = "TASKQUEUE_URL"
+TOKEN_VARIABLE = "TASKQUEUE_TOKEN"  # noqa: S105 - the name of a variable
+
+SCHEMES = ("http", "https")
+
+
+class ServiceAddress(Struct):
+    """A service's URL, without a slash at its end, and the headers of every request to it."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+def address_of(
+    url: str | None, token: str | None, environ: Mapping[str, str] = os.environ
+) -> ServiceAddress:
+    """Return the address of the service.
+
+    Args:
+        url: `http://host:port`, with a path if a proxy serves it below one; default: TASKQUEUE_URL.
+        token: sent with every request; default: TASKQUEUE_TOKEN, if that is set.
+        environ: the environment.
+
+    Raises:
+        ConfigError: there is no URL, or it cannot be used.
+    """
+    url = url or environ.get(URL_VARIABLE)
+    token = token or environ.get(TOKEN_VARIABLE)
+    if not url:
+        wanted = f'give one, as Client("http://127.0.0.1:8080"), or set {URL_VARIABLE}'
+        raise ConfigError((Fault("url", f"is missing; {wanted}"),))
+    faults = [*_url_faults(url), *_token_faults(token)]
+    if faults:
+        raise ConfigError(tuple(faults))
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return ServiceAddress(url=url.rstrip("/"), headers=headers)
+
+
+def _url_faults(url: str) -> list[Fault]:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        return [Fault("url", f"must look like http://127.0.0.1:8080, not {url!r}")]
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return [Fault("url", "must have no user, password, query or fragment; use `token`")]
+    return []
+
+
+def _token_faults(token: str | None) -> list[Fault]:
+    if token is None or (token.isascii() and token.isprintable() and " " not in token):
+        return []
+    return [Fault("token", "must be printable ASCII without spaces")]

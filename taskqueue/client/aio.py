@@ -1,0 +1,234 @@
+"""The client for programs on asyncio: the same verbs as `Client`, to be awaited.
+
+async with AsyncClient("http://127.0.0.1:8080") as queue:
+    task = await queue.enqueue("resize", url="…", width=400)
+    print(await task.result(timeout_s=30))
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from taskqueue.client import calls, enqueueing
+from taskqueue.client.address import address_of
+from taskqueue.client.calls import Answer, Call, NoAnswer
+from taskqueue.client.enqueueing import AnyTask
+from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.views import QueueInfo, TaskInfo
+from taskqueue.client.waiting import result_of, slices
+from taskqueue.errors import WaitTimeout
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import Status
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Enqueues, watches and manages tasks of a service over HTTP. It belongs to one event loop.
+
+    Connections are kept and reused. Every call is retried for up to `retry_s` seconds while the
+    service cannot be reached or answers 503. An enqueue is never accepted twice.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout_s: float = 10.0,
+        retry_s: float = 30.0,
+    ) -> None:
+        """Make a client with the arguments of `Client`. Nothing is connected before a call."""
+        self._address = address_of(url, token)
+        self._timeout_s = timeout_s
+        self._retry_s = retry_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Return the client, to be closed at the end of the block."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. Calling it twice is harmless."""
+        if self._session is not None:
+            await self._session.close()
+
+    # --- tasks ----------------------------------------------------------------------------------
+
+    async def enqueue(
+        self,
+        action: str,
+        data: Mapping[str, Any] | None = None,
+        /,
+        *,
+        queue: str | None = None,
+        priority: int | None = None,
+        max_attempts: int | None = None,
+        delay_s: float | None = None,
+        run_at: float | None = None,
+        unique_key: str | None = None,
+        **arguments: Any,
+    ) -> "AsyncTask":
+        """Enqueue a task for `action`; durable when this returns. See `Client.enqueue`."""
+        options = Options(
+            queue=queue,
+            priority=priority,
+            max_attempts=max_attempts,
+            delay_s=delay_s,
+            run_at=run_at,
+            unique_key=unique_key,
+        )
+        receipt = await self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
+        return AsyncTask(self, receipt.id)
+
+    async def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence["AsyncTask"]:
+        """Enqueue many tasks with few requests; see `Client.enqueue_many`."""
+        receipts = [
+            receipt
+            for batch in enqueueing.batches(tasks)
+            for receipt in await self._do(calls.enqueue_many(batch))
+        ]
+        return [AsyncTask(self, receipt.id) for receipt in receipts]
+
+    def task(self, task_id: str) -> "AsyncTask":
+        """Return the task of this id, without asking whether there is one."""
+        return AsyncTask(self, task_id)
+
+    async def tasks(
+        self,
+        *,
+        status: Status | str | None = None,
+        action: str | None = None,
+        queue: str | None = None,
+    ) -> AsyncIterator[TaskInfo]:
+        """Yield the tasks that match, newest first, one page after the other."""
+        cursor: str | None = None
+        while True:
+            page = await self._do(
+                calls.find(status=status, action=action, queue=queue, cursor=cursor)
+            )
+            for task in page.tasks:
+                yield task
+            cursor = page.next
+            if cursor is None:
+                return
+
+    # --- queues ---------------------------------------------------------------------------------
+
+    async def queues(self) -> Sequence[QueueInfo]:
+        """Return the queues that the service serves."""
+        return await self._do(calls.queues())
+
+    async def pause(self, queue: str) -> None:
+        """Stop handing out tasks of a queue, also after a restart of the service."""
+        await self._do(calls.pause(queue, paused=True))
+
+    async def resume(self, queue: str) -> None:
+        """Hand out tasks of a queue again."""
+        await self._do(calls.pause(queue, paused=False))
+
+    # --- the call -------------------------------------------------------------------------------
+
+    async def _do(self, call: Call[T]) -> T:
+        retries = Retries(self._address.url, self._retry_s)
+        while True:
+            answer = await self._try(call)
+            if isinstance(answer, Answer) and answer.status not in RETRIED:
+                return call.result(answer)
+            pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
+            await asyncio.sleep(pause_s)
+
+    async def _try(self, call: Call[T]) -> Answer | NoAnswer:
+        timeout = aiohttp.ClientTimeout(
+            total=None,
+            sock_connect=self._timeout_s,
+            sock_read=self._timeout_s + call.waits_s,
+        )
+        try:
+            async with self._connected().request(
+                call.method,
+                URL(self._address.url + call.path, encoded=True),
+                data=call.body,
+                headers=call.headers,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return NoAnswer(str(error) or "timeout", not isinstance(error, _NEVER_SENT))
+        return Answer(response.status, body, response.headers.get("Retry-After"))
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                headers=self._address.headers, skip_auto_headers=("Content-Type",)
+            )
+        return self._session
+
+
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
+
+class AsyncTask:
+    """A task in the service, known by its `id`."""
+
+    def __init__(self, client: AsyncClient, task_id: str) -> None:
+        self._client = client
+        self.id = task_id
+
+    def __repr__(self) -> str:
+        """Return the id, marked as a task."""
+        return f"<AsyncTask {self.id}>"
+
+    async def info(self) -> TaskInfo:
+        """Return all that the service knows about the task, with every attempt."""
+        return await self._do(calls.get(self.id))
+
+    async def status(self) -> Status:
+        """Return the task's status."""
+        return (await self.info()).status
+
+    async def progress(self) -> Any:
+        """Return what the handler reported last, or None."""
+        return (await self.info()).progress
+
+    async def wait(self, timeout_s: float | None = None) -> TaskInfo:
+        """Return the task when it has ended, in whatever way. The service says so at once."""
+        for wait_s in slices(timeout_s, time.monotonic):
+            task = await self._do(calls.get(self.id, wait_s=wait_s))
+            if task.has_ended:
+                return task
+        raise WaitTimeout(self.id, timeout_s or 0.0)
+
+    async def result(self, timeout_s: float | None = None) -> Any:
+        """Return what the handler returned, when the task is completed."""
+        return result_of(await self.wait(timeout_s))
+
+    async def cancel(self, reason: str | None = None) -> str:
+        """Cancel the task; return `cancelled`, or `cancelling` while its handler stops."""
+        return await self._do(calls.cancel(self.id, reason))
+
+    async def redrive(self) -> str:
+        """Queue the dead task again with all its attempts; return its status."""
+        return await self._do(calls.redrive(self.id))
+
+    async def delete(self) -> None:
+        """Delete the task, which has ended, with its history."""
+        await self._do(calls.delete(self.id))
+
+    async def _do(self, call: Call[T]) -> T:
+        return await self._client._do(call)  # noqa: SLF001 - one module, one client

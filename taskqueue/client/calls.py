@@ -1,0 +1,235 @@
+"""One HTTP request per verb, and how its answer is read. No I/O happens here."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from taskqueue.client.failures import error_of
+from taskqueue.client.views import QueueInfo, Receipt, TaskInfo, TaskPage
+from taskqueue.errors import InvalidTask
+from taskqueue.rules import arguments
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import NewTask
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+JSON = "application/json"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: status, body, and the header that says when to try again."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why this answer is no success, in a few words."""
+        return str(error_of(self.status, self.body))
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The seconds that the server asks to wait, if it says so in seconds."""
+        text = self.retry_after
+        return float(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+class NoAnswer(msgspec.Struct, frozen=True):
+    """A request without an answer: why, and whether the service may have received it."""
+
+    reason: str
+    was_sent: bool
+
+
+class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
+    """A request, and the reader of its answer.
+
+    `is_repeatable` says whether it may be sent again when its answer was lost: what it changes, it
+    changes once. `waits_s` is how long the service may hold the answer back on purpose.
+    """
+
+    method: str
+    path: str
+    read: Callable[[bytes], T_co]
+    body: bytes | None = None
+    task_id: str | None = None
+    is_repeatable: bool = True
+    waits_s: float = 0.0
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that this request has beside those of every request."""
+        return {} if self.body is None else {"Content-Type": JSON}
+
+    def result(self, answer: Answer) -> T_co:
+        """Return the value of a successful answer.
+
+        Raises:
+            TaskQueueError: what the service says is wrong; see `failures.error_of`.
+        """
+        if 200 <= answer.status < 300:
+            return self.read(answer.body)
+        raise error_of(answer.status, answer.body, task_id=self.task_id)
+
+
+class NewTaskBody(msgspec.Struct, omit_defaults=True):
+    """A task in the body of `POST /tasks`."""
+
+    action: str
+    data: msgspec.Raw
+    unique_key: str
+    queue: str | None = None
+    priority: int | None = None
+    max_attempts: int | None = None
+    run_at: float | None = None
+    delay_s: float | None = None
+
+
+def named(action: str, data: Mapping[str, Any], options: Options, key: str) -> NewTaskBody:
+    """Return the body for an action that the service knows and this program need not know.
+
+    Raises:
+        InvalidTask: an argument has no JSON form, or an option is out of its range.
+    """
+    if faults := tuple(options.faults()):
+        raise InvalidTask(faults)
+    encoded = msgspec.Raw(arguments.encoded(data))
+    return NewTaskBody(action=action, data=encoded, **{"unique_key": key, **options.chosen()})
+
+
+class _Payload(msgspec.Struct):
+    action: str
+    data: msgspec.Raw
+
+
+_payload = msgspec.json.Decoder(_Payload)
+
+
+def prepared(task: NewTask) -> NewTaskBody:
+    """Return the body for a task that this program's own app has prepared and checked."""
+    return NewTaskBody(
+        action=task.action,
+        data=_payload.decode(task.payload).data,
+        unique_key=task.unique_key or task.id,
+        queue=task.queue,
+        priority=task.priority,
+        max_attempts=task.max_attempts,
+        run_at=task.run_at,
+    )
+
+
+class _Receipts(msgspec.Struct):
+    tasks: list[Receipt]
+
+
+def enqueue(task: NewTaskBody) -> Call[Receipt]:
+    """Enqueue one task."""
+    return Call(method="POST", path="/tasks", body=_encoded(task), read=_reader(Receipt))
+
+
+def enqueue_many(tasks: Sequence[NewTaskBody]) -> Call[Sequence[Receipt]]:
+    """Enqueue several tasks in one commit."""
+    read = _reader(_Receipts)
+    return Call(
+        method="POST", path="/tasks", body=_encoded(tasks), read=lambda body: read(body).tasks
+    )
+
+
+def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:
+    """Ask for one task; the service answers when it has ended, or `wait_s` are over."""
+    query = _query(wait_s=wait_s or None)
+    path = f"/tasks/{quote(task_id, safe='')}{query}"
+    read = _reader(TaskInfo)
+    return Call(method="GET", path=path, read=read, task_id=task_id, waits_s=wait_s)
+
+
+def find(**filters: object) -> Call[TaskPage]:
+    """Ask for a page of tasks, newest first."""
+    return Call(method="GET", path=f"/tasks{_query(**filters)}", read=_reader(TaskPage))
+
+
+def cancel(task_id: str, reason: str | None) -> Call[str]:
+    """Cancel a task; the answer is `cancelled`, or `cancelling` while its handler stops."""
+    return _command(task_id, "cancel", None if reason is None else {"reason": reason})
+
+
+def redrive(task_id: str) -> Call[str]:
+    """Queue a dead task again."""
+    return _command(task_id, "redrive", None)
+
+
+def delete(task_id: str) -> Call[None]:
+    """Delete a task that has ended."""
+    path = f"/tasks/{quote(task_id, safe='')}"
+    return Call(method="DELETE", path=path, read=_nothing, task_id=task_id, is_repeatable=False)
+
+
+def queues() -> Call[Sequence[QueueInfo]]:
+    """Ask for the queues."""
+    read = _reader(_Queues)
+    return Call(method="GET", path="/queues", read=lambda body: read(body).queues)
+
+
+def pause(queue: str, *, paused: bool) -> Call[None]:
+    """Pause or resume a queue."""
+    verb = "pause" if paused else "resume"
+    path = f"/queues/{quote(queue, safe='')}/{verb}"
+    return Call(method="POST", path=path, read=_nothing)
+
+
+class _Queues(msgspec.Struct):
+    queues: list[QueueInfo]
+
+
+class _Outcome(msgspec.Struct):
+    status: str
+
+
+def _command(task_id: str, verb: str, body: Mapping[str, str] | None) -> Call[str]:
+    read = _reader(_Outcome)
+    return Call(
+        method="POST",
+        path=f"/tasks/{quote(task_id, safe='')}/{verb}",
+        task_id=task_id,
+        body=None if body is None else _encoded(body),
+        read=lambda answer: read(answer).status,
+        is_repeatable=False,
+    )
+
+
+def _nothing(_: bytes) -> None:
+    return None
+
+
+def _query(**parameters: object) -> str:
+    given = [(name, value) for name, value in parameters.items() if value is not None]
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _encoded(body: object) -> bytes:
+    return msgspec.json.encode(body)
+
+
+def _reader(kind: type[T]) -> Callable[[bytes], T]:
+    return msgspec.json.Decoder(kind).decode
+
+
+def in_batches(
+    tasks: Iterable[NewTaskBody], *, count: int, size: int
+) -> Iterator[Sequence[NewTaskBody]]:
+    """Yield the tasks in lists that the service accepts: at most `count` tasks and `size` bytes."""
+    batch: list[NewTaskBody] = []
+    left = size
+    for task in tasks:
+        needed = len(task.data) + 1_024  # options and punctuation
+        if batch and (len(batch) == count or needed > left):
+            yield batch
+            batch, left = [], size
+        batch.append(task)
+        left -= needed
+    if batch:
+        yield batch

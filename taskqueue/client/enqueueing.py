@@ -1,0 +1,46 @@
+"""Tasks as a client sends them: each with a key, so that it can be sent twice and is there once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+from taskqueue.client import calls
+from taskqueue.client.calls import NewTaskBody
+from taskqueue.rules.encoding import MAX_BYTES
+from taskqueue.rules.options import NO_CHOICE, Options
+from taskqueue.rules.tasks import NewTask
+
+MAX_TASKS = 10_000  # in one request
+
+AnyTask: TypeAlias = NewTask | tuple[str, Mapping[str, Any]]
+"""A task that `action.prepare` made, or the name of an action with its arguments."""
+
+
+def named(
+    action: str,
+    data: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any],
+    options: Options,
+) -> NewTaskBody:
+    """Return a task for an action that is known by its name only.
+
+    Raises:
+        InvalidTask: an argument has no JSON form, or an option is out of its range.
+    """
+    return calls.named(action, {**(data or {}), **arguments}, options, uuid4().hex)
+
+
+def batches(tasks: Iterable[AnyTask]) -> Iterator[Sequence[NewTaskBody]]:
+    """Yield the tasks in lists that one request can carry.
+
+    Raises:
+        InvalidTask: an argument has no JSON form.
+    """
+    return calls.in_batches(map(_body, tasks), count=MAX_TASKS, size=MAX_BYTES)
+
+
+def _body(task: AnyTask) -> NewTaskBody:
+    if isinstance(task, NewTask):
+        return calls.prepared(task)
+    action, data = task
+    return named(action, data, {}, NO_CHOICE)

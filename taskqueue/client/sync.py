@@ -1,0 +1,270 @@
+"""The client for programs with threads, and for those without any: Flask, Django, scripts.
+
+queue = Client("http://127.0.0.1:8080")
+task = queue.enqueue("resize", url="…", width=400)
+task.wait(timeout_s=30).result
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from taskqueue.client import calls, enqueueing
+from taskqueue.client.address import ServiceAddress, address_of
+from taskqueue.client.calls import Answer, Call
+from taskqueue.client.enqueueing import AnyTask
+from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.views import QueueInfo, TaskInfo
+from taskqueue.client.waiting import result_of, slices
+from taskqueue.errors import WaitTimeout
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import Status
+
+if TYPE_CHECKING:
+    from taskqueue.client.transport import Transport
+
+T = TypeVar("T")
+
+
+class Client:
+    """Enqueues, watches and manages tasks of a service over HTTP. Safe to share among threads.
+
+    Connections are kept and reused. Every call is retried for up to `retry_s` seconds while the
+    service cannot be reached or answers 503. An enqueue is never accepted twice.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        timeout_s: float = 10.0,
+        retry_s: float = 30.0,
+    ) -> None:
+        """Make a client; nothing is connected before the first call.
+
+        Args:
+            url: of the service, `http://127.0.0.1:8080`; default: TASKQUEUE_URL.
+            token: sent with every request; default: TASKQUEUE_TOKEN, if that is set.
+            timeout_s: the longest wait for one answer, in seconds.
+            retry_s: for how long a call is retried, in seconds; 0 for never.
+
+        Raises:
+            ConfigError: there is no URL, or an argument cannot be used.
+        """
+        self._address = address_of(url, token)
+        self._retry_s = retry_s
+        self._transport = _transport(self._address, timeout_s)
+
+    def __enter__(self) -> Self:
+        """Return the client, to be closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the client."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. Calling it twice is harmless."""
+        self._transport.close()
+
+    # --- tasks ----------------------------------------------------------------------------------
+
+    def enqueue(
+        self,
+        action: str,
+        data: Mapping[str, Any] | None = None,
+        /,
+        *,
+        queue: str | None = None,
+        priority: int | None = None,
+        max_attempts: int | None = None,
+        delay_s: float | None = None,
+        run_at: float | None = None,
+        unique_key: str | None = None,
+        **arguments: Any,
+    ) -> "ClientTask":
+        """Enqueue a task for `action`; durable when this returns.
+
+        The handler's arguments are given by name. Those whose names are options go into `data`.
+
+        Args:
+            action: the name that the handler is registered with.
+            data: arguments of the handler, beside `arguments`.
+            queue: one that the service serves.
+            priority: 0 to 255; 0 is first.
+            max_attempts: 1 or more.
+            delay_s: not before so many seconds from now.
+            run_at: not before this instant, in seconds since 1970 (UTC).
+            unique_key: at most one task has it. Enqueueing the same again returns the same task.
+            arguments: arguments of the handler.
+
+        Raises:
+            InvalidTask: the arguments, the options or the action do not fit.
+            KeyConflict: something else was enqueued under the unique key.
+            ServiceUnavailable: the service could not be reached. The task may have been accepted.
+            AccessDenied: this client may not enqueue.
+        """
+        options = Options(
+            queue=queue,
+            priority=priority,
+            max_attempts=max_attempts,
+            delay_s=delay_s,
+            run_at=run_at,
+            unique_key=unique_key,
+        )
+        receipt = self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
+        return ClientTask(self, receipt.id)
+
+    def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence["ClientTask"]:
+        """Enqueue many tasks with few requests; durable when this returns.
+
+        Each is a prepared task (`action.prepare(…)`) or a pair of an action's name and its
+        arguments. Up to 10,000 tasks and 1 MiB go into one request, which is accepted as a whole or
+        not at all.
+
+        Raises:
+            InvalidTask: a task does not fit. None of its request was accepted.
+            KeyConflict: something else was enqueued under a unique key.
+            ServiceUnavailable: the service could not be reached; tasks may have been accepted.
+        """
+        receipts = [
+            receipt
+            for batch in enqueueing.batches(tasks)
+            for receipt in self._do(calls.enqueue_many(batch))
+        ]
+        return [ClientTask(self, receipt.id) for receipt in receipts]
+
+    def task(self, task_id: str) -> "ClientTask":
+        """Return the task of this id, without asking whether there is one."""
+        return ClientTask(self, task_id)
+
+    def tasks(
+        self,
+        *,
+        status: Status | str | None = None,
+        action: str | None = None,
+        queue: str | None = None,
+    ) -> Iterator[TaskInfo]:
+        """Yield the tasks that match, newest first, one page after the other."""
+        cursor: str | None = None
+        while True:
+            page = self._do(calls.find(status=status, action=action, queue=queue, cursor=cursor))
+            yield from page.tasks
+            cursor = page.next
+            if cursor is None:
+                return
+
+    # --- queues ---------------------------------------------------------------------------------
+
+    def queues(self) -> Sequence[QueueInfo]:
+        """Return the queues that the service serves."""
+        return self._do(calls.queues())
+
+    def pause(self, queue: str) -> None:
+        """Stop handing out tasks of a queue, also after a restart of the service."""
+        self._do(calls.pause(queue, paused=True))
+
+    def resume(self, queue: str) -> None:
+        """Hand out tasks of a queue again."""
+        self._do(calls.pause(queue, paused=False))
+
+    # --- the call -------------------------------------------------------------------------------
+
+    def _do(self, call: Call[T]) -> T:
+        retries = Retries(self._address.url, self._retry_s)
+        while True:
+            answer = self._transport.send(call)
+            if isinstance(answer, Answer) and answer.status not in RETRIED:
+                return call.result(answer)
+            pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
+            time.sleep(pause_s)
+
+
+def _transport(address: ServiceAddress, timeout_s: float) -> "Transport":
+    from taskqueue.client.transport import Transport  # noqa: PLC0415 - urllib3 takes 30 ms to load
+
+    return Transport(address, timeout_s)
+
+
+class ClientTask:
+    """A task in the service, known by its `id`."""
+
+    def __init__(self, client: Client, task_id: str) -> None:
+        self._client = client
+        self.id = task_id
+
+    def __repr__(self) -> str:
+        """Return the id, marked as a task."""
+        return f"<ClientTask {self.id}>"
+
+    def info(self) -> TaskInfo:
+        """Return all that the service knows about the task, with every attempt.
+
+        Raises:
+            TaskNotFound: there is no such task (any more).
+        """
+        return self._do(calls.get(self.id))
+
+    def status(self) -> Status:
+        """Return the task's status."""
+        return self.info().status
+
+    def progress(self) -> Any:
+        """Return what the handler reported last, or None."""
+        return self.info().progress
+
+    def wait(self, timeout_s: float | None = None) -> TaskInfo:
+        """Return the task when it has ended, in whatever way. The service says so at once.
+
+        Raises:
+            WaitTimeout: it has not ended within `timeout_s` seconds.
+            TaskNotFound: there is no such task (any more).
+        """
+        for wait_s in slices(timeout_s, time.monotonic):
+            task = self._do(calls.get(self.id, wait_s=wait_s))
+            if task.has_ended:
+                return task
+        raise WaitTimeout(self.id, timeout_s or 0.0)
+
+    def result(self, timeout_s: float | None = None) -> Any:
+        """Return what the handler returned, when the task is completed.
+
+        Raises:
+            TaskNotCompleted: it is dead or cancelled.
+            WaitTimeout: it has not ended within `timeout_s` seconds.
+        """
+        return result_of(self.wait(timeout_s))
+
+    def cancel(self, reason: str | None = None) -> str:
+        """Cancel the task; return `cancelled`, or `cancelling` while its handler stops.
+
+        Raises:
+            CallRefused: it has ended.
+        """
+        return self._do(calls.cancel(self.id, reason))
+
+    def redrive(self) -> str:
+        """Queue the dead task again with all its attempts; return its status.
+
+        Raises:
+            CallRefused: it is not dead.
+        """
+        return self._do(calls.redrive(self.id))
+
+    def delete(self) -> None:
+        """Delete the task, which has ended, with its history.
+
+        Raises:
+            CallRefused: it has not ended.
+        """
+        self._do(calls.delete(self.id))
+
+    def _do(self, call: Call[T]) -> T:
+        return self._client._do(call)  # noqa: SLF001 - one module, one client

@@ -1,0 +1,40 @@
+"""Requests of a `Client`, over connections that are kept and shared among threads."""
+
+import urllib3
+
+from taskqueue.client.address import ServiceAddress
+from taskqueue.client.calls import Answer, Call, NoAnswer
+
+MAX_IDLE = 16  # connections kept for the next request
+
+
+class Transport:
+    """Sends one request at a time per thread, each on a connection of its own."""
+
+    def __init__(self, address: ServiceAddress, timeout_s: float) -> None:
+        """Make one; `timeout_s` is the longest wait for a connection and for an answer."""
+        self._address = address
+        self._timeout_s = timeout_s
+        self._pool = urllib3.PoolManager(retries=False, maxsize=MAX_IDLE)
+
+    def send(self, call: Call[object]) -> Answer | NoAnswer:
+        """Send the request once; redirects are not followed."""
+        try:
+            response = self._pool.request(
+                call.method,
+                self._address.url + call.path,
+                body=call.body,
+                headers={**self._address.headers, **call.headers},
+                timeout=urllib3.Timeout(self._timeout_s, self._timeout_s + call.waits_s),
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            return NoAnswer(str(error), not isinstance(error, _NEVER_SENT))
+        return Answer(response.status, response.data, response.headers.get("Retry-After"))
+
+    def close(self) -> None:
+        """Close the connections that no request uses."""
+        self._pool.clear()
+
+
+_NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)

@@ -1,0 +1,68 @@
+"""What the service answers about tasks and queues, as the client returns it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taskqueue.rules.tasks import Attempt, Status
+from taskqueue.structs import Struct
+
+ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
+
+
+class TaskInfo(Struct):
+    """One task, as it was when the service answered. Instants are seconds since 1970 (UTC)."""
+
+    id: str
+    action: str
+    queue: str
+    status: Status
+    payload: Mapping[str, Any]
+    result: Any
+    created_at: float
+    processed_at: float | None
+    priority: int
+    attempt: int
+    max_attempts: int
+    crashes: int
+    deliveries: int
+    run_at: float
+    started_at: float | None
+    reason: str | None
+    unique_key: str | None = None
+    progress: Any = None
+    cancel_reason: str | None = None
+    attempts: Sequence[Attempt] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the task is completed, dead or cancelled, and will not change any more."""
+        return self.status in ENDED
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The arguments that the task was enqueued with."""
+        data: Mapping[str, Any] = self.payload.get("data", {})
+        return data
+
+
+class TaskPage(Struct):
+    """A page of tasks, newest first; `next` continues after it."""
+
+    tasks: Sequence[TaskInfo]
+    next: str | None
+
+
+class QueueInfo(Struct):
+    """One queue that the service serves."""
+
+    queue: str
+    paused: bool
+    paused_at: float | None
+    consumers: int
+
+
+class Receipt(Struct):
+    """The answer to one enqueue."""
+
+    id: str
+    status: Status

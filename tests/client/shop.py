@@ -1,0 +1,28 @@
+"""The app of the client's tests. The service runs it, and clients import it."""
+
+import asyncio
+
+from taskqueue import App, Context, Reject
+
+app = App()
+
+
+@app.task("add")
+async def add(ctx: Context, left: int, right: int) -> int:
+    return left + right
+
+
+@app.task("nap")
+async def nap(ctx: Context, seconds: float) -> None:
+    ctx.progress({"began": True})
+    await asyncio.sleep(seconds)
+
+
+@app.task("refuse", max_attempts=1)
+async def refuse(ctx: Context) -> None:
+    raise Reject("not today")
+
+
+@app.task("follow")
+def follow(ctx: Context, left: int) -> str:
+    return add.enqueue_sync(left, 1)

@@ -1,0 +1,181 @@
+"""Both clients against a real service."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskqueue import (
+    AsyncClient,
+    Client,
+    InvalidTask,
+    KeyConflict,
+    NotRunning,
+    ServiceUnavailable,
+    TaskNotCompleted,
+    TaskNotFound,
+    WaitTimeout,
+)
+from taskqueue.rules.tasks import Status
+from taskqueue.testing.process import ServiceProcess
+from tests.client import shop
+
+
+async def in_thread(function: Callable[[], Any]) -> Any:
+    return await asyncio.to_thread(function)
+
+
+async def test_a_task_is_enqueued_by_name_and_its_result_is_waited_for(
+    service: ServiceProcess,
+) -> None:
+    def script() -> tuple[object, object, object]:
+        with Client(service.url) as queue:
+            task = queue.enqueue("add", left=2, right=3)
+            info = task.wait(timeout_s=20)
+            return task.result(timeout_s=20), info.status, info.data
+
+    told = await in_thread(script)
+
+    assert told == (5, Status.COMPLETED, {"left": 2, "right": 3})
+
+
+async def test_the_asynchronous_client_has_the_same_words(service: ServiceProcess) -> None:
+    async with AsyncClient(service.url) as queue:
+        task = await queue.enqueue("add", {"left": 2}, right=3)
+        result = await task.result(timeout_s=20)
+        found = [each.id async for each in queue.tasks(action="add")]
+
+    assert (result, found) == (5, [task.id])
+
+
+async def test_one_call_enqueues_many(service: ServiceProcess) -> None:
+    def script() -> list[object]:
+        with Client(service.url) as queue:
+            tasks = [("add", {"left": n, "right": n}) for n in range(5)]
+            prepared = shop.add.prepare(10, 10)
+            return [task.result(20) for task in queue.enqueue_many([*tasks, prepared])]
+
+    assert await in_thread(script) == [0, 2, 4, 6, 8, 20]
+
+
+async def test_what_is_wrong_with_a_task_is_raised_by_field(service: ServiceProcess) -> None:
+    def script() -> None:
+        with Client(service.url) as queue:
+            queue.enqueue("add", left="two")
+
+    with pytest.raises(InvalidTask) as refused:
+        await in_thread(script)
+
+    assert {fault.field for fault in refused.value.faults} == {"data.left", "data.right"}
+
+
+async def test_a_unique_key_gives_the_same_task_or_says_whose_it_is(
+    service: ServiceProcess,
+) -> None:
+    def script() -> None:
+        with Client(service.url) as queue:
+            first = queue.enqueue("add", left=1, right=1, unique_key="sum")
+            assert queue.enqueue("add", left=1, right=1, unique_key="sum").id == first.id
+            with pytest.raises(KeyConflict) as refused:
+                queue.enqueue("add", left=1, right=2, unique_key="sum")
+            assert refused.value.keys == {"sum": first.id}
+
+    await in_thread(script)
+
+
+async def test_a_task_that_does_not_complete_has_no_result(service: ServiceProcess) -> None:
+    def script() -> None:
+        with Client(service.url) as queue:
+            queue.enqueue("refuse").result(timeout_s=20)
+
+    with pytest.raises(TaskNotCompleted, match="dead: not today"):
+        await in_thread(script)
+
+
+async def test_a_running_task_shows_its_progress_and_is_cancelled(service: ServiceProcess) -> None:
+    async with AsyncClient(service.url) as queue:
+        task = await queue.enqueue("nap", seconds=60)
+        await service.wait_for("attempt_started", task_id=task.id)
+        with pytest.raises(WaitTimeout):
+            await task.wait(timeout_s=0.05)
+        progress = await task.progress()
+        answer = await task.cancel("enough")
+        info = await task.wait(timeout_s=20)
+
+    assert (progress, answer) == ({"began": True}, "cancelling")
+    assert (info.status, info.reason) == (Status.CANCELLED, "enough")
+
+
+async def test_a_dead_task_is_redriven_and_an_ended_one_deleted(service: ServiceProcess) -> None:
+    async with AsyncClient(service.url) as queue:
+        task = await queue.enqueue("refuse")
+        await task.wait(timeout_s=20)
+        redriven = await task.redrive()
+        await task.wait(timeout_s=20)
+        await task.delete()
+        with pytest.raises(TaskNotFound):
+            await task.info()
+        with pytest.raises(TaskNotFound):
+            await task.redrive()
+
+    assert redriven == "queued"
+
+
+async def test_a_queue_is_paused_and_resumed(service: ServiceProcess) -> None:
+    async with AsyncClient(service.url) as queue:
+        await queue.pause("default")
+        [paused] = await queue.queues()
+        await queue.resume("default")
+        [resumed] = await queue.queues()
+
+    assert (paused.paused, resumed.paused) == (True, False)
+
+
+async def test_an_action_enqueues_from_any_process(service: ServiceProcess) -> None:
+    program = "from tests.client.shop import add; print(add.enqueue_sync(20, 22))"
+
+    done = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        env={"TASKQUEUE_URL": service.url, "PATH": ""},
+        stdout=subprocess.PIPE,
+        cwd=".",
+    )
+    task_id = (await done.communicate())[0].decode().strip()
+
+    assert await in_thread(Client(service.url).task(task_id).result) == 42
+
+
+async def test_an_action_enqueues_from_a_loop_without_a_service(service: ServiceProcess) -> None:
+    queue = shop.app.connect(service.url)
+    try:
+        task_id = await shop.add.enqueue(20, right=22)
+    finally:
+        shop.app.disconnect()
+
+    assert await in_thread(queue.task(task_id).result) == 42
+
+
+async def test_a_handler_in_a_thread_enqueues_to_its_own_service(service: ServiceProcess) -> None:
+    async with AsyncClient(service.url) as queue:
+        followed = await (await queue.enqueue("follow", left=41)).result(timeout_s=20)
+        result = await queue.task(followed).result(timeout_s=20)
+
+    assert result == 42
+
+
+def test_without_a_service_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKQUEUE_URL", raising=False)
+
+    with pytest.raises(NotRunning, match=r"app\.connect\(url\) or set TASKQUEUE_URL"):
+        shop.add.enqueue_sync(1, 2)
+
+
+def test_a_service_that_is_not_there_is_named() -> None:
+    with (
+        Client("http://127.0.0.1:9", retry_s=0) as queue,
+        pytest.raises(ServiceUnavailable, match=r"http://127\.0\.0\.1:9 is unavailable"),
+    ):
+        queue.enqueue("add", left=1, right=2)

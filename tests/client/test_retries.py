@@ -1,0 +1,117 @@
+"""A client's enqueue survives the service's death, and is accepted once."""
+
+import asyncio
+import random
+import socket
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import pytest
+
+from taskqueue import AsyncClient, Client
+from taskqueue.testing.process import ServiceProcess
+from tests.client.conftest import APP
+
+TASKS = 200
+KILLS = 20
+SEED = random.randrange(1 << 32)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_200_enqueues_during_20_kills_are_accepted_once_each(tmp_path: Path) -> None:
+    sys.stdout.write(f"seed {SEED}\n")
+    draw = random.Random(SEED)
+    port = str(a_free_port())
+
+    killing = asyncio.create_task(die_again_and_again(tmp_path, port, draw))
+    try:
+        ids = await asyncio.to_thread(enqueue_all, f"http://127.0.0.1:{port}")
+        survivor = await killing
+        async with survivor, AsyncClient(survivor.url) as queue:
+            stored = [task async for task in queue.tasks()]
+    finally:
+        killing.cancel()
+
+    assert sorted(task.data["left"] for task in stored) == list(range(TASKS))
+    assert {task.id for task in stored} == set(ids)
+
+
+def enqueue_all(url: str) -> list[str]:
+    with Client(url, retry_s=120.0) as queue:
+        return [queue.enqueue("add", left=n, right=0).id for n in range(TASKS)]
+
+
+async def die_again_and_again(folder: Path, port: str, draw: random.Random) -> ServiceProcess:
+    """Start the service over and over, and kill it while it accepts tasks; return the last."""
+    for _ in range(KILLS):
+        async with ServiceProcess(folder, *APP, "--port", port) as service:
+            await service.wait_for("task_completed", nth=draw.randint(1, TASKS // KILLS))
+            service.kill()
+            await service.wait()
+    return ServiceProcess(folder, *APP, "--port", port)
+
+
+async def test_an_enqueue_whose_answer_is_lost_after_its_commit_is_accepted_once(
+    tmp_path: Path,
+) -> None:
+    port = str(a_free_port())
+    service = await ServiceProcess(tmp_path, *APP, "--port", port).launch()
+    await service.ready()
+    async with DeathBeforeTheAnswer(service) as proxy:
+        enqueued = asyncio.create_task(asyncio.to_thread(enqueue_one, proxy.url))
+        await service.wait()
+
+        async with ServiceProcess(tmp_path, *APP, "--port", port) as successor:
+            task_id = await enqueued
+            async with AsyncClient(successor.url) as queue:
+                stored = [task.id async for task in queue.tasks()]
+
+    assert proxy.withheld == [b"HTTP/1.1 202 Accepted"]
+    assert stored == [task_id]
+
+
+def enqueue_one(url: str) -> str:
+    with Client(url, retry_s=120.0) as queue:
+        return queue.enqueue("add", left=1, right=1).id
+
+
+class DeathBeforeTheAnswer:
+    """A proxy that kills the service instead of passing on its first answer."""
+
+    def __init__(self, service: ServiceProcess) -> None:
+        self._service = service
+        self._target = urlsplit(service.url)
+        self.withheld: list[bytes] = []
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+        host, port = self._server.sockets[0].getsockname()
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _pass_on(self, asked: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        with closing(answer), suppress(ConnectionError):
+            reader, writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+            with closing(writer):
+                while request := await asked.read(1 << 16):
+                    writer.write(request)
+                    response = await reader.read(1 << 16)
+                    if not self.withheld:
+                        self.withheld.append(response.split(b"\r\n")[0])
+                        self._service.kill()
+                        return
+                    answer.write(response)
+
+
+def a_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
