@@ -26,7 +26,7 @@ class TestSQLite(BackendContract):
             await first.prepare()
             storage = await opened(first)
 
-            with pytest.raises(StorageUnavailable, match="another taskqueue process holds"):
+            with pytest.raises(StorageUnavailable, match="holds"):
                 await second.prepare()
 
             await storage.close()
