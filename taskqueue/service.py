@@ -31,7 +31,7 @@ from taskqueue.errors import (
     StartFailed,
     TaskNotFound,
 )
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.rules.tasks import ENDED, Owner, Task
 from taskqueue.runtime import SHUTDOWN, ActorRef, Crash, ExitReason, Shutdown, System
 from taskqueue.settings import Settings, checked
@@ -218,11 +218,11 @@ class Service:
                     self._address = found.listener.getsockname()[:2]
                 root = await self._root(found)
                 if root is None:
-                    log.info("service_stopped", reason="told to stop while starting")
+                    events.info("service_stopped", reason="told to stop while starting")
                     return
                 self._started.set()
                 await self._run(root)
-        log.info("service_stopped", reason="told to stop")
+        events.info("service_stopped", reason="told to stop")
 
     def _attach(self, resources: ExitStack) -> None:
         if self._app.is_attached:
@@ -242,7 +242,7 @@ class Service:
         gave_up = await unless(self._stop, _ended(root))
         if gave_up is not None:
             raise ServiceFailed(f"the supervision tree ended ({gave_up})")
-        log.info("service_stopping", drain_s=self.drain_s)
+        events.info("service_stopping", drain_s=self.drain_s)
         await drain(self.system.address(QUEUE), root, self.drain_s, self._hurry)
         self.drained_at = monotonic()
         has_lasted = root.is_alive()

@@ -19,8 +19,8 @@ from taskqueue.assembly import Parts
 from taskqueue.cli.signals import Signals
 from taskqueue.clock import with_bound_clock
 from taskqueue.errors import ConfigError, ServiceFailed, ServiceNotStarted
+from taskqueue.events import events
 from taskqueue.http.server import descriptors
-from taskqueue.logger import log
 from taskqueue.logs import pipeline as logs
 from taskqueue.runtime import log_loop_error
 from taskqueue.service import Service
@@ -91,7 +91,7 @@ def tune_gc() -> None:
 
 def _announce_ready(service: Service) -> None:
     host, port = service.address
-    log.info(
+    events.info(
         "service_ready",
         url=service.url,
         host=host,

@@ -7,7 +7,7 @@ import selectors
 import signal
 from typing import Any
 
-from taskqueue.logger import log
+from taskqueue.events import events
 from taskqueue.logs import pipeline as logs
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -48,12 +48,14 @@ class Signals:
         self._received += 1
         match self._received:
             case 1:
-                log.info("signal_received", signal=number.name, means="drain and stop")
+                events.info("signal_received", signal=number.name, means="drain and stop")
                 task.cancel()
             case 2:
-                log.warning("signal_received", signal=number.name, means="cut what runs, and stop")
+                events.warning(
+                    "signal_received", signal=number.name, means="cut what runs, and stop"
+                )
                 # Not at once: two cancellations in one turn of the loop count as one.
                 task.get_loop().call_soon(task.cancel)
             case _:
-                log.warning("signal_received", signal=number.name, means="die at once")
+                events.warning("signal_received", signal=number.name, means="die at once")
                 os.kill(os.getpid(), signal.SIGKILL)  # whatever hangs; nothing accepted is lost
