@@ -335,7 +335,7 @@ class StorageCorrupt(StorageError):
 
 
 class ActorError(TaskQueueError):
-    """Anything that the actor runtime raises at whoever talks to an actor."""
+    """Anything that the actor runtime raises in a caller of an actor."""
 
 
 class ActorUnavailable(ActorError):
@@ -368,7 +368,7 @@ class StartFailed(ActorError):
 
 
 class StartTimeout(ActorError):
-    """A start took longer than `limit_s` seconds; whomever it had started is gone."""
+    """A start took longer than `limit_s` seconds; all that it had started was stopped."""
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s

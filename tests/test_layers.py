@@ -200,3 +200,17 @@ def importers_of(library: str) -> set[str]:
         for name, path in ALL.items()
         if any(i == library or i.startswith(f"{library}.") for i in imports_of(path))
     }
+
+
+LINES = 300
+
+
+def test_every_long_module_is_named_in_the_design_with_its_reason() -> None:
+    design = (PACKAGE.parent / "docs/design.md").read_text()
+    long = [
+        path.relative_to(PACKAGE).as_posix()
+        for _, path in modules()
+        if len(path.read_text().splitlines()) > LINES
+    ]
+
+    assert [path for path in long if f"`{path}` (" not in design] == []

@@ -72,7 +72,7 @@ class QueueClient:
 
 
 class _Batch:
-    """The tasks of some callers, and who waits for which of them."""
+    """The tasks of some callers, and the future of each caller."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

@@ -24,7 +24,7 @@ from taskqueue.supervision.calls import DeleteChild, StartChild, TerminateChild
 FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
 
 SHARED = "consumer"
-"""The pool of those that serve every queue which has no consumers of its own."""
+"""The pool for every queue that has no consumers of its own."""
 
 
 class Pool(Struct):

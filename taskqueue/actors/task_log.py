@@ -41,7 +41,7 @@ def rescued(finished: Sequence[Finished], why: str) -> None:
 
 
 def cancel_asked(result: CancelResult, reason: str) -> None:
-    """Somebody wants a task to be cancelled."""
+    """A cancellation was requested."""
     match result.answer:
         case CancelAnswer.CANCELLED:
             events.info("task_cancelled", task_id=result.task_id, reason=reason)

@@ -2,7 +2,7 @@
 
 A handler that blocks stops only its own consumer, and one that computes in a thread slows everybody
 down, because Python runs one thread at a time. Neither costs a lease, nor is it a fault that a
-restart would mend; but somebody should hear of it.
+restart would fix, but an operator should know.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from taskqueue.events import events
 from taskqueue.runtime import Actor, ActorRef
 
 PERIOD_S = 0.25
-BLOCKED_S = 1.0  # a loop that has not turned for so long is told of
-LAGGED_S = 0.5  # so late may everybody's loop be before that is told of
+BLOCKED_S = 1.0  # report a loop that has been blocked for this long
+LAGGED_S = 0.5  # report all loops once they lag by this much
 
 _EXECUTORS: Final = str(Path(taskqueue.__file__).parent / "executors")
 _HANDLER_THREAD: Final = "-handler-"

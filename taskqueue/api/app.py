@@ -54,7 +54,7 @@ class App:
         self._default: Handler | None = None
         self._destination = Destination()
         self._queues = {DEFAULT_QUEUE}
-        self._time = self._clock  # of whoever is attached
+        self._time = self._clock  # of the attached service
         self.reference: str | None = None  # `module:app`, once it has been loaded by that name
         self.folder = ""  # where it was looked for first
 
@@ -80,7 +80,7 @@ class App:
         return self._destination.is_attached
 
     def add_queues(self, names: Iterable[str]) -> None:
-        """Let tasks go to these queues as well, by a word at the enqueue: somebody serves them."""
+        """Accept tasks for these queues as well: the service serves them."""
         self._queues.update(names)
 
     def task(
@@ -264,7 +264,7 @@ class App:
         yield from options.faults()
         if is_name(options.queue) and options.queue not in self._queues:
             served = ", ".join(self.queues)
-            yield Fault("queue", f"nobody serves {options.queue!r}; served are {served}")
+            yield Fault("queue", f"no consumer serves {options.queue!r}; served are {served}")
 
     def _name_faults(self, action: str) -> Iterator[Fault]:
         if not is_name(action):

@@ -127,7 +127,7 @@ class _Nowhere:
         self._task = task
 
     def report(self, progress: str) -> None:
-        """Nobody looks at it."""
+        """Discard it: no service runs this attempt."""
 
     async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         return self.dry_run_blocking(statements, query)

@@ -26,7 +26,7 @@ class ExecutorKind(StrEnum):
 
     @classmethod
     def of(cls, function: AnyFunction) -> "ExecutorKind":
-        """Return where this function runs if nobody says otherwise."""
+        """Return where this function runs by default."""
         return cls.LOOP if inspect.iscoroutinefunction(function) else cls.THREAD
 
 

@@ -34,7 +34,7 @@ class UUID7Factory:
         return f"{time_of_it[1:9]}-{time_of_it[9:13]}-7{time_of_it[13:]}-{tail}"
 
     def forget_random(self) -> None:
-        """Draw anew for the next id: a forked process must not go on with its parent's draw."""
+        """Draw again for the next id: a forked process must not repeat its parent's draw."""
         self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
         self._tails = []
 

@@ -3,7 +3,7 @@
 raise Retry(after_s=30)       again in 30 s; the attempt is used
 raise Snooze(delay_s=30)      again in 30 s; the attempt is returned
 raise Reject("no such user")  dead letter now: trying again is pointless
-raise Cancel("order gone")    cancelled: nobody wants it any more
+raise Cancel("order gone")    cancelled: it is not needed any more
 
 Subclasses may leave out `super().__init__` and set the attributes later: a verdict is read when the
 handler has ended.

@@ -1,4 +1,4 @@
-"""SQLite alone: how fast this disk takes commits, whoever asks for them."""
+"""SQLite alone: how fast this disk takes commits."""
 
 import sqlite3
 from contextlib import closing

@@ -32,7 +32,7 @@ class Life:
 
     async def ready(self) -> None:
         """Wait until tasks are accepted and worked on."""
-        while not (await ask(self._queue, GetReadiness())).ready:  # noqa: ASYNC110 - nobody tells
+        while not (await ask(self._queue, GetReadiness())).ready:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(_LOOK_S)
 
     async def ran(self, tasks: int, *, within_s: float) -> int:
@@ -45,7 +45,7 @@ class Life:
 
     async def ended(self, tasks: int) -> None:
         """Wait until so many tasks have ended on disk."""
-        while await self._ended() < tasks:  # noqa: ASYNC110 - nobody tells
+        while await self._ended() < tasks:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(_LOOK_S)
 
     async def _ended(self) -> int:

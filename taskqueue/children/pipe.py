@@ -38,7 +38,7 @@ class Pipe(Generic[T]):
         self._loop.add_reader(self._end, self._read)
 
     def send(self, frame: bytes) -> None:
-        """Send a frame: what there is room for now, and the rest as soon as there is.
+        """Send a frame: as much as there is room for now, and the rest when there is more.
 
         Nothing happens if the other side has closed; `lose` is called then.
         """
@@ -98,7 +98,7 @@ class Pipe(Generic[T]):
         self._loop.remove_writer(self._end)
 
     def _sent(self, frame: bytes | memoryview) -> int:
-        """Write what there is room for; return how much that was."""
+        """Write as much as there is room for; return how much that was."""
         try:
             return self._end.send(frame)
         except BlockingIOError:

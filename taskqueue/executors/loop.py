@@ -44,7 +44,7 @@ class LoopExecutor:
         self._turn_ends = asyncio.get_running_loop().time() + TURN_S
 
     def close(self) -> None:
-        """Do nothing: no handler waits here, and those that run belong to whoever awaits them."""
+        """Do nothing: no handler waits here, and those that run belong to their callers."""
 
 
 async def _call(handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> object:

@@ -13,7 +13,7 @@ class ConsumerCrash(Exception):
     """The handler raised what no consumer survives: `SystemExit`, `KeyboardInterrupt`, …
 
     asyncio lets such a `cause` out of its loop at once, past everything else that runs there.
-    Wrapped in this it reaches whoever awaits the executor, and can end only that consumer. Raised
+    Wrapped in this it reaches the caller of the executor, and can end only that consumer. Raised
     by a handler, it crashes its consumer on command.
     """
 

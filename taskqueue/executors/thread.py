@@ -24,7 +24,7 @@ class ThreadExecutor:
     """Runs each handler in a thread, and keeps up to `slots` idle threads for the next ones.
 
     Belongs to the loop it is used on. A thread cannot be stopped: when the caller is cancelled, the
-    handler runs on alone and its end is not heard. It takes nobody's place, and being a daemon it
+    handler runs on and its outcome is discarded. It occupies no slot, and as a daemon thread it
     does not keep the process alive. (`concurrent.futures` joins its threads at exit, for ever.)
     """
 
@@ -96,7 +96,7 @@ class _Thread:
             end = end_of(work)
             try:
                 report(end)
-            except RuntimeError:  # the loop is closed: its consumer is gone, and nobody listens
+            except RuntimeError:  # the loop is closed: its consumer is gone
                 return
             del item, work, report, end  # an idle thread must not keep a finished task in memory
 

@@ -26,7 +26,7 @@ def remember() -> None:
 
     Streams that are closed are opened on the null device: a file that is opened later would
     otherwise get the number of a stream, and be written to. Signals that are blocked are unblocked:
-    those that stop a service would never be heard.
+    those that stop a service would never arrive.
     """
     for descriptor in range(_FIRST_OTHER):
         _make_sure_of(descriptor)

@@ -87,7 +87,7 @@ NO_CHOICE = Options()
 
 
 class Defaults(Struct):
-    """The choices that an action was registered with: what a task gets for which nobody chose."""
+    """The options that an action was registered with: the defaults of its tasks."""
 
     queue: str = DEFAULT_QUEUE
     priority: int = 0

@@ -65,8 +65,8 @@ def backoff_s(attempt: int, policy: RetryPolicy, *, jitter: float) -> float:
 def conflict_s(deliveries: int, *, jitter: float) -> float:
     """Return how long a task waits whose transaction conflicted, after so many deliveries.
 
-    Whoever made it conflict has got through, so not for long. But of many that want the same row
-    one gets through at a time, so they have to spread more the more often they meet.
+    Not long, because the transaction that it conflicted with has committed. But of many that change
+    the same row one commits at a time, so they spread out more the more often they meet.
 
     >>> [conflict_s(n, jitter=0.0) for n in (1, 2, 3, 20)]
     [0.05, 0.1, 0.2, 2.0]

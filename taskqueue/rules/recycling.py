@@ -15,7 +15,7 @@ def is_worn(policy: ProcessPolicy, *, tasks: int, memory_mb: float | None) -> bo
     """Return whether a worker that has done `tasks` and holds `memory_mb` is to be replaced.
 
     The number counts from its start and is reached by the last task it does; the memory, in MiB,
-    has to be above the mark. None is what cannot be read on this platform: it replaces nobody.
+    has to be above the mark. None, where this platform cannot tell, replaces no worker.
 
     >>> is_worn(ProcessPolicy(max_tasks=10), tasks=10, memory_mb=None)
     True

@@ -95,7 +95,7 @@ class Task(Struct):
     attempt: int  # attempts counted so far; counted at the claim, so a crash counts
     max_attempts: int
     crashes: int  # attempts that took their consumer or their process down
-    deliveries: int  # claims, but for those that our stop handed back before they were started
+    deliveries: int  # claims, without those that a stop released before their start
     run_at: float
     created_at: float
     started_at: float | None  # when its latest attempt was started
@@ -117,7 +117,7 @@ def _bytes_of(text: str) -> int:
 
 
 class Delivery(Struct):
-    """One attempt at a task, under a lease: whoever shows the token may settle it, once."""
+    """One attempt at a task, under a lease: the holder of the token may settle it, once."""
 
     token: str
     task: Task  # as it is after the claim: `attempt` is the one being made
@@ -183,7 +183,7 @@ class Statement(Struct):
 
     sql: str
     parameters: tuple[Scalar, ...] | dict[str, Scalar] = ()
-    saw: str | None = None  # None: nobody has looked at its rows
+    saw: str | None = None  # None: its rows were not read
 
 
 class Rows(Struct):
@@ -357,7 +357,7 @@ class NotApplied(Struct):
 class CancelAnswer(StrEnum):
     """What became of a wish to cancel a task."""
 
-    CANCELLED = "cancelled"  # nobody held it: it has ended
+    CANCELLED = "cancelled"  # no consumer held it: it has ended
     REQUESTED = "requested"  # it is held: it ends when its holder settles it
     ENDED = "ended"  # it had ended before
     UNKNOWN = "unknown"  # there is no such task

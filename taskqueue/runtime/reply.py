@@ -143,7 +143,7 @@ class Reply(pykka.Future[T]):
     def waiter(self, timeout_s: float) -> "asyncio.Future[None]":
         """Return a future of this loop: done when there is an answer, or after `timeout_s` seconds.
 
-        For who has only a callback to be called then, and needs no task for it.
+        For a caller that only needs a callback, and no task to wait in.
         """
         loop = asyncio.get_running_loop()
         waiter = self._waiter(loop)

@@ -29,7 +29,7 @@ CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 _BY_KEY = {option.key: option for option in OPTIONS}
 _BY_VARIABLE = {option.variable: option for option in OPTIONS}
 _TABLES = {key.partition(".")[0] for key in _BY_KEY if "." in key}
-# Ours as well, but for whoever runs the tests.
+# Ours as well, but read by the tests alone.
 _TEST_PREFIX = f"{PREFIX}TEST_"
 
 

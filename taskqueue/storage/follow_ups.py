@@ -1,4 +1,4 @@
-"""Says which follow-up tasks were not accepted: nobody waits for that answer any more."""
+"""Logs which follow-up tasks were not accepted: no caller waits for that answer any more."""
 
 from collections.abc import Iterable
 

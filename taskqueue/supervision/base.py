@@ -104,7 +104,7 @@ class BaseSupervisor(Actor):
 
     @abstractmethod
     def _present(self, child: Child) -> Child | None:
-        """Return who is there now in the place of `child`."""
+        """Return the actor that runs as `child` now."""
 
     @abstractmethod
     async def _hold(self, failed: Child) -> None:

@@ -106,7 +106,7 @@ def term_order(reason: ExitReason) -> tuple[int, str]:
 
 
 def to_stop(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, ...]:
-    """Return who is stopped before `failed` is restarted, in stop order.
+    """Return the children to stop before `failed` is restarted, in stop order.
 
     >>> to_stop(Strategy.REST_FOR_ONE, ["a", "b", "c", "d"], "b")
     ('d', 'c')
@@ -116,7 +116,7 @@ def to_stop(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str,
 
 
 def to_start(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, ...]:
-    """Return who is started when `failed` is restarted, in start order.
+    """Return the children to start when `failed` is restarted, in start order.
 
     Children of the group that were not running come to life again as well: nothing remembers that
     they had been stopped on purpose.
@@ -224,7 +224,7 @@ class RestartDelays:
         self._runs_since = now
 
     def ended(self, now: float) -> None:
-        """Note that it has ended; if it was stable, waits begin anew."""
+        """Note that it has ended; if it was stable, its backoff starts over."""
         since, self._runs_since = self._runs_since, None
         if since is not None and now - since >= self.backoff.stable_s:
             self._restarts = 0

@@ -1,4 +1,4 @@
-"""The whole tree at a glance: a snapshot of all supervisors below a root, and who is where."""
+"""The whole tree at a glance: a snapshot of all supervisors below a root and their children."""
 
 import asyncio
 from typing import TypeGuard
@@ -155,7 +155,7 @@ def _standing(node: Node) -> str:
 
 
 def _slowness(process: ProcessInfo) -> str:
-    """Return what takes long: the message that is being handled, or those that wait."""
+    """Return what takes long: the message that is being handled, or the waiting ones."""
     text = ""
     if process.handling_s is not None and process.handling_s >= SLOW_S:
         text += f"  handles {process.handling} for {process.handling_s:.1f} s"

@@ -1,7 +1,7 @@
 """A clock that stands still until it is moved.
 
 clock = ManualClock()
-clock.advance(3600)          # whoever waits for an instant of that hour is woken
+clock.advance(3600)          # wakes every wait for an instant in that hour
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class ManualClock:
             self._now = max(self._now, instant)
             due = [wait for wait in self._waits if wait.until <= self._now + _ROUNDING_S]
         for wait in due:
-            with contextlib.suppress(RuntimeError):  # a loop that is closed has nobody to be woken
+            with contextlib.suppress(RuntimeError):  # a closed loop has no waiter
                 wait.loop.call_soon_threadsafe(self._end, wait)
 
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:

@@ -49,7 +49,7 @@ async def crash(system: System, path: str, error: BaseException) -> None:
     back what it has to cut.
 
     Raises:
-        ActorUnavailable: nobody runs at `path`.
+        ActorUnavailable: no actor runs at `path`.
     """
     ref = await _whois(system, path)
     ref.cell.host.call(partial(ref.cell.fail, Crash(error)))
@@ -62,7 +62,7 @@ async def kill(system: System, path: str) -> None:
     The attempts that a consumer was busy with are recorded as crashed.
 
     Raises:
-        ActorUnavailable: nobody runs at `path`.
+        ActorUnavailable: no actor runs at `path`.
     """
     ref = await _whois(system, path)
     ref.kill()
@@ -91,7 +91,7 @@ async def freeze(system: System, path: str) -> Frozen:
     process, a thread cannot be killed, and an actor that is killed while frozen is abandoned.
 
     Raises:
-        ActorUnavailable: nobody runs at `path`.
+        ActorUnavailable: no actor runs at `path`.
         ValueError: the actor shares its thread with the caller.
     """
     ref = await _whois(system, path)

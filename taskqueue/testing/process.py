@@ -180,7 +180,7 @@ class ServiceProcess:
 
 
 def _event_of(line: str) -> Event:
-    """Return the event of a line; one that is none was printed by somebody's code."""
+    """Return the event of a line; any other line was printed by user code."""
     try:
         event = json.loads(line)
     except json.JSONDecodeError:

@@ -376,7 +376,7 @@ def test_a_queue_that_nobody_serves_is_refused() -> None:
     assert app.queues == ("default", "images")
 
     assert faults_of(lambda: resize.with_options(queue="imags").prepare("a")) == [
-        "queue: nobody serves 'imags'; served are default, images",
+        "queue: no consumer serves 'imags'; served are default, images",
     ]
     assert resize.with_options(queue="default").prepare("a").queue == "default"
 

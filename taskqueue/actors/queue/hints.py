@@ -37,7 +37,7 @@ class ReadyHints:
         return False
 
     def forget(self) -> None:
-        """Expect nothing: the storage is about to be asked what there is."""
+        """Expect nothing: the storage is about to be asked."""
         self._ready.clear()
         self._due.clear()
 

@@ -69,7 +69,7 @@ class Conversation:
         self._pipe.send(framed(answer))
 
     def _answered(self, answering: asyncio.Task[None]) -> None:
-        """Let a fault of ours end the attempt's caller, as if it had asked itself."""
+        """Raise a fault of ours in the caller of the attempt."""
         if answering.cancelled() or self.ended.done():
             return
         if (error := answering.exception()) is not None:
