@@ -114,6 +114,13 @@ class GetQueues(Request[tuple[QueueState, ...]]):
     """Return the queues that are served, paused or not."""
 
 
+class GetOldestRunnable(Request[Mapping[str, float]]):
+    """Return how long the oldest runnable task of each queue has been waiting, in seconds.
+
+    A queue that has no runnable task, or is paused, is left out.
+    """
+
+
 class Pause(Request[None]):
     """Stop dispatching tasks of this queue, across restarts; running tasks continue."""
 

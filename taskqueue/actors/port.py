@@ -24,6 +24,7 @@ from taskqueue.commands import (
     DeleteDead,
     Enqueue,
     FindTasks,
+    GetOldestRunnable,
     GetReadiness,
     GetTask,
     GetTree,
@@ -128,6 +129,7 @@ class StorageRequests:
             FindTasks: self._find,
             GetTask: self._get,
             CountTasks: self._count,
+            GetOldestRunnable: self._oldest_runnable,
             Delete: self._delete,
             DeleteDead: self._delete_dead,
         }
@@ -140,6 +142,11 @@ class StorageRequests:
 
     async def _count(self, _: CountTasks) -> Mapping[Status, int]:
         return await self._storage.use(Storage.counts)
+
+    async def _oldest_runnable(self, _: GetOldestRunnable) -> Mapping[str, float]:
+        due_at = await self._storage.use(Storage.all_due)
+        now = self._clock.now()
+        return {queue: now - at for queue, at in due_at.items() if at <= now}
 
     async def _delete(self, message: Delete) -> tuple[str, ...]:
         deleted = await self._storage.use(Storage.delete, message.task_ids)

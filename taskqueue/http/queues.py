@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Self
 
-from taskqueue.commands import Ask, GetQueues, Pause, Resume
+from taskqueue.commands import Ask, GetOldestRunnable, GetQueues, Pause, Resume
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
@@ -19,15 +19,17 @@ class QueueView(Struct):
     paused: bool
     paused_at: float | None
     consumers: int
+    oldest_runnable_s: float | None
 
     @classmethod
-    def of(cls, state: QueueState) -> Self:
-        """Return the view of a queue."""
+    def of(cls, state: QueueState, oldest_runnable_s: float | None) -> Self:
+        """Return the view of a queue, whose oldest runnable task has waited for so long."""
         return cls(
             queue=state.name,
             paused=state.paused_at is not None,
             paused_at=state.paused_at,
             consumers=state.consumers,
+            oldest_runnable_s=oldest_runnable_s,
         )
 
 
@@ -51,9 +53,11 @@ class QueueRoutes:
         self._ask = ask
 
     async def list_queues(self, _: Call[Any, Any]) -> Answer:
-        """List the queues that are served."""
+        """List the queues that are served, and how long their oldest runnable tasks have waited."""
         states = await self._ask(GetQueues())
-        return Answer(Queues(queues=[QueueView.of(state) for state in states]))
+        oldest = await self._ask(GetOldestRunnable())
+        views = [QueueView.of(state, oldest.get(state.name)) for state in states]
+        return Answer(Queues(queues=views))
 
     async def pause_queue(self, call: Call[Any, Any]) -> Answer:
         """Stop dispatching tasks of a queue. It still accepts tasks, and running ones continue."""

@@ -7,8 +7,9 @@ from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from taskqueue.api.context import Context
-from taskqueue.commands import Pause
+from taskqueue.commands import Enqueue, Pause
 from taskqueue.errors import ActorUnavailable
+from taskqueue.rules.options import Options
 from tests.gateway.scripted import CONSUMERS, NOW, ScriptedService
 
 JSON = {"Content-Type": "application/json"}
@@ -23,14 +24,29 @@ async def switch(
 
 async def test_all_queues_are_shown(http: ClientSession, service: ScriptedService) -> None:
     await service(Pause(queue="mail"))
+    for action, run_at in (("uppercase", NOW - 90.0), ("uppercase", NOW + 1.0), ("send", NOW)):
+        task = service.app.prepare(action, options=Options(run_at=run_at))
+        await service(Enqueue(tasks=(task,)))
 
     answer = await http.get("/queues")
 
     assert answer.status == 200
     assert await answer.json() == {
         "queues": [
-            {"queue": "default", "paused": False, "paused_at": None, "consumers": CONSUMERS},
-            {"queue": "mail", "paused": True, "paused_at": NOW, "consumers": CONSUMERS},
+            {
+                "queue": "default",
+                "paused": False,
+                "paused_at": None,
+                "consumers": CONSUMERS,
+                "oldest_runnable_s": 90.0,
+            },
+            {
+                "queue": "mail",
+                "paused": True,
+                "paused_at": NOW,
+                "consumers": CONSUMERS,
+                "oldest_runnable_s": None,
+            },
         ]
     }
 
@@ -133,3 +149,14 @@ async def test_who_cannot_be_served_now_is_invited_back(
 
     for answer in answers:
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+async def test_a_queue_without_runnable_tasks_has_no_oldest(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    task = service.app.prepare("uppercase", options=Options(run_at=NOW + 1.0))
+    await service(Enqueue(tasks=(task,)))
+
+    queues = (await (await http.get("/queues")).json())["queues"]
+
+    assert [queue["oldest_runnable_s"] for queue in queues] == [None, None]

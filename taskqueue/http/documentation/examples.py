@@ -59,6 +59,10 @@ _ATTEMPT = Attempt(
     ended_at=_AT + 1.5,
 )
 
+_QUEUE = QueueView(
+    queue="default", paused=False, paused_at=None, consumers=2, oldest_runnable_s=0.25
+)
+
 _PART = Part(
     path="root/database",
     id="database",
@@ -101,7 +105,7 @@ _EXAMPLES: Sequence[Any] = (
     Everything(all=True),
     Redriven(redriven=1000),
     Deleted(deleted=1000),
-    Queues(queues=[QueueView(queue="default", paused=False, paused_at=None, consumers=2)]),
+    Queues(queues=[_QUEUE]),
     Switched(queue="default", paused=True),
     Alive(),
     Ready(),

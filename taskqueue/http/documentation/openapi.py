@@ -113,13 +113,18 @@ def _operation(route: Route, schemas: _Schemas) -> JSONObject:
         "operationId": getattr(route.handler, "__name__", route.path),
         "summary": first.removesuffix("."),
         "description": "\n\n".join(filter(None, details)),
-        "tags": [route.path.split("/")[1]],
+        "tags": [_tag(route.path)],
         "parameters": [_parameter(*each, schemas) for each in _parameters_of(route)],
         "responses": _responses(route, schemas),
     }
     if route.body is not None:
         operation["requestBody"] = _request_body(route.body, schemas)
     return operation
+
+
+def _tag(path: str) -> str:
+    first = path.split("/")[1]
+    return first if first in {"tasks", "dead", "queues", "supervision"} else "service"
 
 
 def _parameters_of(route: Route) -> Iterator[tuple[str, str, Parameter]]:
