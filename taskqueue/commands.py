@@ -121,6 +121,10 @@ class GetOldestRunnable(Request[Mapping[str, float]]):
     """
 
 
+class GetDepths(Request[Mapping[str, Mapping[Status, int]]]):
+    """Return the number of tasks by status, of each queue that has tasks which have not ended."""
+
+
 class Pause(Request[None]):
     """Stop dispatching tasks of this queue, across restarts; running tasks continue."""
 

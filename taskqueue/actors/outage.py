@@ -20,6 +20,7 @@ READS = frozenset(
     for verb in (
         Storage.all_due,
         Storage.counts,
+        Storage.depths,
         Storage.find,
         Storage.get,
         Storage.held,

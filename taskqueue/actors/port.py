@@ -24,6 +24,7 @@ from taskqueue.commands import (
     DeleteDead,
     Enqueue,
     FindTasks,
+    GetDepths,
     GetOldestRunnable,
     GetReadiness,
     GetTask,
@@ -129,6 +130,7 @@ class StorageRequests:
             FindTasks: self._find,
             GetTask: self._get,
             CountTasks: self._count,
+            GetDepths: self._depths,
             GetOldestRunnable: self._oldest_runnable,
             Delete: self._delete,
             DeleteDead: self._delete_dead,
@@ -142,6 +144,9 @@ class StorageRequests:
 
     async def _count(self, _: CountTasks) -> Mapping[Status, int]:
         return await self._storage.use(Storage.counts)
+
+    async def _depths(self, _: GetDepths) -> Mapping[str, Mapping[Status, int]]:
+        return await self._storage.use(Storage.depths)
 
     async def _oldest_runnable(self, _: GetOldestRunnable) -> Mapping[str, float]:
         due_at = await self._storage.use(Storage.all_due)

@@ -1,15 +1,18 @@
 """The calls about queues: list, pause and resume them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Self
 
-from taskqueue.commands import Ask, GetOldestRunnable, GetQueues, Pause, Resume
+from taskqueue.commands import Ask, GetDepths, GetOldestRunnable, GetQueues, Pause, Resume
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.rules.health import QueueState
+from taskqueue.rules.tasks import ENDED, Status
 from taskqueue.structs import Struct
+
+_WAITING_OR_RUNNING = tuple(status for status in Status if status not in ENDED)
 
 
 class QueueView(Struct):
@@ -20,16 +23,20 @@ class QueueView(Struct):
     paused_at: float | None
     consumers: int
     oldest_runnable_s: float | None
+    tasks: Mapping[Status, int]
 
     @classmethod
-    def of(cls, state: QueueState, oldest_runnable_s: float | None) -> Self:
-        """Return the view of a queue, whose oldest runnable task has waited for so long."""
+    def of(
+        cls, state: QueueState, oldest_runnable_s: float | None, tasks: Mapping[Status, int]
+    ) -> Self:
+        """Return the view of a queue with so many tasks that have not ended, by status."""
         return cls(
             queue=state.name,
             paused=state.paused_at is not None,
             paused_at=state.paused_at,
             consumers=state.consumers,
             oldest_runnable_s=oldest_runnable_s,
+            tasks={status: tasks.get(status, 0) for status in _WAITING_OR_RUNNING},
         )
 
 
@@ -53,10 +60,14 @@ class QueueRoutes:
         self._ask = ask
 
     async def list_queues(self, _: Call[Any, Any]) -> Answer:
-        """List the queues that are served, and how long their oldest runnable tasks have waited."""
+        """List the queues that are served, with their tasks that have not ended."""
         states = await self._ask(GetQueues())
         oldest = await self._ask(GetOldestRunnable())
-        views = [QueueView.of(state, oldest.get(state.name)) for state in states]
+        depths = await self._ask(GetDepths())
+        views = [
+            QueueView.of(state, oldest.get(state.name), depths.get(state.name, {}))
+            for state in states
+        ]
         return Answer(Queues(queues=views))
 
     async def pause_queue(self, call: Call[Any, Any]) -> Answer:

@@ -28,6 +28,14 @@ class Administration(Protocol):
         """Return the number of tasks per status, without a scan; `scheduled` includes due ones."""
         ...
 
+    async def depths(self) -> Mapping[str, Mapping[Status, int]]:
+        """Return the number of tasks per status of each queue that has tasks which have not ended.
+
+        Statuses without a task are left out, `scheduled` includes due ones. This counts one by one:
+        a million waiting tasks take about a fifth of a second.
+        """
+        ...
+
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         """Delete up to `limit` tasks that ended in `status` before that instant; return how many.
 

@@ -39,6 +39,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "paused_at": None,
                 "consumers": CONSUMERS,
                 "oldest_runnable_s": 90.0,
+                "tasks": {"queued": 1, "scheduled": 1, "running": 0, "retrying": 0},
             },
             {
                 "queue": "mail",
@@ -46,6 +47,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "paused_at": NOW,
                 "consumers": CONSUMERS,
                 "oldest_runnable_s": None,
+                "tasks": {"queued": 1, "scheduled": 0, "running": 0, "retrying": 0},
             },
         ]
     }

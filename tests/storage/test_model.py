@@ -487,6 +487,7 @@ class TwoStorages(RuleBasedStateMachine):
     def all_that_was_accepted_is_there_and_alike(self) -> None:
         tasks = self.all_tasks()
         counts = self.same(lambda storage: storage.counts())
+        self.same(lambda storage: storage.depths())
         histories = self.same(self.all_histories)
         for task in tasks:
             self.is_sound(task, histories.pop(task.id))

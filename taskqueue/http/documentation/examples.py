@@ -60,7 +60,12 @@ _ATTEMPT = Attempt(
 )
 
 _QUEUE = QueueView(
-    queue="default", paused=False, paused_at=None, consumers=2, oldest_runnable_s=0.25
+    queue="default",
+    paused=False,
+    paused_at=None,
+    consumers=2,
+    oldest_runnable_s=0.25,
+    tasks={Status.QUEUED: 3, Status.SCHEDULED: 0, Status.RUNNING: 2, Status.RETRYING: 0},
 )
 
 _PART = Part(

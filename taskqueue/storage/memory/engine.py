@@ -260,6 +260,14 @@ class MemoryStorage(Storage):
         counted = Counter(row.task.status for row in self._table.rows.values())
         return {status: counted[status] for status in Status}
 
+    async def depths(self) -> Mapping[str, Mapping[Status, int]]:
+        self._require_open()
+        found: dict[str, Counter[Status]] = {}
+        for row in self._table.rows.values():
+            if row.task.status not in ENDED:
+                found.setdefault(row.task.queue, Counter())[row.task.status] += 1
+        return found
+
     async def paused(self) -> Mapping[str, float]:
         self._require_open()
         return dict(self._table.paused)

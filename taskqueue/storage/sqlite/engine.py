@@ -233,6 +233,9 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
     async def counts(self) -> Mapping[Status, int]:
         return await self._read(reads.counts)
 
+    async def depths(self) -> Mapping[str, Mapping[Status, int]]:
+        return await self._read(reads.depths)
+
     async def paused(self) -> Mapping[str, float]:
         return await self._read(reads.paused)
 

@@ -28,6 +28,19 @@ class AdministrationContract:
         assert empty == dict.fromkeys(Status, 0)
         assert await storage.counts() == {status: len(ids) for status, ids in expected.items()}
 
+    async def test_depths_tell_how_many_have_not_ended_in_each_queue(
+        self, storage: Storage
+    ) -> None:
+        empty = await storage.depths()
+        expected = await one_life_of_each_status(storage)
+        await add(storage, "a", "b", queue="other")
+
+        assert empty == {}
+        assert await storage.depths() == {
+            "default": {s: len(ids) for s, ids in expected.items() if s not in ENDED},
+            "other": {Status.QUEUED: 2},
+        }
+
     async def test_what_was_accepted_is_found_in_the_counts_whatever_happens_to_it(
         self, storage: Storage
     ) -> None:

@@ -52,6 +52,7 @@ class LifecycleContract:
             storage.get("a", now=0.0),
             storage.find(limit=1, now=0.0),
             storage.counts(),
+            storage.depths(),
             storage.redrive(["a"], now=0.0),
             storage.expire(Status.DEAD, ended_before=0.0, limit=1),
         )

@@ -1,6 +1,7 @@
 """What each reading verb asks, of whatever is committed."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from heapq import merge
@@ -136,6 +137,14 @@ def _scheduled(db: sqlite3.Connection, side: str, given: pages.Given, *, now: fl
 def counts(db: sqlite3.Connection) -> Mapping[Status, int]:
     """Return the counters."""
     return {Status(status): tasks for status, tasks in db.execute(statements.COUNTS).fetchall()}
+
+
+def depths(db: sqlite3.Connection) -> Mapping[str, Mapping[Status, int]]:
+    """Count the tasks that have not ended."""
+    found: dict[str, Counter[Status]] = {}
+    for queue, status, tasks in db.execute(statements.DEPTHS).fetchall():
+        found.setdefault(queue, Counter())[Status(status)] += tasks
+    return found
 
 
 def paused(db: sqlite3.Connection) -> Mapping[str, float]:

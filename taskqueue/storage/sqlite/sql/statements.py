@@ -214,4 +214,14 @@ ATTEMPTS = (
 
 COUNTS = "SELECT status, tasks FROM main.counters"
 
+# In the order of the index: one line for each action, but nothing is sorted.
+DEPTHS = """
+SELECT queue, status, count(*) FROM main.tasks INDEXED BY by_kind
+WHERE status <> 'running' AND status IN ('queued', 'scheduled', 'retrying')
+GROUP BY status, action, queue
+UNION ALL
+SELECT queue, status, count(*) FROM main.tasks INDEXED BY held
+WHERE token IS NOT NULL AND status = 'running' GROUP BY queue
+"""
+
 PAUSED = "SELECT queue, paused_at FROM main.paused"
