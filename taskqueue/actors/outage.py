@@ -27,6 +27,7 @@ READS = frozenset(
         Storage.next_due,
         Storage.paused,
         Storage.rescue,
+        Storage.tokens,
     )
 )
 """The verbs that work while nothing can be written."""

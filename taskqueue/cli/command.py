@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from taskqueue.cli import tokens
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.process import origin
 from taskqueue.settings import OPTIONS, Option, Settings, load
@@ -55,7 +56,7 @@ def command() -> click.Command:
         invoke_without_command=True,
         subcommand_metavar="[COMMAND]",
         params=[*map(_flag, OPTIONS), config, version],
-        commands=[_bench_command()],
+        commands=[_bench_command(), tokens.group(_load_settings)],
         help=_HELP,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
@@ -90,7 +91,7 @@ def _flag(option: Option) -> click.Option:
     name = option.flag.removeprefix("--")
     default = kind.spell(option.default)
     return click.Option(
-        [f"--{name}/--no-{name}" if is_switch else option.flag, _parameter(option)],
+        [*([f"--{name}/--no-{name}"] if is_switch else option.flags), _parameter(option)],
         metavar="|".join(kind.words) if isinstance(kind, Choice) else kind.metavar or None,
         help=f"{option.help}  [{default}]" if default else option.help,
         default=None,
@@ -142,6 +143,10 @@ def _bench(*, seconds: float, database: str | None, json: bool) -> None:
     from taskqueue.bench.command import bench  # noqa: PLC0415 - as above
 
     context.exit(bench(settings, seconds, as_json=json))
+
+
+def _load_settings() -> Settings:
+    return _load_or_exit(click.get_current_context().find_root().obj)
 
 
 def _load_or_exit(flags: Mapping[str, object]) -> Settings:

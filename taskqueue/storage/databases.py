@@ -1,16 +1,19 @@
 """The engines by the scheme of their URLs.
 
-A new engine is a line in `DATABASES` and one in `backend_of`.
+A new engine is a line in `DATABASES`, one in `backend_of` and one in `tokens_of`.
 """
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import MappingProxyType
 
+from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.backend import Backend, Database
 from taskqueue.storage.memory.database import MemoryDatabase
 from taskqueue.storage.sqlite.database import SQLiteDatabase
+from taskqueue.storage.tokens import Tokens
 
 DATABASES: Mapping[str, type[Database]] = MappingProxyType(
     {database.scheme: database for database in (SQLiteDatabase, MemoryDatabase)}
@@ -53,3 +56,19 @@ def backend_of(database: Database) -> Backend:
             return MemoryBackend()
         case _:
             raise TypeError(f"no engine serves {type(database).__name__}")
+
+
+def tokens_of(database: Database) -> AbstractAsyncContextManager[Tokens]:
+    """Open the access tokens for a tool, beside the service if one runs on `database`.
+
+    Raises:
+        StorageUnavailable: they cannot be read or written, on entering or later.
+        SchemaMismatch: on entering, the service of another release holds the database.
+    """
+    match database:
+        case SQLiteDatabase():
+            from taskqueue.storage.sqlite.tokens_file import tokens_file  # noqa: PLC0415
+
+            return tokens_file(database.path)
+        case _:
+            raise StorageUnavailable(f"tokens need a database file, and {database} is none")

@@ -36,13 +36,14 @@ from taskqueue.storage.memory import settling
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.rows import deliveries
 from taskqueue.storage.memory.table import Table
+from taskqueue.storage.memory.tokens import MemoryTokens
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Storage
 
 _SCHEMA = (Migration(version=1, name="tasks"),)
 
 
-class MemoryStorage(Storage):
+class MemoryStorage(MemoryTokens, Storage):
     """Tasks in a dict. `close` keeps them for the next `open` of the same object.
 
     The statements of handlers are applied to an SQLite database in memory, under the same rules as
@@ -50,6 +51,7 @@ class MemoryStorage(Storage):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._table = Table()
         self._migrated = False
         self._open = False

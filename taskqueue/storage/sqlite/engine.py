@@ -6,6 +6,7 @@ from functools import partial
 from typing import cast
 
 from taskqueue.errors import StatementRefused
+from taskqueue.rules.access import Token
 from taskqueue.rules.tasks import (
     ENDED,
     Accepted,
@@ -28,7 +29,14 @@ from taskqueue.storage.sqlite.connections.pickling import Batch
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
-from taskqueue.storage.sqlite.operations import administration, claiming, inserting, reads, settling
+from taskqueue.storage.sqlite.operations import (
+    administration,
+    claiming,
+    inserting,
+    reads,
+    settling,
+    tokens,
+)
 
 
 class SQLiteStorage(SQLiteLifecycle, Storage):
@@ -186,6 +194,15 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
             partial(administration.expire, status=status, ended_before=ended_before, limit=limit)
         )
 
+    async def add_token(self, token: Token) -> bool:
+        return await self._write(partial(tokens.add, token=token))
+
+    async def revoke_token(self, name: str) -> bool:
+        return await self._write(partial(tokens.revoke, name=name))
+
+    async def note_token_use(self, used: Mapping[str, float]) -> None:
+        await self._write(partial(tokens.note_use, used=dict(used)))
+
     # --- verbs that read --------------------------------------------------------------------------
 
     async def held(self, owner: Owner) -> tuple[Delivery, ...]:
@@ -238,6 +255,9 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
 
     async def paused(self) -> Mapping[str, float]:
         return await self._read(reads.paused)
+
+    async def tokens(self) -> tuple[Token, ...]:
+        return await self._read(tokens.every)
 
 
 async def _no_answers() -> tuple[Settled | NotApplied, ...]:

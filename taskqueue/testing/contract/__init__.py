@@ -10,12 +10,13 @@
             await storage.close()
 
 Each part of the protocol has a module of the same name here. An engine without SQL of handlers
-lists the other four as its bases. Needs pytest with pytest-asyncio in auto mode.
+lists the other five as its bases. Needs pytest with pytest-asyncio in auto mode.
 """
 
 import pytest
 
 from taskqueue.storage.protocol import Storage
+from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
@@ -28,6 +29,7 @@ class StorageContract(
     TasksContract,
     LeasesContract,
     AdministrationContract,
+    TokensContract,
     HandlerSQLContract,
 ):
     """Every engine passes this; a subclass gives `storage`, migrated, open and empty."""

@@ -10,7 +10,9 @@ from contextlib import closing
 from functools import cache
 
 # `json_each` is a function that our statements use; a table of that name would hide it.
-_OURS = frozenset({"tasks", "attempts", "counters", "paused", "probe", "json_each"})
+_OURS = frozenset(
+    {"tasks", "attempts", "counters", "paused", "probe", "access_tokens", "json_each"}
+)
 
 # SQLite writes these itself for CREATE, ALTER and DROP. It refuses a direct write to the first; a
 # handler could misuse the others for tables that are not its own.

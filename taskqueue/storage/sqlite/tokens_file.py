@@ -1,0 +1,93 @@
+"""Access tokens of a database file, beside the service that may have it open.
+
+The service holds the file for itself, so this does without an engine: a connection of its own,
+with one short transaction for each verb.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from taskqueue.errors import SchemaMismatch
+from taskqueue.rules.access import Token
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.disk.faults import translated
+from taskqueue.storage.sqlite.disk.lock import real_path
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.operations import tokens
+from taskqueue.storage.sqlite.schema import runner
+from taskqueue.storage.tokens import Tokens
+
+T = TypeVar("T")
+
+_BUSY_S = 5.0  # longer than a commit of the service takes
+
+
+class TokensFile(Tokens):
+    """The tokens in a file of the current schema, through an open connection."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db = db
+        self._path = path
+
+    async def add_token(self, token: Token) -> bool:
+        return self._write(lambda tx: tokens.add(tx, token))
+
+    async def tokens(self) -> tuple[Token, ...]:
+        with translated(self._path):
+            return tokens.every(self._db)
+
+    async def revoke_token(self, name: str) -> bool:
+        return self._write(lambda tx: tokens.revoke(tx, name))
+
+    async def note_token_use(self, used: Mapping[str, float]) -> None:
+        self._write(lambda tx: tokens.note_use(tx, used))
+
+    def _write(self, operation: Callable[[Transaction], T]) -> T:
+        with translated(self._path), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            return operation(Transaction(self._db))
+
+
+@asynccontextmanager
+async def tokens_file(path: Path) -> AsyncIterator[Tokens]:
+    """Open the tokens of the database at `path`; make or migrate it if no service holds it.
+
+    Raises:
+        StorageUnavailable: it cannot be made, opened or written.
+        SchemaMismatch: a service of another release holds it, or has written it.
+    """
+    if _version_at(path) < runner.SQLITE_VERSION:
+        await _migrate(path)
+    with _connected(path) as db:
+        found = runner.version_of(db)
+        if found != runner.SQLITE_VERSION:
+            raise SchemaMismatch(found, runner.SQLITE_VERSION)
+        yield TokensFile(db, path)
+
+
+async def _migrate(path: Path) -> None:
+    storage = SQLiteStorage(path)
+    try:
+        await storage.migrate()
+    finally:
+        await storage.close()
+
+
+def _version_at(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with _connected(path) as db, translated(path):
+        return runner.version_of(db)
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    with translated(path):
+        db = sqlite3.connect(
+            f"{real_path(path).as_uri()}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None
+        )
+    with closing(db):
+        yield db
