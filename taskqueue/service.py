@@ -38,9 +38,11 @@ from taskqueue.settings import Settings, checked
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision.ordered import FailedToStartChild
 from taskqueue.supervisor import Configuration
+from taskqueue.task_ends import TaskEnds
 
-# How often `wait` looks at its task.
-LOOK_S = 0.02
+# How often `wait` reads its task again without an event: one that was lost, and an outage.
+REREAD_S = 10.0
+RETRY_S = 0.5
 
 
 class Service:
@@ -95,6 +97,7 @@ class Service:
         self._started = asyncio.Event()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._ends = TaskEnds()
         self._life: asyncio.Task[None] | None = None
         self._interrupted: asyncio.Task[Any] | None = None
 
@@ -123,8 +126,7 @@ class Service:
             StorageUnavailable, ActorError: the database cannot be read now.
             RuntimeError: the service does not run.
         """
-        if self._life is None or self._life.done():
-            raise RuntimeError("the service does not run")
+        self._running_on()
         storage = StorageClient(self.system.address(DATABASE))
         found = await storage.use(Storage.get, task_id, now=self._clock.now())
         if found is None:
@@ -132,19 +134,34 @@ class Service:
         return found.task
 
     async def wait(self, task_id: str) -> Task:
-        """Wait until a task is `completed`, `dead` or `cancelled`, and return it.
+        """Wait until a task is `completed`, `dead` or `cancelled`, and return it, from any loop.
 
-        Waits through outages of the database, too.
+        It is woken by the settlement. Waits through outages of the database, too.
 
         Raises:
             TaskNotFound: there is none.
             RuntimeError: the service does not run (any more).
         """
+        loop = self._running_on()
+        if asyncio.get_running_loop() is loop:
+            return await self._wait(task_id)
+        there = asyncio.run_coroutine_threadsafe(self._wait(task_id), loop)
+        return await asyncio.wrap_future(there)
+
+    async def _wait(self, task_id: str) -> Task:
         while True:
-            with suppress(*UNREACHABLE):
-                if (task := await self.task(task_id)).status in ENDED:
-                    return task
-            await asyncio.sleep(LOOK_S)
+            with self._ends.registered(task_id) as ended:
+                pause_s = RETRY_S
+                with suppress(*UNREACHABLE):
+                    if (task := await self.task(task_id)).status in ENDED:
+                        return task
+                    pause_s = REREAD_S
+                await asyncio.wait((ended,), timeout=pause_s)
+
+    def _running_on(self) -> asyncio.AbstractEventLoop:
+        if self._life is None or self._life.done():
+            raise RuntimeError("the service does not run")
+        return self._life.get_loop()
 
     async def __aenter__(self) -> Self:
         """Start on the running loop; every part runs, and tasks are accepted, when this returns.
@@ -199,6 +216,7 @@ class Service:
             raise cancelled
 
     def _on_end(self, user: "asyncio.Task[Any] | None") -> None:
+        self._ends.release()
         if not self._started.is_set():
             self._started.set()
         elif user is not None and not self._stop.is_set() and user.cancel():

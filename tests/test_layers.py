@@ -16,7 +16,10 @@ PACKAGE = Path(__file__).parent.parent / "taskqueue"
 FLOORS = (
     (
         "ground",
-        ("errors", "clock", "structs", "logger", "events", "foreign", "process", "children"),
+        (
+            *("errors", "clock", "structs", "logger", "events", "task_ends", "foreign"),
+            *("process", "children"),
+        ),
     ),
     ("the actor runtime", ("runtime",)),
     ("supervision", ("supervision",)),

@@ -27,6 +27,7 @@ from taskqueue import (
     ServiceFailed,
     ServiceNotStarted,
     Settings,
+    Task,
 )
 from taskqueue.errors import TaskNotFound
 from taskqueue.rules.policy import RetryPolicy
@@ -146,6 +147,63 @@ async def test_a_wait_outlasts_the_death_of_the_database_actor(jobs: Jobs, datab
         task = await asyncio.wait_for(waiting, TIMEOUT_S)
 
     assert task.status == "completed"
+
+
+async def test_a_wait_is_woken_by_the_end_of_the_task_and_polls_nothing(
+    jobs: Jobs, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with quiet(jobs, database) as service:
+        task_id = await jobs.holding()
+        read = Reads(service, monkeypatch)
+        waiting = [asyncio.create_task(service.wait(task_id)) for _ in range(100)]
+        await read.until(len(waiting))
+        jobs.gate.set()
+        async with asyncio.timeout(TIMEOUT_S):
+            tasks = await asyncio.gather(*waiting)
+
+    assert {task.status for task in tasks} == {"completed"}
+    assert read.count == 2 * len(waiting)  # as it began, and after the event
+
+
+async def test_a_wait_ends_with_the_service(
+    jobs: Jobs, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with quiet(jobs, database, drain_s=0.0) as service:
+        read = Reads(service, monkeypatch)
+        waiting = asyncio.create_task(service.wait(await jobs.holding()))
+        await read.until(1)
+
+    with pytest.raises(RuntimeError, match="does not run"):
+        await asyncio.wait_for(waiting, TIMEOUT_S)
+
+
+async def test_a_task_is_waited_for_on_another_loop(jobs: Jobs, database: Path) -> None:
+    async with quiet(jobs, database) as service:
+        task_id = await jobs.add.enqueue(a=1, b=2)
+        task = await asyncio.to_thread(asyncio.run, service.wait(task_id))
+
+    assert task.result == "3"
+
+
+class Reads:
+    """Counts how often a service reads a task."""
+
+    def __init__(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._read = service.task
+        self._counted = asyncio.Condition()
+        monkeypatch.setattr(service, "task", self._counting)
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(TIMEOUT_S), self._counted:
+            await self._counted.wait_for(lambda: self.count >= count)
+
+    async def _counting(self, task_id: str) -> Task:
+        task = await self._read(task_id)
+        async with self._counted:
+            self.count += 1
+            self._counted.notify_all()
+        return task
 
 
 async def test_services_with_files_and_apps_of_their_own_run_beside_each_other(
