@@ -9,8 +9,6 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-import structlog
-
 from taskqueue import App, Context, Service
 
 app = App()
@@ -31,7 +29,6 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    # Every start, end and crash is logged with structlog, the way your program configures it.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
+    # Every start, end and crash is logged by the logger "taskqueue": here, warnings alone.
     with tempfile.TemporaryDirectory() as temporary:
         asyncio.run(main(Path(temporary)))

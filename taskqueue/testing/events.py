@@ -18,6 +18,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from taskqueue.events import Event as PublishedEvent
 from taskqueue.events import events
+from taskqueue.logger import standard_processors
 
 Event: TypeAlias = dict[str, Any]
 
@@ -52,15 +53,17 @@ class EventLog:
         as well, but for levels that its configuration filters out. A call of `structlog.configure`
         inside begins without it.
         """
-        # Changed in place, because loggers that were bound before hold this very list.
-        processors: list[Any] = structlog.get_config()["processors"]
-        known = processors.index(structlog.processors.add_log_level) + 1
-        processors.insert(known, self._process)
+        # Changed in place, because loggers that were bound before hold these very lists.
+        pipelines: list[list[Any]] = [structlog.get_config()["processors"], standard_processors]
+        for processors in pipelines:
+            known = processors.index(structlog.processors.add_log_level) + 1
+            processors.insert(known, self._process)
         try:
             with events.subscribed(self._add):
                 yield self
         finally:
-            processors.remove(self._process)
+            for processors in pipelines:
+                processors.remove(self._process)
 
     def record(self, event: Mapping[str, Any]) -> None:
         """Add one event, such as a parsed line of another process. For any thread."""
