@@ -10,6 +10,7 @@ owns it.
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
+from taskqueue.rules.access import Token
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
@@ -162,3 +163,16 @@ class Resize(Request[None]):
     """
 
     count: int
+
+
+# --- access -------------------------------------------------------------------------------------
+
+
+class GetTokens(Request[tuple[Token, ...]]):
+    """Return all access tokens."""
+
+
+class NoteTokenUse(Request[None]):
+    """Note by name when tokens were last used."""
+
+    used: Mapping[str, float]

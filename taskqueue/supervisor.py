@@ -24,6 +24,7 @@ from taskqueue.actors.retention import RetentionActor
 from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.http.door import Door
 from taskqueue.http.server.limits import Limits
 from taskqueue.rules.health import Availability
 from taskqueue.rules.tasks import Owner
@@ -66,6 +67,7 @@ class Configuration:
     intensity: Intensity = ROOT_INTENSITY
     # Set by the database actor and read by the gateway, for as long as the configuration lives.
     availability: Availability = field(default_factory=Availability)
+    door: Door = field(default_factory=Door)
 
 
 def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
@@ -120,7 +122,9 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         GatewayActor.start_link,
         configuration.listener,
         configuration.app,
-        hosts=configuration.settings.hosts,
+        trusted_hosts=configuration.settings.trusted_hosts,
+        proxies=configuration.settings.behind_proxy,
+        door=configuration.door,
         limits=limits(configuration.settings),
         clock=configuration.clock,
         shutdown_s=REQUESTS_LIMIT_S,

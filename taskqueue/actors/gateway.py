@@ -15,12 +15,14 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
 from taskqueue.http.application import application
+from taskqueue.http.door import Door
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.limits import LIMITS, Limits, connections_within
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.process.forks import close_in_children
 from taskqueue.rules.health import Availability
+from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
 from taskqueue.runtime import Actor, is_orderly
 
 
@@ -35,7 +37,9 @@ class GatewayActor(Actor):
         sock: socket.socket,
         app: App,
         *,
-        hosts: Collection[str] = (),
+        trusted_hosts: Collection[str] = (),
+        proxies: Proxies = NO_PROXIES,
+        door: Door | None = None,
         limits: Limits = LIMITS,
         shutdown_s: float = 5.0,
         clock: Clock | None = None,
@@ -46,14 +50,18 @@ class GatewayActor(Actor):
         Args:
             sock: is bound; belongs to the caller, who keeps it open across restarts.
             app: knows the actions.
-            hosts: host names that are answered beside those of the loopback interface.
+            trusted_hosts: host names that are answered beside those of the loopback interface.
+            proxies: the proxies whose header names the client.
+            door: what is remembered about callers over restarts.
             limits: what each client may cost.
             shutdown_s: how long requests in flight may take to finish on a stop.
             clock: the time.
             availability: tells whether the storage can be written.
         """
         super().__init__()
-        self.host, self.port = sock.getsockname()[:2]
+        on_unix = sock.family == socket.AF_UNIX
+        self.host: str = UNIX if on_unix else sock.getsockname()[0]
+        self.port: int | None = None if on_unix else sock.getsockname()[1]
         self._sock = sock
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
@@ -63,7 +71,9 @@ class GatewayActor(Actor):
             app,
             availability=availability,
             bound_to=self.host,
-            hosts=hosts,
+            trusted_hosts=trusted_hosts,
+            proxies=proxies,
+            door=door,
             clock=clock,
             waits=TaskWaits(3 * connections_within(limits, descriptors.limit()) // 4),
         )

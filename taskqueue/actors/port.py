@@ -28,14 +28,17 @@ from taskqueue.commands import (
     GetOldestRunnable,
     GetReadiness,
     GetTask,
+    GetTokens,
     GetTree,
     Kill,
+    NoteTokenUse,
     RedriveDead,
     Resize,
 )
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.events import events
 from taskqueue.http.server.limits import Limits
+from taskqueue.rules.access import Token
 from taskqueue.rules.health import Availability, Readiness
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask, request
@@ -134,6 +137,8 @@ class StorageRequests:
             GetOldestRunnable: self._oldest_runnable,
             Delete: self._delete,
             DeleteDead: self._delete_dead,
+            GetTokens: self._get_tokens,
+            NoteTokenUse: self._note_token_use,
         }
 
     async def _find(self, message: FindTasks) -> tuple[Task, ...]:
@@ -163,3 +168,9 @@ class StorageRequests:
         deleted = await self._dead_letters.delete(action=message.action, queue=message.queue)
         events.info("dead_deleted", action=message.action, queue=message.queue, tasks=deleted)
         return deleted
+
+    async def _get_tokens(self, _: GetTokens) -> tuple[Token, ...]:
+        return await self._storage.use(Storage.tokens)
+
+    async def _note_token_use(self, message: NoteTokenUse) -> None:
+        await self._storage.use(Storage.note_token_use, message.used)

@@ -42,7 +42,7 @@ def encoded(answer: Answer) -> web.StreamResponse:
     """Return a handler's answer as a response."""
     value, status, headers = answer
     if value is None:
-        return empty(status)
+        return empty(status, headers)
     if isinstance(value, Text):
         return response(value.encode(), status, content_type=TEXT, headers=headers)
     if isinstance(value, Content):
@@ -86,6 +86,6 @@ def _whole(body: bytes, status: HTTPStatus, headers: Mapping[str, str]) -> web.S
     return LargeResponse(body, status=status, headers=headers)
 
 
-def empty(status: HTTPStatus) -> web.Response:
+def empty(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a response without a body."""
-    return web.Response(status=status, headers=_HEADERS)
+    return web.Response(status=status, headers={**_HEADERS, **(headers or {})})

@@ -1,6 +1,6 @@
 """The HTTP interface as an aiohttp application.
 
-A request passes `answer_problems`, then `Guard.check` (host, origin, role, type), then the
+A request passes `answer_problems`, then `Guard.check` (who asks, and may they?), then the
 `Endpoint` of its route, which decodes it, calls the handler and encodes the answer.
 """
 
@@ -13,13 +13,18 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import Ask
 from taskqueue.http import problems
 from taskqueue.http.bodies import MAX_BODY_BYTES
+from taskqueue.http.callers import Callers
+from taskqueue.http.credentials import Credentials
+from taskqueue.http.door import Door
 from taskqueue.http.endpoint import Endpoint
-from taskqueue.http.guard import Guard
+from taskqueue.http.guard import Guard, Hosts
+from taskqueue.http.hosts import is_loopback
 from taskqueue.http.intake import Intake
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.health import Availability
+from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
 
 
 def application(
@@ -28,7 +33,9 @@ def application(
     *,
     availability: Availability,
     bound_to: str,
-    hosts: Collection[str] = (),
+    trusted_hosts: Collection[str] = (),
+    proxies: Proxies = NO_PROXIES,
+    door: Door | None = None,
     clock: Clock | None = None,
     waits: TaskWaits | None = None,
 ) -> web.Application:
@@ -38,21 +45,32 @@ def application(
         ask: the service port.
         app: knows the actions, and which data they take.
         availability: tells whether the storage can be written.
-        bound_to: the address on which the server will listen; the service itself can be
-            changed over HTTP only if it is a loopback address.
-        hosts: host names that are answered beside those of the loopback interface.
-        clock: tells whether a task's `run_at` lies ahead.
+        bound_to: the address on which the server will listen; `UNIX` for a socket in a folder.
+        trusted_hosts: host names that are answered beside those of the loopback interface.
+        proxies: the proxies whose header names the client.
+        door: what is remembered about callers.
+        clock: tells whether a task's `run_at` lies ahead, and a token has expired.
         waits: the clients that wait for the ends of tasks.
     """
     waits = waits or TaskWaits()
-    table = routes(ask, app, clock or SystemClock(), waits)
+    clock, door = clock or SystemClock(), door or Door()
+    credentials = Credentials(ask, clock)
+    table = routes(ask, app, clock, waits, door=door, credentials=credentials)
     intake = Intake(availability)
     endpoints = [(route, Endpoint(route, intake).respond) for route in table]
-    roles = {respond: route.role for route, respond in endpoints}
-    guard = Guard(roles, bound_to=bound_to, hosts=hosts)
+    on_unix = bound_to == UNIX
+    guard = Guard(
+        {respond: route for route, respond in endpoints},
+        Hosts(is_local=on_unix or is_loopback(bound_to), trusted=trusted_hosts),
+        Callers(door.sessions, clock, on_unix=on_unix, proxies=proxies),
+        credentials,
+        trail=door.trail,
+        clock=clock,
+    )
     served = web.Application(
         client_max_size=MAX_BODY_BYTES, middlewares=[problems.answer_problems, guard.check]
     )
+    served.on_cleanup.append(lambda _: credentials.close())
     for route, respond in endpoints:
         for method in _methods(route):
             served.router.add_route(method, _pattern(route.path), respond)

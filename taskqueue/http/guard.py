@@ -1,130 +1,157 @@
-"""Access control: which requests are answered, and which of them may change something.
+"""Access control: asks who may make a call before its handler runs, and records what it changed.
 
-There are no credentials yet, so access rests on where a request comes from. A page of any site may
-send requests to this machine. It cannot hide its `Origin`, and after its own name has been pointed
-here (DNS rebinding) that name is in `Host`.
+`taskqueue.rules.access` decides. What is looked at here besides is the name under which the service
+was asked: a page of any site may send requests to this machine, but after its own name has been
+pointed here (DNS rebinding) that name is in `Host`.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, assert_never
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from multidict import MultiMapping
 
-from taskqueue.http.hosts import is_loopback, name_of
-from taskqueue.http.problems import Problem
+from taskqueue.clock import Clock
+from taskqueue.http.audit import AuditTrail, Change
+from taskqueue.http.callers import Callers, host_of, page_of
+from taskqueue.http.credentials import Credentials
+from taskqueue.http.hosts import is_address, is_loopback, name_of
+from taskqueue.http.problems import Problem, Unavailable
+from taskqueue.http.route import Route
+from taskqueue.http.sessions import CHALLENGE
+from taskqueue.rules.access import Caller, Page, Refusal, Refused, Role, decide
 
-
-class Role(Enum):
-    """Who may make a call."""
-
-    READER = "reader"
-    """Every client that may talk to this host name."""
-
-    CLIENT = "client"
-    """The same, but no page of another site: it adds or changes tasks."""
-
-    ADMINISTRATOR = "administrator"
-    """Programs and pages of this machine, on a loopback address: it changes the service."""
+_SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_DOWN = Unavailable("service unavailable")
+_OWN_PAGE = "Pages of other sites may not do this."
 
 
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_OWN_SITES = frozenset({"same-origin", "none"})
-_FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
+class Hosts:
+    """The names under which the service may be addressed."""
+
+    def __init__(self, *, is_local: bool, trusted: Collection[str]) -> None:
+        """Make it for a server that only this machine can reach, or for another."""
+        names = frozenset(map(name_of, trusted))
+        any_host = not is_local and not names
+        self.answers_to = lru_cache(
+            lambda host: any_host or is_loopback(name_of(host)) or name_of(host) in names
+        )
 
 
 class Guard:
-    """Refuses what a request's host, origin, sender or type does not allow."""
+    """Lets a request pass if its sender may make the call."""
 
     def __init__(
         self,
-        roles: Mapping[Callable[..., Any], Role],
+        routes: Mapping[Callable[..., Any], Route],
+        hosts: Hosts,
+        callers: Callers,
+        credentials: Credentials,
         *,
-        bound_to: str,
-        hosts: Collection[str] = (),
+        trail: AuditTrail,
+        clock: Clock,
     ) -> None:
-        """Make a guard.
-
-        Args:
-            roles: the role that each handler asks for.
-            bound_to: the address on which the server listens.
-            hosts: host names that are answered beside those of the loopback interface.
-        """
-        self._roles = roles
-        self._bound_to = bound_to
-        self._is_local = is_loopback(bound_to)
-        self._any_host = not self._is_local and not hosts
-        names = frozenset(map(name_of, hosts))
-        self._answers_to = lru_cache(
-            lambda host: is_loopback(name_of(host)) or name_of(host) in names
-        )
+        """Make a guard; `routes` is by the handler that aiohttp calls."""
+        self._routes = routes
+        self._hosts = hosts
+        self._callers = callers
+        self._credentials = credentials
+        self._trail = trail
+        self._clock = clock
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Pass on a request that is allowed.
 
         Raises:
-            Problem: 403, its host, its origin or its sender is not allowed; 415, its body has a
-                content coding, or is of another type than a change of the service has.
+            Problem: 401, it lacks a token; 403, its sender, its host or its page may not do this;
+                415, its body has a content coding, or is of another type than a change has; 503,
+                the tokens cannot be read.
         """
-        host = _host_of(request)
-        if not self._any_host:
-            self._require_known(host)
+        route = self._routes.get(request.match_info.handler)
+        changes = request.method not in _SAFE
+        host = _asked(request)
+        if route is not None and route.role is None:
+            self._require_known(host, or_address=True)
+            _require_no_coding(request)
+            if changes and page_of(request.headers, host) is Page.FOREIGN:
+                raise _forbidden(_OWN_PAGE)
+            return await handler(request)
+        self._require_known(host)
         _require_no_coding(request)
-        match self._roles.get(request.match_info.handler, Role.READER):
-            case Role.CLIENT:
-                _require_own_page(request.headers, host)
-            case Role.ADMINISTRATOR:
-                self._require_local(request, host)
-                _require_own_page(request.headers, host)
-                _require_json(request)
-            case Role.READER:
-                pass
-        return await handler(request)
+        # Paths that do not exist need a token too, so that strangers learn nothing about them.
+        role = Role.READ if route is None or route.role is None else route.role
+        with _DOWN if route is None else route.unavailable:
+            caller = await self._caller(request, host, role, changes=changes)
+        if route is None or not changes:
+            return await handler(request)
+        if role is Role.ADMIN:
+            _require_json(request)
+        return await self._recorded(request, handler, caller, role)
 
-    def _require_known(self, host: str) -> None:
-        if not self._answers_to(host):
-            raise _forbidden(
-                "The service does not answer to this Host. It answers to loopback names, such as "
-                "localhost, and to the names in the setting `hosts`."
-            )
+    async def _caller(
+        self, request: web.Request, host: str, role: Role, *, changes: bool
+    ) -> Caller:
+        tokens = await self._credentials.current()
+        requester = self._callers.requester(request, host, tokens)
+        answer = decide(requester, role, changes=changes, has_tokens=bool(tokens))
+        if requester.token is not None:
+            self._credentials.used(requester.token)
+        match answer:
+            case Caller():
+                return answer
+            case Refusal():
+                raise _problem(answer)
+            case never:
+                assert_never(never)
 
-    def _require_local(self, request: web.Request, host: str) -> None:
-        if not self._is_local:
-            raise _forbidden(
-                f"This is possible only when the server listens on a loopback address, "
-                f"and it listens on {self._bound_to}."
-            )
-        if not is_loopback(request.remote or ""):
-            raise _forbidden("Only this machine may do this.")
-        if not is_loopback(name_of(host)):
-            raise _forbidden("Host must be a loopback name, such as localhost.")
-        if any(map(_is_of_a_proxy, request.headers)):
-            raise _forbidden(
-                "Only this machine may do this, and a proxy has forwarded the request."
-            )
+    async def _recorded(
+        self, request: web.Request, handler: Handler, caller: Caller, role: Role
+    ) -> web.StreamResponse:
+        """Answer a call that changes something; record it unless nothing was changed."""
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        try:
+            response = await handler(request)
+            status = HTTPStatus(response.status)
+        except Problem as problem:
+            status = problem.status
+            raise
+        finally:
+            if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                change = Change(
+                    at=self._clock.now(),
+                    who=caller.name,
+                    remote=caller.address,
+                    method=request.method,
+                    path=request.path,
+                    status=status,
+                )
+                self._trail.record(change, role)
+        return response
+
+    def _require_known(self, host: str, *, or_address: bool = False) -> None:
+        """Refuse names that are not ours. An address is no name that a page could point here."""
+        if self._hosts.answers_to(host) or (or_address and is_address(name_of(host))):
+            return
+        raise _forbidden(
+            "The service does not answer to this Host. It answers to loopback names, such as "
+            "localhost, and to the names in the setting `trusted_hosts`."
+        )
 
 
-def _host_of(request: web.Request) -> str:
-    """Return the host, with its port, that a request asks: that of its target goes first.
+def _asked(request: web.Request) -> str:
+    """Return the host that a request asks.
 
     Raises:
         Problem: 400; target and `Host` differ.
     """
-    host = request.headers.get(hdrs.HOST, "")
-    target = request.raw_path
-    if target.startswith(("/", "*")):
-        return host
-    asked = target if request.method == hdrs.METH_CONNECT else urlsplit(target).netloc
-    if asked.lower() != host.lower():
+    host, agrees = host_of(request)
+    if not agrees:
         detail = "Host differs from the host in the request line."
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid request", detail)
-    return asked
+    return host
 
 
 def _require_no_coding(request: web.Request) -> None:
@@ -136,34 +163,6 @@ def _require_no_coding(request: web.Request) -> None:
                 "Send the body as it is, without Content-Encoding.",
                 headers={hdrs.ACCEPT_ENCODING: "identity"},
             )
-
-
-def _require_own_page(headers: MultiMapping[str], host: str) -> None:
-    """Refuse what a page of another site sends."""
-    sites = headers.getall("Sec-Fetch-Site", ())
-    origins = headers.getall(hdrs.ORIGIN, ())
-    is_own = all(site.lower() in _OWN_SITES for site in sites) and (
-        not origins or (len(origins) == 1 and is_origin_of(origins[0], host))
-    )
-    if not is_own:
-        raise _forbidden("Pages of other sites may not do this.")
-
-
-def is_origin_of(origin: str, host: str) -> bool:
-    """Tell whether a page of this origin was served under this `Host`, with TLS or without.
-
-    >>> is_origin_of("http://localhost:8080", "localhost:8080")
-    True
-    >>> is_origin_of("https://queue.example", "queue.example:443")
-    True
-    >>> is_origin_of("http://evil.example", "localhost"), is_origin_of("null", "null")
-    (False, False)
-    """
-    scheme, _, authority = origin.lower().partition("://")
-    port = _DEFAULT_PORTS.get(scheme)
-    if port is None or not authority:
-        return False
-    return authority.removesuffix(port) == host.lower().removesuffix(port)
 
 
 def _require_json(request: web.Request) -> None:
@@ -179,9 +178,16 @@ def _require_json(request: web.Request) -> None:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported media type", detail)
 
 
-def _is_of_a_proxy(header: str) -> bool:
-    name = header.lower()
-    return name in _FORWARDED or name.startswith("x-forwarded-")
+def _problem(refusal: Refusal) -> Problem:
+    match refusal.kind:
+        case Refused.UNAUTHENTICATED:
+            return Problem(
+                HTTPStatus.UNAUTHORIZED, "unauthenticated", refusal.detail, headers=CHALLENGE
+            )
+        case Refused.FORBIDDEN:
+            return _forbidden(refusal.detail)
+        case never:
+            assert_never(never)
 
 
 def _forbidden(detail: str) -> Problem:

@@ -14,6 +14,19 @@ def name_of(host: str) -> str:
     return host.partition(":")[0].lower().removesuffix(".")
 
 
+def is_address(name: str) -> bool:
+    """Tell whether a name is an IP address.
+
+    >>> is_address("10.0.0.1"), is_address("::1"), is_address("localhost")
+    (True, True, False)
+    """
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(name: str) -> bool:
     """Tell whether a name or an address always means this machine.
 

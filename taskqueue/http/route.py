@@ -8,10 +8,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from multidict import MultiMapping
 
 from taskqueue.http.answers import Answer
-from taskqueue.http.guard import Role
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queries import Parameters, Query
 from taskqueue.http.server.large import Client
+from taskqueue.rules.access import Role
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -49,7 +49,8 @@ class Route:
     method: str
     path: str
     handler: Callable[[Call[Any, Any]], Awaitable[Answer]]
-    role: Role
+    role: Role | None
+    """What a caller needs; None: everybody may make this call."""
     answers: Mapping[HTTPStatus, Any]
     """The type of each answer that is not a problem; None for one without a body."""
     _: KW_ONLY

@@ -8,16 +8,19 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask
 from taskqueue.http.answers import Content, Text
+from taskqueue.http.audit import TRAIL_QUERY, AuditRoutes, Changes
 from taskqueue.http.bodies import only_field
+from taskqueue.http.credentials import Credentials
 from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
 from taskqueue.http.dead.selection import SelectionRequest, read_selection
 from taskqueue.http.documentation.openapi import document
 from taskqueue.http.documentation.routes import DocumentationRoutes
-from taskqueue.http.guard import Role
+from taskqueue.http.door import Door
 from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues import QueueRoutes, Queues, Switched
 from taskqueue.http.route import Body, Route
+from taskqueue.http.sessions import SessionAnswer, SessionRequest, SessionRoutes
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import FORM, Place, Size
 from taskqueue.http.supervision.routes import SupervisionRoutes
@@ -30,12 +33,13 @@ from taskqueue.http.tasks.queries import PAGE, WAIT
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
 from taskqueue.http.tasks.waiting import TaskWaits
+from taskqueue.rules.access import Role
 
 _QUEUE = "/queues/{name}"
 
 _OK, _ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
 _NOT_FOUND, _CONFLICT = HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
-_READER, _CLIENT, _ADMINISTRATOR = Role.READER, Role.CLIENT, Role.ADMINISTRATOR
+_READER, _CLIENT, _ADMINISTRATOR = Role.READ, Role.ENQUEUE, Role.ADMIN
 
 _NO_TASK = {_NOT_FOUND: "task not found"}
 _NO_QUEUE = {_NOT_FOUND: "no such queue"}
@@ -45,7 +49,9 @@ _SUPERVISING = Unavailable("supervision unavailable")
 _IN_PART = "Some may have been done. The same request may be sent again."
 
 
-def routes(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> tuple[Route, ...]:
+def routes(
+    ask: Ask, app: App, clock: Clock, waits: TaskWaits, *, door: Door, credentials: Credentials
+) -> tuple[Route, ...]:
     """Return all calls."""
     tasks = TaskRoutes(ask, waits)
     documentation = DocumentationRoutes(lambda: document(table, app))
@@ -56,6 +62,7 @@ def routes(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> tuple[Route, .
         *_of_dead(ask),
         *_of_queues(ask),
         *_of_service(ask),
+        *_of_access(SessionRoutes(door.sessions, credentials.current, clock), door),
         *_of_documentation(documentation),
     )
     return table
@@ -185,12 +192,12 @@ def _of_queues(ask: Ask) -> Iterator[Route]:
 def _of_service(ask: Ask) -> Iterator[Route]:
     probes = Probes(ask)
     supervision = SupervisionRoutes(ask)
-    yield Route("GET", "/health", probes.show_health, _READER, {_OK: Alive})
+    yield Route("GET", "/health", probes.show_health, None, {_OK: Alive})
     yield Route(
         "GET",
         "/ready",
         probes.show_readiness,
-        _READER,
+        None,
         {_OK: Ready},
         unavailable=Unavailable("not ready"),
     )
@@ -234,4 +241,25 @@ def _of_documentation(documentation: DocumentationRoutes) -> Iterator[Route]:
         _READER,
         {_OK: Content},
         problems={_NOT_FOUND: "not found"},
+    )
+
+
+def _of_access(sessions: SessionRoutes, door: Door) -> Iterator[Route]:
+    yield Route(
+        "POST",
+        "/session",
+        sessions.begin_session,
+        None,
+        {_OK: SessionAnswer},
+        body=Body(SessionRequest, only_field(SessionRequest)),
+        problems={HTTPStatus.UNAUTHORIZED: "unauthenticated"},
+    )
+    yield Route("DELETE", "/session", sessions.end_session, None, {HTTPStatus.NO_CONTENT: None})
+    yield Route(
+        "GET",
+        "/audit",
+        AuditRoutes(door.trail).list_changes,
+        _ADMINISTRATOR,
+        {_OK: Changes},
+        query=TRAIL_QUERY,
     )

@@ -8,10 +8,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import ClassVar
 
 from taskqueue.rules.options import is_name
+from taskqueue.rules.proxies import HEADERS, NO_PROXIES, UNIX, Proxies
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DATABASES, named
 
@@ -213,6 +215,38 @@ class HostNames(Kind):
 
     def spell(self, value: object) -> str:
         return ",".join(value)  # type: ignore[arg-type]  # it is what `parse` has returned
+
+
+class ProxyHeader(Kind):
+    """A forwarding header and the proxies that set it: `x-forwarded-for=127.0.0.1,10.0.0.0/8`."""
+
+    metavar = "HEADER=NETWORK,…"
+    expected = (
+        f"one of {', '.join(HEADERS)} with the addresses or networks of the proxies, or unix for "
+        "the peers of a Unix socket (x-forwarded-for=127.0.0.1,10.0.0.0/8)"
+    )
+
+    def parse(self, value: object) -> Proxies | None:
+        if isinstance(value, Proxies):
+            return value
+        if value == "":
+            return NO_PROXIES
+        header, _, peers = str(value).partition("=")
+        named = [peer.strip() for peer in peers.split(",")]
+        try:
+            networks = tuple(ip_network(peer) for peer in named if peer != UNIX)
+        except ValueError:
+            return None
+        header = header.strip().lower()
+        if header not in HEADERS:
+            return None
+        return Proxies(header=header, networks=networks, unix=UNIX in named)
+
+    def spell(self, value: object) -> str:
+        if not isinstance(value, Proxies) or value == NO_PROXIES:
+            return ""
+        peers = [*map(str, value.networks), *[UNIX] * value.unix]
+        return f"{value.header}={','.join(peers)}"
 
 
 class DatabaseURL(Kind):

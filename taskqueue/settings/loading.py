@@ -18,7 +18,7 @@ from msgspec.structs import asdict, fields, replace
 
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.settings.model import TABLES, Settings
-from taskqueue.settings.options import OPTIONS, PREFIX
+from taskqueue.settings.options import OPTIONS, PREFIX, variable_of
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
 from taskqueue.structs import Struct
@@ -26,8 +26,8 @@ from taskqueue.structs import Struct
 FILE_NAME = "taskqueue.toml"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
-_BY_KEY = {option.key: option for option in OPTIONS}
-_BY_VARIABLE = {option.variable: option for option in OPTIONS}
+_BY_KEY = {key: option for option in OPTIONS for key in option.keys}
+_BY_VARIABLE = {variable_of(key): option for key, option in _BY_KEY.items()}
 _TABLES = {key.partition(".")[0] for key in _BY_KEY if "." in key}
 # Ours as well, but read by the tests alone.
 _TEST_PREFIX = f"{PREFIX}TEST_"
@@ -157,7 +157,7 @@ def _from_document(document: Mapping[str, object], where: str = "") -> Found:
     for key, value in _flat(document):
         name = f"{key}{where}"
         if key in _BY_KEY:
-            yield Given(key, name, value)
+            yield Given(_BY_KEY[key].key, name, value)
         elif key in _TABLES:
             yield Fault(name, f"expected a table [{key}], got {value!r}")
         else:
@@ -190,7 +190,7 @@ def _from_environ(environ: Mapping[str, str]) -> Found:
 def _from_flags(flags: Mapping[str, object]) -> Found:
     for key, value in flags.items():
         if option := _BY_KEY.get(key):
-            yield Given(key, option.flag, value)
+            yield Given(option.key, option.flag, value)
         elif key != "config":
             yield Fault(key, f"unknown setting{_meant(key, _BY_KEY)}")
 
@@ -238,8 +238,8 @@ def _conflicts(settings: Settings, reading: _Reading) -> Iterator[Fault]:
     ):
         yield Fault(
             reading.name("host"),
-            f"{settings.host} can be reached by other machines, and there is no token "
-            "authentication yet; listen on 127.0.0.1, or accept that with --allow-remote "
+            f"{settings.host} can be reached by other machines, where tokens travel in the clear "
+            "without TLS in front; listen on 127.0.0.1, or accept that with --allow-remote "
             "(TASKQUEUE_ALLOW_REMOTE=true, allow_remote = true)",
         )
     for key in reading.values:

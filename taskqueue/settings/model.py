@@ -7,6 +7,7 @@ import msgspec
 
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.proxies import NO_PROXIES, Proxies
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.retention import Retention
 from taskqueue.settings.kinds import (
@@ -19,6 +20,7 @@ from taskqueue.settings.kinds import (
     Integer,
     Kind,
     Number,
+    ProxyHeader,
     Switch,
     Text,
 )
@@ -43,11 +45,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, _HOST, "Address to listen on."] = "127.0.0.1"
     port: Annotated[int, Integer(0, 65535), "TCP port to listen on; 0 picks a free one."] = 8080
     allow_remote: Annotated[bool, Switch(), "Accept a host that other machines can reach."] = False
-    hosts: Annotated[
+    trusted_hosts: Annotated[
         tuple[str, ...],
         HostNames(),
         "Names beside localhost under which clients may address the service.",
     ] = ()
+    behind_proxy: Annotated[
+        Proxies,
+        ProxyHeader(),
+        "Header that names the client, and the peers from which it is believed.",
+    ] = NO_PROXIES
     max_connections: Annotated[
         int,
         Integer(1, 1_000_000),

@@ -16,6 +16,9 @@ from taskqueue.structs import Struct
 
 PREFIX = "TASKQUEUE_"
 
+_FORMER = {"trusted_hosts": "hosts"}
+"""Earlier names of settings, which still work."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
@@ -30,12 +33,31 @@ class Option:
     @property
     def variable(self) -> str:
         """Its name in the environment: `retry.max_s` is `TASKQUEUE_RETRY__MAX_S`."""
-        return PREFIX + self.key.replace(".", "__").upper()
+        return variable_of(self.key)
 
     @property
     def flag(self) -> str:
         """Its name on the command line: `retry.max_s` is `--retry-max-s`."""
-        return "--" + self.key.replace(".", "-").replace("_", "-")
+        return _flag_of(self.key)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Its names on the command line, earlier ones too."""
+        return tuple(map(_flag_of, self.keys))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its names in taskqueue.toml, earlier ones too."""
+        return (_FORMER[self.key], self.key) if self.key in _FORMER else (self.key,)
+
+
+def variable_of(key: str) -> str:
+    """Return the name of a setting in the environment."""
+    return PREFIX + key.replace(".", "__").upper()
+
+
+def _flag_of(key: str) -> str:
+    return "--" + key.replace(".", "-").replace("_", "-")
 
 
 def _options() -> Iterator[Option]:

@@ -7,9 +7,11 @@ import pytest
 from aiohttp import ClientSession
 
 from taskqueue.http.application import application
+from taskqueue.http.door import Door
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.tasks.waiting import TaskWaits
+from taskqueue.rules.proxies import NO_PROXIES, Proxies
 from taskqueue.testing.fixtures import events
 from tests.gateway.scripted import ScriptedService, StillClock
 
@@ -46,8 +48,19 @@ def bound_to() -> str:
 
 @pytest.fixture
 def hosts() -> tuple[str, ...]:
-    """The setting `hosts`."""
+    """The setting `trusted_hosts`."""
     return ()
+
+
+@pytest.fixture
+def proxies() -> Proxies:
+    """The setting `behind_proxy`."""
+    return NO_PROXIES
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
 
 
 @pytest.fixture
@@ -68,7 +81,10 @@ def server(
     bound_to: str,
     hosts: tuple[str, ...],
     limits: Limits,
+    *,
     waits: TaskWaits,
+    proxies: Proxies,
+    door: Door,
 ) -> HttpServer:
     """A server of the application, not started yet."""
     app = application(
@@ -76,7 +92,9 @@ def server(
         service.app,
         availability=service.availability,
         bound_to=bound_to,
-        hosts=hosts,
+        trusted_hosts=hosts,
+        proxies=proxies,
+        door=door,
         clock=StillClock(),
         waits=waits,
     )

@@ -21,6 +21,12 @@ from taskqueue.commands import (
     Resize,
     Resume,
 )
+from taskqueue.http.credentials import Credentials
+from taskqueue.http.door import Door
+from taskqueue.http.route import Route
+from taskqueue.http.routes import routes
+from taskqueue.http.tasks.waiting import TaskWaits
+from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
 from taskqueue.runtime import Request
@@ -134,6 +140,19 @@ class ScriptedService:
             for name in self.app.queues
         )
 
+    async def grant(self, role: Role, name: str = "", *, expires_at: float | None = None) -> str:
+        """Make a token and return its text."""
+        text = f"tq_{name or role}"
+        token = Token(
+            name=name or role,
+            role=role,
+            digest=digest_of(text),
+            created_at=NOW,
+            expires_at=expires_at,
+        )
+        assert await self.storage.add_token(token)
+        return text
+
     async def start_next(self, queue: str = "default") -> Delivery:
         """Begin with the task that is next."""
         [delivery] = await self.storage.claim(queue, limit=1, owner=OWNER, lease_s=30.0, now=NOW)
@@ -146,6 +165,13 @@ class ScriptedService:
         end = SettleBy(token=delivery.token, settlement=settlement)
         await self.storage.settle([end], now=NOW)
         return delivery.task.id
+
+
+def table_of(service: ScriptedService) -> tuple[Route, ...]:
+    """Return the route table."""
+    credentials = Credentials(service, StillClock())
+    clock = StillClock()
+    return routes(service, service.app, clock, TaskWaits(), door=Door(), credentials=credentials)
 
 
 def leaf(path: str, **changes: object) -> Node:

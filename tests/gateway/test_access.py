@@ -5,11 +5,16 @@ import socket
 import pytest
 from aiohttp import ClientSession
 
+from taskqueue.rules.access import Role
 from tests.gateway.scripted import NOW, ScriptedService
 from tests.gateway.wire import exchange, request
 
 TASK = b'{"action": "uppercase"}'
 JSON = b"Content-Type: application/json"
+
+
+def bearer(token: str) -> bytes:
+    return f"Authorization: Bearer {token}".encode()
 
 
 async def stored(service: ScriptedService) -> int:
@@ -38,7 +43,7 @@ async def test_a_name_that_was_pointed_at_this_machine_is_not_answered(
     reply = await exchange(sock, request(method, path, *headers, body=TASK))
 
     assert (reply.status, reply.problem()["error"]) == (403, "forbidden")
-    assert "`hosts`" in reply.problem()["detail"]
+    assert "`trusted_hosts`" in reply.problem()["detail"]
     assert await stored(service) == 0
 
 
@@ -54,37 +59,64 @@ async def test_loopback_names_are_answered(
 
 
 @pytest.mark.parametrize("hosts", [("queue.example", "[fd00::1]")])
-async def test_hosts_of_the_settings_are_answered_and_are_not_local(
+async def test_trusted_hosts_are_answered_beside_loopback_names_and_no_others(
     http: ClientSession, service: ScriptedService, sock: socket.socket
 ) -> None:
+    admin = bearer(await service.grant(Role.ADMIN))
     host = b"Host: Queue.Example:443"
-    pause = request("POST", "/queues/default/pause", host)
 
-    posted = await exchange(sock, request("POST", "/tasks", host, body=TASK))
-    by_address = await exchange(sock, request("GET", "/tasks", b"Host: [fd00::1]:80"))
-    others = await exchange(sock, request("GET", "/tasks", b"Host: other.example"))
-    paused = await exchange(sock, pause)
+    posted = await exchange(sock, request("POST", "/tasks", host, admin, body=TASK))
+    paused = await exchange(sock, request("POST", "/queues/default/pause", host, admin))
+    by_address = await exchange(sock, request("GET", "/tasks", b"Host: [fd00::1]:80", admin))
+    by_loopback = await exchange(sock, request("GET", "/tasks", admin))
+    other = await exchange(sock, request("GET", "/tasks", b"Host: other.example", admin))
 
-    assert (posted.status, by_address.status) == (202, 200)
-    assert (others.status, paused.status) == (403, 403)
+    assert (posted.status, paused.status, by_address.status) == (202, 200, 200)
+    assert (by_loopback.status, other.status) == (200, 403)
+
+
+@pytest.mark.parametrize("hosts", [("queue.example",)])
+async def test_a_trusted_host_needs_a_token(
+    http: ClientSession, service: ScriptedService, sock: socket.socket
+) -> None:
+    host = b"Host: queue.example"
+
+    without_tokens = await exchange(sock, request("GET", "/tasks", host))
+
+    assert without_tokens.status == 403
+    assert "taskqueue tokens new" in without_tokens.problem()["detail"]
 
 
 @pytest.mark.parametrize("bound_to", ["0.0.0.0", "192.0.2.7"])
 async def test_a_server_that_others_can_reach_answers_to_any_host(
-    http: ClientSession, sock: socket.socket
+    http: ClientSession, service: ScriptedService, sock: socket.socket
 ) -> None:
-    reply = await exchange(sock, request("GET", "/tasks", b"Host: queue.example"))
+    reader = bearer(await service.grant(Role.READ))
+
+    reply = await exchange(sock, request("GET", "/tasks", b"Host: queue.example", reader))
 
     assert reply.status == 200
+
+
+@pytest.mark.parametrize("bound_to", ["0.0.0.0", "192.0.2.7"])
+async def test_this_machine_administers_a_server_that_others_can_reach(
+    http: ClientSession, service: ScriptedService, sock: socket.socket
+) -> None:
+    paused = await exchange(sock, request("POST", "/queues/default/pause"))
+
+    assert paused.status == 200
+    assert list(await service.storage.paused()) == ["default"]
 
 
 @pytest.mark.parametrize("bound_to", ["0.0.0.0"])
 @pytest.mark.parametrize("hosts", [("queue.example",)])
 async def test_hosts_of_the_settings_are_the_only_ones_wherever_the_server_listens(
-    http: ClientSession, sock: socket.socket
+    http: ClientSession, service: ScriptedService, sock: socket.socket
 ) -> None:
-    known = await exchange(sock, request("GET", "/tasks", b"Host: queue.example"))
-    other = await exchange(sock, request("GET", "/tasks", b"Host: other.example"))
+    reader = bearer(await service.grant(Role.READ))
+
+    known = await exchange(sock, request("GET", "/tasks", b"Host: queue.example", reader))
+    other = await exchange(sock, request("GET", "/tasks", b"Host: other.example", reader))
 
     assert (known.status, other.status) == (200, 403)
 
@@ -152,7 +184,7 @@ async def test_an_own_page_is_known_with_tls_in_front_and_without(
     assert reply.status == 202
 
 
-# --- this machine only ---------------------------------------------------------------------------
+# --- forwarded requests --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -165,18 +197,20 @@ async def test_an_own_page_is_known_with_tls_in_front_and_without(
         b"X-Real-IP: 127.0.0.1",
     ],
 )
-async def test_what_a_proxy_has_forwarded_is_not_local(
+async def test_what_a_proxy_has_forwarded_is_refused_without_tokens(
     http: ClientSession, service: ScriptedService, sock: socket.socket, header: bytes
 ) -> None:
     paused = await exchange(sock, request("POST", "/queues/default/pause", header))
-    killed = await exchange(
-        sock, request("POST", "/supervision/kill", header, JSON, body=b'{"path": "root/x"}')
-    )
+    queued = await exchange(sock, request("POST", "/tasks", header, body=TASK))
     listed = await exchange(sock, request("GET", "/tasks", header))
 
-    assert (paused.status, killed.status, listed.status) == (403, 403, 200)
-    assert "proxy" in paused.problem()["detail"]
+    assert (paused.status, queued.status, listed.status) == (403, 403, 403)
+    assert "`behind_proxy`" in paused.problem()["detail"]
     assert await service.storage.paused() == {}
+    assert await stored(service) == 0
+
+
+# --- types of bodies -----------------------------------------------------------------------------
 
 
 async def test_a_call_without_a_body_needs_no_type(

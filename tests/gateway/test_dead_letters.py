@@ -181,19 +181,6 @@ async def test_a_page_of_another_site_does_nothing(
     assert await statuses(service, dead) == ["dead"]
 
 
-@pytest.mark.parametrize("bound_to", ["0.0.0.0"])
-@pytest.mark.parametrize("path", CALLS)
-async def test_nothing_is_done_if_other_machines_can_reach_the_server(
-    http: ClientSession, service: ScriptedService, path: str
-) -> None:
-    dead = await bury(service)
-
-    answer = await call(http, path, {"all": True})
-
-    assert answer.status == 403
-    assert await statuses(service, dead) == ["dead"]
-
-
 @pytest.mark.parametrize("path", CALLS)
 @pytest.mark.parametrize("wish", [{"all": True}, {"ids": [NOBODY]}])
 async def test_who_cannot_be_served_now_may_send_the_same_again(

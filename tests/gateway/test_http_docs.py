@@ -3,19 +3,14 @@
 import re
 from pathlib import Path
 
-from taskqueue.http.routes import routes
-from taskqueue.http.tasks.waiting import TaskWaits
-from tests.gateway.scripted import ScriptedService, StillClock
+from tests.gateway.scripted import ScriptedService, table_of
 
 DOCS = (Path(__file__).parents[2] / "docs/http.md").read_text()
 
 
 def test_every_call_is_described_and_what_is_described_is_there() -> None:
     service = ScriptedService()
-    there = {
-        (route.method, route.path)
-        for route in routes(service, service.app, StillClock(), TaskWaits())
-    }
+    there = {(route.method, route.path) for route in table_of(service)}
 
     described = re.findall(r"^### `([A-Z]+) (/\S+)`$", DOCS, re.MULTILINE)
 

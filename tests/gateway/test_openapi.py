@@ -12,11 +12,10 @@ from taskqueue.commands import Enqueue
 from taskqueue.errors import ActorUnavailable
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.documentation.openapi import document
-from taskqueue.http.routes import routes
-from taskqueue.http.tasks.waiting import TaskWaits
+from taskqueue.rules.access import Role
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter
-from tests.gateway.scripted import ScriptedService, StillClock, leaf
+from tests.gateway.scripted import ScriptedService, leaf, table_of
 
 UNKNOWN = "0197a4c8-0000-7000-8000-000000000000"
 DEAD = DeadLetter(reason="lost", outcome=AttemptOutcome.FAILED, error="OSError: lost")
@@ -25,7 +24,7 @@ JSON = {"Content-Type": "application/json"}
 
 def described() -> dict[str, Any]:
     service = ScriptedService()
-    return document(routes(service, service.app, StillClock(), TaskWaits()), service.app)
+    return document(table_of(service), service.app)
 
 
 DOCUMENT = described()
@@ -97,6 +96,10 @@ async def broken(service: ScriptedService) -> None:
     service.fault = RuntimeError("a bug")
 
 
+async def protected(service: ScriptedService) -> None:
+    await service.grant(Role.ADMIN)
+
+
 async def with_a_consumer(service: ScriptedService) -> None:
     service.nodes = leaf("root", children=(leaf("root/consumers/consumer-1"),))
 
@@ -111,18 +114,29 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("redrive_task", "202"): dead,
     ("redrive_task", "409"): running,
     ("kill_actor", "202"): with_a_consumer,
+    ("begin_session", "200"): protected,
 }
 BODIES: dict[tuple[str, str], Any] = {
     ("kill_actor", "409"): {"path": "root"},
+    ("begin_session", "200"): {"token": "tq_admin"},
 }
-INFALLIBLE = {"show_health", "show_readiness", "show_openapi", "show_page", "show_file"}
+INFALLIBLE = {
+    "show_health",
+    "show_readiness",
+    "show_openapi",
+    "show_page",
+    "show_file",
+    "end_session",
+}
 QUEUES = {"404": "nowhere"}
 
 
 async def ask(http: ClientSession, service: ScriptedService, answer: Documented) -> ClientResponse:
     """Make the request that has this answer."""
     key = (answer.operation, answer.status)
-    setting = {"503": down, "default": broken}.get(answer.status) or SETTINGS.get(key)
+    setting = {"401": protected, "503": down, "default": broken}.get(answer.status) or SETTINGS.get(
+        key
+    )
     task_id = None if setting is None else await setting(service)
     path = answer.path.format(
         id=task_id or UNKNOWN,

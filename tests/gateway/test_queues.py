@@ -129,19 +129,6 @@ async def test_a_page_of_another_site_switches_nothing(
     assert await service.storage.paused() == {"default": NOW}
 
 
-@pytest.mark.parametrize("bound_to", ["0.0.0.0"])
-@pytest.mark.parametrize("word", SWITCHES)
-async def test_nothing_is_switched_if_other_machines_can_reach_the_server(
-    http: ClientSession, service: ScriptedService, word: str
-) -> None:
-    await service(Pause(queue="default"))
-
-    answers = [await switch(http, word, name) for name in ("default", "mail")]
-
-    assert [answer.status for answer in answers] == [403, 403]
-    assert await service.storage.paused() == {"default": NOW}
-
-
 async def test_who_cannot_be_served_now_is_invited_back(
     http: ClientSession, service: ScriptedService
 ) -> None:

@@ -235,19 +235,6 @@ async def test_a_page_of_our_own_may_kill_under_every_loopback_name(
     assert answer.status == 202
 
 
-@pytest.mark.parametrize("bound_to", ["0.0.0.0", "::", "192.0.2.7"])
-async def test_nobody_is_killed_if_other_machines_can_reach_the_server(
-    http: ClientSession, service: ScriptedService, bound_to: str
-) -> None:
-    service.nodes = TREE
-
-    answer = await kill(http)
-
-    assert answer.status == 403
-    assert bound_to in (await answer.json())["detail"]
-    assert service.killed == []
-
-
 async def test_a_body_that_is_not_declared_as_json_kills_nobody(
     http: ClientSession, service: ScriptedService
 ) -> None:

@@ -1,6 +1,7 @@
 """What the operator may write, and what is made of it."""
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from msgspec.structs import asdict
 
 from taskqueue.errors import ConfigError
 from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.proxies import Proxies
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.retention import Retention
 from taskqueue.settings import OPTIONS, Option, Settings, load
@@ -273,6 +275,54 @@ def test_a_switch_takes_the_usual_words(value: object, *, meant: bool) -> None:
     assert flagged(allow_remote=value).allow_remote is meant
 
 
+def test_the_former_name_of_a_setting_still_works(tmp_path: Path) -> None:
+    write_toml(tmp_path, 'hosts = ["a.example"]')
+
+    from_file = load({}, {}, tmp_path)
+    from_environ = load({}, {"TASKQUEUE_HOSTS": "b.example"}, tmp_path)
+    from_flag = load({"hosts": "c.example"}, {"TASKQUEUE_HOSTS": "b.example"}, tmp_path)
+
+    found = [each.trusted_hosts for each in (from_file, from_environ, from_flag)]
+    assert found == [("a.example",), ("b.example",), ("c.example",)]
+
+
+def test_a_proxy_is_a_header_with_the_peers_that_set_it() -> None:
+    settings = flagged(behind_proxy="X-Forwarded-For=127.0.0.1, 10.0.0.0/8,fd00::/8,unix")
+
+    assert settings.behind_proxy == Proxies(
+        header="x-forwarded-for",
+        networks=tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "fd00::/8"))),
+        unix=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x-forwarded-for",
+        "x-forwarded-for=",
+        "127.0.0.1",
+        "via=127.0.0.1",
+        "forwarded=10.0.0.1/8",
+        1,
+    ],
+)
+def test_a_proxy_without_a_known_header_or_network_is_a_fault(value: object) -> None:
+    [fault] = faults({"behind_proxy": value})
+
+    assert fault.startswith("--behind-proxy: expected one of x-forwarded-for, forwarded, x-real-ip")
+    assert fault.endswith(f"got {value!r}")
+
+
+def test_all_faults_of_the_door_are_reported_at_once() -> None:
+    reported = faults(
+        {"behind_proxy": "via=x", "trusted_hosts": "a b", "host": "0.0.0.0", "port": "x"}
+    )
+
+    names = {line.partition(":")[0] for line in reported}
+    assert names == {"--behind-proxy", "--trusted-hosts", "--host", "--port"}
+
+
 def test_a_switch_takes_no_other_words() -> None:
     assert faults({"allow_remote": "maybe"}) == [
         "--allow-remote: expected true or false, got 'maybe'"
@@ -418,7 +468,7 @@ def test_another_address_is_refused_until_it_is_allowed(host: str) -> None:
     settings = load({"allow_remote": True}, {"TASKQUEUE_HOST": host}, CWD)
 
     assert fault.startswith(f"TASKQUEUE_HOST: {host} can be reached by other machines")
-    assert "no token authentication yet" in fault
+    assert "in the clear" in fault
     assert "--allow-remote" in fault
     assert settings.host == host
 

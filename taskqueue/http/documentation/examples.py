@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from taskqueue.http.audit import Change, Changes
 from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
 from taskqueue.http.probes import Alive, Ready
 from taskqueue.http.queues import Queues, QueueView, Switched
+from taskqueue.http.sessions import SessionAnswer, SessionRequest
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import Place, Size
 from taskqueue.http.tasks.answers import (
@@ -23,6 +25,7 @@ from taskqueue.http.tasks.answers import (
 )
 from taskqueue.http.tasks.cancellation import CancelRequest
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
+from taskqueue.rules.access import Role
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.supervision import ChildType
 
@@ -95,6 +98,10 @@ _ROOT = SupervisorPart(
     children=(_PART,),
 )
 
+_CHANGE = Change(
+    at=_AT, who="ci", remote="10.0.0.7", method="POST", path="/queues/mail/pause", status=200
+)
+
 _EXAMPLES: Sequence[Any] = (
     _REQUEST,
     Receipt(id=_ID, status=Status.QUEUED),
@@ -120,6 +127,9 @@ _EXAMPLES: Sequence[Any] = (
     Killed(killed="root/consumers/consumer-1"),
     Size(count=4),
     Resized(count=4),
+    SessionRequest(token="tq_…"),  # noqa: S106 - an example
+    SessionAnswer(name="web", role=Role.ADMIN, expires_at=_AT),
+    Changes(changes=(_CHANGE,), count=1),
 )
 _BY_TYPE: Mapping[Any, Any] = {**{type(each): each for each in _EXAMPLES}, TaskList: [_REQUEST]}
 

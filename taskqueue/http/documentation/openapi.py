@@ -17,12 +17,13 @@ import msgspec
 from taskqueue.api.app import App
 from taskqueue.http.answers import JSON, TEXT, Content, Text
 from taskqueue.http.documentation.examples import example_of
-from taskqueue.http.guard import Role
 from taskqueue.http.paths import PATH
 from taskqueue.http.problems import CONTENT_TYPE, ProblemDetails
 from taskqueue.http.queries import Parameter
 from taskqueue.http.route import ASKS_NO_PART, Body, Route
+from taskqueue.http.sessions import COOKIE
 from taskqueue.http.tasks.answers import LISTED_TASK, TaskView
+from taskqueue.rules.access import Role
 
 JSONObject: TypeAlias = dict[str, Any]
 
@@ -32,7 +33,12 @@ _DESCRIPTION = """\
 A durable task queue. `202` is answered once a task is on disk.
 
 Whatever is not the expected answer is an `application/problem+json` (RFC 9457); `error` never
-changes and is for programs. Calls marked *local* are answered only to clients on this machine."""
+changes and is for programs. While no token exists, only clients on this machine are answered."""
+
+_SECURITY_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
 
 _NO_JSON = {Text, Content}
 
@@ -60,7 +66,10 @@ def document(table: Sequence[Route], app: App) -> JSONObject:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas.components(app)},
+        "components": {
+            "schemas": schemas.components(app),
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
     }
 
 
@@ -107,8 +116,8 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 def _operation(route: Route, schemas: _Schemas) -> JSONObject:
     first, _, rest = (getdoc(route.handler) or "").partition("\n")
-    local = ["*Local:* answered only to clients on this machine."]
-    details = [rest.strip(), *(local if route.role is Role.ADMINISTRATOR else [])]
+    needed = "No token is needed." if route.role is None else f"Needs the role `{route.role}`."
+    details = [rest.strip(), needed]
     operation: JSONObject = {
         "operationId": getattr(route.handler, "__name__", route.path),
         "summary": first.removesuffix("."),
@@ -116,6 +125,7 @@ def _operation(route: Route, schemas: _Schemas) -> JSONObject:
         "tags": [_tag(route.path)],
         "parameters": [_parameter(*each, schemas) for each in _parameters_of(route)],
         "responses": _responses(route, schemas),
+        "security": [{}] if route.role is None else [{"token": []}, {"session": []}, {}],
     }
     if route.body is not None:
         operation["requestBody"] = _request_body(route.body, schemas)
@@ -189,8 +199,9 @@ def _problems(route: Route) -> Mapping[HTTPStatus, str]:
     down = route.unavailable
     typed = {HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported content coding or media type"}
     return {
+        **({} if route.role is None else {HTTPStatus.UNAUTHORIZED: "unauthenticated"}),
         HTTPStatus.FORBIDDEN: "the host, the origin or the client is not allowed",
-        **({} if route.role is Role.READER else typed),
+        **({} if route.role is Role.READ else typed),
         **query,
         **body,
         **({} if down is ASKS_NO_PART else {HTTPStatus.SERVICE_UNAVAILABLE: down.error}),

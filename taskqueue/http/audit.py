@@ -1,0 +1,90 @@
+"""The audit trail: who has changed what, and from where.
+
+Each change is published as the event `audit_change`, so the log keeps it. The latest ones are also
+kept in memory, for `GET /audit`, until the service ends.
+"""
+
+from collections import deque
+
+from taskqueue.events import events
+from taskqueue.http.answers import Answer
+from taskqueue.http.queries import Parameter, Query
+from taskqueue.http.route import Call
+from taskqueue.rules.access import Role
+from taskqueue.structs import Struct
+
+KEPT = 1_000  # of changes that need the role admin, and as many others, which come more often
+
+
+class Change(Struct):
+    """One change of the service's state, by one call."""
+
+    at: float
+    who: str
+    remote: str
+    method: str
+    path: str
+    status: int
+    """Of the answer. From 500 on it is not known whether anything was changed."""
+
+
+class Changes(Struct):
+    """The latest changes, newest first."""
+
+    changes: tuple[Change, ...]
+    count: int
+
+
+class AuditTrail:
+    """The latest changes in memory. It outlives the gateway, not the service."""
+
+    def __init__(self) -> None:
+        self._kept: dict[bool, deque[Change]] = {
+            is_admin: deque(maxlen=KEPT) for is_admin in (True, False)
+        }
+
+    def record(self, change: Change, role: Role) -> None:
+        """Publish a change and keep it for a while."""
+        is_admin = role is Role.ADMIN
+        self._kept[is_admin].append(change)
+        publish = events.info if is_admin else events.debug  # every enqueue is one
+        publish(
+            "audit_change",
+            who=change.who,
+            remote=change.remote,
+            method=change.method,
+            path=change.path,
+            status=change.status,
+        )
+
+    def latest(self, limit: int) -> tuple[Change, ...]:
+        """Return the changes that are kept, newest first."""
+        kept = sorted((c for some in self._kept.values() for c in some), key=lambda c: c.at)
+        return tuple(reversed(kept[-limit:]))
+
+
+class TrailQuery(Struct):
+    """Which changes are shown."""
+
+    limit: int = 100
+
+
+def _limit(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and 1 <= int(text) <= KEPT else None
+
+
+TRAIL_QUERY = Query(
+    TrailQuery, {"limit": Parameter(_limit, f"an integer between 1 and {KEPT}", int)}
+)
+
+
+class AuditRoutes:
+    """The calls about the audit trail."""
+
+    def __init__(self, trail: AuditTrail) -> None:
+        self._trail = trail
+
+    async def list_changes(self, call: Call[None, TrailQuery]) -> Answer:
+        """Return who has changed what lately, newest first."""
+        changes = self._trail.latest(call.query.limit)
+        return Answer(Changes(changes=changes, count=len(changes)))
