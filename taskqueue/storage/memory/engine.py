@@ -3,7 +3,6 @@
 Everything is one dict, every verb walks it. What is kept lives as long as the object.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
@@ -259,16 +258,11 @@ class MemoryStorage(MemoryTokens, Storage):
 
     async def counts(self) -> Mapping[Status, int]:
         self._require_open()
-        counted = Counter(row.task.status for row in self._table.rows.values())
-        return {status: counted[status] for status in Status}
+        return self._table.counts()
 
     async def depths(self) -> Mapping[str, Mapping[Status, int]]:
         self._require_open()
-        found: dict[str, Counter[Status]] = {}
-        for row in self._table.rows.values():
-            if row.task.status not in ENDED:
-                found.setdefault(row.task.queue, Counter())[row.task.status] += 1
-        return found
+        return self._table.depths()
 
     async def paused(self) -> Mapping[str, float]:
         self._require_open()

@@ -1,6 +1,7 @@
 """All rows: which there are, and which of them wait or are held."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from uuid import uuid4
 
 from msgspec.structs import replace
@@ -16,6 +17,19 @@ class Table:
         """Make it empty."""
         self.rows: dict[str, Row] = {}
         self.paused: dict[str, float] = {}
+
+    def counts(self) -> Mapping[Status, int]:
+        """Count all tasks, by status."""
+        counted = Counter(row.task.status for row in self.rows.values())
+        return {status: counted[status] for status in Status}
+
+    def depths(self) -> Mapping[str, Mapping[Status, int]]:
+        """Count the tasks that have not ended, by queue and status."""
+        found: dict[str, Counter[Status]] = {}
+        for row in self.rows.values():
+            if row.task.status not in ENDED:
+                found.setdefault(row.task.queue, Counter())[row.task.status] += 1
+        return found
 
     def waiting(self, queue: str) -> Iterator[Row]:
         """Yield what can be claimed once it is due."""
