@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.harness import silence_logs
 from taskqueue import App, Context, Service, Settings
@@ -64,13 +65,10 @@ class Recorder:
             self.messages.append(type(mail.message).__name__)
             put(mailbox, mail)
 
-        Mailbox.put = recorded  # type: ignore[method-assign]
-        self._is_on = True
-        try:
+        with patch.object(Mailbox, "put", recorded):
+            self._is_on = True
             yield
-        finally:
             self._is_on = False
-            Mailbox.put = put  # type: ignore[method-assign]
 
     def _see(self, frame: FrameType, event: str, _: Any) -> None:
         if self._is_on and event == "call" and frame.f_code.co_filename.startswith(PACKAGE):

@@ -65,6 +65,12 @@ class GetTask(Request[TaskHistory | None]):
     task_id: str
 
 
+class ExplainWaiting(Request[str | None]):
+    """Return why a task does not run, as a sentence; None if it runs or has ended."""
+
+    task: Task
+
+
 class CountTasks(Request[Mapping[Status, int]]):
     """Return the number of tasks by status."""
 

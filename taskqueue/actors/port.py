@@ -7,6 +7,7 @@ the tree and its consumers  their supervisors
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from msgspec.structs import asdict
@@ -23,9 +24,11 @@ from taskqueue.commands import (
     Delete,
     DeleteDead,
     Enqueue,
+    ExplainWaiting,
     FindTasks,
     GetDepths,
     GetOldestRunnable,
+    GetQueues,
     GetReadiness,
     GetTask,
     GetTokens,
@@ -39,8 +42,9 @@ from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.events import events
 from taskqueue.http.server.limits import Limits
 from taskqueue.rules.access import Token
-from taskqueue.rules.health import Availability, Readiness
+from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
+from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask, request
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
@@ -66,9 +70,12 @@ class ServicePort:
         self._root = system.address(ROOT)
         self._consumers = system.address(CONSUMERS)
         self._client = QueueClient(self._queue)
-        storage = StorageRequests(StorageClient(system.address(DATABASE), STORAGE_S), clock)
+        self._clock = clock
+        self._storage = StorageClient(system.address(DATABASE), STORAGE_S)
+        storage = StorageRequests(self._storage, clock)
         self._handlers: _Handlers = {
             Enqueue: self._enqueue,
+            ExplainWaiting: self._explain_waiting,
             RedriveDead: self._redrive_dead,
             GetReadiness: self._get_readiness,
             GetTree: self._get_tree,
@@ -87,6 +94,10 @@ class ServicePort:
 
     async def _enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         return await self._client.enqueue(message.tasks)
+
+    async def _explain_waiting(self, message: ExplainWaiting) -> str | None:
+        queues = partial(self._ask_queue, GetQueues(), timeout_s=1.0)
+        return await why_waiting(message.task, queues, self._storage, now=self._clock.now())
 
     async def _redrive_dead(self, message: RedriveDead) -> int:
         return await self._ask_queue(message, BULK_S)
@@ -174,3 +185,21 @@ class StorageRequests:
 
     async def _note_token_use(self, message: NoteTokenUse) -> None:
         await self._storage.use(Storage.note_token_use, message.used)
+
+
+async def why_waiting(
+    task: Task,
+    queues: Callable[[], Awaitable[tuple[QueueState, ...]]],
+    storage: StorageClient,
+    *,
+    now: float,
+) -> str | None:
+    """Return why a task does not run, as a sentence; None if it runs or has ended."""
+    if not is_waiting(task):
+        return None
+    try:
+        states = {queue.name: queue for queue in await queues()}
+    except (ActorUnavailable, AskTimeout):
+        return "the queue is restarting"
+    ahead = await storage.use(Storage.ahead, task, limit=MOST_AHEAD, now=now)
+    return waiting_for(task, Line(queue=states.get(task.queue), ahead=ahead), now=now)

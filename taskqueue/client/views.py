@@ -32,6 +32,7 @@ class TaskInfo(Struct):
     progress: Any = None
     cancel_reason: str | None = None
     attempts: Sequence[Attempt] = ()
+    waiting_for: str | None = None
 
     @property
     def has_ended(self) -> bool:

@@ -11,6 +11,7 @@ from taskqueue.rules.tasks import (
     Owner,
     SettleBy,
     Settled,
+    Task,
 )
 
 
@@ -121,6 +122,14 @@ class Leases(Protocol):
         These are all deliveries of other incarnations of `owner.node`, whatever their leases say,
         and all with an expired lease (`expires_at < now`), oldest claim first. Writes nothing:
         until the caller settles, the old holder still may.
+        """
+        ...
+
+    async def ahead(self, task: Task, *, limit: int, now: float) -> int:
+        """Return how many due tasks of its queue would be claimed before `task`, up to `limit`.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...
 

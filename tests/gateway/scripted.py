@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from taskqueue.actors.port import StorageRequests
+from taskqueue.actors.port import StorageRequests, why_waiting
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
@@ -11,6 +11,7 @@ from taskqueue.api.context import Context
 from taskqueue.commands import (
     CancelTask,
     Enqueue,
+    ExplainWaiting,
     GetQueues,
     GetReadiness,
     GetTree,
@@ -119,6 +120,8 @@ class ScriptedService:
                 return await dead.redrive(action=action, queue=queue)
             case GetQueues():
                 return await self._queues()
+            case ExplainWaiting(task=task):
+                return await why_waiting(task, self._queues, self._client, now=NOW)
             case Pause(queue=name):
                 return await self.storage.pause(name, now=NOW)
             case Resume(queue=name):

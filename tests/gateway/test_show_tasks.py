@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from taskqueue.commands import CancelTask, Enqueue
+from taskqueue.commands import CancelTask, Enqueue, Pause
 from taskqueue.errors import ActorUnavailable, StorageUnavailable
 from taskqueue.rules.options import NO_CHOICE, Options
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, Requeue, Status
@@ -237,6 +237,30 @@ async def test_progress_key_and_wish_to_cancel_are_shown_where_there_is_one(
         assert task["unique_key"] == "k"
         assert task["cancel_reason"] == "not wanted"
         assert task["status"] == "running"
+
+
+async def test_a_task_that_waits_says_why_and_one_that_ended_does_not(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    first, second = await queue(service, 2)
+    [later] = await queue(service, options=Options(delay_s=14.0))
+    [mail] = await queue(service, action="send")
+    await service(Pause(queue="mail"))
+
+    told = {
+        task_id: (await get(http, f"/tasks/{task_id}")).get("waiting_for")
+        for task_id in (first, second, later, mail)
+    }
+    await service.settle_next(Complete(result="1"))
+    ended = await get(http, f"/tasks/{first}")
+
+    assert told == {
+        first: "next in line; waits for a free slot of 2 consumers",
+        second: "waits for a free slot; 2nd in line",
+        later: "due in 14 s",
+        mail: "queue 'mail' is paused since 2027-01-15 08:00:00 UTC",
+    }
+    assert "waiting_for" not in ended
 
 
 async def test_an_id_is_found_in_capitals_too(

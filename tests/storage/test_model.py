@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -466,6 +467,14 @@ class TwoStorages(RuleBasedStateMachine):
         rescued = self.same_deliveries(lambda storage: storage.rescue(owner, now=self.now))
 
         assert {delivery.token for delivery in rescued} <= set(self.held.values())
+
+    @rule(queue=queues)
+    def ahead(self, queue: str) -> None:
+        for task in self.same(lambda storage: storage.find(queue=queue, limit=9, now=self.now)):
+            self.same(partial(self._ahead, task))
+
+    async def _ahead(self, task: Task, storage: Storage) -> int:
+        return await storage.ahead(task, limit=3, now=self.now)
 
     @rule(queue=queues)
     def next_due(self, queue: str) -> None:

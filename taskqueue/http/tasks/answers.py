@@ -85,11 +85,12 @@ class TaskDetail(TaskView, kw_only=True):
     """A task with all that happened to it, oldest first."""
 
     attempts: Sequence[Attempt]
+    waiting_for: str | None = None
 
     @classmethod
-    def of_history(cls, history: TaskHistory) -> Self:
-        """Return the view of a task and its attempts."""
-        return cls.of(history.task, attempts=history.attempts)
+    def of_history(cls, history: TaskHistory, waiting_for: str | None) -> Self:
+        """Return the view of a task and its attempts; `waiting_for` says why it does not run."""
+        return cls.of(history.task, attempts=history.attempts, waiting_for=waiting_for)
 
 
 class Page(Struct, omit_defaults=True):

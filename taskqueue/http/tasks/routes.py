@@ -3,7 +3,16 @@
 from http import HTTPStatus
 from typing import Any, assert_never
 
-from taskqueue.commands import Ask, CancelTask, CountTasks, Delete, FindTasks, GetTask, Redrive
+from taskqueue.commands import (
+    Ask,
+    CancelTask,
+    CountTasks,
+    Delete,
+    ExplainWaiting,
+    FindTasks,
+    GetTask,
+    Redrive,
+)
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
@@ -42,13 +51,17 @@ class TaskRoutes:
         """
         task_id, wait_s = call.path["id"], call.query.wait_s
         if not wait_s:
-            return Answer(TaskDetail.of_history(await self._history(task_id)))
+            return await self._detail(await self._history(task_id))
         with self._waits.registered(task_id) as ended:
             history = await self._history(task_id)
             if history.task.processed_at is None:
                 await self._waits.wait(ended, wait_s, call.client)
                 history = await self._history(task_id)
-        return Answer(TaskDetail.of_history(history))
+        return await self._detail(history)
+
+    async def _detail(self, history: TaskHistory) -> Answer:
+        waiting_for = await self._ask(ExplainWaiting(task=history.task))
+        return Answer(TaskDetail.of_history(history, waiting_for))
 
     async def cancel_task(self, call: Call[str, Any]) -> Answer:
         """End a task: at once if no consumer holds it, else as soon as its handler has stopped."""

@@ -212,6 +212,11 @@ class MemoryStorage(MemoryTokens, Storage):
             if lease.expires_at < now or (lease.owner.node == owner.node and lease.owner != owner)
         )
 
+    async def ahead(self, task: Task, *, limit: int, now: float) -> int:
+        check_limit(limit)
+        self._require_open()
+        return min(limit, self._table.ahead(task, now=now))
+
     async def next_due(self, queue: str) -> float | None:
         self._require_open()
         return min((row.task.run_at for row in self._table.waiting(queue)), default=None)

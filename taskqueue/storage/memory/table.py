@@ -6,7 +6,16 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, Delivery, NewTask, Owner, Status
+from taskqueue.rules.tasks import (
+    ENDED,
+    Acceptance,
+    Accepted,
+    Delivery,
+    NewTask,
+    Owner,
+    Status,
+    Task,
+)
 from taskqueue.storage.memory.rows import Lease, Row, accepted
 
 
@@ -42,7 +51,11 @@ class Table:
     def ready(self, queue: str, *, now: float) -> list[Row]:
         """Return what can be claimed, in the order of a claim."""
         ready = (row for row in self.waiting(queue) if row.task.run_at <= now)
-        return sorted(ready, key=lambda row: (row.task.priority, row.task.run_at, row.task.id))
+        return sorted(ready, key=lambda row: _turn(row.task))
+
+    def ahead(self, task: Task, *, now: float) -> int:
+        """Return how many due tasks of its queue come before `task`."""
+        return sum(_turn(row.task) < _turn(task) for row in self.ready(task.queue, now=now))
 
     def leased(self) -> Iterator[tuple[Row, Lease]]:
         """Yield what is held."""
@@ -105,3 +118,7 @@ def _claim(row: Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
     )
     row.task = replace(task, attempt=task.attempt + 1, deliveries=task.deliveries + 1)
     return row.delivery(row.lease)
+
+
+def _turn(task: Task) -> tuple[int, float, str]:
+    return task.priority, task.run_at, task.id

@@ -211,6 +211,10 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
     async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
         return await self._read(partial(reads.rescue, owner=owner, now=now))
 
+    async def ahead(self, task: Task, *, limit: int, now: float) -> int:
+        check_limit(limit)
+        return await self._read(partial(reads.ahead, task=task, limit=limit, now=now))
+
     async def next_due(self, queue: str) -> float | None:
         return await self._read(partial(reads.next_due, queue=queue))
 

@@ -45,6 +45,28 @@ class ClaimContract:
 
         assert ids(claimed) == ["e", "b", "c", "d", "a"]
 
+    async def test_as_many_tasks_are_ahead_as_a_claim_would_take_first(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "e", priority=-1, run_at=4.0)
+        await add(storage, "c", "b", priority=0, run_at=2.0)
+        await add(storage, "d", priority=0, run_at=3.0)
+        await add(storage, "a", priority=7, run_at=1.0)
+        await add(storage, "not due", priority=-1, run_at=9.0)
+        await add(storage, "elsewhere", priority=-1, run_at=1.0, queue="other")
+
+        order = ["e", "b", "c", "d", "a"]
+        ahead = [
+            await storage.ahead(await task_of(storage, task_id, now=5.0), limit=9, now=5.0)
+            for task_id in order
+        ]
+
+        assert ahead == [0, 1, 2, 3, 4]
+        last = await task_of(storage, "a", now=5.0)
+        assert await storage.ahead(last, limit=2, now=5.0) == 2
+        await claim(storage, limit=2, now=5.0)
+        assert await storage.ahead(last, limit=9, now=5.0) == 2
+
     async def test_a_claim_takes_no_more_than_its_limit_and_the_best_first(
         self, storage: Storage
     ) -> None:

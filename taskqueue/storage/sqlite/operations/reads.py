@@ -35,6 +35,22 @@ def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Deliver
     return tuple(map(rows.delivery, db.execute(statements.RESCUABLE, known).fetchall()))
 
 
+def ahead(db: sqlite3.Connection, task: Task, *, limit: int, now: float) -> int:
+    """Return how many due tasks of its queue come before `task`, up to `limit`."""
+    found = 0
+    place: dict[str, object] = {"queue": task.queue, "now": now, "run_at": task.run_at}
+    place |= {"id": task.id, "own_priority": task.priority, "priority": ready.FIRST_OF_ALL}
+    while found < limit:
+        [priority] = db.execute(ready.PRIORITY_FROM, place).fetchone()
+        if priority is None or priority > task.priority:
+            break
+        place |= {"priority": priority, "limit": limit - found}
+        [more] = db.execute(ready.COUNT_AHEAD, place).fetchone()
+        found += more
+        place["priority"] = priority + 1
+    return found
+
+
 def next_due(db: sqlite3.Connection, queue: str) -> float | None:
     """Return the earliest `run_at` of the tasks that are not held."""
     run_at: float | None

@@ -64,6 +64,21 @@ SELECT
 FROM here
 """
 
+PRIORITY_FROM = f"""
+SELECT min(priority) FROM main.tasks INDEXED BY ready
+WHERE {_READY} AND queue = :queue AND priority >= :priority
+"""
+
+# Within the task's own priority only what is due before it, or at the same time with a smaller id.
+COUNT_AHEAD = f"""
+SELECT count(*) FROM (
+    SELECT 1 FROM main.tasks INDEXED BY ready
+    WHERE {_READY} AND queue = :queue AND priority = :priority AND run_at <= :now
+        AND (priority < :own_priority OR (run_at, id) < (:run_at, :id))
+    LIMIT :limit
+)
+"""
+
 NEXT_DUE = f"""
 WITH RECURSIVE waiting (priority) AS (
     SELECT {_FIRST_PRIORITY}

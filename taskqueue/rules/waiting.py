@@ -1,0 +1,90 @@
+"""Why is it not running? One sentence for every task that waits. Pure.
+
+The sentence names what holds the task back: its time, its queue, the consumers, or its place in
+line. API, command line and page show the same one.
+"""
+
+from datetime import UTC, datetime
+
+from taskqueue.rules.health import QueueState
+from taskqueue.rules.tasks import Status, Task
+from taskqueue.structs import Struct
+
+MOST_AHEAD = 1_000
+"""How many tasks ahead of one are counted; more are said to be more."""
+
+
+class Line(Struct):
+    """What a waiting task's place in line depends on.
+
+    Attributes:
+        queue: its queue; None if the service does not serve it.
+        ahead: how many due tasks of the queue will be claimed first, up to `MOST_AHEAD`.
+    """
+
+    queue: QueueState | None
+    ahead: int
+
+
+def is_waiting(task: Task) -> bool:
+    """Return whether the task has neither ended nor started."""
+    return task.processed_at is None and task.status is not Status.RUNNING
+
+
+def waiting_for(task: Task, line: Line, *, now: float) -> str | None:
+    """Return why a task does not run at the instant `now`, as a sentence without a full stop.
+
+    None for a task that runs or has ended. The first reason that holds is given: a paused queue is
+    no news about a task that is due in an hour.
+    """
+    if not is_waiting(task):
+        return None
+    if task.run_at > now:
+        what = "next attempt is due" if task.status is Status.RETRYING else "due"
+        return f"{what} in {duration(task.run_at - now)}"
+    if line.queue is None:
+        return f"no consumer serves queue {task.queue!r}"
+    if line.queue.paused_at is not None:
+        return f"queue {task.queue!r} is paused since {_instant(line.queue.paused_at)}"
+    if not line.queue.consumers:
+        return f"no consumer serves queue {task.queue!r} now"
+    return _place(line.ahead, line.queue)
+
+
+def _place(ahead: int, queue: QueueState) -> str:
+    if ahead >= MOST_AHEAD:
+        return f"waits for a free slot; {MOST_AHEAD:,} tasks or more are ahead of it in its queue"
+    if ahead:
+        return f"waits for a free slot; {_ordinal(ahead + 1)} in line"
+    consumers = "consumer" if queue.consumers == 1 else "consumers"
+    return f"next in line; waits for a free slot of {queue.consumers} {consumers}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in at most two units.
+
+    >>> [duration(s) for s in (0.2, 14.6, 60, 3725, 90_000, 8_640_000)]
+    ['1 s', '15 s', '1 min', '1 h 2 min', '1 d 1 h', '100 d']
+    """
+    left = max(1, round(seconds))
+    parts: list[str] = []
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts:
+            parts.append(f"{count} {name}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0 "))
+
+
+def _ordinal(number: int) -> str:
+    """Return a number as an ordinal.
+
+    >>> [_ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 101, 111)]
+    ['1st', '2nd', '3rd', '4th', '11th', '12th', '13th', '21st', '101st', '111th']
+    """
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
+
+
+def _instant(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,67 @@
+"""Why a task is not running: the sentence for each situation."""
+
+import pytest
+from msgspec.structs import replace
+
+from taskqueue.rules.health import QueueState
+from taskqueue.rules.tasks import Status, Task
+from taskqueue.rules.waiting import MOST_AHEAD, Line, waiting_for
+from tests.unit.test_policy import a_task
+
+NOW = 1_800_000_000.0
+SERVED = QueueState(name="default", paused_at=None, consumers=2)
+
+
+def line(ahead: int = 0, queue: QueueState | None = SERVED) -> Line:
+    return Line(queue=queue, ahead=ahead)
+
+
+def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = False) -> Task:
+    made = a_task()
+    return replace(made, status=status, run_at=run_at, processed_at=NOW if ended else None)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "situation", "sentence"),
+    [
+        (task(Status.COMPLETED, ended=True), line(), None),
+        (task(Status.DEAD, ended=True), line(), None),
+        (task(Status.RUNNING), line(), None),
+        (task(Status.SCHEDULED, run_at=NOW + 14.2), line(), "due in 14 s"),
+        (task(Status.SCHEDULED, run_at=NOW + 0.001), line(), "due in 1 s"),
+        (task(Status.SCHEDULED, run_at=NOW + 90_061), line(), "due in 1 d 1 h"),
+        (task(Status.RETRYING, run_at=NOW + 65), line(), "next attempt is due in 1 min 5 s"),
+        (
+            task(Status.SCHEDULED, run_at=NOW + 7200),
+            line(queue=replace(SERVED, paused_at=NOW)),
+            "due in 2 h",
+        ),
+        (task(), line(queue=None), "no consumer serves queue 'default'"),
+        (
+            task(),
+            line(queue=replace(SERVED, consumers=0)),
+            "no consumer serves queue 'default' now",
+        ),
+        (
+            task(),
+            line(queue=replace(SERVED, paused_at=NOW - 60)),
+            "queue 'default' is paused since 2027-01-15 07:59:00 UTC",
+        ),
+        (task(), line(), "next in line; waits for a free slot of 2 consumers"),
+        (
+            task(),
+            line(queue=replace(SERVED, consumers=1)),
+            "next in line; waits for a free slot of 1 consumer",
+        ),
+        (task(Status.RETRYING), line(2), "waits for a free slot; 3rd in line"),
+        (
+            task(),
+            line(MOST_AHEAD),
+            "waits for a free slot; 1,000 tasks or more are ahead of it in its queue",
+        ),
+    ],
+)
+def test_each_situation_has_a_sentence(
+    waiting: Task, situation: Line, sentence: str | None
+) -> None:
+    assert waiting_for(waiting, situation, now=NOW) == sentence
