@@ -140,7 +140,11 @@ class SQLiteLifecycle:
 
     @asynccontextmanager
     async def _exclusively(self) -> AsyncIterator[FileLock]:
-        """Hold the file's lock from here to `close`, or only in the block if that fails."""
+        """Hold the file's lock from here to `close`, or only in the block if that fails.
+
+        A block that fails or is cancelled has ended its connections: what they write comes before
+        the release of the lock.
+        """
         if self._lock is None:
             self._lock = await FileLock.take(self._path, within_s=self._busy_timeout_s)
         try:
@@ -157,7 +161,7 @@ class SQLiteLifecycle:
             with translated(self._path):
                 return await connection.run(runner.migrate)
         finally:
-            connection.abandon()
+            await connection.let_go()
 
     async def _connect(self, watch: FileWatch, lock: FileLock) -> None:
         opened: list[ThreadConnection | ProcessConnection] = []
@@ -173,7 +177,7 @@ class SQLiteLifecycle:
             ]
         except BaseException:
             for connection in opened:
-                connection.abandon()
+                await connection.let_go()
             raise
         with translated(self._path):
             watch = watch.with_log()
