@@ -6,10 +6,7 @@ from taskqueue import App, Context
 
 MAKE_EFFECTS = "CREATE TABLE effects (task TEXT NOT NULL) STRICT"
 
-app = App()
 
-
-@app.task("work")
 async def work(ctx: Context, runs: str) -> str:
     """Note the run outside, where no crash undoes it, and the effect with the ack."""
     begin(Path(runs))
@@ -18,7 +15,6 @@ async def work(ctx: Context, runs: str) -> str:
     return "done"
 
 
-@app.task("plain")
 async def plain(ctx: Context, runs: str) -> str:
     """Do the same without an effect: it has no statements."""
     begin(Path(runs))
@@ -33,3 +29,14 @@ def begin(runs: Path) -> None:
 
 async def end() -> None:
     """Nothing more is done."""
+
+
+def make_app() -> App:
+    """Make another app: one belongs to one service at a time."""
+    app = App()
+    app.task("work")(work)
+    app.task("plain")(plain)
+    return app
+
+
+app = make_app()
