@@ -1,8 +1,10 @@
 """Gathers what the tree is made of, and finds what keeps it from starting before it is started."""
 
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from taskqueue import supervisor
 from taskqueue.actors.database import Recovery
@@ -17,8 +19,10 @@ from taskqueue.errors import (
     TooManyConsumers,
 )
 from taskqueue.http.server.binding import bind
+from taskqueue.http.server.unix_socket import unix_listener
 from taskqueue.runtime import System
 from taskqueue.settings import Settings
+from taskqueue.settings.kinds import UNIX_URL
 from taskqueue.storage.backend import Backend
 from taskqueue.storage.databases import backend_of
 from taskqueue.supervision import Intensity
@@ -66,7 +70,7 @@ async def configuration(
     faults: list[Fault] = []
     listener = None
     with _noted(faults):
-        listener = resources.enter_context(bind(settings.host, settings.port)) if http else None
+        listener = resources.enter_context(_bound(settings)) if http else None
     with _noted(faults):
         await _require_database(backend)
     if faults:
@@ -81,6 +85,12 @@ async def configuration(
         recovery=parts.recovery,
         intensity=parts.intensity,
     )
+
+
+def _bound(settings: Settings) -> AbstractContextManager[socket.socket]:
+    if not settings.listen:
+        return bind(settings.host, settings.port)
+    return unix_listener(Path(settings.listen.removeprefix(UNIX_URL)), settings.socket_mode)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from taskqueue.errors import (
     TaskNotFound,
 )
 from taskqueue.events import events
+from taskqueue.http.server.binding import address_of
 from taskqueue.rules.tasks import ENDED, Owner, Task
 from taskqueue.runtime import SHUTDOWN, ActorRef, Crash, ExitReason, Shutdown, System
 from taskqueue.settings import Settings, checked
@@ -103,7 +104,7 @@ class Service:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and the port on which it listens.
+        """The host and the port on which it listens; of a Unix socket its path and 0.
 
         Raises:
             RuntimeError: it does not listen.
@@ -114,8 +115,14 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where it listens, as `http://127.0.0.1:8080`; raises as `address`."""
+        """Where it listens, as `http://127.0.0.1:8080` or as `unix:///run/taskqueue.sock`.
+
+        Raises:
+            RuntimeError: it does not listen.
+        """
         host, port = self.address
+        if self.settings.listen:
+            return self.settings.listen
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def task(self, task_id: str) -> Task:
@@ -233,7 +240,7 @@ class Service:
                 )
                 self.owner = found.owner
                 if found.listener is not None:
-                    self._address = found.listener.getsockname()[:2]
+                    self._address = address_of(found.listener)
                 root = await self._root(found)
                 if root is None:
                     events.info("service_stopped", reason="told to stop while starting")

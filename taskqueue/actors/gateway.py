@@ -17,6 +17,7 @@ from taskqueue.events import events
 from taskqueue.http.application import application
 from taskqueue.http.door import Door
 from taskqueue.http.server import descriptors
+from taskqueue.http.server.binding import address_of
 from taskqueue.http.server.limits import LIMITS, Limits, connections_within
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.tasks.waiting import TaskWaits
@@ -59,9 +60,7 @@ class GatewayActor(Actor):
             availability: tells whether the storage can be written.
         """
         super().__init__()
-        on_unix = sock.family == socket.AF_UNIX
-        self.host: str = UNIX if on_unix else sock.getsockname()[0]
-        self.port: int | None = None if on_unix else sock.getsockname()[1]
+        self.host, self.port = address_of(sock)
         self._sock = sock
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
@@ -70,7 +69,7 @@ class GatewayActor(Actor):
             ServicePort(self._cell.system, clock, limits, availability),
             app,
             availability=availability,
-            bound_to=self.host,
+            bound_to=UNIX if sock.family == socket.AF_UNIX else self.host,
             trusted_hosts=trusted_hosts,
             proxies=proxies,
             door=door,

@@ -9,6 +9,9 @@ from aiohttp.abc import AbstractAccessLogger
 
 from taskqueue.events import events
 
+CLIENT = "taskqueue.client"
+"""Where a request keeps the address of its client, which a proxy may stand before."""
+
 
 class AccessLog(AbstractAccessLogger):
     """Publishes the event. aiohttp makes one for every connection.
@@ -33,5 +36,5 @@ class AccessLog(AbstractAccessLogger):
             path=request.path,
             status=response.status,
             duration_s=round(time, 6),
-            remote=request.remote,
+            remote=request.get(CLIENT, request.remote),
         )

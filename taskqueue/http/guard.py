@@ -14,6 +14,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from taskqueue.clock import Clock
+from taskqueue.http.access import CLIENT
 from taskqueue.http.audit import AuditTrail, Change
 from taskqueue.http.callers import Callers, host_of, page_of
 from taskqueue.http.credentials import Credentials
@@ -96,6 +97,7 @@ class Guard:
     ) -> Caller:
         tokens = await self._credentials.current()
         requester = self._callers.requester(request, host, tokens)
+        request[CLIENT] = requester.address
         answer = decide(requester, role, changes=changes, has_tokens=bool(tokens))
         if requester.token is not None:
             self._credentials.used(requester.token)

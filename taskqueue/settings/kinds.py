@@ -4,6 +4,7 @@ Every source gives its values to the same `Kind`, so `8080` in a file and `"8080
 environment mean the same and are refused in the same words.
 """
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DATABASES, named
 
 DAY_S = 86_400.0
+UNIX_URL = "unix://"
+MAX_SOCKET_PATH = 107  # of Linux, without the NUL
 _UNITS = {"d": DAY_S, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -215,6 +218,39 @@ class HostNames(Kind):
 
     def spell(self, value: object) -> str:
         return ",".join(value)  # type: ignore[arg-type]  # it is what `parse` has returned
+
+
+class UnixURL(Kind):
+    """The place of a Unix socket, `unix:///run/taskqueue.sock`, or nothing."""
+
+    metavar = "URL"
+    expected = (
+        f"unix:// with an absolute path of {MAX_SOCKET_PATH} bytes at most "
+        "(unix:///run/taskqueue/taskqueue.sock)"
+    )
+
+    def parse(self, value: object) -> str | None:
+        path = str(value).removeprefix(UNIX_URL)
+        is_fit = path.startswith("/") and not path.endswith("/") and "\0" not in path
+        is_fit = is_fit and str(value).startswith(UNIX_URL)
+        is_fit = is_fit and len(os.fsencode(path)) <= MAX_SOCKET_PATH
+        return str(value) if is_fit or value == "" else None
+
+
+class FileMode(Kind):
+    """Permissions of a file, in octal digits: `0660`."""
+
+    metavar = "MODE"
+    expected = "three or four octal digits (0660)"
+
+    def parse(self, value: object) -> int | None:
+        if isinstance(value, str) and re.fullmatch(r"0?[0-7]{3}", value):
+            return int(value, 8)
+        is_mode = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777
+        return value if is_mode and isinstance(value, int) else None
+
+    def spell(self, value: object) -> str:
+        return f"{value:04o}"
 
 
 class ProxyHeader(Kind):

@@ -242,6 +242,12 @@ def _conflicts(settings: Settings, reading: _Reading) -> Iterator[Fault]:
             "without TLS in front; listen on 127.0.0.1, or accept that with --allow-remote "
             "(TASKQUEUE_ALLOW_REMOTE=true, allow_remote = true)",
         )
+    if settings.listen:
+        for key in ("host", "port"):
+            if reading.has_read(key) and getattr(settings, key) != _BY_KEY[key].default:
+                yield Fault(
+                    reading.name(key), f"the service listens on {settings.listen}; leave it out"
+                )
     for key in reading.values:
         engine = _BY_KEY[key].engine
         if engine and reading.has_read("database") and engine != settings.database.scheme:

@@ -16,6 +16,7 @@ from taskqueue.settings.kinds import (
     Counts,
     DatabaseURL,
     Duration,
+    FileMode,
     HostNames,
     Integer,
     Kind,
@@ -23,6 +24,7 @@ from taskqueue.settings.kinds import (
     ProxyHeader,
     Switch,
     Text,
+    UnixURL,
 )
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
@@ -44,6 +46,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, _HOST, "Address to listen on."] = "127.0.0.1"
     port: Annotated[int, Integer(0, 65535), "TCP port to listen on; 0 picks a free one."] = 8080
+    listen: Annotated[str, UnixURL(), "Unix socket to listen on in the place of host and port."] = (
+        ""
+    )
+    socket_mode: Annotated[int, FileMode(), "Permissions of that socket's file."] = 0o600
     allow_remote: Annotated[bool, Switch(), "Accept a host that other machines can reach."] = False
     trusted_hosts: Annotated[
         tuple[str, ...],

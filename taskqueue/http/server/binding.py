@@ -30,6 +30,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def address_of(listener: socket.socket) -> tuple[str, int]:
+    """Return the host and the port of a socket; of a Unix socket its path and 0."""
+    name = listener.getsockname()
+    return (name, 0) if listener.family == socket.AF_UNIX else name[:2]
+
+
 def _resolved(host: str, port: int) -> tuple[int, Any]:
     try:
         [family, _, _, _, address], *_ = socket.getaddrinfo(
