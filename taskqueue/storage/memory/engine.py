@@ -184,17 +184,7 @@ class MemoryStorage(MemoryTokens, Storage):
             raise ValueError(f"{status} is not an end")
         check_limit(limit)
         self._require_open()
-        ended = [
-            (row.task.processed_at, task_id)
-            for task_id, row in self._table.rows.items()
-            if row.task.status is status
-            and row.task.processed_at is not None
-            and row.task.processed_at < ended_before
-        ]
-        expired = sorted(ended, key=lambda end: end[0])[:limit]
-        for _, task_id in expired:
-            del self._table.rows[task_id]
-        return len(expired)
+        return self._table.expire(status, ended_before=ended_before, limit=limit)
 
     # --- verbs that read --------------------------------------------------------------------------
 

@@ -57,6 +57,20 @@ class Table:
         """Return how many due tasks of its queue come before `task`."""
         return sum(_turn(row.task) < _turn(task) for row in self.ready(task.queue, now=now))
 
+    def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
+        """Delete what ended first in this status, before that instant; return how many."""
+        ended = [
+            (row.task.processed_at, task_id)
+            for task_id, row in self.rows.items()
+            if row.task.status is status
+            and row.task.processed_at is not None
+            and row.task.processed_at < ended_before
+        ]
+        expired = sorted(ended, key=lambda end: end[0])[:limit]
+        for _, task_id in expired:
+            del self.rows[task_id]
+        return len(expired)
+
     def leased(self) -> Iterator[tuple[Row, Lease]]:
         """Yield what is held."""
         for row in self.rows.values():
