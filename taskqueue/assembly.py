@@ -22,7 +22,7 @@ from taskqueue.http.server.binding import bind
 from taskqueue.http.server.unix_socket import unix_listener
 from taskqueue.runtime import System
 from taskqueue.settings import Settings
-from taskqueue.settings.kinds import UNIX_URL
+from taskqueue.settings.network_kinds import UNIX_URL
 from taskqueue.storage.backend import Backend
 from taskqueue.storage.databases import backend_of
 from taskqueue.supervision import Intensity

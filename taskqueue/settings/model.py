@@ -16,16 +16,13 @@ from taskqueue.settings.kinds import (
     Counts,
     DatabaseURL,
     Duration,
-    FileMode,
-    HostNames,
     Integer,
     Kind,
     Number,
-    ProxyHeader,
     Switch,
     Text,
-    UnixURL,
 )
+from taskqueue.settings.network_kinds import FileMode, HostNames, ProxyHeader, UnixURL
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
 from taskqueue.structs import Struct
