@@ -125,8 +125,13 @@ def torn_log(notes: Notes) -> Iterator[str]:
     """Every line of the log is a JSON object, except for what handlers print."""
     for event in notes.events:
         text = str(event.get("text"))
-        if event.get("event") == PRINTED and ("odd" not in text or '"event"' in text):
+        of_a_handler = text in PRINTED_BY_PYTHON or ("odd" in text and '"event"' not in text)
+        if event.get("event") == PRINTED and not of_a_handler:
             yield text[:500]
+
+
+# On standard output, where `threading.excepthook` raises and `sys.stderr` is None.
+PRINTED_BY_PYTHON = frozenset({"Exception in threading.excepthook:"})
 
 
 def silent_log(notes: Notes) -> Iterator[str]:

@@ -183,6 +183,20 @@ def test_what_a_handler_must_not_cost_is_found(name: str, notes: Notes) -> None:
     assert list(found) == [name]
 
 
+@pytest.mark.parametrize("text", ["odd", "Exception in threading.excepthook:"])
+def test_what_handlers_and_python_print_does_not_tear_the_log(text: str) -> None:
+    notes = life(healthy(), bad(), events=logged({"event": "printed", "text": text}))
+
+    assert violations(notes) == {}
+
+
+@pytest.mark.parametrize("text", ["Exception in threading.excepthook:{", 'odd","event":"x"}', "{"])
+def test_parts_of_lines_are_found(text: str) -> None:
+    notes = life(healthy(), bad(), events=logged({"event": "printed", "text": text}))
+
+    assert violations(notes) == {"the log is torn": (text,)}
+
+
 def test_slots_that_take_no_work_are_found() -> None:
     notes = life(healthy(), bad())
     notes.waves[0] = replace(notes.waves[0], slots_s=None, held=3)
