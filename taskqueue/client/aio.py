@@ -19,7 +19,7 @@ from taskqueue.client.address import address_of
 from taskqueue.client.calls import Answer, Call, NoAnswer
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.retries import RETRIED, Retries
-from taskqueue.client.views import QueueInfo, TaskInfo
+from taskqueue.client.views import Change, QueueInfo, TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
@@ -140,6 +140,16 @@ class AsyncClient:
     async def resume(self, queue: str) -> None:
         """Hand out tasks of a queue again."""
         await self._do(calls.pause(queue, paused=False))
+
+    # --- access ---------------------------------------------------------------------------------
+
+    async def audit(self, *, limit: int = 100) -> Sequence[Change]:
+        """Return the latest changes of the service's state, newest first; needs the role `admin`.
+
+        Args:
+            limit: 1 to 1,000.
+        """
+        return await self._do(calls.audit(limit))
 
     # --- the call -------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from taskqueue.client.failures import error_of
-from taskqueue.client.views import QueueInfo, Receipt, TaskInfo, TaskPage
+from taskqueue.client.views import Change, QueueInfo, Receipt, TaskInfo, TaskPage
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
@@ -179,6 +179,17 @@ def pause(queue: str, *, paused: bool) -> Call[None]:
     verb = "pause" if paused else "resume"
     path = f"/queues/{quote(queue, safe='')}/{verb}"
     return Call(method="POST", path=path, read=_nothing)
+
+
+def audit(limit: int) -> Call[Sequence[Change]]:
+    """Ask who has changed what."""
+    read = _reader(_Changes)
+    path = f"/audit{_query(limit=limit)}"
+    return Call(method="GET", path=path, read=lambda body: read(body).changes)
+
+
+class _Changes(msgspec.Struct):
+    changes: list[Change]
 
 
 class _Queues(msgspec.Struct):

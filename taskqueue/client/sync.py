@@ -15,7 +15,7 @@ from taskqueue.client.address import ServiceAddress, address_of
 from taskqueue.client.calls import Answer, Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.retries import RETRIED, Retries
-from taskqueue.client.views import QueueInfo, TaskInfo
+from taskqueue.client.views import Change, QueueInfo, TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
@@ -174,6 +174,16 @@ class Client:
     def resume(self, queue: str) -> None:
         """Hand out tasks of a queue again."""
         self._do(calls.pause(queue, paused=False))
+
+    # --- access ---------------------------------------------------------------------------------
+
+    def audit(self, *, limit: int = 100) -> Sequence[Change]:
+        """Return the latest changes of the service's state, newest first; needs the role `admin`.
+
+        Args:
+            limit: 1 to 1,000.
+        """
+        return self._do(calls.audit(limit))
 
     # --- the call -------------------------------------------------------------------------------
 

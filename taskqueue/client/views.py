@@ -62,6 +62,18 @@ class QueueInfo(Struct):
     consumers: int
 
 
+class Change(Struct):
+    """One change of the service's state, from its audit trail."""
+
+    at: float
+    who: str
+    """The name of a token, or `local`."""
+    remote: str
+    method: str
+    path: str
+    status: int
+
+
 class Receipt(Struct):
     """The answer to one enqueue."""
 

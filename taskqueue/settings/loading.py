@@ -31,6 +31,8 @@ _BY_VARIABLE = {variable_of(key): option for key, option in _BY_KEY.items()}
 _TABLES = {key.partition(".")[0] for key in _BY_KEY if "." in key}
 # Ours as well, but read by the tests alone.
 _TEST_PREFIX = f"{PREFIX}TEST_"
+# Those of the client: an environment is often shared by a service and the programs that use it.
+_OF_CLIENTS = frozenset({f"{PREFIX}URL", f"{PREFIX}TOKEN"})
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,9 @@ def _flat(document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
 
 def _from_environ(environ: Mapping[str, str]) -> Found:
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name.startswith(_TEST_PREFIX) or name == CONFIG_VARIABLE:
+        if not name.startswith(PREFIX) or name.startswith(_TEST_PREFIX):
+            continue
+        if name == CONFIG_VARIABLE or name in _OF_CLIENTS:
             continue
         if option := _BY_VARIABLE.get(name):
             yield Given(option.key, name, environ[name])

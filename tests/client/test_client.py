@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from taskqueue import (
+    AccessDenied,
     AsyncClient,
     Client,
     InvalidTask,
@@ -179,3 +180,43 @@ def test_a_service_that_is_not_there_is_named() -> None:
         pytest.raises(ServiceUnavailable, match=r"http://127\.0\.0\.1:9 is unavailable"),
     ):
         queue.enqueue("add", left=1, right=2)
+
+
+# --- access --------------------------------------------------------------------------------------
+
+
+async def test_both_clients_show_who_has_changed_what(service: ServiceProcess) -> None:
+    def script() -> list[tuple[str, str, int]]:
+        with Client(service.url) as queue:
+            queue.pause("default")
+            queue.resume("default")
+            return [(each.who, each.path, each.status) for each in queue.audit(limit=2)]
+
+    told = await in_thread(script)
+    async with AsyncClient(service.url) as queue:
+        [latest] = await queue.audit(limit=1)
+
+    assert told == [
+        ("local", "/queues/default/resume", 200),
+        ("local", "/queues/default/pause", 200),
+    ]
+    assert (latest.path, latest.remote) == ("/queues/default/resume", "127.0.0.1")
+
+
+async def test_a_token_decides_what_a_client_may_do(
+    service: ServiceProcess, tokens: Callable[..., Any]
+) -> None:
+    worker, reader = await tokens("enqueue"), await tokens("read")
+
+    async with AsyncClient(service.url, token=worker) as queue:
+        result = await (await queue.enqueue("add", left=1, right=1)).result(timeout_s=20)
+        with pytest.raises(AccessDenied, match="needs the role admin"):
+            await queue.pause("default")
+    async with AsyncClient(service.url, token=reader) as queue:
+        with pytest.raises(AccessDenied, match="needs the role enqueue"):
+            await queue.enqueue("add", left=1, right=1)
+    async with AsyncClient(service.url, token="tq_unknown") as queue:
+        with pytest.raises(AccessDenied, match="does not exist"):
+            await queue.queues()
+
+    assert result == 2

@@ -275,6 +275,12 @@ def test_a_switch_takes_the_usual_words(value: object, *, meant: bool) -> None:
     assert flagged(allow_remote=value).allow_remote is meant
 
 
+def test_the_variables_of_the_client_concern_no_service() -> None:
+    environ = {"TASKQUEUE_URL": "http://127.0.0.1:1", "TASKQUEUE_TOKEN": "tq_x"}
+
+    assert load({}, environ, CWD) == load({}, {}, CWD)
+
+
 def test_the_former_name_of_a_setting_still_works(tmp_path: Path) -> None:
     write_toml(tmp_path, 'hosts = ["a.example"]')
 
