@@ -17,7 +17,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _OWN_SITES = frozenset({"same-origin", "none"})
 _FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
 
-_is_loopback = lru_cache(is_loopback)
+_is_loopback = lru_cache(maxsize=1024)(is_loopback)
 
 
 class Callers:
@@ -31,6 +31,7 @@ class Callers:
         self._clock = clock
         self._on_unix = on_unix
         self._proxies = proxies
+        self._is_proxy = lru_cache(maxsize=1024)(proxies.trusts)
 
     def requester(self, request: web.Request, host: str, tokens: Tokens) -> Requester:
         """Return what is known of the sender of `request`, which asks `host`."""
@@ -51,7 +52,7 @@ class Callers:
         """Return the client's address, whether it is local, and whether a stranger forwarded it."""
         peer = UNIX if self._on_unix else request.remote or "unknown"
         proxies = self._proxies
-        if proxies.trusts(peer):
+        if self._is_proxy(peer):
             values = request.headers.getall(proxies.header, ())
             if values:
                 client = proxies.client(values)
@@ -116,6 +117,7 @@ def is_origin_of(origin: str, host: str) -> bool:
     return authority.removesuffix(port) == host.lower().removesuffix(port)
 
 
+@lru_cache(maxsize=1024)  # clients send the same names again and again
 def _is_of_a_proxy(header: str) -> bool:
     name = header.lower()
     return name in _FORWARDED or name.startswith("x-forwarded-")

@@ -30,8 +30,10 @@ class Role(StrEnum):
 
     def includes(self, needed: "Role") -> bool:
         """Return whether a caller in this role may do what `needed` allows."""
-        roles = list(Role)
-        return roles.index(self) >= roles.index(needed)
+        return _RANKS[self] >= _RANKS[needed]
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 class Token(Struct):
