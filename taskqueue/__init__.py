@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from taskqueue.api.context import Context
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.client.aio import AsyncClient, AsyncTask
-    from taskqueue.client.sync import Client, ClientTask
+    from taskqueue.client.sync import Client
+    from taskqueue.client.task import ClientTask
     from taskqueue.client.views import TaskInfo
     from taskqueue.errors import (
         AccessDenied,
@@ -87,7 +88,8 @@ _MODULES = {
     "api.app": ("App",),
     "api.context": ("Context",),
     "client.aio": ("AsyncClient", "AsyncTask"),
-    "client.sync": ("Client", "ClientTask"),
+    "client.sync": ("Client",),
+    "client.task": ("ClientTask",),
     "client.views": ("TaskInfo",),
     "errors": (
         "AccessDenied",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 from taskqueue.rules.access import Token
+from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
@@ -80,6 +81,13 @@ class CancelTask(Request[CancelResult]):
 
     task_id: str
     reason: str
+
+
+class EditTask(Request[EditResult]):
+    """Change a task that has not ended and that no consumer holds."""
+
+    task_id: str
+    change: Change
 
 
 class Redrive(Request[tuple[str, ...]]):

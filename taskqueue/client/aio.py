@@ -232,6 +232,30 @@ class AsyncTask:
         """Cancel the task; return `cancelled`, or `cancelling` while its handler stops."""
         return await self._do(calls.cancel(self.id, reason))
 
+    async def edit(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        priority: int | None = None,
+        max_attempts: int | None = None,
+        delay_s: float | None = None,
+        run_at: float | None = None,
+    ) -> TaskInfo:
+        """Change the task while no consumer holds it; see `ClientTask.edit`."""
+        options = Options(
+            priority=priority, max_attempts=max_attempts, delay_s=delay_s, run_at=run_at
+        )
+        return await self._do(calls.edit(self.id, data, options))
+
+    async def run_now(self) -> str:
+        """Make the task due now; see `ClientTask.run_now`."""
+        return await self._do(calls.run_now(self.id))
+
+    async def clone(self) -> "AsyncTask":
+        """Enqueue a new task with the same data and options; return it."""
+        receipt = await self._do(calls.clone(self.id, enqueueing.new_key()))
+        return AsyncTask(self._client, receipt.id)
+
     async def redrive(self) -> str:
         """Queue the dead task again with all its attempts; return its status."""
         return await self._do(calls.redrive(self.id))

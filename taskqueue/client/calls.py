@@ -49,7 +49,8 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """A request, and the reader of its answer.
 
     `is_repeatable` says whether it may be sent again when its answer was lost: what it changes, it
-    changes once. `waits_s` is how long the service may hold the answer back on purpose.
+    changes once. `waits_s` is how long the service may hold the answer back on purpose. Under a
+    `key` the service accepts a task once.
     """
 
     method: str
@@ -59,11 +60,13 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     task_id: str | None = None
     is_repeatable: bool = True
     waits_s: float = 0.0
+    key: str | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers that this request has beside those of every request."""
-        return {} if self.body is None else {"Content-Type": JSON}
+        of_body = {} if self.body is None else {"Content-Type": JSON}
+        return of_body if self.key is None else {**of_body, "Idempotency-Key": self.key}
 
     def result(self, answer: Answer) -> T_co:
         """Return the value of a successful answer.
@@ -142,7 +145,7 @@ def enqueue_many(tasks: Sequence[NewTaskBody]) -> Call[Sequence[Receipt]]:
 def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:
     """Ask for one task; the service answers when it has ended, or `wait_s` are over."""
     query = _query(wait_s=wait_s or None)
-    path = f"/tasks/{quote(task_id, safe='')}{query}"
+    path = f"{_of_task(task_id)}{query}"
     read = _reader(TaskInfo)
     return Call(method="GET", path=path, read=read, task_id=task_id, waits_s=wait_s)
 
@@ -162,10 +165,52 @@ def redrive(task_id: str) -> Call[str]:
     return _command(task_id, "redrive", None)
 
 
+def edit(task_id: str, data: Mapping[str, Any] | None, options: Options) -> Call[TaskInfo]:
+    """Change a task; what is None stays.
+
+    Raises:
+        InvalidTask: an argument has no JSON form, or an option is out of its range.
+    """
+    if faults := tuple(options.faults()):
+        raise InvalidTask(faults)
+    body: dict[str, Any] = dict(options.chosen())
+    if data is not None:
+        body["data"] = msgspec.Raw(arguments.encoded(data))
+    return Call(
+        method="PATCH",
+        path=_of_task(task_id),
+        read=_reader(TaskInfo),
+        body=_encoded(body),
+        task_id=task_id,
+        is_repeatable=False,
+    )
+
+
+def run_now(task_id: str) -> Call[str]:
+    """Make a task due."""
+    return _command(task_id, "run-now", None)
+
+
+def clone(task_id: str, key: str) -> Call[Receipt]:
+    """Enqueue a copy of a task, once under this key."""
+    return Call(
+        method="POST",
+        path=_of_task(task_id, "clone"),
+        read=_reader(Receipt),
+        task_id=task_id,
+        key=key,
+    )
+
+
 def delete(task_id: str) -> Call[None]:
     """Delete a task that has ended."""
-    path = f"/tasks/{quote(task_id, safe='')}"
-    return Call(method="DELETE", path=path, read=_nothing, task_id=task_id, is_repeatable=False)
+    return Call(
+        method="DELETE",
+        path=_of_task(task_id),
+        read=_nothing,
+        task_id=task_id,
+        is_repeatable=False,
+    )
 
 
 def queues() -> Call[Sequence[QueueInfo]]:
@@ -204,12 +249,16 @@ def _command(task_id: str, verb: str, body: Mapping[str, str] | None) -> Call[st
     read = _reader(_Outcome)
     return Call(
         method="POST",
-        path=f"/tasks/{quote(task_id, safe='')}/{verb}",
+        path=_of_task(task_id, verb),
         task_id=task_id,
         body=None if body is None else _encoded(body),
         read=lambda answer: read(answer).status,
         is_repeatable=False,
     )
+
+
+def _of_task(task_id: str, *verbs: str) -> str:
+    return "/".join(("/tasks", quote(task_id, safe=""), *verbs))
 
 
 def _nothing(_: bytes) -> None:

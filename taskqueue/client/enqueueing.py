@@ -27,7 +27,12 @@ def named(
     Raises:
         InvalidTask: an argument has no JSON form, or an option is out of its range.
     """
-    return calls.named(action, {**(data or {}), **arguments}, options, uuid4().hex)
+    return calls.named(action, {**(data or {}), **arguments}, options, new_key())
+
+
+def new_key() -> str:
+    """Return a random key, under which the service accepts one task."""
+    return uuid4().hex
 
 
 def batches(tasks: Iterable[AnyTask]) -> Iterator[Sequence[NewTaskBody]]:

@@ -15,9 +15,8 @@ from taskqueue.client.address import ServiceAddress, address_of
 from taskqueue.client.calls import Answer, Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.task import ClientTask
 from taskqueue.client.views import Change, QueueInfo, TaskInfo
-from taskqueue.client.waiting import result_of, slices
-from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import Status
 
@@ -201,80 +200,3 @@ def _transport(address: ServiceAddress, timeout_s: float) -> "Transport":
     from taskqueue.client.transport import Transport  # noqa: PLC0415 - urllib3 takes 30 ms to load
 
     return Transport(address, timeout_s)
-
-
-class ClientTask:
-    """A task in the service, known by its `id`."""
-
-    def __init__(self, client: Client, task_id: str) -> None:
-        self._client = client
-        self.id = task_id
-
-    def __repr__(self) -> str:
-        """Return the id, marked as a task."""
-        return f"<ClientTask {self.id}>"
-
-    def info(self) -> TaskInfo:
-        """Return all that the service knows about the task, with every attempt.
-
-        Raises:
-            TaskNotFound: there is no such task (any more).
-        """
-        return self._do(calls.get(self.id))
-
-    def status(self) -> Status:
-        """Return the task's status."""
-        return self.info().status
-
-    def progress(self) -> Any:
-        """Return what the handler reported last, or None."""
-        return self.info().progress
-
-    def wait(self, timeout_s: float | None = None) -> TaskInfo:
-        """Return the task when it has ended, in whatever way. The service says so at once.
-
-        Raises:
-            WaitTimeout: it has not ended within `timeout_s` seconds.
-            TaskNotFound: there is no such task (any more).
-        """
-        for wait_s in slices(timeout_s, time.monotonic):
-            task = self._do(calls.get(self.id, wait_s=wait_s))
-            if task.has_ended:
-                return task
-        raise WaitTimeout(self.id, timeout_s or 0.0)
-
-    def result(self, timeout_s: float | None = None) -> Any:
-        """Return what the handler returned, when the task is completed.
-
-        Raises:
-            TaskNotCompleted: it is dead or cancelled.
-            WaitTimeout: it has not ended within `timeout_s` seconds.
-        """
-        return result_of(self.wait(timeout_s))
-
-    def cancel(self, reason: str | None = None) -> str:
-        """Cancel the task; return `cancelled`, or `cancelling` while its handler stops.
-
-        Raises:
-            CallRefused: it has ended.
-        """
-        return self._do(calls.cancel(self.id, reason))
-
-    def redrive(self) -> str:
-        """Queue the dead task again with all its attempts; return its status.
-
-        Raises:
-            CallRefused: it is not dead.
-        """
-        return self._do(calls.redrive(self.id))
-
-    def delete(self) -> None:
-        """Delete the task, which has ended, with its history.
-
-        Raises:
-            CallRefused: it has not ended.
-        """
-        self._do(calls.delete(self.id))
-
-    def _do(self, call: Call[T]) -> T:
-        return self._client._do(call)  # noqa: SLF001 - one module, one client

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from taskqueue.rules.tasks import Attempt, Status
+from taskqueue.rules.tasks import Attempt, Edit, Status
 from taskqueue.structs import Struct
 
 ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
@@ -33,6 +33,7 @@ class TaskInfo(Struct):
     cancel_reason: str | None = None
     attempts: Sequence[Attempt] = ()
     waiting_for: str | None = None
+    edits: Sequence[Edit] = ()
 
     @property
     def has_ended(self) -> bool:

@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractAccessLogger
 
 from taskqueue.events import events
 
-CLIENT = "taskqueue.client"
+CLIENT = web.RequestKey("client", str)
 """Where a request keeps the address of its client, which a proxy may stand before."""
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask
+from taskqueue.http.access_routes import access_routes
 from taskqueue.http.answers import Content, Text
-from taskqueue.http.audit import TRAIL_QUERY, AuditRoutes, Changes
 from taskqueue.http.bodies import only_field
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
@@ -20,13 +20,14 @@ from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues import QueueRoutes, Queues, Switched
 from taskqueue.http.route import Body, Route
-from taskqueue.http.sessions import SessionAnswer, SessionRequest, SessionRoutes
+from taskqueue.http.sessions import SessionRoutes
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import FORM, Place, Size
 from taskqueue.http.supervision.routes import SupervisionRoutes
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Receipts, Stats, TaskDetail
 from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
+from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
 from taskqueue.http.tasks.keys import KEY_HEADER
 from taskqueue.http.tasks.patience import TaskReader
 from taskqueue.http.tasks.queries import PAGE, WAIT
@@ -44,6 +45,8 @@ _READER, _CLIENT, _ADMINISTRATOR = Role.READ, Role.ENQUEUE, Role.ADMIN
 _NO_TASK = {_NOT_FOUND: "task not found"}
 _NO_QUEUE = {_NOT_FOUND: "no such queue"}
 
+_QUEUEING = Unavailable("failed to queue task")
+_EDITING = Unavailable("failed to change task")
 _READING = Unavailable("database unavailable")
 _SUPERVISING = Unavailable("supervision unavailable")
 _IN_PART = "Some may have been done. The same request may be sent again."
@@ -56,28 +59,40 @@ def routes(
     tasks = TaskRoutes(ask, waits)
     documentation = DocumentationRoutes(lambda: document(table, app))
     table = (
-        *_of_new_tasks(ask, app, clock),
+        *_of_new_tasks(TaskCreation(ask, app, clock), app),
         *_of_tasks(tasks),
         *_changing_tasks(tasks),
+        *_editing_tasks(TaskEditing(ask, app, clock)),
         *_of_dead(ask),
         *_of_queues(ask),
         *_of_service(ask),
-        *_of_access(SessionRoutes(door.sessions, credentials.current, clock), door),
+        *access_routes(SessionRoutes(door.sessions, credentials.current, clock), door),
         *_of_documentation(documentation),
     )
     return table
 
 
-def _of_new_tasks(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
+def _of_new_tasks(creation: TaskCreation, app: App) -> Iterator[Route]:
     yield Route(
         "POST",
         "/tasks",
-        TaskCreation(ask, app, clock).create_task,
+        creation.create_task,
         _CLIENT,
         {_ACCEPTED: Receipt | Receipts},
         headers=KEY_HEADER,
         body=Body(TaskRequest | TaskList, TaskReader(app).read),
-        unavailable=Unavailable("failed to queue task"),
+        unavailable=_QUEUEING,
+        writes=True,
+    )
+    yield Route(
+        "POST",
+        "/tasks/{id}/clone",
+        creation.clone_task,
+        _CLIENT,
+        {_ACCEPTED: Receipt},
+        headers=KEY_HEADER,
+        problems={**_NO_TASK, HTTPStatus.UNPROCESSABLE_ENTITY: "invalid task"},
+        unavailable=_QUEUEING,
         writes=True,
     )
 
@@ -128,7 +143,31 @@ def _changing_tasks(tasks: TaskRoutes) -> Iterator[Route]:
         _CLIENT,
         {_ACCEPTED: Receipt},
         problems={**_NO_TASK, _CONFLICT: "task is not dead"},
-        unavailable=Unavailable("failed to queue task"),
+        unavailable=_QUEUEING,
+        writes=True,
+    )
+
+
+def _editing_tasks(editing: TaskEditing) -> Iterator[Route]:
+    yield Route(
+        "PATCH",
+        "/tasks/{id}",
+        editing.edit_task,
+        _CLIENT,
+        {_OK: TaskDetail},
+        body=Body(EDIT, read_edit),
+        problems={**_NO_TASK, _CONFLICT: "task is held, task has ended, or attempts are used up"},
+        unavailable=_EDITING,
+        writes=True,
+    )
+    yield Route(
+        "POST",
+        "/tasks/{id}/run-now",
+        editing.run_now,
+        _CLIENT,
+        {_ACCEPTED: Receipt},
+        problems={**_NO_TASK, _CONFLICT: "task is held, or task has ended"},
+        unavailable=_EDITING,
         writes=True,
     )
 
@@ -241,25 +280,4 @@ def _of_documentation(documentation: DocumentationRoutes) -> Iterator[Route]:
         _READER,
         {_OK: Content},
         problems={_NOT_FOUND: "not found"},
-    )
-
-
-def _of_access(sessions: SessionRoutes, door: Door) -> Iterator[Route]:
-    yield Route(
-        "POST",
-        "/session",
-        sessions.begin_session,
-        None,
-        {_OK: SessionAnswer},
-        body=Body(SessionRequest, only_field(SessionRequest)),
-        problems={HTTPStatus.UNAUTHORIZED: "unauthenticated"},
-    )
-    yield Route("DELETE", "/session", sessions.end_session, None, {HTTPStatus.NO_CONTENT: None})
-    yield Route(
-        "GET",
-        "/audit",
-        AuditRoutes(door.trail).list_changes,
-        _ADMINISTRATOR,
-        {_OK: Changes},
-        query=TRAIL_QUERY,
     )

@@ -8,6 +8,7 @@ Instants end in `_at` (UTC epoch seconds), durations in `_s` (seconds). JSON is 
 travels from the request to the row without being taken apart.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -150,11 +151,22 @@ class Attempt(Struct):
     ended_at: float
 
 
+class Edit(Struct):
+    """One edit of a task: what the changed fields were before; None for `payload`."""
+
+    at: float
+    before: Mapping[str, int | float | None]
+
+
 class TaskHistory(Struct):
-    """A task with all its attempts, oldest first. History is kept over a redrive."""
+    """A task with all its attempts and its latest edits, oldest first.
+
+    History is kept over a redrive.
+    """
 
     task: Task
     attempts: tuple[Attempt, ...]
+    edits: tuple[Edit, ...] = ()
 
 
 class Owner(Struct):

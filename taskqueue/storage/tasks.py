@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
 
@@ -59,6 +60,15 @@ class Tasks(Protocol):
         A marked task has `cancel_reason`, and ends when it is settled, even if its holder dies
         before it learns of this. The first reason stays. A task that ends at once gets no line in
         its history: no attempt was made.
+        """
+        ...
+
+    async def edit(self, task_id: str, change: Change, *, now: float) -> EditResult:
+        """Change a task that has not ended and that nothing holds.
+
+        Each edit that changes something becomes a line of its history; the latest 100 are kept. A
+        new `run_at` makes the task `scheduled` or `queued`; one that is `retrying` stays so. The
+        fingerprint of its unique key stays: it is that of the request which made the task.
         """
         ...
 

@@ -11,6 +11,7 @@ import pytest
 from taskqueue import (
     AccessDenied,
     AsyncClient,
+    CallRefused,
     Client,
     InvalidTask,
     KeyConflict,
@@ -220,3 +221,59 @@ async def test_a_token_decides_what_a_client_may_do(
             await queue.queues()
 
     assert result == 2
+
+
+async def test_a_task_that_waits_is_edited_cloned_and_run_at_once(service: ServiceProcess) -> None:
+    def script() -> tuple[object, ...]:
+        with Client(service.url) as queue:
+            task = queue.enqueue("add", left=1, right=1, delay_s=3600, unique_key="sum")
+            edited = task.edit({"left": 20, "right": 1}, priority=3)
+            clone = task.clone()
+            status = task.run_now()
+            return edited, clone.info(), status, task.result(20), task.info().edits
+
+    edited, clone, status, result, edits = await in_thread(script)
+
+    assert (edited.data, edited.priority, edited.status) == (
+        {"left": 20, "right": 1},
+        3,
+        "scheduled",
+    )
+    assert (clone.data, clone.priority, clone.status) == (edited.data, 3, "scheduled")
+    assert clone.run_at == edited.run_at
+    assert clone.unique_key != edited.unique_key == "sum"
+    assert (status, result) == ("queued", 21)
+    assert [sorted(edit.before) for edit in edits] == [["payload", "priority"], ["run_at"]]
+
+
+async def test_the_asynchronous_client_edits_clones_and_runs_at_once(
+    service: ServiceProcess,
+) -> None:
+    async with AsyncClient(service.url) as queue:
+        task = await queue.enqueue("add", left=1, right=1, delay_s=3600)
+        await task.edit({"left": 2, "right": 2}, max_attempts=1)
+        clone = await task.clone()
+        statuses = [await each.run_now() for each in (task, clone)]
+        results = [await each.result(20) for each in (task, clone)]
+
+    assert (statuses, results) == (["queued", "queued"], [4, 4])
+
+
+async def test_an_edit_that_does_not_fit_or_comes_too_late_says_so(
+    service: ServiceProcess,
+) -> None:
+    def script() -> None:
+        with Client(service.url) as queue:
+            waiting = queue.enqueue("add", left=1, right=1, delay_s=3600)
+            with pytest.raises(InvalidTask, match="left"):
+                waiting.edit({"left": "one", "right": 1})
+            with pytest.raises(InvalidTask, match="priority"):
+                waiting.edit(priority=256)
+            with pytest.raises(CallRefused, match="must have some of"):
+                waiting.edit()
+            ended = queue.enqueue("add", left=1, right=1)
+            ended.wait(20)
+            with pytest.raises(CallRefused, match="task has ended"):
+                ended.edit(priority=1)
+
+    await in_thread(script)

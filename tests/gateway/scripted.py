@@ -10,6 +10,7 @@ from taskqueue.api.app import App
 from taskqueue.api.context import Context
 from taskqueue.commands import (
     CancelTask,
+    EditTask,
     Enqueue,
     ExplainWaiting,
     GetQueues,
@@ -113,6 +114,8 @@ class ScriptedService:
             case CancelTask(task_id=task_id, reason=reason):
                 [result] = await self.storage.cancel([task_id], reason=reason, now=NOW)
                 return result
+            case EditTask(task_id=task_id, change=change):
+                return await self.storage.edit(task_id, change, now=NOW)
             case Redrive(task_ids=task_ids):
                 return await self.storage.redrive(task_ids, now=NOW)
             case RedriveDead(action=action, queue=queue):
@@ -126,6 +129,10 @@ class ScriptedService:
                 return await self.storage.pause(name, now=NOW)
             case Resume(queue=name):
                 return await self.storage.resume(name)
+        return self._supervise(request)
+
+    def _supervise(self, request: Request[Any]) -> Any:
+        match request:
             case GetTree():
                 return self.nodes
             case Kill(path=path):

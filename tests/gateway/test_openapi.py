@@ -14,7 +14,7 @@ from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.documentation.openapi import document
 from taskqueue.rules.access import Role
 from taskqueue.rules.health import Readiness
-from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter
+from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask
 from tests.gateway.scripted import ScriptedService, leaf, table_of
 
 UNKNOWN = "0197a4c8-0000-7000-8000-000000000000"
@@ -87,6 +87,12 @@ async def dead(service: ScriptedService) -> str:
     return await service.settle_next(DEAD)
 
 
+async def of_a_lost_action(service: ScriptedService) -> str:
+    task = NewTask(id=UNKNOWN, action="lost", payload='{"action":"lost","data":{}}')
+    await service(Enqueue(tasks=(task,)))
+    return task.id
+
+
 async def down(service: ScriptedService) -> None:
     service.fault = ActorUnavailable("queue")
     service.ready = Readiness(ready=False, reason="disk full")
@@ -111,12 +117,20 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("cancel_task", "200"): waiting,
     ("cancel_task", "202"): running,
     ("cancel_task", "409"): ended,
+    ("edit_task", "200"): waiting,
+    ("edit_task", "409"): running,
+    ("run_now", "202"): waiting,
+    ("run_now", "409"): ended,
+    ("clone_task", "202"): ended,
+    ("clone_task", "422"): of_a_lost_action,
     ("redrive_task", "202"): dead,
     ("redrive_task", "409"): running,
     ("kill_actor", "202"): with_a_consumer,
     ("begin_session", "200"): protected,
 }
 BODIES: dict[tuple[str, str], Any] = {
+    ("edit_task", "200"): {"priority": 3},
+    ("edit_task", "409"): {"priority": 3},
     ("kill_actor", "409"): {"path": "root"},
     ("begin_session", "200"): {"token": "tq_admin"},
 }

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 
 from taskqueue.errors import StatementRefused
 from taskqueue.rules import policy
+from taskqueue.rules.edits import Change, EditAnswer
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
     ENDED,
@@ -80,6 +81,14 @@ new_tasks = st.builds(
     max_attempts=st.integers(1, 3),
 )
 
+
+changes = st.builds(
+    Change,
+    payload=st.none() | st.sampled_from(['{"data": 2}', '{"data": "ö"}']),
+    priority=st.none() | st.integers(-1, 2),
+    run_at=st.none() | st.integers(0, 60).map(float),
+    max_attempts=st.none() | st.integers(1, 3),
+)
 
 # What handlers do to tables of their own: some of it fails, and some takes the transaction along.
 # That each settlement is applied once or not at all is seen in `effects`.
@@ -426,6 +435,15 @@ class TwoStorages(RuleBasedStateMachine):
             assert result.token == self.held.get(result.task_id)
             if result.answer is CancelAnswer.CANCELLED:
                 assert before[result.task_id].status not in ENDED
+
+    @rule(task_id=ids, change=changes)
+    def edit(self, task_id: str, change: Change) -> None:
+        before = {task.id: task for task in self.all_tasks()}
+
+        result = self.same(lambda storage: storage.edit(task_id, change, now=self.now))
+
+        assert (result.answer is EditAnswer.UNKNOWN) == (task_id not in before)
+        assert (result.answer is EditAnswer.HELD) == (task_id in self.held)
 
     @rule(task_ids=st.lists(ids, max_size=5))
     def redrive(self, task_ids: list[str]) -> None:

@@ -188,7 +188,7 @@ async def test_a_file_that_was_listed_by_status_alone_keeps_its_tasks_and_finds_
     both = await storage.find(queue="default", limit=PAGE, now=5.0)
     await storage.close()
 
-    assert [(step.version, step.name) for step in taken] == [(3, "listing")]
+    assert (taken[0].version, taken[0].name) == (3, "listing")
     assert (counts[Status.QUEUED], counts[Status.SCHEDULED]) == (1, 1)
     assert (ids(mails), ids(both)) == (["b"], ["b", "a"])
     with closing(sqlite3.connect(path)) as db:

@@ -114,6 +114,8 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (1, "tasks"),
         (2, "keys_progress_cancel_pause"),
         (3, "listing"),
+        (4, "access_tokens"),
+        (5, "edits"),
     ]
     assert path.is_file()
 

@@ -36,6 +36,7 @@ from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
     CancelTask,
+    EditTask,
     Enqueue,
     GetQueues,
     GetReadiness,
@@ -45,6 +46,7 @@ from taskqueue.commands import (
     Resume,
 )
 from taskqueue.events import events
+from taskqueue.rules.edits import EditResult
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.policy import RetryPolicy
@@ -153,6 +155,17 @@ class QueueActor(Actor):
         task_log.cancel_asked(result, message.reason)
         if result.token is not None:
             self._keeper.feed(Leases.cancel, result.token, message.reason)
+        return result
+
+    @receives(EditTask, answers=UNREACHABLE, concurrently=True)
+    async def on_edit_task(self, message: EditTask) -> EditResult:
+        """Change a task that no consumer holds; it may be due sooner now."""
+        result = await self._storage.use(
+            Storage.edit, message.task_id, message.change, now=self._clock.now()
+        )
+        if result.changed:
+            events.info("task_edited", task_id=message.task_id, changed=result.changed)
+            self._agenda.poll_soon()
         return result
 
     @receives(Redrive, answers=UNREACHABLE, concurrently=True)

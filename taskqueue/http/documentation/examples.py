@@ -24,6 +24,7 @@ from taskqueue.http.tasks.answers import (
     TaskView,
 )
 from taskqueue.http.tasks.cancellation import CancelRequest
+from taskqueue.http.tasks.editing import EDIT, EditRequest
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.rules.access import Role
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
@@ -131,7 +132,12 @@ _EXAMPLES: Sequence[Any] = (
     SessionAnswer(name="web", role=Role.ADMIN, expires_at=_AT),
     Changes(changes=(_CHANGE,), count=1),
 )
-_BY_TYPE: Mapping[Any, Any] = {**{type(each): each for each in _EXAMPLES}, TaskList: [_REQUEST]}
+_EDIT = EditRequest(data=Raw(b'{"url":"https://example.org/dog.jpg"}'), priority=3)
+_BY_TYPE: Mapping[Any, Any] = {
+    **{type(each): each for each in _EXAMPLES},
+    TaskList: [_REQUEST],
+    EDIT: _EDIT,
+}
 
 
 def example_of(kind: Any) -> Any:

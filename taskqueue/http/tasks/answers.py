@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 import msgspec
 from msgspec import Meta, Raw
 
-from taskqueue.rules.tasks import Attempt, Status, Task, TaskHistory
+from taskqueue.rules.tasks import Attempt, Edit, Status, Task, TaskHistory
 from taskqueue.structs import Struct
 
 TaskId: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
@@ -82,15 +82,24 @@ class TaskView(Struct, omit_defaults=True):
 
 
 class TaskDetail(TaskView, kw_only=True):
-    """A task with all that happened to it, oldest first."""
+    """A task with all that happened to it, oldest first.
+
+    An edit tells what the changed fields were `before`; of a `payload` null, as it is not kept.
+    """
 
     attempts: Sequence[Attempt]
+    edits: Sequence[Edit] = ()
     waiting_for: str | None = None
 
     @classmethod
     def of_history(cls, history: TaskHistory, waiting_for: str | None) -> Self:
         """Return the view of a task and its attempts; `waiting_for` says why it does not run."""
-        return cls.of(history.task, attempts=history.attempts, waiting_for=waiting_for)
+        return cls.of(
+            history.task,
+            attempts=history.attempts,
+            edits=history.edits,
+            waiting_for=waiting_for,
+        )
 
 
 class Page(Struct, omit_defaults=True):

@@ -5,8 +5,12 @@ Nothing is answered before it is stored.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from taskqueue.api.app import App
 from taskqueue.clock import Clock
@@ -18,9 +22,10 @@ from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.route import Call
 from taskqueue.http.tasks import keys, requests
 from taskqueue.http.tasks.answers import Receipt, Receipts
+from taskqueue.http.tasks.histories import history_of
 from taskqueue.http.tasks.patience import TURN
 from taskqueue.http.tasks.requests import TaskRequest
-from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
+from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Payload, Status, Task
 
 _REUSED = "idempotency key reused"
 
@@ -51,8 +56,21 @@ class TaskCreation:
         tasks = await self._prepare_all(keys.all_keyed(call.body, key))
         return await self._create_all(tasks if key is None else keys.bound_together(tasks))
 
+    async def clone_task(self, call: Call[Any, Any]) -> Answer:
+        """Queue a new task with the data and the options of another one, but for its key.
+
+        If that one is scheduled, so is the new one. Under an `Idempotency-Key` it is queued once.
+        """
+        key = keys.read_key(call.headers)
+        original = (await history_of(self._ask, call.path["id"])).task
+        task = self._prepare(_copied(original))
+        of_source = None if key is None else sha256(f"clone of {original.id}".encode()).hexdigest()
+        return await self._accept(replace(task, unique_key=key, fingerprint=of_source))
+
     async def _create_one(self, asked: TaskRequest) -> Answer:
-        task = self._prepare(asked)
+        return await self._accept(self._prepare(asked))
+
+    async def _accept(self, task: NewTask) -> Answer:
         [accepted] = await self._enqueue((task,))
         if accepted.acceptance is Acceptance.CONFLICT:
             raise _reused({str(task.unique_key): accepted.id}, [_conflict(accepted)])
@@ -101,6 +119,17 @@ class TaskCreation:
     def _receipt(self, task: NewTask, accepted: Accepted) -> Receipt:
         ahead = task.run_at is not None and task.run_at > self._clock.now()
         return Receipt(id=accepted.id, status=Status.SCHEDULED if ahead else Status.QUEUED)
+
+
+def _copied(task: Task) -> TaskRequest:
+    return TaskRequest(
+        action=task.action,
+        data=msgspec.json.decode(task.payload, type=Payload).data,
+        queue=task.queue,
+        priority=task.priority,
+        max_attempts=task.max_attempts,
+        run_at=task.run_at if task.status is Status.SCHEDULED else None,
+    )
 
 
 def _accepted(receipt: Receipt | Receipts, *, replayed: bool) -> Answer:

@@ -3,7 +3,7 @@
 A task's data is not parsed here: its bytes go from the request into the row.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
@@ -30,14 +30,14 @@ Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 # Described only: the app checks them, and names every fault.
-_Data: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
-_Delay: TypeAlias = Annotated[
+Data: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
+Delay: TypeAlias = Annotated[
     float, Meta(extra_json_schema={"minimum": 0, "exclusiveMaximum": MAX_DELAY_S})
 ]
-_Priority: TypeAlias = Annotated[
+Priority: TypeAlias = Annotated[
     int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_PRIORITY})
 ]
-_Attempts: TypeAlias = Annotated[
+Attempts: TypeAlias = Annotated[
     int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_ATTEMPTS})
 ]
 _Name: TypeAlias = Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)]
@@ -51,30 +51,34 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
     """A task to queue."""
 
     action: Text
-    data: _Data = field(default_factory=lambda: _NO_DATA)
-    delay_s: _Delay | None = None
+    data: Data = field(default_factory=lambda: _NO_DATA)
+    delay_s: Delay | None = None
     run_at: float | Instant | None = None
-    priority: _Priority | None = None
-    max_attempts: _Attempts | None = None
+    priority: Priority | None = None
+    max_attempts: Attempts | None = None
     queue: _Name | None = None
     unique_key: _Key | None = None
 
     def options(self) -> Options:
         """Return the choices that were made beside action and data."""
-        run_at = self.run_at
         return Options(
             queue=self.queue,
             priority=self.priority,
             max_attempts=self.max_attempts,
             delay_s=self.delay_s,
-            run_at=run_at.timestamp() if isinstance(run_at, datetime) else run_at,
+            run_at=instant_of(self.run_at),
             unique_key=self.unique_key,
         )
 
 
+def instant_of(run_at: float | datetime | None) -> float | None:
+    """Return an instant in seconds since 1970 (UTC), however it was written."""
+    return run_at.timestamp() if isinstance(run_at, datetime) else run_at
+
+
 TaskList: TypeAlias = Annotated[list[TaskRequest], Meta(min_length=1, max_length=MAX_TASKS)]
 
-_OPTIONS = {
+OPTIONS = {
     "delay_s": "must be a number of seconds",
     "run_at": "must be seconds since 1970 (UTC), or ISO 8601 with a time zone",
     "priority": "must be a whole number",
@@ -82,7 +86,7 @@ _OPTIONS = {
     "queue": "must be a name",
     "unique_key": KEY_RULE,
 }
-_UNKNOWN = f"unknown; beside action and data: {', '.join(_OPTIONS)}"
+_UNKNOWN = f"unknown; beside action and data: {', '.join(OPTIONS)}"
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}
 
 _tasks: msgspec.json.Decoder[TaskRequest | list[TaskRequest]] = msgspec.json.Decoder(
@@ -172,19 +176,35 @@ def read_one(body: Raw) -> tuple[TaskRequest, Faults]:
         action = _action.decode(keys.pop("action"))
     except (KeyError, msgspec.ValidationError):
         raise NoAction from None
-    values: dict[str, Any] = {"action": action, "data": keys.pop("data", _NO_DATA)}
+    data = keys.pop("data", _NO_DATA)
+    values, faults = read_options(keys, OPTIONS, _UNKNOWN)
+    return TaskRequest(action=action, data=data, **values), faults
+
+
+def read_options(
+    given: Mapping[str, Raw], allowed: Mapping[str, str], unknown: str
+) -> tuple[dict[str, Any], Faults]:
+    """Return the options that can be read, and what is wrong with the others.
+
+    Args:
+        given: the text of each option.
+        allowed: what each option must be, in words.
+        unknown: what to say of any other field.
+    """
+    values: dict[str, Any] = {}
     faults = Faults()
-    for position, (key, value) in enumerate(keys.items()):
+    for position, (key, value) in enumerate(given.items()):
         if faults.is_full:
-            faults.add(more=len(keys) - position)
+            faults.add(more=len(given) - position)
             break
+        if key not in allowed:
+            faults.add(Fault(key, unknown))
+            continue
         try:
             values[key] = _read_option(key, value)
-        except KeyError:
-            faults.add(Fault(key, _UNKNOWN))
         except msgspec.ValidationError:
-            faults.add(Fault(key, _OPTIONS[key]))
-    return TaskRequest(**values), faults
+            faults.add(Fault(key, allowed[key]))
+    return values, faults
 
 
 def _read_option(key: str, value: Raw) -> object:

@@ -8,18 +8,17 @@ from taskqueue.commands import (
     CancelTask,
     CountTasks,
     Delete,
-    ExplainWaiting,
     FindTasks,
-    GetTask,
     Redrive,
 )
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
-from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Stats, TaskDetail
+from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Stats
+from taskqueue.http.tasks.histories import detail_of, history_of
 from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, PageRequest, WaitRequest, no_task
 from taskqueue.http.tasks.waiting import TaskWaits
-from taskqueue.rules.tasks import CancelAnswer, Status, TaskHistory
+from taskqueue.rules.tasks import CancelAnswer, Status
 
 
 class TaskRoutes:
@@ -51,17 +50,13 @@ class TaskRoutes:
         """
         task_id, wait_s = call.path["id"], call.query.wait_s
         if not wait_s:
-            return await self._detail(await self._history(task_id))
+            return Answer(await detail_of(self._ask, await history_of(self._ask, task_id)))
         with self._waits.registered(task_id) as ended:
-            history = await self._history(task_id)
+            history = await history_of(self._ask, task_id)
             if history.task.processed_at is None:
                 await self._waits.wait(ended, wait_s, call.client)
-                history = await self._history(task_id)
-        return await self._detail(history)
-
-    async def _detail(self, history: TaskHistory) -> Answer:
-        waiting_for = await self._ask(ExplainWaiting(task=history.task))
-        return Answer(TaskDetail.of_history(history, waiting_for))
+                history = await history_of(self._ask, task_id)
+        return Answer(await detail_of(self._ask, history))
 
     async def cancel_task(self, call: Call[str, Any]) -> Answer:
         """End a task: at once if no consumer holds it, else as soon as its handler has stopped."""
@@ -73,7 +68,7 @@ class TaskRoutes:
             case CancelAnswer.REQUESTED:
                 return Answer(Cancellation(id=task_id, status="cancelling"), HTTPStatus.ACCEPTED)
             case CancelAnswer.ENDED:
-                status = (await self._history(task_id)).task.status
+                status = (await history_of(self._ask, task_id)).task.status
                 raise Problem(HTTPStatus.CONFLICT, "task has ended", f"It is {status}.")
             case CancelAnswer.UNKNOWN:
                 raise no_task()
@@ -85,7 +80,7 @@ class TaskRoutes:
         task_id = call.path["id"]
         if task_id in await self._ask(Redrive(task_ids=(task_id,))):
             return Answer(Receipt(id=task_id, status=Status.QUEUED), HTTPStatus.ACCEPTED)
-        await self._history(task_id)
+        await history_of(self._ask, task_id)
         raise Problem(HTTPStatus.CONFLICT, "task is not dead", "Only dead tasks are redriven.")
 
     async def delete_task(self, call: Call[Any, Any]) -> Answer:
@@ -93,7 +88,7 @@ class TaskRoutes:
         task_id = call.path["id"]
         if task_id in await self._ask(Delete(task_ids=(task_id,))):
             return Answer(None, HTTPStatus.NO_CONTENT)
-        status = (await self._history(task_id)).task.status
+        status = (await history_of(self._ask, task_id)).task.status
         detail = f"It is {status}; cancel it first."
         raise Problem(HTTPStatus.CONFLICT, "task has not ended", detail)
 
@@ -101,9 +96,3 @@ class TaskRoutes:
         """Count the tasks by status."""
         counts = await self._ask(CountTasks())
         return Answer(Stats(tasks={status: counts.get(status, 0) for status in Status}))
-
-    async def _history(self, task_id: str) -> TaskHistory:
-        history = await self._ask(GetTask(task_id=task_id))
-        if history is None:
-            raise no_task()
-        return history

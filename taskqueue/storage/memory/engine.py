@@ -10,6 +10,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.edits import MAX_EDITS, Change, EditResult
 from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
@@ -31,7 +32,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit, within_bytes
-from taskqueue.storage.memory import settling
+from taskqueue.storage.memory import editing, settling
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.rows import deliveries
 from taskqueue.storage.memory.table import Table
@@ -157,6 +158,10 @@ class MemoryStorage(MemoryTokens, Storage):
             for task_id in task_ids
         )
 
+    async def edit(self, task_id: str, change: Change, *, now: float) -> EditResult:
+        self._require_open()
+        return editing.edit(self._table.rows.get(task_id), change, now=now)
+
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         self._require_open()
         dead = self._table.among(task_ids, {Status.DEAD})
@@ -166,10 +171,7 @@ class MemoryStorage(MemoryTokens, Storage):
 
     async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
         self._require_open()
-        ended = self._table.among(task_ids, ENDED)
-        for task_id in ended:
-            del self._table.rows[task_id]
-        return ended
+        return self._table.delete(task_ids)
 
     async def pause(self, queue: str, *, now: float) -> None:
         self._require_open()
@@ -209,20 +211,22 @@ class MemoryStorage(MemoryTokens, Storage):
 
     async def next_due(self, queue: str) -> float | None:
         self._require_open()
-        return min((row.task.run_at for row in self._table.waiting(queue)), default=None)
+        return self._table.next_due(queue)
 
     async def all_due(self) -> Mapping[str, float]:
         self._require_open()
-        queues = {row.task.queue for row in self._table.rows.values()}
-        dues = {queue: await self.next_due(queue) for queue in queues}
-        return {queue: due for queue, due in dues.items() if due is not None}
+        return self._table.all_due()
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
         self._require_open()
         row = self._table.rows.get(task_id)
         if row is None:
             return None
-        return TaskHistory(task=row.reads(now), attempts=tuple(row.attempts[-MAX_ATTEMPTS:]))
+        return TaskHistory(
+            task=row.reads(now),
+            attempts=tuple(row.attempts[-MAX_ATTEMPTS:]),
+            edits=tuple(row.edits[-MAX_EDITS:]),
+        )
 
     async def find(
         self,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from taskqueue.rules.tasks import Attempt, Delivery, NewTask, Owner, Settlement, Status, Task
+from taskqueue.rules.tasks import Attempt, Delivery, Edit, NewTask, Owner, Settlement, Status, Task
 
 
 @dataclass(kw_only=True)
@@ -29,6 +29,7 @@ class Row:
     lease: Lease | None = None
     settled: tuple[str, type[Settlement]] | None = None  # the latest: token, kind
     attempts: list[Attempt] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
 
     def reads(self, now: float) -> Task:
         """Return the task as it reads at `now`: queued once it is due."""

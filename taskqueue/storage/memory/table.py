@@ -71,6 +71,23 @@ class Table:
             del self.rows[task_id]
         return len(expired)
 
+    def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
+        """Delete those of these tasks that have ended; return which."""
+        ended = self.among(task_ids, ENDED)
+        for task_id in ended:
+            del self.rows[task_id]
+        return ended
+
+    def next_due(self, queue: str) -> float | None:
+        """Return the earliest `run_at` of the tasks that wait in a queue."""
+        return min((row.task.run_at for row in self.waiting(queue)), default=None)
+
+    def all_due(self) -> dict[str, float]:
+        """Return the earliest `run_at` of each queue in which tasks wait."""
+        queues = {row.task.queue for row in self.rows.values()}
+        dues = {queue: self.next_due(queue) for queue in queues}
+        return {queue: due for queue, due in dues.items() if due is not None}
+
     def leased(self) -> Iterator[tuple[Row, Lease]]:
         """Yield what is held."""
         for row in self.rows.values():

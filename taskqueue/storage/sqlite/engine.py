@@ -7,6 +7,7 @@ from typing import cast
 
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.access import Token
+from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.tasks import (
     ENDED,
     Accepted,
@@ -32,6 +33,7 @@ from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
 from taskqueue.storage.sqlite.operations import (
     administration,
     claiming,
+    editing,
     inserting,
     reads,
     settling,
@@ -173,6 +175,9 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
         return await self._write(
             partial(administration.cancel, task_ids=tuple(task_ids), reason=reason, now=now)
         )
+
+    async def edit(self, task_id: str, change: Change, *, now: float) -> EditResult:
+        return await self._write(partial(editing.edit, task_id=task_id, change=change, now=now))
 
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         return await self._write(partial(administration.redrive, task_ids=tuple(task_ids), now=now))

@@ -9,6 +9,7 @@ from taskqueue.rules.tasks import AttemptOutcome, NewTask, Settled, Status, Task
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.cancel import CancelContract
+from taskqueue.testing.contract.edits import EditContract
 from taskqueue.testing.contract.find import FindContract
 from taskqueue.testing.contract.keys import KeyContract
 from taskqueue.testing.contract.steps import (
@@ -27,7 +28,7 @@ from taskqueue.testing.contract.steps import (
 )
 
 
-class TasksContract(FindContract, KeyContract, CancelContract):
+class TasksContract(FindContract, KeyContract, CancelContract, EditContract):
     """A part of `StorageContract`, whose `storage` it is given."""
 
     async def test_an_inserted_task_is_queued_as_it_was_given(self, storage: Storage) -> None:

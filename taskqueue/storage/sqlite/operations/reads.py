@@ -72,11 +72,11 @@ def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | No
         row = db.execute(statements.GET, (task_id,)).fetchone()
         if row is None:
             return None
-        seq, *columns = row
+        seq, edits, *columns = row
         attempts = db.execute(statements.ATTEMPTS, (seq,)).fetchall()
     task = rows.task(tuple(columns), now=now)
     whole = (*map(rows.attempt, reversed(attempts)), *_completing(task))
-    return TaskHistory(task=task, attempts=whole[-MAX_ATTEMPTS:])
+    return TaskHistory(task=task, attempts=whole[-MAX_ATTEMPTS:], edits=rows.edits(edits))
 
 
 def _completing(task: Task) -> Iterator[Attempt]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from taskqueue.rules.tasks import Attempt, AttemptOutcome, Delivery, NewTask, Status, Task
+from taskqueue.rules.tasks import Attempt, AttemptOutcome, Delivery, Edit, NewTask, Status, Task
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -178,6 +178,14 @@ def claimed(row: Row) -> Iterator[tuple[int, Task]]:
 
 def _instant(odd: float | None, parts: int) -> float:
     return parts / _PARTS if odd is None else odd
+
+
+_decode_edits = msgspec.json.Decoder(tuple[Edit, ...]).decode
+
+
+def edits(text: str | None) -> tuple[Edit, ...]:
+    """Return what the column `edits` holds."""
+    return () if text is None else _decode_edits(text)
 
 
 def attempt(row: Row) -> Attempt:

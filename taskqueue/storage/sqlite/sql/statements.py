@@ -163,6 +163,17 @@ UPDATE main.tasks SET status = 'cancelled', reason = ?, processed_at = ? WHERE s
 """
 MARK_CANCELLED = "UPDATE main.tasks SET cancel_reason = coalesce(cancel_reason, ?) WHERE seq = ?"
 
+TO_EDIT = """
+SELECT seq, status, token IS NOT NULL, processed_at IS NOT NULL, attempt, edits,
+    payload, priority, run_at, max_attempts
+FROM main.tasks WHERE id = ?
+"""
+EDIT = """
+UPDATE main.tasks
+SET payload = ?, priority = ?, run_at = ?, max_attempts = ?, status = ?, edits = ?
+WHERE seq = ?
+"""
+
 REDRIVE = """
 UPDATE main.tasks
 SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
@@ -206,7 +217,7 @@ WHERE token IS NOT NULL
 ORDER BY claimed_at, priority, run_at, id
 """
 
-GET = f"SELECT seq, {TASK} FROM main.tasks WHERE id = ?"
+GET = f"SELECT seq, edits, {TASK} FROM main.tasks WHERE id = ?"
 
 ATTEMPTS = (
     f"SELECT {ATTEMPT} FROM main.attempts WHERE task = ? ORDER BY seq DESC LIMIT {MAX_ATTEMPTS}"

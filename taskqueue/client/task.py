@@ -1,0 +1,146 @@
+"""A task in the service, as a `Client` holds it."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
+
+from taskqueue.client import calls, enqueueing
+from taskqueue.client.calls import Call
+from taskqueue.client.views import TaskInfo
+from taskqueue.client.waiting import result_of, slices
+from taskqueue.errors import WaitTimeout
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import Status
+
+T = TypeVar("T")
+
+
+class Caller(Protocol):
+    """The client that a task belongs to."""
+
+    def _do(self, call: Call[T]) -> T: ...
+
+
+class ClientTask:
+    """A task in the service, known by its `id`."""
+
+    def __init__(self, client: "Caller", task_id: str) -> None:
+        self._client = client
+        self.id = task_id
+
+    def __repr__(self) -> str:
+        """Return the id, marked as a task."""
+        return f"<ClientTask {self.id}>"
+
+    def info(self) -> TaskInfo:
+        """Return all that the service knows about the task, with every attempt.
+
+        Raises:
+            TaskNotFound: there is no such task (any more).
+        """
+        return self._do(calls.get(self.id))
+
+    def status(self) -> Status:
+        """Return the task's status."""
+        return self.info().status
+
+    def progress(self) -> Any:
+        """Return what the handler reported last, or None."""
+        return self.info().progress
+
+    def wait(self, timeout_s: float | None = None) -> TaskInfo:
+        """Return the task when it has ended, in whatever way. The service says so at once.
+
+        Raises:
+            WaitTimeout: it has not ended within `timeout_s` seconds.
+            TaskNotFound: there is no such task (any more).
+        """
+        for wait_s in slices(timeout_s, time.monotonic):
+            task = self._do(calls.get(self.id, wait_s=wait_s))
+            if task.has_ended:
+                return task
+        raise WaitTimeout(self.id, timeout_s or 0.0)
+
+    def result(self, timeout_s: float | None = None) -> Any:
+        """Return what the handler returned, when the task is completed.
+
+        Raises:
+            TaskNotCompleted: it is dead or cancelled.
+            WaitTimeout: it has not ended within `timeout_s` seconds.
+        """
+        return result_of(self.wait(timeout_s))
+
+    def cancel(self, reason: str | None = None) -> str:
+        """Cancel the task; return `cancelled`, or `cancelling` while its handler stops.
+
+        Raises:
+            CallRefused: it has ended.
+        """
+        return self._do(calls.cancel(self.id, reason))
+
+    def edit(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        priority: int | None = None,
+        max_attempts: int | None = None,
+        delay_s: float | None = None,
+        run_at: float | None = None,
+    ) -> TaskInfo:
+        """Change the task while no consumer holds it; return it as it is then.
+
+        What is None stays. The data is replaced as a whole, and checked against the handler.
+
+        Args:
+            data: the arguments of the handler, all of them.
+            priority: 0 to 255; 0 is first.
+            max_attempts: more than those that were made.
+            delay_s: not before so many seconds from now.
+            run_at: not before this instant, in seconds since 1970 (UTC).
+
+        Raises:
+            InvalidTask: the data or an option does not fit.
+            CallRefused: a consumer holds it, or it has ended.
+        """
+        options = Options(
+            priority=priority, max_attempts=max_attempts, delay_s=delay_s, run_at=run_at
+        )
+        return self._do(calls.edit(self.id, data, options))
+
+    def run_now(self) -> str:
+        """Make the task due now, if it is scheduled or waits for its next attempt.
+
+        A paused queue stays paused.
+
+        Raises:
+            CallRefused: a consumer holds it, or it has ended.
+        """
+        return self._do(calls.run_now(self.id))
+
+    def clone(self) -> "ClientTask":
+        """Enqueue a new task with the same data and options, without the unique key; return it.
+
+        Raises:
+            InvalidTask: the service has no such action or queue any more, or refuses the data.
+        """
+        receipt = self._do(calls.clone(self.id, enqueueing.new_key()))
+        return ClientTask(self._client, receipt.id)
+
+    def redrive(self) -> str:
+        """Queue the dead task again with all its attempts; return its status.
+
+        Raises:
+            CallRefused: it is not dead.
+        """
+        return self._do(calls.redrive(self.id))
+
+    def delete(self) -> None:
+        """Delete the task, which has ended, with its history.
+
+        Raises:
+            CallRefused: it has not ended.
+        """
+        self._do(calls.delete(self.id))
+
+    def _do(self, call: Call[T]) -> T:
+        return self._client._do(call)  # noqa: SLF001 - one module, one client

@@ -1,0 +1,33 @@
+"""The part of the route table about who may do what: sessions and the audit trail."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from taskqueue.http.audit import TRAIL_QUERY, AuditRoutes, Changes
+from taskqueue.http.bodies import only_field
+from taskqueue.http.door import Door
+from taskqueue.http.route import Body, Route
+from taskqueue.http.sessions import SessionAnswer, SessionRequest, SessionRoutes
+from taskqueue.rules.access import Role
+
+
+def access_routes(sessions: SessionRoutes, door: Door) -> Iterator[Route]:
+    """Yield the calls that begin and end a session, and list who has changed what."""
+    yield Route(
+        "POST",
+        "/session",
+        sessions.begin_session,
+        None,
+        {HTTPStatus.OK: SessionAnswer},
+        body=Body(SessionRequest, only_field(SessionRequest)),
+        problems={HTTPStatus.UNAUTHORIZED: "unauthenticated"},
+    )
+    yield Route("DELETE", "/session", sessions.end_session, None, {HTTPStatus.NO_CONTENT: None})
+    yield Route(
+        "GET",
+        "/audit",
+        AuditRoutes(door.trail).list_changes,
+        Role.ADMIN,
+        {HTTPStatus.OK: Changes},
+        query=TRAIL_QUERY,
+    )
