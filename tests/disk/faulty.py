@@ -5,7 +5,7 @@
     with disk.fault("sync sleep 7000"):
         ...
 
-A fault is a line: CALL KIND ARGUMENT
+A fault is a line: CALL KIND ARGUMENT; an empty one stands for a sound disk
 
     sync sleep 7000     a sync takes so many milliseconds, or until the fault is gone
     sync error 5        it fails with this errno; nothing is synced
@@ -47,6 +47,8 @@ class CommandedDisk(FaultyDisk):
 
 def _inject(control: Control, line: str) -> None:
     match line.split():
+        case []:
+            pass
         case ["sync", "sleep", ms]:
             control.hesitate(sync_ms=int(ms))
         case ["write", "short", most]:
