@@ -30,6 +30,7 @@ def test_every_difference_on_purpose_is_documented() -> None:
 
 @with_erlang
 @pytest.mark.long
+@pytest.mark.timeout(240)  # three times Erlang's own, on a machine that may be busy
 def test_the_recorded_results_are_those_of_erlang() -> None:
     differing = set(EXPECTED)
 
@@ -44,6 +45,7 @@ def test_the_recorded_results_are_those_of_erlang() -> None:
 
 @with_erlang
 @pytest.mark.long
+@pytest.mark.timeout(240)
 def test_random_scripts_do_the_same_with_actors_and_with_processes(capsys) -> None:
     with capsys.disabled():
         code = random_scripts.main(seed=7, seconds=45.0)
