@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.bytecode import cached_in
 from tests.system.crash_fates import (
     CUT_SHORT,
     FATES,
@@ -114,11 +115,7 @@ async def test_the_process_dies_where_a_task_is_claimed_as_it_is_inserted(
 
 
 def _env(point: str, bytecode: Path) -> dict[str, str]:
-    return {
-        "CRASH_POINT": point,
-        "PYTHONPYCACHEPREFIX": str(bytecode),
-        "PYTHONDONTWRITEBYTECODE": "",
-    }
+    return {"CRASH_POINT": point, **cached_in(bytecode)}
 
 
 async def _crash(folder: Path, point: str, bytecode: Path) -> Found:

@@ -11,6 +11,7 @@ from typing import Any
 
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import PRINTED, ServiceEnded, ServiceProcess, children_of
+from tests.bytecode import cached_in, fill
 from tests.disk.faulty import CommandedDisk
 
 LEASE_S = 1.0
@@ -63,6 +64,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.disk = CommandedDisk.built_in(folder)  # None where there is no C compiler
+        self._bytecode = folder / "bytecode"  # shared by the lives
+        fill(self._bytecode)
         self.url = ""
         self.ends: Counter[int] = Counter()  # exit codes
         self.restarts = 0  # of parts of the service, as its logs tell
@@ -97,7 +100,7 @@ class Site:
     def new_life(self) -> ServiceProcess:
         """Return a life of the service that is still to be launched."""
         disk = {} if self.disk is None else self.disk.env
-        return ServiceProcess(self.folder, *FLAGS, env={**_shared_bytecode(self.folder), **disk})
+        return ServiceProcess(self.folder, *FLAGS, env={**cached_in(self._bytecode), **disk})
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -185,8 +188,3 @@ class Site:
         self._life.events.close()
         if code not in (STOPPED, TOO_EARLY, GAVE_UP, KILLED) or "Traceback" in complaint:
             self.surprises.append(f"a life ended with {code}: {complaint or '(silently)'}")
-
-
-def _shared_bytecode(folder: Path) -> dict[str, str]:
-    """Let the lives share bytecode; where none may be written, each would compile everything."""
-    return {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
