@@ -73,6 +73,7 @@ class Change(Struct):
     method: str
     path: str
     status: int
+    body: str | None = None
 
 
 class Receipt(Struct):

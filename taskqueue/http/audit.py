@@ -26,6 +26,8 @@ class Change(Struct):
     path: str
     status: int
     """Of the answer. From 500 on it is not known whether anything was changed."""
+    body: str | None = None
+    """The request's, of calls whose body says what is changed: the first 1,000 bytes."""
 
 
 class Changes(Struct):
@@ -55,6 +57,7 @@ class AuditTrail:
             method=change.method,
             path=change.path,
             status=change.status,
+            **({} if change.body is None else {"body": change.body}),
         )
 
     def latest(self, limit: int) -> tuple[Change, ...]:

@@ -10,7 +10,7 @@ from taskqueue.http.bodies import body_of
 from taskqueue.http.intake import Intake
 from taskqueue.http.paths import PATH
 from taskqueue.http.problems import Unavailable
-from taskqueue.http.route import Call, Route
+from taskqueue.http.route import AUDITED_BODY, Call, Route
 from taskqueue.http.server.large import client_of
 
 
@@ -49,6 +49,8 @@ class Endpoint:
     ) -> web.StreamResponse:
         route = self._route
         body = None if route.body is None else await route.body.read(raw)
+        if route.body is not None and route.body.is_audited:
+            request[AUDITED_BODY] = route.body.audited(raw)
         with route.unavailable:
             answer = await route.handler(
                 Call(path, query, request.headers, body, client_of(request))

@@ -20,7 +20,7 @@ from taskqueue.http.callers import Callers, host_of, page_of
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.hosts import is_address, is_loopback, name_of
 from taskqueue.http.problems import Problem, Unavailable
-from taskqueue.http.route import Route
+from taskqueue.http.route import AUDITED_BODY, Route
 from taskqueue.http.sessions import CHALLENGE
 from taskqueue.rules.access import Caller, Page, Refusal, Refused, Role, decide
 
@@ -129,6 +129,7 @@ class Guard:
                     method=request.method,
                     path=request.path,
                     status=status,
+                    body=request.get(AUDITED_BODY),
                 )
                 self._trail.record(change, role)
         return response

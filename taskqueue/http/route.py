@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from aiohttp import web
 from multidict import MultiMapping
 
 from taskqueue.http.answers import Answer
@@ -27,6 +28,12 @@ class Call(NamedTuple, Generic[B, Q]):
     client: Client
 
 
+AUDITED_BODY = web.RequestKey("audited_body", str)
+"""Where a request keeps what the audit trail shows of its body."""
+
+_AUDITED_BYTES = 1_000
+
+
 class Body(NamedTuple):
     """A request's body: its type, as documented, and what decodes it.
 
@@ -36,6 +43,13 @@ class Body(NamedTuple):
     type: Any
     read: Callable[[bytes], Awaitable[Any]]
     required: bool = True
+    is_audited: bool = False
+    """Whether the audit trail shows it: it says what is changed, and holds no data of tasks."""
+
+    def audited(self, raw: bytes) -> str:
+        """Return what the audit trail shows of a body."""
+        text = raw[:_AUDITED_BYTES].decode(errors="replace")
+        return f"{text}…" if len(raw) > _AUDITED_BYTES else text
 
 
 ASKS_NO_PART = Unavailable("service unavailable")

@@ -180,7 +180,7 @@ def _of_dead(ask: Ask) -> Iterator[Route]:
         dead.redrive_dead,
         _ADMINISTRATOR,
         {_ACCEPTED: Redriven},
-        body=Body(SelectionRequest, read_selection),
+        body=Body(SelectionRequest, read_selection, is_audited=True),
         unavailable=Unavailable("failed to queue tasks", _IN_PART),
         writes=True,
     )
@@ -190,7 +190,7 @@ def _of_dead(ask: Ask) -> Iterator[Route]:
         dead.delete_dead,
         _ADMINISTRATOR,
         {_OK: Deleted},
-        body=Body(SelectionRequest, read_selection),
+        body=Body(SelectionRequest, read_selection, is_audited=True),
         unavailable=Unavailable("failed to delete tasks", _IN_PART),
         writes=True,
     )
@@ -255,7 +255,7 @@ def _of_service(ask: Ask) -> Iterator[Route]:
         supervision.kill_actor,
         _ADMINISTRATOR,
         {_ACCEPTED: Killed},
-        body=Body(Place, only_field(Place)),
+        body=Body(Place, only_field(Place), is_audited=True),
         problems={_NOT_FOUND: "no such actor", _CONFLICT: "the root cannot be killed"},
         unavailable=_SUPERVISING,
     )
@@ -265,7 +265,7 @@ def _of_service(ask: Ask) -> Iterator[Route]:
         supervision.resize_consumers,
         _ADMINISTRATOR,
         {_ACCEPTED: Resized},
-        body=Body(Size, only_field(Size)),
+        body=Body(Size, only_field(Size), is_audited=True),
         unavailable=_SUPERVISING,
     )
 

@@ -1,5 +1,7 @@
 """The audit trail: who has changed what, and from where."""
 
+import json
+
 import pytest
 from aiohttp import ClientSession
 
@@ -39,6 +41,7 @@ async def test_each_change_is_listed_newest_first(http: ClientSession) -> None:
             "method": "POST",
             "path": path,
             "status": status,
+            "body": None,
         }
         for path, status in (("/tasks", 202), ("/queues/mail/pause", 200))
     ]
@@ -56,6 +59,37 @@ async def test_a_change_is_an_event_with_the_name_of_its_token(
     assert (queued["who"], queued["path"], queued["level"]) == ("ci", "/tasks", "debug")
     assert (paused["who"], paused["path"], paused["level"]) == ("ci", "/queues/mail/pause", "info")
     assert [each["who"] for each in await trail(http, **token)] == ["ci", "ci"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/dead/delete", {"action": "uppercase"}),
+        ("POST", "/dead/redrive", {"all": True}),
+        ("PUT", "/supervision/consumers", {"count": 4}),
+    ],
+)
+async def test_a_body_that_says_what_is_changed_is_in_the_trail(
+    http: ClientSession, events: EventLog, method: str, path: str, body: dict[str, object]
+) -> None:
+    await http.request(method, path, json=body)
+
+    [change] = await trail(http)
+    [event] = events.select("audit_change")
+    assert (change["path"], json.loads(str(change["body"]))) == (path, body)
+    assert event["body"] == change["body"]
+
+
+async def test_a_long_body_is_cut_and_the_data_of_tasks_is_in_no_trail(
+    http: ClientSession, events: EventLog
+) -> None:
+    await http.post("/dead/delete", json={"ids": [UNKNOWN] * 1000})
+    await http.post("/tasks", json={"action": "uppercase", "data": {"text": "secret"}})
+
+    queued, deleted = await trail(http)
+    assert queued["body"] is None
+    assert len(str(deleted["body"])) == 1001
+    assert "body" not in events.select("audit_change")[1]
 
 
 async def test_what_changed_nothing_is_not_in_the_trail(
