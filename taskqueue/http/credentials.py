@@ -11,7 +11,7 @@ from taskqueue.rules.access import Token, Tokens
 
 FRESH_S = 0.25  # older tokens are read again, beside the request
 STALE_S = 0.75  # a request waits for tokens older than this
-PATIENCE_S = 0.2  # but no longer; while the storage does not answer, the last known tokens hold
+PATIENCE_S = 1.0  # since the read began; then the last known tokens count until it has ended
 USE_S = 60.0  # a token's use is written at most this often
 
 
@@ -23,6 +23,7 @@ class Credentials:
         self._clock = clock
         self._tokens: Tokens | None = None
         self._read_at = 0.0
+        self._began_at = 0.0
         self._reading: asyncio.Task[None] | None = None
         self._used: dict[str, float] = {}
 
@@ -39,7 +40,8 @@ class Credentials:
             return self._tokens
         reading = self._read_soon()
         if age_s > STALE_S:
-            await asyncio.wait((reading,), timeout=PATIENCE_S)
+            patience_s = self._began_at + PATIENCE_S - monotonic()
+            await asyncio.wait((reading,), timeout=max(0.0, patience_s))
         return self._tokens
 
     def used(self, token: Token) -> None:
@@ -57,6 +59,7 @@ class Credentials:
 
     def _read_soon(self) -> asyncio.Task[None]:
         if self._reading is None or self._reading.done():
+            self._began_at = monotonic()
             self._reading = asyncio.create_task(self._refresh())
         return self._reading
 

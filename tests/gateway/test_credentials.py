@@ -133,6 +133,34 @@ async def test_while_the_storage_does_not_answer_the_last_known_tokens_count(
     assert (while_failing, while_hanging) == (True, True)
 
 
+async def test_requests_do_not_wait_one_after_the_other_for_a_storage_that_hangs(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage()
+    storage.add("ci")
+    known = Credentials(storage, clock)
+    await known.current()
+    storage.holds.clear()
+    clock.at += 60.0
+    monkeypatch.setattr(credentials, "PATIENCE_S", 0.01)
+    await known.current()
+    clock.at += 0.01  # the patience for this read is over
+    waited: list[float | None] = []
+    wait = asyncio.wait
+
+    async def noted(tasks: Any, *, timeout: float | None) -> Any:
+        waited.append(timeout)
+        return await wait(tasks, timeout=timeout)
+
+    monkeypatch.setattr(credentials.asyncio, "wait", noted)
+
+    found = [(await known.current()).find("ci", now=0.0) is not None for _ in range(3)]
+    monkeypatch.setattr(credentials.asyncio, "wait", wait)
+    await known.close()
+
+    assert (found, waited) == ([True] * 3, [0.0] * 3)
+
+
 async def test_tokens_that_were_never_read_are_no_reason_to_let_anyone_in(clock: Clock) -> None:
     storage = Storage()
     storage.fault = StorageUnavailable("not opened yet")
