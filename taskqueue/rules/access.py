@@ -23,7 +23,7 @@ class Role(StrEnum):
     """See tasks, queues and the supervision tree."""
 
     ENQUEUE = "enqueue"
-    """Also create tasks, cancel them and redrive them."""
+    """Also create tasks, and edit, cancel, clone and redrive single ones."""
 
     ADMIN = "admin"
     """Also delete, pause queues, change the service and read the audit trail."""

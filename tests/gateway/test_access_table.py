@@ -42,6 +42,9 @@ NEEDS = {
     ("POST", "/tasks"): ENQUEUE,
     ("POST", "/tasks/{id}/cancel"): ENQUEUE,
     ("POST", "/tasks/{id}/redrive"): ENQUEUE,
+    ("PATCH", "/tasks/{id}"): ENQUEUE,
+    ("POST", "/tasks/{id}/run-now"): ENQUEUE,
+    ("POST", "/tasks/{id}/clone"): ENQUEUE,
     ("DELETE", "/tasks/{id}"): ADMIN,
     ("POST", "/dead/redrive"): ADMIN,
     ("POST", "/dead/delete"): ADMIN,
@@ -55,6 +58,7 @@ NEEDS = {
 
 BODIES = {
     "/tasks": b'{"action": "uppercase"}',
+    "/tasks/{id}": b'{"priority": 3}',
     "/dead/redrive": b'{"all": true}',
     "/dead/delete": b'{"all": true}',
     "/supervision/kill": b'{"path": "root/database"}',
