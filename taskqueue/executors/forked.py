@@ -32,6 +32,7 @@ def _exit_code(error: BaseException | None) -> int:
         case SystemExit(code=int(code)):
             return code & 0xFF
         case _:
-            with suppress(Exception):
-                traceback.print_exception(error)
+            if sys.stderr is not None:  # without it, `print_exception` writes to standard output
+                with suppress(Exception):
+                    traceback.print_exception(error)
             return 1

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -179,6 +180,16 @@ def forge(ctx: Context) -> str:
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     return "genuine"
+
+
+@app.task("fork_and_raise")
+def fork_and_raise(ctx: Context) -> int:
+    """Let a child raise that has no standard error, and return its exit code."""
+    child = os.fork()
+    if child == 0:
+        sys.stderr = None  # type: ignore[assignment]  # as it is in a program without a console
+        raise RuntimeError("the child")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 # --- descriptors ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import signal
 import aiohttp
 import pytest
 
+from taskqueue.testing.process import PRINTED
 from tests.executors.procs import gone, is_there, noted, state, until
 from tests.system.services import Client, Services, when
 
@@ -84,6 +85,19 @@ async def test_a_child_that_exits_has_the_exit_code_that_it_asked_for(
     await when([task_id], client.service, "task_completed")
 
     assert (await client.show(task_id))["result"] == 7
+
+
+async def test_a_child_that_raises_without_standard_error_prints_nothing_into_the_log(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    client = Client(http, await services.start(*FLAGS))
+
+    task_id = await client.post("fork_and_raise")
+    await when([task_id], client.service, "task_completed")
+    await client.service.stop()
+
+    assert client.service.events.select("task_completed", task_id=task_id)
+    assert client.service.events.select(PRINTED) == []
 
 
 async def test_a_signal_to_a_child_ends_the_child_and_does_not_stop_the_service(
