@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from taskqueue.client.sync import Client
     from taskqueue.client.task import ClientTask
     from taskqueue.client.views import TaskInfo
+    from taskqueue.embedding.cleanup_context import QUEUE_KEY, queue_context
+    from taskqueue.embedding.lifespan import queue_lifespan
     from taskqueue.errors import (
         AccessDenied,
         CallRefused,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from taskqueue.settings import Settings
 
 __all__ = [
+    "QUEUE_KEY",
     "Acceptance",
     "Accepted",
     "AccessDenied",
@@ -81,6 +84,8 @@ __all__ = [
     "TaskTooLarge",
     "UnknownAction",
     "WaitTimeout",
+    "queue_context",
+    "queue_lifespan",
 ]
 
 _MODULES = {
@@ -91,6 +96,8 @@ _MODULES = {
     "client.sync": ("Client",),
     "client.task": ("ClientTask",),
     "client.views": ("TaskInfo",),
+    "embedding.cleanup_context": ("QUEUE_KEY", "queue_context"),
+    "embedding.lifespan": ("queue_lifespan",),
     "errors": (
         "AccessDenied",
         "CallRefused",

@@ -9,6 +9,7 @@ import gc
 import os
 import selectors
 import sys
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from taskqueue.api.loading import load_app
 from taskqueue.assembly import Parts
 from taskqueue.cli.signals import Signals
 from taskqueue.clock import with_bound_clock
-from taskqueue.errors import ConfigError, ServiceFailed, ServiceNotStarted
+from taskqueue.errors import ConfigError, Fault, ServiceFailed, ServiceNotStarted
 from taskqueue.events import events
 from taskqueue.http.server import descriptors
 from taskqueue.logs import pipeline as logs
@@ -37,19 +38,40 @@ class Ended(NamedTuple):
     drained_at: float
 
 
-def serve(settings: Settings, backend: Backend) -> Ended:
+class Starter:
+    """Hears how the start went, on behalf of what started this process: here, a user."""
+
+    def ready(self, url: str) -> None:
+        """Note that tasks are accepted. Called on the service's loop."""
+
+    def refused(self, faults: Sequence[Fault]) -> None:
+        """Say why the service does not start."""
+        for fault in faults:
+            print_error(str(fault))
+
+
+def serve(
+    settings: Settings,
+    backend: Backend,
+    *,
+    load: Callable[[Settings], App] | None = None,
+    starter: Starter | None = None,
+) -> Ended:
     """Run the service on `backend` until it is told to stop, and return how it ended."""
+    starter = starter or Starter()
     with logs.buffered():
         descriptors.raise_limit()
         try:
-            service = Service(_app(settings), settings, parts=Parts(backend=backend))
+            app = (load or _app)(settings)
+            service = Service(app, settings, parts=Parts(backend=backend))
         except ConfigError as error:
-            return Ended(_refused(MISUSED, error), monotonic())
+            starter.refused(error.faults)
+            return Ended(MISUSED, monotonic())
         selector = selectors.DefaultSelector()
         loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
         loop.set_exception_handler(log_loop_error)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            code = runner.run(_run(service, Signals(selector)))
+            code = runner.run(_run(service, Signals(selector), starter))
         return Ended(code, service.drained_at or monotonic())
 
 
@@ -57,7 +79,7 @@ def _app(settings: Settings) -> App:
     return load_app(settings.app) if settings.app else demo_app(settings.demo_work_s)
 
 
-async def _run(service: Service, signals: Signals) -> int:
+async def _run(service: Service, signals: Signals, starter: Starter) -> int:
     """Run it until a signal cancels this; return the exit code."""
     main = asyncio.current_task()
     assert main is not None  # noqa: S101 - a coroutine runs in one
@@ -66,13 +88,13 @@ async def _run(service: Service, signals: Signals) -> int:
         async with service:
             tune_gc()
             _announce_ready(service)
+            starter.ready(service.url)
             await asyncio.Event().wait()
     except asyncio.CancelledError:
         return OK
-    except ConfigError as error:
-        return _refused(MISUSED, error)
-    except ServiceNotStarted as error:
-        return _refused(FAILED, error)
+    except (ConfigError, ServiceNotStarted) as error:
+        starter.refused(error.faults)
+        return MISUSED if isinstance(error, ConfigError) else FAILED
     except ServiceFailed as error:
         print_error(str(error))
     return FAILED
@@ -101,12 +123,6 @@ def _announce_ready(service: Service) -> None:
         app=service.settings.app or "demo",
         consumers=service.settings.consumers,
     )
-
-
-def _refused(code: int, error: ConfigError | ServiceNotStarted) -> int:
-    for fault in error.faults:
-        print_error(str(fault))
-    return code
 
 
 def print_error(line: str) -> None:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import aiohttp
+from msgspec.structs import replace
 from yarl import URL
 
 from taskqueue.client import calls, enqueueing
@@ -66,6 +67,10 @@ class AsyncClient:
         """Close the connections. Calling it twice is harmless."""
         if self._session is not None:
             await self._session.close()
+
+    def redirect(self, url: str) -> None:
+        """Send what is called from now on to the service at `url`; the token stays."""
+        self._address = replace(self._address, url=address_of(url, None, {}).url)
 
     # --- tasks ----------------------------------------------------------------------------------
 

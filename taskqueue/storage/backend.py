@@ -75,3 +75,13 @@ class Database(Struct):
     def under(self, folder: Path) -> Self:
         """Return the same database, its relative path, if it has one, beginning at `folder`."""
         return self
+
+    def meeting_file(self) -> Path | None:
+        """Return the file through which processes of one machine agree which runs the service.
+
+        Its folder is there. None: each process may run a service of its own.
+
+        Raises:
+            OSError: the folder cannot be made.
+        """
+        return None

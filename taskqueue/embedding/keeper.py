@@ -1,0 +1,143 @@
+"""Keeps one service running for an application, whatever number of processes that has."""
+
+import asyncio
+from random import random
+from time import monotonic
+from types import TracebackType
+from typing import NoReturn, Self
+
+from taskqueue.api.app import App
+from taskqueue.client.aio import AsyncClient
+from taskqueue.embedding.life import Begin, Life
+from taskqueue.embedding.meeting import Meeting
+from taskqueue.errors import ConfigError, Fault, ServiceNotStarted
+from taskqueue.events import events
+from taskqueue.settings import Settings
+from taskqueue.supervision import Backoff
+from taskqueue.supervision.decisions import RestartDelays
+
+BACKOFF = Backoff(initial_s=0.2, max_s=10.0)
+
+# How often a process that does not run the service looks whether it has to, and where it is.
+LOOK_S = 0.25
+
+
+class Keeper:
+    """Runs the service, or finds that of another process, from `__aenter__` to `__aexit__`.
+
+    A service that ends is started again after a pause, on the same port. When the process that ran
+    it has ended, one of the others runs it. The app enqueues to it meanwhile.
+    """
+
+    def __init__(self, app: App, settings: Settings, begin: Begin) -> None:
+        """Make one that does nothing yet; `begin` starts a service."""
+        self._app = app
+        self._settings = settings
+        self._begin = begin
+        self._connected = asyncio.Event()
+        self._url: str | None = None
+        self.client: AsyncClient
+
+    async def __aenter__(self) -> Self:
+        """Return when tasks are accepted.
+
+        Raises:
+            ServiceNotStarted, ConfigError: the service cannot start; `faults` says why.
+        """
+        try:
+            self._meeting = Meeting.at(self._settings.database)
+        except OSError as error:
+            fault = Fault("database", f"{self._settings.database}: {error.strerror}")
+            raise ServiceNotStarted((fault,)) from error
+        self._keeping = asyncio.create_task(self._keep(), name="taskqueue-keeper")
+        connected = asyncio.create_task(self._connected.wait())
+        try:
+            await asyncio.wait({self._keeping, connected}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self._end()
+            raise
+        finally:
+            connected.cancel()
+        if self._keeping.done():
+            self._meeting.close()
+            self._keeping.result()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop the service, if it runs here, as SIGTERM does."""
+        await self._end()
+        self._app.disconnect()
+        await self.client.close()
+
+    async def _end(self) -> None:
+        self._keeping.cancel()
+        try:
+            await asyncio.wait({self._keeping})
+        except asyncio.CancelledError:
+            self._keeping.cancel()  # cuts the drain
+            await asyncio.wait({self._keeping})
+            raise
+        finally:
+            self._meeting.close()
+
+    async def _keep(self) -> NoReturn:
+        while not self._meeting.take():
+            if (url := self._meeting.url) is not None and url != self._url:
+                events.info("embedded_service_found", url=url)
+                self._connect(url)
+            await asyncio.sleep(LOOK_S)
+        await self._serve()
+
+    async def _serve(self) -> NoReturn:
+        delays = RestartDelays(BACKOFF)
+        while True:
+            try:
+                life = await self._started()
+            except (ServiceNotStarted, ConfigError) as error:
+                if not self._connected.is_set():
+                    raise
+                why = str(error)
+            else:
+                delays.started(monotonic())
+                why = await self._end_of(life)
+                delays.ended(monotonic())
+            pause = delays.next(jitter=random())  # noqa: S311 - no secret
+            events.warning("embedded_service_ended", reason=why, restart_in_s=pause.seconds)
+            await asyncio.sleep(pause.seconds)
+
+    async def _end_of(self, life: Life) -> str:
+        self._meeting.announce(life.url)
+        self._connect(life.url)
+        events.info("embedded_service_started", url=life.url)
+        try:
+            return await life.ended()
+        except asyncio.CancelledError:
+            await life.stop()
+            raise
+
+    async def _started(self) -> Life:
+        """Start a service where the last one listened, so that its clients find it."""
+        port = self._settings.port
+        last = self._url or self._meeting.url
+        if port or last is None:
+            return await self._begin(port)
+        try:
+            return await self._begin(int(last.rpartition(":")[2]))
+        except ServiceNotStarted as error:
+            if [fault.field for fault in error.faults] != ["port"]:
+                raise
+            return await self._begin(0)
+
+    def _connect(self, url: str) -> None:
+        self._app.connect(url)
+        if self._url is None:
+            self.client = AsyncClient(url)
+        else:
+            self.client.redirect(url)
+        self._url = url
+        self._connected.set()
