@@ -6,6 +6,7 @@ cannot be used, else what the service or the command answers.
 
 import gc
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def command() -> click.Command:
     """Return the `taskqueue` command."""
     config = click.Option(["--config"], metavar="FILE", help="Settings file (TOML).")
+    reload = click.Option(
+        ["--reload"],
+        is_flag=True,
+        help="For development: start again when a Python file of the working folder changes.",
+    )
     version = click.Option(
         ["--version"],
         is_flag=True,
@@ -55,7 +61,7 @@ def command() -> click.Command:
         callback=_run,
         invoke_without_command=True,
         subcommand_metavar="[COMMAND]",
-        params=[*map(_flag, OPTIONS), config, version],
+        params=[*map(_flag, OPTIONS), config, reload, version],
         commands=[_bench_command(), tokens.group(_load_settings)],
         help=_HELP,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -102,7 +108,7 @@ def _parameter(option: Option) -> str:
     return option.key.replace(".", "__")
 
 
-def _run(config: str | None, **parameters: object) -> None:
+def _run(config: str | None, *, reload: bool, **parameters: object) -> None:
     used = {
         option.key: value
         for option in OPTIONS
@@ -116,7 +122,18 @@ def _run(config: str | None, **parameters: object) -> None:
     # Imported late, so that `--help` and a refusal need not wait for the service's libraries.
     from taskqueue.process.pid1 import run_under_init  # noqa: PLC0415
 
-    context.exit(run_under_init(partial(_serve, settings)))
+    serve = partial(_serve_reloading if reload else _serve, settings)
+    context.exit(run_under_init(serve))
+
+
+def _serve_reloading(settings: Settings) -> int:
+    origin.remember()
+    from taskqueue.cli.reload import run_reloading  # noqa: PLC0415 - as above
+
+    try:
+        return run_reloading(settings, sys.argv[1:], _working_folder())
+    except ConfigError as error:
+        return _refuse(error)
 
 
 def _serve(settings: Settings) -> NoReturn:
@@ -153,9 +170,13 @@ def _load_or_exit(flags: Mapping[str, object]) -> Settings:
     try:
         return load(flags, os.environ, _working_folder())
     except ConfigError as error:
-        for fault in error.faults:
-            click.echo(f"taskqueue: {fault}", err=True)
-        return click.get_current_context().exit(2)
+        return click.get_current_context().exit(_refuse(error))
+
+
+def _refuse(error: ConfigError) -> int:
+    for fault in error.faults:
+        click.echo(f"taskqueue: {fault}", err=True)
+    return 2
 
 
 def _working_folder() -> Path:
