@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from taskqueue.api.app import App
     from taskqueue.api.context import Context
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
-    from taskqueue.client.aio import AsyncClient, AsyncTask
+    from taskqueue.client.aio import AsyncClient
+    from taskqueue.client.async_task import AsyncTask
     from taskqueue.client.sync import Client
     from taskqueue.client.task import ClientTask
     from taskqueue.client.views import TaskInfo
@@ -92,7 +93,8 @@ _MODULES = {
     "api.action": ("Action",),
     "api.app": ("App",),
     "api.context": ("Context",),
-    "client.aio": ("AsyncClient", "AsyncTask"),
+    "client.aio": ("AsyncClient",),
+    "client.async_task": ("AsyncTask",),
     "client.sync": ("Client",),
     "client.task": ("ClientTask",),
     "client.views": ("TaskInfo",),

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from taskqueue.rules.access import Token
 from taskqueue.rules.edits import Change, EditResult
+from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
@@ -48,14 +49,13 @@ class Enqueue(Request[tuple[Accepted, ...]]):
     tasks: tuple[NewTask, ...]
 
 
-class FindTasks(Request[tuple[Task, ...]]):
-    """Return the tasks that match, newest first, as `Storage.find` does."""
+class SearchTasks(Request[Found]):
+    """Return the tasks that match, as `Storage.search` does."""
 
+    wanted: TaskFilter
     limit: int
-    status: Status | None = None
-    action: str | None = None
-    queue: str | None = None
-    before: str | None = None
+    after: str | None = None
+    sort: Sort = Sort.NEWEST
     max_bytes: int | None = None
     brief: bool = False
 

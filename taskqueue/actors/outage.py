@@ -28,6 +28,7 @@ READS = frozenset(
         Storage.paused,
         Storage.rescue,
         Storage.tokens,
+        Storage.search,
     )
 )
 """The verbs that work while nothing can be written."""

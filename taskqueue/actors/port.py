@@ -25,7 +25,6 @@ from taskqueue.commands import (
     DeleteDead,
     Enqueue,
     ExplainWaiting,
-    FindTasks,
     GetDepths,
     GetOldestRunnable,
     GetQueues,
@@ -37,11 +36,13 @@ from taskqueue.commands import (
     NoteTokenUse,
     RedriveDead,
     Resize,
+    SearchTasks,
 )
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.events import events
 from taskqueue.http.server.limits import Limits
 from taskqueue.rules.access import Token
+from taskqueue.rules.filters import Found
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
@@ -141,7 +142,7 @@ class StorageRequests:
         self._clock = clock
         self._dead_letters = DeadLetters(storage, clock)
         self.handlers: _Handlers = {
-            FindTasks: self._find,
+            SearchTasks: self._search,
             GetTask: self._get,
             CountTasks: self._count,
             GetDepths: self._depths,
@@ -152,8 +153,8 @@ class StorageRequests:
             NoteTokenUse: self._note_token_use,
         }
 
-    async def _find(self, message: FindTasks) -> tuple[Task, ...]:
-        return await self._storage.use(Storage.find, **asdict(message), now=self._clock.now())
+    async def _search(self, message: SearchTasks) -> Found:
+        return await self._storage.use(Storage.search, **asdict(message), now=self._clock.now())
 
     async def _get(self, message: GetTask) -> TaskHistory | None:
         return await self._storage.use(Storage.get, message.task_id, now=self._clock.now())

@@ -6,10 +6,9 @@ async with AsyncClient("http://127.0.0.1:8080") as queue:
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 import aiohttp
 from msgspec.structs import replace
@@ -17,14 +16,13 @@ from yarl import URL
 
 from taskqueue.client import calls, enqueueing
 from taskqueue.client.address import address_of
-from taskqueue.client.calls import Answer, Call, NoAnswer
+from taskqueue.client.async_task import AsyncTask
+from taskqueue.client.call import Answer, Call, NoAnswer
+from taskqueue.client.calls import Filters
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.retries import RETRIED, Retries
 from taskqueue.client.views import Change, QueueInfo, TaskInfo
-from taskqueue.client.waiting import result_of, slices
-from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import Status
 
 T = TypeVar("T")
 
@@ -87,7 +85,7 @@ class AsyncClient:
         run_at: float | None = None,
         unique_key: str | None = None,
         **arguments: Any,
-    ) -> "AsyncTask":
+    ) -> AsyncTask:
         """Enqueue a task for `action`; durable when this returns. See `Client.enqueue`."""
         options = Options(
             queue=queue,
@@ -98,34 +96,28 @@ class AsyncClient:
             unique_key=unique_key,
         )
         receipt = await self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
-        return AsyncTask(self, receipt.id)
+        return AsyncTask(self._do, receipt.id)
 
-    async def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence["AsyncTask"]:
+    async def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence[AsyncTask]:
         """Enqueue many tasks with few requests; see `Client.enqueue_many`."""
         receipts = [
             receipt
             for batch in enqueueing.batches(tasks)
             for receipt in await self._do(calls.enqueue_many(batch))
         ]
-        return [AsyncTask(self, receipt.id) for receipt in receipts]
+        return [AsyncTask(self._do, receipt.id) for receipt in receipts]
 
-    def task(self, task_id: str) -> "AsyncTask":
+    def task(self, task_id: str) -> AsyncTask:
         """Return the task of this id, without asking whether there is one."""
-        return AsyncTask(self, task_id)
+        return AsyncTask(self._do, task_id)
 
     async def tasks(
-        self,
-        *,
-        status: Status | str | None = None,
-        action: str | None = None,
-        queue: str | None = None,
+        self, *, sort: Literal["newest", "oldest"] = "newest", **filters: Unpack[Filters]
     ) -> AsyncIterator[TaskInfo]:
-        """Yield the tasks that match, newest first, one page after the other."""
+        """Yield the tasks that match; see `Client.tasks`."""
         cursor: str | None = None
         while True:
-            page = await self._do(
-                calls.find(status=status, action=action, queue=queue, cursor=cursor)
-            )
+            page = await self._do(calls.find(filters, sort=sort, cursor=cursor))
             for task in page.tasks:
                 yield task
             cursor = page.next
@@ -196,78 +188,3 @@ class AsyncClient:
 
 
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-
-
-class AsyncTask:
-    """A task in the service, known by its `id`."""
-
-    def __init__(self, client: AsyncClient, task_id: str) -> None:
-        self._client = client
-        self.id = task_id
-
-    def __repr__(self) -> str:
-        """Return the id, marked as a task."""
-        return f"<AsyncTask {self.id}>"
-
-    async def info(self) -> TaskInfo:
-        """Return all that the service knows about the task, with every attempt."""
-        return await self._do(calls.get(self.id))
-
-    async def status(self) -> Status:
-        """Return the task's status."""
-        return (await self.info()).status
-
-    async def progress(self) -> Any:
-        """Return what the handler reported last, or None."""
-        return (await self.info()).progress
-
-    async def wait(self, timeout_s: float | None = None) -> TaskInfo:
-        """Return the task when it has ended, in whatever way. The service says so at once."""
-        for wait_s in slices(timeout_s, time.monotonic):
-            task = await self._do(calls.get(self.id, wait_s=wait_s))
-            if task.has_ended:
-                return task
-        raise WaitTimeout(self.id, timeout_s or 0.0)
-
-    async def result(self, timeout_s: float | None = None) -> Any:
-        """Return what the handler returned, when the task is completed."""
-        return result_of(await self.wait(timeout_s))
-
-    async def cancel(self, reason: str | None = None) -> str:
-        """Cancel the task; return `cancelled`, or `cancelling` while its handler stops."""
-        return await self._do(calls.cancel(self.id, reason))
-
-    async def edit(
-        self,
-        data: Mapping[str, Any] | None = None,
-        *,
-        priority: int | None = None,
-        max_attempts: int | None = None,
-        delay_s: float | None = None,
-        run_at: float | None = None,
-    ) -> TaskInfo:
-        """Change the task while no consumer holds it; see `ClientTask.edit`."""
-        options = Options(
-            priority=priority, max_attempts=max_attempts, delay_s=delay_s, run_at=run_at
-        )
-        return await self._do(calls.edit(self.id, data, options))
-
-    async def run_now(self) -> str:
-        """Make the task due now; see `ClientTask.run_now`."""
-        return await self._do(calls.run_now(self.id))
-
-    async def clone(self) -> "AsyncTask":
-        """Enqueue a new task with the same data and options; return it."""
-        receipt = await self._do(calls.clone(self.id, enqueueing.new_key()))
-        return AsyncTask(self._client, receipt.id)
-
-    async def redrive(self) -> str:
-        """Queue the dead task again with all its attempts; return its status."""
-        return await self._do(calls.redrive(self.id))
-
-    async def delete(self) -> None:
-        """Delete the task, which has ended, with its history."""
-        await self._do(calls.delete(self.id))
-
-    async def _do(self, call: Call[T]) -> T:
-        return await self._client._do(call)  # noqa: SLF001 - one module, one client

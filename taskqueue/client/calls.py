@@ -1,82 +1,19 @@
 """One HTTP request per verb, and how its answer is read. No I/O happens here."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypedDict, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from taskqueue.client.failures import error_of
+from taskqueue.client.call import Call
 from taskqueue.client.views import Change, QueueInfo, Receipt, TaskInfo, TaskPage
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import NewTask
+from taskqueue.rules.tasks import NewTask, Status
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-JSON = "application/json"
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What came back: status, body, and the header that says when to try again."""
-
-    status: int
-    body: bytes
-    retry_after: str | None = None
-
-    @property
-    def reason(self) -> str:
-        """Why this answer is no success, in a few words."""
-        return str(error_of(self.status, self.body))
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """The seconds that the server asks to wait, if it says so in seconds."""
-        text = self.retry_after
-        return float(text) if text is not None and text.isascii() and text.isdigit() else None
-
-
-class NoAnswer(msgspec.Struct, frozen=True):
-    """A request without an answer: why, and whether the service may have received it."""
-
-    reason: str
-    was_sent: bool
-
-
-class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
-    """A request, and the reader of its answer.
-
-    `is_repeatable` says whether it may be sent again when its answer was lost: what it changes, it
-    changes once. `waits_s` is how long the service may hold the answer back on purpose. Under a
-    `key` the service accepts a task once.
-    """
-
-    method: str
-    path: str
-    read: Callable[[bytes], T_co]
-    body: bytes | None = None
-    task_id: str | None = None
-    is_repeatable: bool = True
-    waits_s: float = 0.0
-    key: str | None = None
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers that this request has beside those of every request."""
-        of_body = {} if self.body is None else {"Content-Type": JSON}
-        return of_body if self.key is None else {**of_body, "Idempotency-Key": self.key}
-
-    def result(self, answer: Answer) -> T_co:
-        """Return the value of a successful answer.
-
-        Raises:
-            TaskQueueError: what the service says is wrong; see `failures.error_of`.
-        """
-        if 200 <= answer.status < 300:
-            return self.read(answer.body)
-        raise error_of(answer.status, answer.body, task_id=self.task_id)
 
 
 class NewTaskBody(msgspec.Struct, omit_defaults=True):
@@ -150,9 +87,35 @@ def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:
     return Call(method="GET", path=path, read=read, task_id=task_id, waits_s=wait_s)
 
 
-def find(**filters: object) -> Call[TaskPage]:
-    """Ask for a page of tasks, newest first."""
-    return Call(method="GET", path=f"/tasks{_query(**filters)}", read=_reader(TaskPage))
+class Filters(TypedDict, total=False):
+    """Which tasks are meant: those with all of this.
+
+    Instants are seconds since 1970 (UTC); `text` is in the payload, or in the reason why a task
+    failed.
+    """
+
+    status: Status | str | Sequence[Status | str] | None
+    action: str | None
+    queue: str | None
+    created_after: float | None
+    created_before: float | None
+    ended_after: float | None
+    ended_before: float | None
+    min_age_s: float | None
+    unique_key: str | None
+    text: str | None
+
+
+def find(filters: Filters, *, sort: str | None, cursor: str | None) -> Call[TaskPage]:
+    """Ask for a page of tasks."""
+    query = _query(**_joined(filters), sort=sort, cursor=cursor)
+    return Call(method="GET", path=f"/tasks{query}", read=_reader(TaskPage))
+
+
+def _joined(filters: Filters) -> dict[str, object]:
+    status = filters.get("status")
+    texts = status if status is None or isinstance(status, str) else ",".join(status)
+    return {**filters, "status": texts}
 
 
 def cancel(task_id: str, reason: str | None) -> Call[str]:

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from taskqueue.client.calls import Answer, NoAnswer
+from taskqueue.client.call import Answer, NoAnswer
 from taskqueue.errors import ServiceUnavailable
 
 FIRST_WAIT_S = 0.05

@@ -8,17 +8,17 @@ task.wait(timeout_s=30).result
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from taskqueue.client import calls, enqueueing
 from taskqueue.client.address import ServiceAddress, address_of
-from taskqueue.client.calls import Answer, Call
+from taskqueue.client.call import Answer, Call
+from taskqueue.client.calls import Filters
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.retries import RETRIED, Retries
 from taskqueue.client.task import ClientTask
 from taskqueue.client.views import Change, QueueInfo, TaskInfo
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import Status
 
 if TYPE_CHECKING:
     from taskqueue.client.transport import Transport
@@ -88,7 +88,7 @@ class Client:
         run_at: float | None = None,
         unique_key: str | None = None,
         **arguments: Any,
-    ) -> "ClientTask":
+    ) -> ClientTask:
         """Enqueue a task for `action`; durable when this returns.
 
         The handler's arguments are given by name. Those whose names are options go into `data`.
@@ -119,9 +119,9 @@ class Client:
             unique_key=unique_key,
         )
         receipt = self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
-        return ClientTask(self, receipt.id)
+        return ClientTask(self._do, receipt.id)
 
-    def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence["ClientTask"]:
+    def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence[ClientTask]:
         """Enqueue many tasks with few requests; durable when this returns.
 
         Each is a prepared task (`action.prepare(…)`) or a pair of an action's name and its
@@ -138,23 +138,25 @@ class Client:
             for batch in enqueueing.batches(tasks)
             for receipt in self._do(calls.enqueue_many(batch))
         ]
-        return [ClientTask(self, receipt.id) for receipt in receipts]
+        return [ClientTask(self._do, receipt.id) for receipt in receipts]
 
-    def task(self, task_id: str) -> "ClientTask":
+    def task(self, task_id: str) -> ClientTask:
         """Return the task of this id, without asking whether there is one."""
-        return ClientTask(self, task_id)
+        return ClientTask(self._do, task_id)
 
     def tasks(
-        self,
-        *,
-        status: Status | str | None = None,
-        action: str | None = None,
-        queue: str | None = None,
+        self, *, sort: Literal["newest", "oldest"] = "newest", **filters: Unpack[Filters]
     ) -> Iterator[TaskInfo]:
-        """Yield the tasks that match, newest first, one page after the other."""
+        """Yield the tasks that match, newest or oldest first, one page after the other.
+
+        Args:
+            sort: `newest` or `oldest`.
+            filters: `status` (one or several), `action`, `queue`, `unique_key`, `text`,
+                `created_after`, `created_before`, `ended_after`, `ended_before`, `min_age_s`.
+        """
         cursor: str | None = None
         while True:
-            page = self._do(calls.find(status=status, action=action, queue=queue, cursor=cursor))
+            page = self._do(calls.find(filters, sort=sort, cursor=cursor))
             yield from page.tasks
             cursor = page.next
             if cursor is None:

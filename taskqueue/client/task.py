@@ -1,31 +1,23 @@
-"""A task in the service, as a `Client` holds it."""
+"""A task of a service, for programs with threads."""
 
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from taskqueue.client import calls, enqueueing
-from taskqueue.client.calls import Call
+from taskqueue.client.call import Do
 from taskqueue.client.views import TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import Status
 
-T = TypeVar("T")
-
-
-class Caller(Protocol):
-    """The client that a task belongs to."""
-
-    def _do(self, call: Call[T]) -> T: ...
-
 
 class ClientTask:
     """A task in the service, known by its `id`."""
 
-    def __init__(self, client: "Caller", task_id: str) -> None:
-        self._client = client
+    def __init__(self, do: Do, task_id: str) -> None:
+        self._do = do
         self.id = task_id
 
     def __repr__(self) -> str:
@@ -124,7 +116,7 @@ class ClientTask:
             InvalidTask: the service has no such action or queue any more, or refuses the data.
         """
         receipt = self._do(calls.clone(self.id, enqueueing.new_key()))
-        return ClientTask(self._client, receipt.id)
+        return ClientTask(self._do, receipt.id)
 
     def redrive(self) -> str:
         """Queue the dead task again with all its attempts; return its status.
@@ -141,6 +133,3 @@ class ClientTask:
             CallRefused: it has not ended.
         """
         self._do(calls.delete(self.id))
-
-    def _do(self, call: Call[T]) -> T:
-        return self._client._do(call)  # noqa: SLF001 - one module, one client

@@ -3,7 +3,7 @@
 import urllib3
 
 from taskqueue.client.address import ServiceAddress
-from taskqueue.client.calls import Answer, Call, NoAnswer
+from taskqueue.client.call import Answer, Call, NoAnswer
 
 MAX_IDLE = 16  # connections kept for the next request
 

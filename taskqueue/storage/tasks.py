@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from taskqueue.rules.edits import Change, EditResult
+from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
 
@@ -50,7 +51,13 @@ class Tasks(Protocol):
         Raises:
             ValueError: `limit` is negative.
         """
-        ...
+        wanted = TaskFilter(
+            statuses=() if status is None else (status,), action=action, queue=queue
+        )
+        found = await self.search(
+            wanted, after=before, limit=limit, now=now, max_bytes=max_bytes, brief=brief
+        )
+        return found.tasks
 
     async def cancel(
         self, task_ids: Sequence[str], *, reason: str, now: float
@@ -60,6 +67,29 @@ class Tasks(Protocol):
         A marked task has `cancel_reason`, and ends when it is settled, even if its holder dies
         before it learns of this. The first reason stays. A task that ends at once gets no line in
         its history: no attempt was made.
+        """
+        ...
+
+    async def search(
+        self,
+        wanted: TaskFilter,
+        *,
+        after: str | None = None,
+        sort: Sort = Sort.NEWEST,
+        limit: int,
+        now: float,
+        max_rows: int = MAX_ROWS,
+        max_bytes: int | None = None,
+        brief: bool = False,
+    ) -> Found:
+        """Return up to `limit` tasks that match, with ids behind `after` in this order.
+
+        What no index answers (instants and text) is compared row by row, for `max_rows` rows at
+        most, and 16 MiB of payloads or little more: then `looked_to` is the id to go on after.
+        `max_bytes` and `brief` are those of `find`.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...
 

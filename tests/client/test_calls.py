@@ -6,7 +6,7 @@ import pytest
 from taskqueue import AccessDenied, CallRefused, ConfigError, InvalidTask, KeyConflict, TaskNotFound
 from taskqueue.client import calls, enqueueing
 from taskqueue.client.address import address_of
-from taskqueue.client.calls import Answer, NoAnswer
+from taskqueue.client.call import Answer, NoAnswer
 from taskqueue.client.failures import error_of
 from taskqueue.client.retries import Retries
 from taskqueue.errors import Fault, ServiceUnavailable, TaskQueueError

@@ -277,3 +277,21 @@ async def test_an_edit_that_does_not_fit_or_comes_too_late_says_so(
                 ended.edit(priority=1)
 
     await in_thread(script)
+
+
+async def test_both_clients_filter_and_sort_tasks(service: ServiceProcess) -> None:
+    def script() -> list[list[object]]:
+        with Client(service.url) as queue:
+            first, second = (queue.enqueue("add", left=n, right=77 - n) for n in (1, 2))
+            queue.enqueue("add", left=0, right=0, delay_s=3600)
+            second.wait(20), first.wait(20)
+            found = queue.tasks(status=["completed", "dead"], text="7", sort="oldest")
+            return [[task.id for task in found], [first.id, second.id]]
+
+    found, expected = await in_thread(script)
+    async with AsyncClient(service.url) as queue:
+        scheduled = [task.status async for task in queue.tasks(status="scheduled", action="add")]
+        none = [task async for task in queue.tasks(created_before=1.0)]
+
+    assert found == expected
+    assert (scheduled, none) == (["scheduled"], [])

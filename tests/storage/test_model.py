@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 from taskqueue.errors import StatementRefused
 from taskqueue.rules import policy
 from taskqueue.rules.edits import Change, EditAnswer
+from taskqueue.rules.filters import Sort, TaskFilter
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
     ENDED,
@@ -88,6 +89,20 @@ changes = st.builds(
     priority=st.none() | st.integers(-1, 2),
     run_at=st.none() | st.integers(0, 60).map(float),
     max_attempts=st.none() | st.integers(1, 3),
+)
+
+instants = st.none() | st.integers(0, 60).map(float)
+filters = st.builds(
+    TaskFilter,
+    statuses=st.lists(statuses, max_size=4, unique=True).map(tuple),
+    action=st.none() | st.sampled_from(["echo", "mail"]),
+    queue=st.none() | queues,
+    created_after=instants,
+    created_before=instants,
+    ended_after=instants,
+    ended_before=instants,
+    unique_key=st.sampled_from([None, None, "k"]),
+    text=st.sampled_from([None, None, "data", "é", "no"]),
 )
 
 # What handlers do to tables of their own: some of it fails, and some takes the transaction along.
@@ -582,6 +597,24 @@ class TwoStorages(RuleBasedStateMachine):
                 status=status, action=action, queue=queue, before=before, limit=limit, now=self.now
             )
         )
+
+    @rule(
+        wanted=filters,
+        after=st.one_of(st.none(), ids),
+        sort=st.sampled_from(Sort),
+        limit=limits,
+        max_rows=limits,
+    )
+    def search(
+        self, wanted: TaskFilter, after: str | None, sort: Sort, limit: int, max_rows: int
+    ) -> None:
+        found = self.same(
+            lambda storage: storage.search(
+                wanted, after=after, sort=sort, limit=limit, max_rows=max_rows, now=self.now
+            )
+        )
+
+        assert all(map(wanted.matches, found.tasks))
 
     @rule(task_ids=st.lists(ids, max_size=5))
     def delete(self, task_ids: list[str]) -> None:

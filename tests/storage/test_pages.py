@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import grown
+from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import NewTask, Owner, Status
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.operations import inserting, reads
+from taskqueue.storage.sqlite.operations import inserting, searching
 from taskqueue.storage.sqlite.schema import runner
 from taskqueue.testing.contract.steps import ids, new_task
 
@@ -70,11 +71,25 @@ def page(
     *,
     before: str | None = None,
     now: float = NOW,
+    sort: Sort = Sort.NEWEST,
 ) -> list[str]:
-    found = reads.find(
-        db, status=status, action=action, queue=queue, before=before, limit=PAGE, now=now
+    statuses = () if status is None else (status,)
+    wanted = TaskFilter(statuses=statuses, action=action, queue=queue)
+    return ids(searched(db, wanted, after=before, now=now, sort=sort).tasks)
+
+
+def searched(
+    db: sqlite3.Connection,
+    wanted: TaskFilter,
+    *,
+    after: str | None = None,
+    now: float = NOW,
+    sort: Sort = Sort.NEWEST,
+    max_rows: int = MAX_ROWS,
+) -> Found:
+    return searching.search(
+        db, wanted, after=after, sort=sort, limit=PAGE, now=now, max_rows=max_rows
     )
-    return ids(found)
 
 
 def walked(
@@ -84,32 +99,71 @@ def walked(
     queue: str | None,
     *,
     before: str | None = None,
+    sort: Sort = Sort.NEWEST,
 ) -> list[str]:
     """Return the same page by looking at every task."""
+    behind, direction = ("<", "DESC") if sort is Sort.NEWEST else (">", "ASC")
     found = db.execute(
-        """
+        f"""
         SELECT id FROM tasks NOT INDEXED
         WHERE coalesce(status = ?, true) AND coalesce(action = ?, true)
-            AND coalesce(queue = ?, true) AND coalesce(id < ?, true)
-        ORDER BY id DESC LIMIT ?
+            AND coalesce(queue = ?, true) AND coalesce(id {behind} ?, true)
+        ORDER BY id {direction} LIMIT ?
         """,
         (status, action, queue, before, PAGE),
     )
     return [task_id for (task_id,) in found.fetchall()]
 
 
+@pytest.mark.parametrize("sort", Sort)
 @pytest.mark.parametrize(("status", "action", "queue"), ASKED)
 def test_two_pages_of_whatever_sort_take_fewer_steps_than_there_are_tasks(
-    db: sqlite3.Connection, status: Status | None, action: str | None, queue: str | None
+    db: sqlite3.Connection,
+    status: Status | None,
+    action: str | None,
+    queue: str | None,
+    sort: Sort,
 ) -> None:
     [middle] = db.execute("SELECT id FROM tasks WHERE seq = ?", (TASKS * 3 // 5,)).fetchone()
-    wanted = [walked(db, status, action, queue, before=before) for before in (None, middle)]
+    asked = (status, action, queue)
+    wanted = [walked(db, *asked, before=before, sort=sort) for before in (None, middle)]
 
     steps = Steps(db)
-    found = [page(db, status, action, queue, before=before) for before in (None, middle)]
+    found = [page(db, *asked, before=before, sort=sort) for before in (None, middle)]
 
     assert found == wanted
     assert steps.taken < TASKS
+
+
+@pytest.mark.parametrize("sort", Sort)
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        TaskFilter(text="nowhere"),
+        TaskFilter(text="nowhere", statuses=(Status.COMPLETED, Status.DEAD)),
+        TaskFilter(created_after=NOW * 2, action=grown.ACTION),
+        TaskFilter(ended_before=0.0, statuses=(Status.QUEUED, Status.RUNNING)),
+    ],
+)
+def test_what_no_index_answers_is_compared_for_a_bounded_number_of_rows(
+    db: sqlite3.Connection, wanted: TaskFilter, sort: Sort
+) -> None:
+    few = 100
+    steps = Steps(db)
+
+    found = searched(db, wanted, sort=sort, max_rows=few)
+
+    assert found.tasks == ()
+    assert steps.taken < 100 * few < TASKS
+
+
+def test_a_key_is_looked_up(db: sqlite3.Connection) -> None:
+    steps = Steps(db)
+
+    found = searched(db, TaskFilter(unique_key="nobody's", text="x", created_after=0.0))
+
+    assert found == Found(tasks=())
+    assert steps.taken < 1_000 < TASKS
 
 
 # --- what is scheduled, on either side of now -----------------------------------------------------

@@ -105,7 +105,7 @@ def _types(route: Route) -> Iterator[Any]:
     for kind in route.answers.values():
         yield from _members(kind)
     for parameter in _parameters_of(route):
-        yield parameter[2].type
+        yield from _members(parameter[2].type)
 
 
 def _members(kind: Any) -> tuple[Any, ...]:

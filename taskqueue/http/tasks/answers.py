@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 import msgspec
 from msgspec import Meta, Raw
 
+from taskqueue.rules.filters import Found
 from taskqueue.rules.tasks import Attempt, Edit, Status, Task, TaskHistory
 from taskqueue.structs import Struct
 
@@ -103,29 +104,31 @@ class TaskDetail(TaskView, kw_only=True):
 
 
 class Page(Struct, omit_defaults=True):
-    """Some tasks, newest first. `next` is the cursor of the page after this one, or None."""
+    """Some tasks, in order. `next` is the cursor of the page after this one, or None."""
 
     tasks: _Listed
     count: int
     next: str | None
-    truncated: bool = False  # it ends before its limit, because its tasks are large
+    truncated: bool = False  # it ends before its limit, and `next` goes on
 
     @classmethod
     def of(
-        cls, tasks: Sequence[Task], limit: int, max_bytes: int, fields: Sequence[str] | None = None
+        cls, found: Found, limit: int, max_bytes: int, fields: Sequence[str] | None = None
     ) -> Self:
         """Return the first `limit` tasks as a page; if there are more, so are pages.
 
-        It has fewer, but one at least, if these exceed `max_bytes`. Of each task it shows `fields`,
-        or all.
+        It has fewer, but one at least, if these exceed `max_bytes`; or if the search was cut. Of
+        each task it shows `fields`, or all.
         """
+        tasks = found.tasks
         count = min(limit, _fitting(tasks, max_bytes))
         views = [TaskView.of(task) for task in tasks[:count]]
+        is_cut = len(tasks) == count and found.looked_to is not None
         return cls(
             tasks=views if fields is None else [_only(fields, view) for view in views],
             count=count,
-            next=tasks[count - 1].id if len(tasks) > count else None,
-            truncated=count < min(limit, len(tasks)),
+            next=tasks[count - 1].id if len(tasks) > count else found.looked_to,
+            truncated=is_cut or count < min(limit, len(tasks)),
         )
 
 

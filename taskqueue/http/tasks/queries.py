@@ -1,6 +1,5 @@
 """The query of a list of tasks, and the ids of tasks."""
 
-import re
 from http import HTTPStatus
 from typing import Annotated, TypeAlias
 from uuid import UUID
@@ -10,8 +9,8 @@ from msgspec import Meta
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter, Query
 from taskqueue.http.tasks.answers import TaskView
-from taskqueue.rules.options import MAX_NAME, NAME_SCHEMA, is_name
-from taskqueue.rules.tasks import Status
+from taskqueue.http.tasks.filters import FILTERS, STATUS, FilterRequest, number_of
+from taskqueue.rules.filters import Sort
 from taskqueue.structs import Struct
 
 MAX_PAGE = 100  # tasks in one answer
@@ -25,13 +24,11 @@ class WaitRequest(Struct):
     wait_s: float = 0.0
 
 
-class PageRequest(Struct):
+class PageRequest(FilterRequest):
     """Which tasks a page shows, and which of their fields."""
 
-    status: Status | None = None
-    action: str | None = None
-    queue: str | None = None
     limit: int = MAX_PAGE
+    sort: Sort = Sort.NEWEST
     cursor: str | None = None
     fields: tuple[str, ...] | None = None
 
@@ -71,9 +68,6 @@ def no_task() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "task not found")
 
 
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-
-
 def _limit_of(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= 3):
         return None
@@ -82,14 +76,8 @@ def _limit_of(text: str) -> int | None:
 
 
 def _wait_of(text: str) -> float | None:
-    if not _NUMBER.fullmatch(text):
-        return None
-    wait_s = float(text)
-    return wait_s if 0 <= wait_s <= MAX_WAIT_S else None
-
-
-def _name_of(text: str) -> str | None:
-    return text if is_name(text) else None
+    wait_s = number_of(text)
+    return wait_s if wait_s is not None and 0 <= wait_s <= MAX_WAIT_S else None
 
 
 def _fields_of(text: str) -> tuple[str, ...] | None:
@@ -111,30 +99,24 @@ WAIT = Query(
     },
 )
 
-_NAME = Parameter(
-    _name_of,
-    f"a name of 1 to {MAX_NAME} printable characters",
-    Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)],
-)
+CURSOR = Parameter(task_id_of, "what another answer had as `next`", UUID)
 
 PAGE = Query(
     PageRequest,
     {
-        "status": Parameter(
-            {str(status): status for status in Status}.get, f"one of {', '.join(Status)}", Status
-        ),
+        "status": STATUS,
         "limit": Parameter(
             _limit_of,
             f"a whole number from 1 to {MAX_PAGE}",
             Annotated[int, Meta(ge=1, le=MAX_PAGE)],
         ),
-        "cursor": Parameter(task_id_of, "what another answer had as `next`", UUID),
+        "cursor": CURSOR,
+        "sort": Parameter({str(s): s for s in Sort}.get, f"one of {', '.join(Sort)}", Sort),
         "fields": Parameter(
             _fields_of,
             f"some of {', '.join(_FIELDS)}, separated by commas",
             Annotated[list[_Field], Meta(min_length=1)],
         ),
-        "action": _NAME,
-        "queue": _NAME,
+        **FILTERS,
     },
 )

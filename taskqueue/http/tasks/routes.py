@@ -3,14 +3,8 @@
 from http import HTTPStatus
 from typing import Any, assert_never
 
-from taskqueue.commands import (
-    Ask,
-    CancelTask,
-    CountTasks,
-    Delete,
-    FindTasks,
-    Redrive,
-)
+from taskqueue.clock import Clock
+from taskqueue.commands import Ask, CancelTask, CountTasks, Delete, Redrive, SearchTasks
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
@@ -24,24 +18,28 @@ from taskqueue.rules.tasks import CancelAnswer, Status
 class TaskRoutes:
     """List, show, cancel, redrive and delete tasks."""
 
-    def __init__(self, ask: Ask, waits: TaskWaits) -> None:
+    def __init__(self, ask: Ask, clock: Clock, waits: TaskWaits) -> None:
         self._ask = ask
+        self._clock = clock
         self._waits = waits
 
     async def list_tasks(self, call: Call[Any, PageRequest]) -> Answer:
-        """List the newest tasks, or those after a cursor."""
+        """List tasks, those that match, page by page.
+
+        What no index answers (instants and text) is compared for a bounded number of tasks: then
+        the page is `truncated`, and may be empty; `next` goes on.
+        """
         page = call.query
-        request = FindTasks(
-            status=page.status,
-            action=page.action,
-            queue=page.queue,
-            before=page.cursor,
+        request = SearchTasks(
+            wanted=page.wanted(self._clock.now()),
+            after=page.cursor,
+            sort=page.sort,
             limit=page.limit + 1,
             max_bytes=MAX_PAGE_BYTES,
             brief=page.is_brief,
         )
-        tasks = await self._ask(request)
-        return Answer(Page.of(tasks, page.limit, MAX_PAGE_BYTES, page.fields))
+        found = await self._ask(request)
+        return Answer(Page.of(found, page.limit, MAX_PAGE_BYTES, page.fields))
 
     async def show_task(self, call: Call[Any, WaitRequest]) -> Answer:
         """Show one task and its attempts.

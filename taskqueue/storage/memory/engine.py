@@ -5,12 +5,12 @@ Everything is one dict, every verb walks it. What is kept lives as long as the o
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from operator import attrgetter
 
 from msgspec.structs import replace
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.edits import MAX_EDITS, Change, EditResult
+from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
@@ -31,8 +31,8 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.lifecycle import Migration
-from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit, within_bytes
-from taskqueue.storage.memory import editing, settling
+from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit
+from taskqueue.storage.memory import editing, searching, settling
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.rows import deliveries
 from taskqueue.storage.memory.table import Table
@@ -228,32 +228,31 @@ class MemoryStorage(MemoryTokens, Storage):
             edits=tuple(row.edits[-MAX_EDITS:]),
         )
 
-    async def find(
+    async def search(
         self,
+        wanted: TaskFilter,
         *,
-        status: Status | None = None,
-        action: str | None = None,
-        queue: str | None = None,
-        before: str | None = None,
+        after: str | None = None,
+        sort: Sort = Sort.NEWEST,
         limit: int,
         now: float,
+        max_rows: int = MAX_ROWS,
         max_bytes: int | None = None,
         brief: bool = False,
-    ) -> tuple[Task, ...]:
+    ) -> Found:
         check_limit(limit)
         self._require_open()
-        found = [
-            task
-            for task in (row.reads(now) for row in self._table.rows.values())
-            if (status is None or task.status is status)
-            and (action is None or task.action == action)
-            and (queue is None or task.queue == queue)
-            and (before is None or task.id < before)
-        ]
-        page = sorted(found, key=attrgetter("id"), reverse=True)[:limit]
-        if brief:
-            page = [replace(task, payload="", result=None, progress=None) for task in page]
-        return tuple(page if max_bytes is None else within_bytes(page, max_bytes))
+        tasks = [row.reads(now) for row in self._table.rows.values()]
+        return searching.search(
+            tasks,
+            wanted,
+            after=after,
+            sort=sort,
+            limit=limit,
+            max_rows=max_rows,
+            max_bytes=max_bytes,
+            brief=brief,
+        )
 
     async def counts(self) -> Mapping[Status, int]:
         self._require_open()

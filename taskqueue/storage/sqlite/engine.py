@@ -8,6 +8,7 @@ from typing import cast
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.access import Token
 from taskqueue.rules.edits import Change, EditResult
+from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import (
     ENDED,
     Accepted,
@@ -36,6 +37,7 @@ from taskqueue.storage.sqlite.operations import (
     editing,
     inserting,
     reads,
+    searching,
     settling,
     tokens,
 )
@@ -229,28 +231,28 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
         return await self._read(partial(reads.get, task_id=task_id, now=now))
 
-    async def find(
+    async def search(
         self,
+        wanted: TaskFilter,
         *,
-        status: Status | None = None,
-        action: str | None = None,
-        queue: str | None = None,
-        before: str | None = None,
+        after: str | None = None,
+        sort: Sort = Sort.NEWEST,
         limit: int,
         now: float,
+        max_rows: int = MAX_ROWS,
         max_bytes: int | None = None,
         brief: bool = False,
-    ) -> tuple[Task, ...]:
+    ) -> Found:
         check_limit(limit)
         return await self._read(
             partial(
-                reads.find,
-                status=status,
-                action=action,
-                queue=queue,
-                before=before,
+                searching.search,
+                wanted=wanted,
+                after=after,
+                sort=sort,
                 limit=limit,
                 now=now,
+                max_rows=max_rows,
                 max_bytes=max_bytes,
                 brief=brief,
             )

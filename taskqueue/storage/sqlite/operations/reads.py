@@ -3,10 +3,6 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from heapq import merge
-from itertools import islice
-from operator import itemgetter
 
 from taskqueue.rules.tasks import (
     Attempt,
@@ -17,10 +13,9 @@ from taskqueue.rules.tasks import (
     Task,
     TaskHistory,
 )
-from taskqueue.storage.limits import MAX_ATTEMPTS, within_bytes
-from taskqueue.storage.sqlite.sql import pages, ready, rows, statements
-
-_NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
+from taskqueue.storage.limits import MAX_ATTEMPTS
+from taskqueue.storage.sqlite.operations.searching import snapshot
+from taskqueue.storage.sqlite.sql import ready, rows, statements
 
 
 def held(db: sqlite3.Connection, owner: Owner) -> tuple[Delivery, ...]:
@@ -68,7 +63,7 @@ def all_due(db: sqlite3.Connection) -> Mapping[str, float]:
 
 def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | None:
     """Return a task with its attempts."""
-    with _snapshot(db):  # a settlement between the two would tell of an attempt too many
+    with snapshot(db):  # a settlement between the two would tell of an attempt too many
         row = db.execute(statements.GET, (task_id,)).fetchone()
         if row is None:
             return None
@@ -92,64 +87,6 @@ def _completing(task: Task) -> Iterator[Attempt]:
         )
 
 
-def find(
-    db: sqlite3.Connection,
-    *,
-    status: Status | None,
-    action: str | None,
-    queue: str | None,
-    before: str | None,
-    limit: int,
-    now: float,
-    max_bytes: int | None = None,
-    brief: bool = False,
-) -> tuple[Task, ...]:
-    """Return the newest tasks of an action and a queue that read `status` at `now`."""
-    page = {
-        "action": action,
-        "queue": queue,
-        "before": b"" if before is None else before,  # any text sorts before any blob
-        "limit": limit,
-        "now": now,
-    }
-    given = tuple(column for column in ("action", "queue") if page[column] is not None)
-    with _snapshot(db):
-        queries = _queries(db, status, given, now=now)
-        found = [db.execute(pages.brief(each) if brief else each, page) for each in queries]
-        newest_first = merge(*found, key=itemgetter(0), reverse=True)
-        tasks = (rows.task(row, now=now) for row in islice(newest_first, limit))
-        try:
-            return tuple(tasks if max_bytes is None else within_bytes(tasks, max_bytes))
-        finally:
-            for cursor in found:
-                cursor.close()  # one that is read in part would keep the snapshot
-
-
-def _queries(
-    db: sqlite3.Connection, status: Status | None, given: pages.Given, *, now: float
-) -> tuple[str, ...]:
-    match status:
-        case None if not given:
-            return (pages.ALL,)
-        case None:
-            return (pages.of_kinds(_NOT_RUNNING, given), pages.running(given))
-        case Status.RUNNING:
-            return (pages.running(given),)
-        case Status.SCHEDULED:
-            return (_scheduled(db, pages.AHEAD, given, now=now),)
-        case Status.QUEUED:
-            queued = pages.of_kinds((status,), given)
-            return (queued, _scheduled(db, pages.DUE, given, now=now))
-        case _:
-            return (pages.of_kinds((status,), given),)
-
-
-def _scheduled(db: sqlite3.Connection, side: str, given: pages.Given, *, now: float) -> str:
-    [are_many] = db.execute(pages.are_many(side), {"now": now}).fetchone()
-    find = pages.many_scheduled if are_many else pages.few_scheduled
-    return find(side, given)
-
-
 def counts(db: sqlite3.Connection) -> Mapping[Status, int]:
     """Return the counters."""
     return {Status(status): tasks for status, tasks in db.execute(statements.COUNTS).fetchall()}
@@ -166,12 +103,3 @@ def depths(db: sqlite3.Connection) -> Mapping[str, Mapping[Status, int]]:
 def paused(db: sqlite3.Connection) -> Mapping[str, float]:
     """Return the paused queues, and since when."""
     return dict(db.execute(statements.PAUSED).fetchall())
-
-
-@contextmanager
-def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN")
-    try:
-        yield
-    finally:
-        db.execute("COMMIT")

@@ -3,13 +3,13 @@
 
 One text for all of them (`:action IS NULL OR action = :action`) could use no index. So:
 
-    nothing        down the ids
+    nothing        along the ids
     running        all that is held, which is as short as the slots and buffers are
-    anything else  the newest of each kind, merged
+    anything else  the first of each kind, merged
 
 A *kind* is what has status, action and queue in common; the index `by_kind` has the tasks of each
 in the order of their ids. What was not asked for is stepped through from value to value, so that
-kinds are found without walking their tasks. `page` takes the newest task of all of them, puts the
+kinds are found without walking their tasks. `page` takes the first task of all of them, puts the
 next of its kind in its place, and so on. So a page costs a few steps in the index for each kind and
 for each of its rows, however many tasks there are.
 
@@ -17,12 +17,27 @@ Each text yields its rows in the order of the page, and sorts nothing but ids. S
 taken one by one, and those behind the end of a page that has become large are never read.
 """
 
+from collections.abc import Callable, Collection
 from functools import cache
+from typing import NamedTuple
 
+from taskqueue.rules.filters import Sort
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.sql.rows import BRIEF, TASK
 
-ALL = f"SELECT {TASK} FROM main.tasks WHERE id < :before ORDER BY id DESC LIMIT :limit"
+
+class Order(NamedTuple):
+    """An order of ids, in SQL: the first of many, what comes behind an id, and the direction."""
+
+    first: str
+    behind: str
+    direction: str
+
+
+ORDERS = {
+    Sort.NEWEST: Order("max(id)", "<", "DESC"),
+    Sort.OLDEST: Order("min(id)", ">", "ASC"),
+}
 
 # A scheduled task reads as such until its time has come, and then as queued.
 AHEAD = "run_at > :now"
@@ -39,39 +54,50 @@ Given = tuple[str, ...]
 
 
 @cache
-def running(given: Given) -> str:
-    """Return the text that finds running tasks."""
+def everything(order: Order) -> str:
+    """Return the text that finds all tasks."""
+    _, behind, direction = order
     return f"""
-    SELECT {TASK} FROM main.tasks WHERE id IN (
-        SELECT id FROM main.tasks INDEXED BY held
-        WHERE token IS NOT NULL AND status = 'running' AND id < :before{_equal(given)}
-        ORDER BY id DESC LIMIT :limit
-    )
-    ORDER BY id DESC
+    SELECT {TASK} FROM main.tasks WHERE id {behind} :after ORDER BY id {direction} LIMIT :limit
     """
 
 
 @cache
-def of_kinds(statuses: tuple[Status, ...], given: Given, *conditions: str) -> str:
+def running(order: Order, given: Given) -> str:
+    """Return the text that finds running tasks."""
+    _, behind, direction = order
+    return f"""
+    SELECT {TASK} FROM main.tasks WHERE id IN (
+        SELECT id FROM main.tasks INDEXED BY held
+        WHERE token IS NOT NULL AND status = 'running' AND id {behind} :after{_equal(given)}
+        ORDER BY id {direction} LIMIT :limit
+    )
+    ORDER BY id {direction}
+    """
+
+
+@cache
+def of_kinds(order: Order, statuses: tuple[Status, ...], given: Given, *conditions: str) -> str:
     """Return the text that finds tasks of these statuses, none of them `running`.
 
     Further conditions are asked of each row in turn, so most should meet them.
     """
     kind = ("status", "action", "queue")
-    newest = _seek("max(id)", kind, "kinds", "tasks.id < :before", *conditions)
-    following = _seek("max(id)", kind, "page", "tasks.id < page.id", *conditions)
+    first, behind, direction = order
+    foremost = _seek(first, kind, "kinds", f"tasks.id {behind} :after", *conditions)
+    following = _seek(first, kind, "page", f"tasks.id {behind} page.id", *conditions)
     return f"""
     WITH RECURSIVE
         statuses (status) AS (VALUES {", ".join(f"('{status}')" for status in statuses)}),
         actions (status, action) AS ({_step("action", "actions", "statuses", kind[:1], given)}),
         kinds (status, action, queue) AS ({_step("queue", "kinds", "actions", kind[:2], given)}),
         page (id, status, action, queue) AS (
-            SELECT {newest} AS id, status, action, queue FROM kinds
+            SELECT {foremost} AS id, status, action, queue FROM kinds
             UNION ALL
             SELECT {following}, status, action, queue FROM page WHERE id IS NOT NULL
-            ORDER BY id DESC LIMIT :limit
+            ORDER BY id {direction} NULLS LAST LIMIT :limit
         )
-    SELECT {TASK} FROM main.tasks WHERE id IN (SELECT id FROM page) ORDER BY id DESC
+    SELECT {TASK} FROM main.tasks WHERE id IN (SELECT id FROM page) ORDER BY id {direction}
     """
 
 
@@ -109,26 +135,43 @@ def are_many(side: str) -> str:
 
 
 @cache
-def few_scheduled(side: str, given: Given) -> str:
+def few_scheduled(side: str, order: Order, given: Given) -> str:
     """Return the text that finds scheduled tasks on a side of now, sorting all that are there."""
+    _, behind, direction = order
     return f"""
     SELECT {TASK} FROM main.tasks WHERE id IN (
         SELECT id FROM main.tasks INDEXED BY due
-        WHERE status = 'scheduled' AND {side} AND id < :before{_equal(given)}
-        ORDER BY id DESC LIMIT :limit
+        WHERE status = 'scheduled' AND {side} AND id {behind} :after{_equal(given)}
+        ORDER BY id {direction} LIMIT :limit
     )
-    ORDER BY id DESC
+    ORDER BY id {direction}
     """
 
 
-def many_scheduled(side: str, given: Given) -> str:
+def many_scheduled(side: str, order: Order, given: Given) -> str:
     """Return the text that finds scheduled tasks on a side of now, passing those on the other."""
-    return of_kinds((Status.SCHEDULED,), given, side)
+    return of_kinds(order, (Status.SCHEDULED,), given, side)
 
 
 def brief(query: str) -> str:
     """Return the text that finds the same rows without what may be large in them."""
     return query.replace(TASK, BRIEF)
+
+
+_COMPARED = {
+    "created_after": "created_at >= :created_after",
+    "created_before": "created_at < :created_before",
+    "ended_after": "coalesce(processed_at >= :ended_after, false)",
+    "ended_before": "coalesce(processed_at < :ended_before, false)",
+    "text": "(instr(payload, :text) > 0 OR coalesce(instr(reason, :text), 0) > 0)",
+}
+
+
+def compared(conditions: Collection[str]) -> Callable[[str], str]:
+    """Return what makes a text find the same rows as: id, whether it matches, length looked at."""
+    matches = " AND ".join(_COMPARED[name] for name in conditions)
+    length = "length(payload)" if "text" in conditions else "0"
+    return lambda query: query.replace(TASK, f"id, {matches}, {length}")
 
 
 def _equal(given: Given) -> str:

@@ -219,6 +219,15 @@ ORDER BY claimed_at, priority, run_at, id
 
 GET = f"SELECT seq, edits, {TASK} FROM main.tasks WHERE id = ?"
 
+ONE = f"SELECT {TASK} FROM main.tasks WHERE id = ?"
+OF_KEY = {
+    behind: f"""
+    SELECT {TASK} FROM main.tasks INDEXED BY keys
+    WHERE unique_key = :key AND id {behind} :after LIMIT :limit
+    """
+    for behind in "<>"
+}
+
 ATTEMPTS = (
     f"SELECT {ATTEMPT} FROM main.attempts WHERE task = ? ORDER BY seq DESC LIMIT {MAX_ATTEMPTS}"
 )

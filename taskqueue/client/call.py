@@ -1,0 +1,85 @@
+"""A request and its answer, as values. No I/O happens here."""
+
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from taskqueue.client.failures import error_of
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+JSON = "application/json"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: status, body, and the header that says when to try again."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why this answer is no success, in a few words."""
+        return str(error_of(self.status, self.body))
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The seconds that the server asks to wait, if it says so in seconds."""
+        text = self.retry_after
+        return float(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+class NoAnswer(msgspec.Struct, frozen=True):
+    """A request without an answer: why, and whether the service may have received it."""
+
+    reason: str
+    was_sent: bool
+
+
+class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
+    """A request, and the reader of its answer.
+
+    `is_repeatable` says whether it may be sent again when its answer was lost: what it changes, it
+    changes once. `waits_s` is how long the service may hold the answer back on purpose. Under a
+    `key` the service accepts a task once.
+    """
+
+    method: str
+    path: str
+    read: Callable[[bytes], T_co]
+    body: bytes | None = None
+    task_id: str | None = None
+    is_repeatable: bool = True
+    waits_s: float = 0.0
+    key: str | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that this request has beside those of every request."""
+        of_body = {} if self.body is None else {"Content-Type": JSON}
+        return of_body if self.key is None else {**of_body, "Idempotency-Key": self.key}
+
+    def result(self, answer: Answer) -> T_co:
+        """Return the value of a successful answer.
+
+        Raises:
+            TaskQueueError: what the service says is wrong; see `failures.error_of`.
+        """
+        if 200 <= answer.status < 300:
+            return self.read(answer.body)
+        raise error_of(answer.status, answer.body, task_id=self.task_id)
+
+
+class Do(Protocol):
+    """Makes a call and waits for its result."""
+
+    def __call__(self, call: Call[T], /) -> T: ...
+
+
+class DoAsync(Protocol):
+    """Makes a call whose result is awaited."""
+
+    async def __call__(self, call: Call[T], /) -> T: ...

@@ -1,0 +1,64 @@
+"""Which tasks are meant: a filter over what a task has. Pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from taskqueue.rules.tasks import Status, Task
+from taskqueue.structs import Struct
+
+MAX_ROWS = 10_000  # that one page looks at
+MAX_TEXT = 16 << 20  # characters of payloads that one page looks through
+
+
+class Sort(StrEnum):
+    """The order of tasks: that of their ids, which begin with when they were made."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+class TaskFilter(Struct):
+    """Tasks with all of this; None, or no statuses, for any."""
+
+    statuses: tuple[Status, ...] = ()  # one of these
+    action: str | None = None
+    queue: str | None = None
+    created_after: float | None = None  # at that instant, or after it
+    created_before: float | None = None
+    ended_after: float | None = None  # likewise
+    ended_before: float | None = None
+    unique_key: str | None = None
+    text: str | None = None  # in the payload, or in the reason
+
+    def matches(self, task: Task) -> bool:
+        """Tell whether a task, as it reads now, is meant."""
+        return (
+            (not self.statuses or task.status in self.statuses)
+            and self.action in {None, task.action}
+            and self.queue in {None, task.queue}
+            and self.unique_key in {None, task.unique_key}
+            and _is_within(task.created_at, self.created_after, self.created_before)
+            and _is_within(task.processed_at, self.ended_after, self.ended_before)
+            and (self.text is None or self.text in task.payload or self.text in (task.reason or ""))
+        )
+
+    def conditions(self) -> Mapping[str, float | str]:
+        """Return, by name, what no index answers: it has to be looked up in each row."""
+        named = {name: getattr(self, name) for name in _LOOKED_UP}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+_LOOKED_UP = ("created_after", "created_before", "ended_after", "ended_before", "text")
+
+
+class Found(Struct):
+    """Tasks that match. `looked_to` is where to go on if the search was cut, None if it was not."""
+
+    tasks: tuple[Task, ...]
+    looked_to: str | None = None
+
+
+def _is_within(at: float | None, after: float | None, before: float | None) -> bool:
+    if at is None:
+        return after is None and before is None
+    return (after is None or at >= after) and (before is None or at < before)

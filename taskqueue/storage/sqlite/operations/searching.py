@@ -1,0 +1,158 @@
+"""What `find` and `search` ask: the rows of a filter, in the order of their ids.
+
+Status, action, queue and key are looked up in indices. All else is compared row by row, first
+without what may be large, and for a bounded number of rows.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
+from typing import Any
+
+from taskqueue.rules.filters import MAX_TEXT, Found, Sort, TaskFilter
+from taskqueue.rules.tasks import Status, Task
+from taskqueue.storage.limits import within_bytes
+from taskqueue.storage.sqlite.sql import pages, rows, statements
+
+_NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
+_QUEUED_OR_SCHEDULED = {Status.QUEUED, Status.SCHEDULED}
+_BEGIN = {Sort.NEWEST: b"", Sort.OLDEST: ""}  # any text sorts before any blob
+_Page = dict[str, Any]
+
+
+def search(
+    db: sqlite3.Connection,
+    wanted: TaskFilter,
+    *,
+    after: str | None,
+    sort: Sort,
+    limit: int,
+    now: float,
+    max_rows: int,
+    max_bytes: int | None = None,
+    brief: bool = False,
+) -> Found:
+    """Return the first tasks behind `after` that match at `now`."""
+    page: _Page = {
+        "action": wanted.action,
+        "queue": wanted.queue,
+        "after": _BEGIN[sort] if after is None else after,
+        "limit": limit,
+        "now": now,
+        **wanted.conditions(),
+    }
+    with snapshot(db):
+        if wanted.unique_key is not None:
+            return Found(tasks=_of_key(db, wanted, page, sort, brief=brief))
+        if not wanted.conditions():
+            return Found(tasks=_of_kinds(db, wanted, page, sort, max_bytes, brief=brief))
+        matching, looked_to = _matching(db, wanted, page, sort, max_rows)
+        tasks = (_task(db, task_id, now=now, brief=brief) for task_id in matching)
+        return Found(tasks=_cut(tasks, max_bytes), looked_to=looked_to)
+
+
+def _of_key(
+    db: sqlite3.Connection, wanted: TaskFilter, page: _Page, sort: Sort, *, brief: bool
+) -> tuple[Task, ...]:
+    behind = pages.ORDERS[sort].behind
+    row = db.execute(statements.OF_KEY[behind], {**page, "key": wanted.unique_key}).fetchone()
+    if row is None or not wanted.matches(rows.task(row, now=page["now"])):
+        return ()
+    return (_task(db, row[0], now=page["now"], brief=brief),)
+
+
+def _of_kinds(
+    db: sqlite3.Connection,
+    wanted: TaskFilter,
+    page: _Page,
+    sort: Sort,
+    max_bytes: int | None,
+    *,
+    brief: bool,
+) -> tuple[Task, ...]:
+    queries = _queries(db, wanted, pages.ORDERS[sort], now=page["now"])
+    with _merged(db, [pages.brief(q) if brief else q for q in queries], page, sort) as found:
+        tasks = (rows.task(row, now=page["now"]) for row in islice(found, page["limit"]))
+        return _cut(tasks, max_bytes)
+
+
+def _cut(tasks: Iterator[Task], max_bytes: int | None) -> tuple[Task, ...]:
+    return tuple(tasks if max_bytes is None else within_bytes(tasks, max_bytes))
+
+
+def _matching(
+    db: sqlite3.Connection, wanted: TaskFilter, page: _Page, sort: Sort, max_rows: int
+) -> tuple[list[str], str | None]:
+    """Return the ids of those that match, and the last id if there may be more behind it."""
+    select = pages.compared(wanted.conditions())
+    queries = [select(q) for q in _queries(db, wanted, pages.ORDERS[sort], now=page["now"])]
+    matching: list[str] = []
+    looked_at, text = 0, 0
+    task_id: str | None = None
+    with _merged(db, queries, {**page, "limit": max_rows + 1}, sort) as found:
+        for following, matches, length in found if page["limit"] else ():
+            if looked_at == max_rows or text > MAX_TEXT:
+                return matching, task_id
+            task_id, looked_at, text = following, looked_at + 1, text + length
+            if matches:
+                matching.append(following)
+            if len(matching) == page["limit"]:
+                break
+    return matching, None
+
+
+def _task(db: sqlite3.Connection, task_id: str, *, now: float, brief: bool) -> Task:
+    query = pages.brief(statements.ONE) if brief else statements.ONE
+    return rows.task(db.execute(query, (task_id,)).fetchone(), now=now)
+
+
+@contextmanager
+def _merged(
+    db: sqlite3.Connection, queries: Sequence[str], page: _Page, sort: Sort
+) -> Iterator[Iterator[rows.Row]]:
+    cursors = [db.execute(query, page) for query in queries]
+    try:
+        yield merge(*cursors, key=itemgetter(0), reverse=sort is Sort.NEWEST)
+    finally:
+        for cursor in cursors:
+            cursor.close()  # one that is read in part would keep the snapshot
+
+
+def _queries(
+    db: sqlite3.Connection, wanted: TaskFilter, order: pages.Order, *, now: float
+) -> Iterator[str]:
+    given = tuple(each for each in ("action", "queue") if getattr(wanted, each) is not None)
+    statuses = set(wanted.statuses) or set(Status)
+    if statuses == set(Status) and not given:
+        yield pages.everything(order)
+        return
+    if Status.RUNNING in statuses:
+        yield pages.running(order, given)
+    stored = statuses - {Status.RUNNING}
+    if len(_QUEUED_OR_SCHEDULED & statuses) == 1:  # what is scheduled has to be told apart
+        stored -= {Status.SCHEDULED}
+        side = pages.DUE if Status.QUEUED in statuses else pages.AHEAD
+        yield _scheduled(db, side, order, given, now=now)
+    if stored:
+        yield pages.of_kinds(order, tuple(s for s in _NOT_RUNNING if s in stored), given)
+
+
+def _scheduled(
+    db: sqlite3.Connection, side: str, order: pages.Order, given: pages.Given, *, now: float
+) -> str:
+    [are_many] = db.execute(pages.are_many(side), {"now": now}).fetchone()
+    find = pages.many_scheduled if are_many else pages.few_scheduled
+    return find(side, order, given)
+
+
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """Let all reads of the block see the same commits."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
