@@ -64,6 +64,9 @@ class Load:
         """Post while inside; on leaving, each client ends with the try that it is at."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as clients:
+            # Else aiohttp repeats a DELETE whose connection broke, and tells only the second
+            # answer: 404, if the first one was carried out.
+            http._retry_connection = False
             for client in range(CLIENTS):
                 draw = random.Random(f"{self._seed}/client/{client}")
                 clients.create_task(self._post_on(http, draw))
