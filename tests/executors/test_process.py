@@ -352,7 +352,7 @@ async def test_a_cancelled_handler_is_killed_with_all_that_it_started(
 async def test_a_stopped_fork_server_keeps_nobody_from_being_killed(
     make_pool: MakePool, tmp_path: Path
 ) -> None:
-    pool = make_pool(start_s=1.0)
+    pool = make_pool(start_s=5.0)
     while isinstance(await pool.run("pid"), Snoozed):
         pass  # on a busy machine a start takes longer than it may here
     running = asyncio.create_task(pool.run("spin", into=str(tmp_path / "pid")))
