@@ -66,7 +66,7 @@ async def test_it_finds_a_service_that_syncs_too_little(
 
     outcome = await play(tmp_path, mutant)
 
-    assert any(line.startswith("image-") for line in outcome.violations)
+    assert any(line.startswith("image-") for line in outcome.violations), outcome
 
 
 @needs_compiler
