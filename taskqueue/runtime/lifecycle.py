@@ -125,7 +125,7 @@ class Lifecycle(_PykkaActor):
         """Start, serve, end, and announce the end. Never raises."""
         cell = self._cell
         current_cell.set(cell)
-        cell.main = asyncio.current_task()
+        cell.main = asyncio.current_task(cell.host.loop)
         ignored: Ignore | None = None
         try:
             await self._serve()

@@ -6,7 +6,7 @@ from typing import Any
 
 from taskqueue.errors import ActorUnavailable
 from taskqueue.events import events
-from taskqueue.runtime.cancellation import is_being_cancelled, is_torn_down, undisturbed
+from taskqueue.runtime.cancellation import is_torn_down, undisturbed
 from taskqueue.runtime.cell import Cell, Closer
 from taskqueue.runtime.exits import Crash, Exit, reason_of
 
@@ -33,11 +33,11 @@ async def _guard(cell: Cell, work: Coroutine[Any, Any, None]) -> None:
     """Run `work`; make its crash the actor's. Nothing leaves the task: asyncio would let a
     SystemExit out of the loop and take the whole host down.
     """
-    task = asyncio.current_task()
+    task = asyncio.current_task(cell.host.loop)  # user code may hide that this loop runs
     try:
         await work
     except asyncio.CancelledError as cancelled:
-        if is_being_cancelled():
+        if task is not None and task.cancelling() > 0:
             raise
         cell.fail(Crash(cancelled))  # what it waited for was cancelled
     except Exit as exit_:
@@ -61,7 +61,7 @@ async def release(cell: Cell) -> None:
 
 async def _close(cell: Cell, closer: Closer) -> None:
     """Close one resource. If that fails, it is reported and the end goes on."""
-    task = asyncio.current_task()
+    task = asyncio.current_task(cell.host.loop)
     try:
         closing = closer()
         if closing is not None:

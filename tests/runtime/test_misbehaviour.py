@@ -1,6 +1,8 @@
 """Values whose own methods raise cost the actor that uses them at most, and no caller hangs."""
 
 import secrets
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -272,3 +274,39 @@ def test_actors_that_misbehave_harm_no_others(seed: int, capsys) -> None:
 def test_actors_that_misbehave_for_long_harm_no_others(capsys) -> None:
     with capsys.disabled():
         assert _ran(secrets.randbelow(1_000_000), 30.0) == 0
+
+
+HIDE_THE_LOOP = """
+import asyncio
+
+from taskqueue.runtime import System, tell
+from tests.runtime.puppets import Do, Hermit
+
+
+async def crash():
+    raise ValueError("in the task")
+
+
+def hide_the_loop(me):
+    me.start_task(crash())
+    asyncio._set_running_loop(None)
+
+
+async def main():
+    async with System() as system:
+        ref = await system.spawn(Hermit)
+        tell(ref, Do(work=hide_the_loop))
+        print(repr((await ref.ended()).cause))
+
+
+asyncio.run(main())
+"""
+
+
+def test_a_task_that_crashes_on_a_loop_which_user_code_has_hidden_crashes_its_actor() -> None:
+    # In a process of its own: nothing works on that loop any more.
+    program = [sys.executable, "-c", HIDE_THE_LOOP]
+
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.stdout == "ValueError('in the task')\n", ended.stderr
