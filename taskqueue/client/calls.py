@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from taskqueue.client.call import Call
-from taskqueue.client.views import Change, QueueInfo, Receipt, TaskInfo, TaskPage
+from taskqueue.client.views import Change, Progress, QueueInfo, Receipt, TaskInfo, TaskPage
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
@@ -110,6 +110,20 @@ def find(filters: Filters, *, sort: str | None, cursor: str | None) -> Call[Task
     """Ask for a page of tasks."""
     query = _query(**_joined(filters), sort=sort, cursor=cursor)
     return Call(method="GET", path=f"/tasks{query}", read=_reader(TaskPage))
+
+
+def change_all(
+    verb: str, filters: Filters, *, dry_run: bool, cursor: str | None, reason: str | None = None
+) -> Call[Progress]:
+    """Cancel, redrive or delete all tasks that match, for as long as one request works."""
+    query = _query(
+        **_joined(filters),
+        all="true",
+        dry_run="true" if dry_run else None,
+        cursor=cursor,
+        reason=reason,
+    )
+    return Call(method="POST", path=f"/tasks/{verb}{query}", read=_reader(Progress))
 
 
 def _joined(filters: Filters) -> dict[str, object]:

@@ -54,6 +54,14 @@ class TaskPage(Struct):
     next: str | None
 
 
+class Progress(Struct):
+    """How many tasks matched and were changed by one request; `next` goes on."""
+
+    matched: int
+    done: int
+    next: str | None
+
+
 class QueueInfo(Struct):
     """One queue that the service serves."""
 

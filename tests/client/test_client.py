@@ -295,3 +295,20 @@ async def test_both_clients_filter_and_sort_tasks(service: ServiceProcess) -> No
 
     assert found == expected
     assert (scheduled, none) == (["scheduled"], [])
+
+
+async def test_both_clients_change_all_tasks_that_match(service: ServiceProcess) -> None:
+    def script() -> tuple[int, int]:
+        with Client(service.url) as queue:
+            queue.enqueue_many([("add", {"left": n, "right": n}) for n in range(3)])
+            for _ in range(2):
+                queue.enqueue("nap", seconds=1, delay_s=3600)
+            counted = queue.cancel_tasks(action="nap", dry_run=True)
+            return counted, queue.cancel_tasks(action="nap", reason="enough")
+
+    told = await in_thread(script)
+    async with AsyncClient(service.url) as queue:
+        deleted = await queue.delete_tasks(status="cancelled")
+        redriven = await queue.redrive_tasks()
+
+    assert (told, deleted, redriven) == ((2, 2), 2, 0)

@@ -80,6 +80,17 @@ async def test_a_body_that_says_what_is_changed_is_in_the_trail(
     assert event["body"] == change["body"]
 
 
+async def test_the_filters_of_a_bulk_change_are_in_the_trail(http: ClientSession) -> None:
+    selected = "/tasks/cancel?action=uppercase&text=x"
+
+    await http.post(selected, headers=JSON)
+    await http.post(f"/tasks/cancel?text={'x' * 1_000}", headers=JSON)
+
+    long, short = await trail(http)
+    assert short["path"] == selected
+    assert len(str(long["path"])) == 1_000
+
+
 async def test_a_long_body_is_cut_and_the_data_of_tasks_is_in_no_trail(
     http: ClientSession, events: EventLog
 ) -> None:

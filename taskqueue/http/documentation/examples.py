@@ -23,6 +23,7 @@ from taskqueue.http.tasks.answers import (
     TaskDetail,
     TaskView,
 )
+from taskqueue.http.tasks.bulk import Progress
 from taskqueue.http.tasks.cancellation import CancelRequest
 from taskqueue.http.tasks.editing import EDIT, EditRequest
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
@@ -111,6 +112,7 @@ _EXAMPLES: Sequence[Any] = (
     TaskDetail(**msgspec.structs.asdict(_TASK), attempts=[_ATTEMPT]),
     CancelRequest(reason="no longer needed"),
     Cancellation(id=_ID, status="cancelled"),
+    Progress(matched=500, done=498, next=None),
     Stats(tasks=dict.fromkeys(Status, 0)),
     ByIds(ids=[_ID]),
     ByAction(action="resize"),

@@ -9,6 +9,7 @@ from taskqueue.commands import Ask
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Receipts, Stats, TaskDetail
+from taskqueue.http.tasks.bulk import BULK, BULK_CANCEL, BulkRoutes, Progress
 from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
@@ -29,6 +30,7 @@ _NO_TASK = {_NOT_FOUND: "task not found"}
 _QUEUEING = Unavailable("failed to queue task")
 _EDITING = Unavailable("failed to change task")
 _READING = Unavailable("database unavailable")
+_IN_PART = "Some may have been done. The same request may be sent again."
 
 
 def task_table(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Route]:
@@ -37,6 +39,7 @@ def task_table(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[R
     yield from _of_new_tasks(TaskCreation(ask, app, clock), app)
     yield from _of_tasks(tasks)
     yield from _changing_tasks(tasks)
+    yield from _changing_all(BulkRoutes(ask, clock))
     yield from _editing_tasks(TaskEditing(ask, app, clock))
 
 
@@ -138,3 +141,21 @@ def _editing_tasks(editing: TaskEditing) -> Iterator[Route]:
         unavailable=_EDITING,
         writes=True,
     )
+
+
+def _changing_all(bulk: BulkRoutes) -> Iterator[Route]:
+    for verb, handler, query in (
+        ("cancel", bulk.cancel_tasks, BULK_CANCEL),
+        ("redrive", bulk.redrive_tasks, BULK),
+        ("delete", bulk.delete_tasks, BULK),
+    ):
+        yield Route(
+            "POST",
+            f"/tasks/{verb}",
+            handler,
+            _ADMINISTRATOR,
+            {_OK: Progress},
+            query=query,
+            unavailable=Unavailable(f"failed to {verb} tasks", _IN_PART),
+            writes=True,
+        )
