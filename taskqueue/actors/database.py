@@ -11,6 +11,7 @@ from collections.abc import Callable
 from taskqueue.actors.messages import (
     DATABASE,
     QUEUE,
+    ForeignCommit,
     Migrate,
     StorageReady,
     UseStorage,
@@ -81,6 +82,7 @@ class DatabaseActor(Actor):
         """Try to open; a storage that is missing or not migrated yet is no failure to start."""
         self.own(self._storage.abandon)
         self._storage.on_loss(self._on_loss)
+        self._storage.on_foreign_commit(lambda: tell(self.address(QUEUE), ForeignCommit()))
         try:
             async with self._turn:
                 await self._open()

@@ -33,6 +33,10 @@ class StorageReady(Message):
     """From the database to the queue: the storage serves, again or for the first time."""
 
 
+class ForeignCommit(Message):
+    """From the database to the queue: another process may have inserted tasks."""
+
+
 # --- to the queue -------------------------------------------------------------------------------
 
 

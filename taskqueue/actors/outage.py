@@ -19,6 +19,7 @@ READS = frozenset(
     verb.__name__
     for verb in (
         Storage.all_due,
+        Storage.cancel_requests,
         Storage.counts,
         Storage.depths,
         Storage.find,

@@ -116,6 +116,13 @@ class Leases(Protocol):
         """
         ...
 
+    async def cancel_requests(self, owner: Owner) -> Mapping[str, str]:
+        """Return the tokens of this owner's deliveries that `cancel` has marked, with the reasons.
+
+        Another process may have called it.
+        """
+        ...
+
     async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
         """Return the deliveries whose holder is dead or silent, for the caller to settle by token.
 

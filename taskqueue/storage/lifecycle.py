@@ -51,6 +51,14 @@ class Lifecycle(Protocol):
         """
         ...
 
+    def on_foreign_commit(self, notify: Callable[[], object]) -> None:
+        """Call `notify` soon after another process has written to what this one has open.
+
+        A hint: some engines cannot tell, a call may cover many commits, and one may be missing.
+        `all_due` and the other verbs that read say what is true.
+        """
+        ...
+
     async def migrate(self) -> tuple[Migration, ...]:
         """Create or bring the schema up to date; return the steps taken, none if it was.
 

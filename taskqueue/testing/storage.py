@@ -93,6 +93,7 @@ class FaultyStorage(_AnyStorage):
         self._before: dict[str, Hold] = {}
         self._after: dict[str, Hold] = {}
         self._outage: Outage | None = None
+        self._notify_foreign: Callable[[], object] = lambda: None
         self._notify: Callable[[StorageUnavailable], object] = lambda _: None
         self._countdowns: list[Countdown] = []
         self._called = asyncio.Event()
@@ -149,6 +150,10 @@ class FaultyStorage(_AnyStorage):
         """Report that nothing can be written now, as a storage does whose disk hangs."""
         self._notify(StorageUnavailable(reason))
 
+    def commit_elsewhere(self) -> None:
+        """Report that another process has written what was written to the storage inside."""
+        self._notify_foreign()
+
     def repair(self) -> None:
         """End the outage."""
         self._outage = None
@@ -157,6 +162,11 @@ class FaultyStorage(_AnyStorage):
         """Let the storage inside call `notify`, and `have_trouble`."""
         self._notify = notify
         self.inner.on_loss(notify)
+
+    def on_foreign_commit(self, notify: Callable[[], object]) -> None:
+        """Let the storage inside call `notify`, and `commit_elsewhere`."""
+        self._notify_foreign = notify
+        self.inner.on_foreign_commit(notify)
 
     def abandon(self) -> None:
         """Abandon the storage inside; the next `open` finds what was written."""

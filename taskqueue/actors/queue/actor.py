@@ -20,6 +20,7 @@ from taskqueue.actors.messages import (
     QUEUE,
     Drain,
     Finish,
+    ForeignCommit,
     Leave,
     Leaving,
     QueueReady,
@@ -227,6 +228,12 @@ class QueueActor(Actor):
     def on_storage_ready(self, _: StorageReady) -> None:
         """Go on with whatever waits for the storage."""
         self._storage.is_back()
+
+    @receives(ForeignCommit, concurrently=True)
+    async def on_foreign_commit(self, _: ForeignCommit) -> None:
+        """Look at once for tasks that another process has inserted or cancelled."""
+        self._agenda.poll_soon()
+        await self._fetcher.cancel_marked()
 
     # --- the consumers ----------------------------------------------------------------------
 

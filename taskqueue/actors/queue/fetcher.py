@@ -253,6 +253,13 @@ class Fetcher:
         if settling := self._keeper.feed(Leases.end_search, held, overdue):
             await asyncio.wait(settling)
 
+    async def cancel_marked(self) -> None:
+        """Cancel what another process has marked. A later search does so too."""
+        with contextlib.suppress(*UNREACHABLE):
+            marked = await self._storage.use(Storage.cancel_requests, self._owner)
+            for token, reason in marked.items():
+                self._keeper.feed(Leases.cancel, token, reason)
+
     async def _extend(self) -> None:
         self._noted = frozenset()
         await self._note_starts()

@@ -3,7 +3,7 @@
 Everything is one dict, every verb walks it. What is kept lives as long as the object.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from msgspec.structs import replace
@@ -34,6 +34,7 @@ from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit
 from taskqueue.storage.memory import editing, searching, settling
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
+from taskqueue.storage.memory.notices import MemoryNotices
 from taskqueue.storage.memory.rows import deliveries
 from taskqueue.storage.memory.table import Table
 from taskqueue.storage.memory.tokens import MemoryTokens
@@ -43,7 +44,7 @@ from taskqueue.storage.protocol import Storage
 _SCHEMA = (Migration(version=1, name="tasks"),)
 
 
-class MemoryStorage(MemoryTokens, Storage):
+class MemoryStorage(MemoryNotices, MemoryTokens, Storage):
     """Tasks in a dict. `close` keeps them for the next `open` of the same object.
 
     The statements of handlers are applied to an SQLite database in memory, under the same rules as
@@ -68,9 +69,6 @@ class MemoryStorage(MemoryTokens, Storage):
 
     def abandon(self) -> None:
         self._open = False
-
-    def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
-        """Never calls it: memory is not lost before its process is."""
 
     async def migrate(self) -> tuple[Migration, ...]:
         taken = () if self._migrated else _SCHEMA
@@ -192,9 +190,11 @@ class MemoryStorage(MemoryTokens, Storage):
 
     async def held(self, owner: Owner) -> tuple[Delivery, ...]:
         self._require_open()
-        return deliveries(
-            (row, lease) for row, lease in self._table.leased() if lease.owner == owner
-        )
+        return deliveries(self._table.held_by(owner))
+
+    async def cancel_requests(self, owner: Owner) -> Mapping[str, str]:
+        self._require_open()
+        return self._table.marked(owner)
 
     async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
         self._require_open()

@@ -94,6 +94,18 @@ class Table:
             if row.lease is not None:
                 yield row, row.lease
 
+    def held_by(self, owner: Owner) -> Iterator[tuple[Row, Lease]]:
+        """Yield what an owner holds."""
+        return ((row, lease) for row, lease in self.leased() if lease.owner == owner)
+
+    def marked(self, owner: Owner) -> dict[str, str]:
+        """Return the tokens of an owner whose tasks are to be cancelled, with the reasons."""
+        return {
+            lease.token: row.task.cancel_reason
+            for row, lease in self.held_by(owner)
+            if row.task.cancel_reason is not None
+        }
+
     def holding(self, tokens: Collection[str]) -> list[tuple[Row, Lease]]:
         """Return what is held by these tokens."""
         return [(row, lease) for row, lease in self.leased() if lease.token in tokens]

@@ -215,6 +215,9 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
     async def held(self, owner: Owner) -> tuple[Delivery, ...]:
         return await self._read(partial(reads.held, owner=owner))
 
+    async def cancel_requests(self, owner: Owner) -> Mapping[str, str]:
+        return await self._read(partial(reads.cancel_requests, owner=owner))
+
     async def rescue(self, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
         return await self._read(partial(reads.rescue, owner=owner, now=now))
 

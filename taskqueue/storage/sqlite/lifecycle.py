@@ -13,6 +13,7 @@ from taskqueue.children.launch import Child
 from taskqueue.errors import StorageCorrupt, StorageUnavailable
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
+from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.opener import Opener, WritesIn
@@ -68,6 +69,7 @@ class SQLiteLifecycle:
         self._lock: FileLock | None = None
         self._opened: OpenFile | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
+        self._tell_foreign_commit: Callable[[], object] = lambda: None
         self._unsynced: StorageUnavailable | None = None  # why some of the log may not be synced
         self._suspect = False  # something of the file was found corrupt, and it was not checked yet
 
@@ -109,6 +111,9 @@ class SQLiteLifecycle:
 
     def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
         self._tell_loss = notify
+
+    def on_foreign_commit(self, notify: Callable[[], object]) -> None:
+        self._tell_foreign_commit = notify
 
     async def _write(self, operation: Callable[[Transaction], T]) -> T:
         opened = self._serving()
@@ -175,12 +180,14 @@ class SQLiteLifecycle:
             opened += [
                 checkpointing := await self._opener.open_on_thread("rw", set_up_checkpointer)
             ]
+            with translated(self._path):
+                watch = watch.with_log()
+            log = Path(f"{real_path(self._path)}-wal")
+            foreign = await ForeignCommits.begin(log, writing, self._on_foreign_commit)
         except BaseException:
             for connection in opened:
                 await connection.let_go()
             raise
-        with translated(self._path):
-            watch = watch.with_log()
         self._suspect = False
         writer = Writer(writing, watch, patience_s=self._busy_timeout_s)
         self._opened = OpenFile(
@@ -189,6 +196,7 @@ class SQLiteLifecycle:
             reader=reading,
             checkpointer=Checkpointer(checkpointing, writing, self._path, self._on_failed_sync),
             isolation=self._isolation(lock, writer, watch),
+            foreign=foreign,
         )
         if self._unsynced is not None:
             await self._replay(writing)
@@ -228,6 +236,9 @@ class SQLiteLifecycle:
         """Report that statements of a handler hang in the disk; the death of theirs is not ours."""
         if not isinstance(error, WriterLost):
             self._tell_loss(error)
+
+    def _on_foreign_commit(self) -> None:
+        self._tell_foreign_commit()
 
     # --- closing ----------------------------------------------------------------------------------
 

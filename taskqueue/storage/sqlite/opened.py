@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
+from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
@@ -28,6 +29,8 @@ class OpenFile:
     checkpointer: Checkpointer
     isolation: Isolation | None
     """None: the writer runs the statements of handlers as well."""
+    foreign: ForeignCommits | None
+    """None: the system does not allow to watch the log."""
 
     async def write(self, operation: Callable[[Transaction], T]) -> T:
         """Answer with what `operation` returns, once that is committed.
@@ -60,6 +63,8 @@ class OpenFile:
         Raises:
             StorageUnavailable: the log was removed, and cannot be brought into the file.
         """
+        if self.foreign is not None:
+            self.foreign.close()
         if self.isolation is not None:
             await self.isolation.close()
         await self.writer.part()
@@ -76,6 +81,8 @@ class OpenFile:
         With `keep_log` nothing is checkpointed, because the last to close is the reader, which
         cannot write.
         """
+        if self.foreign is not None:
+            self.foreign.close()
         first, last = (
             (self.checkpointer, self.reader) if keep_log else (self.reader, self.checkpointer)
         )

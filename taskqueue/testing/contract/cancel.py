@@ -116,6 +116,17 @@ class CancelContract:
         assert task.cancel_reason == "not wanted"
         assert await storage.extend([delivery.token], lease_s=30.0, now=6.0) == ()
 
+    async def test_its_holder_can_ask_for_the_marks_alone(self, storage: Storage) -> None:
+        await add(storage, "a", "b")
+        [a, _] = await claim(storage, limit=2)
+        await add(storage, "c")
+        await claim(storage, owner=ANOTHER)
+
+        await cancel(storage, "a")
+        await cancel(storage, "c")
+
+        assert await storage.cancel_requests(ME) == {a.token: "not wanted"}
+
     async def test_a_held_task_shows_that_it_is_to_be_cancelled(self, storage: Storage) -> None:
         await add(storage, "a")
         await claim(storage, owner=EARLIER_ME)

@@ -46,6 +46,7 @@ class LifecycleContract:
             storage.settle([SettleBy(token=STALE, settlement=DONE)], now=0.0),
             storage.cancel(["a"], reason="not wanted", now=0.0),
             storage.held(ME),
+            storage.cancel_requests(ME),
             storage.rescue(ME, now=0.0),
             storage.next_due("default"),
             storage.all_due(),

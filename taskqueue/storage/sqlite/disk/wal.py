@@ -14,6 +14,15 @@ def checkpoint(db: sqlite3.Connection) -> int:
     return int(pages)
 
 
+def data_version(db: sqlite3.Connection) -> int:
+    """Return a number that changes when another connection has committed, and only then.
+
+    Source: https://sqlite.org/pragma.html#pragma_data_version
+    """
+    [(version,)] = db.execute("PRAGMA data_version").fetchall()
+    return int(version)
+
+
 def part(watch: FileWatch, db: sqlite3.Connection) -> None:
     """Let a file that was moved, or whose log was removed, take all its commits along.
 

@@ -24,6 +24,12 @@ def held(db: sqlite3.Connection, owner: Owner) -> tuple[Delivery, ...]:
     return tuple(map(rows.delivery, found.fetchall()))
 
 
+def cancel_requests(db: sqlite3.Connection, owner: Owner) -> Mapping[str, str]:
+    """Return the tokens of this owner whose tasks are marked, with the reasons."""
+    known = (owner.node, owner.incarnation)
+    return dict(db.execute(statements.CANCEL_REQUESTS, known).fetchall())
+
+
 def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
     """Return what a dead incarnation holds, and what anybody holds past its lease."""
     known = {"node": owner.node, "incarnation": owner.incarnation, "now": now}

@@ -210,6 +210,11 @@ WHERE token IS NOT NULL AND node = ? AND incarnation = ?
 ORDER BY claimed_at, priority, run_at, id
 """
 
+CANCEL_REQUESTS = """
+SELECT token, cancel_reason FROM main.tasks INDEXED BY held
+WHERE token IS NOT NULL AND cancel_reason IS NOT NULL AND node = ? AND incarnation = ?
+"""
+
 RESCUABLE = f"""
 SELECT {DELIVERY} FROM main.tasks INDEXED BY held
 WHERE token IS NOT NULL
