@@ -1,6 +1,6 @@
 """The storage is cut off a hundred times at random moments under load: nobody stalls.
 
-`TASKQUEUE_CUTS_SEED` repeats a run.
+`TEST_CUTS_SEED` repeats a run.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from taskqueue.errors import ActorError, StorageUnavailable
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World
 
-SEED = int(os.environ.get("TASKQUEUE_CUTS_SEED", random.randrange(2**32)))
+SEED = int(os.environ.get("TEST_CUTS_SEED", random.randrange(2**32)))
 CUTS = 100
 LONGEST_S = 0.02  # of a cut, and of the time between two
 

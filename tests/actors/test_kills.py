@@ -1,6 +1,6 @@
 """Anybody is killed at any moment, under load: at the end the books are right.
 
-`TASKQUEUE_KILLS_S` says for how many seconds, `TASKQUEUE_KILLS_SEED` repeats a run.
+`TEST_KILLS_S` says for how many seconds, `TEST_KILLS_SEED` repeats a run.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import Lives, World
 
-SECONDS = float(os.environ.get("TASKQUEUE_KILLS_S", "2"))  # for each storage
-SEED = int(os.environ.get("TASKQUEUE_KILLS_SEED", random.randrange(2**32)))
+SECONDS = float(os.environ.get("TEST_KILLS_S", "2"))  # for each storage
+SEED = int(os.environ.get("TEST_KILLS_SEED", random.randrange(2**32)))
 NEVER_GIVE_UP = RetryPolicy(
     initial_s=0.01, factor=1.0, jitter=0.5, max_crashes=1000, max_deliveries=1000
 )
@@ -148,7 +148,7 @@ class Storm:
 
 
 async def test_whoever_is_killed_every_accepted_task_ends_once(stormy: World) -> None:
-    print(f"TASKQUEUE_KILLS_SEED={SEED}")  # noqa: T201 - it repeats a failure
+    print(f"TEST_KILLS_SEED={SEED}")  # noqa: T201 - it repeats a failure
     storm = Storm(stormy, random.Random(SEED))
     await stormy.start(consumers=3, slots=2, lease_s=0.5, drain_s=0.2, retry=NEVER_GIVE_UP)
 

@@ -1,6 +1,6 @@
 """The live service answers as its OpenAPI document says.
 
-`TASKQUEUE_TEST_DESCRIBED_S` says for how many seconds, `TASKQUEUE_TEST_DESCRIBED_SEED` repeats a
+`TEST_DESCRIBED_S` says for how many seconds, `TEST_DESCRIBED_SEED` repeats a
 run.
 """
 
@@ -12,8 +12,8 @@ import pytest
 
 from tests.described_http.run import described
 
-SECONDS = int(os.environ.get("TASKQUEUE_TEST_DESCRIBED_S", "45"))
-SEED = int(os.environ.get("TASKQUEUE_TEST_DESCRIBED_SEED", random.randrange(2**32)))
+SECONDS = int(os.environ.get("TEST_DESCRIBED_S", "45"))
+SEED = int(os.environ.get("TEST_DESCRIBED_SEED", random.randrange(2**32)))
 
 
 @pytest.mark.long

@@ -1,6 +1,6 @@
 """Hostile clients cost others little, and nothing for long.
 
-`TASKQUEUE_TEST_HOSTILE_S` says for how many seconds, `TASKQUEUE_TEST_HOSTILE_SEED` repeats a run.
+`TEST_HOSTILE_S` says for how many seconds, `TEST_HOSTILE_SEED` repeats a run.
 """
 
 import os
@@ -13,8 +13,8 @@ from tests.hostile_http.attacks import KINDS
 from tests.hostile_http.report import report
 from tests.hostile_http.run import hostile
 
-SECONDS = float(os.environ.get("TASKQUEUE_TEST_HOSTILE_S", "45"))
-SEED = int(os.environ.get("TASKQUEUE_TEST_HOSTILE_SEED", random.randrange(2**32)))
+SECONDS = float(os.environ.get("TEST_HOSTILE_S", "45"))
+SEED = int(os.environ.get("TEST_HOSTILE_SEED", random.randrange(2**32)))
 
 
 @pytest.mark.long

@@ -1,6 +1,6 @@
 """Whatever handlers do costs their own attempt and nothing else, and the ledger finds more.
 
-`TASKQUEUE_MISDEEDS_S` sets how many seconds the run takes, `TASKQUEUE_MISDEEDS_SEED` repeats one.
+`TEST_MISDEEDS_S` sets how many seconds the run takes, `TEST_MISDEEDS_SEED` repeats one.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from tests.misdeeds.plan import KINDS, Misdeed, Plan, chosen, drawn, misdeeds_of
 from tests.misdeeds.processes import Resources
 from tests.misdeeds.shrink import shrunk
 
-SECONDS = float(os.environ.get("TASKQUEUE_MISDEEDS_S", "45"))
-SEED = int(os.environ.get("TASKQUEUE_MISDEEDS_SEED", random.randrange(2**32)))
+SECONDS = float(os.environ.get("TEST_MISDEEDS_S", "45"))
+SEED = int(os.environ.get("TEST_MISDEEDS_SEED", random.randrange(2**32)))
 
 
 @pytest.mark.long

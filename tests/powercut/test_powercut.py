@@ -1,6 +1,6 @@
 """Whenever the power is cut, nothing that was acknowledged is lost; and the simulator would see it.
 
-`TASKQUEUE_POWERCUT_S` says for how many seconds, `TASKQUEUE_POWERCUT_SEED` repeats a run.
+`TEST_POWERCUT_S` says for how many seconds, `TEST_POWERCUT_SEED` repeats a run.
 """
 
 import os
@@ -16,8 +16,8 @@ from tests.powercut.run import Round, play
 from tests.powercut.trace import Kind as Did
 from tests.powercut.trace import Record
 
-SECONDS = float(os.environ.get("TASKQUEUE_POWERCUT_S", "45"))
-SEED = int(os.environ.get("TASKQUEUE_POWERCUT_SEED", random.randrange(2**32)))
+SECONDS = float(os.environ.get("TEST_POWERCUT_S", "45"))
+SEED = int(os.environ.get("TEST_POWERCUT_SEED", random.randrange(2**32)))
 DRAWS = 200
 
 needs_compiler = pytest.mark.skipif(

@@ -1,6 +1,6 @@
 """Whatever handlers' statements say, the queue and all other tasks are as they ought to be.
 
-`TASKQUEUE_SANDBOX_S` says for how many seconds, `TASKQUEUE_SANDBOX_SEED` repeats a run.
+`TEST_SANDBOX_S` says for how many seconds, `TEST_SANDBOX_SEED` repeats a run.
 """
 
 import difflib
@@ -16,9 +16,9 @@ from tests.sandbox.__main__ import report
 from tests.sandbox.attack import attack
 from tests.sandbox.hostile import ENDLESS, ENDLESS_STEPS, TOO_LARGE
 
-SECONDS = float(os.environ.get("TASKQUEUE_SANDBOX_S", "45"))
+SECONDS = float(os.environ.get("TEST_SANDBOX_S", "45"))
 HOGS = [each[:300] for each in (*ENDLESS_STEPS.values(), *TOO_LARGE.values(), *ENDLESS)]
-SEED = int(os.environ.get("TASKQUEUE_SANDBOX_SEED", random.randrange(2**32)))
+SEED = int(os.environ.get("TEST_SANDBOX_SEED", random.randrange(2**32)))
 
 
 @pytest.mark.long

@@ -1,6 +1,6 @@
 """Eight processes write into the service's file while it works, and nobody hears "locked".
 
-`TASKQUEUE_WRITERS_S` says for how many seconds.
+`TEST_WRITERS_S` says for how many seconds.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import pytest
 
 from tests.system.services import Client, Services, until
 
-SECONDS = float(os.environ.get("TASKQUEUE_WRITERS_S", "2"))
+SECONDS = float(os.environ.get("TEST_WRITERS_S", "2"))
 WRITERS = 8
 
 WRITER = """

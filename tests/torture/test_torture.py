@@ -1,6 +1,6 @@
 """Under attack from all sides, every promise is kept; and whoever runs the attack leaves nothing.
 
-`TASKQUEUE_TORTURE_S` says for how many seconds, `TASKQUEUE_TORTURE_SEED` repeats a run.
+`TEST_TORTURE_S` says for how many seconds, `TEST_TORTURE_SEED` repeats a run.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from tests.torture.faults import DISK_FAULTS, FAULTS, descendants
 from tests.torture.report import report
 from tests.torture.run import torture
 
-SECONDS = float(os.environ.get("TASKQUEUE_TORTURE_S", "90"))
-SEED = int(os.environ.get("TASKQUEUE_TORTURE_SEED", random.randrange(2**32)))
+SECONDS = float(os.environ.get("TEST_TORTURE_S", "90"))
+SEED = int(os.environ.get("TEST_TORTURE_SEED", random.randrange(2**32)))
 
 
 @pytest.mark.long
