@@ -43,7 +43,9 @@ def test_the_tests_that_the_page_on_testing_shows_are_run() -> None:
 
 def test_the_first_actor_of_the_guide_prints_what_the_guide_says() -> None:
     page = (ROOT / "docs/actors.md").read_text()
-    [(program, printed)] = re.findall(r"```python\n(import .*?)```\n```\n(.*?)```", page, re.DOTALL)
+    [(program, printed)] = re.findall(
+        r"```python\n(import .*?)```\n+```\n(.*?)```", page, re.DOTALL
+    )
 
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
@@ -111,3 +113,25 @@ def test_every_test_that_the_guarantees_name_is_there() -> None:
 def _has_test(path: str, test: str) -> bool:
     file = ROOT / path
     return file.exists() and f"def {test}(" in file.read_text()
+
+
+COLUMNS = 120
+
+
+def test_prose_in_markdown_keeps_to_120_columns() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+    long = [
+        f"{page.relative_to(ROOT)}: {line[:40]}…"
+        for page in pages
+        for line in prose_of(page.read_text())
+        if len(line) > COLUMNS and " " in line[COLUMNS // 2 :]
+    ]
+
+    assert long == []
+
+
+def prose_of(markdown: str) -> list[str]:
+    """Return the lines outside code blocks and tables, which cannot be wrapped."""
+    text = re.sub(r"^ *```.*?^ *```", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    return [line for line in text.splitlines() if not line.startswith("|")]
