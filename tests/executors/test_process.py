@@ -603,7 +603,7 @@ async def test_an_app_that_starts_threads_while_it_is_imported_is_warned_about(
     sold = await pool.run("sell")
 
     assert sold == Succeeded(result='"sold"')
-    assert re.search(r"fork_server_has_threads.*\bearly\b", capfd.readouterr().out)
+    assert re.search(r"fork_server_has_threads.*\bearly\b", capfd.readouterr().err)
 
 
 async def test_nothing_is_started_once_it_is_closed(pool: Pool, events: EventLog) -> None:
