@@ -23,7 +23,7 @@ PAYLOAD = (
 _SPAN_S = 80_000.0
 _RARE_TASKS = 10
 
-# The ids are UUIDs of version 7 in the order of the rows, as `taskqueue.api.ids` makes them.
+# The ids are UUIDs of version 7 in the order of the rows, as `taskqueue.ids` makes them.
 _TASKS = """
 WITH RECURSIVE
     numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :rows),

@@ -14,7 +14,7 @@ from benchmarks import grown
 from benchmarks.harness import Figure, Measure, median_us, on_loop
 from benchmarks.memory import resident_mb
 from benchmarks.results import Target
-from taskqueue.api.ids import new_id
+from taskqueue.ids import new_id
 from taskqueue.rules.tasks import (
     ENDED,
     Complete,

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter, time
 
 from benchmarks.harness import on_loop
-from taskqueue.api.ids import new_id
+from taskqueue.ids import new_id
 from taskqueue.rules.tasks import DEFAULT_QUEUE, Complete, Delivery, NewTask, Owner, SettleBy
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection

@@ -16,7 +16,6 @@ from typing import Any
 import aiosqlite
 
 from taskqueue.clock import SystemClock
-from taskqueue.errors import SchemaMismatch
 from taskqueue.rules.keys import refuse_conflicts
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.sqlite.commit.transaction import Transaction, refresh_schema
@@ -50,9 +49,7 @@ def enqueue(
     """
     now = SystemClock().now() if now is None else now
     with _plain(connection), _transaction(connection):
-        found = runner.version_of(connection)
-        if found != runner.SQLITE_VERSION:
-            raise SchemaMismatch(found, runner.SQLITE_VERSION)
+        runner.require_version(connection)
         refresh_schema(connection)
         tx = Transaction(connection)
         answers = inserting.insert(tx, tasks, now=now)

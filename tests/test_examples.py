@@ -106,6 +106,23 @@ def test_a_program_runs_the_service_in_its_own_loop() -> None:
     assert done.stdout == 'count_words: completed, {"words":9}\n'
 
 
+async def test_a_script_enqueues_through_the_file_and_prints_the_result(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "tasks.db"
+
+    async with ServiceProcess(tmp_path, "--app", "examples.tutorial:app"):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "examples.enqueue_through_the_file", f"sqlite:///{path}", "hey"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "{'output': 'HEY'}\n"
+
+
 async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(
     tmp_path: Path,
 ) -> None:

@@ -17,7 +17,7 @@ FLOORS = (
     (
         "ground",
         (
-            *("errors", "clock", "structs", "logger", "events", "task_ends", "foreign"),
+            *("errors", "clock", "ids", "structs", "logger", "events", "task_ends", "foreign"),
             *("process", "children"),
         ),
     ),
@@ -25,9 +25,9 @@ FLOORS = (
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),
     ("what the service can be asked", ("commands",)),
+    ("storage", ("storage", "sqlite")),
     ("the client", ("client",)),
     ("what users write", ("api",)),
-    ("storage", ("storage", "sqlite")),
     ("settings", ("settings",)),
     ("machines", ("logs", "executors", "http")),
     ("roles", ("actors",)),
@@ -70,6 +70,7 @@ WORDS_OF_ENGINES = re.compile(r"(?i)sqlite|postgres|\bsynchronous\b|writer_?lost
 
 # Above the storage these alone know an engine.
 KNOW_AN_ENGINE = {
+    "client.file": "writes through the file, without the service",
     "bench.command": "reports SQLite's own errors",
     "bench.disk": "measures what SQLite makes of the disk",
     "bench.place": "needs a file, beside which it works",

@@ -11,18 +11,16 @@ await resize.enqueue(url="…", width=400)
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, ParamSpec, TypeAlias, TypeVar
 
-import msgspec
-
 from taskqueue.api.action import Action, HandlerFunction
 from taskqueue.api.destination import Destination, Enqueuer
 from taskqueue.api.handler import ExecutorKind, Handler, handler_of
-from taskqueue.api.ids import new_id
 from taskqueue.api.signature import JSON, signature_of, whole_signature_of
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, InvalidTask, UnknownAction
 from taskqueue.foreign import conversion as plain
-from taskqueue.rules import encoding
+from taskqueue.ids import new_id
+from taskqueue.rules import arguments
 from taskqueue.rules.options import (
     NAME_RULE,
     NO_CHOICE,
@@ -183,7 +181,7 @@ class App:
             more = error.more
         if faults:
             raise InvalidTask(tuple(faults), more)
-        payload = _payload(action, given)
+        payload = arguments.payload(action, given)
         defaults = handler.defaults
         return NewTask(
             id=new_id(),
@@ -275,12 +273,3 @@ class App:
 
 def _refusal(what: str, faults: Sequence[Fault]) -> ConfigError:
     return ConfigError(tuple(Fault(f"{what}, {fault.field}", fault.message) for fault in faults))
-
-
-def _payload(action: str, data: bytes) -> str:
-    """Return the JSON text of a `Payload`, the data in it byte for byte."""
-    encoded = b'{"action":%b,"data":%b}' % (msgspec.json.encode(action), data)
-    try:
-        return encoding.text_of("payload", encoded)
-    except encoding.NotJSON as error:
-        raise InvalidTask((Fault("data", str(error)),)) from error

@@ -11,6 +11,7 @@ URL_VARIABLE = "TASKQUEUE_URL"
 TOKEN_VARIABLE = "TASKQUEUE_TOKEN"  # noqa: S105 - the name of a variable
 
 SCHEMES = ("http", "https")
+FILE_SCHEME = "sqlite:"
 
 
 class ServiceAddress(Struct):
@@ -45,6 +46,27 @@ def address_of(
     return ServiceAddress(url=url.rstrip("/"), headers=headers)
 
 
+def file_url_of(
+    url: str | None, token: str | None, environ: Mapping[str, str] = os.environ
+) -> str | None:
+    """Return the URL of a service's file on this machine, None if the service is reached by HTTP.
+
+    Args:
+        url: `sqlite:///data/tasks.db`, or any other; default: TASKQUEUE_URL.
+        token: must be None for a file, whose mode decides who may use it.
+        environ: the environment.
+
+    Raises:
+        ConfigError: there is a token for a file.
+    """
+    url = url or environ.get(URL_VARIABLE) or ""
+    if not url.startswith(FILE_SCHEME):
+        return None
+    if token is not None:
+        raise ConfigError((Fault("token", "must be left out for a file"),))
+    return url
+
+
 def _url_faults(url: str) -> list[Fault]:
     try:
         parts = urlsplit(url)
@@ -52,7 +74,12 @@ def _url_faults(url: str) -> list[Fault]:
     except ValueError:
         usable = False
     if not usable:
-        return [Fault("url", f"must look like http://127.0.0.1:8080, not {url!r}")]
+        return [
+            Fault(
+                "url",
+                f"must look like http://127.0.0.1:8080 or sqlite:///data/tasks.db, not {url!r}",
+            )
+        ]
     if parts.username or parts.password or parts.query or parts.fragment:
         return [Fault("url", "must have no user, password, query or fragment; use `token`")]
     return []

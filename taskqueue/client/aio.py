@@ -5,22 +5,16 @@ async with AsyncClient("http://127.0.0.1:8080") as queue:
     print(await task.result(timeout_s=30))
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-import aiohttp
-from msgspec.structs import replace
-from yarl import URL
-
 from taskqueue.client import calls, enqueueing
-from taskqueue.client.address import address_of
+from taskqueue.client.async_routes import route_of
 from taskqueue.client.async_task import AsyncTask
-from taskqueue.client.call import Answer, Call, NoAnswer
-from taskqueue.client.calls import Filters
+from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
-from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, QueueInfo, TaskInfo
 from taskqueue.rules.options import Options
 
@@ -28,10 +22,9 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """Enqueues, watches and manages tasks of a service over HTTP. It belongs to one event loop.
+    """Enqueues, watches and manages tasks of a service. It belongs to one event loop.
 
-    Connections are kept and reused. Every call is retried for up to `retry_s` seconds while the
-    service cannot be reached or answers 503. An enqueue is never accepted twice.
+    Over HTTP or through the service's file, with the guarantees of `Client`.
     """
 
     def __init__(
@@ -43,10 +36,7 @@ class AsyncClient:
         retry_s: float = 30.0,
     ) -> None:
         """Make a client with the arguments of `Client`. Nothing is connected before a call."""
-        self._address = address_of(url, token)
-        self._timeout_s = timeout_s
-        self._retry_s = retry_s
-        self._session: aiohttp.ClientSession | None = None
+        self._route = route_of(url, token, timeout_s=timeout_s, retry_s=retry_s)
 
     async def __aenter__(self) -> Self:
         """Return the client, to be closed at the end of the block."""
@@ -63,12 +53,11 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections. Calling it twice is harmless."""
-        if self._session is not None:
-            await self._session.close()
+        await self._route.close()
 
     def redirect(self, url: str) -> None:
         """Send what is called from now on to the service at `url`; the token stays."""
-        self._address = replace(self._address, url=address_of(url, None, {}).url)
+        self._route.redirect(url)
 
     # --- tasks ----------------------------------------------------------------------------------
 
@@ -179,40 +168,4 @@ class AsyncClient:
     # --- the call -------------------------------------------------------------------------------
 
     async def _do(self, call: Call[T]) -> T:
-        retries = Retries(self._address.url, self._retry_s)
-        while True:
-            answer = await self._try(call)
-            if isinstance(answer, Answer) and answer.status not in RETRIED:
-                return call.result(answer)
-            pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
-            await asyncio.sleep(pause_s)
-
-    async def _try(self, call: Call[T]) -> Answer | NoAnswer:
-        timeout = aiohttp.ClientTimeout(
-            total=None,
-            sock_connect=self._timeout_s,
-            sock_read=self._timeout_s + call.waits_s,
-        )
-        try:
-            async with self._connected().request(
-                call.method,
-                URL(self._address.url + call.path, encoded=True),
-                data=call.body,
-                headers=call.headers,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as response:
-                body = await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            return NoAnswer(str(error) or "timeout", not isinstance(error, _NEVER_SENT))
-        return Answer(response.status, body, response.headers.get("Retry-After"))
-
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                headers=self._address.headers, skip_auto_headers=("Content-Type",)
-            )
-        return self._session
-
-
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        return await self._route.do(call)

@@ -1,11 +1,14 @@
 """A request and its answer, as values. No I/O happens here."""
 
 from collections.abc import Callable, Mapping
-from typing import Generic, Protocol, TypeVar
+from http import HTTPStatus
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
 
 from taskqueue.client.failures import error_of
+from taskqueue.client.verbs import Verbs
+from taskqueue.errors import CallRefused
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -39,17 +42,34 @@ class NoAnswer(msgspec.Struct, frozen=True):
     was_sent: bool
 
 
+def refused(_: Verbs) -> NoReturn:
+    """Refuse what only a service can do.
+
+    Raises:
+        CallRefused: always.
+    """
+    detail = "This cannot be done on the file; ask the service over HTTP."
+    raise CallRefused(HTTPStatus.NOT_IMPLEMENTED, "needs the service", detail)
+
+
+def _always(_: object) -> bool:
+    return True
+
+
 class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """A request, and the reader of its answer.
 
     `is_repeatable` says whether it may be sent again when its answer was lost: what it changes, it
-    changes once. `waits_s` is how long the service may hold the answer back on purpose. Under a
-    `key` the service accepts a task once.
+    changes once. `waits_s` is how long the service may hold the answer back on purpose, until one
+    that `is_final`. Under a `key` the service accepts a task once. `directly` does the same on a
+    file, if that is possible.
     """
 
     method: str
     path: str
     read: Callable[[bytes], T_co]
+    directly: Callable[[Verbs], T_co] = refused
+    is_final: Callable[[Any], bool] = _always
     body: bytes | None = None
     task_id: str | None = None
     is_repeatable: bool = True

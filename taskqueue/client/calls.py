@@ -1,32 +1,20 @@
-"""One HTTP request per verb, and how its answer is read. No I/O happens here."""
+"""One request per verb: over HTTP, with the reader of its answer, or to a file. No I/O here."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from taskqueue.client.call import Call
+from taskqueue.client.call import Call, refused
+from taskqueue.client.verbs import Filters, NewTaskBody, Verbs
 from taskqueue.client.views import Change, Progress, QueueInfo, Receipt, TaskInfo, TaskPage
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import NewTask, Status
+from taskqueue.rules.tasks import NewTask
 
 T = TypeVar("T")
-
-
-class NewTaskBody(msgspec.Struct, omit_defaults=True):
-    """A task in the body of `POST /tasks`."""
-
-    action: str
-    data: msgspec.Raw
-    unique_key: str
-    queue: str | None = None
-    priority: int | None = None
-    max_attempts: int | None = None
-    run_at: float | None = None
-    delay_s: float | None = None
 
 
 def named(action: str, data: Mapping[str, Any], options: Options, key: str) -> NewTaskBody:
@@ -68,14 +56,24 @@ class _Receipts(msgspec.Struct):
 
 def enqueue(task: NewTaskBody) -> Call[Receipt]:
     """Enqueue one task."""
-    return Call(method="POST", path="/tasks", body=_encoded(task), read=_reader(Receipt))
+    return Call(
+        method="POST",
+        path="/tasks",
+        body=_encoded(task),
+        read=_reader(Receipt),
+        directly=lambda file: file.enqueue([task])[0],
+    )
 
 
 def enqueue_many(tasks: Sequence[NewTaskBody]) -> Call[Sequence[Receipt]]:
     """Enqueue several tasks in one commit."""
     read = _reader(_Receipts)
     return Call(
-        method="POST", path="/tasks", body=_encoded(tasks), read=lambda body: read(body).tasks
+        method="POST",
+        path="/tasks",
+        body=_encoded(tasks),
+        read=lambda body: read(body).tasks,
+        directly=lambda file: file.enqueue(tasks),
     )
 
 
@@ -83,33 +81,30 @@ def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:
     """Ask for one task; the service answers when it has ended, or `wait_s` are over."""
     query = _query(wait_s=wait_s or None)
     path = f"{_of_task(task_id)}{query}"
-    read = _reader(TaskInfo)
-    return Call(method="GET", path=path, read=read, task_id=task_id, waits_s=wait_s)
+    return Call(
+        method="GET",
+        path=path,
+        read=_reader(TaskInfo),
+        directly=lambda file: file.get(task_id),
+        is_final=_has_ended,
+        task_id=task_id,
+        waits_s=wait_s,
+    )
 
 
-class Filters(TypedDict, total=False):
-    """Which tasks are meant: those with all of this.
-
-    Instants are seconds since 1970 (UTC); `text` is in the payload, or in the reason why a task
-    failed.
-    """
-
-    status: Status | str | Sequence[Status | str] | None
-    action: str | None
-    queue: str | None
-    created_after: float | None
-    created_before: float | None
-    ended_after: float | None
-    ended_before: float | None
-    min_age_s: float | None
-    unique_key: str | None
-    text: str | None
+def _has_ended(task: TaskInfo) -> bool:
+    return task.has_ended
 
 
 def find(filters: Filters, *, sort: str | None, cursor: str | None) -> Call[TaskPage]:
     """Ask for a page of tasks."""
     query = _query(**_joined(filters), sort=sort, cursor=cursor)
-    return Call(method="GET", path=f"/tasks{query}", read=_reader(TaskPage))
+    return Call(
+        method="GET",
+        path=f"/tasks{query}",
+        read=_reader(TaskPage),
+        directly=lambda file: file.find(filters, sort=sort, cursor=cursor),
+    )
 
 
 def change_all(
@@ -134,12 +129,13 @@ def _joined(filters: Filters) -> dict[str, object]:
 
 def cancel(task_id: str, reason: str | None) -> Call[str]:
     """Cancel a task; the answer is `cancelled`, or `cancelling` while its handler stops."""
-    return _command(task_id, "cancel", None if reason is None else {"reason": reason})
+    body = None if reason is None else {"reason": reason}
+    return _command(task_id, "cancel", body, lambda file: file.cancel(task_id, reason))
 
 
 def redrive(task_id: str) -> Call[str]:
     """Queue a dead task again."""
-    return _command(task_id, "redrive", None)
+    return _command(task_id, "redrive", None, lambda file: file.redrive(task_id))
 
 
 def edit(task_id: str, data: Mapping[str, Any] | None, options: Options) -> Call[TaskInfo]:
@@ -165,7 +161,7 @@ def edit(task_id: str, data: Mapping[str, Any] | None, options: Options) -> Call
 
 def run_now(task_id: str) -> Call[str]:
     """Make a task due."""
-    return _command(task_id, "run-now", None)
+    return _command(task_id, "run-now", None, refused)
 
 
 def clone(task_id: str, key: str) -> Call[Receipt]:
@@ -185,6 +181,7 @@ def delete(task_id: str) -> Call[None]:
         method="DELETE",
         path=_of_task(task_id),
         read=_nothing,
+        directly=lambda file: file.delete(task_id),
         task_id=task_id,
         is_repeatable=False,
     )
@@ -200,7 +197,12 @@ def pause(queue: str, *, paused: bool) -> Call[None]:
     """Pause or resume a queue."""
     verb = "pause" if paused else "resume"
     path = f"/queues/{quote(queue, safe='')}/{verb}"
-    return Call(method="POST", path=path, read=_nothing)
+    return Call(
+        method="POST",
+        path=path,
+        read=_nothing,
+        directly=lambda file: file.pause(queue, paused=paused),
+    )
 
 
 def audit(limit: int) -> Call[Sequence[Change]]:
@@ -222,7 +224,9 @@ class _Outcome(msgspec.Struct):
     status: str
 
 
-def _command(task_id: str, verb: str, body: Mapping[str, str] | None) -> Call[str]:
+def _command(
+    task_id: str, verb: str, body: Mapping[str, str] | None, directly: Callable[[Verbs], str]
+) -> Call[str]:
     read = _reader(_Outcome)
     return Call(
         method="POST",
@@ -230,6 +234,7 @@ def _command(task_id: str, verb: str, body: Mapping[str, str] | None) -> Call[st
         task_id=task_id,
         body=None if body is None else _encoded(body),
         read=lambda answer: read(answer).status,
+        directly=directly,
         is_repeatable=False,
     )
 

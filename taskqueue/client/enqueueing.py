@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 from taskqueue.client import calls
-from taskqueue.client.calls import NewTaskBody
+from taskqueue.client.verbs import NewTaskBody
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.options import NO_CHOICE, Options
 from taskqueue.rules.tasks import NewTask

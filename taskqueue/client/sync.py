@@ -5,32 +5,32 @@ task = queue.enqueue("resize", url="…", width=400)
 task.wait(timeout_s=30).result
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 from taskqueue.client import calls, enqueueing
-from taskqueue.client.address import ServiceAddress, address_of
-from taskqueue.client.call import Answer, Call
-from taskqueue.client.calls import Filters
+from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
-from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.routes import route_of
 from taskqueue.client.task import ClientTask
+from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, QueueInfo, TaskInfo
 from taskqueue.rules.options import Options
-
-if TYPE_CHECKING:
-    from taskqueue.client.transport import Transport
 
 T = TypeVar("T")
 
 
 class Client:
-    """Enqueues, watches and manages tasks of a service over HTTP. Safe to share among threads.
+    """Enqueues, watches and manages tasks of a service. Safe to share among threads.
 
-    Connections are kept and reused. Every call is retried for up to `retry_s` seconds while the
-    service cannot be reached or answers 503. An enqueue is never accepted twice.
+    Over HTTP connections are kept and reused. Every call is retried for up to `retry_s` seconds
+    while the service cannot be reached or answers 503. An enqueue is never accepted twice.
+
+    Through the service's file (`sqlite:///data/tasks.db`, on the same machine) a call is one
+    transaction of this process, whether the service runs or not, and a task starts at once if it
+    does. Actions are known by name only: arguments are checked when the task runs, and options that
+    are not given have the general defaults, not those of the handler.
     """
 
     def __init__(
@@ -44,17 +44,18 @@ class Client:
         """Make a client; nothing is connected before the first call.
 
         Args:
-            url: of the service, `http://127.0.0.1:8080`; default: TASKQUEUE_URL.
-            token: sent with every request; default: TASKQUEUE_TOKEN, if that is set.
-            timeout_s: the longest wait for one answer, in seconds.
-            retry_s: for how long a call is retried, in seconds; 0 for never.
+            url: of the service, `http://127.0.0.1:8080`, or of its file, `sqlite:///data/tasks.db`;
+                default: TASKQUEUE_URL.
+            token: sent with every request; default: TASKQUEUE_TOKEN, if that is set. Not for a
+                file.
+            timeout_s: the longest wait for one answer over HTTP, in seconds.
+            retry_s: for how long a call is retried, or waits for another process that writes to the
+                file, in seconds; 0 for never.
 
         Raises:
             ConfigError: there is no URL, or an argument cannot be used.
         """
-        self._address = address_of(url, token)
-        self._retry_s = retry_s
-        self._transport = _transport(self._address, timeout_s)
+        self._route = route_of(url, token, timeout_s=timeout_s, retry_s=retry_s)
 
     def __enter__(self) -> Self:
         """Return the client, to be closed at the end of the block."""
@@ -71,7 +72,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections. Calling it twice is harmless."""
-        self._transport.close()
+        self._route.close()
 
     # --- tasks ----------------------------------------------------------------------------------
 
@@ -238,16 +239,4 @@ class Client:
     # --- the call -------------------------------------------------------------------------------
 
     def _do(self, call: Call[T]) -> T:
-        retries = Retries(self._address.url, self._retry_s)
-        while True:
-            answer = self._transport.send(call)
-            if isinstance(answer, Answer) and answer.status not in RETRIED:
-                return call.result(answer)
-            pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
-            time.sleep(pause_s)
-
-
-def _transport(address: ServiceAddress, timeout_s: float) -> "Transport":
-    from taskqueue.client.transport import Transport  # noqa: PLC0415 - urllib3 takes 30 ms to load
-
-    return Transport(address, timeout_s)
+        return self._route.do(call)

@@ -1,4 +1,4 @@
-"""How a client waits for the end of a task: one long poll after the other."""
+"""How a client waits for the end of a task: one long poll after the other, or reads of its row."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +21,18 @@ def slices(timeout_s: float | None, monotonic: Callable[[], float]) -> Iterator[
             left_s = deadline - monotonic()
             if left_s <= 0:
                 return
+
+
+FIRST_READ_S = 0.002
+LAST_READ_S = 0.032
+
+
+def read_pauses(waits_s: float, monotonic: Callable[[], float]) -> Iterator[float]:
+    """Yield the pauses between reads of a task's row until `waits_s` are over; they double."""
+    deadline, pause_s = monotonic() + waits_s, FIRST_READ_S
+    while (left_s := deadline - monotonic()) > 0:
+        yield min(pause_s, left_s)
+        pause_s = min(2 * pause_s, LAST_READ_S)
 
 
 def result_of(task: TaskInfo) -> Any:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from taskqueue.api.ids import new_id
+from taskqueue.ids import new_id
 from taskqueue.rules.retention import DAY_S, Retention
 from taskqueue.rules.tasks import Complete, NewTask, Owner, SettleBy
 from taskqueue.storage.sqlite.engine import SQLiteStorage

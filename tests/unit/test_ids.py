@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskqueue.api.ids import UUID7Factory
+from taskqueue.ids import UUID7Factory
 
 MILLISECOND = 1_000_000
 
@@ -48,7 +48,7 @@ def eager_switches() -> Iterator[None]:
 def test_ids_of_many_threads_grow_strictly_and_never_repeat_although_the_clock_stands_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("taskqueue.api.ids.time_ns", lambda: MILLISECOND)
+    monkeypatch.setattr("taskqueue.ids.time_ns", lambda: MILLISECOND)
     make = UUID7Factory()
 
     start = threading.Barrier(8, timeout=30)
@@ -71,7 +71,7 @@ def test_ids_grow_strictly_whatever_the_clock_does(instants: list[int]) -> None:
     clock = iter(instants)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("taskqueue.api.ids.time_ns", lambda: next(clock))
+        patch.setattr("taskqueue.ids.time_ns", lambda: next(clock))
         made = [make() for _ in instants]
 
     assert all(UUID(one).version == 7 for one in made)
@@ -88,7 +88,7 @@ def test_two_ids_share_nothing_but_the_time() -> None:
 
 FORK = """
 import os
-from taskqueue.api.ids import new_id
+from taskqueue.ids import new_id
 
 new_id()  # whoever forks has drawn some already
 child = os.fork()

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from taskqueue.errors import SchemaMismatch, StorageUnavailable
+from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.file import require_whole
-from taskqueue.storage.sqlite.schema.runner import require_ours
+from taskqueue.storage.sqlite.schema.runner import require_ours, require_version
 
 Mode: TypeAlias = Literal["ro", "rw", "rwc"]
 SetUp: TypeAlias = Callable[[sqlite3.Connection], object]
@@ -20,10 +20,17 @@ _SYNCHRONOUS = {"OFF": 0, "NORMAL": 1, "FULL": 2, "EXTRA": 3}
 
 
 def connect(
-    path: Path, mode: Mode, *, busy_timeout_s: float, set_up: SetUp, own_sectors: bool = False
+    path: Path,
+    mode: Mode,
+    *,
+    busy_timeout_s: float,
+    set_up: SetUp,
+    own_sectors: bool = False,
+    any_thread: bool = False,
 ) -> sqlite3.Connection:
     """Connect to the file at `path`; only `rwc` creates it. Nothing stays open if `set_up` raises.
 
+    Only this thread may use it, unless `any_thread`: then threads must take turns.
     With `own_sectors` no commit shares a sector of the disk with the one before.
 
     Raises:
@@ -35,6 +42,7 @@ def connect(
             f"{path.as_uri()}?mode={mode}" + ("&psow=0" if own_sectors else ""),
             uri=True,
             timeout=busy_timeout_s,
+            check_same_thread=not any_thread,
             isolation_level=None,  # transactions begin where we say so
             cached_statements=512,  # see `bulk`: one that takes many rows has many lengths
         )
@@ -54,9 +62,7 @@ def set_up_writer(
     Raises:
         SchemaMismatch, ForeignSchema, StorageCorrupt: if not.
     """
-    [found] = db.execute("PRAGMA user_version").fetchone()
-    if found != version:
-        raise SchemaMismatch(found, version)
+    require_version(db, version)
     require_ours(db, path)
     if check:
         require_whole(db, path)

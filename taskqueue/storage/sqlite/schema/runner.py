@@ -53,6 +53,17 @@ def version_of(db: sqlite3.Connection) -> int:
     return int(version)
 
 
+def require_version(db: sqlite3.Connection, wanted: int = SQLITE_VERSION) -> None:
+    """Make sure that the database has the schema of this release, or another one that is wanted.
+
+    Raises:
+        SchemaMismatch: it has not.
+    """
+    found = version_of(db)
+    if found != wanted:
+        raise SchemaMismatch(found, wanted)
+
+
 def migrate(
     db: sqlite3.Connection, steps: tuple[Step, ...] = SQLITE_STEPS
 ) -> tuple[Migration, ...]:

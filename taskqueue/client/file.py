@@ -1,0 +1,286 @@
+"""What a client does through the file of a service on this machine, without HTTP.
+
+The service notices the commit and starts the task at once. The answers and the errors are those of
+HTTP, except that a task is known by its name only: arguments are checked when it runs.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeVar, assert_never
+
+import msgspec
+
+from taskqueue.client.verbs import Filters, NewTaskBody
+from taskqueue.client.views import Receipt, TaskInfo, TaskPage
+from taskqueue.clock import Clock, SystemClock
+from taskqueue.errors import (
+    CallRefused,
+    ConfigError,
+    Fault,
+    InvalidTask,
+    ServiceUnavailable,
+    StorageUnavailable,
+    TaskNotFound,
+)
+from taskqueue.ids import new_id
+from taskqueue.rules import arguments
+from taskqueue.rules.filters import MAX_ROWS, Sort, TaskFilter
+from taskqueue.rules.keys import refuse_conflicts
+from taskqueue.rules.options import NAME_RULE, Options, is_name
+from taskqueue.rules.tasks import (
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_QUEUE,
+    Attempt,
+    CancelAnswer,
+    NewTask,
+    Status,
+    Task,
+)
+from taskqueue.storage.sqlite.database import SQLiteDatabase
+from taskqueue.storage.sqlite.direct import SharedFile
+from taskqueue.storage.sqlite.operations import administration, inserting, reads, searching
+
+PAGE = 100  # tasks
+PAGE_BYTES = 4 << 20  # of payloads, results and progress
+
+NO_REASON = "asked for through the file"
+
+
+class TaskFile:
+    """The verbs of a client, done by this process. Safe to share among threads."""
+
+    def __init__(self, url: str, *, patience_s: float, clock: Clock | None = None) -> None:
+        """Make one; the file is opened by the first call.
+
+        Args:
+            url: `sqlite:///data/tasks.db`, or with four slashes for an absolute path.
+            patience_s: the longest wait for another process that writes, in seconds.
+            clock: the time.
+
+        Raises:
+            ConfigError: the URL names no file.
+        """
+        self._url = url
+        self._file = SharedFile(_database(url).path, patience_s=patience_s)
+        self._clock = clock or SystemClock()
+
+    def close(self) -> None:
+        """Close the file; a later call opens it again."""
+        self._file.close()
+
+    # --- tasks ------------------------------------------------------------------------------------
+
+    def enqueue(self, bodies: Sequence[NewTaskBody]) -> Sequence[Receipt]:
+        """Accept tasks in one transaction.
+
+        Raises:
+            InvalidTask, TaskTooLarge: of no task is anything written.
+            KeyConflict: a unique key is already used by a different request; the other tasks are
+                accepted.
+        """
+        now = self._clock.now()
+        tasks = [_new_task(body, now) for body in bodies]
+        with self._reachable():
+            answers = self._file.write(partial(inserting.insert, tasks=tasks, now=now))
+        refuse_conflicts(tasks, answers)
+        return [
+            Receipt(id=answer.id, status=_first_status(task, now))
+            for task, answer in zip(tasks, answers, strict=True)
+        ]
+
+    def get(self, task_id: str) -> TaskInfo:
+        """Return a task with its attempts.
+
+        Raises:
+            TaskNotFound: there is no such task (any more).
+        """
+        with self._reachable():
+            found = self._file.read(partial(reads.get, task_id=task_id, now=self._clock.now()))
+        if found is None:
+            raise TaskNotFound(task_id)
+        return _info(found.task, found.attempts)
+
+    def find(self, filters: Filters, *, sort: str | None, cursor: str | None) -> TaskPage:
+        """Return a page of tasks.
+
+        Raises:
+            CallRefused: there is no such status or order.
+        """
+        now = self._clock.now()
+        query = partial(
+            searching.search,
+            wanted=_filter(filters, now),
+            after=cursor,
+            sort=_one_of(Sort, "sort", sort or Sort.NEWEST),
+            limit=PAGE,
+            now=now,
+            max_rows=MAX_ROWS,
+            max_bytes=PAGE_BYTES,
+        )
+        with self._reachable():
+            found = self._file.read(query)
+        # Shorter than its limit is also a page that its bytes have ended.
+        last = found.tasks[-1].id if found.tasks else None
+        return TaskPage(tasks=[*map(_info, found.tasks)], next=found.looked_to or last)
+
+    def cancel(self, task_id: str, reason: str | None) -> str:
+        """Cancel a task that waits; mark one that runs.
+
+        Raises:
+            TaskNotFound, CallRefused: there is no such task; it has ended.
+        """
+        operation = partial(
+            administration.cancel,
+            task_ids=(task_id,),
+            reason=reason or NO_REASON,
+            now=self._clock.now(),
+        )
+        with self._reachable():
+            [result] = self._file.write(operation)
+        match result.answer:
+            case CancelAnswer.CANCELLED:
+                return "cancelled"
+            case CancelAnswer.REQUESTED:
+                return "cancelling"
+            case CancelAnswer.UNKNOWN:
+                raise TaskNotFound(task_id)
+            case CancelAnswer.ENDED:
+                raise _refused("task has ended", f"It is {self.get(task_id).status}.")
+            case never:
+                assert_never(never)
+
+    def redrive(self, task_id: str) -> str:
+        """Queue a dead task again.
+
+        Raises:
+            TaskNotFound, CallRefused: there is no such task; it is not dead.
+        """
+        operation = partial(administration.redrive, task_ids=(task_id,), now=self._clock.now())
+        with self._reachable():
+            redriven = self._file.write(operation)
+        if not redriven:
+            self.get(task_id)
+            raise _refused("task is not dead", "Only dead tasks are redriven.")
+        return Status.QUEUED
+
+    def delete(self, task_id: str) -> None:
+        """Delete a task that has ended, with its history.
+
+        Raises:
+            TaskNotFound, CallRefused: there is no such task; it has not ended.
+        """
+        with self._reachable():
+            deleted = self._file.write(partial(administration.delete, task_ids=(task_id,)))
+        if not deleted:
+            status = self.get(task_id).status
+            raise _refused("task has not ended", f"It is {status}; cancel it first.")
+
+    # --- queues -----------------------------------------------------------------------------------
+
+    def pause(self, queue: str, *, paused: bool) -> None:
+        """Pause or resume a queue; tasks that consumers have claimed already still run."""
+        operation = (
+            partial(administration.pause, queue=queue, now=self._clock.now())
+            if paused
+            else partial(administration.resume, queue=queue)
+        )
+        with self._reachable():
+            self._file.write(operation)
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageUnavailable as error:
+            raise ServiceUnavailable(self._url, error.reason) from error
+
+
+def _database(url: str) -> SQLiteDatabase:
+    try:
+        database = SQLiteDatabase.named(url)
+    except ValueError as error:
+        raise ConfigError((Fault("url", str(error)),)) from error
+    if database is None:
+        raise ConfigError((Fault("url", f"must name a file, not {url!r}"),))
+    return database
+
+
+def _new_task(body: NewTaskBody, now: float) -> NewTask:
+    """Return the task of a body, as the service would make it for an action without defaults."""
+    if not is_name(body.action):
+        raise InvalidTask((Fault("action", NAME_RULE),))
+    payload = arguments.payload(body.action, bytes(body.data))
+    options = Options(
+        queue=body.queue,
+        priority=body.priority,
+        max_attempts=body.max_attempts,
+        # As the service reads them from JSON: the fingerprint is the same on both ways.
+        delay_s=None if body.delay_s is None else float(body.delay_s),
+        run_at=None if body.run_at is None else float(body.run_at),
+        unique_key=body.unique_key,
+    )
+    if faults := tuple(options.faults()):
+        raise InvalidTask(faults)
+    return NewTask(
+        id=new_id(),
+        action=body.action,
+        payload=payload,
+        queue=body.queue or DEFAULT_QUEUE,
+        priority=body.priority or 0,
+        max_attempts=body.max_attempts or DEFAULT_MAX_ATTEMPTS,
+        run_at=options.run_at_from(now),
+        unique_key=options.unique_key,
+        fingerprint=options.fingerprint(payload),
+    )
+
+
+def _first_status(task: NewTask, now: float) -> Status:
+    return Status.QUEUED if task.run_at is None or task.run_at <= now else Status.SCHEDULED
+
+
+def _info(task: Task, attempts: Sequence[Attempt] = ()) -> TaskInfo:
+    fields: dict[str, Any] = msgspec.structs.asdict(task)
+    for name in ("payload", "result", "progress"):
+        fields[name] = None if fields[name] is None else _decoded(fields[name])
+    return TaskInfo(**fields, attempts=attempts)
+
+
+_decoded: Callable[[str], Any] = msgspec.json.Decoder().decode
+
+
+def _filter(filters: Filters, now: float) -> TaskFilter:
+    status = filters.get("status")
+    statuses = () if status is None else (status,) if isinstance(status, str) else tuple(status)
+    min_age_s, created_before = filters.get("min_age_s"), filters.get("created_before")
+    if min_age_s is not None:
+        created_before = min(now - min_age_s, created_before or now)
+    return TaskFilter(
+        statuses=tuple(_one_of(Status, "status", each) for each in statuses),
+        action=filters.get("action"),
+        queue=filters.get("queue"),
+        created_after=filters.get("created_after"),
+        created_before=created_before,
+        ended_after=filters.get("ended_after"),
+        ended_before=filters.get("ended_before"),
+        unique_key=filters.get("unique_key"),
+        text=filters.get("text"),
+    )
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def _one_of(kind: type[E], field: str, text: str) -> E:
+    try:
+        return kind(text)
+    except ValueError:
+        fault = Fault(field, f"must be one of {', '.join(kind)}")
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        raise CallRefused(status, "invalid request", faults=(fault,)) from None
+
+
+def _refused(error: str, detail: str) -> CallRefused:
+    return CallRefused(HTTPStatus.CONFLICT, error, detail)

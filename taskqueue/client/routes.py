@@ -1,0 +1,92 @@
+"""The ways of a `Client` to the service: over HTTP, or through its file."""
+
+import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from taskqueue.client.address import ServiceAddress, address_of, file_url_of
+from taskqueue.client.call import Answer, Call
+from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.waiting import read_pauses
+
+if TYPE_CHECKING:
+    from taskqueue.client.file import TaskFile
+    from taskqueue.client.transport import Transport
+
+T = TypeVar("T")
+
+
+class Route(Protocol):
+    """Does the calls of a client."""
+
+    def do(self, call: Call[T]) -> T:
+        """Return the answer to a call, or raise what its client raises."""
+        ...
+
+    def close(self) -> None:
+        """Release what is kept for the next call."""
+        ...
+
+
+def route_of(url: str | None, token: str | None, *, timeout_s: float, retry_s: float) -> Route:
+    """Return the way to the service at `url`; see `Client`.
+
+    Raises:
+        ConfigError: there is no URL, or an argument cannot be used.
+    """
+    file_url = file_url_of(url, token)
+    if file_url is not None:
+        return FileRoute(task_file(file_url, retry_s))
+    return HTTPRoute(address_of(url, token), timeout_s=timeout_s, retry_s=retry_s)
+
+
+def task_file(url: str, retry_s: float) -> "TaskFile":
+    """Return the file at `url`, which other processes may keep locked for `retry_s` seconds."""
+    from taskqueue.client.file import TaskFile  # noqa: PLC0415 - few clients need the storage
+
+    return TaskFile(url, patience_s=retry_s)
+
+
+class FileRoute:
+    """Does calls on the file, and reads a task until it has ended."""
+
+    def __init__(self, file: "TaskFile") -> None:
+        self._file = file
+
+    def do(self, call: Call[T]) -> T:
+        answer = call.directly(self._file)
+        for pause_s in read_pauses(call.waits_s, time.monotonic):
+            if call.is_final(answer):
+                break
+            time.sleep(pause_s)
+            answer = call.directly(self._file)
+        return answer
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class HTTPRoute:
+    """Sends calls, and repeats them while the service cannot be reached."""
+
+    def __init__(self, address: ServiceAddress, *, timeout_s: float, retry_s: float) -> None:
+        self._url = address.url
+        self._retry_s = retry_s
+        self._transport = _transport(address, timeout_s)
+
+    def do(self, call: Call[T]) -> T:
+        retries = Retries(self._url, self._retry_s)
+        while True:
+            answer = self._transport.send(call)
+            if isinstance(answer, Answer) and answer.status not in RETRIED:
+                return call.result(answer)
+            pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
+            time.sleep(pause_s)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def _transport(address: ServiceAddress, timeout_s: float) -> "Transport":
+    from taskqueue.client.transport import Transport  # noqa: PLC0415 - urllib3 takes 30 ms to load
+
+    return Transport(address, timeout_s)

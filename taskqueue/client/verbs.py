@@ -1,0 +1,73 @@
+"""What a client can ask for, as a service's file answers it in this process."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypedDict
+
+import msgspec
+
+from taskqueue.client.views import Receipt, TaskInfo, TaskPage
+from taskqueue.rules.tasks import Status
+
+
+class NewTaskBody(msgspec.Struct, omit_defaults=True):
+    """A task in the body of `POST /tasks`."""
+
+    action: str
+    data: msgspec.Raw
+    unique_key: str
+    queue: str | None = None
+    priority: int | None = None
+    max_attempts: int | None = None
+    run_at: float | None = None
+    delay_s: float | None = None
+
+
+class Filters(TypedDict, total=False):
+    """Which tasks are meant: those with all of this.
+
+    Instants are seconds since 1970 (UTC); `text` is in the payload, or in the reason why a task
+    failed.
+    """
+
+    status: Status | str | Sequence[Status | str] | None
+    action: str | None
+    queue: str | None
+    created_after: float | None
+    created_before: float | None
+    ended_after: float | None
+    ended_before: float | None
+    min_age_s: float | None
+    unique_key: str | None
+    text: str | None
+
+
+class Verbs(Protocol):
+    """One method per request; they raise what the client raises."""
+
+    def enqueue(self, bodies: Sequence[NewTaskBody]) -> Sequence[Receipt]:
+        """Accept tasks in one transaction."""
+        ...
+
+    def get(self, task_id: str) -> TaskInfo:
+        """Return a task with its attempts."""
+        ...
+
+    def find(self, filters: Filters, *, sort: str | None, cursor: str | None) -> TaskPage:
+        """Return a page of tasks."""
+        ...
+
+    def cancel(self, task_id: str, reason: str | None) -> str:
+        """Cancel a task; return `cancelled` or `cancelling`."""
+        ...
+
+    def redrive(self, task_id: str) -> str:
+        """Queue a dead task again; return its status."""
+        ...
+
+    def delete(self, task_id: str) -> None:
+        """Delete a task that has ended."""
+        ...
+
+    def pause(self, queue: str, *, paused: bool) -> None:
+        """Pause or resume a queue."""
+        ...
