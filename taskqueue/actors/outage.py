@@ -18,6 +18,7 @@ from taskqueue.storage.protocol import Storage
 READS = frozenset(
     verb.__name__
     for verb in (
+        Storage.ahead,
         Storage.all_due,
         Storage.cancel_requests,
         Storage.counts,

@@ -55,9 +55,10 @@ class Token(Struct):
 def digest_of(text: str) -> bytes:
     """Return what is stored of a token.
 
-    A plain SHA-256: a token has 256 random bits, so a slow hash would protect it no better.
+    A plain SHA-256: a token has 256 random bits, so a slow hash would protect it no better. A
+    header may hold bytes that are no text; no token has them, and they find none.
     """
-    return sha256(text.encode()).digest()
+    return sha256(text.encode(errors="surrogateescape")).digest()
 
 
 class Tokens:

@@ -83,7 +83,15 @@ def checked(settings: Settings | None = None, **values: object) -> Settings:
         ConfigError: something does not fit; `faults` lists all of it.
     """
     given = {} if settings is None else asdict(settings)
-    return _read(_from_document(given | values), Path.cwd())
+    return _read(_from_document(given | values), _current_folder())
+
+
+def _current_folder() -> Path:
+    """Return the current folder, or the root if it has been removed: absolute paths still work."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
 
 
 def _read(given: Found, cwd: Path) -> Settings:

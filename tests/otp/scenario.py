@@ -10,6 +10,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from taskqueue.errors import StartFailed
+from taskqueue.logger import standard_processors
 from taskqueue.runtime import Actor, ActorRef, Crash, Ignore, System
 from taskqueue.supervision import BadReturn, Started
 from tests.otp.canonical import (
@@ -200,14 +201,16 @@ class World:
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Take what supervisors report, and let nothing out."""
-        # Changed in place, because loggers that were bound before hold this very list.
-        processors: list[Any] = structlog.get_config()["processors"]
-        before = [*processors]
-        processors[:] = [self._listen]
+        # Changed in place, because loggers that were bound before hold these very lists.
+        pipelines: list[list[Any]] = [structlog.get_config()["processors"], standard_processors]
+        before = [[*processors] for processors in pipelines]
+        for processors in pipelines:
+            processors[:] = [self._listen]
         try:
             yield
         finally:
-            processors[:] = before
+            for processors, earlier in zip(pipelines, before, strict=True):
+                processors[:] = earlier
 
     def _listen(self, _: WrappedLogger, level: str, event: EventDict) -> EventDict:
         if level == "error" and "context" in event:
