@@ -18,7 +18,6 @@ import pytest
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.rules.tasks import AttemptOutcome, SettleBy, Settled, Status
-from taskqueue.storage.sqlite import lifecycle
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk import faults
@@ -743,36 +742,6 @@ async def test_a_cancelled_open_migrate_or_close_leaks_nothing(
         await storage.close()
 
     other = SQLiteStorage(made)
-    await other.open()
-    await other.close()
-
-
-@pytest.mark.parametrize(
-    ("verb", "set_up"), [("migrate", "set_up_migration"), ("open", "set_up_checkpointer")]
-)
-async def test_a_cancelled_open_or_migrate_keeps_the_lock_until_its_connections_are_closed(
-    made: Path, monkeypatch: pytest.MonkeyPatch, verb: str, set_up: str
-) -> None:
-    loop, is_opening, may_go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
-
-    def wait(*_: object, **__: object) -> None:
-        loop.call_soon_threadsafe(is_opening.set)
-        may_go_on.wait()
-
-    monkeypatch.setattr(lifecycle, set_up, wait)
-    running = asyncio.ensure_future(getattr(SQLiteStorage(made), verb)())
-    await is_opening.wait()
-
-    running.cancel()
-    try:
-        with pytest.raises(StorageUnavailable, match="another taskqueue process holds"):
-            await SQLiteStorage(made, busy_timeout_s=0.1).open()
-    finally:
-        may_go_on.set()
-    await asyncio.gather(running, return_exceptions=True)
-
-    monkeypatch.undo()
-    other = SQLiteStorage(made, busy_timeout_s=0.0)
     await other.open()
     await other.close()
 

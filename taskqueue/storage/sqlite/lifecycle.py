@@ -145,11 +145,7 @@ class SQLiteLifecycle:
 
     @asynccontextmanager
     async def _exclusively(self) -> AsyncIterator[FileLock]:
-        """Hold the file's lock from here to `close`, or only in the block if that fails.
-
-        A block that fails or is cancelled has ended its connections: what they write comes before
-        the release of the lock.
-        """
+        """Hold the file's lock from here to `close`, or only in the block if that fails."""
         if self._lock is None:
             self._lock = await FileLock.take(self._path, within_s=self._busy_timeout_s)
         try:
@@ -166,7 +162,7 @@ class SQLiteLifecycle:
             with translated(self._path):
                 return await connection.run(runner.migrate)
         finally:
-            await connection.let_go()
+            connection.abandon()
 
     async def _connect(self, watch: FileWatch, lock: FileLock) -> None:
         opened: list[ThreadConnection | ProcessConnection] = []
@@ -186,7 +182,7 @@ class SQLiteLifecycle:
             foreign = await ForeignCommits.begin(log, writing, self._on_foreign_commit)
         except BaseException:
             for connection in opened:
-                await connection.let_go()
+                connection.abandon()
             raise
         self._suspect = False
         writer = Writer(writing, watch, patience_s=self._busy_timeout_s)

@@ -103,7 +103,7 @@ class ProcessConnection:
         Should it not answer, end by itself (`WriterLost`), or `check` raise `StorageUnavailable`,
         which an idle process calls now and then, `on_loss` is called. `has_limit` says that the
         caller limits how long functions may compute, and kills the process.
-        When this fails or is cancelled, the process has ended.
+        When this fails or is cancelled, the process ends.
 
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says; or no
@@ -123,7 +123,7 @@ class ProcessConnection:
                 )
             )
         except BaseException:
-            await connection.let_go()
+            connection.abandon()
             raise
         connection._watchdog.is_opening = False
         return connection
@@ -180,15 +180,11 @@ class ProcessConnection:
         if self._closed:
             return
         await self._idle.wait()
+        closed = asyncio.Event()
         if self._lost is None:
             self.run(methodcaller("close"))  # the last that the process reads
-        await self.let_go()
-
-    async def let_go(self) -> None:
-        """Abandon the connection, and wait until its process has ended."""
-        ended = asyncio.Event()
-        self.abandon(then=partial(self._tell, ended.set))
-        await ended.wait()
+        self.abandon(then=partial(self._tell, closed.set))
+        await closed.wait()
 
     def abandon(self, then: Callable[[], object] = _nothing) -> None:
         """Let go without waiting: the process ends what it has in hand, and `then` is called.

@@ -81,11 +81,8 @@ class ThreadConnection(aiosqlite.Connection):
 
     async def close(self) -> None:
         """Finish what was asked for, then close; refuse what comes later. Harmless when closed."""
-        if not self._closed:
-            await self.let_go()
-
-    async def let_go(self) -> None:
-        """Abandon the connection, and wait until its thread has closed it."""
+        if self._closed:
+            return
         closed = asyncio.get_running_loop().create_future()
         self.abandon(then=partial(_deliver, closed, partial(_succeed, closed, None)))
         await closed
@@ -105,7 +102,7 @@ class ThreadConnection(aiosqlite.Connection):
         try:
             await self._hop(self._connect_here)
         except BaseException:
-            await self.let_go()
+            self.abandon()
             raise
         return self
 
