@@ -27,14 +27,11 @@ async def test_200_enqueues_during_20_kills_are_accepted_once_each(tmp_path: Pat
     draw = random.Random(SEED)
     port = str(a_free_port())
 
-    killing = asyncio.create_task(die_again_and_again(tmp_path, port, draw))
-    try:
-        ids = await asyncio.to_thread(enqueue_all, f"http://127.0.0.1:{port}")
-        survivor = await killing
-        async with survivor, AsyncClient(survivor.url) as queue:
-            stored = [task async for task in queue.tasks()]
-    finally:
-        killing.cancel()
+    enqueueing = asyncio.create_task(asyncio.to_thread(enqueue_all, f"http://127.0.0.1:{port}"))
+    survivor = await die_again_and_again(tmp_path, port, draw)
+    async with survivor, AsyncClient(survivor.url) as queue:
+        ids = await enqueueing
+        stored = [task async for task in queue.tasks()]
 
     assert sorted(task.data["left"] for task in stored) == list(range(TASKS))
     assert {task.id for task in stored} == set(ids)
