@@ -83,15 +83,15 @@ def checked(settings: Settings | None = None, **values: object) -> Settings:
         ConfigError: something does not fit; `faults` lists all of it.
     """
     given = {} if settings is None else asdict(settings)
-    return _read(_from_document(given | values), _current_folder())
-
-
-def _current_folder() -> Path:
-    """Return the current folder, or the root if it has been removed: absolute paths still work."""
+    document = given | values
     try:
-        return Path.cwd()
-    except OSError:
-        return Path("/")
+        return _read(_from_document(document), Path.cwd())
+    except FileNotFoundError:  # the folder has been removed, which only a relative path minds
+        here, there = (_read(_from_document(document), Path(root)) for root in ("/1", "/2"))
+    if here.database != there.database:
+        fault = Fault("database", "is relative, and the working folder has been removed")
+        raise ConfigError((fault,))
+    return here
 
 
 def _read(given: Found, cwd: Path) -> Settings:

@@ -14,6 +14,7 @@ from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.retention import Retention
 from taskqueue.settings import OPTIONS, Option, Settings, load
 from taskqueue.settings.kinds import Duration
+from taskqueue.settings.loading import checked
 from taskqueue.storage.databases import DATABASES
 from taskqueue.storage.memory.database import MemoryDatabase
 from taskqueue.storage.sqlite.database import SQLiteDatabase
@@ -550,3 +551,18 @@ def test_counts_of_queues_that_cannot_be_are_refused(text: str) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Settings().port = 1  # type: ignore[misc]
+
+
+def test_a_relative_database_is_refused_where_the_working_folder_has_been_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    kept = checked(database=f"{tmp_path}/tasks.db")
+    with pytest.raises(ConfigError, match="database: is relative"):
+        checked(database="tasks.db")
+
+    assert str(kept.database) == f"{tmp_path}/tasks.db"
