@@ -85,7 +85,9 @@ class Events:
 
     def are_wanted(self, level: Level) -> bool:
         """Return whether events of this level reach a subscriber or the log."""
-        return bool(self.subscribers) or bool(log.is_enabled_for(_NUMBERS[level]))
+        if self.subscribers:
+            return True
+        return bool((log.service or log.bind()).is_enabled_for(_NUMBERS[level]))
 
     @contextlib.contextmanager
     def subscribed(self, subscriber: S) -> Iterator[S]:

@@ -19,11 +19,6 @@ class AccessLog(AbstractAccessLogger):
     The query is left out: what people put there does not belong into a log.
     """
 
-    @property
-    def enabled(self) -> bool:
-        """Whether any event is wanted; aiohttp does not even take the time otherwise."""
-        return events.are_wanted("info")
-
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Publish the event; `time` is in seconds."""
         failed = response.status >= 400

@@ -6,7 +6,7 @@ kept in memory, for `GET /audit`, until the service ends.
 
 from collections import deque
 
-from taskqueue.events import events
+from taskqueue.events import Level, events
 from taskqueue.http.answers import Answer
 from taskqueue.http.queries import Parameter, Query
 from taskqueue.http.route import Call
@@ -49,8 +49,10 @@ class AuditTrail:
         """Publish a change and keep it for a while."""
         is_admin = role is Role.ADMIN
         self._kept[is_admin].append(change)
-        publish = events.info if is_admin else events.debug  # every enqueue is one
-        publish(
+        level: Level = "info" if is_admin else "debug"  # every enqueue is one
+        if not events.are_wanted(level):
+            return
+        getattr(events, level)(
             "audit_change",
             who=change.who,
             remote=change.remote,

@@ -17,7 +17,25 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _OWN_SITES = frozenset({"same-origin", "none"})
 _FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
 
+_TELLING = frozenset({"authorization", "cookie", "origin", "sec-fetch-site"})
+
+# Clients send the same again and again.
 _is_loopback = lru_cache(maxsize=1024)(is_loopback)
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback_host(host: str) -> bool:
+    return is_loopback(name_of(host))
+
+
+def _is_local(peer: str) -> bool:
+    return peer == UNIX or _is_loopback(peer)
+
+
+@lru_cache(maxsize=1024)
+def _is_of_a_proxy(header: str) -> bool:
+    name = header.lower()
+    return name in _FORWARDED or name.startswith("x-forwarded-")
 
 
 class Callers:
@@ -32,34 +50,57 @@ class Callers:
         self._on_unix = on_unix
         self._proxies = proxies
         self._is_proxy = lru_cache(maxsize=1024)(proxies.trusts)
+        self._telling = _TELLING | {proxies.header}
+        self._plain = lru_cache(maxsize=128)(self._of_names)  # names may be long
 
     def requester(self, request: web.Request, host: str, tokens: Tokens) -> Requester:
         """Return what is known of the sender of `request`, which asks `host`."""
         headers = request.headers
-        address, is_local, is_forwarded = self._origin(request)
+        peer = UNIX if self._on_unix else request.remote or "unknown"
+        plain = self._plain(peer, host, tuple(headers))
+        return plain or self._of_values(peer, host, headers, tokens)
+
+    def _of_names(self, peer: str, host: str, names: tuple[str, ...]) -> Requester | None:
+        """Return the sender of a request if the values of its headers tell no more of it.
+
+        Nearly all requests of a program are alike in what is looked at here.
+        """
+        if not self._telling.isdisjoint(map(str.lower, names)):
+            return None
+        return Requester(
+            address=peer,
+            is_local=_is_local(peer),
+            is_forwarded=any(map(_is_of_a_proxy, names)),
+            has_loopback_host=_is_loopback_host(host),
+            page=Page.UNSTATED,
+            proof=Proof.NONE,
+        )
+
+    def _of_values(
+        self, peer: str, host: str, headers: MultiMapping[str], tokens: Tokens
+    ) -> Requester:
+        address, is_local, is_forwarded = self._origin(peer, headers)
         proof, token = self._proof(headers, tokens)
         return Requester(
             address=address,
             is_local=is_local,
             is_forwarded=is_forwarded,
-            has_loopback_host=_is_loopback(name_of(host)),
+            has_loopback_host=_is_loopback_host(host),
             page=page_of(headers, host),
             proof=proof,
             token=token,
         )
 
-    def _origin(self, request: web.Request) -> tuple[str, bool, bool]:
+    def _origin(self, peer: str, headers: MultiMapping[str]) -> tuple[str, bool, bool]:
         """Return the client's address, whether it is local, and whether a stranger forwarded it."""
-        peer = UNIX if self._on_unix else request.remote or "unknown"
         proxies = self._proxies
         if self._is_proxy(peer):
-            values = request.headers.getall(proxies.header, ())
+            values = headers.getall(proxies.header, ())
             if values:
                 client = proxies.client(values)
                 is_local = client is not None and client.is_loopback
                 return "unknown" if client is None else str(client), is_local, False
-        is_forwarded = any(map(_is_of_a_proxy, request.headers))
-        return peer, peer == UNIX or _is_loopback(peer), is_forwarded
+        return peer, _is_local(peer), any(map(_is_of_a_proxy, headers))
 
     def _proof(self, headers: MultiMapping[str], tokens: Tokens) -> tuple[Proof, Token | None]:
         now = self._clock.now()
@@ -115,9 +156,3 @@ def is_origin_of(origin: str, host: str) -> bool:
     if port is None or not authority:
         return False
     return authority.removesuffix(port) == host.lower().removesuffix(port)
-
-
-@lru_cache(maxsize=1024)  # clients send the same names again and again
-def _is_of_a_proxy(header: str) -> bool:
-    name = header.lower()
-    return name in _FORWARDED or name.startswith("x-forwarded-")

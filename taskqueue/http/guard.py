@@ -116,21 +116,21 @@ class Guard:
         self, request: web.Request, handler: Handler, caller: Caller, role: Role
     ) -> web.StreamResponse:
         """Answer a call that changes something; record it unless nothing was changed."""
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        status = 500
         try:
             response = await handler(request)
-            status = HTTPStatus(response.status)
+            status = response.status
         except Problem as problem:
-            status = problem.status
+            status = problem.status.value
             raise
         finally:
-            if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if not 400 <= status < 500:
                 change = Change(
                     at=self._clock.now(),
                     who=caller.name,
                     remote=caller.address,
                     method=request.method,
-                    path=request.path_qs[:_AUDITED_PATH],  # a bulk change is in the query
+                    path=request.raw_path[:_AUDITED_PATH],  # a bulk change is in the query
                     status=status,
                     body=request.get(AUDITED_BODY),
                 )
@@ -161,6 +161,8 @@ def _asked(request: web.Request) -> str:
 
 
 def _require_no_coding(request: web.Request) -> None:
+    if hdrs.CONTENT_ENCODING not in request.headers:
+        return
     for codings in request.headers.getall(hdrs.CONTENT_ENCODING, ()):
         if codings.strip().lower() not in {"", "identity"}:
             raise Problem(

@@ -7,7 +7,7 @@ loop has time to notice that the storage hangs, and to report it.
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ LARGE_BYTES = 65_536
 MOST_BYTES = 8 << 20  # of large bodies that are read and not yet stored
 PATIENCE_S = 5.0  # as long as a body that was read waits to be stored
 _LOOK_S = 0.25
+_UNCOUNTED = nullcontext()
 
 
 class Intake:
@@ -39,10 +40,12 @@ class Intake:
         if self._storing >= MOST_BYTES and _may_be_large(request):
             await self._room()
 
+    def storing(self, body: bytes) -> AbstractContextManager[None]:
+        """Count a body, if it is large, until it is stored or refused, in the block."""
+        return self._counted(len(body)) if len(body) > LARGE_BYTES else _UNCOUNTED
+
     @contextmanager
-    def storing(self, body: bytes) -> Iterator[None]:
-        """Count a body until it is stored or refused, in the block."""
-        size = len(body) if len(body) > LARGE_BYTES else 0
+    def _counted(self, size: int) -> Iterator[None]:
         self._storing += size
         try:
             yield

@@ -24,8 +24,8 @@ from taskqueue.storage.sqlite.disk.wal import data_version
 PAUSES_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 """From one look to the next after a write: short beside the sync that the look waits for."""
 
-SUSTAINED = 2
-"""The pause between looks while writes keep coming, as an index: few beside a busy writer."""
+SUSTAINED = 4
+"""The pause between looks while writes keep coming, as an index: a look delays one."""
 
 
 class ForeignCommits:
