@@ -21,15 +21,8 @@ from taskqueue.errors import ConfigError, Fault, InvalidTask, UnknownAction
 from taskqueue.foreign import conversion as plain
 from taskqueue.ids import new_id
 from taskqueue.rules import arguments
-from taskqueue.rules.options import (
-    NAME_RULE,
-    NO_CHOICE,
-    Defaults,
-    Options,
-    as_built_in,
-    converted_by,
-    is_name,
-)
+from taskqueue.rules.names import NAME_RULE, is_name
+from taskqueue.rules.options import NO_CHOICE, Defaults, Options, as_built_in, converted_by
 from taskqueue.rules.tasks import (
     DEFAULT_MAX_ATTEMPTS,
     DEFAULT_QUEUE,

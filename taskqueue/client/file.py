@@ -29,7 +29,8 @@ from taskqueue.ids import new_id
 from taskqueue.rules import arguments
 from taskqueue.rules.filters import MAX_ROWS, Sort, TaskFilter
 from taskqueue.rules.keys import refuse_conflicts
-from taskqueue.rules.options import NAME_RULE, Options, is_name
+from taskqueue.rules.names import NAME_RULE, is_name
+from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import (
     DEFAULT_MAX_ATTEMPTS,
     DEFAULT_QUEUE,

@@ -8,24 +8,14 @@ import msgspec
 
 from taskqueue.errors import Fault
 from taskqueue.foreign import conversion as plain
+from taskqueue.rules.names import KEY_RULE, NAME_RULE, is_key, is_name
 from taskqueue.rules.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE
 from taskqueue.structs import Struct
 
 MAX_PRIORITY = 255  # a search for due tasks walks through all that are in use
 MAX_ATTEMPTS = 32_767
-MAX_NAME = 128  # characters
 MAX_DELAY_S = 100 * 365 * 86_400.0
 YEAR_10000_AT = 253_402_300_800.0  # no instant from here on can be written as a date
-
-MAX_KEY = 255  # characters
-
-_PRINTABLE = r"^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$"
-NAME_SCHEMA = {"minLength": 1, "maxLength": MAX_NAME, "pattern": _PRINTABLE}
-KEY_SCHEMA = {"minLength": 1, "maxLength": MAX_KEY, "pattern": _PRINTABLE}
-"""In JSON Schema, what names and keys are; the pattern is that of `str.isprintable`."""
-
-KEY_RULE = f"must be 1 to {MAX_KEY} printable characters"
-NAME_RULE = f"must be 1 to {MAX_NAME} printable characters"
 
 
 class Options(Struct):
@@ -130,20 +120,6 @@ def converted_by(convert: Callable[[object], object], value: object) -> Any:
         return convert(value)
     except ValueError:
         return value
-
-
-def is_name(value: object) -> bool:
-    r"""Tell whether `value` can name an action or a queue.
-
-    >>> is_name("resize"), is_name(""), is_name("two\nlines")
-    (True, False, False)
-    """
-    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
-
-
-def is_key(value: object) -> bool:
-    """Tell whether `value` can be a unique key."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_KEY and value.isprintable()
 
 
 def is_duration(value: object) -> bool:

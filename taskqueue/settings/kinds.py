@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from taskqueue.rules.options import is_name
+from taskqueue.rules.names import is_name
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DATABASES, named
 

@@ -15,7 +15,7 @@ from taskqueue.http.bodies import FieldReader
 from taskqueue.http.problems import Problem
 from taskqueue.http.tasks.answers import TaskId
 from taskqueue.http.tasks.queries import task_id_of
-from taskqueue.rules.options import NAME_RULE, NAME_SCHEMA, is_name
+from taskqueue.rules.names import NAME_RULE, NAME_SCHEMA, is_name
 from taskqueue.structs import Struct
 
 MAX_IDS = 1_000  # in one request

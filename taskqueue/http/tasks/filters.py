@@ -9,16 +9,8 @@ from msgspec import Meta
 from taskqueue.http.queries import Parameter, Parameters
 from taskqueue.http.tasks.requests import Instant, instant_of
 from taskqueue.rules.filters import TaskFilter
-from taskqueue.rules.options import (
-    KEY_SCHEMA,
-    MAX_DELAY_S,
-    MAX_KEY,
-    MAX_NAME,
-    NAME_SCHEMA,
-    YEAR_10000_AT,
-    is_key,
-    is_name,
-)
+from taskqueue.rules.names import KEY_SCHEMA, MAX_KEY, MAX_NAME, NAME_SCHEMA, is_key, is_name
+from taskqueue.rules.options import MAX_DELAY_S, YEAR_10000_AT
 from taskqueue.rules.tasks import Status
 from taskqueue.structs import Struct
 

@@ -21,7 +21,7 @@ from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter
 from taskqueue.http.tasks.requests import TaskRequest, indexed
-from taskqueue.rules.options import KEY_RULE, KEY_SCHEMA, MAX_KEY, is_key
+from taskqueue.rules.names import KEY_RULE, KEY_SCHEMA, MAX_KEY, is_key
 from taskqueue.rules.tasks import NewTask
 
 HEADER = "Idempotency-Key"

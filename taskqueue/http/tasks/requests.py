@@ -13,15 +13,8 @@ from msgspec import Meta, Raw, field
 from taskqueue.errors import Fault, Faults
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
-from taskqueue.rules.options import (
-    KEY_RULE,
-    KEY_SCHEMA,
-    MAX_ATTEMPTS,
-    MAX_DELAY_S,
-    MAX_PRIORITY,
-    NAME_SCHEMA,
-    Options,
-)
+from taskqueue.rules.names import KEY_RULE, KEY_SCHEMA, NAME_SCHEMA
+from taskqueue.rules.options import MAX_ATTEMPTS, MAX_DELAY_S, MAX_PRIORITY, Options
 from taskqueue.structs import Struct
 
 MAX_TASKS = 10_000  # in one request
