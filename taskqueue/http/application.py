@@ -4,7 +4,8 @@ A request passes `answer_problems`, then `Guard.check` (who asks, and may they?)
 `Endpoint` of its route, which decodes it, calls the handler and encodes the answer.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterator
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 
 from aiohttp import hdrs, web
 
@@ -71,9 +72,10 @@ def application(
         client_max_size=MAX_BODY_BYTES, middlewares=[problems.answer_problems, guard.check]
     )
     served.on_cleanup.append(lambda _: credentials.close())
+    paths = [route.path for route in table]
     for route, respond in endpoints:
         for method in _methods(route):
-            served.router.add_route(method, _pattern(route.path), respond)
+            served.router.add_route(method, pattern_of(route.path, paths), respond)
     served.on_shutdown.append(_releasing(waits))
     return served
 
@@ -91,6 +93,21 @@ def _methods(route: Route) -> Iterator[str]:
         yield hdrs.METH_HEAD
 
 
-def _pattern(path: str) -> str:
+def pattern_of(path: str, paths: Iterable[str]) -> str:
+    """Return a path of the table in the form of aiohttp, which matches none of the other `paths`.
+
+    aiohttp would take the last part of `/tasks/cancel` for the id of a task wherever the method is
+    not `POST`, and list the methods of both in `Allow`.
+
+    >>> pattern_of("/tasks/{id}", ["/tasks/{id}", "/tasks/cancel", "/tasks/{id}/cancel"])
+    '/tasks/{id:(?!(?:cancel)$)[^/]+}'
+    >>> pattern_of("/queues/{name}/pause", ["/queues/{name}/pause", "/queues"])
+    '/queues/{name:[^/]+}/pause'
+    """
+    prefix, brace, rest = path.partition("{")
+    if not brace:
+        return path
+    names = {p.removeprefix(prefix) for p in paths if p.startswith(prefix) and "{" not in p}
+    others = f"(?!(?:{'|'.join(map(re.escape, sorted(names)))})$)" if names else ""
     # aiohttp's own pattern takes no braces, which the name of a queue may have.
-    return path.replace("{name}", "{name:[^/]+}")
+    return prefix + brace + rest.replace("}", f":{others}[^/]+}}", 1)

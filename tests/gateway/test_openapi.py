@@ -1,5 +1,6 @@
 """The OpenAPI document is true: each answer that it names occurs, and has the form it gives."""
 
+import doctest
 import io
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.commands import Enqueue
 from taskqueue.errors import ActorUnavailable
+from taskqueue.http import application
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.documentation.openapi import document
 from taskqueue.rules.access import Role
@@ -52,6 +54,13 @@ ANSWERS = [
     for path, item in DOCUMENT["paths"].items()
     for method, spec in item.items()
     for status in spec["responses"]
+]
+
+OTHER_METHODS = [
+    (method, path)
+    for path, item in DOCUMENT["paths"].items()
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+    if method.lower() not in item
 ]
 
 
@@ -194,6 +203,23 @@ async def test_every_documented_answer_occurs_and_has_its_form(
     assert {response.content_type, "*/*"} & {*spec.get("content", {"*/*": None})}
     if schema := spec.get("content", {}).get(response.content_type):
         assert valid(schema["schema"], await response.json())
+
+
+@pytest.mark.parametrize(("method", "path"), OTHER_METHODS)
+async def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(
+    http: ClientSession, path: str, method: str
+) -> None:
+    target = path.format(id=UNKNOWN, name="mail", file="start.js")
+
+    response = await http.request(method, target)
+
+    assert response.status == 405, await response.text()
+    allowed = {each.lower() for each in response.headers["Allow"].split(",")}
+    assert allowed - {"head"} == DOCUMENT["paths"][path].keys()
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    assert doctest.testmod(application).failed == 0
 
 
 async def test_the_document_is_served_as_it_is_made(http: ClientSession) -> None:
