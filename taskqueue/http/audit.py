@@ -8,7 +8,7 @@ from collections import deque
 
 from taskqueue.events import Level, events
 from taskqueue.http.answers import Answer
-from taskqueue.http.queries import Parameter, Query
+from taskqueue.http.queries import Query, whole_number
 from taskqueue.http.route import Call
 from taskqueue.rules.access import Role
 from taskqueue.structs import Struct
@@ -74,13 +74,7 @@ class TrailQuery(Struct):
     limit: int = 100
 
 
-def _limit(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and 1 <= int(text) <= KEPT else None
-
-
-TRAIL_QUERY = Query(
-    TrailQuery, {"limit": Parameter(_limit, f"an integer between 1 and {KEPT}", int)}
-)
+TRAIL_QUERY = Query(TrailQuery, {"limit": whole_number(1, KEPT)})
 
 
 class AuditRoutes:

@@ -1,8 +1,9 @@
 """The queries of requests: every parameter known, allowed, and given once."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
+from msgspec import Meta
 from multidict import MultiMapping
 
 from taskqueue.errors import Fault, Faults
@@ -21,6 +22,25 @@ class Parameter(NamedTuple):
 
 
 Parameters: TypeAlias = Mapping[str, Parameter]
+
+
+def whole_number(least: int, most: int) -> Parameter:
+    """Return a parameter that is a whole number within these bounds.
+
+    >>> [whole_number(1, 100).read(text) for text in ("7", "100", "101", "0", "7.5", "9" * 5000)]
+    [7, 100, None, None, None, None]
+    """
+    digits = len(str(most))
+
+    def read(text: str) -> int | None:
+        # Python converts no more than 4,300 digits.
+        if not (text.isascii() and text.isdecimal() and len(text) <= digits):
+            return None
+        number = int(text)
+        return number if least <= number <= most else None
+
+    allowed = f"a whole number from {least} to {most}"
+    return Parameter(read, allowed, Annotated[int, Meta(ge=least, le=most)])
 
 
 class Query(NamedTuple):

@@ -11,7 +11,7 @@ from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.commands import Enqueue
 from taskqueue.errors import ActorUnavailable
-from taskqueue.http import application
+from taskqueue.http import application, queries
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.documentation.openapi import document
 from taskqueue.rules.access import Role
@@ -219,7 +219,7 @@ async def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
-    assert doctest.testmod(application).failed == 0
+    assert [doctest.testmod(each).failed for each in (application, queries)] == [0, 0]
 
 
 async def test_the_document_is_served_as_it_is_made(http: ClientSession) -> None:

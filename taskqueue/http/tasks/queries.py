@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from taskqueue.http.problems import Problem
-from taskqueue.http.queries import Parameter, Query
+from taskqueue.http.queries import Parameter, Query, whole_number
 from taskqueue.http.tasks.answers import TaskView
 from taskqueue.http.tasks.filters import FILTERS, STATUS, FilterRequest, number_of
 from taskqueue.rules.filters import Sort
@@ -68,13 +68,6 @@ def no_task() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "task not found")
 
 
-def _limit_of(text: str) -> int | None:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 3):
-        return None
-    limit = int(text)
-    return limit if 1 <= limit <= MAX_PAGE else None
-
-
 def _wait_of(text: str) -> float | None:
     wait_s = number_of(text)
     return wait_s if wait_s is not None and 0 <= wait_s <= MAX_WAIT_S else None
@@ -105,11 +98,7 @@ PAGE = Query(
     PageRequest,
     {
         "status": STATUS,
-        "limit": Parameter(
-            _limit_of,
-            f"a whole number from 1 to {MAX_PAGE}",
-            Annotated[int, Meta(ge=1, le=MAX_PAGE)],
-        ),
+        "limit": whole_number(1, MAX_PAGE),
         "cursor": CURSOR,
         "sort": Parameter({str(s): s for s in Sort}.get, f"one of {', '.join(Sort)}", Sort),
         "fields": Parameter(
