@@ -126,8 +126,22 @@ def loss(draw: random.Random) -> Choice:
     return scattered(draw, 4096, draw.choice((0.0, 0.2, 0.5)))
 
 
-def drawn(draw: random.Random, *, smashes: bool) -> Choice:
-    """Any of them; only a disk that `smashes` damages the neighbours of what it writes."""
+class Kept(NamedTuple):
+    """What of the unsynced is on the disk after a cut."""
+
+    database: Choice
+    log: Choice  # of either kind, write-ahead or rollback
+    names: float  # the share of changes to names
+
+
+def by_chance(draw: random.Random, *, smashes: bool = False) -> Kept:
+    """Anything; only a disk that `smashes` damages the neighbours of what it writes."""
+    names = draw.choice((0.0, 0.5, 1.0))
+    database, log = (_drawn(draw, smashes=smashes) for _ in range(2))
+    return Kept(database, log, names)
+
+
+def _drawn(draw: random.Random, *, smashes: bool) -> Choice:
     if smashes:
         return smashed(draw)
     kinds = (everything, nothing, first(draw))
@@ -173,13 +187,12 @@ class Disk:
             case never:
                 assert_never(never)
 
-    def image(self, folder: Path, draw: random.Random, *, smashes: bool = False) -> None:
+    def image(self, folder: Path, draw: random.Random, kept: Kept) -> None:
         """Write what the disk may hold into a new folder."""
         names = dict(self._names)
-        share = draw.choice((0.0, 0.5, 1.0))
         lost: set[PurePosixPath] = set()
         for name, file, there in self._named:
-            if name in lost or draw.random() >= share:
+            if name in lost or draw.random() >= kept.names:
                 lost.add(name)  # those of one name are written in their order
             else:
                 _name(names, name, file, there=there)
@@ -190,7 +203,8 @@ class Disk:
             if file is None:
                 (folder / name).mkdir()
             else:
-                (folder / name).write_bytes(file.image(drawn(draw, smashes=smashes)))
+                choose = kept.database if name.suffix == ".db" else kept.log
+                (folder / name).write_bytes(file.image(choose))
 
     def _sync(self, record: Record) -> None:
         if record.file in self._folders:

@@ -13,7 +13,7 @@ LIST = 150  # tasks at most
 LONGEST = 3_000  # characters of a payload
 RETRY_S = 0.05
 ANSWER_TIMEOUT_S = 10.0
-LOOK_S = 0.1
+LOOK_S = 0.5  # seldom: no log begins anew beside a read
 
 
 class Note(NamedTuple):

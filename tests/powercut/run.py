@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +13,17 @@ from tests.executors.procs import gone
 from tests.powercut.check import faults_of
 from tests.powercut.disk import Disk
 from tests.powercut.load import Load
+from tests.powercut.moments import begins_log, cuts, kept
 from tests.powercut.scenarios import ACTIONS, BIRTH, FAULTS, birth
 from tests.powercut.service import SYNCHRONOUS, RecordedService
-from tests.powercut.trace import Record, records
+from tests.powercut.trace import records
 
 FLAGS = ("--demo-work-s", "0", "--drain-s", "0")
 NOTES = 1_000  # before a fault, and after it: the log is brought into the file several times
 IMAGES = 30  # of one round
+LOGS = 2  # begun after the fault: all that is in the second was written afterwards
 LIMIT_S = 15.0  # for that many notes
+LOGS_LIMIT_S = 60.0  # a log begins anew only where no read is under way
 HARM_S = 0.5  # a fault that lasts is over then
 PATIENCE_S = 3.0  # for the calls that are to fail
 STARTS = 5
@@ -92,6 +94,7 @@ class _Recording:
         try:
             async with self.load.on():
                 await self._busy()
+                self.since = self.shim.now
                 self.control.pretend(self.what.unsynced)
                 if rule := FAULTS.get(self.what.fault):
                     await self._harm(rule)
@@ -99,6 +102,7 @@ class _Recording:
                 if not await action(life):
                     life = await self._started()
                 await self._busy()
+                await self._begin_logs()
         finally:
             await _end(life)
         self.outcome.notes = len(self.load.notes)
@@ -119,9 +123,21 @@ class _Recording:
         if not await self.load.accepted(more, LIMIT_S):
             self.outcome.violations.append(f"nothing is accepted any more for {LIMIT_S:g} s")
 
+    async def _begin_logs(self) -> None:
+        """Wait until the log has begun anew: before that no sync of the database matters."""
+        begun = position = 0
+        try:
+            async with asyncio.timeout(LOGS_LIMIT_S):
+                while begun < LOGS:
+                    for record in records(self.shim.trace, position):
+                        begun += record.end > self.since and begins_log(record)
+                        position = record.end
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            self.outcome.violations.append(f"the log does not begin anew for {LOGS_LIMIT_S:g} s")
+
     async def _harm(self, rule: Rule) -> None:
         """Have calls fail; those that are not made yet, as at a stop, fail when they are."""
-        self.since = self.shim.now
         self.control.inject(rule)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HARM_S if rule.lasts else PATIENCE_S):
@@ -144,23 +160,20 @@ async def _cut(folder: Path, recording: _Recording) -> None:
     what, outcome = recording.what, recording.outcome
     disk = Disk(recording.root, what.seed)
     trace = list(records(recording.shim.trace))
-    cuts = _cuts(trace, recording.since, what.images, recording.draw)
+    told = [note.position for note in recording.load.notes]
+    moments = cuts(trace, told, recording.since, what.images, recording.draw)
     for number, record in enumerate(trace):
         disk.take(record)
-        if number in cuts:
+        if moment := moments.get(number):
             image = folder / f"image-{number}"
-            disk.image(image, random.Random(f"{what.seed}/{number}"), smashes=what.smashes)
+            draw = random.Random(f"{what.seed}/{number}")
+            disk.image(image, draw, kept(moment, draw, smashes=what.smashes))
             notes = [note for note in recording.load.notes if note.position <= record.end]
             found = await faults_of(image / "data" / "tasks.db", notes)
             outcome.images += 1
             if found:
-                outcome.violations.append(f"{image.name}: {found[0]} (and {len(found) - 1} more)")
+                outcome.violations.append(
+                    f"{image.name}, {moment.name}: {found[0]} (and {len(found) - 1} more)"
+                )
             else:
                 shutil.rmtree(image)
-
-
-def _cuts(trace: Sequence[Record], since: int, count: int, draw: random.Random) -> set[int]:
-    """Return the numbers of the records that a cut follows; most of them after the fault."""
-    after = [number for number, record in enumerate(trace) if record.end >= since]
-    late = draw.sample(after, min(len(after), count * 3 // 4))
-    return {*late, *draw.sample(range(len(trace)), min(len(trace), count - len(late)))}

@@ -11,7 +11,8 @@ import pytest
 
 from tests.disk.shim import NOTHING, Kind, compiler
 from tests.powercut.__main__ import rounds
-from tests.powercut.disk import Disk
+from tests.powercut.disk import Disk, by_chance
+from tests.powercut.moments import Moment, cuts
 from tests.powercut.run import Round, play
 from tests.powercut.trace import Kind as Did
 from tests.powercut.trace import Record
@@ -84,6 +85,24 @@ async def test_extra_loses_nothing_on_a_disk_that_damages_neighbouring_sectors(
     assert outcome.violations == []
 
 
+# --- when the power is cut ------------------------------------------------------------------------
+
+
+def test_each_moment_at_which_a_missing_sync_does_harm_is_among_the_cuts() -> None:
+    log = record(Did.WRITE, file=2, data=LOG_HEADER)
+    page = record(Did.WRITE, file=1, at=4096)
+    made = record(Did.CREATE, name="tasks.db", file=1)
+    frame = record(Did.WRITE, file=2, at=32)
+    happened = [made, log, frame, page, *[frame] * 500, log, frame, page, *[frame] * 500]
+    trace = [each._replace(end=end) for end, each in enumerate(happened, start=1)]
+
+    found = cuts(trace, notes=[700], since=100, count=30, draw=random.Random(SEED))
+
+    directed = {number: moment for number, moment in found.items() if moment is not Moment.ANY}
+    assert directed == {504: Moment.NEW_LOG, 506: Moment.CHECKPOINT, 699: Moment.ACKNOWLEDGED}
+    assert len(found) > len(directed)
+
+
 # --- the model of a disk --------------------------------------------------------------------------
 
 
@@ -99,7 +118,8 @@ def images(root: Path, *happened: Record) -> set[bytes | None]:
         for each in happened:
             disk.take(each)
         image = root / f"image-{number}"
-        disk.image(image, random.Random(f"{SEED}/{number}"))
+        draw = random.Random(f"{SEED}/{number}")
+        disk.image(image, draw, by_chance(draw))
         found.add((image / "a").read_bytes() if (image / "a").exists() else None)
     return found
 
@@ -114,6 +134,7 @@ def named(root: Path) -> tuple[Record, ...]:
     )
 
 
+LOG_HEADER = bytes.fromhex("377f0682")
 OLD, NEW = b"o" * 1024, b"n" * 1024
 HALF, REST = NEW[:512], OLD[512:]
 

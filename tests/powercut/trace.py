@@ -34,12 +34,16 @@ class Record(NamedTuple):
     data: bytes
 
 
-def records(path: Path) -> Iterator[Record]:
-    """Yield all whole records in their order."""
-    trace, end = path.read_bytes(), 0
+def records(path: Path, since: int = 0) -> Iterator[Record]:
+    """Yield all whole records, from the end of one of them on, in their order."""
+    with path.open("rb") as file:
+        file.seek(since)
+        trace, end = file.read(), 0
     while end + _HEADER.size <= len(trace):
-        kind, name_size, size, file, at = _HEADER.unpack_from(trace, end)
+        kind, name_size, size, inode, at = _HEADER.unpack_from(trace, end)
         names = end + _HEADER.size
         data = names + name_size
         end = data + size
-        yield Record(end, Kind(kind), file, at, trace[names:data].decode(), trace[data:end])
+        if end <= len(trace):
+            name = trace[names:data].decode()
+            yield Record(since + end, Kind(kind), inode, at, name, trace[data:end])
