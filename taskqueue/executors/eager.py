@@ -30,7 +30,7 @@ async def eagerly(coroutine: Coroutine[Any, Any, T]) -> T:
     loop, caller = asyncio.get_running_loop(), asyncio.current_task()
     assert caller is not None  # noqa: S101 - a coroutine is always run by a task
     context = copy_context()
-    steps = _Steps(coroutine)
+    steps = _Steps(coroutine, loop)
     # Not with `loop.create_task`: user code may have set a task factory.
     task: asyncio.Task[T] = asyncio.Task(steps, loop=loop, context=context)
     _leave_task(loop, caller)
@@ -54,12 +54,13 @@ async def eagerly(coroutine: Coroutine[Any, Any, T]) -> T:
 class _Steps(Coroutine[Any, Any, T]):
     """A coroutine whose first step is taken before its task begins to run it."""
 
-    __slots__ = ("_coroutine", "_first", "returned", "value")
+    __slots__ = ("_coroutine", "_first", "_loop", "returned", "value")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> None:
         self.returned = False
         self.value: T
         self._coroutine = coroutine
+        self._loop = loop
         self._first: Callable[[], Any] | None = None  # what came of it, until the task asks
 
     def take_first(self) -> None:
@@ -72,6 +73,8 @@ class _Steps(Coroutine[Any, Any, T]):
             self._first = _raising(error)
         else:
             self._first = lambda: waits_for
+        finally:
+            self._show_loop()
 
     def send(self, value: Any) -> Any:
         """Take the next step, for the task."""
@@ -111,6 +114,12 @@ class _Steps(Coroutine[Any, Any, T]):
         except StopIteration as ended:
             self.returned, self.value = True, ended.value
             raise
+        finally:
+            self._show_loop()
+
+    def _show_loop(self) -> None:
+        """Take back that the step has hidden the loop from what runs next, or shown another."""
+        asyncio._set_running_loop(self._loop)  # noqa: SLF001 - there is no public way
 
 
 def _raising(error: BaseException) -> Callable[[], NoReturn]:

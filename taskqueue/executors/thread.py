@@ -109,6 +109,7 @@ def end_of(work: Work) -> End:
             return work(), None
         finally:
             end_if_forked(process)
+            asyncio._set_running_loop(None)  # noqa: SLF001 - else none could run here any more
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - carried to the loop, judged there
         return None, error
     except BaseException as cause:  # noqa: BLE001 - likewise: it would take the whole thread along

@@ -92,6 +92,25 @@ async def test_a_value_is_the_result_as_json(run: Run, value: object, result: st
     assert await run(lambda ctx: value) == Succeeded(result=result)
 
 
+@pytest.mark.parametrize("shows_another", [False, True])
+async def test_a_handler_changes_for_itself_alone_which_loop_runs(
+    run: Run, shows_another: bool
+) -> None:
+    def running_loop(ctx: Context) -> str:
+        return repr(asyncio._get_running_loop())
+
+    def change(ctx: Context) -> None:
+        other = asyncio.SelectorEventLoop()
+        other.close()
+        asyncio._set_running_loop(other if shows_another else None)
+
+    before = await run(running_loop)
+    changed = await run(change)
+
+    assert changed == Succeeded(result="null")
+    assert await run(running_loop) == before
+
+
 async def test_exactly_false_is_a_failure(run: Run) -> None:
     assert await run(lambda ctx: False) == Failed(error="returned False")
 
