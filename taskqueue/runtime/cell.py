@@ -203,7 +203,7 @@ class Cell(Peer):
         self._notify(reason)
         if not self.born:
             self.started.fail(ignored or self._start_failed(reason))
-        self.host.leave()
+        self.host.leave(self)
         return True
 
     def _notify(self, reason: ExitReason) -> None:

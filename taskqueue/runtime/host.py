@@ -6,8 +6,6 @@ which wakes the other loop once for all that waits.
 
 import asyncio
 import contextlib
-import os
-import selectors
 import sys
 import threading
 from collections import deque
@@ -15,11 +13,9 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, Self
 
-from taskqueue.clock import with_bound_clock
 from taskqueue.events import events
-from taskqueue.process import origin
-from taskqueue.process.forks import close_in_children
 from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks
+from taskqueue.process.user_loop import LoopLost, UserLoop
 from taskqueue.runtime.reply import Reply
 
 
@@ -30,10 +26,9 @@ class Host:
         self.loop = loop
         self.thread = threading.current_thread()
         self._ident = self.thread.ident
-        self._process = os.getpid()
         self.ended: Reply[None] = Reply()
         self._dedicated = dedicated
-        self._residents = 0
+        self._residents: dict[object, Callable[[LoopLost], object]] = {}
         self._posted: deque[Callable[[], object]] = deque()
         # Reentrant, as every lock here: a finalizer or a signal handler may run inside and post.
         self._lock = threading.RLock()
@@ -47,13 +42,15 @@ class Host:
 
     @classmethod
     def launch(cls, name: str, *, dedicated: bool = False) -> Self:
-        """Start a thread with a loop of its own.
+        """Start a thread with a loop of its own, on which user code may run.
 
         It runs until `stop`; a `dedicated` one also stops when the last actor has left it. The
         thread is a daemon: one that hangs in a blocking call must not hold the process.
         """
-        host = cls(_new_loop(), dedicated=dedicated)
-        host.thread = threading.Thread(target=host._run, name=name, daemon=True)
+        loop = UserLoop()
+        loop.set_exception_handler(log_loop_error)
+        host = cls(loop, dedicated=dedicated)
+        host.thread = threading.Thread(target=host._run, args=(loop,), name=name, daemon=True)
         host.thread.start()
         host._ident = host.thread.ident
         return host
@@ -107,16 +104,20 @@ class Host:
             return hidden_task(work, loop=self.loop, name=name)
         return self.loop.create_task(work, name=name)
 
-    def enter(self) -> None:
-        """Count an actor that is going to live here."""
-        with self._lock:
-            self._residents += 1
+    def enter(self, resident: object, lose: Callable[[LoopLost], object]) -> None:
+        """Take in an actor that is going to live here.
 
-    def leave(self) -> None:
-        """Count an actor out. From any thread."""
+        `lose` is called, on this thread, if user code breaks the loop: nothing runs here after
+        that.
+        """
         with self._lock:
-            self._residents -= 1
-            deserted = self._dedicated and self._residents == 0
+            self._residents[resident] = lose
+
+    def leave(self, resident: object) -> None:
+        """Let an actor go. From any thread."""
+        with self._lock:
+            self._residents.pop(resident, None)
+            deserted = self._dedicated and not self._residents
         if deserted:
             self.stop()
 
@@ -138,33 +139,17 @@ class Host:
             await self.ended.within(timeout_s, TimeoutError)
             self.thread.join()  # it has nothing left to do
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
+    def _run(self, loop: UserLoop) -> None:
+        asyncio.set_event_loop(loop)
         try:
-            while not self._closed and not self.loop.is_closed():
-                self._run_loop()
-        finally:
+            loop.keep_running(self.thread.name, lambda: not self._closed)
+            _wind_up(loop)
+        except LoopLost as lost:
             self._close()
-            _cancel_leftovers(self.loop)
-            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-            self.loop.close()
+            while self._residents:
+                self._residents.popitem()[1](lost)
+        finally:
             self.ended.set()
-
-    def _run_loop(self) -> None:
-        """Run the loop until it is stopped, by `_stop` or by user code.
-
-        asyncio lets a SystemExit of a callback or a task out of its loop. Our actors are not over
-        with that: what they wait for is still there when the loop goes on.
-        """
-        try:
-            self.loop.run_forever()
-        except BaseException as error:  # noqa: BLE001 - it is reported
-            if os.getpid() != self._process:
-                os._exit(1)  # a handler has forked, and its child has come back to the loop
-            events.error("loop_left", host=self.thread.name, exc_info=error)
-        else:
-            if not self._closed:
-                events.warning("loop_stopped", host=self.thread.name)
 
 
 def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -181,20 +166,12 @@ def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
         )
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
-    origin.keep_streams()
-    # A forked child shares the kernel's side of a selector. If it went on with the loop, it would
-    # cancel what its parent waits for.
-    selector = close_in_children(selectors.DefaultSelector())
-    loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
-    loop.set_exception_handler(log_loop_error)
-    return loop
-
-
-def _cancel_leftovers(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what user code left behind, and give it one chance to notice."""
+def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what user code left behind, give it one chance to notice, and close the loop."""
     leftovers = asyncio.all_tasks(loop) | hidden_tasks(loop)
     for task in leftovers:
         task.cancel()
     if leftovers:
         loop.run_until_complete(asyncio.wait(leftovers, timeout=1.0))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

@@ -16,6 +16,7 @@ from pykka import messages as pykka_messages
 
 from taskqueue.events import events
 from taskqueue.foreign.inspection import shape_of
+from taskqueue.process.user_loop import LoopLost
 from taskqueue.runtime.cancellation import is_torn_down
 from taskqueue.runtime.cell import Cell, current_cell
 from taskqueue.runtime.crash_reports import report_end
@@ -23,7 +24,7 @@ from taskqueue.runtime.deferred import Deferred
 from taskqueue.runtime.exits import KILLED, NORMAL, Crash, Exit, ExitReason, Ignore, reason_of
 from taskqueue.runtime.mailbox import Mailbox
 from taskqueue.runtime.messages import Handlers, Handling
-from taskqueue.runtime.owned import release, start_task
+from taskqueue.runtime.owned import release, release_without_loop, start_task
 from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.reply import Reply
 
@@ -253,6 +254,16 @@ class Lifecycle(_PykkaActor):
         if type(message) in _PYKKA_MESSAGES:
             return super()._handle_receive(message)
         return self.on_receive(message)
+
+
+def end_without_loop(cell: Cell, lost: LoopLost) -> None:
+    """End an actor whose host cannot run it any more, as a crash. On its host's thread."""
+    cell.ending = True
+    release_without_loop(cell)
+    if not cell.sealed:
+        if cell.born:
+            report_end(cell, Crash(lost))
+        cell.finish(Crash(lost))
 
 
 def _start_beside(

@@ -59,6 +59,18 @@ async def release(cell: Cell) -> None:
         await undisturbed(_close(cell, cell.owned.pop()))
 
 
+def release_without_loop(cell: Cell) -> None:
+    """Close an actor's resources, last first, as far as that takes no loop."""
+    while cell.owned:
+        try:
+            closing = cell.owned.pop()()
+        except BaseException as error:  # noqa: BLE001 - as in `_close`
+            events.error("actor_close_failed", actor=cell.label, exc_info=error)
+        else:
+            if asyncio.iscoroutine(closing):
+                closing.close()
+
+
 async def _close(cell: Cell, closer: Closer) -> None:
     """Close one resource. If that fails, it is reported and the end goes on."""
     task = asyncio.current_task(cell.host.loop)

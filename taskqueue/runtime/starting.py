@@ -9,7 +9,7 @@ import pykka
 from taskqueue.runtime.cell import Cell
 from taskqueue.runtime.exits import KILLED, Crash
 from taskqueue.runtime.host import Host
-from taskqueue.runtime.lifecycle import Lifecycle
+from taskqueue.runtime.lifecycle import Lifecycle, end_without_loop
 from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.world import World
 
@@ -49,7 +49,7 @@ def begin(
     )
     if parent is not None and parent.begun is not None:
         parent.begun.append(cell)
-    cell.host.enter()
+    cell.host.enter(cell, partial(end_without_loop, cell))
     actor = actor_class.__new__(actor_class)
     actor._embody(cell)  # noqa: SLF001 - so that `__init__` finds all of an actor
     try:

@@ -375,8 +375,20 @@ def signal_itself(ctx: Context) -> None:
     os.kill(os.getpid(), signal.SIGUSR1)
 
 
-@app.task("unset_running_loop", executor="process")
-async def unset_running_loop(ctx: Context) -> None:
+@app.task("show_other_loop", executor="process")
+def show_other_loop(ctx: Context) -> None:
+    asyncio._set_running_loop(asyncio.new_event_loop())
+
+
+@app.task("break_loop", executor="process")
+async def break_loop(ctx: Context) -> None:
+    """Leave a loop on which nothing can run any more."""
+    asyncio.get_running_loop()._selector.close()  # type: ignore[attr-defined]  # the misdeed
+    await asyncio.sleep(0)
+
+
+@app.task("hide_loop", executor="process")
+async def hide_loop(ctx: Context) -> None:
     """Run another loop inside the running one, after which none is known to run."""
     asyncio._set_running_loop(None)
     asyncio.run(asyncio.sleep(0))

@@ -640,13 +640,27 @@ async def test_a_loop_that_a_handler_has_closed_is_replaced(pool: Pool) -> None:
     assert after == before
 
 
-async def test_a_handler_that_hides_the_loop_of_its_process_costs_its_own_attempt(
+async def test_a_handler_that_breaks_the_loop_of_its_process_costs_its_own_attempt(
     pool: Pool,
 ) -> None:
-    outcome = await pool.run("unset_running_loop")
+    outcome = await pool.run("break_loop")
 
     assert isinstance(outcome, Crashed)
+    assert outcome.error.startswith("process exited with code 1")
     assert await pool.result("async_pid")
+
+
+@pytest.mark.parametrize("action", ["hide_loop", "show_other_loop"])
+async def test_a_handler_that_changes_which_loop_runs_leaves_its_process_as_it_was(
+    pool: Pool, action: str
+) -> None:
+    before, loop = await pool.result("async_pid")
+
+    outcome = await pool.run(action)
+
+    assert isinstance(outcome, Succeeded)
+    assert await pool.result("own_loop") == 7
+    assert await pool.result("async_pid") == [before, loop]
 
 
 # --- what a handler does to the signals of its process --------------------------------------------

@@ -32,7 +32,13 @@ _deed(
     "loops/unset_running",
     "asyncio._set_running_loop(None)\nasyncio.run(asyncio.sleep(0))",
     ASYNC,
-    takes_down=True,
+)
+_deed("loops/hide", "asyncio._set_running_loop(None)", ASYNC)
+_deed("loops/show_other", "asyncio._set_running_loop(asyncio.new_event_loop())")
+_deed(
+    "loops/hide_later",
+    "asyncio.get_running_loop().call_soon(asyncio._set_running_loop, None)",
+    ASYNC,
 )
 _deed(
     "loops/handler_raises",
@@ -83,6 +89,16 @@ _deed("loops/many_tasks", "for _ in range(300): asyncio.create_task(asyncio.slee
 _deed(
     "loops/reader_gone",
     "a, b = socket.socketpair()\nasyncio.get_running_loop().add_reader(a, a.close)\nb.close()",
+    ASYNC,
+)
+_deed(
+    "loops/writer_gone",
+    "a, b = socket.socketpair()\nloop = asyncio.get_running_loop()\nloop.add_writer(a, int)\nloop.add_reader(b, int)\na.close()\nb.close()",
+    ASYNC,
+)
+_deed(
+    "loops/transport_gone",
+    "ends = socket.socketpair()\nsys.modules['left'] = [await asyncio.open_connection(sock=end) for end in ends]\nfor end in ends: end.close()",
     ASYNC,
 )
 _deed("loops/shutdown_asyncgens", "await asyncio.get_running_loop().shutdown_asyncgens()", ASYNC)

@@ -122,11 +122,11 @@ async def test_a_stopped_host_cancels_what_was_left_behind() -> None:
 async def test_a_dedicated_host_stops_with_its_last_actor() -> None:
     host = Host.launch("dedicated", dedicated=True)
 
-    host.enter()
-    host.enter()
-    host.leave()
+    host.enter("first", id)
+    host.enter("second", id)
+    host.leave("first")
     assert host.thread.is_alive()
-    host.leave()
+    host.leave("second")
 
     await host.join(5)
     assert not host.thread.is_alive()

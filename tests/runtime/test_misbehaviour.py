@@ -1,5 +1,6 @@
 """Values whose own methods raise cost the actor that uses them at most, and no caller hangs."""
 
+import asyncio
 import secrets
 import subprocess
 import sys
@@ -274,6 +275,44 @@ def test_actors_that_misbehave_harm_no_others(seed: int, capsys) -> None:
 def test_actors_that_misbehave_for_long_harm_no_others(capsys) -> None:
     with capsys.disabled():
         assert _ran(secrets.randbelow(1_000_000), 30.0) == 0
+
+
+class Alone(Puppet):
+    """A puppet on a host of its own."""
+
+    dedicated_host = True
+
+
+def _break_the_loop(me: Alone) -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    loop._selector.close()  # type: ignore[attr-defined]  # the misdeed
+    return loop.create_future()
+
+
+async def test_an_actor_that_breaks_the_loop_of_its_host_is_restarted_on_another(
+    system: System,
+) -> None:
+    closed: list[str] = []
+
+    async def close_later() -> None:
+        closed.append("later")
+
+    spec = ChildSpec(id="puppet", start=lambda: Alone.start_link("puppet"))
+    supervisor = await system.spawn(Supervisor, "supervisor", [spec])
+    first = system.names.whereis("puppet")
+    assert first is not None
+    await do(first, lambda me: (me.own(lambda: closed.append("now")), me.own(close_later)))
+
+    with structlog.testing.capture_logs() as logged:
+        assert await _fails(do(first, _break_the_loop))
+        reason = await first.ended()
+        assert (await count_children(supervisor)).active == 1
+
+    assert str(reason) == "LoopLost: user code has broken the event loop of Alone"
+    assert closed == ["now"]
+    assert await do(system.names.whereis("puppet"), lambda _: "alive") == "alive"  # type: ignore[arg-type]
+    left, lost, *_ = [event for event in logged if event["event"].startswith("loop_")]
+    assert (left["event"], lost["event"]) == ("loop_left", "loop_lost")
 
 
 HIDE_THE_LOOP = """

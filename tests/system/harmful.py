@@ -215,6 +215,24 @@ def print_in_process(ctx: Context) -> None:
     print("printed in a process", flush=True)  # noqa: T201 - the test
 
 
+@app.task("leave_watched_sockets")
+async def leave_watched_sockets(ctx: Context) -> None:
+    """Close sockets without removing their readers from the loop."""
+    loop = asyncio.get_running_loop()
+    ends = [end for _ in range(20) for end in socket.socketpair()]
+    for end in ends:
+        loop.add_reader(end, int)
+    for end in ends:
+        end.close()
+
+
+@app.task("break_the_loop", max_attempts=1)
+async def break_the_loop(ctx: Context) -> None:
+    """Leave a loop on which nothing can run any more."""
+    asyncio.get_running_loop()._selector.close()  # type: ignore[attr-defined]  # the misdeed
+    await asyncio.sleep(LONG_S)
+
+
 # --- the log --------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Handlers and apps close the standard streams, and other descriptors are opened after that."""
+"""Handlers and apps close streams, sockets and loops, and others are opened after that."""
 
 import aiohttp
 import pytest
@@ -30,6 +30,40 @@ async def test_streams_that_are_closed_again_and_again_cost_the_service_nothing(
 
     assert code == 0
     assert client.service.events.select("loop_left") == []
+
+
+async def test_sockets_that_are_closed_while_they_are_watched_cost_later_tasks_nothing(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    client = Client(http, await services.start(*FLAGS))
+
+    closing = await client.post("leave_watched_sockets")
+    await when([closing], client.service, "task_completed")
+    # The pipes to a fork server and to a worker get numbers of those sockets.
+    task_id = await client.post("quick_in_process")
+    await when([task_id], client.service, "task_completed")
+
+    assert (await client.show(task_id))["attempt"] == 1
+
+
+async def test_a_handler_that_breaks_its_loop_crashes_its_consumer_once(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    services.expect("actor_crashed")
+    client = Client(http, await services.start(*FLAGS))
+    await when([await client.post("quick_in_process")], client.service, "task_completed")
+
+    breaking = await client.post("break_the_loop")
+    await when([breaking], client.service, "task_dead_lettered")
+    later = [await client.post(action) for action in ("quick", "quick_in_process")]
+    await when(later, client.service, "task_completed")
+    reason = (await client.show(breaking))["reason"]
+    code = await client.service.stop()
+
+    assert code == 0
+    assert "user code has broken the event loop of ConsumerActor" in reason
+    counts = [len(client.service.events.select(name)) for name in ("loop_left", "loop_lost")]
+    assert counts == [1, 1]
 
 
 async def test_what_is_printed_in_a_process_appears_though_an_earlier_task_has_closed_the_streams(

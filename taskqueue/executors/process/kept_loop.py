@@ -1,63 +1,52 @@
-"""The loop of a worker process, which its handlers may stop, leave or close."""
+"""The loop of a worker process, which its handlers may stop, leave, close or break."""
 
 import asyncio
 import os
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from taskqueue.clock import with_bound_clock
-from taskqueue.events import events
 from taskqueue.process.hidden_tasks import hidden_task
+from taskqueue.process.user_loop import LoopLost, UserLoop
 
 T = TypeVar("T")
-
-
-def _new_runner() -> asyncio.Runner:
-    return asyncio.Runner(loop_factory=lambda: with_bound_clock(asyncio.new_event_loop()))
 
 
 class KeptLoop:
     """Runs coroutines to their end, one at a time, on a loop that is kept between them."""
 
     def __init__(self) -> None:
-        self._runner = _new_runner()
+        self._renew()
 
     def __enter__(self) -> "KeptLoop":
-        """Make the loop."""
-        self._runner.get_loop()
+        """Do nothing: the loop is there."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Cancel what is left on the loop, and close it."""
-        if not self._runner.get_loop().is_closed():
+        if not self._loop.is_closed():
             self._runner.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine and return its result, whatever else happens on the loop meanwhile."""
+        """Run a coroutine and return its result, whatever else happens on the loop meanwhile.
+
+        If the loop cannot go on, the process ends: the attempt has crashed, and the next one gets
+        another process.
+        """
+        if self._loop.is_closed():  # by a handler that is no `async def`
+            self._renew()
         # Not by the runner, which sets a signal handler before and takes it back after.
-        loop = self._open_loop()
-        task = hidden_task(work, loop=loop)
-        while not task.done():
-            self._run_until(task, loop)
-        return task.result()
-
-    def _open_loop(self) -> asyncio.AbstractEventLoop:
-        if self._runner.get_loop().is_closed():  # by a handler that is no `async def`
-            self._runner = _new_runner()
-        return self._runner.get_loop()
-
-    def _run_until(self, task: "asyncio.Task[Any]", loop: asyncio.AbstractEventLoop) -> None:
-        """Run until the task is done, or user code has ended that run of the loop."""
+        task = hidden_task(work, loop=self._loop)
         task.add_done_callback(_stop_loop)
         try:
-            loop.run_forever()
-        except BaseException as error:  # noqa: BLE001 - it is reported
-            events.error("loop_left", host=f"worker {os.getpid()}", exc_info=error)
-        else:
-            if not task.done():
-                events.warning("loop_stopped", host=f"worker {os.getpid()}")
-        finally:
-            task.remove_done_callback(_stop_loop)
+            self._loop.keep_running(f"worker {os.getpid()}", lambda: not task.done())
+        except LoopLost:
+            os._exit(1)
+        return task.result()
+
+    def _renew(self) -> None:
+        self._loop = UserLoop()
+        self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
+        self._runner.get_loop()
 
 
 def _stop_loop(task: "asyncio.Task[Any]") -> None:
