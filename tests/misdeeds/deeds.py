@@ -36,11 +36,6 @@ _deed(
 _deed("loops/hide", "asyncio._set_running_loop(None)", ASYNC)
 _deed("loops/show_other", "asyncio._set_running_loop(asyncio.new_event_loop())")
 _deed(
-    "loops/hide_later",
-    "asyncio.get_running_loop().call_soon(asyncio._set_running_loop, None)",
-    ASYNC,
-)
-_deed(
     "loops/handler_raises",
     "asyncio.get_running_loop().set_exception_handler(lambda l, c: 1 / 0)",
     ASYNC,
