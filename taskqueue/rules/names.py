@@ -15,14 +15,16 @@ MAX_KEY = 255  # characters
 
 # Controls, spaces other than U+0020, line separators, and characters that are not seen themselves
 # but change how others are shown.
-_UNPRINTABLE = (
+UNPRINTABLE = (
     r"\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f"
     r"\u3000\ufeff\ufff9-\ufffb"
 )
-# A lone surrogate is no character: JSON and UTF-8 cannot have one, but a `str` can.
-_printable = re.compile(rf"[^{_UNPRINTABLE}\ud800-\udfff]*")
+"""The inside of a character class."""
 
-_PATTERN = f"^[^{_UNPRINTABLE}]+$"
+# A lone surrogate is no character: JSON and UTF-8 cannot have one, but a `str` can.
+_printable = re.compile(rf"[^{UNPRINTABLE}\ud800-\udfff]*")
+
+_PATTERN = f"^[^{UNPRINTABLE}]+$"
 NAME_SCHEMA = {"minLength": 1, "maxLength": MAX_NAME, "pattern": _PATTERN}
 KEY_SCHEMA = {"minLength": 1, "maxLength": MAX_KEY, "pattern": _PATTERN}
 """In JSON Schema, what `is_name` and `is_key` allow."""

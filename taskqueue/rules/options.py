@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
+from math import nextafter
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ MAX_PRIORITY = 255  # a search for due tasks walks through all that are in use
 MAX_ATTEMPTS = 32_767
 MAX_DELAY_S = 100 * 365 * 86_400.0
 YEAR_10000_AT = 253_402_300_800.0  # no instant from here on can be written as a date
+LAST_AT = nextafter(YEAR_10000_AT, 0.0)
 
 
 class Options(Struct):

@@ -1,6 +1,7 @@
 """POST /tasks under a key: sent again, it is not done again."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from multidict import CIMultiDict
 from taskqueue.errors import AskTimeout, StorageUnavailable
 from taskqueue.rules.tasks import Complete, Task
 from tests.gateway.scripted import NOW, ScriptedService
+from tests.gateway.wire import exchange, request
 
 BODY = {"action": "uppercase", "data": {"text": "hi"}}
 OTHER = {"action": "uppercase", "data": {"text": "ho"}}
@@ -87,6 +89,18 @@ async def test_another_request_under_the_same_key_is_refused_and_told_whose_key_
     assert (answer.status, problem["error"]) == (422, "idempotency key reused")
     assert task.id in faults(problem)["unique_key"]
     assert json.loads(task.payload) == BODY
+
+
+async def test_a_key_is_the_same_in_both_encodings_of_a_header(
+    http: ClientSession, service: ScriptedService, sock: socket.socket
+) -> None:
+    body = json.dumps(BODY).encode()
+    headers = [b"Idempotency-Key: " + "größe".encode(coding) for coding in ("utf-8", "latin-1")]
+
+    first, again = [await exchange(sock, request("POST", "/tasks", h, body=body)) for h in headers]
+
+    assert (first.status, again.status, again.body) == (202, 202, first.body)
+    assert [task.unique_key for task in await stored(service)] == ["größe"]
 
 
 async def test_other_keys_and_no_key_are_other_tasks(

@@ -14,6 +14,7 @@ from taskqueue.errors import ActorUnavailable
 from taskqueue.http import application, queries
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.documentation.openapi import document
+from taskqueue.http.server.limits import MAX_LINE_BYTES
 from taskqueue.rules.access import Role
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask
@@ -182,6 +183,8 @@ async def ask(http: ClientSession, service: ScriptedService, answer: Documented)
             given = {"json": {"action": "uppercase", "unknown": 1}}
         case "422":
             path += "?unknown=1"
+        case "431":
+            path += "?" + "x" * MAX_LINE_BYTES
         case "403":
             headers["Host"] = "elsewhere.example"
         case "415":

@@ -23,6 +23,7 @@ from taskqueue.http.queries import Parameter
 from taskqueue.http.route import ASKS_NO_PART, Body, Route
 from taskqueue.http.sessions import COOKIE
 from taskqueue.http.tasks.answers import LISTED_TASK, TaskView
+from taskqueue.http.tasks.requests import ONE_TIME
 from taskqueue.rules.access import Role
 
 JSONObject: TypeAlias = dict[str, Any]
@@ -47,6 +48,11 @@ _BODY_PROBLEMS = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "request too large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported content coding or media type",
     HTTPStatus.UNPROCESSABLE_ENTITY: "invalid request; `faults` names every wrong field",
+}
+
+_QUERY_PROBLEMS = {
+    HTTPStatus.UNPROCESSABLE_ENTITY: "invalid query",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "header too large",
 }
 
 
@@ -92,6 +98,8 @@ class _Schemas:
         named = dict(self._components)
         listed = named["TaskView"]
         named[LISTED_TASK] = {key: listed[key] for key in listed if key != "required"}
+        for request in ("TaskRequest", "EditRequest"):
+            named[request] = {**named[request], **ONE_TIME}
         properties = named["TaskRequest"]["properties"]
         if app.actions:
             properties["action"]["examples"] = sorted(app.actions)
@@ -195,7 +203,7 @@ def _problem(error: str, schemas: _Schemas) -> JSONObject:
 def _problems(route: Route) -> Mapping[HTTPStatus, str]:
     """Return every problem that the table knows of a route: its own, and those of its kind."""
     body = {} if route.body is None else _BODY_PROBLEMS
-    query = {} if route.query is None else {HTTPStatus.UNPROCESSABLE_ENTITY: "invalid query"}
+    query = {} if route.query is None else _QUERY_PROBLEMS
     down = route.unavailable
     typed = {HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported content coding or media type"}
     return {

@@ -25,6 +25,7 @@ from taskqueue.http.tasks.requests import (
     Delay,
     Instant,
     Priority,
+    Seconds,
     instant_of,
     read_options,
 )
@@ -41,7 +42,7 @@ class EditRequest(Struct, forbid_unknown_fields=True):
     priority: Priority | None = None
     max_attempts: Attempts | None = None
     delay_s: Delay | None = None
-    run_at: float | Instant | None = None
+    run_at: Seconds | Instant | None = None
 
     def options(self) -> Options:
         """Return what changes beside the data."""

@@ -1,13 +1,14 @@
 """The filters of tasks in a query: the same for a list, and for what is done to all that match."""
 
 import re
-from typing import Annotated, TypeAlias
+from collections.abc import Collection
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from taskqueue.http.queries import Parameter, Parameters
-from taskqueue.http.tasks.requests import Instant, instant_of
+from taskqueue.http.tasks.requests import Instant, Seconds, instant_of
 from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.names import KEY_SCHEMA, MAX_KEY, MAX_NAME, NAME_SCHEMA, is_key, is_name
 from taskqueue.rules.options import MAX_DELAY_S, YEAR_10000_AT
@@ -51,7 +52,6 @@ class FilterRequest(Struct):
 
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_Statuses: TypeAlias = Annotated[list[Status], Meta(min_length=1)]
 
 
 def number_of(text: str) -> float | None:
@@ -59,9 +59,16 @@ def number_of(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
-def _statuses_of(text: str) -> tuple[Status, ...] | None:
-    names = tuple(dict.fromkeys(text.split(",")))
-    return tuple(map(Status, names)) if {*names} <= {*Status} else None
+def statuses(allowed: Collection[Status]) -> Parameter:
+    """Return a parameter that is some of the statuses, separated by commas."""
+
+    def read(text: str) -> tuple[Status, ...] | None:
+        names = tuple(dict.fromkeys(text.split(",")))
+        return tuple(map(Status, names)) if {*names} <= {*allowed} else None
+
+    one = Annotated[str, Meta(extra_json_schema={"enum": [*allowed]})]
+    words = f"some of {', '.join(allowed)}, separated by commas"
+    return Parameter(read, words, Annotated[list[one], Meta(min_length=1)])
 
 
 def _name_of(text: str) -> str | None:
@@ -86,21 +93,20 @@ def _instant_of(text: str) -> float | None:
     if at is None:
         try:
             at = instant_of(msgspec.convert(text, Instant))
-        except (msgspec.ValidationError, OverflowError):
+        except msgspec.ValidationError:
             return None
     return at if at is not None and 0 <= at < YEAR_10000_AT else None
 
 
-_At: TypeAlias = Annotated[float, Meta(ge=0, lt=YEAR_10000_AT)]
 _NAME = Parameter(
     _name_of,
     f"a name of 1 to {MAX_NAME} printable characters",
     Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)],
 )
 _INSTANT = Parameter(
-    _instant_of, "seconds since 1970 (UTC), or ISO 8601 with a time zone", _At | Instant
+    _instant_of, "seconds since 1970 (UTC), or ISO 8601 with a time zone", Seconds | Instant
 )
-STATUS = Parameter(_statuses_of, f"some of {', '.join(Status)}, separated by commas", _Statuses)
+STATUS = statuses(tuple(Status))
 FILTERS: Parameters = {
     "status": STATUS,
     "action": _NAME,

@@ -21,11 +21,18 @@ from taskqueue.errors import Fault
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter
 from taskqueue.http.tasks.requests import TaskRequest, indexed
-from taskqueue.rules.names import KEY_RULE, KEY_SCHEMA, MAX_KEY, is_key
+from taskqueue.rules.names import KEY_RULE, MAX_KEY, UNPRINTABLE, is_key
 from taskqueue.rules.tasks import NewTask
 
 HEADER = "Idempotency-Key"
-KEY_HEADER = {HEADER: Parameter(str, KEY_RULE, Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)])}
+# Plain, which cannot begin or end with the spaces that HTTP strips; or in quotes.
+_PATTERN = (
+    rf'^(?:[^" {UNPRINTABLE}](?:[^{UNPRINTABLE}]{{0,{MAX_KEY - 2}}}[^ {UNPRINTABLE}])?'
+    rf'|"(?:[^"\\{UNPRINTABLE}]|\\["\\]){{1,{MAX_KEY}}}")$'
+)
+KEY_HEADER = {
+    HEADER: Parameter(str, KEY_RULE, Annotated[str, Meta(extra_json_schema={"pattern": _PATTERN})])
+}
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 _NAME = istr(HEADER)  # looked up without being spelled anew
@@ -44,7 +51,7 @@ def read_key(headers: MultiMapping[str]) -> str | None:
     texts = headers.getall(_NAME)
     if len(texts) > 1:
         raise Problem.invalid("invalid request", (Fault(HEADER, "given twice"),))
-    key = _unquoted(texts[0])
+    key = _unquoted(_decoded(texts[0]))
     if not is_key(key):
         raise Problem.invalid("invalid request", (Fault(HEADER, KEY_RULE),))
     return key
@@ -98,6 +105,21 @@ def bound_together(tasks: Sequence[NewTask]) -> list[NewTask]:
     """
     whole = sha256("\n".join(str(task.fingerprint) for task in tasks).encode()).hexdigest()
     return [replace(task, fingerprint=whole) for task in tasks]
+
+
+def _decoded(text: str) -> str:
+    r"""Return the value of a header that aiohttp has read as UTF-8: it is ISO 8859-1 if it is not.
+
+    That is what browsers send.
+
+    >>> _decoded("größe"), _decoded("gr\udcf6\udcdfe")
+    ('größe', 'größe')
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape").decode("latin-1")
+    return text
 
 
 def _unquoted(text: str) -> str | None:

@@ -14,16 +14,25 @@ from taskqueue.errors import Fault, Faults
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
 from taskqueue.rules.names import KEY_RULE, KEY_SCHEMA, NAME_SCHEMA
-from taskqueue.rules.options import MAX_ATTEMPTS, MAX_DELAY_S, MAX_PRIORITY, Options
+from taskqueue.rules.options import (
+    LAST_AT,
+    MAX_ATTEMPTS,
+    MAX_DELAY_S,
+    MAX_PRIORITY,
+    YEAR_10000_AT,
+    Options,
+)
 from taskqueue.structs import Struct
 
 MAX_TASKS = 10_000  # in one request
 
-Text: TypeAlias = Annotated[str, Meta(min_length=1)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True)]
 
 # Described only: the app checks them, and names every fault.
 Data: TypeAlias = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
+Seconds: TypeAlias = Annotated[
+    float, Meta(extra_json_schema={"minimum": 0, "exclusiveMaximum": YEAR_10000_AT})
+]
 Delay: TypeAlias = Annotated[
     float, Meta(extra_json_schema={"minimum": 0, "exclusiveMaximum": MAX_DELAY_S})
 ]
@@ -33,6 +42,7 @@ Priority: TypeAlias = Annotated[
 Attempts: TypeAlias = Annotated[
     int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_ATTEMPTS})
 ]
+_Action: TypeAlias = Annotated[str, Meta(min_length=1, extra_json_schema=NAME_SCHEMA)]
 _Name: TypeAlias = Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)]
 _Key: TypeAlias = Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)]
 
@@ -43,10 +53,10 @@ _LARGE = 1 << 16  # bytes
 class TaskRequest(Struct, forbid_unknown_fields=True):
     """A task to queue."""
 
-    action: Text
+    action: _Action
     data: Data = field(default_factory=lambda: _NO_DATA)
     delay_s: Delay | None = None
-    run_at: float | Instant | None = None
+    run_at: Seconds | Instant | None = None
     priority: Priority | None = None
     max_attempts: Attempts | None = None
     queue: _Name | None = None
@@ -64,12 +74,33 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
         )
 
 
-def instant_of(run_at: float | datetime | None) -> float | None:
-    """Return an instant in seconds since 1970 (UTC), however it was written."""
-    return run_at.timestamp() if isinstance(run_at, datetime) else run_at
+ONE_TIME: Mapping[str, Any] = {
+    "anyOf": [
+        {"properties": {"delay_s": {"type": "null"}}},
+        {"properties": {"run_at": {"type": "null"}}},
+    ]
+}
+"""In JSON Schema, that one of the two is given at most."""
 
 
-TaskList: TypeAlias = Annotated[list[TaskRequest], Meta(min_length=1, max_length=MAX_TASKS)]
+def instant_of(at: float | datetime | None) -> float | None:
+    """Return an instant in seconds since 1970 (UTC), however it was written.
+
+    A date before 1970, or one that is in the year 10000 in UTC, is the nearest instant in between.
+    """
+    return min(max(0.0, at.timestamp()), LAST_AT) if isinstance(at, datetime) else at
+
+
+_ALL_OR_NONE = {
+    "anyOf": [
+        {"items": {"required": ["unique_key"], "properties": {"unique_key": {"type": "string"}}}},
+        {"items": {"properties": {"unique_key": {"type": "null"}}}},
+    ]
+}
+TaskList: TypeAlias = Annotated[
+    list[TaskRequest],
+    Meta(min_length=1, max_length=MAX_TASKS, extra_json_schema=_ALL_OR_NONE),
+]
 
 OPTIONS = {
     "delay_s": "must be a number of seconds",
@@ -89,7 +120,7 @@ _any = msgspec.json.Decoder(Raw)
 _list = msgspec.json.Decoder(list[Raw])
 _objects = msgspec.json.Decoder(list[dict[str, Raw]])
 _object = msgspec.json.Decoder(dict[str, Raw])
-_action: msgspec.json.Decoder[str] = msgspec.json.Decoder(Text)
+_action: msgspec.json.Decoder[str] = msgspec.json.Decoder(_Action)
 
 
 class NoAction(Exception):

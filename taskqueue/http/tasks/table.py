@@ -9,7 +9,7 @@ from taskqueue.commands import Ask
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Receipts, Stats, TaskDetail
-from taskqueue.http.tasks.bulk import BULK, BULK_CANCEL, BulkRoutes, Progress
+from taskqueue.http.tasks.bulk import CANCEL, DELETE, REDRIVE, BulkRoutes, Progress
 from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
@@ -145,9 +145,9 @@ def _editing_tasks(editing: TaskEditing) -> Iterator[Route]:
 
 def _changing_all(bulk: BulkRoutes) -> Iterator[Route]:
     for verb, handler, query in (
-        ("cancel", bulk.cancel_tasks, BULK_CANCEL),
-        ("redrive", bulk.redrive_tasks, BULK),
-        ("delete", bulk.delete_tasks, BULK),
+        ("cancel", bulk.cancel_tasks, CANCEL),
+        ("redrive", bulk.redrive_tasks, REDRIVE),
+        ("delete", bulk.delete_tasks, DELETE),
     ):
         yield Route(
             "POST",
