@@ -1,16 +1,61 @@
-"""What schemathesis loads beside its configuration: limits on what a request may cost."""
+"""What schemathesis loads beside its configuration.
+
+Limits on what a request may cost, and the rules that the document has in words only: without these
+a request that fits its schema could be refused.
+"""
 
 from typing import Any
 
 import schemathesis
+from schemathesis import Case, HookContext
 
 MOST_CONSUMERS = 4  # each is a thread
 
+_KEY = "Idempotency-Key"
+_CHANGING_ALL = {"/tasks/cancel", "/tasks/redrive", "/tasks/delete"}
+_NO_FILTER = {"all", "dry_run", "cursor", "reason"}
+
+_used: set[str] = set()
+
 
 @schemathesis.hook
-def map_body(context: Any, body: Any) -> Any:
+def map_body(context: HookContext, body: Any) -> Any:
     """Ask for a few consumers only, where the number is allowed."""
     is_resize = context.operation.path == "/supervision/consumers"
     if is_resize and isinstance(body, dict) and body.get("count") in range(1025):
         return {**body, "count": min(body["count"], MOST_CONSUMERS)}
     return body
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    """Keep requests that fit their schemas to the other rules; leave those that do not."""
+    if case.meta is None or case.meta.generation.mode.is_negative:
+        return
+    if case.operation.path in _CHANGING_ALL:
+        _mean_all(case)
+    elif _KEY in case.headers or case.operation.label == "POST /tasks":
+        _use_keys_once(case)
+
+
+def _mean_all(case: Case) -> None:
+    """Say that all tasks are meant, where no filter is given."""
+    if not case.query.keys() - _NO_FILTER:
+        case.query = {**case.query, "all": "true"}
+
+
+def _use_keys_once(case: Case) -> None:
+    """Drop keys that another request has had, and those of the body where there is a header."""
+    tasks = case.body if isinstance(case.body, list) else [case.body]
+    in_body = [task["unique_key"] for task in tasks if _has_key(task)]
+    in_header = case.headers.get(_KEY)
+    if in_header in _used:
+        del case.headers[_KEY]
+    if in_header is not None or len({*in_body} - _used) < len(in_body):
+        for task in filter(_has_key, tasks):
+            del task["unique_key"]
+    _used.update(in_body if in_header is None else [in_header])
+
+
+def _has_key(task: Any) -> bool:
+    return isinstance(task, dict) and task.get("unique_key") is not None
