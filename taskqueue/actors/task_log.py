@@ -1,16 +1,21 @@
 """Task events: one structured line for each attempt and each settlement. See `docs/logs.md`."""
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Any, assert_never
+
+import msgspec
 
 from taskqueue.events import events
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.tasks import (
+    Acceptance,
+    Accepted,
     Cancel,
     CancelAnswer,
     CancelResult,
     Complete,
     DeadLetter,
+    NewTask,
     Outcome,
     Postpone,
     Release,
@@ -20,24 +25,40 @@ from taskqueue.rules.tasks import (
     Task,
 )
 
+MAX_PROGRESS = 4_096  # characters of JSON that an event holds; the task has more
+
+
+def enqueued(tasks: Sequence[NewTask], accepted: Sequence[Accepted]) -> None:
+    """New tasks are committed. Two lines for each short task are enough unless more are wanted."""
+    if not events.are_wanted("debug"):
+        return
+    for task, answer in zip(tasks, accepted, strict=True):
+        if answer.acceptance is Acceptance.ACCEPTED:
+            events.debug(
+                "task_enqueued",
+                task_id=task.id,
+                action=task.action,
+                queue=task.queue,
+                run_at=task.run_at,
+            )
+
+
+def progressed(task: Task, progress: str) -> None:
+    """What a handler reports is written."""
+    if events.are_wanted("debug"):
+        value = msgspec.json.decode(progress) if len(progress) <= MAX_PROGRESS else None
+        events.debug("task_progress", **_attempt(task), progress=value)
+
 
 def attempt_started(task: Task, consumer: str) -> None:
     """A handler begins."""
-    events.info(
-        "attempt_started",
-        task_id=task.id,
-        action=task.action,
-        attempt=task.attempt,
-        consumer=consumer,
-    )
+    events.info("attempt_started", **_attempt(task), consumer=consumer)
 
 
 def rescued(finished: Sequence[Finished], why: str) -> None:
     """The queue actor settles deliveries in place of their holder."""
     for task in (each.delivery.task for each in finished):
-        events.warning(
-            "task_rescued", task_id=task.id, action=task.action, attempt=task.attempt, why=why
-        )
+        events.warning("task_rescued", **_attempt(task), why=why)
 
 
 def cancel_asked(result: CancelResult, reason: str) -> None:
@@ -53,12 +74,7 @@ def cancel_asked(result: CancelResult, reason: str) -> None:
 
 def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settled) -> None:
     """What became of an attempt has been written, or could not be."""
-    attempt = {
-        "task_id": task.id,
-        "action": task.action,
-        "attempt": task.attempt,
-        "outcome": type(outcome).__name__.lower(),
-    }
+    attempt = {**_attempt(task), "outcome": type(outcome).__name__.lower()}
     if written == Settled.LEASE_LOST:
         events.warning("task_lease_lost", **attempt)
         return
@@ -80,3 +96,12 @@ def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settl
             events.info("task_handed_back", **attempt)
         case never:
             assert_never(never)
+
+
+def _attempt(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": task.id,
+        "action": task.action,
+        "queue": task.queue,
+        "attempt": task.attempt,
+    }

@@ -12,6 +12,8 @@ from taskqueue.actors.storage_client import StorageClient
 from taskqueue.actors.throttle import PERIOD_S
 from taskqueue.api.context import Context
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.tasks import Delivery, NewTask
+from taskqueue.testing.claims import claimed
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
@@ -71,6 +73,11 @@ async def test_progress_that_cannot_be_written_costs_nothing(
     assert await world.outcomes(task_id) == ["completed"]
 
 
+def delivery(token: str) -> Delivery:
+    task = claimed(NewTask(id="7", action="work", payload="{}"))
+    return Delivery(token=token, task=task, expires_at=30.0, started=False)
+
+
 class Lost(StorageClient):
     """A storage that takes nothing, and counts what it was asked for."""
 
@@ -100,7 +107,7 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
 ) -> None:
     storage, tasks, starts = Lost(), Tasks(), list[None]()
     reports = ProgressReports(storage, ManualClock(), tasks.start)
-    handle = ConsumerAttemptHandle("token", storage, reports, lambda: starts.append(None))
+    handle = ConsumerAttemptHandle(delivery("token"), storage, reports, lambda: starts.append(None))
     loop = asyncio.get_running_loop()
     later: list[Callable[[], None]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", later.append)
@@ -121,7 +128,7 @@ async def test_what_a_loop_takes_in_one_turn_from_all_attempts_is_one_write() ->
     reports = ProgressReports(storage, ManualClock(), tasks.start)
 
     for number in range(100):
-        reports.note(f"token-{number}", "1")
+        reports.note(delivery(f"token-{number}"), "1")
     await tasks.done()
 
     assert [len(each) for each in storage.asked] == [100]
@@ -135,7 +142,7 @@ async def test_progress_that_is_lost_all_the_time_is_logged_once_a_second(
 
     async def lose(times: int) -> None:
         for number in range(times):
-            reports.note("token", str(number))
+            reports.note(delivery("token"), str(number))
             await tasks.done()
 
     await lose(100)

@@ -224,9 +224,7 @@ class ConsumerActor(Actor):
 
     async def _run(self, delivery: Delivery, this: _Attempt) -> Outcome:
         task_log.attempt_started(delivery.task, self.ref.label)
-        handle = ConsumerAttemptHandle(
-            delivery.token, self._storage, self._progress, self._reports.note
-        )
+        handle = ConsumerAttemptHandle(delivery, self._storage, self._progress, self._reports.note)
         try:
             if must_be_noted_first(delivery.task):
                 await self._starts.write(delivery.token)

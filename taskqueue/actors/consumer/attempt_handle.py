@@ -7,7 +7,7 @@ from collections.abc import Callable
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.attempt_handle import AttemptHandle
-from taskqueue.rules.tasks import Rows, Statement
+from taskqueue.rules.tasks import Delivery, Rows, Statement
 from taskqueue.storage.protocol import Storage
 
 DRY_RUN_LIMIT_S = 1.0
@@ -18,7 +18,7 @@ class ConsumerAttemptHandle(AttemptHandle):
 
     def __init__(
         self,
-        token: str,
+        delivery: Delivery,
         storage: StorageClient,
         reports: ProgressReports,
         note_start: Callable[[], None],
@@ -26,13 +26,13 @@ class ConsumerAttemptHandle(AttemptHandle):
         """Make a handle; to be called on the consumer's loop.
 
         Args:
-            token: of the attempt.
+            delivery: the attempt.
             storage: where its task is.
             reports: takes its progress.
             note_start: notes the start of the attempt, unless that was done: a start that is noted
                 after its progress would erase that.
         """
-        self._token = token
+        self._delivery = delivery
         self._storage = storage
         self._reports = reports
         self._note_start = note_start
@@ -53,7 +53,7 @@ class ConsumerAttemptHandle(AttemptHandle):
         if (progress := self._progress) is not None:
             self._progress = None
             self._note_start()
-            self._reports.note(self._token, progress)
+            self._reports.note(self._delivery, progress)
 
     async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         return await self._storage.use(Storage.dry_run, statements, query, limit_s=DRY_RUN_LIMIT_S)

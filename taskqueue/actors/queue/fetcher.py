@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
+from taskqueue.actors import task_log
 from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.keeper import LeaseKeeper
@@ -115,7 +116,9 @@ class Fetcher:
         inserting = self._storage.send(Storage.insert, tasks, now=self._clock.now())
         # Not after the commit: what is claimed now is claimed with it.
         self._expect(tasks)
-        return await self._storage.answered(inserting)
+        accepted = await self._storage.answered(inserting)
+        task_log.enqueued(tasks, accepted)
+        return accepted
 
     def _reservations_for(self, tasks: Sequence[NewTask]) -> Sequence[Reservation]:
         """Reserve room for tasks of queues in which no task waits, as far as we know."""
@@ -149,6 +152,7 @@ class Fetcher:
                 lease_s=self._lease_s,
                 now=self._clock.now(),
             )
+            task_log.enqueued(tasks, accepted)  # before they begin
         except UNREACHABLE:
             self._agenda.search_soon()  # they may be claimed, and their tokens are lost
             raise
