@@ -18,6 +18,7 @@ from taskqueue.errors import (
     StorageUnavailable,
     TooManyConsumers,
 )
+from taskqueue.http.door import Door
 from taskqueue.http.server.binding import bind
 from taskqueue.http.server.unix_socket import unix_listener
 from taskqueue.runtime import System
@@ -75,6 +76,8 @@ async def configuration(
         await _require_database(backend)
     if faults:
         raise ServiceNotStarted(tuple(faults))
+    door = Door()
+    resources.callback(door.close)
     return Configuration(
         settings=settings,
         app=app,
@@ -84,6 +87,7 @@ async def configuration(
         clock=parts.clock or SystemClock(),
         recovery=parts.recovery,
         intensity=parts.intensity,
+        door=door,
     )
 
 

@@ -16,6 +16,7 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
 from taskqueue.http.application import application
 from taskqueue.http.door import Door
+from taskqueue.http.event_stream.streams import StreamLimits
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.binding import address_of
 from taskqueue.http.server.limits import LIMITS, Limits, connections_within
@@ -25,6 +26,8 @@ from taskqueue.process.forks import close_in_children
 from taskqueue.rules.health import Availability
 from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
 from taskqueue.runtime import Actor, is_orderly
+
+MOST_STREAMS = 200  # of events
 
 
 class GatewayActor(Actor):
@@ -53,7 +56,7 @@ class GatewayActor(Actor):
             app: knows the actions.
             trusted_hosts: host names that are answered beside those of the loopback interface.
             proxies: the proxies whose header names the client.
-            door: what is remembered about callers over restarts.
+            door: what outlives a gateway.
             limits: what each client may cost.
             shutdown_s: how long requests in flight may take to finish on a stop.
             clock: the time.
@@ -65,6 +68,7 @@ class GatewayActor(Actor):
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
         availability = availability or Availability()
+        connections = connections_within(limits, descriptors.limit())
         application_ = application(
             ServicePort(self._cell.system, clock, limits, availability),
             app,
@@ -74,7 +78,8 @@ class GatewayActor(Actor):
             proxies=proxies,
             door=door,
             clock=clock,
-            waits=TaskWaits(3 * connections_within(limits, descriptors.limit()) // 4),
+            waits=TaskWaits(3 * connections // 4),
+            stream_limits=StreamLimits(most=min(MOST_STREAMS, connections // 6)),
         )
         self._server = HttpServer(application_, shutdown_s=shutdown_s, limits=limits)
 

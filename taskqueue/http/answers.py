@@ -11,12 +11,17 @@ from taskqueue.http.server.large import PIECE_BYTES, LargeResponse
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+EVENT_STREAM = "text/event-stream"
 
 
 class Text(str):
     """An answer that is plain text, not JSON."""
 
     __slots__ = ()
+
+
+class EventStream:
+    """An answer that is a stream of server-sent events, for the route table."""
 
 
 class Content(NamedTuple):
@@ -28,19 +33,24 @@ class Content(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a handler answers: JSON, `Text` or `Content`; None for an answer without a body."""
+    """What a handler answers: JSON, `Text` or `Content`; None for an answer without a body.
+
+    A response is sent as it is.
+    """
 
     value: object
     status: HTTPStatus = HTTPStatus.OK
     headers: Mapping[str, str] | None = None
 
 
-_HEADERS = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def encoded(answer: Answer) -> web.StreamResponse:
     """Return a handler's answer as a response."""
     value, status, headers = answer
+    if isinstance(value, web.StreamResponse):
+        return value
     if value is None:
         return empty(status, headers)
     if isinstance(value, Text):
@@ -51,7 +61,7 @@ def encoded(answer: Answer) -> web.StreamResponse:
 
 
 def _file(content: Content, status: HTTPStatus, headers: Mapping[str, str]) -> web.StreamResponse:
-    all_headers = {**_HEADERS, **headers, hdrs.CONTENT_TYPE: content.type}
+    all_headers = {**HEADERS, **headers, hdrs.CONTENT_TYPE: content.type}
     if content.encoding is not None:
         all_headers[hdrs.CONTENT_ENCODING] = content.encoding
     return _whole(content.body, status, all_headers)
@@ -76,7 +86,7 @@ def response(
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
     """Return the response with this text and a final newline."""
-    all_headers = {**_HEADERS, hdrs.CONTENT_TYPE: content_type, **(headers or {})}
+    all_headers = {**HEADERS, hdrs.CONTENT_TYPE: content_type, **(headers or {})}
     return _whole(body + b"\n", status, all_headers)
 
 
@@ -88,4 +98,4 @@ def _whole(body: bytes, status: HTTPStatus, headers: Mapping[str, str]) -> web.S
 
 def empty(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a response without a body."""
-    return web.Response(status=status, headers={**_HEADERS, **(headers or {})})
+    return web.Response(status=status, headers={**HEADERS, **(headers or {})})

@@ -18,9 +18,11 @@ from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.door import Door
 from taskqueue.http.endpoint import Endpoint
+from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
 from taskqueue.http.guard import Guard, Hosts
 from taskqueue.http.hosts import is_loopback
 from taskqueue.http.intake import Intake
+from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
 from taskqueue.http.tasks.waiting import TaskWaits
@@ -39,6 +41,7 @@ def application(
     door: Door | None = None,
     clock: Clock | None = None,
     waits: TaskWaits | None = None,
+    stream_limits: StreamLimits | None = None,
 ) -> web.Application:
     """Return the HTTP interface of the service.
 
@@ -49,22 +52,25 @@ def application(
         bound_to: the address on which the server will listen; `UNIX` for a socket in a folder.
         trusted_hosts: host names that are answered beside those of the loopback interface.
         proxies: the proxies whose header names the client.
-        door: what is remembered about callers.
+        door: what outlives the gateway.
         clock: tells whether a task's `run_at` lies ahead, and a token has expired.
         waits: the clients that wait for the ends of tasks.
+        stream_limits: what event streams may cost.
     """
     waits = waits or TaskWaits()
     clock, door = clock or SystemClock(), door or Door()
     credentials = Credentials(ask, clock)
-    table = routes(ask, app, clock, waits, door=door, credentials=credentials)
+    on_unix = bound_to == UNIX
+    callers = Callers(door.sessions, clock, on_unix=on_unix, proxies=proxies)
+    permissions = Permissions(callers, credentials)
+    streams = EventStreams(door.broadcaster, permissions, stream_limits or StreamLimits())
+    table = routes(ask, app, clock, waits, streams, door=door, credentials=credentials)
     intake = Intake(availability)
     endpoints = [(route, Endpoint(route, intake).respond) for route in table]
-    on_unix = bound_to == UNIX
     guard = Guard(
         {respond: route for route, respond in endpoints},
         Hosts(is_local=on_unix or is_loopback(bound_to), trusted=trusted_hosts),
-        Callers(door.sessions, clock, on_unix=on_unix, proxies=proxies),
-        credentials,
+        permissions,
         trail=door.trail,
         clock=clock,
     )
@@ -76,13 +82,16 @@ def application(
     for route, respond in endpoints:
         for method in _methods(route):
             served.router.add_route(method, pattern_of(route.path, paths), respond)
-    served.on_shutdown.append(_releasing(waits))
+    served.on_shutdown.append(_releasing(waits, streams))
     return served
 
 
-def _releasing(waits: TaskWaits) -> Callable[[web.Application], Awaitable[None]]:
+def _releasing(
+    waits: TaskWaits, streams: EventStreams
+) -> Callable[[web.Application], Awaitable[None]]:
     async def release(_: web.Application) -> None:
         waits.release()
+        streams.release()
 
     return release
 

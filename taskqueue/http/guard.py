@@ -14,15 +14,14 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from taskqueue.clock import Clock
-from taskqueue.http.access import CLIENT
 from taskqueue.http.audit import AuditTrail, Change
-from taskqueue.http.callers import Callers, host_of, page_of
-from taskqueue.http.credentials import Credentials
+from taskqueue.http.callers import host_of, page_of
 from taskqueue.http.hosts import is_address, is_loopback, name_of
+from taskqueue.http.permissions import Permissions
 from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.route import AUDITED_BODY, Route
 from taskqueue.http.sessions import CHALLENGE
-from taskqueue.rules.access import Caller, Page, Refusal, Refused, Role, decide
+from taskqueue.rules.access import Caller, Page, Refusal, Refused, Role
 
 _SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _DOWN = Unavailable("service unavailable")
@@ -51,8 +50,7 @@ class Guard:
         self,
         routes: Mapping[Callable[..., Any], Route],
         hosts: Hosts,
-        callers: Callers,
-        credentials: Credentials,
+        permissions: Permissions,
         *,
         trail: AuditTrail,
         clock: Clock,
@@ -60,8 +58,7 @@ class Guard:
         """Make a guard; `routes` is by the handler that aiohttp calls."""
         self._routes = routes
         self._hosts = hosts
-        self._callers = callers
-        self._credentials = credentials
+        self._permissions = permissions
         self._trail = trail
         self._clock = clock
 
@@ -98,12 +95,7 @@ class Guard:
     async def _caller(
         self, request: web.Request, host: str, role: Role, *, changes: bool
     ) -> Caller:
-        tokens = await self._credentials.current()
-        requester = self._callers.requester(request, host, tokens)
-        request[CLIENT] = requester.address
-        answer = decide(requester, role, changes=changes, has_tokens=bool(tokens))
-        if requester.token is not None:
-            self._credentials.used(requester.token)
+        answer = await self._permissions.decide(request, host, role, changes=changes)
         match answer:
             case Caller():
                 return answer

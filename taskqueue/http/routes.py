@@ -8,7 +8,7 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask
 from taskqueue.http.access_routes import access_routes
-from taskqueue.http.answers import Content, Text
+from taskqueue.http.answers import Content, EventStream, Text
 from taskqueue.http.bodies import only_field
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
@@ -16,6 +16,9 @@ from taskqueue.http.dead.selection import SelectionRequest, read_selection
 from taskqueue.http.documentation.openapi import document
 from taskqueue.http.documentation.routes import DocumentationRoutes
 from taskqueue.http.door import Door
+from taskqueue.http.event_stream.filters import EVENT_FILTER
+from taskqueue.http.event_stream.routes import LAST_EVENT_ID, EventRoutes
+from taskqueue.http.event_stream.streams import EventStreams
 from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues import QueueRoutes, Queues, Switched
@@ -41,7 +44,14 @@ _IN_PART = "Some may have been done. The same request may be sent again."
 
 
 def routes(
-    ask: Ask, app: App, clock: Clock, waits: TaskWaits, *, door: Door, credentials: Credentials
+    ask: Ask,
+    app: App,
+    clock: Clock,
+    waits: TaskWaits,
+    streams: EventStreams,
+    *,
+    door: Door,
+    credentials: Credentials,
 ) -> tuple[Route, ...]:
     """Return all calls."""
     documentation = DocumentationRoutes(lambda: document(table, app))
@@ -49,6 +59,7 @@ def routes(
         *task_table(ask, app, clock, waits),
         *_of_dead(ask),
         *_of_queues(ask),
+        *_of_events(streams),
         *_of_service(ask),
         *access_routes(SessionRoutes(door.sessions, credentials.current, clock), door),
         *_of_documentation(documentation),
@@ -109,6 +120,19 @@ def _of_queues(ask: Ask) -> Iterator[Route]:
         problems=_NO_QUEUE,
         unavailable=Unavailable("failed to resume queue"),
         writes=True,
+    )
+
+
+def _of_events(streams: EventStreams) -> Iterator[Route]:
+    yield Route(
+        "GET",
+        "/events",
+        EventRoutes(streams).stream_events,
+        _READER,
+        {_OK: EventStream},
+        query=EVENT_FILTER,
+        headers=LAST_EVENT_ID,
+        problems={HTTPStatus.SERVICE_UNAVAILABLE: "too many event streams"},
     )
 
 

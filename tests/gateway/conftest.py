@@ -2,12 +2,14 @@
 
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import pytest
 from aiohttp import ClientSession
 
 from taskqueue.http.application import application
 from taskqueue.http.door import Door
+from taskqueue.http.event_stream.streams import StreamLimits
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.tasks.waiting import TaskWaits
@@ -59,8 +61,9 @@ def proxies() -> Proxies:
 
 
 @pytest.fixture
-def door() -> Door:
-    return Door()
+def door() -> Iterator[Door]:
+    with closing(Door()) as door:
+        yield door
 
 
 @pytest.fixture
@@ -76,6 +79,12 @@ def waits() -> TaskWaits:
 
 
 @pytest.fixture
+def stream_limits() -> StreamLimits:
+    """What event streams may cost."""
+    return StreamLimits()
+
+
+@pytest.fixture
 def server(
     service: ScriptedService,
     bound_to: str,
@@ -85,6 +94,7 @@ def server(
     waits: TaskWaits,
     proxies: Proxies,
     door: Door,
+    stream_limits: StreamLimits,
 ) -> HttpServer:
     """A server of the application, not started yet."""
     app = application(
@@ -97,6 +107,7 @@ def server(
         door=door,
         clock=StillClock(),
         waits=waits,
+        stream_limits=stream_limits,
     )
     return HttpServer(app, shutdown_s=1, limits=limits)
 

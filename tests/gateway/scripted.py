@@ -23,13 +23,17 @@ from taskqueue.commands import (
     Resize,
     Resume,
 )
+from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.door import Door
+from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
+from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.proxies import NO_PROXIES
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
 from taskqueue.runtime import Request
 from taskqueue.storage.memory.engine import MemoryStorage
@@ -179,9 +183,13 @@ class ScriptedService:
 
 def table_of(service: ScriptedService) -> tuple[Route, ...]:
     """Return the route table."""
-    credentials = Credentials(service, StillClock())
-    clock = StillClock()
-    return routes(service, service.app, clock, TaskWaits(), door=Door(), credentials=credentials)
+    clock, door = StillClock(), Door()
+    credentials = Credentials(service, clock)
+    callers = Callers(door.sessions, clock, on_unix=False, proxies=NO_PROXIES)
+    streams = EventStreams(door.broadcaster, Permissions(callers, credentials), StreamLimits())
+    return routes(
+        service, service.app, clock, TaskWaits(), streams, door=door, credentials=credentials
+    )
 
 
 def leaf(path: str, **changes: object) -> Node:

@@ -35,6 +35,7 @@ NEEDS = {
     ("GET", "/tasks/{id}"): READ,
     ("GET", "/stats"): READ,
     ("GET", "/queues"): READ,
+    ("GET", "/events"): READ,
     ("GET", "/supervision"): READ,
     ("GET", "/openapi.json"): READ,
     ("GET", "/docs"): READ,

@@ -34,6 +34,17 @@ from taskqueue.supervision import ChildType
 _ID = "0197a4c8-0000-7000-8000-000000000000"
 _AT = 1_800_000_000.0
 
+EVENTS = f"""\
+retry: 1000
+id: 9f2c01ab-16
+
+id: 9f2c01ab-17
+event: task_completed
+data: {{"at":{_AT},"task_id":"{_ID}","action":"resize","queue":"default","attempt":1}}
+
+"""
+"""The beginning of a stream of events."""
+
 _REQUEST = TaskRequest(action="resize", data=Raw(b'{"url":"https://example.org/cat.jpg"}'))
 
 _TASK = TaskView(

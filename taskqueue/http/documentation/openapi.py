@@ -15,8 +15,8 @@ from typing import Any, TypeAlias, Union, get_args, get_origin
 import msgspec
 
 from taskqueue.api.app import App
-from taskqueue.http.answers import JSON, TEXT, Content, Text
-from taskqueue.http.documentation.examples import example_of
+from taskqueue.http.answers import EVENT_STREAM, JSON, TEXT, Content, EventStream, Text
+from taskqueue.http.documentation.examples import EVENTS, example_of
 from taskqueue.http.paths import PATH
 from taskqueue.http.problems import CONTENT_TYPE, ProblemDetails
 from taskqueue.http.queries import Parameter
@@ -41,7 +41,7 @@ _SECURITY_SCHEMES = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
 }
 
-_NO_JSON = {Text, Content}
+_NO_JSON = {Text, Content, EventStream}
 
 _BODY_PROBLEMS = {
     HTTPStatus.BAD_REQUEST: "invalid JSON",
@@ -142,7 +142,7 @@ def _operation(route: Route, schemas: _Schemas) -> JSONObject:
 
 def _tag(path: str) -> str:
     first = path.split("/")[1]
-    return first if first in {"tasks", "dead", "queues", "supervision"} else "service"
+    return first if first in {"tasks", "dead", "queues", "events", "supervision"} else "service"
 
 
 def _parameters_of(route: Route) -> Iterator[tuple[str, str, Parameter]]:
@@ -187,11 +187,14 @@ def _responses(route: Route, schemas: _Schemas) -> JSONObject:
 
 
 def _answer(status: HTTPStatus, kind: Any, schemas: _Schemas) -> JSONObject:
-    content: JSONObject = {} if kind in {None, Content} else {JSON: _content(kind, schemas)}
+    is_json = kind not in {None, Content, EventStream}
+    content: JSONObject = {JSON: _content(kind, schemas)} if is_json else {}
     if Text in _members(kind):
         content[TEXT.partition(";")[0]] = {"schema": {"type": "string"}}
     if kind is Content:
         content = {"*/*": {}}
+    if kind is EventStream:
+        content = {EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS}}
     return {"description": status.phrase, **({"content": content} if content else {})}
 
 

@@ -35,6 +35,10 @@ class Client(Protocol):
         """Call `callback` as soon as the client sends no more, until its request is answered."""
         ...
 
+    def cut(self) -> None:
+        """Close its connection at once; what has not been sent is dropped."""
+        ...
+
 
 def client_of(request: web.BaseRequest) -> Client:
     """Return the client of a request."""

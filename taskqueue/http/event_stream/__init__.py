@@ -1,0 +1,1 @@
+"""`GET /events`: what happens in the service, as server-sent events."""

@@ -1,0 +1,132 @@
+"""Gathers the events of the service once for all streams, and wakes these when there are more.
+
+any thread ──▶ incoming ──▶ encoded once, into the history ──▶ streams, a few at a time
+
+While no client listens, nothing is subscribed to, so events cost what they did.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from taskqueue.events import Event, events
+from taskqueue.http.event_stream.feed import Feed
+from taskqueue.http.event_stream.history import History
+from taskqueue.http.event_stream.public import FIELDS, public
+
+LINGER_S = 60.0  # for clients that come back: after a restart of the gateway, or of a proxy
+PACE_S = 0.05  # between two rounds over the streams, each of which costs a write per stream
+AT_ONCE = 8  # streams that are woken in one turn of the loop; a request needs turns, too
+MOST_INCOMING = 10_000  # events while the loop is blocked
+
+
+class Broadcaster:
+    """The streams of one service. It belongs to one loop, and outlives the gateway."""
+
+    def __init__(
+        self, *, make_history: Callable[[], History] = History, linger_s: float = LINGER_S
+    ) -> None:
+        """Begin without streams.
+
+        Args:
+            make_history: makes what keeps the latest events.
+            linger_s: how long events are gathered after the last stream has ended, in seconds.
+        """
+        self._make_history = make_history
+        self._linger_s = linger_s
+        self._history = make_history()
+        self._feeds: dict[Feed, Callable[[], object]] = {}
+        self._incoming: deque[Event] = deque()
+        self._overflowed = False
+        self._is_due = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timers: dict[str, asyncio.Handle] = {}
+        self._subscription: AbstractContextManager[object] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return len(self._feeds)
+
+    @contextmanager
+    def followed(self, after: str | None, wake: Callable[[], object]) -> Iterator[Feed]:
+        """Yield the events after the id `after`; from here on, if it is None.
+
+        `wake` is called on the loop when there are more.
+        """
+        self._subscribe()
+        feed = Feed(self._history, after)
+        self._feeds[feed] = wake
+        try:
+            yield feed
+        finally:
+            del self._feeds[feed]
+            if not self._feeds and self._loop is not None:
+                self._timers["close"] = self._loop.call_later(self._linger_s, self.close)
+
+    def close(self) -> None:
+        """Gather no more events. What was gathered is forgotten; harmless when it is repeated."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            subscription.__exit__(None, None, None)
+
+    def take_in(self) -> None:
+        """Encode what has come; streams that take from now on get it."""
+        for _ in range(len(self._incoming)):
+            if (event := public(self._incoming.popleft())) is not None:
+                self._history.append(event)
+        if self._overflowed:
+            self._overflowed = False
+            self._history.append_gap()
+
+    def _subscribe(self) -> None:
+        if (closing := self._timers.pop("close", None)) is not None:
+            closing.cancel()
+        if self._subscription is None:
+            self._loop = asyncio.get_running_loop()
+            self._history = self._make_history()
+            self._incoming.clear()  # of the subscription before, from threads that were late
+            self._is_due = False
+            self._subscription = events.subscribed(self._on_event)
+            self._subscription.__enter__()
+
+    def _on_event(self, event: Event) -> None:
+        """Called on the thread that publishes."""
+        if event.name not in FIELDS:
+            return
+        if len(self._incoming) >= MOST_INCOMING:
+            self._overflowed = True
+            return
+        self._incoming.append(event)
+        if not self._is_due and self._loop is not None:  # twice, if two threads meet: harmless
+            self._is_due = True
+            self._loop.call_soon_threadsafe(self._go_round)
+
+    def _go_round(self) -> None:
+        """Encode what has come, and wake the streams."""
+        if self._subscription is None or "round" in self._timers:
+            return
+        self.take_in()
+        self._wake(deque(self._feeds))
+
+    def _wake(self, feeds: deque[Feed]) -> None:
+        for _ in range(min(AT_ONCE, len(feeds))):
+            if (wake := self._feeds.get(feeds.popleft())) is not None:
+                wake()
+        loop = asyncio.get_running_loop()
+        self._timers["round"] = (
+            loop.call_soon(self._wake, feeds)
+            if feeds
+            else loop.call_later(PACE_S, self._next_round)
+        )
+
+    def _next_round(self) -> None:
+        del self._timers["round"]
+        self._is_due = False  # first: what comes from now on asks for a round of its own
+        if self._incoming:
+            self._is_due = True
+            self._go_round()

@@ -1,0 +1,62 @@
+"""One reader's place in the history: what it has not had yet. Pure."""
+
+from taskqueue.http.event_stream.filters import EventFilter
+from taskqueue.http.event_stream.history import History
+from taskqueue.http.event_stream.public import FOR_ADMINS, PublicEvent, gap
+from taskqueue.rules.access import Role
+
+PIECE_BYTES = 65_536  # what is handed to the socket at once
+STALE = 1_000  # events that were passed over; then the reader gets a later id to come back with
+
+
+class Feed:
+    """The events that follow an id. It holds none of them: they are shared by all readers.
+
+    A reader that is slower than the events falls behind when the history drops what it needs next.
+    """
+
+    def __init__(self, history: History, after: str | None) -> None:
+        """Begin after this id; at the end, if it is None. A `gap` is first if any are missing."""
+        self._history = history
+        number = history.next if after is None else history.number_after(after)
+        self._gap = None if after is None or number is not None else gap(after)
+        self._next = history.next if number is None else number
+        self._told = self._next - 1  # the number of the id that the reader knows
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether events were dropped that it has not had."""
+        return self._next < self._history.first
+
+    def mark(self) -> bytes:
+        """Return a block without an event, which gives the reader the id to come back with."""
+        if self._gap is not None:
+            return b":\n\n"
+        self._told = self._next - 1
+        return b"id: %b\n\n" % self._history.id_of(self._told).encode()
+
+    def take(self, wanted: EventFilter, role: Role, most: int = PIECE_BYTES) -> bytes:
+        """Return the next events that are wanted and that this role may see; empty if none is.
+
+        At least one, and no more when there are `most` bytes. It must not be behind.
+        """
+        blocks: list[bytes] = []
+        size = 0
+        if self._gap is not None:
+            blocks.append(self._gap.block(self._history.id_of(self._next - 1)))
+            self._gap = None
+        while size < most and self._next < self._history.next:
+            event = self._history[self._next]
+            if wanted.wants(event) and _may_see(role, event):
+                block = event.block(self._history.id_of(self._next))
+                blocks.append(block)
+                size += len(block)
+                self._told = self._next
+            self._next += 1
+        if not blocks and self._next - self._told > STALE:
+            blocks.append(self.mark())
+        return b"".join(blocks)
+
+
+def _may_see(role: Role, event: PublicEvent) -> bool:
+    return event.name != FOR_ADMINS or role is Role.ADMIN

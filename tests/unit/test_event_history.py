@@ -1,0 +1,316 @@
+"""What is kept for event streams, and what each client gets of it."""
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import MultiDict
+
+from taskqueue.events import Event, Level
+from taskqueue.http.event_stream.feed import STALE, Feed
+from taskqueue.http.event_stream.filters import EVENT_FILTER, EventFilter
+from taskqueue.http.event_stream.history import History
+from taskqueue.http.event_stream.public import FIELDS, MAX_TEXT, PublicEvent, public
+from taskqueue.http.problems import Problem
+from taskqueue.rules.access import Role
+from tests.gateway.event_stream import Received, parsed
+
+ALL = EventFilter()
+A_TASK = "0197a4c8-0000-7000-8000-000000000000"
+
+
+def happened(name: str, *, level: Level = "info", **fields: object) -> PublicEvent:
+    seen = public(Event(name=name, level=level, fields=fields, at=1.5))
+    assert seen is not None
+    return seen
+
+
+def numbered(history: History, count: int) -> None:
+    for _ in range(count):
+        history.append(happened("queue_paused", queue=str(history.next)))
+
+
+def queues(blocks: bytes) -> list[str]:
+    return [each.data["queue"] for each in parsed(blocks) if each.name == "queue_paused"]
+
+
+def names(feed: Feed, wanted: EventFilter = ALL, role: Role = Role.ADMIN) -> list[str]:
+    return [each.name for each in parsed(feed.take(wanted, role)) if each.name]
+
+
+# --- what an event looks like ---------------------------------------------------------------------
+
+
+def test_an_event_has_the_fields_that_are_listed_and_no_other() -> None:
+    event = happened(
+        "task_requeued",
+        task_id=A_TASK,
+        action="resize",
+        queue="images",
+        attempt=2,
+        outcome="failed",
+        run_at=3.5,
+        error="OSError: lost",
+        traceback="secret",
+        payload="secret",
+        exc_info=ValueError("secret"),
+    )
+
+    assert parsed(event.block("9f-1")) == [
+        Received(
+            "9f-1",
+            "task_requeued",
+            {
+                "at": 1.5,
+                "task_id": A_TASK,
+                "action": "resize",
+                "queue": "images",
+                "attempt": 2,
+                "outcome": "failed",
+                "run_at": 3.5,
+                "error": "OSError: lost",
+            },
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_no_field_of_an_event_may_hold_what_a_task_was_given_or_gives(name: str) -> None:
+    secret = {"payload", "data", "result", "traceback", "exception", "exc_info", "token"}
+
+    assert secret.isdisjoint(FIELDS[name])
+
+
+@given(st.text(), st.text(max_size=20))
+def test_no_text_can_forge_an_event(reason: str, consumer: str) -> None:
+    event = happened("attempt_started", task_id=reason, consumer=consumer)
+
+    [received] = parsed(event.block("9f-1"))
+
+    assert received.name == "attempt_started"
+    assert received.data["consumer"] == consumer
+
+
+def test_long_texts_are_cut() -> None:
+    [received] = parsed(happened("storage_degraded", reason="x" * 5_000).block("9f-1"))
+
+    assert len(received.data["reason"]) == MAX_TEXT
+
+
+def test_a_value_that_is_no_json_is_shown_as_text() -> None:
+    [received] = parsed(happened("storage_degraded", reason=KeyError("a")).block("9f-1"))
+
+    assert received.data["reason"] == "'a'"
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("http_request", "debug"), ("actor_crashed", "error"), ("audit_change", "debug")],
+)
+def test_other_events_are_not_shown(name: str, level: Level) -> None:
+    assert public(Event(name=name, level=level, fields={}, at=1.5)) is None
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 30), st.integers(0, 60))
+def test_the_latest_events_are_kept(most: int, count: int) -> None:
+    history = History(most)
+
+    numbered(history, count)
+
+    assert history.next == count + 1
+    assert history.first == max(1, count + 1 - most)
+
+
+def test_so_many_bytes_are_kept_and_the_latest_event_always() -> None:
+    history = History(most_bytes=500)
+
+    numbered(history, 100)
+    size = sum(history[number].size for number in range(history.first, history.next))
+    history.append(happened("storage_degraded", reason="x" * 900))
+
+    assert 400 < size <= 500
+    assert history.next - history.first == 1
+
+
+@pytest.mark.parametrize("text", ["", "7", "9f2c01ab-", "9f2c01ab-1\n", "x" * 9_000, "ab-1", "é-1"])
+def test_an_id_that_is_none_cannot_be_gone_on_from(text: str) -> None:
+    assert History().number_after(text) is None
+
+
+def test_an_id_of_another_life_or_of_the_future_cannot_be_gone_on_from() -> None:
+    history, other = History(), History()
+    numbered(history, 3)
+
+    assert history.number_after(other.id_of(1)) is None
+    assert history.number_after(history.id_of(4)) is None
+    assert history.number_after(history.id_of(3)) == 4
+
+
+# --- what a client gets ---------------------------------------------------------------------------
+
+
+def test_a_client_gets_what_comes_after_it() -> None:
+    history = History()
+    numbered(history, 3)
+    feed = Feed(history, None)
+
+    numbered(history, 2)
+
+    assert queues(feed.take(ALL, Role.READ)) == ["4", "5"]
+    assert feed.take(ALL, Role.READ) == b""
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 30))
+def test_a_client_that_comes_back_gets_each_event_once_or_a_gap(
+    before: int, away: int, most: int
+) -> None:
+    history = History(most)
+    numbered(history, before)
+    last = history.id_of(before)
+    numbered(history, away)
+
+    received = parsed(Feed(history, last).take(ALL, Role.READ))
+
+    if away <= most:
+        assert [each.data["queue"] for each in received] == [
+            str(number) for number in range(before + 1, before + away + 1)
+        ]
+    else:
+        assert [each.name for each in received] == ["gap"]
+        assert received[0].data == {"after": last}
+
+
+def test_a_gap_gives_the_id_to_go_on_with() -> None:
+    history = History()
+    numbered(history, 3)
+    [gap] = parsed(Feed(history, "00000000-1").take(ALL, Role.READ))
+    numbered(history, 1)
+
+    back = Feed(history, gap.id)
+
+    assert gap.name == "gap"
+    assert queues(back.take(ALL, Role.READ)) == ["4"]
+
+
+def test_a_client_that_leaves_before_it_has_read_of_a_gap_is_shown_it_again() -> None:
+    history = History()
+    numbered(history, 3)
+
+    marked = parsed(Feed(history, "00000000-1").mark())
+
+    assert [each.id for each in marked] == []
+
+
+def test_a_client_is_behind_when_what_it_needs_next_is_gone() -> None:
+    history = History(most=3)
+    feed = Feed(history, None)
+
+    numbered(history, 3)
+    in_time = feed.is_behind
+    numbered(history, 1)
+
+    assert (in_time, feed.is_behind) == (False, True)
+
+
+def test_a_piece_has_an_end() -> None:
+    history = History()
+    feed = Feed(history, None)
+    numbered(history, 10)
+
+    pieces = [feed.take(ALL, Role.READ, most=1) for _ in range(11)]
+
+    assert [queues(piece) for piece in pieces] == [[str(n)] for n in range(1, 11)] + [[]]
+
+
+def test_a_client_that_wants_none_of_many_events_gets_a_later_id() -> None:
+    history = History()
+    feed = Feed(history, None)
+    numbered(history, STALE + 1)
+
+    marked = parsed(feed.take(EventFilter(queue=frozenset({"mail"})), Role.READ))
+
+    assert [(each.id, each.name) for each in marked] == [(history.id_of(STALE + 1), "")]
+
+
+def test_only_administrators_see_who_has_changed_what() -> None:
+    history = History()
+    feeds = [Feed(history, None), Feed(history, None)]
+    history.append(happened("audit_change", who="ci", method="POST", path="/queues/a/pause"))
+    history.append(happened("queue_paused", queue="a"))
+
+    reader, administrator = (
+        names(feed, ALL, role) for feed, role in zip(feeds, (Role.READ, Role.ADMIN), strict=True)
+    )
+
+    assert reader == ["queue_paused"]
+    assert administrator == ["audit_change", "queue_paused"]
+
+
+# --- filters --------------------------------------------------------------------------------------
+
+EVENTS = {
+    "mine": happened("task_completed", task_id=A_TASK, action="resize", queue="images"),
+    "other": happened("task_completed", task_id="7", action="send", queue="mail"),
+    "deleted": happened("task_deleted", task_id="7"),
+    "paused": happened("queue_paused", queue="images"),
+    "restart": happened("child_restarted", supervisor="root", child_id="queue"),
+}
+
+
+def passing(**wanted: Iterable[str]) -> set[str]:
+    sets = {name: frozenset(values) for name, values in wanted.items()}
+    return {key for key, event in EVENTS.items() if EventFilter(**sets).wants(event)}
+
+
+def test_an_event_has_to_match_every_filter() -> None:
+    assert passing() == {*EVENTS}
+    assert passing(task=[A_TASK]) == {"mine"}
+    assert passing(queue=["images"]) == {"mine", "paused", "deleted"}
+    assert passing(queue=["images", "mail"]) == {"mine", "other", "paused", "deleted"}
+    assert passing(action=["resize"]) == {"mine", "deleted"}
+    assert passing(event=["task_completed", "queue_paused"], queue=["images"]) == {"mine", "paused"}
+    assert passing(event=["child_restarted"]) == {"restart"}
+
+
+def test_several_values_are_separated_by_commas() -> None:
+    read = EVENT_FILTER.read(MultiDict(queue="a,b", task=A_TASK.upper(), event="queue_paused"))
+
+    assert read == EventFilter(
+        queue=frozenset("ab"), task=frozenset({A_TASK}), event=frozenset({"queue_paused"})
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("task", "7"),
+        ("task", f"{A_TASK},"),
+        ("queue", ""),
+        ("queue", "a,,b"),
+        ("action", "a\n"),
+        ("event", "task_finished"),
+        ("event", "gap"),
+        ("event", "*"),
+        ("kind", "task"),
+    ],
+)
+def test_a_filter_that_matches_nothing_is_refused(field: str, text: str) -> None:
+    with pytest.raises(Problem) as refused:
+        EVENT_FILTER.read(MultiDict({field: text}))
+
+    assert [fault.field for fault in refused.value.faults] == [field]
+
+
+def test_the_data_is_one_line_of_json() -> None:
+    [line] = [
+        line
+        for line in happened("storage_degraded", reason="a\nb\r\u2028").lines.splitlines()
+        if line.startswith(b"data: ")
+    ]
+
+    assert msgspec.json.decode(line.removeprefix(b"data: "))["reason"] == "a\nb\r\u2028"
