@@ -14,6 +14,7 @@ from taskqueue.rules.access import Token
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
 from taskqueue.supervision import Node
@@ -157,6 +158,10 @@ class Resume(Request[None]):
 
 class GetReadiness(Request[Readiness]):
     """Return whether tasks can be accepted and stored now."""
+
+
+class GetRunning(Request[Running]):
+    """Return the attempts that run now; answered within half a second, whatever they do."""
 
 
 class GetTree(Request[Node]):

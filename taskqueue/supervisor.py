@@ -21,6 +21,7 @@ from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue.actor import QueueActor, QueueSettings
 from taskqueue.actors.retention import RetentionActor
+from taskqueue.actors.roster import Roster
 from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
@@ -68,6 +69,8 @@ class Configuration:
     # Set by the database actor and read by the gateway, for as long as the configuration lives.
     availability: Availability = field(default_factory=Availability)
     door: Door = field(default_factory=Door)
+    # Each consumer enters itself; read by the gateway.
+    roster: Roster = field(default_factory=Roster)
 
 
 def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
@@ -107,6 +110,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
                 pools(configuration.app, settings),
                 configuration.app,
                 consumers(settings),
+                configuration.roster,
             ),
             type=ChildType.SUPERVISOR,
         ),
@@ -129,6 +133,7 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         clock=configuration.clock,
         shutdown_s=REQUESTS_LIMIT_S,
         availability=configuration.availability,
+        roster=configuration.roster,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 

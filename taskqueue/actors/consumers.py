@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
 from taskqueue.actors.messages import CONSUMERS
+from taskqueue.actors.roster import Roster
 from taskqueue.api.app import App
 from taskqueue.commands import Resize
 from taskqueue.events import events
@@ -46,8 +47,11 @@ class ConsumersSupervisor(Supervisor):
     supervisor was told later. Source: OTP `supervisor`.
     """
 
-    def __init__(self, pools: Sequence[Pool], app: App, settings: ConsumerSettings) -> None:
+    def __init__(
+        self, pools: Sequence[Pool], app: App, settings: ConsumerSettings, roster: Roster
+    ) -> None:
         self._app = app
+        self._roster = roster
         self._settings = settings
         self._shared = next(pool for pool in pools if pool.name == SHARED)
         specs = [self._spec(pool, name) for pool in pools for name in pool.names(pool.count)]
@@ -76,7 +80,7 @@ class ConsumersSupervisor(Supervisor):
         settings = replace(self._settings, queues=pool.queues)
         return ChildSpec(
             id=name,
-            start=partial(ConsumerActor.start_link, name, self._app, settings),
+            start=partial(ConsumerActor.start_link, name, self._app, settings, self._roster),
             # Its stop waits for its handlers.
             shutdown=self._settings.drain_s + 2 * CANCEL_GRACE_S,
         )

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from taskqueue.actors.messages import GATEWAY
 from taskqueue.actors.port import ServicePort
+from taskqueue.actors.roster import Roster
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
@@ -48,6 +49,7 @@ class GatewayActor(Actor):
         shutdown_s: float = 5.0,
         clock: Clock | None = None,
         availability: Availability | None = None,
+        roster: Roster | None = None,
     ) -> None:
         """Make a gateway.
 
@@ -61,6 +63,7 @@ class GatewayActor(Actor):
             shutdown_s: how long requests in flight may take to finish on a stop.
             clock: the time.
             availability: tells whether the storage can be written.
+            roster: the consumers that live.
         """
         super().__init__()
         self.host, self.port = address_of(sock)
@@ -70,7 +73,7 @@ class GatewayActor(Actor):
         availability = availability or Availability()
         connections = connections_within(limits, descriptors.limit())
         application_ = application(
-            ServicePort(self._cell.system, clock, limits, availability),
+            ServicePort(self._cell.system, clock, limits, availability, roster),
             app,
             availability=availability,
             bound_to=UNIX if sock.family == socket.AF_UNIX else self.host,

@@ -3,6 +3,7 @@
 Enqueue                     the queue, batched with all others of this turn of the loop
 other commands about tasks  the queue, which wakes consumers, stops attempts, releases buffers
 reads and deletions         the storage
+what runs                   shared memory: a blocked consumer answers nothing
 the tree and its consumers  their supervisors
 """
 
@@ -16,6 +17,7 @@ from taskqueue.actors.client import QueueClient
 from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
 from taskqueue.actors.queue.dead_letters import DeadLetters
+from taskqueue.actors.roster import Roster
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.clock import Clock
 from taskqueue.commands import (
@@ -29,6 +31,7 @@ from taskqueue.commands import (
     GetOldestRunnable,
     GetQueues,
     GetReadiness,
+    GetRunning,
     GetTask,
     GetTokens,
     GetTree,
@@ -44,6 +47,7 @@ from taskqueue.http.server.limits import Limits
 from taskqueue.rules.access import Token
 from taskqueue.rules.filters import Found
 from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask, request
@@ -62,9 +66,15 @@ class ServicePort:
     """The service as routes see it; looks up each actor anew, so it survives their restarts."""
 
     def __init__(
-        self, system: World, clock: Clock, limits: Limits, availability: Availability
+        self,
+        system: World,
+        clock: Clock,
+        limits: Limits,
+        availability: Availability,
+        roster: Roster | None = None,
     ) -> None:
         """Make a port to the actors of `system`; `limits` are those of its HTTP server."""
+        self._roster = roster or Roster()
         self._limits = limits
         self._availability = availability
         self._queue = system.address(QUEUE)
@@ -79,6 +89,7 @@ class ServicePort:
             ExplainWaiting: self._explain_waiting,
             RedriveDead: self._redrive_dead,
             GetReadiness: self._get_readiness,
+            GetRunning: self._get_running,
             GetTree: self._get_tree,
             Kill: self._kill,
             Resize: self._resize,
@@ -111,6 +122,9 @@ class ServicePort:
             return await self._ask_queue(message, timeout_s=1.0)
         except (ActorUnavailable, AskTimeout) as absent:
             return Readiness(ready=False, reason=str(absent))
+
+    async def _get_running(self, _: GetRunning) -> Running:
+        return await self._roster.running()
 
     async def _get_tree(self, _: GetTree) -> Node:
         return await snapshot(self._whereis_root())

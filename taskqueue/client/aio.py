@@ -15,7 +15,7 @@ from taskqueue.client.async_task import AsyncTask
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, QueueInfo, TaskInfo
+from taskqueue.client.views import Change, QueueInfo, RunningTask, TaskInfo
 from taskqueue.rules.options import Options
 
 T = TypeVar("T")
@@ -140,6 +140,10 @@ class AsyncClient:
             cursor = progress.next
             if cursor is None:
                 return total
+
+    async def running(self) -> Sequence[RunningTask]:
+        """Return the attempts that run now, with their lines; see `Client.running`."""
+        return await self._do(calls.running())
 
     # --- queues ---------------------------------------------------------------------------------
 

@@ -8,7 +8,15 @@ import msgspec
 
 from taskqueue.client.call import Call, refused
 from taskqueue.client.verbs import Filters, NewTaskBody, Verbs
-from taskqueue.client.views import Change, Progress, QueueInfo, Receipt, TaskInfo, TaskPage
+from taskqueue.client.views import (
+    Change,
+    Progress,
+    QueueInfo,
+    Receipt,
+    RunningTask,
+    TaskInfo,
+    TaskPage,
+)
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
@@ -187,6 +195,12 @@ def delete(task_id: str) -> Call[None]:
     )
 
 
+def running() -> Call[Sequence[RunningTask]]:
+    """Ask what runs now."""
+    read = _reader(_Running)
+    return Call(method="GET", path="/running", read=lambda body: read(body).running)
+
+
 def queues() -> Call[Sequence[QueueInfo]]:
     """Ask for the queues."""
     read = _reader(_Queues)
@@ -214,6 +228,10 @@ def audit(limit: int) -> Call[Sequence[Change]]:
 
 class _Changes(msgspec.Struct):
     changes: list[Change]
+
+
+class _Running(msgspec.Struct):
+    running: list[RunningTask]
 
 
 class _Queues(msgspec.Struct):

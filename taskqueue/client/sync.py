@@ -15,7 +15,7 @@ from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.routes import route_of
 from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, QueueInfo, TaskInfo
+from taskqueue.client.views import Change, QueueInfo, RunningTask, TaskInfo
 from taskqueue.rules.options import Options
 
 T = TypeVar("T")
@@ -211,6 +211,14 @@ class Client:
             cursor = progress.next
             if cursor is None:
                 return total
+
+    def running(self) -> Sequence[RunningTask]:
+        """Return the attempts that run now, those that began first; of more than 1,000 as many.
+
+        Each has the line of your code at which its handler is, if that can be told. Answered within
+        half a second, whatever the handlers do.
+        """
+        return self._do(calls.running())
 
     # --- queues ---------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, Edit, Status
 from taskqueue.structs import Struct
 
@@ -69,6 +70,22 @@ class QueueInfo(Struct):
     paused: bool
     paused_at: float | None
     consumers: int
+
+
+class RunningTask(Struct):
+    """An attempt that runs; `progress` is None as well if it is longer than 4 KiB."""
+
+    task_id: str
+    action: str
+    queue: str
+    attempt: int
+    consumer: str
+    executor: str
+    started_at: float
+    age_s: float
+    progress: Any
+    line: HandlerLine | None
+    """Where its handler is; None if that cannot be told."""
 
 
 class Change(Struct):

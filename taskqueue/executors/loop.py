@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.executors.eager import eagerly
 from taskqueue.executors.forked import end_if_forked
+from taskqueue.executors.lines import Frames, line_of_coroutine
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Outcome
 
 # For so long handlers that never wait may follow each other before the loop gets its turn.
@@ -29,11 +32,18 @@ class LoopExecutor:
 
     def __init__(self) -> None:
         self._turn_ends = 0.0
+        self._thread = 0  # that of the loop
+        self._running: dict[str, Coroutine[Any, Any, object]] = {}  # by the id of the task
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Await the handler; see `Executor.run`."""
-        running = eagerly(_call(handler, context, kwargs))
-        outcome = await outcome_of(running, context, timeout_s=handler.timeout_s)
+        call, task_id = _call(handler, context, kwargs), context.task.id
+        self._thread = threading.get_ident()
+        self._running[task_id] = call
+        try:
+            outcome = await outcome_of(eagerly(call), context, timeout_s=handler.timeout_s)
+        finally:
+            del self._running[task_id]
         if asyncio.get_running_loop().time() >= self._turn_ends:
             await self._let_others_run()
         return outcome
@@ -42,6 +52,12 @@ class LoopExecutor:
         with contextlib.suppress(asyncio.CancelledError):  # too late for a handler that has ended
             await asyncio.sleep(0)
         self._turn_ends = asyncio.get_running_loop().time() + TURN_S
+
+    def locate(
+        self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]
+    ) -> None:
+        """Tell the line of user code at which the handler waits or runs; see `Executor.locate`."""
+        tell(line_of_coroutine(self._running.get(task_id), frames.get(self._thread)))
 
     def close(self) -> None:
         """Do nothing: no handler waits here, and those that run belong to their callers."""

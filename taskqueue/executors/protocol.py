@@ -1,11 +1,13 @@
 """What an executor must do: run one handler once, and say what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
+from taskqueue.executors.lines import Frames
 from taskqueue.foreign import rendering
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Outcome
 
 
@@ -37,6 +39,16 @@ class Executor(Protocol):
         Raises:
             ConsumerCrash: the handler raised what is not an `Exception`.
             CancelledError: the caller was cancelled, and with it the handler.
+        """
+        ...
+
+    def locate(
+        self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]
+    ) -> None:
+        """Call `tell` with the line that the handler of a task is at, None if it is at none.
+
+        From any thread, and runs no code of the user. Where that has to be asked for, `tell` is
+        called later on another thread, or never.
         """
         ...
 

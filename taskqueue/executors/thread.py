@@ -12,8 +12,10 @@ from typing import Any
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.executors.forked import end_if_forked
+from taskqueue.executors.lines import Frames, line_of_thread
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Outcome
 
 Work = Callable[[], object]
@@ -33,13 +35,21 @@ class ThreadExecutor:
         self._name = name
         self._idle: list[_Thread] = []
         self._busy: set[_Thread] = set()
+        self._running: dict[str, _Thread] = {}  # by the id of the task
         self._made = 0
         self._closed = False
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Call the handler in a thread, with a copy of the caller's context variables."""
         call = partial(handler.function, context, **kwargs)
-        return await outcome_of(self._call(call), context)
+        return await outcome_of(self._call(call, context.task.id), context)
+
+    def locate(
+        self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]
+    ) -> None:
+        """Tell the line of user code that the thread is at; see `Executor.locate`."""
+        thread = self._running.get(task_id)
+        tell(None if thread is None else line_of_thread(frames.get(thread.ident)))
 
     def close(self) -> None:
         """End the idle threads, and each of the others as soon as its handler ends."""
@@ -48,17 +58,20 @@ class ThreadExecutor:
             thread.end()
         self._idle.clear()
 
-    async def _call(self, work: Work) -> object:
+    async def _call(self, work: Work, task_id: str) -> object:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[End] = loop.create_future()
-        thread = self._idle.pop() if self._idle else self._new_thread()
+        thread = self._running[task_id] = self._idle.pop() if self._idle else self._new_thread()
         self._busy.add(thread)
 
         def report(end: End) -> None:
             loop.call_soon_threadsafe(self._done, thread, ended, end)
 
         thread.do(partial(contextvars.copy_context().run, work), report)
-        value, error = await ended
+        try:
+            value, error = await ended
+        finally:
+            del self._running[task_id]
         if error is not None:
             raise error
         return value
@@ -82,7 +95,9 @@ class _Thread:
 
     def __init__(self, name: str) -> None:
         self._inbox: SimpleQueue[tuple[Work, Callable[[End], None]] | None] = SimpleQueue()
-        threading.Thread(target=self._live, name=name, daemon=True).start()
+        thread = threading.Thread(target=self._live, name=name, daemon=True)
+        thread.start()
+        self.ident = thread.ident or 0  # it has started
 
     def do(self, work: Work, report: Callable[[End], None]) -> None:
         self._inbox.put((work, report))

@@ -23,6 +23,7 @@ from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues import QueueRoutes, Queues, Switched
 from taskqueue.http.route import Body, Route
+from taskqueue.http.running import RunningList, RunningRoutes
 from taskqueue.http.sessions import SessionRoutes
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import FORM, Place, Size
@@ -60,6 +61,7 @@ def routes(
         *_of_dead(ask),
         *_of_queues(ask),
         *_of_events(streams),
+        *_of_running(RunningRoutes(ask, app, clock)),
         *_of_service(ask),
         *access_routes(SessionRoutes(door.sessions, credentials.current, clock), door),
         *_of_documentation(documentation),
@@ -133,6 +135,16 @@ def _of_events(streams: EventStreams) -> Iterator[Route]:
         query=EVENT_FILTER,
         headers=LAST_EVENT_ID,
         problems={HTTPStatus.SERVICE_UNAVAILABLE: "too many event streams"},
+    )
+
+
+def _of_running(running: RunningRoutes) -> Iterator[Route]:
+    yield Route(
+        "GET",
+        "/running",
+        running.list_running,
+        _READER,
+        {_OK: RunningList},
     )
 
 

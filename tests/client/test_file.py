@@ -215,8 +215,9 @@ def test_a_queue_is_paused_in_the_file_and_its_consumers_are_not_known_there(
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT queue FROM paused").fetchall() == [("mail",)]
     queue.resume("mail")
-    with pytest.raises(CallRefused, match="over HTTP"):
-        queue.queues()
+    for call in (queue.queues, queue.running):
+        with pytest.raises(CallRefused, match="over HTTP"):
+            call()
 
 
 def test_threads_share_a_client_of_a_file(queue: Client) -> None:

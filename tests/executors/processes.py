@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -392,3 +393,50 @@ async def hide_loop(ctx: Context) -> None:
     """Run another loop inside the running one, after which none is known to run."""
     asyncio._set_running_loop(None)
     asyncio.run(asyncio.sleep(0))
+
+
+@app.task("stand", executor="process")
+def stand(ctx: Context, into: str) -> None:
+    _note(into, os.getpid())
+    _stand()
+
+
+def _stand() -> None:
+    time.sleep(60)  # it stands here
+
+
+@app.task("stand_async", executor="process")
+async def stand_async(ctx: Context, into: str) -> None:
+    _note(into, os.getpid())
+    await asyncio.sleep(60)  # it stands here
+
+
+@app.task("keep_lock", executor="process")
+def keep_lock(ctx: Context, into: str) -> None:
+    _note(into, os.getpid())
+    ctypes.PyDLL(None).sleep(60)  # keeps the GIL
+
+
+@app.task("join_all", executor="process")
+def join_all(ctx: Context) -> int:
+    """Wait for all threads of the process, as some do before they fork."""
+    others = [each for each in threading.enumerate() if each is not threading.current_thread()]
+    for each in others:
+        each.join()
+    return len(others)
+
+
+@app.task("alarm", executor="process")
+def alarm(ctx: Context) -> str:
+    """Have a signal interrupt a blocking call."""
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    try:
+        time.sleep(60)
+    except InterruptedError:
+        return "interrupted"
+    raise AssertionError
+
+
+def _interrupt(*_: object) -> None:
+    raise InterruptedError

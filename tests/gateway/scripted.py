@@ -15,6 +15,7 @@ from taskqueue.commands import (
     ExplainWaiting,
     GetQueues,
     GetReadiness,
+    GetRunning,
     GetTree,
     Kill,
     Pause,
@@ -34,6 +35,7 @@ from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.proxies import NO_PROXIES
+from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
 from taskqueue.runtime import Request
 from taskqueue.storage.memory.engine import MemoryStorage
@@ -88,6 +90,7 @@ class ScriptedService:
         self.lost_answer: Exception | None = None  # raised when the tasks have been accepted
         self.on_read: Callable[[], Awaitable[object]] | None = None  # once, after a task is read
         self.ready = Readiness(ready=True)
+        self.running = Running(attempts=(), truncated=False)
         self.nodes = leaf("root")
         self.killed: list[str] = []
         self.sizes: list[int] = []
@@ -137,6 +140,8 @@ class ScriptedService:
 
     def _supervise(self, request: Request[Any]) -> Any:
         match request:
+            case GetRunning():
+                return self.running
             case GetTree():
                 return self.nodes
             case Kill(path=path):

@@ -34,6 +34,7 @@ NEEDS = {
     ("GET", "/tasks"): READ,
     ("GET", "/tasks/{id}"): READ,
     ("GET", "/stats"): READ,
+    ("GET", "/running"): READ,
     ("GET", "/queues"): READ,
     ("GET", "/events"): READ,
     ("GET", "/supervision"): READ,

@@ -10,10 +10,10 @@ supervision, leases or `/health`.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from taskqueue.actors import task_log
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
+from taskqueue.actors.consumer.attempts import Attempt, Workplace
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.consumer.queue_link import QUEUE_RETRY_S, QueueLink
 from taskqueue.actors.consumer.reports import ReportBatcher
@@ -32,6 +32,7 @@ from taskqueue.actors.messages import (
     Work,
 )
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.roster import Roster
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.handler import ExecutorKind
@@ -42,7 +43,7 @@ from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.rules.encoding import MAX_BYTES
-from taskqueue.rules.leases.values import Finished, Taken
+from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
 from taskqueue.runtime import Actor, ActorRef, Crash, Exit, receives
@@ -62,21 +63,6 @@ class ConsumerSettings(Struct):
     process: ProcessPolicy = ProcessPolicy()
 
 
-@dataclass(slots=True, eq=False)
-class _Attempt:
-    """A delivery, from when it was taken until its outcome is written."""
-
-    taken: Taken
-    slot: asyncio.Task[None] | None = None  # which runs it; None before and after that
-    cancelled_as: Outcome | None = None  # its outcome, if it was cancelled
-
-    def cancel(self, outcome: Outcome) -> None:
-        """Cancel the handler, or keep it from beginning; the first outcome counts."""
-        self.cancelled_as = self.cancelled_as or outcome
-        if self.slot is not None:
-            self.slot.cancel()
-
-
 class ConsumerActor(Actor):
     """Runs what the queue actor delivers, and reports the outcomes."""
 
@@ -84,12 +70,18 @@ class ConsumerActor(Actor):
     dedicated_host = True
 
     def __init__(
-        self, name: str, app: App, settings: ConsumerSettings, clock: Clock | None = None
+        self,
+        name: str,
+        app: App,
+        settings: ConsumerSettings,
+        roster: Roster | None = None,
+        clock: Clock | None = None,
     ) -> None:
         super().__init__()
         self.label = name
         self._app = app
         self._settings = settings
+        self._roster = roster or Roster()
         self._clock = clock or SystemClock()
         self._slots = settings.slots
         self._queue = QueueLink(
@@ -100,7 +92,7 @@ class ConsumerActor(Actor):
         )
         self._storage = StorageClient(self.address(DATABASE))
         self._dispatch: DispatchBuffer[ActorRef] | None = None
-        self._attempts: dict[str, _Attempt] = {}
+        self._attempts: dict[str, Attempt] = {}
         self._at_work: set[asyncio.Task[None]] = set()  # one for each busy slot
         self._starts = StartNotes(self._storage, self._clock, self.start_task)
         self._reports = ReportBatcher(self._starts.note, self._report)
@@ -114,6 +106,8 @@ class ConsumerActor(Actor):
 
     def on_start(self) -> None:
         """Register with the queue actor."""
+        workplace = Workplace(self.ref.label, self._app, self._attempts, self._executors)
+        self.own(self._roster.enter(workplace))
         for executor in self._executors.values():
             self.own(executor.close)
         self.join(CONSUMERS)
@@ -183,16 +177,16 @@ class ConsumerActor(Actor):
             self._at_work.add(slot)
             slot.add_done_callback(self._at_work.discard)
 
-    def _take(self) -> _Attempt | None:
+    def _take(self) -> Attempt | None:
         taken = (
             self._dispatch.take(self.ref) if self._dispatch is not None and self._slots else None
         )
         if taken is None:
             return None
-        this = self._attempts[taken.delivery.token] = _Attempt(taken)
+        this = self._attempts[taken.delivery.token] = Attempt(taken)
         return this
 
-    async def _slot(self, this: _Attempt | None) -> None:
+    async def _slot(self, this: Attempt | None) -> None:
         """Make one attempt after the other, while there are deliveries to take."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is always run by a task
@@ -206,7 +200,7 @@ class ConsumerActor(Actor):
         self._at_work.discard(task)
         self._fill_slots()
 
-    async def _attempt(self, this: _Attempt, slot: asyncio.Task[None]) -> None:
+    async def _attempt(self, this: Attempt, slot: asyncio.Task[None]) -> None:
         """Run the handler, unless it was cancelled before, and report the outcome."""
         outcome = this.cancelled_as
         begins = outcome is None
@@ -222,9 +216,10 @@ class ConsumerActor(Actor):
             )
         )
 
-    async def _run(self, delivery: Delivery, this: _Attempt) -> Outcome:
+    async def _run(self, delivery: Delivery, this: Attempt) -> Outcome:
         task_log.attempt_started(delivery.task, self.ref.label)
         handle = ConsumerAttemptHandle(delivery, self._storage, self._progress, self._reports.note)
+        this.handle = handle
         try:
             if must_be_noted_first(delivery.task):
                 await self._starts.write(delivery.token)

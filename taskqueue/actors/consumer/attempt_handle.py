@@ -12,6 +12,9 @@ from taskqueue.storage.protocol import Storage
 
 DRY_RUN_LIMIT_S = 1.0
 
+SHOWN_PROGRESS = 4 << 10
+"""Characters of a progress that is kept here as well, for those who ask what runs."""
+
 
 class ConsumerAttemptHandle(AttemptHandle):
     """The handle of one attempt, on the loop of its consumer."""
@@ -38,12 +41,15 @@ class ConsumerAttemptHandle(AttemptHandle):
         self._note_start = note_start
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self.latest: str | None = None
+        """The latest progress; None as well if it is long."""
         self._progress: str | None = None  # the latest, not yet handed over
         self._handing_over = False
 
     def report(self, progress: str) -> None:
         # One callback, however often it is called before the loop turns: each would keep its text.
         self._progress = progress
+        self.latest = progress if len(progress) <= SHOWN_PROGRESS else None
         if not self._handing_over:
             self._handing_over = True
             self._loop.call_soon_threadsafe(self._hand_over)

@@ -23,6 +23,7 @@ from taskqueue.executors.outcome import (
 )
 from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
 from taskqueue.executors.process.kept_loop import KeptLoop
+from taskqueue.executors.process.lookout import Lookout
 from taskqueue.executors.process.memory import Memory
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.process.signals import Signals
@@ -36,18 +37,23 @@ from taskqueue.rules.tasks import Crashed, Outcome
 _STDERR = 2
 
 
-def work(app: App, end: socket.socket) -> None:
-    """Make the attempts that come through the pipe; return when it is closed."""
+def work(app: App, end: socket.socket, lookout: socket.socket) -> None:
+    """Make the attempts that come through the pipe; return when it is closed.
+
+    On `lookout` the fork server asks for the line of the handler.
+    """
     # A segfault leaves its stack on standard error; `sys.stderr` may be of the app's making.
     faulthandler.enable(_STDERR)
     close_in_children(end)  # what a handler forks cannot speak for it
     # The service may go while there is something to tell it.
     with KeptLoop() as loop, suppress(ConnectionError):
         attempts, signals = _Attempts(app, BlockingPipe(end, decoder(ToWorker))), Signals()
+        executor = LoopExecutor()
+        Lookout(lookout, lambda: attempts.task_id, executor)
         call = attempts.first()
         while call is not None:
             if _is_async(call):
-                call = loop.run(_made_on_the_loop(call, attempts, signals))
+                call = loop.run(_made_on_the_loop(call, attempts, executor, signals))
             else:
                 call = attempts.next(_made(call, signals))
 
@@ -59,6 +65,8 @@ class _Attempts:
         self._app = app
         self._pipe = pipe
         self._memory = Memory()
+        self.task_id: str | None = None
+        """The task whose handler runs."""
 
     def first(self) -> Call | None:
         """Wait for an attempt for which there is a handler; None: there will be none."""
@@ -71,12 +79,14 @@ class _Attempts:
                 max_result_bytes=order.max_result_bytes,
             )
             if isinstance(call, Call):
+                self.task_id = order.task.id
                 return call
             self._conclude(call)
         return None
 
     def next(self, outcome: Outcome) -> Call | None:
         """Say what came of the attempt, and wait for another."""
+        self.task_id = None
         self._conclude(outcome)
         return self.first()
 
@@ -111,14 +121,13 @@ def _called(call: Call, signals: Signals) -> object:
 
 
 async def _made_on_the_loop(
-    call: Call | None, attempts: _Attempts, signals: Signals
+    call: Call | None, attempts: _Attempts, executor: LoopExecutor, signals: Signals
 ) -> Call | None:
     """Make this attempt and those that follow; return the first whose handler is no `async def`.
 
     They share one run of the loop, because to begin it takes as long as a short attempt does. It
     does not turn while we wait for the next one.
     """
-    executor = LoopExecutor()
     while call is not None and _is_async(call):
         call = attempts.next(await hidden_task(_awaited(call, executor, signals)))
     return call

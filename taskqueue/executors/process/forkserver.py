@@ -12,9 +12,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TypeAlias
 
 from taskqueue.api.loading import load_app
 from taskqueue.children import kernel
@@ -23,12 +24,14 @@ from taskqueue.children.messages import decoder, framed
 from taskqueue.errors import ConfigError
 from taskqueue.events import events
 from taskqueue.executors.process.child import work
+from taskqueue.executors.process.lookouts import Lookouts, lookout_pair
 from taskqueue.executors.process.memory import peak_mb
 from taskqueue.executors.process.messages import (
     Ended,
     Fork,
     Forked,
     Kill,
+    Locate,
     NotForked,
     Prepare,
     Prepared,
@@ -45,7 +48,7 @@ def main(descriptor: int) -> None:
     origin.remember()
     kernel.signal_with_parent(signal.SIGTERM)
     kernel.adopt_orphans()
-    end: socket.socket | None = None
+    ends: Ends | None = None
     # The service may go while we import its app: then there is no one to serve.
     with suppress(ConnectionError), socket.socket(fileno=descriptor) as control:
         pipe: BlockingPipe[ToForkServer] = BlockingPipe(control, decoder(ToForkServer))
@@ -64,10 +67,10 @@ def main(descriptor: int) -> None:
             return
         _ready_to_fork()
         pipe.send(framed(Prepared()))
-        end = _Server(control, pipe).serve()
-    if end is not None:
-        with end:
-            work(app, end)
+        ends = _Server(control, pipe).serve()
+    if ends is not None:
+        with ends[0]:
+            work(app, *ends)
         os._exit(0)  # what the app left to be done at the exit is not each worker's to do
 
 
@@ -83,6 +86,10 @@ def _ready_to_fork() -> None:
     gc.freeze()
 
 
+Ends: TypeAlias = tuple[socket.socket, socket.socket]
+"""What a worker has: its end of the pipe, and that of its lookout."""
+
+
 class _Server:
     """Forks, kills and reaps, as it is told and as it happens."""
 
@@ -92,13 +99,16 @@ class _Server:
         self._ends: list[int] = []  # descriptors that came, for the forks that are still to do
         self._workers: set[int] = set()
 
-    def serve(self) -> socket.socket | None:
-        """Serve to the end, then return None; in each forked child return its end of the pipe."""
+    def serve(self) -> Ends | None:
+        """Serve to the end, then return None; in each forked child return its ends."""
         with selectors.DefaultSelector() as selector, _signals() as signals:
+            self._lookouts = Lookouts(selector)
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(signals, selectors.EVENT_READ)
             while True:
-                ready = {key.fileobj for key, _ in selector.select()}
+                keys = [key for key, _ in selector.select()]
+                ready = {key.fileobj for key in keys}
+                self._hear(key.data for key in keys if key.data is not None)
                 if signals in ready:
                     if signal.SIGTERM in signals.recv(1 << 10):
                         break
@@ -108,8 +118,8 @@ class _Server:
                     if orders is None:
                         break
                     for order in orders:
-                        if (end := self._obey(order)) is not None:
-                            return end
+                        if (ends := self._obey(order)) is not None:
+                            return ends
             # Signals are still taken: one that comes now must not cut this short.
             self._take_all_along()
         return None
@@ -123,23 +133,37 @@ class _Server:
         self._ends += ends
         return orders
 
-    def _obey(self, order: ToForkServer) -> socket.socket | None:
+    def _obey(self, order: ToForkServer) -> Ends | None:
         """Do what we are told; return something in a forked child only."""
         match order:
             case Fork():
                 end = socket.socket(fileno=self._ends.pop(0))
                 end.setblocking(True)
                 return self._fork(end)
+            case Locate(pid=pid):
+                self._lookouts.ask(pid)
             case Kill(pid=pid) if pid in self._workers:
                 kernel.kill_group(pid)
         return None
 
-    def _fork(self, end: socket.socket) -> socket.socket | None:
+    def _hear(self, pids: Iterable[int]) -> None:
+        for pid in pids:
+            if (located := self._lookouts.answer(pid)) is not None:
+                self._say(located)
+
+    def _fork(self, end: socket.socket) -> Ends | None:
         server = os.getpid()
+        try:
+            ours, theirs = lookout_pair()
+        except OSError as error:
+            end.close()
+            self._say(NotForked(reason=f"cannot fork: {error.strerror}"))
+            return None
         try:
             pid = os.fork()
         except OSError as error:
-            end.close()
+            for each in (end, ours, theirs):
+                each.close()
             self._say(NotForked(reason=f"cannot fork: {error.strerror}"))
             return None
         # Each side makes the group, so that it exists whichever runs first.
@@ -151,9 +175,12 @@ class _Server:
                 os._exit(1)
             for other in self._ends:
                 os.close(other)
-            return end
+            ours.close()
+            return end, theirs
         end.close()
+        theirs.close()
         self._workers.add(pid)
+        self._lookouts.add(pid, ours)
         self._say(Forked(pid=pid))
         return None
 
@@ -166,6 +193,7 @@ class _Server:
                 _, status, usage = os.wait4(pid, 0)
                 if pid in self._workers:
                     self._workers.discard(pid)
+                    self._lookouts.remove(pid)
                     code = os.waitstatus_to_exitcode(status)
                     peak = peak_mb(usage.ru_maxrss)
                     self._say(Ended(pid=pid, exit_code=code, peak_mb=peak))

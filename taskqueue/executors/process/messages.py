@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Outcome, Rows, Statement, Task
 from taskqueue.settings.model import LogFormat, LogLevel
 from taskqueue.structs import Struct
@@ -28,7 +29,13 @@ class Kill(Struct, tag=True):
     pid: int
 
 
-ToForkServer: TypeAlias = Prepare | Fork | Kill
+class Locate(Struct, tag=True):
+    """Ask a worker at which line its handler is. Not answered by one that does not react."""
+
+    pid: int
+
+
+ToForkServer: TypeAlias = Prepare | Fork | Kill | Locate
 
 # --- from the fork server -------------------------------------------------------------------------
 
@@ -63,7 +70,15 @@ class Ended(Struct, tag=True):
     peak_mb: float  # the most memory it ever had, MiB
 
 
-FromForkServer: TypeAlias = Prepared | Unusable | Forked | NotForked | Ended
+class Located(Struct, tag=True):
+    """The line at which the handler of a worker's task was when it was asked."""
+
+    pid: int
+    task_id: str
+    line: HandlerLine | None
+
+
+FromForkServer: TypeAlias = Prepared | Unusable | Forked | NotForked | Ended | Located
 
 # --- to and from a worker -------------------------------------------------------------------------
 

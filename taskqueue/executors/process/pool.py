@@ -1,7 +1,7 @@
 """Runs handlers in worker processes that are kept, replaced and, if need be, killed."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from taskqueue.api.app import App
@@ -9,10 +9,12 @@ from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.events import events
+from taskqueue.executors.lines import Frames
 from taskqueue.executors.process.server import CannotStart, ForkServer
 from taskqueue.executors.process.worker import Worker
 from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.rules.recycling import ProcessPolicy, is_worn
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Outcome, Snoozed
 
 # When a task is tried again for which no process could be started. That is not the task's fault.
@@ -40,6 +42,7 @@ class ProcessExecutor:
         self._starting = asyncio.Lock()
         self._closed = False
         self._chores: set[asyncio.Task[None]] = set()
+        self._running: dict[str, Worker] = {}  # by the id of the task
         # Each slot with its process, if it has one. The last one used is used first.
         self._free: asyncio.LifoQueue[Worker | None] = asyncio.LifoQueue()
         for _ in range(slots):
@@ -60,12 +63,22 @@ class ProcessExecutor:
         try:
             if worker is None or worker.spent:
                 worker = await self._start()
+            self._running[context.task.id] = worker
             return await worker.run(context, timeout_s=handler.timeout_s)
         except CannotStart as error:
             self._complain(error)
             return Snoozed(delay_s=START_RETRY_S)
         finally:
+            self._running.pop(context.task.id, None)
             self._free_slot_of(worker)
+
+    def locate(self, task_id: str, _: Frames, tell: Callable[[HandlerLine | None], None]) -> None:
+        """Ask the process for the line that its main thread is at; see `Executor.locate`."""
+        worker = self._running.get(task_id)
+        if worker is None:
+            tell(None)
+        else:
+            worker.locate(tell)
 
     def close(self) -> None:
         """Kill all processes. Waits for nothing; harmless when repeated."""

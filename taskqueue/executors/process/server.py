@@ -17,6 +17,8 @@ from taskqueue.executors.process.messages import (
     FromForkServer,
     FromWorker,
     Kill,
+    Locate,
+    Located,
     NotForked,
     Prepare,
     Prepared,
@@ -151,9 +153,13 @@ class ForkServer:
                 _failed(*self._births.popleft(), reason)
             case Ended(pid=pid):
                 self._workers.pop(pid).over(message)
+            case Located(pid=pid):
+                if (worker := self._workers.get(pid)) is not None:
+                    worker.located(message)
 
     def _born(self, pid: int, birth: asyncio.Future[Worker], end: socket.socket) -> None:
-        worker = self._workers[pid] = Worker(pid, Pipe(end, decoder(FromWorker)), self._kill)
+        pipe = Pipe[FromWorker](end, decoder(FromWorker))
+        worker = self._workers[pid] = Worker(pid, pipe, kill=self._kill, locate=self._locate)
         if birth.done():  # its caller has left
             worker.abandon()
         else:
@@ -179,6 +185,9 @@ class ForkServer:
 
     def _kill(self, pid: int) -> None:
         self._control.send(framed(Kill(pid=pid)))
+
+    def _locate(self, pid: int) -> None:
+        self._control.send(framed(Locate(pid=pid)))
 
 
 def _search_path() -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from taskqueue.api.context import Context
@@ -11,7 +12,8 @@ from taskqueue.children.pipe import Pipe
 from taskqueue.events import events
 from taskqueue.executors.process.conversation import Conversation, End
 from taskqueue.executors.process.endings import ending
-from taskqueue.executors.process.messages import Done, Ended, FromWorker, Run
+from taskqueue.executors.process.messages import Done, Ended, FromWorker, Located, Run
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Crashed, Outcome, TimedOut
 
 # How long each step may take before the next, harder one.
@@ -19,17 +21,30 @@ LAST_WORDS_S = 1.0  # what a process has sent before its end is read
 RETIRE_S = 2.0  # an idle worker ends by itself
 KILL_S = 1.0  # the fork server kills
 
+MOST_ASKING = 100
+"""How many wait for the line of one handler; more are told at once that it is not known."""
+
 
 class Worker:
     """One process. It is `spent` once it cannot take another task."""
 
-    def __init__(self, pid: int, pipe: Pipe[FromWorker], kill: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        pid: int,
+        pipe: Pipe[FromWorker],
+        *,
+        kill: Callable[[int], None],
+        locate: Callable[[int], None],
+    ) -> None:
         self.pid = pid
         self.tasks = 0
         self.memory_mb: float | None = None  # as of its last task
         self.spent = False
         self._pipe = pipe
         self._kill = kill
+        self._locate = locate
+        self._task_id: str | None = None
+        self._asking: list[Callable[[HandlerLine | None], None]] = []  # for its line
         self._conversation: Conversation | None = None  # None: it is idle
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Ended | None] = self._loop.create_future()
@@ -64,7 +79,7 @@ class Worker:
         """
         began = self._loop.time()
         conversation = Conversation(context.handle, self._pipe, timeout_s=timeout_s)
-        self._conversation = conversation
+        self._conversation, self._task_id = conversation, context.task.id
         try:
             run = Run(task=context.task, max_result_bytes=context.max_result_bytes)
             self._pipe.send(framed(run))
@@ -74,9 +89,37 @@ class Worker:
             raise
         finally:
             conversation.stop()
-            self._conversation = None
+            self._conversation = self._task_id = None
+            self._answer_askers(None)
             if self.spent:
                 self._pipe.close()
+
+    def locate(self, tell: Callable[[HandlerLine | None], None]) -> None:
+        """Call `tell` on its loop once it is known at which line the handler is; from any thread.
+
+        A process that does not react, as in a call that holds the interpreter's lock, answers when
+        it reacts again, or its attempt ends.
+        """
+        with suppress(RuntimeError):  # the loop is closed: its consumer is gone
+            self._loop.call_soon_threadsafe(self._ask_line, tell)
+
+    def _ask_line(self, tell: Callable[[HandlerLine | None], None]) -> None:
+        if self._task_id is None or len(self._asking) >= MOST_ASKING:
+            tell(None)
+            return
+        self._asking.append(tell)
+        if len(self._asking) == 1:
+            self._locate(self.pid)
+
+    def located(self, message: Located) -> None:
+        """Hear at which line the handler of a task is."""
+        if message.task_id == self._task_id:
+            self._answer_askers(message.line)
+
+    def _answer_askers(self, line: HandlerLine | None) -> None:
+        asking, self._asking = self._asking, []
+        for tell in asking:
+            tell(line)
 
     async def retire(self) -> None:
         """Have an idle process end, by force if need be; return when it has."""

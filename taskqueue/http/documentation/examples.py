@@ -11,6 +11,7 @@ from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
 from taskqueue.http.probes import Alive, Ready
 from taskqueue.http.queues import Queues, QueueView, Switched
+from taskqueue.http.running import RunningList, RunningView
 from taskqueue.http.sessions import SessionAnswer, SessionRequest
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import Place, Size
@@ -28,6 +29,7 @@ from taskqueue.http.tasks.cancellation import CancelRequest
 from taskqueue.http.tasks.editing import EDIT, EditRequest
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.rules.access import Role
+from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.supervision import ChildType
 
@@ -84,6 +86,19 @@ _QUEUE = QueueView(
     tasks={Status.QUEUED: 3, Status.SCHEDULED: 0, Status.RUNNING: 2, Status.RETRYING: 0},
 )
 
+_RUNNING = RunningView(
+    task_id=_ID,
+    action="resize",
+    queue="default",
+    attempt=1,
+    consumer="consumer-1",
+    executor="thread",
+    started_at=_AT,
+    age_s=12.5,
+    progress=Raw(b"0.4"),
+    line=HandlerLine(file="shop/images.py", number=41, function="scale"),
+)
+
 _PART = Part(
     path="root/database",
     id="database",
@@ -133,6 +148,7 @@ _EXAMPLES: Sequence[Any] = (
     Deleted(deleted=1000),
     Queues(queues=[_QUEUE]),
     Switched(queue="default", paused=True),
+    RunningList(running=[_RUNNING], count=1, truncated=False),
     Alive(),
     Ready(),
     _PART,

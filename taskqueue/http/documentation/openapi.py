@@ -142,6 +142,8 @@ def _operation(route: Route, schemas: _Schemas) -> JSONObject:
 
 def _tag(path: str) -> str:
     first = path.split("/")[1]
+    if first == "running":
+        return "tasks"
     return first if first in {"tasks", "dead", "queues", "events", "supervision"} else "service"
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 from taskqueue.http.event_stream.public import FIELDS, GAP, PublicEvent
 from taskqueue.http.queries import Parameter, Query
 from taskqueue.http.tasks.queries import task_id_of
-from taskqueue.rules.options import MAX_NAME, NAME_SCHEMA, is_name
+from taskqueue.rules.names import MAX_NAME, NAME_SCHEMA, is_name
 from taskqueue.structs import Struct
 
 

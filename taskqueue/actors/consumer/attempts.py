@@ -1,0 +1,84 @@
+"""The attempts of a consumer, and those of them that run, for other threads to look at."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
+from taskqueue.api.app import App
+from taskqueue.api.handler import ExecutorKind
+from taskqueue.errors import UnknownAction
+from taskqueue.executors.lines import Frames
+from taskqueue.executors.protocol import Executor
+from taskqueue.rules.leases.values import Taken
+from taskqueue.rules.running import HandlerLine, RunningAttempt
+from taskqueue.rules.tasks import Outcome
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """A delivery, from when it was taken until its outcome is written."""
+
+    taken: Taken
+    slot: asyncio.Task[None] | None = None  # which runs it; None before and after that
+    handle: ConsumerAttemptHandle | None = None  # since its handler was to begin
+    cancelled_as: Outcome | None = None  # its outcome, if it was cancelled
+
+    def cancel(self, outcome: Outcome) -> None:
+        """Cancel the handler, or keep it from beginning; the first outcome counts."""
+        self.cancelled_as = self.cancelled_as or outcome
+        if self.slot is not None:
+            self.slot.cancel()
+
+
+class Workplace:
+    """A consumer as other threads see it: its running attempts, without its cooperation.
+
+    A consumer that is blocked, or stops, reads no messages. What is here is one dictionary that it
+    changes, which is copied in one step.
+    """
+
+    def __init__(
+        self,
+        consumer: str,
+        app: App,
+        attempts: dict[str, Attempt],
+        executors: Mapping[ExecutorKind, Executor],
+    ) -> None:
+        """Look at the attempts of a consumer, by token, and at where they run."""
+        self.consumer = consumer
+        self._app = app
+        self._attempts = attempts
+        self._executors = executors
+
+    def running(self) -> Iterator[RunningAttempt]:
+        """Yield what runs now, without the lines."""
+        for attempt in self._attempts.copy().values():
+            executor = self._executor_of(attempt)
+            handle = attempt.handle
+            if executor is None or handle is None or attempt.slot is None:
+                continue
+            task = attempt.taken.delivery.task
+            yield RunningAttempt(
+                task_id=task.id,
+                action=task.action,
+                queue=task.queue,
+                attempt=task.attempt,
+                consumer=self.consumer,
+                executor=str(executor),
+                started_at=attempt.taken.at,
+                progress=handle.latest,
+            )
+
+    def locate(
+        self, attempt: RunningAttempt, frames: Frames, tell: Callable[[HandlerLine | None], None]
+    ) -> None:
+        """Call `tell` with the line of an attempt; see `Executor.locate`."""
+        executor = self._executors[ExecutorKind(attempt.executor)]
+        executor.locate(attempt.task_id, frames, tell)
+
+    def _executor_of(self, attempt: Attempt) -> ExecutorKind | None:
+        try:
+            return self._app.handler(attempt.taken.delivery.task.action).executor
+        except UnknownAction:
+            return None

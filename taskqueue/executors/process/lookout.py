@@ -1,0 +1,55 @@
+"""The thread of a worker that says at which line its handler is, whatever that does meanwhile."""
+
+import _signal  # type: ignore[import-not-found]  # not `signal`: see `signals`
+import _thread
+import os
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from taskqueue.children.messages import framed
+from taskqueue.executors.lines import line_of_thread
+from taskqueue.executors.loop import LoopExecutor
+from taskqueue.executors.process.messages import Located
+from taskqueue.process.forks import close_in_children
+from taskqueue.rules.running import HandlerLine
+
+
+class Lookout:
+    """Answers on its socket for the thread that made it, until the process ends."""
+
+    def __init__(
+        self, end: socket.socket, task_id: Callable[[], str | None], loop: LoopExecutor
+    ) -> None:
+        """Begin; without a thread, if the system has none left, no question is answered.
+
+        Args:
+            end: the worker's end, on which the fork server asks.
+            task_id: returns the task whose handler runs now.
+            loop: runs those handlers that are `async def`.
+        """
+        self._end = close_in_children(end)
+        self._task_id = task_id
+        self._loop = loop
+        self._process = os.getpid()
+        self._watched = _thread.get_ident()
+        with suppress(RuntimeError):
+            # Not `threading`: a handler may join all threads that it finds there.
+            _thread.start_new_thread(self._answer, ())
+
+    def _answer(self) -> None:
+        # Else the system may choose this thread to interrupt for a signal of the handler's.
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        with suppress(OSError):  # the server has gone, or a handler has closed what is not its own
+            while self._end.recv(1):
+                task_id = self._task_id()
+                if task_id is not None:
+                    line = self._line(task_id)
+                    self._end.send(framed(Located(pid=self._process, task_id=task_id, line=line)))
+
+    def _line(self, task_id: str) -> HandlerLine | None:
+        frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
+        lines: list[HandlerLine | None] = []
+        self._loop.locate(task_id, frames, lines.append)
+        return lines[0] or line_of_thread(frames.get(self._watched))

@@ -1,0 +1,75 @@
+"""What runs, as it is shown: with the line of each handler, as far as that is known."""
+
+import doctest
+
+from aiohttp import ClientSession
+
+from taskqueue.http import running
+from taskqueue.rules.running import HandlerLine, Running, RunningAttempt
+from tests.gateway.scripted import NOW, ScriptedService
+
+
+def attempt(task_id: str, **changes: object) -> RunningAttempt:
+    fields: dict[str, object] = {
+        "task_id": task_id,
+        "action": "send",
+        "queue": "mail",
+        "attempt": 2,
+        "consumer": "consumer-1",
+        "executor": "thread",
+        "started_at": NOW - 1.5,
+        "progress": None,
+    }
+    return RunningAttempt(**(fields | changes))  # type: ignore[arg-type]
+
+
+async def test_a_running_attempt_is_shown_with_its_line_in_the_module_of_the_app(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.app.folder = "/srv/shop"
+    line = HandlerLine(file="/srv/shop/mail/tasks.py", number=12, function="send")
+    service.running = Running(
+        attempts=(attempt("a", progress='{"done":1}', line=line), attempt("b")), truncated=True
+    )
+
+    answer = await http.get("/running")
+
+    assert answer.status == 200
+    first, second = (body := await answer.json())["running"]
+    assert (body["count"], body["truncated"]) == (2, True)
+    assert first == {
+        "task_id": "a",
+        "action": "send",
+        "queue": "mail",
+        "attempt": 2,
+        "consumer": "consumer-1",
+        "executor": "thread",
+        "started_at": NOW - 1.5,
+        "age_s": 1.5,
+        "progress": {"done": 1},
+        "line": {"file": "mail/tasks.py", "number": 12, "function": "send"},
+    }
+    assert (second["progress"], second["line"]) == (None, None)
+
+
+async def test_nothing_runs(http: ClientSession) -> None:
+    answer = await http.get("/running")
+
+    assert await answer.json() == {"running": [], "count": 0, "truncated": False}
+
+
+async def test_a_clock_that_was_set_back_makes_no_negative_age(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.running = Running(attempts=(attempt("a", started_at=NOW + 5),), truncated=False)
+
+    [shown] = (await (await http.get("/running")).json())["running"]
+
+    assert shown["age_s"] == 0.0
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    result = doctest.testmod(running)
+
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,0 +1,40 @@
+"""An app whose handlers stand at a line that a test knows."""
+
+import asyncio
+import ctypes
+import time
+
+from taskqueue import App, Context
+
+app = App()
+
+
+async def asleep() -> None:
+    await asyncio.sleep(60)  # here
+
+
+@app.task("waits")
+async def waits(ctx: Context) -> None:
+    ctx.progress({"done": 1})
+    await asleep()
+
+
+@app.task("blocks")
+async def blocks(ctx: Context) -> None:
+    time.sleep(60)  # noqa: ASYNC251 - here
+
+
+@app.task("computes")
+def computes(ctx: Context) -> None:
+    ctx.progress("x" * 10_000)
+    time.sleep(60)  # here
+
+
+@app.task("apart", executor="process")
+def apart(ctx: Context) -> None:
+    time.sleep(60)  # here
+
+
+@app.task("deaf", executor="process")
+def deaf(ctx: Context) -> None:
+    ctypes.PyDLL(None).sleep(60)  # keeps the GIL

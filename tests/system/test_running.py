@@ -1,0 +1,121 @@
+"""What runs in a real service, whatever its handlers do."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from linecache import getline
+from pathlib import Path
+
+import pytest
+
+from taskqueue import AsyncClient, Client
+from taskqueue.client.views import RunningTask
+from taskqueue.testing.process import ServiceProcess
+from tests.system import busy_app
+
+WAIT_S = 20.0
+HERE = "# here"
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    arguments = ("--app", "tests.system.busy_app:app", "--consumers", "2", "--slots", "3")
+    async with ServiceProcess(tmp_path, *arguments, "--drain-s", "0") as service:
+        yield service
+
+
+@pytest.fixture
+async def client(service: ServiceProcess) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(service.url) as client:
+        yield client
+
+
+async def shown(
+    client: AsyncClient, is_so: Callable[[Mapping[str, RunningTask]], bool]
+) -> Mapping[str, RunningTask]:
+    """Return what runs by action, once it is as a test expects: no event tells of a line."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            running = {each.action: each for each in await client.running()}
+            if is_so(running):
+                return running
+            await asyncio.sleep(0.01)
+
+
+def line_of(task: RunningTask) -> str:
+    """The text of the line; the file is shown as it lies below the app's folder."""
+    assert task.line is not None
+    assert Path(busy_app.__file__).as_posix().endswith(f"/{task.line.file}")
+    return getline(busy_app.__file__, task.line.number)
+
+
+def at_line(*actions: str) -> Callable[[Mapping[str, RunningTask]], bool]:
+    def are_there(running: Mapping[str, RunningTask]) -> bool:
+        return all(
+            action in running
+            and running[action].line is not None
+            and "here" in line_of(running[action])
+            for action in actions
+        )
+
+    return are_there
+
+
+async def test_each_running_attempt_is_shown_with_the_line_of_its_handler(
+    client: AsyncClient,
+) -> None:
+    tasks = {
+        action: await client.enqueue(action) for action in ("waits", "computes", "apart", "blocks")
+    }
+
+    running = await shown(client, at_line(*tasks))
+
+    assert {action: each.task_id for action, each in running.items()} == {
+        action: task.id for action, task in tasks.items()
+    }
+    assert {
+        action: (each.executor, each.line and each.line.function)
+        for action, each in running.items()
+    } == {
+        "waits": ("loop", "asleep"),
+        "computes": ("thread", "computes"),
+        "apart": ("process", "apart"),
+        "blocks": ("loop", "blocks"),
+    }
+    assert running["waits"].progress == {"done": 1}
+    assert running["computes"].progress is None  # it is too long for a list
+    assert {each.attempt for each in running.values()} == {1}
+    assert {each.consumer for each in running.values()} <= {"consumer-1", "consumer-2"}
+    assert all(0 <= each.age_s <= WAIT_S for each in running.values())
+
+
+async def test_the_answer_does_not_wait_for_a_process_that_does_not_react(
+    client: AsyncClient, service: ServiceProcess
+) -> None:
+    await client.enqueue("deaf")
+    await client.enqueue("waits")
+    await shown(client, lambda running: {"deaf", "waits"} <= running.keys())
+
+    took_s = []
+    for _ in range(3):
+        began = time.monotonic()
+        running = await shown(client, at_line("waits"))
+        took_s.append(time.monotonic() - began)
+
+    assert running["deaf"].line is None
+    assert min(took_s) <= 0.5
+
+
+async def test_what_has_ended_is_not_shown(client: AsyncClient, service: ServiceProcess) -> None:
+    cancelled = await client.enqueue("waits")
+    await shown(client, at_line("waits"))
+    await cancelled.cancel()
+    await cancelled.wait(timeout_s=WAIT_S)
+    after_the_end = await client.running()
+
+    def script() -> list[RunningTask]:
+        with Client(service.url) as queue:
+            return [*queue.running()]
+
+    assert after_the_end == []
+    assert await asyncio.to_thread(script) == []
