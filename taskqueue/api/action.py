@@ -1,17 +1,17 @@
 """A kind of task, as user code holds it: what `@app.task` leaves in the place of the function."""
 
-from collections.abc import Callable
-from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from taskqueue.api.context import Context
-from taskqueue.api.signature import JSON, arguments_by_name
+from taskqueue.api.parameters import AnyFunction
+from taskqueue.api.readers import JSON
+from taskqueue.api.signature import arguments_by_name
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import NewTask
 
 P = ParamSpec("P")
 R = TypeVar("R")
-HandlerFunction = Callable[Concatenate[Context, P], R]
 
 
 class Owner(Protocol):
@@ -30,16 +30,14 @@ class Owner(Protocol):
         ...
 
 
-class Action(Generic[P, R]):
+class Enqueuing(Generic[P]):
     """Enqueues tasks for one handler, with arguments that the type checker knows.
 
     await resize.enqueue(url="…", width=400)
     await resize.with_options(delay_s=5, priority=1).enqueue(url="…")
     """
 
-    def __init__(
-        self, app: Owner, name: str, function: HandlerFunction[P, R], options: Options
-    ) -> None:
+    def __init__(self, app: Owner, name: str, function: AnyFunction, options: Options) -> None:
         self.name = name
         self._app = app
         self._function = function
@@ -48,10 +46,6 @@ class Action(Generic[P, R]):
     def __repr__(self) -> str:
         """Return the action's name, marked as an action."""
         return f"<Action {self.name}>"
-
-    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself, as a test of it does."""
-        return self._function(ctx, *args, **kwargs)
 
     async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Accept a task with these arguments; return its id. Durable when this returns.
@@ -97,7 +91,7 @@ class Action(Generic[P, R]):
         delay_s: float | None = None,
         run_at: float | None = None,
         unique_key: str | None = None,
-    ) -> "Action[P, R]":
+    ) -> Self:
         """Return this action with other options for the tasks made through it.
 
         `delay_s` counts from the enqueue, `run_at` is in seconds since 1970 (UTC). An option that
@@ -112,4 +106,20 @@ class Action(Generic[P, R]):
             run_at=run_at,
             unique_key=unique_key,
         )
-        return Action(self._app, self.name, self._function, options.over(self._options))
+        return type(self)(self._app, self.name, self._function, options.over(self._options))
+
+
+class Action(Enqueuing[P], Generic[P, R]):
+    """A kind of task whose handler takes the context."""
+
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as a test of it does."""
+        return cast(R, self._function(ctx, *args, **kwargs))
+
+
+class PlainAction(Enqueuing[P], Generic[P, R]):
+    """A kind of task whose handler takes its data only."""
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, as a test of it does."""
+        return cast(R, self._function(*args, **kwargs))

@@ -9,12 +9,24 @@ await resize.enqueue(url="…", width=400)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, ParamSpec, TypeAlias, TypeVar
+from typing import (
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    overload,
+)
 
-from taskqueue.api.action import Action, HandlerFunction
+from taskqueue.api.action import Action, Enqueuing, PlainAction
+from taskqueue.api.context import Context
 from taskqueue.api.destination import Destination, Enqueuer
 from taskqueue.api.handler import ExecutorKind, Handler, handler_of
-from taskqueue.api.signature import JSON, signature_of, whole_signature_of
+from taskqueue.api.parameters import AnyFunction
+from taskqueue.api.readers import JSON
+from taskqueue.api.signature import signature_of, whole_signature_of
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, InvalidTask, UnknownAction
@@ -32,8 +44,19 @@ from taskqueue.rules.tasks import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F", bound=AnyFunction)
 
 ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
+
+
+class Registration(Protocol):
+    """Registers the function that it decorates."""
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Action[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
 
 
 class App:
@@ -74,56 +97,91 @@ class App:
         """Accept tasks for these queues as well: the service serves them."""
         self._queues.update(names)
 
+    @overload
+    def task(self, function: Callable[Concatenate[Context, P], R], /) -> Action[P, R]: ...
+
+    @overload
+    def task(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
+
+    @overload
     def task(
         self,
-        action: str,
+        action: str | None = None,
+        *,
+        queue: str = ...,
+        priority: int = ...,
+        max_attempts: int = ...,
+        timeout_s: float | None = ...,
+        executor: ExecutorName | None = ...,
+    ) -> Registration: ...
+
+    def task(
+        self,
+        action: AnyFunction | str | None = None,
         *,
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         timeout_s: float | None = None,
         executor: ExecutorName | None = None,
-    ) -> Callable[[HandlerFunction[P, R]], Action[P, R]]:
-        """Register the decorated function as the handler of `action`.
+    ) -> Any:
+        """Register the decorated function as the handler of `action`, by default of its own name.
 
         An `async def` runs on its consumer's loop, a `def` in a thread, and either of them in a
         process of its own with `executor="process"`; see `docs/executors.md`. An attempt that runs
         longer than `timeout_s` is cancelled on the loop and killed in a process; a thread cannot be
-        stopped, so there it is refused. To take any keys, write `(ctx: Context, /, **data: …)`;
-        without the `/` type checkers object.
+        stopped, so there it is refused. A first parameter `ctx: Context` gets the context of the
+        attempt. To take any keys, write `(ctx: Context, /, **data: …)`; without the `/` type
+        checkers object.
 
         Raises:
             ConfigError: with every fault of the name, the options, the executor and the function's
                 signature.
         """
+        if callable(action):
+            return self.task()(action)
         defaults = as_built_in(Defaults(queue=queue, priority=priority, max_attempts=max_attempts))
-        action = converted_by(plain.text, action)
 
-        def register(function: HandlerFunction[P, R]) -> Action[P, R]:
-            faults = [*self._name_faults(action)]
-            try:
-                handler = handler_of(
-                    function,
-                    signature_of,
-                    name=action,
-                    defaults=defaults,
-                    timeout_s=timeout_s,
-                    executor=executor,
-                )
-            except ConfigError as error:
-                faults.extend(error.faults)
-            if faults:
-                raise _refusal(f"task {action!r}", faults)
-            self._handlers[action] = handler
-            self._queues.add(defaults.queue)
-            return Action(self, action, function, NO_CHOICE)
+        def register(function: AnyFunction) -> Enqueuing[Any]:
+            name = _name_of(function) if action is None else converted_by(plain.text, action)
+            return self._register(
+                function, name, defaults=defaults, timeout_s=timeout_s, executor=executor
+            )
 
         return register
 
-    def default(self, function: HandlerFunction[P, R]) -> HandlerFunction[P, R]:
+    def _register(
+        self,
+        function: AnyFunction,
+        name: str,
+        *,
+        defaults: Defaults,
+        timeout_s: float | None,
+        executor: ExecutorName | None,
+    ) -> Enqueuing[Any]:
+        faults = [*self._name_faults(name)]
+        try:
+            handler = handler_of(
+                function,
+                signature_of,
+                name=name,
+                defaults=defaults,
+                timeout_s=timeout_s,
+                executor=executor,
+            )
+        except ConfigError as error:
+            faults.extend(error.faults)
+        if faults:
+            raise _refusal(f"task {name!r}", faults)
+        self._handlers[name] = handler
+        self._queues.add(defaults.queue)
+        kind = Action if handler.takes_context else PlainAction
+        return kind(self, name, function, NO_CHOICE)
+
+    def default(self, function: F) -> F:
         """Register the decorated function for every action that has no handler of its own.
 
-        It gets all the data, an object, as the one argument after `ctx`.
+        It gets all the data, an object, as the one argument beside `ctx`.
 
         Raises:
             ConfigError: there is a default handler already, or its signature cannot work.
@@ -266,3 +324,7 @@ class App:
 
 def _refusal(what: str, faults: Sequence[Fault]) -> ConfigError:
     return ConfigError(tuple(Fault(f"{what}, {fault.field}", fault.message) for fault in faults))
+
+
+def _name_of(function: AnyFunction) -> str:
+    return str(getattr(function, "__name__", ""))  # what has none is refused with its other faults

@@ -8,7 +8,9 @@ from typing import Any
 
 import msgspec
 
-from taskqueue.api.signature import AnyFunction, Signature
+from taskqueue.api.context import Context
+from taskqueue.api.parameters import AnyFunction, takes_context
+from taskqueue.api.signature import Signature
 from taskqueue.errors import ConfigError, Fault, InvalidTask
 from taskqueue.foreign import conversion as plain
 from taskqueue.rules.options import Defaults, converted_by, is_duration
@@ -37,9 +39,14 @@ class Handler:
     name: str
     function: AnyFunction
     signature: Signature
+    takes_context: bool
     executor: ExecutorKind
     defaults: Defaults
     timeout_s: float | None
+
+    def args(self, context: Context) -> tuple[Context, ...]:
+        """Return the positional arguments of a call: the context, if the function takes it."""
+        return (context,) if self.takes_context else ()
 
     def bind(self, payload: str) -> dict[str, Any]:
         """Return the typed keyword arguments that a stored payload stands for.
@@ -85,6 +92,7 @@ def handler_of(
         name=name,
         function=function,
         signature=signature,
+        takes_context=takes_context(function),
         executor=kind,
         defaults=defaults,
         timeout_s=timeout_s,

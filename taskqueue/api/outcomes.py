@@ -1,7 +1,7 @@
 """What a handler raises to say how its attempt shall end.
 
-raise Retry(after_s=30)       again in 30 s; the attempt is used
-raise Snooze(delay_s=30)      again in 30 s; the attempt is returned
+raise Retry(30)               again in 30 s; the attempt is used
+raise Snooze(30)              again in 30 s; the attempt is returned
 raise Reject("no such user")  dead letter now: trying again is pointless
 raise Cancel("order gone")    cancelled: it is not needed any more
 
@@ -25,7 +25,7 @@ class Retry(Exception):
 
     after_s: float | None = None
 
-    def __init__(self, reason: str = "asked for a retry", *, after_s: float | None = None) -> None:
+    def __init__(self, after_s: float | None = None, reason: str = "asked for a retry") -> None:
         self.reason = str(reason)
         self.after_s = None if after_s is None else seconds("after_s", after_s)
         super().__init__(self.reason)

@@ -10,26 +10,16 @@ Made once, when the handler is registered; whatever in the signature cannot work
 """
 
 import inspect
-import typing
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from types import SimpleNamespace
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
-from taskqueue.api.context import Context
+from taskqueue.api.parameters import AnyFunction, parameters_of, positional_names
+from taskqueue.api.readers import JSON, Reader, misfit
 from taskqueue.errors import ConfigError, Fault, Faults, InvalidTask
-from taskqueue.foreign import rendering
-
-JSON = bytes | msgspec.Raw
-AnyFunction = Callable[..., Any]
-
-_CONTEXT_RULE = "must be the first parameter, `ctx: Context`"
-_EXACT_UP_TO = 2**53  # from here on neighbouring whole numbers share one float
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_anything = msgspec.json.Decoder(Any)
 
 
 class Signature(Protocol):
@@ -47,12 +37,12 @@ class Signature(Protocol):
 
 
 def signature_of(function: AnyFunction) -> Signature:
-    """Return the signature of a handler whose parameters after `ctx` are the keys of its data.
+    """Return the signature of a handler whose parameters, but for `ctx`, are the keys of its data.
 
     Raises:
         ConfigError: with a fault for everything in the signature that cannot work.
     """
-    others, readers = _parameters_of(function)
+    others, readers = parameters_of(function)
     extra = next((readers.pop(p.name) for p in others if p.kind is p.VAR_KEYWORD), None)
     required = tuple(p.name for p in others if p.name in readers and p.default is p.empty)
     key_by_key = KeyByKey(readers, required, extra)
@@ -60,14 +50,14 @@ def signature_of(function: AnyFunction) -> Signature:
 
 
 def whole_signature_of(function: AnyFunction) -> Signature:
-    """Return the signature of a handler that takes all its data as one object after `ctx`.
+    """Return the signature of a handler that takes all its data as one object.
 
     Raises:
         ConfigError: with a fault for everything in the signature that cannot work.
     """
-    others, readers = _parameters_of(function)
+    others, readers = parameters_of(function)
     if len(others) != 1 or others[0].kind is inspect.Parameter.VAR_KEYWORD:
-        raise ConfigError((Fault("data", "must be the one parameter after ctx"),))
+        raise ConfigError((Fault("data", "must be the one parameter beside ctx"),))
     [(name, reader)] = readers.items()
     return _Whole(name, reader)
 
@@ -80,7 +70,7 @@ def arguments_by_name(
     Raises:
         InvalidTask: there are too many positional arguments, or one is given twice.
     """
-    positional = _positional(function)
+    positional = positional_names(function)
     if len(args) > len(positional):
         message = f"{len(args)} positional arguments; the handler takes {len(positional)}"
         raise InvalidTask((Fault("data", message),))
@@ -91,12 +81,6 @@ def arguments_by_name(
     return {**by_name, **kwargs}
 
 
-@cache
-def _positional(function: AnyFunction) -> tuple[str, ...]:
-    _, *others = inspect.signature(function).parameters.values()
-    return tuple(p.name for p in others if p.kind is p.POSITIONAL_OR_KEYWORD)
-
-
 class AtOnce:
     """Each key of the data is a parameter; all are read by one decoder.
 
@@ -105,7 +89,7 @@ class AtOnce:
     """
 
     def __init__(
-        self, readers: Mapping[str, "_Reader"], required: tuple[str, ...], key_by_key: "KeyByKey"
+        self, readers: Mapping[str, "Reader"], required: tuple[str, ...], key_by_key: "KeyByKey"
     ) -> None:
         self.key_by_key = key_by_key
         self._names = tuple(readers)
@@ -137,9 +121,9 @@ class KeyByKey:
 
     def __init__(
         self,
-        readers: Mapping[str, "_Reader"],
+        readers: Mapping[str, "Reader"],
         required: tuple[str, ...],
-        extra: "_Reader | None",
+        extra: "Reader | None",
     ) -> None:
         self._readers = readers
         self._required = required
@@ -175,7 +159,7 @@ class KeyByKey:
 class _Whole:
     """The data is the one parameter."""
 
-    def __init__(self, name: str, reader: "_Reader") -> None:
+    def __init__(self, name: str, reader: "Reader") -> None:
         self._name = name
         self._reader = reader
 
@@ -184,148 +168,10 @@ class _Whole:
         return {self._name: self._reader.read("data", data)}
 
 
-class _Reader:
-    """Reads JSON as values of one type."""
-
-    def __init__(self, annotation: Any) -> None:
-        # A decoder would take any class and then refuse every value; a schema refuses the class.
-        msgspec.json.schema(annotation, schema_hook=_schema_of_object)
-        self._decoder = msgspec.json.Decoder(annotation)
-        self.type = annotation
-
-    def read(self, field: str, data: JSON) -> Any:
-        """Return the value; raise `InvalidTask` with what is wrong with `field`."""
-        try:
-            return self._decoder.decode(data)
-        except msgspec.ValidationError as error:
-            return self._read_with_whole_numbers(field, data, error)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _misfit(field, error) from None
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a type's own `__post_init__` may raise anything
-            raise InvalidTask((Fault(field, rendering.error_line(error)),)) from error
-
-    def _read_with_whole_numbers(
-        self, field: str, data: JSON, refused: msgspec.ValidationError
-    ) -> Any:
-        # JSON has one kind of number: 8.0 is a whole number to everybody but the decoder.
-        try:
-            value = _whole_numbers(_anything.decode(data))
-            return msgspec.convert(value, self.type, str_keys=True)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise _misfit(field, refused) from None
-
-
-def _whole_numbers(value: Any) -> Any:
-    match value:
-        case float() if value.is_integer() and abs(value) < _EXACT_UP_TO:
-            return int(value)
-        case list():
-            return [_whole_numbers(item) for item in value]
-        case dict():
-            return {key: _whole_numbers(item) for key, item in value.items()}
-        case _:
-            return value
-
-
 def _keys_of(data: JSON) -> dict[str, msgspec.Raw]:
     try:
         return _object.decode(data)
     except msgspec.ValidationError:
         raise InvalidTask((Fault("data", "must be an object"),)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _misfit("data", error) from None
-
-
-def _misfit(field: str, error: Exception) -> InvalidTask:
-    match error:
-        case UnicodeDecodeError():
-            fault = Fault(field, "is not UTF-8")
-        case RecursionError():
-            fault = Fault(field, "is nested too deeply")
-        case _:
-            message, _, path = rendering.text(error).partition(" - at `$")
-            fault = Fault(field + path.removesuffix("`"), message)
-    return InvalidTask((fault,))
-
-
-# --- at registration ---------------------------------------------------------------------------
-
-
-def _parameters_of(
-    function: AnyFunction,
-) -> tuple[list[inspect.Parameter], dict[str, _Reader]]:
-    """Return the parameters after `ctx` and what reads each, once all of them can work."""
-    if not (inspect.isfunction(function) or inspect.ismethod(function)):
-        raise ConfigError((Fault("handler", f"must be a function, not {function!r}"),))
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigError((Fault("handler", "must return its result, not yield"),))
-    context, *others = inspect.signature(function).parameters.values() or [_NOTHING]
-    readers: dict[str, _Reader] = {}
-    faults = [*_context_faults(function, context)]
-    for parameter in others:
-        try:
-            readers[parameter.name] = _reader_of(function, parameter)
-        except ConfigError as error:
-            faults.extend(error.faults)
-    if faults:
-        raise ConfigError(tuple(faults))
-    return others, readers
-
-
-_NOTHING = inspect.Parameter("nothing", inspect.Parameter.VAR_POSITIONAL)
-
-
-def _context_faults(function: AnyFunction, parameter: inspect.Parameter) -> Iterator[Fault]:
-    positional = {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}
-    if parameter.name != "ctx" or parameter.kind not in positional:
-        yield Fault("ctx", _CONTEXT_RULE)
-        return
-    try:
-        annotation = _annotation_of(function, parameter)
-    except ConfigError as error:
-        yield from error.faults
-    else:
-        if annotation not in {Any, Context}:
-            yield Fault("ctx", f"{_CONTEXT_RULE}, not {_shown(annotation)}")
-
-
-def _reader_of(function: AnyFunction, parameter: inspect.Parameter) -> _Reader:
-    name = parameter.name
-    if parameter.kind is parameter.VAR_POSITIONAL:
-        raise ConfigError((Fault(f"*{name}", "data has names, not positions"),))
-    if parameter.kind is parameter.POSITIONAL_ONLY:
-        raise ConfigError((Fault(name, "is positional-only; data has names, not positions"),))
-    annotation = _annotation_of(function, parameter)
-    try:
-        return _Reader(annotation)
-    except TypeError as error:
-        detail = str(error).rpartition("\n")[2]
-        raise ConfigError(
-            (Fault(name, f"no JSON can become {_shown(annotation)}: {detail}"),)
-        ) from error
-
-
-def _annotation_of(function: AnyFunction, parameter: inspect.Parameter) -> Any:
-    """Return the parameter's type, looked up by its name if it was written as a string."""
-    if parameter.annotation is parameter.empty:
-        return Any
-    # One parameter at a time, so that each name that is not there gets a fault of its own.
-    alone = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
-    names = inspect.unwrap(function).__globals__
-    try:
-        return typing.get_type_hints(alone, globalns=names, include_extras=True)[parameter.name]
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
-        fault = Fault(parameter.name, f"its annotation cannot be resolved: {error}")
-        raise ConfigError((fault,)) from error
-
-
-def _schema_of_object(annotation: type) -> dict[str, Any]:
-    if annotation is object:  # takes what `Any` takes
-        return {"description": "anything"}
-    raise NotImplementedError
-
-
-def _shown(annotation: object) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        raise misfit("data", error) from None

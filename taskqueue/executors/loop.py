@@ -67,7 +67,7 @@ async def _call(handler: Handler, context: Context, kwargs: Mapping[str, Any]) -
     process = os.getpid()
     try:
         try:
-            return await handler.function(context, **kwargs)
+            return await handler.function(*handler.args(context), **kwargs)
         finally:
             end_if_forked(process)
     except (Exception, asyncio.CancelledError):

@@ -82,7 +82,7 @@ async def test_retry_waits_as_long_as_it_says_and_uses_the_attempt(world: World)
     async def again(ctx: Context) -> None:
         at.append(time.monotonic())
         if len(at) == 1:
-            raise Retry("busy", after_s=0.1)
+            raise Retry(0.1, "busy")
 
     await world.start()
 

@@ -19,7 +19,7 @@ from taskqueue.errors import StatementRefused
 app = App()
 
 VERDICTS = {
-    "retry": Retry("busy", after_s=3),
+    "retry": Retry(3, "busy"),
     "snooze": Snooze(3),
     "reject": Reject("no such user"),
     "cancel": Cancel("order gone"),
@@ -29,6 +29,11 @@ VERDICTS = {
 @app.task("pid", executor="process")
 def pid(ctx: Context) -> int:
     return os.getpid()
+
+
+@app.task(executor="process")
+def without_context(number: int) -> int:
+    return 2 * number
 
 
 @app.task("async_pid", executor="process")

@@ -111,6 +111,24 @@ async def test_a_handler_changes_for_itself_alone_which_loop_runs(
     assert await run(running_loop) == before
 
 
+async def test_a_handler_gets_the_context_only_if_it_takes_it(
+    executors: Mapping[ExecutorKind, Executor],
+) -> None:
+    app = App()
+
+    @app.task
+    def double(number: int) -> int:
+        return 2 * number
+
+    @app.task
+    async def triple(number: int) -> int:
+        return 3 * number
+
+    for action, result in ((double, "8"), (triple, "12")):
+        outcome = await attempt(app, claimed(action.prepare(4)), executors)
+        assert outcome == Succeeded(result=result)
+
+
 async def test_exactly_false_is_a_failure(run: Run) -> None:
     assert await run(lambda ctx: False) == Failed(error="returned False")
 
@@ -150,8 +168,8 @@ async def test_a_result_may_have_exactly_one_mebibyte(run: Run) -> None:
 @pytest.mark.parametrize(
     ("verdict", "outcome"),
     [
-        (Retry(after_s=3), Failed(error="asked for a retry", retry_in_s=3)),
-        (Retry("busy"), Failed(error="busy")),
+        (Retry(3), Failed(error="asked for a retry", retry_in_s=3)),
+        (Retry(reason="busy"), Failed(error="busy")),
         (Snooze(3), Snoozed(delay_s=3)),
         (Cancel("order gone"), Cancelled(reason="order gone")),
     ],

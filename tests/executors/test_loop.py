@@ -129,7 +129,7 @@ async def test_whatever_a_handler_raises_when_it_is_cut_is_not_its_failure() -> 
 
 
 async def test_a_handler_that_decides_when_it_is_cut_has_its_way() -> None:
-    retried = await cut(Handler(when_cut=raise_(Retry("half done", after_s=1))))
+    retried = await cut(Handler(when_cut=raise_(Retry(1, "half done"))))
     finished = await cut(Handler(when_cut=lambda: "done"))
 
     assert retried.result() == Failed(error="half done", retry_in_s=1)

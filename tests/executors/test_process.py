@@ -94,6 +94,10 @@ async def test_a_handler_of_either_kind_runs_in_a_process_that_is_kept(pool: Poo
     assert await pool.result("async_pid") == [pid, loop]  # on a loop that is kept as well
 
 
+async def test_a_handler_in_a_process_may_do_without_the_context(pool: Pool) -> None:
+    assert await pool.result("without_context", number=4) == 8
+
+
 async def test_a_def_may_run_a_loop_of_its_own(pool: Pool) -> None:
     assert await pool.result("own_loop") == 7
 

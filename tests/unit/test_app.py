@@ -139,7 +139,7 @@ def test_an_action_stays_a_function_that_can_be_called() -> None:
 def test_a_registration_is_refused_with_every_fault_at_once() -> None:
     def register() -> None:
         @App().task("", queue="", priority=-1, max_attempts=0, timeout_s=float("nan"))
-        def handler(context, *args) -> None: ...  # type: ignore[no-untyped-def]
+        def handler(url, ctx, *args) -> None: ...  # type: ignore[no-untyped-def]
 
     assert faults_of(register, ConfigError) == [
         "task '', action: must be 1 to 128 printable characters",
@@ -151,7 +151,7 @@ def test_a_registration_is_refused_with_every_fault_at_once() -> None:
             "task '', timeout_s: a thread cannot be stopped; "
             'give it executor="process", or make it `async def`'
         ),
-        "task '', ctx: must be the first parameter, `ctx: Context`",
+        "task '', ctx: the context must be the first parameter, `ctx: Context`",
         "task '', *args: data has names, not positions",
     ]
 
@@ -180,6 +180,24 @@ def test_a_timeout_is_a_positive_number_of_seconds(timeout_s: Any) -> None:
     ]
 
 
+def test_an_action_has_the_name_of_its_function_unless_it_gets_one() -> None:
+    mine = App()
+
+    @mine.task
+    async def greet(name: str) -> str:
+        return f"Hello, {name}!"
+
+    @mine.task(max_attempts=1)
+    def resize(ctx: Context, width: int) -> int:
+        return ctx.attempt * width
+
+    assert mine.actions == ("greet", "resize")
+    assert mine.handler("resize").defaults.max_attempts == 1
+    assert asyncio.run(greet("Ada")) == "Hello, Ada!"
+    assert resize(Context(claimed(resize.prepare(3))), 3) == 3
+    assert greet.prepare("Ada").payload == '{"action":"greet","data":{"name":"Ada"}}'
+
+
 def test_there_is_one_default_handler() -> None:
     mine = App()
 
@@ -200,7 +218,7 @@ def test_a_default_handler_takes_the_data_as_one() -> None:
         async def handler(ctx: Context) -> None: ...
 
     assert faults_of(register, ConfigError) == [
-        "default, data: must be the one parameter after ctx"
+        "default, data: must be the one parameter beside ctx"
     ]
 
 
@@ -548,7 +566,7 @@ def test_a_verdict_wants_a_time_that_can_be(seconds: float) -> None:
 
 
 def test_a_verdict_reads_as_its_reason() -> None:
-    assert str(Retry("busy", after_s=1)) == "busy"
+    assert str(Retry(1, "busy")) == "busy"
     assert str(Reject("no such user")) == "no such user"
     assert str(Cancel()) == "cancelled by its handler"
 

@@ -213,7 +213,7 @@ def test_a_whole_signature_has_one_parameter() -> None:
     async def stars(ctx: Context, **data: int) -> None: ...
 
     for function in (two, stars):
-        with pytest.raises(ConfigError, match="data: must be the one parameter after ctx"):
+        with pytest.raises(ConfigError, match="data: must be the one parameter beside ctx"):
             whole_signature_of(function)
 
 
@@ -229,7 +229,7 @@ def test_a_signature_that_cannot_work_is_refused_with_every_fault() -> None:
     found = refusals_of(handler)
 
     assert found == [
-        "ctx: must be the first parameter, `ctx: Context`",
+        "context: the context must be the first parameter, `ctx: Context`",
         "a: no JSON can become complex: type <class 'complex'> is not supported",
         "b: its annotation cannot be resolved: name 'Missing' is not defined",
         found[3],
@@ -239,7 +239,7 @@ def test_a_signature_that_cannot_work_is_refused_with_every_fault() -> None:
 
 
 def test_the_context_comes_first_and_is_one() -> None:
-    async def nothing() -> None: ...
+    async def second(url: str, ctx: Context) -> None: ...
 
     async def stars(*ctx: Context) -> None: ...
 
@@ -250,12 +250,26 @@ def test_the_context_comes_first_and_is_one() -> None:
     async def lost(ctx: "Missing") -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     rule = "ctx: must be the first parameter, `ctx: Context`"
-    assert refusals_of(nothing) == [rule]
+    assert refusals_of(second) == [f"ctx: the context {rule.removeprefix('ctx: ')}"]
     assert refusals_of(stars) == [rule]
     assert refusals_of(keyword) == [rule]
     assert refusals_of(other) == [f"{rule}, not int"]
     assert refusals_of(lost) == [
         "ctx: its annotation cannot be resolved: name 'Missing' is not defined"
+    ]
+
+
+def test_a_handler_may_do_without_the_context() -> None:
+    async def nothing() -> None: ...
+
+    async def greet(name: str, times: int = 1) -> None: ...
+
+    assert signature_of(nothing).bind(b"{}") == {}
+    assert signature_of(greet).bind(b'{"name": "Ada"}') == {"name": "Ada"}
+    assert arguments_by_name(greet, ("Ada",), {"times": 2}) == {"name": "Ada", "times": 2}
+    assert faults_of(greet, b'{"ctx": 1}') == [
+        "data.name: required",
+        "data.ctx: unknown; the handler takes name, times",
     ]
 
 

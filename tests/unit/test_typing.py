@@ -17,6 +17,17 @@ async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]:
 @app.task("echo")
 def echo(ctx: Context, text: str) -> str:
     return text
+
+@app.task
+async def greet(name: str) -> str:
+    return name
+
+@app.task(max_attempts=3)
+def shout(name: str) -> str:
+    return name
+
+@app.task(queue="mail")
+async def send(ctx: Context, to: str) -> None: ...
 """
 
 RIGHT = """
@@ -27,6 +38,12 @@ async def calls(ctx: Context) -> None:
     task_id = ctx.enqueue(resize.with_options(run_at=5), "a", 3)
     size: dict[str, int] = await resize(ctx, "a")
     text: str = echo(ctx, "a")
+    text = await greet("Ada")
+    text = shout(name="Ada")
+    await send(ctx, to="a")
+    task_id = await greet.with_options(delay_s=5).enqueue(name="Ada")
+    task_id = ctx.enqueue(shout, "Ada")
+    task_id = await send.enqueue(to="a")
 """
 
 WRONG = """
@@ -38,9 +55,10 @@ async def calls(ctx: Context) -> None:
     ctx.enqueue(echo, txt="a")  # call-arg
     ctx.enqueue(echo, text=b"a")  # arg-type
     echo(ctx, 1)  # arg-type
-
-@app.task("lost")  # arg-type
-async def lost(url: str) -> None: ...
+    shout(1)  # arg-type
+    await greet("Ada", 2)  # call-arg
+    await greet.enqueue(nam="Ada")  # call-arg
+    await send.enqueue(1)  # arg-type
 """
 
 

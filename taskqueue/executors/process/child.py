@@ -115,7 +115,8 @@ def _made(call: Call, signals: Signals) -> Outcome:
 
 def _called(call: Call, signals: Signals) -> object:
     try:
-        return call.handler.function(call.context, **call.kwargs)
+        handler = call.handler
+        return handler.function(*handler.args(call.context), **call.kwargs)
     finally:
         signals.restore()
 
