@@ -8,7 +8,7 @@ async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]: ..
 await resize.enqueue(url="…", width=400)
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import (
     Any,
     Concatenate,
@@ -23,17 +23,16 @@ from typing import (
 from taskqueue.api.action import Action, Enqueuing, PlainAction
 from taskqueue.api.context import Context
 from taskqueue.api.destination import Destination, Enqueuer
-from taskqueue.api.handler import ExecutorKind, Handler, handler_of
+from taskqueue.api.handler import ExecutorKind, Handler
+from taskqueue.api.handlers import Handlers
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.readers import JSON
-from taskqueue.api.signature import signature_of, whole_signature_of
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.errors import ConfigError, Fault, InvalidTask, UnknownAction
+from taskqueue.errors import InvalidTask
 from taskqueue.foreign import conversion as plain
 from taskqueue.ids import new_id
 from taskqueue.rules import arguments
-from taskqueue.rules.names import NAME_RULE, is_name
 from taskqueue.rules.options import NO_CHOICE, Defaults, Options, as_built_in, converted_by
 from taskqueue.rules.tasks import (
     DEFAULT_MAX_ATTEMPTS,
@@ -64,10 +63,8 @@ class App:
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._handlers: dict[str, Handler] = {}
-        self._default: Handler | None = None
+        self._handlers = Handlers()
         self._destination = Destination()
-        self._queues = {DEFAULT_QUEUE}
         self._time = self._clock  # of the attached service
         self.reference: str | None = None  # `module:app`, once it has been loaded by that name
         self.folder = ""  # where it was looked for first
@@ -75,18 +72,18 @@ class App:
     @property
     def needs_processes(self) -> bool:
         """Whether a handler runs in a process of its own, which has to find this app."""
-        kinds = {handler.executor for handler in self._handlers.values()}
+        kinds = {handler.executor for handler in self._handlers.by_action.values()}
         return ExecutorKind.PROCESS in kinds
 
     @property
     def actions(self) -> tuple[str, ...]:
         """The names of all actions, in the order of their registration."""
-        return tuple(self._handlers)
+        return tuple(self._handlers.by_action)
 
     @property
     def queues(self) -> tuple[str, ...]:
         """The names of all queues that tasks may go to, sorted."""
-        return tuple(sorted(self._queues))
+        return self._handlers.queues
 
     @property
     def is_attached(self) -> bool:
@@ -95,7 +92,7 @@ class App:
 
     def add_queues(self, names: Iterable[str]) -> None:
         """Accept tasks for these queues as well: the service serves them."""
-        self._queues.update(names)
+        self._handlers.add_queues(names)
 
     @overload
     def task(self, function: Callable[Concatenate[Context, P], R], /) -> Action[P, R]: ...
@@ -144,39 +141,13 @@ class App:
 
         def register(function: AnyFunction) -> Enqueuing[Any]:
             name = _name_of(function) if action is None else converted_by(plain.text, action)
-            return self._register(
+            handler = self._handlers.register(
                 function, name, defaults=defaults, timeout_s=timeout_s, executor=executor
             )
+            kind = Action if handler.takes_context else PlainAction
+            return kind(self, name, function, NO_CHOICE)
 
         return register
-
-    def _register(
-        self,
-        function: AnyFunction,
-        name: str,
-        *,
-        defaults: Defaults,
-        timeout_s: float | None,
-        executor: ExecutorName | None,
-    ) -> Enqueuing[Any]:
-        faults = [*self._name_faults(name)]
-        try:
-            handler = handler_of(
-                function,
-                signature_of,
-                name=name,
-                defaults=defaults,
-                timeout_s=timeout_s,
-                executor=executor,
-            )
-        except ConfigError as error:
-            faults.extend(error.faults)
-        if faults:
-            raise _refusal(f"task {name!r}", faults)
-        self._handlers[name] = handler
-        self._queues.add(defaults.queue)
-        kind = Action if handler.takes_context else PlainAction
-        return kind(self, name, function, NO_CHOICE)
 
     def default(self, function: F) -> F:
         """Register the decorated function for every action that has no handler of its own.
@@ -186,14 +157,7 @@ class App:
         Raises:
             ConfigError: there is a default handler already, or its signature cannot work.
         """
-        if self._default is not None:
-            raise _refusal("default", [Fault("handler", "is registered already")])
-        try:
-            self._default = handler_of(
-                function, whole_signature_of, name="default", defaults=Defaults()
-            )
-        except ConfigError as error:
-            raise _refusal("default", error.faults) from error
+        self._handlers.register_default(function)
         return function
 
     def handler(self, action: str) -> Handler:
@@ -202,10 +166,7 @@ class App:
         Raises:
             UnknownAction: there is none.
         """
-        handler = self._handlers.get(action, self._default)
-        if handler is None:
-            raise UnknownAction(action, self.actions)
-        return handler
+        return self._handlers.handler(action)
 
     def prepare(
         self, action: str, data: JSON | None = None, *, options: Options = NO_CHOICE
@@ -223,7 +184,7 @@ class App:
         handler = self.handler(action)
         action, options = converted_by(plain.text, action), as_built_in(options)
         given = bytes(data) if data else b"{}"
-        faults = [*self._call_faults(action, options)]
+        faults = [*self._handlers.call_faults(action, options)]
         more = 0
         try:
             handler.signature.bind(given)
@@ -304,26 +265,6 @@ class App:
         """
         require_tasks(*tasks)
         return self._destination.enqueue_sync(tasks)
-
-    def _call_faults(self, action: str, options: Options) -> Iterator[Fault]:
-        if action not in self._handlers and not is_name(action):  # a default handler takes any
-            yield Fault("action", NAME_RULE)
-        if options == NO_CHOICE:
-            return
-        yield from options.faults()
-        if is_name(options.queue) and options.queue not in self._queues:
-            served = ", ".join(self.queues)
-            yield Fault("queue", f"no consumer serves {options.queue!r}; served are {served}")
-
-    def _name_faults(self, action: str) -> Iterator[Fault]:
-        if not is_name(action):
-            yield Fault("action", NAME_RULE)
-        elif action in self._handlers:
-            yield Fault("action", "is registered already")
-
-
-def _refusal(what: str, faults: Sequence[Fault]) -> ConfigError:
-    return ConfigError(tuple(Fault(f"{what}, {fault.field}", fault.message) for fault in faults))
 
 
 def _name_of(function: AnyFunction) -> str:

@@ -1,0 +1,109 @@
+"""The handlers of an app, by the names of their actions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from taskqueue.api.handler import Handler, handler_of
+from taskqueue.api.parameters import AnyFunction
+from taskqueue.api.signature import signature_of, whole_signature_of
+from taskqueue.errors import ConfigError, Fault, UnknownAction
+from taskqueue.rules.names import NAME_RULE, is_name
+from taskqueue.rules.options import NO_CHOICE, Defaults, Options
+from taskqueue.rules.tasks import DEFAULT_QUEUE
+
+
+class Handlers:
+    """What can be done, and the queues that the tasks of it may go to."""
+
+    def __init__(self) -> None:
+        self.by_action: dict[str, Handler] = {}
+        self._default: Handler | None = None
+        self._queues = {DEFAULT_QUEUE}
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The names of all queues, sorted."""
+        return tuple(sorted(self._queues))
+
+    def add_queues(self, names: Iterable[str]) -> None:
+        """Accept tasks for these queues as well."""
+        self._queues.update(names)
+
+    def register(
+        self,
+        function: AnyFunction,
+        name: str,
+        *,
+        defaults: Defaults,
+        timeout_s: float | None,
+        executor: str | None,
+    ) -> Handler:
+        """Register the handler of the action `name`.
+
+        Raises:
+            ConfigError: with every fault of the name, the options, the executor and the function's
+                signature.
+        """
+        faults = [*self._name_faults(name)]
+        try:
+            handler = handler_of(
+                function,
+                signature_of,
+                name=name,
+                defaults=defaults,
+                timeout_s=timeout_s,
+                executor=executor,
+            )
+        except ConfigError as error:
+            faults.extend(error.faults)
+        if faults:
+            raise _refusal(f"task {name!r}", faults)
+        self.by_action[name] = handler
+        self._queues.add(defaults.queue)
+        return handler
+
+    def register_default(self, function: AnyFunction) -> None:
+        """Register the handler of all other actions.
+
+        Raises:
+            ConfigError: there is one already, or its signature cannot work.
+        """
+        if self._default is not None:
+            raise _refusal("default", [Fault("handler", "is registered already")])
+        try:
+            self._default = handler_of(
+                function, whole_signature_of, name="default", defaults=Defaults()
+            )
+        except ConfigError as error:
+            raise _refusal("default", error.faults) from error
+
+    def handler(self, action: str) -> Handler:
+        """Return the handler of `action`, which may be the default one.
+
+        Raises:
+            UnknownAction: there is none.
+        """
+        handler = self.by_action.get(action, self._default)
+        if handler is None:
+            raise UnknownAction(action, tuple(self.by_action))
+        return handler
+
+    def call_faults(self, action: str, options: Options) -> Iterator[Fault]:
+        """Yield what is wrong with a task of an action that has a handler."""
+        if action not in self.by_action and not is_name(action):  # a default handler takes any
+            yield Fault("action", NAME_RULE)
+        if options == NO_CHOICE:
+            return
+        yield from options.faults()
+        if is_name(options.queue) and options.queue not in self._queues:
+            served = ", ".join(self.queues)
+            yield Fault("queue", f"no consumer serves {options.queue!r}; served are {served}")
+
+    def _name_faults(self, action: str) -> Iterator[Fault]:
+        if not is_name(action):
+            yield Fault("action", NAME_RULE)
+        elif action in self.by_action:
+            yield Fault("action", "is registered already")
+
+
+def _refusal(what: str, faults: Sequence[Fault]) -> ConfigError:
+    return ConfigError(tuple(Fault(f"{what}, {fault.field}", fault.message) for fault in faults))
