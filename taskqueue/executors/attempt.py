@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from taskqueue.api.app import App
@@ -9,6 +10,7 @@ from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.api.context import Context
 from taskqueue.api.handler import ExecutorKind, Handler
 from taskqueue.errors import InvalidTask, UnknownAction
+from taskqueue.executors.eager import outside_of_tasks
 from taskqueue.executors.outcome import shortened
 from taskqueue.executors.protocol import Executor
 from taskqueue.rules.encoding import MAX_BYTES
@@ -40,7 +42,7 @@ async def attempt(
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
     """
-    call = call_of(app, task, handle, max_result_bytes=max_result_bytes)
+    call = outside_of_tasks(partial(call_of, app, task, handle, max_result_bytes=max_result_bytes))
     if isinstance(call, Call):
         executor = executors[call.handler.executor]
         return await executor.run(call.handler, call.context, call.kwargs)

@@ -51,6 +51,22 @@ async def eagerly(coroutine: Coroutine[Any, Any, T]) -> T:
     return steps.value if steps.returned else task.result()
 
 
+def outside_of_tasks(call: Callable[[], T]) -> T:
+    """Call what runs code of values and errors, and return what it returns.
+
+    There is no current task meanwhile: that would be the one of a slot, and not of a handler, and
+    code that cancels it would end the slot.
+    """
+    loop, caller = asyncio.get_running_loop(), asyncio.current_task()
+    assert caller is not None  # noqa: S101 - a coroutine is always run by a task
+    _leave_task(loop, caller)
+    try:
+        return call()
+    finally:
+        asyncio._set_running_loop(loop)  # noqa: SLF001 - as in `_Steps`
+        _enter_task(loop, caller)
+
+
 class _Steps(Coroutine[Any, Any, T]):
     """A coroutine whose first step is taken before its task begins to run it."""
 

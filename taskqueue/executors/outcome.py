@@ -8,6 +8,7 @@ running ──value──────▶ Succeeded · Failed (False) · Rejected
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import assert_never, cast
@@ -15,6 +16,7 @@ from typing import assert_never, cast
 from taskqueue.api.context import Context
 from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze, Verdict, seconds
 from taskqueue.errors import TaskTooLarge
+from taskqueue.executors.eager import outside_of_tasks
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.foreign import rendering
 from taskqueue.rules import encoding
@@ -50,15 +52,15 @@ async def outcome_of(
     except ConsumerCrash:
         raise
     except (Retry, Snooze, Reject, Cancel) as verdict:
-        return outcome_of_error(verdict)
+        return outside_of_tasks(partial(outcome_of_error, verdict))
     except (Exception, asyncio.CancelledError) as error:
         # Whatever a handler raises once it is cut, the cut is the reason and not the handler.
         if caller.cancelling() > cancels_before:
             raise asyncio.CancelledError from error
         if timeout_s is not None and limit.expired():
             return TimedOut(after_s=timeout_s)
-        return outcome_of_error(error)
-    return outcome_of_value(value, context)
+        return outside_of_tasks(partial(outcome_of_error, error))
+    return outside_of_tasks(partial(outcome_of_value, value, context))
 
 
 def outcome_of_value(value: object, context: Context) -> Outcome:

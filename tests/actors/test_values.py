@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,38 @@ async def test_a_handler_that_cancels_its_own_task_keeps_its_slot(world: World, 
 
     assert (await world.history(caught)).task.result == '"done"'
     assert await world.outcomes(raised) == ["failed"]
+    assert world.events.select("actor_crashed") == []
+
+
+@pytest.mark.parametrize("executor", ["loop", "thread"])
+async def test_data_that_cancels_the_task_which_converts_it_costs_no_slot(
+    world: World, executor: str
+) -> None:
+    is_enqueued = False
+
+    @dataclass
+    class Order:
+        number: int
+
+        def __post_init__(self) -> None:
+            if is_enqueued:
+                str(odd.Cancels())
+
+    async def on_loop(ctx: Context, order: Order) -> int:
+        return order.number
+
+    def in_thread(ctx: Context, order: Order) -> int:
+        return order.number
+
+    world.app.task("order")(on_loop if executor == "loop" else in_thread)
+    await world.start(consumers=1, slots=1)
+    await world.begun(await world.enqueue("wait"))
+    orders = [await world.enqueue("order", order={"number": number}) for number in range(3)]
+    is_enqueued = True
+    world.gate.open()
+
+    await world.completed(*orders, await world.enqueue("quick"))
+
     assert world.events.select("actor_crashed") == []
 
 

@@ -3,6 +3,8 @@
 Each body is one function, so that it can run on a loop, in a thread and in a process.
 """
 
+import asyncio
+import contextlib
 import datetime as dt
 import enum
 from collections.abc import Callable
@@ -128,6 +130,22 @@ def odd_syntax_error(**attributes: Any) -> SyntaxError:
     return error
 
 
+class Cancels(Broken):
+    """Cancels whatever task renders it."""
+
+    def __str__(self) -> str:
+        with contextlib.suppress(RuntimeError):  # no loop runs here
+            if (task := asyncio.current_task()) is not None:
+                task.cancel()
+        return "text"
+
+
+class HidesTheLoop(Broken):
+    def __str__(self) -> str:
+        asyncio._set_running_loop(None)
+        return "text"
+
+
 ERRORS: dict[str, Callable[[], BaseException]] = {
     **{
         kind: (lambda made=made: made("text"))  # type: ignore[misc]
@@ -145,6 +163,8 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
             "ClassFails": ClassFails,
             "CauseFails": CauseFails,
             "TypeFails": TypeFails,
+            "Cancels": Cancels,
+            "HidesTheLoop": HidesTheLoop,
         }.items()
     },
     "SyntaxError bytes": lambda: odd_syntax_error(text=b"bytes"),
@@ -312,6 +332,14 @@ class OffsetExits(NoOffset):
         raise SystemExit(3)
 
 
+class ZoneCancels(dt.tzinfo):
+    """A time zone that cancels whatever task asks for it."""
+
+    def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+        str(Cancels())
+        return dt.timedelta(0)
+
+
 RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     "Int": (lambda: Int(7), "7"),
     "Float": (lambda: Float(1.5), "1.5"),
@@ -325,6 +353,10 @@ RESULTS: dict[str, tuple[Callable[[], object], str]] = {
     "bytes": (lambda: b"x", '"eA=="'),
     "Enum": (lambda: [Color.RED, Level.HIGH], '["red",2]'),
     "date": (lambda: dt.date(2026, 1, 2), '"2026-01-02"'),
+    "zone cancels": (
+        lambda: dt.datetime(2026, 1, 1, tzinfo=ZoneCancels()),
+        '"2026-01-01T00:00:00Z"',
+    ),
     "good Raw": (lambda: {"a": msgspec.Raw(b'{"b":null}')}, '{"a":{"b":null}}'),
 }
 NO_RESULTS: dict[str, tuple[Callable[[], object], str]] = {

@@ -39,6 +39,11 @@ _raises("class_lies", "__class__ = property(lambda self: 1 / 0)")
 _raises("no_module", "__module__ = None")
 _raises("del_raises", "def __del__(self): raise RuntimeError")
 _raises("reduce_raises", "def __reduce__(self): raise RuntimeError")
+_raises(
+    "str_cancels_task",
+    "def __str__(self):\n        (t := asyncio.current_task()) and t.cancel()\n        return 'x'",
+)
+_raises("str_hides_loop", "def __str__(self): return str(asyncio._set_running_loop(None))")
 _raises("large", "pass", "E('x' * 3_000_000)")
 _raises("surrogates", "pass", "E('\\ud800 \\0 \\x1b[31m \\u202e')")
 _raises("bytes", "pass", "E(b'\\xff\\xfe')")
