@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.client.aio import AsyncClient
     from taskqueue.client.async_task import AsyncTask
+    from taskqueue.client.event_stream import ServiceEvent
     from taskqueue.client.sync import Client
     from taskqueue.client.task import ClientTask
     from taskqueue.client.views import TaskInfo
@@ -71,6 +72,7 @@ __all__ = [
     "Reject",
     "Retry",
     "Service",
+    "ServiceEvent",
     "ServiceFailed",
     "ServiceNotStarted",
     "ServiceUnavailable",
@@ -95,6 +97,7 @@ _MODULES = {
     "api.context": ("Context",),
     "client.aio": ("AsyncClient",),
     "client.async_task": ("AsyncTask",),
+    "client.event_stream": ("ServiceEvent",),
     "client.sync": ("Client",),
     "client.task": ("ClientTask",),
     "client.views": ("TaskInfo",),

@@ -1,6 +1,7 @@
 """The examples do what they say: what their handlers return, and what they print."""
 
 import asyncio
+import re
 import sqlite3
 import subprocess
 import sys
@@ -121,6 +122,21 @@ async def test_a_script_enqueues_through_the_file_and_prints_the_result(tmp_path
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "{'output': 'HEY'}\n"
+
+
+async def test_what_happens_to_a_task_is_followed_to_its_end(tmp_path: Path) -> None:
+    async with ServiceProcess(tmp_path, "--app", "examples.tutorial:app") as service:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "examples.follow_events", service.url, "hey"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"\d\d:\d\d:\d\d task_completed [0-9a-f-]{36}( succeeded)?\n\Z", done.stdout)
 
 
 async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(

@@ -5,7 +5,8 @@ async with AsyncClient("http://127.0.0.1:8080") as queue:
     print(await task.result(timeout_s=30))
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
@@ -14,6 +15,7 @@ from taskqueue.client.async_routes import route_of
 from taskqueue.client.async_task import AsyncTask
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
+from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, QueueInfo, RunningTask, TaskInfo
 from taskqueue.rules.options import Options
@@ -85,7 +87,7 @@ class AsyncClient:
             unique_key=unique_key,
         )
         receipt = await self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
-        return AsyncTask(self._do, receipt.id)
+        return AsyncTask(self._route, receipt.id)
 
     async def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence[AsyncTask]:
         """Enqueue many tasks with few requests; see `Client.enqueue_many`."""
@@ -94,11 +96,11 @@ class AsyncClient:
             for batch in enqueueing.batches(tasks)
             for receipt in await self._do(calls.enqueue_many(batch))
         ]
-        return [AsyncTask(self._do, receipt.id) for receipt in receipts]
+        return [AsyncTask(self._route, receipt.id) for receipt in receipts]
 
     def task(self, task_id: str) -> AsyncTask:
         """Return the task of this id, without asking whether there is one."""
-        return AsyncTask(self._do, task_id)
+        return AsyncTask(self._route, task_id)
 
     async def tasks(
         self, *, sort: Literal["newest", "oldest"] = "newest", **filters: Unpack[Filters]
@@ -144,6 +146,18 @@ class AsyncClient:
     async def running(self) -> Sequence[RunningTask]:
         """Return the attempts that run now, with their lines; see `Client.running`."""
         return await self._do(calls.running())
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def events(self, **filters: Unpack[EventFilters]) -> AsyncIterator[ServiceEvent]:
+        """Yield what happens in the service from now on; see `Client.events`."""
+        return self._events(self._route.follow(path_of(filters)))
+
+    async def _events(self, blocks: AsyncGenerator[Block, None]) -> AsyncIterator[ServiceEvent]:
+        async with aclosing(blocks):
+            async for block in blocks:
+                if block.name:
+                    yield event_of(block)
 
     # --- queues ---------------------------------------------------------------------------------
 

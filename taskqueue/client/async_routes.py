@@ -2,7 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import aiohttp
@@ -11,7 +14,9 @@ from yarl import URL
 
 from taskqueue.client import routes
 from taskqueue.client.address import ServiceAddress, address_of, file_url_of
-from taskqueue.client.call import Answer, Call, NoAnswer
+from taskqueue.client.call import Answer, Call, NoAnswer, refused
+from taskqueue.client.event_stream import SILENCE_S, Block, BlockReader
+from taskqueue.client.following import ENDED, Following
 from taskqueue.client.retries import RETRIED, Retries
 from taskqueue.client.waiting import read_pauses
 from taskqueue.errors import ConfigError, Fault
@@ -30,6 +35,13 @@ class AsyncRoute(Protocol):
 
     async def do(self, call: Call[T]) -> T:
         """Return the answer to a call, or raise what its client raises."""
+        ...
+
+    def follow(self, path: str) -> AsyncGenerator[Block, None]:
+        """Yield what a stream of events sends, on as many connections as that takes.
+
+        The first block of each connection has no event: nothing is missed from then on.
+        """
         ...
 
     def redirect(self, url: str) -> None:
@@ -69,6 +81,9 @@ class FileRoute:
             answer = await self._once(call)
         return answer
 
+    def follow(self, path: str) -> AsyncGenerator[Block, None]:
+        return refused(self._file)
+
     def redirect(self, url: str) -> None:
         raise ConfigError((Fault("url", "cannot be changed, because this client is a file's"),))
 
@@ -103,6 +118,19 @@ class HTTPRoute:
             pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
             await asyncio.sleep(pause_s)
 
+    async def follow(self, path: str) -> AsyncGenerator[Block, None]:
+        following = Following(path, self._address.url, self._retry_s)
+        while True:
+            ended: Answer | NoAnswer = ENDED
+            async with aclosing(self._stream(following)) as stream:
+                async for each in stream:
+                    if isinstance(each, Block):
+                        following.took(each)
+                        yield each
+                    else:
+                        ended = each
+            await asyncio.sleep(following.pause_s(ended))
+
     def redirect(self, url: str) -> None:
         self._address = replace(self._address, url=address_of(url, None, {}).url)
 
@@ -129,6 +157,32 @@ class HTTPRoute:
         except (aiohttp.ClientError, TimeoutError) as error:
             return NoAnswer(str(error) or "timeout", not isinstance(error, _NEVER_SENT))
         return Answer(response.status, body, response.headers.get("Retry-After"))
+
+    async def _stream(
+        self, following: Following
+    ) -> AsyncGenerator[Block | Answer | NoAnswer, None]:
+        """Yield the blocks of one connection, then why there are no more, unless it has ended."""
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._timeout_s, sock_read=SILENCE_S
+        )
+        try:
+            async with self._connected().get(
+                URL(self._address.url + following.path, encoded=True),
+                headers=following.headers,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                if response.status != HTTPStatus.OK:
+                    retry_after = response.headers.get("Retry-After")
+                    yield Answer(response.status, await response.read(), retry_after)
+                    return
+                reader = BlockReader()
+                async for received in response.content.iter_any():
+                    for block in reader.feed(received):
+                        yield block
+                response.close()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            yield NoAnswer(str(error) or "timeout", not isinstance(error, _NEVER_SENT))
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:

@@ -1,11 +1,21 @@
 """A task of a service, for programs on asyncio."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from taskqueue.client import calls, enqueueing
-from taskqueue.client.call import DoAsync
+from taskqueue.client.async_routes import AsyncRoute
+from taskqueue.client.event_stream import (
+    ENDS,
+    GAP,
+    Block,
+    ServiceEvent,
+    end_of,
+    event_of,
+    path_of,
+)
 from taskqueue.client.views import TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
@@ -16,8 +26,8 @@ from taskqueue.rules.tasks import Status
 class AsyncTask:
     """A task in the service, known by its `id`."""
 
-    def __init__(self, do: DoAsync, task_id: str) -> None:
-        self._do = do
+    def __init__(self, route: AsyncRoute, task_id: str) -> None:
+        self._route = route
         self.id = task_id
 
     def __repr__(self) -> str:
@@ -26,7 +36,7 @@ class AsyncTask:
 
     async def info(self) -> TaskInfo:
         """Return all that the service knows about the task, with every attempt."""
-        return await self._do(calls.get(self.id))
+        return await self._route.do(calls.get(self.id))
 
     async def status(self) -> Status:
         """Return the task's status."""
@@ -39,10 +49,26 @@ class AsyncTask:
     async def wait(self, timeout_s: float | None = None) -> TaskInfo:
         """Return the task when it has ended, in whatever way. The service says so at once."""
         for wait_s in slices(timeout_s, time.monotonic):
-            task = await self._do(calls.get(self.id, wait_s=wait_s))
+            task = await self._route.do(calls.get(self.id, wait_s=wait_s))
             if task.has_ended:
                 return task
         raise WaitTimeout(self.id, timeout_s or 0.0)
+
+    def events(self) -> AsyncIterator[ServiceEvent]:
+        """Yield what happens to the task from now on, until its end; see `ClientTask.events`."""
+        return self._until_end(self._route.follow(path_of({"task": self.id})))
+
+    async def _until_end(self, blocks: AsyncGenerator[Block, None]) -> AsyncIterator[ServiceEvent]:
+        async with aclosing(blocks):
+            async for block in blocks:
+                if block.name:
+                    yield event_of(block)
+                if block.name in ENDS:
+                    return
+                # Something may have been missed: before this connection, or in a crash.
+                if block.name in {"", GAP} and (task := await self.info()).has_ended:
+                    yield end_of(task)
+                    return
 
     async def result(self, timeout_s: float | None = None) -> Any:
         """Return what the handler returned, when the task is completed."""
@@ -50,7 +76,7 @@ class AsyncTask:
 
     async def cancel(self, reason: str | None = None) -> str:
         """Cancel the task; return `cancelled`, or `cancelling` while its handler stops."""
-        return await self._do(calls.cancel(self.id, reason))
+        return await self._route.do(calls.cancel(self.id, reason))
 
     async def edit(
         self,
@@ -65,21 +91,21 @@ class AsyncTask:
         options = Options(
             priority=priority, max_attempts=max_attempts, delay_s=delay_s, run_at=run_at
         )
-        return await self._do(calls.edit(self.id, data, options))
+        return await self._route.do(calls.edit(self.id, data, options))
 
     async def run_now(self) -> str:
         """Make the task due now; see `ClientTask.run_now`."""
-        return await self._do(calls.run_now(self.id))
+        return await self._route.do(calls.run_now(self.id))
 
     async def clone(self) -> "AsyncTask":
         """Enqueue a new task with the same data and options; return it."""
-        receipt = await self._do(calls.clone(self.id, enqueueing.new_key()))
-        return AsyncTask(self._do, receipt.id)
+        receipt = await self._route.do(calls.clone(self.id, enqueueing.new_key()))
+        return AsyncTask(self._route, receipt.id)
 
     async def redrive(self) -> str:
         """Queue the dead task again with all its attempts; return its status."""
-        return await self._do(calls.redrive(self.id))
+        return await self._route.do(calls.redrive(self.id))
 
     async def delete(self) -> None:
         """Delete the task, which has ended, with its history."""
-        await self._do(calls.delete(self.id))
+        await self._route.do(calls.delete(self.id))

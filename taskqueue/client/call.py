@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import msgspec
 
@@ -10,7 +10,6 @@ from taskqueue.client.failures import error_of
 from taskqueue.client.verbs import Verbs
 from taskqueue.errors import CallRefused
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 JSON = "application/json"
@@ -91,15 +90,3 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         if 200 <= answer.status < 300:
             return self.read(answer.body)
         raise error_of(answer.status, answer.body, task_id=self.task_id)
-
-
-class Do(Protocol):
-    """Makes a call and waits for its result."""
-
-    def __call__(self, call: Call[T], /) -> T: ...
-
-
-class DoAsync(Protocol):
-    """Makes a call whose result is awaited."""
-
-    async def __call__(self, call: Call[T], /) -> T: ...

@@ -1,10 +1,14 @@
 """The ways of a `Client` to the service: over HTTP, or through its file."""
 
 import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from taskqueue.client.address import ServiceAddress, address_of, file_url_of
-from taskqueue.client.call import Answer, Call
+from taskqueue.client.call import Answer, Call, NoAnswer, refused
+from taskqueue.client.event_stream import Block
+from taskqueue.client.following import ENDED, Following
 from taskqueue.client.retries import RETRIED, Retries
 from taskqueue.client.waiting import read_pauses
 
@@ -20,6 +24,13 @@ class Route(Protocol):
 
     def do(self, call: Call[T]) -> T:
         """Return the answer to a call, or raise what its client raises."""
+        ...
+
+    def follow(self, path: str) -> Iterator[Block]:
+        """Yield what a stream of events sends, on as many connections as that takes.
+
+        The first block of each connection has no event: nothing is missed from then on.
+        """
         ...
 
     def close(self) -> None:
@@ -61,6 +72,9 @@ class FileRoute:
             answer = call.directly(self._file)
         return answer
 
+    def follow(self, path: str) -> Iterator[Block]:
+        return refused(self._file)
+
     def close(self) -> None:
         self._file.close()
 
@@ -82,8 +96,29 @@ class HTTPRoute:
             pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
             time.sleep(pause_s)
 
+    def follow(self, path: str) -> Iterator[Block]:
+        following = Following(path, self._url, self._retry_s)
+        while True:
+            with closing(self._transport.stream(following)) as stream:
+                pause_s = yield from _blocks(stream, following)
+            time.sleep(pause_s)
+
     def close(self) -> None:
         self._transport.close()
+
+
+def _blocks(
+    stream: Iterator[Block | Answer | NoAnswer], following: Following
+) -> Generator[Block, None, float]:
+    """Yield the blocks of one connection; return how long to wait before the next one."""
+    ended: Answer | NoAnswer = ENDED
+    for each in stream:
+        if isinstance(each, Block):
+            following.took(each)
+            yield each
+        else:
+            ended = each
+    return following.pause_s(ended)
 
 
 def _transport(address: ServiceAddress, timeout_s: float) -> "Transport":

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeVar, Unpack
 from taskqueue.client import calls, enqueueing
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
+from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.routes import route_of
 from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
@@ -120,7 +121,7 @@ class Client:
             unique_key=unique_key,
         )
         receipt = self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
-        return ClientTask(self._do, receipt.id)
+        return ClientTask(self._route, receipt.id)
 
     def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence[ClientTask]:
         """Enqueue many tasks with few requests; durable when this returns.
@@ -139,11 +140,11 @@ class Client:
             for batch in enqueueing.batches(tasks)
             for receipt in self._do(calls.enqueue_many(batch))
         ]
-        return [ClientTask(self._do, receipt.id) for receipt in receipts]
+        return [ClientTask(self._route, receipt.id) for receipt in receipts]
 
     def task(self, task_id: str) -> ClientTask:
         """Return the task of this id, without asking whether there is one."""
-        return ClientTask(self._do, task_id)
+        return ClientTask(self._route, task_id)
 
     def tasks(
         self, *, sort: Literal["newest", "oldest"] = "newest", **filters: Unpack[Filters]
@@ -219,6 +220,27 @@ class Client:
         half a second, whatever the handlers do.
         """
         return self._do(calls.running())
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def events(self, **filters: Unpack[EventFilters]) -> Iterator[ServiceEvent]:
+        """Yield what happens in the service from now on, without an end.
+
+        It begins with the first step of the loop. A lost connection is made again, and goes on
+        after the last event that was received. If the service no longer has the events after that,
+        a `gap` says so.
+
+        Args:
+            filters: `task` (ids), `action`, `queue`, `event` (names): one value or several each. An
+                event has to match all of them.
+
+        Raises:
+            CallRefused: a filter is none; or this client writes through the file.
+            AccessDenied: this client may not read, or not any more.
+            ServiceUnavailable: the connection was lost, and there was none for `retry_s` seconds.
+        """
+        blocks = self._route.follow(path_of(filters))
+        return (event_of(block) for block in blocks if block.name)
 
     # --- queues ---------------------------------------------------------------------------------
 

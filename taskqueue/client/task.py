@@ -1,11 +1,20 @@
 """A task of a service, for programs with threads."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from taskqueue.client import calls, enqueueing
-from taskqueue.client.call import Do
+from taskqueue.client.event_stream import (
+    ENDS,
+    GAP,
+    Block,
+    ServiceEvent,
+    end_of,
+    event_of,
+    path_of,
+)
+from taskqueue.client.routes import Route
 from taskqueue.client.views import TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
@@ -16,8 +25,8 @@ from taskqueue.rules.tasks import Status
 class ClientTask:
     """A task in the service, known by its `id`."""
 
-    def __init__(self, do: Do, task_id: str) -> None:
-        self._do = do
+    def __init__(self, route: Route, task_id: str) -> None:
+        self._route = route
         self.id = task_id
 
     def __repr__(self) -> str:
@@ -30,7 +39,7 @@ class ClientTask:
         Raises:
             TaskNotFound: there is no such task (any more).
         """
-        return self._do(calls.get(self.id))
+        return self._route.do(calls.get(self.id))
 
     def status(self) -> Status:
         """Return the task's status."""
@@ -48,10 +57,35 @@ class ClientTask:
             TaskNotFound: there is no such task (any more).
         """
         for wait_s in slices(timeout_s, time.monotonic):
-            task = self._do(calls.get(self.id, wait_s=wait_s))
+            task = self._route.do(calls.get(self.id, wait_s=wait_s))
             if task.has_ended:
                 return task
         raise WaitTimeout(self.id, timeout_s or 0.0)
+
+    def events(self) -> Iterator[ServiceEvent]:
+        """Yield what happens to the task from now on, until it has ended.
+
+        The last event is always its end: `task_completed`, `task_dead_lettered` or
+        `task_cancelled`. If it had ended before, that is the only one. What it does before the
+        first step of the loop is not repeated.
+
+        Raises:
+            TaskNotFound: there is no such task (any more).
+            ServiceUnavailable: the connection was lost, and there was none for `retry_s` seconds.
+            CallRefused: this client writes through the file; events come from the service alone.
+        """
+        return self._until_end(self._route.follow(path_of({"task": self.id})))
+
+    def _until_end(self, blocks: Iterator[Block]) -> Iterator[ServiceEvent]:
+        for block in blocks:
+            if block.name:
+                yield event_of(block)
+            if block.name in ENDS:
+                return
+            # Something may have been missed: before this connection, or in a crash.
+            if block.name in {"", GAP} and (task := self.info()).has_ended:
+                yield end_of(task)
+                return
 
     def result(self, timeout_s: float | None = None) -> Any:
         """Return what the handler returned, when the task is completed.
@@ -68,7 +102,7 @@ class ClientTask:
         Raises:
             CallRefused: it has ended.
         """
-        return self._do(calls.cancel(self.id, reason))
+        return self._route.do(calls.cancel(self.id, reason))
 
     def edit(
         self,
@@ -97,7 +131,7 @@ class ClientTask:
         options = Options(
             priority=priority, max_attempts=max_attempts, delay_s=delay_s, run_at=run_at
         )
-        return self._do(calls.edit(self.id, data, options))
+        return self._route.do(calls.edit(self.id, data, options))
 
     def run_now(self) -> str:
         """Make the task due now, if it is scheduled or waits for its next attempt.
@@ -107,7 +141,7 @@ class ClientTask:
         Raises:
             CallRefused: a consumer holds it, or it has ended.
         """
-        return self._do(calls.run_now(self.id))
+        return self._route.do(calls.run_now(self.id))
 
     def clone(self) -> "ClientTask":
         """Enqueue a new task with the same data and options, without the unique key; return it.
@@ -115,8 +149,8 @@ class ClientTask:
         Raises:
             InvalidTask: the service has no such action or queue any more, or refuses the data.
         """
-        receipt = self._do(calls.clone(self.id, enqueueing.new_key()))
-        return ClientTask(self._do, receipt.id)
+        receipt = self._route.do(calls.clone(self.id, enqueueing.new_key()))
+        return ClientTask(self._route, receipt.id)
 
     def redrive(self) -> str:
         """Queue the dead task again with all its attempts; return its status.
@@ -124,7 +158,7 @@ class ClientTask:
         Raises:
             CallRefused: it is not dead.
         """
-        return self._do(calls.redrive(self.id))
+        return self._route.do(calls.redrive(self.id))
 
     def delete(self) -> None:
         """Delete the task, which has ended, with its history.
@@ -132,4 +166,4 @@ class ClientTask:
         Raises:
             CallRefused: it has not ended.
         """
-        self._do(calls.delete(self.id))
+        self._route.do(calls.delete(self.id))
