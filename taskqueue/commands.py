@@ -7,10 +7,11 @@ Routes, tools and tests share these messages. `actors/port.py` routes each to th
 owns it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from taskqueue.rules.access import Token
+from taskqueue.rules.activity import Recent
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.health import QueueState, Readiness
@@ -139,6 +140,12 @@ class GetOldestRunnable(Request[Mapping[str, float]]):
 
 class GetDepths(Request[Mapping[str, Mapping[Status, int]]]):
     """Return the number of tasks by status, of each queue that has tasks which have not ended."""
+
+
+class GetRecent(Request[Sequence[Recent]]):
+    """Return what a queue did in the last minutes, as far as this service has counted it."""
+
+    queue: str
 
 
 class Pause(Request[None]):

@@ -27,6 +27,7 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.http.door import Door
 from taskqueue.http.server.limits import Limits
+from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef, System
@@ -69,6 +70,8 @@ class Configuration:
     # Set by the database actor and read by the gateway, for as long as the configuration lives.
     availability: Availability = field(default_factory=Availability)
     door: Door = field(default_factory=Door)
+    # Counted by the queue actor, over its restarts, and read by the gateway.
+    activity: Activity = field(default_factory=Activity)
     # Each consumer enters itself; read by the gateway.
     roster: Roster = field(default_factory=Roster)
 
@@ -95,7 +98,13 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
         ),
         ChildSpec(
             id="queue",
-            start=partial(QueueActor.start_link, configuration.owner, queue(configuration), clock),
+            start=partial(
+                QueueActor.start_link,
+                configuration.owner,
+                queue(configuration),
+                configuration.activity,
+                clock,
+            ),
             shutdown=QUEUE_LIMIT_S,
         ),
         ChildSpec(
@@ -134,6 +143,7 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         shutdown_s=REQUESTS_LIMIT_S,
         availability=configuration.availability,
         roster=configuration.roster,
+        activity=configuration.activity,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 

@@ -24,6 +24,7 @@ from taskqueue.http.server.limits import LIMITS, Limits, connections_within
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.process.forks import close_in_children
+from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
 from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
 from taskqueue.runtime import Actor, is_orderly
@@ -50,6 +51,7 @@ class GatewayActor(Actor):
         clock: Clock | None = None,
         availability: Availability | None = None,
         roster: Roster | None = None,
+        activity: Activity | None = None,
     ) -> None:
         """Make a gateway.
 
@@ -64,6 +66,7 @@ class GatewayActor(Actor):
             clock: the time.
             availability: tells whether the storage can be written.
             roster: the consumers that live.
+            activity: what the queues did in the last minutes.
         """
         super().__init__()
         self.host, self.port = address_of(sock)
@@ -73,7 +76,9 @@ class GatewayActor(Actor):
         availability = availability or Availability()
         connections = connections_within(limits, descriptors.limit())
         application_ = application(
-            ServicePort(self._cell.system, clock, limits, availability, roster),
+            ServicePort(
+                self._cell.system, clock, limits, availability, roster=roster, activity=activity
+            ),
             app,
             availability=availability,
             bound_to=UNIX if sock.family == socket.AF_UNIX else self.host,

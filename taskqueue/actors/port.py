@@ -7,7 +7,8 @@ what runs                   shared memory: a blocked consumer answers nothing
 the tree and its consumers  their supervisors
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -31,6 +32,7 @@ from taskqueue.commands import (
     GetOldestRunnable,
     GetQueues,
     GetReadiness,
+    GetRecent,
     GetRunning,
     GetTask,
     GetTokens,
@@ -45,6 +47,7 @@ from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.events import events
 from taskqueue.http.server.limits import Limits
 from taskqueue.rules.access import Token
+from taskqueue.rules.activity import Activity, Recent
 from taskqueue.rules.filters import Found
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.running import Running
@@ -71,10 +74,13 @@ class ServicePort:
         clock: Clock,
         limits: Limits,
         availability: Availability,
+        *,
         roster: Roster | None = None,
+        activity: Activity | None = None,
     ) -> None:
         """Make a port to the actors of `system`; `limits` are those of its HTTP server."""
         self._roster = roster or Roster()
+        self._activity = activity or Activity()
         self._limits = limits
         self._availability = availability
         self._queue = system.address(QUEUE)
@@ -89,6 +95,7 @@ class ServicePort:
             ExplainWaiting: self._explain_waiting,
             RedriveDead: self._redrive_dead,
             GetReadiness: self._get_readiness,
+            GetRecent: self._get_recent,
             GetRunning: self._get_running,
             GetTree: self._get_tree,
             Kill: self._kill,
@@ -122,6 +129,10 @@ class ServicePort:
             return await self._ask_queue(message, timeout_s=1.0)
         except (ActorUnavailable, AskTimeout) as absent:
             return Readiness(ready=False, reason=str(absent))
+
+    async def _get_recent(self, message: GetRecent) -> Sequence[Recent]:
+        await asyncio.sleep(0)  # each queue takes a millisecond, and there may be hundreds
+        return self._activity.recent(message.queue, self._clock.monotonic())
 
     async def _get_running(self, _: GetRunning) -> Running:
         return await self._roster.running()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from taskqueue.rules.activity import Recent
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, Edit, Status
 from taskqueue.structs import Struct
@@ -70,6 +71,12 @@ class QueueInfo(Struct):
     paused: bool
     paused_at: float | None
     consumers: int
+    oldest_runnable_s: float | None = None
+    """How long the oldest task that could run has been waiting."""
+    tasks: Mapping[Status, int] = {}
+    """How many have not ended, by status."""
+    recent: Sequence[Recent] = ()
+    """Its last 1, 5 and 15 minutes, as far as the service has counted them."""
 
 
 class RunningTask(Struct):

@@ -4,10 +4,19 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Self
 
-from taskqueue.commands import Ask, GetDepths, GetOldestRunnable, GetQueues, Pause, Resume
+from taskqueue.commands import (
+    Ask,
+    GetDepths,
+    GetOldestRunnable,
+    GetQueues,
+    GetRecent,
+    Pause,
+    Resume,
+)
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
+from taskqueue.rules.activity import Recent
 from taskqueue.rules.health import QueueState
 from taskqueue.rules.tasks import ENDED, Status
 from taskqueue.structs import Struct
@@ -24,10 +33,15 @@ class QueueView(Struct):
     consumers: int
     oldest_runnable_s: float | None
     tasks: Mapping[Status, int]
+    recent: Sequence[Recent]
 
     @classmethod
     def of(
-        cls, state: QueueState, oldest_runnable_s: float | None, tasks: Mapping[Status, int]
+        cls,
+        state: QueueState,
+        oldest_runnable_s: float | None,
+        tasks: Mapping[Status, int],
+        recent: Sequence[Recent],
     ) -> Self:
         """Return the view of a queue with so many tasks that have not ended, by status."""
         return cls(
@@ -37,6 +51,7 @@ class QueueView(Struct):
             consumers=state.consumers,
             oldest_runnable_s=oldest_runnable_s,
             tasks={status: tasks.get(status, 0) for status in _WAITING_OR_RUNNING},
+            recent=recent,
         )
 
 
@@ -60,12 +75,20 @@ class QueueRoutes:
         self._ask = ask
 
     async def list_queues(self, _: Call[Any, Any]) -> Answer:
-        """List the queues that are served, with their tasks that have not ended."""
+        """List the queues that are served, with their tasks and their last minutes.
+
+        `recent` is counted by this service since its start.
+        """
         states = await self._ask(GetQueues())
         oldest = await self._ask(GetOldestRunnable())
         depths = await self._ask(GetDepths())
         views = [
-            QueueView.of(state, oldest.get(state.name), depths.get(state.name, {}))
+            QueueView.of(
+                state,
+                oldest.get(state.name),
+                depths.get(state.name, {}),
+                await self._ask(GetRecent(queue=state.name)),
+            )
             for state in states
         ]
         return Answer(Queues(queues=views))

@@ -12,6 +12,7 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.storage_client import PatientClient
 from taskqueue.clock import SystemClock
 from taskqueue.errors import OperationFailed, StorageUnavailable
+from taskqueue.rules.activity import Activity
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Finished, Settle, Taken
 from taskqueue.rules.policy import RetryPolicy
@@ -29,6 +30,7 @@ class Script(PatientClient):
         self.away: list[Exception] = []
         self.batches: list[list[str]] = []
         self.written: dict[str, object] = {}
+        self.answers: dict[str, Settled] = {}  # where it is another one than "written"
 
     async def use(self, verb: Callable[..., Any], *args: Any, **_: Any) -> Any:
         [batch] = args
@@ -38,7 +40,7 @@ class Script(PatientClient):
         if any(self._fails(each) for each in batch):
             raise OperationFailed("cannot be encoded")
         self.written.update((each.token, each.settlement) for each in batch)
-        return [Settled.WRITTEN for _ in batch]
+        return [self.answers.get(each.token, Settled.WRITTEN) for each in batch]
 
     def _fails(self, each: SettleBy) -> bool:
         return each.token in self.unwritable and isinstance(each.settlement, Complete)
@@ -53,7 +55,9 @@ def finished(token: str) -> Finished:
     return Finished(delivery=delivery, outcome=Succeeded(result="1"), started_at=0.0)
 
 
-async def settle(storage: Script, tokens: str) -> tuple[Sequence[str], int]:
+async def settle(
+    storage: Script, tokens: str, activity: Activity | None = None
+) -> tuple[Sequence[str], int]:
     """Settle attempts of a consumer; return what is not settled after that, and the answers."""
     answers: list[None] = []
     clock, queues = SystemClock(), ("default",)
@@ -74,6 +78,7 @@ async def settle(storage: Script, tokens: str) -> tuple[Sequence[str], int]:
         start_task=start_task,
         dispatch=DispatchBuffer(leases, clock),
         agenda=Agenda(queues, clock),
+        activity=activity or Activity(),
     )
     await completer.settle(action.finished, lambda: answers.append(None))
     return leases.ours, len(answers)
@@ -100,3 +105,20 @@ async def test_a_batch_is_sent_again_whole_while_the_storage_is_away() -> None:
 
     assert storage.batches == [["a", "b"]] * 3
     assert (left, answers) == ((), 1)
+
+
+async def test_what_is_written_is_counted_once_and_nothing_else() -> None:
+    activity = Activity()
+    async with System() as system:
+        storage = Script(system, "b")  # whose attempt has failed then
+        storage.away = [StorageUnavailable("disk full")]
+        storage.answers = {
+            "c": Settled.LEASE_LOST,
+            "d": Settled.CANCELLED,
+            "e": Settled.REPEATED,
+        }
+
+        await settle(storage, "abcde", activity)
+        [last_minute, *_] = activity.recent("default", SystemClock().monotonic())
+
+    assert (last_minute.completed_per_min, last_minute.failed_per_min) == (12.0, 6.0)

@@ -15,6 +15,7 @@ from taskqueue.commands import (
     ExplainWaiting,
     GetQueues,
     GetReadiness,
+    GetRecent,
     GetRunning,
     GetTree,
     Kill,
@@ -33,6 +34,7 @@ from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role, Token, digest_of
+from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.proxies import NO_PROXIES
 from taskqueue.rules.running import Running
@@ -91,6 +93,7 @@ class ScriptedService:
         self.on_read: Callable[[], Awaitable[object]] | None = None  # once, after a task is read
         self.ready = Readiness(ready=True)
         self.running = Running(attempts=(), truncated=False)
+        self.activity = Activity()
         self.nodes = leaf("root")
         self.killed: list[str] = []
         self.sizes: list[int] = []
@@ -142,6 +145,8 @@ class ScriptedService:
         match request:
             case GetRunning():
                 return self.running
+            case GetRecent(queue=queue):
+                return self.activity.recent(queue, NOW)
             case GetTree():
                 return self.nodes
             case Kill(path=path):

@@ -31,7 +31,12 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
     answer = await http.get("/queues")
 
     assert answer.status == 200
-    assert await answer.json() == {
+    body = await answer.json()
+    assert [[each["minutes"] for each in queue.pop("recent")] for queue in body["queues"]] == [
+        [1, 5, 15],
+        [1, 5, 15],
+    ]
+    assert body == {
         "queues": [
             {
                 "queue": "default",
@@ -51,6 +56,23 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
             },
         ]
     }
+
+
+async def test_a_queue_is_shown_with_its_last_minutes(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.activity.begin(NOW - 30.0)
+    for completed in (1, 1, 0):
+        service.activity.ended(
+            "default", NOW, waited_s=2.0, completed=completed, failed=1 - completed
+        )
+
+    shown, idle = (await (await http.get("/queues")).json())["queues"]
+
+    rates = {"counted_s": 30.0, "completed_per_min": 4.0, "failed_per_min": 2.0}
+    waits = {"p50": 2.0, "p95": 2.0, "max": 2.0}
+    assert shown["recent"] == [{"minutes": n, **rates, "wait_s": waits} for n in (1, 5, 15)]
+    assert [each["wait_s"] for each in idle["recent"]] == [None] * 3
 
 
 async def test_a_queue_is_paused_and_resumed_as_often_as_is_asked_for(

@@ -47,20 +47,13 @@ from taskqueue.commands import (
     Resume,
 )
 from taskqueue.events import events
+from taskqueue.rules.activity import Activity
 from taskqueue.rules.edits import EditResult
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Accepted, CancelResult, Owner
-from taskqueue.runtime import (
-    Actor,
-    ActorRef,
-    Down,
-    ask,
-    is_orderly,
-    receives,
-    tell,
-)
+from taskqueue.runtime import Actor, ActorRef, Down, ask, is_orderly, receives, tell
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 
@@ -84,6 +77,7 @@ class QueueActor(Actor):
         self,
         owner: Owner,
         settings: QueueSettings,
+        activity: Activity,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -104,6 +98,7 @@ class QueueActor(Actor):
             start_task=self.start_task,
             dispatch=self._dispatch,
             agenda=self._agenda,
+            activity=activity,
         )
         self._keeper = LeaseKeeper(self._dispatch, self._completer, self._agenda)
         self._fetcher = Fetcher(

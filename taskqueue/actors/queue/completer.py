@@ -13,6 +13,7 @@ from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
 from taskqueue.rules import policy
+from taskqueue.rules.activity import Activity
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
@@ -20,6 +21,7 @@ from taskqueue.rules.tasks import (
     Complete,
     Conflicted,
     Crashed,
+    DeadLetter,
     Failed,
     NotApplied,
     Outcome,
@@ -38,6 +40,9 @@ from taskqueue.structs import Struct
 # How many times a completion is tried that fails although the storage works. Then its attempt has
 # failed: a result or a follow-up that cannot be stored now never will be.
 MAX_FAILURES = 3
+
+_FAILURES = frozenset({Requeue, DeadLetter})
+_NOT_COUNTED = frozenset({Settled.CANCELLED, Settled.LEASE_LOST})
 
 Answer: TypeAlias = Settled | NotApplied
 """What became of a settlement."""
@@ -67,6 +72,7 @@ class Completer:
         start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         dispatch: DispatchBuffer[ActorRef],
         agenda: Agenda,
+        activity: Activity,
     ) -> None:
         """Make a completer that has nothing to write.
 
@@ -78,6 +84,7 @@ class Completer:
             start_task: runs a coroutine as part of the actor that owns the completer.
             dispatch: whose ledger learns what is written.
             agenda: takes the tasks that are ready then.
+            activity: counts what is written.
         """
         self._storage = storage
         self._retry = retry
@@ -86,6 +93,8 @@ class Completer:
         self._start_task = start_task
         self._dispatch = dispatch
         self._agenda = agenda
+        self._activity = activity
+        activity.begin(clock.monotonic())
         self._writing: set[asyncio.Task[None]] = set()
 
     def settle(
@@ -125,8 +134,10 @@ class Completer:
             written = [(each, answer) for each, answer in answered if isinstance(answer, Settled)]
             with self._dispatch as leases:
                 leases.settled(each.finished.delivery.token for each, _ in written)
+            now = self._clock.monotonic()
             for each, answer in written:
                 self._report(each, answer)
+                self._count(each, answer, now)
             batch = [
                 self._pending(replace(each.finished, outcome=_outcome_of(answer)))
                 for each, answer in answered
@@ -141,6 +152,19 @@ class Completer:
         if written is not Settled.CANCELLED:
             for queue, ready_at in _ready_at(task, settlement):
                 self._agenda.expect_work(queue, ready_at)
+
+    def _count(self, pending: PendingSettlement, written: Settled, now: float) -> None:
+        if written in _NOT_COUNTED:
+            return
+        task, began_at = pending.finished.delivery.task, pending.finished.started_at
+        settlement = type(pending.settlement)
+        self._activity.ended(
+            task.queue,
+            now,
+            waited_s=None if began_at is None else began_at - task.run_at,
+            completed=settlement is Complete,
+            failed=settlement in _FAILURES,
+        )
 
     async def _settle(self, batch: Sequence[PendingSettlement]) -> Sequence[Answer]:
         failures = 0

@@ -29,6 +29,7 @@ from taskqueue.http.tasks.cancellation import CancelRequest
 from taskqueue.http.tasks.editing import EDIT, EditRequest
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.rules.access import Role
+from taskqueue.rules.activity import MINUTES, Recent, Waits
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.supervision import ChildType
@@ -84,6 +85,16 @@ _QUEUE = QueueView(
     consumers=2,
     oldest_runnable_s=0.25,
     tasks={Status.QUEUED: 3, Status.SCHEDULED: 0, Status.RUNNING: 2, Status.RETRYING: 0},
+    recent=[
+        Recent(
+            minutes=minutes,
+            counted_s=60.0 * minutes - 4,
+            completed_per_min=118.3,
+            failed_per_min=0.5,
+            wait_s=Waits(p50=0.011, p95=0.28, max=1.9),
+        )
+        for minutes in MINUTES
+    ],
 )
 
 _RUNNING = RunningView(

@@ -1,0 +1,15 @@
+"""An app whose attempts complete or fail."""
+
+from taskqueue import App, Context, Reject
+
+app = App()
+
+
+@app.task("quick")
+async def quick(ctx: Context) -> str:
+    return "done"
+
+
+@app.task("refuse", max_attempts=1)
+async def refuse(ctx: Context) -> None:
+    raise Reject("not today")
