@@ -1,5 +1,10 @@
 """The parameters of paths, by name."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
+from taskqueue.http.documentation.page import FILES
 from taskqueue.http.queries import Parameter, Parameters
 from taskqueue.http.tasks.answers import TaskId
 from taskqueue.http.tasks.queries import require_task_id
@@ -7,6 +12,8 @@ from taskqueue.http.tasks.queries import require_task_id
 PATH: Parameters = {
     "id": Parameter(require_task_id, "the id of a task", TaskId),
     "name": Parameter(str, "the name of a queue"),
-    "file": Parameter(str, "the name of a file"),
+    "file": Parameter(
+        str, "the name of a file", Annotated[str, Meta(extra_json_schema={"enum": [*FILES]})]
+    ),
 }
 """What reads each of them raises a `Problem` if it names nothing."""

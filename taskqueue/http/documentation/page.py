@@ -1,6 +1,7 @@
 """The page at `/docs`: Swagger UI, served from files in this package, without any other host."""
 
 import gzip
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from taskqueue.http.answers import Content
 
 FOLDER = Path(__file__).parent / "files"
 
-_TYPES = {
+FILES: Mapping[str, str] = {
     "start.js": "text/javascript; charset=utf-8",
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui.css": "text/css; charset=utf-8",
 }
+"""The types of the files of the page, by name."""
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -33,14 +35,14 @@ def page() -> Content:
 
 def content_of(name: str, *, compressed: bool) -> Content | None:
     """Return a file of the page, `compressed` with gzip if it may be; None if there is none."""
-    if name not in _TYPES:
+    if name not in FILES:
         return None
     packed = FOLDER / f"{name}.gz"
     if not packed.exists():
-        return Content(_read(FOLDER / name), _TYPES[name])
+        return Content(_read(FOLDER / name), FILES[name])
     if compressed:
-        return Content(_read(packed), _TYPES[name], encoding="gzip")
-    return Content(gzip.decompress(_read(packed)), _TYPES[name])
+        return Content(_read(packed), FILES[name], encoding="gzip")
+    return Content(gzip.decompress(_read(packed)), FILES[name])
 
 
 @cache
