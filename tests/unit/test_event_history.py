@@ -11,7 +11,7 @@ from multidict import MultiDict
 from taskqueue.events import Event, Level
 from taskqueue.http.event_stream.feed import STALE, Feed
 from taskqueue.http.event_stream.filters import EVENT_FILTER, EventFilter
-from taskqueue.http.event_stream.history import History
+from taskqueue.http.event_stream.history import PIECE_BYTES, History
 from taskqueue.http.event_stream.public import FIELDS, MAX_TEXT, PublicEvent, public
 from taskqueue.http.problems import Problem
 from taskqueue.rules.access import Role
@@ -130,7 +130,7 @@ def test_so_many_bytes_are_kept_and_the_latest_event_always() -> None:
     history = History(most_bytes=500)
 
     numbered(history, 100)
-    size = sum(history[number].size for number in range(history.first, history.next))
+    size = len(history.piece(history.first, ALL, Role.READ).blocks)
     history.append(happened("storage_degraded", reason="x" * 900))
 
     assert 400 < size <= 500
@@ -217,14 +217,36 @@ def test_a_client_is_behind_when_what_it_needs_next_is_gone() -> None:
     assert (in_time, feed.is_behind) == (False, True)
 
 
-def test_a_piece_has_an_end() -> None:
+def test_what_a_client_gets_at_once_has_an_end() -> None:
     history = History()
     feed = Feed(history, None)
-    numbered(history, 10)
+    numbered(history, 2_000)
 
-    pieces = [feed.take(ALL, Role.READ, most=1) for _ in range(11)]
+    pieces = list(iter(lambda: feed.take(ALL, Role.READ), b""))
 
-    assert [queues(piece) for piece in pieces] == [[str(n)] for n in range(1, 11)] + [[]]
+    assert len(pieces) > 1
+    assert max(map(len, pieces)) < PIECE_BYTES + 1_000
+    assert queues(b"".join(pieces)) == [str(number) for number in range(1, 2_001)]
+
+
+def test_clients_at_the_same_place_get_what_each_of_them_wants() -> None:
+    history = History()
+    feeds = [Feed(history, None) for _ in range(6)]
+    history.append(happened("audit_change", who="ci", method="POST", path="/dead/delete"))
+    numbered(history, 3)
+    mail = EventFilter(event=frozenset({"queue_resumed"}))
+
+    got = [
+        names(feed, wanted, role)
+        for feed, (wanted, role) in zip(
+            feeds,
+            [(ALL, Role.READ), (ALL, Role.ADMIN), (mail, Role.ADMIN)] * 2,
+            strict=True,
+        )
+    ]
+
+    assert got[:3] == got[3:]
+    assert [len(each) for each in got[:3]] == [3, 4, 0]
 
 
 def test_a_client_that_wants_none_of_many_events_gets_a_later_id() -> None:

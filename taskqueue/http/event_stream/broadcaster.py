@@ -16,8 +16,8 @@ from taskqueue.http.event_stream.history import History
 from taskqueue.http.event_stream.public import FIELDS, public
 
 LINGER_S = 60.0  # for clients that come back: after a restart of the gateway, or of a proxy
-PACE_S = 0.05  # between two rounds over the streams, each of which costs a write per stream
-AT_ONCE = 8  # streams that are woken in one turn of the loop; a request needs turns, too
+PACE_S = 0.1  # between two rounds over the streams, each of which costs a write per stream
+AT_ONCE = 4  # streams that are woken in one turn of the loop; a request needs turns, too
 MOST_INCOMING = 10_000  # events while the loop is blocked
 
 

@@ -2,10 +2,9 @@
 
 from taskqueue.http.event_stream.filters import EventFilter
 from taskqueue.http.event_stream.history import History
-from taskqueue.http.event_stream.public import FOR_ADMINS, PublicEvent, gap
+from taskqueue.http.event_stream.public import gap
 from taskqueue.rules.access import Role
 
-PIECE_BYTES = 65_536  # what is handed to the socket at once
 STALE = 1_000  # events that were passed over; then the reader gets a later id to come back with
 
 
@@ -35,28 +34,18 @@ class Feed:
         self._told = self._next - 1
         return b"id: %b\n\n" % self._history.id_of(self._told).encode()
 
-    def take(self, wanted: EventFilter, role: Role, most: int = PIECE_BYTES) -> bytes:
+    def take(self, wanted: EventFilter, role: Role) -> bytes:
         """Return the next events that are wanted and that this role may see; empty if none is.
 
-        At least one, and no more when there are `most` bytes. It must not be behind.
+        It may be one piece of several. The feed must not be behind.
         """
-        blocks: list[bytes] = []
-        size = 0
         if self._gap is not None:
-            blocks.append(self._gap.block(self._history.id_of(self._next - 1)))
-            self._gap = None
-        while size < most and self._next < self._history.next:
-            event = self._history[self._next]
-            if wanted.wants(event) and _may_see(role, event):
-                block = event.block(self._history.id_of(self._next))
-                blocks.append(block)
-                size += len(block)
-                self._told = self._next
-            self._next += 1
-        if not blocks and self._next - self._told > STALE:
-            blocks.append(self.mark())
-        return b"".join(blocks)
-
-
-def _may_see(role: Role, event: PublicEvent) -> bool:
-    return event.name != FOR_ADMINS or role is Role.ADMIN
+            missed, self._gap = self._gap, None
+            return missed.block(self._history.id_of(self._next - 1))
+        piece = self._history.piece(self._next, wanted, role)
+        self._next = piece.next
+        if piece.told:
+            self._told = piece.told
+        elif self._next - self._told > STALE:
+            return self.mark()
+        return piece.blocks

@@ -2,13 +2,34 @@
 
 import re
 from secrets import token_hex
+from typing import NamedTuple
 
-from taskqueue.http.event_stream.public import PublicEvent, gap
+from taskqueue.http.event_stream.filters import EventFilter
+from taskqueue.http.event_stream.public import FOR_ADMINS, PublicEvent, gap
+from taskqueue.rules.access import Role
 
 MOST = 5_000  # events
 MOST_BYTES = 2 << 20
 
 _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,18})")
+
+
+PIECE_BYTES = 65_536
+
+
+class Piece(NamedTuple):
+    """Some events as they are sent, one after the other."""
+
+    blocks: bytes
+    told: int
+    """The number of the last event in it; 0 if there is none."""
+    next: int
+    """The number of the event that follows what was looked at."""
+
+
+class _Kept(NamedTuple):
+    event: PublicEvent
+    block: bytes
 
 
 class History:
@@ -28,7 +49,8 @@ class History:
         self._life = token_hex(4)
         self._most = most
         self._bytes_left = most_bytes
-        self._kept: dict[int, PublicEvent] = {}
+        self._kept: dict[int, _Kept] = {}
+        self._latest: tuple[tuple[int, EventFilter, Role], Piece] | None = None
         self.first = 1
         """The number of the oldest event that is kept."""
         self.next = 1
@@ -36,20 +58,41 @@ class History:
 
     def append(self, event: PublicEvent) -> None:
         """Add an event; the oldest make room."""
-        self._kept[self.next] = event
+        block = event.block(self.id_of(self.next))
+        self._kept[self.next] = _Kept(event, block)
+        self._latest = None
         self.next += 1
-        self._bytes_left -= event.size
+        self._bytes_left -= len(block)
         while len(self._kept) > self._most or (self._bytes_left < 0 and len(self._kept) > 1):
-            self._bytes_left += self._kept.pop(self.first).size
+            self._bytes_left += len(self._kept.pop(self.first).block)
             self.first += 1
 
     def append_gap(self) -> None:
         """Add that events were missed."""
         self.append(gap(self.id_of(self.next - 1)))
 
-    def __getitem__(self, number: int) -> PublicEvent:
-        """Return a kept event."""
-        return self._kept[number]
+    def piece(self, start: int, wanted: EventFilter, role: Role) -> Piece:
+        """Return the events from `start` on that are wanted and that this role may see.
+
+        It ends with the event that makes it `PIECE_BYTES` long. `start` must be kept. Most readers
+        ask for the same piece one after the other, so the latest one is remembered.
+        """
+        asked = start, wanted, role
+        if self._latest is None or self._latest[0] != asked:
+            self._latest = asked, self._made(*asked)
+        return self._latest[1]
+
+    def _made(self, number: int, wanted: EventFilter, role: Role) -> Piece:
+        blocks: list[bytes] = []
+        size = told = 0
+        while size < PIECE_BYTES and number < self.next:
+            event, block = self._kept[number]
+            if wanted.wants(event) and (role is Role.ADMIN or event.name != FOR_ADMINS):
+                blocks.append(block)
+                size += len(block)
+                told = number
+            number += 1
+        return Piece(b"".join(blocks), told, number)
 
     def id_of(self, number: int) -> str:
         """Return the id of an event; of the number before the first one, that of the beginning."""

@@ -72,11 +72,6 @@ class PublicEvent(Struct):
     action: str | None = None
     queue: str | None = None
 
-    @property
-    def size(self) -> int:
-        """The bytes that it keeps, about."""
-        return len(self.lines)
-
     def block(self, event_id: str) -> bytes:
         """Return it as it is sent under this id."""
         return b"id: %b\n%b" % (event_id.encode(), self.lines)
