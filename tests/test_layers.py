@@ -29,7 +29,7 @@ FLOORS = (
     ("the client", ("client",)),
     ("what users write", ("api",)),
     ("settings", ("settings",)),
-    ("machines", ("logs", "executors", "http")),
+    ("machines", ("logs", "executors", "dashboard", "http")),
     ("roles", ("actors",)),
     ("the tree", ("supervisor",)),
     ("its assembly", ("assembly", "draining", "service")),

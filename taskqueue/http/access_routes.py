@@ -7,12 +7,12 @@ from taskqueue.http.audit import TRAIL_QUERY, AuditRoutes, Changes
 from taskqueue.http.bodies import only_field
 from taskqueue.http.door import Door
 from taskqueue.http.route import Body, Route
-from taskqueue.http.sessions import SessionAnswer, SessionRequest, SessionRoutes
+from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest, SessionRoutes
 from taskqueue.rules.access import Role
 
 
 def access_routes(sessions: SessionRoutes, door: Door) -> Iterator[Route]:
-    """Yield the calls that begin and end a session, and list who has changed what."""
+    """Yield the calls that begin, show and end a session, and list who has changed what."""
     yield Route(
         "POST",
         "/session",
@@ -22,6 +22,7 @@ def access_routes(sessions: SessionRoutes, door: Door) -> Iterator[Route]:
         body=Body(SessionRequest, only_field(SessionRequest)),
         problems={HTTPStatus.UNAUTHORIZED: "unauthenticated"},
     )
+    yield Route("GET", "/session", sessions.show_session, Role.READ, {HTTPStatus.OK: Identity})
     yield Route("DELETE", "/session", sessions.end_session, None, {HTTPStatus.NO_CONTENT: None})
     yield Route(
         "GET",

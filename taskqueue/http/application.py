@@ -112,11 +112,14 @@ def pattern_of(path: str, paths: Iterable[str]) -> str:
     '/tasks/{id:(?!(?:cancel)$)[^/]+}'
     >>> pattern_of("/queues/{name}/pause", ["/queues/{name}/pause", "/queues"])
     '/queues/{name:[^/]+}/pause'
+    >>> pattern_of("/assets/{folder}/{file}", ["/assets/{folder}/{file}"])
+    '/assets/{folder:[^/]+}/{file:[^/]+}'
     """
-    prefix, brace, rest = path.partition("{")
-    if not brace:
+    prefix, _, rest = path.partition("{")
+    if not rest:
         return path
     names = {p.removeprefix(prefix) for p in paths if p.startswith(prefix) and "{" not in p}
     others = f"(?!(?:{'|'.join(map(re.escape, sorted(names)))})$)" if names else ""
     # aiohttp's own pattern takes no braces, which the name of a queue may have.
-    return prefix + brace + rest.replace("}", f":{others}[^/]+}}", 1)
+    first, _, end = rest.partition("}")
+    return f"{prefix}{{{first}:{others}[^/]+}}" + re.sub(r"{(\w+)}", r"{\1:[^/]+}", end)

@@ -10,7 +10,7 @@ from taskqueue.http.bodies import body_of
 from taskqueue.http.intake import Intake
 from taskqueue.http.paths import PATH
 from taskqueue.http.problems import Unavailable
-from taskqueue.http.route import AUDITED_BODY, Call, Route
+from taskqueue.http.route import AUDITED_BODY, CALLER, Call, Route
 from taskqueue.http.server.large import client_of
 
 
@@ -53,6 +53,6 @@ class Endpoint:
             request[AUDITED_BODY] = route.body.audited(raw)
         with route.unavailable:
             answer = await route.handler(
-                Call(path, query, request.headers, body, client_of(request))
+                Call(path, query, request.headers, body, client_of(request), request.get(CALLER))
             )
         return encoded(answer)

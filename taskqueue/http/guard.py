@@ -19,7 +19,7 @@ from taskqueue.http.callers import host_of, page_of
 from taskqueue.http.hosts import is_address, is_loopback, name_of
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.problems import Problem, Unavailable
-from taskqueue.http.route import AUDITED_BODY, Route
+from taskqueue.http.route import AUDITED_BODY, CALLER, Route
 from taskqueue.http.sessions import CHALLENGE
 from taskqueue.rules.access import Caller, Page, Refusal, Refused, Role
 
@@ -86,6 +86,7 @@ class Guard:
         role = Role.READ if route is None or route.role is None else route.role
         with _DOWN if route is None else route.unavailable:
             caller = await self._caller(request, host, role, changes=changes)
+        request[CALLER] = caller
         if route is None or not changes:
             return await handler(request)
         if role is Role.ADMIN:

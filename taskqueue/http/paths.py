@@ -15,5 +15,8 @@ PATH: Parameters = {
     "file": Parameter(
         str, "the name of a file", Annotated[str, Meta(extra_json_schema={"enum": [*FILES]})]
     ),
+    "asset": Parameter(str, "the name of a file of the page"),
+    "folder": Parameter(str, "the folder of a file"),
+    "version": Parameter(str, "the version of the page that the file is of"),
 }
 """What reads each of them raises a `Problem` if it names nothing."""

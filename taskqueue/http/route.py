@@ -12,7 +12,7 @@ from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queries import Parameters, Query
 from taskqueue.http.server.large import Client
-from taskqueue.rules.access import Role
+from taskqueue.rules.access import Caller, Role
 
 B = TypeVar("B")
 Q = TypeVar("Q")
@@ -26,7 +26,12 @@ class Call(NamedTuple, Generic[B, Q]):
     headers: MultiMapping[str]
     body: B
     client: Client
+    caller: Caller | None = None
+    """Who makes it; None: everybody may, so it was not asked."""
 
+
+CALLER = web.RequestKey("caller", Caller)
+"""Where a request keeps who makes it."""
 
 AUDITED_BODY = web.RequestKey("audited_body", str)
 """Where a request keeps what the audit trail shows of its body."""

@@ -11,6 +11,7 @@ from taskqueue.http.access_routes import access_routes
 from taskqueue.http.answers import Content, EventStream, Text
 from taskqueue.http.bodies import only_field
 from taskqueue.http.credentials import Credentials
+from taskqueue.http.dashboard import dashboard_routes
 from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
 from taskqueue.http.dead.selection import SelectionRequest, read_selection
 from taskqueue.http.documentation.openapi import document
@@ -65,6 +66,7 @@ def routes(
         *_of_service(ask),
         *access_routes(SessionRoutes(door.sessions, credentials.current, clock), door),
         *_of_documentation(documentation),
+        *dashboard_routes(),
     )
     return table
 

@@ -41,6 +41,13 @@ class SessionAnswer(Struct):
     expires_at: float
 
 
+class Identity(Struct):
+    """Who asks, and what they may do."""
+
+    name: str
+    role: Role
+
+
 class _Session(Struct):
     token: bytes  # its digest
     expires_at: float
@@ -106,6 +113,12 @@ class SessionRoutes:
         cookie = _cookie(session_id, int(expires_at - now), is_secure=_is_secure(call.headers))
         answer = SessionAnswer(name=token.name, role=token.role, expires_at=expires_at)
         return Answer(answer, headers={hdrs.SET_COOKIE: cookie})
+
+    async def show_session(self, call: Call[None, None]) -> Answer:
+        """Show who asks, and what they may do: by a session, a token, or as this machine."""
+        caller = call.caller
+        assert caller is not None  # noqa: S101 - the call needs a role
+        return Answer(Identity(name=caller.name, role=caller.role))
 
     async def end_session(self, call: Call[None, None]) -> Answer:
         """End the browser session of the cookie, if there is one."""

@@ -123,6 +123,8 @@ class Caller(Struct):
     name: str
     """The name of its token, or "local"."""
     address: str
+    role: Role
+    """What it may do."""
 
 
 class Refused(Enum):
@@ -158,8 +160,10 @@ def decide(
         refusal = _of_page(requester)
     if refusal is not None:
         return refusal
-    name = requester.token.name if has_tokens and requester.token is not None else LOCAL
-    return Caller(name=name, address=requester.address)
+    if not has_tokens or requester.token is None:
+        return Caller(name=LOCAL, address=requester.address, role=Role.ADMIN)
+    token = requester.token
+    return Caller(name=token.name, address=requester.address, role=token.role)
 
 
 def _of_place(requester: Requester) -> Refusal | None:

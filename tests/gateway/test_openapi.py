@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from taskqueue.commands import Enqueue
+from taskqueue.dashboard.files import page
 from taskqueue.errors import ActorUnavailable
 from taskqueue.http import application, queries
 from taskqueue.http.bodies import MAX_BODY_BYTES
@@ -150,10 +151,13 @@ INFALLIBLE = {
     "show_openapi",
     "show_page",
     "show_file",
+    "show_dashboard",
+    "show_asset",
     "end_session",
     "stream_events",
 }
 QUEUES = {"404": "nowhere"}
+FILES = {"show_file": "start.js", "show_asset": "main.js"}
 
 
 async def ask(http: ClientSession, service: ScriptedService, answer: Documented) -> ClientResponse:
@@ -166,7 +170,9 @@ async def ask(http: ClientSession, service: ScriptedService, answer: Documented)
     path = answer.path.format(
         id=task_id or UNKNOWN,
         name=QUEUES.get(answer.status, "mail"),
-        file="start.js" if answer.status == "200" else "nowhere.js",
+        version=page().version,
+        folder="app",
+        file=FILES.get(answer.operation) if answer.status == "200" else "nowhere.js",
     )
     body = BODIES.get(key, answer.example)
     if answer.operation == "create_task":
@@ -176,6 +182,8 @@ async def ask(http: ClientSession, service: ScriptedService, answer: Documented)
     headers = dict(JSON)
     given: dict[str, Any] = {} if body is None else {"json": body}
     match answer.status:
+        case "304":
+            headers["If-None-Match"] = f'W/"{page().version}"'
         case "400":
             given = {"data": b"{"}
         case "413":
@@ -217,7 +225,7 @@ async def test_every_documented_answer_occurs_and_has_its_form(
 async def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(
     http: ClientSession, path: str, method: str
 ) -> None:
-    target = path.format(id=UNKNOWN, name="mail", file="start.js")
+    target = path.format(id=UNKNOWN, name="mail", version="1", folder="app", file="start.js")
 
     response = await http.request(method, target)
 

@@ -128,3 +128,19 @@ def test_one_session_too_many_ends_the_oldest() -> None:
     found = [sessions.find(session_id, tokens, now=0.0) is not None for session_id in ids]
 
     assert found == [False] + [True] * MOST
+
+
+async def test_while_no_token_exists_this_machine_may_do_all(http: ClientSession) -> None:
+    answer = await http.get("/session")
+
+    assert await answer.json() == {"name": "local", "role": "admin"}
+
+
+async def test_a_page_can_ask_who_it_is(http: ClientSession, service: ScriptedService) -> None:
+    cookie = cookie_of(await begin(http, await service.grant(Role.READ)))
+
+    without = await http.get("/session")
+    within = await http.get("/session", headers=cookie)
+
+    assert without.status == 401
+    assert await within.json() == {"name": "read", "role": "read"}

@@ -101,8 +101,8 @@ def test_a_caller_is_named_after_its_token() -> None:
     with_token = decide(known, Role.ADMIN, changes=True, has_tokens=True)
     without = decide(requester(), Role.ADMIN, changes=True, has_tokens=False)
 
-    assert with_token == Caller(name="ci", address="10.0.0.7")
-    assert without == Caller(name="local", address="127.0.0.1")
+    assert with_token == Caller(name="ci", address="10.0.0.7", role=Role.ADMIN)
+    assert without == Caller(name="local", address="127.0.0.1", role=Role.ADMIN)
 
 
 def test_a_role_that_is_too_small_is_named_with_the_one_that_is_needed() -> None:

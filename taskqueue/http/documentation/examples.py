@@ -12,7 +12,7 @@ from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
 from taskqueue.http.probes import Alive, Ready
 from taskqueue.http.queues import Queues, QueueView, Switched
 from taskqueue.http.running import RunningList, RunningView
-from taskqueue.http.sessions import SessionAnswer, SessionRequest
+from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import Place, Size
 from taskqueue.http.tasks.answers import (
@@ -169,6 +169,7 @@ _EXAMPLES: Sequence[Any] = (
     Size(count=4),
     Resized(count=4),
     SessionRequest(token="tq_…"),  # noqa: S106 - an example
+    Identity(name="web", role=Role.ADMIN),
     SessionAnswer(name="web", role=Role.ADMIN, expires_at=_AT),
     Changes(changes=(_CHANGE,), count=1),
 )

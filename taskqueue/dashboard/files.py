@@ -1,0 +1,76 @@
+"""The files of the page, as they are sent.
+
+Each file has an address that changes with the content of any of them, so a browser may keep it for
+good, and a page never mixes files of two releases.
+"""
+
+import gzip
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+FOLDER = Path(__file__).parent / "static"
+
+_INDEX = "index.html"
+_HTML = "text/html; charset=utf-8"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+_VERSION_DIGITS = 16
+
+
+class File(NamedTuple):
+    """A file: its content, the same compressed with gzip, and its media type."""
+
+    body: bytes
+    packed: bytes
+    type: str
+
+
+class Page(NamedTuple):
+    """The page and its files, by folder and name. `version` stands for the content of them all."""
+
+    version: str
+    document: File
+    files: Mapping[tuple[str, str], File]
+
+
+@cache
+def page() -> Page:
+    """Return the page, read once."""
+    files = dict(_read())
+    template = (FOLDER / _INDEX).read_bytes()
+    digest = sha256(template)
+    for (folder, name), file in files.items():
+        digest.update(f"\0{folder}/{name}\0".encode() + file.body)
+    version = digest.hexdigest()[:_VERSION_DIGITS]
+    preloads = "\n    ".join(_preloads(version, files))
+    filled = template.replace(b"{version}", version.encode()).replace(
+        b"{modules}", preloads.encode()
+    )
+    return Page(version, File(filled, _pack(filled), _HTML), files)
+
+
+def _read() -> Iterator[tuple[tuple[str, str], File]]:
+    for path in sorted(FOLDER.glob("*/*")):
+        plain = path.with_suffix("") if path.suffix == ".gz" else path
+        if plain.suffix not in _TYPES:
+            continue
+        content = path.read_bytes()
+        body = content if plain is path else gzip.decompress(content)
+        packed = _pack(content) if plain is path else content
+        yield (path.parent.name, plain.name), File(body, packed, _TYPES[plain.suffix])
+
+
+def _preloads(version: str, files: Mapping[tuple[str, str], File]) -> Iterator[str]:
+    """Yield links with which a browser fetches all modules at once, not one import after another."""
+    for folder, name in files:
+        if name.endswith(".js"):
+            yield f'<link rel="modulepreload" href="assets/{version}/{folder}/{name}">'
+
+
+def _pack(body: bytes) -> bytes:
+    return gzip.compress(body, mtime=0)

@@ -1,0 +1,38 @@
+/** Keyboard shortcuts. They are quiet while the user types, and while a dialog is open. */
+
+import { useEffect, useRef } from "../vendor/preact.js";
+
+const isTyping = (target) =>
+  target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+
+/** Call `actions[key]` when that key is pressed. */
+export function useKeys(actions) {
+  const latest = useRef(actions);
+  latest.current = actions;
+  useEffect(() => {
+    const onKey = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      if (document.querySelector("dialog[open]")) return;
+      const action = latest.current[event.key];
+      if (!action) return;
+      event.preventDefault();
+      action(event);
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+}
+
+export const shortcuts = [
+  ["/", "Search tasks"],
+  ["⌘ K, Ctrl K", "Command palette"],
+  ["n", "New task"],
+  ["g o, g t, g q, g d, g a", "Go to a screen"],
+  ["j, k", "Next, previous task"],
+  ["x", "Select the task"],
+  ["Enter", "Open the task"],
+  ["r", "Redrive what is selected"],
+  ["c", "Cancel what is selected"],
+  ["?", "These shortcuts"],
+  ["Esc", "Close, or drop the selection"],
+];

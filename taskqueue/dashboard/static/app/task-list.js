@@ -1,0 +1,84 @@
+/** The list of tasks, live, but without moving what the user looks at.
+
+While it is held (the pointer is in it, or something is selected) its rows stay where they are: they
+are brought up to date in place, and new ones are only counted.
+*/
+
+import { useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
+import { get, withQuery } from "./api.js";
+import { brief } from "./format.js";
+import { useLive } from "./live.js";
+
+const FIELDS = "id,status,action,queue,created_at,started_at,processed_at,run_at,attempt,max_attempts,reason,unique_key,progress";
+const PAGE = 50;
+
+/** The id that follows: a page that starts after it begins with `id` itself. */
+function after(id) {
+  const digits = (BigInt(`0x${id.replaceAll("-", "")}`) + 1n).toString(16).padStart(32, "0");
+  return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+export function useTaskList(filter, isHeld) {
+  const key = withQuery("tasks", filter);
+  const [frozen, setFrozen] = useState(null); // the rows that are held
+  const [older, setOlder] = useState({ key, tasks: [], next: undefined });
+  const base = { ...filter, fields: FIELDS, limit: PAGE };
+  const top = frozen && frozen.key === key && frozen.tasks.length ? frozen.tasks[0].id : null;
+  const newest = useLive(withQuery("tasks", base));
+  const window = useLive(top && withQuery("tasks", { ...base, cursor: after(top) }));
+  useEffect(() => {
+    if (isHeld && newest.data && !frozen) setFrozen({ key, tasks: newest.data.tasks });
+    if (!isHeld && frozen) setFrozen(null);
+  }, [isHeld, newest.data, frozen]);
+  useEffect(() => {
+    setFrozen(null);
+    setOlder({ key, tasks: [], next: undefined });
+  }, [key]);
+  const first = frozen && frozen.key === key ? inPlace(frozen.tasks, window.data) : newest.data ? newest.data.tasks : [];
+  const more = older.key === key ? older : { tasks: [], next: undefined };
+  const tasks = useMemo(() => merged(first, more.tasks), [first, more.tasks]);
+  const next = more.next !== undefined ? more.next : newest.data && newest.data.next;
+  const loadMore = async () => {
+    const cursor = more.next === undefined && tasks.length > 0 ? tasks.at(-1).id : next;
+    const page = await get(withQuery("tasks", { ...base, cursor }));
+    setOlder({ key, tasks: [...more.tasks, ...page.tasks], next: page.next });
+  };
+  const fresh = top && newest.data ? newest.data.tasks.filter((task) => task.id > top).length : 0;
+  return { tasks, next, loadMore, fresh, show: () => setFrozen(null), newest, isFull: fresh >= PAGE };
+}
+
+/** The held rows with what is known of them now; those that do not match any more are marked. */
+function inPlace(tasks, page) {
+  if (!page) return tasks;
+  const now = new Map(page.tasks.map((task) => [task.id, task]));
+  return tasks.map((task) => now.get(task.id) || { ...task, hasLeft: true });
+}
+
+function merged(first, more) {
+  const ids = new Set(first.map((task) => task.id));
+  return [...first, ...more.filter((task) => !ids.has(task.id))];
+}
+
+const KEPT = 2000;
+
+/** What the payloads of these tasks begin with, by id. Each is asked for once: they may be large. */
+export function usePayloads(filter, tasks) {
+  const known = useRef(new Map());
+  const [, redraw] = useState(0);
+  const missing = tasks.filter((task) => !known.current.has(task.id));
+  const wanted = missing.length ? missing[0].id : null;
+  useEffect(() => {
+    if (!wanted) return;
+    const limit = Math.min(100, tasks.length);
+    missing.forEach((task) => known.current.set(task.id, ""));
+    get(withQuery("tasks", { ...filter, fields: "id,payload", limit, cursor: after(wanted) })).then(
+      (page) => {
+        for (const { id, payload } of page.tasks) known.current.set(id, brief(payload.data ?? {}, 120));
+        for (const id of [...known.current.keys()].slice(0, -KEPT)) known.current.delete(id);
+        redraw((n) => n + 1);
+      },
+      () => {}, // the list itself says what is wrong
+    );
+  }, [wanted]);
+  return known.current;
+}

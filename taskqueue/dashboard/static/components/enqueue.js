@@ -1,0 +1,101 @@
+/** The form of a new task. */
+
+import { html, useEffect, useState } from "../vendor/preact.js";
+import { get, post } from "../app/api.js";
+import { refresh, useLive } from "../app/live.js";
+import { to } from "../app/router.js";
+import { Dialog } from "./dialog.js";
+import { say } from "./toasts.js";
+
+/** The actions that the service knows, as its own description lists them. */
+function useActions() {
+  const [actions, setActions] = useState([]);
+  useEffect(() => {
+    get("openapi.json").then(
+      (document) => setActions(document.components.schemas.TaskRequest.properties.action.examples || []),
+      () => setActions([]), // any name can be typed
+    );
+  }, []);
+  return actions;
+}
+
+const blank = { action: "", data: "{}", queue: "", priority: "", delay_s: "", unique_key: "" };
+
+/** Return the request of a form. Throws a SyntaxError if `data` is no JSON. */
+function request(form) {
+  const task = { action: form.action.trim(), data: JSON.parse(form.data || "{}") };
+  for (const name of ["priority", "delay_s"]) if (form[name] !== "") task[name] = Number(form[name]);
+  for (const name of ["queue", "unique_key"]) if (form[name]) task[name] = form[name];
+  return task;
+}
+
+export function Enqueue({ onClose, initial = {} }) {
+  const [form, setForm] = useState({ ...blank, ...initial });
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const actions = useActions();
+  const queues = useLive("queues", 30).data;
+  const set = (name) => (event) => setForm({ ...form, [name]: event.target.value });
+  const submit = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem(null);
+    try {
+      const receipt = await post("tasks", request(form));
+      say(`Task ${receipt.status}`, { to: to("tasks", receipt.id), text: "Open" });
+      refresh();
+      onClose();
+    } catch (failure) {
+      setProblem(failure instanceof SyntaxError ? { message: `Data is not JSON: ${failure.message}`, faults: [] } : failure);
+      setBusy(false);
+    }
+  };
+  return html`<${Dialog} title="New task" onClose=${onClose} wide>
+    <form class="dialog-form grid" onSubmit=${submit}>
+      <div class="field">
+        <label for="new-action">Action</label>
+        <input id="new-action" list="actions" required autofocus autocomplete="off" value=${form.action} onInput=${set("action")} />
+        <datalist id="actions">${actions.map((name) => html`<option key=${name} value=${name} />`)}</datalist>
+      </div>
+      <div class="field">
+        <label for="new-data">Data, as JSON</label>
+        <textarea id="new-data" rows="6" spellcheck="false" value=${form.data} onInput=${set("data")}></textarea>
+      </div>
+      <div class="fields">
+        <div class="field">
+          <label for="new-queue">Queue</label>
+          <select id="new-queue" value=${form.queue} onChange=${set("queue")}>
+            <option value="">as the action says</option>
+            ${(queues ? queues.queues : []).map(({ queue }) => html`<option key=${queue} value=${queue}>${queue}</option>`)}
+          </select>
+        </div>
+        <div class="field">
+          <label for="new-priority">Priority, 0 is first</label>
+          <input id="new-priority" type="number" min="0" max="255" placeholder="0" value=${form.priority} onInput=${set("priority")} />
+        </div>
+        <div class="field">
+          <label for="new-delay">Delay in seconds</label>
+          <input id="new-delay" type="number" min="0" step="any" placeholder="0" value=${form.delay_s} onInput=${set("delay_s")} />
+        </div>
+        <div class="field">
+          <label for="new-key">Unique key</label>
+          <input id="new-key" autocomplete="off" value=${form.unique_key} onInput=${set("unique_key")} />
+        </div>
+      </div>
+      ${problem && html`<${Faults} problem=${problem} />`}
+      <div class="buttons">
+        <button type="button" onClick=${onClose}>Back</button>
+        <button class="primary" disabled=${busy}>Enqueue</button>
+      </div>
+    </form>
+  <//>`;
+}
+
+/** Why a form was refused, with each wrong field. */
+export function Faults({ problem }) {
+  return html`<div class="bad small" role="alert">
+    ${problem.faults.length === 0
+      ? problem.message
+      : html`<ul>${problem.faults.map((fault) => html`<li key=${fault.field}><code>${fault.field}</code> ${fault.message}</li>`)}</ul>`}
+  </div>`;
+}

@@ -1,0 +1,34 @@
+/** Icons, drawn here: no font has to have them. */
+
+import { html } from "../vendor/preact.js";
+
+const paths = {
+  overview: "M3 3h5v5H3zM12 3h5v5h-5zM3 12h5v5H3zM12 12h5v5h-5z",
+  tasks: "M3 5h2M8 5h9M3 10h2M8 10h9M3 15h2M8 15h9",
+  queues: "M3 6l7-3 7 3-7 3zM3 10l7 3 7-3M3 14l7 3 7-3",
+  dead: "M10 3l8 14H2zM10 8v4M10 14.5v.5",
+  actors: "M10 3v4M10 7H5v4M10 7h5v4M3.5 11h3v3h-3zM13.500 11h3v3h-3zM8.500 2h3v3h-3z",
+  events: "M10 3a7 7 0 1 0 .01 0M10 6v4l3 2",
+  search: "M9 3a6 6 0 1 0 .01 0M13.500 13.500L17 17",
+  plus: "M10 4v12M4 10h12",
+  pause: "M7 4v12M13 4v12",
+  play: "M6 4l10 6-10 6z",
+  retry: "M16 10a6 6 0 1 1-2-4.500M16 3v4h-4",
+  stop: "M5 5l10 10M15 5L5 15",
+  copy: "M7 7h9v9H7zM4 13V4h9",
+  check: "M4 10l4 4 8-9",
+  light: "M10 6.500a3.500 3.500 0 1 0 .01 0M10 1.500v2M10 16.500v2M1.500 10h2M16.500 10h2M4 4l1.400 1.400M14.600 14.600L16 16M4 16l1.400-1.400M14.600 5.400L16 4",
+  dark: "M16 12A7 7 0 0 1 8 4a6.500 6.500 0 1 0 8 8z",
+  auto: "M10 3a7 7 0 1 0 .01 0M10 3v14",
+  edit: "M4 13v3h3l9-9-3-3z",
+  clone: "M4 4h8v8H4zM8 14v2h8V8h-2",
+  trash: "M4 6h12M8 6V4h4v2M6 6l1 11h6l1-11",
+  bolt: "M11 2L4 11h5l-1 7 7-9h-5z",
+  leave: "M8 4H4v12h4M8 10h9M14 7l3 3-3 3",
+  more: "M4 10h.01M10 10h.01M16 10h.01",
+  right: "M7 4l6 6-6 6",
+};
+
+export function Icon({ name }) {
+  return html`<svg class="icon" viewBox="0 0 20 20" aria-hidden="true"><path d=${paths[name]} /></svg>`;
+}

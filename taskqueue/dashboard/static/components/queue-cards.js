@@ -1,0 +1,28 @@
+/** The queues as cards: how much waits, since when, and who works on it. */
+
+import { html } from "../vendor/preact.js";
+import { count, duration, plural } from "../app/format.js";
+import { to } from "../app/router.js";
+import { Status } from "./status.js";
+
+export function QueueCards({ queues }) {
+  return html`<div class="queue-cards">
+    ${queues.map((queue) => html`<${QueueCard} key=${queue.queue} queue=${queue} />`)}
+  </div>`;
+}
+
+function QueueCard({ queue }) {
+  const { tasks } = queue;
+  return html`<a class="card queue-card" href=${to("tasks", "", { queue: queue.queue })}>
+    <span class="top"><strong class="cut">${queue.queue}</strong>
+      <${Status} value=${queue.paused ? "paused" : "open"} tone=${queue.paused ? "warning" : "good"} />
+    </span>
+    <span class="depth"><b>${count(tasks.queued)}</b> waiting</span>
+    <span class="facts-line">
+      <span>${count(tasks.running)} running</span>
+      <span>${plural(queue.consumers, "consumer")}</span>
+      ${tasks.scheduled + tasks.retrying > 0 && html`<span>${count(tasks.scheduled + tasks.retrying)} later</span>`}
+    </span>
+    <span class="small faint">${queue.oldest_runnable_s === null ? "Nothing waits to run" : `Oldest has waited ${duration(queue.oldest_runnable_s)}`}</span>
+  </a>`;
+}

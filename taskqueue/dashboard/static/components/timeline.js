@@ -1,0 +1,53 @@
+/** The attempts of a task: a bar of its time, and below it each attempt with its error. */
+
+import { html, useState } from "../vendor/preact.js";
+import { folded, spans } from "../app/attempts.js";
+import { duration } from "../app/format.js";
+import { useNow } from "../app/live.js";
+import { Status, toneOf } from "./status.js";
+import { Time } from "./time.js";
+
+const waits = new Set(["waited", "backed off"]);
+
+export function Timeline({ task }) {
+  const now = useNow();
+  const parts = spans(task, now);
+  return html`<div class="timeline">
+    <div class="bar" role="img" aria-label=${parts.map((part) => `${part.text}, ${duration(part.till - part.from)}`).join("; ")}>
+      ${parts.map(
+        (part, i) => html`<span key=${i} class=${waits.has(part.kind) ? "wait" : "ran"} data-tone=${toneOf(part.kind)}
+          style=${{ flexGrow: Math.max(0.001, part.till - part.from) }} title=${`${part.text}, ${duration(part.till - part.from)}`}></span>`,
+      )}
+    </div>
+    <ol>
+      ${task.attempts.length === 0 && task.status !== "running" && html`<li class="soft">It has not been tried yet.</li>`}
+      ${task.attempts.map((attempt, i) => html`<${Attempt} key=${i} attempt=${attempt} before=${i ? task.attempts[i - 1].ended_at : task.created_at} isRetry=${i > 0} />`)}
+      ${task.status === "running" && html`<li><div class="line"><b>${task.attempt}</b><${Status} value="running" />
+        <span class="soft">for ${duration(Math.max(0, now - task.started_at))}</span></div></li>`}
+    </ol>
+  </div>`;
+}
+
+function Attempt({ attempt, before, isRetry }) {
+  const start = attempt.started_at ?? attempt.ended_at;
+  return html`<li>
+    <div class="line">
+      <b>${attempt.attempt}</b><${Status} value=${attempt.outcome.replace("_", " ")} tone=${toneOf(attempt.outcome)} />
+      <span class="soft">${isRetry ? "after" : "waited"} ${duration(start - before)}, ran ${duration(attempt.ended_at - start)}</span>
+      <span class="gap"></span><span class="faint small"><${Time} at=${attempt.ended_at} /></span>
+    </div>
+    ${attempt.error && html`<p class="error bad">${attempt.error}</p>`}
+    ${attempt.traceback && html`<${Traceback} text=${attempt.traceback} />`}
+  </li>`;
+}
+
+function Traceback({ text }) {
+  const [isWhole, setWhole] = useState(false);
+  const { text: short, hidden } = folded(text);
+  return html`<details><summary>Traceback</summary>
+    <pre class="code" tabindex="0">${isWhole ? text : short}</pre>
+    ${hidden > 0 && html`<button type="button" class="quiet small" onClick=${() => setWhole(!isWhole)}>
+      ${isWhole ? "Only your code" : `Show ${hidden} frames of libraries`}
+    </button>`}
+  </details>`;
+}

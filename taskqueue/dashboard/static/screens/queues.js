@@ -1,0 +1,69 @@
+/** The queues: what waits in them, who works on them; pause and resume. */
+
+import { html, useState } from "../vendor/preact.js";
+import { post } from "../app/api.js";
+import { count, duration } from "../app/format.js";
+import { refresh, useLive } from "../app/live.js";
+import { to } from "../app/router.js";
+import { useMay } from "../app/session.js";
+import { Consumers } from "../components/consumers.js";
+import { Icon } from "../components/icon.js";
+import { Shown } from "../components/states.js";
+import { Status } from "../components/status.js";
+import { Time } from "../components/time.js";
+import { attempt } from "../components/toasts.js";
+
+export function Queues() {
+  const queues = useLive("queues");
+  const may = useMay();
+  return html`
+    <div class="title"><h1>Queues</h1><span class="gap"></span>${may("admin") && html`<${Consumers} />`}</div>
+    <section class="card" aria-label="Queues">
+      <${Shown} live=${queues}>${(data) => html`<${Table} queues=${data.queues} />`}<//>
+    </section>
+  `;
+}
+
+function Table({ queues }) {
+  const may = useMay();
+  return html`<div class="wrap"><table class="queues">
+    <caption class="unseen">Queues</caption>
+    <thead><tr>
+      <th>Queue</th><th>State</th><th class="number">Waiting</th><th class="number">Running</th><th class="number wide">Later</th>
+      <th class="number wide">Consumers</th><th class="number wide">Oldest has waited</th>${may("admin") && html`<th><span class="unseen">Actions</span></th>`}
+    </tr></thead>
+    <tbody>${queues.map((queue) => html`<${Row} key=${queue.queue} queue=${queue} canSwitch=${may("admin")} />`)}</tbody>
+  </table></div>`;
+}
+
+function Row({ queue, canSwitch }) {
+  const { queue: name, tasks } = queue;
+  const link = (status, number) =>
+    html`<a href=${to("tasks", "", { queue: name, status })} aria-label=${`${number} ${status} in ${name}`}>${count(number)}</a>`;
+  return html`<tr data-queue=${name}>
+    <th scope="row"><a href=${to("tasks", "", { queue: name })}>${name}</a></th>
+    <td><${Status} value=${queue.paused ? "paused" : "open"} tone=${queue.paused ? "warning" : "good"} />
+      ${queue.paused && html` <span class="small faint"><${Time} at=${queue.paused_at} /></span>`}</td>
+    <td class="number">${link("queued", tasks.queued)}</td>
+    <td class="number">${link("running", tasks.running)}</td>
+    <td class="number wide">${link("scheduled,retrying", tasks.scheduled + tasks.retrying)}</td>
+    <td class="number wide">${queue.consumers}</td>
+    <td class="number wide">${duration(queue.oldest_runnable_s)}</td>
+    ${canSwitch && html`<td class="number"><${Switch} queue=${queue} /></td>`}
+  </tr>`;
+}
+
+function Switch({ queue }) {
+  const [busy, setBusy] = useState(false);
+  const verb = queue.paused ? "resume" : "pause";
+  const run = async () => {
+    setBusy(true);
+    const place = encodeURIComponent(queue.queue);
+    await attempt(() => post(`queues/${place}/${verb}`), `Queue ${queue.queue} ${queue.paused ? "resumed" : "paused"}`);
+    refresh();
+    setBusy(false);
+  };
+  return html`<button type="button" onClick=${run} disabled=${busy} aria-label=${`${queue.paused ? "Resume" : "Pause"} ${queue.queue}`}>
+    <${Icon} name=${queue.paused ? "play" : "pause"} />${queue.paused ? "Resume" : "Pause"}
+  </button>`;
+}

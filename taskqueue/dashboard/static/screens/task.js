@@ -1,0 +1,118 @@
+/** One task: what it is, what happened to it, why it does not run, and what can be done. */
+
+import { html, useState } from "../vendor/preact.js";
+import { actions } from "../app/actions.js";
+import { duration, exact, json } from "../app/format.js";
+import { useKeys } from "../app/keys.js";
+import { useLive } from "../app/live.js";
+import { go, to } from "../app/router.js";
+import { useMay } from "../app/session.js";
+import { SomeDialog } from "../components/bulk.js";
+import { Copy } from "../components/copy.js";
+import { EditTask } from "../components/edit-task.js";
+import { Enqueue } from "../components/enqueue.js";
+import { Icon } from "../components/icon.js";
+import { Empty, Failure, Loading } from "../components/states.js";
+import { Status } from "../components/status.js";
+import { Time } from "../components/time.js";
+import { Timeline } from "../components/timeline.js";
+
+const WAITING = ["queued", "scheduled", "retrying"];
+
+export function Task({ id }) {
+  const { data: task, problem, reload } = useLive(`tasks/${encodeURIComponent(id)}`, 1);
+  if (problem && problem.status === 404) {
+    return html`<${Empty} title="No such task">
+      It was deleted, its time of keeping is over, or the address has a mistake. <a href=${to("tasks")}>All tasks</a>
+    <//>`;
+  }
+  if (!task) return problem ? html`<${Failure} problem=${problem} retry=${reload} />` : html`<${Loading} lines=${8} />`;
+  return html`<${Found} task=${task} />`;
+}
+
+function Found({ task }) {
+  const [dialog, setDialog] = useState(null);
+  const close = () => setDialog(null);
+  const onDone = () => (dialog === "delete" ? go(to("tasks")) : close());
+  return html`
+    <a class="small" href=${to("tasks")}>Tasks</a>
+    <div class="title">
+      <h1>${task.action}</h1><${Status} value=${task.status} />
+      <span class="id"><code class="soft">${task.id}</code><${Copy} text=${task.id} what="the id" /></span>
+      <span class="gap"></span>
+      <${Buttons} task=${task} open=${setDialog} />
+    </div>
+    ${task.waiting_for && html`<p class="why" role="status"><strong>Why it is not running:</strong> ${task.waiting_for}</p>`}
+    ${task.cancel_reason && task.status === "running" && html`<p class="why">It is asked to stop: ${task.cancel_reason}</p>`}
+    ${task.reason && task.status !== "completed" && html`<p class="why" data-tone=${task.status === "retrying" ? "warning" : "bad"}>${task.reason}</p>`}
+    <div class="task-grid grid">
+      <div class="stack">
+        <section class="card" aria-label="Attempts"><header><h2>Attempts</h2></header><div class="inside"><${Timeline} task=${task} /></div></section>
+        <${JSONCard} title="Data" value=${task.payload.data ?? {}} />
+        ${task.progress !== undefined && html`<${JSONCard} title="Progress" value=${task.progress} />`}
+        ${task.status === "completed" && html`<${JSONCard} title="Result" value=${task.result} />`}
+        ${task.edits && task.edits.length > 0 && html`<${Edits} edits=${task.edits} />`}
+      </div>
+      <${Facts} task=${task} />
+    </div>
+    ${dialog === "edit" && html`<${EditTask} task=${task} onClose=${close} />`}
+    ${dialog === "clone" && html`<${Enqueue} onClose=${close} initial=${copyOf(task)} />`}
+    ${actions[dialog] && html`<${SomeDialog} verb=${dialog} ids=${[task.id]} onClose=${close} onDone=${onDone} />`}
+  `;
+}
+
+const copyOf = (task) => ({ action: task.action, data: json(task.payload.data ?? {}), queue: task.queue, priority: String(task.priority) });
+
+function Buttons({ task, open }) {
+  const may = useMay();
+  const able = Object.entries(actions).filter(([, action]) => may(action.role) && action.fits(task.status));
+  useKeys(Object.fromEntries(able.filter(([, action]) => action.key).map(([verb, action]) => [action.key, () => open(verb)])));
+  return html`<div class="buttons">
+    ${able.map(
+      ([verb, action]) => html`<button type="button" key=${verb} class=${action.tone} onClick=${() => open(verb)}>
+        <${Icon} name=${action.icon} />${action.name}
+      </button>`,
+    )}
+    ${may("enqueue") && WAITING.includes(task.status) && html`<button type="button" onClick=${() => open("edit")}><${Icon} name="edit" />Edit</button>`}
+    ${may("enqueue") && html`<button type="button" onClick=${() => open("clone")}><${Icon} name="clone" />Clone</button>`}
+  </div>`;
+}
+
+function JSONCard({ title, value }) {
+  const text = json(value);
+  return html`<section class="card" aria-label=${title}>
+    <header><h2>${title}</h2><span class="gap"></span><${Copy} text=${text} what=${title.toLowerCase()} /></header>
+    <pre class="code flat" tabindex="0">${text}</pre>
+  </section>`;
+}
+
+function Facts({ task }) {
+  const ended = task.processed_at;
+  const facts = [
+    ["Queue", html`<a href=${to("tasks", "", { queue: task.queue })}>${task.queue}</a>`],
+    ["Priority", task.priority],
+    ["Attempts", `${task.attempt} of ${task.max_attempts}`],
+    ["Crashes", task.crashes || null],
+    ["Created", html`<${Time} at=${task.created_at} />`],
+    ["Due", ended === null && task.status !== "running" ? html`<${Time} at=${task.run_at} />` : null],
+    ["Started", task.started_at && html`<${Time} at=${task.started_at} />`],
+    ["Ended", ended && html`<${Time} at=${ended} />`],
+    ["In all", ended && duration(ended - task.created_at)],
+    ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" /></span>`],
+  ];
+  return html`<section class="card" aria-label="Facts"><header><h2>Facts</h2><span class="gap"></span>
+      <a class="small" href=${`tasks/${task.id}`}>as JSON</a></header>
+    <dl class="facts inside">
+      ${facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => html`<dt key=${name}>${name}</dt><dd>${value}</dd>`)}
+    </dl>
+  </section>`;
+}
+
+function Edits({ edits }) {
+  return html`<section class="card" aria-label="Edits"><header><h2>Edits</h2></header>
+    <ul class="inside small">
+      ${edits.map((edit, i) => html`<li key=${i}><span class="soft" title=${exact(edit.at)}><${Time} at=${edit.at} /></span> changed
+        ${" "}${Object.entries(edit.before).map(([name, value]) => (value === null ? name : `${name}, which was ${value}`)).join("; ")}</li>`)}
+    </ul>
+  </section>`;
+}

@@ -1,0 +1,151 @@
+"""The page at /: which files it has, and how they are sent. `tests/browser` shows what it does."""
+
+import re
+from pathlib import Path, PurePosixPath
+
+import pytest
+from aiohttp import ClientResponse, ClientSession
+from hatchling.builders.wheel import WheelBuilder
+
+from taskqueue.dashboard.files import FOLDER, page
+
+MAX_LINES = 300
+MAX_WIRE_BYTES = 150_000
+
+OURS = [path for path in sorted(FOLDER.rglob("*.*")) if path.suffix in {".js", ".css", ".html"}]
+MODULES = [path for path in OURS if path.suffix == ".js"]
+
+
+async def fetch(http: ClientSession, path: str, **headers: str) -> ClientResponse:
+    """Get a path and read the whole answer."""
+    response = await http.get(path, headers=headers)
+    await response.read()
+    return response
+
+
+async def links_of(http: ClientSession) -> list[str]:
+    """The addresses of what the page loads."""
+    text = await (await http.get("/")).text()
+    return re.findall(r'(?:src|href)="(?!data:)([^"]+)"', text)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(FOLDER).as_posix()
+
+
+async def test_the_page_loads_only_files_of_this_service_and_all_of_them(
+    http: ClientSession,
+) -> None:
+    links = await links_of(http)
+
+    answers = [await fetch(http, f"/{link}") for link in links]
+
+    assert [answer.status for answer in answers] == [200] * len(links)
+    assert {tuple(link.split("/")[-2:]) for link in links} == page().files.keys()
+    text = await (await http.get("/")).text()
+    assert "<script>" not in text
+    assert "style=" not in text
+
+
+async def test_the_page_may_not_load_or_run_anything_else(http: ClientSession) -> None:
+    [script] = [link for link in await links_of(http) if link.endswith("app/main.js")][:1]
+
+    for path in ("/", f"/{script}"):
+        headers = (await fetch(http, path)).headers
+        policy = headers["Content-Security-Policy"].split("; ")
+        assert policy == [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_page_is_asked_for_again_and_its_files_are_kept(http: ClientSession) -> None:
+    first = await fetch(http, "/")
+    again = await fetch(http, "/", **{"If-None-Match": first.headers["ETag"]})
+    changed = await fetch(http, "/", **{"If-None-Match": 'W/"older"'})
+    file = await fetch(http, f"/{(await links_of(http))[0]}")
+
+    assert first.headers["Cache-Control"] == "no-cache"
+    assert (again.status, await again.read()) == (304, b"")
+    assert changed.status == 200
+    assert "immutable" in file.headers["Cache-Control"]
+
+
+async def test_a_file_is_the_same_compressed_or_not(http: ClientSession) -> None:
+    for link in ["", *await links_of(http)]:
+        packed = await fetch(http, f"/{link}", **{"Accept-Encoding": "gzip"})
+        plain = await fetch(http, f"/{link}", **{"Accept-Encoding": "identity"})
+
+        assert await packed.read() == await plain.read()
+        assert "Content-Encoding" not in plain.headers
+        assert packed.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/0000000000000000/app/main.js",
+        "/assets/{version}/app/nothing.js",
+        "/assets/{version}/vendor/vendored.toml",
+        "/assets/{version}/vendor/LICENSE-htm",
+        "/assets/{version}/..%2Fdashboard/files.py",
+        "/assets/{version}/app/..%2Findex.html",
+    ],
+)
+async def test_no_other_file_is_served(http: ClientSession, path: str) -> None:
+    answer = await fetch(http, path.replace("{version}", page().version))
+
+    assert answer.status == 404
+
+
+async def test_all_of_it_is_small_over_the_wire(http: ClientSession) -> None:
+    sizes = [
+        int(
+            (await http.head(f"/{link}", headers={"Accept-Encoding": "gzip"})).headers[
+                "Content-Length"
+            ]
+        )
+        for link in ["", *await links_of(http)]
+    ]
+
+    assert sum(sizes) < MAX_WIRE_BYTES
+
+
+@pytest.mark.parametrize("path", OURS, ids=name_of)
+def test_a_file_is_short_enough_to_be_read(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_what_is_there_and_is_imported(path: Path) -> None:
+    imported = re.findall(r'from "([^"]+)"', path.read_text())
+
+    places = [
+        PurePosixPath((path.parent / each).resolve().relative_to(FOLDER)) for each in imported
+    ]
+    assert all((place.parent.name, place.name) in page().files for place in places)
+    others = "".join(each.read_text() for each in MODULES if each != path)
+    assert path.name == "main.js" or f'/{path.name}"' in others
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_data_is_never_read_as_markup(path: Path) -> None:
+    text = path.read_text()
+
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)
+
+
+def test_the_wheel_has_every_file() -> None:
+    root = FOLDER.parents[2]
+
+    packed = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
+
+    there = {path.relative_to(root).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+    assert there <= packed
