@@ -157,7 +157,6 @@ INFALLIBLE = {
     "stream_events",
 }
 QUEUES = {"404": "nowhere"}
-FILES = {"show_file": "start.js", "show_asset": "main.js"}
 
 
 async def ask(http: ClientSession, service: ScriptedService, answer: Documented) -> ClientResponse:
@@ -172,7 +171,8 @@ async def ask(http: ClientSession, service: ScriptedService, answer: Documented)
         name=QUEUES.get(answer.status, "mail"),
         version=page().version,
         folder="app",
-        file=FILES.get(answer.operation) if answer.status == "200" else "nowhere.js",
+        file="start.js" if answer.status == "200" else "nowhere.js",
+        asset="main.js" if answer.status == "200" else "nowhere.js",
     )
     body = BODIES.get(key, answer.example)
     if answer.operation == "create_task":
@@ -225,7 +225,8 @@ async def test_every_documented_answer_occurs_and_has_its_form(
 async def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(
     http: ClientSession, path: str, method: str
 ) -> None:
-    target = path.format(id=UNKNOWN, name="mail", version="1", folder="app", file="start.js")
+    places = {"version": "1", "folder": "app", "file": "start.js", "asset": "main.js"}
+    target = path.format(id=UNKNOWN, name="mail", **places)
 
     response = await http.request(method, target)
 
