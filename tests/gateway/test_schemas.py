@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 import pytest
 from aiohttp import ClientSession
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -91,6 +91,7 @@ def of_kind(*kinds: str) -> pytest.MarkDecorator:
 
 
 @of_kind("string")
+@settings(deadline=None)
 @given(st.text())
 @example("X\u2022\u010c-\u20f3*")
 @example("line\n")
@@ -106,6 +107,7 @@ def test_a_text_of_a_query_is_accepted_if_its_schema_admits_it(
 
 
 @of_kind("integer")
+@settings(deadline=None)
 @given(st.integers())
 @example(0)
 @example(1)
@@ -120,6 +122,7 @@ def test_a_whole_number_of_a_query_is_accepted_if_its_schema_admits_it(
 
 
 @of_kind("number")
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, MAX_DELAY_S))
 @example(-0.0)
 @example(float(MAX_WAIT_S))
@@ -131,6 +134,7 @@ def test_a_number_of_a_query_is_accepted_if_its_schema_admits_it(
 
 
 @of_kind("number", "date-time")
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, YEAR_10000_AT))
 @example(LAST_AT)
 @example(YEAR_10000_AT)
@@ -141,6 +145,7 @@ def test_an_instant_in_seconds_is_accepted_if_its_schema_admits_it(
 
 
 @of_kind("number", "date-time")
+@settings(deadline=None)
 @given(st.datetimes(timezones=ZONES) | st.datetimes())
 @example(datetime.min.replace(tzinfo=timezone(timedelta(minutes=1439))))
 @example(datetime.max.replace(tzinfo=timezone(timedelta(minutes=-1439))))
@@ -157,6 +162,7 @@ def test_a_choice_is_accepted_if_its_schema_admits_it(described: Described, word
         assert described.accepts(",".join(several)) == described.admits(several)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 @example('"in quotes"')
 @example('"one')

@@ -5,7 +5,7 @@ import sys
 
 import jsonschema_rs
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taskqueue.rules import names
@@ -17,6 +17,7 @@ a_name = jsonschema_rs.validator_for({"type": "string", **NAME_SCHEMA})
 a_key = jsonschema_rs.validator_for({"type": "string", **KEY_SCHEMA})
 
 
+@settings(deadline=None)
 @given(st.text(max_size=MAX_KEY + 1))
 @example("X\u2022\u010c-\u20f3*")  # code points that Unicode has not assigned yet
 @example("one line\n")
