@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import actors, growth, http, life, processes, service, soak, wakeup
+from benchmarks import actors, growth, http, life, processes, service, soak, streams, wakeup
 from benchmarks.harness import Figure, measure, silence_logs
 from benchmarks.results import Result, columns, table
 
-AREAS = (actors, http, wakeup, life, processes, service, growth, soak)
+AREAS = (actors, http, streams, wakeup, life, processes, service, growth, soak)
 FIGURES: tuple[Figure, ...] = tuple(figure for area in AREAS for figure in area.FIGURES)
 
 

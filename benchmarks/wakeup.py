@@ -13,6 +13,7 @@ from benchmarks import servers
 from benchmarks.apart import apart
 from benchmarks.harness import Figure, Measure
 from benchmarks.load import quantile
+from benchmarks.processor import below_s
 from benchmarks.results import Target
 from benchmarks.told import Ear
 from taskqueue import Client
@@ -101,21 +102,9 @@ def idle_percent(seconds: float) -> float:
     """Return how much of a core a service takes that has nothing to do, in percent."""
     with serving():
         time.sleep(1.0)  # the start is over
-        before, period_s = _running_s(os.getpid()), max(seconds, LEAST_IDLE_S)
+        before, period_s = below_s(os.getpid()), max(seconds, LEAST_IDLE_S)
         time.sleep(period_s)
-        return 100 * (_running_s(os.getpid()) - before) / period_s
-
-
-def _running_s(parent: int) -> float:
-    """Return for how long all processes below this one have been running on a processor."""
-    children = Path(f"/proc/{parent}/task").glob("*/children")
-    pids = [int(pid) for each in children for pid in each.read_text().split()]
-    return sum(_on_processor_s(pid) + _running_s(pid) for pid in pids)
-
-
-def _on_processor_s(pid: int) -> float:
-    found = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(each.read_text().split()[0]) for each in found) / 1e9
+        return 100 * (below_s(os.getpid()) - before) / period_s
 
 
 FIGURES = (
