@@ -217,6 +217,20 @@ def test_a_client_is_behind_when_what_it_needs_next_is_gone() -> None:
     assert (in_time, feed.is_behind) == (False, True)
 
 
+def test_a_client_that_could_not_be_served_in_time_gets_a_gap_and_goes_on() -> None:
+    history = History(most=3)
+    feed = Feed(history, None)
+    begun = history.id_of(0)
+    numbered(history, 5)
+
+    feed.skip()
+    [gap] = parsed(feed.take(ALL, Role.READ))
+    numbered(history, 1)
+
+    assert (gap.name, gap.data, gap.id) == ("gap", {"after": begun}, history.id_of(5))
+    assert queues(feed.take(ALL, Role.READ)) == ["6"]
+
+
 def test_what_a_client_gets_at_once_has_an_end() -> None:
     history = History()
     feed = Feed(history, None)

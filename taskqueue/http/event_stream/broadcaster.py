@@ -18,7 +18,8 @@ from taskqueue.http.event_stream.public import FIELDS, public
 LINGER_S = 60.0  # for clients that come back: after a restart of the gateway, or of a proxy
 PACE_S = 0.1  # between two rounds over the streams, each of which costs a write per stream
 AT_ONCE = 4  # streams that are woken in one turn of the loop; a request needs turns, too
-MOST_INCOMING = 10_000  # events while the loop is blocked
+A_ROUND = 2_000  # events: so many are taken in at once, so that clients can keep up with a burst
+MOST_INCOMING = 20_000  # events that wait for their round; a list of tasks makes 10,000 at once
 
 
 class Broadcaster:
@@ -37,7 +38,7 @@ class Broadcaster:
         self._linger_s = linger_s
         self._history = make_history()
         self._feeds: dict[Feed, Callable[[], object]] = {}
-        self._incoming: deque[Event] = deque()
+        self._incoming: deque[Event | None] = deque()  # None: events were missed there
         self._overflowed = False
         self._is_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,12 +77,13 @@ class Broadcaster:
 
     def take_in(self) -> None:
         """Encode what has come; streams that take from now on get it."""
-        for _ in range(len(self._incoming)):
-            if (event := public(self._incoming.popleft())) is not None:
-                self._history.append(event)
-        if self._overflowed:
-            self._overflowed = False
-            self._history.append_gap()
+        for _ in range(min(len(self._incoming), A_ROUND)):
+            event = self._incoming.popleft()
+            if event is None:
+                self._history.append_gap()
+            elif (seen := public(event)) is not None:
+                self._history.append(seen)
+        self._overflowed = len(self._incoming) >= MOST_INCOMING
 
     def _subscribe(self) -> None:
         if (closing := self._timers.pop("close", None)) is not None:
@@ -90,7 +92,7 @@ class Broadcaster:
             self._loop = asyncio.get_running_loop()
             self._history = self._make_history()
             self._incoming.clear()  # of the subscription before, from threads that were late
-            self._is_due = False
+            self._overflowed = self._is_due = False
             self._subscription = events.subscribed(self._on_event)
             self._subscription.__enter__()
 
@@ -98,10 +100,11 @@ class Broadcaster:
         """Called on the thread that publishes."""
         if event.name not in FIELDS:
             return
-        if len(self._incoming) >= MOST_INCOMING:
+        if len(self._incoming) < MOST_INCOMING:
+            self._incoming.append(event)
+        elif not self._overflowed:
             self._overflowed = True
-            return
-        self._incoming.append(event)
+            self._incoming.append(None)
         if not self._is_due and self._loop is not None:  # twice, if two threads meet: harmless
             self._is_due = True
             self._loop.call_soon_threadsafe(self._go_round)

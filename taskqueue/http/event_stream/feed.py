@@ -27,6 +27,11 @@ class Feed:
         """Whether events were dropped that it has not had."""
         return self._next < self._history.first
 
+    def skip(self) -> None:
+        """Go on at the end; a `gap` is next."""
+        self._gap = gap(self._history.id_of(self._told))
+        self._next = self._history.next
+
     def mark(self) -> bytes:
         """Return a block without an event, which gives the reader the id to come back with."""
         if self._gap is not None:
