@@ -21,9 +21,9 @@ from taskqueue.errors import (
 from taskqueue.http.door import Door
 from taskqueue.http.server.binding import bind
 from taskqueue.http.server.unix_socket import unix_listener
+from taskqueue.rules.sockets import socket_path
 from taskqueue.runtime import System
 from taskqueue.settings import Settings
-from taskqueue.settings.network_kinds import UNIX_URL
 from taskqueue.storage.backend import Backend
 from taskqueue.storage.databases import backend_of
 from taskqueue.supervision import Intensity
@@ -92,9 +92,10 @@ async def configuration(
 
 
 def _bound(settings: Settings) -> AbstractContextManager[socket.socket]:
-    if not settings.listen:
+    path = socket_path(settings.listen)
+    if path is None:
         return bind(settings.host, settings.port)
-    return unix_listener(Path(settings.listen.removeprefix(UNIX_URL)), settings.socket_mode)
+    return unix_listener(Path(path), settings.socket_mode)
 
 
 @contextmanager

@@ -215,7 +215,7 @@ class App:
         Without this call the environment decides: TASKQUEUE_URL and TASKQUEUE_TOKEN.
 
         Args:
-            url: of the service, `http://127.0.0.1:8080`; default: TASKQUEUE_URL.
+            url: of the service, its socket or its file, as for `Client`; default: TASKQUEUE_URL.
             token: of this program; default: TASKQUEUE_TOKEN, if that is set.
 
         Raises:

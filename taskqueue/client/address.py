@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from taskqueue.errors import ConfigError, Fault
+from taskqueue.rules.sockets import UNIX_EXPECTED, UNIX_URL, socket_path
 from taskqueue.structs import Struct
 
 URL_VARIABLE = "TASKQUEUE_URL"
@@ -20,6 +21,16 @@ class ServiceAddress(Struct):
     url: str
     headers: Mapping[str, str]
 
+    @property
+    def socket(self) -> str | None:
+        """The path of the Unix socket on which it listens, if it does."""
+        return socket_path(self.url)
+
+    @property
+    def base(self) -> str:
+        """What the URL of every request begins with."""
+        return self.url if self.socket is None else "http://localhost"
+
 
 def address_of(
     url: str | None, token: str | None, environ: Mapping[str, str] = os.environ
@@ -27,7 +38,8 @@ def address_of(
     """Return the address of the service.
 
     Args:
-        url: `http://host:port`, with a path if a proxy serves it below one; default: TASKQUEUE_URL.
+        url: `http://host:port`, with a path if a proxy serves it below one, or the path of a Unix
+            socket, `unix:///run/taskqueue.sock`; default: TASKQUEUE_URL.
         token: sent with every request; default: TASKQUEUE_TOKEN, if that is set.
         environ: the environment.
 
@@ -68,6 +80,9 @@ def file_url_of(
 
 
 def _url_faults(url: str) -> list[Fault]:
+    if url.startswith(UNIX_URL):
+        unfit = socket_path(url.rstrip("/")) is None
+        return [Fault("url", f"must be {UNIX_EXPECTED}, not {url!r}")] if unfit else []
     try:
         parts = urlsplit(url)
         usable = parts.scheme in SCHEMES and bool(parts.hostname) and parts.port != 0
@@ -77,7 +92,8 @@ def _url_faults(url: str) -> list[Fault]:
         return [
             Fault(
                 "url",
-                f"must look like http://127.0.0.1:8080 or sqlite:///data/tasks.db, not {url!r}",
+                "must look like http://127.0.0.1:8080, unix:///run/taskqueue.sock or "
+                f"sqlite:///data/tasks.db, not {url!r}",
             )
         ]
     if parts.username or parts.password or parts.query or parts.fragment:

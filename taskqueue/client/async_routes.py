@@ -18,6 +18,7 @@ from taskqueue.client.call import Answer, Call, NoAnswer, refused
 from taskqueue.client.event_stream import SILENCE_S, Block, BlockReader
 from taskqueue.client.following import ENDED, Following
 from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.sockets import advice
 from taskqueue.client.waiting import read_pauses
 from taskqueue.errors import ConfigError, Fault
 
@@ -108,6 +109,7 @@ class HTTPRoute:
         self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._session: aiohttp.ClientSession | None = None
+        self._left: list[aiohttp.ClientSession] = []  # of addresses that were left; in use maybe
 
     async def do(self, call: Call[T]) -> T:
         retries = Retries(self._address.url, self._retry_s)
@@ -132,11 +134,16 @@ class HTTPRoute:
             await asyncio.sleep(following.pause_s(ended))
 
     def redirect(self, url: str) -> None:
+        before = self._address.socket
         self._address = replace(self._address, url=address_of(url, None, {}).url)
+        if self._session is not None and self._address.socket != before:
+            self._left.append(self._session)
+            self._session = None
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (*self._left, *filter(None, [self._session])):
+            await session.close()
+        self._left.clear()
 
     async def _try(self, call: Call[T]) -> Answer | NoAnswer:
         timeout = aiohttp.ClientTimeout(
@@ -147,7 +154,7 @@ class HTTPRoute:
         try:
             async with self._connected().request(
                 call.method,
-                URL(self._address.url + call.path, encoded=True),
+                URL(self._address.base + call.path, encoded=True),
                 data=call.body,
                 headers=call.headers,
                 timeout=timeout,
@@ -155,7 +162,7 @@ class HTTPRoute:
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            return NoAnswer(str(error) or "timeout", not isinstance(error, _NEVER_SENT))
+            return NoAnswer(self._reason(error), not isinstance(error, _NEVER_SENT))
         return Answer(response.status, body, response.headers.get("Retry-After"))
 
     async def _stream(
@@ -167,7 +174,7 @@ class HTTPRoute:
         )
         try:
             async with self._connected().get(
-                URL(self._address.url + following.path, encoded=True),
+                URL(self._address.base + following.path, encoded=True),
                 headers=following.headers,
                 timeout=timeout,
                 allow_redirects=False,
@@ -182,14 +189,23 @@ class HTTPRoute:
                         yield block
                 response.close()
         except (aiohttp.ClientError, TimeoutError) as error:
-            yield NoAnswer(str(error) or "timeout", not isinstance(error, _NEVER_SENT))
+            yield NoAnswer(self._reason(error), not isinstance(error, _NEVER_SENT))
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
+            path = self._address.socket
             self._session = aiohttp.ClientSession(
-                headers=self._address.headers, skip_auto_headers=("Content-Type",)
+                connector=None if path is None else aiohttp.UnixConnector(path),
+                headers=self._address.headers,
+                skip_auto_headers=("Content-Type",),
             )
         return self._session
+
+    def _reason(self, error: Exception) -> str:
+        path = self._address.socket
+        if path is not None and isinstance(error, aiohttp.ClientConnectorError):
+            return advice(path, error.os_error)
+        return str(error) or "timeout"
 
 
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)

@@ -45,8 +45,9 @@ class Client:
         """Make a client; nothing is connected before the first call.
 
         Args:
-            url: of the service, `http://127.0.0.1:8080`, or of its file, `sqlite:///data/tasks.db`;
-                default: TASKQUEUE_URL.
+            url: of the service, `http://127.0.0.1:8080`, of the Unix socket on which it listens,
+                `unix:///run/taskqueue.sock`, or of its file, `sqlite:///data/tasks.db`; default:
+                TASKQUEUE_URL.
             token: sent with every request; default: TASKQUEUE_TOKEN, if that is set. Not for a
                 file.
             timeout_s: the longest wait for one answer over HTTP, in seconds.

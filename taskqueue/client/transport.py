@@ -1,14 +1,20 @@
 """Requests of a `Client`, over connections that are kept and shared among threads."""
 
+import socket
 from collections.abc import Generator
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 import urllib3
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from taskqueue.client.address import ServiceAddress
 from taskqueue.client.call import Answer, Call, NoAnswer
 from taskqueue.client.event_stream import SILENCE_S, Block, BlockReader
 from taskqueue.client.following import Following
+from taskqueue.client.sockets import advice
 
 MAX_IDLE = 16  # connections kept for the next request
 PIECE_BYTES = 65_536  # of a stream, read at once
@@ -22,20 +28,23 @@ class Transport:
         self._address = address
         self._timeout_s = timeout_s
         self._pool = urllib3.PoolManager(retries=False, maxsize=MAX_IDLE)
+        if (path := address.socket) is not None:
+            # It is called as a class is.
+            self._pool.pool_classes_by_scheme = {"http": partial(_UnixPool, path)}  # type: ignore[dict-item]
 
     def send(self, call: Call[object]) -> Answer | NoAnswer:
         """Send the request once; redirects are not followed."""
         try:
             response = self._pool.request(
                 call.method,
-                self._address.url + call.path,
+                self._address.base + call.path,
                 body=call.body,
                 headers={**self._address.headers, **call.headers},
                 timeout=urllib3.Timeout(self._timeout_s, self._timeout_s + call.waits_s),
                 redirect=False,
             )
-        except urllib3.exceptions.HTTPError as error:
-            return NoAnswer(str(error), not isinstance(error, _NEVER_SENT))
+        except HTTPError as error:
+            return NoAnswer(self._reason(error), not isinstance(error, _NEVER_SENT))
         return Answer(response.status, response.data, response.headers.get("Retry-After"))
 
     def stream(self, following: Following) -> Generator[Block | Answer | NoAnswer, None, None]:
@@ -43,7 +52,7 @@ class Transport:
         try:
             response = self._pool.request(
                 "GET",
-                self._address.url + following.path,
+                self._address.base + following.path,
                 headers={**self._address.headers, **following.headers},
                 timeout=urllib3.Timeout(self._timeout_s, SILENCE_S),
                 redirect=False,
@@ -59,12 +68,44 @@ class Transport:
                     yield from reader.feed(received)
             finally:
                 response.close()
-        except urllib3.exceptions.HTTPError as error:
-            yield NoAnswer(str(error), not isinstance(error, _NEVER_SENT))
+        except HTTPError as error:
+            yield NoAnswer(self._reason(error), not isinstance(error, _NEVER_SENT))
 
     def close(self) -> None:
         """Close the connections that no request uses."""
         self._pool.clear()
 
+    def _reason(self, error: HTTPError) -> str:
+        path, cause = self._address.socket, error.__cause__
+        if path is not None and isinstance(error, _NEVER_SENT) and isinstance(cause, OSError):
+            return advice(path, cause)
+        return str(error)
 
-_NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+
+class _UnixPool(urllib3.HTTPConnectionPool):
+    """Connections to a Unix socket."""
+
+    def __init__(self, path: str, host: str, port: int | None, **context: Any) -> None:
+        super().__init__(host, port, **context)
+        self.ConnectionCls = partial(_UnixConnection, path)  # type: ignore[assignment]  # it is called
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._path = path
+
+    def _new_conn(self) -> socket.socket:
+        """Connect, as urllib3 does over TCP."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self.timeout)
+        try:
+            connection.connect(self._path)
+        except OSError as error:
+            connection.close()
+            kind = ConnectTimeoutError if isinstance(error, TimeoutError) else NewConnectionError
+            raise kind(self, str(error)) from error
+        return connection
+
+
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError)

@@ -5,6 +5,7 @@ from random import random
 from time import monotonic
 from types import TracebackType
 from typing import NoReturn, Self
+from urllib.parse import urlsplit
 
 from taskqueue.api.app import App
 from taskqueue.client.aio import AsyncClient
@@ -124,10 +125,11 @@ class Keeper:
         """Start a service where the last one listened, so that its clients find it."""
         port = self._settings.port
         last = self._url or self._meeting.url
-        if port or last is None:
+        last_port = None if last is None else urlsplit(last).port
+        if port or self._settings.listen or last_port is None:
             return await self._begin(port)
         try:
-            return await self._begin(int(last.rpartition(":")[2]))
+            return await self._begin(last_port)
         except ServiceNotStarted as error:
             if [fault.field for fault in error.faults] != ["port"]:
                 raise

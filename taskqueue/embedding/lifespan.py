@@ -50,14 +50,15 @@ def queue_lifespan(
 
     Args:
         app: a global variable, so that the child can import it; or its `package.module:app`.
-        settings: of the service; None: the defaults, with a free port.
+        settings: of the service; None: the defaults, with a free port unless `listen` names a Unix
+            socket.
         in_process: run it on the application's loop instead, without a process of its own.
         values: single settings by their names in `taskqueue.toml`, over `settings`.
 
     Raises:
         ConfigError: a setting does not fit, or the app cannot be imported.
     """
-    if settings is None:
+    if settings is None and not values.get("listen"):
         values = {"port": 0, **values}
     used = checked(settings, **values)
     loaded = load_app(app) if isinstance(app, str) else app

@@ -1,14 +1,11 @@
 """The kinds of setting that say where the service listens, and whom it answers."""
 
-import os
 import re
 from ipaddress import ip_network
 
 from taskqueue.rules.proxies import HEADERS, NO_PROXIES, UNIX, Proxies
+from taskqueue.rules.sockets import UNIX_EXPECTED, socket_path
 from taskqueue.settings.kinds import Kind
-
-UNIX_URL = "unix://"
-MAX_SOCKET_PATH = 107  # of Linux, without the NUL
 
 
 class HostNames(Kind):
@@ -33,17 +30,11 @@ class UnixURL(Kind):
     """The place of a Unix socket, `unix:///run/taskqueue.sock`, or nothing."""
 
     metavar = "URL"
-    expected = (
-        f"unix:// with an absolute path of {MAX_SOCKET_PATH} bytes at most "
-        "(unix:///run/taskqueue/taskqueue.sock)"
-    )
+    expected = UNIX_EXPECTED
 
     def parse(self, value: object) -> str | None:
-        path = str(value).removeprefix(UNIX_URL)
-        is_fit = path.startswith("/") and not path.endswith("/") and "\0" not in path
-        is_fit = is_fit and str(value).startswith(UNIX_URL)
-        is_fit = is_fit and len(os.fsencode(path)) <= MAX_SOCKET_PATH
-        return str(value) if is_fit or value == "" else None
+        is_fit = value == "" or socket_path(str(value)) is not None
+        return str(value) if is_fit else None
 
 
 class FileMode(Kind):

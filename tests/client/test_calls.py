@@ -30,6 +30,12 @@ def test_the_environment_names_the_service_and_the_token() -> None:
         ("http://queue:99999", "must look like"),
         ("http://me:secret@queue", "use `token`"),
         ("http://queue?x=1", "use `token`"),
+        ("unix:run/tq.sock", "must look like"),
+        ("unix://run/tq.sock", "absolute path of 107 bytes"),
+        ("unix:///", "absolute path of 107 bytes"),
+        ("unix:///run/\0", "absolute path of 107 bytes"),
+        ("unix:///run/\ud800", "absolute path of 107 bytes"),
+        (f"unix:///{'a' * 107}", "absolute path of 107 bytes"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_with_what_to_write(

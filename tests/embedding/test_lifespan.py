@@ -82,6 +82,49 @@ async def test_a_service_that_dies_is_started_again_where_it_was(
     assert [event["url"] for event in events.select("embedded_service_started")] == [url, url]
 
 
+@pytest.mark.parametrize("settings", [None, Settings()], ids=["single settings", "an object"])
+async def test_a_child_that_listens_on_a_socket_is_reached_there_and_started_again(
+    database: Path, events: EventLog, settings: Settings | None
+) -> None:
+    url = f"unix://{database.parent}/tq.sock"
+    lifespan = queue_lifespan(jobs.app, settings, database=database, listen=url)
+    async with lifespan(None) as state:
+        queue = state["queue"]
+        first = await pid_of(queue, await jobs.pid.enqueue())
+        os.kill(first, signal.SIGKILL)
+        second = await pid_of(queue, await jobs.pid.enqueue())
+
+    assert second != first
+    assert [event["url"] for event in events.select("embedded_service_started")] == [url, url]
+
+
+async def test_a_service_on_the_loop_of_the_application_is_reached_through_its_socket(
+    database: Path,
+) -> None:
+    url = f"unix://{database.parent}/tq.sock"
+    async with running(database, listen=url, in_process=True) as queue:
+        ran_in = await pid_of(queue, (await queue.enqueue("pid")).id)
+
+    assert ran_in == os.getpid()
+
+
+async def test_of_two_processes_the_one_with_a_port_takes_over_from_a_socket(
+    database: Path, events: EventLog
+) -> None:
+    leader = queue_lifespan(jobs.app, database=database, listen=f"unix://{database}.sock")(None)
+    await leader.__aenter__()
+    async with running(database, jobs.other) as following:
+        before = await pid_of(following, await jobs.other_pid.enqueue())
+        await leader.__aexit__(None, None, None)
+        await events.wait_for("embedded_service_started", nth=2, timeout_s=TIMEOUT_S)
+        after = await pid_of(following, await jobs.other_pid.enqueue())
+
+    assert before != after
+    assert [
+        event["url"].partition(":")[0] for event in events.select("embedded_service_started")
+    ] == ["unix", "http"]
+
+
 async def test_a_running_handler_may_finish_when_the_application_ends(
     database: Path, tmp_path: Path
 ) -> None:
