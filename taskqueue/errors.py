@@ -1,40 +1,40 @@
 """Errors of taskqueue.
 
     TaskQueueError
-    ├─ ConfigError             faults               every fault found, at once
-    ├─ InvalidTask             faults, more         data that does not fit the handler's signature
+    ├─ ConfigError             faults               all faults found
+    ├─ InvalidTask             faults, more         data that does not match the handler's signature
     ├─ UnknownAction           action, known        no handler of that name
     ├─ TaskTooLarge            what, size, limit    payload or result, in bytes
     ├─ TaskNotFound            task_id
-    ├─ KeyConflict             keys                 asked for otherwise under the same unique key
-    ├─ StatementRefused        detail               SQL of a handler that cannot be applied
+    ├─ KeyConflict             keys                 the key belongs to a different request
+    ├─ StatementRefused        detail               handler SQL that cannot be applied
     │  └─ StatementsFatal      detail               the process that ran it died
     ├─ TooManyConsumers        count, wanted, free, limit   of file descriptors
     ├─ ServiceNotStarted       faults               port in use, database held, migration failed, …
     ├─ ServiceFailed           reason               the supervision tree gave up
-    ├─ NotRunning              actions              enqueued, but there is no service to enqueue to
+    ├─ NotRunning              actions              there is no service to enqueue to
     ├─ WouldBlock              what, instead        a blocking call on the service's own loop
     ├─ ClientError             raised by `taskqueue.Client` alone
-    │  ├─ ServiceUnavailable   url, reason          no answer, or a 503, for as long as was retried
-    │  ├─ CallRefused          status, error, detail, faults   any other answer but success
+    │  ├─ ServiceUnavailable   url, reason          no answer, or a 503, after all retries
+    │  ├─ CallRefused          status, error, detail, faults   any other failure
     │  │  └─ AccessDenied      status, error, detail, faults   401 or 403
-    │  ├─ TaskNotCompleted     task_id, status, reason   its result was asked for: dead or cancelled
+    │  ├─ TaskNotCompleted     task_id, status, reason   it has no result: dead or cancelled
     │  └─ WaitTimeout          task_id, after_s     the task has not ended yet
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
-    │  │  ├─ StorageLost       reason               it has to be opened again, at once
-    │  │  └─ OperationFailed   reason               this operation alone, for a reason of its own
+    │  │  ├─ StorageLost       reason               it has to be reopened, which may work at once
+    │  │  └─ OperationFailed   reason               only this operation failed
     │  ├─ SchemaMismatch       found, wanted        the database was written by another release
     │  ├─ ForeignSchema        path, detail         the database is another program's
     │  └─ StorageCorrupt       path, detail         never repaired by deleting
     └─ ActorError
-       ├─ ActorUnavailable     target, cause        not there, or it ended before it answered
+       ├─ ActorUnavailable     target, cause        does not run, or ended before it answered
        ├─ AskTimeout           target, after_s
        ├─ StartFailed          actor, cause
        └─ StartTimeout         limit_s
 
-An error carries data; its class makes the sentence. Raise with the fields, never with prose.
+An error carries data, and its class builds the message. Raise it with fields, never with prose.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class TaskQueueError(Exception):
     """Anything that taskqueue itself raises. It can be pickled, with all its data."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Have it made again from its data: `Exception` would pass its sentence to `__init__`."""
+        """Rebuild it from its data: `Exception` would pass its message to `__init__`."""
         return _again, (type(self), self.args), self.__dict__
 
 
@@ -74,13 +74,13 @@ MAX_FAULTS = 100
 
 
 class Faults:
-    """Collects what is wrong with some input, so that hostile input costs no more than the rest."""
+    """Collects the faults of an input, but only so many that hostile input stays cheap."""
 
     def __init__(self) -> None:
         """Begin without any."""
         self.named: list[Fault] = []
         self.more = 0
-        """How many other parts of the input are wrong, or were not checked any more."""
+        """How many other parts of the input are wrong, or were no longer checked."""
 
     def __bool__(self) -> bool:
         """Tell whether anything is wrong."""
@@ -88,7 +88,7 @@ class Faults:
 
     @property
     def is_full(self) -> bool:
-        """Whether no other fault will be named, so that checking the rest is pointless."""
+        """Whether the list is full, so that checking the rest is pointless."""
         return len(self.named) >= MAX_FAULTS
 
     def add(self, *faults: Fault, more: int = 0) -> None:
@@ -105,13 +105,13 @@ class _Faulty(TaskQueueError):
 
 
 class ConfigError(_Faulty):
-    """The settings cannot be used; `faults` names every one of them."""
+    """The settings are invalid; `faults` names every fault."""
 
 
 class InvalidTask(_Faulty):
-    """The data of a task does not fit its handler's signature.
+    """The data of a task does not match its handler's signature.
 
-    `faults` names every field; of very many, a hundred, and `more` is the number of the others.
+    `faults` names up to a hundred wrong fields, and `more` is the number of the others.
     """
 
     def __init__(self, faults: tuple[Fault, ...], more: int = 0) -> None:
@@ -150,15 +150,15 @@ class TaskNotFound(TaskQueueError):
 
 
 class KeyConflict(TaskQueueError):
-    """Other tasks were accepted under these unique keys before; these were not accepted.
+    """These unique keys belong to different requests, so these tasks were not accepted.
 
-    `keys` leads from each key to the id of the task that has it.
+    `keys` maps each key to the id of the task that has it.
     """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self.keys = keys
-        held = ", ".join(f"{key!r} is of task {task_id}" for key, task_id in keys.items())
-        super().__init__(f"asked for otherwise before: {held}")
+        held = ", ".join(f"{key!r} belongs to task {task_id}" for key, task_id in keys.items())
+        super().__init__(f"unique key of a different request: {held}")
 
 
 class StatementRefused(TaskQueueError):
@@ -211,7 +211,7 @@ class ServiceUnavailable(ClientError):
 
 
 class CallRefused(ClientError):
-    """The service refuses a call: `status` of HTTP, the `error` that never changes, and details."""
+    """The service refuses a call: the HTTP `status`, the constant `error`, and details."""
 
     def __init__(
         self, status: int, error: str, detail: str | None = None, faults: tuple[Fault, ...] = ()
@@ -229,7 +229,7 @@ class AccessDenied(CallRefused):
 
 
 class TaskNotCompleted(ClientError):
-    """The result of a task was asked for, but it ended as `status`; `reason` says why."""
+    """The task has no result because it ended as `status`; `reason` says why."""
 
     def __init__(self, task_id: str, status: str, reason: str | None) -> None:
         self.task_id = task_id
@@ -239,7 +239,7 @@ class TaskNotCompleted(ClientError):
 
 
 class WaitTimeout(ClientError, TimeoutError):
-    """The task has not ended within `after_s` seconds. It goes on."""
+    """The task has not ended within `after_s` seconds. It is not cancelled."""
 
     def __init__(self, task_id: str, after_s: float) -> None:
         self.task_id = task_id
@@ -248,7 +248,7 @@ class WaitTimeout(ClientError, TimeoutError):
 
 
 class ServiceNotStarted(_Faulty):
-    """Something outside the settings keeps the service from starting; `faults` names all of it."""
+    """The service cannot start, for reasons outside its settings; `faults` names all of them."""
 
 
 class ServiceFailed(TaskQueueError):
@@ -260,7 +260,7 @@ class ServiceFailed(TaskQueueError):
 
 
 class TooManyConsumers(TaskQueueError):
-    """`count` consumers take `wanted` of `limit` file descriptors, and `free` are free for them."""
+    """`count` consumers need `wanted` file descriptors; `free` of `limit` are available."""
 
     def __init__(self, count: int, wanted: int, free: int, limit: int) -> None:
         self.count = count
@@ -268,8 +268,8 @@ class TooManyConsumers(TaskQueueError):
         self.free = free
         self.limit = limit
         super().__init__(
-            f"{count} consumers take {wanted} file descriptors, and {free} of {limit} are free for "
-            "them; raise the limit (ulimit -n) or ask for fewer"
+            f"{count} consumers need {wanted} file descriptors, and {free} of {limit} are "
+            "available; raise the limit (ulimit -n) or start fewer consumers"
         )
 
 
@@ -278,7 +278,7 @@ class StorageError(TaskQueueError):
 
 
 class StorageUnavailable(StorageError):
-    """The storage cannot serve now, and may later; nothing is known to have been written."""
+    """The storage cannot serve now, and may later; a write may or may not have happened."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -286,21 +286,20 @@ class StorageUnavailable(StorageError):
 
 
 class StorageReadOnly(StorageUnavailable):
-    """The storage was opened read-only, and stays so until it is opened again."""
+    """The storage was opened read-only, and stays so until it is reopened."""
 
 
 class StorageLost(StorageUnavailable):
-    """The open storage is of no use any more; opening it again may work at once.
+    """The open storage can no longer be used; reopening it may work at once.
 
-    A connection or a process that served it has ended. Whether the writes that were under way
-    happened is unknown.
+    A connection or a process that served it has ended. The outcome of writes in flight is unknown.
     """
 
 
 class OperationFailed(StorageUnavailable):
-    """One operation failed for a reason that the storage does not know; others may well succeed.
+    """One operation failed for an unforeseen reason; others may succeed.
 
-    A trigger on the queue's tables that fails, a value that cannot be stored, a lack of memory.
+    For example a failing trigger on the queue's tables, an invalid value, or a lack of memory.
     """
 
 
@@ -315,7 +314,7 @@ class SchemaMismatch(StorageError):
 
 
 class ForeignSchema(StorageError):
-    """The database at `path` is another program's: `detail` names what it has or lacks."""
+    """The database at `path` belongs to another program; `detail` names what it has or lacks."""
 
     def __init__(self, path: str, detail: str) -> None:
         self.path = path
@@ -324,13 +323,14 @@ class ForeignSchema(StorageError):
 
 
 class StorageCorrupt(StorageError):
-    """What is at `path` is no usable database. It is left untouched."""
+    """The file at `path` is not a usable database. It is left untouched."""
 
     def __init__(self, path: str, detail: str) -> None:
         self.path = path
         self.detail = detail
         super().__init__(
-            f"{path} is not a usable database ({detail}); if it stays so, restore it from a backup"
+            f"{path} is not a usable database ({detail}); if that persists, restore it from a "
+            "backup"
         )
 
 
@@ -339,7 +339,7 @@ class ActorError(TaskQueueError):
 
 
 class ActorUnavailable(ActorError):
-    """`target` is not there, or ended before it answered; `cause` is its exit reason if known."""
+    """`target` does not run, or ended before it answered; `cause` is its exit reason if known."""
 
     def __init__(self, target: str, cause: object = None) -> None:
         self.target = target
@@ -368,7 +368,7 @@ class StartFailed(ActorError):
 
 
 class StartTimeout(ActorError):
-    """A start took longer than `limit_s` seconds; all that it had started was stopped."""
+    """A start took longer than `limit_s` seconds; every actor that it had started was stopped."""
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s

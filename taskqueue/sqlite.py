@@ -41,8 +41,8 @@ def enqueue(
         now: when they are accepted, in seconds since 1970 (UTC); None: at this moment.
 
     Raises:
-        KeyConflict: a unique key belongs to a task that was asked for otherwise. All others of
-            these tasks are in the transaction.
+        KeyConflict: a unique key belongs to a different request. All other tasks
+            are in the transaction.
         SchemaMismatch: the file was never migrated, or by another release.
         sqlite3.OperationalError: the file is locked for longer than the connection's timeout; full;
             not writable.

@@ -31,8 +31,8 @@ def check_descriptors(consumers: int, descriptors: int, limits: Limits = LIMITS)
     >>> check_descriptors(49, 1024)
     Traceback (most recent call last):
     ...
-    taskqueue.errors.TooManyConsumers: 49 consumers take 196 file descriptors, and 192 of 1024 \
-are free for them; raise the limit (ulimit -n) or ask for fewer
+    taskqueue.errors.TooManyConsumers: 49 consumers need 196 file descriptors, and 192 of 1024 \
+are available; raise the limit (ulimit -n) or start fewer consumers
     """
     free = descriptors - connections_within(limits, descriptors) - OTHERS
     wanted = consumers * PER_CONSUMER

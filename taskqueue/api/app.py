@@ -249,8 +249,7 @@ class App:
             TypeError: one of them is no prepared task.
             NotRunning: there is no service in this process, and no client is configured.
             ServiceUnavailable: the client's service cannot be reached; likewise.
-            KeyConflict: a unique key belongs to a task that was asked for otherwise. All others of
-                these tasks are accepted.
+            KeyConflict: a unique key belongs to a different request. All other tasks are accepted.
             StorageUnavailable: they may or may not have been accepted; the same tasks may be
                 enqueued again and will be there once.
         """

@@ -24,14 +24,14 @@ from taskqueue.storage.databases import backend_of
 _HELP = """Run the task queue: accept tasks over HTTP, store them and run them.
 
 Every flag has a variable (--drain-s: TASKQUEUE_DRAIN_S, --retry-max-s: TASKQUEUE_RETRY__MAX_S) and
-a key in taskqueue.toml (drain_s, max_s in the table [retry]). A flag beats a variable, a variable
-the file."""
+a key in taskqueue.toml (drain_s, max_s in the table [retry]). Flags override variables, and
+variables override the file."""
 
-_BENCH_HELP = """Measure what the service does on this disk, and say what it means.
+_BENCH_HELP = """Measure the service on this disk, and explain the figures.
 
 It works in a temporary folder beside the database, on the same disk, and never in the database. The
-settings are those of the service: its file, its variables, and its flags, which stand before the
-command (taskqueue --synchronous NORMAL --slots 4 bench) but for --database."""
+settings are those of the service: its file, its variables, and its flags. Flags other than
+--database go before the command (taskqueue --synchronous NORMAL --slots 4 bench)."""
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -46,7 +46,7 @@ def command() -> click.Command:
     reload = click.Option(
         ["--reload"],
         is_flag=True,
-        help="For development: start again when a Python file of the working folder changes.",
+        help="For development: restart when a Python file in the working folder changes.",
     )
     version = click.Option(
         ["--version"],
@@ -78,7 +78,7 @@ def _bench_command() -> click.Command:
                 type=click.FloatRange(min=0.5, max=3600),
                 default=20.0,
                 show_default=True,
-                help="Time that it takes, about.",
+                help="Approximate duration.",
             ),
             click.Option(
                 ["--database"], metavar="PATH", help="Measure on the disk of this file instead."
@@ -86,7 +86,7 @@ def _bench_command() -> click.Command:
             click.Option(["--json"], is_flag=True, help="Print JSON, for programs."),
         ],
         help=_BENCH_HELP,
-        short_help="Measure what the service does on this disk.",
+        short_help="Measure the service on this disk.",
     )
 
 

@@ -1,4 +1,4 @@
-"""`taskqueue tokens`: make, list and revoke access tokens, whether the service runs or not."""
+"""`taskqueue tokens`: create, list and revoke access tokens, whether the service runs or not."""
 
 import asyncio
 import re
@@ -25,10 +25,10 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NAME_FORM = "1 to 64 letters, digits, dots, hyphens and underscores"
 _FAILED = 1
 
-_HELP = """Make, list and revoke the tokens that give access to the service.
+_HELP = """Create, list and revoke the tokens that give access to the service.
 
-As soon as one token exists, every request needs one. A running service notices a change within a
-second. The settings are those of the service; flags such as --database stand before the command
+As soon as one token exists, every request needs one. A running service applies changes within a
+second. The settings are those of the service; flags such as --database go before the command
 (taskqueue --database tasks.db tokens list)."""
 
 
@@ -46,7 +46,10 @@ def group(load: Callable[[], Settings]) -> click.Group:
         if not _on_tokens(lambda tokens: tokens.add_token(token)):
             _fail(f"a token named {name!r} exists; revoke it first, or choose another name")
         click.echo(text)
-        click.echo("Keep it now: only its hash is stored. Every request needs a token.", err=True)
+        click.echo(
+            "Save it now: only its hash is stored. From now on every request needs a token.",
+            err=True,
+        )
 
     def show(*, json: bool) -> None:
         tokens = _on_tokens(lambda tokens: tokens.tokens())
@@ -58,14 +61,14 @@ def group(load: Callable[[], Settings]) -> click.Group:
         click.echo(f"revoked {name}")
         if not _on_tokens(lambda tokens: tokens.tokens()):
             click.echo(
-                "No token is left: every program on this machine has access, others have none.",
+                "No token is left: every program on this machine has access, no other machine has.",
                 err=True,
             )
 
     return click.Group(
         "tokens",
         help=_HELP,
-        short_help="Make, list and revoke access tokens.",
+        short_help="Create, list and revoke access tokens.",
         commands=[_new_command(new), _list_command(show), _revoke_command(revoke)],
     )
 
@@ -83,10 +86,10 @@ def _new_command(callback: Callable[..., None]) -> click.Command:
                 ["--expires-days"],
                 type=click.FloatRange(min=0, min_open=True, max=36_500),
                 metavar="N",
-                help="Refuse the token after so many days; by default it does not expire.",
+                help="Days until the token expires; by default it does not expire.",
             ),
         ],
-        help="Make a token and print it, this once.",
+        help="Create a token and print it, only this once.",
     )
 
 

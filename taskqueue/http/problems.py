@@ -133,7 +133,7 @@ class Unavailable:
 
     __slots__ = ("_detail", "error")
 
-    def __init__(self, error: str, detail: str = "Part of the service is not there now.") -> None:
+    def __init__(self, error: str, detail: str = "A part of the service is unavailable.") -> None:
         self.error = error
         self._detail = detail
 

@@ -74,7 +74,7 @@ class Acceptance(StrEnum):
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"  # it was there already, by its id or its key: success, not an error
-    CONFLICT = "conflict"  # its key belongs to a task that was asked for otherwise
+    CONFLICT = "conflict"  # its key belongs to a different request
 
 
 class Accepted(Struct):

@@ -1,4 +1,4 @@
-"""Logs which follow-up tasks were not accepted: no caller waits for that answer any more."""
+"""Logs which follow-up tasks were not accepted: no caller waits for that answer."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
 
 
 def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:
-    """Log each task whose unique key belongs to one that was asked for otherwise."""
+    """Log each task whose unique key belongs to a different request."""
     for task, answer in answered:
         if answer.acceptance is Acceptance.CONFLICT:
             events.warning(

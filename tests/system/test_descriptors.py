@@ -32,7 +32,7 @@ async def test_consumers_for_which_there_are_no_descriptors_are_refused(
     await service.wait_for("task_completed", task_id=task_id)
 
     assert (refused, accepted) == (422, 202)
-    assert "1024 consumers take" in why
+    assert "1024 consumers need" in why
     assert '"field":"count"' in why
     assert service.events.select("child_exited", child_id="consumers") == []
 
@@ -44,5 +44,5 @@ async def test_a_service_for_whose_consumers_there_are_no_descriptors_does_not_s
 
     assert await service.wait() == 2
     complaint = await service.complaint()
-    assert complaint.startswith("taskqueue: consumers: 1000 consumers take 4000 file")
+    assert complaint.startswith("taskqueue: consumers: 1000 consumers need 4000 file")
     assert complaint.count("\n") == 1

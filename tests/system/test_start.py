@@ -224,7 +224,7 @@ REFUSALS = {
         DATABASE,
         (
             "did not start: migration: {folder}/tasks.db is not a usable database "
-            "(file is not a database (SQLITE_NOTADB)); if it stays so, restore it from a backup"
+            "(file is not a database (SQLITE_NOTADB)); if that persists, restore it from a backup"
         ),
         1,
     ),

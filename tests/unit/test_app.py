@@ -460,7 +460,7 @@ async def test_a_conflict_names_the_key_and_the_task_that_has_it() -> None:
         )
     )
 
-    with pytest.raises(KeyConflict, match="'k' is of task there") as caught:
+    with pytest.raises(KeyConflict, match="'k' belongs to task there") as caught:
         await mine.enqueue(echo.prepare(), echo.with_options(unique_key="k").prepare())
 
     assert caught.value.keys == {"k": "there"}

@@ -163,4 +163,4 @@ def _reused(
 
 
 def _conflict(accepted: Accepted) -> Fault:
-    return Fault("unique_key", f"is of task {accepted.id}, whose request was different")
+    return Fault("unique_key", f"belongs to task {accepted.id}, whose request was different")

@@ -25,8 +25,8 @@ class SQLiteDatabase(Database):
     path: Path
     synchronous: Annotated[
         Synchronous,
-        "How SQLite syncs a commit; with NORMAL a power cut may take the last ones, with EXTRA not "
-        "even on a disk that damages neighbouring sectors.",
+        "How SQLite syncs a commit. NORMAL: a power cut may lose the last ones; EXTRA: for disks "
+        "that damage neighbouring sectors.",
     ] = "FULL"
 
     @classmethod
