@@ -1,4 +1,4 @@
-"""The consumers' supervisor: OTP's, and it can be told how many consumers there shall be."""
+"""The consumers' supervisor: OTP's, with a number of consumers that can be changed."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -66,7 +66,7 @@ _Handlers = Mapping[type[Request[Any]], Callable[[Any], Awaitable[Any]]]
 
 
 class ServicePort:
-    """The service as routes see it; looks up each actor anew, so it survives their restarts."""
+    """The service as routes see it; it looks up actors per call, so it survives their restarts."""
 
     def __init__(
         self,

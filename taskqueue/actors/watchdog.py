@@ -1,8 +1,8 @@
-"""The watch: sees what keeps a loop from turning, and says where that is in the code.
+"""The watchdog: detects blocked event loops, and logs the line of the handler that blocks one.
 
-A handler that blocks stops only its own consumer, and one that computes in a thread slows everybody
-down, because Python runs one thread at a time. Neither costs a lease, nor is it a fault that a
-restart would fix, but an operator should know.
+A handler that blocks stops only its own consumer. One that computes in a thread slows down the
+whole service, because Python runs one thread at a time. Neither loses a lease, and a restart would
+fix neither, but an operator should know.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ _EXECUTORS: Final = str(Path(taskqueue.__file__).parent / "executors")
 _HANDLER_THREAD: Final = "-handler-"
 
 
-class _Pulse:
-    """Whether the loop of one consumer turns."""
+class _Heartbeat:
+    """The last heartbeat sent to the loop of one consumer."""
 
     def __init__(self) -> None:
-        self.felt = True
-        self.asked_at = 0.0
-        self.told = False
+        self.answered = True
+        self.sent_at = 0.0
+        self.reported = False
 
-    def feel(self) -> None:
-        """Be called by the loop when it turns."""
-        self.felt = True
+    def answer(self) -> None:
+        """Note that the loop runs; called on it."""
+        self.answered = True
 
 
 class WatchdogActor(Actor):
-    """Watches the loops of the consumers, and its own, which is that of everybody else."""
+    """Watches the loops of the consumers, and its own, which all other actors share."""
 
     registered_name = WATCHDOG
 
@@ -56,7 +56,7 @@ class WatchdogActor(Actor):
         self._period_s = period_s
         self._blocked_s = blocked_s
         self._lagged_s = lagged_s
-        self._pulses: dict[ActorRef, _Pulse] = {}
+        self._heartbeats: dict[ActorRef, _Heartbeat] = {}
 
     def on_start(self) -> None:
         """Begin."""
@@ -74,29 +74,29 @@ class WatchdogActor(Actor):
 
     def _look_at_consumers(self) -> None:
         present = self.members(CONSUMERS)
-        self._pulses = {each: self._pulses.get(each) or _Pulse() for each in present}
-        for consumer, pulse in self._pulses.items():
-            self._look_at(consumer, pulse)
+        self._heartbeats = {each: self._heartbeats.get(each) or _Heartbeat() for each in present}
+        for consumer, heartbeat in self._heartbeats.items():
+            self._look_at(consumer, heartbeat)
 
-    def _look_at(self, consumer: ActorRef, pulse: _Pulse) -> None:
+    def _look_at(self, consumer: ActorRef, heartbeat: _Heartbeat) -> None:
         now = monotonic()
-        for_s = round(now - pulse.asked_at, 3)
-        if not pulse.felt:
-            if for_s >= self._blocked_s and not pulse.told:
-                pulse.told = True
+        for_s = round(now - heartbeat.sent_at, 3)
+        if not heartbeat.answered:
+            if for_s >= self._blocked_s and not heartbeat.reported:
+                heartbeat.reported = True
                 where = _where(consumer.cell.host.current_frame())
                 events.warning(
                     "consumer_blocked", consumer=consumer.label, for_s=for_s, handler=where
                 )
             return
-        if pulse.told:
+        if heartbeat.reported:
             events.info("consumer_unblocked", consumer=consumer.label, for_s=for_s)
-        pulse.felt, pulse.told, pulse.asked_at = False, False, now
-        consumer.cell.host.post(pulse.feel)
+        heartbeat.answered, heartbeat.reported, heartbeat.sent_at = False, False, now
+        consumer.cell.host.post(heartbeat.answer)
 
 
 def _handlers_in_threads() -> Iterator[str]:
-    """Yield where the handlers are that run in threads now."""
+    """Yield the current lines of the handlers that run in threads."""
     frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
     for thread in threading.enumerate():
         if _HANDLER_THREAD in thread.name and thread.ident is not None:

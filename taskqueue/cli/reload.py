@@ -1,4 +1,4 @@
-"""`--reload`: the service in a child that starts anew when a Python file changes.
+"""`--reload`: the service in a child that is restarted when a Python file changes.
 
 watcher ──▶ service       SIGINT with `drain_s` 0: attempts are handed back
    ▲  a .py file changed  a service that cannot start waits for the next change
@@ -31,7 +31,7 @@ main()
 
 
 def run_reloading(settings: Settings, flags: Sequence[str], folder: Path) -> int:
-    """Run the service with `flags`, and anew after each change in `folder`; return the exit code.
+    """Run the service with `flags`, restart it after changes in `folder`; return the exit code.
 
     Raises:
         ConfigError: watchfiles is not installed.

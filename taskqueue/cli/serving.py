@@ -39,7 +39,7 @@ class Ended(NamedTuple):
 
 
 class Starter:
-    """Hears how the start went, on behalf of what started this process: here, a user."""
+    """Receives the result of the start, for whatever started this process: here, a user."""
 
     def ready(self, url: str) -> None:
         """Note that tasks are accepted. Called on the service's loop."""

@@ -1,4 +1,4 @@
-"""The tokens as the door knows them: read again while requests come, so revoked ones end soon."""
+"""Caches the tokens: refreshed while requests arrive, so that revoked ones end soon."""
 
 import asyncio
 import contextlib
@@ -9,14 +9,14 @@ from taskqueue.commands import Ask, GetTokens, NoteTokenUse
 from taskqueue.http.problems import UNAVAILABLE
 from taskqueue.rules.access import Token, Tokens
 
-FRESH_S = 0.25  # older tokens are read again, beside the request
+FRESH_S = 0.25  # older tokens are refreshed in the background
 STALE_S = 0.75  # a request waits for tokens older than this
-PATIENCE_S = 1.0  # since the read began; then the last known tokens count until it has ended
+REFRESH_WAIT_S = 1.0  # from the start of a refresh; after that the cached tokens are used
 USE_S = 60.0  # a token's use is written at most this often
 
 
 class Credentials:
-    """Finds tokens without a hop per request; an idle service reads none."""
+    """Finds tokens without a round trip per request; an idle service reads none."""
 
     def __init__(self, ask: Ask, clock: Clock) -> None:
         self._ask = ask
@@ -40,8 +40,8 @@ class Credentials:
             return self._tokens
         reading = self._read_soon()
         if age_s > STALE_S:
-            patience_s = self._began_at + PATIENCE_S - monotonic()
-            await asyncio.wait((reading,), timeout=max(0.0, patience_s))
+            left_s = self._began_at + REFRESH_WAIT_S - monotonic()
+            await asyncio.wait((reading,), timeout=max(0.0, left_s))
         return self._tokens
 
     def used(self, token: Token) -> None:

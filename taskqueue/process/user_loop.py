@@ -50,7 +50,7 @@ class UserLoop(asyncio.SelectorEventLoop):
 
         Args:
             host: the name of what runs it, for the log.
-            is_wanted: asked before each run; whoever changes the answer stops the loop.
+            is_wanted: asked before each run; a caller that changes the answer must stop the loop.
 
         Raises:
             LoopLost: it was closed, or ends again and again without a turn. That is reported, and

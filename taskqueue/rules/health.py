@@ -11,7 +11,7 @@ class Readiness(Struct):
 
 
 class Availability:
-    """Whether the storage can be written now: set by the database actor, read by the HTTP door.
+    """Whether the storage can be written now: set by the database actor, read by the HTTP layer.
 
     Shared memory, so that a request can be refused before its body is read without asking another
     actor first. It may lag behind by a moment; the storage itself decides.

@@ -70,7 +70,7 @@ def require_tasks(*tasks: object) -> None:
 
 
 class Acceptance(StrEnum):
-    """What became of one task that was to be accepted."""
+    """The result of enqueueing one task."""
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"  # it was there already, by its id or its key: success, not an error
@@ -367,7 +367,7 @@ class NotApplied(Struct):
 
 
 class CancelAnswer(StrEnum):
-    """What became of a wish to cancel a task."""
+    """The result of a request to cancel a task."""
 
     CANCELLED = "cancelled"  # no consumer held it: it has ended
     REQUESTED = "requested"  # it is held: it ends when its holder settles it

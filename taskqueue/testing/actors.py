@@ -203,7 +203,7 @@ class Dummy:
         tell(self.life, Raise(error=error))
 
     def stall(self) -> None:
-        """Be busy for ever: one that traps exits does not hear that it shall shut down."""
+        """Be busy forever: an actor that traps exits does not notice the shutdown signal."""
         tell(self.life, Stall())
 
     def resist(self) -> None:

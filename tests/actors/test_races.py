@@ -25,7 +25,7 @@ ONLY = "consumers/consumer-1"
 
 @pytest.fixture(autouse=True)
 def _short_wait_for_registrations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetcher, "CALL_IN_S", 0.05)
+    monkeypatch.setattr(fetcher, "REGISTRATION_S", 0.05)
 
 
 Freeze = Callable[[str], Awaitable[Frozen]]

@@ -258,7 +258,7 @@ async def test_each_queue_actor_knows_which_slots_are_taken(world: World) -> Non
 async def test_a_consumer_that_is_blocked_keeps_its_task_though_it_cannot_say_so(
     world: World, storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetcher, "CALL_IN_S", 0.05)
+    monkeypatch.setattr(fetcher, "REGISTRATION_S", 0.05)
     gate = Gate()
 
     @world.app.task("block")

@@ -115,7 +115,7 @@ async def test_a_request_after_a_pause_waits_for_the_tokens_of_now(clock: Clock)
 async def test_while_the_storage_does_not_answer_the_last_known_tokens_count(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(credentials, "REFRESH_WAIT_S", 0.01)
     storage = Storage()
     storage.add("ci")
     known = Credentials(storage, clock)
@@ -142,7 +142,7 @@ async def test_requests_do_not_wait_one_after_the_other_for_a_storage_that_hangs
     await known.current()
     storage.holds.clear()
     clock.at += 60.0
-    monkeypatch.setattr(credentials, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(credentials, "REFRESH_WAIT_S", 0.01)
     await known.current()
     clock.at += 0.01  # the patience for this read is over
     waited: list[float | None] = []

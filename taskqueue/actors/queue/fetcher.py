@@ -20,11 +20,11 @@ from taskqueue.storage.protocol import Storage
 
 # How long a new queue actor waits for consumers to register. One that is blocked by its handler
 # cannot.
-CALL_IN_S = 1.0
+REGISTRATION_S = 1.0
 
 
 class Fetcher:
-    """Does in a loop what the lease ledger needs of the storage."""
+    """Claims, extends and searches in a loop, as the lease ledger requires."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Fetcher:
         """Make a fetcher that waits for `serve`.
 
         Args:
-            owner: who holds the leases.
+            owner: holds the leases.
             queues: those that are served.
             lease_s: how long a lease holds; it is extended after a third of that.
             clock: the time.
             storage: where the tasks are.
             dispatch: where deliveries go.
             keeper: feeds the ledger with them.
-            agenda: what there is to do.
+            agenda: what to do next.
         """
         self._owner = owner
         self._served = frozenset(queues)
@@ -62,7 +62,7 @@ class Fetcher:
         self._arrival = asyncio.Event()  # some of what was reserved has come
         self._is_claiming = False
         self.recovered = False
-        """Whether what earlier lives left behind is settled."""
+        """Whether leases of earlier incarnations are settled."""
 
     async def arrivals(self) -> None:
         """Wait until no deliveries are on their way from the storage."""
@@ -75,7 +75,7 @@ class Fetcher:
             return leases.reserved
 
     async def serve(self) -> None:
-        """Extend leases and settle orphans, then claim for a while; again and again."""
+        """Extend leases, settle orphans, claim for a while, and repeat."""
         await self._await_registrations()
         while True:
             try:
@@ -87,9 +87,9 @@ class Fetcher:
                 await self._storage.again()
 
     async def _await_registrations(self) -> None:
-        """Give the consumers a while, of real time, to say what they run."""
+        """Give the consumers some real time to register what they run."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CALL_IN_S):
+            async with asyncio.timeout(REGISTRATION_S):
                 while not self._is_complete():
                     self._agenda.changed.clear()
                     await self._agenda.changed.wait()
@@ -106,9 +106,9 @@ class Fetcher:
     # --- enqueueing --------------------------------------------------------------------------
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
-        """Insert tasks; answer once they are committed. They are tried from then on.
+        """Insert tasks, and return once they are committed.
 
-        Where no task waits they are claimed with that commit, as far as there is room for them.
+        If no task waits in their queue, they are claimed in the same commit, up to the free room.
         """
         reservations = self._reservations_for(tasks)
         if reservations:
@@ -191,7 +191,7 @@ class Fetcher:
     async def _poll(self) -> None:
         """Note what has started, and find tasks that others have inserted.
 
-        These are only looked for, as a claim takes the database from whatever writes just then.
+        It only reads, because a claim would compete with other writes.
         """
         await self._note_starts()
         for queue, due in (await self._storage.use(Storage.all_due)).items():
@@ -238,7 +238,7 @@ class Fetcher:
     # --- extending and rescuing -------------------------------------------------------------
 
     async def _search(self) -> None:
-        """Extend what is ours, and settle what no consumer will.
+        """Extend our leases, and settle orphans: attempts that no consumer will settle.
 
         Leases are extended even if there are none: once that is answered, whatever an earlier
         queue actor sent is committed, and `held` shows it. Only a settlement with statements may

@@ -91,7 +91,7 @@ Ends: TypeAlias = tuple[socket.socket, socket.socket]
 
 
 class _Server:
-    """Forks, kills and reaps, as it is told and as it happens."""
+    """Forks and kills on request, and reaps processes as they end."""
 
     def __init__(self, control: socket.socket, pipe: BlockingPipe[ToForkServer]) -> None:
         self._control = control
@@ -134,7 +134,7 @@ class _Server:
         return orders
 
     def _obey(self, order: ToForkServer) -> Ends | None:
-        """Do what we are told; return something in a forked child only."""
+        """Handle one request; return a value in a forked child only."""
         match order:
             case Fork():
                 end = socket.socket(fileno=self._ends.pop(0))

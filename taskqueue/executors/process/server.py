@@ -1,4 +1,4 @@
-"""A fork server as the service sees it: started, told to fork and kill, and buried."""
+"""A fork server as the service sees it: started, used to fork and kill, and reaped."""
 
 import asyncio
 import socket
@@ -133,7 +133,7 @@ class ForkServer:
         when_ended(self._process, self._take_strays_along, kill_after_s=END_S)
 
     async def _live(self) -> None:
-        """Hear it to its end, or to that of the loop."""
+        """Receive its messages until it ends, or the loop does."""
         lost = asyncio.Event()
         self._control.listen(self._take, lost.set)
         try:

@@ -51,7 +51,7 @@ class Worker:
         pipe.listen(self._hear, self._lose)
 
     def over(self, ended: Ended | None) -> None:
-        """Hear that the process has ended; None: together with its fork server."""
+        """Handle the end of the process; None: together with its fork server."""
         self.spent = True
         self._ended.set_result(ended)
         if self._conversation is None:
@@ -112,7 +112,7 @@ class Worker:
             self._locate(self.pid)
 
     def located(self, message: Located) -> None:
-        """Hear at which line the handler of a task is."""
+        """Receive the current line of the handler of a task."""
         if message.task_id == self._task_id:
             self._answer_askers(message.line)
 

@@ -35,7 +35,7 @@ KEY_HEADER = {
 }
 REPLAYED = {"Idempotent-Replayed": "true"}
 
-_NAME = istr(HEADER)  # looked up without being spelled anew
+_NAME = istr(HEADER)  # looked up without being normalized again
 _STRING = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # RFC 9651, section 3.3.3
 _ESCAPED = re.compile(r"\\(.)")
 

@@ -1,6 +1,6 @@
 """The buffers: claimed deliveries, by queue, until a consumer takes them.
 
-Each queue has one buffer for all its consumers, so none of them hoards tasks behind a long one.
+Each queue has one buffer for all its consumers, so no consumer prefetches tasks behind a long one.
 """
 
 import itertools

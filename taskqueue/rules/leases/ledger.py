@@ -64,14 +64,14 @@ class Leases(Generic[C]):
     def register(
         self, consumer: C, slots: int, queues: Collection[str], running: Iterable[Taken] = ()
     ) -> Actions[C]:
-        """A consumer of these queues is there, and runs this."""
+        """A consumer registers with its queues and running attempts."""
         registration = Registration(slots, queues, running)
         self._consumers.add(consumer, registration)
         self._see(registration.running)
         return self._slots_changed()
 
     def leave(self, consumer: C) -> dict[str, str]:
-        """A consumer stops: it gets nothing more. Return the reasons of what it shall cancel."""
+        """A consumer stops and gets no more deliveries. Return the reasons of its cancellations."""
         registration = self._consumers.get(consumer)
         if registration is not None:
             registration.slots = 0
@@ -96,14 +96,14 @@ class Leases(Generic[C]):
         return taken
 
     def finished(self, consumer: C, finished: Sequence[Finished]) -> Actions[C]:
-        """A consumer reports outcomes. What it does not run was settled when it ended."""
+        """A consumer reports outcomes. Those of a consumer that has ended are settled already."""
         registration = self._consumers.get(consumer)
         running = {} if registration is None else registration.running
         own = [each for each in finished if running.pop(each.delivery.token, None) is not None]
         return (self._settle(own), *self._slots_changed())
 
     def gone(self, consumer: C, end: ConsumerEnd) -> Actions[C]:
-        """A consumer has ended: what it ran has ended with it."""
+        """A consumer has ended, and its attempts with it."""
         was_silent = self._consumers.expects(consumer)
         finished = [
             Finished(delivery=each.delivery, outcome=end.outcome_of(token), started_at=each.at)
@@ -132,7 +132,7 @@ class Leases(Generic[C]):
         return self.is_shut and self.is_complete and not self.running
 
     def wake(self) -> Actions[C]:
-        """Wake the consumers that are needed for what waits, besides those that were woken."""
+        """Wake as many consumers as the waiting deliveries need, besides those already woken."""
         if self.is_shut:
             return ()
         return tuple(
@@ -149,9 +149,9 @@ class Leases(Generic[C]):
         return 0 if free is None or self.is_shut else self._buffers[queue].room(free)
 
     def reserve(self, queue: str, most: int | None = None, *, at: float) -> Reservation:
-        """Reserve room for up to `most` deliveries until `add`; None: for a claim, a large one.
+        """Reserve room for up to `most` deliveries until `add`; None: as much as a claim may fill.
 
-        During a search nothing is inserted as claimed, as it would look like an orphan.
+        During a search there is no room for claimed inserts, as they would look like orphans.
         """
         buffer, free = self._buffers[queue], self._consumers.free(queue)
         if free is None or self.is_shut or self._seen is not None:
@@ -163,7 +163,7 @@ class Leases(Generic[C]):
     def add(
         self, reservation: Reservation, deliveries: Sequence[Delivery], *, at: float
     ) -> Actions[C]:
-        """What was claimed has come; nothing, if the claim failed. `at`: the monotonic clock."""
+        """Add claimed deliveries; none, if the claim failed. `at`: the monotonic clock."""
         buffer = self._buffers[reservation.queue]
         buffer.give_back(reservation)
         self.reserved -= reservation.room > 0
@@ -175,11 +175,11 @@ class Leases(Generic[C]):
         return self.wake()
 
     def release(self, *queues: str) -> Actions[C]:
-        """Hand back what is buffered of these queues, or of all, or comes into a reservation."""
+        """Release what is buffered for these queues, or for all, or still reserved."""
         return self._settle_alike(self._buffers.release(queues), Interrupted())
 
     def drain(self) -> Actions[C]:
-        """Let nothing more be taken, and hand back what is buffered."""
+        """Hand out no more deliveries, and release the buffered ones."""
         self.is_shut = True
         return (*self.release(), *self._slots_changed())
 
@@ -187,7 +187,7 @@ class Leases(Generic[C]):
 
     @property
     def running(self) -> tuple[str, ...]:
-        """The tokens of what consumers run."""
+        """The tokens of running attempts."""
         return tuple(self._consumers.running)
 
     @property
@@ -196,7 +196,7 @@ class Leases(Generic[C]):
         return (*(each.token for each in self._buffers), *self.running, *self._settling)
 
     def cancel(self, token: str, reason: str) -> Actions[C]:
-        """The task of a delivery is cancelled. What is elsewhere is met by a later search."""
+        """The task of a delivery is cancelled. A later search finds those that are not here yet."""
         if dropped := self._buffers.drop({token}):
             return self._settle_alike(dropped, Cancelled(reason=reason))
         runner = self._consumers.runner_of(token)
@@ -206,11 +206,11 @@ class Leases(Generic[C]):
         return (CancelRunning(consumer=runner, token=token, reason=reason),)
 
     def lost(self, tokens: Collection[str]) -> None:
-        """These leases hold no longer. What runs is refused when it is settled."""
+        """These leases are lost. The settlements of running attempts will be refused."""
         self._buffers.drop(set(tokens))
 
     def settled(self, tokens: Iterable[str]) -> None:
-        """The storage has answered what became of these settlements."""
+        """The storage has answered these settlements."""
         self._settling.difference_update(tokens)
 
     def _settle_alike(self, deliveries: Sequence[Delivery], outcome: Outcome) -> Actions[C]:
@@ -227,7 +227,7 @@ class Leases(Generic[C]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every consumer that is expected has said what it runs."""
+        """Whether every expected consumer has registered."""
         return self._consumers.are_complete
 
     def begin_search(self) -> None:
@@ -238,8 +238,8 @@ class Leases(Generic[C]):
         """The storage has answered: settle orphans, and cancel what runs unwanted.
 
         Args:
-            held: by this owner. A consumer that is silent may run any of these.
-            overdue: held by an earlier life of this node, or past its lease.
+            held: held by this owner. A silent consumer may run any of these.
+            overdue: held by an earlier incarnation of this node, or past its lease.
         """
         seen, self._seen = self._seen or set(), None
         if not self.is_complete:

@@ -1,6 +1,6 @@
-"""What the lease ledger deals in: deliveries on their way through it, and the actions it asks for.
+"""The values of the lease ledger: deliveries on their way through it, and its actions.
 
-An action is what the queue actor has to do; `C` is whatever identifies a consumer.
+The queue actor carries out the actions; `C` identifies a consumer.
 """
 
 from collections.abc import Hashable
@@ -18,7 +18,7 @@ class Reservation(NamedTuple):
     queue: str
     room: int
     reserved_at: float  # monotonic
-    epoch: int  # of the buffer: what was claimed before the last release is released as well
+    epoch: int  # of the buffer: deliveries claimed before its last release are released on arrival
 
 
 class Taken(NamedTuple):
@@ -41,7 +41,7 @@ class ConsumerEnd(Struct):
 
     consumer: str
     reason: str
-    ordered: bool  # it was told to stop
+    ordered: bool  # it was stopped
     culprit: str | None = None  # the token of the attempt that took it down, if one did
 
     def outcome_of(self, token: str) -> Outcome:
@@ -61,7 +61,7 @@ class Settle(Struct):
 
 
 class Wake(Struct, Generic[C]):
-    """Tell a consumer that there are deliveries to take."""
+    """Notify a consumer that there are deliveries to take."""
 
     consumer: C
 
@@ -79,7 +79,7 @@ class Search(Struct):
 
 
 class NothingRuns(Struct):
-    """The ledger is shut, and no consumer runs anything any more."""
+    """The ledger is shut, and no attempt runs."""
 
 
 Action: TypeAlias = Settle | Wake[C] | CancelRunning[C] | Search | NothingRuns

@@ -3,7 +3,7 @@
     rows were written ─▶ what the log holds, on a thread of its own, while commits go on
                            └─ it has grown long ─▶ the little that came since, between two commits
 
-SQLite begins the log anew only when all of it is in the file, and beside a writer that never rests
+SQLite resets the log only when all of it is in the file, and beside a writer that never rests
 that would never be so: the second step catches up with it, and is short because of the first.
 """
 
@@ -36,7 +36,7 @@ class Checkpointer:
         """Use `connection`, which it owns, and `writing`, the writer's.
 
         It makes no checkpoint after a sync that failed, and calls `on_failed_sync`. The next one
-        would succeed without what that sync has lost, and SQLite would begin the log anew.
+        would succeed without the pages that the sync has lost, and SQLite would reset the log.
         """
         self._connection = connection
         self._writing = writing

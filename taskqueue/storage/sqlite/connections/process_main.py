@@ -46,8 +46,8 @@ def main(descriptor: int) -> None:
 def end_with_service(end: socket.socket) -> None:
     """Have this process end when the service has closed the socket, even if it hangs or is stopped.
 
-    Else it would keep the lock of the file, and no other service could start. What it has in hand
-    gets `FINISH_S` to end.
+    Otherwise it would keep the lock of the file, and no other service could start. A commit in
+    progress gets `FINISH_S` to end.
     """
     kernel.signal_with_parent(signal.SIGCONT)  # a stopped one cannot do anything about itself
     threading.Thread(target=_end_after, args=(end.fileno(),), daemon=True).start()

@@ -13,7 +13,7 @@ from taskqueue.storage.sqlite.schema.runner import require_ours, require_version
 Mode: TypeAlias = Literal["ro", "rw", "rwc"]
 SetUp: TypeAlias = Callable[[sqlite3.Connection], object]
 
-_LONGEST_LOG_BYTES = 48 * 1024 * 1024  # kept when the log begins anew
+_LONGEST_LOG_BYTES = 48 * 1024 * 1024  # kept when the log is reset
 
 # Source: https://sqlite.org/pragma.html#pragma_synchronous
 _SYNCHRONOUS = {"OFF": 0, "NORMAL": 1, "FULL": 2, "EXTRA": 3}

@@ -88,7 +88,7 @@ class ThreadConnection(aiosqlite.Connection):
         await closed
 
     def abandon(self, then: Callable[[], object] = _nothing) -> None:
-        """Close without waiting: the thread ends what it has in hand, closes and calls `then`.
+        """Close without waiting: the thread finishes its operation, closes and calls `then`.
 
         Works without a running loop. On a connection that is closed `then` is called at once.
         """

@@ -1,4 +1,4 @@
-"""Detects that the process that writes does not answer, and kills it when that lasts.
+"""Detects that the writer process does not answer, and kills it if that lasts.
 
     tick ─▶ answers since the last tick? ─▶ no, for 1.25 s ─▶ report: readiness turns red
                                               └─ for 5 s (stopped), 10 s (computing),
@@ -6,8 +6,8 @@
                                                    └─ still there 2 s later ─▶ report: stuck disk
 
 Ticks are counted, not seconds: when the whole service was suspended, the time that it missed says
-nothing about its writer. A busy loop ticks late, and such a tick counts for two: the answers that
-had come by then were read before it.
+nothing about its writer. A busy loop ticks late, and such a tick counts for two, because the loop
+reads answers that have arrived before it ticks.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ DEATH_TICKS = 8  # a killed process that is still there after these waits in the
 
 
 class Activity(Enum):
-    """What a process does that does not answer, and how many ticks it is given."""
+    """What a silent process is doing, and after how many ticks it is killed."""
 
     STOPPED = ("is stopped, by a signal or a debugger", 20)
     COMPUTING = ("has been computing for more than a second", 40)
-    # Killing does not make a disk faster, and a slow commit would begin anew each time.
+    # Killing does not make a disk faster, and a slow commit would start again each time.
     WAITING = ("is waiting for the disk", 240)
 
     def __init__(self, description: str, patience: int) -> None:

@@ -21,7 +21,7 @@ def set_up_afresh(db: sqlite3.Connection, *, path: Path, patience_s: float, set_
     """Forget which part of the log was checkpointed, then set the connection up.
 
     SQLite forgets it with the last connection to the file. As long as another process has one, it
-    would not write again what an earlier sync has lost, and begin the log anew.
+    would not write again what an earlier sync has lost, and would reset the log.
 
     For a process that has no other connection: closing the index gives up all its locks.
 

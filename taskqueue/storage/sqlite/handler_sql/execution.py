@@ -151,7 +151,7 @@ class _Guard:
         self._schema_changed = False
 
     def __enter__(self) -> "_Guard":
-        # Setting an authorizer lets SQLite compile anew all that was compiled before, so a text
+        # Setting an authorizer makes SQLite recompile all statements, so a text
         # that equals one of ours is looked at like any other.
         self._db.set_authorizer(self._authorize)
         self._db.set_progress_handler(self._is_late, _OPCODES_PER_LOOK)

@@ -195,7 +195,7 @@ class Sandbox:
     def _check(self, connection: ProcessConnection, until: float) -> None:
         """Kill a process that does not answer, unless it waits for the disk and it is not `until`.
 
-        Killing does not make a disk faster, and a slow commit would begin anew each time.
+        Killing does not make a disk faster, and a slow commit would start again each time.
         """
         loop = asyncio.get_running_loop()
         if activity_of(connection.pid) is Activity.WAITING and loop.time() < until:

@@ -31,7 +31,7 @@ def cancel_requests(db: sqlite3.Connection, owner: Owner) -> Mapping[str, str]:
 
 
 def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
-    """Return what a dead incarnation holds, and what anybody holds past its lease."""
+    """Return what a dead incarnation holds, and what any owner holds past its lease."""
     known = {"node": owner.node, "incarnation": owner.incarnation, "now": now}
     return tuple(map(rows.delivery, db.execute(statements.RESCUABLE, known).fetchall()))
 
