@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskqueue.api.app import App
     from taskqueue.api.context import Context
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
+    from taskqueue.api.retries import Retries
     from taskqueue.client.aio import AsyncClient
     from taskqueue.client.async_task import AsyncTask
     from taskqueue.client.event_stream import ServiceEvent
@@ -70,6 +71,7 @@ __all__ = [
     "NewTask",
     "NotRunning",
     "Reject",
+    "Retries",
     "Retry",
     "Service",
     "ServiceEvent",
@@ -123,6 +125,7 @@ _MODULES = {
         "WaitTimeout",
     ),
     "api.outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
+    "api.retries": ("Retries",),
     "rules.tasks": ("Acceptance", "Accepted", "NewTask", "Task"),
     "service": ("Service",),
     "settings": ("Settings",),

@@ -165,11 +165,13 @@ def limits(settings: Settings) -> Limits:
 
 def queue(configuration: Configuration) -> QueueSettings:
     """Return the queue's part of the configuration."""
+    app, retry = configuration.app, configuration.settings.retry
     return QueueSettings(
-        queues=configuration.app.queues,
+        queues=app.queues,
         prefetch=configuration.settings.prefetch,
         lease_s=configuration.settings.lease_s,
-        retry=configuration.settings.retry,
+        retry=retry,
+        retry_of=partial(app.retry_policy, usual=retry),
     )
 
 

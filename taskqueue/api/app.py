@@ -27,13 +27,15 @@ from taskqueue.api.handler import ExecutorKind, Handler
 from taskqueue.api.handlers import Handlers
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.readers import JSON
+from taskqueue.api.retries import USUAL, Retries
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.errors import InvalidTask
+from taskqueue.errors import InvalidTask, UnknownAction
 from taskqueue.foreign import conversion as plain
 from taskqueue.ids import new_id
 from taskqueue.rules import arguments
 from taskqueue.rules.options import NO_CHOICE, Defaults, Options, as_built_in, converted_by
+from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
     DEFAULT_MAX_ATTEMPTS,
     DEFAULT_QUEUE,
@@ -110,6 +112,7 @@ class App:
         max_attempts: int = ...,
         timeout_s: float | None = ...,
         executor: ExecutorName | None = ...,
+        retries: Retries = ...,
     ) -> Registration: ...
 
     def task(
@@ -121,15 +124,17 @@ class App:
         max_attempts: int = DEFAULT_MAX_ATTEMPTS,
         timeout_s: float | None = None,
         executor: ExecutorName | None = None,
+        retries: Retries = USUAL,
     ) -> Any:
         """Register the decorated function as the handler of `action`, by default of its own name.
 
         An `async def` runs on its consumer's loop, a `def` in a thread, and either of them in a
         process of its own with `executor="process"`; see `docs/executors.md`. An attempt that runs
         longer than `timeout_s` is cancelled on the loop and killed in a process; a thread cannot be
-        stopped, so there it is refused. A first parameter `ctx: Context` gets the context of the
-        attempt. To take any keys, write `(ctx: Context, /, **data: …)`; without the `/` type
-        checkers object.
+        stopped, so there it is refused. `retries` says when a failed attempt is tried again.
+
+        A first parameter `ctx: Context` gets the context of the attempt. To take any keys, write
+        `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
 
         Raises:
             ConfigError: with every fault of the name, the options, the executor and the function's
@@ -142,7 +147,12 @@ class App:
         def register(function: AnyFunction) -> Enqueuing[Any]:
             name = _name_of(function) if action is None else converted_by(plain.text, action)
             handler = self._handlers.register(
-                function, name, defaults=defaults, timeout_s=timeout_s, executor=executor
+                function,
+                name,
+                defaults=defaults,
+                timeout_s=timeout_s,
+                executor=executor,
+                retries=retries,
             )
             kind = Action if handler.takes_context else PlainAction
             return kind(self, name, function, NO_CHOICE)
@@ -167,6 +177,13 @@ class App:
             UnknownAction: there is none.
         """
         return self._handlers.handler(action)
+
+    def retry_policy(self, action: str, usual: RetryPolicy) -> RetryPolicy:
+        """Return how failures of `action` are answered where `usual` holds for most."""
+        try:
+            return self.handler(action).retries.over(usual)
+        except UnknownAction:
+            return usual
 
     def prepare(
         self, action: str, data: JSON | None = None, *, options: Options = NO_CHOICE

@@ -10,6 +10,7 @@ import msgspec
 
 from taskqueue.api.context import Context
 from taskqueue.api.parameters import AnyFunction, takes_context
+from taskqueue.api.retries import USUAL, Retries, as_built_in
 from taskqueue.api.signature import Signature
 from taskqueue.errors import ConfigError, Fault, InvalidTask
 from taskqueue.foreign import conversion as plain
@@ -43,6 +44,7 @@ class Handler:
     executor: ExecutorKind
     defaults: Defaults
     timeout_s: float | None
+    retries: Retries
 
     def args(self, context: Context) -> tuple[Context, ...]:
         """Return the positional arguments of a call: the context, if the function takes it."""
@@ -69,12 +71,13 @@ def handler_of(
     defaults: Defaults,
     timeout_s: float | None = None,
     executor: str | None = None,
+    retries: Retries = USUAL,
 ) -> Handler:
     """Return `function` as a handler.
 
     Raises:
-        ConfigError: with every fault of the defaults, the executor, the limit and the function's
-            signature.
+        ConfigError: with every fault of the defaults, the executor, the limit, the rule about
+            retries and the function's signature.
     """
     if timeout_s is not None:
         timeout_s = converted_by(plain.number, timeout_s)
@@ -82,6 +85,8 @@ def handler_of(
     faults = [*defaults.faults(), *_executor_faults(usual, executor)]
     kind = usual if faults or executor is None else ExecutorKind(executor)
     faults.extend(_timeout_faults(kind, timeout_s))
+    retries = as_built_in(retries)
+    faults.extend(retries.faults())
     try:
         signature = read_signature(function)
     except ConfigError as error:
@@ -96,6 +101,7 @@ def handler_of(
         executor=kind,
         defaults=defaults,
         timeout_s=timeout_s,
+        retries=retries,
     )
 
 

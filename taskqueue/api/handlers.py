@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from taskqueue.api.handler import Handler, handler_of
 from taskqueue.api.parameters import AnyFunction
+from taskqueue.api.retries import Retries
 from taskqueue.api.signature import signature_of, whole_signature_of
 from taskqueue.errors import ConfigError, Fault, UnknownAction
 from taskqueue.rules.names import NAME_RULE, is_name
@@ -36,6 +37,7 @@ class Handlers:
         defaults: Defaults,
         timeout_s: float | None,
         executor: str | None,
+        retries: Retries,
     ) -> Handler:
         """Register the handler of the action `name`.
 
@@ -52,6 +54,7 @@ class Handlers:
                 defaults=defaults,
                 timeout_s=timeout_s,
                 executor=executor,
+                retries=retries,
             )
         except ConfigError as error:
             faults.extend(error.faults)

@@ -41,7 +41,7 @@ class LoopExecutor:
         self._thread = threading.get_ident()
         self._running[task_id] = call
         try:
-            outcome = await outcome_of(eagerly(call), context, timeout_s=handler.timeout_s)
+            outcome = await outcome_of(eagerly(call), context, handler)
         finally:
             del self._running[task_id]
         if asyncio.get_running_loop().time() >= self._turn_ends:

@@ -14,7 +14,9 @@ from types import TracebackType
 from typing import assert_never, cast
 
 from taskqueue.api.context import Context
+from taskqueue.api.handler import Handler
 from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze, Verdict, seconds
+from taskqueue.api.retries import Retries
 from taskqueue.errors import TaskTooLarge
 from taskqueue.executors.eager import outside_of_tasks
 from taskqueue.executors.protocol import ConsumerCrash
@@ -36,10 +38,9 @@ MAX_TRACEBACK = 16 << 10  # bytes, of its end: the last frames say most
 _OWN_FRAMES = str(Path(__file__).parent)
 
 
-async def outcome_of(
-    running: Awaitable[object], context: Context, *, timeout_s: float | None = None
-) -> Outcome:
+async def outcome_of(running: Awaitable[object], context: Context, handler: Handler) -> Outcome:
     """Await a running handler and return the outcome of its attempt; see `Executor.run`."""
+    timeout_s = handler.timeout_s
     caller = asyncio.current_task()
     assert caller is not None  # noqa: S101 - a coroutine is always run by a task
     cancels_before = caller.cancelling()
@@ -52,14 +53,14 @@ async def outcome_of(
     except ConsumerCrash:
         raise
     except (Retry, Snooze, Reject, Cancel) as verdict:
-        return outside_of_tasks(partial(outcome_of_error, verdict))
+        return outside_of_tasks(partial(outcome_of_error, verdict, context, handler))
     except (Exception, asyncio.CancelledError) as error:
         # Whatever a handler raises once it is cut, the cut is the reason and not the handler.
         if caller.cancelling() > cancels_before:
             raise asyncio.CancelledError from error
         if timeout_s is not None and limit.expired():
             return TimedOut(after_s=timeout_s)
-        return outside_of_tasks(partial(outcome_of_error, error))
+        return outside_of_tasks(partial(outcome_of_error, error, context, handler))
     return outside_of_tasks(partial(outcome_of_value, value, context))
 
 
@@ -90,16 +91,30 @@ def _not_json(value: object, error: BaseException) -> Rejected:
     return Rejected(reason=shortened(f"result, of type {kind}, is not JSON: {why}"))
 
 
-def outcome_of_error(error: BaseException) -> Outcome:
+def outcome_of_error(error: BaseException, context: Context, handler: Handler) -> Outcome:
     """Return the outcome of an attempt whose handler has raised `error`, maybe a verdict."""
     # By its type: `isinstance` asks the object for its `__class__`, and user code may answer.
     if not issubclass(type(error), Verdict):
-        return Failed(error=one_line(error), traceback=shown_traceback(error))
+        return _outcome_of_exception(error, context, handler.retries)
     try:
         return _outcome_of_verdict(cast(Verdict, error))
     except BaseException as fault:  # noqa: BLE001 - of a subclass of user code
         reason = f"{rendering.type_name(error)} cannot be followed: {rendering.error_line(fault)}"
         return Failed(error=shortened(reason), traceback=shown_traceback(error))
+
+
+def _outcome_of_exception(
+    error: BaseException, context: Context, retries: Retries
+) -> Failed | Rejected:
+    line, traceback = one_line(error), shown_traceback(error)
+    try:
+        if not retries.tries_again(error):
+            return Rejected(reason=shortened(f"not retried: {line}"), traceback=traceback)
+        wait_s = retries.wait_after(error, context.attempt)
+    except BaseException as fault:  # noqa: BLE001 - user code may raise anything
+        reason = f"{line} (its rule about retries failed: {rendering.error_line(fault)})"
+        return Failed(error=shortened(reason), traceback=traceback)
+    return Failed(error=line, traceback=traceback, retry_in_s=wait_s)
 
 
 def _outcome_of_verdict(verdict: Verdict) -> Outcome:

@@ -42,7 +42,7 @@ class ThreadExecutor:
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Call the handler in a thread, with a copy of the caller's context variables."""
         call = partial(handler.function, *handler.args(context), **kwargs)
-        return await outcome_of(self._call(call, context.task.id), context)
+        return await outcome_of(self._call(call, context.task.id), context, handler)
 
     def locate(
         self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]

@@ -72,7 +72,7 @@ async def settle(
 
     completer = Completer(
         storage,
-        RetryPolicy(),
+        lambda action: RetryPolicy(),
         clock,
         jitter=lambda: 0.0,
         start_task=start_task,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from taskqueue import App, Context, Retry, Snooze
+from taskqueue import App, Context, Retries, Retry, Snooze
 from taskqueue.errors import NotRunning, StorageUnavailable, TaskNotFound
 from taskqueue.rules.tasks import Status
 from taskqueue.testing.clock import START
@@ -131,6 +131,48 @@ async def test_advancing_does_what_comes_due_when_it_does(app: App, engine: Engi
 
     assert between == 11
     assert at == [0, 4, 8, 12]
+
+
+async def test_the_backoff_of_an_action_holds_for_each_kind_of_failure(
+    app: App, engine: Engine
+) -> None:
+    at: dict[str, list[float]] = {"raises": [], "returns": [], "late": [], "usual": []}
+    rule = Retries(initial_s=3, factor=1, jitter=0)
+
+    def note(name: str) -> None:
+        at[name].append(engine.clock.now() - START)
+
+    @app.task(max_attempts=3, retries=rule)
+    async def raises() -> None:
+        note("raises")
+        raise ValueError("bad")
+
+    @app.task(max_attempts=3, retries=rule)
+    async def returns() -> bool:
+        note("returns")
+        return False
+
+    @app.task(max_attempts=3, retries=rule, timeout_s=0.01)
+    async def late() -> None:
+        note("late")
+        await asyncio.Event().wait()
+
+    @app.task(max_attempts=3)
+    async def usual() -> None:
+        note("usual")
+        raise ValueError("bad")
+
+    async with engine:
+        for action in (raises, returns, late, usual):
+            await action.enqueue()
+        await engine.drain()
+
+    assert at == {
+        "raises": [0, 3, 6],
+        "returns": [0, 3, 6],
+        "late": [0, 3, 6],
+        "usual": [0, 1, 3],
+    }
 
 
 async def test_a_task_that_comes_back_for_ever_ends_the_drain(app: App, engine: Engine) -> None:

@@ -22,6 +22,7 @@ from taskqueue import (
     KeyConflict,
     NewTask,
     NotRunning,
+    Retries,
     TaskTooLarge,
     UnknownAction,
 )
@@ -196,6 +197,31 @@ def test_an_action_has_the_name_of_its_function_unless_it_gets_one() -> None:
     assert asyncio.run(greet("Ada")) == "Hello, Ada!"
     assert resize(Context(claimed(resize.prepare(3))), 3) == 3
     assert greet.prepare("Ada").payload == '{"action":"greet","data":{"name":"Ada"}}'
+
+
+def test_a_rule_about_retries_that_cannot_be_is_refused_with_every_fault() -> None:
+    rule = Retries(
+        initial_s=0,
+        factor=0.5,
+        max_s=-1,
+        jitter=2,
+        never_on=(ValueError, "x"),  # type: ignore[arg-type]
+        only_on=int,  # type: ignore[arg-type]
+        wait_s=3,  # type: ignore[arg-type]
+    )
+
+    def register() -> None:
+        App().task("a", retries=rule)(lambda: None)
+
+    assert faults_of(register, ConfigError) == [
+        "task 'a', retries.initial_s: must be a number of seconds above 0",
+        "task 'a', retries.max_s: must be a number of seconds above 0",
+        "task 'a', retries.factor: must be a number from 1 to 100",
+        "task 'a', retries.jitter: must be a number from 0 to 1",
+        "task 'a', retries.never_on: must be exception classes",
+        "task 'a', retries.only_on: must be exception classes",
+        "task 'a', retries.wait_s: must be a function of an exception and an attempt",
+    ]
 
 
 def test_there_is_one_default_handler() -> None:

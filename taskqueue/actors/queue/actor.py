@@ -65,6 +65,12 @@ class QueueSettings(Struct):
     prefetch: int = 5
     lease_s: float = 30.0
     retry: RetryPolicy = RetryPolicy()
+    retry_of: Callable[[str], RetryPolicy] | None = None
+    """How failures of an action are answered; None: as `retry` says."""
+
+    def policy_of(self, action: str) -> RetryPolicy:
+        """Return how failures of `action` are answered."""
+        return self.retry if self.retry_of is None else self.retry_of(action)
 
 
 class QueueActor(Actor):
@@ -92,7 +98,7 @@ class QueueActor(Actor):
         self._dead_letters = DeadLetters(self._storage, self._clock)
         self._completer = Completer(
             self._storage,
-            settings.retry,
+            settings.policy_of,
             self._clock,
             jitter=jitter,
             start_task=self.start_task,

@@ -65,7 +65,7 @@ class Completer:
     def __init__(
         self,
         storage: PatientClient,
-        retry: RetryPolicy,
+        policy_of: Callable[[str], RetryPolicy],
         clock: Clock,
         *,
         jitter: Callable[[], float],
@@ -78,7 +78,7 @@ class Completer:
 
         Args:
             storage: where it writes.
-            retry: how failures are answered.
+            policy_of: how failures of an action are answered.
             clock: the time.
             jitter: draws from [0, 1).
             start_task: runs a coroutine as part of the actor that owns the completer.
@@ -87,7 +87,7 @@ class Completer:
             activity: counts what is written.
         """
         self._storage = storage
-        self._retry = retry
+        self._policy_of = policy_of
         self._clock = clock
         self._jitter = jitter
         self._start_task = start_task
@@ -116,10 +116,11 @@ class Completer:
             await asyncio.wait(self._writing)
 
     def _pending(self, finished: Finished) -> PendingSettlement:
+        task = finished.delivery.task
         settlement = policy.settlement(
-            finished.delivery.task,
+            task,
             finished.outcome,
-            self._retry,
+            self._policy_of(task.action),
             now=self._clock.now(),
             jitter=self._jitter(),
         )

@@ -110,7 +110,7 @@ def _made(call: Call, signals: Signals) -> Outcome:
     # Not by `isinstance`, which asks an object for its `__class__`: user code may answer.
     if issubclass(type(error), ConsumerCrash):
         return _crashed(cast(ConsumerCrash, error))
-    return outcome_of_error(error)
+    return outcome_of_error(error, call.context, call.handler)
 
 
 def _called(call: Call, signals: Signals) -> object:
@@ -145,7 +145,7 @@ async def _awaited(call: Call, executor: LoopExecutor, signals: Signals) -> Outc
     try:
         signals.restore()
     except Exception as error:  # noqa: BLE001 - from a signal handler that the task has left
-        return outcome_of_error(error)
+        return outcome_of_error(error, call.context, handler)
     return outcome
 
 
