@@ -62,6 +62,13 @@ def commit_when(go: Path, db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
+def wait_for(go: Path, _: sqlite3.Connection, **__: object) -> None:
+    """Tell that the set-up has begun, and end it as soon as there is a file."""
+    begun(go).touch()
+    while not go.exists():
+        time.sleep(0.001)
+
+
 def begun(go: Path) -> Path:
-    """Return the file that tells that `commit_when` has begun."""
+    """Return the file that tells that `commit_when` or `wait_for` has begun."""
     return go.with_suffix(".begun")

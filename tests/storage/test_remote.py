@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from msgspec import ValidationError
@@ -21,6 +22,7 @@ from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.process import origin
 from taskqueue.rules.tasks import NewTask, Status
 from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.connections import opener
 from taskqueue.storage.sqlite.connections.pickling import NotSent
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead
@@ -39,6 +41,7 @@ from tests.storage.remote_work import (
     length,
     nothing,
     refuse,
+    wait_for,
     where,
 )
 
@@ -453,6 +456,12 @@ def storage_at(path: Path, *, busy_timeout_s: float = 1.0) -> SQLiteStorage:
     return SQLiteStorage(path, writes_in="process", busy_timeout_s=busy_timeout_s)
 
 
+async def make(path: Path) -> None:
+    storage = storage_at(path)
+    await storage.migrate()
+    await storage.close()
+
+
 @pytest.fixture
 async def storage(path: Path) -> AsyncIterator[SQLiteStorage]:
     storage = storage_at(path)
@@ -487,6 +496,43 @@ async def test_what_cannot_be_stored_fails_alone(
 
     assert type(refused) is error
     assert (await storage.counts())[Status.QUEUED] == 1
+
+
+async def test_a_cancelled_open_keeps_the_lock_until_the_process_has_let_go_of_the_file(
+    path: Path, go: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(opener, "set_up_afresh", partial(wait_for, go))
+        opening = asyncio.ensure_future(storage_at(path).open())
+        await there(begun(go))
+    try:
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening  # at once: what is cancelled waits for no disk
+
+        with pytest.raises(StorageUnavailable, match="another taskqueue process holds"):
+            await storage_at(path, busy_timeout_s=0.1).open()
+    finally:
+        go.touch()
+
+    other = storage_at(path, busy_timeout_s=PATIENCE_S)
+    await other.open()
+    await other.close()
+
+
+async def test_an_open_for_which_no_process_can_be_started_leaves_no_lock(path: Path) -> None:
+    await make(path)
+
+    def fail_to_spawn() -> NoReturn:
+        raise StorageUnavailable("no process can be started")
+
+    with pytest.raises(StorageUnavailable, match="no process"):
+        await SQLiteStorage(path, writes_in="process", spawn=fail_to_spawn).open()
+
+    other = storage_at(path, busy_timeout_s=PATIENCE_S)
+    await other.open()
+    await other.close()
 
 
 async def test_a_storage_whose_writer_was_lost_is_read_and_can_be_opened_again(

@@ -18,6 +18,7 @@ import pytest
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.rules.tasks import AttemptOutcome, SettleBy, Settled, Status
+from taskqueue.storage.sqlite import lifecycle
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk import faults
@@ -742,6 +743,37 @@ async def test_a_cancelled_open_migrate_or_close_leaks_nothing(
         await storage.close()
 
     other = SQLiteStorage(made)
+    await other.open()
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "set_up"), [("migrate", "set_up_migration"), ("open", "set_up_checkpointer")]
+)
+async def test_a_cancelled_open_or_migrate_keeps_the_lock_until_its_thread_has_closed_the_file(
+    made: Path, monkeypatch: pytest.MonkeyPatch, verb: str, set_up: str
+) -> None:
+    loop, is_opening, may_go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def wait(*_: object, **__: object) -> None:
+        loop.call_soon_threadsafe(is_opening.set)
+        may_go_on.wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lifecycle, set_up, wait)
+        running = asyncio.ensure_future(getattr(SQLiteStorage(made), verb)())
+        await is_opening.wait()
+    try:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running  # at once: what is cancelled waits for no disk
+
+        with pytest.raises(StorageUnavailable, match="another taskqueue process holds"):
+            await SQLiteStorage(made, busy_timeout_s=0.1).open()
+    finally:
+        may_go_on.set()
+
+    other = SQLiteStorage(made, busy_timeout_s=10.0)
     await other.open()
     await other.close()
 

@@ -90,8 +90,8 @@ class SQLiteLifecycle:
             with translated(self._path):
                 make_folder(self._path.parent)
                 make_file(real_path(self._path))
-            async with self._exclusively():
-                return await self._migrate()
+            async with self._exclusively() as lock:
+                return await self._migrate(lock)
 
     async def close(self) -> None:
         async with self._turn:
@@ -145,7 +145,10 @@ class SQLiteLifecycle:
 
     @asynccontextmanager
     async def _exclusively(self) -> AsyncIterator[FileLock]:
-        """Hold the file's lock from here to `close`, or only in the block if that fails."""
+        """Hold the file's lock from here to `close`, or only in the block if that fails.
+
+        Connections of a block that fails or is cancelled share the lock until they are closed.
+        """
         if self._lock is None:
             self._lock = await FileLock.take(self._path, within_s=self._busy_timeout_s)
         try:
@@ -155,14 +158,17 @@ class SQLiteLifecycle:
                 self.abandon()
             raise
 
-    async def _migrate(self) -> tuple[Migration, ...]:
+    async def _migrate(self, lock: FileLock) -> tuple[Migration, ...]:
         set_up = partial(set_up_migration, path=self._path)
-        connection = await self._opener.open_on_thread("rwc", set_up)
+        connection = await self._opener.open_on_thread("rwc", set_up, lock=lock)
         try:
             with translated(self._path):
-                return await connection.run(runner.migrate)
-        finally:
+                done = await connection.run(runner.migrate)
+        except BaseException:
             connection.abandon()
+            raise
+        await connection.close()
+        return done
 
     async def _connect(self, watch: FileWatch, lock: FileLock) -> None:
         opened: list[ThreadConnection | ProcessConnection] = []
@@ -174,7 +180,9 @@ class SQLiteLifecycle:
             ]
             opened += [reading := await self._opener.open_on_thread("ro", set_up_reader)]
             opened += [
-                checkpointing := await self._opener.open_on_thread("rw", set_up_checkpointer)
+                checkpointing := await self._opener.open_on_thread(
+                    "rw", set_up_checkpointer, lock=lock
+                )
             ]
             with translated(self._path):
                 watch = watch.with_log()

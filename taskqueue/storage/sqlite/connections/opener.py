@@ -22,7 +22,7 @@ WritesIn: TypeAlias = Literal["thread", "process"]
 OnLoss: TypeAlias = Callable[[StorageUnavailable], object]
 
 
-def _no_check(_: sqlite3.Connection) -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
@@ -36,14 +36,17 @@ class Opener:
     spawn: Callable[[], Child]
     busy_timeout_s: float
 
-    async def open_on_thread(self, mode: Mode, set_up: SetUp) -> ThreadConnection:
-        """Open a connection on a thread of this process."""
+    async def open_on_thread(
+        self, mode: Mode, set_up: SetUp, *, lock: FileLock | None = None
+    ) -> ThreadConnection:
+        """Open a connection on a thread of this process, which may share the lock."""
         return await ThreadConnection.open(
             self.path,
             mode,
             busy_timeout_s=self.busy_timeout_s,
             set_up=set_up,
             own_sectors=self.synchronous == "EXTRA",
+            on_closed=_nothing if lock is None else lock.share(),
         )
 
     async def open_in_process(
@@ -52,7 +55,7 @@ class Opener:
         *,
         lock: FileLock,
         on_loss: OnLoss,
-        check: Callable[[sqlite3.Connection], object] = _no_check,
+        check: Callable[[sqlite3.Connection], object] = _nothing,
         has_limit: bool = True,
     ) -> ProcessConnection:
         """Open a connection that writes, in a process of its own, which shares the lock."""
@@ -66,6 +69,7 @@ class Opener:
             keep=lock.descriptors,  # should we be killed, it still has a commit to end
             on_loss=on_loss,
             check=check,
+            on_closed=lock.share(),
             has_limit=has_limit,
         )
 
@@ -75,7 +79,7 @@ class Opener:
         """Open the one connection that commits."""
         set_up = self.set_up_writer(require_whole=require_whole)
         if self.writes_in == "thread":
-            return await self.open_on_thread("rw", set_up)
+            return await self.open_on_thread("rw", set_up, lock=lock)
         return await self.open_in_process(
             partial(
                 set_up_afresh,

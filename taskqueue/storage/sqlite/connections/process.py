@@ -59,6 +59,7 @@ class ProcessConnection:
         spawned: Child,
         on_loss: Callable[[StorageUnavailable], object],
         check: Callable[[sqlite3.Connection], object],
+        on_closed: Callable[[], object],
         *,
         has_limit: bool,
     ) -> None:
@@ -66,6 +67,7 @@ class ProcessConnection:
         self._pipe: Pipe[Body] = Pipe(end, _undecoded)
         self._on_loss = on_loss
         self._check = check
+        self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._calls: deque[_Call] = deque()  # the first is in the process, and the only one there
         self._idle = asyncio.Event()
@@ -96,6 +98,7 @@ class ProcessConnection:
         keep: Sequence[int] = (),
         on_loss: Callable[[StorageUnavailable], object] = _nothing,
         check: Callable[[sqlite3.Connection], object] = _nothing,
+        on_closed: Callable[[], object] = _nothing,
         has_limit: bool = False,
     ) -> "ProcessConnection":
         """`connect` to the file at `path` in a process of `spawn`, which keeps those files open.
@@ -103,13 +106,19 @@ class ProcessConnection:
         Should it not answer, end by itself (`WriterLost`), or `check` raise `StorageUnavailable`,
         which an idle process calls now and then, `on_loss` is called. `has_limit` says that the
         caller limits how long functions may compute, and kills the process.
-        When this fails or is cancelled, the process ends.
+        When this fails or is cancelled, the process ends by itself. However the connection ends,
+        `on_closed` is called once the process has ended, on any thread.
 
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says; or no
                 process can be started.
         """
-        connection = cls(spawn(), on_loss, check, has_limit=has_limit)
+        try:
+            spawned = spawn()
+        except BaseException:
+            on_closed()
+            raise
+        connection = cls(spawned, on_loss, check, on_closed, has_limit=has_limit)
         try:
             connection._lend(keep)
             await connection.run(
@@ -198,9 +207,13 @@ class ProcessConnection:
         self._process.send_signal(signal.SIGCONT)  # one that is stopped would never end
         self._fail(StorageUnavailable("closed"))
         if self._process.returncode is None:
-            when_ended(self._process, lambda _: then())
+            when_ended(self._process, lambda _: self._end(then))
         else:
-            then()
+            self._end(then)
+
+    def _end(self, then: Callable[[], object]) -> None:
+        self._on_closed()
+        then()
 
     # --- what is said -----------------------------------------------------------------------------
 

@@ -34,8 +34,11 @@ class ThreadConnection(aiosqlite.Connection):
     (test_one_hop_runs_a_function_on_the_connections_own_thread).
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], on_closed: Callable[[], object]
+    ) -> None:
         super().__init__(connect, iter_chunk_size=64)
+        self._on_closed = on_closed
         self._closed = False
 
     @classmethod
@@ -47,10 +50,12 @@ class ThreadConnection(aiosqlite.Connection):
         busy_timeout_s: float,
         set_up: SetUp,
         own_sectors: bool = False,
+        on_closed: Callable[[], object] = _nothing,
     ) -> "ThreadConnection":
         """`connect` to the file at `path`, on the new thread.
 
-        When this fails or is cancelled, no thread stays behind.
+        When this fails or is cancelled, the thread ends by itself. However the connection ends,
+        `on_closed` is called then, on that thread.
 
         Raises:
             StorageUnavailable, StorageCorrupt: as `faults` translates what SQLite says.
@@ -63,8 +68,12 @@ class ThreadConnection(aiosqlite.Connection):
             set_up=set_up,
             own_sectors=own_sectors,
         )
-        connection = cls(connect_here)
-        await connection
+        connection = cls(connect_here, on_closed)
+        try:
+            await connection
+        except RuntimeError:  # no thread could be started
+            on_closed()
+            raise
         return connection
 
     def run(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
@@ -114,6 +123,7 @@ class ThreadConnection(aiosqlite.Connection):
         if self._connection is not None:
             self._connection.close()
         self.stop()  # called on its own thread it finds no loop, and so makes no future to answer
+        self._on_closed()
         then()
 
     def _hop(self, function: Callable[[], T]) -> asyncio.Future[T]:

@@ -9,7 +9,10 @@ import errno
 import fcntl
 import os
 import stat
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Self, TypeAlias
@@ -40,12 +43,18 @@ def real_path(path: Path) -> Path:
 
 
 class FileLock:
-    """The lock, held from `take` to `release`; the kernel releases it when the process dies."""
+    """The lock, held from `take` to `release`; the kernel releases it when the process dies.
+
+    What still works with the file then has a share of the lock, and keeps it until that is dropped.
+    """
 
     def __init__(self, path: Path, descriptor: int, file: "_DatabaseFile | None") -> None:
         self._path = path
         self._descriptor = descriptor
         self._file = file
+        self._own_share = object()
+        self._shares = {self._own_share}
+        self._guard = threading.Lock()
         _held_here.add(path)
         close_in_children(self)
 
@@ -98,9 +107,35 @@ class FileLock:
             os.close(descriptor)
             return None
 
+    def share(self) -> Callable[[], None]:
+        """Keep the lock until the function returned is called, from whatever thread.
+
+        Raises:
+            StorageUnavailable: the lock was released.
+        """
+        share = object()
+        with self._guard:
+            if not self._shares:
+                raise StorageUnavailable("closed")
+            self._shares.add(share)
+        return partial(self._drop, share)
+
     def release(self) -> None:
-        """Let go. The file stays: removing it would let two processes lock two files."""
+        """Let go: the file is another's as soon as all shares are dropped, too."""
         _held_here.discard(self._path)
+        self._drop(self._own_share)
+
+    def _drop(self, share: object) -> None:
+        with self._guard:
+            if share not in self._shares:
+                return
+            self._shares.discard(share)
+            if self._shares:
+                return
+        self._unlock()
+
+    def _unlock(self) -> None:
+        """Let others have it. The file stays: without it two processes would lock two files."""
         if self._file is not None:
             self._file.release()
         # The process that writes shares the lock, so closing our descriptor would not be enough.
