@@ -66,7 +66,7 @@ def _read() -> Iterator[tuple[tuple[str, str], File]]:
 
 
 def _preloads(version: str, files: Mapping[tuple[str, str], File]) -> Iterator[str]:
-    """Yield links with which a browser fetches all modules at once."""
+    """Yield the links that let a browser fetch all modules at once, not import by import."""
     for folder, name in files:
         if name.endswith(".js"):
             yield f'<link rel="modulepreload" href="assets/{version}/{folder}/{name}">'

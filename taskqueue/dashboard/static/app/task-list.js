@@ -22,12 +22,13 @@ export function useTaskList(filter, isHeld) {
   const key = withQuery("tasks", filter);
   const [frozen, setFrozen] = useState(null); // the rows that are held
   const [older, setOlder] = useState({ key, tasks: [], next: undefined });
+  const passed = useRef(null); // an answer that is shown, but not held
   const base = { ...filter, fields: FIELDS, limit: PAGE };
   const top = frozen && frozen.key === key && frozen.tasks.length ? frozen.tasks[0].id : null;
   const newest = useLive(withQuery("tasks", base));
   const window = useLive(top && withQuery("tasks", { ...base, cursor: after(top) }));
   useEffect(() => {
-    if (isHeld && newest.data && !frozen) setFrozen({ key, tasks: newest.data.tasks });
+    if (isHeld && newest.data && newest.data !== passed.current && !frozen) setFrozen({ key, tasks: newest.data.tasks });
     if (!isHeld && frozen) setFrozen(null);
   }, [isHeld, newest.data, frozen]);
   useEffect(() => {
@@ -43,8 +44,12 @@ export function useTaskList(filter, isHeld) {
     const page = await get(withQuery("tasks", { ...base, cursor }));
     setOlder({ key, tasks: [...more.tasks, ...page.tasks], next: page.next });
   };
+  const show = () => {
+    passed.current = newest.data;
+    setFrozen(null);
+  };
   const fresh = top && newest.data ? newest.data.tasks.filter((task) => task.id > top).length : 0;
-  return { tasks, next, loadMore, fresh, show: () => setFrozen(null), newest, isFull: fresh >= PAGE };
+  return { tasks, next, loadMore, fresh, show, newest, isFull: fresh >= PAGE };
 }
 
 /** The held rows with what is known of them now; those that do not match any more are marked. */

@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "../vendor/preact.js";
 import { get, post } from "../app/api.js";
 import { refresh, useLive } from "../app/live.js";
 import { to } from "../app/router.js";
+import { Choice } from "./choice.js";
 import { Dialog } from "./dialog.js";
 import { say } from "./toasts.js";
 
@@ -64,10 +65,8 @@ export function Enqueue({ onClose, initial = {} }) {
       <div class="fields">
         <div class="field">
           <label for="new-queue">Queue</label>
-          <select id="new-queue" value=${form.queue} onChange=${set("queue")}>
-            <option value="">as the action says</option>
-            ${(queues ? queues.queues : []).map(({ queue }) => html`<option key=${queue} value=${queue}>${queue}</option>`)}
-          </select>
+          <${Choice} id="new-queue" value=${form.queue} onValue=${(queue) => setForm({ ...form, queue })}
+            options=${[["", "as the action says"], ...(queues ? queues.queues : []).map(({ queue }) => [queue, queue])]} />
         </div>
         <div class="field">
           <label for="new-priority">Priority, 0 is first</label>

@@ -1,34 +1,31 @@
 /** The filter above the list of tasks. */
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { count } from "../app/format.js";
 import { useLive } from "../app/live.js";
 import { go, to } from "../app/router.js";
 import { isNarrowed, spans, statusesOf, toggled } from "../app/task-filter.js";
+import { Choice } from "./choice.js";
 import { Icon } from "./icon.js";
 import { statuses } from "./status.js";
 
+const times = [["", "Any time"], ...Object.entries(spans).map(([key, [, name]]) => [key, name])];
 const TYPING_MS = 250;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export function FilterBar({ query }) {
   const set = (changes, options) => go(to("tasks", "", { ...query, ...changes }), options);
   const queues = useLive("queues", 30).data;
+  const names = (queues ? queues.queues : []).map(({ queue }) => [queue, queue]);
   return html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
     <${Chips} query=${query} />
     <div class="filter-fields">
       <${Text} id="search" name="Search in payloads and errors, or an id" icon="search" value=${query.text}
         onValue=${(text) => (ID.test(text) ? go(to("tasks", text.toLowerCase())) : set({ text }, { replace: true }))} />
       <${Text} id="filter-action" name="Action" value=${query.action} onValue=${(action) => set({ action }, { replace: true })} />
-      <select aria-label="Queue" value=${query.queue || ""} onChange=${(event) => set({ queue: event.target.value })}>
-        <option value="">Every queue</option>
-        ${(queues ? queues.queues : []).map(({ queue }) => html`<option key=${queue} value=${queue}>${queue}</option>`)}
-      </select>
+      <${Choice} label="Queue" value=${query.queue || ""} options=${[["", "Every queue"], ...names]} onValue=${(queue) => set({ queue })} />
       <${Text} id="filter-key" name="Unique key" value=${query.unique_key} onValue=${(key) => set({ unique_key: key }, { replace: true })} />
-      <select aria-label="Created" value=${query.since || ""} onChange=${(event) => set({ since: event.target.value })}>
-        <option value="">Any time</option>
-        ${Object.entries(spans).map(([key, [, name]]) => html`<option key=${key} value=${key}>${name}</option>`)}
-      </select>
+      <${Choice} label="Created" value=${query.since || ""} options=${times} onValue=${(since) => set({ since })} />
       ${(isNarrowed(query) || query.status) && html`<button type="button" class="quiet" onClick=${() => go(to("tasks"))}>Clear</button>`}
     </div>
   </form>`;
@@ -52,10 +49,12 @@ function Chips({ query }) {
 /** A field that reports what was typed when the typing pauses. */
 function Text({ id, name, icon, value = "", onValue }) {
   const [text, setText] = useState(value);
+  const report = useRef(onValue); // the filter may change while someone types
+  report.current = onValue;
   useEffect(() => setText(value), [value]);
   useEffect(() => {
     if (text === value) return undefined;
-    const timer = setTimeout(() => onValue(text.trim()), TYPING_MS);
+    const timer = setTimeout(() => report.current(text.trim()), TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
   return html`<span class=${`with-icon ${icon ? "" : "no-icon"}`}>

@@ -7,7 +7,7 @@ import { to } from "../app/router.js";
 import { Status } from "./status.js";
 import { Time } from "./time.js";
 
-export function TaskTable({ tasks, payloads, selection, onSelect, canSelect, hold }) {
+export function TaskTable({ tasks, payloads, selection, onSelect, canSelect }) {
   const latest = useRef(null);
   const toggle = (id, isRange) => {
     const ids = tasks.map((task) => task.id);
@@ -18,7 +18,7 @@ export function TaskTable({ tasks, payloads, selection, onSelect, canSelect, hol
     onSelect(range, !selection.has(id));
   };
   const all = tasks.length > 0 && tasks.every((task) => selection.has(task.id));
-  return html`<div class="wrap" onMouseEnter=${() => hold(true)} onMouseLeave=${() => hold(false)}>
+  return html`<div class="wrap">
     <table class="tasks">
       <caption class="unseen">Tasks, newest first</caption>
       <thead><tr>

@@ -46,17 +46,17 @@ function List({ query }) {
     if (isAll || ids.length > 0) setDialog({ verb, ids, isAll });
   };
   useListKeys({ tasks: list.tasks, select, selection, clear, act });
-  const onDone = () => (setDialog(null), clear());
+  const onDone = () => (setDialog(null), clear(), list.show());
   return html`
     <div class="title"><h1>Tasks</h1></div>
     <${FilterBar} query=${query} />
-    <section class="card" aria-label="Tasks">
+    <section class="card" aria-label="Tasks" onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}>
       ${selection.size > 0 &&
       html`<${Selected} chosen=${chosen} isAll=${isAll} query=${query} list=${list} onAll=${() => setAll(true)} onClear=${clear} act=${act} />`}
       ${list.fresh > 0 &&
       html`<button type="button" class="fresh" onClick=${list.show}>Show ${list.isFull ? "more than " : ""}${plural(list.fresh, "new task")}</button>`}
       <${Rows} list=${list} query=${query}>
-        <${TaskTable} tasks=${list.tasks} payloads=${payloads} selection=${selection} onSelect=${select} canSelect=${may("enqueue")} hold=${setOver} />
+        <${TaskTable} tasks=${list.tasks} payloads=${payloads} selection=${selection} onSelect=${select} canSelect=${may("enqueue")} />
       <//>
       ${list.next && html`<footer class="more"><button type="button" onClick=${() => attempt(list.loadMore)}>Load more</button></footer>`}
     </section>
