@@ -32,7 +32,7 @@ from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetcher import Fetcher
-from taskqueue.actors.queue.keeper import LeaseKeeper
+from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
@@ -106,7 +106,7 @@ class QueueActor(Actor):
             agenda=self._agenda,
             activity=activity,
         )
-        self._keeper = LeaseKeeper(self._dispatch, self._completer, self._agenda)
+        self._driver = LeaseDriver(self._dispatch, self._completer, self._agenda)
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -114,7 +114,7 @@ class QueueActor(Actor):
             self._clock,
             storage=self._storage,
             dispatch=self._dispatch,
-            keeper=self._keeper,
+            driver=self._driver,
             agenda=self._agenda,
         )
 
@@ -135,7 +135,7 @@ class QueueActor(Actor):
         """
         if self.exit_reason is None or not is_orderly(self.exit_reason):
             return
-        self._keeper.feed(Leases.drain)
+        self._driver.feed(Leases.drain)
         await self._fetcher.arrivals()
         await self._completer.idle()
 
@@ -156,7 +156,7 @@ class QueueActor(Actor):
         )
         task_log.cancel_asked(result, message.reason)
         if result.token is not None:
-            self._keeper.feed(Leases.cancel, result.token, message.reason)
+            self._driver.feed(Leases.cancel, result.token, message.reason)
         return result
 
     @receives(EditTask, answers=UNREACHABLE, concurrently=True)
@@ -192,7 +192,7 @@ class QueueActor(Actor):
         """Stop handing out tasks of a queue; running ones continue."""
         await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
         events.info("queue_paused", queue=message.queue)
-        self._keeper.feed(Leases.release, message.queue)
+        self._driver.feed(Leases.release, message.queue)
 
     @receives(Resume, answers=UNREACHABLE, concurrently=True)
     async def on_resume(self, message: Resume) -> None:
@@ -242,7 +242,7 @@ class QueueActor(Actor):
     def on_register(self, message: Register) -> None:
         """Have a consumer take deliveries."""
         self.monitor(message.consumer)
-        self._keeper.feed(
+        self._driver.feed(
             Leases.register, message.consumer, message.slots, message.queues, message.running
         )
         self._agenda.changed.set()
@@ -261,14 +261,14 @@ class QueueActor(Actor):
         Not concurrently: the end of the consumer may be the next message, and must find that it has
         reported these.
         """
-        self._keeper.finished(message.consumer, message.finished, then=self.defer().reply)
+        self._driver.finished(message.consumer, message.finished, then=self.defer().reply)
         self._agenda.changed.set()
 
     @receives(Down)
     def on_down(self, message: Down) -> None:
         """Settle for a consumer that has ended, at once."""
         # The monitor does not know the reason of one that ended before it was monitored.
-        self._keeper.gone(message.ref, message.ref.exit_reason or message.reason)
+        self._driver.gone(message.ref, message.ref.exit_reason or message.reason)
         self._agenda.changed.set()
 
     # --- stopping ---------------------------------------------------------------------------
@@ -277,11 +277,11 @@ class QueueActor(Actor):
     async def on_drain(self, message: Drain) -> None:
         """Hand nothing out any more; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
-        self._keeper.feed(Leases.drain)
+        self._driver.feed(Leases.drain)
         left_s = message.deadline - self._clock.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):
-                await self._keeper.nothing_runs.wait()
+                await self._driver.nothing_runs.wait()
         self.start_task(self._kill_blocked())
 
     async def _kill_blocked(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from taskqueue.actors import task_log
 from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.dispatch import DispatchBuffer
-from taskqueue.actors.queue.keeper import LeaseKeeper
+from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.events import events
@@ -35,7 +35,7 @@ class Fetcher:
         *,
         storage: PatientClient,
         dispatch: DispatchBuffer[ActorRef],
-        keeper: LeaseKeeper,
+        driver: LeaseDriver,
         agenda: Agenda,
     ) -> None:
         """Make a fetcher that waits for `serve`.
@@ -47,7 +47,7 @@ class Fetcher:
             clock: the time.
             storage: where the tasks are.
             dispatch: where deliveries go.
-            keeper: feeds the ledger with them.
+            driver: feeds the ledger with them.
             agenda: what to do next.
         """
         self._owner = owner
@@ -56,7 +56,7 @@ class Fetcher:
         self._clock = clock
         self._storage = storage
         self._dispatch = dispatch
-        self._keeper = keeper
+        self._driver = driver
         self._agenda = agenda
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
         self._arrival = asyncio.Event()  # some of what was reserved has come
@@ -167,7 +167,7 @@ class Fetcher:
         return accepted
 
     def _add(self, reservation: Reservation, deliveries: Sequence[Delivery]) -> None:
-        self._keeper.feed(Leases.add, reservation, deliveries, at=self._clock.monotonic())
+        self._driver.feed(Leases.add, reservation, deliveries, at=self._clock.monotonic())
         self._arrival.set()
 
     def _expect(self, tasks: Sequence[NewTask]) -> None:
@@ -196,7 +196,7 @@ class Fetcher:
         await self._note_starts()
         for queue, due in (await self._storage.use(Storage.all_due)).items():
             self._agenda.expect_due(queue, due)
-        self._keeper.feed(Leases.wake)  # a consumer that was woken may be blocked
+        self._driver.feed(Leases.wake)  # a consumer that was woken may be blocked
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
@@ -254,7 +254,7 @@ class Fetcher:
         await self._extend()
         held = await self._storage.use(Storage.held, self._owner)
         overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
-        if settling := self._keeper.feed(Leases.end_search, held, overdue):
+        if settling := self._driver.feed(Leases.end_search, held, overdue):
             await asyncio.wait(settling)
 
     async def cancel_marked(self) -> None:
@@ -262,7 +262,7 @@ class Fetcher:
         with contextlib.suppress(*UNREACHABLE):
             marked = await self._storage.use(Storage.cancel_requests, self._owner)
             for token, reason in marked.items():
-                self._keeper.feed(Leases.cancel, token, reason)
+                self._driver.feed(Leases.cancel, token, reason)
 
     async def _extend(self) -> None:
         self._noted = frozenset()

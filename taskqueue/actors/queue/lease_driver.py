@@ -1,4 +1,4 @@
-"""The lease keeper: feeds the ledger with events, and does what it asks for."""
+"""The lease driver: feeds events to the lease ledger, and carries out its actions."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -27,16 +27,16 @@ from taskqueue.runtime import KILLED, ActorRef, Crash, ExitReason, is_orderly, t
 P = ParamSpec("P")
 
 Writing: TypeAlias = list["asyncio.Task[None]"]
-"""What ends when settlements are written."""
+"""Tasks that end when settlements are written."""
 
 
-class LeaseKeeper:
-    """The ledger, and what obeys it."""
+class LeaseDriver:
+    """Connects the pure ledger to the actors and the storage."""
 
     def __init__(
         self, dispatch: DispatchBuffer[ActorRef], completer: Completer, agenda: Agenda
     ) -> None:
-        """Make a keeper of the ledger in `dispatch`."""
+        """Make a driver of the ledger in `dispatch`."""
         self.nothing_runs = asyncio.Event()
         """Set once the ledger is shut and no consumer runs anything."""
         self._dispatch = dispatch
@@ -49,7 +49,7 @@ class LeaseKeeper:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Writing:
-        """Feed an event; return what ends when the settlements that it causes are written."""
+        """Feed an event; return the tasks that write the settlements that follow from it."""
         with self._dispatch as leases:
             actions = event(leases, *args, **kwargs)
         return [each for action in actions for each in self._obey(action)]
