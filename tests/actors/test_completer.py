@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.storage_client import PatientClient
 from taskqueue.clock import SystemClock
 from taskqueue.errors import OperationFailed, StorageUnavailable
@@ -77,7 +77,7 @@ async def settle(
         jitter=lambda: 0.0,
         start_task=start_task,
         dispatch=DispatchBuffer(leases, clock),
-        agenda=Agenda(queues, clock),
+        schedule=FetchSchedule(queues, clock),
         activity=activity or Activity(),
     )
     await completer.settle(action.finished, lambda: answers.append(None))

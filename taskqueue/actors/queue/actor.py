@@ -27,10 +27,10 @@ from taskqueue.actors.messages import (
     Register,
     StorageReady,
 )
-from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
@@ -92,7 +92,7 @@ class QueueActor(Actor):
         self._storage = PatientClient(self.address(DATABASE))
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
-        self._agenda = Agenda(settings.queues, self._clock)
+        self._schedule = FetchSchedule(settings.queues, self._clock)
         leases: Leases[ActorRef] = Leases(settings.queues, settings.prefetch, settings.retry)
         self._dispatch = DispatchBuffer(leases, self._clock)
         self._dead_letters = DeadLetters(self._storage, self._clock)
@@ -103,10 +103,10 @@ class QueueActor(Actor):
             jitter=jitter,
             start_task=self.start_task,
             dispatch=self._dispatch,
-            agenda=self._agenda,
+            schedule=self._schedule,
             activity=activity,
         )
-        self._driver = LeaseDriver(self._dispatch, self._completer, self._agenda)
+        self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -115,7 +115,7 @@ class QueueActor(Actor):
             storage=self._storage,
             dispatch=self._dispatch,
             driver=self._driver,
-            agenda=self._agenda,
+            schedule=self._schedule,
         )
 
     def on_start(self) -> None:
@@ -167,7 +167,7 @@ class QueueActor(Actor):
         )
         if result.changed:
             events.info("task_edited", task_id=message.task_id, changed=result.changed)
-            self._agenda.poll_soon()
+            self._schedule.poll_soon()
         return result
 
     @receives(Redrive, answers=UNREACHABLE, concurrently=True)
@@ -176,7 +176,7 @@ class QueueActor(Actor):
         redriven = await self._storage.use(Storage.redrive, message.task_ids, now=self._clock.now())
         for task_id in redriven:
             events.info("task_redriven", task_id=task_id)
-        self._agenda.poll_soon()
+        self._schedule.poll_soon()
         return redriven
 
     @receives(RedriveDead, answers=UNREACHABLE, concurrently=True)
@@ -184,7 +184,7 @@ class QueueActor(Actor):
         """Queue all dead tasks again that match."""
         redriven = await self._dead_letters.redrive(action=message.action, queue=message.queue)
         events.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
-        self._agenda.poll_soon()
+        self._schedule.poll_soon()
         return redriven
 
     @receives(Pause, answers=UNREACHABLE, concurrently=True)
@@ -199,7 +199,7 @@ class QueueActor(Actor):
         """Hand out tasks of a queue again."""
         await self._storage.use(Storage.resume, message.queue)
         events.info("queue_resumed", queue=message.queue)
-        self._agenda.expect_work(message.queue)
+        self._schedule.expect_work(message.queue)
 
     @receives(GetQueues, answers=UNREACHABLE, concurrently=True)
     async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
@@ -233,7 +233,7 @@ class QueueActor(Actor):
     @receives(ForeignCommit, concurrently=True)
     async def on_foreign_commit(self, _: ForeignCommit) -> None:
         """Look at once for tasks that another process has inserted or cancelled."""
-        self._agenda.poll_soon()
+        self._schedule.poll_soon()
         await self._fetcher.cancel_marked()
 
     # --- the consumers ----------------------------------------------------------------------
@@ -245,7 +245,7 @@ class QueueActor(Actor):
         self._driver.feed(
             Leases.register, message.consumer, message.slots, message.queues, message.running
         )
-        self._agenda.changed.set()
+        self._schedule.changed.set()
 
     @receives(Leave)
     def on_leave(self, message: Leave) -> Leaving:
@@ -262,14 +262,14 @@ class QueueActor(Actor):
         reported these.
         """
         self._driver.finished(message.consumer, message.finished, then=self.defer().reply)
-        self._agenda.changed.set()
+        self._schedule.changed.set()
 
     @receives(Down)
     def on_down(self, message: Down) -> None:
         """Settle for a consumer that has ended, at once."""
         # The monitor does not know the reason of one that ended before it was monitored.
         self._driver.gone(message.ref, message.ref.exit_reason or message.reason)
-        self._agenda.changed.set()
+        self._schedule.changed.set()
 
     # --- stopping ---------------------------------------------------------------------------
 

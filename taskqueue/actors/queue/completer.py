@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 from msgspec.structs import replace
 
 from taskqueue.actors import task_log
-from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
@@ -71,7 +71,7 @@ class Completer:
         jitter: Callable[[], float],
         start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         dispatch: DispatchBuffer[ActorRef],
-        agenda: Agenda,
+        schedule: FetchSchedule,
         activity: Activity,
     ) -> None:
         """Make a completer that has nothing to write.
@@ -83,7 +83,7 @@ class Completer:
             jitter: draws from [0, 1).
             start_task: runs a coroutine as part of the actor that owns the completer.
             dispatch: whose ledger learns what is written.
-            agenda: takes the tasks that are ready then.
+            schedule: takes the tasks that are ready then.
             activity: counts what is written.
         """
         self._storage = storage
@@ -92,7 +92,7 @@ class Completer:
         self._jitter = jitter
         self._start_task = start_task
         self._dispatch = dispatch
-        self._agenda = agenda
+        self._schedule = schedule
         self._activity = activity
         activity.begin(clock.monotonic())
         self._writing: set[asyncio.Task[None]] = set()
@@ -152,7 +152,7 @@ class Completer:
         task_log.settled(task, pending.finished.outcome, settlement, written)
         if written is not Settled.CANCELLED:
             for queue, ready_at in _ready_at(task, settlement):
-                self._agenda.expect_work(queue, ready_at)
+                self._schedule.expect_work(queue, ready_at)
 
     def _count(self, pending: PendingSettlement, written: Settled, now: float) -> None:
         if written in _NOT_COUNTED:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from taskqueue.actors import task_log
-from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
 from taskqueue.clock import Clock
@@ -36,7 +36,7 @@ class Fetcher:
         storage: PatientClient,
         dispatch: DispatchBuffer[ActorRef],
         driver: LeaseDriver,
-        agenda: Agenda,
+        schedule: FetchSchedule,
     ) -> None:
         """Make a fetcher that waits for `serve`.
 
@@ -48,7 +48,7 @@ class Fetcher:
             storage: where the tasks are.
             dispatch: where deliveries go.
             driver: feeds the ledger with them.
-            agenda: what to do next.
+            schedule: what to do next.
         """
         self._owner = owner
         self._served = frozenset(queues)
@@ -57,7 +57,7 @@ class Fetcher:
         self._storage = storage
         self._dispatch = dispatch
         self._driver = driver
-        self._agenda = agenda
+        self._schedule = schedule
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
         self._arrival = asyncio.Event()  # some of what was reserved has come
         self._is_claiming = False
@@ -81,7 +81,7 @@ class Fetcher:
             try:
                 await self._search()
                 self._say_ready()
-                self._agenda.poll_soon()
+                self._schedule.poll_soon()
                 await self._claim_for(self._lease_s / 3)
             except UNREACHABLE:
                 await self._storage.again()
@@ -91,8 +91,8 @@ class Fetcher:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REGISTRATION_S):
                 while not self._is_complete():
-                    self._agenda.changed.clear()
-                    await self._agenda.changed.wait()
+                    self._schedule.changed.clear()
+                    await self._schedule.changed.wait()
 
     def _is_complete(self) -> bool:
         with self._dispatch as leases:
@@ -124,7 +124,7 @@ class Fetcher:
         """Reserve room for tasks of queues in which no task waits, as far as we know."""
         if self._is_claiming:
             return ()
-        now, ready = self._clock.now(), self._agenda.hints.ready
+        now, ready = self._clock.now(), self._schedule.hints.ready
         at = self._clock.monotonic()
         coming = Counter(
             task.queue
@@ -154,7 +154,7 @@ class Fetcher:
             )
             task_log.enqueued(tasks, accepted)  # before they begin
         except UNREACHABLE:
-            self._agenda.search_soon()  # they may be claimed, and their tokens are lost
+            self._schedule.search_soon()  # they may be claimed, and their tokens are lost
             raise
         finally:
             for reservation in reservations:
@@ -172,21 +172,21 @@ class Fetcher:
 
     def _expect(self, tasks: Sequence[NewTask]) -> None:
         for task in tasks:
-            self._agenda.expect_work(task.queue, task.run_at or 0.0)
+            self._schedule.expect_work(task.queue, task.run_at or 0.0)
 
     # --- claiming ---------------------------------------------------------------------------
 
     async def _claim_for(self, period_s: float) -> None:
         """Claim for a while, whenever there are ready tasks and room for them."""
-        end, agenda = self._clock.monotonic() + period_s, self._agenda
-        while self._clock.monotonic() < end and not agenda.search_is_due:
-            if agenda.poll_is_due():
+        end, schedule = self._clock.monotonic() + period_s, self._schedule
+        while self._clock.monotonic() < end and not schedule.search_is_due:
+            if schedule.poll_is_due():
                 await self._poll()
-            agenda.changed.clear()
+            schedule.changed.clear()
             for queue in self._claimable():
                 await self._claim(queue)
-            if not agenda.changed.is_set() and not self._claimable():
-                await agenda.wait(end)
+            if not schedule.changed.is_set() and not self._claimable():
+                await schedule.wait(end)
 
     async def _poll(self) -> None:
         """Note what has started, and find tasks that others have inserted.
@@ -195,12 +195,12 @@ class Fetcher:
         """
         await self._note_starts()
         for queue, due in (await self._storage.use(Storage.all_due)).items():
-            self._agenda.expect_due(queue, due)
+            self._schedule.expect_due(queue, due)
         self._driver.feed(Leases.wake)  # a consumer that was woken may be blocked
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
-        ready = self._agenda.hints.ready
+        ready = self._schedule.hints.ready
         with self._dispatch as leases:
             return tuple(queue for queue in ready if leases.room(queue))
 
@@ -211,12 +211,12 @@ class Fetcher:
             reservation = leases.reserve(queue, at=at)
         if not reservation.room:
             return
-        came_due = self._agenda.hints.begin_claim(queue)
+        came_due = self._schedule.hints.begin_claim(queue)
         deliveries = await self._claimed(reservation)
         if len(deliveries) == reservation.room:
-            self._agenda.expect_work(queue)
+            self._schedule.expect_work(queue)
         if came_due and (due := await self._storage.use(Storage.next_due, queue)) is not None:
-            self._agenda.expect_due(queue, due)
+            self._schedule.expect_due(queue, due)
 
     async def _claimed(self, reservation: Reservation) -> Sequence[Delivery]:
         deliveries: Sequence[Delivery] = ()
@@ -248,9 +248,9 @@ class Fetcher:
             leases.begin_search()
         # The storage is asked again, however the clock was set. Not later: once the extension is
         # answered, tasks that were on their way are committed, and new ones are expected.
-        self._agenda.hints.forget()
+        self._schedule.hints.forget()
         await self.arrivals()
-        self._agenda.search_is_due = False
+        self._schedule.search_is_due = False
         await self._extend()
         held = await self._storage.use(Storage.held, self._owner)
         overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())

@@ -6,9 +6,9 @@ from typing import Concatenate, ParamSpec, TypeAlias, assert_never
 
 from taskqueue.actors import task_log
 from taskqueue.actors.messages import CancelAttempt, HandlerCrash, Work
-from taskqueue.actors.queue.agenda import Agenda
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.foreign import rendering
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import (
@@ -34,14 +34,14 @@ class LeaseDriver:
     """Connects the pure ledger to the actors and the storage."""
 
     def __init__(
-        self, dispatch: DispatchBuffer[ActorRef], completer: Completer, agenda: Agenda
+        self, dispatch: DispatchBuffer[ActorRef], completer: Completer, schedule: FetchSchedule
     ) -> None:
         """Make a driver of the ledger in `dispatch`."""
         self.nothing_runs = asyncio.Event()
         """Set once the ledger is shut and no consumer runs anything."""
         self._dispatch = dispatch
         self._completer = completer
-        self._agenda = agenda
+        self._schedule = schedule
 
     def feed(
         self,
@@ -86,7 +86,7 @@ class LeaseDriver:
             case CancelRunning(consumer=consumer, token=token, reason=reason):
                 tell(consumer, CancelAttempt(token=token, reason=reason))
             case Search():
-                self._agenda.search_soon()
+                self._schedule.search_soon()
             case NothingRuns():
                 self.nothing_runs.set()
             case never:

@@ -1,4 +1,4 @@
-"""The agenda: what the fetcher has to do next, as the parts of the queue actor note it."""
+"""The fetch schedule: what the fetcher does next, and when."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ from taskqueue.clock import Clock
 POLL_S = 0.5
 
 
-class Agenda:
+class FetchSchedule:
     """Wakes the fetcher when there is something to do."""
 
     def __init__(self, queues: Sequence[str], clock: Clock) -> None:
