@@ -66,7 +66,7 @@ class StorageClient:
         return await reply.within(limit_s, lambda: AskTimeout(str(self._database), limit_s))
 
 
-class PatientClient(StorageClient):
+class RetryingClient(StorageClient):
     """A client for callers that repeat a call until the storage is back."""
 
     def __init__(self, database: Address) -> None:

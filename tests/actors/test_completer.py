@@ -9,7 +9,7 @@ import pytest
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
-from taskqueue.actors.storage_client import PatientClient
+from taskqueue.actors.storage_client import RetryingClient
 from taskqueue.clock import SystemClock
 from taskqueue.errors import OperationFailed, StorageUnavailable
 from taskqueue.rules.activity import Activity
@@ -21,7 +21,7 @@ from taskqueue.runtime import System
 from taskqueue.testing.claims import claimed
 
 
-class Script(PatientClient):
+class Script(RetryingClient):
     """A storage that fails with every batch that holds certain tokens, and comes back at once."""
 
     def __init__(self, system: System, *unwritable: str) -> None:

@@ -33,7 +33,7 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
-from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
+from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
     CancelTask,
@@ -89,7 +89,7 @@ class QueueActor(Actor):
     ) -> None:
         super().__init__()
         self._clock = clock or SystemClock()
-        self._storage = PatientClient(self.address(DATABASE))
+        self._storage = RetryingClient(self.address(DATABASE))
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
         self._schedule = FetchSchedule(settings.queues, self._clock)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from taskqueue.actors import task_log
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
-from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
+from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
 from taskqueue.rules import policy
@@ -64,7 +64,7 @@ class Completer:
 
     def __init__(
         self,
-        storage: PatientClient,
+        storage: RetryingClient,
         policy_of: Callable[[str], RetryPolicy],
         clock: Clock,
         *,

@@ -9,7 +9,7 @@ from taskqueue.actors import task_log
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
-from taskqueue.actors.storage_client import UNREACHABLE, PatientClient
+from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock
 from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
@@ -33,7 +33,7 @@ class Fetcher:
         lease_s: float,
         clock: Clock,
         *,
-        storage: PatientClient,
+        storage: RetryingClient,
         dispatch: DispatchBuffer[ActorRef],
         driver: LeaseDriver,
         schedule: FetchSchedule,
