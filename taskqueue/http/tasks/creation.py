@@ -23,7 +23,7 @@ from taskqueue.http.route import Call
 from taskqueue.http.tasks import keys, requests
 from taskqueue.http.tasks.answers import Receipt, Receipts
 from taskqueue.http.tasks.histories import history_of
-from taskqueue.http.tasks.patience import TURN
+from taskqueue.http.tasks.reading import TURN
 from taskqueue.http.tasks.requests import TaskRequest
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Payload, Status, Task
 

@@ -14,8 +14,8 @@ from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
 from taskqueue.http.tasks.keys import KEY_HEADER
-from taskqueue.http.tasks.patience import TaskReader
 from taskqueue.http.tasks.queries import PAGE, WAIT
+from taskqueue.http.tasks.reading import TaskReader
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
 from taskqueue.http.tasks.waiting import TaskWaits

@@ -1,8 +1,8 @@
-"""Reads the bodies of new tasks: quickly, or patiently if the quick decoder refuses them.
+"""Reads the bodies of new tasks: with a fast decoder, or in detail if that refuses them.
 
-The quick decoder stops at the first fault, and knows one spelling of a whole number. What it
-refuses is read again, task by task and option by option: accepted after all, or refused with every
-fault.
+The fast decoder stops at the first fault, and accepts one spelling of an integer. A body that it
+refuses is read again, task by task and option by option, and is then accepted or refused with all
+faults.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ TURN = 100
 
 
 class TaskReader:
-    """Reads tasks and finds all that is wrong with them, their data included."""
+    """Reads tasks and finds all their faults, including those of their data."""
 
     def __init__(self, app: App) -> None:
         """Make a reader; `app` knows which data the actions take."""
@@ -41,10 +41,10 @@ class TaskReader:
         Raises:
             Problem: 400, it is no JSON, or no object with an action; 422, with every fault.
         """
-        quickly = read_tasks(body)
-        return await self._read_patiently(body) if quickly is None else quickly
+        decoded = read_tasks(body)
+        return await self._read_in_detail(body) if decoded is None else decoded
 
-    async def _read_patiently(self, body: bytes) -> TaskRequest | Sequence[TaskRequest]:
+    async def _read_in_detail(self, body: bytes) -> TaskRequest | Sequence[TaskRequest]:
         items = items_of(body)
         if not isinstance(items, Raw):
             return await self._read_several(items)
