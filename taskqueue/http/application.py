@@ -13,6 +13,7 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import Ask
 from taskqueue.http import problems
+from taskqueue.http.backpressure import Backpressure
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
@@ -21,7 +22,6 @@ from taskqueue.http.endpoint import Endpoint
 from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
 from taskqueue.http.guard import Guard, Hosts
 from taskqueue.http.hosts import is_loopback
-from taskqueue.http.intake import Intake
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
@@ -65,8 +65,8 @@ def application(
     permissions = Permissions(callers, credentials)
     streams = EventStreams(door.broadcaster, permissions, stream_limits or StreamLimits())
     table = routes(ask, app, clock, waits, streams, door=door, credentials=credentials)
-    intake = Intake(availability)
-    endpoints = [(route, Endpoint(route, intake).respond) for route in table]
+    backpressure = Backpressure(availability)
+    endpoints = [(route, Endpoint(route, backpressure).respond) for route in table]
     guard = Guard(
         {respond: route for route, respond in endpoints},
         Hosts(is_local=on_unix or is_loopback(bound_to), trusted=trusted_hosts),

@@ -6,8 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from taskqueue.http.answers import encoded
+from taskqueue.http.backpressure import Backpressure
 from taskqueue.http.bodies import body_of
-from taskqueue.http.intake import Intake
 from taskqueue.http.paths import PATH
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import AUDITED_BODY, CALLER, Call, Route
@@ -17,9 +17,9 @@ from taskqueue.http.server.large import client_of
 class Endpoint:
     """Answers the requests of one route."""
 
-    def __init__(self, route: Route, intake: Intake) -> None:
+    def __init__(self, route: Route, backpressure: Backpressure) -> None:
         self._route = route
-        self._intake = intake
+        self._backpressure = backpressure
         self._refusing = Unavailable(
             route.unavailable.error, "Nothing was changed; GET /ready says why."
         )
@@ -36,9 +36,9 @@ class Endpoint:
         if not route.writes:
             return await self._answer(path, query, request, await self._body_of(request))
         with self._refusing:
-            await self._intake.admit(request)
+            await self._backpressure.admit(request)
         raw = await self._body_of(request)
-        with self._intake.storing(raw):
+        with self._backpressure.storing(raw):
             return await self._answer(path, query, request, raw)
 
     async def _body_of(self, request: web.Request) -> bytes:

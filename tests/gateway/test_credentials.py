@@ -144,7 +144,7 @@ async def test_requests_do_not_wait_one_after_the_other_for_a_storage_that_hangs
     clock.at += 60.0
     monkeypatch.setattr(credentials, "REFRESH_WAIT_S", 0.01)
     await known.current()
-    clock.at += 0.01  # the patience for this read is over
+    clock.at += 0.01  # the wait for this refresh is over
     waited: list[float | None] = []
     wait = asyncio.wait
 

@@ -11,13 +11,13 @@ import pytest
 from aiohttp import ClientSession
 
 from taskqueue.commands import Enqueue
-from taskqueue.http import intake
+from taskqueue.http import backpressure
 from taskqueue.runtime import Request
 from tests.gateway.scripted import ScriptedService
 from tests.gateway.wire import LIMIT_S, Wire, exchange, request, wire_to
 
 SIZE = 500_000
-FULL = intake.MOST_BYTES // SIZE + 1
+FULL = backpressure.MOST_BYTES // SIZE + 1
 BODY = b'{"action": "uppercase", "data": {"text": "%s"}}' % (b"x" * SIZE)
 SMALL = b'{"action": "uppercase"}'
 HUNG = "the process that writes is stopped"
@@ -99,7 +99,7 @@ async def test_a_large_body_that_has_waited_for_too_long_is_refused(
     service: HangingService,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(backpressure, "MAX_WAIT_S", 0.0)
     async with posting(sock, service) as wires:
         refused = [await wire.reply() for wire in wires[FULL:]]
 

@@ -1,4 +1,4 @@
-"""Admits large bodies no faster than they are stored.
+"""Back-pressure: admits large bodies no faster than they are stored.
 
 A body that cannot be stored yet is left in the client's socket. There it costs no memory, and the
 loop has time to notice that the storage hangs, and to report it.
@@ -16,12 +16,12 @@ from taskqueue.rules.health import Availability
 
 LARGE_BYTES = 65_536
 MOST_BYTES = 8 << 20  # of large bodies that are read and not yet stored
-PATIENCE_S = 5.0  # as long as a body that was read waits to be stored
+MAX_WAIT_S = 5.0  # as long as a body that was read waits to be stored
 _LOOK_S = 0.25
 _UNCOUNTED = nullcontext()
 
 
-class Intake:
+class Backpressure:
     """Counts the large bodies that wait to be stored."""
 
     def __init__(self, availability: Availability) -> None:
@@ -55,7 +55,7 @@ class Intake:
 
     async def _room(self) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_S
+        until = loop.time() + MAX_WAIT_S
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
         try:
