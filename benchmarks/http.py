@@ -1,4 +1,4 @@
-"""The figures of the HTTP door."""
+"""The figures of HTTP."""
 
 import os
 from collections.abc import Callable, Iterator

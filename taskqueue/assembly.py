@@ -18,9 +18,9 @@ from taskqueue.errors import (
     StorageUnavailable,
     TooManyConsumers,
 )
-from taskqueue.http.door import Door
 from taskqueue.http.server.binding import bind
 from taskqueue.http.server.unix_socket import unix_listener
+from taskqueue.http.state import HttpState
 from taskqueue.rules.sockets import socket_path
 from taskqueue.runtime import System
 from taskqueue.settings import Settings
@@ -76,8 +76,8 @@ async def configuration(
         await _require_database(backend)
     if faults:
         raise ServiceNotStarted(tuple(faults))
-    door = Door()
-    resources.callback(door.close)
+    http_state = HttpState()
+    resources.callback(http_state.close)
     return Configuration(
         settings=settings,
         app=app,
@@ -87,7 +87,7 @@ async def configuration(
         clock=parts.clock or SystemClock(),
         recovery=parts.recovery,
         intensity=parts.intensity,
-        door=door,
+        http_state=http_state,
     )
 
 

@@ -25,8 +25,8 @@ from taskqueue.actors.roster import Roster
 from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.http.door import Door
 from taskqueue.http.server.limits import Limits
+from taskqueue.http.state import HttpState
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
 from taskqueue.rules.tasks import Owner
@@ -69,7 +69,7 @@ class Configuration:
     intensity: Intensity = ROOT_INTENSITY
     # Set by the database actor and read by the gateway, for as long as the configuration lives.
     availability: Availability = field(default_factory=Availability)
-    door: Door = field(default_factory=Door)
+    http_state: HttpState = field(default_factory=HttpState)
     # Counted by the queue actor, over its restarts, and read by the gateway.
     activity: Activity = field(default_factory=Activity)
     # Each consumer enters itself; read by the gateway.
@@ -137,7 +137,7 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         configuration.app,
         trusted_hosts=configuration.settings.trusted_hosts,
         proxies=configuration.settings.behind_proxy,
-        door=configuration.door,
+        http_state=configuration.http_state,
         limits=limits(configuration.settings),
         clock=configuration.clock,
         shutdown_s=REQUESTS_LIMIT_S,

@@ -16,12 +16,12 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
 from taskqueue.http.application import application
-from taskqueue.http.door import Door
 from taskqueue.http.event_stream.streams import StreamLimits
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.binding import address_of
 from taskqueue.http.server.limits import LIMITS, Limits, connections_within
 from taskqueue.http.server.server import HttpServer
+from taskqueue.http.state import HttpState
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.process.forks import close_in_children
 from taskqueue.rules.activity import Activity
@@ -45,7 +45,7 @@ class GatewayActor(Actor):
         *,
         trusted_hosts: Collection[str] = (),
         proxies: Proxies = NO_PROXIES,
-        door: Door | None = None,
+        http_state: HttpState | None = None,
         limits: Limits = LIMITS,
         shutdown_s: float = 5.0,
         clock: Clock | None = None,
@@ -60,7 +60,7 @@ class GatewayActor(Actor):
             app: knows the actions.
             trusted_hosts: host names that are answered beside those of the loopback interface.
             proxies: the proxies whose header names the client.
-            door: what outlives a gateway.
+            http_state: what outlives a gateway.
             limits: what each client may cost.
             shutdown_s: how long requests in flight may take to finish on a stop.
             clock: the time.
@@ -84,7 +84,7 @@ class GatewayActor(Actor):
             bound_to=UNIX if sock.family == socket.AF_UNIX else self.host,
             trusted_hosts=trusted_hosts,
             proxies=proxies,
-            door=door,
+            state=http_state,
             clock=clock,
             waits=TaskWaits(3 * connections // 4),
             stream_limits=StreamLimits(most=min(MOST_STREAMS, connections // 6)),

@@ -5,13 +5,13 @@ from http import HTTPStatus
 
 from taskqueue.http.audit import TRAIL_QUERY, AuditRoutes, Changes
 from taskqueue.http.bodies import only_field
-from taskqueue.http.door import Door
 from taskqueue.http.route import Body, Route
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest, SessionRoutes
+from taskqueue.http.state import HttpState
 from taskqueue.rules.access import Role
 
 
-def access_routes(sessions: SessionRoutes, door: Door) -> Iterator[Route]:
+def access_routes(sessions: SessionRoutes, state: HttpState) -> Iterator[Route]:
     """Yield the calls that begin, show and end a session, and list who has changed what."""
     yield Route(
         "POST",
@@ -27,7 +27,7 @@ def access_routes(sessions: SessionRoutes, door: Door) -> Iterator[Route]:
     yield Route(
         "GET",
         "/audit",
-        AuditRoutes(door.trail).list_changes,
+        AuditRoutes(state.trail).list_changes,
         Role.ADMIN,
         {HTTPStatus.OK: Changes},
         query=TRAIL_QUERY,

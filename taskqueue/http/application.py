@@ -17,7 +17,6 @@ from taskqueue.http.backpressure import Backpressure
 from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
-from taskqueue.http.door import Door
 from taskqueue.http.endpoint import Endpoint
 from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
 from taskqueue.http.guard import Guard, Hosts
@@ -25,6 +24,7 @@ from taskqueue.http.hosts import is_loopback
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
+from taskqueue.http.state import HttpState
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.health import Availability
 from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
@@ -38,7 +38,7 @@ def application(
     bound_to: str,
     trusted_hosts: Collection[str] = (),
     proxies: Proxies = NO_PROXIES,
-    door: Door | None = None,
+    state: HttpState | None = None,
     clock: Clock | None = None,
     waits: TaskWaits | None = None,
     stream_limits: StreamLimits | None = None,
@@ -52,26 +52,26 @@ def application(
         bound_to: the address on which the server will listen; `UNIX` for a socket in a folder.
         trusted_hosts: host names that are answered beside those of the loopback interface.
         proxies: the proxies whose header names the client.
-        door: what outlives the gateway.
+        state: what outlives the gateway.
         clock: tells whether a task's `run_at` lies ahead, and a token has expired.
         waits: the clients that wait for the ends of tasks.
         stream_limits: what event streams may cost.
     """
     waits = waits or TaskWaits()
-    clock, door = clock or SystemClock(), door or Door()
+    clock, state = clock or SystemClock(), state or HttpState()
     credentials = Credentials(ask, clock)
     on_unix = bound_to == UNIX
-    callers = Callers(door.sessions, clock, on_unix=on_unix, proxies=proxies)
+    callers = Callers(state.sessions, clock, on_unix=on_unix, proxies=proxies)
     permissions = Permissions(callers, credentials)
-    streams = EventStreams(door.broadcaster, permissions, stream_limits or StreamLimits())
-    table = routes(ask, app, clock, waits, streams, door=door, credentials=credentials)
+    streams = EventStreams(state.broadcaster, permissions, stream_limits or StreamLimits())
+    table = routes(ask, app, clock, waits, streams, state=state, credentials=credentials)
     backpressure = Backpressure(availability)
     endpoints = [(route, Endpoint(route, backpressure).respond) for route in table]
     guard = Guard(
         {respond: route for route, respond in endpoints},
         Hosts(is_local=on_unix or is_loopback(bound_to), trusted=trusted_hosts),
         permissions,
-        trail=door.trail,
+        trail=state.trail,
         clock=clock,
     )
     served = web.Application(

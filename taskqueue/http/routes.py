@@ -16,7 +16,6 @@ from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
 from taskqueue.http.dead.selection import SelectionRequest, read_selection
 from taskqueue.http.documentation.openapi import document
 from taskqueue.http.documentation.routes import DocumentationRoutes
-from taskqueue.http.door import Door
 from taskqueue.http.event_stream.filters import EVENT_FILTER
 from taskqueue.http.event_stream.routes import LAST_EVENT_ID, EventRoutes
 from taskqueue.http.event_stream.streams import EventStreams
@@ -26,6 +25,7 @@ from taskqueue.http.queues import QueueRoutes, Queues, Switched
 from taskqueue.http.route import Body, Route
 from taskqueue.http.running import RunningList, RunningRoutes
 from taskqueue.http.sessions import SessionRoutes
+from taskqueue.http.state import HttpState
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import FORM, Place, Size
 from taskqueue.http.supervision.routes import SupervisionRoutes
@@ -52,7 +52,7 @@ def routes(
     waits: TaskWaits,
     streams: EventStreams,
     *,
-    door: Door,
+    state: HttpState,
     credentials: Credentials,
 ) -> tuple[Route, ...]:
     """Return all calls."""
@@ -64,7 +64,7 @@ def routes(
         *_of_events(streams),
         *_of_running(RunningRoutes(ask, app, clock)),
         *_of_service(ask),
-        *access_routes(SessionRoutes(door.sessions, credentials.current, clock), door),
+        *access_routes(SessionRoutes(state.sessions, credentials.current, clock), state),
         *_of_documentation(documentation),
         *dashboard_routes(),
     )

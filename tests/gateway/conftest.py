@@ -1,4 +1,4 @@
-"""The door before a real server on loopback, with the model of the storage behind it."""
+"""HTTP on a real server on loopback, with the model of the storage behind it."""
 
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -8,10 +8,10 @@ import pytest
 from aiohttp import ClientSession
 
 from taskqueue.http.application import application
-from taskqueue.http.door import Door
 from taskqueue.http.event_stream.streams import StreamLimits
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.server.server import HttpServer
+from taskqueue.http.state import HttpState
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.proxies import NO_PROXIES, Proxies
 from taskqueue.testing.fixtures import events
@@ -61,9 +61,9 @@ def proxies() -> Proxies:
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
-    with closing(Door()) as door:
-        yield door
+def state() -> Iterator[HttpState]:
+    with closing(HttpState()) as state:
+        yield state
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def server(
     *,
     waits: TaskWaits,
     proxies: Proxies,
-    door: Door,
+    state: HttpState,
     stream_limits: StreamLimits,
 ) -> HttpServer:
     """A server of the application, not started yet."""
@@ -104,7 +104,7 @@ def server(
         bound_to=bound_to,
         trusted_hosts=hosts,
         proxies=proxies,
-        door=door,
+        state=state,
         clock=StillClock(),
         waits=waits,
         stream_limits=stream_limits,

@@ -1,4 +1,4 @@
-"""The service with its actors left out, for tests of the door alone."""
+"""The service with its actors left out, for tests of HTTP alone."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,11 +27,11 @@ from taskqueue.commands import (
 )
 from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
-from taskqueue.http.door import Door
 from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
+from taskqueue.http.state import HttpState
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.rules.activity import Activity
@@ -193,12 +193,18 @@ class ScriptedService:
 
 def table_of(service: ScriptedService) -> tuple[Route, ...]:
     """Return the route table."""
-    clock, door = StillClock(), Door()
+    clock, state = StillClock(), HttpState()
     credentials = Credentials(service, clock)
-    callers = Callers(door.sessions, clock, on_unix=False, proxies=NO_PROXIES)
-    streams = EventStreams(door.broadcaster, Permissions(callers, credentials), StreamLimits())
+    callers = Callers(state.sessions, clock, on_unix=False, proxies=NO_PROXIES)
+    streams = EventStreams(state.broadcaster, Permissions(callers, credentials), StreamLimits())
     return routes(
-        service, service.app, clock, TaskWaits(), streams, door=door, credentials=credentials
+        service,
+        service.app,
+        clock,
+        TaskWaits(),
+        streams,
+        state=state,
+        credentials=credentials,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tokens as the door knows them: fresh, and without a hop per request."""
+"""The tokens are cached: fresh, and without a round trip per request."""
 
 import asyncio
 from typing import Any

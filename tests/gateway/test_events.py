@@ -11,12 +11,12 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession
 
 from taskqueue.events import Buffer, events
-from taskqueue.http.door import Door
 from taskqueue.http.event_stream.broadcaster import Broadcaster
 from taskqueue.http.event_stream.history import History
 from taskqueue.http.event_stream.streams import LOOK_S, StreamLimits
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.sessions import COOKIE
+from taskqueue.http.state import HttpState
 from taskqueue.rules.access import Role
 from taskqueue.testing.process import ServiceProcess
 from tests.gateway.event_stream import LIMIT_S, streaming
@@ -33,20 +33,20 @@ def stream_limits() -> StreamLimits:
 
 
 @pytest.fixture
-def door() -> Iterator[Door]:
+def state() -> Iterator[HttpState]:
     broadcaster = Broadcaster(make_history=partial(History, KEPT), linger_s=LIMIT_S)
-    with closing(Door(broadcaster=broadcaster)) as door:
-        yield door
+    with closing(HttpState(broadcaster=broadcaster)) as state:
+        yield state
 
 
 def pause(queue: str) -> None:
     events.info("queue_paused", queue=queue)
 
 
-async def until_open(door: Door, count: int) -> None:
+async def until_open(state: HttpState, count: int) -> None:
     """Wait until so many streams are open."""
     async with asyncio.timeout(LIMIT_S):
-        while door.broadcaster.count != count:  # noqa: ASYNC110 - nothing announces it
+        while state.broadcaster.count != count:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0)
 
 
@@ -78,11 +78,11 @@ async def test_the_headers_keep_the_answer_out_of_caches_and_buffers(http: Clien
     assert headers["X-Accel-Buffering"] == "no"
 
 
-async def test_head_has_the_headers_and_no_stream(http: ClientSession, door: Door) -> None:
+async def test_head_has_the_headers_and_no_stream(http: ClientSession, state: HttpState) -> None:
     answer = await http.head("/events")
 
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
-    assert (await answer.read(), door.broadcaster.count) == (b"", 0)
+    assert (await answer.read(), state.broadcaster.count) == (b"", 0)
 
 
 async def test_a_client_gets_what_its_filters_let_pass(http: ClientSession) -> None:
@@ -107,7 +107,9 @@ async def test_a_filter_that_cannot_be_is_refused_by_name(http: ClientSession, q
     assert fault["field"] == query.partition("=")[0]
 
 
-async def test_a_burst_arrives_as_a_whole_and_in_order(http: ClientSession, door: Door) -> None:
+async def test_a_burst_arrives_as_a_whole_and_in_order(
+    http: ClientSession, state: HttpState
+) -> None:
     async with streaming(http) as stream:
         for number in range(5 * KEPT):  # in many rounds, so that none is dropped from the history
             pause(str(number))
@@ -168,15 +170,15 @@ async def test_a_client_that_was_away_for_too_many_events_is_told_so(http: Clien
 
 
 async def test_nothing_is_gathered_while_no_client_has_listened_for_long(
-    http: ClientSession, door: Door
+    http: ClientSession, state: HttpState
 ) -> None:
     before = len(events.subscribers)
     async with streaming(http) as stream:
         while_open = len(events.subscribers)
         opened = stream.opened
-    await until_open(door, 0)
+    await until_open(state, 0)
 
-    door.broadcaster.close()  # as the timer does
+    state.broadcaster.close()  # as the timer does
 
     assert (while_open, len(events.subscribers)) == (before + 1, before)
     async with streaming(http, after=opened.id) as stream:
@@ -235,7 +237,7 @@ async def test_a_reader_does_not_see_who_has_changed_what(
 
 
 async def test_so_many_streams_may_be_open_that_others_find_a_connection(
-    http: ClientSession, door: Door
+    http: ClientSession, state: HttpState
 ) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(MOST):
@@ -246,7 +248,7 @@ async def test_so_many_streams_may_be_open_that_others_find_a_connection(
     assert (one_too_many.status, one_too_many.headers["Retry-After"]) == (503, "1")
     problem = await one_too_many.json()
     assert (problem["error"], str(MOST) in problem["detail"]) == ("too many event streams", True)
-    await until_open(door, 0)
+    await until_open(state, 0)
     async with streaming(http) as stream:
         pause("mail")
         assert await stream.event()
@@ -257,21 +259,21 @@ async def test_so_many_streams_may_be_open_that_others_find_a_connection(
 
 @pytest.mark.parametrize("hang_up", ["close", "half-close", "abort"])
 async def test_a_client_that_leaves_costs_nothing_any_more(
-    http: ClientSession, door: Door, sock: socket.socket, hang_up: str
+    http: ClientSession, state: HttpState, sock: socket.socket, hang_up: str
 ) -> None:
     async with wire_to(sock) as wire:
         await wire.send(request("GET", "/events"))
-        await until_open(door, 1)
+        await until_open(state, 1)
         if hang_up == "abort":
             wire.writer.transport.abort()
         if hang_up == "half-close":
             wire.writer.write_eof()
-            await until_open(door, 0)
-    await until_open(door, 0)
+            await until_open(state, 0)
+    await until_open(state, 0)
 
 
 async def test_a_server_that_stops_ends_every_stream_at_once(
-    http: ClientSession, door: Door, server: HttpServer
+    http: ClientSession, state: HttpState, server: HttpServer
 ) -> None:
     async with streaming(http) as first, streaming(http) as second:
         loop = asyncio.get_running_loop()
@@ -281,15 +283,15 @@ async def test_a_server_that_stops_ends_every_stream_at_once(
 
         assert loop.time() - began_at < LOOK_S  # nothing was waited for
         assert [await first.ends(), await second.ends()] == [[], []]
-    assert door.broadcaster.count == 0
+    assert state.broadcaster.count == 0
 
 
 async def test_a_stream_of_http_1_0_ends_with_its_connection(
-    http: ClientSession, door: Door, sock: socket.socket, server: HttpServer
+    http: ClientSession, state: HttpState, sock: socket.socket, server: HttpServer
 ) -> None:
     async with wire_to(sock) as wire:
         await wire.send(request("GET", "/events").replace(b"HTTP/1.1", b"HTTP/1.0"))
-        await until_open(door, 1)
+        await until_open(state, 1)
         pause("mail")
         async with asyncio.timeout(LIMIT_S):
             head = await wire.reader.readuntil(b"\r\n\r\n")
@@ -335,7 +337,7 @@ class TestStalled:
         return StreamLimits(most=STALLED + 1)
 
     async def test_clients_that_do_not_read_are_cut_and_the_others_go_on(
-        self, http: ClientSession, door: Door, sock: socket.socket
+        self, http: ClientSession, state: HttpState, sock: socket.socket
     ) -> None:
         shrink(sock)
         async with AsyncExitStack() as stack:
@@ -343,10 +345,10 @@ class TestStalled:
             reading = await stack.enter_async_context(streaming(http))
             for _ in range(STALLED):
                 stack.enter_context(stalled_client(sock))
-            await until_open(door, STALLED + 1)
+            await until_open(state, STALLED + 1)
 
             rounds = 0
-            while door.broadcaster.count > 1 and rounds < MOST_ROUNDS:
+            while state.broadcaster.count > 1 and rounds < MOST_ROUNDS:
                 rounds += 1
                 for number in range(KEPT // 2):
                     events.info("queue_paused", queue=f"{number}-{'x' * 900}")
@@ -359,11 +361,11 @@ class TestStalled:
         assert rounds < MOST_ROUNDS
 
     async def test_a_stop_does_not_wait_for_clients_that_do_not_read(
-        self, http: ClientSession, door: Door, sock: socket.socket, server: HttpServer
+        self, http: ClientSession, state: HttpState, sock: socket.socket, server: HttpServer
     ) -> None:
         shrink(sock)
         with stalled_client(sock):
-            await until_open(door, 1)
+            await until_open(state, 1)
             for number in range(KEPT):
                 events.info("queue_paused", queue=f"{number}-{'x' * 900}")
             loop = asyncio.get_running_loop()
@@ -372,7 +374,7 @@ class TestStalled:
             await server.close()
 
             assert loop.time() - began_at < LOOK_S
-        await until_open(door, 0)
+        await until_open(state, 0)
 
 
 def shrink(listener: socket.socket) -> None:

@@ -164,7 +164,7 @@ async def world(sock: socket.socket) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def connection(world: World) -> Connection:
-    """A connection that waits for whoever opens the door."""
+    """A connection that waits for the next listener."""
     world.sock.listen()
     return await world.connect()
 

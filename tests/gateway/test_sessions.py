@@ -3,8 +3,8 @@
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
-from taskqueue.http.door import Door
 from taskqueue.http.sessions import COOKIE, LASTS_S, MOST, Sessions
+from taskqueue.http.state import HttpState
 from taskqueue.rules.access import Role, Token, Tokens, digest_of
 from tests.gateway.scripted import NOW, ScriptedService
 
@@ -86,14 +86,14 @@ async def test_a_session_is_not_begun_with_a_token_that_does_not_count(
 
 
 async def test_a_session_outlives_its_gateway(
-    http: ClientSession, service: ScriptedService, door: Door
+    http: ClientSession, service: ScriptedService, state: HttpState
 ) -> None:
     answer = await begin(http, text := await service.grant(Role.ADMIN))
     session_id = answer.cookies[COOKIE].value
 
     tokens = Tokens(await service.storage.tokens())
 
-    found = door.sessions.find(session_id, tokens, now=NOW)
+    found = state.sessions.find(session_id, tokens, now=NOW)
     assert found == tokens.find(text, now=NOW)
 
 

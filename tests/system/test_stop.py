@@ -1,4 +1,4 @@
-"""A stop costs nothing: the door closes, what runs may finish, the rest is handed back, exit 0."""
+"""A stop loses no work: running handlers may finish, the rest is released, and the exit is 0."""
 
 import asyncio
 import fcntl

@@ -1,4 +1,4 @@
-"""What is kept while gateways come and go, in the memory of the service."""
+"""The state of HTTP that survives restarts of the gateway, in the memory of the service."""
 
 from dataclasses import dataclass, field
 
@@ -8,8 +8,8 @@ from taskqueue.http.sessions import Sessions
 
 
 @dataclass(frozen=True)
-class Door:
-    """Sessions, the audit trail and the latest events. A restart of the gateway changes none."""
+class HttpState:
+    """The sessions, the audit trail and the latest events."""
 
     sessions: Sessions = field(default_factory=Sessions)
     trail: AuditTrail = field(default_factory=AuditTrail)
