@@ -25,7 +25,7 @@ def add(ctx: Context, numbers: list[float]) -> dict[str, float]:
 
 
 @app.task("decline")
-async def decline(ctx: Context) -> bool:
+async def decline(ctx: Context) -> bool | None:
     """Return False: this attempt failed. Queued again with a growing pause, at last dead."""
     ctx.log.info("declined", attempt=ctx.attempt)
     return False

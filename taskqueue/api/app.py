@@ -113,6 +113,7 @@ class App:
         timeout_s: float | None = ...,
         executor: ExecutorName | None = ...,
         retries: Retries = ...,
+        false_is_failure: bool | None = ...,
     ) -> Registration: ...
 
     def task(
@@ -125,13 +126,16 @@ class App:
         timeout_s: float | None = None,
         executor: ExecutorName | None = None,
         retries: Retries = USUAL,
+        false_is_failure: bool | None = None,
     ) -> Any:
         """Register the decorated function as the handler of `action`, by default of its own name.
 
         An `async def` runs on its consumer's loop, a `def` in a thread, and either of them in a
         process of its own with `executor="process"`; see `docs/executors.md`. An attempt that runs
         longer than `timeout_s` is cancelled on the loop and killed in a process; a thread cannot be
-        stopped, so there it is refused. `retries` says when a failed attempt is tried again.
+        stopped, so there it is refused. `retries` says when a failed attempt is tried again. A
+        handler that returns False has failed, unless `false_is_failure` is False; without a choice,
+        a `-> bool` is warned of.
 
         A first parameter `ctx: Context` gets the context of the attempt. To take any keys, write
         `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
@@ -153,6 +157,7 @@ class App:
                 timeout_s=timeout_s,
                 executor=executor,
                 retries=retries,
+                false_is_failure=false_is_failure,
             )
             kind = Action if handler.takes_context else PlainAction
             return kind(self, name, function, NO_CHOICE)

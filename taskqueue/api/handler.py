@@ -1,6 +1,7 @@
 """A handler: the user's function, how it is called, and what its tasks get by default."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 
 from taskqueue.api.context import Context
-from taskqueue.api.parameters import AnyFunction, takes_context
+from taskqueue.api.parameters import AnyFunction, returns_bool, takes_context
 from taskqueue.api.retries import USUAL, Retries, as_built_in
 from taskqueue.api.signature import Signature
 from taskqueue.errors import ConfigError, Fault, InvalidTask
@@ -45,6 +46,7 @@ class Handler:
     defaults: Defaults
     timeout_s: float | None
     retries: Retries
+    false_is_failure: bool
 
     def args(self, context: Context) -> tuple[Context, ...]:
         """Return the positional arguments of a call: the context, if the function takes it."""
@@ -72,6 +74,7 @@ def handler_of(
     timeout_s: float | None = None,
     executor: str | None = None,
     retries: Retries = USUAL,
+    false_is_failure: bool | None = None,
 ) -> Handler:
     """Return `function` as a handler.
 
@@ -102,7 +105,19 @@ def handler_of(
         defaults=defaults,
         timeout_s=timeout_s,
         retries=retries,
+        false_is_failure=_false_is_failure(name, function, chosen=false_is_failure),
     )
+
+
+def _false_is_failure(name: str, function: AnyFunction, *, chosen: bool | None) -> bool:
+    if chosen is None and returns_bool(function):
+        warnings.warn(
+            f"task {name!r} returns `bool`: an attempt that returns False has failed and is tried "
+            "again. Say `false_is_failure=False` if False is a result, `false_is_failure=True` if "
+            "it is not",
+            stacklevel=2,
+        )
+    return chosen is not False
 
 
 def _executor_faults(usual: ExecutorKind, chosen: str | None) -> Iterator[Fault]:

@@ -38,6 +38,7 @@ class Handlers:
         timeout_s: float | None,
         executor: str | None,
         retries: Retries,
+        false_is_failure: bool | None,
     ) -> Handler:
         """Register the handler of the action `name`.
 
@@ -55,6 +56,7 @@ class Handlers:
                 timeout_s=timeout_s,
                 executor=executor,
                 retries=retries,
+                false_is_failure=false_is_failure,
             )
         except ConfigError as error:
             faults.extend(error.faults)

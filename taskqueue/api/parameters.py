@@ -22,6 +22,11 @@ def takes_context(function: AnyFunction) -> bool:
     return next(iter(inspect.signature(function).parameters), None) == _CONTEXT
 
 
+def returns_bool(function: AnyFunction) -> bool:
+    """Return whether a handler is annotated as a predicate is: `-> bool`."""
+    return inspect.signature(function).return_annotation in (bool, "bool")
+
+
 @cache
 def positional_names(function: AnyFunction) -> tuple[str, ...]:
     """Return the names of the data that a call may give by position, in their order."""

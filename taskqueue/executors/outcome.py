@@ -61,10 +61,10 @@ async def outcome_of(running: Awaitable[object], context: Context, handler: Hand
         if timeout_s is not None and limit.expired():
             return TimedOut(after_s=timeout_s)
         return outside_of_tasks(partial(outcome_of_error, error, context, handler))
-    return outside_of_tasks(partial(outcome_of_value, value, context))
+    return outside_of_tasks(partial(outcome_of_value, value, context, handler))
 
 
-def outcome_of_value(value: object, context: Context) -> Outcome:
+def outcome_of_value(value: object, context: Context, handler: Handler) -> Outcome:
     """Return the outcome of an attempt whose handler has returned `value`."""
     encoded = b""
     try:
@@ -75,7 +75,7 @@ def outcome_of_value(value: object, context: Context) -> Outcome:
         return Rejected(reason=shortened(f"{error} (max_result_bytes); it begins: {beginning}"))
     except BaseException as error:  # noqa: BLE001 - code of the value's own
         return _not_json(value, error)
-    if result == "false":
+    if result == "false" and handler.false_is_failure:
         return Failed(error="returned False")
     try:
         follow_ups, statements = context.follow_ups, context.statements

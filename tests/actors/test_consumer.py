@@ -33,7 +33,7 @@ async def test_what_a_handler_returns_is_the_result(world: World) -> None:
 
 async def test_false_is_a_failure_and_the_last_one_is_death(world: World) -> None:
     @world.app.task("no", max_attempts=2)
-    async def no(ctx: Context) -> bool:
+    async def no(ctx: Context) -> bool | None:
         return False
 
     await world.start()
@@ -220,7 +220,7 @@ async def test_a_handler_that_fails_leaves_no_follow_ups(world: World) -> None:
     async def second(ctx: Context) -> None: ...
 
     @world.app.task("first", max_attempts=1)
-    async def first(ctx: Context) -> bool:
+    async def first(ctx: Context) -> bool | None:
         ctx.enqueue(second)
         return False
 

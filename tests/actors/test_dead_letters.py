@@ -43,11 +43,11 @@ async def test_more_than_a_page_is_redriven_completes_and_keeps_its_history(worl
 
 async def test_only_the_dead_that_match_are_deleted(world: World) -> None:
     @world.app.task("mail", queue="mail")
-    async def mail(ctx: Context) -> bool:
+    async def mail(ctx: Context) -> bool | None:
         return False
 
     @world.app.task("other")
-    async def other(ctx: Context) -> bool:
+    async def other(ctx: Context) -> bool | None:
         return False
 
     await world.start()

@@ -80,7 +80,7 @@ class Storm:
             return ctx.task.id
 
         @app.task("flaky", max_attempts=10_000)
-        async def flaky(ctx: Context) -> bool:
+        async def flaky(ctx: Context) -> bool | None:
             runs.append(ctx.task.id)
             return draw.random() < 0.5
 

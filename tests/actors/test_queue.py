@@ -221,7 +221,7 @@ async def test_what_was_claimed_from_one_queue_is_not_lost_when_the_next_one_fai
 
 async def test_a_dead_task_that_is_redriven_runs_again_with_all_its_attempts(world: World) -> None:
     @world.app.task("hopeless", max_attempts=1)
-    async def hopeless(ctx: Context) -> bool:
+    async def hopeless(ctx: Context) -> bool | None:
         return len(world.events.select("attempt_started")) > 1
 
     await world.start()

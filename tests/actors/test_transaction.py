@@ -103,7 +103,7 @@ async def test_an_attempt_that_does_not_complete_writes_nothing(
     world: World, bank: Bank, end: str
 ) -> None:
     @world.app.task("pay")
-    async def pay(ctx: Context) -> bool:
+    async def pay(ctx: Context) -> bool | None:
         ctx.transaction().execute(TAKE, (1, "ann"))
         await ctx.transaction().fetch(TAKE + " RETURNING balance", (1, "ann"))
         if end == "nack":
@@ -248,7 +248,7 @@ async def test_what_no_database_holds_is_refused_on_the_handlers_own_line(
 @pytest.mark.parametrize("value", [None, 1.5, b"bytes", -(2**63), 2**63 - 1, True, "Zürich 🚲"])
 async def test_what_a_database_holds_is_written(world: World, bank: Bank, value: Any) -> None:
     @world.app.task("pay")
-    async def pay(ctx: Context) -> bool:
+    async def pay(ctx: Context) -> bool | None:
         [[is_so]] = await ctx.transaction().fetch("SELECT ? IS ?", (value, value))
         return is_so == 1
 

@@ -36,6 +36,11 @@ def without_context(number: int) -> int:
     return 2 * number
 
 
+@app.task(executor="process", false_is_failure=False)
+def is_there() -> bool:
+    return False
+
+
 @app.task("async_pid", executor="process")
 async def async_pid(ctx: Context) -> tuple[int, int]:
     await asyncio.sleep(0)
@@ -118,7 +123,7 @@ async def misuse_loop(ctx: Context, how: str) -> str:
 
 
 @app.task("close_loop", executor="process")
-def close_loop(ctx: Context) -> bool:
+def close_loop(ctx: Context) -> bool | None:
     asyncio.get_event_loop_policy().get_event_loop().close()
     return True
 
@@ -149,7 +154,7 @@ async def verdict(ctx: Context, name: str) -> None:
 
 
 @app.task("decline", executor="process")
-def decline(ctx: Context) -> bool:
+def decline(ctx: Context) -> bool | None:
     return False
 
 

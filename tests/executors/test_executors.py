@@ -133,6 +133,23 @@ async def test_exactly_false_is_a_failure(run: Run) -> None:
     assert await run(lambda ctx: False) == Failed(error="returned False")
 
 
+async def test_false_is_a_result_where_the_action_says_so(
+    executors: Mapping[ExecutorKind, Executor],
+) -> None:
+    app = App()
+
+    @app.task(false_is_failure=False)
+    async def is_there() -> bool:
+        return False
+
+    @app.task(false_is_failure=False)
+    def is_there_as_well() -> bool:
+        return False
+
+    for action in (is_there, is_there_as_well):
+        assert await attempt(app, claimed(action.prepare()), executors) == Succeeded(result="false")
+
+
 async def test_a_value_without_a_json_form_is_rejected(run: Run) -> None:
     outcome = await run(lambda ctx: {"a": object()})
 

@@ -98,6 +98,10 @@ async def test_a_handler_in_a_process_may_do_without_the_context(pool: Pool) -> 
     assert await pool.result("without_context", number=4) == 8
 
 
+async def test_false_is_a_result_where_the_action_says_so(pool: Pool) -> None:
+    assert await pool.result("is_there") is False
+
+
 async def test_a_def_may_run_a_loop_of_its_own(pool: Pool) -> None:
     assert await pool.result("own_loop") == 7
 

@@ -148,7 +148,7 @@ async def test_the_backoff_of_an_action_holds_for_each_kind_of_failure(
         raise ValueError("bad")
 
     @app.task(max_attempts=3, retries=rule)
-    async def returns() -> bool:
+    async def returns() -> bool | None:
         note("returns")
         return False
 

@@ -106,7 +106,7 @@ async def raise_once(ctx: Context, key: str) -> str:
 
 
 @app.task("decline_once", max_attempts=PATIENT)
-async def decline_once(ctx: Context, key: str) -> bool:
+async def decline_once(ctx: Context, key: str) -> bool | None:
     note_effect(ctx)
     return ctx.attempt > 1
 

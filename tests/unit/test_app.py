@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -222,6 +223,34 @@ def test_a_rule_about_retries_that_cannot_be_is_refused_with_every_fault() -> No
         "task 'a', retries.only_on: must be exception classes",
         "task 'a', retries.wait_s: must be a function of an exception and an attempt",
     ]
+
+
+def test_a_predicate_is_warned_of_until_it_says_what_false_means() -> None:
+    mine = App()
+
+    with pytest.warns(UserWarning, match="'is_there' returns `bool`: .*false_is_failure=False"):
+
+        @mine.task
+        async def is_there() -> bool:
+            return False
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+
+        @mine.task
+        async def may_decline() -> bool | None:
+            return False
+
+        @mine.task(false_is_failure=True)
+        async def must_be_there() -> bool:
+            return False
+
+        @mine.task(false_is_failure=False)
+        async def look() -> bool:
+            return False
+
+    failing = [name for name in mine.actions if mine.handler(name).false_is_failure]
+    assert failing == ["is_there", "may_decline", "must_be_there"]
 
 
 def test_there_is_one_default_handler() -> None:

@@ -106,7 +106,7 @@ def _made(call: Call, signals: Signals) -> Outcome:
     """Call a `def` with no loop running, so that it may begin one, as it may in a thread."""
     value, error = end_of(partial(contextvars.copy_context().run, _called, call, signals))
     if error is None:
-        return outcome_of_value(value, call.context)
+        return outcome_of_value(value, call.context, call.handler)
     # Not by `isinstance`, which asks an object for its `__class__`: user code may answer.
     if issubclass(type(error), ConsumerCrash):
         return _crashed(cast(ConsumerCrash, error))
