@@ -440,8 +440,8 @@ def join_all(ctx: Context) -> int:
 def alarm(ctx: Context) -> str:
     """Have a signal interrupt a blocking call."""
     signal.signal(signal.SIGALRM, _interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.01)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
         time.sleep(60)
     except InterruptedError:
         return "interrupted"

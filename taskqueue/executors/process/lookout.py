@@ -34,13 +34,17 @@ class Lookout:
         self._loop = loop
         self._process = os.getpid()
         self._watched = _thread.get_ident()
-        with suppress(RuntimeError):
-            # Not `threading`: a handler may join all threads that it finds there.
-            _thread.start_new_thread(self._answer, ())
+        # The thread inherits the mask. Without it, the system might choose this thread to interrupt
+        # for a signal of the handler's, from its first moment on.
+        mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+        try:
+            with suppress(RuntimeError):
+                # Not `threading`: a handler may join all threads that it finds there.
+                _thread.start_new_thread(self._answer, ())
+        finally:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
     def _answer(self) -> None:
-        # Else the system may choose this thread to interrupt for a signal of the handler's.
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
         with suppress(OSError):  # the server has gone, or a handler has closed what is not its own
             while self._end.recv(1):
                 task_id = self._task_id()
