@@ -1,7 +1,7 @@
 """A stream of events as a client takes it apart, and when it comes back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskqueue.client.call import Answer, NoAnswer
@@ -13,6 +13,7 @@ from taskqueue.http.documentation.examples import EVENTS
 URL = "http://127.0.0.1:8080"
 
 
+@settings(deadline=None)  # other tests may have the processors
 @given(st.lists(st.integers(1, 40), max_size=40))
 def test_a_stream_is_the_same_in_whatever_pieces_it_arrives(sizes: list[int]) -> None:
     stream, reader, blocks = EVENTS.encode() + b":\nid: 9f2c01ab-18\n\n:\n\n", BlockReader(), []

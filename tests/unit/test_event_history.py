@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import MultiDict
 
@@ -83,6 +83,7 @@ def test_no_field_of_an_event_may_hold_what_a_task_was_given_or_gives(name: str)
     assert secret.isdisjoint(FIELDS[name])
 
 
+@settings(deadline=None)  # other tests may have the processors
 @given(st.text(), st.text(max_size=20))
 def test_no_text_can_forge_an_event(reason: str, consumer: str) -> None:
     event = happened("attempt_started", task_id=reason, consumer=consumer)
@@ -116,6 +117,7 @@ def test_other_events_are_not_shown(name: str, level: Level) -> None:
 # --- what is kept ---------------------------------------------------------------------------------
 
 
+@settings(deadline=None)  # other tests may have the processors
 @given(st.integers(1, 30), st.integers(0, 60))
 def test_the_latest_events_are_kept(most: int, count: int) -> None:
     history = History(most)
@@ -165,6 +167,7 @@ def test_a_client_gets_what_comes_after_it() -> None:
     assert feed.take(ALL, Role.READ) == b""
 
 
+@settings(deadline=None)  # other tests may have the processors
 @given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 30))
 def test_a_client_that_comes_back_gets_each_event_once_or_a_gap(
     before: int, away: int, most: int
