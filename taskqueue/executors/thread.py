@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from queue import SimpleQueue
@@ -34,7 +35,7 @@ class ThreadExecutor:
         self._slots = slots
         self._name = name
         self._idle: list[_Thread] = []
-        self._busy: set[_Thread] = set()
+        self._busy: dict[asyncio.Future[End], _Thread] = {}
         self._running: dict[str, _Thread] = {}  # by the id of the task
         self._made = 0
         self._closed = False
@@ -54,7 +55,7 @@ class ThreadExecutor:
     def close(self) -> None:
         """End the idle threads, and each of the others as soon as its handler ends."""
         self._closed = True
-        for thread in [*self._idle, *self._busy]:
+        for thread in [*self._idle, *self._busy.values()]:
             thread.end()
         self._idle.clear()
 
@@ -62,12 +63,18 @@ class ThreadExecutor:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[End] = loop.create_future()
         thread = self._running[task_id] = self._idle.pop() if self._idle else self._new_thread()
-        self._busy.add(thread)
+        self._busy[ended] = thread
 
-        def report(end: End) -> None:
-            loop.call_soon_threadsafe(self._done, thread, ended, end)
+        def is_reported(end: End) -> bool:
+            try:
+                loop.call_soon_threadsafe(self._done, ended, end)
+            except RuntimeError:
+                if loop.is_closed():  # its consumer is gone
+                    return False
+                raise
+            return True
 
-        thread.do(partial(contextvars.copy_context().run, work), report)
+        thread.do(partial(contextvars.copy_context().run, work), is_reported)
         try:
             value, error = await ended
         finally:
@@ -76,8 +83,10 @@ class ThreadExecutor:
             raise error
         return value
 
-    def _done(self, thread: "_Thread", ended: asyncio.Future[End], end: End) -> None:
-        self._busy.discard(thread)
+    def _done(self, ended: asyncio.Future[End], end: End) -> None:
+        thread = self._busy.pop(ended, None)
+        if thread is None:  # it was reported before
+            return
         if self._closed or len(self._idle) >= self._slots:
             thread.end()
         else:
@@ -90,30 +99,71 @@ class ThreadExecutor:
         return _Thread(f"{self._name}-{self._made}")
 
 
+class _Piece:
+    """A piece of work for a thread, and how far it has come."""
+
+    __slots__ = ("begun", "end", "is_reported", "work")
+
+    def __init__(self, work: Work, is_reported: Callable[[End], bool]) -> None:
+        self.work = work
+        self.is_reported = is_reported  # reports an end; may be called again with the same
+        self.begun = False
+        self.end: End | None = None
+
+    def end_after(self, late: BaseException | None) -> End:
+        """Do the work, and return how it ended; `late` came last, if that has not been noted."""
+        if self.begun and self.end is None:
+            self.end = None, late
+        if self.end is None:
+            self.begun = True
+            self.end = end_of(self.work)
+        return self.end
+
+
 class _Thread:
-    """A daemon thread that does one piece of work after the other until it is told to end."""
+    """A daemon thread that does one piece of work after the other until it is told to end.
+
+    Libraries that limit the time of a call raise an exception in its thread from outside
+    (`PyThreadState_SetAsyncExc`). One that comes too late for its handler is dropped: it must cost
+    neither the report nor the next piece of work.
+    """
 
     def __init__(self, name: str) -> None:
-        self._inbox: SimpleQueue[tuple[Work, Callable[[End], None]] | None] = SimpleQueue()
+        # A piece stays here until it is reported: what `get` has returned may be lost.
+        self._pieces: deque[_Piece | None] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
         thread = threading.Thread(target=self._live, name=name, daemon=True)
         thread.start()
         self.ident = thread.ident or 0  # it has started
 
-    def do(self, work: Work, report: Callable[[End], None]) -> None:
-        self._inbox.put((work, report))
+    def do(self, work: Work, is_reported: Callable[[End], bool]) -> None:
+        """Have work done, and its end reported; False from that ends the thread."""
+        self._put(_Piece(work, is_reported))
 
     def end(self) -> None:
-        self._inbox.put(None)
+        self._put(None)
+
+    def _put(self, piece: _Piece | None) -> None:
+        self._pieces.append(piece)
+        self._bell.put(None)
 
     def _live(self) -> None:
-        while (item := self._inbox.get()) is not None:
-            work, report = item
-            end = end_of(work)
+        late: BaseException | None = None
+        while True:
             try:
-                report(end)
-            except RuntimeError:  # the loop is closed: its consumer is gone
-                return
-            del item, work, report, end  # an idle thread must not keep a finished task in memory
+                if not self._pieces:
+                    late = None
+                    self._bell.get()
+                elif not self._has_done(self._pieces[0], late):
+                    return
+                else:
+                    self._pieces.popleft()
+            except BaseException as error:  # noqa: BLE001 - raised from outside
+                late = error
+
+    @staticmethod
+    def _has_done(piece: _Piece | None, late: BaseException | None) -> bool:
+        return piece is not None and piece.is_reported(piece.end_after(late))
 
 
 def end_of(work: Work) -> End:

@@ -1,6 +1,7 @@
 """The thread executor: its threads, and handlers that never return."""
 
 import asyncio
+import ctypes
 import gc
 import subprocess
 import sys
@@ -8,12 +9,14 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taskqueue import App, Context
+from taskqueue.executors import thread as thread_module
 from taskqueue.executors.thread import ThreadExecutor
-from taskqueue.rules.tasks import Outcome, Succeeded
+from taskqueue.rules.tasks import Failed, Outcome, Succeeded
 from taskqueue.testing.claims import claimed
 
 SLOTS = 2
@@ -216,6 +219,74 @@ async def test_an_idle_thread_keeps_nothing_of_a_finished_task(executor: ThreadE
     gc.collect()
 
     assert await asyncio.to_thread(gone.wait, WAIT_S)
+
+
+class Late(BaseException):
+    """What a library raises in a thread when the time of a call is up."""
+
+
+def raise_in(thread: int) -> None:
+    """Have `Late` raised in a thread, as soon as it runs Python."""
+    interpreter = ctypes.pythonapi
+    assert (
+        interpreter.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Late)) == 1
+    )
+
+
+async def test_an_exception_that_is_too_late_for_its_handler_does_not_cost_the_next_one(
+    executor: ThreadExecutor,
+) -> None:
+    for _ in range(20):
+        first = await run(executor, threading.get_ident)
+        assert isinstance(first, Succeeded)
+        raise_in(int(first.result))
+        assert await asyncio.wait_for(run(executor, lambda: "done"), WAIT_S) == Succeeded(
+            result='"done"'
+        )
+
+    assert len(handler_threads()) == 1
+
+
+async def test_an_exception_between_a_handler_and_its_report_fails_that_attempt(
+    executor: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_of = thread_module.end_of
+
+    def interrupted(work: Callable[[], object]) -> object:
+        monkeypatch.setattr(thread_module, "end_of", end_of)
+        end_of(work)
+        raise ValueError("from outside")
+
+    monkeypatch.setattr(thread_module, "end_of", interrupted)
+    calls: list[int] = []
+
+    outcome = await asyncio.wait_for(run(executor, lambda: calls.append(1)), WAIT_S)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "ValueError: from outside"
+    assert calls == [1]
+    assert await run(executor, lambda: 2) == Succeeded(result="2")
+
+
+async def test_an_exception_during_a_report_does_not_cost_the_report(
+    executor: ThreadExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    post, reports = loop.call_soon_threadsafe, 0
+
+    def interrupted(*args: Any, **kwargs: Any) -> asyncio.Handle:
+        nonlocal reports
+        reports += 1
+        handle = post(*args, **kwargs)
+        if reports == 1:
+            raise RuntimeError("from outside")
+        return handle
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+
+    assert await asyncio.wait_for(run(executor, lambda: 1), WAIT_S) == Succeeded(result="1")
+    assert await asyncio.wait_for(run(executor, lambda: 2), WAIT_S) == Succeeded(result="2")
+    assert (reports, len(handler_threads())) == (3, 1)
 
 
 def test_a_handler_that_never_returns_does_not_keep_the_process_alive() -> None:
