@@ -72,7 +72,8 @@ class Pipe(Generic[T]):
         if self._end.fileno() >= 0:
             self._stop_listening()
             self.shut()
-            self._end.close()
+            with suppress(OSError):  # user code has closed it by its number
+                self._end.close()
 
     def _read(self) -> None:
         try:

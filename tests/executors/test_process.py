@@ -1,10 +1,12 @@
 """The process executor: what comes back from a process, how one ends, and what it takes along."""
 
 import asyncio
+import errno
 import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from taskqueue.api.handler import ExecutorKind
 from taskqueue.api.loading import load_app
 from taskqueue.errors import ConfigError
 from taskqueue.executors.attempt import attempt
+from taskqueue.executors.process import server as server_module
 from taskqueue.executors.process.pool import START_RETRY_S, ProcessExecutor
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.recycling import ProcessPolicy
@@ -582,6 +585,49 @@ async def test_a_process_without_a_successor_goes_on(
     assert sold == [Succeeded(result='"sold"')] * 3
     reasons = {failed["reason"] for failed in events.select("worker_start_failed")}
     assert reasons == {"cannot fork: Resource temporarily unavailable"}
+
+
+async def test_without_descriptors_a_process_goes_on_and_a_task_comes_back_later(
+    make_pool: MakePool, events: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool(max_tasks=1)
+    pairs = iter([server_module.socket_pair()])
+
+    def next_pair() -> tuple[socket.socket, socket.socket]:
+        for pair in pairs:
+            return pair
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(server_module, "socket_pair", next_pair)
+    pids = [await pool.result("pid") for _ in range(3)]
+    os.kill(pids[0], signal.SIGKILL)
+    while isinstance(refused := await pool.run("pid"), Crashed):
+        pass  # its end is not known yet
+
+    assert pids == [pids[0]] * 3
+    assert refused == Snoozed(delay_s=START_RETRY_S)
+    reasons = {failed["reason"] for failed in events.select("worker_start_failed")}
+    assert reasons == {"cannot make a pipe: Too many open files"}
+
+
+async def test_a_fork_server_that_cannot_be_reached_is_replaced(
+    pool: Pool, events: EventLog
+) -> None:
+    worker = await pool.result("pid")
+    server = pool.executor._server
+    assert server is not None
+    ours = server._control._end.fileno()
+    other = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(other, ours)  # as where user code closes a number twice
+    os.close(other)
+    os.kill(worker, signal.SIGKILL)
+    assert isinstance(await pool.run("pid"), Crashed | Snoozed)
+
+    while isinstance(outcome := await pool.run("pid"), Snoozed):
+        pass
+
+    assert isinstance(outcome, Succeeded)
+    assert len(events.select("fork_server_started")) == 2
 
 
 FORKS_ONCE = """

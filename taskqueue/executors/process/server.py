@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 from collections import deque
+from contextlib import suppress
 
 from taskqueue.children import kernel
 from taskqueue.children.launch import PATH, Child, launch, when_ended
@@ -63,7 +64,9 @@ class ForkServer:
         self._start_s = start_s
         self._births: deque[tuple[asyncio.Future[Worker], socket.socket]] = deque()
         self._workers: dict[int, Worker] = {}
-        self._prepared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._prepared: asyncio.Future[None] = self._loop.create_future()
+        self._lost = asyncio.Event()  # nothing more will come from it
         end, self._process = _launched()
         self._control: Pipe[FromForkServer] = Pipe(end, decoder(FromForkServer))
         self._living = hidden_task(self._live())
@@ -99,17 +102,23 @@ class ForkServer:
 
         Raises:
             CannotStart: the system has no room for it, or the fork server has gone or hangs. One
-                that hangs is killed, with its workers.
+                that hangs, or cannot be reached, is killed, with its workers.
         """
         if self.gone:
             raise CannotStart("the fork server has ended")
-        ours, theirs = socket_pair()
+        try:
+            ours, theirs = socket_pair()
+        except OSError as error:
+            raise CannotStart(f"cannot make a pipe: {error.strerror}") from error
         birth: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
         with theirs:
             try:
                 self._control.send_now(framed(Fork()), [theirs.fileno()])
             except OSError as error:
                 ours.close()
+                # User code may have closed our end, and nothing would tell us of its end.
+                self._process.kill()
+                self.close()
                 raise CannotStart(f"the fork server does not listen: {error.strerror}") from error
         self._births.append((birth, ours))
         try:
@@ -134,10 +143,9 @@ class ForkServer:
 
     async def _live(self) -> None:
         """Receive its messages until it ends, or the loop does."""
-        lost = asyncio.Event()
-        self._control.listen(self._take, lost.set)
+        self._control.listen(self._take, self._lost.set)
         try:
-            await lost.wait()
+            await self._lost.wait()
         finally:
             self._over()
 
@@ -182,6 +190,9 @@ class ForkServer:
         if exit_code != 0:  # it had no time to kill what its workers have started
             for pid in tuple(self._workers):
                 kernel.kill_group(pid)
+        # Mostly the end of the pipe comes first; but user code may have closed our end of it.
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._lost.set)
 
     def _kill(self, pid: int) -> None:
         self._control.send(framed(Kill(pid=pid)))
