@@ -1,6 +1,6 @@
 """The service beside a web application: started, supervised and stopped with it.
 
-lifespan ──▶ keeper ──▶ child ──exec──▶ child_main     the service, in a process of its own
-               │    └─▶ in_process                     the service, on the application's loop
-               └─ meeting                              of several processes, one runs the service
+lifespan ──▶ shared_service ──▶ child ──exec──▶ child_main   the service, in a child process
+                 │         └─▶ in_process                    on the application's loop
+                 └─ service_file                             where one of several processes has it
 """

@@ -46,18 +46,18 @@ class ServiceChild:
 
     @classmethod
     async def begin(cls, run: Run, drain_s: float) -> "ServiceChild":
-        """Start a service, as `life.Begin`."""
+        """Start a service, as `running_service.StartService`."""
         try:
-            life = cls(run, drain_s)
+            service = cls(run, drain_s)
         except OSError as error:
             fault = Fault("process", f"cannot be started: {error.strerror}")
             raise ServiceNotStarted((fault,)) from error
         try:
-            await life._started()
+            await service._started()
         except asyncio.CancelledError:
-            await life.stop()
+            await service.stop()
             raise
-        return life
+        return service
 
     async def ended(self) -> str:
         code = await asyncio.shield(self._ended)

@@ -18,16 +18,18 @@ class InProcess:
 
     @classmethod
     async def begin(cls, make: Callable[[int], Service], port: int) -> "InProcess":
-        """Start a service, as `life.Begin`."""
-        life = cls(make(port))
+        """Start a service, as `running_service.StartService`."""
+        service = cls(make(port))
         try:
-            await asyncio.wait({life._ready, life._running}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {service._ready, service._running}, return_when=asyncio.FIRST_COMPLETED
+            )
         except asyncio.CancelledError:
-            await life.stop()
+            await service.stop()
             raise
-        if not life._ready.done():
-            life._running.result()
-        return life
+        if not service._ready.done():
+            service._running.result()
+        return service
 
     @property
     def url(self) -> str:

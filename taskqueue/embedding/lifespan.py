@@ -16,10 +16,10 @@ from taskqueue.client.aio import AsyncClient
 from taskqueue.embedding import role
 from taskqueue.embedding.child import ServiceChild, search_path
 from taskqueue.embedding.in_process import InProcess
-from taskqueue.embedding.keeper import Keeper
-from taskqueue.embedding.life import Begin, Life
 from taskqueue.embedding.messages import Run, packed
 from taskqueue.embedding.reference import reference_of
+from taskqueue.embedding.running_service import RunningService, StartService
+from taskqueue.embedding.shared_service import SharedService
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.service import Service
 from taskqueue.settings import Settings, checked
@@ -67,20 +67,20 @@ def queue_lifespan(
     async def lifespan(_: object) -> AsyncIterator[LifespanState]:
         _require_application()
         begin = partial(_in_process, loaded, used) if in_process else _in_child(loaded, used)
-        async with Keeper(loaded, used, begin) as keeper:
-            yield {"queue": keeper.client}
+        async with SharedService(loaded, used, begin) as shared:
+            yield {"queue": shared.client}
 
     return lifespan
 
 
-async def _in_process(app: App, settings: Settings, port: int) -> Life:
+async def _in_process(app: App, settings: Settings, port: int) -> RunningService:
     return await InProcess.begin(lambda port: Service(app, replace(settings, port=port)), port)
 
 
-def _in_child(app: App, settings: Settings) -> Begin:
+def _in_child(app: App, settings: Settings) -> StartService:
     name, folder = reference_of(app)
 
-    async def begin(port: int) -> Life:
+    async def begin(port: int) -> RunningService:
         run = Run(
             folder=folder,
             path=search_path(),

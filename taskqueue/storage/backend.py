@@ -76,7 +76,7 @@ class Database(Struct):
         """Return the same database, its relative path, if it has one, beginning at `folder`."""
         return self
 
-    def meeting_file(self) -> Path | None:
+    def service_file(self) -> Path | None:
         """Return the file through which processes of one machine agree which runs the service.
 
         Its folder is there. None: each process may run a service of its own.

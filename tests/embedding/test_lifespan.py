@@ -24,8 +24,8 @@ from taskqueue import (
     queue_context,
     queue_lifespan,
 )
-from taskqueue.embedding.meeting import Meeting
 from taskqueue.embedding.messages import packed, unpacked
+from taskqueue.embedding.service_file import ServiceFile
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.settings import Settings, checked
 from taskqueue.testing.events import EventLog
@@ -246,9 +246,9 @@ async def test_of_two_processes_one_runs_the_service_and_the_other_takes_over(
 async def test_a_port_that_is_taken_meanwhile_is_given_up(database: Path) -> None:
     taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = taken.sockets[0].getsockname()[1]
-    meeting = Meeting.at(checked(None, database=database).database)
-    meeting.announce(f"http://127.0.0.1:{port}")
-    meeting.close()
+    service_file = ServiceFile.at(checked(None, database=database).database)
+    service_file.announce(f"http://127.0.0.1:{port}")
+    service_file.close()
 
     async with taken, running(database) as queue:
         ran = await queue.task(await jobs.pid.enqueue()).wait(TIMEOUT_S)

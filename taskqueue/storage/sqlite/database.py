@@ -50,7 +50,7 @@ class SQLiteDatabase(Database):
     def under(self, folder: Path) -> Self:
         return replace(self, path=folder / self.path)
 
-    def meeting_file(self) -> Path | None:
+    def service_file(self) -> Path | None:
         from taskqueue.storage.sqlite.disk.file import make_folder  # noqa: PLC0415 - not always used
 
         make_folder(self.path.parent)

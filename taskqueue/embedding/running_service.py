@@ -1,10 +1,10 @@
-"""One life of the service of an application, in whatever process it runs."""
+"""A service that an application has started, in its own process or in a child."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 
-class Life(Protocol):
+class RunningService(Protocol):
     """A service that accepts tasks at `url`."""
 
     @property
@@ -13,13 +13,13 @@ class Life(Protocol):
         ...
 
     async def ended(self) -> str:
-        """Wait until it has ended by itself; return how."""
+        """Wait until it has ended by itself; return the reason."""
         ...
 
     async def stop(self) -> None:
-        """Have it drain, and wait for its end. A cancellation meanwhile cuts the drain."""
+        """Drain it and wait for its end. A cancellation cuts the drain short."""
         ...
 
 
-Begin: TypeAlias = Callable[[int], Awaitable[Life]]
+StartService: TypeAlias = Callable[[int], Awaitable[RunningService]]
 """Starts a service on a port; raises `ServiceNotStarted` or `ConfigError`."""

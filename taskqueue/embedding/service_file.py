@@ -1,4 +1,4 @@
-"""A file through which processes of one machine agree which of them runs the service.
+"""The file through which processes of one machine agree which of them runs the service.
 
 tasks.db.service    locked by the process that runs the service; its text is the service's URL
 """
@@ -14,7 +14,7 @@ _CLOSED = -1
 _MOST_BYTES = 4096
 
 
-class Meeting:
+class ServiceFile:
     """The file of one database, open; without a file, each process runs a service of its own."""
 
     def __init__(self, path: Path | None) -> None:
@@ -29,9 +29,9 @@ class Meeting:
         close_in_children(self)
 
     @classmethod
-    def at(cls, database: Database) -> "Meeting":
+    def at(cls, database: Database) -> "ServiceFile":
         """Open the file of a database; raises as the class does."""
-        return cls(database.meeting_file())
+        return cls(database.service_file())
 
     def take(self) -> bool:
         """Become the process that runs the service; False if another process is."""
