@@ -195,7 +195,7 @@ async def test_handlers_that_the_child_would_not_have_are_named(database: Path) 
             async with running(database, jobs.other):
                 pass
     finally:
-        del jobs.other._handlers["late"]
+        del jobs.other._handlers.by_action["late"]
 
 
 async def test_an_app_that_no_process_can_import_is_refused_with_what_to_do(
