@@ -48,7 +48,9 @@ def _set_of(read: Callable[[str], str | None]) -> Callable[[str], frozenset[str]
 
 
 _Event: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": [*FIELDS]})]
-_Name: TypeAlias = Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)]
+# A name with a comma cannot be in a list that commas separate.
+_LISTED_NAME = {**NAME_SCHEMA, "pattern": str(NAME_SCHEMA["pattern"]).replace("[^", "[^,")}
+_Name: TypeAlias = Annotated[str, Meta(extra_json_schema=_LISTED_NAME)]
 _NAMES = Parameter(
     _set_of(lambda text: text if is_name(text) else None),
     f"names of 1 to {MAX_NAME} printable characters, separated by commas",
