@@ -71,6 +71,10 @@ class Host:
         else:
             self.post(function)
 
+    def show_loop(self) -> None:
+        """Take back that user code has hidden the loop from what runs on it. On this host."""
+        asyncio._set_running_loop(self.loop)  # noqa: SLF001 - there is no public way
+
     def post(self, function: Callable[[], object]) -> None:
         """Run `function` on this host, later. Order of posts is kept; a stopped host drops it."""
         with self._lock:

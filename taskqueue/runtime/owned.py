@@ -53,6 +53,7 @@ async def release(cell: Cell) -> None:
     tasks = tuple(cell.tasks or ())
     for task in tasks:
         task.cancel()
+    cell.host.show_loop()
     if tasks:
         await undisturbed(asyncio.wait(tasks, timeout=cell.system.kill_grace_s))
     while cell.owned:
@@ -76,6 +77,7 @@ async def _close(cell: Cell, closer: Closer) -> None:
     task = asyncio.current_task(cell.host.loop)
     try:
         closing = closer()
+        cell.host.show_loop()
         if closing is not None:
             await closing
     except BaseException as error:  # as in `_guard`, nothing may leave the task

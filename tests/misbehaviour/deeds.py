@@ -1,6 +1,7 @@
 """What bad actors do, by name. Each deed is done in a handler."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from random import Random
@@ -219,6 +220,30 @@ def hold_up_the_thread(_: Bad, __: Random) -> None:
 def stop_the_loop(me: Bad, _: Random) -> None:
     if me.dedicated_host:  # a shared loop is that of others, too
         asyncio.get_running_loop().stop()
+
+
+@deed
+def hide_the_loop(me: Bad, random: Random) -> None:
+    if me.dedicated_host:
+        asyncio._set_running_loop(None)
+    if random.random() < 0.5:
+        raise any_error(random)
+
+
+@deed
+def leave_a_watched_socket(me: Bad, _: Random) -> None:
+    if me.dedicated_host:
+        ends = socket.socketpair()
+        for end in ends:
+            asyncio.get_running_loop().add_reader(end, int)
+        for end in ends:
+            end.close()
+
+
+@deed
+def break_the_loop(me: Bad, _: Random) -> None:
+    if me.dedicated_host:
+        asyncio.get_running_loop()._selector.close()  # type: ignore[attr-defined]  # the misdeed
 
 
 @deed

@@ -319,7 +319,7 @@ HIDE_THE_LOOP = """
 import asyncio
 
 from taskqueue.runtime import System, tell
-from tests.runtime.puppets import Do, Hermit
+from tests.runtime.puppets import Do, Hermit, Puppet
 
 
 async def crash():
@@ -331,21 +331,41 @@ def hide_the_loop(me):
     asyncio._set_running_loop(None)
 
 
+def own_and_hide_the_loop(me):
+    me.own(lambda: print("closed first"))
+    me.own(lambda: asyncio._set_running_loop(None))
+    me.start_task(asyncio.sleep(60))
+    asyncio._set_running_loop(None)
+    raise ValueError("in the handler")
+
+
 async def main():
     async with System() as system:
-        ref = await system.spawn(Hermit)
-        tell(ref, Do(work=hide_the_loop))
+        ref = await system.spawn(ACTOR)
+        tell(ref, Do(work=WORK))
         print(repr((await ref.ended()).cause))
+        await asyncio.sleep(0)
 
 
 asyncio.run(main())
 """
 
 
-def test_a_task_that_crashes_on_a_loop_which_user_code_has_hidden_crashes_its_actor() -> None:
-    # In a process of its own: nothing works on that loop any more.
-    program = [sys.executable, "-c", HIDE_THE_LOOP]
+@pytest.mark.parametrize(
+    ("actor", "work", "printed"),
+    [
+        ("Hermit", "hide_the_loop", "ValueError('in the task')\n"),
+        ("Hermit", "own_and_hide_the_loop", "closed first\nValueError('in the handler')\n"),
+        ("Puppet", "own_and_hide_the_loop", "closed first\nValueError('in the handler')\n"),
+    ],
+)
+def test_an_actor_that_crashes_on_a_loop_which_it_has_hidden_ends_and_is_released(
+    actor: str, work: str, printed: str
+) -> None:
+    # In a process of its own: what else runs on that loop may fail until it is shown again.
+    script = HIDE_THE_LOOP.replace("ACTOR", actor).replace("WORK", work)
+    program = [sys.executable, "-c", script]
 
     ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
 
-    assert ended.stdout == "ValueError('in the task')\n", ended.stderr
+    assert ended.stdout == printed, ended.stderr
