@@ -5,20 +5,27 @@ python -m tests.storage.on_a_failing_disk SCENARIO FOLDER      prints what it sa
 
 import asyncio
 import json
+import os
+import signal
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from taskqueue.errors import StorageError
+from taskqueue.rules.tasks import Statement
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.contract.steps import add
+from taskqueue.testing.contract.sql_steps import apply, complete, query
+from taskqueue.testing.contract.steps import add, claim
+from taskqueue.testing.process import children_of
 from tests.disk.shim import LASTING, Call, Control, Kind, Rule
 
 BIRTH_CALLS = (Call.SYNC, Call.WRITE, Call.UNLINK, Call.TRUNCATE)
 MOST_CALLS = 12
+LASTING_MS = 60_000
+PATIENCE_S = 30.0
 
 
 async def opening(folder: Path) -> list[Any]:
@@ -57,6 +64,56 @@ async def reading(folder: Path) -> list[Any]:
     seen.append([task.id for task in await storage.find(limit=1, now=0.0)])
     await storage.close()
     return seen
+
+
+async def committing(folder: Path) -> list[Any]:
+    """Kill the process that applies a handler's statements, then the writer, each in its commit."""
+    path = folder / "tasks.db"
+    storage = SQLiteStorage(path, writes_in="process")
+    await _make(storage)
+    [writer] = children_of(os.getpid())
+    await apply(storage, "CREATE TABLE mine (x)")
+    [applies] = set(children_of(os.getpid())) - {writer}
+    await add(storage, "a")
+    [delivery] = await claim(storage)
+
+    with _hanging_syncs():
+        statement = Statement(sql="INSERT INTO mine VALUES (1)")
+        settling = asyncio.ensure_future(complete(storage, delivery, statement))
+        await _kill_in_commit(applies, path)
+    seen: list[Any] = [(await settling).name]
+    with _hanging_syncs():
+        adding = asyncio.ensure_future(_said(lambda: add(storage, "b")))
+        await _kill_in_commit(writer, path)
+    seen.append(await adding)
+    await storage.close()
+
+    await storage.open()
+    await add(storage, "c")
+    [task] = [each for each in await storage.find(limit=9, now=0.0) if each.id == "a"]
+    seen += [task.status, await query(storage, "SELECT x FROM mine")]
+    await storage.close()
+    with closing(sqlite3.connect(path)) as db:
+        seen += db.execute("PRAGMA integrity_check").fetchone()
+    return seen
+
+
+@contextmanager
+def _hanging_syncs() -> Iterator[None]:
+    control = Control.inherited()
+    control.hesitate(sync_ms=LASTING_MS)
+    yield
+    control.hesitate()
+
+
+async def _kill_in_commit(pid: int, path: Path) -> None:
+    """Kill the process as soon as its commit is in the log, which it cannot sync."""
+    log = path.with_name(f"{path.name}-wal")
+    size = log.stat().st_size
+    async with asyncio.timeout(PATIENCE_S):
+        while log.stat().st_size == size:  # noqa: ASYNC110  another process writes it
+            await asyncio.sleep(0.001)
+    os.kill(pid, signal.SIGKILL)
 
 
 async def _make(storage: SQLiteStorage) -> None:

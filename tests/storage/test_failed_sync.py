@@ -24,7 +24,7 @@ from taskqueue.storage.sqlite.disk.wal import checkpoint
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.errors import SyncFailed
 from taskqueue.testing.contract.steps import add, ids
-from tests.disk.shim import Shim, compiler
+from tests.disk.shim import FaultyDisk, compiler
 
 
 @pytest.fixture
@@ -280,7 +280,7 @@ async def seen_by(scenario: str, folder: Path) -> list[Any]:
     root.mkdir()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.storage.on_a_failing_disk", scenario, str(root)),
-        env=os.environ | Shim(folder, root).env,
+        env=os.environ | FaultyDisk(folder, root).env,
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
@@ -310,3 +310,13 @@ async def test_a_disk_that_fails_to_read_is_not_called_damaged_for_certain(tmp_p
     )
     assert healed is None
     assert found == ["a"]
+
+
+async def test_processes_that_are_killed_during_a_commit_have_written_all_of_it_once_or_nothing(
+    tmp_path: Path,
+) -> None:
+    of_statements, of_writer, status, rows, integrity = await seen_by("committing", tmp_path)
+
+    assert of_statements == "WRITTEN"
+    assert "the process that writes has ended by signal 9" in of_writer
+    assert (status, rows, integrity) == ("completed", [[1]], "ok")

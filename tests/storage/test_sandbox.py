@@ -80,6 +80,23 @@ async def test_an_endless_step_is_a_failure_of_its_own_task_alone(
     assert await query(storage, "SELECT x FROM mine") == ((1,), (1,))
 
 
+async def test_what_full_text_search_puts_off_until_the_end_counts_as_the_time_of_its_statement(
+    storage: SQLiteStorage,
+) -> None:
+    await apply(storage, "CREATE VIRTUAL TABLE words USING fts5(body)", "CREATE TABLE mine (x)")
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+    many = " ".join(f"{number * 2_654_435_761 % 2**32:08x}" for number in range(900_000))  # 8 MB
+    insert = Statement(sql="INSERT INTO words VALUES (?)", parameters=(many,))
+
+    indexing = await complete(storage, a, insert)
+
+    assert isinstance(indexing, NotApplied)
+    assert indexing.error.startswith("took longer than 1.0 s")
+    assert await complete(storage, b, plain("INSERT INTO mine VALUES (1)")) is Settled.WRITTEN
+    assert await query(storage, "SELECT count(*) FROM words") == ((0,),)
+
+
 async def test_a_rehearsal_is_not_refused_because_of_a_trigger_that_is_gone(
     storage: SQLiteStorage, tmp_path: Path
 ) -> None:
