@@ -80,6 +80,7 @@ async def test_an_endless_step_is_a_failure_of_its_own_task_alone(
     assert await query(storage, "SELECT x FROM mine") == ((1,), (1,))
 
 
+@pytest.mark.timeout(120)  # on a busy machine the process gets little of the time that it uses up
 async def test_what_full_text_search_puts_off_until_the_end_counts_as_the_time_of_its_statement(
     storage: SQLiteStorage,
 ) -> None:
@@ -223,6 +224,7 @@ async def test_a_process_that_is_stopped_is_replaced_and_no_task_is_blamed(
     assert await query(storage, "SELECT x FROM mine") == ((1,),)
 
 
+@pytest.mark.timeout(120)  # a process after the other has to start and to die
 async def test_statements_that_kill_their_process_have_crashed_their_own_attempt(
     storage: SQLiteStorage, processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

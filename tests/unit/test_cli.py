@@ -16,7 +16,7 @@ from taskqueue.cli.serving import Ended
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import leaving, origin
 from taskqueue.settings import OPTIONS, Settings
-from taskqueue.storage.sqlite.connections import spawn
+from taskqueue.storage.sqlite import backend
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,7 +103,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
         sys.exit(code)
 
     monkeypatch.setitem(sys.modules, "taskqueue.cli.serving", SimpleNamespace(serve=serve))
-    monkeypatch.setattr(spawn, "SpawnedAhead", nullcontext)
+    monkeypatch.setattr(backend, "SpawnedAhead", nullcontext)
     monkeypatch.setattr(leaving, "leave", leave)
     monkeypatch.setattr(origin, "remember", lambda: None)
     monkeypatch.setattr(logs, "configure", lambda *_: None)
