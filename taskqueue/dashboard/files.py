@@ -66,9 +66,12 @@ def _read() -> Iterator[tuple[tuple[str, str], File]]:
 
 
 def _preloads(version: str, files: Mapping[tuple[str, str], File]) -> Iterator[str]:
-    """Yield the links that let a browser fetch all modules at once, not import by import."""
+    """Yield the links that let a browser fetch all modules at once, not import by import.
+
+    uPlot is a classic script, which the page loads by itself.
+    """
     for folder, name in files:
-        if name.endswith(".js"):
+        if name.endswith(".js") and name != "uplot.js":
             yield f'<link rel="modulepreload" href="assets/{version}/{folder}/{name}">'
 
 

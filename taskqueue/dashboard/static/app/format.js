@@ -4,6 +4,9 @@ const whole = new Intl.NumberFormat("en");
 
 export const count = (value) => whole.format(value);
 
+/** A rate per minute: small ones are not rounded to nothing. */
+export const perMinute = (value) => (value < 10 ? String(Math.round(value * 10) / 10) : count(Math.round(value)));
+
 /** `1 task`, `2 tasks`, `12,000 tasks`. */
 export const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "../vendor/preact.js";
 
 const isTyping = (target) =>
-  target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+  target.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && target.type !== "checkbox");
 
 /** Call `actions[key]` when that key is pressed. */
 export function useKeys(actions) {

@@ -1,7 +1,8 @@
 /** Answers of the API that stay up to date while they are shown.
 
-The page asks again after a while, and at once after a change of its own. It asks nothing while its
-tab is hidden. Whether the service answers is known to the whole page: `useConnection`.
+The page asks again after a while, at once after a change of its own, and soon after an event of the
+service. It asks nothing while its tab is hidden. Whether the service answers is known to the whole
+page: `useConnection`.
 */
 
 import { useCallback, useEffect, useRef, useState } from "../vendor/preact.js";
@@ -10,7 +11,8 @@ import { get } from "./api.js";
 const listeners = new Set();
 let connection = { isUp: true, since: Date.now() };
 
-function report(isUp) {
+/** Note that the service answers, or that it does not. */
+export function reportConnection(isUp) {
   if (connection.isUp === isUp) return;
   connection = { isUp, since: Date.now() };
   listeners.forEach((listener) => listener(connection));
@@ -27,8 +29,9 @@ export function useConnection() {
   return state;
 }
 
-const SHARE = 20;
-const LONGEST_S = 30;
+const SHARE = 10;
+const LONGEST_S = 10;
+const SOON_S = 0.25;
 
 /** What is slow to answer is asked for less often: an open page must cost the service little. */
 const pause = (every, took) => Math.min(LONGEST_S, Math.max(every, took * SHARE));
@@ -37,6 +40,9 @@ const changed = new EventTarget();
 
 /** Ask everything that is shown again: the page has changed something. */
 export const refresh = () => changed.dispatchEvent(new Event("change"));
+
+/** Ask again what was not asked just now: something has happened. */
+export const nudge = () => changed.dispatchEvent(new Event("nudge"));
 
 let onSignedOut = () => {};
 
@@ -58,6 +64,7 @@ export function useLive(path, every = 2) {
     let timer = 0;
     let isAsking = false;
     let took = 0; // seconds, for the latest answer
+    let answeredAt = 0;
     const ask = async () => {
       clearTimeout(timer);
       if (isAsking) return;
@@ -68,17 +75,21 @@ export function useLive(path, every = 2) {
       }
       if (!aborter.signal.aborted) timer = setTimeout(ask, pause(every, took) * 1000);
     };
+    const onNudge = () => {
+      if (performance.now() - answeredAt > pause(SOON_S, took) * 1000) ask();
+    };
     const load = async () => {
       const began = performance.now();
       try {
         const data = await get(path, aborter.signal);
-        took = (performance.now() - began) / 1000;
-        report(true);
+        answeredAt = performance.now();
+        took = (answeredAt - began) / 1000;
+        reportConnection(true);
         setState({ path, data, problem: null });
       } catch (problem) {
         if (aborter.signal.aborted) return;
         if (problem.status === 401) onSignedOut();
-        report(problem.status !== 0);
+        reportConnection(problem.status !== 0);
         setState((old) => ({ path, data: old.path === path ? old.data : null, problem }));
       }
     };
@@ -86,11 +97,13 @@ export function useLive(path, every = 2) {
     ask();
     document.addEventListener("visibilitychange", ask);
     changed.addEventListener("change", ask);
+    changed.addEventListener("nudge", onNudge);
     return () => {
       aborter.abort();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", ask);
       changed.removeEventListener("change", ask);
+      changed.removeEventListener("nudge", onNudge);
     };
   }, [path, every]);
   const reload = useCallback(() => again.current(), []);

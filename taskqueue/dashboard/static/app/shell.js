@@ -3,9 +3,11 @@
 import { html, useContext, useEffect, useRef, useState } from "../vendor/preact.js";
 import { remove } from "./api.js";
 import { relative, count } from "./format.js";
+import { useEventStream } from "./events.js";
 import { useKeys } from "./keys.js";
 import { useConnection, useLive, useNow } from "./live.js";
 import { go, to, useRoute } from "./router.js";
+import { useSampling } from "./samples.js";
 import { screens } from "./screens.js";
 import { Identity, useMay } from "./session.js";
 import { useTheme } from "./theme.js";
@@ -20,21 +22,22 @@ export function Shell({ onSignOut }) {
   const may = useMay();
   const [open, setOpen] = useState(null);
   const [theme, nextTheme] = useTheme();
+  useEventStream();
+  useSampling();
   const close = () => setOpen(null);
   const place = useRef(null);
-  const visible = screens.filter((each) => may(each.role));
-  const current = visible.find((each) => each.id === route.screen) || visible[0];
+  const current = screens.find((each) => each.id === route.screen) || screens[0];
   useScreenTitle(current, route, place);
-  useShortcuts(visible, setOpen, may);
+  useShortcuts(setOpen, may);
   const commands = [
-    ...visible.map((each) => ({ name: each.name, hint: "Screen", run: () => go(to(each.id)) })),
+    ...screens.map((each) => ({ name: each.name, hint: "Screen", run: () => go(to(each.id)) })),
     ...(may("enqueue") ? [{ name: "New task", hint: "Action", run: () => setOpen("enqueue") }] : []),
     { name: "Light or dark", hint: "Theme", run: nextTheme },
     { name: "Keyboard shortcuts", hint: "Help", run: () => setOpen("shortcuts") },
   ];
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), place.current.focus())}>Skip to content</a>
-    <${Side} visible=${visible} current=${current} />
+    <${Side} current=${current} />
     <div class="body">
       <header class="head">
         <button type="button" class="find" onClick=${() => setOpen("palette")}>
@@ -72,7 +75,7 @@ function useScreenTitle(current, route, place) {
   }, [current.id, route.id]);
 }
 
-function useShortcuts(visible, setOpen, may) {
+function useShortcuts(setOpen, may) {
   const going = useRef(false);
   const actions = {
     "?": () => setOpen("shortcuts"),
@@ -83,7 +86,7 @@ function useShortcuts(visible, setOpen, may) {
       setTimeout(() => (going.current = false), 800);
     },
   };
-  for (const screen of visible) {
+  for (const screen of screens) {
     const other = actions[screen.key];
     actions[screen.key] = (event) => (going.current ? go(to(screen.id)) : other && other(event));
   }
@@ -109,21 +112,21 @@ function focusSearch() {
   }
 }
 
-function Side({ visible, current }) {
+function Side({ current }) {
   const stats = useLive("stats", 5).data;
   const dead = stats ? stats.tasks.dead : 0;
-  return html`<div class="side">
+  return html`<aside class="side" aria-label="Service">
     <a class="brand" href="#/"><${Mark} />taskqueue</a>
     <nav aria-label="Screens">
-      ${visible.map(
+      ${screens.map(
         (each) => html`<a key=${each.id} href=${to(each.id)} aria-current=${each === current ? "page" : undefined}>
           <${Icon} name=${each.icon} />${each.name}
           ${each.id === "dead" && dead > 0 && html`<span class="tally">${dead > 999 ? "999+" : count(dead)}</span>`}
         </a>`,
       )}
     </nav>
-    <footer><a href="docs">API</a> · every figure here is one call of it</footer>
-  </div>`;
+    <footer><a href="docs">API documentation</a></footer>
+  </aside>`;
 }
 
 function Connection() {

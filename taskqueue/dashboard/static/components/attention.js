@@ -21,7 +21,7 @@ function* ofTree(tree) {
       yield { key: part.path, tone: "warning", text: `${part.id} handles ${process.handling || "a message"}`, detail, link };
     }
     if (part.restarts_in_period > 0) {
-      const detail = `${part.restarts_in_period} of ${part.max_restarts} in ${part.period_s} s; one more than that and it gives up`;
+      const detail = `${plural(part.restarts_in_period, "restart")} in the last ${part.period_s} s, of ${part.max_restarts} that it may do`;
       yield { key: `${part.path} restarts`, tone: "warning", text: `${part.id} has restarted children`, detail, link };
     }
   }

@@ -2,16 +2,18 @@
 
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { post } from "../app/api.js";
-import { duration, timeOfDay } from "../app/format.js";
-import { refresh } from "../app/live.js";
+import { duration, shortId, timeOfDay } from "../app/format.js";
+import { refresh, useLive } from "../app/live.js";
+import { to } from "../app/router.js";
 import { Confirm } from "./dialog.js";
+import { toneOf } from "./status.js";
 import { complain } from "./toasts.js";
 
-export function Kill({ part, onClose, onKilled }) {
+export function Kill({ part, attempts, onClose, onKilled }) {
   const [busy, setBusy] = useState(false);
   const run = async () => {
     setBusy(true);
-    const killed = { at: Date.now() / 1000, incarnation: part.incarnation };
+    const killed = { at: Date.now() / 1000, incarnation: part.incarnation, attempts };
     try {
       await post("supervision/kill", { path: part.path });
       onKilled(killed);
@@ -27,6 +29,15 @@ export function Kill({ part, onClose, onKilled }) {
   <//>`;
 }
 
+/** What became of a task that the actor had in hand. */
+function Held({ attempt }) {
+  const { data: task } = useLive(`tasks/${attempt.task_id}`, 1);
+  const link = html`<a href=${to("tasks", attempt.task_id)}>${attempt.action} ${shortId(attempt.task_id)}</a>`;
+  const ended = task && task.attempts.find((each) => each.attempt === attempt.attempt && each.ended_at >= attempt.started_at);
+  if (!ended) return html`<li data-tone="warning">It worked on ${link}, which is given back…</li>`;
+  return html`<li data-tone=${toneOf(task.status)}>It worked on ${link}: attempt ${attempt.attempt} ${ended.outcome}, the task is <b>${task.status}</b></li>`;
+}
+
 /** What came of it, as it comes. */
 export function Proof({ killed, part }) {
   const [back, setBack] = useState(null);
@@ -39,9 +50,10 @@ export function Proof({ killed, part }) {
     <ol class="inside">
       <li data-tone="bad">Life ${killed.incarnation} was killed at ${timeOfDay(killed.at)}</li>
       ${back
-        ? html`<li data-tone="good">Life ${back.incarnation} runs since ${timeOfDay(back.started_at)}. Exit reason of the one before: <b>${back.last_exit}</b>;
+        ? html`<li data-tone="good">Life ${back.incarnation} runs since ${timeOfDay(back.started_at)}. The one before ended because: <b>${back.last_exit}</b>;
             its supervisor needed ${duration(Math.max(0, back.started_at - back.last_exit_at))}.</li>`
         : html`<li data-tone="warning">Its supervisor starts it again…</li>`}
+      ${killed.attempts.map((attempt) => html`<${Held} key=${attempt.task_id} attempt=${attempt} />`)}
     </ol>
   </section>`;
 }

@@ -1,7 +1,7 @@
 /** The queues as cards: how much waits, since when, and who works on it. */
 
 import { html } from "../vendor/preact.js";
-import { count, duration, plural } from "../app/format.js";
+import { count, duration, perMinute, plural } from "../app/format.js";
 import { to } from "../app/router.js";
 import { Status } from "./status.js";
 
@@ -13,6 +13,7 @@ export function QueueCards({ queues }) {
 
 function QueueCard({ queue }) {
   const { tasks } = queue;
+  const recent = queue.recent[0];
   return html`<a class="card queue-card" href=${to("tasks", "", { queue: queue.queue })}>
     <span class="top"><strong class="cut">${queue.queue}</strong>
       <${Status} value=${queue.paused ? "paused" : "open"} tone=${queue.paused ? "warning" : "good"} />
@@ -23,6 +24,9 @@ function QueueCard({ queue }) {
       <span>${plural(queue.consumers, "consumer")}</span>
       ${tasks.scheduled + tasks.retrying > 0 && html`<span>${count(tasks.scheduled + tasks.retrying)} later</span>`}
     </span>
+    ${recent && recent.completed_per_min + recent.failed_per_min > 0 && html`<span class="small soft">
+      ${perMinute(recent.completed_per_min)} a minute${recent.failed_per_min > 0 && html`, <span class="bad">${perMinute(recent.failed_per_min)} failed</span>`}${recent.wait_s && `, waited ${duration(recent.wait_s.p95)} (p95)`}
+    </span>`}
     <span class="small faint">${queue.oldest_runnable_s === null ? "Nothing waits to run" : `Oldest has waited ${duration(queue.oldest_runnable_s)}`}</span>
   </a>`;
 }

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { duration, exact } from "../app/format.js";
+import { useNow } from "../app/live.js";
 import { to } from "../app/router.js";
 import { rows, toneOfPart } from "../app/tree.js";
 import { Status } from "./status.js";
@@ -9,22 +10,30 @@ import { Time } from "./time.js";
 
 const FLASH_MS = 2400;
 
-export function Tree({ root }) {
+/** `running`: the attempts that run, if they are known. */
+export function Tree({ root, running = [] }) {
+  const by = byConsumer(running);
   return html`<div class="wrap"><table class="tree">
     <caption class="unseen">Supervision tree</caption>
     <thead><tr><th>Part</th><th>State</th><th>Doing</th><th class="number">Mailbox</th><th>Last exit</th></tr></thead>
-    <tbody>${[...rows(root)].map(({ part, lines }) => html`<${Row} key=${part.path} part=${part} lines=${lines} />`)}</tbody>
+    <tbody>${[...rows(root)].map(({ part, lines }) => html`<${Row} key=${part.path} part=${part} lines=${lines} attempts=${by.get(part.id)} />`)}</tbody>
   </table></div>`;
 }
 
-function Row({ part, lines }) {
+function byConsumer(running) {
+  const by = new Map();
+  for (const attempt of running) by.set(attempt.consumer, [...(by.get(attempt.consumer) || []), attempt]);
+  return by;
+}
+
+function Row({ part, lines, attempts }) {
   const flashes = useChanged(part.incarnation);
   const link = part.path === "root" ? html`<span>${part.id}</span>` : html`<a href=${to("actors", part.path)}>${part.id}</a>`;
   return html`<tr class=${flashes ? "flash" : ""} data-path=${part.path}>
     <th scope="row" class="part"><span class="lines" aria-hidden="true">${lines}</span>${link}
       ${part.max_restarts != null && html`<${Budget} part=${part} />`}</th>
     <td><${Status} value=${part.status} tone=${toneOfPart(part)} /></td>
-    <td class="doing"><${Doing} part=${part} /></td>
+    <td class="doing">${attempts ? html`<${Runs} attempts=${attempts} />` : html`<${Doing} part=${part} />`}</td>
     <td class="number">${part.process ? part.process.mailbox : ""}</td>
     <td><${LastExit} part=${part} /></td>
   </tr>`;
@@ -54,7 +63,18 @@ function Budget({ part }) {
   </span>`;
 }
 
-export function Doing({ part }) {
+/** The attempt of a consumer that began first, and how many there are beside it. */
+function Runs({ attempts }) {
+  const now = useNow();
+  const [first] = attempts;
+  const line = first.line && `${first.line.file}:${first.line.number}, in ${first.line.function}`;
+  return html`<span class="runs" title=${line}>
+    <a href=${to("tasks", first.task_id)}>${first.action}</a> for ${duration(Math.max(0, now - first.started_at))}
+    ${attempts.length > 1 && html` <span class="tag">and ${attempts.length - 1} more</span>`}
+  </span>`;
+}
+
+function Doing({ part }) {
   if (part.restart_in_s !== undefined) return html`restarts in ${duration(part.restart_in_s)}`;
   if (part.waits_for) return html`waits for ${part.waits_for.join(", ")}`;
   const { process } = part;

@@ -1,38 +1,46 @@
 /** The actors: the tree, and one of them with all that is known of it. */
 
 import { html, useState } from "../vendor/preact.js";
+import { useEvents } from "../app/events.js";
 import { duration, plural } from "../app/format.js";
 import { useLive } from "../app/live.js";
 import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
 import { find, toneOfPart } from "../app/tree.js";
+import { EventList } from "../components/event-list.js";
 import { Icon } from "../components/icon.js";
 import { Kill, Proof } from "../components/kill.js";
 import { Empty, Shown } from "../components/states.js";
 import { Status } from "../components/status.js";
 import { Time } from "../components/time.js";
+import { Running } from "../components/running.js";
 import { Tree } from "../components/tree.js";
 
 export function Actors({ route }) {
   const tree = useLive("supervision", 1);
+  const data = useLive("running", 1).data;
+  const running = data ? data.running : [];
   return html`<${Shown} live=${tree}>
-    ${(root) => (route.id ? html`<${Actor} key=${route.id} path=${route.id} root=${root} />` : html`<${All} root=${root} />`)}
+    ${(root) =>
+      route.id ? html`<${Actor} key=${route.id} path=${route.id} root=${root} running=${running} />` : html`<${All} root=${root} running=${running} />`}
   <//>`;
 }
 
-function All({ root }) {
+function All({ root, running }) {
   return html`
     <div class="title"><h1>Actors</h1></div>
-    <section class="card" aria-label="Supervision tree"><${Tree} root=${root} /></section>
+    <section class="card" aria-label="Supervision tree"><${Tree} root=${root} running=${running} /></section>
   `;
 }
 
-function Actor({ path, root }) {
+function Actor({ path, root, running }) {
   const may = useMay();
   const [isAsking, setAsking] = useState(false);
   const [killed, setKilled] = useState(null);
   const part = find(root, path);
+  const events = useEvents();
   if (!part) return html`<${Empty} title="No such actor">It has left the tree. <a href=${to("actors")}>All actors</a><//>`;
+  const own = running.filter((attempt) => attempt.consumer === part.id);
   return html`
     <a class="small" href=${to("actors")}>Actors</a>
     <div class="title">
@@ -47,8 +55,12 @@ function Actor({ path, root }) {
       ${part.process && html`<section class="card" aria-label="Now"><header><h2>Now</h2></header><${Process} process=${part.process} /></section>`}
       ${part.process && html`<section class="card" aria-label="Neighbours"><header><h2>Neighbours</h2></header><${Neighbours} process=${part.process} /></section>`}
     </div>
-    ${part.children && html`<section class="card" aria-label="Children"><header><h2>Children</h2></header><${Tree} root=${part} /></section>`}
-    ${isAsking && html`<${Kill} part=${part} onClose=${() => setAsking(false)} onKilled=${setKilled} />`}
+    ${own.length > 0 && html`<${Running} attempts=${own} />`}
+    ${part.children && html`<section class="card" aria-label="Children"><header><h2>Children</h2></header><${Tree} root=${part} running=${running} /></section>`}
+    <section class="card" aria-label="Events"><header><h2>Events</h2><span class="small faint">since this page was opened</span></header>
+      <${EventList} events=${events.filter((event) => event.child_id === part.id)}>Restarts and ends of ${part.id} appear here as they happen.<//>
+    </section>
+    ${isAsking && html`<${Kill} part=${part} attempts=${own} onClose=${() => setAsking(false)} onKilled=${setKilled} />`}
   `;
 }
 

@@ -1,33 +1,46 @@
-/** Who has changed what, newest first. */
+/** What happens in the service, and who has changed what. */
 
 import { html } from "../vendor/preact.js";
+import { useEvents } from "../app/events.js";
 import { useLive } from "../app/live.js";
+import { useMay } from "../app/session.js";
+import { EventList } from "../components/event-list.js";
 import { Empty, Shown } from "../components/states.js";
 import { Time } from "../components/time.js";
 
 export function Events() {
-  const audit = useLive("audit?limit=200");
+  const may = useMay();
+  const events = useEvents();
   return html`
     <div class="title"><h1>Events</h1></div>
-    <section class="card" aria-label="Changes">
-      <header><h2>Changes</h2><span class="small faint">since the service was started; the log has them all</span></header>
-      <${Shown} live=${audit}>${(data) => html`<${Changes} changes=${data.changes} />`}<//>
+    <section class="card" aria-label="Live">
+      <header><h2>Live</h2><span class="small faint">since this page was opened; what every task does is left out</span></header>
+      <${EventList} events=${events}>Restarts, pauses, dead letters and changes appear here as they happen.<//>
     </section>
+    ${may("admin") && html`<${Audit} />`}
   `;
+}
+
+function Audit() {
+  const audit = useLive("audit?limit=200");
+  return html`<section class="card" aria-label="Changes">
+    <header><h2>Changes</h2><span class="small faint">since the service was started; the log has them all</span></header>
+    <${Shown} live=${audit}>${(data) => html`<${Changes} changes=${data.changes} />`}<//>
+  </section>`;
 }
 
 function Changes({ changes }) {
   if (changes.length === 0) return html`<${Empty} title="Nothing was changed yet">Every call that changes something is listed here, with who made it.<//>`;
   return html`<div class="wrap"><table class="changes">
     <caption class="unseen">Changes, newest first</caption>
-    <thead><tr><th>When</th><th>Who</th><th>What</th><th>Body</th><th class="number">Answer</th></tr></thead>
+    <thead><tr><th>When</th><th>Who</th><th>What</th><th class="wide">Body</th><th class="number">Answer</th></tr></thead>
     <tbody>
       ${changes.map(
         (change, i) => html`<tr key=${`${change.at} ${i}`}>
           <td class="soft"><${Time} at=${change.at} /></td>
           <td><strong>${change.who}</strong> <span class="faint small">${change.remote}</span></td>
           <td class="what"><code>${change.method} ${change.path}</code></td>
-          <td class="what"><code class="soft">${change.body}</code></td>
+          <td class="what wide"><code class="soft">${change.body}</code></td>
           <td class=${`number ${change.status < 400 ? "soft" : "bad"}`}>${change.status}</td>
         </tr>`,
       )}

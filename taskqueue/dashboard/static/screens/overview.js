@@ -5,6 +5,7 @@ import { count } from "../app/format.js";
 import { useLive } from "../app/live.js";
 import { to } from "../app/router.js";
 import { Attention } from "../components/attention.js";
+import { Charts } from "../components/charts.js";
 import { QueueCards } from "../components/queue-cards.js";
 import { Shown } from "../components/states.js";
 import { toneOf } from "../components/status.js";
@@ -16,6 +17,7 @@ export function Overview() {
   const tree = useLive("supervision", 1);
   const queues = useLive("queues", 2);
   const stats = useLive("stats", 2);
+  const running = useLive("running", 1).data;
   return html`
     <div class="title"><h1>Overview</h1></div>
     <${Shown} live=${stats}>${({ tasks }) => html`<${Figures} tasks=${tasks} />`}<//>
@@ -28,9 +30,10 @@ export function Overview() {
         <${Shown} live=${queues}>${(data) => html`<${QueueCards} queues=${data.queues} />`}<//>
       </section>
     </div>
+    <${Charts} />
     <section class="card" aria-label="Supervision">
       <header><h2>Supervision</h2><span class="gap"></span><a class="small" href="supervision?format=text">as text</a></header>
-      <${Shown} live=${tree}>${(root) => html`<${Tree} root=${root} />`}<//>
+      <${Shown} live=${tree}>${(root) => html`<${Tree} root=${root} running=${running ? running.running : []} />`}<//>
     </section>
   `;
 }

@@ -44,6 +44,7 @@ function Found({ task }) {
     </div>
     ${task.waiting_for && html`<p class="why" role="status"><strong>Why it is not running:</strong> ${task.waiting_for}</p>`}
     ${task.cancel_reason && task.status === "running" && html`<p class="why">It is asked to stop: ${task.cancel_reason}</p>`}
+    ${task.status === "running" && html`<${Place} id=${task.id} />`}
     ${task.reason && task.status !== "completed" && html`<p class="why" data-tone=${task.status === "retrying" ? "warning" : "bad"}>${task.reason}</p>`}
     <div class="task-grid grid">
       <div class="stack">
@@ -59,6 +60,17 @@ function Found({ task }) {
     ${dialog === "clone" && html`<${Enqueue} onClose=${close} initial=${copyOf(task)} />`}
     ${actions[dialog] && html`<${SomeDialog} verb=${dialog} ids=${[task.id]} onClose=${close} onDone=${onDone} />`}
   `;
+}
+
+/** The line at which the handler of a task is, while it runs. */
+function Place({ id }) {
+  const data = useLive("running", 1).data;
+  const attempt = data && data.running.find((each) => each.task_id === id);
+  if (!attempt) return null;
+  const { line } = attempt;
+  return html`<p class="why"><strong>Right now:</strong> ${" "}
+    ${line ? html`line ${line.number} of <code>${line.file}</code>, in <code>${line.function}</code>, ` : "its line cannot be told, "}
+    on <a href=${to("actors", `root/consumers/${attempt.consumer}`)}>${attempt.consumer}</a></p>`;
 }
 
 const copyOf = (task) => ({ action: task.action, data: json(task.payload.data ?? {}), queue: task.queue, priority: String(task.priority) });

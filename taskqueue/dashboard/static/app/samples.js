@@ -1,0 +1,40 @@
+/** How much was done and how long it waited, sampled while the page is open, for an hour at most. */
+
+import { useEffect, useState } from "../vendor/preact.js";
+import { useLive } from "./live.js";
+
+const EVERY_S = 5;
+const KEPT_S = 3600;
+
+let samples = [];
+const listeners = new Set();
+
+/** The figures of all queues together, of the latest minute. The wait is that of the slowest queue. */
+function sampleOf(queues, at) {
+  const latest = queues.map((queue) => queue.recent[0]).filter(Boolean);
+  const sum = (name) => latest.reduce((total, each) => total + each[name], 0);
+  const waits = latest.map((each) => each.wait_s).filter(Boolean);
+  const longest = (name) => (waits.length ? Math.max(...waits.map((each) => each[name])) : null);
+  return { at, completed: sum("completed_per_min"), failed: sum("failed_per_min"), p50: longest("p50"), p95: longest("p95") };
+}
+
+/** Take samples, on whatever screen. */
+export function useSampling() {
+  const { data } = useLive("queues", EVERY_S);
+  useEffect(() => {
+    const at = Date.now() / 1000;
+    if (!data || (samples.length > 0 && at - samples.at(-1).at < EVERY_S / 2)) return;
+    samples = [...samples.filter((each) => at - each.at < KEPT_S), sampleOf(data.queues, at)];
+    listeners.forEach((listener) => listener(samples));
+  }, [data]);
+}
+
+export function useSamples() {
+  const [state, setState] = useState(samples);
+  useEffect(() => {
+    listeners.add(setState);
+    setState(samples);
+    return () => listeners.delete(setState);
+  }, []);
+  return state;
+}

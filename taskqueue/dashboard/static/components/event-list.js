@@ -1,0 +1,34 @@
+/** Events of the service, newest first. */
+
+import { html } from "../vendor/preact.js";
+import { to } from "../app/router.js";
+import { Empty } from "./states.js";
+import { Time } from "./time.js";
+
+const bad = new Set(["child_exited", "child_start_failed", "supervisor_escalated", "storage_degraded", "task_dead_lettered"]);
+const warning = new Set(["child_restarted", "child_terminated", "task_rescued", "queue_paused", "service_stopping", "gap"]);
+
+const toneOf = (name) => (bad.has(name) ? "bad" : warning.has(name) ? "warning" : "good");
+
+/** The fields that say what an event is about, in one line. */
+function about(event) {
+  const where = event.child_id && `${event.supervisor}/${event.child_id}`;
+  const change = event.method && `${event.who}: ${event.method} ${event.path}, ${event.status}`;
+  const life = event.incarnation && `life ${event.incarnation}`;
+  return [where, change, event.action, event.queue && `queue ${event.queue}`, life, event.reason ?? event.why, event.body, event.tasks && `${event.tasks} tasks`]
+    .filter(Boolean)
+    .join(" · ");
+}
+
+export function EventList({ events, children }) {
+  if (events.length === 0) return html`<${Empty} title="Nothing so far">${children}<//>`;
+  return html`<ol class="events">
+    ${[...events].reverse().map(
+      (event) => html`<li key=${event.key} data-tone=${toneOf(event.name)}>
+        <span class="status"><span class="dot" aria-hidden="true"></span>${event.name.replaceAll("_", " ")}</span>
+        <span class="what">${about(event)}${event.task_id && html` <a href=${to("tasks", event.task_id)}>task</a>`}</span>
+        <span class="faint small"><${Time} at=${event.at} /></span>
+      </li>`,
+    )}
+  </ol>`;
+}
