@@ -1,0 +1,36 @@
+"""An app for the page to show: tasks that end well, badly, and when they are let go."""
+
+import asyncio
+from pathlib import Path
+
+from taskqueue import App, Context
+
+app = App()
+
+
+@app.task("resize")
+async def resize(ctx: Context, url: str = "a.png", width: int = 400) -> dict[str, str]:
+    return {"thumbnail": f"{url}?width={width}"}
+
+
+@app.task("charge", max_attempts=1)
+async def charge(ctx: Context, order: int, allowed: str = "") -> str:
+    """Fail until a file is there."""
+    if not Path(allowed).is_file():  # noqa: ASYNC240 - the test's way to reach in here
+        raise ConnectionError(f"payment gateway answered 502 for order {order}")
+    return "charged"
+
+
+@app.task("mail", queue="mail", max_attempts=1)
+async def mail(ctx: Context, to: str) -> str:
+    if "@" not in to:
+        raise ValueError(f"{to} is not an address")
+    return "sent"
+
+
+@app.task("hold")
+async def hold(ctx: Context, until: str) -> str:
+    """Run until a file is there."""
+    while not Path(until).exists():  # noqa: ASYNC110, ASYNC240 - the test's way to reach in here
+        await asyncio.sleep(0.01)
+    return "held"

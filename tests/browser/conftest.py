@@ -1,0 +1,52 @@
+"""A real browser before a real service. Whatever the page complains about fails the test.
+
+One browser serves all tests, so they and their fixtures run in the loop of the session.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
+
+from tests.browser import chromium
+from tests.browser.site import Site
+from tests.bytecode import cached_in
+from tests.system.conftest import bytecode
+from tests.system.services import TIMEOUT_S, Services
+
+__all__ = ["bytecode"]
+
+expect.set_options(timeout=TIMEOUT_S * 1000)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    path = chromium.find()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=[*chromium.FLAGS])
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield session
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(browser: Browser, tmp_path: Path, bytecode: Path) -> AsyncIterator[Site]:
+    """A service, and pages of it."""
+    services = Services(tmp_path, cached_in(bytecode))
+    site = Site(services, browser, tmp_path)
+    try:
+        await site.start()
+        yield site
+    finally:
+        await site.close()
+        await services.end()
+    assert site.complaints == []
+    assert services.surprises() == []

@@ -1,0 +1,121 @@
+"""What the page shows of the service itself: crashes, restarts, and who may do what."""
+
+import re
+from pathlib import Path
+
+import aiohttp
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.site import Site
+from tests.system.services import Client, when
+from tests.system.test_tokens import new
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="session"),
+]
+
+
+async def sign_in(page: Page, token: str) -> None:
+    await page.get_by_label("Token").fill(token)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+async def test_a_consumer_that_is_killed_comes_back(
+    site: Site, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    calls = Client(http, site.service)
+    task_id = await calls.post("hold", until=str(gate))
+    started = await site.service.wait_for("attempt_started", task_id=task_id)
+    name = started["consumer"]
+    page = await site.open()
+
+    await page.get_by_role("link", name=name, exact=True).click()
+    await page.get_by_role("button", name="Let it crash").click()
+    await page.get_by_role("button", name="Kill it").click()
+
+    proof = page.get_by_label("Proof")
+    await expect(proof).to_contain_text("Life 2 runs since")
+    await expect(proof).to_contain_text("killed")
+    await expect(proof).to_contain_text("attempt 1 crashed")
+    gate.touch()
+    await when([task_id], site.service, "task_completed")
+    await expect(proof).to_contain_text("the task is completed")
+    await page.goto(f"{site.url}/#/tasks/{task_id}")
+    await expect(page.get_by_label("Attempts")).to_contain_text("crashed")
+    await expect(page.locator(".title .status")).to_have_text("completed")
+    await page.goto(f"{site.url}/#/events")
+    await expect(page.get_by_role("region", name="Live")).to_contain_text(f"consumers/{name}")
+    await expect(page.get_by_label("Changes")).to_contain_text(f"root/consumers/{name}")
+
+
+async def test_the_page_reconnects_to_a_service_that_was_started_again(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    page = await site.open("#/tasks")
+    before = await Client(http, site.service).post("resize", url="before.png")
+    await expect(page.locator(f'tr[data-id="{before}"] .status')).to_have_text("completed")
+
+    site.service.kill()
+    await site.service.wait()
+    await expect(page.get_by_text("Reconnecting")).to_be_visible()
+    await expect(page.locator(f'tr[data-id="{before}"]')).to_be_visible()
+    await site.start()
+
+    await expect(page.locator(".link")).to_have_text("Live")
+    after = await Client(http, site.service).post("resize", url="after.png")
+    await expect(page.locator(f'tr[data-id="{after}"] .status')).to_have_text("completed")
+
+
+async def test_an_administrator_signs_in_and_out(site: Site, tmp_path: Path) -> None:
+    token = await new(tmp_path, "admin", "ana")
+    page = await site.open()
+
+    await page.get_by_label("Token").fill("tq_wrong")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_contain_text("does not exist")
+    await sign_in(page, token)
+    await expect(page.get_by_role("button", name="New task")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+    assert token not in await page.content()
+    assert await page.evaluate("document.cookie + JSON.stringify({...localStorage})") in {
+        "{}",
+        '{"taskqueue.theme":"auto"}',
+    }
+    await page.get_by_role("button", name=re.compile("Sign out ana")).click()
+    await expect(page.get_by_label("Token")).to_be_visible()
+
+
+async def test_a_reader_sees_everything_and_no_button_that_would_be_refused(
+    site: Site, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    calls = Client(http, site.service)
+    dead = await calls.post("mail", to="nobody")
+    await when([dead], site.service, "task_dead_lettered")
+    token = await new(tmp_path, "read", "rita")
+    page = await site.open()
+    await sign_in(page, token)
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
+
+    for place, shows in [
+        ("#/tasks", "mail"),
+        (f"#/tasks/{dead}", "is not an address"),
+        ("#/queues", "default"),
+        ("#/dead", "is not an address"),
+        ("#/actors/root/database", "Neighbours"),
+        ("#/events", "Live"),
+    ]:
+        await page.goto(f"{site.url}/{place}")
+        await expect(page.locator("main")).to_contain_text(shows)
+        names = await page.locator("main button:visible").all_inner_texts()
+        changing = re.compile("Redrive|Delete|Cancel|Pause|Resume|Clone|Edit|crash|Apply|Run now")
+        assert [name for name in names if changing.search(name)] == []
+    assert await page.get_by_role("button", name="New task").count() == 0
+    assert refused == []
