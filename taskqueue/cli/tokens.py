@@ -10,6 +10,7 @@ from typing import NoReturn, TypeVar
 import click
 import msgspec
 
+from taskqueue.cli.configuration import load_settings
 from taskqueue.clock import SystemClock
 from taskqueue.errors import StorageError, StorageUnavailable
 from taskqueue.rules.access import TOKEN_PREFIX, Role, Token, digest_of
@@ -32,11 +33,11 @@ second. The settings are those of the service; flags such as --database go befor
 (taskqueue --database tasks.db tokens list)."""
 
 
-def group(load: Callable[[], Settings]) -> click.Group:
-    """Return the command; `load` returns the settings."""
+def command() -> click.Group:
+    """Return the command."""
 
     def _on_tokens(use: Callable[[Tokens], Awaitable[T]]) -> T:
-        return _run(load(), use)
+        return _run(load_settings(), use)
 
     def new(*, role: str, name: str, expires_days: float | None) -> None:
         if not _NAME.fullmatch(name):
@@ -68,7 +69,6 @@ def group(load: Callable[[], Settings]) -> click.Group:
     return click.Group(
         "tokens",
         help=_HELP,
-        short_help="Create, list and revoke access tokens.",
         commands=[_new_command(new), _list_command(show), _revoke_command(revoke)],
     )
 

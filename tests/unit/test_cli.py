@@ -125,3 +125,43 @@ def test_the_flags_reach_the_service_and_its_answer_is_the_exit_code(
     assert settings.retry.max_s == 3600.0
     assert settings.allow_remote is False
     assert str(settings.database) == str(tmp_path / "data/tasks.db")
+
+
+def test_run_takes_the_flags_after_it_and_those_before_it(
+    served: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    flags = ["--slots", "3", "--consumers", "4", "run", "--consumers", "5", "--drain-s", "1m"]
+    done = CliRunner().invoke(cli.command(), flags)
+
+    [settings] = served
+    assert done.exit_code == 7
+    assert (settings.slots, settings.consumers, settings.drain_s) == (3, 5, 60.0)
+
+
+def test_the_help_imports_no_command_and_no_library_of_the_service() -> None:
+    program = """
+import sys
+from taskqueue.cli.command import COMMANDS, main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+commands = [each.module for name, each in COMMANDS.items() if name != "run"]
+heavy = ["aiohttp", "aiosqlite", "asyncio", "pykka", "sqlite3", "structlog", "urllib3"]
+print([name for name in (*commands, "taskqueue.client", *heavy) if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(f"  {name} " in done.stdout for name in cli.COMMANDS)
+
+
+def test_every_command_can_be_imported_and_has_a_help() -> None:
+    for name in cli.COMMANDS:
+        done = CliRunner().invoke(cli.command(), [name, "--help"])
+
+        assert (done.exit_code, name in done.stdout) == (0, True), done.output
