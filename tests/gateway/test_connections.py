@@ -319,6 +319,40 @@ async def test_an_unknown_expectation_is_a_problem(
     assert events.select("http_error") == []
 
 
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost/tasks", b"localhost", 200),
+        ("http://LOCALHOST/tasks", b"localhost", 200),
+        ("http://localhost/tasks", b"evil.example", 400),
+        ("http://evil.example/tasks", b"localhost", 400),
+        ("http://evil.example/tasks", b"evil.example", 403),
+    ],
+)
+async def test_the_host_in_the_request_line_counts_and_has_to_agree(
+    http: ClientSession, sock: socket.socket, target: str, host: bytes, status: int
+) -> None:
+    # RFC 9112, section 3.2.2: the host of an absolute target goes before the field.
+    line = f"GET {target} HTTP/1.1".encode()
+
+    reply = await exchange(sock, b"\r\n".join([line, b"Host: " + host, b"", b""]))
+
+    assert reply.status == status
+
+
+async def test_of_two_origins_none_is_the_page_of_a_change(
+    http: ClientSession, sock: socket.socket
+) -> None:
+    own, other = b"Origin: http://localhost", b"Origin: http://evil.example"
+
+    alone = await exchange(sock, request("POST", "/tasks", own, body=TASK))
+    first = await exchange(sock, request("POST", "/tasks", own, other, body=TASK))
+    last = await exchange(sock, request("POST", "/tasks", other, own, body=TASK))
+    twice = await exchange(sock, request("POST", "/tasks", own, own, body=TASK))
+
+    assert [each.status for each in (alone, first, last, twice)] == [202, 403, 403, 403]
+
+
 async def test_a_client_that_asks_first_is_told_to_go_on(
     http: ClientSession, sock: socket.socket
 ) -> None:
