@@ -63,7 +63,8 @@ async def _exit_in_task() -> None:
     async def leave() -> None:
         raise SystemExit(3)
 
-    asyncio.get_running_loop().create_task(leave())
+    leaving = asyncio.get_running_loop().create_task(leave())
+    leaving.add_done_callback(asyncio.Task.exception)  # else it is reported after the test
     await asyncio.sleep(0.1)
 
 
