@@ -1,11 +1,11 @@
 /** Answers of the API that stay up to date while they are shown.
 
-The page asks again after a while, at once after a change of its own, and soon after an event of the
-service. It asks nothing while its tab is hidden. Whether the service answers is known to the whole
-page: `useConnection`.
+All that show the same answer share it, and the requests for it. The page asks again after a while, at
+once after a change of its own, and soon after an event of the service. It asks nothing while its tab
+is hidden. Whether the service answers is known to the whole page: `useConnection`.
 */
 
-import { useCallback, useEffect, useRef, useState } from "../vendor/preact.js";
+import { useCallback, useEffect, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
 
 const listeners = new Set();
@@ -29,21 +29,6 @@ export function useConnection() {
   return state;
 }
 
-const SHARE = 10;
-const LONGEST_S = 10;
-const SOON_S = 0.25;
-
-/** What is slow to answer is asked for less often: an open page must cost the service little. */
-const pause = (every, took) => Math.min(LONGEST_S, Math.max(every, took * SHARE));
-
-const changed = new EventTarget();
-
-/** Ask everything that is shown again: the page has changed something. */
-export const refresh = () => changed.dispatchEvent(new Event("change"));
-
-/** Ask again what was not asked just now: something has happened. */
-export const nudge = () => changed.dispatchEvent(new Event("nudge"));
-
 let onSignedOut = () => {};
 
 /** Call `action` when the service wants to know again who asks. */
@@ -51,75 +36,134 @@ export function whenSignedOut(action) {
   onSignedOut = action;
 }
 
+const SHARE = 15;
+const LONGEST_S = 5;
+const SOON_S = 0.25;
+
+/** What is slow to answer is asked for less often: an open page must cost the service little. */
+const pause = (every, took) => Math.min(LONGEST_S, Math.max(every, took * SHARE));
+
+const nothing = { data: null, problem: null };
+
+/** One answer, and all that show it. */
+class Resource {
+  constructor(path) {
+    this.path = path;
+    this.state = nothing;
+    this.shown = new Map(); // what is called with a new state, and how often it wants one, in seconds
+    this.timer = 0;
+    this.aborter = null;
+    this.took = 0; // seconds, for the latest answer
+    this.answeredAt = -Infinity;
+  }
+
+  show(listener, every) {
+    this.shown.set(listener, every);
+    const age = (performance.now() - this.answeredAt) / 1000;
+    if (age > SOON_S && !this.aborter) this.ask();
+    else this.plan();
+    return () => {
+      this.shown.delete(listener);
+      if (this.shown.size === 0) this.rest();
+    };
+  }
+
+  rest() {
+    clearTimeout(this.timer);
+    if (this.aborter) this.aborter.abort();
+    this.aborter = null;
+    const idle = [...resources.values()].filter((each) => each.shown.size === 0);
+    idle.slice(0, -KEPT).forEach((each) => resources.delete(each.path));
+  }
+
+  plan() {
+    clearTimeout(this.timer);
+    if (this.shown.size > 0) this.timer = setTimeout(() => this.ask(), pause(Math.min(...this.shown.values()), this.took) * 1000);
+  }
+
+  async ask() {
+    if (this.aborter || this.shown.size === 0) return;
+    if (document.hidden) {
+      this.plan();
+      return;
+    }
+    const aborter = (this.aborter = new AbortController());
+    const state = await this.answer(aborter.signal);
+    if (aborter.signal.aborted) return;
+    this.aborter = null;
+    this.state = state;
+    [...this.shown.keys()].forEach((listener) => listener(state));
+    this.plan();
+  }
+
+  async answer(signal) {
+    const began = performance.now();
+    try {
+      const data = await get(this.path, signal);
+      this.answeredAt = performance.now();
+      this.took = (this.answeredAt - began) / 1000;
+      reportConnection(true);
+      return { data, problem: null };
+    } catch (problem) {
+      if (signal.aborted) return this.state;
+      if (problem.status === 401) onSignedOut();
+      reportConnection(problem.status !== 0);
+      return { data: this.state.data, problem };
+    }
+  }
+
+  /** Ask anew, although an answer is under way: it may be of the time before. */
+  askAnew() {
+    if (this.shown.size === 0) return;
+    if (this.aborter) this.aborter.abort();
+    this.aborter = null;
+    this.ask();
+  }
+
+  nudge() {
+    if (performance.now() - this.answeredAt > pause(SOON_S, this.took) * 1000) this.ask();
+  }
+}
+
+const KEPT = 30;
+const resources = new Map();
+
+function resource(path) {
+  const found = resources.get(path) || new Resource(path);
+  resources.set(path, found);
+  return found;
+}
+
+document.addEventListener("visibilitychange", () => resources.forEach((each) => each.ask()));
+
+/** Ask everything that is shown again: the page has changed something. */
+export const refresh = () => resources.forEach((each) => each.askAnew());
+
+/** Ask again what was not asked just now: something has happened. */
+export const nudge = () => resources.forEach((each) => each.nudge());
+
 /** Keep the answer of `path`, asked every `every` seconds. Without a path there is none.
 
 `data` stays while a newer answer fails: `problem` says why it is old.
 */
 export function useLive(path, every = 2) {
-  const [state, setState] = useState({ path: null, data: null, problem: null });
-  const again = useRef(() => {});
-  useEffect(() => {
-    if (!path) return undefined;
-    const aborter = new AbortController();
-    let timer = 0;
-    let isAsking = false;
-    let took = 0; // seconds, for the latest answer
-    let answeredAt = 0;
-    const ask = async () => {
-      clearTimeout(timer);
-      if (isAsking) return;
-      if (!document.hidden) {
-        isAsking = true;
-        await load();
-        isAsking = false;
-      }
-      if (!aborter.signal.aborted) timer = setTimeout(ask, pause(every, took) * 1000);
-    };
-    const onNudge = () => {
-      if (performance.now() - answeredAt > pause(SOON_S, took) * 1000) ask();
-    };
-    const load = async () => {
-      const began = performance.now();
-      try {
-        const data = await get(path, aborter.signal);
-        answeredAt = performance.now();
-        took = (answeredAt - began) / 1000;
-        reportConnection(true);
-        setState({ path, data, problem: null });
-      } catch (problem) {
-        if (aborter.signal.aborted) return;
-        if (problem.status === 401) onSignedOut();
-        reportConnection(problem.status !== 0);
-        setState((old) => ({ path, data: old.path === path ? old.data : null, problem }));
-      }
-    };
-    again.current = ask;
-    ask();
-    document.addEventListener("visibilitychange", ask);
-    changed.addEventListener("change", ask);
-    changed.addEventListener("nudge", onNudge);
-    return () => {
-      aborter.abort();
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", ask);
-      changed.removeEventListener("change", ask);
-      changed.removeEventListener("nudge", onNudge);
-    };
-  }, [path, every]);
-  const reload = useCallback(() => again.current(), []);
-  const isCurrent = state.path === path;
-  return { data: isCurrent ? state.data : null, problem: isCurrent ? state.problem : null, reload };
+  const [, redraw] = useState(nothing);
+  useEffect(() => (path ? resource(path).show(redraw, every) : undefined), [path, every]);
+  const reload = useCallback(() => path && resource(path).askAnew(), [path]);
+  const { data, problem } = path ? resource(path).state : nothing;
+  return { data, problem, reload };
 }
 
 const tickers = new Set();
 setInterval(() => !document.hidden && tickers.forEach((tick) => tick(Date.now() / 1000)), 1000);
 
-/** Return the time in seconds, every second. */
-export function useNow() {
+/** Return the time in seconds, as often as it has changed by `step`. */
+export function useNow(step = 1) {
   const [now, setNow] = useState(() => Date.now() / 1000);
   useEffect(() => {
-    tickers.add(setNow);
-    return () => tickers.delete(setNow);
-  }, []);
+    const tick = (time) => setNow(Math.floor(time / step) * step);
+    tickers.add(tick);
+    return () => tickers.delete(tick);
+  }, [step]);
   return now;
 }

@@ -27,8 +27,11 @@ export function useTaskList(filter, isHeld) {
   const top = frozen && frozen.key === key && frozen.tasks.length ? frozen.tasks[0].id : null;
   const newest = useLive(withQuery("tasks", base));
   const window = useLive(top && withQuery("tasks", { ...base, cursor: after(top) }));
+  const latest = useRef(null);
+  latest.current = newest.data;
   useEffect(() => {
-    if (isHeld && newest.data && newest.data !== passed.current && !frozen) setFrozen({ key, tasks: newest.data.tasks });
+    const hasRows = newest.data && newest.data.tasks.length > 0;
+    if (isHeld && hasRows && newest.data !== passed.current && !frozen) setFrozen({ key, tasks: newest.data.tasks });
     if (!isHeld && frozen) setFrozen(null);
   }, [isHeld, newest.data, frozen]);
   useEffect(() => {
@@ -45,7 +48,7 @@ export function useTaskList(filter, isHeld) {
     setOlder({ key, tasks: [...more.tasks, ...page.tasks], next: page.next });
   };
   const show = () => {
-    passed.current = newest.data;
+    passed.current = latest.current;
     setFrozen(null);
   };
   const fresh = top && newest.data ? newest.data.tasks.filter((task) => task.id > top).length : 0;

@@ -22,7 +22,7 @@ function* ofTree(tree) {
     }
     if (part.restarts_in_period > 0) {
       const detail = `${plural(part.restarts_in_period, "restart")} in the last ${part.period_s} s, of ${part.max_restarts} that it may do`;
-      yield { key: `${part.path} restarts`, tone: "warning", text: `${part.id} has restarted children`, detail, link };
+      yield { key: `${part.path} restarts`, tone: "warning", text: `Children of ${part.id} were restarted`, detail, link };
     }
   }
 }

@@ -108,7 +108,7 @@ function options(kind, width, latestOf) {
     height: HEIGHT,
     cursor: { show: false },
     legend: { show: false },
-    padding: [8, 12, 0, 0],
+    padding: [8, 28, 0, 0],
     scales: { x: { time: true, auto: false }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.001)] } },
     axes: [
       { ...axis, grid: { show: false }, size: 24, space: 110, values: (_, ticks) => ticks.map(timeOfDay) },

@@ -1,7 +1,7 @@
 /** The let-it-crash button: kills an actor, then shows that it came back. */
 
 import { html, useEffect, useState } from "../vendor/preact.js";
-import { post } from "../app/api.js";
+import { get, post } from "../app/api.js";
 import { duration, shortId, timeOfDay } from "../app/format.js";
 import { refresh, useLive } from "../app/live.js";
 import { to } from "../app/router.js";
@@ -9,12 +9,14 @@ import { Confirm } from "./dialog.js";
 import { toneOf } from "./status.js";
 import { complain } from "./toasts.js";
 
-export function Kill({ part, attempts, onClose, onKilled }) {
+export function Kill({ part, onClose, onKilled }) {
   const [busy, setBusy] = useState(false);
   const run = async () => {
     setBusy(true);
-    const killed = { at: Date.now() / 1000, incarnation: part.incarnation, attempts };
     try {
+      const { running } = await get("running");
+      const attempts = running.filter((attempt) => attempt.consumer === part.id);
+      const killed = { at: Date.now() / 1000, incarnation: part.incarnation, attempts };
       await post("supervision/kill", { path: part.path });
       onKilled(killed);
     } catch (problem) {
@@ -50,8 +52,8 @@ export function Proof({ killed, part }) {
     <ol class="inside">
       <li data-tone="bad">Life ${killed.incarnation} was killed at ${timeOfDay(killed.at)}</li>
       ${back
-        ? html`<li data-tone="good">Life ${back.incarnation} runs since ${timeOfDay(back.started_at)}. The one before ended because: <b>${back.last_exit}</b>;
-            its supervisor needed ${duration(Math.max(0, back.started_at - back.last_exit_at))}.</li>`
+        ? html`<li data-tone="good">Life ${back.incarnation} runs since ${timeOfDay(back.started_at)}: its supervisor needed
+            ${" "}${duration(Math.max(0, back.started_at - back.last_exit_at))} after the exit <b>${back.last_exit}</b></li>`
         : html`<li data-tone="warning">Its supervisor starts it again…</li>`}
       ${killed.attempts.map((attempt) => html`<${Held} key=${attempt.task_id} attempt=${attempt} />`)}
     </ol>

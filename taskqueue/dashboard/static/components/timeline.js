@@ -12,11 +12,12 @@ const waits = new Set(["waited", "backed off"]);
 export function Timeline({ task }) {
   const now = useNow();
   const parts = spans(task, now);
+  const whole = parts.reduce((total, part) => total + part.till - part.from, 0);
   return html`<div class="timeline">
     <div class="bar" role="img" aria-label=${parts.map((part) => `${part.text}, ${duration(part.till - part.from)}`).join("; ")}>
       ${parts.map(
         (part, i) => html`<span key=${i} class=${waits.has(part.kind) ? "wait" : "ran"} data-tone=${toneOf(part.kind)}
-          style=${{ flexGrow: Math.max(0.001, part.till - part.from) }} title=${`${part.text}, ${duration(part.till - part.from)}`}></span>`,
+          style=${{ flexGrow: ((part.till - part.from) / whole) * 100 }} title=${`${part.text}, ${duration(part.till - part.from)}`}></span>`,
       )}
     </div>
     <ol>

@@ -60,7 +60,7 @@ function Actor({ path, root, running }) {
     <section class="card" aria-label="Events"><header><h2>Events</h2><span class="small faint">since this page was opened</span></header>
       <${EventList} events=${events.filter((event) => event.child_id === part.id)}>Restarts and ends of ${part.id} appear here as they happen.<//>
     </section>
-    ${isAsking && html`<${Kill} part=${part} attempts=${own} onClose=${() => setAsking(false)} onKilled=${setKilled} />`}
+    ${isAsking && html`<${Kill} part=${part} onClose=${() => setAsking(false)} onKilled=${setKilled} />`}
   `;
 }
 

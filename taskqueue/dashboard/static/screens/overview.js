@@ -15,7 +15,7 @@ const shown = ["queued", "running", "scheduled", "retrying", "completed", "dead"
 
 export function Overview() {
   const tree = useLive("supervision", 1);
-  const queues = useLive("queues", 2);
+  const queues = useLive("queues", 3);
   const stats = useLive("stats", 2);
   const running = useLive("running", 1).data;
   return html`

@@ -14,7 +14,7 @@ import { Time } from "../components/time.js";
 import { attempt } from "../components/toasts.js";
 
 export function Queues() {
-  const queues = useLive("queues");
+  const queues = useLive("queues", 3);
   const may = useMay();
   return html`
     <div class="title"><h1>Queues</h1><span class="gap"></span>${may("admin") && html`<${Consumers} />`}</div>

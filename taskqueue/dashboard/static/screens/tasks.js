@@ -21,7 +21,7 @@ export const Tasks = ({ route }) => (route.id ? html`<${Task} id=${route.id} key
 const none = new Set();
 
 function List({ query }) {
-  const minute = Math.floor(useNow() / 60);
+  const minute = Math.floor(useNow(60) / 60);
   const key = JSON.stringify(query);
   const filter = useMemo(() => filterOf(query, minute * 60), [key, minute]);
   const may = useMay();
