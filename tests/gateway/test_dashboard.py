@@ -149,3 +149,12 @@ def test_the_wheel_has_every_file() -> None:
 
     there = {path.relative_to(root).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
     assert there <= packed
+
+
+def test_the_pictures_in_the_readme_are_there_and_small() -> None:
+    root = FOLDER.parents[2]
+
+    pictures = re.findall(r"!\[[^]]+\]\((docs/[^)]+\.png)\)", (root / "README.md").read_text())
+
+    assert len(pictures) == 2
+    assert all((root / each).stat().st_size < MAX_WIRE_BYTES for each in pictures)
