@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from taskqueue.rules.access import Token
 from taskqueue.rules.activity import Recent
+from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.health import QueueState, Readiness
@@ -202,3 +203,16 @@ class NoteTokenUse(Request[None]):
     """Note by name when tokens were last used."""
 
     used: Mapping[str, float]
+
+
+class GetChanges(Request[tuple[AuditedChange, ...]]):
+    """Return what is stored of the audit trail, as `Storage.changes` does."""
+
+    limit: int
+    before: str | None = None
+
+
+class RecordChanges(Request[None]):
+    """Store changes in the audit trail. Those that are there already are left as they are."""
+
+    changes: tuple[AuditedChange, ...]

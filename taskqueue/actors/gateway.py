@@ -16,6 +16,7 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
 from taskqueue.http.application import application
+from taskqueue.http.audit_writer import AuditWriter
 from taskqueue.http.event_stream.streams import StreamLimits
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.binding import address_of
@@ -75,10 +76,13 @@ class GatewayActor(Actor):
         clock = clock or SystemClock()
         availability = availability or Availability()
         connections = connections_within(limits, descriptors.limit())
+        port = ServicePort(
+            self._cell.system, clock, limits, availability, roster=roster, activity=activity
+        )
+        http_state = http_state or HttpState()
+        self._audit = AuditWriter(port, http_state.trail)
         application_ = application(
-            ServicePort(
-                self._cell.system, clock, limits, availability, roster=roster, activity=activity
-            ),
+            port,
             app,
             availability=availability,
             bound_to=UNIX if sock.family == socket.AF_UNIX else self.host,
@@ -93,6 +97,7 @@ class GatewayActor(Actor):
 
     async def on_start(self) -> None:
         """Listen; connections that came since the last gateway are served."""
+        self.start_task(self._audit.keep_writing())
         listener = close_in_children(self._sock.dup())
         self.own(listener.close)
         self.own(self._server.cut)
@@ -100,7 +105,7 @@ class GatewayActor(Actor):
         events.info("gateway_listening", host=self.host, port=self.port)
 
     async def on_stop(self) -> None:
-        """Refuse new connections, finish the requests in flight, close the others.
+        """Refuse new connections, finish the requests in flight, close the others; store the trail.
 
         Not after a crash: the next gateway serves clients that connect meanwhile.
         """
@@ -114,3 +119,4 @@ class GatewayActor(Actor):
                 await self._server.close()
         except TimeoutError:
             events.warning("gateway_requests_cut", after_s=self._shutdown_s)
+        await self._audit.finish()

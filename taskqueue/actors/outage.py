@@ -21,6 +21,7 @@ READS = frozenset(
         Storage.ahead,
         Storage.all_due,
         Storage.cancel_requests,
+        Storage.changes,
         Storage.counts,
         Storage.depths,
         Storage.find,

@@ -28,6 +28,7 @@ from taskqueue.commands import (
     DeleteDead,
     Enqueue,
     ExplainWaiting,
+    GetChanges,
     GetDepths,
     GetOldestRunnable,
     GetQueues,
@@ -39,6 +40,7 @@ from taskqueue.commands import (
     GetTree,
     Kill,
     NoteTokenUse,
+    RecordChanges,
     RedriveDead,
     Resize,
     SearchTasks,
@@ -48,6 +50,7 @@ from taskqueue.events import events
 from taskqueue.http.server.limits import Limits
 from taskqueue.rules.access import Token
 from taskqueue.rules.activity import Activity, Recent
+from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.filters import Found
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.running import Running
@@ -176,6 +179,8 @@ class StorageRequests:
             DeleteDead: self._delete_dead,
             GetTokens: self._get_tokens,
             NoteTokenUse: self._note_token_use,
+            GetChanges: self._get_changes,
+            RecordChanges: self._record_changes,
         }
 
     async def _search(self, message: SearchTasks) -> Found:
@@ -211,6 +216,12 @@ class StorageRequests:
 
     async def _note_token_use(self, message: NoteTokenUse) -> None:
         await self._storage.use(Storage.note_token_use, message.used)
+
+    async def _get_changes(self, message: GetChanges) -> tuple[AuditedChange, ...]:
+        return await self._storage.use(Storage.changes, **asdict(message))
+
+    async def _record_changes(self, message: RecordChanges) -> None:
+        await self._storage.use(Storage.record_changes, message.changes)
 
 
 async def why_waiting(

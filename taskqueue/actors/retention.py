@@ -1,4 +1,4 @@
-"""The retention actor: deletes tasks that ended long enough ago, in small batches."""
+"""The retention actor: deletes what is old enough, tasks and changes, in small batches."""
 
 import asyncio
 
@@ -6,6 +6,8 @@ from taskqueue.actors.messages import DATABASE, RETENTION
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
+from taskqueue.rules.access import Role
+from taskqueue.rules.audit import MAX_STORED
 from taskqueue.rules.retention import Retention
 from taskqueue.runtime import Actor, Request, receives
 from taskqueue.storage.protocol import Storage
@@ -15,7 +17,7 @@ BATCH = 500  # short enough to share a commit with other writes
 
 
 class Expire(Request[int]):
-    """Delete the tasks that are due; answered with their number."""
+    """Delete the tasks and the changes that are due; answered with the number of tasks."""
 
 
 class RetentionActor(Actor):
@@ -33,12 +35,12 @@ class RetentionActor(Actor):
         self._storage = StorageClient(self.address(DATABASE))
 
     def on_start(self) -> None:
-        """Expire tasks now and then."""
+        """Expire tasks and changes now and then."""
         self.start_task(self._keep_expiring())
 
     @receives(Expire, answers=UNREACHABLE, concurrently=True)
     async def on_expire(self, _: Expire) -> int:
-        """Delete the tasks that are due."""
+        """Delete what is due."""
         return await self._expire()
 
     async def _keep_expiring(self) -> None:
@@ -52,6 +54,7 @@ class RetentionActor(Actor):
 
     async def _expire(self) -> int:
         """Delete batch by batch, so that other writes get their turn in between."""
+        await self._trim_changes()
         total = 0
         for status, ended_before in self._retention.limits(self._clock.now()):
             expired, batch = 0, BATCH
@@ -64,3 +67,12 @@ class RetentionActor(Actor):
                 events.info("tasks_expired", status=str(status), tasks=expired)
             total += expired
         return total
+
+    async def _trim_changes(self) -> None:
+        before = self._retention.changes_before(self._clock.now())
+        for role in Role:
+            batch = BATCH
+            while batch == BATCH:
+                batch = await self._storage.use(
+                    Storage.trim_changes, role, before=before, most=MAX_STORED, limit=BATCH
+                )

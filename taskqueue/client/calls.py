@@ -219,10 +219,10 @@ def pause(queue: str, *, paused: bool) -> Call[None]:
     )
 
 
-def audit(limit: int) -> Call[Sequence[Change]]:
+def audit(limit: int, cursor: str | None) -> Call[Sequence[Change]]:
     """Ask who has changed what."""
     read = _reader(_Changes)
-    path = f"/audit{_query(limit=limit)}"
+    path = f"/audit{_query(limit=limit, cursor=cursor)}"
     return Call(method="GET", path=path, read=lambda body: read(body).changes)
 
 

@@ -40,9 +40,10 @@ from taskqueue.rules.tasks import (
     Status,
     Task,
 )
+from taskqueue.storage.sqlite import audited
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.direct import SharedFile
-from taskqueue.storage.sqlite.operations import administration, inserting, reads, searching
+from taskqueue.storage.sqlite.operations import inserting, reads, searching
 
 PAGE = 100  # tasks
 PAGE_BYTES = 4 << 20  # of payloads, results and progress
@@ -134,13 +135,10 @@ class TaskFile:
             TaskNotFound, CallRefused: there is no such task; it has ended.
         """
         operation = partial(
-            administration.cancel,
-            task_ids=(task_id,),
-            reason=reason or NO_REASON,
-            now=self._clock.now(),
+            audited.cancel, task_id=task_id, reason=reason or NO_REASON, now=self._clock.now()
         )
         with self._reachable():
-            [result] = self._file.write(operation)
+            result = self._file.write(operation)
         match result.answer:
             case CancelAnswer.CANCELLED:
                 return "cancelled"
@@ -159,7 +157,7 @@ class TaskFile:
         Raises:
             TaskNotFound, CallRefused: there is no such task; it is not dead.
         """
-        operation = partial(administration.redrive, task_ids=(task_id,), now=self._clock.now())
+        operation = partial(audited.redrive, task_id=task_id, now=self._clock.now())
         with self._reachable():
             redriven = self._file.write(operation)
         if not redriven:
@@ -173,8 +171,9 @@ class TaskFile:
         Raises:
             TaskNotFound, CallRefused: there is no such task; it has not ended.
         """
+        operation = partial(audited.delete, task_id=task_id, now=self._clock.now())
         with self._reachable():
-            deleted = self._file.write(partial(administration.delete, task_ids=(task_id,)))
+            deleted = self._file.write(operation)
         if not deleted:
             status = self.get(task_id).status
             raise _refused("task has not ended", f"It is {status}; cancel it first.")
@@ -183,13 +182,9 @@ class TaskFile:
 
     def pause(self, queue: str, *, paused: bool) -> None:
         """Pause or resume a queue; tasks that consumers have claimed already still run."""
-        operation = (
-            partial(administration.pause, queue=queue, now=self._clock.now())
-            if paused
-            else partial(administration.resume, queue=queue)
-        )
+        switch = audited.pause if paused else audited.resume
         with self._reachable():
-            self._file.write(operation)
+            self._file.write(partial(switch, queue=queue, now=self._clock.now()))
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:

@@ -259,13 +259,14 @@ class Client:
 
     # --- access ---------------------------------------------------------------------------------
 
-    def audit(self, *, limit: int = 100) -> Sequence[Change]:
+    def audit(self, *, limit: int = 100, cursor: str | None = None) -> Sequence[Change]:
         """Return the latest changes of the service's state, newest first; needs the role `admin`.
 
         Args:
             limit: 1 to 1,000.
+            cursor: the id of a change; only those before it are returned.
         """
-        return self._do(calls.audit(limit))
+        return self._do(calls.audit(limit, cursor))
 
     # --- the call -------------------------------------------------------------------------------
 

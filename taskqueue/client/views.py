@@ -98,9 +98,12 @@ class RunningTask(Struct):
 class Change(Struct):
     """One change of the service's state, from its audit trail."""
 
+    id: str
     at: float
+    role: str
+    """What the call needs: `enqueue` or `admin`."""
     who: str
-    """The name of a token, or `local`."""
+    """The name of a token, or `local`; with the remote `file` a user of the operating system."""
     remote: str
     method: str
     path: str

@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from taskqueue.commands import Ask
 from taskqueue.http.audit import TRAIL_QUERY, AuditRoutes, Changes
 from taskqueue.http.bodies import only_field
+from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest, SessionRoutes
 from taskqueue.http.state import HttpState
 from taskqueue.rules.access import Role
 
 
-def access_routes(sessions: SessionRoutes, state: HttpState) -> Iterator[Route]:
+def access_routes(ask: Ask, sessions: SessionRoutes, state: HttpState) -> Iterator[Route]:
     """Yield the calls that begin, show and end a session, and list who has changed what."""
     yield Route(
         "POST",
@@ -27,8 +29,9 @@ def access_routes(sessions: SessionRoutes, state: HttpState) -> Iterator[Route]:
     yield Route(
         "GET",
         "/audit",
-        AuditRoutes(state.trail).list_changes,
+        AuditRoutes(ask, state.trail).list_changes,
         Role.ADMIN,
         {HTTPStatus.OK: Changes},
         query=TRAIL_QUERY,
+        unavailable=Unavailable("audit trail unavailable"),
     )

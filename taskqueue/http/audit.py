@@ -1,89 +1,122 @@
 """The audit trail: who has changed what, and from where.
 
-Each change is published as the event `audit_change`, so the log keeps it. The latest ones are also
-kept in memory, for `GET /audit`, until the service ends.
+Each change is published as the event `audit_change`, so the log keeps it, and stored within a
+second, for `GET /audit`. Enqueues are kept in memory only: the tasks are their record.
 """
 
+import asyncio
 from collections import deque
+from itertools import islice
 
+from taskqueue.commands import Ask, GetChanges
 from taskqueue.events import Level, events
 from taskqueue.http.answers import Answer
 from taskqueue.http.queries import Query, whole_number
 from taskqueue.http.route import Call
+from taskqueue.http.tasks.queries import CURSOR
 from taskqueue.rules.access import Role
+from taskqueue.rules.audit import MAX_STORED, AuditedChange
 from taskqueue.structs import Struct
 
-KEPT = 1_000  # of changes that need the role admin, and as many others, which come more often
-
-
-class Change(Struct):
-    """One change of the service's state, by one call."""
-
-    at: float
-    who: str
-    remote: str
-    method: str
-    path: str
-    status: int
-    """Of the answer. From 500 on it is not known whether anything was changed."""
-    body: str | None = None
-    """The request's, of calls whose body says what is changed: the first 1,000 bytes."""
+KEPT = 1_000  # enqueues
+MAX_PAGE = 1_000  # changes in one answer
 
 
 class Changes(Struct):
-    """The latest changes, newest first."""
+    """Changes, newest first."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[AuditedChange, ...]
     count: int
+    next: str | None = None
+    """The cursor of the next page; None if this one is the last."""
 
 
 class AuditTrail:
-    """The latest changes in memory. It outlives the gateway, not the service."""
+    """What of the trail is in memory: changes that are not stored yet, and the latest enqueues.
+
+    It outlives the gateway, not the service.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[bool, deque[Change]] = {
-            is_admin: deque(maxlen=KEPT) for is_admin in (True, False)
-        }
+        self._enqueues: deque[AuditedChange] = deque(maxlen=KEPT)
+        self._unstored: dict[str, AuditedChange] = {}
+        self._has_unstored = asyncio.Event()
 
-    def record(self, change: Change, role: Role) -> None:
-        """Publish a change and keep it for a while."""
-        is_admin = role is Role.ADMIN
-        self._kept[is_admin].append(change)
-        level: Level = "info" if is_admin else "debug"  # every enqueue is one
-        if not events.are_wanted(level):
-            return
-        getattr(events, level)(
-            "audit_change",
-            who=change.who,
-            remote=change.remote,
-            method=change.method,
-            path=change.path,
-            status=change.status,
-            **({} if change.body is None else {"body": change.body}),
-        )
+    def record(self, change: AuditedChange, *, is_enqueue: bool) -> None:
+        """Publish a change and keep it; if it is no enqueue, have it stored."""
+        if is_enqueue:
+            self._enqueues.append(change)
+        else:
+            self._unstored[change.id] = change
+            if len(self._unstored) > MAX_STORED:  # in a long outage
+                self._unstored.pop(next(iter(self._unstored)))
+            self._has_unstored.set()
+        _publish(change)
 
-    def latest(self, limit: int) -> tuple[Change, ...]:
-        """Return the changes that are kept, newest first."""
-        kept = sorted((c for some in self._kept.values() for c in some), key=lambda c: c.at)
-        return tuple(reversed(kept[-limit:]))
+    def in_memory(self) -> tuple[AuditedChange, ...]:
+        """Return what is in memory, in no order."""
+        return (*self._enqueues, *self._unstored.values())
+
+    def unstored(self, limit: int) -> tuple[AuditedChange, ...]:
+        """Return up to `limit` changes that are not stored yet, oldest first."""
+        return tuple(islice(self._unstored.values(), limit))
+
+    @property
+    def count(self) -> int:
+        """How many changes are not stored yet."""
+        return len(self._unstored)
+
+    async def has_unstored(self) -> None:
+        """Wait until there is a change to store."""
+        await self._has_unstored.wait()
+
+    def stored(self, changes: tuple[AuditedChange, ...]) -> None:
+        """Forget changes that are stored now."""
+        for change in changes:
+            self._unstored.pop(change.id, None)
+        if not self._unstored:
+            self._has_unstored.clear()
+
+
+def _publish(change: AuditedChange) -> None:
+    level: Level = "info" if change.role is Role.ADMIN else "debug"  # every enqueue is one
+    if not events.are_wanted(level):
+        return
+    getattr(events, level)(
+        "audit_change",
+        who=change.who,
+        remote=change.remote,
+        method=change.method,
+        path=change.path,
+        status=change.status,
+        **({} if change.body is None else {"body": change.body}),
+    )
 
 
 class TrailQuery(Struct):
     """Which changes are shown."""
 
     limit: int = 100
+    cursor: str | None = None
 
 
-TRAIL_QUERY = Query(TrailQuery, {"limit": whole_number(1, KEPT)})
+TRAIL_QUERY = Query(TrailQuery, {"limit": whole_number(1, MAX_PAGE), "cursor": CURSOR})
 
 
 class AuditRoutes:
     """The calls about the audit trail."""
 
-    def __init__(self, trail: AuditTrail) -> None:
+    def __init__(self, ask: Ask, trail: AuditTrail) -> None:
+        self._ask = ask
         self._trail = trail
 
     async def list_changes(self, call: Call[None, TrailQuery]) -> Answer:
-        """Return who has changed what lately, newest first."""
-        changes = self._trail.latest(call.query.limit)
-        return Answer(Changes(changes=changes, count=len(changes)))
+        """Return who has changed what, newest first."""
+        limit, cursor = call.query.limit, call.query.cursor
+        # Taken first: what is stored while the storage is read is then in both.
+        in_memory = [c for c in self._trail.in_memory() if cursor is None or c.id < cursor]
+        stored = await self._ask(GetChanges(limit=limit, before=cursor))
+        found = {change.id: change for change in (*in_memory, *stored)}
+        shown = tuple(found[id_] for id_ in sorted(found, reverse=True)[:limit])
+        next_ = shown[-1].id if len(shown) == limit else None
+        return Answer(Changes(changes=shown, count=len(shown), next=next_))

@@ -14,14 +14,16 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from taskqueue.clock import Clock
-from taskqueue.http.audit import AuditTrail, Change
+from taskqueue.http.audit import AuditTrail
 from taskqueue.http.callers import host_of, page_of
 from taskqueue.http.hosts import is_address, is_loopback, name_of
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.problems import Problem, Unavailable
 from taskqueue.http.route import AUDITED_BODY, CALLER, Route
 from taskqueue.http.sessions import CHALLENGE
+from taskqueue.ids import new_id
 from taskqueue.rules.access import Caller, Page, Refusal, Refused, Role
+from taskqueue.rules.audit import AuditedChange
 
 _SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _DOWN = Unavailable("service unavailable")
@@ -91,7 +93,7 @@ class Guard:
             return await handler(request)
         if role is Role.ADMIN:
             _require_json(request)
-        return await self._recorded(request, handler, caller, role)
+        return await self._recorded(request, handler, caller, route, role)
 
     async def _caller(
         self, request: web.Request, host: str, role: Role, *, changes: bool
@@ -106,7 +108,7 @@ class Guard:
                 assert_never(never)
 
     async def _recorded(
-        self, request: web.Request, handler: Handler, caller: Caller, role: Role
+        self, request: web.Request, handler: Handler, caller: Caller, route: Route, role: Role
     ) -> web.StreamResponse:
         """Answer a call that changes something; record it unless nothing was changed."""
         status = 500
@@ -118,16 +120,18 @@ class Guard:
             raise
         finally:
             if not 400 <= status < 500:
-                change = Change(
+                change = AuditedChange(
+                    id=new_id(),
                     at=self._clock.now(),
+                    role=role,
                     who=caller.name,
                     remote=caller.address,
                     method=request.method,
-                    path=request.raw_path[:_AUDITED_PATH],  # a bulk change is in the query
+                    path=_shown(request.raw_path),  # a bulk change is in the query
                     status=status,
                     body=request.get(AUDITED_BODY),
                 )
-                self._trail.record(change, role)
+                self._trail.record(change, is_enqueue=route.only_enqueues)
         return response
 
     def _require_known(self, host: str, *, or_address: bool = False) -> None:
@@ -151,6 +155,14 @@ def _asked(request: web.Request) -> str:
         detail = "Host differs from the host in the request line."
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid request", detail)
     return host
+
+
+def _shown(path: str) -> str:
+    """Return what the trail shows of a path.
+
+    aiohttp's parser in Python lets bytes pass that are no UTF-8. They could not be stored.
+    """
+    return path[:_AUDITED_PATH].encode(errors="replace").decode()
 
 
 def _require_no_coding(request: web.Request) -> None:

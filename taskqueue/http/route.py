@@ -82,3 +82,5 @@ class Route:
     """The answer while a part of the service is down."""
     writes: bool = False
     """Changes the storage: refused before the body is read while nothing can be written."""
+    only_enqueues: bool = False
+    """The tasks show what it did, so the audit trail keeps it in memory only."""

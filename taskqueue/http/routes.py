@@ -64,7 +64,7 @@ def routes(
         *_of_events(streams),
         *_of_running(RunningRoutes(ask, app, clock)),
         *_of_service(ask),
-        *access_routes(SessionRoutes(state.sessions, credentials.current, clock), state),
+        *access_routes(ask, SessionRoutes(state.sessions, credentials.current, clock), state),
         *_of_documentation(documentation),
         *dashboard_routes(),
     )

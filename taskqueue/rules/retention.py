@@ -1,4 +1,4 @@
-"""How long tasks are kept that have ended, pure."""
+"""How long tasks that have ended and the audit trail are kept, pure."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,12 @@ DAY_S = 86_400.0
 
 
 class Retention(Struct):
-    """How long a task stays after its end, by how it ended; 0 keeps it for ever."""
+    """How long a task stays after its end, by how it ended, and a change; 0 keeps it for ever."""
 
     completed_s: float = 7 * DAY_S
     cancelled_s: float = 7 * DAY_S
     dead_s: float = 90 * DAY_S
+    audit_s: float = 90 * DAY_S
 
     def limits(self, now: float) -> Iterator[tuple[Status, float]]:
         """Yield, for each end, the instant before which what ended so need not be kept.
@@ -28,3 +29,11 @@ class Retention(Struct):
         ):
             if kept_s:
                 yield status, now - kept_s
+
+    def changes_before(self, now: float) -> float:
+        """Return the instant before which changes need not be kept in the audit trail.
+
+        >>> Retention(audit_s=60).changes_before(now=100), Retention(audit_s=0).changes_before(100)
+        (40, 0.0)
+        """
+        return now - self.audit_s if self.audit_s else 0.0

@@ -117,6 +117,10 @@ TABLES: Mapping[type[Struct], Mapping[str, tuple[Kind, str]]] = {
         "completed_s": (Duration(), "How long to keep completed tasks; 0: forever."),
         "cancelled_s": (Duration(), "How long to keep cancelled tasks; 0: forever."),
         "dead_s": (Duration(), "How long to keep dead tasks; 0: forever."),
+        "audit_s": (
+            Duration(),
+            "How long to keep the latest changes in the audit trail; 0: forever.",
+        ),
     },
     ProcessPolicy: {
         "max_tasks": (

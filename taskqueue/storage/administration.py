@@ -1,8 +1,10 @@
-"""The part of a storage that an operator works with: pauses, counts, retention."""
+"""The part of a storage that an operator works with: pauses, counts, retention, audit trail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from taskqueue.rules.access import Role
+from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.tasks import Status
 
 
@@ -43,5 +45,29 @@ class Administration(Protocol):
 
         Raises:
             ValueError: `status` is not an end, or `limit` is negative.
+        """
+        ...
+
+    async def record_changes(self, changes: Sequence[AuditedChange]) -> None:
+        """Add to the audit trail. A change whose id is there already is left as it is."""
+        ...
+
+    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
+        """Return up to `limit` changes, newest first: greatest id first.
+
+        With `before`, only those whose ids are less.
+
+        Raises:
+            ValueError: `limit` is negative.
+        """
+        ...
+
+    async def trim_changes(self, role: Role, *, before: float, most: int, limit: int) -> int:
+        """Delete up to `limit` changes that need `role`, oldest first; return how many.
+
+        Those go that were made before that instant, and those that are not among the latest `most`.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...

@@ -4,11 +4,14 @@ from taskqueue.actors.messages import RETENTION
 from taskqueue.actors.retention import BATCH, Expire, RetentionActor
 from taskqueue.api.context import Context
 from taskqueue.api.outcomes import Reject
+from taskqueue.rules.access import Role
+from taskqueue.rules.audit import MAX_STORED
 from taskqueue.rules.options import Options
 from taskqueue.rules.retention import DAY_S, Retention
 from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import terminate_child
+from taskqueue.testing.contract.administration import change
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import ManualClock, World
 
@@ -92,3 +95,29 @@ async def test_an_outage_is_waited_out(world: World, storage: FaultyStorage) -> 
 
     assert retention.is_alive()
     assert await expire(world) == 0
+
+
+async def test_old_changes_go_and_young_ones_stay(world: World) -> None:
+    world.clock = clock = ManualClock()
+    await world.start(retention=Retention(audit_s=60.0))
+    old = [change(f"{place:04}", at=clock.time) for place in range(BATCH + 1)]
+    young = change("9999", Role.ENQUEUE, at=clock.time + 50.0)
+    await world.storage.use(Storage.record_changes, [*old, young])
+
+    clock.time += 61.0
+    await expire(world)
+
+    assert await world.storage.use(Storage.changes, limit=9) == (young,)
+
+
+async def test_with_zero_only_the_latest_changes_are_kept_however_old(world: World) -> None:
+    world.clock = clock = ManualClock()
+    await world.start(retention=Retention(audit_s=0.0))
+    changes = [change(f"{place:06}", at=0.0) for place in range(MAX_STORED + 1)]
+    await world.storage.use(Storage.record_changes, changes)
+
+    clock.time += 1e9
+    await expire(world)
+
+    kept = await world.storage.use(Storage.changes, limit=MAX_STORED + 1)
+    assert (len(kept), kept[-1].id) == (MAX_STORED, "000001")

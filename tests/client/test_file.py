@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import signal
 import sqlite3
 import subprocess
@@ -189,6 +190,33 @@ def test_a_task_that_waits_is_cancelled_then_deleted(queue: Client) -> None:
         task.info()
     with pytest.raises(TaskNotFound):
         task.cancel()
+
+
+def test_what_changes_through_the_file_is_in_its_audit_trail(queue: Client, path: Path) -> None:
+    task = queue.enqueue("add", left=1, right=1)
+    task.cancel()
+    with pytest.raises(CallRefused, match="task has ended"):
+        task.cancel()
+    with pytest.raises(CallRefused, match="task is not dead"):
+        task.redrive()
+    task.delete()
+    queue.pause("a b")
+    queue.resume("a b")
+
+    with closing(sqlite3.connect(path)) as db:
+        trail = db.execute(
+            "SELECT role, method, path, status, who, remote FROM audited_changes ORDER BY id"
+        ).fetchall()
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert trail == [
+        (*change, user, "file")
+        for change in (
+            ("enqueue", "POST", f"/tasks/{task.id}/cancel", 200),
+            ("admin", "DELETE", f"/tasks/{task.id}", 204),
+            ("admin", "POST", "/queues/a%20b/pause", 200),
+            ("admin", "POST", "/queues/a%20b/resume", 200),
+        )
+    ]
 
 
 def test_what_cannot_be_a_task_is_refused_by_field_and_nothing_is_written(queue: Client) -> None:

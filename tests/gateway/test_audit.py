@@ -1,13 +1,18 @@
 """The audit trail: who has changed what, and from where."""
 
 import json
+from collections.abc import Iterable
 
 import pytest
 from aiohttp import ClientSession
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.http.audit import KEPT, AuditTrail, Change
+from taskqueue.http import guard
+from taskqueue.http.audit import KEPT, AuditTrail
+from taskqueue.http.audit_writer import BATCH, AuditWriter
+from taskqueue.http.state import HttpState
 from taskqueue.rules.access import Role
+from taskqueue.rules.audit import MAX_STORED, AuditedChange
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService
 
@@ -15,8 +20,21 @@ UNKNOWN = "0197a4c8-0000-7000-8000-000000000000"
 JSON = {"Content-Type": "application/json"}
 
 
-def change(at: float) -> Change:
-    return Change(at=at, who="ci", remote="::1", method="POST", path="/tasks", status=202)
+def change(place: int, role: Role = Role.ADMIN) -> AuditedChange:
+    return AuditedChange(
+        id=f"{place:08x}-0000-7000-8000-000000000000",
+        at=NOW,
+        role=role,
+        who="ci",
+        remote="::1",
+        method="POST",
+        path="/tasks",
+        status=202,
+    )
+
+
+def places(changes: Iterable[AuditedChange]) -> list[int]:
+    return [int(each.id[:8], 16) for each in changes]
 
 
 async def trail(http: ClientSession, **headers: str) -> list[dict[str, object]]:
@@ -33,9 +51,12 @@ async def test_each_change_is_listed_newest_first(http: ClientSession) -> None:
 
     changes = await trail(http)
 
+    ids = [str(each.pop("id")) for each in changes]
+    assert ids == sorted(ids, reverse=True)
     assert changes == [
         {
             "at": NOW,
+            "role": role,
             "who": "local",
             "remote": "127.0.0.1",
             "method": "POST",
@@ -43,7 +64,10 @@ async def test_each_change_is_listed_newest_first(http: ClientSession) -> None:
             "status": status,
             "body": None,
         }
-        for path, status in (("/tasks", 202), ("/queues/mail/pause", 200))
+        for role, path, status in (
+            ("enqueue", "/tasks", 202),
+            ("admin", "/queues/mail/pause", 200),
+        )
     ]
 
 
@@ -138,14 +162,83 @@ async def test_a_limit_that_is_not_allowed_is_named(http: ClientSession, limit: 
     assert (await answer.json())["faults"][0]["field"] == "limit"
 
 
+async def test_the_trail_is_read_page_by_page(
+    http: ClientSession, service: ScriptedService, state: HttpState
+) -> None:
+    await service.storage.record_changes([change(place) for place in (1, 2, 4)])
+    state.trail.record(change(3, Role.ENQUEUE), is_enqueue=True)
+    state.trail.record(change(5), is_enqueue=False)
+    state.trail.record(change(4), is_enqueue=False)  # stored, and its answer was lost
+
+    pages, cursor = [], {}
+    for _ in range(3):
+        page = await (await http.get("/audit", params={"limit": "2", **cursor})).json()
+        pages.append([int(each["id"][:8], 16) for each in page["changes"]])
+        cursor = {"cursor": page["next"]}
+
+    assert pages == [[5, 4], [3, 2], [1]]
+    assert page["next"] is None
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    assert guard._shown("/tasks/cancel?text=\udcff") == "/tasks/cancel?text=?"
+
+
+async def test_without_its_storage_the_trail_is_unavailable(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    await http.post("/queues/mail/pause", headers=JSON)
+    service.fault = StorageUnavailable("closed")
+
+    answer = await http.get("/audit")
+
+    assert (answer.status, (await answer.json())["error"]) == (503, "audit trail unavailable")
+
+
+# --- what is in memory ----------------------------------------------------------------------------
+
+
 def test_many_enqueues_do_not_drop_what_an_administrator_did() -> None:
     kept = AuditTrail()
-    kept.record(change(0.0), Role.ADMIN)
+    kept.record(change(0), is_enqueue=False)
 
-    for at in range(1, 2 * KEPT):
-        kept.record(change(float(at)), Role.ENQUEUE)
+    for place in range(1, 2 * KEPT):
+        kept.record(change(place, Role.ENQUEUE), is_enqueue=True)
 
-    latest = kept.latest(2 * KEPT)
-    assert len(latest) == KEPT + 1
-    assert (latest[0].at, latest[-1].at) == (2 * KEPT - 1, 0.0)
-    assert [each.at for each in kept.latest(1)] == [2 * KEPT - 1]
+    assert sorted(places(kept.in_memory())) == [0, *range(KEPT, 2 * KEPT)]
+
+
+def test_in_a_long_outage_the_latest_changes_are_kept() -> None:
+    kept = AuditTrail()
+
+    for place in range(MAX_STORED + 2):
+        kept.record(change(place), is_enqueue=False)
+
+    assert kept.count == MAX_STORED
+    assert places(kept.unstored(1)) == [2]
+
+
+async def test_all_but_enqueues_is_stored_in_batches(service: ScriptedService) -> None:
+    kept = AuditTrail()
+    for place in range(BATCH + 1):
+        kept.record(change(place), is_enqueue=False)
+    kept.record(change(BATCH + 1, Role.ENQUEUE), is_enqueue=True)
+
+    await AuditWriter(service, kept).finish()
+
+    assert len(await service.storage.changes(limit=MAX_STORED)) == BATCH + 1
+    assert places(kept.in_memory()) == [BATCH + 1]
+
+
+async def test_what_could_not_be_stored_is_logged_at_the_stop_and_kept(
+    service: ScriptedService, events: EventLog
+) -> None:
+    kept = AuditTrail()
+    kept.record(change(1), is_enqueue=False)
+    service.fault = StorageUnavailable("disk full")
+
+    await AuditWriter(service, kept).finish()
+
+    [lost] = events.select("audit_lost")
+    assert (lost["changes"], "disk full" in str(lost["reason"])) == (1, True)
+    assert kept.count == 1

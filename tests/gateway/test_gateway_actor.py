@@ -12,8 +12,10 @@ import pytest
 
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.messages import DATABASE, QUEUE, UseStorage
-from taskqueue.commands import Enqueue, GetReadiness, Redrive
-from taskqueue.rules.health import Availability, Readiness
+from taskqueue.commands import Enqueue, GetQueues, GetReadiness, Pause, Redrive
+from taskqueue.http import audit_writer
+from taskqueue.http.state import HttpState
+from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.tasks import Accepted
 from taskqueue.runtime import (
     KILLED,
@@ -31,6 +33,7 @@ from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, StillClock, demo_app
 
 LIMIT_S = 5.0  # what a test waits for at most, for anything
+PAUSE = ("POST", "/queues/mail/pause")
 POST = ("POST", "/tasks", b'{"action":"uppercase","data":{"text":"hi"}}')
 
 
@@ -53,6 +56,14 @@ class ScriptedQueue(Actor):
     async def on_redrive(self, message: Redrive) -> tuple[str, ...]:
         return await self._world.storage.redrive(message.task_ids, now=NOW)
 
+    @receives(Pause)
+    async def on_pause(self, message: Pause) -> None:
+        await self._world.storage.pause(message.queue, now=NOW)
+
+    @receives(GetQueues)
+    async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
+        return (QueueState(name="mail", paused_at=None, consumers=1),)
+
     @receives(GetReadiness)
     def on_get_readiness(self, _: GetReadiness) -> Readiness:
         return Readiness(ready=True)
@@ -70,7 +81,10 @@ class ScriptedDatabase(Actor):
     @receives(UseStorage)
     async def on_use_storage(self, message: UseStorage) -> object:
         verb = getattr(self._world.storage, message.verb)
-        return await verb(*message.args, **message.kwargs)
+        answer = await verb(*message.args, **message.kwargs)
+        if message.verb == "record_changes":
+            self._world.recorded.set()
+        return answer
 
 
 class World:
@@ -83,7 +97,9 @@ class World:
         self.asked = asyncio.Event()  # the queue has been asked to enqueue
         self.gate = asyncio.Event()  # the queue may answer
         self.gate.set()
+        self.recorded = asyncio.Event()  # some of the audit trail is stored
         self.availability = Availability()
+        self.http_state = HttpState()
         self._connections: list[Connection] = []
 
     async def open_door(self, *, shutdown_s: float = LIMIT_S) -> ActorRef:
@@ -92,6 +108,7 @@ class World:
             self.sock,
             demo_app(),
             shutdown_s=shutdown_s,
+            http_state=self.http_state,
             clock=StillClock(),
             availability=self.availability,
         )
@@ -160,6 +177,7 @@ async def world(sock: socket.socket) -> AsyncIterator[World]:
         await system.spawn(ScriptedDatabase, made)
         yield made
         await made.hang_up()
+        made.http_state.close()
 
 
 @pytest.fixture
@@ -429,3 +447,63 @@ async def test_without_a_tree_there_is_none_to_show(world: World, connection: Co
     status, problem = await connection.ask("GET", "/supervision")
 
     assert (status, problem["error"]) == (503, "supervision unavailable")
+
+
+async def test_a_change_is_stored_behind_its_answer_and_an_enqueue_is_not(
+    world: World, connection: Connection
+) -> None:
+    await world.open_door()
+
+    await connection.ask(*POST)
+    status, _ = await connection.ask(*PAUSE)
+    at_once = await world.storage.changes(limit=9)
+    async with asyncio.timeout(LIMIT_S):
+        await world.recorded.wait()
+
+    assert (status, at_once) == (200, ())
+    assert [each.path for each in await world.storage.changes(limit=9)] == [PAUSE[1]]
+
+
+async def test_a_change_is_stored_before_an_orderly_stop_ends(
+    world: World, connection: Connection
+) -> None:
+    gateway = await world.open_door()
+
+    await connection.ask(*PAUSE)
+    await stop(gateway, SHUTDOWN)
+
+    assert [each.path for each in await world.storage.changes(limit=9)] == [PAUSE[1]]
+
+
+async def test_the_next_gateway_stores_what_a_killed_one_has_left(
+    world: World, connection: Connection
+) -> None:
+    gateway = await world.open_door()
+    await connection.ask(*PAUSE)
+    await end(gateway)
+    left = await world.storage.changes(limit=9)
+
+    await world.open_door()
+    async with asyncio.timeout(LIMIT_S):
+        await world.recorded.wait()
+
+    assert left == ()
+    assert [each.path for each in await world.storage.changes(limit=9)] == [PAUSE[1]]
+
+
+async def test_a_change_waits_in_memory_while_the_database_is_away(
+    world: World, connection: Connection, events: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_writer, "RETRY_S", 0.01)
+    await world.open_door()
+    await connection.ask("GET", "/tasks")
+    await end(world.system.names.whereis(DATABASE))
+
+    status, _ = await connection.ask(*PAUSE)
+    await events.wait_for("audit_postponed")
+    await world.system.spawn(ScriptedDatabase, world)
+    async with asyncio.timeout(LIMIT_S):
+        await world.recorded.wait()
+
+    assert status == 200
+    assert [each.path for each in await world.storage.changes(limit=9)] == [PAUSE[1]]

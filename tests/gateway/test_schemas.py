@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from taskqueue.commands import Enqueue
-from taskqueue.http.audit import KEPT
+from taskqueue.http.audit import MAX_PAGE as MOST_CHANGES
 from taskqueue.http.documentation.openapi import document
 from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter
@@ -113,8 +113,8 @@ def test_a_text_of_a_query_is_accepted_if_its_schema_admits_it(
 @example(1)
 @example(MAX_PAGE)
 @example(MAX_PAGE + 1)
-@example(KEPT)
-@example(KEPT + 1)
+@example(MOST_CHANGES)
+@example(MOST_CHANGES + 1)
 def test_a_whole_number_of_a_query_is_accepted_if_its_schema_admits_it(
     described: Described, number: int
 ) -> None:

@@ -8,7 +8,10 @@ from taskqueue.rules.tasks import Scalar, Statement
 from taskqueue.testing.contract.sql_samples import FORBIDDEN
 from tests.sandbox.hostile import ENDLESS, ENDLESS_STEPS, TOO_LARGE
 
-QUEUE_TABLES = ("tasks", "attempts", "counters", "paused", "probe")
+QUEUE_TABLES = (
+    *("tasks", "attempts", "counters", "paused", "probe"),
+    *("access_tokens", "audited_changes"),
+)
 OWN_TABLES = ("mine", "numbered", "documents", "notes", "areas", "seen", "fresh", "other")
 _NAMES = (*QUEUE_TABLES, *OWN_TABLES, *OWN_TABLES, "json_each", "sqlite_master", "sqlite_sequence")
 _MORE_NAMES = ("sqlite_temp_master", "sqlite_stat1", "dbstat", "sqlite_stmt", "pragma_table_info")

@@ -25,6 +25,7 @@ from taskqueue.storage.sqlite.disk import faults
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.operations import administration, claiming, inserting, settling
 from taskqueue.storage.sqlite.schema import runner
+from taskqueue.testing.contract.administration import change
 from taskqueue.testing.contract.steps import (
     BURIAL,
     DONE,
@@ -116,6 +117,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (3, "listing"),
         (4, "access_tokens"),
         (5, "edits"),
+        (6, "audited_changes"),
     ]
     assert path.is_file()
 
@@ -137,6 +139,24 @@ def test_a_step_that_fails_takes_the_steps_before_it_back(path: Path) -> None:
         assert runner.version_of(db) == 0
         assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
         assert len(runner.migrate(db)) == len(runner.SQLITE_STEPS)
+
+
+async def test_a_file_made_before_there_was_an_audit_trail_is_brought_up_to_date(
+    path: Path,
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        runner.migrate(db, runner.SQLITE_STEPS[:5])
+        db.execute("INSERT INTO access_tokens VALUES ('ci', 'admin', x'00', 1.0, NULL, NULL)")
+    storage = SQLiteStorage(path)
+
+    taken = await storage.migrate()
+    await storage.open()
+    await storage.record_changes([change("a")])
+
+    assert [step.name for step in taken] == ["audited_changes"]
+    assert await storage.changes(limit=9) == (change("a"),)
+    assert [token.name for token in await storage.tokens()] == ["ci"]
+    await storage.close()
 
 
 async def test_a_path_may_hold_what_means_something_in_a_uri(tmp_path: Path) -> None:

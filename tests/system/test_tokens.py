@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pwd
 import stat
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from taskqueue.rules.access import digest_of
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from tests.system.services import TIMEOUT_S, Services, until
+
+JSON = {"Content-Type": "application/json"}
 
 
 class Done(NamedTuple):
@@ -151,10 +155,36 @@ async def test_an_enqueue_by_a_token_is_in_the_audit_trail(
     async with http.get(f"{service.url}/audit", headers=bearer(worker)) as answer:
         refused = answer.status
     async with http.get(f"{service.url}/audit", headers=bearer(admin)) as answer:
-        [change] = (await answer.json())["changes"]
+        change = (await answer.json())["changes"][0]
 
     assert refused == 403
     assert (change["who"], change["remote"], change["path"]) == ("web", "127.0.0.1", "/tasks")
+
+
+async def test_the_audit_trail_outlives_the_service_and_has_what_the_command_did(
+    services: Services, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    admin = await new(tmp_path, "admin", "boss")
+    await new(tmp_path, "read", "web")
+    await tokens(tmp_path, "revoke", "web")
+    await tokens(tmp_path, "revoke", "web")
+    service = await services.start()
+    pause = f"{service.url}/queues/default/pause"
+
+    async with http.post(pause, headers={**bearer(admin), **JSON}) as answer:
+        assert answer.status == 200
+    await service.stop()
+    service = await services.start()
+    async with http.get(f"{service.url}/audit", headers=bearer(admin)) as answer:
+        changes = (await answer.json())["changes"]
+
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert [(each["who"], each["remote"], each["method"], each["path"]) for each in changes] == [
+        ("boss", "127.0.0.1", "POST", "/queues/default/pause"),
+        (user, "file", "CLI", "tokens revoke web"),
+        (user, "file", "CLI", "tokens new --role read --name web"),
+        (user, "file", "CLI", "tokens new --role admin --name boss"),
+    ]
 
 
 # --- the command alone ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from taskqueue.http.audit import Change, Changes
+from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
 from taskqueue.http.probes import Alive, Ready
@@ -30,6 +30,7 @@ from taskqueue.http.tasks.editing import EDIT, EditRequest
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.rules.access import Role
 from taskqueue.rules.activity import MINUTES, Recent, Waits
+from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.supervision import ChildType
@@ -137,8 +138,15 @@ _ROOT = SupervisorPart(
     children=(_PART,),
 )
 
-_CHANGE = Change(
-    at=_AT, who="ci", remote="10.0.0.7", method="POST", path="/queues/mail/pause", status=200
+_CHANGE = AuditedChange(
+    id=_ID,
+    at=_AT,
+    role=Role.ADMIN,
+    who="ci",
+    remote="10.0.0.7",
+    method="POST",
+    path="/queues/mail/pause",
+    status=200,
 )
 
 _EXAMPLES: Sequence[Any] = (

@@ -54,6 +54,7 @@ def _of_new_tasks(creation: TaskCreation, app: App) -> Iterator[Route]:
         body=Body(TaskRequest | TaskList, TaskReader(app).read),
         unavailable=_QUEUEING,
         writes=True,
+        only_enqueues=True,
     )
     yield Route(
         "POST",
@@ -65,6 +66,7 @@ def _of_new_tasks(creation: TaskCreation, app: App) -> Iterator[Route]:
         problems={**_NO_TASK, HTTPStatus.UNPROCESSABLE_ENTITY: "invalid task"},
         unavailable=_QUEUEING,
         writes=True,
+        only_enqueues=True,
     )
 
 

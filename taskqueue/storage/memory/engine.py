@@ -33,6 +33,7 @@ from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit
 from taskqueue.storage.memory import editing, searching, settling
+from taskqueue.storage.memory.audit import MemoryAudit
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.notices import MemoryNotices
 from taskqueue.storage.memory.rows import deliveries
@@ -44,7 +45,7 @@ from taskqueue.storage.protocol import Storage
 _SCHEMA = (Migration(version=1, name="tasks"),)
 
 
-class MemoryStorage(MemoryNotices, MemoryTokens, Storage):
+class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, Storage):
     """Tasks in a dict. `close` keeps them for the next `open` of the same object.
 
     The statements of handlers are applied to an SQLite database in memory, under the same rules as

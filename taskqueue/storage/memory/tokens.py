@@ -12,6 +12,7 @@ class MemoryTokens:
     """The part of the model that keeps tokens."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._tokens: dict[str, Token] = {}
         self._open = False
 

@@ -6,7 +6,8 @@ from functools import partial
 from typing import cast
 
 from taskqueue.errors import StatementRefused
-from taskqueue.rules.access import Token
+from taskqueue.rules.access import Role, Token
+from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import (
@@ -33,6 +34,7 @@ from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
 from taskqueue.storage.sqlite.operations import (
     administration,
+    audit,
     claiming,
     editing,
     inserting,
@@ -201,6 +203,15 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
             partial(administration.expire, status=status, ended_before=ended_before, limit=limit)
         )
 
+    async def record_changes(self, changes: Sequence[AuditedChange]) -> None:
+        await self._write(partial(audit.record, changes=tuple(changes)))
+
+    async def trim_changes(self, role: Role, *, before: float, most: int, limit: int) -> int:
+        check_limit(limit)
+        return await self._write(
+            partial(audit.trim, role=role, before=before, most=most, limit=limit)
+        )
+
     async def add_token(self, token: Token) -> bool:
         return await self._write(partial(tokens.add, token=token))
 
@@ -269,6 +280,10 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
 
     async def paused(self) -> Mapping[str, float]:
         return await self._read(reads.paused)
+
+    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
+        check_limit(limit)
+        return await self._read(partial(audit.latest, before=before, limit=limit))
 
     async def tokens(self) -> tuple[Token, ...]:
         return await self._read(tokens.every)

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from taskqueue.clock import SystemClock
 from taskqueue.errors import SchemaMismatch
 from taskqueue.rules.access import Token
+from taskqueue.storage.sqlite import audited
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.lock import real_path
@@ -31,16 +33,18 @@ class TokensFile(Tokens):
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
         self._path = path
+        self._clock = SystemClock()
 
     async def add_token(self, token: Token) -> bool:
-        return self._write(lambda tx: tokens.add(tx, token))
+        return self._write(lambda tx: audited.add_token(tx, token))
 
     async def tokens(self) -> tuple[Token, ...]:
         with translated(self._path):
             return tokens.every(self._db)
 
     async def revoke_token(self, name: str) -> bool:
-        return self._write(lambda tx: tokens.revoke(tx, name))
+        now = self._clock.now()
+        return self._write(lambda tx: audited.revoke_token(tx, name, now=now))
 
     async def note_token_use(self, used: Mapping[str, float]) -> None:
         self._write(lambda tx: tokens.note_use(tx, used))

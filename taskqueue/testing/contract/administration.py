@@ -1,7 +1,10 @@
-"""The part of the storage contract about counts, pauses and retention."""
+"""The part of the storage contract about counts, pauses, retention and the audit trail."""
 
+import msgspec
 import pytest
 
+from taskqueue.rules.access import Role
+from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.tasks import ENDED, Release, Settled, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
@@ -16,6 +19,13 @@ from taskqueue.testing.contract.steps import (
     one_life_of_each_status,
     settle,
 )
+
+
+def change(id_: str, role: Role = Role.ADMIN, *, at: float = 1.0) -> AuditedChange:
+    """Return a change of the audit trail."""
+    return AuditedChange(
+        id=id_, at=at, role=role, who="ci", remote="::1", method="POST", path="/a", status=200
+    )
 
 
 class AdministrationContract:
@@ -164,8 +174,67 @@ class AdministrationContract:
             claim(storage, limit=-1),
             storage.find(limit=-1, now=0.0),
             storage.expire(Status.DEAD, ended_before=0.0, limit=-1),
+            storage.changes(limit=-1),
+            storage.trim_changes(Role.ADMIN, before=0.0, most=1, limit=-1),
         )
 
         for verb in verbs:
             with pytest.raises(ValueError, match="limit must not be negative, and is -1"):
                 await verb
+
+    async def test_changes_are_listed_by_id_newest_first_page_by_page(
+        self, storage: Storage
+    ) -> None:
+        a, c = change("a"), change("c", Role.ENQUEUE)
+        b = msgspec.structs.replace(change("b", at=0.5), status=503, body='{"all":true}')
+        await storage.record_changes([a, c])
+        await storage.record_changes([b])
+
+        pages = [
+            await storage.changes(limit=2),
+            await storage.changes(before="b", limit=2),
+            await storage.changes(before="a", limit=2),
+        ]
+
+        assert pages == [(c, b), (a,), ()]
+
+    async def test_a_change_that_is_recorded_again_is_left_as_it_is(self, storage: Storage) -> None:
+        await storage.record_changes([change("a")])
+
+        await storage.record_changes([change("a", at=9.0), change("b")])
+
+        assert await storage.changes(limit=9) == (change("b"), change("a"))
+
+    async def test_old_changes_are_trimmed_oldest_first(self, storage: Storage) -> None:
+        for place, id_ in enumerate("abcd"):
+            await storage.record_changes([change(id_, at=float(place))])
+
+        trimmed = []
+        for _ in range(2):
+            deleted = await storage.trim_changes(Role.ADMIN, before=3.0, most=9, limit=2)
+            trimmed.append((deleted, [each.id for each in await storage.changes(limit=9)]))
+
+        assert trimmed == [(2, ["d", "c"]), (1, ["d"])]
+
+    async def test_the_latest_changes_of_each_role_are_kept(self, storage: Storage) -> None:
+        admin, enqueue = Role.ADMIN, Role.ENQUEUE
+        roles = [admin, admin, admin, enqueue, enqueue]
+        await storage.record_changes(
+            [change(id_, role) for id_, role in zip("abcde", roles, strict=True)]
+        )
+
+        trimmed = [
+            await storage.trim_changes(role, before=0.0, most=2, limit=9)
+            for role in (admin, enqueue)
+        ]
+
+        assert trimmed == [1, 0]
+        assert [each.id for each in await storage.changes(limit=9)] == ["e", "d", "c", "b"]
+
+    async def test_changes_outlive_a_reopening(self, storage: Storage) -> None:
+        await storage.record_changes([change("a")])
+
+        await storage.close()
+        await storage.open()
+
+        assert await storage.changes(limit=1) == (change("a"),)

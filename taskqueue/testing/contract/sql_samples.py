@@ -42,6 +42,8 @@ FORBIDDEN = (
     "REPLACE INTO counters VALUES ('queued', 0)",
     "DELETE FROM attempts",
     "INSERT INTO paused VALUES ('default', 0)",
+    "DELETE FROM access_tokens",
+    "DELETE FROM audited_changes",
     "DELETE FROM probe",
     "DROP TABLE tasks",
     "DROP INDEX ready",

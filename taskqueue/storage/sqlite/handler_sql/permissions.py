@@ -11,7 +11,10 @@ from functools import cache
 
 # `json_each` is a function that our statements use; a table of that name would hide it.
 _OURS = frozenset(
-    {"tasks", "attempts", "counters", "paused", "probe", "access_tokens", "json_each"}
+    {
+        *("tasks", "attempts", "counters", "paused", "probe", "access_tokens", "audited_changes"),
+        "json_each",
+    }
 )
 
 # SQLite writes these itself for CREATE, ALTER and DROP. It refuses a direct write to the first; a
