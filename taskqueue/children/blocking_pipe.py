@@ -4,6 +4,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from taskqueue.children.frames import CHUNK, Body, Frames
@@ -28,6 +29,12 @@ class BlockingPipe(Generic[T]):
             ConnectionError: the other side has closed.
         """
         self._end.sendall(frame)
+
+    def wait(self) -> None:
+        """Wait until `receive` need not: for a part of a message, or the end of the pipe."""
+        if not self._received:
+            with suppress(OSError):  # as `receive` will find
+                self._end.recv(1, socket.MSG_PEEK)
 
     def receive(self) -> T | None:
         """Wait for the next message and return it; None when the other side has closed.

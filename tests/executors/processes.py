@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from taskqueue import App, Cancel, Context, Reject, Retry, Snooze
+from taskqueue.children.blocking_pipe import BlockingPipe
 from taskqueue.errors import StatementRefused
 
 app = App()
@@ -389,6 +390,25 @@ def signal_itself(ctx: Context) -> None:
 @app.task("show_other_loop", executor="process")
 def show_other_loop(ctx: Context) -> None:
     asyncio._set_running_loop(asyncio.new_event_loop())
+
+
+@app.task("raise_late", executor="process")
+def raise_late(ctx: Context, into: str) -> int:
+    """Have an exception raised in this thread once it waits for the next attempt."""
+    threading.Thread(target=_raise_late, args=(threading.get_ident(), Path(into))).start()
+    return os.getpid()
+
+
+class Late(BaseException):
+    """What a library raises when the time of a call is up."""
+
+
+def _raise_late(thread: int, into: Path) -> None:
+    while sys._current_frames()[thread].f_code is not BlockingPipe.wait.__code__:
+        time.sleep(0.001)
+    interpreter = ctypes.pythonapi
+    interpreter.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Late))
+    into.touch()
 
 
 @app.task("break_loop", executor="process")

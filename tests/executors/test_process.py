@@ -717,6 +717,20 @@ async def test_a_handler_that_changes_which_loop_runs_leaves_its_process_as_it_w
     assert await pool.result("async_pid") == [before, loop]
 
 
+async def test_an_exception_after_the_end_of_its_handler_costs_no_later_attempt(
+    pool: Pool, tmp_path: Path
+) -> None:
+    into = tmp_path / "raised"
+
+    for _ in range(5):
+        worker = await pool.result("raise_late", into=str(into))
+        await until(into.exists)
+        into.unlink()
+
+        assert await pool.result("pid") == worker
+        assert (await pool.result("async_pid"))[0] == worker
+
+
 # --- what a handler does to the signals of its process --------------------------------------------
 
 

@@ -70,7 +70,7 @@ class _Attempts:
 
     def first(self) -> Call | None:
         """Wait for an attempt for which there is a handler; None: there will be none."""
-        while isinstance(order := self._pipe.receive(), Run):
+        while isinstance(order := self._next_order(), Run):
             self._handle = WorkerAttemptHandle(self._pipe)
             call = call_of(
                 self._app,
@@ -83,6 +83,19 @@ class _Attempts:
                 return call
             self._conclude(call)
         return None
+
+    def _next_order(self) -> ToWorker | None:
+        # Libraries that limit the time of a call raise an exception in its thread from outside. One
+        # that comes too late for its handler must not cost the next attempt.
+        while True:
+            try:
+                self._pipe.wait()
+                break
+            except (KeyboardInterrupt, SystemExit):  # of a signal to this process
+                raise
+            except BaseException:  # noqa: BLE001, S112 - see above
+                continue
+        return self._pipe.receive()
 
     def next(self, outcome: Outcome) -> Call | None:
         """Say what came of the attempt, and wait for another."""
