@@ -247,7 +247,8 @@ for _stream in ("stdout", "stderr", "stdin"):
     _deed(f"streams/{_stream}_fd", f"os.close(sys.__{_stream}__.fileno())")
     _deed(
         f"streams/{_stream}_fd_null",
-        f"os.dup2(os.open(os.devnull, os.O_RDWR), sys.__{_stream}__.fileno())",
+        # What a handler opens and leaves open itself is no growth of the service's.
+        f"os.dup2(null := os.open(os.devnull, os.O_RDWR), sys.__{_stream}__.fileno())\nos.close(null)",
     )
     _deed(f"streams/{_stream}_nonblocking", f"os.set_blocking(sys.__{_stream}__.fileno(), False)")
 _deed("streams/redirect", "contextlib.redirect_stdout(io.StringIO()).__enter__()")
