@@ -41,8 +41,10 @@ function Page() {
   }
   if (problem && problem.status === 401) return html`<${SignIn} onDone=${onSignedIn} />`;
   if (problem) return html`<main><${Failure} problem=${problem} retry=${ask} /></main>`;
-  return null;
+  return html`<p class="starting" role="status">taskqueue</p>`; // as in index.html
 }
 
 applyTheme();
-render(html`<${Page} />`, document.getElementById("app"));
+const place = document.getElementById("app");
+place.replaceChildren();
+render(html`<${Page} />`, place);
