@@ -191,7 +191,9 @@ async def test_both_clients_show_who_has_changed_what(service: ServiceProcess) -
         with Client(service.url) as queue:
             queue.pause("default")
             queue.resume("default")
-            return [(each.who, each.path, each.status) for each in queue.audit(limit=2)]
+            [latest] = queue.audit(limit=1)
+            [earlier] = queue.audit(limit=1, cursor=latest.id)
+            return [(each.who, each.path, each.status) for each in (latest, earlier)]
 
     told = await in_thread(script)
     async with AsyncClient(service.url) as queue:
