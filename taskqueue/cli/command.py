@@ -24,6 +24,13 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         name: Lazy(f"taskqueue.cli.{name}", summary)
         for name, summary in (
             ("run", "Run the service, as without a command."),
+            ("enqueue", "Enqueue a task, and wait for its end if you like."),
+            ("tasks", "Find, show, await, edit, cancel, redrive, delete."),
+            ("dead", "Find, redrive and delete dead tasks."),
+            ("queues", "List, pause and resume queues."),
+            ("running", "List what runs now, and at which line."),
+            ("tree", "Show the supervision tree."),
+            ("openapi", "Print the OpenAPI document of the service."),
             ("tokens", "Create, list and revoke access tokens."),
             ("bench", "Measure the service on this disk."),
         )

@@ -1,0 +1,79 @@
+"""`taskqueue queues`: list, pause and resume queues."""
+
+import click
+
+from taskqueue.cli import output
+from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.client.views import QueueInfo
+from taskqueue.rules.tasks import Status
+
+_DEPTHS = (Status.QUEUED, Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
+
+
+def command() -> click.Command:
+    """Return the command."""
+    names = click.Argument(["queues"], nargs=-1, required=True, metavar="QUEUE...")
+    return click.Group(
+        "queues",
+        help="List, pause and resume queues.",
+        commands=[
+            ServiceCommand(
+                "list",
+                _list,
+                help="List the queues: how many tasks of each have not ended, how long the oldest "
+                "runnable one has been waiting, and completed attempts per minute (of the last 5).",
+            ),
+            ServiceCommand(
+                "pause",
+                _pause,
+                params=[names],
+                help="Stop handing out tasks of these queues, also after a restart of the service.",
+            ),
+            ServiceCommand(
+                "resume", _resume, params=[names], help="Hand out tasks of these queues again."
+            ),
+        ],
+    )
+
+
+def _list(connection: Connection, *, as_json: bool) -> None:
+    with connection.client() as client:
+        queues = client.queues()
+    if as_json:
+        return output.print_json(queues)
+    return output.print_table(
+        ("queue", "state", "consumers", *_DEPTHS, "oldest", "per min"),
+        [_row(queue) for queue in queues],
+        flexible=("queue",),
+    )
+
+
+def _row(queue: QueueInfo) -> tuple[str, ...]:
+    oldest_s = queue.oldest_runnable_s
+    rates = [f"{each.completed_per_min:.1f}" for each in queue.recent if each.minutes == 5]
+    return (
+        queue.queue,
+        "paused" if queue.paused else "active",
+        str(queue.consumers),
+        *(str(queue.tasks.get(status, 0)) for status in _DEPTHS),
+        "-" if oldest_s is None else output.age(oldest_s),
+        *(rates or ["-"]),
+    )
+
+
+def _pause(connection: Connection, *, as_json: bool, queues: tuple[str, ...]) -> None:
+    _set(connection, queues, paused=True, as_json=as_json)
+
+
+def _resume(connection: Connection, *, as_json: bool, queues: tuple[str, ...]) -> None:
+    _set(connection, queues, paused=False, as_json=as_json)
+
+
+def _set(connection: Connection, queues: tuple[str, ...], *, paused: bool, as_json: bool) -> None:
+    with connection.client() as client:
+        for queue in queues:
+            (client.pause if paused else client.resume)(queue)
+            if not as_json:
+                click.echo(f"{'paused' if paused else 'resumed'} {queue}")
+    if as_json:
+        output.print_json([{"queue": queue, "paused": paused} for queue in queues])

@@ -1,0 +1,36 @@
+"""`taskqueue running`: what runs now, and at which line."""
+
+import click
+
+from taskqueue.cli import output
+from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.client.views import RunningTask
+
+
+def command() -> click.Command:
+    """Return the command."""
+    return ServiceCommand(
+        "running",
+        _running,
+        help="List the attempts that run now, oldest first, each with the line of its handler.",
+    )
+
+
+def _running(connection: Connection, *, as_json: bool) -> None:
+    with connection.client() as client:
+        running = client.running()
+    if as_json:
+        return output.print_json(running)
+    return output.print_table(
+        ("task", "action", "consumer", "age", "line"),
+        [
+            (each.task_id, each.action, each.consumer, output.age(each.age_s), _line(each))
+            for each in running
+        ],
+        flexible=("action", "consumer", "line"),
+    )
+
+
+def _line(task: RunningTask) -> str:
+    line = task.line
+    return "-" if line is None else f"{line.file}:{line.number} {line.function}"

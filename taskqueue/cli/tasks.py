@@ -1,0 +1,167 @@
+"""`taskqueue tasks`: find, show, await and change tasks."""
+
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import click
+
+from taskqueue.cli import changes, exits, output, parameters
+from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.client.verbs import Filters
+from taskqueue.client.views import TaskInfo
+from taskqueue.client.waiting import result_of
+
+_LIMIT = 100
+
+
+def command() -> click.Command:
+    """Return the command."""
+    return click.Group(
+        "tasks",
+        help="Find, show, await and change tasks.",
+        commands=[
+            list_command(_list, "List tasks, newest first.", parameters.filters()),
+            ServiceCommand(
+                "show",
+                _show,
+                params=[click.Argument(["task_id"], metavar="ID")],
+                help="Show a task with its attempts, and why it does not run.",
+            ),
+            ServiceCommand(
+                "wait",
+                _wait,
+                params=[
+                    click.Argument(["task_id"], metavar="ID"),
+                    click.Option(["--timeout-s"], type=click.FloatRange(min=0), metavar="S"),
+                ],
+                help="Wait until a task has ended and print its result, as JSON. Ends with 1 if it "
+                "is dead, cancelled or not at its end after S seconds.",
+            ),
+            ServiceCommand(
+                "edit",
+                _edit,
+                params=[
+                    click.Argument(["task_id"], metavar="ID"),
+                    parameters.data(),
+                    *parameters.options(),
+                ],
+                help="Change a task that no consumer holds. DATA, given as for `enqueue`, replaces "
+                "its data as a whole.",
+            ),
+            *changes.commands(parameters.filters(), only={}),
+        ],
+    )
+
+
+def list_command(
+    callback: Any, help_text: str, filters: Iterable[click.Parameter]
+) -> ServiceCommand:
+    """Return a command that lists tasks which match filters."""
+    return ServiceCommand(
+        "list",
+        callback,
+        params=[
+            *filters,
+            click.Option(
+                ["--limit"],
+                type=click.IntRange(min=1),
+                default=_LIMIT,
+                show_default=True,
+                help="Show so many at most.",
+            ),
+            click.Option(["--sort"], type=click.Choice(["newest", "oldest"]), default="newest"),
+        ],
+        help=help_text,
+    )
+
+
+def found(connection: Connection, filters: Filters, *, limit: int, sort: Any) -> list[TaskInfo]:
+    """Return the tasks that match, and say on a terminal that there may be more."""
+    with connection.client() as client:
+        tasks = list(islice(client.tasks(sort=sort, **filters), limit))
+    if len(tasks) == limit and output.is_terminal():
+        click.echo(f"The first {limit} are shown; --limit shows more.", err=True)
+    return tasks
+
+
+def _list(connection: Connection, *, as_json: bool, limit: int, sort: str, **filters: Any) -> None:
+    tasks = found(connection, parameters.chosen(filters), limit=limit, sort=sort)
+    if as_json:
+        return output.print_json(tasks)
+    now = time.time()
+    return output.print_table(
+        ("id", "status", "action", "queue", "tries", "age"),
+        [
+            (
+                task.id,
+                task.status,
+                task.action,
+                task.queue,
+                f"{task.attempt}/{task.max_attempts}",
+                output.age(now - task.created_at),
+            )
+            for task in tasks
+        ],
+        flexible=("action", "queue"),
+    )
+
+
+def _show(connection: Connection, *, as_json: bool, task_id: str) -> None:
+    with connection.client() as client:
+        task = client.task(task_id).info()
+    if as_json:
+        return output.print_json(task)
+    return _print_task(task)
+
+
+def _print_task(task: TaskInfo) -> None:
+    output.print_fields(
+        {
+            "id": task.id,
+            "status": task.status,
+            "waiting for": task.waiting_for,
+            "action": task.action,
+            "data": output.json_text(task.data),
+            "queue": task.queue,
+            "priority": task.priority,
+            "attempts": f"{task.attempt} of {task.max_attempts}",
+            "unique key": task.unique_key,
+            "created": output.instant(task.created_at),
+            "due": output.instant(task.run_at),
+            "started": output.instant(task.started_at) if task.started_at else None,
+            "ended": output.instant(task.processed_at) if task.has_ended else None,
+            "progress": None if task.progress is None else output.json_text(task.progress),
+            "result": None if task.result is None else output.json_text(task.result),
+            "reason": task.reason,
+            "cancel reason": task.cancel_reason,
+        }
+    )
+    for each in task.attempts:
+        outcome = f"attempt {each.attempt}  {output.instant(each.ended_at)}  {each.outcome}"
+        click.echo(output.plain(f"{outcome}  {each.error}" if each.error else outcome))
+
+
+def _wait(connection: Connection, *, as_json: bool, task_id: str, timeout_s: float | None) -> None:
+    with connection.client() as client:
+        task = client.task(task_id).wait(timeout_s)
+    if as_json:
+        output.print_json(task)
+    result = result_of(task)
+    if not as_json:
+        output.print_json(result)
+
+
+def _edit(
+    connection: Connection, *, as_json: bool, task_id: str, data: tuple[str, ...], **options: Any
+) -> None:
+    given = parameters.data_of(data)
+    if given is None and all(value is None for value in options.values()):
+        exits.end(exits.MISUSED, "nothing to change: give DATA, --priority, --delay-s, …")
+    with connection.client() as client:
+        task = client.task(task_id).edit(given, **options)
+    if as_json:
+        output.print_json(task)
+    else:
+        click.echo(f"edited {task.id}")

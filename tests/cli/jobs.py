@@ -1,0 +1,22 @@
+"""The app of these tests, and of the page on the command line."""
+
+import asyncio
+
+from taskqueue import App, Reject
+
+app = App()
+
+
+@app.task("resize")
+async def resize(url: str, width: int = 800) -> dict[str, str]:
+    return {"thumbnail": f"{url}?width={width}"}
+
+
+@app.task("nap")
+async def nap(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@app.task("refuse", max_attempts=1)
+async def refuse(why: str) -> None:
+    raise Reject(why)

@@ -1,0 +1,47 @@
+"""Every command that the page shows runs as written."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskqueue.testing.process import ServiceProcess
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/cli.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
+TIMEOUT_S = 200.0  # it starts some 30 processes
+
+
+@pytest.mark.timeout(240)
+async def test_the_commands_of_the_page_run_as_written(tmp_path: Path) -> None:
+    start, *others = BLOCKS
+    flags = re.sub(r"\s+#.*", "", start).split()[1:]
+    (tmp_path / "jobs.py").write_text((ROOT / "tests/cli/jobs.py").read_text())
+    (tmp_path / "taskqueue").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m taskqueue "$@"\n')
+    (tmp_path / "taskqueue").chmod(0o700)
+
+    async with ServiceProcess(tmp_path, *flags) as service:
+        shell = await asyncio.create_subprocess_exec(
+            *("bash", "-euxc", "".join(others)),
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PATH": f"{tmp_path}:{os.environ['PATH']}",
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "TASKQUEUE_URL": service.url,
+            },
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(TIMEOUT_S):
+            out, err = await shell.communicate()
+
+    assert shell.returncode == 0, err.decode()
+    assert '{"thumbnail":"d.png?width=800"}' in out.decode()
+    assert (tmp_path / "openapi.json").read_text().startswith('{"openapi":')
+    assert "Traceback" not in err.decode()

@@ -1,0 +1,257 @@
+"""Commands that call a running service, from outside."""
+
+import asyncio
+from pathlib import Path
+
+from taskqueue.testing.process import ServiceProcess
+from tests.cli.conftest import Command, Done, taskqueue
+
+
+async def ids(run: Command, *filters: str) -> set[str]:
+    return {task["id"] for task in (await run("tasks", "list", "--json", *filters)).json}
+
+
+# --- enqueue ------------------------------------------------------------------------------------
+
+
+async def test_data_may_be_pairs_or_an_object_or_on_standard_input(run: Command) -> None:
+    text = '{"url": "a.png", "width": 400}'
+
+    for words, stdin in ((("url=a.png", "width=400"), ""), ((text,), ""), (("-",), text)):
+        done = await run("enqueue", "resize", *words, "--wait", "20", stdin=stdin)
+
+        assert done == Done(0, '{"thumbnail":"a.png?width=400"}', "")
+
+
+async def test_the_options_of_an_enqueue_reach_the_task(run: Command) -> None:
+    options = ("--priority", "3", "--max-attempts", "7", "--run-at", "2100-01-01T00:00:00Z")
+
+    first = await run("enqueue", "resize", "url=a.png", "--unique-key", "k", *options)
+    again = await run("enqueue", "resize", "url=a.png", "--unique-key", "k", *options)
+    task = (await run("tasks", "show", first.out, "--json")).json
+
+    assert first == again
+    assert (task["priority"], task["max_attempts"], task["unique_key"]) == (3, 7, "k")
+    assert (task["run_at"], task["status"]) == (4_102_444_800.0, "scheduled")
+
+
+async def test_the_wait_for_a_dead_task_ends_with_1_and_its_reason(run: Command) -> None:
+    done = await run("enqueue", "refuse", "why=not today", "--wait", "20")
+    [dead] = (await run("dead", "list", "--json")).json
+
+    assert done == Done(1, "", f"taskqueue: task {dead['id']} is dead: not today")
+
+
+async def test_a_wait_that_is_too_short_ends_with_1_and_names_the_task(run: Command) -> None:
+    task_id = (await run("enqueue", "nap", "seconds=600")).out
+
+    done = await run("tasks", "wait", task_id, "--timeout-s", "0.1")
+
+    assert done == Done(1, "", f"taskqueue: task {task_id} has not ended within 0.1 s")
+
+
+# --- tasks --------------------------------------------------------------------------------------
+
+
+async def test_a_table_in_a_pipe_is_neither_cut_nor_coloured(run: Command) -> None:
+    task_id = (await run("enqueue", "resize", "url=a.png", "--delay-s", "600")).out
+
+    header, row = (await run("tasks", "list", COLUMNS="80")).out.splitlines()
+
+    assert header.split() == ["id", "status", "action", "queue", "tries", "age"]
+    assert row.split()[:5] == [task_id, "scheduled", "resize", "default", "0/5"]
+    assert (await run("tasks", "list", "--queue", "none-such")).out.splitlines()[1:] == []
+
+
+async def test_a_task_is_shown_with_its_attempts_and_without_control_characters(
+    run: Command,
+) -> None:
+    await run("enqueue", "refuse", 'why="\\u001b[31mred\\n"', "--wait", "20")
+    [dead] = (await run("dead", "list", "--json")).json
+
+    shown = (await run("tasks", "show", dead["id"])).out
+
+    assert "\nreason       [31mred" in shown
+    assert "attempt 1  " in shown
+    assert "\x1b" not in shown
+
+
+async def test_an_edit_replaces_data_and_options(run: Command) -> None:
+    task_id = (await run("enqueue", "resize", "url=a.png", "--delay-s", "600")).out
+
+    edited = await run("tasks", "edit", task_id, "url=b.png", "--priority", "9")
+    nothing = await run("tasks", "edit", task_id)
+    task = (await run("tasks", "show", task_id, "--json")).json
+
+    assert (edited.code, edited.out, nothing.code) == (0, f"edited {task_id}", 2)
+    assert (task["payload"]["data"], task["priority"]) == ({"url": "b.png"}, 9)
+
+
+async def test_ids_that_can_be_changed_are_even_if_others_cannot(run: Command) -> None:
+    task_id = (await run("enqueue", "resize", "url=a.png", "--delay-s", "600")).out
+
+    done = await run("tasks", "cancel", "none-such", task_id, "--reason", "why not")
+    task = (await run("tasks", "show", task_id, "--json")).json
+
+    assert done == Done(4, f"{task_id}  cancelled", "taskqueue: none-such: no task none-such")
+    assert (task["status"], task["reason"]) == ("cancelled", "why not")
+
+
+async def test_tasks_that_match_are_changed_with_yes_and_only_counted_without(
+    run: Command,
+) -> None:
+    later = ("--delay-s", "600")
+    tasks = [
+        (await run("enqueue", "resize", f"url={n}.png", "--priority", str(n), *later)).out
+        for n in range(3)
+    ]
+    other = (await run("enqueue", "nap", "seconds=1", *later)).out
+    meant = ("tasks", "cancel", "--action", "resize")
+
+    asked = await run(*meant)
+    before = await ids(run, "--status", "scheduled")
+    done = await run(*meant, "--yes", "--json")
+    again = await run(*meant, "--yes")
+    deleted = await run("tasks", "delete", "--status", "cancelled", "--yes")
+
+    assert (asked.code, asked.out) == (2, "")
+    assert asked.err == (
+        "taskqueue: Cancel 3 tasks? Nothing was changed; --yes does it without asking"
+    )
+    assert before == {*tasks, other}
+    assert done.json == {"matched": 3, "done": 3}
+    assert (again.out, deleted.out) == ("cancelled 0 of 0 tasks", "deleted 3 of 3 tasks")
+    assert await ids(run) == {other}
+
+
+async def test_nothing_is_changed_unless_it_is_said_which_tasks(run: Command) -> None:
+    for words in ((), ("some-id", "--all"), ("--all", "--action", "resize")):
+        done = await run("tasks", "delete", *words, "--yes")
+
+        assert done == Done(2, "", "taskqueue: say which tasks: give ids, filters, or --all")
+
+
+async def test_dead_tasks_are_redriven_and_deleted_and_no_others(run: Command) -> None:
+    await run("enqueue", "resize", "url=a.png", "--wait", "20")
+    await run("enqueue", "refuse", "why=not today", "--wait", "20")
+    [dead] = (await run("dead", "list", "--json")).json
+
+    table = (await run("dead", "list")).out.splitlines()
+    redriven = await run("dead", "redrive", "--all", "--yes")
+    await run("tasks", "wait", dead["id"], "--timeout-s", "20")
+    task = (await run("tasks", "show", dead["id"], "--json")).json
+    deleted = await run("dead", "delete", dead["id"])
+
+    assert table[1].startswith(f"{dead['id']}  refuse  ")
+    assert table[1].endswith("  not today")
+    assert (redriven.out, len(task["attempts"])) == ("redriven 1 of 1 task", 2)
+    assert deleted == Done(0, f"{dead['id']}  deleted", "")
+    assert {task["status"] for task in (await run("tasks", "list", "--json")).json} == {"completed"}
+
+
+# --- the service --------------------------------------------------------------------------------
+
+
+async def test_queues_are_paused_and_resumed(run: Command) -> None:
+    paused = await run("queues", "pause", "default")
+    waiting = (await run("enqueue", "resize", "url=a.png")).out
+    [header, row] = (await run("queues", "list")).out.splitlines()
+    resumed = await run("queues", "resume", "default", "--json")
+    ended = await run("tasks", "wait", waiting, "--timeout-s", "20")
+
+    assert paused == Done(0, "paused default", "")
+    assert header.split()[:4] == ["queue", "state", "consumers", "queued"]
+    assert row.split()[:4] == ["default", "paused", "2", "1"]
+    assert resumed.json == [{"queue": "default", "paused": False}]
+    assert ended.code == 0
+
+
+async def test_what_runs_is_shown_with_its_line(run: Command, service: ServiceProcess) -> None:
+    task_id = (await run("enqueue", "nap", "seconds=600")).out
+    await service.wait_for("service_ready")
+
+    async with asyncio.timeout(20):
+        while len(lines := (await run("running")).out.splitlines()) < 2:
+            pass
+    [running] = (await run("running", "--json")).json
+
+    assert lines[1].split()[:2] == [task_id, "nap"]
+    assert "tests/cli/jobs.py:" in lines[1]
+    assert running["line"]["function"] == "nap"
+
+
+async def test_the_tree_and_the_document_are_shown(run: Command) -> None:
+    tree = (await run("tree")).out.splitlines()
+
+    assert tree[0] == "root  running  incarnation 1"
+    assert "└─ gateway  running  incarnation 1" in tree
+    assert (await run("tree", "--json")).json["id"] == "root"
+    assert (await run("openapi")).json["openapi"] == "3.1.0"
+
+
+# --- how commands end ---------------------------------------------------------------------------
+
+
+async def test_a_service_that_cannot_be_reached_ends_a_command_with_3_and_one_line(
+    tmp_path: Path,
+) -> None:
+    url = f"unix://{tmp_path}/none.sock"
+
+    done = await taskqueue("tree", "--url", url, "--retry-s", "0")
+
+    assert (done.code, done.out, len(done.err.splitlines())) == (3, "", 1)
+    assert done.err.startswith(f"taskqueue: {url} is unavailable: ")
+    assert done.err.endswith("is it running there? --url or TASKQUEUE_URL says where it is")
+
+
+async def test_what_is_wrong_is_said_in_one_line_with_its_code(run: Command) -> None:
+    for words, code, says in (
+        (("enqueue", "resize"), 4, "taskqueue: data.url: required"),
+        (("enqueue", "none-such"), 4, "taskqueue: action: "),
+        (("tasks", "show", "none-such"), 4, "taskqueue: no task none-such"),
+        (("queues", "pause", "none-such"), 4, "taskqueue: no such queue (404)"),
+        (("tasks", "list", "--url", "ftp://x"), 2, "taskqueue: url: must look like"),
+        (("enqueue", "resize", "a.png"), 2, "expected key=value or one JSON object"),
+        (("enqueue", "resize", "{"), 2, "expected a JSON object"),
+        (("tasks", "list", "--created-after", "noon"), 2, "expected 2027-01-15T08:00:00Z"),
+        (("tasks", "list", "--status", "odd"), 2, "'odd' is not one of"),
+    ):
+        done = await run(*words)
+
+        assert (done.code, done.out) == (code, ""), words
+        assert says in done.err.splitlines()[-1]
+
+
+async def test_a_token_is_taken_from_the_flag_and_from_the_variable(
+    run: Command, tmp_path: Path
+) -> None:
+    made = await taskqueue(
+        *("--database", f"{tmp_path}/data/tasks.db", "tokens"),
+        *("new", "--role", "read", "--name", "r"),
+    )
+    token = made.out
+
+    async with asyncio.timeout(20):
+        while (refused := await run("tasks", "list")).code == 0:
+            pass
+    by_flag = await run("tasks", "list", "--token", token, "--json")
+    by_variable = await run("tasks", "list", "--json", TASKQUEUE_TOKEN=token)
+    no_admin = await run("dead", "delete", "--all", "--yes", TASKQUEUE_TOKEN=token)
+
+    assert (refused.code, no_admin.code) == (4, 4)
+    assert "--token or TASKQUEUE_TOKEN" in refused.err
+    assert (by_flag.json, by_variable.json) == ([], [])
+
+
+async def test_tasks_are_enqueued_and_listed_through_the_file_without_a_service(
+    run: Command, service: ServiceProcess, tmp_path: Path
+) -> None:
+    await service.stop()
+    url = f"sqlite:///{tmp_path}/data/tasks.db"
+
+    task_id = (await run("enqueue", "resize", "url=a.png", "--url", url)).out
+    [task] = (await run("tasks", "list", "--json", TASKQUEUE_URL=url)).json
+    queues = await run("queues", "list", "--url", url)
+
+    assert (task["id"], task["status"]) == (task_id, "queued")
+    assert (queues.code, "needs the service" in queues.err) == (4, True)
