@@ -376,8 +376,13 @@ class CancelAnswer(StrEnum):
 
 
 class CancelResult(Struct):
-    """The answer for one task; `token` is its holder's if it is held."""
+    """The answer for one task; `token` is its holder's if it is held.
+
+    Of a task that has ended by this, the action and the queue are known as well.
+    """
 
     task_id: str
     answer: CancelAnswer
     token: str | None = None
+    action: str | None = None
+    queue: str | None = None

@@ -30,7 +30,9 @@ async def test_a_task_that_waits_ends_at_once(world: World) -> None:
 
     result = await cancel(world, task_id)
 
-    assert result == CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED)
+    assert result == CancelResult(
+        task_id=task_id, answer=CancelAnswer.CANCELLED, action="quick", queue="default"
+    )
     assert await seen(world, task_id) == ("cancelled", "not wanted", [])
     assert world.events.select("task_cancelled", task_id=task_id, reason="not wanted")
     assert world.runs == []

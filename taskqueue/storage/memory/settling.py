@@ -120,7 +120,9 @@ def cancel(task_id: str, row: Row | None, *, reason: str, now: float) -> CancelR
             row.task = replace(task, cancel_reason=reason)
         return CancelResult(task_id=task_id, answer=CancelAnswer.REQUESTED, token=row.lease.token)
     row.task = replace(task, status=Status.CANCELLED, reason=reason, processed_at=now)
-    return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED)
+    return CancelResult(
+        task_id=task_id, answer=CancelAnswer.CANCELLED, action=task.action, queue=task.queue
+    )
 
 
 def redrive(row: Row, *, now: float) -> None:

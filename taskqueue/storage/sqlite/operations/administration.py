@@ -20,7 +20,7 @@ def _cancel(tx: Transaction, task_id: str, *, reason: str, now: float) -> Cancel
     found = tx.db.execute(statements.TO_CANCEL, (task_id,)).fetchone()
     if found is None:
         return CancelResult(task_id=task_id, answer=CancelAnswer.UNKNOWN)
-    seq, status, token, processed_at = found
+    seq, status, token, processed_at, action, queue = found
     if processed_at is not None:
         return CancelResult(task_id=task_id, answer=CancelAnswer.ENDED)
     if token is not None:
@@ -28,7 +28,7 @@ def _cancel(tx: Transaction, task_id: str, *, reason: str, now: float) -> Cancel
         return CancelResult(task_id=task_id, answer=CancelAnswer.REQUESTED, token=token)
     tx.db.execute(statements.CANCEL_WAITING, (reason, now, seq))
     tx.moved(status, Status.CANCELLED)
-    return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED)
+    return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED, action=action, queue=queue)
 
 
 def redrive(tx: Transaction, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:

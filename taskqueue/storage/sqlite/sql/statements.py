@@ -157,7 +157,9 @@ UPDATE main.tasks SET status = 'cancelled', reason = cancel_reason, processed_at
 WHERE seq IN {_SEQS.format("?1")}
 """
 
-TO_CANCEL = "SELECT seq, status, token, processed_at FROM main.tasks WHERE id = ?"
+TO_CANCEL = """
+SELECT seq, status, token, processed_at, action, queue FROM main.tasks WHERE id = ?
+"""
 CANCEL_WAITING = """
 UPDATE main.tasks SET status = 'cancelled', reason = ?, processed_at = ? WHERE seq = ?
 """
