@@ -21,6 +21,7 @@ from taskqueue.errors import (
 from taskqueue.http.server.binding import bind
 from taskqueue.http.server.unix_socket import unix_listener
 from taskqueue.http.state import HttpState
+from taskqueue.rules.measures import Measures, TaskMeasures
 from taskqueue.rules.sockets import socket_path
 from taskqueue.runtime import System
 from taskqueue.settings import Settings
@@ -88,6 +89,7 @@ async def configuration(
         recovery=parts.recovery,
         intensity=parts.intensity,
         http_state=http_state,
+        measures=Measures(tasks=TaskMeasures(app.queues, app.actions), commits=backend.commits),
     )
 
 

@@ -16,6 +16,7 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
@@ -170,6 +171,10 @@ class GetReadiness(Request[Readiness]):
 
 class GetRunning(Request[Running]):
     """Return the attempts that run now; answered within half a second, whatever they do."""
+
+
+class GetMeasures(Request[Measures]):
+    """Return what this service has counted since its start; it goes on counting."""
 
 
 class GetTree(Request[Node]):

@@ -19,7 +19,8 @@ from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
 from taskqueue.actors.database import DatabaseActor, Recovery
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.migration import MigrationActor
-from taskqueue.actors.queue.actor import QueueActor, QueueSettings
+from taskqueue.actors.queue.actor import QueueActor
+from taskqueue.actors.queue.settings import QueueSettings
 from taskqueue.actors.retention import RetentionActor
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.watchdog import WatchdogActor
@@ -29,6 +30,7 @@ from taskqueue.http.server.limits import Limits
 from taskqueue.http.state import HttpState
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
+from taskqueue.rules.measures import Measures
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef, System
 from taskqueue.settings import Settings
@@ -72,6 +74,8 @@ class Configuration:
     http_state: HttpState = field(default_factory=HttpState)
     # Counted by the queue actor, over its restarts, and read by the gateway.
     activity: Activity = field(default_factory=Activity)
+    # Counted by the queue actor, the watchdog and the engine, and read by the gateway.
+    measures: Measures = field(default_factory=Measures)
     # Each consumer enters itself; read by the gateway.
     roster: Roster = field(default_factory=Roster)
 
@@ -103,6 +107,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
                 configuration.owner,
                 queue(configuration),
                 configuration.activity,
+                configuration.measures.tasks,
                 clock,
             ),
             shutdown=QUEUE_LIMIT_S,
@@ -111,7 +116,10 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
             id="retention",
             start=partial(RetentionActor.start_link, settings.retention, clock),
         ),
-        ChildSpec(id="watchdog", start=WatchdogActor.start_link),
+        ChildSpec(
+            id="watchdog",
+            start=partial(WatchdogActor.start_link, measures=configuration.measures.loops),
+        ),
         ChildSpec(
             id="consumers",
             start=partial(
@@ -144,6 +152,7 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         availability=configuration.availability,
         roster=configuration.roster,
         activity=configuration.activity,
+        measures=configuration.measures,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 

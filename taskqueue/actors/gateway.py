@@ -27,6 +27,7 @@ from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.process.forks import close_in_children
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
+from taskqueue.rules.measures import Measures
 from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
 from taskqueue.runtime import Actor, is_orderly
 
@@ -53,6 +54,7 @@ class GatewayActor(Actor):
         availability: Availability | None = None,
         roster: Roster | None = None,
         activity: Activity | None = None,
+        measures: Measures | None = None,
     ) -> None:
         """Make a gateway.
 
@@ -68,6 +70,7 @@ class GatewayActor(Actor):
             availability: tells whether the storage can be written.
             roster: the consumers that live.
             activity: what the queues did in the last minutes.
+            measures: what the service has counted since its start.
         """
         super().__init__()
         self.host, self.port = address_of(sock)
@@ -77,7 +80,13 @@ class GatewayActor(Actor):
         availability = availability or Availability()
         connections = connections_within(limits, descriptors.limit())
         port = ServicePort(
-            self._cell.system, clock, limits, availability, roster=roster, activity=activity
+            self._cell.system,
+            clock,
+            limits,
+            availability,
+            roster=roster,
+            activity=activity,
+            measures=measures,
         )
         http_state = http_state or HttpState()
         self._audit = AuditWriter(port, http_state.trail)

@@ -3,7 +3,7 @@
 Enqueue                     the queue, batched with all others of this turn of the loop
 other commands about tasks  the queue, which wakes consumers, stops attempts, releases buffers
 reads and deletions         the storage
-what runs                   shared memory: a blocked consumer answers nothing
+what runs and was counted   shared memory: a blocked consumer answers nothing
 the tree and its consumers  their supervisors
 """
 
@@ -30,6 +30,7 @@ from taskqueue.commands import (
     ExplainWaiting,
     GetChanges,
     GetDepths,
+    GetMeasures,
     GetOldestRunnable,
     GetQueues,
     GetReadiness,
@@ -53,6 +54,7 @@ from taskqueue.rules.activity import Activity, Recent
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.filters import Found
 from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
@@ -80,10 +82,12 @@ class ServicePort:
         *,
         roster: Roster | None = None,
         activity: Activity | None = None,
+        measures: Measures | None = None,
     ) -> None:
         """Make a port to the actors of `system`; `limits` are those of its HTTP server."""
         self._roster = roster or Roster()
         self._activity = activity or Activity()
+        self._measures = measures or Measures()
         self._limits = limits
         self._availability = availability
         self._queue = system.address(QUEUE)
@@ -97,6 +101,7 @@ class ServicePort:
             Enqueue: self._enqueue,
             ExplainWaiting: self._explain_waiting,
             RedriveDead: self._redrive_dead,
+            GetMeasures: self._get_measures,
             GetReadiness: self._get_readiness,
             GetRecent: self._get_recent,
             GetRunning: self._get_running,
@@ -136,6 +141,9 @@ class ServicePort:
     async def _get_recent(self, message: GetRecent) -> Sequence[Recent]:
         await asyncio.sleep(0)  # each queue takes a millisecond, and there may be hundreds
         return self._activity.recent(message.queue, self._clock.monotonic())
+
+    async def _get_measures(self, _: GetMeasures) -> Measures:
+        return self._measures
 
     async def _get_running(self, _: GetRunning) -> Running:
         return await self._roster.running()

@@ -17,6 +17,7 @@ from typing import Final
 import taskqueue
 from taskqueue.actors.messages import CONSUMERS, WATCHDOG
 from taskqueue.events import events
+from taskqueue.rules.measures import LoopMeasures
 from taskqueue.runtime import Actor, ActorRef
 
 PERIOD_S = 0.25
@@ -51,8 +52,10 @@ class WatchdogActor(Actor):
         period_s: float = PERIOD_S,
         blocked_s: float = BLOCKED_S,
         lagged_s: float = LAGGED_S,
+        measures: LoopMeasures | None = None,
     ) -> None:
         super().__init__()
+        self._measures = measures or LoopMeasures()
         self._period_s = period_s
         self._blocked_s = blocked_s
         self._lagged_s = lagged_s
@@ -68,6 +71,7 @@ class WatchdogActor(Actor):
             due = monotonic() + self._period_s
             await asyncio.sleep(self._period_s)
             late_s = monotonic() - due
+            self._measures.lag.observe(late_s)
             if late_s >= self._lagged_s:
                 where = list(_handlers_in_threads())
                 events.warning("loop_lagged", late_s=round(late_s, 3), handlers=where)
@@ -77,6 +81,8 @@ class WatchdogActor(Actor):
         self._heartbeats = {each: self._heartbeats.get(each) or _Heartbeat() for each in present}
         for consumer, heartbeat in self._heartbeats.items():
             self._look_at(consumer, heartbeat)
+        blocked = sum(heartbeat.reported for heartbeat in self._heartbeats.values())
+        self._measures.blocked_consumers = blocked
 
     def _look_at(self, consumer: ActorRef, heartbeat: _Heartbeat) -> None:
         now = monotonic()

@@ -12,6 +12,7 @@ from taskqueue.http.server.large import PIECE_BYTES, LargeResponse
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 EVENT_STREAM = "text/event-stream"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Text(str):
@@ -22,6 +23,10 @@ class Text(str):
 
 class EventStream:
     """An answer that is a stream of server-sent events, for the route table."""
+
+
+class MetricsText:
+    """An answer in the text format of Prometheus, for the route table."""
 
 
 class Content(NamedTuple):

@@ -21,6 +21,8 @@ from taskqueue.http.endpoint import Endpoint
 from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
 from taskqueue.http.guard import Guard, Hosts
 from taskqueue.http.hosts import is_loopback
+from taskqueue.http.metrics.readings import Readings
+from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
@@ -64,7 +66,11 @@ def application(
     callers = Callers(state.sessions, clock, on_unix=on_unix, proxies=proxies)
     permissions = Permissions(callers, credentials)
     streams = EventStreams(state.broadcaster, permissions, stream_limits or StreamLimits())
-    table = routes(ask, app, clock, waits, streams, state=state, credentials=credentials)
+    readings = Readings(ask, clock)
+    metrics = MetricsRoutes(readings, availability, state.broadcaster)
+    table = routes(
+        ask, app, clock, waits, streams, state=state, credentials=credentials, metrics=metrics
+    )
     backpressure = Backpressure(availability)
     endpoints = [(route, Endpoint(route, backpressure).respond) for route in table]
     guard = Guard(
@@ -78,6 +84,7 @@ def application(
         client_max_size=MAX_BODY_BYTES, middlewares=[problems.answer_problems, guard.check]
     )
     served.on_cleanup.append(lambda _: credentials.close())
+    served.on_cleanup.append(lambda _: readings.close())
     paths = [route.path for route in table]
     for route, respond in endpoints:
         for method in _methods(route):

@@ -8,7 +8,7 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask
 from taskqueue.http.access_routes import access_routes
-from taskqueue.http.answers import Content, EventStream, Text
+from taskqueue.http.answers import Content, EventStream, MetricsText, Text
 from taskqueue.http.bodies import only_field
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.dashboard import dashboard_routes
@@ -19,6 +19,7 @@ from taskqueue.http.documentation.routes import DocumentationRoutes
 from taskqueue.http.event_stream.filters import EVENT_FILTER
 from taskqueue.http.event_stream.routes import LAST_EVENT_ID, EventRoutes
 from taskqueue.http.event_stream.streams import EventStreams
+from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues import QueueRoutes, Queues, Switched
@@ -54,6 +55,7 @@ def routes(
     *,
     state: HttpState,
     credentials: Credentials,
+    metrics: MetricsRoutes,
 ) -> tuple[Route, ...]:
     """Return all calls."""
     documentation = DocumentationRoutes(lambda: document(table, app))
@@ -64,6 +66,7 @@ def routes(
         *_of_events(streams),
         *_of_running(RunningRoutes(ask, app, clock)),
         *_of_service(ask),
+        Route("GET", "/metrics", metrics.show_metrics, _READER, {_OK: MetricsText}),
         *access_routes(ask, SessionRoutes(state.sessions, credentials.current, clock), state),
         *_of_documentation(documentation),
         *dashboard_routes(),

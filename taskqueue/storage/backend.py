@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
+from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
@@ -26,6 +27,11 @@ class Backend(Protocol):
     @property
     def owner(self) -> Owner:
         """The owner of this service's leases: its node, and this incarnation of it."""
+        ...
+
+    @property
+    def commits(self) -> CommitMeasures:
+        """What all its storages have committed, as far as this engine measures it."""
         ...
 
     async def prepare(self) -> None:

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.protocol import Storage
 
@@ -14,6 +15,7 @@ class Given:
 
     def __init__(self, make_storage: Callable[[], Storage]) -> None:
         self.owner = Owner(node="local", incarnation=uuid4().hex)
+        self.commits = CommitMeasures()
         self.storage = make_storage
 
     async def prepare(self) -> None:

@@ -15,6 +15,7 @@ from taskqueue.errors import OperationFailed, StorageUnavailable
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Finished, Settle, Taken
+from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Complete, Delivery, NewTask, Requeue, SettleBy, Settled, Succeeded
 from taskqueue.runtime import System
@@ -79,6 +80,7 @@ async def settle(
         dispatch=DispatchBuffer(leases, clock),
         schedule=FetchSchedule(queues, clock),
         activity=activity or Activity(),
+        measures=TaskMeasures(queues, ("quick",)),
     )
     await completer.settle(action.finished, lambda: answers.append(None))
     return leases.ours, len(answers)

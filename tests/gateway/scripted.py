@@ -13,6 +13,7 @@ from taskqueue.commands import (
     EditTask,
     Enqueue,
     ExplainWaiting,
+    GetMeasures,
     GetQueues,
     GetReadiness,
     GetRecent,
@@ -28,6 +29,8 @@ from taskqueue.commands import (
 from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
+from taskqueue.http.metrics.readings import Readings
+from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
@@ -36,6 +39,7 @@ from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.measures import Measures, TaskMeasures
 from taskqueue.rules.proxies import NO_PROXIES
 from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
@@ -94,6 +98,7 @@ class ScriptedService:
         self.ready = Readiness(ready=True)
         self.running = Running(attempts=(), truncated=False)
         self.activity = Activity()
+        self.measures = Measures(tasks=TaskMeasures(self.app.queues, self.app.actions))
         self.nodes = leaf("root")
         self.killed: list[str] = []
         self.sizes: list[int] = []
@@ -104,6 +109,8 @@ class ScriptedService:
         """Answer a request: from the storage as the real port does, else as an actor would."""
         if isinstance(request, GetReadiness):
             return self.ready
+        if isinstance(request, GetMeasures):
+            return self.measures
         if self.fault is not None:
             raise self.fault
         if handler := self._reads.handlers.get(type(request)):
@@ -205,6 +212,7 @@ def table_of(service: ScriptedService) -> tuple[Route, ...]:
         streams,
         state=state,
         credentials=credentials,
+        metrics=MetricsRoutes(Readings(service, clock), service.availability, state.broadcaster),
     )
 
 

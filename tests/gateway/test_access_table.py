@@ -40,6 +40,7 @@ NEEDS = {
     ("GET", "/running"): READ,
     ("GET", "/queues"): READ,
     ("GET", "/events"): READ,
+    ("GET", "/metrics"): READ,
     ("GET", "/supervision"): READ,
     ("GET", "/openapi.json"): READ,
     ("GET", "/docs"): READ,

@@ -33,6 +33,7 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
+from taskqueue.actors.queue.settings import QueueSettings
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
@@ -51,26 +52,10 @@ from taskqueue.rules.activity import Activity
 from taskqueue.rules.edits import EditResult
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.ledger import Leases
-from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.tasks import Accepted, CancelResult, Owner
 from taskqueue.runtime import Actor, ActorRef, Down, ask, is_orderly, receives, tell
 from taskqueue.storage.protocol import Storage
-from taskqueue.structs import Struct
-
-
-class QueueSettings(Struct):
-    """How the queue hands out work."""
-
-    queues: tuple[str, ...]  # those that are served
-    prefetch: int = 5
-    lease_s: float = 30.0
-    retry: RetryPolicy = RetryPolicy()
-    retry_of: Callable[[str], RetryPolicy] | None = None
-    """How failures of an action are answered; None: as `retry` says."""
-
-    def policy_of(self, action: str) -> RetryPolicy:
-        """Return how failures of `action` are answered."""
-        return self.retry if self.retry_of is None else self.retry_of(action)
 
 
 class QueueActor(Actor):
@@ -84,7 +69,9 @@ class QueueActor(Actor):
         owner: Owner,
         settings: QueueSettings,
         activity: Activity,
+        measures: TaskMeasures,
         clock: Clock | None = None,
+        *,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
@@ -92,6 +79,7 @@ class QueueActor(Actor):
         self._storage = RetryingClient(self.address(DATABASE))
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
+        self._measures = measures
         self._schedule = FetchSchedule(settings.queues, self._clock)
         leases: Leases[ActorRef] = Leases(settings.queues, settings.prefetch, settings.retry)
         self._dispatch = DispatchBuffer(leases, self._clock)
@@ -105,6 +93,7 @@ class QueueActor(Actor):
             dispatch=self._dispatch,
             schedule=self._schedule,
             activity=activity,
+            measures=measures,
         )
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._fetcher = Fetcher(
@@ -116,6 +105,7 @@ class QueueActor(Actor):
             dispatch=self._dispatch,
             driver=self._driver,
             schedule=self._schedule,
+            measures=measures,
         )
 
     def on_start(self) -> None:
@@ -155,6 +145,8 @@ class QueueActor(Actor):
             Storage.cancel, [message.task_id], reason=message.reason, now=self._clock.now()
         )
         task_log.cancel_asked(result, message.reason)
+        if result.queue is not None and result.action is not None:
+            self._measures.cancelled(result.queue, result.action)
         if result.token is not None:
             self._driver.feed(Leases.cancel, result.token, message.reason)
         return result

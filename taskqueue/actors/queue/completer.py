@@ -15,6 +15,7 @@ from taskqueue.errors import OperationFailed
 from taskqueue.rules import policy
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.leases.values import Finished
+from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
     AttemptOutcome,
@@ -53,6 +54,7 @@ class PendingSettlement(Struct):
 
     finished: Finished
     settlement: Settlement
+    decided_at: float  # when its attempt had just ended
 
 
 class Completer:
@@ -73,6 +75,7 @@ class Completer:
         dispatch: DispatchBuffer[ActorRef],
         schedule: FetchSchedule,
         activity: Activity,
+        measures: TaskMeasures,
     ) -> None:
         """Make a completer that has nothing to write.
 
@@ -84,7 +87,8 @@ class Completer:
             start_task: runs a coroutine as part of the actor that owns the completer.
             dispatch: whose ledger learns what is written.
             schedule: takes the tasks that are ready then.
-            activity: counts what is written.
+            activity: counts what is written, for the last minutes.
+            measures: counts it since the start.
         """
         self._storage = storage
         self._policy_of = policy_of
@@ -94,6 +98,7 @@ class Completer:
         self._dispatch = dispatch
         self._schedule = schedule
         self._activity = activity
+        self._measures = measures
         activity.begin(clock.monotonic())
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -116,15 +121,15 @@ class Completer:
             await asyncio.wait(self._writing)
 
     def _pending(self, finished: Finished) -> PendingSettlement:
-        task = finished.delivery.task
+        task, now = finished.delivery.task, self._clock.now()
         settlement = policy.settlement(
             task,
             finished.outcome,
             self._policy_of(task.action),
-            now=self._clock.now(),
+            now=now,
             jitter=self._jitter(),
         )
-        return PendingSettlement(finished=finished, settlement=settlement)
+        return PendingSettlement(finished=finished, settlement=settlement, decided_at=now)
 
     async def _write(
         self, batch: Sequence[PendingSettlement], then: Callable[[], object] | None
@@ -155,9 +160,12 @@ class Completer:
                 self._schedule.expect_work(queue, ready_at)
 
     def _count(self, pending: PendingSettlement, written: Settled, now: float) -> None:
+        task, began_at = pending.finished.delivery.task, pending.finished.started_at
+        self._measures.settled(
+            task, pending.settlement, written, started_at=began_at, ended_at=pending.decided_at
+        )
         if written in _NOT_COUNTED:
             return
-        task, began_at = pending.finished.delivery.task, pending.finished.started_at
         settlement = type(pending.settlement)
         self._activity.ended(
             task.queue,

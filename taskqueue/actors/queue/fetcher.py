@@ -14,6 +14,7 @@ from taskqueue.clock import Clock
 from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Reservation
+from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
@@ -37,6 +38,7 @@ class Fetcher:
         dispatch: DispatchBuffer[ActorRef],
         driver: LeaseDriver,
         schedule: FetchSchedule,
+        measures: TaskMeasures,
     ) -> None:
         """Make a fetcher that waits for `serve`.
 
@@ -49,6 +51,7 @@ class Fetcher:
             dispatch: where deliveries go.
             driver: feeds the ledger with them.
             schedule: what to do next.
+            measures: counts new tasks, and when tasks are claimed.
         """
         self._owner = owner
         self._served = frozenset(queues)
@@ -58,6 +61,7 @@ class Fetcher:
         self._dispatch = dispatch
         self._driver = driver
         self._schedule = schedule
+        self._measures = measures
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
         self._arrival = asyncio.Event()  # some of what was reserved has come
         self._is_claiming = False
@@ -117,7 +121,7 @@ class Fetcher:
         # Not after the commit: what is claimed now is claimed with it.
         self._expect(tasks)
         accepted = await self._storage.answered(inserting)
-        task_log.enqueued(tasks, accepted)
+        self._on_enqueued(tasks, accepted)
         return accepted
 
     def _reservations_for(self, tasks: Sequence[NewTask]) -> Sequence[Reservation]:
@@ -152,7 +156,7 @@ class Fetcher:
                 lease_s=self._lease_s,
                 now=self._clock.now(),
             )
-            task_log.enqueued(tasks, accepted)  # before they begin
+            self._on_enqueued(tasks, accepted)  # before they begin
         except UNREACHABLE:
             self._schedule.search_soon()  # they may be claimed, and their tokens are lost
             raise
@@ -166,8 +170,15 @@ class Fetcher:
             self._expect(tasks)
         return accepted
 
+    def _on_enqueued(self, tasks: Sequence[NewTask], accepted: Sequence[Accepted]) -> None:
+        task_log.enqueued(tasks, accepted)
+        self._measures.enqueued(tasks, accepted)
+
     def _add(self, reservation: Reservation, deliveries: Sequence[Delivery]) -> None:
-        self._driver.feed(Leases.add, reservation, deliveries, at=self._clock.monotonic())
+        now = self._clock.monotonic()
+        if deliveries:
+            self._measures.claimed(reservation.queue, now)
+        self._driver.feed(Leases.add, reservation, deliveries, at=now)
         self._arrival.set()
 
     def _expect(self, tasks: Sequence[NewTask]) -> None:

@@ -15,7 +15,16 @@ from typing import Any, TypeAlias, Union, get_args, get_origin
 import msgspec
 
 from taskqueue.api.app import App
-from taskqueue.http.answers import EVENT_STREAM, JSON, TEXT, Content, EventStream, Text
+from taskqueue.http.answers import (
+    EVENT_STREAM,
+    JSON,
+    METRICS,
+    TEXT,
+    Content,
+    EventStream,
+    MetricsText,
+    Text,
+)
 from taskqueue.http.documentation.examples import EVENTS, example_of
 from taskqueue.http.paths import PATH
 from taskqueue.http.problems import CONTENT_TYPE, ProblemDetails
@@ -41,7 +50,7 @@ _SECURITY_SCHEMES = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
 }
 
-_NO_JSON = {Text, Content, EventStream}
+_NO_JSON = {Text, Content, EventStream, MetricsText}
 
 _BODY_PROBLEMS = {
     HTTPStatus.BAD_REQUEST: "invalid JSON",
@@ -189,7 +198,7 @@ def _responses(route: Route, schemas: _Schemas) -> JSONObject:
 
 
 def _answer(status: HTTPStatus, kind: Any, schemas: _Schemas) -> JSONObject:
-    is_json = kind not in {None, Content, EventStream}
+    is_json = kind not in {None, Content, EventStream, MetricsText}
     content: JSONObject = {JSON: _content(kind, schemas)} if is_json else {}
     if Text in _members(kind):
         content[TEXT.partition(";")[0]] = {"schema": {"type": "string"}}
@@ -197,6 +206,8 @@ def _answer(status: HTTPStatus, kind: Any, schemas: _Schemas) -> JSONObject:
         content = {"*/*": {}}
     if kind is EventStream:
         content = {EVENT_STREAM: {"schema": {"type": "string"}, "example": EVENTS}}
+    if kind is MetricsText:
+        content = {METRICS: {"schema": {"type": "string"}}}
     return {"description": status.phrase, **({"content": content} if content else {})}
 
 

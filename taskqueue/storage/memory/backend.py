@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
@@ -14,6 +15,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self.owner = Owner(node="local", incarnation=uuid4().hex)
+        self.commits = CommitMeasures()
         self._storage = MemoryStorage()
 
     async def prepare(self) -> None:

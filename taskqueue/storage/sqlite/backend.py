@@ -6,6 +6,7 @@ from typing import Self
 from uuid import uuid4
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead
@@ -24,6 +25,7 @@ class SQLiteBackend:
     def __init__(self, database: SQLiteDatabase) -> None:
         """Start the process that writes; that it cannot start is found when it is needed."""
         self.owner = Owner(node=NODE, incarnation=uuid4().hex)
+        self.commits = CommitMeasures()
         self.database = database
         self.spawn = SpawnedAhead()
 
@@ -47,6 +49,7 @@ class SQLiteBackend:
             synchronous=self.database.synchronous,
             writes_in="process",
             spawn=self.spawn,
+            commits=self.commits,
         )
 
     def _prepare_folder(self) -> None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from taskqueue.children.launch import Child
 from taskqueue.errors import StorageCorrupt, StorageUnavailable
+from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
@@ -55,9 +56,11 @@ class SQLiteLifecycle:
         writes_in: WritesIn = "thread",
         spawn: Callable[[], Child] = spawn,
         busy_timeout_s: float = 1.0,
+        commits: CommitMeasures | None = None,
     ) -> None:
         self._path = Path(path).absolute()
         self._busy_timeout_s = busy_timeout_s
+        self._commits = commits or CommitMeasures()
         self._opener = Opener(
             path=self._path,
             synchronous=synchronous,
@@ -193,7 +196,7 @@ class SQLiteLifecycle:
                 connection.abandon()
             raise
         self._suspect = False
-        writer = Writer(writing, watch, patience_s=self._busy_timeout_s)
+        writer = Writer(writing, watch, patience_s=self._busy_timeout_s, commits=self._commits)
         self._opened = OpenFile(
             watch=watch,
             writer=writer,

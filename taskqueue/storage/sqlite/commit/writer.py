@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.commit.batch import Committed, Result, commit
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -67,10 +68,16 @@ class Writer:
         watch: FileWatch,
         *,
         patience_s: float,
+        commits: CommitMeasures,
     ) -> None:
-        """Make a writer that waits at most `patience_s` seconds for others to let it begin."""
+        """Make a writer that waits at most `patience_s` seconds for others to let it begin.
+
+        `commits` counts what it commits.
+        """
         self._connection = connection
         self._patience_s = patience_s
+        self._commits = commits
+        self._commit_began = 0.0  # by the clock of the loop
         self._watch = watch
         self._pending: list[Write[Any]] = []
         self._alone: list[Write[Any]] = []  # of a commit that could not be sent: each in its own
@@ -195,6 +202,7 @@ class Writer:
             self._idle.set()
             return
         operations = [write.operation for write in self._committing]
+        self._commit_began = asyncio.get_running_loop().time()
         hop = self._connection.run(partial(commit, operations, self._watch, self._patience_s))
         hop.add_done_callback(self._committed)
 
@@ -209,6 +217,8 @@ class Writer:
         else:
             results, refused, rows_changed = hop.result()
             self.rows_changed += rows_changed
+            took_s = asyncio.get_running_loop().time() - self._commit_began
+            self._commits.committed(took_s, rows_changed)
             tell_refused(refused)
         for write, result in zip(committing, results, strict=False):  # none after `abandon`
             write.resolve(result)

@@ -1,0 +1,93 @@
+"""The metrics: names, types and labels. They are part of the interface (`docs/metrics.md`)."""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
+
+
+class Metric(NamedTuple):
+    """One metric. Durations are in seconds."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_QUEUE = ("queue",)
+
+INFO = Metric("taskqueue_info", "gauge", "Always 1; names the version.", ("version",))
+TASKS = Metric(
+    "taskqueue_tasks_total",
+    "counter",
+    "Tasks that were enqueued, completed, dead-lettered and cancelled, and attempts that failed.",
+    ("queue", "action", "event"),
+)
+TASK_RUN = Metric(
+    "taskqueue_task_run_seconds",
+    "histogram",
+    "How long the handlers of attempts that have ended ran.",
+    ("queue", "action"),
+)
+TASK_WAIT = Metric(
+    "taskqueue_task_wait_seconds",
+    "histogram",
+    "How long attempts that have ended had waited, from when their task could run.",
+    _QUEUE,
+)
+LEASE_LOSSES = Metric(
+    "taskqueue_lease_losses_total",
+    "counter",
+    "Attempts whose outcome was discarded, because another holder had the task.",
+)
+DEPTH = Metric(
+    "taskqueue_queue_depth",
+    "gauge",
+    "Tasks that have not ended.",
+    ("queue", "status"),
+)
+OLDEST = Metric(
+    "taskqueue_oldest_runnable_age_seconds",
+    "gauge",
+    "How long the oldest runnable task has been waiting.",
+    _QUEUE,
+)
+LAST_CLAIM = Metric(
+    "taskqueue_last_claim_age_seconds", "gauge", "Time since tasks were last claimed.", _QUEUE
+)
+PAUSED = Metric("taskqueue_queue_paused", "gauge", "1 while the queue is paused, else 0.", _QUEUE)
+CONSUMERS = Metric("taskqueue_queue_consumers", "gauge", "Consumers that serve it.", _QUEUE)
+BLOCKED = Metric(
+    "taskqueue_blocked_consumers",
+    "gauge",
+    "Consumers whose event loop is blocked by a handler.",
+)
+STORAGE_UP = Metric(
+    "taskqueue_storage_up", "gauge", "1 while tasks can be written to the storage, else 0."
+)
+COMMIT_SECONDS = Metric(
+    "taskqueue_commit_seconds", "histogram", "How long commits took, with their sync."
+)
+COMMIT_ROWS = Metric("taskqueue_commit_rows", "histogram", "How many rows each commit changed.")
+LOOP_LAG = Metric(
+    "taskqueue_loop_lag_seconds",
+    "histogram",
+    "How late the main event loop was, measured four times a second.",
+)
+RESTARTS = Metric(
+    "taskqueue_actor_restarts_total",
+    "counter",
+    "Restarts of the parts of the service, by their path in the supervision tree.",
+    ("actor",),
+)
+MAILBOX = Metric(
+    "taskqueue_actor_mailbox_messages", "gauge", "Messages that wait in a mailbox.", ("actor",)
+)
+EVENT_STREAMS = Metric("taskqueue_event_streams", "gauge", "Open event streams.")
+
+METRICS = (
+    *(INFO, TASKS, TASK_RUN, TASK_WAIT, LEASE_LOSSES),
+    *(DEPTH, OLDEST, LAST_CLAIM, PAUSED, CONSUMERS, BLOCKED),
+    *(STORAGE_UP, COMMIT_SECONDS, COMMIT_ROWS, LOOP_LAG),
+    *(RESTARTS, MAILBOX, EVENT_STREAMS),
+)
