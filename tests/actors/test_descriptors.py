@@ -15,5 +15,5 @@ def test_as_many_as_leave_all_connections_theirs_are_allowed_and_not_one_more(
     most = free // PER_CONSUMER
 
     check_descriptors(most, descriptors)
-    with pytest.raises(TooManyConsumers, match=rf"{free} of {descriptors} are free for them"):
+    with pytest.raises(TooManyConsumers, match=rf"{free} of {descriptors} are available"):
         check_descriptors(most + 1, descriptors)
