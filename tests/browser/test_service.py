@@ -71,6 +71,21 @@ async def test_the_page_reconnects_to_a_service_that_was_started_again(
     await expect(page.locator(f'tr[data-id="{after}"] .status')).to_have_text("completed")
 
 
+async def test_older_changes_are_listed_below_the_latest(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    for verb in ["pause", "resume"] * 35:
+        async with http.post(f"{site.url}/queues/mail/{verb}", json={}) as response:
+            assert response.status == 200
+    page = await site.open("#/events")
+    rows = page.get_by_role("region", name="Changes").locator("tbody tr")
+    await expect(rows).to_have_count(50)
+
+    await page.get_by_role("button", name="Load more").click()
+
+    await expect(rows).to_have_count(70)
+
+
 async def test_an_administrator_signs_in_and_out(site: Site, tmp_path: Path) -> None:
     token = await new(tmp_path, "admin", "ana")
     page = await site.open()

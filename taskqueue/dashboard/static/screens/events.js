@@ -1,12 +1,14 @@
 /** What happens in the service, and who has changed what. */
 
-import { html } from "../vendor/preact.js";
+import { html, useState } from "../vendor/preact.js";
+import { get } from "../app/api.js";
 import { useEvents } from "../app/events.js";
 import { useLive } from "../app/live.js";
 import { useMay } from "../app/session.js";
 import { EventList } from "../components/event-list.js";
 import { Empty, Shown } from "../components/states.js";
 import { Time } from "../components/time.js";
+import { attempt } from "../components/toasts.js";
 
 export function Events() {
   const may = useMay();
@@ -21,12 +23,28 @@ export function Events() {
   `;
 }
 
+const PAGE = 50;
+
+/** The stored trail: the latest page is kept up to date, older ones are added below it. */
 function Audit() {
-  const audit = useLive("audit?limit=200");
+  const audit = useLive(`audit?limit=${PAGE}`);
+  const [older, setOlder] = useState(null);
+  const loadMore = async () => {
+    const before = older || audit.data;
+    const page = await get(`audit?limit=${PAGE}&cursor=${before.next}`);
+    setOlder({ changes: [...(older ? older.changes : []), ...page.changes], next: page.next });
+  };
+  const { next } = older || audit.data || {};
   return html`<section class="card" aria-label="Changes">
-    <header><h2>Changes</h2><span class="small faint">since the service was started; the log has them all</span></header>
-    <${Shown} live=${audit}>${(data) => html`<${Changes} changes=${data.changes} />`}<//>
+    <header><h2>Changes</h2><span class="small faint">the audit trail, which outlives the service</span></header>
+    <${Shown} live=${audit}>${({ changes }) => html`<${Changes} changes=${joined(changes, older ? older.changes : [])} />`}<//>
+    ${next && html`<footer class="more"><button type="button" onClick=${() => attempt(loadMore)}>Load more</button></footer>`}
   </section>`;
+}
+
+function joined(latest, older) {
+  const ids = new Set(latest.map((change) => change.id));
+  return [...latest, ...older.filter((change) => !ids.has(change.id))];
 }
 
 function Changes({ changes }) {
@@ -36,7 +54,7 @@ function Changes({ changes }) {
     <thead><tr><th>When</th><th>Who</th><th>What</th><th class="wide">Body</th><th class="number">Answer</th></tr></thead>
     <tbody>
       ${changes.map(
-        (change, i) => html`<tr key=${`${change.at} ${i}`}>
+        (change) => html`<tr key=${change.id}>
           <td class="soft"><${Time} at=${change.at} /></td>
           <td><strong>${change.who}</strong> <span class="faint small">${change.remote}</span></td>
           <td class="what"><code>${change.method} ${change.path}</code></td>
