@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("running", "List what runs now, and at which line."),
             ("tree", "Show the supervision tree."),
             ("openapi", "Print the OpenAPI document of the service."),
+            ("backup", "Copy the database, also while the service runs."),
+            ("check", "Look for damage in a database or a backup."),
             ("tokens", "Create, list and revoke access tokens."),
             ("bench", "Measure the service on this disk."),
         )

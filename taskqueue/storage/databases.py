@@ -72,3 +72,35 @@ def tokens_of(database: Database) -> AbstractAsyncContextManager[Tokens]:
             return tokens_file(database.path)
         case _:
             raise StorageUnavailable(f"tokens need a database file, and {database} is none")
+
+
+def back_up(database: Database, target: Path) -> int:
+    """Copy `database` to a new file, beside the service if one runs on it; return the bytes.
+
+    Raises:
+        StorageUnavailable: `target` exists, one of the two cannot be used, or there is no file.
+        StorageError: what is at `database` is damaged or another program's.
+    """
+    match database:
+        case SQLiteDatabase():
+            from taskqueue.storage.sqlite.inspection import back_up  # noqa: PLC0415
+
+            return back_up(database.path, target)
+        case _:
+            raise StorageUnavailable(f"a backup needs a database file, and {database} is none")
+
+
+def faults_of(database: Database) -> tuple[str, ...]:
+    """Return what is wrong with `database`, a sentence each, beside the service if one runs on it.
+
+    Raises:
+        StorageUnavailable: it cannot be read, or is no file.
+        StorageError: it cannot be checked: damaged, another program's, of another release.
+    """
+    match database:
+        case SQLiteDatabase():
+            from taskqueue.storage.sqlite.inspection import faults_of  # noqa: PLC0415
+
+            return faults_of(database.path)
+        case _:
+            raise StorageUnavailable(f"a check needs a database file, and {database} is none")

@@ -1,0 +1,121 @@
+"""Copies and checks a database file, beside the service that may have it open.
+
+Each reads one snapshot, so commits of the service go on meanwhile; only the log cannot shrink.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from taskqueue.errors import SchemaMismatch, StorageUnavailable
+from taskqueue.storage.sqlite.disk.faults import translated
+from taskqueue.storage.sqlite.disk.lock import PRIVATE_FILE, real_path
+from taskqueue.storage.sqlite.schema import runner
+
+_BUSY_S = 5.0
+_MOST = 20  # faults of one kind that SQLite names
+
+# What holds for every row of a healthy queue: a sentence, and the number of rows that break it.
+_INVARIANTS = (
+    (
+        "tasks whose status does not say whether they have ended",
+        """SELECT count(*) FROM tasks
+        WHERE (processed_at IS NOT NULL) <> (status IN ('completed', 'dead', 'cancelled'))""",
+    ),
+    (
+        "ended tasks that a consumer holds",
+        "SELECT count(*) FROM tasks WHERE processed_at IS NOT NULL AND token IS NOT NULL",
+    ),
+    (
+        "held tasks whose lease never expires",
+        "SELECT count(*) FROM tasks WHERE token IS NOT NULL AND expires_at IS NULL",
+    ),
+    (
+        "tasks whose payload or result is no JSON",
+        """SELECT count(*) FROM tasks
+        WHERE NOT json_valid(payload) OR (result IS NOT NULL AND NOT json_valid(result))""",
+    ),
+    (
+        "attempts without a task",
+        "SELECT count(*) FROM attempts WHERE task NOT IN (SELECT seq FROM tasks)",
+    ),
+    (
+        "statuses whose counter is not the number of their tasks",
+        """SELECT count(*) FROM counters
+        WHERE tasks <> (SELECT count(*) FROM tasks WHERE tasks.status = counters.status)""",
+    ),
+)
+
+
+def back_up(source: Path, target: Path) -> int:
+    """Copy the database at `source` to `target`, whole or not at all; return its size in bytes.
+
+    The copy has all that was committed before. It is on disk when this returns, and only its owner
+    can read it.
+
+    Raises:
+        StorageUnavailable: `target` exists, or one of the two cannot be opened or written.
+        StorageCorrupt: `source` is no usable database.
+        ForeignSchema: it is another program's.
+    """
+    if target.exists():
+        raise StorageUnavailable(f"{target} exists; choose another name")
+    partial = target.with_name(f"{target.name}.partial")
+    with _opened(source) as db:
+        with translated(partial):
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+        try:
+            with translated(partial), closing(sqlite3.connect(partial)) as copy:
+                db.backup(copy)
+            with translated(target):
+                partial.rename(target)
+                _sync(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+    return target.stat().st_size
+
+
+def faults_of(path: Path) -> tuple[str, ...]:
+    """Return what is wrong with the database at `path`, a sentence each; nothing is changed.
+
+    Raises:
+        StorageUnavailable: it cannot be opened or read.
+        StorageCorrupt: it is so damaged that it cannot be checked.
+        ForeignSchema: it is another program's.
+        SchemaMismatch: it is of another release.
+    """
+    with _opened(path) as db, translated(path):
+        found = runner.version_of(db)
+        if found != runner.SQLITE_VERSION:
+            raise SchemaMismatch(found, runner.SQLITE_VERSION)
+        db.execute("BEGIN")  # one snapshot for all
+        damages = [text for [text] in db.execute(f"PRAGMA integrity_check({_MOST})")]
+        broken = [
+            f"{what}: {count}"
+            for what, query in _INVARIANTS
+            if (count := db.execute(query).fetchone()[0])
+        ]
+        return (*(text for text in damages if text != "ok"), *broken)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with translated(path):
+        db = sqlite3.connect(
+            f"{real_path(path).as_uri()}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None
+        )
+    with closing(db):
+        with translated(path):
+            db.execute("PRAGMA query_only = ON")
+            runner.require_ours(db, path)
+        yield db
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
