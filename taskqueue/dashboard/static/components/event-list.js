@@ -14,8 +14,8 @@ const toneOf = (name) => (bad.has(name) ? "bad" : warning.has(name) ? "warning" 
 function about(event) {
   const where = event.child_id && `${event.supervisor}/${event.child_id}`;
   const change = event.method && `${event.who}: ${event.method} ${event.path}, ${event.status}`;
-  const life = event.incarnation && `life ${event.incarnation}`;
-  return [where, change, event.action, event.queue && `queue ${event.queue}`, life, event.reason ?? event.why, event.body, event.tasks && `${event.tasks} tasks`]
+  const incarnation = event.incarnation && `incarnation ${event.incarnation}`;
+  return [where, change, event.action, event.queue && `queue ${event.queue}`, incarnation, event.reason ?? event.why, event.body, event.tasks && `${event.tasks} tasks`]
     .filter(Boolean)
     .join(" · ");
 }

@@ -89,6 +89,6 @@ function LastExit({ part }) {
   const bad = part.last_exit !== "normal" && part.last_exit !== "shutdown";
   return html`<span class=${`exit ${bad ? "" : "faint"}`} tabindex="0" title=${`${part.last_exit}, ${exact(part.last_exit_at)}`}>
     <span class="cut">${part.last_exit}</span> <${Time} at=${part.last_exit_at} />
-    ${part.incarnation > 1 && html` <span class="tag">life ${part.incarnation}</span>`}
+    ${part.incarnation > 1 && html` <span class="tag">incarnation ${part.incarnation}</span>`}
   </span>`;
 }
