@@ -264,9 +264,11 @@ async def test_whoever_gives_up_closing_lets_it_close_all_the_same(path: Path) -
     defects: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
     closing_ = asyncio.ensure_future(connection.close())
-    await asyncio.sleep(0)  # it waits for the end
+    await asyncio.sleep(0)  # it waits, for what is in hand or for the end
 
     closing_.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing_
     for thread in [
         each for each in threading.enumerate() if each.name == f"end-of-{connection.pid}"
     ]:

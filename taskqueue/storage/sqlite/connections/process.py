@@ -188,7 +188,11 @@ class ProcessConnection:
         """
         if self._closed:
             return
-        await self._idle.wait()
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:  # who gives up waiting wants it closed all the same
+            self.abandon()
+            raise
         closed = asyncio.Event()
         if self._lost is None:
             self.run(methodcaller("close"))  # the last that the process reads
