@@ -88,8 +88,11 @@ def handler_of(
     faults = [*defaults.faults(), *_executor_faults(usual, executor)]
     kind = usual if faults or executor is None else ExecutorKind(executor)
     faults.extend(_timeout_faults(kind, timeout_s))
-    retries = as_built_in(retries)
-    faults.extend(retries.faults())
+    if issubclass(type(retries), Retries):
+        retries = as_built_in(retries)
+        faults.extend(retries.faults())
+    else:
+        faults.append(Fault("retries", "must be Retries(…)"))
     try:
         signature = read_signature(function)
     except ConfigError as error:

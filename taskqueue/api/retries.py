@@ -27,10 +27,10 @@ _BACKOFF = ("initial_s", "factor", "max_s", "jitter")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """The rule of one action. The setting `retry` holds for what is None.
+    """When the failed attempts of one action are retried. A field that is None uses the settings.
 
-    The backoff holds for every failed attempt, also for one that has timed out or crashed. The
-    other parts look at the exception of the handler.
+    The backoff applies to every failed attempt, including timeouts and crashes. The other fields
+    apply to exceptions of the handler.
     """
 
     initial_s: float | None = None
@@ -42,12 +42,12 @@ class Retries:
     jitter: float | None = None
     """The share of the wait that is added at random, at most."""
     never_on: Kinds = ()
-    """Exceptions after which there is no other attempt: the task is dead."""
+    """Exceptions that are not retried: the task is dead-lettered."""
     only_on: Kinds | None = None
-    """The only exceptions after which there is another attempt; None: all."""
+    """The only exceptions that are retried; None: all."""
     wait_s: Wait | None = None
-    """Returns the wait after an exception and the number of its attempt (1, 2, …), in seconds;
-    None: the backoff. It runs where the handler runs."""
+    """A function of the exception and the number of the failed attempt (1, 2, …). It returns the
+    wait in seconds, or None for the backoff, and runs where the handler runs."""
 
     def faults(self) -> Iterator[Fault]:
         """Yield everything that is wrong, each under its name."""
@@ -55,6 +55,9 @@ class Retries:
             value = getattr(self, name)
             if value is not None and not is_duration(value):
                 yield Fault(f"retries.{name}", "must be a number of seconds above 0")
+        least, most = self.initial_s, self.max_s
+        if least is not None and most is not None and is_duration(most) and least > most:
+            yield Fault("retries.initial_s", f"must be at most max_s, which is {most:g}")
         if self.factor is not None and not _is_within(self.factor, 1, _MAX_FACTOR):
             yield Fault("retries.factor", f"must be a number from 1 to {_MAX_FACTOR}")
         if self.jitter is not None and not _is_within(self.jitter, 0, 1):
@@ -97,7 +100,11 @@ USUAL = Retries()
 def as_built_in(retries: Retries) -> Retries:
     """Return the same rule with numbers of built-in types. What is no number stays as it is."""
     values = {each.name: getattr(retries, each.name) for each in fields(retries)}
-    numbers = {k: converted_by(plain.number, v) for k, v in values.items() if k in _BACKOFF and v}
+    numbers = {
+        name: converted_by(plain.number, values[name])
+        for name in _BACKOFF
+        if values[name] is not None
+    }
     return Retries(**{**values, **numbers})
 
 

@@ -62,7 +62,11 @@ class Block(NamedTuple):
 
 
 class BlockReader:
-    """Takes a stream apart as it arrives, by the rules of the HTML standard."""
+    """Splits the stream of a service into blocks as it arrives.
+
+    It reads the part of the HTML standard that the service writes: lines end with LF, and each
+    field is given once per block.
+    """
 
     def __init__(self) -> None:
         """Begin with a new stream."""

@@ -34,7 +34,7 @@ Command = Callable[..., Awaitable[Done]]
 
 
 async def taskqueue(*arguments: str, stdin: str = "", **env: str) -> Done:
-    """Run `taskqueue` in a thread, as if it were in a pipe."""
+    """Run `taskqueue` in a thread, with standard streams that are no terminal."""
     runner = CliRunner()
     async with asyncio.timeout(TIMEOUT_S):
         done = await asyncio.to_thread(runner.invoke, command(), arguments, input=stdin, env=env)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -223,6 +224,20 @@ def test_a_rule_about_retries_that_cannot_be_is_refused_with_every_fault() -> No
         "task 'a', retries.only_on: must be exception classes",
         "task 'a', retries.wait_s: must be a function of an exception and an attempt",
     ]
+
+
+def test_a_rule_about_retries_has_its_type_and_its_waits_in_order() -> None:
+    def of_wrong_type() -> None:
+        App().task("a", retries=3)(lambda: None)  # type: ignore[call-overload]
+
+    def in_wrong_order() -> None:
+        App().task("a", retries=Retries(initial_s=60, max_s=5))(lambda: None)
+
+    assert faults_of(of_wrong_type, ConfigError) == ["task 'a', retries: must be Retries(…)"]
+    assert faults_of(in_wrong_order, ConfigError) == [
+        "task 'a', retries.initial_s: must be at most max_s, which is 5"
+    ]
+    App().task("a", retries=Retries(jitter=Decimal(0), initial_s=Decimal(3)))(lambda: None)  # type: ignore[arg-type]
 
 
 def test_a_predicate_is_warned_of_until_it_says_what_false_means() -> None:
