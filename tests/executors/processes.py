@@ -42,6 +42,27 @@ def is_there() -> bool:
     return False
 
 
+@app.task(executor="process")
+def unload(sets_path: bool) -> int:
+    """Leave nothing to import, neither the package nor what has not been imported yet."""
+    for name in [each for each in sys.modules if each.partition(".")[0] == "taskqueue"]:
+        del sys.modules[name]
+    if sets_path:
+        sys.path = None  # type: ignore[assignment]
+    else:
+        sys.path.clear()
+    return os.getpid()
+
+
+@app.task(executor="process")
+def import_late() -> tuple[int, str, str]:
+    import colorsys  # noqa: PLC0415 - this is the question
+
+    import taskqueue  # noqa: PLC0415
+
+    return os.getpid(), colorsys.__name__, taskqueue.Cancel.__name__
+
+
 @app.task("async_pid", executor="process")
 async def async_pid(ctx: Context) -> tuple[int, int]:
     await asyncio.sleep(0)

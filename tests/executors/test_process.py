@@ -101,6 +101,15 @@ async def test_a_handler_in_a_process_may_do_without_the_context(pool: Pool) -> 
     assert await pool.result("without_context", number=4) == 8
 
 
+@pytest.mark.parametrize("sets_path", [False, True])
+async def test_a_handler_that_leaves_nothing_to_import_harms_no_later_one(
+    pool: Pool, sets_path: bool
+) -> None:
+    pid = await pool.result("unload", sets_path=sets_path)
+
+    assert await pool.result("import_late") == [pid, "colorsys", "Cancel"]
+
+
 async def test_false_is_a_result_where_the_action_says_so(pool: Pool) -> None:
     assert await pool.result("is_there") is False
 

@@ -22,6 +22,7 @@ from taskqueue.executors.outcome import (
     shown_traceback,
 )
 from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
+from taskqueue.executors.process.imports import Imports
 from taskqueue.executors.process.kept_loop import KeptLoop
 from taskqueue.executors.process.lookout import Lookout
 from taskqueue.executors.process.memory import Memory
@@ -65,6 +66,7 @@ class _Attempts:
         self._app = app
         self._pipe = pipe
         self._memory = Memory()
+        self._imports = Imports()
         self.task_id: str | None = None
         """The task whose handler runs."""
 
@@ -104,6 +106,7 @@ class _Attempts:
         return self.first()
 
     def _conclude(self, outcome: Outcome) -> None:
+        self._imports.restore()
         origin.keep_streams()
         _flush()
         self._handle.done(outcome, self._memory.mb())
