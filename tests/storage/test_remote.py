@@ -279,6 +279,29 @@ async def test_whoever_gives_up_closing_lets_it_close_all_the_same(path: Path) -
     assert defects == []
 
 
+async def test_a_close_that_is_given_up_behind_a_commit_ends_the_process_after_it(
+    path: Path, go: Path
+) -> None:
+    connection = await opened(path)
+    committing = connection.run(partial(commit_when, go))
+    await there(begun(go))
+    closing_ = asyncio.ensure_future(connection.close())
+    await asyncio.sleep(0)  # it waits for the commit
+
+    closing_.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing_
+    with pytest.raises(StorageUnavailable):
+        await committing
+    ends = [each for each in threading.enumerate() if each.name == f"end-of-{connection.pid}"]
+    go.touch()
+    for thread in ends:
+        await asyncio.to_thread(thread.join, PATIENCE_S)
+
+    assert not lives(connection.pid)
+    assert tables(path) == ["written"]
+
+
 async def test_abandoning_ends_with_the_commit_in_hand(path: Path, go: Path) -> None:
     connection = await opened(path)
     committing = connection.run(partial(commit_when, go))
