@@ -5,11 +5,13 @@ a request that fits its schema could be refused.
 """
 
 from typing import Any
+from uuid import UUID
 
 import schemathesis
 from schemathesis import Case, HookContext
 
 MOST_CONSUMERS = 4  # each is a thread
+NIL = UUID(int=0)  # no task has it
 
 _KEY = "Idempotency-Key"
 _CHANGING_ALL = {"/tasks/cancel", "/tasks/redrive", "/tasks/delete"}
@@ -32,10 +34,20 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     """Keep requests that fit their schemas to the other rules; leave those that do not."""
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
+    _name_a_task(case)
     if case.operation.path in _CHANGING_ALL:
         _mean_all(case)
     elif _KEY in case.headers or case.operation.label == "POST /tasks":
         _use_keys_once(case)
+
+
+def _name_a_task(case: Case) -> None:
+    """Replace what a link between calls has filled in as the id of a task, and which is none."""
+    task_id = case.path_parameters.get("id")
+    try:
+        UUID(task_id or str(NIL))
+    except ValueError:
+        case.path_parameters["id"] = str(NIL)
 
 
 def _mean_all(case: Case) -> None:
