@@ -1,6 +1,6 @@
 """A real browser before a real service. Whatever the page complains about fails the test.
 
-One browser serves all tests, so they and their fixtures run in the loop of the session.
+One browser serves the tests of a module; it and they run in the loop of the session.
 """
 
 from collections.abc import AsyncIterator
@@ -21,8 +21,9 @@ __all__ = ["bytecode"]
 expect.set_options(timeout=TIMEOUT_S * 1000)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    """A browser that ends before the tests of another folder look for processes left behind."""
     path = chromium.find()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=[*chromium.FLAGS])
