@@ -1,6 +1,6 @@
 /** The address of what is shown: `#/tasks?status=dead`. The filter is in it, so a link keeps it. */
 
-import { useEffect, useState } from "../vendor/preact.js";
+import { useLayoutEffect, useState } from "../vendor/preact.js";
 
 function read() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
@@ -18,7 +18,7 @@ function decode(text) {
 
 export function useRoute() {
   const [route, setRoute] = useState(read);
-  useEffect(() => {
+  useLayoutEffect(() => { // an effect comes after the first paint, and a link may be followed before it
     const onChange = () => setRoute(read());
     addEventListener("hashchange", onChange);
     return () => removeEventListener("hashchange", onChange);

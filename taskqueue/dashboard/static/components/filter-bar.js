@@ -51,10 +51,15 @@ function Text({ id, name, icon, value = "", onValue }) {
   const [text, setText] = useState(value);
   const report = useRef(onValue); // the filter may change while someone types
   report.current = onValue;
-  useEffect(() => setText(value), [value]);
+  const reported = useRef(value); // what comes back is no reason to change what is being typed
   useEffect(() => {
-    if (text === value) return undefined;
-    const timer = setTimeout(() => report.current(text.trim()), TYPING_MS);
+    if (value === reported.current) return;
+    reported.current = value;
+    setText(value);
+  }, [value]);
+  useEffect(() => {
+    if (text.trim() === reported.current) return undefined;
+    const timer = setTimeout(() => report.current((reported.current = text.trim())), TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
   return html`<span class=${`with-icon ${icon ? "" : "no-icon"}`}>
