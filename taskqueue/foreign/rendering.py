@@ -7,12 +7,18 @@ attribute that is read on the way. Then what could be rendered is kept, and the 
     Unprintable: <no text: KeyError>
 
 All of it can be encoded as UTF-8 and stored.
+
+Such code finds no event loop: while it runs, no loop is the running one. So it can neither hide or
+stop the loop of whoever renders nor cancel their task.
 """
 
+import asyncio
 import traceback
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _module_name = type.__dict__["__module__"].__get__
 _type_name = type.__dict__["__qualname__"].__get__
@@ -46,8 +52,7 @@ def error_line(error: BaseException) -> str:
     'ValueError: no such user'
     """
     try:
-        rendered = traceback.TracebackException.from_exception(error)
-        line = "".join(rendered.format_exception_only())
+        line = _apart(_format_only, error)
     except BaseException:  # noqa: BLE001 - from code of the exception
         line = f"{_full_type_name(error)}: {text(error)}"
     return " ".join(storable(line).split())
@@ -56,7 +61,7 @@ def error_line(error: BaseException) -> str:
 def error_traceback(error: BaseException, frames: TracebackType | None) -> str:
     """Return an exception's traceback from `frames` on, with its causes if they can be rendered."""
     try:
-        return storable("".join(traceback.format_exception(type(error), error, frames)))
+        return storable("".join(_apart(traceback.format_exception, type(error), error, frames)))
     except BaseException:  # noqa: BLE001 - as above
         return storable("".join([*_frames(frames), error_line(error), "\n"]))
 
@@ -85,13 +90,27 @@ def _full_type_name(error: BaseException) -> str:
 
 def _frames(frames: TracebackType | None) -> list[str]:
     try:
-        return ["Traceback (most recent call last):\n", *traceback.format_tb(frames)]
+        return ["Traceback (most recent call last):\n", *_apart(traceback.format_tb, frames)]
     except BaseException:  # noqa: BLE001 - from a module's own loader
         return []
 
 
+def _format_only(error: BaseException) -> str:
+    return "".join(traceback.TracebackException.from_exception(error).format_exception_only())
+
+
 def _rendered(render: Callable[[Any], str], value: object) -> str:
     try:
-        return storable(str.__str__(render(value)))  # a subclass may have methods of its own
+        rendered = _apart(render, value)
+        return storable(str.__str__(rendered))  # a subclass may have methods of its own
     except BaseException as error:  # noqa: BLE001 - from code of the value
         return f"<no text: {type_name(error)}>"
+
+
+def _apart(render: Callable[..., T], *arguments: Any) -> T:
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - there is no public way to hide it
+    asyncio._set_running_loop(None)  # noqa: SLF001
+    try:
+        return render(*arguments)
+    finally:
+        asyncio._set_running_loop(loop)  # noqa: SLF001

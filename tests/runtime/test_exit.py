@@ -71,10 +71,9 @@ async def test_an_exception_that_cannot_be_rendered_ends_its_actor_like_any_othe
 
     reason = await ref.ended()
     assert cause_of(reason) is error
-    # In a thread, where there is no task: one of these errors cancels the task that renders it.
-    shown, answer = [await asyncio.to_thread(str, each) for each in (reason, told.value)]
-    assert kind.partition(" ")[0] in shown
-    assert shown in answer
+    assert kind.partition(" ")[0] in str(reason)
+    assert str(reason) in str(told.value)
+    await asyncio.sleep(0)  # whoever renders it keeps their loop and is not cancelled
 
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Crash("a term"), KILLED])
