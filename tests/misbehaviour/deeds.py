@@ -233,11 +233,10 @@ def hide_the_loop(me: Bad, random: Random) -> None:
 @deed
 def leave_a_watched_socket(me: Bad, _: Random) -> None:
     if me.dedicated_host:
-        ends = socket.socketpair()
-        for end in ends:
-            asyncio.get_running_loop().add_reader(end, int)
-        for end in ends:
-            end.close()
+        one, other = socket.socketpair()
+        with one, other:  # closed also if the loop is broken
+            asyncio.get_running_loop().add_reader(one, int)
+            asyncio.get_running_loop().add_reader(other, int)
 
 
 @deed
