@@ -64,9 +64,9 @@ def at_line(*actions: str) -> Callable[[Mapping[str, RunningTask]], bool]:
 async def test_each_running_attempt_is_shown_with_the_line_of_its_handler(
     client: AsyncClient,
 ) -> None:
-    tasks = {
-        action: await client.enqueue(action) for action in ("waits", "computes", "apart", "blocks")
-    }
+    tasks = {action: await client.enqueue(action) for action in ("waits", "computes", "apart")}
+    await shown(client, at_line(*tasks))  # before the loop of "waits" may be blocked
+    tasks["blocks"] = await client.enqueue("blocks")
 
     running = await shown(client, at_line(*tasks))
 
