@@ -7,7 +7,7 @@ Routes, tools and tests share these messages. `actors/port.py` routes each to th
 owns it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from taskqueue.rules.access import Token
@@ -35,8 +35,8 @@ class Ask(Protocol):
     service is temporarily unavailable, and the outcome of a command is unknown.
     """
 
-    async def __call__(self, message: Request[R], /) -> R:
-        """Return the answer to `message`. Commands are durable when this returns."""
+    def __call__(self, message: Request[R], /) -> Awaitable[R]:
+        """Return the answer to `message`, to be awaited. A command is durable when it is there."""
         ...
 
 

@@ -10,7 +10,7 @@ the tree and its consumers  their supervisors
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from msgspec.structs import asdict
 
@@ -111,16 +111,17 @@ class ServicePort:
             **storage.handlers,
         }
 
-    async def __call__(self, message: Request[R], /) -> R:
+    def __call__(self, message: Request[R], /) -> Awaitable[R]:
         """Return the answer to `message`; see `taskqueue.commands.Ask`."""
         handler = self._handlers.get(type(message), self._ask_queue)
-        return cast(R, await handler(message))
+        answer: Awaitable[R] = handler(message)
+        return answer
 
     async def _ask_queue(self, message: Request[R], timeout_s: float = DEFAULT_ASK_TIMEOUT_S) -> R:
         return await ask(self._queue, message, timeout_s=timeout_s)
 
-    async def _enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
-        return await self._client.enqueue(message.tasks)
+    def _enqueue(self, message: Enqueue) -> Awaitable[tuple[Accepted, ...]]:
+        return self._client.enqueue(message.tasks)
 
     async def _explain_waiting(self, message: ExplainWaiting) -> str | None:
         queues = partial(self._ask_queue, GetQueues(), timeout_s=1.0)

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from taskqueue.http.server.large import PIECE_BYTES, LargeResponse
+from taskqueue.structs import Struct
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -54,14 +55,14 @@ HEADERS = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
 def encoded(answer: Answer) -> web.StreamResponse:
     """Return a handler's answer as a response."""
     value, status, headers = answer
-    if isinstance(value, web.StreamResponse):
-        return value
     if value is None:
         return empty(status, headers)
     if isinstance(value, Text):
         return response(value.encode(), status, content_type=TEXT, headers=headers)
     if isinstance(value, Content):
         return _file(value, status, headers or {})
+    if not isinstance(value, Struct) and isinstance(value, web.StreamResponse):
+        return value
     return json_response(value, status, headers=headers)
 
 

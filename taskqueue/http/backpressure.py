@@ -7,7 +7,7 @@ loop has time to notice that the storage hangs, and to report it.
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 from aiohttp import web
 
@@ -18,7 +18,6 @@ LARGE_BYTES = 65_536
 MOST_BYTES = 8 << 20  # of large bodies that are read and not yet stored
 MAX_WAIT_S = 5.0  # as long as a body that was read waits to be stored
 _LOOK_S = 0.25
-_UNCOUNTED = nullcontext()
 
 
 class Backpressure:
@@ -40,17 +39,14 @@ class Backpressure:
         if self._storing >= MOST_BYTES and _may_be_large(request):
             await self._room()
 
-    def storing(self, body: bytes) -> AbstractContextManager[None]:
-        """Count a body, if it is large, until it is stored or refused, in the block."""
-        return self._counted(len(body)) if len(body) > LARGE_BYTES else _UNCOUNTED
-
     @contextmanager
-    def _counted(self, size: int) -> Iterator[None]:
-        self._storing += size
+    def storing(self, body: bytes) -> Iterator[None]:
+        """Count a large body until it is stored or refused, in the block."""
+        self._storing += len(body)
         try:
             yield
         finally:
-            self._storing -= size
+            self._storing -= len(body)
             self._wake()
 
     async def _room(self) -> None:
@@ -81,6 +77,11 @@ class Backpressure:
             if not turn.done():
                 turn.set_result(None)
                 return
+
+
+def is_large(body: bytes) -> bool:
+    """Tell whether a body is counted until it is stored."""
+    return len(body) > LARGE_BYTES
 
 
 def _may_be_large(request: web.Request) -> bool:

@@ -6,10 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from taskqueue.http.answers import encoded
-from taskqueue.http.backpressure import Backpressure
+from taskqueue.http.backpressure import Backpressure, is_large
 from taskqueue.http.bodies import body_of
 from taskqueue.http.paths import PATH
-from taskqueue.http.problems import Unavailable
+from taskqueue.http.problems import UNAVAILABLE, Unavailable
 from taskqueue.http.route import AUDITED_BODY, CALLER, Call, Route
 from taskqueue.http.server.large import client_of
 
@@ -33,16 +33,16 @@ class Endpoint:
         route = self._route
         path = {name: str(PATH[name].read(text)) for name, text in request.match_info.items()}
         query = None if route.query is None else route.query.read(request.query)
-        if not route.writes:
-            return await self._answer(path, query, request, await self._body_of(request))
-        with self._refusing:
-            await self._backpressure.admit(request)
-        raw = await self._body_of(request)
+        if route.writes:
+            try:
+                await self._backpressure.admit(request)
+            except UNAVAILABLE as error:
+                raise self._refusing.problem() from error
+        raw = b"" if route.body is None else await body_of(request)
+        if not (route.writes and is_large(raw)):
+            return await self._answer(path, query, request, raw)
         with self._backpressure.storing(raw):
             return await self._answer(path, query, request, raw)
-
-    async def _body_of(self, request: web.Request) -> bytes:
-        return b"" if self._route.body is None else await body_of(request)
 
     async def _answer(
         self, path: Mapping[str, str], query: Any, request: web.Request, raw: bytes
@@ -51,8 +51,8 @@ class Endpoint:
         body = None if route.body is None else await route.body.read(raw)
         if route.body is not None and route.body.is_audited:
             request[AUDITED_BODY] = route.body.audited(raw)
-        with route.unavailable:
-            answer = await route.handler(
-                Call(path, query, request.headers, body, client_of(request), request.get(CALLER))
-            )
-        return encoded(answer)
+        call = Call(path, query, request.headers, body, client_of(request), request[CALLER])
+        try:
+            return encoded(await route.handler(call))
+        except UNAVAILABLE as error:
+            raise route.unavailable.problem() from error

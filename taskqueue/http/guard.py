@@ -18,7 +18,7 @@ from taskqueue.http.audit import AuditTrail
 from taskqueue.http.callers import host_of, page_of
 from taskqueue.http.hosts import is_address, is_loopback, name_of
 from taskqueue.http.permissions import Permissions
-from taskqueue.http.problems import Problem, Unavailable
+from taskqueue.http.problems import UNAVAILABLE, Problem, Unavailable
 from taskqueue.http.route import AUDITED_BODY, CALLER, Route
 from taskqueue.http.sessions import CHALLENGE
 from taskqueue.ids import new_id
@@ -81,31 +81,24 @@ class Guard:
             _require_no_coding(request)
             if changes and page_of(request.headers, host) is Page.FOREIGN:
                 raise _forbidden(_OWN_PAGE)
+            request[CALLER] = None
             return await handler(request)
         self._require_known(host)
         _require_no_coding(request)
         # Paths that do not exist need a token too, so that strangers learn nothing about them.
         role = Role.READ if route is None or route.role is None else route.role
-        with _DOWN if route is None else route.unavailable:
-            caller = await self._caller(request, host, role, changes=changes)
+        try:
+            caller = await self._permissions.decide(request, host, role, changes=changes)
+        except UNAVAILABLE as error:
+            raise (_DOWN if route is None else route.unavailable).problem() from error
+        if isinstance(caller, Refusal):
+            raise _problem(caller)
         request[CALLER] = caller
         if route is None or not changes:
             return await handler(request)
         if role is Role.ADMIN:
             _require_json(request)
         return await self._recorded(request, handler, caller, route, role)
-
-    async def _caller(
-        self, request: web.Request, host: str, role: Role, *, changes: bool
-    ) -> Caller:
-        answer = await self._permissions.decide(request, host, role, changes=changes)
-        match answer:
-            case Caller():
-                return answer
-            case Refusal():
-                raise _problem(answer)
-            case never:
-                assert_never(never)
 
     async def _recorded(
         self, request: web.Request, handler: Handler, caller: Caller, route: Route, role: Role
@@ -129,7 +122,7 @@ class Guard:
                     method=request.method,
                     path=_shown(request.raw_path),  # a bulk change is in the query
                     status=status,
-                    body=request.get(AUDITED_BODY),
+                    body=_audited_body(request, route),
                 )
                 self._trail.record(change, is_enqueue=route.only_enqueues)
         return response
@@ -155,6 +148,11 @@ def _asked(request: web.Request) -> str:
         detail = "Host differs from the host in the request line."
         raise Problem(HTTPStatus.BAD_REQUEST, "invalid request", detail)
     return host
+
+
+def _audited_body(request: web.Request, route: Route) -> str | None:
+    is_shown = route.body is not None and route.body.is_audited
+    return request.get(AUDITED_BODY) if is_shown else None
 
 
 def _shown(path: str) -> str:

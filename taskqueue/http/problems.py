@@ -10,7 +10,7 @@ that only parses JSON can read it too.
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 import msgspec
@@ -124,26 +124,21 @@ def _with_more(detail: str | None, more: int) -> str | None:
     return rest if detail is None else f"{detail} {rest}"
 
 
-class Unavailable:
-    """Turns an unavailable part of the service, raised inside the block, into a 503.
+class Unavailable(NamedTuple):
+    """What a call answers while a part of the service is unavailable.
 
-    with Unavailable("failed to queue task"):
+    try:
         await ask(Enqueue(tasks=tasks))
+    except UNAVAILABLE as error:
+        raise Unavailable("failed to queue task").problem() from error
     """
 
-    __slots__ = ("_detail", "error")
+    error: str
+    detail: str = "A part of the service is unavailable."
 
-    def __init__(self, error: str, detail: str = "A part of the service is unavailable.") -> None:
-        self.error = error
-        self._detail = detail
-
-    def __enter__(self) -> None:
-        """Enter."""
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Raise the `Problem`, if a part is unavailable."""
-        if isinstance(error, UNAVAILABLE):
-            raise unavailable(self.error, self._detail) from error
+    def problem(self) -> Problem:
+        """Return the 503."""
+        return unavailable(self.error, self.detail)
 
 
 def unavailable(error: str, detail: str | None) -> Problem:

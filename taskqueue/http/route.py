@@ -30,8 +30,8 @@ class Call(NamedTuple, Generic[B, Q]):
     """Who makes it; None: everybody may, so it was not asked."""
 
 
-CALLER = web.RequestKey("caller", Caller)
-"""Where a request keeps who makes it."""
+CALLER: web.RequestKey[Caller | None] = web.RequestKey("caller")
+"""Where a request keeps who makes it; see `Call`."""
 
 AUDITED_BODY = web.RequestKey("audited_body", str)
 """Where a request keeps what the audit trail shows of its body."""

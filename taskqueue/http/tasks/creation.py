@@ -18,7 +18,7 @@ from taskqueue.commands import Ask, Enqueue
 from taskqueue.errors import Fault, Faults, InvalidTask, TaskTooLarge, UnknownAction
 from taskqueue.http import problems
 from taskqueue.http.answers import Answer
-from taskqueue.http.problems import Problem, Unavailable
+from taskqueue.http.problems import UNAVAILABLE, Problem, Unavailable
 from taskqueue.http.route import Call
 from taskqueue.http.tasks import keys, requests
 from taskqueue.http.tasks.answers import Receipt, Receipts
@@ -52,7 +52,7 @@ class TaskCreation:
         """Queue a task, or all tasks of an array in one commit."""
         key = keys.read_key(call.headers)
         if isinstance(call.body, TaskRequest):
-            return await self._create_one(keys.keyed(call.body, key))
+            return await self._accept(self._prepare(keys.keyed(call.body, key)))
         tasks = await self._prepare_all(keys.all_keyed(call.body, key))
         return await self._create_all(tasks if key is None else keys.bound_together(tasks))
 
@@ -66,9 +66,6 @@ class TaskCreation:
         task = self._prepare(_copied(original))
         of_source = None if key is None else sha256(f"clone of {original.id}".encode()).hexdigest()
         return await self._accept(replace(task, unique_key=key, fingerprint=of_source))
-
-    async def _create_one(self, asked: TaskRequest) -> Answer:
-        return await self._accept(self._prepare(asked))
 
     async def _accept(self, task: NewTask) -> Answer:
         [accepted] = await self._enqueue((task,))
@@ -87,8 +84,11 @@ class TaskCreation:
         )
 
     async def _enqueue(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
-        with _QUEUEING if tasks[0].unique_key is None else _QUEUEING_ONCE:
+        try:
             return await self._ask(Enqueue(tasks=tuple(tasks)))
+        except UNAVAILABLE as error:
+            told = _QUEUEING if tasks[0].unique_key is None else _QUEUEING_ONCE
+            raise told.problem() from error
 
     def _prepare(self, asked: TaskRequest) -> NewTask:
         try:
