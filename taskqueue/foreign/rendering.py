@@ -12,7 +12,7 @@ Such code finds no event loop: while it runs, no loop is the running one. So it 
 stop the loop of whoever renders nor cancel their task.
 """
 
-import asyncio
+import sys
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -108,6 +108,9 @@ def _rendered(render: Callable[[Any], str], value: object) -> str:
 
 
 def _apart(render: Callable[..., T], *arguments: Any) -> T:
+    asyncio = sys.modules.get("asyncio.events")  # not imported by what runs no loop
+    if asyncio is None:
+        return render(*arguments)
     loop = asyncio._get_running_loop()  # noqa: SLF001 - there is no public way to hide it
     asyncio._set_running_loop(None)  # noqa: SLF001
     try:

@@ -147,10 +147,11 @@ class Town:
         return ref.ended()
 
     async def post_until_accepted(self, http: aiohttp.ClientSession, runs: Path) -> str:
+        """Post one task, under a key: a try whose answer is lost may have been accepted."""
         async with asyncio.timeout(TIMEOUT_S):
             while True:
                 with contextlib.suppress(aiohttp.ClientConnectionError):
-                    if (task_id := await post(http, self.url, runs)) is not None:
+                    if (task_id := await post(http, self.url, runs, key="after")) is not None:
                         return task_id
                 await asyncio.sleep(0.01)
 
@@ -186,10 +187,14 @@ async def town_in(
 
 
 async def post(
-    http: aiohttp.ClientSession, url: str, runs: Path, action: str = "work"
+    http: aiohttp.ClientSession,
+    url: str,
+    runs: Path,
+    action: str = "work",
+    key: str | None = None,
 ) -> str | None:
     """Post a task; return its id if it was accepted."""
-    body = {"action": action, "data": {"runs": str(runs)}}
+    body = {"action": action, "data": {"runs": str(runs)}, "unique_key": key}
     async with http.post(f"{url}/tasks", json=body) as answer:
         if answer.status == 503:
             return None
