@@ -20,7 +20,7 @@ from taskqueue.events import events
 from taskqueue.rules.measures import LoopMeasures
 from taskqueue.runtime import Actor, ActorRef
 
-PERIOD_S = 0.25
+PERIOD_S = 0.5
 BLOCKED_S = 1.0  # report a loop that has been blocked for this long
 LAGGED_S = 0.5  # report all loops once they lag by this much
 
@@ -87,7 +87,8 @@ class WatchdogActor(Actor):
     def _look_at(self, consumer: ActorRef, heartbeat: _Heartbeat) -> None:
         now = monotonic()
         for_s = round(now - heartbeat.sent_at, 3)
-        if not heartbeat.answered:
+        is_waiting = consumer.cell.host.is_waiting()  # then it is not woken
+        if not (heartbeat.answered or is_waiting):
             if for_s >= self._blocked_s and not heartbeat.reported:
                 heartbeat.reported = True
                 where = _where(consumer.cell.host.current_frame())
@@ -97,8 +98,9 @@ class WatchdogActor(Actor):
             return
         if heartbeat.reported:
             events.info("consumer_unblocked", consumer=consumer.label, for_s=for_s)
-        heartbeat.answered, heartbeat.reported, heartbeat.sent_at = False, False, now
-        consumer.cell.host.post(heartbeat.answer)
+        heartbeat.answered, heartbeat.reported, heartbeat.sent_at = is_waiting, False, now
+        if not is_waiting:
+            consumer.cell.host.post(heartbeat.answer)
 
 
 def _handlers_in_threads() -> Iterator[str]:

@@ -10,6 +10,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from selectors import DefaultSelector
+from traceback import walk_stack
 from types import FrameType
 from typing import Any, Self
 
@@ -17,6 +19,9 @@ from taskqueue.events import events
 from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks
 from taskqueue.process.user_loop import LoopLost, UserLoop
 from taskqueue.runtime.reply import Reply
+
+_SELECT = DefaultSelector.select.__code__
+_RUN_ONCE = asyncio.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 class Host:
@@ -63,6 +68,14 @@ class Host:
         """Return what its thread is doing, for people who debug; None if it has ended."""
         frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
         return None if self._ident is None else frames.get(self._ident)
+
+    def is_waiting(self) -> bool:
+        """Tell whether its loop waits for events, seen from another thread without waking it."""
+        frame = self.current_frame()
+        if frame is None or frame.f_code is not _SELECT:
+            return False
+        running = (each.f_code for each, _ in walk_stack(frame))
+        return sum(code is _RUN_ONCE for code in running) == 1  # else a loop inside of it waits
 
     def call(self, function: Callable[[], object]) -> None:
         """Run `function` on this host: at once if we are there, else as soon as it gets to it."""

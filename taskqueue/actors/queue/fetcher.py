@@ -270,6 +270,9 @@ class Fetcher:
 
     async def cancel_marked(self) -> None:
         """Cancel what another process has marked. A later search does so too."""
+        with self._dispatch as leases:
+            if not leases.ours:
+                return
         with contextlib.suppress(*UNREACHABLE):
             marked = await self._storage.use(Storage.cancel_requests, self._owner)
             for token, reason in marked.items():

@@ -21,10 +21,10 @@ from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk.inotify import WriteWatch
 from taskqueue.storage.sqlite.disk.wal import data_version
 
-PAUSES_S = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+PAUSES_S = (0.0005, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 """From one look to the next after a write: short beside the sync that the look waits for."""
 
-SUSTAINED = 4
+SUSTAINED = 6
 """The pause between looks while writes keep coming, as an index: a look delays one."""
 
 
@@ -109,13 +109,14 @@ class ForeignCommits:
     def _looked(self, hop: "asyncio.Future[int]") -> None:
         if self._closed or hop.cancelled():
             return
-        if self._step < len(PAUSES_S):
-            self._look_at(self._loop.time() + PAUSES_S[self._step])
-            self._step += 1
         try:
             version = hop.result()
         except (sqlite3.Error, StorageUnavailable):
-            return  # the next commit of ours says what is wrong, and the poll finds the tasks
+            version = self._version  # our next commit says what is wrong; the poll finds the tasks
         if version != self._version:
             self._version = version
+            self._step = max(self._step, SUSTAINED)  # what we write now is most likely ours
             self._notify()
+        if self._step < len(PAUSES_S):
+            self._look_at(self._looked_at + PAUSES_S[self._step])
+            self._step += 1

@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 TICK_S = 0.25
+IDLE_S = 0.5  # between two pings of a process that has nothing else to answer
 REPORT_TICKS = 5
 LATE_TICKS = 2  # for which one counts at most
 DEATH_TICKS = 8  # a killed process that is still there after these waits in the kernel
@@ -139,8 +140,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Tick from now on."""
-        self._ticked_at = self._loop.time()
-        self._timer = self._loop.call_later(TICK_S, self._tick)
+        self._tick_in(TICK_S)
 
     def stop(self) -> None:
         """Tick no more. Harmless when stopped."""
@@ -148,10 +148,15 @@ class Watchdog:
             self._timer.cancel()
             self._timer = None
 
+    def _tick_in(self, seconds: float) -> None:
+        self._ticked_at = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._tick)
+
     def _tick(self) -> None:
         ticks = ticks_in(self._loop.time() - self._ticked_at)
-        self.start()
-        if self._is_idle():
+        is_idle = self._is_idle()
+        self._tick_in(IDLE_S if is_idle else TICK_S)
+        if is_idle:
             self._answered()
             self._ping()
         elif self.answers != self._answers_seen:
