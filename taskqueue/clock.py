@@ -48,6 +48,18 @@ class SystemClock:
                 await event.wait()
 
 
+def next_beat(now: float, period_s: float) -> float:
+    """Return the next multiple of a period, on the monotonic clock.
+
+    What repeats is done at these instants, so that an idle service wakes once for all of it: a
+    processor that has slept is slow at first.
+
+    >>> next_beat(10.1, 0.5), next_beat(10.5, 0.5)
+    (10.5, 11.0)
+    """
+    return (now // period_s + 1) * period_s
+
+
 def with_bound_clock(loop: L) -> L:
     """Return the loop, whose timers go by the clock that was there when this was imported."""
     loop.time = monotonic  # type: ignore[method-assign]  # asyncio looks it up at each call

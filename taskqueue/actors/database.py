@@ -6,6 +6,7 @@ counted.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from taskqueue.actors.messages import (
@@ -82,7 +83,7 @@ class DatabaseActor(Actor):
         """Try to open; a storage that is missing or not migrated yet is no failure to start."""
         self.own(self._storage.abandon)
         self._storage.on_loss(self._on_loss)
-        self._storage.on_foreign_commit(lambda: tell(self.address(QUEUE), ForeignCommit()))
+        self._storage.on_foreign_commit(lambda: self.start_task(self._announce_foreign_commit()))
         try:
             async with self._turn:
                 await self._open()
@@ -92,6 +93,10 @@ class DatabaseActor(Actor):
             self.unavailable = _reason_of(error)
             events.info("storage_not_there_yet", reason=self.unavailable)
             self._recover_soon(self._recovery.first_s)
+
+    async def _announce_foreign_commit(self) -> None:
+        with contextlib.suppress(Exception):  # the queue's next poll meets it as well
+            tell(self.address(QUEUE), ForeignCommit(due=await self._storage.all_due()))
 
     async def on_stop(self) -> None:
         """Finish the writes in progress and close."""

@@ -1,5 +1,7 @@
 """Messages between the roles; `taskqueue.commands` has what the service as a whole can be asked."""
 
+from collections.abc import Mapping
+
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.foreign import rendering
 from taskqueue.rules.leases.values import Finished, Taken
@@ -34,7 +36,10 @@ class StorageReady(Message):
 
 
 class ForeignCommit(Message):
-    """From the database to the queue: another process may have inserted tasks."""
+    """From the database to the queue: another process has inserted or cancelled tasks, perhaps."""
+
+    due: Mapping[str, float]
+    """When the first waiting task of each queue comes due."""
 
 
 # --- to the queue -------------------------------------------------------------------------------

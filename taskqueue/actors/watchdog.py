@@ -16,6 +16,7 @@ from typing import Final
 
 import taskqueue
 from taskqueue.actors.messages import CONSUMERS, WATCHDOG
+from taskqueue.clock import next_beat
 from taskqueue.events import events
 from taskqueue.rules.measures import LoopMeasures
 from taskqueue.runtime import Actor, ActorRef
@@ -68,8 +69,8 @@ class WatchdogActor(Actor):
     async def _keep_watching(self) -> None:
         while True:
             self._look_at_consumers()
-            due = monotonic() + self._period_s
-            await asyncio.sleep(self._period_s)
+            due = next_beat(monotonic(), self._period_s)
+            await asyncio.sleep(due - monotonic())
             late_s = monotonic() - due
             self._measures.lag.observe(late_s)
             if late_s >= self._lagged_s:

@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from selectors import DefaultSelector
-from traceback import walk_stack
 from types import FrameType
 from typing import Any, Self
 
@@ -74,8 +73,11 @@ class Host:
         frame = self.current_frame()
         if frame is None or frame.f_code is not _SELECT:
             return False
-        running = (each.f_code for each, _ in walk_stack(frame))
-        return sum(code is _RUN_ONCE for code in running) == 1  # else a loop inside of it waits
+        loops = 0
+        while frame is not None:
+            loops += frame.f_code is _RUN_ONCE
+            frame = frame.f_back
+        return loops == 1  # else a loop inside of it waits
 
     def call(self, function: Callable[[], object]) -> None:
         """Run `function` on this host: at once if we are there, else as soon as it gets to it."""

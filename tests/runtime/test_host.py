@@ -9,6 +9,8 @@ from structlog.testing import capture_logs
 
 from taskqueue.runtime import Host
 
+TIMEOUT_S = 20.0
+
 
 async def test_an_adopted_host_is_the_running_loop_and_its_thread() -> None:
     host = Host.adopt()
@@ -160,3 +162,40 @@ async def test_an_error_in_a_loop_whose_log_record_cannot_be_made_stays_in_the_l
     assert error["event"] == "loop_error"
     assert error["message"].startswith("Exception in callback")
     assert isinstance(error["exc_info"], ZeroDivisionError)
+
+
+async def test_a_host_waits_while_its_loop_has_nothing_to_do() -> None:
+    host = Host.launch("waiting")
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            while not host.is_waiting():  # noqa: ASYNC110 - it goes to sleep without a word
+                await asyncio.sleep(0)
+    finally:
+        host.stop()
+        await host.join(TIMEOUT_S)
+
+
+@pytest.mark.parametrize("does", ["blocks", "runs another loop"])
+async def test_a_host_does_not_wait_while_a_function_runs_on_it(does: str) -> None:
+    host, entered, leave = Host.launch("busy"), threading.Event(), threading.Event()
+
+    def block() -> None:
+        entered.set()
+        leave.wait(TIMEOUT_S)
+
+    def run_another_loop() -> None:
+        asyncio._set_running_loop(None)  # as libraries do that nest loops
+        loop = asyncio.new_event_loop()
+        loop.call_soon(entered.set)
+        loop.run_until_complete(loop.run_in_executor(None, leave.wait, TIMEOUT_S))
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    host.post(block if does == "blocks" else run_another_loop)
+    await asyncio.to_thread(entered.wait, TIMEOUT_S)
+    seen = {host.is_waiting() for _ in range(1000)}
+    leave.set()
+    host.stop()
+    await host.join(TIMEOUT_S)
+
+    assert seen == {False}

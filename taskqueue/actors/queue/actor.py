@@ -223,9 +223,10 @@ class QueueActor(Actor):
         self._storage.is_back()
 
     @receives(ForeignCommit, concurrently=True)
-    async def on_foreign_commit(self, _: ForeignCommit) -> None:
-        """Look at once for tasks that another process has inserted or cancelled."""
-        self._schedule.poll_soon()
+    async def on_foreign_commit(self, message: ForeignCommit) -> None:
+        """Take up at once what another process has inserted or cancelled."""
+        for queue, due in message.due.items():
+            self._schedule.expect_due(queue, due)
         await self._fetcher.cancel_marked()
 
     # --- the consumers ----------------------------------------------------------------------

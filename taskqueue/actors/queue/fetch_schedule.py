@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from taskqueue.actors.queue.hints import ReadyHints
-from taskqueue.clock import Clock
+from taskqueue.clock import Clock, next_beat
 
 # How often to look for tasks that users insert on connections of their own.
 POLL_S = 0.5
@@ -47,7 +47,7 @@ class FetchSchedule:
         now = self._clock.monotonic()
         if now < self._poll_at:
             return False
-        self._poll_at = now + POLL_S
+        self._poll_at = next_beat(now, POLL_S)
         return True
 
     async def wait(self, until: float) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
+from taskqueue.clock import next_beat
+
 TICK_S = 0.25
 IDLE_S = 0.5  # between two pings of a process that has nothing else to answer
 REPORT_TICKS = 5
@@ -140,7 +142,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Tick from now on."""
-        self._tick_in(TICK_S)
+        self._tick_at(self._loop.time() + TICK_S)
 
     def stop(self) -> None:
         """Tick no more. Harmless when stopped."""
@@ -148,14 +150,14 @@ class Watchdog:
             self._timer.cancel()
             self._timer = None
 
-    def _tick_in(self, seconds: float) -> None:
+    def _tick_at(self, at: float) -> None:
         self._ticked_at = self._loop.time()
-        self._timer = self._loop.call_later(seconds, self._tick)
+        self._timer = self._loop.call_at(at, self._tick)
 
     def _tick(self) -> None:
         ticks = ticks_in(self._loop.time() - self._ticked_at)
         is_idle = self._is_idle()
-        self._tick_in(IDLE_S if is_idle else TICK_S)
+        self._tick_at(next_beat(self._loop.time(), IDLE_S if is_idle else TICK_S))
         if is_idle:
             self._answered()
             self._ping()
