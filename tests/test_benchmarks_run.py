@@ -15,6 +15,8 @@ import pytest
 
 from benchmarks.__main__ import AREAS, FIGURES, chosen
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parent.parent
 FIRST = ["actors", *(area.FIGURES[0].name for area in AREAS[1:])]
 

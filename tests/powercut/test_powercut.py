@@ -17,6 +17,8 @@ from tests.powercut.run import Round, play
 from tests.powercut.trace import Kind as Did
 from tests.powercut.trace import Record
 
+pytestmark = pytest.mark.long
+
 SECONDS = float(os.environ.get("TEST_POWERCUT_S", "45"))
 SEED = int(os.environ.get("TEST_POWERCUT_SEED", random.randrange(2**32)))
 DRAWS = 200
@@ -27,7 +29,6 @@ needs_compiler = pytest.mark.skipif(
 
 
 @needs_compiler
-@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 240)
 async def test_whenever_the_power_is_cut_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     print(f"seed {SEED}")  # noqa: T201
@@ -52,7 +53,6 @@ async def test_a_failed_sync_of_the_database_does_no_damage_at_a_later_power_cut
 
 
 @needs_compiler
-@pytest.mark.long
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("synchronous", "unsynced"),
@@ -71,7 +71,6 @@ async def test_it_finds_a_service_that_syncs_too_little(
 
 
 @needs_compiler
-@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_extra_loses_nothing_on_a_disk_that_damages_neighbouring_sectors(
     tmp_path: Path,

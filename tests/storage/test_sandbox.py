@@ -23,6 +23,8 @@ from taskqueue.testing.contract.steps import add, claim
 from tests.actors import fatal_sql
 from tests.sandbox.hostile import ENDLESS_STEPS, TOO_LARGE
 
+pytestmark = pytest.mark.long
+
 
 class Processes:
     """Starts processes and remembers them; the first one writes for the queue."""
@@ -315,7 +317,6 @@ async def _longest_wait_s(storage: SQLiteStorage, other: "asyncio.Future[object]
     return longest_s
 
 
-@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("row_bytes", [1_000, 4_000_000], ids=["in many rows", "in large rows"])
 @pytest.mark.parametrize("sql", ["DROP TABLE large", "DELETE FROM large"])

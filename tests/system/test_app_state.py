@@ -8,6 +8,8 @@ import pytest
 from taskqueue.testing.process import PRINTED
 from tests.system.services import Client, Services, when
 
+pytestmark = pytest.mark.long
+
 HANDLERS = """
 import asyncio
 import logging

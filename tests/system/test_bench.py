@@ -12,6 +12,8 @@ import pytest
 
 from taskqueue.testing.process import ServiceProcess
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 NAMES = [
     "disk: a commit of 1 row",

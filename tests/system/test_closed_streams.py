@@ -6,6 +6,8 @@ import pytest
 from taskqueue.testing.process import PRINTED
 from tests.system.services import Client, Services, when
 
+pytestmark = pytest.mark.long
+
 FLAGS = ("--app", "tests.system.harmful:app", "--consumers", "1")
 
 

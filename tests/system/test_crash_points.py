@@ -27,6 +27,8 @@ from tests.system.crash_points import POINTS, SHORT_CUT_POINTS
 from tests.system.crashing_service import CrashingService
 from tests.system.services import TIMEOUT_S
 
+pytestmark = pytest.mark.long
+
 AT_ONCE = 3  # crashing services, of which each has its own folder
 
 

@@ -22,6 +22,8 @@ from tests.system.crash_fates import (
 from tests.system.crash_points import POINTS, Trap, wrappings
 from tests.system.services import TIMEOUT_S
 
+pytestmark = pytest.mark.long
+
 # The consumer comes when the client has heard.
 WITH_CONSUMER = POINTS[POINTS.index("before claim") :]
 DEATHS = [

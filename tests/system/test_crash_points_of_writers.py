@@ -27,6 +27,8 @@ from tests.system.crash_fates import (
 from tests.system.crash_points import POINTS, SHORT_CUT_POINTS
 from tests.system.services import TIMEOUT_S
 
+pytestmark = pytest.mark.long
+
 COMMITS = [point for point in POINTS if "commit" in point]
 SETTLEMENTS = [point for point in COMMITS if "settlement" in point]
 

@@ -10,6 +10,8 @@ from taskqueue.testing.process import PRINTED
 from tests.executors.procs import gone, is_there, noted, state, until
 from tests.system.services import Client, Services, when
 
+pytestmark = pytest.mark.long
+
 FLAGS = ("--app", "tests.system.harmful:app", "--consumers", "1", "--retry-initial-s", "0.05")
 
 

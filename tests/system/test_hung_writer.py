@@ -17,6 +17,8 @@ from taskqueue.testing.process import ServiceProcess, children_of
 from tests.disk.faulty import NO_COMPILER, CommandedDisk
 from tests.system.services import Client, Services, until, when
 
+pytestmark = pytest.mark.long
+
 APP = ("--app", "tests.system.app:app")
 
 

@@ -10,6 +10,8 @@ import pytest
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
 
+pytestmark = pytest.mark.long
+
 # A lease of a day: whoever is rescued here is rescued because of a fact, and not by the clock.
 FLAGS = (
     *("--app", "tests.system.app:app", "--consumers", "1", "--lease-s", "86400"),

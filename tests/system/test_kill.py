@@ -21,6 +21,8 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
 
+pytestmark = pytest.mark.long
+
 KILLS = 20
 POSTERS = 4
 ENDS = {"completed", "dead"}

@@ -7,6 +7,8 @@ import pytest
 
 from tests.system.services import Client, Services, when
 
+pytestmark = pytest.mark.long
+
 DRAIN_S = 0.5
 FLAGS = ("--app", "tests.system.harmful:app", "--consumers", "2", "--drain-s", str(DRAIN_S))
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.system.services import Client, Services, until
 
+pytestmark = pytest.mark.long
+
 SECONDS = float(os.environ.get("TEST_WRITERS_S", "2"))
 WRITERS = 8
 

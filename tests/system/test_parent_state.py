@@ -13,6 +13,8 @@ from taskqueue.testing.process import PRINTED, READY_TIMEOUT_S, ServiceProcess
 from tests.executors.procs import gone
 from tests.system.services import Client, Services, until, when
 
+pytestmark = pytest.mark.long
+
 FLAGS = ("--app", "tests.system.harmful:app", "--consumers", "2", "--drain-s", "0.5")
 
 

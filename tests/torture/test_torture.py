@@ -17,11 +17,12 @@ from tests.torture.faults import DISK_FAULTS, FAULTS, descendants
 from tests.torture.report import report
 from tests.torture.run import torture
 
+pytestmark = pytest.mark.long
+
 SECONDS = float(os.environ.get("TEST_TORTURE_S", "90"))
 SEED = int(os.environ.get("TEST_TORTURE_SEED", random.randrange(2**32)))
 
 
-@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 240)
 async def test_whatever_is_done_to_the_service_every_promise_is_kept(tmp_path: Path) -> None:
     print(f"seed {SEED}")  # noqa: T201
