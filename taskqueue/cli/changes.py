@@ -1,4 +1,4 @@
-"""Cancel, redrive and delete: tasks by their ids, or all that match, which are counted first."""
+"""Cancel, redrive, delete, run now: tasks by ids, or all that match, which are counted first."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -26,19 +26,22 @@ class _Verb(NamedTuple):
 _CANCEL = _Verb("cancel", "cancelled", "that have not ended", ClientTask.cancel)
 _REDRIVE = _Verb("redrive", "redriven", "that are dead", lambda task, _: task.redrive())
 _DELETE = _Verb("delete", "deleted", "that have ended", lambda task, _: task.delete())
+_RUN_NOW = _Verb(
+    "run-now", "made due", "that are scheduled or retrying", lambda task, _: task.run_now()
+)
 
 
 def commands(
-    filters: Sequence[click.Parameter], *, only: Filters, cancels: bool = True
+    filters: Sequence[click.Parameter], *, only: Filters, of_dead: bool = False
 ) -> list[click.Command]:
     """Return the commands that change tasks.
 
     Args:
         filters: the options that choose tasks.
         only: filters that always hold.
-        cancels: whether `cancel` is one of them.
+        of_dead: only those that dead tasks can be changed by.
     """
-    verbs = (_CANCEL, _REDRIVE, _DELETE) if cancels else (_REDRIVE, _DELETE)
+    verbs = (_REDRIVE, _DELETE) if of_dead else (_CANCEL, _REDRIVE, _DELETE, _RUN_NOW)
     return [_command(verb, filters, only) for verb in verbs]
 
 
@@ -54,7 +57,7 @@ def _command(verb: _Verb, filters: Sequence[click.Parameter], only: Filters) -> 
             click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."),
             *([reason] if verb is _CANCEL else []),
         ],
-        help=f"{verb.name.capitalize()} tasks {verb.which}: those with these ids, or all that "
+        help=f"{_title(verb)} tasks {verb.which}: those with these ids, or all that "
         "match the filters. The latter are counted, and you are asked first.",
     )
 
@@ -141,7 +144,7 @@ def _count(route: Route, verb: _Verb, filters: Filters) -> int:
 
 
 def _ask(verb: _Verb, matched: int) -> None:
-    question = f"{verb.name.capitalize()} {_tasks(matched)}?"
+    question = f"{_title(verb)} {_tasks(matched)}?"
     if not sys.stdin.isatty():
         exits.end(exits.MISUSED, f"{question} Nothing was changed; --yes does it without asking")
     click.confirm(question, abort=True, err=True)
@@ -159,6 +162,10 @@ def _run(route: Route, verb: _Verb, filters: Filters, reason: str | None, matche
             bar.update(part.matched)
             if cursor is None:
                 return done
+
+
+def _title(verb: _Verb) -> str:
+    return verb.name.capitalize().replace("-", " ")
 
 
 def _tasks(count: int) -> str:

@@ -22,7 +22,7 @@ def command() -> click.Command:
         help="Find, redrive and delete dead tasks.",
         commands=[
             list_command(_list, "List dead tasks and their last errors, newest first.", filters),
-            *changes.commands(filters, only=_DEAD, cancels=False),
+            *changes.commands(filters, only=_DEAD, of_dead=True),
         ],
     )
 

@@ -129,6 +129,10 @@ class AsyncClient:
         """Delete all tasks that match and have ended; return how many."""
         return await self._change_all("delete", filters, dry_run=dry_run)
 
+    async def run_tasks_now(self, *, dry_run: bool = False, **filters: Unpack[Filters]) -> int:
+        """Make all tasks that match and are scheduled or retrying due now; return how many."""
+        return await self._change_all("run-now", filters, dry_run=dry_run)
+
     async def _change_all(
         self, verb: str, filters: Filters, *, dry_run: bool, reason: str | None = None
     ) -> int:

@@ -118,7 +118,7 @@ def find(filters: Filters, *, sort: str | None, cursor: str | None) -> Call[Task
 def change_all(
     verb: str, filters: Filters, *, dry_run: bool, cursor: str | None, reason: str | None = None
 ) -> Call[Progress]:
-    """Cancel, redrive or delete all tasks that match, for as long as one request works."""
+    """Cancel, redrive, delete or run now all that match, for as long as one request works."""
     query = _query(
         **_joined(filters),
         all="true",

@@ -200,6 +200,17 @@ class Client:
         """
         return self._change_all("delete", filters, dry_run=dry_run)
 
+    def run_tasks_now(self, *, dry_run: bool = False, **filters: Unpack[Filters]) -> int:
+        """Make all tasks that match and are scheduled or retrying due now; return how many.
+
+        Takes as many requests as that needs. With `dry_run` they are only counted. Without a
+        filter all are meant. Repeating it is safe.
+
+        Raises:
+            ServiceUnavailable: some may have been changed.
+        """
+        return self._change_all("run-now", filters, dry_run=dry_run)
+
     def _change_all(
         self, verb: str, filters: Filters, *, dry_run: bool, reason: str | None = None
     ) -> int:

@@ -305,6 +305,8 @@ async def test_both_clients_change_all_tasks_that_match(service: ServiceProcess)
             queue.enqueue_many([("add", {"left": n, "right": n}) for n in range(3)])
             for _ in range(2):
                 queue.enqueue("nap", seconds=1, delay_s=3600)
+            queue.enqueue("add", left=1, right=1, delay_s=3600)
+            assert queue.run_tasks_now(action="add") == 1
             counted = queue.cancel_tasks(action="nap", dry_run=True)
             return counted, queue.cancel_tasks(action="nap", reason="enough")
 

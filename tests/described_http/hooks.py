@@ -14,7 +14,7 @@ MOST_CONSUMERS = 4  # each is a thread
 NIL = UUID(int=0)  # no task has it
 
 _KEY = "Idempotency-Key"
-_CHANGING_ALL = {"/tasks/cancel", "/tasks/redrive", "/tasks/delete"}
+_CHANGING_ALL = {"/tasks/cancel", "/tasks/redrive", "/tasks/delete", "/tasks/run-now"}
 _NO_FILTER = {"all", "dry_run", "cursor", "reason"}
 
 _used: set[str] = set()

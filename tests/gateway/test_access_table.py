@@ -54,6 +54,7 @@ NEEDS = {
     ("DELETE", "/tasks/{id}"): ADMIN,
     ("POST", "/tasks/cancel"): ADMIN,
     ("POST", "/tasks/redrive"): ADMIN,
+    ("POST", "/tasks/run-now"): ADMIN,
     ("POST", "/tasks/delete"): ADMIN,
     ("POST", "/dead/redrive"): ADMIN,
     ("POST", "/dead/delete"): ADMIN,

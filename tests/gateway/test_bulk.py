@@ -1,4 +1,4 @@
-"""Cancelling, redriving and deleting all tasks that match."""
+"""Cancelling, redriving, deleting and running now all tasks that match."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from aiohttp import ClientSession
 
 from taskqueue.commands import CountTasks, Enqueue
 from taskqueue.http.tasks import bulk
-from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, Status
+from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, Requeue, Status
 from tests.gateway.scripted import NOW, ScriptedService
 
 JSON = {"Content-Type": "application/json"}
@@ -59,6 +60,24 @@ async def test_the_dead_are_redriven_and_what_has_ended_is_deleted(
     assert await left(service) == {Status.QUEUED: 3}
 
 
+async def test_what_waits_for_its_time_or_its_next_attempt_is_made_due(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    later = service.app.prepare("uppercase", options=Options(run_at=NOW + 3600))
+    await service(Enqueue(tasks=(later,)))
+    await queue(service, 2)
+    await service.settle_next(
+        Requeue(run_at=NOW + 60.0, outcome=AttemptOutcome.FAILED, error="OSError")
+    )
+
+    progress = await post(http, "run-now", all="true")
+
+    tasks = await service.storage.find(limit=9, now=NOW)
+    assert progress == {"matched": 2, "done": 2, "next": None}
+    assert await left(service) == {Status.QUEUED: 2, Status.RETRYING: 1}
+    assert all(task.run_at <= NOW for task in tasks)
+
+
 async def test_a_dry_run_counts_and_changes_nothing(
     http: ClientSession, service: ScriptedService
 ) -> None:
@@ -96,6 +115,7 @@ async def test_a_request_that_takes_long_answers_how_far_it_came(
         ("cancel", "status=queued,dead", "status"),
         ("redrive", "status=completed", "status"),
         ("delete", "status=running", "status"),
+        ("run-now", "status=queued", "status"),
         ("delete", "reason=x&all=true", "reason"),
         ("delete", "all=yes", "all"),
     ],

@@ -182,7 +182,7 @@ async def ask(http: ClientSession, service: ScriptedService, answer: Documented)
     body = BODIES.get(key, answer.example)
     if answer.operation == "create_task":
         body = {"action": "uppercase"}
-    if answer.operation in {"cancel_tasks", "redrive_tasks", "delete_tasks"}:
+    if answer.operation in {"cancel_tasks", "redrive_tasks", "delete_tasks", "run_tasks_now"}:
         path += "?all=true&" if answer.status != "422" else ""
     headers = dict(JSON)
     given: dict[str, Any] = {} if body is None else {"json": body}

@@ -1,4 +1,4 @@
-"""What is done to all tasks that match: cancel, redrive or delete them, part by part.
+"""What is done to all tasks that match: cancel, redrive, delete or run them now, part by part.
 
 A request works for a bounded time and answers how far it has come; `next` goes on. Each part is a
 commit of its own, so other writes do not wait for the whole.
@@ -12,7 +12,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from taskqueue.clock import Clock
-from taskqueue.commands import Ask, CancelTask, Delete, Redrive, SearchTasks
+from taskqueue.commands import Ask, CancelTask, Delete, EditTask, Redrive, SearchTasks
 from taskqueue.errors import Fault
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
@@ -21,6 +21,7 @@ from taskqueue.http.route import Call
 from taskqueue.http.tasks.cancellation import MAX_REASON, NO_REASON
 from taskqueue.http.tasks.filters import FILTERS, FilterRequest, statuses
 from taskqueue.http.tasks.queries import CURSOR
+from taskqueue.rules.edits import Change, EditAnswer
 from taskqueue.rules.tasks import ENDED, CancelAnswer, Status
 from taskqueue.structs import Struct
 
@@ -54,6 +55,7 @@ _CHANGEABLE = {
     "cancel": tuple(status for status in Status if status not in ENDED),
     "redrive": (Status.DEAD,),
     "delete": tuple(status for status in Status if status in ENDED),
+    "run-now": (Status.SCHEDULED, Status.RETRYING),
 }
 _YES: dict[str, bool] = {"true": True, "false": False}
 _Flag: TypeAlias = Literal["true", "false"]
@@ -73,10 +75,11 @@ CANCEL = Query(
 )
 REDRIVE = Query(BulkRequest, {**_CHOICE, "status": statuses(_CHANGEABLE["redrive"])})
 DELETE = Query(BulkRequest, {**_CHOICE, "status": statuses(_CHANGEABLE["delete"])})
+RUN_NOW = Query(BulkRequest, {**_CHOICE, "status": statuses(_CHANGEABLE["run-now"])})
 
 
 class BulkRoutes:
-    """Cancel, redrive or delete all tasks that match."""
+    """Cancel, redrive, delete or run now all tasks that match."""
 
     def __init__(self, ask: Ask, clock: Clock) -> None:
         self._ask = ask
@@ -118,6 +121,20 @@ class BulkRoutes:
             return len(await self._ask(Delete(task_ids=task_ids)))
 
         return await self._each_part(call.query, "delete", delete)
+
+    async def run_tasks_now(self, call: Call[Any, BulkRequest]) -> Answer:
+        """Make all tasks that match due, if they are scheduled or wait for their next attempt.
+
+        Without any filter, `all=true` is required.
+        """
+
+        async def run_now(task_ids: tuple[str, ...]) -> int:
+            change = Change(run_at=self._clock.now())
+            asked = (self._ask(EditTask(task_id=each, change=change)) for each in task_ids)
+            results = await asyncio.gather(*asked)
+            return sum(each.answer is EditAnswer.EDITED for each in results)
+
+        return await self._each_part(call.query, "run-now", run_now)
 
     async def _each_part(self, asked: BulkRequest, verb: str, work: Work) -> Answer:
         wanted = _limited(asked, _CHANGEABLE[verb]).wanted(self._clock.now())

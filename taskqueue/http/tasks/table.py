@@ -9,7 +9,7 @@ from taskqueue.commands import Ask
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
 from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Receipts, Stats, TaskDetail
-from taskqueue.http.tasks.bulk import CANCEL, DELETE, REDRIVE, BulkRoutes, Progress
+from taskqueue.http.tasks.bulk import CANCEL, DELETE, REDRIVE, RUN_NOW, BulkRoutes, Progress
 from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
@@ -150,6 +150,7 @@ def _changing_all(bulk: BulkRoutes) -> Iterator[Route]:
         ("cancel", bulk.cancel_tasks, CANCEL),
         ("redrive", bulk.redrive_tasks, REDRIVE),
         ("delete", bulk.delete_tasks, DELETE),
+        ("run-now", bulk.run_tasks_now, RUN_NOW),
     ):
         yield Route(
             "POST",

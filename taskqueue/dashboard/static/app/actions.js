@@ -9,22 +9,22 @@ const path = (id, verb = "") => `tasks/${id}${verb && `/${verb}`}`;
 /** `role`: what one task needs; `fits`: the statuses it is for. All that match need `admin`. */
 export const actions = {
   cancel: {
-    name: "Cancel", done: "cancelled", key: "c", icon: "stop", tone: "danger", role: "enqueue", isBulk: true,
+    name: "Cancel", done: "cancelled", key: "c", icon: "stop", tone: "danger", role: "enqueue",
     fits: (status) => !ENDED.includes(status),
     run: (id) => post(path(id, "cancel"), { reason: "cancelled on the page" }),
   },
   redrive: {
-    name: "Redrive", done: "queued again", key: "r", icon: "retry", tone: "primary", role: "enqueue", isBulk: true,
+    name: "Redrive", done: "queued again", key: "r", icon: "retry", tone: "primary", role: "enqueue",
     fits: (status) => status === "dead",
     run: (id) => post(path(id, "redrive")),
   },
   "run-now": {
-    name: "Run now", done: "due now", icon: "bolt", tone: "primary", role: "enqueue", isBulk: false,
+    name: "Run now", done: "due now", icon: "bolt", tone: "primary", role: "enqueue",
     fits: (status) => status === "scheduled" || status === "retrying",
     run: (id) => post(path(id, "run-now")),
   },
   delete: {
-    name: "Delete", done: "deleted", icon: "trash", tone: "danger", role: "admin", isBulk: true,
+    name: "Delete", done: "deleted", icon: "trash", tone: "danger", role: "admin",
     fits: (status) => ENDED.includes(status),
     run: (id) => remove(path(id)),
   },

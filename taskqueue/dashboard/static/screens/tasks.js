@@ -85,7 +85,7 @@ function Selected({ chosen, isAll, query, list, onAll, onClear, act }) {
   const may = useMay();
   const wanted = statusesOf(query);
   const able = Object.entries(actions).filter(([, action]) => {
-    if (isAll) return action.isBulk && may("admin") && (wanted.length === 0 || wanted.every(action.fits));
+    if (isAll) return may("admin") && (wanted.length === 0 || wanted.every(action.fits));
     return may(action.role) && chosen.some((task) => action.fits(task.status));
   });
   const offersAll = may("admin") && !isAll && (list.next || list.fresh > 0) && chosen.length === list.tasks.length;
