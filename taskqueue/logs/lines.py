@@ -63,6 +63,7 @@ class LineWriter:
         self._stream = stream
         # Reentrant, and so is each step below: a signal or a finaliser may log in the midst of it.
         self._lock = threading.RLock()
+        self._is_writing = False
         self._waiting: deque[str] = deque()
         self._most = 1
         self._writer_told = False
@@ -87,10 +88,16 @@ class LineWriter:
     debug = info
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits. What logs in the midst of a line is written behind it."""
         with self._lock:
-            while piece := self._taken():
-                self._write(piece)
+            if self._is_writing:
+                return
+            self._is_writing = True
+            try:
+                while piece := self._taken():
+                    self._write(piece)
+            finally:
+                self._is_writing = False
 
     @contextlib.contextmanager
     def buffered(self) -> Iterator[None]:
@@ -126,6 +133,7 @@ class LineWriter:
     def _begin_alone(self) -> None:
         self._waiting.clear()
         self._most = 1
+        self._is_writing = False  # one that was forked in the midst of a line does not end it
         self._lock.release()
 
     def _taken(self) -> str:

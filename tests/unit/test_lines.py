@@ -270,6 +270,24 @@ with logs.buffered():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_what_logs_in_the_midst_of_a_line_is_written_behind_it() -> None:
+    class Halting(Gate):
+        def write(self, text: str) -> int:
+            half = len(text) // 2
+            super().write(text[:half])
+            if text.startswith("outer"):
+                lines.error("inner")  # as a finaliser or the handler of a signal does
+            super().write(text[half:])
+            return len(text)
+
+    stream = Halting()
+    lines = LineWriter(stream)
+
+    lines.error("outer line")
+
+    assert stream.lines() == ["outer line", "inner"]
+
+
 def test_a_signal_may_log_while_a_line_is_written() -> None:
     done = run("""
 said = 0
