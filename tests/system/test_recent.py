@@ -48,3 +48,5 @@ async def test_attempts_are_counted_over_restarts_of_the_queue_actor(tmp_path: P
     assert after.counted_s > before.counted_s
     assert after.wait_s is not None
     assert 0 < after.wait_s.p50 <= after.wait_s.p95 <= after.wait_s.max < 20
+    assert after.run_s is not None
+    assert 0 <= after.run_s.p50 <= after.run_s.p95 <= after.run_s.max < 20

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskqueue.rules import activity as rules
+from taskqueue.rules import durations
 from taskqueue.rules.activity import BUCKET_S, BUCKETS, MINUTES, MOST_QUEUES, Activity, Recent
 
 BEGAN = 1_003.0
@@ -26,9 +26,10 @@ def end(
     *,
     queue: str = "mail",
     waited_s: float | None = 0.5,
+    ran_s: float | None = 0.1,
     failed: bool = False,
 ) -> None:
-    activity.ended(queue, now, waited_s=waited_s, completed=not failed, failed=failed)
+    activity.ended(queue, now, waited_s=waited_s, ran_s=ran_s, completed=not failed, failed=failed)
 
 
 def rates(recent: Sequence[Recent]) -> list[tuple[float, float]]:
@@ -88,11 +89,22 @@ def test_a_queue_that_did_nothing_has_no_waits(queue: str) -> None:
 
 def test_an_attempt_that_never_began_has_waited_for_nothing() -> None:
     activity = counting()
-    end(activity, LATER, waited_s=None, failed=True)
+    end(activity, LATER, waited_s=None, ran_s=None, failed=True)
 
     [last_minute, *_] = activity.recent("mail", LATER)
 
-    assert (last_minute.wait_s, last_minute.failed_per_min > 0) == (None, True)
+    assert (last_minute.wait_s, last_minute.run_s) == (None, None)
+    assert last_minute.failed_per_min > 0
+
+
+def test_how_long_attempts_ran_is_told_beside_how_long_they_waited() -> None:
+    activity = counting()
+    end(activity, LATER, waited_s=0.5, ran_s=4.0)
+
+    [last_minute, *_] = activity.recent("mail", LATER)
+
+    assert last_minute.wait_s == durations.Durations(p50=0.5, p95=0.5, max=0.5)
+    assert last_minute.run_s == durations.Durations(p50=4.0, p95=4.0, max=4.0)
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_wait() -> None:
@@ -101,7 +113,7 @@ def test_a_clock_that_was_set_back_makes_no_negative_wait() -> None:
 
     [last_minute, *_] = activity.recent("mail", LATER)
 
-    assert last_minute.wait_s == rules.Waits(p50=0.0, p95=0.0, max=0.0)
+    assert last_minute.wait_s == durations.Durations(p50=0.0, p95=0.0, max=0.0)
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=90_000.0), min_size=1, max_size=50))
@@ -167,7 +179,7 @@ def test_a_queue_keeps_the_buckets_of_its_longest_window_only() -> None:
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
-    result = doctest.testmod(rules)
+    result = doctest.testmod(durations)
 
     assert result.attempted > 0
     assert result.failed == 0

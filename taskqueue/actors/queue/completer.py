@@ -171,6 +171,7 @@ class Completer:
             task.queue,
             now,
             waited_s=None if began_at is None else began_at - task.run_at,
+            ran_s=None if began_at is None else pending.decided_at - began_at,
             completed=settlement is Complete,
             failed=settlement in _FAILURES,
         )

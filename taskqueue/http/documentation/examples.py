@@ -29,8 +29,9 @@ from taskqueue.http.tasks.cancellation import CancelRequest
 from taskqueue.http.tasks.editing import EDIT, EditRequest
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.rules.access import Role
-from taskqueue.rules.activity import MINUTES, Recent, Waits
+from taskqueue.rules.activity import MINUTES, Recent
 from taskqueue.rules.audit import AuditedChange
+from taskqueue.rules.durations import Durations
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.supervision import ChildType
@@ -92,7 +93,8 @@ _QUEUE = QueueView(
             counted_s=60.0 * minutes - 4,
             completed_per_min=118.3,
             failed_per_min=0.5,
-            wait_s=Waits(p50=0.011, p95=0.28, max=1.9),
+            wait_s=Durations(p50=0.011, p95=0.28, max=1.9),
+            run_s=Durations(p50=0.45, p95=2.1, max=6.2),
         )
         for minutes in MINUTES
     ],

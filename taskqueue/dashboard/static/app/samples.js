@@ -1,4 +1,4 @@
-/** How much was done and how long it waited, sampled while the page is open, for an hour at most. */
+/** How much was done, how long it waited and ran, sampled while the page is open, for an hour at most. */
 
 import { useEffect, useState } from "../vendor/preact.js";
 import { useLive } from "./live.js";
@@ -9,13 +9,23 @@ const KEPT_S = 3600;
 let samples = [];
 const listeners = new Set();
 
-/** The figures of all queues together, of the latest minute. The wait is that of the slowest queue. */
+/** The figures of all queues together, of the latest minute. The durations are those of the slowest queue. */
 function sampleOf(queues, at) {
   const latest = queues.map((queue) => queue.recent[0]).filter(Boolean);
   const sum = (name) => latest.reduce((total, each) => total + each[name], 0);
-  const waits = latest.map((each) => each.wait_s).filter(Boolean);
-  const longest = (name) => (waits.length ? Math.max(...waits.map((each) => each[name])) : null);
-  return { at, completed: sum("completed_per_min"), failed: sum("failed_per_min"), p50: longest("p50"), p95: longest("p95") };
+  const longest = (durations, name) => {
+    const found = latest.map((each) => each[durations]).filter(Boolean);
+    return found.length ? Math.max(...found.map((each) => each[name])) : null;
+  };
+  return {
+    at,
+    completed: sum("completed_per_min"),
+    failed: sum("failed_per_min"),
+    wait50: longest("wait_s", "p50"),
+    wait95: longest("wait_s", "p95"),
+    run50: longest("run_s", "p50"),
+    run95: longest("run_s", "p95"),
+  };
 }
 
 /** Take samples, on whatever screen. */

@@ -1,4 +1,4 @@
-/** Throughput and waits beside the restarts: a dip has its cause in the same picture. */
+/** Throughput, waits and runs beside the restarts: a dip has its cause in the same picture. */
 
 import { html, useEffect, useRef } from "../vendor/preact.js";
 import { isRestart, useEvents } from "../app/events.js";
@@ -17,14 +17,16 @@ const rates = {
     { name: "failed", label: "failed", color: "--bad", dash: [4, 3] },
   ],
 };
-const waits = {
-  title: "Wait before an attempt",
+const durations = (title, name) => ({
+  title,
   format: duration,
   series: [
-    { name: "p50", label: "half", color: "--active", fill: true },
-    { name: "p95", label: "95 %", color: "--later", dash: [4, 3] },
+    { name: `${name}50`, label: "half", color: "--active", fill: true },
+    { name: `${name}95`, label: "95 %", color: "--later", dash: [4, 3] },
   ],
-};
+});
+const waits = durations("Wait before an attempt", "wait");
+const runs = durations("Run of an attempt", "run");
 
 export function Charts() {
   const samples = useSamples();
@@ -32,6 +34,7 @@ export function Charts() {
   return html`<div class="charts grid">
     <${Chart} kind=${rates} samples=${samples} restarts=${restarts} />
     <${Chart} kind=${waits} samples=${samples} restarts=${restarts} />
+    <${Chart} kind=${runs} samples=${samples} restarts=${restarts} />
   </div>`;
 }
 

@@ -1,0 +1,89 @@
+"""How long something took, many times: a histogram whose bins grow with the duration. Pure."""
+
+from array import array
+from collections.abc import Sequence
+from math import frexp
+from operator import add
+
+from taskqueue.structs import Struct
+
+_PER_OCTAVE = 4
+_SHORT_S = 2.0**-10  # what is shorter is not told apart
+_LEAST = -9  # the binary exponent of that
+_BEFORE_FIRST = _PER_OCTAVE * (_LEAST + 1) - 1  # the fraction of a float is 1/2 at least
+_BINS = 1 + 27 * _PER_OCTAVE  # up to 36 hours
+_EMPTY = bytes(_BINS * array("I").itemsize)
+
+
+class Durations(Struct):
+    """Durations in seconds; half and 95 in 100 of them are at most so long."""
+
+    p50: float
+    p95: float
+    max: float
+
+
+class Histogram:
+    """Durations, counted by their bins."""
+
+    __slots__ = ("counts", "longest_s")
+
+    def __init__(self) -> None:
+        self.counts = array("I", _EMPTY)
+        self.longest_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[_bin(seconds)] += 1
+        if seconds > self.longest_s:  # noqa: PLR1730 - `max` takes thrice as long
+            self.longest_s = seconds
+
+
+def summary(histograms: Sequence[Histogram]) -> Durations | None:
+    """Return what all of these together say; None if they are empty."""
+    counts: Sequence[int] = [0] * _BINS
+    for each in histograms:
+        counts = list(map(add, counts, each.counts))
+    if not any(counts):
+        return None
+    longest_s = max(each.longest_s for each in histograms)
+    return Durations(
+        p50=round(min(_at(counts, 0.50), longest_s), 6),
+        p95=round(min(_at(counts, 0.95), longest_s), 6),
+        max=round(longest_s, 6),
+    )
+
+
+def _at(counts: Sequence[int], share: float) -> float:
+    """Return the duration that this share of them does not exceed: the middle of its bin."""
+    left = share * sum(counts)
+    for number, count in enumerate(counts):
+        left -= count
+        if count and left <= 0:
+            return _middle(number)
+    raise AssertionError
+
+
+def _bin(seconds: float) -> int:
+    """Return the bin of a duration; each octave has four of the same width.
+
+    >>> _bin(0.0), _bin(0.001), _bin(1 / 1024), _bin(1.0), _bin(1e9)
+    (0, 1, 1, 41, 108)
+    """
+    if seconds < _SHORT_S:
+        return 0
+    fraction, exponent = frexp(seconds)
+    number = _PER_OCTAVE * exponent + int(2 * _PER_OCTAVE * fraction) - _BEFORE_FIRST
+    return number if number < _BINS else _BINS - 1
+
+
+def _middle(number: int) -> float:
+    """Return the middle of a bin, an eighth from its ends at most.
+
+    >>> [_middle(number) for number in (0, 1, 41)]
+    [0.00048828125, 0.0010986328125, 1.125]
+    """
+    if number == 0:
+        return _SHORT_S / 2
+    octave, part = divmod(number - 1, _PER_OCTAVE)
+    return 2.0 ** (octave + _LEAST - 1) * (1 + (part + 0.5) / _PER_OCTAVE)
