@@ -2,7 +2,7 @@
 
 import time
 
-from benchmarks.told import tell_now
+from benchmarks.arrivals import tell_now
 from taskqueue import App, Context
 
 app = App()

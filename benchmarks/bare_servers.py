@@ -17,7 +17,7 @@ from uuid import uuid4
 import msgspec
 from aiohttp import web
 
-from benchmarks.told import tell_now
+from benchmarks.arrivals import tell_now
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 

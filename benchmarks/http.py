@@ -10,11 +10,11 @@ import msgspec
 
 from benchmarks import raw_inserts, servers
 from benchmarks.apart import apart
+from benchmarks.arrivals import Arrivals
 from benchmarks.harness import Figure, Measure
 from benchmarks.latency import latencies_ms
 from benchmarks.load import Answers, Load, answers, post, quantile
 from benchmarks.results import Target
-from benchmarks.told import Ear
 
 Server: TypeAlias = Callable[[], AbstractContextManager[int]]
 """Runs a server; the context is its port."""
@@ -87,11 +87,11 @@ idle = partial(burnable, paused=True)
 @contextmanager
 def burning() -> Iterator[int]:
     """Run the same service while handlers in processes keep every processor busy."""
-    with burnable() as port, Ear() as ear:
-        burn = {"action": "burn", "data": {"seconds": LONG_S, "port": ear.port}}
+    with burnable() as port, Arrivals() as arrivals:
+        burn = {"action": "burn", "data": {"seconds": LONG_S, "port": arrivals.port}}
         servers.post(port, "/tasks", [burn] * PROCESSORS)
         for _ in range(PROCESSORS):
-            ear.told_at()
+            arrivals.next_at()
         servers.pause(port)
         yield port
 

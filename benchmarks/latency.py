@@ -4,8 +4,8 @@ import socket
 import time
 
 from benchmarks.apart import apart
+from benchmarks.arrivals import Arrivals
 from benchmarks.load import WARM_UP, is_whole, post, require_accepted
-from benchmarks.told import Ear
 
 IDLE_S = 0.005  # so that the server has nothing left to do
 
@@ -16,23 +16,23 @@ def latencies_ms(port: int, seconds: float) -> list[float]:
 
 
 def _latencies_ms(port: int, seconds: float) -> list[float]:
-    with Ear() as ear, socket.create_connection(("127.0.0.1", port)) as sock:
-        request = post("/tasks", {"action": "tell", "data": {"port": ear.port}})
+    with Arrivals() as arrivals, socket.create_connection(("127.0.0.1", port)) as sock:
+        request = post("/tasks", {"action": "tell", "data": {"port": arrivals.port}})
         for _ in range(WARM_UP):
-            _latency_ms(sock, request, ear)
-        found, ends_at = [_latency_ms(sock, request, ear)], time.monotonic() + seconds
+            _latency_ms(sock, request, arrivals)
+        found, ends_at = [_latency_ms(sock, request, arrivals)], time.monotonic() + seconds
         while time.monotonic() < ends_at:
-            found.append(_latency_ms(sock, request, ear))
+            found.append(_latency_ms(sock, request, arrivals))
         return found
 
 
-def _latency_ms(sock: socket.socket, request: bytes, ear: Ear) -> float:
+def _latency_ms(sock: socket.socket, request: bytes, arrivals: Arrivals) -> float:
     time.sleep(IDLE_S)
     sent_at = time.monotonic_ns()
     sock.sendall(request)
-    told_at = ear.told_at()
+    next_at = arrivals.next_at()
     require_accepted(_answer(sock))
-    return (told_at - sent_at) / 1e6
+    return (next_at - sent_at) / 1e6
 
 
 def _answer(sock: socket.socket) -> bytes:

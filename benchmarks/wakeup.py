@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import servers
 from benchmarks.apart import apart
+from benchmarks.arrivals import Arrivals
 from benchmarks.harness import Figure, Measure
 from benchmarks.load import quantile
 from benchmarks.processor import below_s
 from benchmarks.results import Target
-from benchmarks.told import Ear
 from taskqueue import Client
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 
@@ -44,13 +44,13 @@ def serving() -> Iterator[Path]:
 
 
 def _latencies_ms(path: str, seconds: float) -> list[float]:
-    with Ear() as ear, Client(f"sqlite:///{path}") as queue:
+    with Arrivals() as arrivals, Client(f"sqlite:///{path}") as queue:
 
         def latency_ms() -> float:
             time.sleep(IDLE_S)
             began_at = time.monotonic_ns()
-            queue.enqueue("tell", port=ear.port)
-            return (ear.told_at() - began_at) / 1e6
+            queue.enqueue("tell", port=arrivals.port)
+            return (arrivals.next_at() - began_at) / 1e6
 
         for _ in range(WARM_UP):
             latency_ms()

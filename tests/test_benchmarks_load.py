@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks import http, load, servers
+from benchmarks.arrivals import Arrivals, tell_now
 from benchmarks.load import WARM_UP, Answers, Load, answers, post
-from benchmarks.told import Ear, tell_now
 
 ACCEPTED = b'HTTP/1.1 202 Accepted\r\nContent-Length: 11\r\nX: y\r\n\r\n{"id": "7"}'
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\nnot today"
@@ -122,14 +122,14 @@ def answered(port: int, task: object) -> tuple[int, str | None, dict[str, str]]:
 
 
 def test_the_floors_answer_as_the_service_does() -> None:
-    with Ear() as ear:
-        task = {"action": "tell", "data": {"port": ear.port}}
+    with Arrivals() as arrivals:
+        task = {"action": "tell", "data": {"port": arrivals.port}}
         found = []
         for server in (servers.service, http.bare, http.committing):
             with server() as port:
                 found.append(answered(port, task))
                 if server is not http.bare:
-                    assert ear.told_at() > 0
+                    assert arrivals.next_at() > 0
 
     ids = [body.pop("id") for _, _, body in found]
     assert {len(id_) for id_ in ids} == {36}
@@ -155,11 +155,11 @@ def test_a_server_that_does_not_start_says_why() -> None:
 
 
 def test_what_a_handler_tells_is_heard_in_order() -> None:
-    with Ear() as ear:
-        tell_now(ear.port)
-        tell_now(ear.port)
+    with Arrivals() as arrivals:
+        tell_now(arrivals.port)
+        tell_now(arrivals.port)
 
-        assert ear.told_at() < ear.told_at()
+        assert arrivals.next_at() < arrivals.next_at()
 
 
 def test_the_docstrings_tell_the_truth() -> None:

@@ -10,7 +10,7 @@ import aiohttp
 from msgspec.structs import replace
 
 from taskqueue.bench.disk import commits_per_second
-from taskqueue.bench.lives import Life, living
+from taskqueue.bench.measured import MeasuredService, measured_service
 from taskqueue.bench.place import file_of
 from taskqueue.bench.report import Finding
 from taskqueue.settings import Settings
@@ -41,21 +41,21 @@ async def findings(
     for finding in _of_the_disk(settings, folder / "disk.db", share_s):
         yield finding
     accepted = 0
-    async with living(replace(settings, consumers=0), folder) as life:
+    async with measured_service(replace(settings, consumers=0), folder) as service:
         for name, in_flight, means in _ACCEPTING:
             began = perf_counter()
-            count = await _count(life.work.no_op.enqueue, in_flight, share_s)
+            count = await _count(service.work.no_op.enqueue, in_flight, share_s)
             yield Finding(
                 name=name, value=count / (perf_counter() - began), unit="tasks/s", means=means
             )
             accepted += count
-    async with living(settings, folder) as life:
-        yield await _drained(life, accepted, seconds * _DRAIN_SHARE)
+    async with measured_service(settings, folder) as service:
+        yield await _drained(service, accepted, seconds * _DRAIN_SHARE)
     other = folder / "idle"
     other.mkdir()
-    async with living(settings, other) as life:
+    async with measured_service(settings, other) as service:
         for measured in (_latency, _end_to_end, _posted):
-            for finding in await measured(life, share_s):
+            for finding in await measured(service, share_s):
                 yield finding
 
 
@@ -105,9 +105,9 @@ _ACCEPTING = (
 )
 
 
-async def _drained(life: Life, waiting: int, seconds: float) -> Finding:
+async def _drained(service: MeasuredService, waiting: int, seconds: float) -> Finding:
     began = perf_counter()
-    done = await life.ran(waiting, within_s=seconds)
+    done = await service.ran(waiting, within_s=seconds)
     return Finding(
         name="drain: a backlog of no-ops",
         value=done / (perf_counter() - began),
@@ -120,12 +120,12 @@ async def _drained(life: Life, waiting: int, seconds: float) -> Finding:
     )
 
 
-async def _latency(life: Life, seconds: float) -> list[Finding]:
-    await life.work.started_after_s()  # what only the first one costs is not counted
+async def _latency(service: MeasuredService, seconds: float) -> list[Finding]:
+    await service.work.started_after_s()  # what only the first one costs is not counted
     found: list[float] = []
     ends_at = perf_counter() + seconds
     while len(found) < 2 or perf_counter() < ends_at:
-        found.append(await life.work.started_after_s() * 1e3)
+        found.append(await service.work.started_after_s() * 1e3)
     return [
         Finding(
             name="latency: half of the tasks",
@@ -142,20 +142,20 @@ async def _latency(life: Life, seconds: float) -> list[Finding]:
     ]
 
 
-async def _end_to_end(life: Life, seconds: float) -> list[Finding]:
-    before = life.work.done
+async def _end_to_end(service: MeasuredService, seconds: float) -> list[Finding]:
+    before = service.work.done
     began = perf_counter()
     enqueued = 0
 
     async def enqueue() -> None:
         nonlocal enqueued
         enqueued += 1
-        await life.work.no_op.enqueue()
+        await service.work.no_op.enqueue()
         # Producers that outrun the consumers would have us wait for the backlog in the end.
-        await life.ran(before + enqueued - BACKLOG, within_s=seconds)
+        await service.ran(before + enqueued - BACKLOG, within_s=seconds)
 
     accepted = await _count(enqueue, IN_FLIGHT, seconds)
-    await life.ended(before + accepted)
+    await service.ended(before + accepted)
     return [
         Finding(
             name="end to end",
@@ -169,9 +169,9 @@ async def _end_to_end(life: Life, seconds: float) -> list[Finding]:
     ]
 
 
-async def _posted(life: Life, seconds: float) -> list[Finding]:
+async def _posted(service: MeasuredService, seconds: float) -> list[Finding]:
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(life.url, connector=connector) as session:
+    async with aiohttp.ClientSession(service.url, connector=connector) as session:
 
         async def post() -> None:
             async with session.post("/tasks", json={"action": "no_op"}) as response:

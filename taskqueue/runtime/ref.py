@@ -1,4 +1,4 @@
-"""A reference: how one life of one actor is reached by others."""
+"""A reference: how one incarnation of an actor is reached by others."""
 
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ from taskqueue.runtime.mailbox import Mail
 from taskqueue.runtime.reply import Reply, refuse_to_block
 
 
-class Life(Protocol):
+class Incarnation(Protocol):
     """What a reference needs of the actor it stands for; `Cell` provides it."""
 
     label: str
@@ -41,11 +41,14 @@ class Life(Protocol):
 
 
 class ActorRef(pykka.ActorRef[Any]):
-    """One life of one actor. pykka's `ask`, `tell`, `stop` and `proxy` work on it from threads."""
+    """One incarnation of an actor.
+
+    pykka's `ask`, `tell`, `stop` and `proxy` work on it from threads.
+    """
 
     actor_inbox: Any  # a `Mailbox`, which takes `Mail` and not pykka's envelopes
 
-    def __init__(self, actor: Any, cell: Life) -> None:
+    def __init__(self, actor: Any, cell: Incarnation) -> None:
         super().__init__(actor)
         self.cell = cell
 

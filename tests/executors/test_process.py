@@ -242,7 +242,7 @@ async def test_a_process_has_nothing_open_that_is_the_services(pool: Pool, tmp_p
 
     assert not any(name.endswith("tasks.db.lock") for name in found)
     sockets = [name for name in found if name.startswith("socket:")]
-    assert len(sockets) == 4  # its pipe, its lookout, and the two by which a loop wakes itself
+    assert len(sockets) == 4  # its pipe, its line reporter, and two to wake its loop
 
 
 # --- crashes --------------------------------------------------------------------------------------

@@ -107,10 +107,18 @@ _VALUES: tuple[Scalar, ...] = (
 )
 _OR = ("", "", "", " OR ROLLBACK", " OR ABORT", " OR REPLACE", " OR FAIL", " OR IGNORE")
 _CONTROL = (
-    *("BEGIN", "BEGIN IMMEDIATE", "COMMIT", "END", "ROLLBACK", "SAVEPOINT guest", "RELEASE guest"),
+    *(
+        "BEGIN",
+        "BEGIN IMMEDIATE",
+        "COMMIT",
+        "END",
+        "ROLLBACK",
+        "SAVEPOINT bounded",
+        "RELEASE bounded",
+    ),
     *(
         "RELEASE handler",
-        "ROLLBACK TO guest",
+        "ROLLBACK TO bounded",
         "ROLLBACK TO handler",
         "VACUUM",
         "VACUUM INTO 'x.db'",

@@ -37,7 +37,7 @@ class Processes:
         return self.started[-1]
 
     @property
-    def guests(self) -> list[int]:
+    def sandboxes(self) -> list[int]:
         return [each.process.pid for each in self.started[1:] if each.process.poll() is None]
 
 
@@ -182,14 +182,14 @@ async def test_what_needs_too_much_is_refused_before_it_takes_long(
     await apply(storage, "CREATE TABLE mine (x)")
     await add(storage, "a", "b")
     a, b = await claim(storage)
-    before = processes.guests
+    before = processes.sandboxes
 
     refused = await complete(storage, a, plain(TOO_LARGE[name]))
 
     assert isinstance(refused, NotApplied)
     assert await complete(storage, b, plain("INSERT INTO mine VALUES (1)")) is Settled.WRITTEN
     assert await query(storage, "SELECT x FROM mine") == ((1,),)
-    assert set(before) <= set(processes.guests)  # it was refused, not killed
+    assert set(before) <= set(processes.sandboxes)  # it was refused, not killed
 
 
 async def test_a_process_that_was_killed_from_outside_is_replaced_and_no_task_is_blamed(
@@ -200,7 +200,7 @@ async def test_a_process_that_was_killed_from_outside_is_replaced_and_no_task_is
     await add(storage, "a")
     [delivery] = await claim(storage)
 
-    for pid in processes.guests:
+    for pid in processes.sandboxes:
         os.kill(pid, signal.SIGKILL)
     answer = await complete(storage, delivery, plain("INSERT INTO mine VALUES (1)"))
 
@@ -216,14 +216,14 @@ async def test_a_process_that_is_stopped_is_replaced_and_no_task_is_blamed(
     await add(storage, "a")
     [delivery] = await claim(storage)
 
-    [stopped] = processes.guests
+    [stopped] = processes.sandboxes
     os.kill(stopped, signal.SIGSTOP)
     answer, _ = await asyncio.gather(
         complete(storage, delivery, plain("INSERT INTO mine VALUES (1)")), add(storage, "b")
     )
 
     assert answer is Settled.WRITTEN
-    assert stopped not in processes.guests
+    assert stopped not in processes.sandboxes
     assert await query(storage, "SELECT x FROM mine") == ((1,),)
 
 

@@ -298,12 +298,12 @@ async def test_a_child_that_waits_does_not_delay_the_stop(supervised, abc, journ
     root = await supervised.by(a.child(backoff=BACKOFF), b.child())
     a.crash()
     await waiting(root, a)
-    told_at = clock.now()
+    next_at = clock.now()
 
     root.exit(SHUTDOWN)
 
     assert await root.ended() == SHUTDOWN
-    assert clock.now() == told_at
+    assert clock.now() == next_at
     await asyncio.sleep(LONG)
     assert len(journal.select("started", actor="a")) == 1
 
@@ -606,7 +606,7 @@ async def test_a_dynamic_child_that_waits_does_not_outlive_its_supervisor(
     root, a = dynamic
     a.crash()
     await a.life.ended()
-    told_at = clock.now()
+    next_at = clock.now()
 
     if kill:
         root.kill()
@@ -614,7 +614,7 @@ async def test_a_dynamic_child_that_waits_does_not_outlive_its_supervisor(
         root.exit(SHUTDOWN)
 
     assert await root.ended() == (KILLED if kill else SHUTDOWN)
-    assert clock.now() == told_at
+    assert clock.now() == next_at
     await asyncio.sleep(LONG)
     assert len(journal.select("started", actor="a")) == 1
 

@@ -327,12 +327,12 @@ async def test_who_waits_does_not_delay_the_stop(apart, abc, clock) -> None:
     _, b, _ = abc
     b.crash()
     await b.life.ended()
-    told_at = clock.now()
+    next_at = clock.now()
 
     apart.exit(SHUTDOWN)
 
     assert await apart.ended() == SHUTDOWN
-    assert clock.now() == told_at
+    assert clock.now() == next_at
 
 
 async def test_restart_child_says_who_does_not_run_and_changes_nothing(apart, supervised) -> None:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from taskqueue.storage.sqlite.handler_sql import guests
+from taskqueue.storage.sqlite.handler_sql import bounded
 
 # In the order of the path. A verb alone is the commit in which the storage writes it.
 STEPS: dict[str, str] = {
@@ -197,9 +197,9 @@ def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:
 def _unpacked(operations: Iterable[Any]) -> Iterator[Any]:
     """Yield the operations, and what one that applies statements of handlers consists of."""
     for operation in operations:
-        if getattr(operation, "func", None) is guests._apply:
+        if getattr(operation, "func", None) is bounded._apply:
             batch, *_ = operation.args
-            yield from (guest.operation for guest in batch)
+            yield from (each.run for each in batch)
         else:
             yield operation
 

@@ -24,7 +24,7 @@ from taskqueue.executors.outcome import (
 from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
 from taskqueue.executors.process.imports import Imports
 from taskqueue.executors.process.kept_loop import KeptLoop
-from taskqueue.executors.process.lookout import Lookout
+from taskqueue.executors.process.line_reporter import LineReporter
 from taskqueue.executors.process.memory import Memory
 from taskqueue.executors.process.messages import Run, ToWorker
 from taskqueue.executors.process.signals import Signals
@@ -38,10 +38,10 @@ from taskqueue.rules.tasks import Crashed, Outcome
 _STDERR = 2
 
 
-def work(app: App, end: socket.socket, lookout: socket.socket) -> None:
+def work(app: App, end: socket.socket, lines: socket.socket) -> None:
     """Make the attempts that come through the pipe; return when it is closed.
 
-    On `lookout` the fork server asks for the line of the handler.
+    On `lines` the fork server asks for the line of the handler.
     """
     # A segfault leaves its stack on standard error; `sys.stderr` may be of the app's making.
     faulthandler.enable(_STDERR)
@@ -50,7 +50,7 @@ def work(app: App, end: socket.socket, lookout: socket.socket) -> None:
     with KeptLoop() as loop, suppress(ConnectionError):
         attempts, signals = _Attempts(app, BlockingPipe(end, decoder(ToWorker))), Signals()
         executor = LoopExecutor()
-        Lookout(lookout, lambda: attempts.task_id, executor)
+        LineReporter(lines, lambda: attempts.task_id, executor)
         call = attempts.first()
         while call is not None:
             if _is_async(call):

@@ -87,7 +87,7 @@ def _ready_to_fork() -> None:
 
 
 Ends: TypeAlias = tuple[socket.socket, socket.socket]
-"""What a worker has: its end of the pipe, and that of its lookout."""
+"""What a worker has: its end of the pipe, and that of its line reporter."""
 
 
 class _Server:

@@ -15,9 +15,7 @@ from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.set_up import SetUp
 from taskqueue.storage.sqlite.disk.file import FileWatch
-from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
-from taskqueue.storage.sqlite.handler_sql.execution import LIMIT_S
-from taskqueue.storage.sqlite.handler_sql.guests import (
+from taskqueue.storage.sqlite.handler_sql.bounded import (
     SHARE_S,
     NeedsWriter,
     serve_reading,
@@ -25,6 +23,8 @@ from taskqueue.storage.sqlite.handler_sql.guests import (
     set_up_reading,
     set_up_writing,
 )
+from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
+from taskqueue.storage.sqlite.handler_sql.execution import LIMIT_S
 from taskqueue.storage.sqlite.handler_sql.sandbox import Sandbox, beside
 from taskqueue.storage.sqlite.operations import settling
 from taskqueue.storage.sqlite.operations.settling import Answer, NotBegun

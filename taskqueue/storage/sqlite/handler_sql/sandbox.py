@@ -1,8 +1,8 @@
 """Runs operations of handlers in a process of its own, and starts another if they kill it.
 
-run ─┐                                                  ┌─ answer
-run ─┼─▶ waiting ─▶ turn ─▶ guests, in the process ─────┼─ answer    what is left waits again
-run ─┘                                                  └─ died ─▶ each is tried alone
+run ─┐                                                   ┌─ answer
+run ─┼─▶ waiting ─▶ turn ─▶ bounded, in the process ─────┼─ answer    what is left waits again
+run ─┘                                                   └─ died ─▶ each is tried alone
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.watchdog import Activity, activity_of
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.errors import WriterLost
-from taskqueue.storage.sqlite.handler_sql.guests import KILLED, Guest, Serve
+from taskqueue.storage.sqlite.handler_sql.bounded import KILLED, BoundedOperation, Serve
 from taskqueue.storage.sqlite.operations.settling import NotBegun
 
 T = TypeVar("T")
@@ -34,18 +34,18 @@ MOST_LOSSES = 3
 
 _MOST_AT_ONCE = 32  # what there is no time for is sent again
 
-# A process that answers nothing for so long after the time of its guests is killed, and no guest is
-# blamed: a signal may have stopped it. One that waits for the disk is given longer.
+# A process that answers nothing for so long after the time of its operations is killed, and none of
+# them is blamed: a signal may have stopped it. One that waits for the disk is given longer.
 _STUCK_S = 5.0
 _SLOW_S = 60.0
 _CHECK_S = 0.5
 
 
 class _Waiting:
-    """A guest, its answer, and what it has cost."""
+    """An operation, its answer, and what it has cost."""
 
-    def __init__(self, guest: Guest, answer: asyncio.Future[Any]) -> None:
-        self.guest = guest
+    def __init__(self, operation: BoundedOperation, answer: asyncio.Future[Any]) -> None:
+        self.operation = operation
         self._answer = answer
         self.losses = 0
 
@@ -74,7 +74,7 @@ class Sandbox:
 
         Args:
             open_connection: starts the process.
-            serve: what the process does with guests, within a `turn`.
+            serve: what the process does with operations, within a `turn`.
             turn: keeps others from writing, if that is necessary.
             watch: the file.
             patience_s: how long to wait for other writers.
@@ -86,7 +86,9 @@ class Sandbox:
         self._patience_s = patience_s
         self._connection: ProcessConnection | None = None
         self._checking: asyncio.TimerHandle
-        self._stuck: ProcessConnection | None = None  # it was killed, though no guest was at fault
+        self._stuck: ProcessConnection | None = (
+            None  # it was killed, though none of them was at fault
+        )
         self._waiting: deque[_Waiting] = deque()
         self._suspects: deque[_Waiting] = deque()  # the process died with several: one at a time
         self._running: Sequence[_Waiting] = ()
@@ -109,7 +111,7 @@ class Sandbox:
             raise StorageUnavailable("closed")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(_Waiting(Guest(operation, limit_s), answer))
+        self._waiting.append(_Waiting(BoundedOperation(operation, limit_s), answer))
         if self._working is None:
             self._working = loop.create_task(self._work())
         return answer
@@ -157,13 +159,13 @@ class Sandbox:
 
     async def _run_next(self, connection: ProcessConnection) -> None:
         batch = self._running = self._next_batch()
-        guests = [each.guest for each in batch]
-        limit_s = self._patience_s + max(each.limit_s for each in guests) + _STUCK_S
+        operations = [each.operation for each in batch]
+        limit_s = self._patience_s + max(each.limit_s for each in operations) + _STUCK_S
         loop = asyncio.get_running_loop()
         self._checking = loop.call_later(limit_s, self._check, connection, loop.time() + _SLOW_S)
         try:
             committed = await connection.run(
-                partial(self._serve, guests, self._watch, self._patience_s)
+                partial(self._serve, operations, self._watch, self._patience_s)
             )
         except WriterLost as error:
             self._lost(batch, error, connection)
@@ -218,7 +220,7 @@ class Sandbox:
         [each] = batch
         each.losses += 1
         if connection.exit_code == KILLED:
-            each.resolve(Result(error=StatementRefused(_overtime(each.guest.limit_s))))
+            each.resolve(Result(error=StatementRefused(_overtime(each.operation.limit_s))))
         elif each.losses == MOST_LOSSES:
             each.resolve(Result(error=StatementsFatal(f"its statements: {error.reason}")))
         else:

@@ -21,7 +21,7 @@ from taskqueue.storage.protocol import Storage
 _LOOK_S = 0.005
 
 
-class Life:
+class MeasuredService:
     """A service that runs, with the work that it does. `url` is its listener."""
 
     def __init__(self, system: System, work: Work, url: str) -> None:
@@ -54,7 +54,7 @@ class Life:
 
 
 @asynccontextmanager
-async def living(settings: Settings, folder: Path) -> AsyncIterator[Life]:
+async def measured_service(settings: Settings, folder: Path) -> AsyncIterator[MeasuredService]:
     """Run the service on `folder`/tasks.db, with what else `settings` say, on a free port.
 
     Its tasks are there when it is run there again.
@@ -66,6 +66,6 @@ async def living(settings: Settings, folder: Path) -> AsyncIterator[Life]:
     database = replace(file_of(settings), path=folder / "tasks.db")
     service = Service(work.app, settings, database=database, queues={}, host="127.0.0.1", port=0)
     async with service:
-        life = Life(service.system, work, service.url)
-        await life.ready()
-        yield life
+        measured = MeasuredService(service.system, work, service.url)
+        await measured.ready()
+        yield measured

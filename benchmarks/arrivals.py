@@ -1,4 +1,4 @@
-"""Handlers tell that they run, and when, to whoever wants to hear it on this machine."""
+"""Handlers report that they run, and when, to a port of this machine."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ def tell_now(port: int) -> None:
         sock.sendto(now, ("127.0.0.1", port))
 
 
-class Ear:
+class Arrivals:
     """A UDP port of this machine for as long as the context lasts."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Ear:
         self.port: int = self._sock.getsockname()[1]
 
     def __enter__(self) -> Self:
-        """Hear."""
+        """Listen."""
         return self
 
     def __exit__(
@@ -34,10 +34,10 @@ class Ear:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Hear no more."""
+        """Stop listening."""
         self._sock.close()
 
-    def told_at(self) -> int:
+    def next_at(self) -> int:
         """Wait for the next handler; return when it ran, in ns of the monotonic clock.
 
         Raises:

@@ -40,15 +40,15 @@ class NeedsWriter:
     """The answer to a dry run that cannot be done by reading alone."""
 
 
-class Guest(NamedTuple):
+class BoundedOperation(NamedTuple):
     """An operation with statements of a handler, and the time that they may take."""
 
-    operation: Operation
+    run: Operation
     limit_s: float
 
 
-Guests: TypeAlias = Sequence[Guest]
-Serve: TypeAlias = Callable[[Guests, FileWatch, float, sqlite3.Connection], Committed]
+BoundedOperations: TypeAlias = Sequence[BoundedOperation]
+Serve: TypeAlias = Callable[[BoundedOperations, FileWatch, float, sqlite3.Connection], Committed]
 
 
 def set_up_writing(db: sqlite3.Connection, *, set_up: SetUp) -> None:
@@ -74,19 +74,21 @@ def _confine(db: sqlite3.Connection) -> None:
 
 
 def serve_writing(
-    guests: Guests, watch: FileWatch, patience_s: float, db: sqlite3.Connection
+    operations: BoundedOperations, watch: FileWatch, patience_s: float, db: sqlite3.Connection
 ) -> Committed:
     """Apply operations in one commit, as many as are short; one that raises fails alone."""
     until = time.monotonic() + SHARE_S
-    committed = commit([partial(_apply, guests, until, watch.path)], watch, patience_s, db)
+    committed = commit([partial(_apply, operations, until, watch.path)], watch, patience_s, db)
     [result] = committed.results
     if result.error is not None:
-        return committed._replace(results=[Result(error=copy.copy(result.error)) for _ in guests])
+        return committed._replace(
+            results=[Result(error=copy.copy(result.error)) for _ in operations]
+        )
     return committed._replace(results=result.value)
 
 
 def serve_reading(
-    guests: Guests, watch: FileWatch, _patience_s: float, db: sqlite3.Connection
+    operations: BoundedOperations, watch: FileWatch, _patience_s: float, db: sqlite3.Connection
 ) -> Committed:
     """Run dry runs, as many as are short, each on what is committed; `NeedsWriter` if it writes.
 
@@ -94,49 +96,51 @@ def serve_reading(
     """
     until = time.monotonic() + SHARE_S
     results = [
-        _read(guest, watch, db) if not place or time.monotonic() < until else Result(NotBegun())
-        for place, guest in enumerate(guests)
+        _read(operation, watch, db) if not place or time.monotonic() < until else Result(NotBegun())
+        for place, operation in enumerate(operations)
     ]
     return Committed(results, refused=[], rows_changed=0)
 
 
-def _apply(guests: Guests, until: float, path: Path, tx: Transaction) -> list[Result]:
+def _apply(
+    operations: BoundedOperations, until: float, path: Path, tx: Transaction
+) -> list[Result]:
     return [
-        _in_savepoint(guest, path, tx)
+        _in_savepoint(operation, path, tx)
         if not place or time.monotonic() < until
         else Result(NotBegun())
-        for place, guest in enumerate(guests)
+        for place, operation in enumerate(operations)
     ]
 
 
-def _in_savepoint(guest: Guest, path: Path, tx: Transaction) -> Result:
+def _in_savepoint(operation: BoundedOperation, path: Path, tx: Transaction) -> Result:
     own = Transaction(tx.db)
-    tx.db.execute("SAVEPOINT guest")
+    tx.db.execute("SAVEPOINT bounded")
     try:
-        with _killed_after(guest.limit_s + _GRACE_S):
-            value = guest.operation(own)
+        with _killed_after(operation.limit_s + _GRACE_S):
+            value = operation.run(own)
             own.write_counts()
-            tx.db.execute("RELEASE guest")
+            tx.db.execute("RELEASE bounded")
     except TransactionLost:
         raise
     except Exception as error:
         if storage_error(error, path) is not None or not tx.db.in_transaction:
             raise
-        tx.db.execute("ROLLBACK TO guest")
-        tx.db.execute("RELEASE guest")
+        tx.db.execute("ROLLBACK TO bounded")
+        tx.db.execute("RELEASE bounded")
         return Result(error=error)
     tx.refused += own.refused
     return Result(value)
 
 
-def _read(guest: Guest, watch: FileWatch, db: sqlite3.Connection) -> Result:
+def _read(operation: BoundedOperation, watch: FileWatch, db: sqlite3.Connection) -> Result:
     try:
         watch.check()
         db.execute("BEGIN")
         try:
             refresh_schema(db)
-            with _killed_after(guest.limit_s + _GRACE_S):
-                value = guest.operation(Transaction(db))
+            with _killed_after(operation.limit_s + _GRACE_S):
+                value = operation.run(Transaction(db))
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")

@@ -16,7 +16,7 @@ from taskqueue.process.forks import close_in_children
 from taskqueue.rules.running import HandlerLine
 
 
-class Lookout:
+class LineReporter:
     """Answers on its socket for the thread that made it, until the process ends."""
 
     def __init__(
