@@ -5,20 +5,20 @@ other, lets every value be read by its kind, and checks what concerns more than 
 """
 
 import difflib
-import ipaddress
 import os
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from msgspec.structs import asdict, fields, replace
 
 from taskqueue.errors import ConfigError, Fault
+from taskqueue.settings.conflicts import conflicts
 from taskqueue.settings.model import TABLES, Settings
-from taskqueue.settings.options import OPTIONS, PREFIX, variable_of
+from taskqueue.settings.options import BY_KEY, PREFIX, variable_of
+from taskqueue.settings.reading import Found, Given, Reading
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
 from taskqueue.structs import Struct
@@ -26,25 +26,12 @@ from taskqueue.structs import Struct
 FILE_NAME = "taskqueue.toml"
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 
-_BY_KEY = {key: option for option in OPTIONS for key in option.keys}
-_BY_VARIABLE = {variable_of(key): option for key, option in _BY_KEY.items()}
-_TABLES = {key.partition(".")[0] for key in _BY_KEY if "." in key}
+_BY_VARIABLE = {variable_of(key): option for key, option in BY_KEY.items()}
+_TABLES = {key.partition(".")[0] for key in BY_KEY if "." in key}
 # Ours as well, but read by the tests alone.
 _TEST_PREFIX = f"{PREFIX}TEST_"
 # Those of the client: an environment is often shared by a service and the programs that use it.
 _OF_CLIENTS = frozenset({f"{PREFIX}URL", f"{PREFIX}TOKEN"})
-
-
-@dataclass(frozen=True)
-class Given:
-    """A value that some source gives for the setting `key`, under the `name` it has there."""
-
-    key: str
-    name: str
-    value: object
-
-
-Found: TypeAlias = Iterable[Given | Fault]
 
 
 def load(
@@ -95,45 +82,12 @@ def checked(settings: Settings | None = None, **values: object) -> Settings:
 
 
 def _read(given: Found, cwd: Path) -> Settings:
-    reading = _Reading(given)
+    reading = Reading(given)
     settings = _settings(reading.values, cwd)
-    faults = [*reading.faults, *_conflicts(settings, reading)]
+    faults = [*reading.faults, *conflicts(settings, reading)]
     if faults:
         raise ConfigError(tuple(faults))
     return settings
-
-
-class _Reading:
-    """What the sources say, later ones over earlier ones."""
-
-    def __init__(self, found: Found) -> None:
-        self.values: dict[str, Any] = {}
-        self.faults: list[Fault] = []
-        self._names: dict[str, str] = {}
-        self._unread: set[str] = set()
-        for item in found:
-            match item:
-                case Fault():
-                    self.faults.append(item)
-                case Given():
-                    self._take(item)
-
-    def _take(self, given: Given) -> None:
-        try:
-            self.values[given.key] = _BY_KEY[given.key].kind.read(given.value)
-        except ValueError as unfit:
-            self.faults.append(Fault(given.name, str(unfit)))
-            self._unread.add(given.key)
-        else:
-            self._names[given.key] = given.name
-
-    def name(self, key: str) -> str:
-        """Return where the value of `key` comes from, as its source calls it."""
-        return self._names.get(key, key)
-
-    def has_read(self, *keys: str) -> bool:
-        """Return whether these have the values that were meant, so that they can be compared."""
-        return self._unread.isdisjoint(keys)
 
 
 # --- sources -------------------------------------------------------------------------------------
@@ -166,12 +120,12 @@ def _from_toml(path: Path, named_by: str, *, shown: str) -> Found:
 def _from_document(document: Mapping[str, object], where: str = "") -> Found:
     for key, value in _flat(document):
         name = f"{key}{where}"
-        if key in _BY_KEY:
-            yield Given(_BY_KEY[key].key, name, value)
+        if key in BY_KEY:
+            yield Given(BY_KEY[key].key, name, value)
         elif key in _TABLES:
             yield Fault(name, f"expected a table [{key}], got {value!r}")
         else:
-            yield Fault(name, f"unknown setting{_meant(key, {*_BY_KEY, *_TABLES})}")
+            yield Fault(name, f"unknown setting{_meant(key, {*BY_KEY, *_TABLES})}")
 
 
 def _flat(document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -201,10 +155,10 @@ def _from_environ(environ: Mapping[str, str]) -> Found:
 
 def _from_flags(flags: Mapping[str, object]) -> Found:
     for key, value in flags.items():
-        if option := _BY_KEY.get(key):
+        if option := BY_KEY.get(key):
             yield Given(option.key, option.flag, value)
         elif key != "config":
-            yield Fault(key, f"unknown setting{_meant(key, _BY_KEY)}")
+            yield Fault(key, f"unknown setting{_meant(key, BY_KEY)}")
 
 
 def _meant(name: str, known: Collection[str], *, before: str = "") -> str:
@@ -217,7 +171,7 @@ def _meant(name: str, known: Collection[str], *, before: str = "") -> str:
 
 
 def _settings(values: Mapping[str, Any], cwd: Path) -> Settings:
-    flat = {key: values[key] for key in values if "." not in key and not _BY_KEY[key].engine}
+    flat = {key: values[key] for key in values if "." not in key and not BY_KEY[key].engine}
     flat["database"] = _database(values).under(cwd)
     tables = {
         field.name: field.type(**_of_table(field.name, values))
@@ -234,53 +188,9 @@ def _database(values: Mapping[str, Any]) -> Database:
 
 
 def _is_of(database: Database, key: str) -> bool:
-    return _BY_KEY[key].engine == database.scheme
+    return BY_KEY[key].engine == database.scheme
 
 
 def _of_table(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
     keys = {key: key.partition(".") for key in values}
     return {inner: values[key] for key, (outer, _, inner) in keys.items() if outer == table}
-
-
-def _conflicts(settings: Settings, reading: _Reading) -> Iterator[Fault]:
-    if (
-        reading.has_read("host", "allow_remote")
-        and not settings.allow_remote
-        and not _is_loopback(settings.host)
-    ):
-        yield Fault(
-            reading.name("host"),
-            f"{settings.host} can be reached by other machines, where tokens travel in the clear "
-            "without TLS in front; listen on 127.0.0.1, or accept that with --allow-remote "
-            "(TASKQUEUE_ALLOW_REMOTE=true, allow_remote = true)",
-        )
-    if settings.listen:
-        for key in ("host", "port"):
-            if reading.has_read(key) and getattr(settings, key) != _BY_KEY[key].default:
-                yield Fault(
-                    reading.name(key), f"the service listens on {settings.listen}; leave it out"
-                )
-    for key in reading.values:
-        engine = _BY_KEY[key].engine
-        if engine and reading.has_read("database") and engine != settings.database.scheme:
-            yield Fault(
-                reading.name(key),
-                f"a setting of {engine} databases; {settings.database} is none, so leave it out",
-            )
-    if (
-        reading.has_read("retry.initial_s", "retry.max_s")
-        and settings.retry.initial_s > settings.retry.max_s
-    ):
-        yield Fault(
-            reading.name("retry.max_s"),
-            f"expected no less than retry.initial_s ({settings.retry.initial_s:g}s), "
-            f"got {settings.retry.max_s:g}s",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches `host`; a name we would have to look up: no."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -95,3 +95,5 @@ def _default_of(field: FieldInfo) -> object:
 
 
 OPTIONS = tuple(_options())
+
+BY_KEY = {key: option for option in OPTIONS for key in option.keys}
