@@ -9,6 +9,7 @@
 flags are all derived from these, in `OPTIONS`. `load` reports every fault of every source at once.
 """
 
+from taskqueue.settings.in_force import SettingInForce, in_force
 from taskqueue.settings.loading import checked, load
 from taskqueue.settings.model import LogFormat, LogLevel, Settings
 from taskqueue.settings.options import OPTIONS, Option
@@ -18,7 +19,9 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "Option",
+    "SettingInForce",
     "Settings",
     "checked",
+    "in_force",
     "load",
 ]

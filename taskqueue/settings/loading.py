@@ -18,6 +18,7 @@ from taskqueue.errors import ConfigError, Fault
 from taskqueue.settings.conflicts import conflicts
 from taskqueue.settings.model import TABLES, Settings
 from taskqueue.settings.options import BY_KEY, PREFIX, variable_of
+from taskqueue.settings.origins import Origin, Source
 from taskqueue.settings.reading import Found, Given, Reading
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
@@ -32,6 +33,9 @@ _TABLES = {key.partition(".")[0] for key in BY_KEY if "." in key}
 _TEST_PREFIX = f"{PREFIX}TEST_"
 # Those of the client: an environment is often shared by a service and the programs that use it.
 _OF_CLIENTS = frozenset({f"{PREFIX}URL", f"{PREFIX}TOKEN"})
+
+# Noted, because its value does not show it: the path begins at the working folder.
+_DEFAULT_DATABASE = Origin(source="default", name="database")
 
 
 def load(
@@ -56,7 +60,8 @@ def load(
     environ = os.environ if environ is None else environ
     cwd = cwd or Path.cwd()
     given = chain(_from_file(flags, environ, cwd), _from_environ(environ), _from_flags(flags))
-    return _read(given, cwd)
+    reading = Reading(given)
+    return _read(reading, cwd, {"database": _DEFAULT_DATABASE, **reading.origins})
 
 
 def checked(settings: Settings | None = None, **values: object) -> Settings:
@@ -69,21 +74,33 @@ def checked(settings: Settings | None = None, **values: object) -> Settings:
     Raises:
         ConfigError: something does not fit; `faults` lists all of it.
     """
-    given = {} if settings is None else asdict(settings)
-    document = given | values
+    before = settings or Settings()
+    given = {key: value for key, value in asdict(before).items() if key != "origins"}
+    reading = Reading(_from_document(given | values, source="program"))
+    origins = _kept(before, values)
     try:
-        return _read(_from_document(document), Path.cwd())
+        return _read(reading, Path.cwd(), origins)
     except FileNotFoundError:  # the folder has been removed, which only a relative path minds
-        here, there = (_read(_from_document(document), Path(root)) for root in ("/1", "/2"))
+        here, there = (_read(reading, Path(root), origins) for root in ("/1", "/2"))
     if here.database != there.database:
         fault = Fault("database", "is relative, and the working folder has been removed")
         raise ConfigError((fault,))
     return here
 
 
-def _read(given: Found, cwd: Path) -> Settings:
-    reading = Reading(given)
-    settings = _settings(reading.values, cwd)
+def _kept(settings: Settings, values: Mapping[str, object]) -> Mapping[str, Origin]:
+    """Return the origins of what is left of `settings` under `values`."""
+    replaced = {BY_KEY[name].key if name in BY_KEY else name for name in values}
+    if "database" in replaced:  # with all that its engine was told
+        replaced |= {key for key, option in BY_KEY.items() if option.engine}
+    known = settings.origins
+    if settings.database == DEFAULT:
+        known = {"database": _DEFAULT_DATABASE, **known}
+    return {key: known[key] for key in known if key.partition(".")[0] not in replaced}
+
+
+def _read(reading: Reading, cwd: Path, origins: Mapping[str, Origin]) -> Settings:
+    settings = _settings(reading.values, cwd, origins)
     faults = [*reading.faults, *conflicts(settings, reading)]
     if faults:
         raise ConfigError(tuple(faults))
@@ -114,14 +131,14 @@ def _from_toml(path: Path, named_by: str, *, shown: str) -> Found:
     except ValueError as broken:  # also of an integer with too many digits
         yield Fault(shown, f"expected a TOML file: {broken}")
     else:
-        yield from _from_document(document, f" in {shown}")
+        yield from _from_document(document, f" in {shown}", source="file")
 
 
-def _from_document(document: Mapping[str, object], where: str = "") -> Found:
+def _from_document(document: Mapping[str, object], where: str = "", *, source: Source) -> Found:
     for key, value in _flat(document):
         name = f"{key}{where}"
         if key in BY_KEY:
-            yield Given(BY_KEY[key].key, name, value)
+            yield Given(BY_KEY[key].key, name, value, source)
         elif key in _TABLES:
             yield Fault(name, f"expected a table [{key}], got {value!r}")
         else:
@@ -144,7 +161,7 @@ def _from_environ(environ: Mapping[str, str]) -> Found:
         if name == CONFIG_VARIABLE or name in _OF_CLIENTS:
             continue
         if option := _BY_VARIABLE.get(name):
-            yield Given(option.key, name, environ[name])
+            yield Given(option.key, name, environ[name], "variable")
         else:
             # Compared without their prefix, which would make any two of them alike.
             known = {variable.removeprefix(PREFIX) for variable in (*_BY_VARIABLE, CONFIG_VARIABLE)}
@@ -156,7 +173,7 @@ def _from_environ(environ: Mapping[str, str]) -> Found:
 def _from_flags(flags: Mapping[str, object]) -> Found:
     for key, value in flags.items():
         if option := BY_KEY.get(key):
-            yield Given(option.key, option.flag, value)
+            yield Given(option.key, option.flag, value, "flag")
         elif key != "config":
             yield Fault(key, f"unknown setting{_meant(key, BY_KEY)}")
 
@@ -170,7 +187,7 @@ def _meant(name: str, known: Collection[str], *, before: str = "") -> str:
 # --- the whole -----------------------------------------------------------------------------------
 
 
-def _settings(values: Mapping[str, Any], cwd: Path) -> Settings:
+def _settings(values: Mapping[str, Any], cwd: Path, origins: Mapping[str, Origin]) -> Settings:
     flat = {key: values[key] for key in values if "." not in key and not BY_KEY[key].engine}
     flat["database"] = _database(values).under(cwd)
     tables = {
@@ -178,7 +195,7 @@ def _settings(values: Mapping[str, Any], cwd: Path) -> Settings:
         for field in fields(Settings)
         if field.type in TABLES
     }
-    return Settings(**flat, **tables)
+    return Settings(**flat, **tables, origins=origins)
 
 
 def _database(values: Mapping[str, Any]) -> Database:

@@ -23,6 +23,7 @@ from taskqueue.settings.kinds import (
     Text,
 )
 from taskqueue.settings.network_kinds import FileMode, HostNames, ProxyHeader, UnixURL
+from taskqueue.settings.origins import Origin
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
 from taskqueue.structs import Struct
@@ -38,7 +39,8 @@ _APP = Text(rf"({_NAME}:{_NAME})?", "package.module:app, or nothing for the demo
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an operator decides. Durations (`_s`) are in seconds.
 
-    `load` checks every value. The constructor checks nothing.
+    `load` checks every value, and notes in `origins` by key where it comes from. The constructor
+    checks nothing.
     """
 
     host: Annotated[str, _HOST, "Address to listen on."] = "127.0.0.1"
@@ -98,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         LogFormat, Choice(get_args(LogFormat)), "Format of the log; auto: console on a terminal."
     ] = "auto"
     log_level: Annotated[LogLevel, Choice(get_args(LogLevel)), "Minimum log level."] = "info"
+
+    origins: Mapping[str, Origin] = {}
 
 
 # The rules do not know how they are configured, so the kinds of their fields are listed here.

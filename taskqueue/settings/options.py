@@ -50,6 +50,12 @@ class Option:
         """Its names in taskqueue.toml, earlier ones too."""
         return (_FORMER[self.key], self.key) if self.key in _FORMER else (self.key,)
 
+    def value_in(self, settings: Settings) -> object:
+        """Return its value in `settings`, whose database has this setting."""
+        table, _, name = self.key.rpartition(".")
+        holder = settings.database if self.engine else settings
+        return getattr(getattr(holder, table) if table else holder, name)
+
 
 def variable_of(key: str) -> str:
     """Return the name of a setting in the environment."""
@@ -64,7 +70,7 @@ def _options() -> Iterator[Option]:
     for field in fields(Settings):
         if field.type in TABLES:
             yield from _options_of_table(field.name, field.type)
-        else:
+        elif get_origin(field.type) is Annotated:
             kind, text = field.type.__metadata__
             yield Option(key=field.name, kind=kind, help=text, default=_default_of(field))
             if isinstance(kind, DatabaseURL):

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from taskqueue.errors import Fault
 from taskqueue.settings.options import BY_KEY
+from taskqueue.settings.origins import Origin, Source
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Given:
     key: str
     name: str
     value: object
+    source: Source
 
 
 Found: TypeAlias = Iterable[Given | Fault]
@@ -26,7 +28,7 @@ class Reading:
     def __init__(self, found: Found) -> None:
         self.values: dict[str, Any] = {}
         self.faults: list[Fault] = []
-        self._names: dict[str, str] = {}
+        self.origins: dict[str, Origin] = {}
         self._unread: set[str] = set()
         for item in found:
             match item:
@@ -42,11 +44,11 @@ class Reading:
             self.faults.append(Fault(given.name, str(unfit)))
             self._unread.add(given.key)
         else:
-            self._names[given.key] = given.name
+            self.origins[given.key] = Origin(source=given.source, name=given.name)
 
     def name(self, key: str) -> str:
         """Return where the value of `key` comes from, as its source calls it."""
-        return self._names.get(key, key)
+        return self.origins[key].name if key in self.origins else key
 
     def has_read(self, *keys: str) -> bool:
         """Return whether these have the values that were meant, so that they can be compared."""
