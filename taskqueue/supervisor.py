@@ -33,7 +33,7 @@ from taskqueue.rules.health import Availability
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef, System
-from taskqueue.settings import Settings
+from taskqueue.settings import Settings, in_force
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import (
     ChildSpec,
@@ -153,6 +153,7 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         roster=configuration.roster,
         activity=configuration.activity,
         measures=configuration.measures,
+        settings=in_force(configuration.settings),
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)
 

@@ -7,7 +7,7 @@ accepts connections into its backlog, so no client is refused because of a crash
 import asyncio
 import contextlib
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from taskqueue.actors.messages import GATEWAY
 from taskqueue.actors.port import ServicePort
@@ -30,6 +30,7 @@ from taskqueue.rules.health import Availability
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
 from taskqueue.runtime import Actor, is_orderly
+from taskqueue.settings import SettingInForce
 
 MOST_STREAMS = 200  # of events
 
@@ -55,6 +56,7 @@ class GatewayActor(Actor):
         roster: Roster | None = None,
         activity: Activity | None = None,
         measures: Measures | None = None,
+        settings: Sequence[SettingInForce] = (),
     ) -> None:
         """Make a gateway.
 
@@ -71,6 +73,7 @@ class GatewayActor(Actor):
             roster: the consumers that live.
             activity: what the queues did in the last minutes.
             measures: what the service has counted since its start.
+            settings: those of the service, to be shown.
         """
         super().__init__()
         self.host, self.port = address_of(sock)
@@ -101,6 +104,7 @@ class GatewayActor(Actor):
             clock=clock,
             waits=TaskWaits(3 * connections // 4),
             stream_limits=StreamLimits(most=min(MOST_STREAMS, connections // 6)),
+            settings=settings,
         )
         self._server = HttpServer(application_, shutdown_s=shutdown_s, limits=limits)
 

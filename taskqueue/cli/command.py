@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("queues", "List, pause and resume queues."),
             ("running", "List what runs now, and at which line."),
             ("tree", "Show the supervision tree."),
+            ("settings", "List the settings of the service, and where each comes from."),
             ("openapi", "Print the OpenAPI document of the service."),
             ("backup", "Copy the database, also while the service runs."),
             ("check", "Look for damage in a database or a backup."),

@@ -17,7 +17,7 @@ from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, QueueInfo, RunningTask, TaskInfo
+from taskqueue.client.views import Change, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
 
 T = TypeVar("T")
@@ -187,6 +187,10 @@ class AsyncClient:
             cursor: the id of a change; only those before it are returned.
         """
         return await self._do(calls.audit(limit, cursor))
+
+    async def settings(self) -> Sequence[SettingInfo]:
+        """Return the settings of the service, and where each comes from; see `Client.settings`."""
+        return await self._do(calls.settings())
 
     # --- the call -------------------------------------------------------------------------------
 

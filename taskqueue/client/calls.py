@@ -1,6 +1,6 @@
 """One request per verb: over HTTP, with the reader of its answer, or to a file. No I/O here."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -14,6 +14,7 @@ from taskqueue.client.views import (
     QueueInfo,
     Receipt,
     RunningTask,
+    SettingInfo,
     TaskInfo,
     TaskPage,
 )
@@ -226,6 +227,16 @@ def audit(limit: int, cursor: str | None) -> Call[Sequence[Change]]:
     return Call(method="GET", path=path, read=lambda body: read(body).changes)
 
 
+def settings() -> Call[Sequence[SettingInfo]]:
+    """Ask for the settings."""
+    read = _reader(_Settings)
+    return Call(method="GET", path="/settings", read=lambda body: read(body).settings)
+
+
+class _Settings(msgspec.Struct):
+    settings: list[SettingInfo]
+
+
 class _Changes(msgspec.Struct):
     changes: list[Change]
 
@@ -276,20 +287,3 @@ def _encoded(body: object) -> bytes:
 
 def _reader(kind: type[T]) -> Callable[[bytes], T]:
     return msgspec.json.Decoder(kind).decode
-
-
-def in_batches(
-    tasks: Iterable[NewTaskBody], *, count: int, size: int
-) -> Iterator[Sequence[NewTaskBody]]:
-    """Yield the tasks in lists that the service accepts: at most `count` tasks and `size` bytes."""
-    batch: list[NewTaskBody] = []
-    left = size
-    for task in tasks:
-        needed = len(task.data) + 1_024  # options and punctuation
-        if batch and (len(batch) == count or needed > left):
-            yield batch
-            batch, left = [], size
-        batch.append(task)
-        left -= needed
-    if batch:
-        yield batch

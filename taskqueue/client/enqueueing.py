@@ -41,7 +41,7 @@ def batches(tasks: Iterable[AnyTask]) -> Iterator[Sequence[NewTaskBody]]:
     Raises:
         InvalidTask: an argument has no JSON form.
     """
-    return calls.in_batches(map(_body, tasks), count=MAX_TASKS, size=MAX_BYTES)
+    return _in_batches(map(_body, tasks), count=MAX_TASKS, size=MAX_BYTES)
 
 
 def _body(task: AnyTask) -> NewTaskBody:
@@ -49,3 +49,20 @@ def _body(task: AnyTask) -> NewTaskBody:
         return calls.prepared(task)
     action, data = task
     return named(action, data, {}, NO_CHOICE)
+
+
+def _in_batches(
+    tasks: Iterable[NewTaskBody], *, count: int, size: int
+) -> Iterator[Sequence[NewTaskBody]]:
+    """Yield the tasks in lists of at most `count` tasks and `size` bytes."""
+    batch: list[NewTaskBody] = []
+    left = size
+    for task in tasks:
+        needed = len(task.data) + 1_024  # options and punctuation
+        if batch and (len(batch) == count or needed > left):
+            yield batch
+            batch, left = [], size
+        batch.append(task)
+        left -= needed
+    if batch:
+        yield batch

@@ -16,7 +16,7 @@ from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, 
 from taskqueue.client.routes import route_of
 from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, QueueInfo, RunningTask, TaskInfo
+from taskqueue.client.views import Change, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
 
 T = TypeVar("T")
@@ -278,6 +278,13 @@ class Client:
             cursor: the id of a change; only those before it are returned.
         """
         return self._do(calls.audit(limit, cursor))
+
+    def settings(self) -> Sequence[SettingInfo]:
+        """Return the settings with which the service was started, and where each comes from.
+
+        Needs the role `admin`. No value contains a secret.
+        """
+        return self._do(calls.settings())
 
     # --- the call -------------------------------------------------------------------------------
 

@@ -111,6 +111,21 @@ class Change(Struct):
     body: str | None = None
 
 
+class SettingInfo(Struct):
+    """A setting of the service. Value and default are written as a flag or a variable takes them.
+
+    `source` is `flag`, `variable`, `file`, `program` (it embeds the service) or `default`, and
+    `given_as` what the source calls the setting.
+    """
+
+    name: str
+    value: str
+    default: str
+    source: str
+    given_as: str | None
+    description: str
+
+
 class Receipt(Struct):
     """The answer to one enqueue."""
 

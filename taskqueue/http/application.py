@@ -5,7 +5,7 @@ A request passes `answer_problems`, then `Guard.check` (who asks, and may they?)
 """
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 
 from aiohttp import hdrs, web
 
@@ -26,10 +26,12 @@ from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
+from taskqueue.http.settings import SettingRoutes
 from taskqueue.http.state import HttpState
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.health import Availability
 from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
+from taskqueue.settings import SettingInForce
 
 
 def application(
@@ -44,6 +46,7 @@ def application(
     clock: Clock | None = None,
     waits: TaskWaits | None = None,
     stream_limits: StreamLimits | None = None,
+    settings: Sequence[SettingInForce] = (),
 ) -> web.Application:
     """Return the HTTP interface of the service.
 
@@ -58,6 +61,7 @@ def application(
         clock: tells whether a task's `run_at` lies ahead, and a token has expired.
         waits: the clients that wait for the ends of tasks.
         stream_limits: what event streams may cost.
+        settings: those of the service, to be shown.
     """
     waits = waits or TaskWaits()
     clock, state = clock or SystemClock(), state or HttpState()
@@ -69,7 +73,15 @@ def application(
     readings = Readings(ask, clock)
     metrics = MetricsRoutes(readings, availability, state.broadcaster)
     table = routes(
-        ask, app, clock, waits, streams, state=state, credentials=credentials, metrics=metrics
+        ask,
+        app,
+        clock,
+        waits,
+        streams,
+        state=state,
+        credentials=credentials,
+        metrics=metrics,
+        settings=SettingRoutes(settings),
     )
     backpressure = Backpressure(availability)
     endpoints = [(route, Endpoint(route, backpressure).respond) for route in table]

@@ -26,6 +26,7 @@ from taskqueue.http.queues import QueueRoutes, Queues, Switched
 from taskqueue.http.route import Body, Route
 from taskqueue.http.running import RunningList, RunningRoutes
 from taskqueue.http.sessions import SessionRoutes
+from taskqueue.http.settings import SettingList, SettingRoutes
 from taskqueue.http.state import HttpState
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import FORM, Place, Size
@@ -56,6 +57,7 @@ def routes(
     state: HttpState,
     credentials: Credentials,
     metrics: MetricsRoutes,
+    settings: SettingRoutes,
 ) -> tuple[Route, ...]:
     """Return all calls."""
     documentation = DocumentationRoutes(lambda: document(table, app))
@@ -67,6 +69,7 @@ def routes(
         *_of_running(RunningRoutes(ask, app, clock)),
         *_of_service(ask),
         Route("GET", "/metrics", metrics.show_metrics, _READER, {_OK: MetricsText}),
+        Route("GET", "/settings", settings.list_settings, _ADMINISTRATOR, {_OK: SettingList}),
         *access_routes(ask, SessionRoutes(state.sessions, credentials.current, clock), state),
         *_of_documentation(documentation),
         *dashboard_routes(),

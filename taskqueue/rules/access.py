@@ -26,7 +26,7 @@ class Role(StrEnum):
     """Also create tasks, and edit, cancel, clone and redrive single ones."""
 
     ADMIN = "admin"
-    """Also delete, pause queues, change the service and read the audit trail."""
+    """Also delete, pause queues, change the service, read the audit trail and the settings."""
 
     def includes(self, needed: "Role") -> bool:
         """Return whether a caller in this role may do what `needed` allows."""

@@ -32,6 +32,7 @@ SCREENS = {
     "#/actors": "database",
     "#/actors/root/database": "Neighbours",
     "#/events": "Who",
+    "#/settings": "drain_s",
 }
 
 

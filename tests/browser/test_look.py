@@ -35,6 +35,7 @@ SCREENS = {
     "dead": ("#/dead", "For example"),
     "actor": ("#/actors/root/database", "Neighbours"),
     "events": ("#/events", "Who"),
+    "settings": ("#/settings", "drain_s"),
 }
 
 

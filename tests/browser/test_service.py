@@ -134,3 +134,27 @@ async def test_a_reader_sees_everything_and_no_button_that_would_be_refused(
         assert [name for name in names if changing.search(name)] == []
     assert await page.get_by_role("button", name="New task").count() == 0
     assert refused == []
+
+
+async def test_the_settings_are_listed_with_what_has_given_them(site: Site) -> None:
+    page = await site.open()
+
+    await page.get_by_role("link", name="Settings").click()
+    table = page.get_by_role("table", name="Settings")
+    port = table.locator("[data-setting=port]")
+
+    await expect(port).to_contain_text(f"{site.service.url.rpartition(':')[2]}")
+    await expect(port).to_contain_text("flag --port")
+    await expect(table.locator("[data-setting=drain_s]")).to_contain_text("30s")
+    await page.get_by_label("Hide defaults").check()
+    await expect(table.locator("[data-setting=drain_s]")).to_have_count(0)
+    await expect(port).to_be_visible()
+
+
+async def test_the_settings_are_for_administrators(site: Site, tmp_path: Path) -> None:
+    token = await new(tmp_path, "enqueue", "ed")
+    page = await site.open("#/settings")
+
+    await sign_in(page, token)
+
+    await expect(page.get_by_role("link", name="Settings")).to_have_count(0)

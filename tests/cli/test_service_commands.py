@@ -189,6 +189,17 @@ async def test_the_tree_and_the_document_are_shown(run: Command) -> None:
     assert (await run("openapi")).json["openapi"] == "3.1.0"
 
 
+async def test_the_settings_are_shown_with_the_flag_that_gave_them(run: Command) -> None:
+    header, *rows = (await run("settings")).out.splitlines()
+    listed = {setting["name"]: setting for setting in (await run("settings", "--json")).json}
+
+    assert header.split() == ["setting", "value", "default", "source"]
+    assert ["app", "tests.cli.jobs:app", "-", "flag", "--app"] in [row.split() for row in rows]
+    assert ["drain_s", "30s", "30s", "default"] in [row.split() for row in rows]
+    assert len(rows) == len(listed)
+    assert listed["app"]["given_as"] == "--app"
+
+
 # --- how commands end ---------------------------------------------------------------------------
 
 

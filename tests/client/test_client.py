@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from taskqueue import (
     TaskNotFound,
     WaitTimeout,
 )
+from taskqueue.client.views import SettingInfo
 from taskqueue.rules.tasks import Status
 from taskqueue.testing.process import ServiceProcess
 from tests.client import shop
@@ -181,6 +182,22 @@ def test_a_service_that_is_not_there_is_named() -> None:
         pytest.raises(ServiceUnavailable, match=r"http://127\.0\.0\.1:9 is unavailable"),
     ):
         queue.enqueue("add", left=1, right=2)
+
+
+async def test_both_clients_show_the_settings_and_their_sources(service: ServiceProcess) -> None:
+    def script() -> Sequence[SettingInfo]:
+        with Client(service.url) as queue:
+            return queue.settings()
+
+    told = await in_thread(script)
+    async with AsyncClient(service.url) as queue:
+        again = await queue.settings()
+
+    [port] = [setting for setting in told if setting.name == "port"]
+    assert (port.value, port.default, port.source, port.given_as) == (
+        *("0", "8080", "flag", "--port"),
+    )
+    assert again == told
 
 
 # --- access --------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.permissions import Permissions
 from taskqueue.http.route import Route
 from taskqueue.http.routes import routes
+from taskqueue.http.settings import SettingRoutes
 from taskqueue.http.state import HttpState
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role, Token, digest_of
@@ -213,6 +214,7 @@ def table_of(service: ScriptedService) -> tuple[Route, ...]:
         state=state,
         credentials=credentials,
         metrics=MetricsRoutes(Readings(service, clock), service.availability, state.broadcaster),
+        settings=SettingRoutes(()),
     )
 
 

@@ -63,6 +63,7 @@ NEEDS = {
     ("POST", "/supervision/kill"): ADMIN,
     ("PUT", "/supervision/consumers"): ADMIN,
     ("GET", "/audit"): ADMIN_READ,
+    ("GET", "/settings"): ADMIN_READ,
     ("DELETE", "/session"): OPEN_CHANGE,  # the last call, because it ends the session
 }
 

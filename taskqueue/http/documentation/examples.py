@@ -13,6 +13,7 @@ from taskqueue.http.probes import Alive, Ready
 from taskqueue.http.queues import Queues, QueueView, Switched
 from taskqueue.http.running import RunningList, RunningView
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
+from taskqueue.http.settings import SettingList
 from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
 from taskqueue.http.supervision.requests import Place, Size
 from taskqueue.http.tasks.answers import (
@@ -34,6 +35,7 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.durations import Durations
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
+from taskqueue.settings import SettingInForce
 from taskqueue.supervision import ChildType
 
 _ID = "0197a4c8-0000-7000-8000-000000000000"
@@ -151,6 +153,15 @@ _CHANGE = AuditedChange(
     status=200,
 )
 
+_SETTING = SettingInForce(
+    name="drain_s",
+    value="1m",
+    default="30s",
+    source="variable",
+    given_as="TASKQUEUE_DRAIN_S",
+    description="Time for running handlers to finish at a stop.",
+)
+
 _EXAMPLES: Sequence[Any] = (
     _REQUEST,
     Receipt(id=_ID, status=Status.QUEUED),
@@ -182,6 +193,7 @@ _EXAMPLES: Sequence[Any] = (
     Identity(name="web", role=Role.ADMIN),
     SessionAnswer(name="web", role=Role.ADMIN, expires_at=_AT),
     Changes(changes=(_CHANGE,), count=1),
+    SettingList(settings=[_SETTING]),
 )
 _EDIT = EditRequest(data=Raw(b'{"url":"https://example.org/dog.jpg"}'), priority=3)
 _BY_TYPE: Mapping[Any, Any] = {

@@ -1,17 +1,26 @@
-/** The screens, in the order of the navigation. */
+/** The screens, in the order of the navigation. One with a `role` is only for those who have it. */
 
+import { useMay } from "./session.js";
 import { Actors } from "../screens/actors.js";
 import { Dead } from "../screens/dead.js";
 import { Events } from "../screens/events.js";
 import { Overview } from "../screens/overview.js";
 import { Queues } from "../screens/queues.js";
+import { Settings } from "../screens/settings.js";
 import { Tasks } from "../screens/tasks.js";
 
-export const screens = [
+const screens = [
   { id: "", name: "Overview", icon: "overview", key: "o", view: Overview },
   { id: "tasks", name: "Tasks", icon: "tasks", key: "t", view: Tasks },
   { id: "queues", name: "Queues", icon: "queues", key: "q", view: Queues },
   { id: "dead", name: "Dead", icon: "dead", key: "d", view: Dead },
   { id: "actors", name: "Actors", icon: "actors", key: "a", view: Actors },
   { id: "events", name: "Events", icon: "events", key: "e", view: Events },
+  { id: "settings", name: "Settings", icon: "settings", key: "s", role: "admin", view: Settings },
 ];
+
+/** Return the screens that the user may see. */
+export function useScreens() {
+  const may = useMay();
+  return screens.filter((screen) => !screen.role || may(screen.role));
+}

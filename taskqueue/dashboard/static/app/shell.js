@@ -8,7 +8,7 @@ import { useKeys } from "./keys.js";
 import { useConnection, useLive, useNow } from "./live.js";
 import { go, to, useRoute } from "./router.js";
 import { useSampling } from "./samples.js";
-import { screens } from "./screens.js";
+import { useScreens } from "./screens.js";
 import { Identity, useMay } from "./session.js";
 import { useTheme } from "./theme.js";
 import { Enqueue } from "../components/enqueue.js";
@@ -20,6 +20,7 @@ import { Toasts } from "../components/toasts.js";
 export function Shell({ onSignOut }) {
   const route = useRoute();
   const may = useMay();
+  const screens = useScreens();
   const [open, setOpen] = useState(null);
   const [theme, nextTheme] = useTheme();
   useEventStream();
@@ -28,7 +29,7 @@ export function Shell({ onSignOut }) {
   const place = useRef(null);
   const current = screens.find((each) => each.id === route.screen) || screens[0];
   useScreenTitle(current, route, place);
-  useShortcuts(setOpen, may);
+  useShortcuts(setOpen, may, screens);
   const commands = [
     ...screens.map((each) => ({ name: each.name, hint: "Screen", run: () => go(to(each.id)) })),
     ...(may("enqueue") ? [{ name: "New task", hint: "Action", run: () => setOpen("enqueue") }] : []),
@@ -37,7 +38,7 @@ export function Shell({ onSignOut }) {
   ];
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), place.current.focus())}>Skip to content</a>
-    <${Side} current=${current} />
+    <${Side} screens=${screens} current=${current} />
     <div class="body">
       <header class="head">
         <button type="button" class="find" onClick=${() => setOpen("palette")}>
@@ -75,7 +76,7 @@ function useScreenTitle(current, route, place) {
   }, [current.id, route.id]);
 }
 
-function useShortcuts(setOpen, may) {
+function useShortcuts(setOpen, may, screens) {
   const going = useRef(false);
   const actions = {
     "?": () => setOpen("shortcuts"),
@@ -112,7 +113,7 @@ function focusSearch() {
   }
 }
 
-function Side({ current }) {
+function Side({ screens, current }) {
   const stats = useLive("stats", 5).data;
   const dead = stats ? stats.tasks.dead : 0;
   return html`<aside class="side" aria-label="Service">

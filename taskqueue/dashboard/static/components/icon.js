@@ -9,6 +9,7 @@ const paths = {
   dead: "M10 3l8 14H2zM10 8v4M10 14.5v.5",
   actors: "M10 3v4M10 7H5v4M10 7h5v4M3.5 11h3v3h-3zM13.500 11h3v3h-3zM8.500 2h3v3h-3z",
   events: "M10 3a7 7 0 1 0 .01 0M10 6v4l3 2",
+  settings: "M3 6h8M15 6h2M11 4h4v4h-4zM3 14h2M9 14h8M5 12h4v4H5z",
   search: "M9 3a6 6 0 1 0 .01 0M13.500 13.500L17 17",
   plus: "M10 4v12M4 10h12",
   pause: "M7 4v12M13 4v12",
