@@ -33,7 +33,7 @@ FLOORS = (
     ("roles", ("actors",)),
     ("the tree", ("supervisor",)),
     ("its assembly", ("assembly", "draining", "service")),
-    ("what runs it", ("bench", "testing", "cli", "embedding", "__main__", "__init__")),
+    ("what runs it", ("bench", "doctor", "testing", "cli", "embedding", "__main__", "__init__")),
 )
 
 # What a part must not know although it lies below, and libraries that belong to others.

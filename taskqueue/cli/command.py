@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("backup", "Copy the database, also while the service runs."),
             ("check", "Look for damage in a database or a backup."),
             ("tokens", "Create, list and revoke access tokens."),
+            ("doctor", "Check settings, file and machine; say what to do."),
             ("bench", "Measure the service on this disk."),
         )
     }

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.backend import Backend, Database
+from taskqueue.storage.examination import Examination
 from taskqueue.storage.memory.database import MemoryDatabase
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.tokens import Tokens
@@ -104,3 +105,14 @@ def faults_of(database: Database) -> tuple[str, ...]:
             return faults_of(database.path)
         case _:
             raise StorageUnavailable(f"a check needs a database file, and {database} is none")
+
+
+def examined(database: Database) -> Examination | None:
+    """Return what can be found out about `database` and its disk; None if it is on no disk."""
+    match database:
+        case SQLiteDatabase():
+            from taskqueue.storage.sqlite.examination import examine  # noqa: PLC0415
+
+            return examine(database.path)
+        case _:
+            return None

@@ -33,6 +33,7 @@ async def test_the_commands_of_the_page_run_as_written(tmp_path: Path) -> None:
                 "PATH": f"{tmp_path}:{os.environ['PATH']}",
                 "PYTHONPATH": os.pathsep.join(sys.path),
                 "TASKQUEUE_URL": service.url,
+                "TASKQUEUE_PORT": service.url.rpartition(":")[2],
             },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

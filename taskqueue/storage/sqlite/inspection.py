@@ -63,7 +63,7 @@ def back_up(source: Path, target: Path) -> int:
     if target.exists():
         raise StorageUnavailable(f"{target} exists; choose another name")
     partial = target.with_name(f"{target.name}.partial")
-    with _opened(source) as db:
+    with opened(source) as db:
         with translated(partial):
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
         try:
@@ -86,7 +86,7 @@ def faults_of(path: Path) -> tuple[str, ...]:
         ForeignSchema: it is another program's.
         SchemaMismatch: it is of another release.
     """
-    with _opened(path) as db, translated(path):
+    with opened(path) as db, translated(path):
         found = runner.version_of(db)
         if found != runner.SQLITE_VERSION:
             raise SchemaMismatch(found, runner.SQLITE_VERSION)
@@ -101,7 +101,12 @@ def faults_of(path: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database at `path` for reading.
+
+    Raises:
+        StorageUnavailable, StorageCorrupt, ForeignSchema: it cannot be, or it is not the queue's.
+    """
     with translated(path):
         db = sqlite3.connect(
             f"{real_path(path).as_uri()}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None

@@ -1,0 +1,76 @@
+"""All checks, in the order in which a start would meet their problems."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from taskqueue.doctor.configuration import all_in_force, finding_of, findings_of_faults
+from taskqueue.doctor.door import Door, door_of
+from taskqueue.doctor.file import findings_of_file
+from taskqueue.doctor.findings import Finding, Level, warning
+from taskqueue.doctor.handlers import findings_of_app
+from taskqueue.errors import ConfigError
+from taskqueue.settings import SettingInForce, Settings, load
+from taskqueue.storage.databases import examined
+from taskqueue.storage.examination import Contents, Examination
+from taskqueue.structs import Struct
+
+
+class Diagnosis(Struct):
+    """What was found; `settings` are those in force, none if they do not fit."""
+
+    findings: tuple[Finding, ...]
+    settings: tuple[SettingInForce, ...] = ()
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether there is no problem; there may be warnings."""
+        return all(finding.level is not Level.PROBLEM for finding in self.findings)
+
+
+def diagnose(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    cwd: Path,
+    *,
+    min_free_bytes: int,
+    now: float,
+) -> Diagnosis:
+    """Check the settings of these sources, and all that a service with them needs.
+
+    Args:
+        flags, environ, cwd: as for `settings.load`.
+        min_free_bytes: with less free space the disk counts as nearly full.
+        now: seconds since 1970.
+    """
+    try:
+        settings = load(flags, environ, cwd)
+    except ConfigError as error:
+        return Diagnosis(findings=tuple(findings_of_faults(error)))
+    shown = all_in_force(settings, environ)
+    found = _findings(settings, min_free_bytes=min_free_bytes, now=now)
+    return Diagnosis(findings=(finding_of(shown), *found), settings=shown)
+
+
+def _findings(settings: Settings, *, min_free_bytes: int, now: float) -> Iterator[Finding]:
+    door, finding = door_of(settings)
+    yield finding
+    examination = examined(settings.database)
+    if examination is None:
+        yield warning(
+            "database",
+            f"{settings.database} keeps tasks only as long as the service runs",
+            "choose a file with --database",
+        )
+    else:
+        yield from findings_of_file(
+            examination,
+            min_free_bytes=min_free_bytes,
+            is_served=door is Door.SERVED,
+            now=now,
+        )
+    yield from findings_of_app(settings.app, _waiting(examination))
+
+
+def _waiting(examination: Examination | None) -> Mapping[str, int]:
+    contents = None if examination is None else examination.contents
+    return contents.waiting if isinstance(contents, Contents) else {}
