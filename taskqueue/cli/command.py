@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("openapi", "Print the OpenAPI document of the service."),
             ("backup", "Copy the database, also while the service runs."),
             ("check", "Look for damage in a database or a backup."),
+            ("migrate", "Bring the schema of a database up to date."),
             ("tokens", "Create, list and revoke access tokens."),
             ("doctor", "Check settings, file and machine; say what to do."),
             ("bench", "Measure the service on this disk."),

@@ -162,7 +162,8 @@ def _schema(found: int, wanted: int) -> Finding:
         return warning(
             "database",
             f"its schema has version {found}; this release works with {wanted}",
-            "make a backup (taskqueue backup); the next start of the service migrates the file",
+            "make a backup (taskqueue backup), then run `taskqueue migrate` or start the service, "
+            "which does the same",
         )
     return ok("database", f"its schema has version {found}, that of this release")
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.backend import Backend, Database
 from taskqueue.storage.examination import Examination
+from taskqueue.storage.lifecycle import Migration, Schema
 from taskqueue.storage.memory.database import MemoryDatabase
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.tokens import Tokens
@@ -105,6 +106,38 @@ def faults_of(database: Database) -> tuple[str, ...]:
             return faults_of(database.path)
         case _:
             raise StorageUnavailable(f"a check needs a database file, and {database} is none")
+
+
+def schema_of(database: Database) -> Schema:
+    """Return the schema of `database`, beside the service if one runs on it.
+
+    Raises:
+        StorageUnavailable: there is no file, or it cannot be read.
+        StorageError: it is damaged, another program's, or of a newer release.
+    """
+    match database:
+        case SQLiteDatabase():
+            from taskqueue.storage.sqlite.migrating import schema_of  # noqa: PLC0415
+
+            return schema_of(database.path)
+        case _:
+            raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
+
+
+async def migrate(database: Database) -> tuple[Migration, ...]:
+    """Bring the schema of `database` up to date while no service runs; return the steps taken.
+
+    Raises:
+        StorageUnavailable: a service holds it, it cannot be written, or it is no file.
+        StorageError: it is damaged, another program's, or of a newer release.
+    """
+    match database:
+        case SQLiteDatabase():
+            from taskqueue.storage.sqlite.migrating import migrate  # noqa: PLC0415
+
+            return await migrate(database.path)
+        case _:
+            raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
 
 
 def examined(database: Database) -> Examination | None:

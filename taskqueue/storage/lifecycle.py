@@ -14,6 +14,14 @@ class Migration(Struct):
     name: str
 
 
+class Schema(Struct):
+    """The schema version of a database, and the steps to the one of this release (`wanted`)."""
+
+    version: int
+    wanted: int
+    pending: tuple[Migration, ...]
+
+
 class Lifecycle(Protocol):
     """From the first migration to the last close."""
 

@@ -17,7 +17,7 @@ from taskqueue.storage.sqlite import audited
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.lock import real_path
-from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.migrating import migrate
 from taskqueue.storage.sqlite.operations import tokens
 from taskqueue.storage.sqlite.schema import runner
 from taskqueue.storage.tokens import Tokens
@@ -64,20 +64,12 @@ async def tokens_file(path: Path) -> AsyncIterator[Tokens]:
         SchemaMismatch: a service of another release holds it, or has written it.
     """
     if _version_at(path) < runner.SQLITE_VERSION:
-        await _migrate(path)
+        await migrate(path)
     with _connected(path) as db:
         found = runner.version_of(db)
         if found != runner.SQLITE_VERSION:
             raise SchemaMismatch(found, runner.SQLITE_VERSION)
         yield TokensFile(db, path)
-
-
-async def _migrate(path: Path) -> None:
-    storage = SQLiteStorage(path)
-    try:
-        await storage.migrate()
-    finally:
-        await storage.close()
 
 
 def _version_at(path: Path) -> int:

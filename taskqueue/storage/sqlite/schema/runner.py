@@ -6,7 +6,7 @@ is the next number.
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -76,8 +76,8 @@ def migrate(
     """
     db.execute("BEGIN EXCLUSIVE")
     try:
-        missing = _missing(steps, version_of(db))
-        for step in missing:
+        lacking = missing(steps, version_of(db))
+        for step in lacking:
             for statement in _statements(step.sql):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {step.version}")
@@ -86,7 +86,12 @@ def migrate(
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-    return tuple(Migration(version=step.version, name=step.name) for step in missing)
+    return migrations(lacking)
+
+
+def migrations(steps: Iterable[Step]) -> tuple[Migration, ...]:
+    """Return steps as those outside the storage know them."""
+    return tuple(Migration(version=step.version, name=step.name) for step in steps)
 
 
 def require_ours(db: sqlite3.Connection, path: Path) -> None:
@@ -108,7 +113,12 @@ def require_ours(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _missing(steps: tuple[Step, ...], found: int) -> tuple[Step, ...]:
+def missing(steps: tuple[Step, ...], found: int) -> tuple[Step, ...]:
+    """Return those of `steps` that a database of version `found` lacks.
+
+    Raises:
+        SchemaMismatch: it is newer than the last step.
+    """
     wanted = steps[-1].version
     if found > wanted:
         raise SchemaMismatch(found, wanted)

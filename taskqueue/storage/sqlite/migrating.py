@@ -1,0 +1,50 @@
+"""Brings the schema of a file up to date for a tool, while no service holds the file."""
+
+from pathlib import Path
+
+from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.lifecycle import Migration, Schema
+from taskqueue.storage.sqlite.disk.faults import translated
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.inspection import opened
+from taskqueue.storage.sqlite.schema import runner
+
+
+def schema_of(path: Path) -> Schema:
+    """Return the schema of the database at `path`, beside a service that may have it open.
+
+    Raises:
+        StorageUnavailable: there is none, or it cannot be read.
+        StorageCorrupt, ForeignSchema: it is no database of the queue.
+        SchemaMismatch: it is of a newer release.
+    """
+    _require_file(path)
+    with opened(path) as db, translated(path):
+        version = runner.version_of(db)
+    return Schema(
+        version=version,
+        wanted=runner.SQLITE_VERSION,
+        pending=runner.migrations(runner.missing(runner.SQLITE_STEPS, version)),
+    )
+
+
+async def migrate(path: Path) -> tuple[Migration, ...]:
+    """Make the database at `path`, or take the steps that it lacks, all or none; return them.
+
+    The file is locked meanwhile, as by a service.
+
+    Raises:
+        StorageUnavailable: a service holds it, or it cannot be written.
+        StorageCorrupt, ForeignSchema: it is no database of the queue.
+        SchemaMismatch: it is of a newer release.
+    """
+    storage = SQLiteStorage(path)
+    try:
+        return await storage.migrate()
+    finally:
+        await storage.close()
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise StorageUnavailable(f"there is no {path}; the service makes it when it starts")

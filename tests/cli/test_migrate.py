@@ -1,0 +1,75 @@
+"""`taskqueue migrate` brings a file up to date, and only while no service runs on it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from taskqueue.storage.sqlite.schema import runner
+from taskqueue.testing.process import ServiceProcess
+from tests.cli.conftest import Done, taskqueue
+
+LAST = runner.SQLITE_VERSION
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A database with the schema of an earlier release."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as db:
+        runner.migrate(db, runner.SQLITE_STEPS[:-1])
+    return path
+
+
+def version_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return runner.version_of(db)
+
+
+async def test_an_older_file_is_migrated_once_and_check_says_when(old: Path) -> None:
+    flags = ("--database", str(old), "migrate")
+    step = f"{LAST} {runner.SQLITE_STEPS[-1].name}"
+
+    needed = await taskqueue(*flags, "--check")
+    untouched = version_of(old)
+    done = await taskqueue(*flags)
+    again = await taskqueue(*flags)
+    as_json = await taskqueue(*flags, "--check", "--json")
+
+    way = f"schema version {LAST - 1} to {LAST} ({step})"
+    assert (needed, untouched) == (Done(1, f"{old}: needs a migration from {way}", ""), LAST - 1)
+    assert done == Done(0, f"{old}: migrated from {way}", "")
+    assert again == Done(0, f"{old}: schema version {LAST}, up to date", "")
+    assert as_json.json == {"path": str(old), "from": LAST, "to": LAST, "steps": []}
+    assert version_of(old) == LAST
+
+
+async def test_it_refuses_while_a_service_runs_on_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "data/tasks.db"
+    async with ServiceProcess(tmp_path):
+        refused = await taskqueue("--database", str(path), "migrate")
+        checked = await taskqueue("--database", str(path), "migrate", "--check")
+
+    assert (refused.code, refused.out) == (1, "")
+    assert f"another taskqueue process holds {path}" in refused.err
+    assert checked.code == 0
+
+
+async def test_no_file_is_made_and_a_newer_one_is_left_alone(tmp_path: Path) -> None:
+    none, newer = tmp_path / "none.db", tmp_path / "newer.db"
+    with closing(sqlite3.connect(newer)) as db:
+        db.execute(f"PRAGMA user_version = {LAST + 1}")
+
+    missing = await taskqueue("--database", str(none), "migrate")
+    refused = await taskqueue("--database", str(newer), "migrate")
+
+    assert (missing.code, none.exists()) == (1, False)
+    assert missing.err == (
+        f"taskqueue: storage unavailable: there is no {none}; the service makes it when it starts"
+    )
+    assert refused == Done(
+        1,
+        "",
+        f"taskqueue: schema version {LAST + 1}, this release needs {LAST}: upgrade taskqueue",
+    )
