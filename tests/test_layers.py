@@ -33,7 +33,10 @@ FLOORS = (
     ("roles", ("actors",)),
     ("the tree", ("supervisor",)),
     ("its assembly", ("assembly", "draining", "service")),
-    ("what runs it", ("bench", "doctor", "testing", "cli", "embedding", "__main__", "__init__")),
+    (
+        "what runs it",
+        ("bench", "doctor", "verification", "testing", "cli", "embedding", "__main__", "__init__"),
+    ),
 )
 
 # What a part must not know although it lies below, and libraries that belong to others.
@@ -74,6 +77,8 @@ KNOW_AN_ENGINE = {
     "bench.command": "reports SQLite's own errors",
     "bench.disk": "measures what SQLite makes of the disk",
     "bench.place": "needs a file, beside which it works",
+    "verification.calm": "makes a table of the handlers' own",
+    "verification.ledger": "reads the file past the service",
     "testing.fixtures": "gives users' tests a file of their own",
 }
 

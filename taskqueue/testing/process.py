@@ -80,7 +80,7 @@ class ServiceProcess:
             *self.flags,
             *self._arguments,
             cwd=self._folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | self._env,
+            env=self.inherited() | self._env,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=1 << 24,  # a log line may carry a long traceback
@@ -90,6 +90,10 @@ class ServiceProcess:
         self._reading = asyncio.create_task(self._read(self._process.stdout))
         self._complaining = asyncio.create_task(self._process.stderr.read())
         return self
+
+    def inherited(self) -> dict[str, str]:
+        """Return the variables of this process, with its path of modules."""
+        return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     async def ready(self) -> Self:
         """Wait until it accepts tasks."""

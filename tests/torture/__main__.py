@@ -18,9 +18,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from taskqueue.verification.site import NeverReady
 from tests.torture.report import report
 from tests.torture.run import torture
-from tests.torture.site import NeverReady
 
 INTERRUPTED = 130  # as a shell tells SIGINT
 

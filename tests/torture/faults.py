@@ -19,29 +19,30 @@ from typing import TypeAlias
 import aiohttp
 
 from taskqueue.testing.process import ServiceEnded
-from tests.torture.site import LEASE_S, Site
+from taskqueue.verification.site import LEASE_S
+from tests.torture.site import FaultySite
 
 # A fault does its harm, undoes it, and says whether there was anything to harm.
-Fault: TypeAlias = Callable[[Site, random.Random], Awaitable[bool]]
+Fault: TypeAlias = Callable[[FaultySite, random.Random], Awaitable[bool]]
 
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 1.2  # between two faults
 HTTP_TIMEOUT_S = 5.0
 STARTS_WITHIN_S = 10.0
 
 
-async def kill_service(site: Site, draw: random.Random) -> bool:
+async def kill_service(site: FaultySite, draw: random.Random) -> bool:
     """kill -9."""
     await site.kill()
     return True
 
 
-async def stop_service(site: Site, draw: random.Random) -> bool:
+async def stop_service(site: FaultySite, draw: random.Random) -> bool:
     """SIGTERM, as a deploy does."""
     await site.stop()
     return True
 
 
-async def kill_executors(site: Site, draw: random.Random) -> bool:
+async def kill_executors(site: FaultySite, draw: random.Random) -> bool:
     """kill -9 of some of the processes in which handlers run, as the OOM killer would."""
     children = list(descendants(site.pid))
     for pid in draw.sample(children, draw.randint(0, len(children))):
@@ -50,7 +51,7 @@ async def kill_executors(site: Site, draw: random.Random) -> bool:
     return bool(children)
 
 
-async def kill_actor(path: str, site: Site, draw: random.Random) -> bool:
+async def kill_actor(path: str, site: FaultySite, draw: random.Random) -> bool:
     """Press the let-it-crash button."""
     timeout = aiohttp.ClientTimeout(total=HTTP_TIMEOUT_S)
     with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the gateway dies before it says
@@ -62,7 +63,7 @@ async def kill_actor(path: str, site: Site, draw: random.Random) -> bool:
     return path.endswith("gateway")
 
 
-async def freeze(site: Site, draw: random.Random) -> bool:
+async def freeze(site: FaultySite, draw: random.Random) -> bool:
     """SIGSTOP for longer than a lease, as a machine that swaps or is migrated does."""
     site.send(signal.SIGSTOP)
     try:
@@ -72,12 +73,12 @@ async def freeze(site: Site, draw: random.Random) -> bool:
     return True
 
 
-async def kill_writer(site: Site, draw: random.Random) -> bool:
+async def kill_writer(site: FaultySite, draw: random.Random) -> bool:
     """kill -9 of the process that commits."""
     return _send(site.writers, signal.SIGKILL)
 
 
-async def freeze_writer(site: Site, draw: random.Random) -> bool:
+async def freeze_writer(site: FaultySite, draw: random.Random) -> bool:
     """SIGSTOP of the process that commits, shorter or longer than the service waits for it."""
     writers = site.writers
     stopped = _send(writers, signal.SIGSTOP)
@@ -95,7 +96,7 @@ def _send(pids: Sequence[int], number: signal.Signals) -> bool:
     return bool(pids)
 
 
-async def disk_fault(line: str, site: Site, draw: random.Random) -> bool:
+async def disk_fault(line: str, site: FaultySite, draw: random.Random) -> bool:
     """What the shim can do; `{}` in the line is drawn."""
     if site.disk is None:
         return False
@@ -104,7 +105,7 @@ async def disk_fault(line: str, site: Site, draw: random.Random) -> bool:
     return True
 
 
-async def clock_jump(site: Site, draw: random.Random) -> bool:
+async def clock_jump(site: FaultySite, draw: random.Random) -> bool:
     """The wall clock jumps, and back again."""
     if site.disk is None:
         return False
@@ -114,7 +115,7 @@ async def clock_jump(site: Site, draw: random.Random) -> bool:
     return True
 
 
-async def fill_disk(site: Site, draw: random.Random) -> bool:
+async def fill_disk(site: FaultySite, draw: random.Random) -> bool:
     """Let no file grow, wherever the next write happens to be.
 
     A limit on the size of files needs no rights and no file system of its own; unlike a full disk
@@ -132,7 +133,7 @@ async def fill_disk(site: Site, draw: random.Random) -> bool:
     return all(limited)
 
 
-async def lock_database(site: Site, draw: random.Random) -> bool:
+async def lock_database(site: FaultySite, draw: random.Random) -> bool:
     """Somebody sits in a shell with a transaction open."""
     return await asyncio.to_thread(_lock, site.database, draw.uniform(0.2, 3.0))
 
@@ -175,7 +176,9 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
-async def harass(site: Site, seed: int, injected: Counter[str], on: Callable[[str], None]) -> None:
+async def harass(
+    site: FaultySite, seed: int, injected: Counter[str], on: Callable[[str], None]
+) -> None:
     """Do one thing after the other to the service, all kinds equally often, until cancelled.
 
     Args:
@@ -194,7 +197,7 @@ async def harass(site: Site, seed: int, injected: Counter[str], on: Callable[[st
                 await site.ready()
 
 
-async def spoil_the_making(site: Site, seed: int, on: Callable[[str], None]) -> int:
+async def spoil_the_making(site: FaultySite, seed: int, on: Callable[[str], None]) -> int:
     """Let some lives fail while they make the database, each at another line; return how many."""
     draw = random.Random(f"{seed}/making")
     for line in draw.sample(MAKING, len(MAKING)):

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.torture.app import CHILDREN
-from tests.torture.ledger import CHECKS, Books, violations
-from tests.torture.load import Note
+from taskqueue.verification.app import CHILDREN
+from taskqueue.verification.ledger import CHECKS, Books, violations
+from taskqueue.verification.load import Note
 
 Books_ = Callable[[Books], Books]
 

@@ -1,7 +1,7 @@
-"""The app under torture: an action for every way in which a handler behaves, well or badly.
+"""The app under test: an action for every way in which a handler behaves, well or badly.
 
-Each attempt writes one row into `effects` through its transaction before it does anything else, so
-a row that is there belongs to the attempt that completed its task, or somebody broke a promise.
+Each attempt first writes a row into `effects` through its transaction. So a row that is in the
+database belongs to the attempt that completed its task, or a promise was broken.
 """
 
 import asyncio
@@ -26,10 +26,12 @@ app = App()
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What clients know of an action: how often they want it, and how it may end."""
+    """What clients know of an action."""
 
     weight: int
+    """How often it is posted, in proportion to the others."""
     ends: frozenset[str]
+    """How its tasks may end."""
 
 
 COMPLETED = frozenset({"completed"})
@@ -58,7 +60,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
 
 
 def note_effect(ctx: Context) -> None:
-    """Have one row written with the ack of this attempt."""
+    """Have one row committed with the result of this attempt."""
     ctx.transaction().execute(NOTE_EFFECT, (ctx.task.id, ctx.attempt))
 
 
@@ -182,10 +184,10 @@ async def hapless(ctx: Context, key: str) -> str:
 @app.task("reject", max_attempts=PATIENT)
 async def reject(ctx: Context, key: str) -> str:
     note_effect(ctx)
-    raise Reject("nobody could do this")
+    raise Reject("it cannot be done")
 
 
 @app.task("call_off", max_attempts=PATIENT)
 async def call_off(ctx: Context, key: str) -> str:
     note_effect(ctx)
-    raise Cancel("nobody wants it any more")
+    raise Cancel("it is not needed any more")

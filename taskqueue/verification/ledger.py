@@ -1,6 +1,6 @@
-"""The ledger: what clients were told, what the database says, and what handlers did, compared.
+"""The ledger: compares what clients were told, what the database holds and what handlers did.
 
-Read with plain sqlite3 from the file, past everything that could err in the same way twice.
+It reads the file with plain sqlite3, so that no fault of the service can hide itself.
 """
 
 import json
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tests.torture.app import BEHAVIOURS, CANCELLED, CHILD, CHILDREN
-from tests.torture.load import Note
+from taskqueue.verification.app import BEHAVIOURS, CANCELLED, CHILD, CHILDREN
+from taskqueue.verification.load import Note
 
 ENDED = {"completed", "dead", "cancelled"}
 RETURNED = {"snoozed", "interrupted", "conflicted"}  # outcomes that give the attempt back
@@ -34,7 +34,7 @@ class Books:
 
     @classmethod
     def read(cls, database: Path, notes: Sequence[Note]) -> "Books":
-        """Read the database, which nobody uses any more."""
+        """Read the database after the service has stopped."""
         with closing(sqlite3.connect(database)) as db:
             db.row_factory = sqlite3.Row
             lines = defaultdict(list)
@@ -54,7 +54,7 @@ class Books:
             )
 
     def by_key(self) -> Mapping[str, Sequence[Row]]:
-        """Return the tasks that clients have posted, by the key that each put into its data."""
+        """Return the tasks that clients have posted, by the key in their data."""
         found: defaultdict[str, list[Row]] = defaultdict(list)
         for task in self.tasks:
             if task["action"] != CHILD:
@@ -62,11 +62,11 @@ class Books:
         return found
 
 
-# --- checks: each yields what breaks its promise ------------------------------------------------
+# --- checks: each yields the violations of one promise ------------------------------------------
 
 
 def lost(books: Books) -> Iterator[str]:
-    """202 is a promise: the task is there, under the id that was told."""
+    """A task that was answered with 202 is there, under the id in the answer."""
     there = {task["id"]: task for task in books.tasks}
     for note in books.notes:
         for task_id in note.ids if not note.delete_asked else ():
@@ -75,7 +75,7 @@ def lost(books: Books) -> Iterator[str]:
 
 
 def deleted_and_there(books: Books) -> Iterator[str]:
-    """204 is a promise, too: what was deleted does not come back."""
+    """A task whose deletion was answered with 204 is gone."""
     there = {task["id"] for task in books.tasks}
     for note in books.notes:
         if note.deleted and there.intersection(note.ids):
@@ -83,14 +83,14 @@ def deleted_and_there(books: Books) -> Iterator[str]:
 
 
 def accepted_twice(books: Books) -> Iterator[str]:
-    """However often it was posted, with whatever answer: it is there once or not at all."""
+    """However often a task was posted, it is there once at most."""
     for key, tasks in books.by_key().items():
         if len(tasks) > 1:
             yield f"{key} is there {len(tasks)} times: {[task['id'] for task in tasks]}"
 
 
 def told_differently(books: Books) -> Iterator[str]:
-    """Who asks again gets the first answer again, and a correct request is never refused."""
+    """A repeated request gets the first answer again, and a correct one is never refused."""
     for note in books.notes:
         if len(set(note.ids)) > 1:
             yield f"{note.key} was accepted as each of {note.ids}"
@@ -99,7 +99,7 @@ def told_differently(books: Books) -> Iterator[str]:
 
 
 def from_nowhere(books: Books) -> Iterator[str]:
-    """Nothing is there that nobody asked for."""
+    """Only tasks that were posted are there."""
     posted = {note.key: note.action for note in books.notes}
     for key, tasks in books.by_key().items():
         for task in tasks:
@@ -108,14 +108,14 @@ def from_nowhere(books: Books) -> Iterator[str]:
 
 
 def stuck(books: Books) -> Iterator[str]:
-    """Every task has ended, and nobody holds it any more."""
+    """Every task has ended, and no consumer holds it."""
     for task in books.tasks:
         if task["status"] not in ENDED or task["processed_at"] is None or task["token"] is not None:
             yield f"{task['id']} ({task['action']}) is {task['status']}, held by {task['token']}"
 
 
 def wrong_end(books: Books) -> Iterator[str]:
-    """Each has ended as its handler would have it; faults do not decide that."""
+    """Each task has ended as its handler decides, whatever the faults."""
     asked = {note.key: note for note in books.notes if note.cancel_asked}
     for task in books.tasks:
         behaviour = BEHAVIOURS.get(task["action"])
@@ -128,7 +128,7 @@ def wrong_end(books: Books) -> Iterator[str]:
 
 
 def wrong_result(books: Books) -> Iterator[str]:
-    """A completed task has the result of its own handler, any other has none."""
+    """A completed task has the result of its handler, any other has none."""
     for task in books.tasks:
         completed = task["status"] == "completed"
         wanted = True if task["action"] == "decline_once" else task["key"]
@@ -138,14 +138,14 @@ def wrong_result(books: Books) -> Iterator[str]:
 
 
 def lost_effects(books: Books) -> Iterator[str]:
-    """A completed task has had its effect."""
+    """The effect of a completed task is there."""
     for task in books.tasks:
         if task["status"] == "completed" and not books.effects[task["id"]]:
             yield f"{task['id']} ({task['action']}) is completed and without effect"
 
 
 def duplicated_effects(books: Books) -> Iterator[str]:
-    """No task has its effect twice, and one that did not complete has none."""
+    """No effect is there twice, and a task that did not complete has none."""
     status = {task["id"]: task["status"] for task in books.tasks}
     deleted = {task_id for note in books.notes if note.delete_asked for task_id in note.ids}
     for task_id, times in books.effects.items():
@@ -157,7 +157,7 @@ def duplicated_effects(books: Books) -> Iterator[str]:
 
 
 def wrong_follow_ups(books: Books) -> Iterator[str]:
-    """Follow-ups are there once, and only those of a parent that completed."""
+    """The follow-ups of a completed parent are there once, and no others are."""
     children = Counter((task["parent"], task["key"]) for task in books.tasks if "parent" in task)
     wanted = Counter(
         (task["id"], f"{task['key']}/{number}")
@@ -171,21 +171,21 @@ def wrong_follow_ups(books: Books) -> Iterator[str]:
 
 
 def too_many_attempts(books: Books) -> Iterator[str]:
-    """No task is tried more often than it may be."""
+    """No task has more attempts than it may have."""
     for task in books.tasks:
         if task["attempt"] > task["max_attempts"]:
             yield f"{task['id']} has had {task['attempt']} of {task['max_attempts']} attempts"
 
 
 def gaps_in_history(books: Books) -> Iterator[str]:
-    """Each attempt that was used has one line, in order, and each crash is one of them."""
+    """Each used attempt has one entry in the history, in order, and so has each crash."""
     for task in books.tasks:
         lines = books.lines.get(task["seq"], ())
         used = [line["attempt"] for line in lines if line["outcome"] not in RETURNED]
         used += [task["attempt"]] if task["status"] == "completed" else []
         returned = {line["attempt"] for line in lines if line["outcome"] in RETURNED}
         crashes = sum(line["outcome"] == "crashed" for line in lines)
-        # One that is cancelled while it waits never makes again the attempt that was returned.
+        # A task that is cancelled while it waits never repeats the attempt that was returned.
         unmade = {task["attempt"] + 1} if task["status"] == "cancelled" else set()
         if (
             used != list(range(1, task["attempt"] + 1))
@@ -197,7 +197,7 @@ def gaps_in_history(books: Books) -> Iterator[str]:
 
 
 def wrong_counters(books: Books) -> Iterator[str]:
-    """The counters say how many tasks stand where."""
+    """The counters are the numbers of tasks by status."""
     counted = Counter(task["status"] for task in books.tasks)
     for status, number in books.counters.items():
         if counted[status] != number:
@@ -232,5 +232,5 @@ CHECKS: Mapping[str, Check] = {
 
 
 def violations(books: Books) -> Mapping[str, Sequence[str]]:
-    """Return what each check has found; nothing is what each should find."""
+    """Return what each check has found; if every promise was kept, nothing."""
     return {name: tuple(check(books)) for name, check in CHECKS.items()}

@@ -1,4 +1,4 @@
-"""Clients that post all the time and write down what they were told, and nothing else."""
+"""Clients that post tasks all the time, and note the answers."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ from typing import Any
 
 import aiohttp
 
-from tests.torture.app import BEHAVIOURS
+from taskqueue.verification.app import BEHAVIOURS
 
 CLIENTS = 8
 PAUSE_S = 0.08  # between two tasks of one client, on average
 RETRY_S = 0.1
 ANSWER_TIMEOUT_S = 5.0
-IMPATIENT = 0.2  # share of the tasks that are never posted again, whatever became of the first try
+IMPATIENT = 0.2  # share of the tasks that are posted only once, whatever the answer
 LISTS, LONGEST_LIST = 0.1, 8  # share of the posts that are lists
 CANCELS, DELETES = 0.1, 0.1  # share of the accepted tasks that are asked to end, or to go
 QUEUE = "default"
@@ -23,27 +23,27 @@ QUEUE = "default"
 
 @dataclass(slots=True)
 class Note:
-    """One task as its client knows it."""
+    """One task, as its client knows it."""
 
     key: str
     action: str
     patient: bool
     ids: list[str] = field(default_factory=list)  # one for each 202
     unanswered: int = 0  # tries that ended in 503, a cut connection or silence
-    refusals: list[str] = field(default_factory=list)  # answers that a correct request never gets
-    cancel_asked: bool = False  # whatever was answered, it may have ended by that
-    cancelled: bool = False  # so it was told, at once
+    refusals: list[str] = field(default_factory=list)  # answers that a correct request must not get
+    cancel_asked: bool = False  # whatever the answer, it may have been cancelled
+    cancelled: bool = False  # as the answer said
     delete_asked: bool = False
     deleted: bool = False
 
     @property
     def accepted(self) -> bool:
-        """Whether the client was promised that it will be done."""
+        """Whether the task was accepted."""
         return bool(self.ids)
 
 
 class Load:
-    """The clients. `notes` are all they know at the end."""
+    """The clients. `notes` are all that they were told."""
 
     def __init__(self, seed: int, url: Callable[[], str]) -> None:
         """Make clients that post nothing yet.
@@ -61,12 +61,12 @@ class Load:
 
     @contextlib.asynccontextmanager
     async def on(self) -> AsyncIterator[None]:
-        """Post while inside; on leaving, each client ends with the try that it is at."""
+        """Post while inside; on leaving, each client finishes its current request."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as clients:
-            # Else aiohttp repeats a DELETE whose connection broke, and tells only the second
-            # answer: 404, if the first one was carried out.
-            http._retry_connection = False
+            # Otherwise aiohttp repeats a DELETE whose connection broke, and returns only the second
+            # answer, which is 404 if the first one was carried out.
+            http._retry_connection = False  # noqa: SLF001 - there is no option for it
             for client in range(CLIENTS):
                 draw = random.Random(f"{self._seed}/client/{client}")
                 clients.create_task(self._post_on(http, draw))
@@ -103,12 +103,12 @@ class Load:
         ]
 
     async def _post(self, http: aiohttp.ClientSession, notes: Sequence[Note]) -> None:
-        """Post tasks; if their client is patient, until they are accepted or the load is over."""
+        """Post tasks; a patient client repeats that until they are accepted or the load is over."""
         while not await self._try(http, notes) and notes[0].patient and not self._over:  # noqa: ASYNC110
             await asyncio.sleep(RETRY_S)
 
     async def _try(self, http: aiohttp.ClientSession, notes: Sequence[Note]) -> bool:
-        """Post tasks once; tell whether there was an answer that will not change."""
+        """Post tasks once; return whether the answer is final."""
         bodies = [{"action": note.action, "data": {"key": note.key}} for note in notes]
         key, _, index = notes[0].key.partition("/")
         body = bodies if index else bodies[0]
@@ -140,7 +140,7 @@ class Load:
                 _refuse([note], status, answer)
 
     async def _delete(self, http: aiohttp.ClientSession, note: Note) -> None:
-        # Whether the follow-ups of a parent are right could not be told any more.
+        # Without the parent its follow-ups could not be checked.
         if not note.accepted or note.action == "parent" or note.delete_asked:
             return
         note.delete_asked = True
@@ -164,7 +164,7 @@ class Load:
             await self.resume(http)
 
     async def resume(self, http: aiohttp.ClientSession) -> None:
-        """Have tasks handed out again, however often that has to be asked for."""
+        """Resume the queue, with as many requests as that takes."""
         while await self._asked(http, [], "POST", f"/queues/{QUEUE}/resume", json={}) is None:  # noqa: ASYNC110
             await asyncio.sleep(RETRY_S)
 
