@@ -1,5 +1,6 @@
 """Where to measure: on the disk of the database, and never in the database."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,19 @@ def file_of(settings: Settings) -> SQLiteDatabase:
 def temporary_folder(database: Path) -> Iterator[Path]:
     """Give a folder beside `database`, which need not exist; it is gone afterwards.
 
+    Raises:
+        CannotMeasure: no folder can be made there.
+    """
+    folder = make_folder_beside(database, ".taskqueue-bench-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def make_folder_beside(database: Path, prefix: str) -> Path:
+    """Make a folder whose name begins with `prefix` beside `database`, which need not exist.
+
     Where the folder of the database is missing it is not made: the next one above it serves.
 
     Raises:
@@ -35,8 +49,6 @@ def temporary_folder(database: Path) -> Iterator[Path]:
     """
     beside = next(folder for folder in database.absolute().parents if folder.exists())
     try:
-        temporary = tempfile.TemporaryDirectory(prefix=".taskqueue-bench-", dir=beside)
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=beside))
     except OSError as error:
         raise CannotMeasure(f"database: cannot write in {beside}: {error.strerror}") from error
-    with temporary as folder:
-        yield Path(folder)

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("migrate", "Bring the schema of a database up to date."),
             ("tokens", "Create, list and revoke access tokens."),
             ("doctor", "Check settings, file and machine; say what to do."),
+            ("verify", "Kill a service under load, and check what it kept."),
             ("bench", "Measure the service on this disk."),
         )
     }

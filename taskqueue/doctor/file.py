@@ -34,7 +34,7 @@ def findings_of_file(
     """
     yield _folder(found.disk)
     yield _permissions(found)
-    yield _sync(found.disk)
+    yield finding_of_sync(found.disk)
     yield _space(found.disk, min_free_bytes)
     yield _lock(found.holder, is_served=is_served)
     yield _contents(found)
@@ -80,7 +80,14 @@ def _permissions(found: Examination) -> Finding:
             return ok("permissions", f"{found.path} is closed to other users (mode {mode:04o})")
 
 
-def _sync(disk: Disk) -> Finding:
+def keeps_syncs(disk: Disk) -> bool:
+    """Return whether what was synced there survives a power cut, as far as a program can tell."""
+    is_plausible = bool(disk.sync_s) and median(disk.sync_s) >= IMPLAUSIBLE_SYNC_S
+    return is_plausible and disk.kind not in FORGETFUL
+
+
+def finding_of_sync(disk: Disk) -> Finding:
+    """Judge how the disk syncs."""
     if not disk.sync_s:
         return warning("sync", "no sync could be tried", "make the folder writable, and try again")
     took_s = median(disk.sync_s)
