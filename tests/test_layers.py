@@ -35,7 +35,17 @@ FLOORS = (
     ("its assembly", ("assembly", "draining", "service")),
     (
         "what runs it",
-        ("bench", "doctor", "verification", "testing", "cli", "embedding", "__main__", "__init__"),
+        (
+            "bench",
+            "doctor",
+            "verification",
+            "starter",
+            "testing",
+            "cli",
+            "embedding",
+            "__main__",
+            "__init__",
+        ),
     ),
 )
 

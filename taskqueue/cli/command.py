@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
     {
         name: Lazy(f"taskqueue.cli.{name}", summary)
         for name, summary in (
+            ("init", "Write a starter project."),
             ("run", "Run the service, as without a command."),
             ("enqueue", "Enqueue a task, and wait for its end if you like."),
             ("tasks", "Find, show, await, edit, cancel, redrive, delete."),
