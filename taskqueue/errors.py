@@ -14,6 +14,9 @@
     ├─ ServiceFailed           reason               the supervision tree gave up
     ├─ NotRunning              actions              there is no service to enqueue to
     ├─ WouldBlock              what, instead        a blocking call on the service's own loop
+    ├─ NoResources                                  `ctx.resources` of an app that has none
+    ├─ ResourcesNotOpened      reason               the app's resources could not be opened
+    ├─ ResourcesLost           reason               they ended while they were in use
     ├─ ClientError             raised by `taskqueue.Client` alone
     │  ├─ ServiceUnavailable   url, reason          no answer, or a 503, after all retries
     │  ├─ CallRefused          status, error, detail, faults   any other failure
@@ -191,6 +194,32 @@ class WouldBlock(TaskQueueError):
         self.what = what
         self.instead = instead
         super().__init__(f"{what} would block the service's event loop; use {instead}")
+
+
+class NoResources(TaskQueueError):
+    """A handler asked for `ctx.resources`, and there are none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ctx.resources: this app has none; declare them with @app.resources, or in a test of "
+            "the handler alone pass them: Context(task, resources=…)"
+        )
+
+
+class ResourcesNotOpened(TaskQueueError):
+    """The app's resources could not be opened; `reason` is one line."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"resources not opened: {reason}")
+
+
+class ResourcesLost(TaskQueueError):
+    """The app's resources ended while they were in use; `reason` is one line."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"resources lost: {reason}")
 
 
 class ClientError(TaskQueueError):

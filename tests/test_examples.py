@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from taskqueue.testing.process import ServiceProcess
 
@@ -180,6 +182,30 @@ async def test_the_tests_of_the_shop_pass() -> None:
 
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout
+
+
+async def test_pages_are_fetched_over_one_connection(tmp_path: Path) -> None:
+    connections = set()
+
+    async def page(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        connections.add(request.transport.get_extra_info("peername"))
+        return web.Response(text="hello")
+
+    site = web.Application()
+    site.router.add_get("/", page)
+    flags = ("--app", "examples.fetch_pages:app", "--consumers", "1", "--slots", "1")
+
+    async with (
+        TestServer(site) as server,
+        ServiceProcess(tmp_path, *flags) as service,
+        aiohttp.ClientSession() as http,
+    ):
+        data = {"url": str(server.make_url("/"))}
+        tasks = [await _outcome(service, http, "page_size", data) for _ in range(3)]
+
+    assert [task["result"] for task in tasks] == [{"bytes": 5}] * 3
+    assert len(connections) == 1
 
 
 async def test_heavy_work_ends_as_its_handlers_say(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from taskqueue.actors.roster import Roster
 from taskqueue.api.app import App
 from taskqueue.commands import Resize
 from taskqueue.events import events
+from taskqueue.executors.process.pool import RETIRE_S
+from taskqueue.executors.resources import CLOSE_S, OPEN_S
 from taskqueue.runtime import receives
 from taskqueue.structs import Struct
 from taskqueue.supervision import (
+    Backoff,
     ChildSpec,
     ChildStartFailed,
     Flags,
@@ -23,6 +26,9 @@ from taskqueue.supervision import (
 from taskqueue.supervision.calls import DeleteChild, StartChild, TerminateChild
 
 FLAGS = Flags(intensity=Intensity(max_restarts=20, period_s=60))
+
+RESOURCES_BACKOFF = Backoff(initial_s=0.1, max_s=30.0)
+"""Of consumers with resources: a database that is being restarted must not end the service."""
 
 SHARED = "consumer"
 """The pool for every queue that has no consumers of its own."""
@@ -78,9 +84,15 @@ class ConsumersSupervisor(Supervisor):
 
     def _spec(self, pool: Pool, name: str) -> ChildSpec:
         settings = replace(self._settings, queues=pool.queues)
+        start = partial(ConsumerActor.start_link, name, self._app, settings, self._roster)
+        shutdown_s = self._settings.drain_s + 2 * CANCEL_GRACE_S  # its stop waits for its handlers
+        if self._app.open_resources is None:
+            return ChildSpec(id=name, start=start, shutdown=shutdown_s)
         return ChildSpec(
             id=name,
-            start=partial(ConsumerActor.start_link, name, self._app, settings, self._roster),
-            # Its stop waits for its handlers.
-            shutdown=self._settings.drain_s + 2 * CANCEL_GRACE_S,
+            start=start,
+            # The resources of its processes are closed before its own.
+            shutdown=shutdown_s + RETIRE_S + 2 * CLOSE_S,
+            start_timeout_s=OPEN_S + CLOSE_S,
+            backoff=RESOURCES_BACKOFF,
         )

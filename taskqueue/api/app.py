@@ -28,6 +28,7 @@ from taskqueue.api.handlers import Handlers
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.readers import JSON
 from taskqueue.api.retries import USUAL, Retries
+from taskqueue.api.surroundings import Surroundings
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import InvalidTask, UnknownAction
@@ -46,6 +47,7 @@ from taskqueue.rules.tasks import (
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=AnyFunction)
+T = TypeVar("T")
 
 ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
 
@@ -54,16 +56,17 @@ class Registration(Protocol):
     """Registers the function that it decorates."""
 
     @overload
-    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Action[P, R]: ...
+    def __call__(self, function: Callable[Concatenate[Context[T], P], R], /) -> Action[P, R]: ...
 
     @overload
     def __call__(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
 
 
-class App:
+class App(Surroundings):
     """A set of actions, and the way of their tasks into the running service."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
+        super().__init__()
         self._clock = clock or SystemClock()
         self._handlers = Handlers()
         self._destination = Destination()
@@ -97,7 +100,7 @@ class App:
         self._handlers.add_queues(names)
 
     @overload
-    def task(self, function: Callable[Concatenate[Context, P], R], /) -> Action[P, R]: ...
+    def task(self, function: Callable[Concatenate[Context[T], P], R], /) -> Action[P, R]: ...
 
     @overload
     def task(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...

@@ -2,18 +2,30 @@
 
 from functools import cached_property
 from threading import Lock
-from typing import ParamSpec, Protocol
+from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, cast
 
 from structlog.typing import FilteringBoundLogger
 
 from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.api.transaction import Transaction
-from taskqueue.errors import NotRunning
+from taskqueue.errors import NoResources, NotRunning
 from taskqueue.logger import log
 from taskqueue.rules import encoding
 from taskqueue.rules.tasks import NewTask, Rows, Statement, Task, require_tasks
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # its default lets a bare `Context` be complete
+
+    T_co = TypeVar("T_co", covariant=True, default=object)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
+
 P = ParamSpec("P")
+
+NO_RESOURCES = object()
+"""Stands for the resources of an app that has none."""
 
 _first_use = Lock()
 
@@ -26,8 +38,11 @@ class Preparable(Protocol[P]):
         ...
 
 
-class Context:
-    """One attempt at a task, as its handler sees it. Made by the consumer, or by a test."""
+class Context(Generic[T_co]):
+    """One attempt at a task, as its handler sees it. Made by the consumer, or by a test.
+
+    `Context[Pool]` says that `ctx.resources` is a `Pool`.
+    """
 
     def __init__(
         self,
@@ -35,11 +50,13 @@ class Context:
         handle: AttemptHandle | None = None,
         *,
         max_result_bytes: int = encoding.MAX_BYTES,
+        resources: T_co | object = NO_RESOURCES,
     ) -> None:
         """Make the context of an attempt; without a handle, of one that no service makes."""
         self.task = task
         self.max_result_bytes = max_result_bytes
         self.handle = handle or _Nowhere(task)
+        self._resources = resources
         self._transaction: Transaction | None = None  # most handlers have none
         self._follow_ups: list[NewTask] = []
 
@@ -55,6 +72,17 @@ class Context:
         Hand it to a service outside, so that an effect which is tried twice happens once.
         """
         return self.task.id
+
+    @property
+    def resources(self) -> T_co:
+        """What `@app.resources` has opened for this consumer, or for this worker process.
+
+        Raises:
+            NoResources: the app has none.
+        """
+        if self._resources is NO_RESOURCES:
+            raise NoResources
+        return cast(T_co, self._resources)
 
     @cached_property
     def log(self) -> FilteringBoundLogger:

@@ -78,8 +78,12 @@ def _context_faults(function: AnyFunction, parameter: inspect.Parameter) -> Iter
     except ConfigError as error:
         yield from error.faults
     else:
-        if annotation not in {Any, Context}:
+        if annotation is not Any and not _is_context(annotation):
             yield Fault(_CONTEXT, f"{_CONTEXT_RULE}, not {_shown(annotation)}")
+
+
+def _is_context(annotation: object) -> bool:
+    return annotation is Context or typing.get_origin(annotation) is Context
 
 
 def _reader_of(function: AnyFunction, parameter: inspect.Parameter) -> Reader:
@@ -89,7 +93,7 @@ def _reader_of(function: AnyFunction, parameter: inspect.Parameter) -> Reader:
     if parameter.kind is parameter.POSITIONAL_ONLY:
         raise ConfigError((Fault(name, "is positional-only; data has names, not positions"),))
     annotation = _annotation_of(function, parameter)
-    if annotation is Context or name == _CONTEXT:
+    if _is_context(annotation) or name == _CONTEXT:
         raise ConfigError((Fault(name, f"the context {_CONTEXT_RULE}"),))
     try:
         return Reader(annotation)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from taskqueue.api.app import App
 from taskqueue.api.attempt_handle import AttemptHandle
-from taskqueue.api.context import Context
+from taskqueue.api.context import NO_RESOURCES, Context
 from taskqueue.api.handler import ExecutorKind, Handler
 from taskqueue.errors import InvalidTask, UnknownAction
 from taskqueue.executors.eager import outside_of_tasks
@@ -32,17 +32,21 @@ async def attempt(
     handle: AttemptHandle | None = None,
     *,
     max_result_bytes: int = MAX_BYTES,
+    resources: object = NO_RESOURCES,
 ) -> Outcome:
     """Run the task's handler once and return what came of it.
 
     `handle` is its way back into the service while it runs. A larger result is refused. However
-    many attempts follow each other on a loop, it gets its turn.
+    many attempts follow each other on a loop, it gets its turn. A process has `resources` of its
+    own.
 
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
     """
-    call = outside_of_tasks(partial(call_of, app, task, handle, max_result_bytes=max_result_bytes))
+    call = outside_of_tasks(
+        partial(call_of, app, task, handle, max_result_bytes=max_result_bytes, resources=resources)
+    )
     if isinstance(call, Call):
         executor = executors[call.handler.executor]
         return await executor.run(call.handler, call.context, call.kwargs)
@@ -51,7 +55,12 @@ async def attempt(
 
 
 def call_of(
-    app: App, task: Task, handle: AttemptHandle | None, *, max_result_bytes: int = MAX_BYTES
+    app: App,
+    task: Task,
+    handle: AttemptHandle | None,
+    *,
+    max_result_bytes: int = MAX_BYTES,
+    resources: object = NO_RESOURCES,
 ) -> Call | Failed | Rejected:
     """Return the call that the task stands for, or why there is none.
 
@@ -66,5 +75,5 @@ def call_of(
         return Failed(error=shortened(str(error)))
     except InvalidTask as error:
         return Rejected(reason=shortened(str(error)))
-    context = Context(task, handle, max_result_bytes=max_result_bytes)
+    context: Context = Context(task, handle, max_result_bytes=max_result_bytes, resources=resources)
     return Call(handler, context, kwargs)

@@ -30,6 +30,37 @@ def shout(name: str) -> str:
 async def send(ctx: Context, to: str) -> None: ...
 """
 
+RESOURCES = """
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from taskqueue import App, Context
+
+class Pool:
+    def query(self, sql: str) -> int:
+        return len(sql)
+
+app = App()
+
+@app.resources
+@asynccontextmanager
+async def resources() -> AsyncIterator[Pool]:
+    yield Pool()
+
+def log(ctx: Context) -> None: ...
+
+@app.task
+async def count(ctx: Context[Pool], table: str) -> int:
+    log(ctx)
+    ctx.resources.qurey("")  # attr-defined
+    return ctx.resources.query(table)
+
+async def calls(ctx: Context[Pool], other: Context) -> None:
+    number: int = await count(ctx, "users")
+    text: str = ctx.resources.query("a")  # assignment
+    other.resources.query("a")  # attr-defined
+    await count.enqueue(tabel="users")  # call-arg
+"""
+
 RIGHT = """
 async def calls(ctx: Context) -> None:
     task_id: str = await resize.enqueue("a", width=1)
@@ -98,6 +129,17 @@ def test_calls_that_fit_are_accepted_and_no_others(tmp_path: Path) -> None:
 
     assert errors_of(right, tmp_path) == []
     assert errors_of(wrong, tmp_path) == marked
+
+
+@pytest.mark.timeout(300)
+def test_a_handler_knows_the_type_of_its_resources(tmp_path: Path) -> None:
+    marked = [
+        (number, line.rpartition("# ")[2])
+        for number, line in enumerate(RESOURCES.splitlines(), 1)
+        if "  # " in line
+    ]
+
+    assert errors_of(RESOURCES, tmp_path) == marked
 
 
 @pytest.mark.timeout(300)

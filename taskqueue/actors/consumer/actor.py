@@ -41,6 +41,7 @@ from taskqueue.executors.attempt import attempt
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
+from taskqueue.executors.resources import Resources
 from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.leases.values import Finished
@@ -97,6 +98,7 @@ class ConsumerActor(Actor):
         self._starts = StartNotes(self._storage, self._clock, self.start_task)
         self._reports = ReportBatcher(self._starts.note, self._report)
         self._progress = ProgressReports(self._storage, self._clock, self.start_task)
+        self._resources = Resources(app, consumer=name)
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
             ExecutorKind.LOOP: LoopExecutor(),
@@ -104,12 +106,16 @@ class ConsumerActor(Actor):
             ExecutorKind.PROCESS: self._processes,
         }
 
-    def on_start(self) -> None:
-        """Register with the queue actor."""
+    async def on_start(self) -> None:
+        """Open the app's resources, and register with the queue actor."""
+        self.own(self._resources.close)
+        await self._resources.open()
+        self.start_task(self._resources.lasting())
         workplace = Workplace(self.ref.label, self._app, self._attempts, self._executors)
         self.own(self._roster.enter(workplace))
         for executor in self._executors.values():
             self.own(executor.close)
+        self.own(self._processes.retire)
         self.join(CONSUMERS)
         self._queue.find()
 
@@ -231,6 +237,7 @@ class ConsumerActor(Actor):
                 self._executors,
                 handle,
                 max_result_bytes=self._settings.max_result_bytes,
+                resources=self._resources.value,
             )
         except asyncio.CancelledError:
             if this.cancelled_as is None:

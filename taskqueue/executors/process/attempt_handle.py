@@ -43,11 +43,11 @@ class WorkerAttemptHandle(AttemptHandle):
             self._pipe.send(framed(DryRunQuery(statements=statements, query=query)))
             return _rows_of(self._pipe.receive())
 
-    def done(self, outcome: Outcome, memory_mb: float | None) -> None:
+    def done(self, outcome: Outcome, memory_mb: float | None, *, is_last: bool) -> None:
         """Say that the attempt is made; nothing is said after that."""
         with self._turn:
             self._is_done = True
-            self._pipe.send(framed(Done(outcome=outcome, memory_mb=memory_mb)))
+            self._pipe.send(framed(Done(outcome=outcome, memory_mb=memory_mb, is_last=is_last)))
 
 
 def _rows_of(answer: ToWorker | None) -> Rows:

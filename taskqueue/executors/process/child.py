@@ -3,6 +3,7 @@
 import contextvars
 import faulthandler
 import inspect
+import os
 import socket
 import sys
 from contextlib import suppress
@@ -12,7 +13,8 @@ from typing import cast
 
 from taskqueue.api.app import App
 from taskqueue.children.blocking_pipe import BlockingPipe
-from taskqueue.children.messages import decoder
+from taskqueue.children.messages import decoder, framed
+from taskqueue.errors import ResourcesNotOpened
 from taskqueue.executors.attempt import Call, call_of
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.outcome import (
@@ -26,9 +28,10 @@ from taskqueue.executors.process.imports import Imports
 from taskqueue.executors.process.kept_loop import KeptLoop
 from taskqueue.executors.process.line_reporter import LineReporter
 from taskqueue.executors.process.memory import Memory
-from taskqueue.executors.process.messages import Run, ToWorker
+from taskqueue.executors.process.messages import Ready, Run, ToWorker
 from taskqueue.executors.process.signals import Signals
 from taskqueue.executors.protocol import ConsumerCrash
+from taskqueue.executors.resources import Resources
 from taskqueue.executors.thread import end_of
 from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
@@ -48,23 +51,38 @@ def work(app: App, end: socket.socket, lines: socket.socket) -> None:
     close_in_children(end)  # what a handler forks cannot speak for it
     # The service may go while there is something to tell it.
     with KeptLoop() as loop, suppress(ConnectionError):
-        attempts, signals = _Attempts(app, BlockingPipe(end, decoder(ToWorker))), Signals()
-        executor = LoopExecutor()
-        LineReporter(lines, lambda: attempts.task_id, executor)
-        call = attempts.first()
-        while call is not None:
-            if _is_async(call):
-                call = loop.run(_made_on_the_loop(call, attempts, executor, signals))
-            else:
-                call = attempts.next(_made(call, signals))
+        pipe: BlockingPipe[ToWorker] = BlockingPipe(end, decoder(ToWorker))
+        resources = Resources(app, pid=os.getpid())
+        try:
+            loop.run(resources.open())
+        except ResourcesNotOpened as error:
+            pipe.send(framed(Ready(failure=str(error))))
+            return
+        try:
+            pipe.send(framed(Ready()))
+            _work(_Attempts(app, pipe, resources), loop, lines)
+        finally:
+            loop.run(resources.close())
+
+
+def _work(attempts: "_Attempts", loop: KeptLoop, lines: socket.socket) -> None:
+    executor, signals = LoopExecutor(), Signals()
+    LineReporter(lines, lambda: attempts.task_id, executor)
+    call = attempts.first()
+    while call is not None:
+        if _is_async(call):
+            call = loop.run(_made_on_the_loop(call, attempts, executor, signals))
+        else:
+            call = attempts.next(_made(call, signals))
 
 
 class _Attempts:
     """The attempts that the service wants to be made, one at a time."""
 
-    def __init__(self, app: App, pipe: BlockingPipe[ToWorker]) -> None:
+    def __init__(self, app: App, pipe: BlockingPipe[ToWorker], resources: Resources) -> None:
         self._app = app
         self._pipe = pipe
+        self._resources = resources
         self._memory = Memory()
         self._imports = Imports()
         self.task_id: str | None = None
@@ -72,13 +90,14 @@ class _Attempts:
 
     def first(self) -> Call | None:
         """Wait for an attempt for which there is a handler; None: there will be none."""
-        while isinstance(order := self._next_order(), Run):
+        while not self._resources.are_lost and isinstance(order := self._next_order(), Run):
             self._handle = WorkerAttemptHandle(self._pipe)
             call = call_of(
                 self._app,
                 order.task,
                 self._handle,
                 max_result_bytes=order.max_result_bytes,
+                resources=self._resources.value,
             )
             if isinstance(call, Call):
                 self.task_id = order.task.id
@@ -109,7 +128,7 @@ class _Attempts:
         self._imports.restore()
         origin.keep_streams()
         _flush()
-        self._handle.done(outcome, self._memory.mb())
+        self._handle.done(outcome, self._memory.mb(), is_last=self._resources.are_lost)
 
 
 def _flush() -> None:

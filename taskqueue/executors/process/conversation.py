@@ -12,6 +12,7 @@ from taskqueue.executors.process.messages import (
     DryRunAnswer,
     DryRunQuery,
     FromWorker,
+    OfAttempt,
     Progressed,
 )
 from taskqueue.process.hidden_tasks import hidden_task
@@ -41,7 +42,7 @@ class Conversation:
             else loop.call_later(timeout_s, self.end, TimedOut(after_s=timeout_s))
         )
 
-    def hear(self, message: FromWorker) -> None:
+    def hear(self, message: OfAttempt) -> None:
         """Take what the worker says. It waits for each answer before it asks again."""
         match message:
             case Done():

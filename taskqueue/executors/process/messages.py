@@ -98,6 +98,12 @@ class DryRunAnswer(Struct, tag=True):
     unavailable: str | None = None  # the database does not answer now
 
 
+class Ready(Struct, tag=True):
+    """The first message: the app's resources are open, or `failure` says why they are not."""
+
+    failure: str | None = None
+
+
 class Progressed(Struct, tag=True):
     """So far the attempt is (JSON text). Not answered."""
 
@@ -116,7 +122,9 @@ class Done(Struct, tag=True):
 
     outcome: Outcome
     memory_mb: float | None  # what the worker holds now, MiB; None: it cannot tell
+    is_last: bool = False  # the worker can make no other
 
 
 ToWorker: TypeAlias = Run | DryRunAnswer
-FromWorker: TypeAlias = Progressed | DryRunQuery | Done
+OfAttempt: TypeAlias = Progressed | DryRunQuery | Done
+FromWorker: TypeAlias = Ready | OfAttempt

@@ -10,8 +10,9 @@ from taskqueue.api.handler import Handler
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.events import events
 from taskqueue.executors.lines import Frames
-from taskqueue.executors.process.server import CannotStart, ForkServer
-from taskqueue.executors.process.worker import Worker
+from taskqueue.executors.process.server import ForkServer
+from taskqueue.executors.process.worker import CannotStart, Worker
+from taskqueue.executors.resources import CLOSE_S
 from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.rules.recycling import ProcessPolicy, is_worn
 from taskqueue.rules.running import HandlerLine
@@ -19,6 +20,9 @@ from taskqueue.rules.tasks import Outcome, Snoozed
 
 # When a task is tried again for which no process could be started. That is not the task's fault.
 START_RETRY_S = 5.0
+
+# How long an idle worker may take to end by itself, its resources apart.
+RETIRE_S = 2.0
 
 
 class ProcessExecutor:
@@ -38,6 +42,8 @@ class ProcessExecutor:
         self._app = app.reference or ""
         self._folder = app.folder
         self._policy = policy or ProcessPolicy()
+        self._has_resources = app.open_resources is not None
+        self._retire_s = RETIRE_S + CLOSE_S if self._has_resources else RETIRE_S
         self._server: ForkServer | None = None
         self._starting = asyncio.Lock()
         self._closed = False
@@ -80,6 +86,14 @@ class ProcessExecutor:
         else:
             worker.locate(tell)
 
+    async def retire(self) -> None:
+        """Let the idle processes of an app with resources end by themselves, which closes those."""
+        self._closed = True
+        idle = [self._free.get_nowait() for _ in range(self._free.qsize())]
+        if self._has_resources:
+            retiring = (each.retire(self._retire_s) for each in idle if each is not None)
+            await asyncio.gather(*retiring)
+
     def close(self) -> None:
         """Kill all processes. Waits for nothing; harmless when repeated."""
         self._closed = True
@@ -110,7 +124,7 @@ class ProcessExecutor:
             memory_mb=worn.memory_mb,
             successor=successor.pid,
         )
-        await worn.retire()
+        await worn.retire(self._retire_s)
 
     async def _start(self) -> Worker:
         async with self._starting:
@@ -119,7 +133,9 @@ class ProcessExecutor:
             if self._server is None or self._server.gone:
                 self._server = ForkServer(self._app, self._folder, self._policy.start_s)
                 await self._server.prepared()
-        return await self._server.fork()
+        worker = await self._server.fork()
+        await worker.ready(self._policy.start_s)
+        return worker
 
     def _complain(self, error: CannotStart) -> None:
         if not self._closed:

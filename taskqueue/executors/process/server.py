@@ -25,7 +25,7 @@ from taskqueue.executors.process.messages import (
     Prepared,
     Unusable,
 )
-from taskqueue.executors.process.worker import Worker
+from taskqueue.executors.process.worker import CannotStart, Worker
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import origin
 from taskqueue.process.forks import socket_pair
@@ -41,10 +41,6 @@ sys.path[:] = {path!r}
 from taskqueue.executors.process.forkserver import main
 main({descriptor})
 """
-
-
-class CannotStart(Exception):
-    """No worker could be started; the text says why, in one line."""
 
 
 class ForkServer:

@@ -12,17 +12,27 @@ from taskqueue.children.pipe import Pipe
 from taskqueue.events import events
 from taskqueue.executors.process.conversation import Conversation, End
 from taskqueue.executors.process.endings import ending
-from taskqueue.executors.process.messages import Done, Ended, FromWorker, Located, Run
+from taskqueue.executors.process.messages import (
+    Done,
+    Ended,
+    FromWorker,
+    Located,
+    Ready,
+    Run,
+)
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Crashed, Outcome, TimedOut
 
 # How long each step may take before the next, harder one.
 LAST_WORDS_S = 1.0  # what a process has sent before its end is read
-RETIRE_S = 2.0  # an idle worker ends by itself
 KILL_S = 1.0  # the fork server kills
 
 MOST_ASKING = 100
 """How many wait for the line of one handler; more are told at once that it is not known."""
+
+
+class CannotStart(Exception):
+    """No worker could be started; the text says why, in one line."""
 
 
 class Worker:
@@ -48,11 +58,31 @@ class Worker:
         self._conversation: Conversation | None = None  # None: it is idle
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Ended | None] = self._loop.create_future()
+        self._ready: asyncio.Future[Ready] = self._loop.create_future()
         pipe.listen(self._hear, self._lose)
+
+    async def ready(self, within_s: float) -> None:
+        """Wait until it has opened the resources of its app.
+
+        Raises:
+            CannotStart: it could not, or took too long. It has been ended then.
+        """
+        try:
+            is_in_time = await _come(self._ready, within_s=within_s)
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
+        if not is_in_time:
+            await self.kill("did not open its resources")
+            raise CannotStart(f"resources not opened: still opening after {within_s:g} s")
+        if (failure := self._ready.result().failure) is not None:
+            self.abandon()
+            raise CannotStart(failure)
 
     def over(self, ended: Ended | None) -> None:
         """Handle the end of the process; None: together with its fork server."""
         self.spent = True
+        self._fail_to_be_ready()
         self._ended.set_result(ended)
         if self._conversation is None:
             self._pipe.close()
@@ -121,10 +151,10 @@ class Worker:
         for tell in asking:
             tell(line)
 
-    async def retire(self) -> None:
+    async def retire(self, within_s: float) -> None:
         """Have an idle process end, by force if need be; return when it has."""
         self.abandon()
-        if not await _come(self._ended, within_s=RETIRE_S):
+        if not await _come(self._ended, within_s=within_s):
             await self.kill("did not retire")
 
     async def kill(self, why: str) -> None:
@@ -138,14 +168,21 @@ class Worker:
             # The fork server hangs. As it does not reap, the id is still that of our worker.
             kernel.kill_group(self.pid)
 
+    def _fail_to_be_ready(self) -> None:
+        if not self._ready.done():
+            self._ready.set_result(Ready(failure="the process ended while it started"))
+
     def _hear(self, message: FromWorker) -> None:
-        if self._conversation is None:
+        if isinstance(message, Ready) and not self._ready.done():
+            self._ready.set_result(message)
+        elif self._conversation is None or isinstance(message, Ready):
             self._lose()  # it was asked nothing: another process wrote this
         else:
             self._conversation.hear(message)
 
     def _lose(self) -> None:
         self.spent = True
+        self._fail_to_be_ready()
         if self._conversation is None or self._conversation.ended.done():
             self._kill(self.pid)  # of no use any more, if it lives
         else:
@@ -153,9 +190,10 @@ class Worker:
 
     async def _outcome_of(self, end: End, began: float) -> Outcome:
         match end:
-            case Done(outcome=outcome, memory_mb=memory_mb):
+            case Done(outcome=outcome, memory_mb=memory_mb, is_last=is_last):
                 self.tasks += 1
                 self.memory_mb = memory_mb
+                self.spent = self.spent or is_last
                 if isinstance(outcome, Crashed):
                     await self.kill("its handler raised what no process survives")
                 return outcome
