@@ -10,7 +10,7 @@ app = App()
 
 
 async def asleep() -> None:
-    await asyncio.sleep(60)  # here
+    await asyncio.sleep(600)  # here
 
 
 @app.task("waits")
@@ -21,20 +21,20 @@ async def waits(ctx: Context) -> None:
 
 @app.task("blocks")
 async def blocks(ctx: Context) -> None:
-    time.sleep(60)  # noqa: ASYNC251 - here
+    time.sleep(600)  # noqa: ASYNC251 - here
 
 
 @app.task("computes")
 def computes(ctx: Context) -> None:
     ctx.progress("x" * 10_000)
-    time.sleep(60)  # here
+    time.sleep(600)  # here
 
 
 @app.task("apart", executor="process")
 def apart(ctx: Context) -> None:
-    time.sleep(60)  # here
+    time.sleep(600)  # here
 
 
 @app.task("deaf", executor="process")
 def deaf(ctx: Context) -> None:
-    ctypes.PyDLL(None).sleep(60)  # keeps the GIL
+    ctypes.PyDLL(None).sleep(600)  # keeps the GIL

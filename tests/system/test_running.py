@@ -13,6 +13,8 @@ from taskqueue.client.views import RunningTask
 from taskqueue.testing.process import ServiceProcess
 from tests.system import busy_app
 
+pytestmark = pytest.mark.timeout(150)
+
 WAIT_S = 60.0  # for a line, on a busy machine
 HERE = "# here"
 
