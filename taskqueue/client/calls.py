@@ -21,42 +21,8 @@ from taskqueue.client.views import (
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import NewTask
 
 T = TypeVar("T")
-
-
-def named(action: str, data: Mapping[str, Any], options: Options, key: str) -> NewTaskBody:
-    """Return the body for an action that the service knows and this program need not know.
-
-    Raises:
-        InvalidTask: an argument has no JSON form, or an option is out of its range.
-    """
-    if faults := tuple(options.faults()):
-        raise InvalidTask(faults)
-    encoded = msgspec.Raw(arguments.encoded(data))
-    return NewTaskBody(action=action, data=encoded, **{"unique_key": key, **options.chosen()})
-
-
-class _Payload(msgspec.Struct):
-    action: str
-    data: msgspec.Raw
-
-
-_payload = msgspec.json.Decoder(_Payload)
-
-
-def prepared(task: NewTask) -> NewTaskBody:
-    """Return the body for a task that this program's own app has prepared and checked."""
-    return NewTaskBody(
-        action=task.action,
-        data=_payload.decode(task.payload).data,
-        unique_key=task.unique_key or task.id,
-        queue=task.queue,
-        priority=task.priority,
-        max_attempts=task.max_attempts,
-        run_at=task.run_at,
-    )
 
 
 class _Receipts(msgspec.Struct):

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from taskqueue.client import calls
+import msgspec
+
 from taskqueue.client.verbs import NewTaskBody
+from taskqueue.errors import InvalidTask
+from taskqueue.rules.arguments import encoded as encode
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.options import NO_CHOICE, Options
 from taskqueue.rules.tasks import NewTask
@@ -27,7 +30,10 @@ def named(
     Raises:
         InvalidTask: an argument has no JSON form, or an option is out of its range.
     """
-    return calls.named(action, {**(data or {}), **arguments}, options, new_key())
+    if faults := tuple(options.faults()):
+        raise InvalidTask(faults)
+    encoded = msgspec.Raw(encode({**(data or {}), **arguments}))
+    return NewTaskBody(action=action, data=encoded, **{"unique_key": new_key(), **options.chosen()})
 
 
 def new_key() -> str:
@@ -46,15 +52,36 @@ def batches(tasks: Iterable[AnyTask]) -> Iterator[Sequence[NewTaskBody]]:
 
 def _body(task: AnyTask) -> NewTaskBody:
     if isinstance(task, NewTask):
-        return calls.prepared(task)
+        return prepared(task)
     action, data = task
     return named(action, data, {}, NO_CHOICE)
+
+
+class _Payload(msgspec.Struct):
+    action: str
+    data: msgspec.Raw
+
+
+_payload = msgspec.json.Decoder(_Payload)
+
+
+def prepared(task: NewTask) -> NewTaskBody:
+    """Return the body for a task that this program's own app has prepared and checked."""
+    return NewTaskBody(
+        action=task.action,
+        data=_payload.decode(task.payload).data,
+        unique_key=task.unique_key or task.id,
+        queue=task.queue,
+        priority=task.priority,
+        max_attempts=task.max_attempts,
+        run_at=task.run_at,
+    )
 
 
 def _in_batches(
     tasks: Iterable[NewTaskBody], *, count: int, size: int
 ) -> Iterator[Sequence[NewTaskBody]]:
-    """Yield the tasks in lists of at most `count` tasks and `size` bytes."""
+    """Yield the tasks in lists that the service accepts: at most `count` tasks and `size` bytes."""
     batch: list[NewTaskBody] = []
     left = size
     for task in tasks:

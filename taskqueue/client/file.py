@@ -4,15 +4,13 @@ The service notices the commit and starts the task at once. The answers and the 
 HTTP, except that a task is known by its name only: arguments are checked when it runs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
-from typing import Any, TypeVar, assert_never
+from typing import assert_never
 
-import msgspec
-
+from taskqueue.client.file_views import filter_of, info_of, one_of
 from taskqueue.client.verbs import Filters, NewTaskBody
 from taskqueue.client.views import Receipt, TaskInfo, TaskPage
 from taskqueue.clock import Clock, SystemClock
@@ -27,18 +25,16 @@ from taskqueue.errors import (
 )
 from taskqueue.ids import new_id
 from taskqueue.rules import arguments
-from taskqueue.rules.filters import MAX_ROWS, Sort, TaskFilter
+from taskqueue.rules.filters import MAX_ROWS, Sort
 from taskqueue.rules.keys import refuse_conflicts
 from taskqueue.rules.names import NAME_RULE, is_name
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import (
     DEFAULT_MAX_ATTEMPTS,
     DEFAULT_QUEUE,
-    Attempt,
     CancelAnswer,
     NewTask,
     Status,
-    Task,
 )
 from taskqueue.storage.sqlite import audited
 from taskqueue.storage.sqlite.database import SQLiteDatabase
@@ -103,7 +99,7 @@ class TaskFile:
             found = self._file.read(partial(reads.get, task_id=task_id, now=self._clock.now()))
         if found is None:
             raise TaskNotFound(task_id)
-        return _info(found.task, found.attempts)
+        return info_of(found.task, found.attempts)
 
     def find(self, filters: Filters, *, sort: str | None, cursor: str | None) -> TaskPage:
         """Return a page of tasks.
@@ -114,9 +110,9 @@ class TaskFile:
         now = self._clock.now()
         query = partial(
             searching.search,
-            wanted=_filter(filters, now),
+            wanted=filter_of(filters, now),
             after=cursor,
-            sort=_one_of(Sort, "sort", sort or Sort.NEWEST),
+            sort=one_of(Sort, "sort", sort or Sort.NEWEST),
             limit=PAGE,
             now=now,
             max_rows=MAX_ROWS,
@@ -126,7 +122,7 @@ class TaskFile:
             found = self._file.read(query)
         # Shorter than its limit is also a page that its bytes have ended.
         last = found.tasks[-1].id if found.tasks else None
-        return TaskPage(tasks=[*map(_info, found.tasks)], next=found.looked_to or last)
+        return TaskPage(tasks=[*map(info_of, found.tasks)], next=found.looked_to or last)
 
     def cancel(self, task_id: str, reason: str | None) -> str:
         """Cancel a task that waits; mark one that runs.
@@ -235,47 +231,6 @@ def _new_task(body: NewTaskBody, now: float) -> NewTask:
 
 def _first_status(task: NewTask, now: float) -> Status:
     return Status.QUEUED if task.run_at is None or task.run_at <= now else Status.SCHEDULED
-
-
-def _info(task: Task, attempts: Sequence[Attempt] = ()) -> TaskInfo:
-    fields: dict[str, Any] = msgspec.structs.asdict(task)
-    for name in ("payload", "result", "progress"):
-        fields[name] = None if fields[name] is None else _decoded(fields[name])
-    return TaskInfo(**fields, attempts=attempts)
-
-
-_decoded: Callable[[str], Any] = msgspec.json.Decoder().decode
-
-
-def _filter(filters: Filters, now: float) -> TaskFilter:
-    status = filters.get("status")
-    statuses = () if status is None else (status,) if isinstance(status, str) else tuple(status)
-    min_age_s, created_before = filters.get("min_age_s"), filters.get("created_before")
-    if min_age_s is not None:
-        created_before = min(now - min_age_s, created_before or now)
-    return TaskFilter(
-        statuses=tuple(_one_of(Status, "status", each) for each in statuses),
-        action=filters.get("action"),
-        queue=filters.get("queue"),
-        created_after=filters.get("created_after"),
-        created_before=created_before,
-        ended_after=filters.get("ended_after"),
-        ended_before=filters.get("ended_before"),
-        unique_key=filters.get("unique_key"),
-        text=filters.get("text"),
-    )
-
-
-E = TypeVar("E", bound=StrEnum)
-
-
-def _one_of(kind: type[E], field: str, text: str) -> E:
-    try:
-        return kind(text)
-    except ValueError:
-        fault = Fault(field, f"must be one of {', '.join(kind)}")
-        status = HTTPStatus.UNPROCESSABLE_ENTITY
-        raise CallRefused(status, "invalid request", faults=(fault,)) from None
 
 
 def _refused(error: str, detail: str) -> CallRefused:

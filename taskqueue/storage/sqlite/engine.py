@@ -6,8 +6,6 @@ from functools import partial
 from typing import cast
 
 from taskqueue.errors import StatementRefused
-from taskqueue.rules.access import Role, Token
-from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import (
@@ -31,21 +29,19 @@ from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.connections.pickling import Batch
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
-from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
 from taskqueue.storage.sqlite.operations import (
     administration,
-    audit,
     claiming,
     editing,
     inserting,
     reads,
     searching,
     settling,
-    tokens,
 )
+from taskqueue.storage.sqlite.records import SQLiteRecords
 
 
-class SQLiteStorage(SQLiteLifecycle, Storage):
+class SQLiteStorage(SQLiteRecords, Storage):
     """Tasks in the SQLite file at `path`, which one process at a time may have open.
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs
@@ -203,24 +199,6 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
             partial(administration.expire, status=status, ended_before=ended_before, limit=limit)
         )
 
-    async def record_changes(self, changes: Sequence[AuditedChange]) -> None:
-        await self._write(partial(audit.record, changes=tuple(changes)))
-
-    async def trim_changes(self, role: Role, *, before: float, most: int, limit: int) -> int:
-        check_limit(limit)
-        return await self._write(
-            partial(audit.trim, role=role, before=before, most=most, limit=limit)
-        )
-
-    async def add_token(self, token: Token) -> bool:
-        return await self._write(partial(tokens.add, token=token))
-
-    async def revoke_token(self, name: str) -> bool:
-        return await self._write(partial(tokens.revoke, name=name))
-
-    async def note_token_use(self, used: Mapping[str, float]) -> None:
-        await self._write(partial(tokens.note_use, used=dict(used)))
-
     # --- verbs that read --------------------------------------------------------------------------
 
     async def held(self, owner: Owner) -> tuple[Delivery, ...]:
@@ -280,13 +258,6 @@ class SQLiteStorage(SQLiteLifecycle, Storage):
 
     async def paused(self) -> Mapping[str, float]:
         return await self._read(reads.paused)
-
-    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
-        check_limit(limit)
-        return await self._read(partial(audit.latest, before=before, limit=limit))
-
-    async def tokens(self) -> tuple[Token, ...]:
-        return await self._read(tokens.every)
 
 
 async def _no_answers() -> tuple[Settled | NotApplied, ...]:

@@ -1,0 +1,66 @@
+"""Between what the file of a service holds and what its client takes and returns."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import msgspec
+
+from taskqueue.client.verbs import Filters
+from taskqueue.client.views import TaskInfo
+from taskqueue.errors import CallRefused, Fault
+from taskqueue.rules.filters import TaskFilter
+from taskqueue.rules.tasks import Attempt, Status, Task
+
+
+def info_of(task: Task, attempts: Sequence[Attempt] = ()) -> TaskInfo:
+    """Return a task as the client shows it."""
+    fields: dict[str, Any] = msgspec.structs.asdict(task)
+    for name in ("payload", "result", "progress"):
+        fields[name] = None if fields[name] is None else _decoded(fields[name])
+    return TaskInfo(**fields, attempts=attempts)
+
+
+_decoded: Callable[[str], Any] = msgspec.json.Decoder().decode
+
+
+def filter_of(filters: Filters, now: float) -> TaskFilter:
+    """Return the filter that a caller means.
+
+    Raises:
+        CallRefused: there is no such status.
+    """
+    status = filters.get("status")
+    statuses = () if status is None else (status,) if isinstance(status, str) else tuple(status)
+    min_age_s, created_before = filters.get("min_age_s"), filters.get("created_before")
+    if min_age_s is not None:
+        created_before = min(now - min_age_s, created_before or now)
+    return TaskFilter(
+        statuses=tuple(one_of(Status, "status", each) for each in statuses),
+        action=filters.get("action"),
+        queue=filters.get("queue"),
+        created_after=filters.get("created_after"),
+        created_before=created_before,
+        ended_after=filters.get("ended_after"),
+        ended_before=filters.get("ended_before"),
+        unique_key=filters.get("unique_key"),
+        text=filters.get("text"),
+    )
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def one_of(kind: type[E], field: str, text: str) -> E:
+    """Return the member of `kind` that a text names.
+
+    Raises:
+        CallRefused: there is none.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        fault = Fault(field, f"must be one of {', '.join(kind)}")
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        raise CallRefused(status, "invalid request", faults=(fault,)) from None

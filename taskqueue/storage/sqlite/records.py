@@ -1,0 +1,39 @@
+"""What one SQLite file keeps beside tasks: the access tokens, and the audit trail."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from taskqueue.rules.access import Role, Token
+from taskqueue.rules.audit import AuditedChange
+from taskqueue.storage.limits import check_limit
+from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
+from taskqueue.storage.sqlite.operations import audit, tokens
+
+
+class SQLiteRecords(SQLiteLifecycle):
+    """The verbs about tokens and changes."""
+
+    async def record_changes(self, changes: Sequence[AuditedChange]) -> None:
+        await self._write(partial(audit.record, changes=tuple(changes)))
+
+    async def trim_changes(self, role: Role, *, before: float, most: int, limit: int) -> int:
+        check_limit(limit)
+        return await self._write(
+            partial(audit.trim, role=role, before=before, most=most, limit=limit)
+        )
+
+    async def add_token(self, token: Token) -> bool:
+        return await self._write(partial(tokens.add, token=token))
+
+    async def revoke_token(self, name: str) -> bool:
+        return await self._write(partial(tokens.revoke, name=name))
+
+    async def note_token_use(self, used: Mapping[str, float]) -> None:
+        await self._write(partial(tokens.note_use, used=dict(used)))
+
+    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
+        check_limit(limit)
+        return await self._read(partial(audit.latest, before=before, limit=limit))
+
+    async def tokens(self) -> tuple[Token, ...]:
+        return await self._read(tokens.every)
