@@ -16,6 +16,7 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
@@ -68,6 +69,14 @@ class GetTask(Request[TaskHistory | None]):
     """Return a task with its attempts; None if there is none."""
 
     task_id: str
+
+
+class GetLogs(Request[LogPage | None]):
+    """Return what the attempts at a task have logged, as `Storage.logs` does."""
+
+    task_id: str
+    max_bytes: int
+    before: int | None = None
 
 
 class ExplainWaiting(Request[str | None]):

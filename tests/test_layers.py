@@ -17,7 +17,17 @@ FLOORS = (
     (
         "ground",
         (
-            *("errors", "clock", "ids", "structs", "logger", "events", "task_ends", "foreign"),
+            *(
+                "errors",
+                "attempt_log",
+                "clock",
+                "ids",
+                "structs",
+                "logger",
+                "events",
+                "task_ends",
+                "foreign",
+            ),
             *("process", "children"),
         ),
     ),
@@ -204,6 +214,7 @@ def test_every_event_goes_through_the_logger_of_the_service() -> None:
         "logs.pipeline",
         "logs.rendering",
         "logs.terminal",
+        "api.attempt_logger",
         "api.context",
         "testing.events",
     }

@@ -30,6 +30,7 @@ from taskqueue.commands import (
     ExplainWaiting,
     GetChanges,
     GetDepths,
+    GetLogs,
     GetMeasures,
     GetOldestRunnable,
     GetQueues,
@@ -54,6 +55,7 @@ from taskqueue.rules.activity import Activity, Recent
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.filters import Found
 from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
@@ -181,6 +183,7 @@ class StorageRequests:
         self.handlers: _Handlers = {
             SearchTasks: self._search,
             GetTask: self._get,
+            GetLogs: self._get_logs,
             CountTasks: self._count,
             GetDepths: self._depths,
             GetOldestRunnable: self._oldest_runnable,
@@ -197,6 +200,9 @@ class StorageRequests:
 
     async def _get(self, message: GetTask) -> TaskHistory | None:
         return await self._storage.use(Storage.get, message.task_id, now=self._clock.now())
+
+    async def _get_logs(self, message: GetLogs) -> LogPage | None:
+        return await self._storage.use(Storage.logs, **asdict(message))
 
     async def _count(self, _: CountTasks) -> Mapping[Status, int]:
         return await self._storage.use(Storage.counts)

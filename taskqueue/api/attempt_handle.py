@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from taskqueue.attempt_log import Lines
 from taskqueue.rules.tasks import Rows, Statement
 
 
@@ -10,6 +11,10 @@ class AttemptHandle(Protocol):
 
     def report(self, progress: str) -> None:
         """Have the progress (JSON text) noted, without waiting; the latest counts."""
+        ...
+
+    def log(self, lines: Lines) -> None:
+        """Keep lines of the attempt's log, without waiting; the latest count."""
         ...
 
     async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, cast
 from structlog.typing import FilteringBoundLogger
 
 from taskqueue.api.attempt_handle import AttemptHandle
+from taskqueue.api.attempt_logger import attempt_logger
 from taskqueue.api.transaction import Transaction
+from taskqueue.attempt_log import Lines
 from taskqueue.errors import NoResources, NotRunning
 from taskqueue.logger import log
 from taskqueue.rules import encoding
@@ -86,8 +88,13 @@ class Context(Generic[T_co]):
 
     @cached_property
     def log(self) -> FilteringBoundLogger:
-        """A logger whose lines carry `task_id`, `action` and `attempt`."""
-        return log.bind(task_id=self.task.id, action=self.task.action, attempt=self.attempt)
+        """A logger whose lines carry `task_id`, `action` and `attempt`.
+
+        The last 100 lines, of 16 KiB at most, are kept with the attempt. Safe to call from any
+        thread.
+        """
+        fields = {"task_id": self.task.id, "action": self.task.action, "attempt": self.attempt}
+        return attempt_logger(log.bind(), self.handle.log, fields)
 
     def progress(self, value: object) -> None:
         """Show how far this attempt is: any JSON value, as `progress` of the task.
@@ -156,6 +163,9 @@ class _Nowhere:
 
     def report(self, progress: str) -> None:
         """Discard it: no service runs this attempt."""
+
+    def log(self, lines: Lines) -> None:
+        """Discard it likewise."""
 
     async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         return self.dry_run_blocking(statements, query)

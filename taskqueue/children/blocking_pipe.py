@@ -5,6 +5,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from select import POLLOUT, poll
 from typing import Generic, TypeVar
 
 from taskqueue.children.frames import CHUNK, Body, Frames
@@ -29,6 +30,12 @@ class BlockingPipe(Generic[T]):
             ConnectionError: the other side has closed.
         """
         self._end.sendall(frame)
+
+    def has_room(self) -> bool:
+        """Tell whether a frame of up to 32 KiB can be sent without a wait."""
+        room = poll()
+        room.register(self._end, POLLOUT)
+        return bool(room.poll(0))
 
     def wait(self) -> None:
         """Wait until `receive` need not: for a part of a message, or the end of the pipe."""

@@ -10,7 +10,7 @@ import click
 from taskqueue.cli import changes, exits, output, parameters
 from taskqueue.cli.connection import Connection, ServiceCommand
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import TaskInfo
+from taskqueue.client.views import AttemptLog, TaskInfo
 from taskqueue.client.waiting import result_of
 
 _LIMIT = 100
@@ -28,6 +28,12 @@ def command() -> click.Command:
                 _show,
                 params=[click.Argument(["task_id"], metavar="ID")],
                 help="Show a task with its attempts, and why it does not run.",
+            ),
+            ServiceCommand(
+                "logs",
+                _logs,
+                params=[click.Argument(["task_id"], metavar="ID")],
+                help="Print what the attempts at a task have logged, oldest first.",
             ),
             ServiceCommand(
                 "wait",
@@ -141,6 +147,27 @@ def _print_task(task: TaskInfo) -> None:
     for each in task.attempts:
         outcome = f"attempt {each.attempt}  {output.instant(each.ended_at)}  {each.outcome}"
         click.echo(output.plain(f"{outcome}  {each.error}" if each.error else outcome))
+
+
+def _logs(connection: Connection, *, as_json: bool, task_id: str) -> None:
+    with connection.client() as client:
+        logs = list(islice(client.task(task_id).logs(), _LIMIT))[::-1]
+    if as_json:
+        return output.print_json(logs)
+    return _print_logs(logs)
+
+
+def _print_logs(logs: Iterable[AttemptLog]) -> None:
+    for each in logs:
+        click.echo(f"attempt {each.attempt}  {output.instant(each.ended_at)}  {each.outcome}")
+        if each.dropped:
+            click.echo(f"  {each.dropped} earlier lines were dropped")
+        for line in each.lines:
+            first, *more = line.message.splitlines() or [""]
+            level = output.plain(line.level).ljust(8)
+            click.echo(f"  {output.instant(line.at)}  {level} {output.plain(first)}")
+            for text in more:
+                click.echo(f"    {output.plain(text)}")
 
 
 def _wait(connection: Connection, *, as_json: bool, task_id: str, timeout_s: float | None) -> None:

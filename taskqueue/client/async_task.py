@@ -16,7 +16,7 @@ from taskqueue.client.event_stream import (
     event_of,
     path_of,
 )
-from taskqueue.client.views import TaskInfo
+from taskqueue.client.views import AttemptLog, TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
@@ -37,6 +37,17 @@ class AsyncTask:
     async def info(self) -> TaskInfo:
         """Return all that the service knows about the task, with every attempt."""
         return await self._route.do(calls.get(self.id))
+
+    async def logs(self) -> AsyncIterator[AttemptLog]:
+        """Yield what the attempts have logged; see `ClientTask.logs`."""
+        cursor: int | None = None
+        while True:
+            page = await self._route.do(calls.logs(self.id, cursor))
+            for attempt in page.attempts:
+                yield attempt
+            cursor = page.next
+            if cursor is None:
+                return
 
     async def status(self) -> Status:
         """Return the task's status."""

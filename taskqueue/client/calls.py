@@ -10,6 +10,7 @@ from taskqueue.client.call import Call, refused
 from taskqueue.client.verbs import Filters, NewTaskBody, Verbs
 from taskqueue.client.views import (
     Change,
+    LogsPage,
     Progress,
     QueueInfo,
     Receipt,
@@ -64,6 +65,17 @@ def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:
         is_final=_has_ended,
         task_id=task_id,
         waits_s=wait_s,
+    )
+
+
+def logs(task_id: str, cursor: int | None) -> Call[LogsPage]:
+    """Ask for a page of what the attempts at a task have logged."""
+    return Call(
+        method="GET",
+        path=f"{_of_task(task_id, 'logs')}{_query(cursor=cursor)}",
+        read=_reader(LogsPage),
+        directly=lambda file: file.logs(task_id, cursor),
+        task_id=task_id,
     )
 
 

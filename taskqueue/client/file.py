@@ -10,9 +10,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import assert_never
 
-from taskqueue.client.file_views import filter_of, info_of, one_of
+from taskqueue.client.file_views import filter_of, info_of, log_of, one_of
 from taskqueue.client.verbs import Filters, NewTaskBody
-from taskqueue.client.views import Receipt, TaskInfo, TaskPage
+from taskqueue.client.views import LogsPage, Receipt, TaskInfo, TaskPage
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import (
     CallRefused,
@@ -39,10 +39,11 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.sqlite import audited
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.direct import SharedFile
-from taskqueue.storage.sqlite.operations import inserting, reads, searching
+from taskqueue.storage.sqlite.operations import inserting, logs, reads, searching
 
 PAGE = 100  # tasks
 PAGE_BYTES = 4 << 20  # of payloads, results and progress
+LOG_BYTES = 256 << 10
 
 NO_REASON = "asked for through the file"
 
@@ -100,6 +101,19 @@ class TaskFile:
         if found is None:
             raise TaskNotFound(task_id)
         return info_of(found.task, found.attempts)
+
+    def logs(self, task_id: str, cursor: int | None) -> LogsPage:
+        """Return a page of what the attempts at a task have logged.
+
+        Raises:
+            TaskNotFound: there is no such task (any more).
+        """
+        read = partial(logs.logs, task_id=task_id, before=cursor, max_bytes=LOG_BYTES)
+        with self._reachable():
+            found = self._file.read(read)
+        if found is None:
+            raise TaskNotFound(task_id)
+        return LogsPage(attempts=[*map(log_of, found.attempts)], next=found.next)
 
     def find(self, filters: Filters, *, sort: str | None, cursor: str | None) -> TaskPage:
         """Return a page of tasks.

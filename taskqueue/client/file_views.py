@@ -7,10 +7,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from taskqueue.attempt_log import KeptLog
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import TaskInfo
+from taskqueue.client.views import AttemptLog, TaskInfo
 from taskqueue.errors import CallRefused, Fault
 from taskqueue.rules.filters import TaskFilter
+from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, Status, Task
 
 
@@ -20,6 +22,19 @@ def info_of(task: Task, attempts: Sequence[Attempt] = ()) -> TaskInfo:
     for name in ("payload", "result", "progress"):
         fields[name] = None if fields[name] is None else _decoded(fields[name])
     return TaskInfo(**fields, attempts=attempts)
+
+
+def log_of(attempt: LoggedAttempt) -> AttemptLog:
+    """Return what an attempt has logged, as the client shows it."""
+    kept = msgspec.json.decode(attempt.log, type=KeptLog)
+    return AttemptLog(
+        attempt=attempt.attempt,
+        outcome=attempt.outcome,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        lines=kept.lines,
+        dropped=kept.dropped,
+    )
 
 
 _decoded: Callable[[str], Any] = msgspec.json.Decoder().decode

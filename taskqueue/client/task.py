@@ -15,7 +15,7 @@ from taskqueue.client.event_stream import (
     path_of,
 )
 from taskqueue.client.routes import Route
-from taskqueue.client.views import TaskInfo
+from taskqueue.client.views import AttemptLog, TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
@@ -40,6 +40,23 @@ class ClientTask:
             TaskNotFound: there is no such task (any more).
         """
         return self._route.do(calls.get(self.id))
+
+    def logs(self) -> Iterator[AttemptLog]:
+        """Yield what the attempts have logged, the latest attempt first.
+
+        Of each the last 100 lines are kept, of 16 KiB at most. Attempts that have logged nothing,
+        and the one that runs, are left out.
+
+        Raises:
+            TaskNotFound: there is no such task (any more).
+        """
+        cursor: int | None = None
+        while True:
+            page = self._route.do(calls.logs(self.id, cursor))
+            yield from page.attempts
+            cursor = page.next
+            if cursor is None:
+                return
 
     def status(self) -> Status:
         """Return the task's status."""

@@ -5,7 +5,7 @@ from typing import Protocol, TypedDict
 
 import msgspec
 
-from taskqueue.client.views import Receipt, TaskInfo, TaskPage
+from taskqueue.client.views import LogsPage, Receipt, TaskInfo, TaskPage
 from taskqueue.rules.tasks import Status
 
 
@@ -50,6 +50,10 @@ class Verbs(Protocol):
 
     def get(self, task_id: str) -> TaskInfo:
         """Return a task with its attempts."""
+        ...
+
+    def logs(self, task_id: str, cursor: int | None) -> LogsPage:
+        """Return a page of what the attempts at a task have logged."""
         ...
 
     def find(self, filters: Filters, *, sort: str | None, cursor: str | None) -> TaskPage:

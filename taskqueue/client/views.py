@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from taskqueue.attempt_log import LogLine
 from taskqueue.rules.activity import Recent
 from taskqueue.rules.running import HandlerLine
-from taskqueue.rules.tasks import Attempt, Edit, Status
+from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status
 from taskqueue.structs import Struct
 
 ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
@@ -47,6 +48,24 @@ class TaskInfo(Struct):
         """The arguments that the task was enqueued with."""
         data: Mapping[str, Any] = self.payload.get("data", {})
         return data
+
+
+class AttemptLog(Struct):
+    """What one attempt has logged, oldest line first; `dropped` lines came before these."""
+
+    attempt: int
+    outcome: AttemptOutcome
+    started_at: float | None
+    ended_at: float
+    lines: Sequence[LogLine]
+    dropped: int
+
+
+class LogsPage(Struct):
+    """Logs of attempts, the latest first; `next` continues after them."""
+
+    attempts: Sequence[AttemptLog]
+    next: int | None
 
 
 class TaskPage(Struct):

@@ -9,6 +9,7 @@ from typing import Any
 
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
+from taskqueue.executors.calling import called
 from taskqueue.executors.eager import eagerly
 from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.lines import Frames, line_of_coroutine
@@ -67,7 +68,7 @@ async def _call(handler: Handler, context: Context, kwargs: Mapping[str, Any]) -
     process = os.getpid()
     try:
         try:
-            return await handler.function(*handler.args(context), **kwargs)
+            return await called(handler, context, kwargs)
         finally:
             end_if_forked(process)
     except (Exception, asyncio.CancelledError):

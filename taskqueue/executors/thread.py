@@ -12,6 +12,7 @@ from typing import Any
 
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
+from taskqueue.executors.calling import called
 from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.lines import Frames, line_of_thread
 from taskqueue.executors.outcome import outcome_of
@@ -42,7 +43,7 @@ class ThreadExecutor:
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Call the handler in a thread, with a copy of the caller's context variables."""
-        call = partial(handler.function, *handler.args(context), **kwargs)
+        call = partial(called, handler, context, kwargs)
         return await outcome_of(self._call(call, context.task.id), context, handler)
 
     def locate(

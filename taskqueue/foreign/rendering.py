@@ -72,6 +72,19 @@ def frames_of(error: BaseException) -> TracebackType | None:
     return frames
 
 
+def exception_in(exc_info: Any) -> BaseException | None:
+    """Return the exception that the `exc_info` of a log call is, holds, or asks for."""
+    if issubclass(type(exc_info), BaseException):
+        error: BaseException = exc_info
+        return error
+    if type(exc_info) is tuple:
+        return next((each for each in exc_info if issubclass(type(each), BaseException)), None)
+    try:
+        return sys.exception() if exc_info else None
+    except BaseException:  # noqa: BLE001 - its `__bool__` may raise anything
+        return None
+
+
 def storable(text: str) -> str:
     """Return `text` with escapes for NUL, which many tools reject, and for what is not UTF-8.
 

@@ -2,6 +2,8 @@
 
 import logging
 
+from taskqueue import attempt_log
+from taskqueue.foreign import rendering
 from taskqueue.logger import log
 from taskqueue.settings.model import LogLevel
 
@@ -31,7 +33,11 @@ class _FromLibraries(logging.Handler):
         except Exception:  # noqa: BLE001  arguments that do not fit the text: `logging`'s own contract
             self.handleError(record)
             return
-        log.log(_standard(record.levelno), text, logger=record.name, exc_info=record.exc_info)
+        level, exc_info = _standard(record.levelno), record.exc_info
+        log.log(level, text, logger=record.name, exc_info=exc_info)
+        if (keeps := attempt_log.current.get()) is not None:
+            name, error = logging.getLevelName(level).lower(), rendering.exception_in(exc_info)
+            attempt_log.keep(keeps, name, text, {"logger": record.name}, error)
 
 
 def _standard(level: int) -> int:

@@ -2,8 +2,6 @@
 
 import datetime as dt
 import json
-import sys
-from typing import Any
 
 import msgspec
 from structlog.typing import EventDict, WrappedLogger
@@ -33,24 +31,11 @@ def render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
 
 def render_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Put the traceback of `exc_info` in its place, or what could be rendered of it."""
-    error = _exception_in(event.pop("exc_info", None))
+    error = rendering.exception_in(event.pop("exc_info", None))
     if error is not None:
         traceback = rendering.error_traceback(error, rendering.frames_of(error))
         event["exception"] = traceback.removesuffix("\n")
     return event
-
-
-def _exception_in(exc_info: Any) -> BaseException | None:
-    """Return the exception that `exc_info` is, holds, or asks for."""
-    if issubclass(type(exc_info), BaseException):
-        error: BaseException = exc_info
-        return error
-    if type(exc_info) is tuple:
-        return next((each for each in exc_info if issubclass(type(each), BaseException)), None)
-    try:
-        return sys.exception() if exc_info else None
-    except BaseException:  # noqa: BLE001 - its `__bool__` may raise anything
-        return None
 
 
 def plain_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

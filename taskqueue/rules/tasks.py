@@ -341,6 +341,7 @@ class SettleBy(Struct):
     token: str
     settlement: Settlement
     started_at: float | None = None  # when the attempt began, if `start` has never noted it
+    log: str | None = None  # what the attempt has logged, JSON text
 
 
 class Settled(StrEnum):

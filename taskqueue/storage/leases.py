@@ -87,13 +87,14 @@ class Leases(Protocol):
         | `Cancel` | `cancelled` | used | `CANCELLED`, the reason as its error |
         | `Release` | as it was before `start` | returned | `INTERRUPTED` if it was started |
 
-        A line has the number that the attempt had, even if the attempt is returned. It has no
-        `started_at` if the delivery was never started, and then neither has the task, unless it was
-        released. The outcome `CRASHED` counts a crash. `follow_ups` are inserted as by `insert`, at
-        `now`; a conflict of their keys is skipped. A `Release` of a delivery that was never started
-        returns the delivery too, unless it says that it counts. A settlement after which the task
-        would run again ends it as `cancelled` if its cancellation was requested: with its line in
-        the history, and `cancel_reason` as `reason`. The answer is `CANCELLED` then.
+        A line has the number that the attempt had, even if the attempt is returned, and the `log`
+        of its settlement. It has no `started_at` if the delivery was never started, and then
+        neither has the task, unless it was released. The outcome `CRASHED` counts a crash.
+        `follow_ups` are inserted as by `insert`, at `now`; a conflict of their keys is skipped. A
+        `Release` of a delivery that was never started returns the delivery too, unless it says that
+        it counts. A settlement after which the task would run again ends it as `cancelled` if its
+        cancellation was requested: with its line in the history, and `cancel_reason` as `reason`.
+        The answer is `CANCELLED` then.
 
         `started_at` settles a lease that is not running like one that was started at that instant
         just before: a short attempt needs no `start` of its own. It clears progress that was

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
+from taskqueue.rules.logs import LogPage
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 
 
@@ -26,6 +27,16 @@ class Tasks(Protocol):
         """Return a task with its latest 200 attempts, oldest first; None if there is no such task.
 
         The attempt that completed it is the last line of the history.
+        """
+        ...
+
+    async def logs(
+        self, task_id: str, *, before: int | None = None, max_bytes: int
+    ) -> LogPage | None:
+        """Return what the attempts at a task have logged, the latest first; None if it is not here.
+
+        Attempts without lines are left out. The last one is that with which the logs exceed
+        `max_bytes` together. `before` is the `next` of an earlier page.
         """
         ...
 

@@ -10,6 +10,7 @@ from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.storage_client import RetryingClient
+from taskqueue.attempt_log import AttemptLog
 from taskqueue.clock import SystemClock
 from taskqueue.errors import OperationFailed, StorageUnavailable
 from taskqueue.rules.activity import Activity
@@ -64,7 +65,7 @@ async def settle(
     clock, queues = SystemClock(), ("default",)
     leases: Leases[Any] = Leases(queues, 5, RetryPolicy())
     reported = [finished(each) for each in tokens]
-    leases.register("a", 9, queues, [Taken(each.delivery, 0.0) for each in reported])
+    leases.register("a", 9, queues, [Taken(each.delivery, 0.0, AttemptLog()) for each in reported])
     [action, *_] = leases.finished("a", reported)
     assert isinstance(action, Settle)
 

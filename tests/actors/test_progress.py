@@ -11,7 +11,9 @@ from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.actors.throttle import PERIOD_S
 from taskqueue.api.context import Context
+from taskqueue.attempt_log import AttemptLog
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.leases.values import Taken
 from taskqueue.rules.tasks import Delivery, NewTask
 from taskqueue.testing.claims import claimed
 from taskqueue.testing.clock import ManualClock
@@ -107,7 +109,9 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
 ) -> None:
     storage, tasks, starts = Lost(), Tasks(), list[None]()
     reports = ProgressReports(storage, ManualClock(), tasks.start)
-    handle = ConsumerAttemptHandle(delivery("token"), storage, reports, lambda: starts.append(None))
+    handle = ConsumerAttemptHandle(
+        Taken(delivery("token"), 0.0, AttemptLog()), storage, reports, lambda: starts.append(None)
+    )
     loop = asyncio.get_running_loop()
     later: list[Callable[[], None]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", later.append)

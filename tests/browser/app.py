@@ -16,6 +16,7 @@ async def resize(ctx: Context, url: str = "a.png", width: int = 400) -> dict[str
 @app.task("charge", max_attempts=1)
 async def charge(ctx: Context, order: int, allowed: str = "") -> str:
     """Fail until a file is there."""
+    ctx.log.info("charges", order=order, by="<img src=x>")
     if not Path(allowed).is_file():  # noqa: ASYNC240 - the test's way to reach in here
         raise ConnectionError(f"payment gateway answered 502 for order {order}")
     return "charged"

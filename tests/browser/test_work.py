@@ -55,6 +55,18 @@ async def test_a_task_that_does_not_fit_is_refused_with_its_faults(site: Site) -
     await expect(page.get_by_role("alert")).to_contain_text("data.width")
 
 
+async def test_what_an_attempt_has_logged_is_shown_as_text(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    task_id = await client(http, site).post("charge", order=7)
+    page = await site.open(f"#/tasks/{task_id}")
+
+    await page.get_by_text("Log, 1 line").click()
+
+    log = page.locator(".timeline details pre").last
+    await expect(log).to_contain_text("info     charges order=7 by='<img src=x>'")
+
+
 async def test_a_group_of_dead_letters_is_redriven(
     site: Site, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:

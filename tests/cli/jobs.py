@@ -2,7 +2,7 @@
 
 import asyncio
 
-from taskqueue import App, Reject
+from taskqueue import App, Context, Reject
 
 app = App()
 
@@ -18,5 +18,6 @@ async def nap(seconds: float) -> None:
 
 
 @app.task("refuse", max_attempts=1)
-async def refuse(why: str) -> None:
+async def refuse(ctx: Context, why: str) -> None:
+    ctx.log.info("refuses", why=why)
     raise Reject(why)

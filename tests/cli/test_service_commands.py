@@ -42,6 +42,19 @@ async def test_the_wait_for_a_dead_task_ends_with_1_and_its_reason(run: Command)
     assert done == Done(1, "", f"taskqueue: task {dead['id']} is dead: not today")
 
 
+async def test_what_a_task_has_logged_is_printed_without_control_characters(run: Command) -> None:
+    await run("enqueue", "refuse", "why=not \x1b[31m today", "--wait", "20")
+    [dead] = (await run("dead", "list", "--json")).json
+
+    done = await run("tasks", "logs", dead["id"])
+    as_json = (await run("tasks", "logs", dead["id"], "--json")).json
+
+    head, line = done.out.splitlines()
+    assert (head[:9], head[-8:]) == ("attempt 1", "rejected")
+    assert line.endswith("info     refuses why='not \\x1b[31m today'")
+    assert as_json[0]["lines"][0]["message"] == "refuses why='not \\x1b[31m today'"
+
+
 async def test_a_wait_that_is_too_short_ends_with_1_and_names_the_task(run: Command) -> None:
     task_id = (await run("enqueue", "nap", "seconds=600")).out
 

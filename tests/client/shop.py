@@ -1,6 +1,7 @@
 """The app of the client's tests. The service runs it, and clients import it."""
 
 import asyncio
+import logging
 
 from taskqueue import App, Context, Reject
 
@@ -21,6 +22,14 @@ async def nap(ctx: Context, seconds: float) -> None:
 @app.task("refuse", max_attempts=1)
 async def refuse(ctx: Context) -> None:
     raise Reject("not today")
+
+
+@app.task("recite", max_attempts=1)
+def recite(ctx: Context, words: list[str]) -> None:
+    logging.getLogger("a.library").warning("a warning of a library")
+    for word in words:
+        ctx.log.info(word)
+    raise Reject("all said")
 
 
 @app.task("follow")

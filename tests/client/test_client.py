@@ -4,7 +4,9 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -333,3 +335,32 @@ async def test_both_clients_change_all_tasks_that_match(service: ServiceProcess)
         redriven = await queue.redrive_tasks()
 
     assert (told, deleted, redriven) == ((2, 2), 2, 0)
+
+
+@pytest.mark.parametrize("by", ["http", "file"])
+async def test_what_a_task_has_logged_is_read_over_http_and_through_the_file(
+    service: ServiceProcess, tmp_path: Path, by: str
+) -> None:
+    def script() -> list[tuple[int, str, list[str]]]:
+        url = service.url if by == "http" else f"sqlite:///{tmp_path}/data/tasks.db"
+        with Client(service.url) as over_http, Client(url) as queue:
+            over_http.enqueue("recite", words=["one", "two"], unique_key="r").wait(timeout_s=20)
+            [info] = queue.tasks(action="recite")
+            logs = list(queue.task(info.id).logs())
+            return [(e.attempt, e.outcome, [line.message for line in e.lines]) for e in logs]
+
+    told = await in_thread(script)
+
+    library = "a warning of a library logger='a.library'"
+    assert told == [(1, "rejected", [library, "one", "two"])]
+
+
+async def test_the_asynchronous_client_reads_logs_too(service: ServiceProcess) -> None:
+    async with AsyncClient(service.url) as queue:
+        task = await queue.enqueue("recite", words=["one"])
+        await task.wait(timeout_s=20)
+        logs = [each async for each in task.logs()]
+        with pytest.raises(TaskNotFound):
+            _ = [each async for each in queue.task(str(UUID(int=1))).logs()]
+
+    assert [line.message for each in logs for line in each.lines][-1] == "one"

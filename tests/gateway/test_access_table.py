@@ -36,6 +36,7 @@ NEEDS = {
     ("GET", "/session"): READ,
     ("GET", "/tasks"): READ,
     ("GET", "/tasks/{id}"): READ,
+    ("GET", "/tasks/{id}/logs"): READ,
     ("GET", "/stats"): READ,
     ("GET", "/running"): READ,
     ("GET", "/queues"): READ,

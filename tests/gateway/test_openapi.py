@@ -128,6 +128,7 @@ async def with_a_consumer(service: ScriptedService) -> None:
 
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("show_task", "200"): ended,
+    ("show_logs", "200"): ended,
     ("delete_task", "204"): ended,
     ("delete_task", "409"): running,
     ("cancel_task", "200"): waiting,

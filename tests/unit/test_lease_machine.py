@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from taskqueue.attempt_log import AttemptLog
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import (
     Actions,
@@ -289,7 +290,7 @@ class LeaseMachine(RuleBasedStateMachine):
         if consumer.registered_with != self.life:
             consumer.registered_with = self.life
             consumer.sent.clear()
-            ended = [Taken(each.delivery, 0.0) for each in consumer.ended.values()]
+            ended = [Taken(each.delivery, 0.0, AttemptLog()) for each in consumer.ended.values()]
             running = (*consumer.runs.values(), *ended)
             self.mailbox.append(("register", consumer, running))
 

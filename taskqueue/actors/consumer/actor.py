@@ -46,7 +46,7 @@ from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.recycling import ProcessPolicy
-from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
+from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Interrupted, Outcome
 from taskqueue.runtime import Actor, ActorRef, Crash, Exit, receives
 from taskqueue.structs import Struct
 
@@ -212,19 +212,21 @@ class ConsumerActor(Actor):
         begins = outcome is None
         if outcome is None:
             this.slot = slot
-            outcome = await self._run(this.taken.delivery, this)
+            outcome = await self._run(this)
             this.slot = None
         self._reports.finished(
             Finished(
                 delivery=this.taken.delivery,
                 outcome=outcome,
                 started_at=this.taken.at if begins else None,
+                log=this.taken.log.text(),
             )
         )
 
-    async def _run(self, delivery: Delivery, this: Attempt) -> Outcome:
+    async def _run(self, this: Attempt) -> Outcome:
+        delivery, note_start = this.taken.delivery, self._reports.note
         task_log.attempt_started(delivery.task, self.ref.label)
-        handle = ConsumerAttemptHandle(delivery, self._storage, self._progress, self._reports.note)
+        handle = ConsumerAttemptHandle(this.taken, self._storage, self._progress, note_start)
         this.handle = handle
         try:
             if must_be_noted_first(delivery.task):

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.attempt_handle import AttemptHandle
-from taskqueue.rules.tasks import Delivery, Rows, Statement
+from taskqueue.attempt_log import Lines
+from taskqueue.rules.leases.values import Taken
+from taskqueue.rules.tasks import Rows, Statement
 from taskqueue.storage.protocol import Storage
 
 DRY_RUN_LIMIT_S = 1.0
@@ -21,7 +23,7 @@ class ConsumerAttemptHandle(AttemptHandle):
 
     def __init__(
         self,
-        delivery: Delivery,
+        taken: Taken,
         storage: StorageClient,
         reports: ProgressReports,
         note_start: Callable[[], None],
@@ -29,13 +31,14 @@ class ConsumerAttemptHandle(AttemptHandle):
         """Make a handle; to be called on the consumer's loop.
 
         Args:
-            delivery: the attempt.
+            taken: the attempt, with its log.
             storage: where its task is.
             reports: takes its progress.
             note_start: notes the start of the attempt, unless that was done: a start that is noted
                 after its progress would erase that.
         """
-        self._delivery = delivery
+        self._delivery = taken.delivery
+        self._log = taken.log
         self._storage = storage
         self._reports = reports
         self._note_start = note_start
@@ -53,6 +56,9 @@ class ConsumerAttemptHandle(AttemptHandle):
         if not self._handing_over:
             self._handing_over = True
             self._loop.call_soon_threadsafe(self._hand_over)
+
+    def log(self, lines: Lines) -> None:
+        self._log.add(lines)
 
     def _hand_over(self) -> None:
         self._handing_over = False  # first: what is reported from now on has a callback of its own

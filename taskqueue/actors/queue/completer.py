@@ -197,6 +197,7 @@ class Completer:
                 token=each.finished.delivery.token,
                 settlement=each.settlement,
                 started_at=each.finished.started_at,
+                log=each.finished.log,
             )
             for each in batch
         ]

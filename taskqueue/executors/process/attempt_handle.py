@@ -1,8 +1,10 @@
 """The handle of an attempt in a worker process: what it says and asks goes through the pipe."""
 
 import threading
+from time import monotonic  # before a handler's library replaces it
 
 from taskqueue.api.attempt_handle import AttemptHandle
+from taskqueue.attempt_log import MAX_LINES, AttemptLog, Lines
 from taskqueue.children.blocking_pipe import BlockingPipe
 from taskqueue.children.messages import framed
 from taskqueue.errors import StatementRefused, StorageUnavailable
@@ -10,11 +12,14 @@ from taskqueue.executors.process.messages import (
     Done,
     DryRunAnswer,
     DryRunQuery,
+    Logged,
     Progressed,
     Run,
     ToWorker,
 )
 from taskqueue.rules.tasks import Outcome, Rows, Statement
+
+MAX_FRAMES = MAX_LINES  # with lines, in a second
 
 
 class WorkerAttemptHandle(AttemptHandle):
@@ -27,11 +32,26 @@ class WorkerAttemptHandle(AttemptHandle):
         self._pipe = pipe
         self._turn = threading.Lock()
         self._is_done = False
+        self._unsent = AttemptLog()
+        self._frames = FrameBudget()
 
     def report(self, progress: str) -> None:
         with self._turn:
             if not self._is_done:  # a thread may outlive its handler
                 self._pipe.send(framed(Progressed(progress=progress)))
+
+    def log(self, lines: Lines) -> None:
+        """Send them now if that takes no wait, so that they outlive this process; else later."""
+        self._unsent.add(lines)
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            if not self._is_done and self._pipe.has_room() and self._frames.spend(monotonic()):
+                self._pipe.send(framed(Logged(**self._unsent.take()._asdict())))
+        except OSError:  # the service has gone, and we with it
+            return
+        finally:
+            self._turn.release()
 
     async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         return self.dry_run_blocking(statements, query)
@@ -47,7 +67,25 @@ class WorkerAttemptHandle(AttemptHandle):
         """Say that the attempt is made; nothing is said after that."""
         with self._turn:
             self._is_done = True
+            unsent = self._unsent.take()
+            if unsent.lines:
+                self._pipe.send(framed(Logged(**unsent._asdict())))
             self._pipe.send(framed(Done(outcome=outcome, memory_mb=memory_mb, is_last=is_last)))
+
+
+class FrameBudget:
+    """How often lines are sent at once: a handler that logs much must not keep the service busy."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._spent = 0
+
+    def spend(self, now: float) -> bool:
+        """Spend one of the frames of this second; False if there is none left."""
+        if int(now) != self._second:
+            self._second, self._spent = int(now), 0
+        self._spent += 1
+        return self._spent <= MAX_FRAMES
 
 
 def _rows_of(answer: ToWorker | None) -> Rows:

@@ -16,6 +16,7 @@ from taskqueue.children.blocking_pipe import BlockingPipe
 from taskqueue.children.messages import decoder, framed
 from taskqueue.errors import ResourcesNotOpened
 from taskqueue.executors.attempt import Call, call_of
+from taskqueue.executors.calling import called
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.outcome import (
     one_line,
@@ -150,8 +151,7 @@ def _made(call: Call, signals: Signals) -> Outcome:
 
 def _called(call: Call, signals: Signals) -> object:
     try:
-        handler = call.handler
-        return handler.function(*handler.args(call.context), **call.kwargs)
+        return called(call.handler, call.context, call.kwargs)
     finally:
         signals.restore()
 

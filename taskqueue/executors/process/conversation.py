@@ -4,6 +4,7 @@ import asyncio
 from typing import TypeAlias
 
 from taskqueue.api.attempt_handle import AttemptHandle
+from taskqueue.attempt_log import Lines
 from taskqueue.children.messages import framed
 from taskqueue.children.pipe import Pipe
 from taskqueue.errors import ActorError, StatementRefused, StorageUnavailable
@@ -12,6 +13,7 @@ from taskqueue.executors.process.messages import (
     DryRunAnswer,
     DryRunQuery,
     FromWorker,
+    Logged,
     OfAttempt,
     Progressed,
 )
@@ -49,6 +51,8 @@ class Conversation:
                 self.end(message)
             case Progressed(progress=progress):
                 self._handle.report(progress)
+            case Logged(lines=lines, dropped=dropped):
+                self._handle.log(Lines(lines, dropped))
             case DryRunQuery():
                 self._answering = hidden_task(self._answer(message))
                 self._answering.add_done_callback(self._answered)

@@ -110,6 +110,13 @@ class Progressed(Struct, tag=True):
     progress: str
 
 
+class Logged(Struct, tag=True):
+    """The attempt has logged these lines; `dropped` came before them. Not answered."""
+
+    lines: tuple[bytes, ...]
+    dropped: int
+
+
 class DryRunQuery(Struct, tag=True):
     """Answer a query as if statements had been applied before it."""
 
@@ -126,5 +133,5 @@ class Done(Struct, tag=True):
 
 
 ToWorker: TypeAlias = Run | DryRunAnswer
-OfAttempt: TypeAlias = Progressed | DryRunQuery | Done
+OfAttempt: TypeAlias = Progressed | Logged | DryRunQuery | Done
 FromWorker: TypeAlias = Ready | OfAttempt

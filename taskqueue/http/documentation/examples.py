@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from taskqueue.attempt_log import LogLine
 from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
@@ -18,6 +19,8 @@ from taskqueue.http.supervision.answers import Killed, Part, Resized, Supervisor
 from taskqueue.http.supervision.requests import Place, Size
 from taskqueue.http.tasks.answers import (
     Cancellation,
+    LoggedAttemptView,
+    Logs,
     Page,
     Receipt,
     Receipts,
@@ -53,6 +56,15 @@ data: {{"at":{_AT},"task_id":"{_ID}","action":"resize","queue":"default","attemp
 """The beginning of a stream of events."""
 
 _REQUEST = TaskRequest(action="resize", data=Raw(b'{"url":"https://example.org/cat.jpg"}'))
+
+_LOGGED = LoggedAttemptView(
+    attempt=1,
+    outcome=AttemptOutcome.COMPLETED,
+    started_at=_AT + 1.0,
+    ended_at=_AT + 1.5,
+    lines=[LogLine(at=_AT + 1.1, level="info", message="opened file='cat.jpg'")],
+    dropped=0,
+)
 
 _TASK = TaskView(
     id=_ID,
@@ -168,6 +180,7 @@ _EXAMPLES: Sequence[Any] = (
     Receipts(tasks=[Receipt(id=_ID, status=Status.QUEUED)], count=1),
     Page(tasks=[_TASK], count=1, next=None),
     TaskDetail(**msgspec.structs.asdict(_TASK), attempts=[_ATTEMPT]),
+    Logs(attempts=[_LOGGED], next=None),
     CancelRequest(reason="no longer needed"),
     Cancellation(id=_ID, status="cancelled"),
     Progress(matched=500, done=498, next=None),

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 import msgspec
 from msgspec import Meta, Raw
 
+from taskqueue.attempt_log import KeptLog, LogLine
 from taskqueue.rules.filters import Found
-from taskqueue.rules.tasks import Attempt, Edit, Status, Task, TaskHistory
+from taskqueue.rules.logs import LoggedAttempt
+from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status, Task, TaskHistory
 from taskqueue.structs import Struct
 
 TaskId: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
@@ -101,6 +103,44 @@ class TaskDetail(TaskView, kw_only=True):
             edits=history.edits,
             waiting_for=waiting_for,
         )
+
+
+_kept = msgspec.json.Decoder(KeptLog).decode
+
+
+class LoggedAttemptView(Struct):
+    """What one attempt has logged, oldest line first; `dropped` lines came before these."""
+
+    attempt: int
+    outcome: AttemptOutcome
+    started_at: float | None
+    ended_at: float
+    lines: Sequence[LogLine]
+    dropped: int
+
+    @classmethod
+    def of(cls, logged: LoggedAttempt) -> Self:
+        """Return the view of what an attempt has logged."""
+        kept = _kept(logged.log)
+        return cls(
+            attempt=logged.attempt,
+            outcome=logged.outcome,
+            started_at=logged.started_at,
+            ended_at=logged.ended_at,
+            lines=kept.lines,
+            dropped=kept.dropped,
+        )
+
+
+class Logs(Struct):
+    """What the attempts at a task have logged, the latest first.
+
+    Attempts that have logged nothing are left out. `next` is the cursor of the page after this one,
+    or None.
+    """
+
+    attempts: Sequence[LoggedAttemptView]
+    next: int | None
 
 
 class Page(Struct, omit_defaults=True):

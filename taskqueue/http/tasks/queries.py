@@ -15,6 +15,7 @@ from taskqueue.structs import Struct
 
 MAX_PAGE = 100  # tasks in one answer
 MAX_WAIT_S = 60  # proxies commonly give up then
+MAX_LOG_BYTES = 256 << 10  # of logs in one answer, or little more
 MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one alone has more
 
 
@@ -22,6 +23,12 @@ class WaitRequest(Struct):
     """How long to wait for the end of a task, in seconds."""
 
     wait_s: float = 0.0
+
+
+class LogsRequest(Struct):
+    """From where on a page of logs shows attempts."""
+
+    cursor: int | None = None
 
 
 class PageRequest(FilterRequest):
@@ -91,6 +98,8 @@ WAIT = Query(
         )
     },
 )
+
+LOGS = Query(LogsRequest, {"cursor": whole_number(0, 2**63 - 1)})
 
 CURSOR = Parameter(task_id_of, "what another answer had as `next`", UUID)
 

@@ -4,13 +4,27 @@ from http import HTTPStatus
 from typing import Any, assert_never
 
 from taskqueue.clock import Clock
-from taskqueue.commands import Ask, CancelTask, CountTasks, Delete, Redrive, SearchTasks
+from taskqueue.commands import Ask, CancelTask, CountTasks, Delete, GetLogs, Redrive, SearchTasks
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
-from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Stats
+from taskqueue.http.tasks.answers import (
+    Cancellation,
+    LoggedAttemptView,
+    Logs,
+    Page,
+    Receipt,
+    Stats,
+)
 from taskqueue.http.tasks.histories import detail_of, history_of
-from taskqueue.http.tasks.queries import MAX_PAGE_BYTES, PageRequest, WaitRequest, no_task
+from taskqueue.http.tasks.queries import (
+    MAX_LOG_BYTES,
+    MAX_PAGE_BYTES,
+    LogsRequest,
+    PageRequest,
+    WaitRequest,
+    no_task,
+)
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.tasks import CancelAnswer, Status
 
@@ -55,6 +69,19 @@ class TaskRoutes:
                 await self._waits.wait(ended, wait_s, call.client)
                 history = await history_of(self._ask, task_id)
         return Answer(await detail_of(self._ask, history))
+
+    async def show_logs(self, call: Call[Any, LogsRequest]) -> Answer:
+        """Show what the attempts at a task have logged, the latest first, page by page.
+
+        Of each attempt the last 100 lines are kept, of 16 KiB at most.
+        """
+        request = GetLogs(
+            task_id=call.path["id"], before=call.query.cursor, max_bytes=MAX_LOG_BYTES
+        )
+        page = await self._ask(request)
+        if page is None:
+            raise no_task()
+        return Answer(Logs(attempts=[*map(LoggedAttemptView.of, page.attempts)], next=page.next))
 
     async def cancel_task(self, call: Call[str, Any]) -> Answer:
         """End a task: at once if no consumer holds it, else as soon as its handler has stopped."""

@@ -8,13 +8,21 @@ from taskqueue.clock import Clock
 from taskqueue.commands import Ask
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
-from taskqueue.http.tasks.answers import Cancellation, Page, Receipt, Receipts, Stats, TaskDetail
+from taskqueue.http.tasks.answers import (
+    Cancellation,
+    Logs,
+    Page,
+    Receipt,
+    Receipts,
+    Stats,
+    TaskDetail,
+)
 from taskqueue.http.tasks.bulk import CANCEL, DELETE, REDRIVE, RUN_NOW, BulkRoutes, Progress
 from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
 from taskqueue.http.tasks.keys import KEY_HEADER
-from taskqueue.http.tasks.queries import PAGE, WAIT
+from taskqueue.http.tasks.queries import LOGS, PAGE, WAIT
 from taskqueue.http.tasks.reading import TaskReader
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
@@ -81,6 +89,16 @@ def _of_tasks(tasks: TaskRoutes) -> Iterator[Route]:
         _READER,
         {_OK: TaskDetail},
         query=WAIT,
+        problems=_NO_TASK,
+        unavailable=_READING,
+    )
+    yield Route(
+        "GET",
+        "/tasks/{id}/logs",
+        tasks.show_logs,
+        _READER,
+        {_OK: Logs},
+        query=LOGS,
         problems=_NO_TASK,
         unavailable=_READING,
     )

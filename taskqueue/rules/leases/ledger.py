@@ -11,6 +11,7 @@ What the storage says this owner holds, and is in none of these places, is an or
 from collections.abc import Collection, Iterable, Sequence
 from typing import Generic
 
+from taskqueue.attempt_log import AttemptLog
 from taskqueue.rules import policy
 from taskqueue.rules.leases.buffers import Buffers
 from taskqueue.rules.leases.registrations import Registration, Registrations
@@ -92,7 +93,7 @@ class Leases(Generic[C]):
         if delivery is None:
             registration.waits = True
             return None
-        taken = registration.running[delivery.token] = Taken(delivery, now)
+        taken = registration.running[delivery.token] = Taken(delivery, now, AttemptLog())
         return taken
 
     def finished(self, consumer: C, finished: Sequence[Finished]) -> Actions[C]:
@@ -106,7 +107,12 @@ class Leases(Generic[C]):
         """A consumer has ended, and its attempts with it."""
         was_silent = self._consumers.expects(consumer)
         finished = [
-            Finished(delivery=each.delivery, outcome=end.outcome_of(token), started_at=each.at)
+            Finished(
+                delivery=each.delivery,
+                outcome=end.outcome_of(token),
+                started_at=each.at,
+                log=each.log.text(),
+            )
             for token, each in self._consumers.remove(consumer).items()
         ]
         return (

@@ -6,6 +6,7 @@ The queue actor carries out the actions; `C` identifies a consumer.
 from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from taskqueue.attempt_log import AttemptLog
 from taskqueue.rules.tasks import Crashed, Delivery, Interrupted, Outcome
 from taskqueue.structs import Struct
 
@@ -26,6 +27,7 @@ class Taken(NamedTuple):
 
     delivery: Delivery
     at: float  # since when, on the wall clock
+    log: AttemptLog  # written by the consumer; here it outlives it
 
 
 class Finished(Struct):
@@ -34,6 +36,7 @@ class Finished(Struct):
     delivery: Delivery
     outcome: Outcome
     started_at: float | None  # None: its handler never began
+    log: str | None = None  # JSON text; None: it has logged nothing
 
 
 class ConsumerEnd(Struct):

@@ -9,7 +9,7 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.rules.edits import MAX_EDITS, Change, EditResult
+from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import (
     ENDED,
@@ -27,14 +27,14 @@ from taskqueue.rules.tasks import (
     Statement,
     Status,
     Task,
-    TaskHistory,
 )
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.lifecycle import Migration
-from taskqueue.storage.limits import MAX_ATTEMPTS, check_limit
+from taskqueue.storage.limits import check_limit
 from taskqueue.storage.memory import editing, searching, settling
 from taskqueue.storage.memory.audit import MemoryAudit
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
+from taskqueue.storage.memory.histories import MemoryHistories
 from taskqueue.storage.memory.notices import MemoryNotices
 from taskqueue.storage.memory.rows import deliveries
 from taskqueue.storage.memory.table import Table
@@ -45,7 +45,7 @@ from taskqueue.storage.protocol import Storage
 _SCHEMA = (Migration(version=1, name="tasks"),)
 
 
-class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, Storage):
+class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, Storage):
     """Tasks in a dict. `close` keeps them for the next `open` of the same object.
 
     The statements of handlers are applied to an SQLite database in memory, under the same rules as
@@ -218,17 +218,6 @@ class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, Storage):
         self._require_open()
         return self._table.all_due()
 
-    async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
-        self._require_open()
-        row = self._table.rows.get(task_id)
-        if row is None:
-            return None
-        return TaskHistory(
-            task=row.reads(now),
-            attempts=tuple(row.attempts[-MAX_ATTEMPTS:]),
-            edits=tuple(row.edits[-MAX_EDITS:]),
-        )
-
     async def search(
         self,
         wanted: TaskFilter,
@@ -287,7 +276,7 @@ class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, Storage):
                     return refusal
             if by.started_at is not None:
                 settling.start(row, lease, now=by.started_at)
-            written = settling.settle(row, lease, settlement, now=now)
+            written = settling.settle(row, lease, by, now=now)
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
                 follow_ups = settlement.follow_ups

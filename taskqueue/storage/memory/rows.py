@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, Delivery, Edit, NewTask, Owner, Settlement, Status, Task
 
 
@@ -29,6 +30,7 @@ class Row:
     lease: Lease | None = None
     settled: tuple[str, type[Settlement]] | None = None  # the latest: token, kind
     attempts: list[Attempt] = field(default_factory=list)
+    logs: list[LoggedAttempt] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
 
     def reads(self, now: float) -> Task:

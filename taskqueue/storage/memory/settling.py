@@ -4,6 +4,7 @@ from typing import Any, assert_never
 
 from msgspec.structs import replace
 
+from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import (
     ENDED,
     Attempt,
@@ -16,6 +17,7 @@ from taskqueue.rules.tasks import (
     Postpone,
     Release,
     Requeue,
+    SettleBy,
     Settled,
     Settlement,
     Status,
@@ -31,13 +33,23 @@ def start(row: Row, lease: Lease, *, now: float) -> None:
         row.task = replace(row.task, status=Status.RUNNING, started_at=now, progress=None)
 
 
-def settle(row: Row, lease: Lease, settlement: Settlement, *, now: float) -> Settled:
+def settle(row: Row, lease: Lease, by: SettleBy, *, now: float) -> Settled:
     """Write a settlement whose lease holds."""
-    task = row.task
+    task, settlement = row.task, by.settlement
     # The latest attempt may be settled without ever having started.
     started_at = task.started_at if lease.started else None
     if (line := _line(settlement, started=lease.started)) is not None:
         outcome, error, traceback = line
+        if by.log is not None:
+            row.logs.append(
+                LoggedAttempt(
+                    attempt=task.attempt,
+                    outcome=outcome,
+                    started_at=started_at,
+                    ended_at=now,
+                    log=by.log,
+                )
+            )
         row.attempts.append(
             Attempt(
                 attempt=task.attempt,

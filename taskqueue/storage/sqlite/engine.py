@@ -8,6 +8,7 @@ from typing import cast
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
+from taskqueue.rules.logs import LogPage
 from taskqueue.rules.tasks import (
     ENDED,
     Accepted,
@@ -34,6 +35,7 @@ from taskqueue.storage.sqlite.operations import (
     claiming,
     editing,
     inserting,
+    logs,
     reads,
     searching,
     settling,
@@ -222,6 +224,13 @@ class SQLiteStorage(SQLiteRecords, Storage):
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
         return await self._read(partial(reads.get, task_id=task_id, now=now))
+
+    async def logs(
+        self, task_id: str, *, before: int | None = None, max_bytes: int
+    ) -> LogPage | None:
+        return await self._read(
+            partial(logs.logs, task_id=task_id, before=before, max_bytes=max_bytes)
+        )
 
     async def search(
         self,

@@ -12,6 +12,7 @@ from taskqueue.testing.contract.cancel import CancelContract
 from taskqueue.testing.contract.edits import EditContract
 from taskqueue.testing.contract.find import FindContract
 from taskqueue.testing.contract.keys import KeyContract
+from taskqueue.testing.contract.logs import LogsContract
 from taskqueue.testing.contract.search import SearchContract
 from taskqueue.testing.contract.steps import (
     BURIAL,
@@ -29,7 +30,9 @@ from taskqueue.testing.contract.steps import (
 )
 
 
-class TasksContract(FindContract, KeyContract, CancelContract, EditContract, SearchContract):
+class TasksContract(
+    FindContract, KeyContract, CancelContract, EditContract, SearchContract, LogsContract
+):
     """A part of `StorageContract`, whose `storage` it is given."""
 
     async def test_an_inserted_task_is_queued_as_it_was_given(self, storage: Storage) -> None:

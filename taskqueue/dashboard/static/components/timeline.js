@@ -2,14 +2,14 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { folded, spans } from "../app/attempts.js";
-import { duration } from "../app/format.js";
+import { duration, plural, timeOfDay } from "../app/format.js";
 import { useNow } from "../app/live.js";
 import { Status, toneOf } from "./status.js";
 import { Time } from "./time.js";
 
 const waits = new Set(["waited", "backed off"]);
 
-export function Timeline({ task }) {
+export function Timeline({ task, logs = [] }) {
   const now = useNow();
   const parts = spans(task, now);
   const whole = parts.reduce((total, part) => total + part.till - part.from, 0);
@@ -22,14 +22,16 @@ export function Timeline({ task }) {
     </div>
     <ol>
       ${task.attempts.length === 0 && task.status !== "running" && html`<li class="soft">It has not been tried yet.</li>`}
-      ${task.attempts.map((attempt, i) => html`<${Attempt} key=${i} attempt=${attempt} before=${i ? task.attempts[i - 1].ended_at : task.created_at} isRetry=${i > 0} />`)}
+      ${task.attempts.map((attempt, i) => html`<${Attempt} key=${i} attempt=${attempt} before=${i ? task.attempts[i - 1].ended_at : task.created_at} isRetry=${i > 0} log=${logOf(attempt, logs)} />`)}
       ${task.status === "running" && html`<li><div class="line"><b>${task.attempt}</b><${Status} value="running" />
         <span class="soft">for ${duration(Math.max(0, now - task.started_at))}</span></div></li>`}
     </ol>
   </div>`;
 }
 
-function Attempt({ attempt, before, isRetry }) {
+const logOf = (attempt, logs) => logs.find((log) => log.attempt === attempt.attempt && log.ended_at === attempt.ended_at);
+
+function Attempt({ attempt, before, isRetry, log }) {
   const start = attempt.started_at ?? attempt.ended_at;
   return html`<li>
     <div class="line">
@@ -39,7 +41,16 @@ function Attempt({ attempt, before, isRetry }) {
     </div>
     ${attempt.error && html`<p class="error bad">${attempt.error}</p>`}
     ${attempt.traceback && html`<${Traceback} text=${attempt.traceback} />`}
+    ${log && html`<${Log} log=${log} />`}
   </li>`;
+}
+
+function Log({ log }) {
+  const text = log.lines.map((line) => `${timeOfDay(line.at)}  ${line.level.padEnd(8)} ${line.message}`).join("\n");
+  return html`<details><summary>Log, ${plural(log.lines.length, "line")}</summary>
+    ${log.dropped > 0 && html`<p class="faint small">${plural(log.dropped, "earlier line")} dropped</p>`}
+    <pre class="code" tabindex="0">${text}</pre>
+  </details>`;
 }
 
 function Traceback({ text }) {

@@ -1,7 +1,8 @@
 /** One task: what it is, what happened to it, why it does not run, and what can be done. */
 
-import { html, useState } from "../vendor/preact.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
 import { actions } from "../app/actions.js";
+import { get } from "../app/api.js";
 import { duration, exact, json } from "../app/format.js";
 import { useKeys } from "../app/keys.js";
 import { useLive } from "../app/live.js";
@@ -32,6 +33,7 @@ export function Task({ id }) {
 
 function Found({ task }) {
   const [dialog, setDialog] = useState(null);
+  const logs = useLogs(task);
   const close = () => setDialog(null);
   const onDone = () => (dialog === "delete" ? go(to("tasks")) : close());
   return html`
@@ -48,7 +50,7 @@ function Found({ task }) {
     ${task.reason && task.status !== "completed" && html`<p class="why" data-tone=${task.status === "retrying" ? "warning" : "bad"}>${task.reason}</p>`}
     <div class="task-grid grid">
       <div class="stack">
-        <section class="card" aria-label="Attempts"><header><h2>Attempts</h2></header><div class="inside"><${Timeline} task=${task} /></div></section>
+        <section class="card" aria-label="Attempts"><header><h2>Attempts</h2></header><div class="inside"><${Timeline} task=${task} logs=${logs} /></div></section>
         <${JSONCard} title="Data" value=${task.payload.data ?? {}} />
         ${task.progress !== undefined && html`<${JSONCard} title="Progress" value=${task.progress} />`}
         ${task.status === "completed" && html`<${JSONCard} title="Result" value=${task.result} />`}
@@ -60,6 +62,20 @@ function Found({ task }) {
     ${dialog === "clone" && html`<${Enqueue} onClose=${close} initial=${copyOf(task)} />`}
     ${actions[dialog] && html`<${SomeDialog} verb=${dialog} ids=${[task.id]} onClose=${close} onDone=${onDone} />`}
   `;
+}
+
+/** What the attempts have logged, read again whenever there is another one. */
+function useLogs({ id, attempts }) {
+  const [logs, setLogs] = useState([]);
+  useEffect(() => {
+    let isShown = true;
+    get(`tasks/${encodeURIComponent(id)}/logs`).then(
+      (page) => isShown && setLogs(page.attempts),
+      () => {},
+    );
+    return () => (isShown = false);
+  }, [id, attempts.length, attempts.at(-1)?.ended_at]);
+  return logs;
 }
 
 /** The line at which the handler of a task is, while it runs. */

@@ -81,10 +81,15 @@ def _complete(
         changes.append((leases.seq_of(by.token), by.started_at, settlement.result, now))
         follow_ups += settlement.follow_ups
     statements.SETTLE[Complete].run(tx.db, changes)
+    statements.KEEP_LOG.run(tx.db, _logs(settlements))
     for status, tasks in standing.items():
         tx.moved(status, Status.COMPLETED, tasks)
     _insert(tx, follow_ups, now=now)
     return (Settled.WRITTEN,) * len(settlements)
+
+
+def _logs(completing: Sequence[SettleBy]) -> list[rows.Row]:
+    return [(leases.seq_of(by.token), by.log) for by in completing if by.log is not None]
 
 
 def _insert(tx: Transaction, follow_ups: Sequence[NewTask], *, now: float) -> None:
@@ -151,6 +156,7 @@ class _Settling:
         self._now = now
         self._changes: defaultdict[type[Settlement], list[rows.Row]] = defaultdict(list)
         self._attempts: list[rows.Row] = []
+        self._completing: list[SettleBy] = []
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[int] = []
 
@@ -163,6 +169,7 @@ class _Settling:
         match settlement:
             case Complete(result=result, follow_ups=follow_ups):
                 after, change = Status.COMPLETED, (result, now)
+                self._completing.append(by)
                 self._follow_ups += follow_ups
             case Requeue(run_at=run_at, outcome=outcome, error=error):
                 after, change = Status.RETRYING, (run_at, error, _crashes(outcome))
@@ -197,6 +204,7 @@ class _Settling:
         statements.ADD_ATTEMPT.run(db, self._attempts, self._now)
         for kind, changes in self._changes.items():
             statements.SETTLE[kind].run(db, changes)
+        statements.KEEP_LOG.run(db, _logs(self._completing))
         if self._cancelled:
             db.execute(statements.END_CANCELLED, (rows.json_array(self._cancelled), self._now))
         _insert(self._tx, self._follow_ups, now=self._now)
@@ -209,7 +217,8 @@ class _Settling:
         error: str | None = None,
         traceback: str | None = None,
     ) -> None:
-        self._attempts.append((lease.seq, by.started_at, outcome.value, error, traceback))
+        line = (lease.seq, by.started_at, outcome.value, error, traceback, by.log)
+        self._attempts.append(line)
 
 
 def _crashes(outcome: AttemptOutcome) -> int:

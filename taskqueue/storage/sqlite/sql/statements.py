@@ -144,12 +144,15 @@ SETTLE = {
 # Before its settlement, while the row still tells which attempt it was and when that began.
 ADD_ATTEMPT = Bulk(
     f"""
-    INSERT INTO main.attempts (task, {ATTEMPT})
+    INSERT INTO main.attempts (task, {ATTEMPT}, log)
     SELECT seq, attempt, column3, column4, column5,
-        iif(status = 'running', started_at, column2), ?1
+        iif(status = 'running', started_at, column2), ?1, column6
     FROM (VALUES {{rows}}) CROSS JOIN main.tasks ON seq = column1
     """
 )
+
+# Of a completing attempt. Few have one, so the others pay nothing for it.
+KEEP_LOG = Bulk("UPDATE main.tasks SET log = column2 FROM (VALUES {rows}) WHERE seq = column1")
 
 # Of what is still to be done after its settlement, though its cancellation was asked for.
 END_CANCELLED = f"""
@@ -238,6 +241,12 @@ OF_KEY = {
 ATTEMPTS = (
     f"SELECT {ATTEMPT} FROM main.attempts WHERE task = ? ORDER BY seq DESC LIMIT {MAX_ATTEMPTS}"
 )
+
+LAST_LOG = "SELECT seq, attempt, started_at, processed_at, log FROM main.tasks WHERE id = ?"
+LOGS = """
+SELECT seq, attempt, outcome, started_at, ended_at, log FROM main.attempts INDEXED BY logs_of
+WHERE task = ? AND log IS NOT NULL AND seq < ? ORDER BY seq DESC
+"""
 
 COUNTS = "SELECT status, tasks FROM main.counters"
 

@@ -1,0 +1,21 @@
+"""What attempts have logged, as it is stored and read."""
+
+from taskqueue.rules.tasks import AttemptOutcome
+from taskqueue.structs import Struct
+
+
+class LoggedAttempt(Struct):
+    """An attempt that has logged something."""
+
+    attempt: int
+    outcome: AttemptOutcome
+    started_at: float | None
+    ended_at: float
+    log: str  # JSON text of a `KeptLog`
+
+
+class LogPage(Struct):
+    """Attempts that have logged something, the latest first; `next` is what to go on before."""
+
+    attempts: tuple[LoggedAttempt, ...]
+    next: int | None

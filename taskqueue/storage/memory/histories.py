@@ -1,0 +1,42 @@
+"""The histories of tasks in memory: their attempts, and what these have logged."""
+
+from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.edits import MAX_EDITS
+from taskqueue.rules.logs import LogPage
+from taskqueue.rules.tasks import TaskHistory
+from taskqueue.storage.limits import MAX_ATTEMPTS, logs_within
+from taskqueue.storage.memory.table import Table
+
+
+class MemoryHistories:
+    """The part of the model that shows one task."""
+
+    def __init__(self) -> None:
+        self._table = Table()
+        self._open = False
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise StorageUnavailable("closed")
+
+    async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
+        self._require_open()
+        row = self._table.rows.get(task_id)
+        if row is None:
+            return None
+        return TaskHistory(
+            task=row.reads(now),
+            attempts=tuple(row.attempts[-MAX_ATTEMPTS:]),
+            edits=tuple(row.edits[-MAX_EDITS:]),
+        )
+
+    async def logs(
+        self, task_id: str, *, before: int | None = None, max_bytes: int
+    ) -> LogPage | None:
+        self._require_open()
+        row = self._table.rows.get(task_id)
+        if row is None:
+            return None
+        places = [*enumerate(row.logs)][:before]
+        attempts, following = logs_within(reversed(places), max_bytes)
+        return LogPage(attempts=attempts, next=following)
