@@ -15,6 +15,7 @@ from taskqueue.rules.activity import Recent
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
+from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
@@ -81,6 +82,12 @@ class GetLogs(Request[LogPage | None]):
 
 class ExplainWaiting(Request[str | None]):
     """Return why a task does not run, as a sentence; None if it runs or has ended."""
+
+    task: Task
+
+
+class ForecastRetries(Request[tuple[NextAttempt, ...]]):
+    """Return when the next attempts at a task are due that waits for a retry."""
 
     task: Task
 

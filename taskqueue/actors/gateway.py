@@ -8,11 +8,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from taskqueue.actors.messages import GATEWAY
 from taskqueue.actors.port import ServicePort
 from taskqueue.actors.roster import Roster
 from taskqueue.api.app import App
+from taskqueue.api.forecast import retries_of
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.events import events
 from taskqueue.http.application import application
@@ -28,6 +30,7 @@ from taskqueue.process.forks import close_in_children
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
 from taskqueue.rules.measures import Measures
+from taskqueue.rules.policy import USUAL, RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES, UNIX, Proxies
 from taskqueue.runtime import Actor, is_orderly
 from taskqueue.settings import SettingInForce
@@ -53,6 +56,7 @@ class GatewayActor(Actor):
         shutdown_s: float = 5.0,
         clock: Clock | None = None,
         availability: Availability | None = None,
+        retry: RetryPolicy = USUAL,
         roster: Roster | None = None,
         activity: Activity | None = None,
         measures: Measures | None = None,
@@ -70,6 +74,7 @@ class GatewayActor(Actor):
             shutdown_s: how long requests in flight may take to finish on a stop.
             clock: the time.
             availability: tells whether the storage can be written.
+            retry: how failures of actions are answered that have no rule of their own.
             roster: the consumers that live.
             activity: what the queues did in the last minutes.
             measures: what the service has counted since its start.
@@ -87,6 +92,7 @@ class GatewayActor(Actor):
             clock,
             limits,
             availability,
+            retries_of=partial(retries_of, app, retry),
             roster=roster,
             activity=activity,
             measures=measures,

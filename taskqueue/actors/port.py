@@ -28,6 +28,7 @@ from taskqueue.commands import (
     DeleteDead,
     Enqueue,
     ExplainWaiting,
+    ForecastRetries,
     GetChanges,
     GetDepths,
     GetLogs,
@@ -54,9 +55,11 @@ from taskqueue.rules.access import Token
 from taskqueue.rules.activity import Activity, Recent
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.filters import Found
+from taskqueue.rules.forecast import NextAttempt, next_attempts
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
+from taskqueue.rules.policy import USUAL
 from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
@@ -69,6 +72,7 @@ STORAGE_S = 5.0
 
 R = TypeVar("R")
 
+_USUAL_RETRIES = partial(next_attempts, policy=USUAL)
 _Handlers = Mapping[type[Request[Any]], Callable[[Any], Awaitable[Any]]]
 
 
@@ -82,16 +86,21 @@ class ServicePort:
         limits: Limits,
         availability: Availability,
         *,
+        retries_of: Callable[..., tuple[NextAttempt, ...]] = _USUAL_RETRIES,
         roster: Roster | None = None,
         activity: Activity | None = None,
         measures: Measures | None = None,
     ) -> None:
-        """Make a port to the actors of `system`; `limits` are those of its HTTP server."""
+        """Make a port to the actors of `system`; `limits` are those of its HTTP server.
+
+        `retries_of` returns when a task is tried again, as `next_attempts` does.
+        """
         self._roster = roster or Roster()
         self._activity = activity or Activity()
         self._measures = measures or Measures()
         self._limits = limits
         self._availability = availability
+        self._retries_of = retries_of
         self._queue = system.address(QUEUE)
         self._root = system.address(ROOT)
         self._consumers = system.address(CONSUMERS)
@@ -102,6 +111,7 @@ class ServicePort:
         self._handlers: _Handlers = {
             Enqueue: self._enqueue,
             ExplainWaiting: self._explain_waiting,
+            ForecastRetries: self._forecast_retries,
             RedriveDead: self._redrive_dead,
             GetMeasures: self._get_measures,
             GetReadiness: self._get_readiness,
@@ -128,6 +138,9 @@ class ServicePort:
     async def _explain_waiting(self, message: ExplainWaiting) -> str | None:
         queues = partial(self._ask_queue, GetQueues(), timeout_s=1.0)
         return await why_waiting(message.task, queues, self._storage, now=self._clock.now())
+
+    async def _forecast_retries(self, message: ForecastRetries) -> tuple[NextAttempt, ...]:
+        return self._retries_of(message.task, now=self._clock.now())
 
     async def _redrive_dead(self, message: RedriveDead) -> int:
         return await self._ask_queue(message, BULK_S)

@@ -12,6 +12,7 @@ from taskqueue.cli.connection import Connection, ServiceCommand
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import AttemptLog, TaskInfo
 from taskqueue.client.waiting import result_of
+from taskqueue.rules.forecast import NextAttempt
 
 _LIMIT = 100
 
@@ -147,6 +148,15 @@ def _print_task(task: TaskInfo) -> None:
     for each in task.attempts:
         outcome = f"attempt {each.attempt}  {output.instant(each.ended_at)}  {each.outcome}"
         click.echo(output.plain(f"{outcome}  {each.error}" if each.error else outcome))
+    for following in task.next_attempts:
+        click.echo(f"attempt {following.attempt}  {_due(following)}")
+
+
+def _due(attempt: NextAttempt) -> str:
+    if attempt.earliest_at == attempt.latest_at:
+        return f"due {output.instant(attempt.earliest_at)}"
+    earliest, latest = output.instant(attempt.earliest_at), output.instant(attempt.latest_at)
+    return f"due {earliest} to {latest}, if the one before fails at once"
 
 
 def _logs(connection: Connection, *, as_json: bool, task_id: str) -> None:

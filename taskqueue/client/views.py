@@ -5,6 +5,7 @@ from typing import Any
 
 from taskqueue.attempt_log import LogLine
 from taskqueue.rules.activity import Recent
+from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status
 from taskqueue.structs import Struct
@@ -37,6 +38,7 @@ class TaskInfo(Struct):
     attempts: Sequence[Attempt] = ()
     waiting_for: str | None = None
     edits: Sequence[Edit] = ()
+    next_attempts: Sequence[NextAttempt] = ()
 
     @property
     def has_ended(self) -> bool:

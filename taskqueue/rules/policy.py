@@ -45,6 +45,9 @@ class RetryPolicy(Struct):
     max_deliveries: int = 20
 
 
+USUAL = RetryPolicy()
+
+
 def backoff_s(attempt: int, policy: RetryPolicy, *, jitter: float) -> float:
     """Return how long a task waits after its failed `attempt` (1, 2, …), in seconds.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from taskqueue import App, Context, Reject
+from taskqueue import App, Context, Reject, Retries
 
 app = App()
 
@@ -15,6 +15,11 @@ async def resize(url: str, width: int = 800) -> dict[str, str]:
 @app.task("nap")
 async def nap(seconds: float) -> None:
     await asyncio.sleep(seconds)
+
+
+@app.task("charge", retries=Retries(initial_s=60, jitter=0))
+async def charge() -> None:
+    raise ConnectionError("gone")
 
 
 @app.task("refuse", max_attempts=1)

@@ -42,6 +42,19 @@ async def test_the_wait_for_a_dead_task_ends_with_1_and_its_reason(run: Command)
     assert done == Done(1, "", f"taskqueue: task {dead['id']} is dead: not today")
 
 
+async def test_a_task_that_failed_is_shown_with_its_next_attempts(
+    run: Command, service: ServiceProcess
+) -> None:
+    task_id = (await run("enqueue", "charge")).out
+    await service.wait_for("task_requeued", task_id=task_id)
+
+    done = await run("tasks", "show", task_id)
+
+    failed, *following = done.out.splitlines()[-4:]
+    assert failed.endswith("failed  ConnectionError: gone")
+    assert [line[:14] for line in following] == [f"attempt {n}  due" for n in (2, 3, 4)]
+
+
 async def test_what_a_task_has_logged_is_printed_without_control_characters(run: Command) -> None:
     await run("enqueue", "refuse", "why=not \x1b[31m today", "--wait", "20")
     [dead] = (await run("dead", "list", "--json")).json

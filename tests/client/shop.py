@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from taskqueue import App, Context, Reject
+from taskqueue import App, Context, Reject, Retries
 
 app = App()
 
@@ -30,6 +30,11 @@ def recite(ctx: Context, words: list[str]) -> None:
     for word in words:
         ctx.log.info(word)
     raise Reject("all said")
+
+
+@app.task("charge", retries=Retries(initial_s=60, factor=2, jitter=0.5))
+async def charge(ctx: Context) -> None:
+    raise ConnectionError("gone")
 
 
 @app.task("follow")

@@ -364,3 +364,18 @@ async def test_the_asynchronous_client_reads_logs_too(service: ServiceProcess) -
             _ = [each async for each in queue.task(str(UUID(int=1))).logs()]
 
     assert [line.message for each in logs for line in each.lines][-1] == "one"
+
+
+async def test_a_task_that_failed_says_when_it_is_tried_again(service: ServiceProcess) -> None:
+    async with AsyncClient(service.url) as queue:
+        task = await queue.enqueue("charge")
+        await service.wait_for("task_requeued", task_id=task.id)
+        info = await task.info()
+
+    first, second, third = info.next_attempts
+    assert [each.attempt for each in (first, second, third)] == [2, 3, 4]
+    assert first.earliest_at == first.latest_at == info.run_at
+    assert second.earliest_at - info.run_at == pytest.approx(120)
+    assert second.latest_at - info.run_at == pytest.approx(180)
+    assert third.earliest_at - info.run_at == pytest.approx(360)
+    assert third.latest_at - info.run_at == pytest.approx(540)

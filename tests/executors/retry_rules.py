@@ -36,6 +36,8 @@ RULES: Mapping[str, Retries] = {
     "only": Retries(only_on=(ConnectionError,)),
     "only_but": Retries(only_on=ConnectionError, never_on=Timeout),
     "wait": Retries(wait_s=_by_status),
+    "wait_and_never": Retries(wait_s=_by_status, never_on=Timeout),
+    "backoff": Retries(initial_s=5, factor=3, max_s=60),
     "wait_negative": Retries(wait_s=lambda error, attempt: -1.0),
     "wait_broken": Retries(wait_s=_broken),
 }
@@ -49,9 +51,11 @@ _DEAD = {
     ("never_one", "timeout"),
     ("only", "value"),
     ("only_but", "value"),
+    ("wait_and_never", "timeout"),
     ("only_but", "timeout"),
 }
 _NEGATIVE = "ValueError: wait_s must be a number of seconds, from 0 to 100 years, not -1.0"
+_WAITS = {"wait", "wait_and_never"}
 _FAULTS = {"wait_negative": _NEGATIVE, "wait_broken": "RuntimeError: rule"}
 
 KINDS = ("async", "thread", "process", "async_process")
@@ -89,5 +93,16 @@ def expected(rule: str, error: str) -> Outcome:
         return Rejected(reason=f"not retried: {line}")
     if rule in _FAULTS:
         return Failed(error=f"{line} (its rule about retries failed: {_FAULTS[rule]})")
-    waits = rule == "wait" and error != "value"
+    waits = rule in _WAITS and error != "value"
     return Failed(error=line, retry_in_s=10.0 * ATTEMPT if waits else None)
+
+
+def wait_s(rule: str, error: str) -> float | None:
+    """Return how long a task waits after its first attempt, without jitter; None: it is dead."""
+    if error == "retry":
+        return 7.0
+    if (rule, error) in _DEAD:
+        return None
+    if rule in _WAITS and error != "value":
+        return 10.0
+    return 5.0 if rule == "backoff" else 1.0

@@ -13,9 +13,10 @@ from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import Executor
 from taskqueue.executors.thread import ThreadExecutor
-from taskqueue.rules.tasks import Failed, Rejected
+from taskqueue.rules.tasks import Failed, Rejected, Status
 from taskqueue.testing.claims import claimed
-from tests.executors.retry_rules import ATTEMPT, ERRORS, KINDS, RULES, expected
+from taskqueue.testing.engine import Engine
+from tests.executors.retry_rules import ATTEMPT, ERRORS, KINDS, RULES, expected, wait_s
 
 APP = load_app("tests.executors.retry_rules:app")
 
@@ -46,3 +47,33 @@ async def test_an_exception_is_answered_by_the_rule_of_its_action(
             assert replace(outcome, traceback=None) == expected(rule, error), (rule, error)
             if error != "retry":
                 assert "retry_rules.py" in (outcome.traceback or "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_written_for_an_exception_is_what_the_rule_of_its_action_says(
+    kind: str,
+) -> None:
+    tasks = {
+        (rule, error): APP.prepare(f"{rule}/{kind}", msgspec.json.encode({"error": error}))
+        for rule in RULES
+        for error in ERRORS
+    }
+    async with Engine(APP) as engine:
+        await APP.enqueue(*tasks.values())
+        await engine.advance(0)
+        written = {case: await engine.history(task.id) for case, task in tasks.items()}
+
+    for (rule, error), history in written.items():
+        outcome = expected(rule, error)
+        after_s, [attempt] = wait_s(rule, error), history.attempts
+        task, case = history.task, (rule, error)
+        assert (task.attempt, attempt.attempt) == (1, 1), case
+        if after_s is None:
+            assert isinstance(outcome, Rejected)
+            assert (task.status, attempt.outcome) == (Status.DEAD, "rejected"), case
+            assert task.reason == attempt.error == outcome.reason, case
+        else:
+            assert isinstance(outcome, Failed)
+            assert (task.status, attempt.outcome) == (Status.RETRYING, "failed"), case
+            assert task.reason == attempt.error == outcome.error, case
+            assert task.run_at - attempt.ended_at == pytest.approx(after_s), case

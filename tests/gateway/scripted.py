@@ -8,11 +8,13 @@ from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.context import Context
+from taskqueue.api.forecast import retries_of
 from taskqueue.commands import (
     CancelTask,
     EditTask,
     Enqueue,
     ExplainWaiting,
+    ForecastRetries,
     GetMeasures,
     GetQueues,
     GetReadiness,
@@ -41,6 +43,7 @@ from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.measures import Measures, TaskMeasures
+from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES
 from taskqueue.rules.running import Running
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
@@ -143,6 +146,8 @@ class ScriptedService:
                 return await self._queues()
             case ExplainWaiting(task=task):
                 return await why_waiting(task, self._queues, self._client, now=NOW)
+            case ForecastRetries(task=task):
+                return retries_of(self.app, RetryPolicy(), task, now=NOW)
             case Pause(queue=name):
                 return await self.storage.pause(name, now=NOW)
             case Resume(queue=name):

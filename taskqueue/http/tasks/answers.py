@@ -12,6 +12,7 @@ from msgspec import Meta, Raw
 
 from taskqueue.attempt_log import KeptLog, LogLine
 from taskqueue.rules.filters import Found
+from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status, Task, TaskHistory
 from taskqueue.structs import Struct
@@ -88,20 +89,28 @@ class TaskDetail(TaskView, kw_only=True):
     """A task with all that happened to it, oldest first.
 
     An edit tells what the changed fields were `before`; of a `payload` null, as it is not kept.
+    `next_attempts` are those that follow a failed one, if each fails at once.
     """
 
     attempts: Sequence[Attempt]
     edits: Sequence[Edit] = ()
+    next_attempts: Sequence[NextAttempt] = ()
     waiting_for: str | None = None
 
     @classmethod
-    def of_history(cls, history: TaskHistory, waiting_for: str | None) -> Self:
+    def of_history(
+        cls,
+        history: TaskHistory,
+        waiting_for: str | None,
+        next_attempts: Sequence[NextAttempt],
+    ) -> Self:
         """Return the view of a task and its attempts; `waiting_for` says why it does not run."""
         return cls.of(
             history.task,
             attempts=history.attempts,
             edits=history.edits,
             waiting_for=waiting_for,
+            next_attempts=next_attempts,
         )
 
 

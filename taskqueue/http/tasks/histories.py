@@ -1,6 +1,6 @@
 """The task that a path names, with its history."""
 
-from taskqueue.commands import Ask, ExplainWaiting, GetTask
+from taskqueue.commands import Ask, ExplainWaiting, ForecastRetries, GetTask
 from taskqueue.http.tasks.answers import TaskDetail
 from taskqueue.http.tasks.queries import no_task
 from taskqueue.rules.tasks import TaskHistory
@@ -19,6 +19,7 @@ async def history_of(ask: Ask, task_id: str) -> TaskHistory:
 
 
 async def detail_of(ask: Ask, history: TaskHistory) -> TaskDetail:
-    """Return a task as one call shows it, with why it does not run."""
+    """Return a task as one call shows it, with why it does not run and when it is tried again."""
     waiting_for = await ask(ExplainWaiting(task=history.task))
-    return TaskDetail.of_history(history, waiting_for)
+    next_attempts = await ask(ForecastRetries(task=history.task))
+    return TaskDetail.of_history(history, waiting_for, next_attempts)

@@ -2,7 +2,7 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { folded, spans } from "../app/attempts.js";
-import { duration, plural, timeOfDay } from "../app/format.js";
+import { duration, exact, plural, timeOfDay } from "../app/format.js";
 import { useNow } from "../app/live.js";
 import { Status, toneOf } from "./status.js";
 import { Time } from "./time.js";
@@ -25,8 +25,20 @@ export function Timeline({ task, logs = [] }) {
       ${task.attempts.map((attempt, i) => html`<${Attempt} key=${i} attempt=${attempt} before=${i ? task.attempts[i - 1].ended_at : task.created_at} isRetry=${i > 0} log=${logOf(attempt, logs)} />`)}
       ${task.status === "running" && html`<li><div class="line"><b>${task.attempt}</b><${Status} value="running" />
         <span class="soft">for ${duration(Math.max(0, now - task.started_at))}</span></div></li>`}
+      ${(task.next_attempts ?? []).map((next) => html`<${NextAttempt} key=${next.attempt} next=${next} now=${now} />`)}
     </ol>
   </div>`;
+}
+
+/** An attempt that follows a failed one. The time that attempts take comes on top. */
+function NextAttempt({ next, now }) {
+  const { attempt, earliest_at: earliest, latest_at: latest } = next;
+  return html`<li class="soft"><div class="line"><b>${attempt}</b>
+    ${earliest === latest
+      ? html`<span>due <${Time} at=${earliest} /></span>`
+      : html`<span title="${exact(earliest)} to ${exact(latest)}">due in ${duration(earliest - now)} to ${duration(latest - now)},
+          if the one before fails at once</span>`}
+  </div></li>`;
 }
 
 const logOf = (attempt, logs) => logs.find((log) => log.attempt === attempt.attempt && log.ended_at === attempt.ended_at);
