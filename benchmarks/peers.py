@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from benchmarks.harness import Measure
 from benchmarks.programs import program
 
-_EXTRA = "pip install 'taskqueue[bench]'"
+_EXTRA = "pip install 'taskqueue-otp[bench]'"
 
 
 def huey_sqlite(*, fsync: bool) -> Measure:

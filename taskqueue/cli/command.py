@@ -83,11 +83,7 @@ def _run(*, reload: bool, **given: object) -> None:
 def _tell_version(context: click.Context, _: click.Parameter, is_wanted: bool) -> None:
     if not is_wanted:
         return
-    from importlib import metadata  # noqa: PLC0415 - it takes as long as all the rest of this
+    from taskqueue.release import version  # noqa: PLC0415 - it takes as long as all the rest
 
-    try:
-        version = metadata.version("taskqueue")
-    except metadata.PackageNotFoundError:
-        version = "(not installed)"
-    click.echo(f"taskqueue {version}")
+    click.echo(f"taskqueue {version()}")
     context.exit()

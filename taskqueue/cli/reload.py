@@ -14,6 +14,7 @@ from taskqueue.children.launch import PATH
 from taskqueue.errors import ConfigError, Fault
 from taskqueue.events import events
 from taskqueue.logs import pipeline as logs
+from taskqueue.release import DISTRIBUTION
 from taskqueue.settings import Settings
 
 # How long the service may take to end before it is killed.
@@ -39,7 +40,7 @@ def run_reloading(settings: Settings, flags: Sequence[str], folder: Path) -> int
     try:
         from watchfiles import PythonFilter, run_process  # noqa: PLC0415 - only for this
     except ImportError as error:
-        fault = Fault("--reload", "needs watchfiles: pip install 'taskqueue[reload]'")
+        fault = Fault("--reload", f"needs watchfiles: pip install '{DISTRIBUTION}[reload]'")
         raise ConfigError((fault,)) from error
     logs.configure(settings.log_format, settings.log_level)
     with suppress(KeyboardInterrupt):  # a signal that came while the service was being replaced

@@ -96,4 +96,7 @@ def test_without_watchfiles_the_command_says_what_to_install(tmp_path: Path) -> 
     )
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "taskqueue: --reload: needs watchfiles: pip install 'taskqueue[reload]'\n"
+    assert (
+        done.stderr
+        == "taskqueue: --reload: needs watchfiles: pip install 'taskqueue-otp[reload]'\n"
+    )

@@ -7,7 +7,6 @@ schemas are those of the types that decode and encode, so they cannot drift apar
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from importlib.metadata import version
 from inspect import getdoc
 from types import UnionType
 from typing import Any, TypeAlias, Union, get_args, get_origin
@@ -33,6 +32,7 @@ from taskqueue.http.route import ASKS_NO_PART, Body, Route
 from taskqueue.http.sessions import COOKIE
 from taskqueue.http.tasks.answers import LISTED_TASK, TaskView
 from taskqueue.http.tasks.requests import ONE_TIME
+from taskqueue.release import version
 from taskqueue.rules.access import Role
 
 JSONObject: TypeAlias = dict[str, Any]
@@ -75,7 +75,7 @@ def document(table: Sequence[Route], app: App) -> JSONObject:
         "openapi": "3.1.0",
         "info": {
             "title": "taskqueue",
-            "version": version("taskqueue"),
+            "version": version(),
             "description": _DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },

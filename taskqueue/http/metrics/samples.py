@@ -1,12 +1,12 @@
 """The samples of one scrape: what was read, by the labels of each metric. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import version
 from typing import NamedTuple, TypeAlias
 
 from taskqueue.http.metrics import names
 from taskqueue.http.metrics.names import Metric
 from taskqueue.http.metrics.readings import Reading
+from taskqueue.release import version
 from taskqueue.rules.measures import OTHER, Histogram, Measures
 from taskqueue.rules.tasks import ENDED, Status
 from taskqueue.supervision import Node
@@ -38,7 +38,7 @@ def samples(
     """
     found: dict[Metric, list[Sample]] = {metric: [] for metric in names.METRICS}
     for sample in (
-        Sample(names.INFO, (version("taskqueue"),), 1),
+        Sample(names.INFO, (version(),), 1),
         Sample(names.STORAGE_UP, (), int(has_storage)),
         Sample(names.EVENT_STREAMS, (), streams),
         *_counted(reading.measures),
