@@ -1,6 +1,7 @@
 """`taskqueue run`, which is also what `taskqueue` without a command does: run the service."""
 
 import gc
+import os
 import sys
 from functools import partial
 from typing import NoReturn
@@ -68,10 +69,13 @@ def _serve(settings: Settings) -> NoReturn:
 
     with backend_of(settings.database) as backend:  # what it starts gets ready while we do
         from taskqueue.cli.serving import serve  # noqa: PLC0415
+        from taskqueue.cli.supervised import Supervised  # noqa: PLC0415
         from taskqueue.logs import pipeline as logs  # noqa: PLC0415
+        from taskqueue.process.notify import ServiceManager  # noqa: PLC0415
 
         gc.freeze()
         gc.enable()
         logs.configure(settings.log_format, settings.log_level)
-        ended = serve(settings, backend)
+        starter = Supervised(ServiceManager.of(os.environ))
+        ended = serve(settings, backend, starter=starter)
     leave(ended.code, by=ended.drained_at + LEAVE_S)

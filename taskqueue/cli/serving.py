@@ -39,10 +39,13 @@ class Ended(NamedTuple):
 
 
 class Starter:
-    """Receives the result of the start, for whatever started this process: here, a user."""
+    """Receives how the service is, for whatever started this process: here, a user."""
 
-    def ready(self, url: str) -> None:
+    def ready(self, service: Service) -> None:
         """Note that tasks are accepted. Called on the service's loop."""
+
+    def stopping(self) -> None:
+        """Note that the service stops. Called on its loop, once, if it was ready."""
 
     def refused(self, faults: Sequence[Fault]) -> None:
         """Say why the service does not start."""
@@ -88,8 +91,11 @@ async def _run(service: Service, signals: Signals, starter: Starter) -> int:
         async with service:
             tune_gc()
             _announce_ready(service)
-            starter.ready(service.url)
-            await asyncio.Event().wait()
+            starter.ready(service)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                starter.stopping()
     except asyncio.CancelledError:
         return OK
     except (ConfigError, ServiceNotStarted) as error:

@@ -23,6 +23,7 @@ from taskqueue.logs import pipeline as logs
 from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
 from taskqueue.process.leaving import LEAVE_S, leave
+from taskqueue.service import Service
 from taskqueue.settings import Settings
 from taskqueue.storage.databases import backend_of
 
@@ -72,10 +73,10 @@ class _Application(Starter):
         self._end = end
         self._pipe = pipe
 
-    def ready(self, url: str) -> None:
+    def ready(self, service: Service) -> None:
         # The kernel kills this process with its parent; where it cannot, the pipe tells.
         asyncio.get_running_loop().add_reader(self._end, _die)
-        self._send(Ready(url=url))
+        self._send(Ready(url=service.url))
 
     def refused(self, faults: Sequence[Fault]) -> None:
         self._send(Refused(faults=tuple(faults)))

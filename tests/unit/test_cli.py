@@ -5,13 +5,13 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner
 
 from taskqueue.cli import command as cli
+from taskqueue.cli import serving
 from taskqueue.cli.serving import Ended
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import leaving, origin
@@ -95,14 +95,14 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that reach the service, which answers 7."""
     seen: list[Settings] = []
 
-    def serve(settings: Settings, _: object) -> Ended:
+    def serve(settings: Settings, _: object, **__: object) -> Ended:
         seen.append(settings)
         return Ended(code=7, drained_at=0.0)
 
     def leave(code: int, **_: float) -> NoReturn:
         sys.exit(code)
 
-    monkeypatch.setitem(sys.modules, "taskqueue.cli.serving", SimpleNamespace(serve=serve))
+    monkeypatch.setattr(serving, "serve", serve)
     monkeypatch.setattr(backend, "SpawnedAhead", nullcontext)
     monkeypatch.setattr(leaving, "leave", leave)
     monkeypatch.setattr(origin, "remember", lambda: None)
