@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("dead", "Find, redrive and delete dead tasks."),
             ("queues", "List, pause and resume queues."),
             ("running", "List what runs now, and at which line."),
+            ("top", "Watch queues, running tasks and restarts."),
             ("tree", "Show the supervision tree."),
             ("settings", "List the settings of the service, and where each comes from."),
             ("openapi", "Print the OpenAPI document of the service."),

@@ -59,11 +59,18 @@ def print_table(
     On a terminal that is too narrow the `flexible` columns are cut, the longest first. Elsewhere
     nothing is cut.
     """
+    for line in table(columns, rows, flexible=flexible):
+        click.echo(line)
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, flexible: Sequence[str]
+) -> list[str]:
+    """Return the lines that `print_table` prints."""
     cells = [list(columns), *([plain(cell) for cell in row] for row in rows)]
     wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
     limits = fit(wide, [columns.index(name) for name in flexible], width())
-    for number, row in enumerate(cells):
-        click.echo(_line(row, limits, is_header=number == 0))
+    return [_line(row, limits, is_header=number == 0) for number, row in enumerate(cells)]
 
 
 def fit(wide: Sequence[int], flexible: Sequence[int], columns: int | None) -> list[int]:

@@ -8,6 +8,7 @@ from taskqueue.client.views import QueueInfo
 from taskqueue.rules.tasks import Status
 
 _DEPTHS = (Status.QUEUED, Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
+COLUMNS = ("queue", "state", "consumers", *_DEPTHS, "oldest", "/min")  # 80 columns
 
 
 def command() -> click.Command:
@@ -41,14 +42,11 @@ def _list(connection: Connection, *, as_json: bool) -> None:
         queues = client.queues()
     if as_json:
         return output.print_json(queues)
-    return output.print_table(
-        ("queue", "state", "consumers", *_DEPTHS, "oldest", "per min"),
-        [_row(queue) for queue in queues],
-        flexible=("queue",),
-    )
+    return output.print_table(COLUMNS, [row_of(queue) for queue in queues], flexible=("queue",))
 
 
-def _row(queue: QueueInfo) -> tuple[str, ...]:
+def row_of(queue: QueueInfo) -> tuple[str, ...]:
+    """Return the cells of a queue, as many as COLUMNS."""
     oldest_s = queue.oldest_runnable_s
     rates = [f"{each.completed_per_min:.1f}" for each in queue.recent if each.minutes == 5]
     return (

@@ -6,6 +6,9 @@ from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
 from taskqueue.client.views import RunningTask
 
+COLUMNS = ("task", "action", "consumer", "age", "line")
+FLEXIBLE = ("action", "consumer", "line")
+
 
 def command() -> click.Command:
     """Return the command."""
@@ -21,14 +24,12 @@ def _running(connection: Connection, *, as_json: bool) -> None:
         running = client.running()
     if as_json:
         return output.print_json(running)
-    return output.print_table(
-        ("task", "action", "consumer", "age", "line"),
-        [
-            (each.task_id, each.action, each.consumer, output.age(each.age_s), _line(each))
-            for each in running
-        ],
-        flexible=("action", "consumer", "line"),
-    )
+    return output.print_table(COLUMNS, [row_of(each) for each in running], flexible=FLEXIBLE)
+
+
+def row_of(task: RunningTask) -> tuple[str, ...]:
+    """Return the cells of a running task, as many as COLUMNS."""
+    return (task.task_id, task.action, task.consumer, output.age(task.age_s), _line(task))
 
 
 def _line(task: RunningTask) -> str:

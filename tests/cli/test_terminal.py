@@ -3,21 +3,38 @@
 import asyncio
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fcntl import ioctl
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pytest
+from aiohttp import ClientSession
 
+from taskqueue import AsyncClient
 from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Command
 
 COLOUR = "\x1b["
 LONG = "a" * 60
+
+
+ALTERNATE_SCREEN, USERS_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
+
+# What is waited for, and what is done then with the other end of the terminal.
+Step: TypeAlias = tuple[str, Callable[[int], object]]
+
+
+def key(text: str) -> Callable[[int], object]:
+    """Type it."""
+    return lambda terminal: os.write(terminal, text.encode())
+
+
+CTRL_C = key("\x03")
 
 
 class Seen(NamedTuple):
@@ -29,11 +46,16 @@ class Seen(NamedTuple):
     @property
     def lines(self) -> list[str]:
         """The lines without their colours."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text).replace("\r", "").splitlines()
+        text = self.text.replace("\x1b[H", "\n")  # the cursor goes home: another view
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "").splitlines()
 
 
-def on_terminal(*arguments: str, env: Mapping[str, str], typed: str = "", until: str = "") -> Seen:
-    """Run `taskqueue` on a terminal of 80 columns; Ctrl-C is typed once it shows `until`."""
+def on_terminal(
+    *arguments: str, env: Mapping[str, str], typed: str = "", steps: Sequence[Step] = ()
+) -> Seen:
+    """Run `taskqueue` on a terminal of 80 columns; each step waits for what is shown next."""
+    waiting = list(steps)
+    seen_before = 0
     ours, its = os.openpty()
     ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     child = subprocess.Popen(
@@ -50,9 +72,10 @@ def on_terminal(*arguments: str, env: Mapping[str, str], typed: str = "", until:
     try:
         while part := os.read(ours, 65_536):
             shown += part
-            if until and until in shown.decode(errors="replace"):
-                os.write(ours, b"\x03")
-                until = ""
+            while waiting and waiting[0][0].encode() in shown[seen_before:]:
+                _, act = waiting.pop(0)
+                seen_before = len(shown)
+                act(ours)
     except OSError:
         pass  # the last process that had it open has ended
     os.close(ours)
@@ -99,9 +122,81 @@ async def test_a_bulk_change_asks_first_and_shows_its_progress(
 async def test_the_tree_is_watched_until_ctrl_c(env: dict[str, str]) -> None:
     watch = ("tree", "--watch", "--every-s", "0.1")
 
-    seen = await asyncio.to_thread(on_terminal, *watch, env=env, until="gateway")
+    seen = await asyncio.to_thread(on_terminal, *watch, env=env, steps=[("gateway", CTRL_C)])
 
     assert seen.code == 0
     assert "└─ gateway  running  incarnation 1" in seen.lines
     assert f"{COLOUR}32mrunning" in seen.text
     assert "Traceback" not in seen.text
+
+
+async def test_top_shows_queues_running_tasks_and_restarts_until_q(
+    run: Command, service: ServiceProcess, env: dict[str, str]
+) -> None:
+    task_id = (await run("enqueue", "nap", "seconds=600")).out
+    async with AsyncClient(service.url) as client:
+        while not await client.running():
+            pass
+    async with ClientSession(service.url) as http:
+        await http.post("/supervision/kill", json={"path": "root/database"})
+    await service.wait_for("child_restarted")
+    watch = ("top", "--every-s", "0.1")
+
+    steps = [("killed", key("q"))]
+    seen = await asyncio.to_thread(on_terminal, *watch, env=env, steps=steps)
+
+    assert seen.code == 0
+    assert max(map(len, seen.lines)) <= 80
+    assert f"taskqueue  {service.url}  2 consumers, 1 running, 0 waiting, 1 restart" in seen.lines
+    row = next(line for line in seen.lines if line.startswith(task_id))
+    assert row.split()[1] == "nap"
+    assert "tests/cli/" in row
+    assert any(line.startswith("root/database  running  1") for line in seen.lines)
+    assert any(line.startswith("default  active  2  ") for line in seen.lines)
+    assert "q quits" in seen.text
+    assert f"{COLOUR}1mqueue" in seen.text
+    assert seen.text.startswith(ALTERNATE_SCREEN)
+    assert seen.text.endswith(USERS_SCREEN)
+
+
+async def test_top_without_colour_until_ctrl_c(env: dict[str, str]) -> None:
+    plain = {**env, "NO_COLOR": "1"}
+
+    seen = await asyncio.to_thread(on_terminal, "top", env=plain, steps=[("q quits", CTRL_C)])
+
+    assert seen.code == 0
+    assert re.findall(r"\x1b\[[0-9;]*m", seen.text) == []
+    assert seen.text.endswith(USERS_SCREEN)
+    assert "Traceback" not in seen.text
+
+
+async def test_top_says_that_the_service_has_gone_and_goes_on(
+    service: ServiceProcess, env: dict[str, str]
+) -> None:
+    watch = ("top", "--every-s", "0.1", "--retry-s", "0")
+    pid = service.pid
+    steps = [
+        ("q quits", lambda _: os.kill(pid, signal.SIGKILL)),
+        ("is unavailable", key("q")),
+    ]
+
+    seen = await asyncio.to_thread(on_terminal, *watch, env=env, steps=steps)
+
+    assert seen.code == 0
+    assert max(map(len, seen.lines)) <= 80
+    assert "Traceback" not in seen.text
+
+
+async def test_top_where_there_is_no_terminal_shows_all_once(run: Command) -> None:
+    task_id = (await run("enqueue", "resize", "url=a.png", "--delay-s", "600")).out
+
+    once = await run("top")
+    as_json = await run("top", "--json")
+    unreachable = await run("top", "--url", "http://127.0.0.1:1", "--retry-s", "0")
+
+    assert task_id
+    assert once.code == 0
+    assert once.out.splitlines()[0].endswith("2 consumers, 0 running, 1 waiting, 0 restarts")
+    assert "\x1b" not in once.out
+    assert set(as_json.json) == {"queues", "running", "tree"}
+    assert unreachable.code == 3
