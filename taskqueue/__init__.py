@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskqueue.api.action import Action
     from taskqueue.api.app import App
     from taskqueue.api.context import Context
+    from taskqueue.api.middleware import CallNext
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.api.retries import Retries
     from taskqueue.client.aio import AsyncClient
@@ -59,6 +60,7 @@ __all__ = [
     "App",
     "AsyncClient",
     "AsyncTask",
+    "CallNext",
     "CallRefused",
     "Cancel",
     "Client",
@@ -97,6 +99,7 @@ _MODULES = {
     "api.action": ("Action",),
     "api.app": ("App",),
     "api.context": ("Context",),
+    "api.middleware": ("CallNext",),
     "client.aio": ("AsyncClient",),
     "client.async_task": ("AsyncTask",),
     "client.event_stream": ("ServiceEvent",),

@@ -205,5 +205,6 @@ def consumers(settings: Settings) -> ConsumerSettings:
         slots=settings.slots,
         drain_s=settings.drain_s,
         max_result_bytes=settings.max_result_bytes,
+        timeout_s=settings.timeout_s,
         process=settings.process,
     )

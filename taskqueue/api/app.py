@@ -68,7 +68,7 @@ class App(Surroundings):
     def __init__(self, *, clock: Clock | None = None) -> None:
         super().__init__()
         self._clock = clock or SystemClock()
-        self._handlers = Handlers()
+        self._handlers = Handlers(self.middlewares)
         self._destination = Destination()
         self._time = self._clock  # of the attached service
         self.reference: str | None = None  # `module:app`, once it has been loaded by that name
@@ -136,9 +136,9 @@ class App(Surroundings):
         An `async def` runs on its consumer's loop, a `def` in a thread, and either of them in a
         process of its own with `executor="process"`; see `docs/executors.md`. An attempt that runs
         longer than `timeout_s` is cancelled on the loop and killed in a process; a thread cannot be
-        stopped, so there it is refused. `retries` says when a failed attempt is tried again. A
-        handler that returns False has failed, unless `false_is_failure` is False; without a choice,
-        a `-> bool` is warned of.
+        stopped, so there it is refused. 0 is no limit; by default the setting `timeout_s` holds.
+        `retries` says when a failed attempt is tried again. A handler that returns False has
+        failed, unless `false_is_failure` is False; without a choice, a `-> bool` is warned of.
 
         A first parameter `ctx: Context` gets the context of the attempt. To take any keys, write
         `(ctx: Context, /, **data: …)`; without the `/` type checkers object.

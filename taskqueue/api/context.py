@@ -52,11 +52,13 @@ class Context(Generic[T_co]):
         handle: AttemptHandle | None = None,
         *,
         max_result_bytes: int = encoding.MAX_BYTES,
+        limit_s: float | None = None,
         resources: T_co | object = NO_RESOURCES,
     ) -> None:
         """Make the context of an attempt; without a handle, of one that no service makes."""
         self.task = task
         self.max_result_bytes = max_result_bytes
+        self.limit_s = limit_s  # for its executor to keep
         self.handle = handle or _Nowhere(task)
         self._resources = resources
         self._transaction: Transaction | None = None  # most handlers have none

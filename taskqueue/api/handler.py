@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from taskqueue.api.context import Context
+from taskqueue.api.middleware import Middleware
 from taskqueue.api.parameters import AnyFunction, returns_bool, takes_context
 from taskqueue.api.retries import USUAL, Retries, as_built_in
 from taskqueue.api.signature import Signature
@@ -36,7 +37,10 @@ class ExecutorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handler:
-    """A registered function. `defaults` hold for its tasks unless an enqueue says otherwise."""
+    """A registered function. `defaults` hold for its tasks unless an enqueue says otherwise.
+
+    `timeout_s` is None if the setting decides, and 0 if there is no limit.
+    """
 
     name: str
     function: AnyFunction
@@ -47,6 +51,13 @@ class Handler:
     timeout_s: float | None
     retries: Retries
     false_is_failure: bool
+    middleware: Sequence[Middleware]  # the outermost first
+
+    def limit_s(self, usual_s: float) -> float | None:
+        """Return the time limit of its attempts where `usual_s` holds for most; 0 is none."""
+        if self.executor is ExecutorKind.THREAD:
+            return None
+        return (usual_s if self.timeout_s is None else self.timeout_s) or None
 
     def args(self, context: Context) -> tuple[Context, ...]:
         """Return the positional arguments of a call: the context, if the function takes it."""
@@ -75,6 +86,7 @@ def handler_of(
     executor: str | None = None,
     retries: Retries = USUAL,
     false_is_failure: bool | None = None,
+    middleware: Sequence[Middleware] = (),
 ) -> Handler:
     """Return `function` as a handler.
 
@@ -109,6 +121,7 @@ def handler_of(
         timeout_s=timeout_s,
         retries=retries,
         false_is_failure=_false_is_failure(name, function, chosen=false_is_failure),
+        middleware=middleware,
     )
 
 
@@ -140,9 +153,10 @@ def _executor_faults(usual: ExecutorKind, chosen: str | None) -> Iterator[Fault]
 def _timeout_faults(executor: ExecutorKind, timeout_s: float | None) -> Iterator[Fault]:
     if timeout_s is None:
         return
-    if not is_duration(timeout_s):
-        yield Fault("timeout_s", "must be a number of seconds above 0")
-    if executor is ExecutorKind.THREAD:
+    is_none = timeout_s == 0 and not isinstance(timeout_s, bool)
+    if not is_none and not is_duration(timeout_s):
+        yield Fault("timeout_s", "must be a number of seconds, or 0 for no limit")
+    if executor is ExecutorKind.THREAD and not is_none:
         yield Fault(
             "timeout_s",
             'a thread cannot be stopped; give it executor="process", or make it `async def`',

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from taskqueue.api.handler import Handler, handler_of
+from taskqueue.api.middleware import Middleware
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.retries import Retries
 from taskqueue.api.signature import signature_of, whole_signature_of
@@ -15,7 +16,9 @@ from taskqueue.rules.tasks import DEFAULT_QUEUE
 class Handlers:
     """What can be done, and the queues that the tasks of it may go to."""
 
-    def __init__(self) -> None:
+    def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
+        """Begin without any; `middleware` is around each, and may still grow."""
+        self._middleware = middleware
         self.by_action: dict[str, Handler] = {}
         self._default: Handler | None = None
         self._queues = {DEFAULT_QUEUE}
@@ -57,6 +60,7 @@ class Handlers:
                 executor=executor,
                 retries=retries,
                 false_is_failure=false_is_failure,
+                middleware=self._middleware,
             )
         except ConfigError as error:
             faults.extend(error.faults)
@@ -76,7 +80,11 @@ class Handlers:
             raise _refusal("default", [Fault("handler", "is registered already")])
         try:
             self._default = handler_of(
-                function, whole_signature_of, name="default", defaults=Defaults()
+                function,
+                whole_signature_of,
+                name="default",
+                defaults=Defaults(),
+                middleware=self._middleware,
             )
         except ConfigError as error:
             raise _refusal("default", error.faults) from error

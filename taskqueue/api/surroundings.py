@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+from taskqueue.api.middleware import M, Middleware, require_middleware
 from taskqueue.api.resources import OpenResources, require_resources
 from taskqueue.errors import ConfigError, Fault
 
@@ -14,6 +15,7 @@ class Surroundings:
     def __init__(self) -> None:
         """Begin with nothing around the handlers."""
         self.open_resources: OpenResources[object] | None = None
+        self.middlewares: list[Middleware] = []
 
     def resources(self, function: OpenResources[T]) -> OpenResources[T]:
         """Register the async context manager whose value is `ctx.resources`.
@@ -36,3 +38,25 @@ class Surroundings:
         require_resources(function)
         self.open_resources = function
         return function
+
+    def middleware(self, middleware: M) -> M:
+        """Register an `async def` around every attempt; the first one is the outermost.
+
+            @app.middleware
+            async def timed(ctx: Context, call_next: CallNext) -> object:
+                began = time.monotonic()
+                try:
+                    return await call_next()
+                finally:
+                    ctx.log.info("handled", seconds=time.monotonic() - began)
+
+        What it returns is the result of the attempt, and what it raises fails the attempt, as if
+        the handler had done so. It counts towards the time limit. It runs on the consumer's loop,
+        and around a handler with `executor="process"` in that process.
+
+        Raises:
+            ConfigError: it is no `async def`, or does not take `ctx` and `call_next`.
+        """
+        require_middleware(middleware)
+        self.middlewares.append(middleware)
+        return middleware

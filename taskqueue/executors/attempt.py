@@ -32,20 +32,29 @@ async def attempt(
     handle: AttemptHandle | None = None,
     *,
     max_result_bytes: int = MAX_BYTES,
+    timeout_s: float = 0.0,
     resources: object = NO_RESOURCES,
 ) -> Outcome:
     """Run the task's handler once and return what came of it.
 
-    `handle` is its way back into the service while it runs. A larger result is refused. However
-    many attempts follow each other on a loop, it gets its turn. A process has `resources` of its
-    own.
+    `handle` is its way back into the service while it runs. A larger result is refused.
+    `timeout_s` is the limit of actions without one of their own; 0 is none. However many attempts
+    follow each other on a loop, it gets its turn. A process has `resources` of its own.
 
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
     """
     call = outside_of_tasks(
-        partial(call_of, app, task, handle, max_result_bytes=max_result_bytes, resources=resources)
+        partial(
+            call_of,
+            app,
+            task,
+            handle,
+            max_result_bytes=max_result_bytes,
+            timeout_s=timeout_s,
+            resources=resources,
+        )
     )
     if isinstance(call, Call):
         executor = executors[call.handler.executor]
@@ -60,6 +69,7 @@ def call_of(
     handle: AttemptHandle | None,
     *,
     max_result_bytes: int = MAX_BYTES,
+    timeout_s: float = 0.0,
     resources: object = NO_RESOURCES,
 ) -> Call | Failed | Rejected:
     """Return the call that the task stands for, or why there is none.
@@ -75,5 +85,11 @@ def call_of(
         return Failed(error=shortened(str(error)))
     except InvalidTask as error:
         return Rejected(reason=shortened(str(error)))
-    context: Context = Context(task, handle, max_result_bytes=max_result_bytes, resources=resources)
+    context: Context = Context(
+        task,
+        handle,
+        max_result_bytes=max_result_bytes,
+        limit_s=handler.limit_s(timeout_s),
+        resources=resources,
+    )
     return Call(handler, context, kwargs)

@@ -2,19 +2,18 @@
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.executors.calling import called
 from taskqueue.executors.eager import eagerly
-from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.lines import Frames, line_of_coroutine
+from taskqueue.executors.middleware import inside_middleware
 from taskqueue.executors.outcome import outcome_of
-from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Outcome
 
@@ -26,7 +25,7 @@ class LoopExecutor:
     """Runs each handler in an asyncio task and with context variables of its own.
 
     One that never waits costs no turn of the loop, unless many such follow each other. A handler
-    past its `timeout_s` is cancelled. One that blocks stops every handler of this loop, and one
+    past its time limit is cancelled. One that blocks stops every handler of this loop, and one
     that swallows its cancellation runs on: only the caller's own limit ends the wait. One that
     cancels its own task, at once or later, affects only itself.
     """
@@ -38,7 +37,8 @@ class LoopExecutor:
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Await the handler; see `Executor.run`."""
-        call, task_id = _call(handler, context, kwargs), context.task.id
+        handle = partial(called, handler, context, kwargs)
+        call, task_id = inside_middleware(handler, context, handle), context.task.id
         self._thread = threading.get_ident()
         self._running[task_id] = call
         try:
@@ -62,16 +62,3 @@ class LoopExecutor:
 
     def close(self) -> None:
         """Do nothing: no handler waits here, and those that run belong to their callers."""
-
-
-async def _call(handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> object:
-    process = os.getpid()
-    try:
-        try:
-            return await called(handler, context, kwargs)
-        finally:
-            end_if_forked(process)
-    except (Exception, asyncio.CancelledError):
-        raise
-    except BaseException as cause:  # it would take the whole loop along
-        raise ConsumerCrash(cause) from cause

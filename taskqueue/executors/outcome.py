@@ -40,7 +40,7 @@ _OWN_FRAMES = str(Path(__file__).parent)
 
 async def outcome_of(running: Awaitable[object], context: Context, handler: Handler) -> Outcome:
     """Await a running handler and return the outcome of its attempt; see `Executor.run`."""
-    timeout_s = handler.timeout_s
+    timeout_s = context.limit_s
     caller = asyncio.current_task()
     assert caller is not None  # noqa: S101 - a coroutine is always run by a task
     cancels_before = caller.cancelling()

@@ -13,8 +13,10 @@ from typing import Any
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.executors.calling import called
+from taskqueue.executors.eager import eagerly
 from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.lines import Frames, line_of_thread
+from taskqueue.executors.middleware import inside_middleware
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.rules.running import HandlerLine
@@ -42,9 +44,17 @@ class ThreadExecutor:
         self._closed = False
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
-        """Call the handler in a thread, with a copy of the caller's context variables."""
-        call = partial(called, handler, context, kwargs)
-        return await outcome_of(self._call(call, context.task.id), context, handler)
+        """Call the handler in a thread, with a copy of the caller's context variables.
+
+        Middleware stays on the loop.
+        """
+        work = partial(called, handler, context, kwargs)
+        call = partial(self._call, work, context.task.id)
+        if handler.middleware:
+            running = eagerly(inside_middleware(handler, context, call))
+        else:
+            running = call()
+        return await outcome_of(running, context, handler)
 
     def locate(
         self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]
@@ -79,7 +89,7 @@ class ThreadExecutor:
         try:
             value, error = await ended
         finally:
-            del self._running[task_id]
+            self._running.pop(task_id, None)  # middleware may have called it twice
         if error is not None:
             raise error
         return value

@@ -85,6 +85,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Integer(0, 10_000),
         "Tasks to claim ahead of free slots; up to 512 for tasks shorter than a claim.",
     ] = 5
+    timeout_s: Annotated[
+        float,
+        Duration(),
+        "Time limit of an attempt, unless its action has its own; not in threads; 0: none.",
+    ] = 0.0
     drain_s: Annotated[float, Duration(), "Time for running handlers to finish at a stop."] = 30.0
     max_result_bytes: Annotated[
         int, Integer(1, 64 << 20), "Maximum size of a result as JSON; larger ones are refused."

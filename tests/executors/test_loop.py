@@ -25,7 +25,7 @@ async def run(body: Body, *, timeout_s: float | None = None) -> Outcome:
     async def work(ctx: Context) -> object:
         return await body()
 
-    context = Context(claimed(app.prepare("work")))
+    context = Context(claimed(app.prepare("work")), limit_s=timeout_s)
     return await LoopExecutor().run(app.handler("work"), context, {})
 
 

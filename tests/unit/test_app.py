@@ -149,7 +149,7 @@ def test_a_registration_is_refused_with_every_fault_at_once() -> None:
         "task '', queue: must be 1 to 128 printable characters",
         "task '', priority: must be a whole number from 0 to 255",
         "task '', max_attempts: must be a whole number from 1 to 32767",
-        "task '', timeout_s: must be a number of seconds above 0",
+        "task '', timeout_s: must be a number of seconds, or 0 for no limit",
         (
             "task '', timeout_s: a thread cannot be stopped; "
             'give it executor="process", or make it `async def`'
@@ -172,15 +172,46 @@ def test_an_action_is_registered_once() -> None:
     assert app.handler("resize") is before
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan"), True, "1"])
-def test_a_timeout_is_a_positive_number_of_seconds(timeout_s: Any) -> None:
+@pytest.mark.parametrize("timeout_s", [-1, float("inf"), float("nan"), True, False, "1"])
+def test_a_timeout_is_a_number_of_seconds(timeout_s: Any) -> None:
     def register() -> None:
         @App().task("a", timeout_s=timeout_s)
         async def handler(ctx: Context) -> None: ...
 
     assert faults_of(register, ConfigError) == [
-        "task 'a', timeout_s: must be a number of seconds above 0"
+        "task 'a', timeout_s: must be a number of seconds, or 0 for no limit"
     ]
+
+
+@pytest.mark.parametrize(
+    ("executor", "own_s", "limit_s"),
+    [
+        (None, None, 9.0),
+        (None, 2, 2.0),
+        (None, 0, None),
+        ("process", None, 9.0),
+        ("process", 0, None),
+    ],
+)
+def test_an_action_overrides_the_usual_time_limit(
+    executor: Any, own_s: float | None, limit_s: float | None
+) -> None:
+    mine = App()
+
+    @mine.task("a", executor=executor, timeout_s=own_s)
+    async def handler() -> None: ...
+
+    assert mine.handler("a").limit_s(9.0) == limit_s
+    assert mine.handler("a").limit_s(0.0) == (own_s or None)
+
+
+def test_no_limit_holds_for_a_thread() -> None:
+    mine = App()
+
+    @mine.task("a", timeout_s=0)
+    def handler() -> None: ...
+
+    assert mine.handler("a").limit_s(9.0) is None
 
 
 def test_an_action_has_the_name_of_its_function_unless_it_gets_one() -> None:
@@ -683,7 +714,8 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_every_public_name_is_there_and_no_other() -> None:
     classes = {name for name in taskqueue.__all__ if inspect.isclass(getattr(taskqueue, name))}
 
-    assert {*taskqueue.__all__} - classes == {"QUEUE_KEY", "queue_context", "queue_lifespan"}
+    others = {"CallNext", "QUEUE_KEY", "queue_context", "queue_lifespan"}
+    assert {*taskqueue.__all__} - classes == others
     assert set(taskqueue.__all__) <= set(dir(taskqueue))
     with pytest.raises(AttributeError, match="module 'taskqueue' has no attribute 'Task_'"):
         taskqueue.Task_  # noqa: B018

@@ -61,6 +61,7 @@ class ConsumerSettings(Struct):
     slots: int = 1  # handlers at once
     drain_s: float = 30.0  # how long they may run on when it stops
     max_result_bytes: int = MAX_BYTES
+    timeout_s: float = 0.0  # of attempts whose action has no limit of its own; 0: none
     process: ProcessPolicy = ProcessPolicy()
 
 
@@ -240,6 +241,7 @@ class ConsumerActor(Actor):
                 handle,
                 max_result_bytes=self._settings.max_result_bytes,
                 resources=self._resources.value,
+                timeout_s=self._settings.timeout_s,
             )
         except asyncio.CancelledError:
             if this.cancelled_as is None:

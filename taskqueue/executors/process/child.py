@@ -12,12 +12,14 @@ from functools import cache, partial
 from typing import cast
 
 from taskqueue.api.app import App
+from taskqueue.api.handler import Handler
 from taskqueue.children.blocking_pipe import BlockingPipe
 from taskqueue.children.messages import decoder, framed
 from taskqueue.errors import ResourcesNotOpened
 from taskqueue.executors.attempt import Call, call_of
 from taskqueue.executors.calling import called
 from taskqueue.executors.loop import LoopExecutor
+from taskqueue.executors.middleware import outside_of_the_loop
 from taskqueue.executors.outcome import (
     one_line,
     outcome_of_error,
@@ -170,9 +172,8 @@ async def _made_on_the_loop(
 
 
 async def _awaited(call: Call, executor: LoopExecutor, signals: Signals) -> Outcome:
-    handler = call.handler
-    if handler.timeout_s is not None:
-        handler = replace(handler, timeout_s=None)  # the limit is the service's to keep
+    handler = _awaitable(call.handler)
+    call.context.limit_s = None  # the limit is the service's to keep
     try:
         outcome = await executor.run(handler, call.context, call.kwargs)
     except ConsumerCrash as crash:
@@ -190,7 +191,18 @@ def _crashed(crash: ConsumerCrash) -> Crashed:
 
 
 def _is_async(call: Call) -> bool:
-    return _is_coroutine_function(call.handler.function)
+    return bool(call.handler.middleware) or _is_coroutine_function(call.handler.function)
+
+
+def _awaitable(handler: Handler) -> Handler:
+    """Return a handler that can be awaited: a `def` inside of middleware is called by a loop."""
+    if _is_coroutine_function(handler.function):
+        return handler
+
+    async def function(*args: object, **kwargs: object) -> object:
+        return outside_of_the_loop(partial(handler.function, *args, **kwargs))
+
+    return replace(handler, function=function)
 
 
 _is_coroutine_function = cache(inspect.iscoroutinefunction)

@@ -70,7 +70,7 @@ class ProcessExecutor:
             if worker is None or worker.spent:
                 worker = await self._start()
             self._running[context.task.id] = worker
-            return await worker.run(context, timeout_s=handler.timeout_s)
+            return await worker.run(context)
         except CannotStart as error:
             self._complain(error)
             return Snoozed(delay_s=START_RETRY_S)

@@ -95,20 +95,20 @@ class Worker:
         self.spent = True
         self._pipe.close()
 
-    async def run(self, context: Context, *, timeout_s: float | None) -> Outcome:
+    async def run(self, context: Context) -> Outcome:
         """Have the process make this attempt, and return what came of it.
 
         What the handler says and asks meanwhile goes through the handle of `context`.
 
-        A process that runs past `timeout_s`, or whose caller is cancelled, is killed at once with
-        all that it started, and has ended when this returns or raises: there is nothing that a
-        handler could do with a warning which it could not do in time.
+        A process that runs past the limit of its attempt, or whose caller is cancelled, is killed
+        at once with all that it started, and has ended when this returns or raises: there is
+        nothing that a handler could do with a warning which it could not do in time.
 
         Raises:
             CancelledError: the caller was cancelled.
         """
         began = self._loop.time()
-        conversation = Conversation(context.handle, self._pipe, timeout_s=timeout_s)
+        conversation = Conversation(context.handle, self._pipe, timeout_s=context.limit_s)
         self._conversation, self._task_id = conversation, context.task.id
         try:
             run = Run(task=context.task, max_result_bytes=context.max_result_bytes)
