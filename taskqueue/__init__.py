@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskqueue.api.action import Action
     from taskqueue.api.app import App
     from taskqueue.api.context import Context
+    from taskqueue.api.hooks import TaskEvent
     from taskqueue.api.middleware import CallNext
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.api.retries import Retries
@@ -84,6 +85,7 @@ __all__ = [
     "Snooze",
     "StorageUnavailable",
     "Task",
+    "TaskEvent",
     "TaskInfo",
     "TaskNotCompleted",
     "TaskNotFound",
@@ -99,6 +101,7 @@ _MODULES = {
     "api.action": ("Action",),
     "api.app": ("App",),
     "api.context": ("Context",),
+    "api.hooks": ("TaskEvent",),
     "api.middleware": ("CallNext",),
     "client.aio": ("AsyncClient",),
     "client.async_task": ("AsyncTask",),

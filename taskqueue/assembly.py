@@ -89,7 +89,11 @@ async def configuration(
         recovery=parts.recovery,
         intensity=parts.intensity,
         http_state=http_state,
-        measures=Measures(tasks=TaskMeasures(app.queues, app.actions), commits=backend.commits),
+        measures=Measures(
+            tasks=TaskMeasures(app.queues, app.actions),
+            commits=backend.commits,
+            hooks=app.hooks.measures,
+        ),
     )
 
 

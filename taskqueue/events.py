@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from time import time
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from taskqueue.foreign import rendering
 from taskqueue.logger import log
@@ -39,6 +39,7 @@ class Event(Struct, gc=True):  # an exception in its fields may be part of a cyc
 _NUMBERS = {each: logging.getLevelNamesMapping()[each.upper()] for each in get_args(Level)}
 Subscriber: TypeAlias = Callable[[Event], None]
 S = TypeVar("S", bound=Subscriber)
+T = TypeVar("T")
 
 
 def _method(level: Level) -> Callable[..., None]:
@@ -131,37 +132,37 @@ class Events:
             self.subscribers = tuple(s for s in self.subscribers if s is not subscriber)
 
 
-class Buffer:
-    """Keeps the latest events for one reader; a full buffer drops the oldest."""
+class Buffer(Generic[T]):
+    """Keeps the latest items, such as events, for one reader; a full buffer drops the oldest."""
 
     def __init__(self, limit: int) -> None:
-        self._events: deque[Event] = deque(maxlen=limit)
+        self._items: deque[T] = deque(maxlen=limit)
         self._lock = threading.RLock()  # reentrant: a finaliser may publish in here
         self._wake: Callable[[], object] | None = None
         self.dropped = 0
-        """How many events the reader has missed."""
+        """How many of them the reader has missed."""
 
-    def __call__(self, event: Event) -> None:
-        """Add an event; wake the reader if it waits."""
+    def __call__(self, item: T) -> None:
+        """Add an item; wake the reader if it waits."""
         with self._lock:
-            self.dropped += len(self._events) == self._events.maxlen
-            self._events.append(event)
+            self.dropped += len(self._items) == self._items.maxlen
+            self._items.append(item)
             wake, self._wake = self._wake, None
         if wake is not None:
             wake()
 
-    def take(self) -> list[Event]:
-        """Return the events since the last call, oldest first, without waiting."""
+    def take(self) -> list[T]:
+        """Return the items since the last call, oldest first, without waiting."""
         with self._lock:
-            taken = [*self._events]
-            self._events.clear()
+            taken = [*self._items]
+            self._items.clear()
         return taken
 
-    async def next(self) -> list[Event]:
-        """Wait until there are events; return all of them, oldest first."""
+    async def next(self) -> list[T]:
+        """Wait until there are items; return all of them, oldest first."""
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
         with self._lock:
-            if self._events:
+            if self._items:
                 return self.take()
             self._wake = partial(loop.call_soon_threadsafe, arrived.set)
         await arrived.wait()

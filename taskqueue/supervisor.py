@@ -18,6 +18,7 @@ from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
 from taskqueue.actors.database import DatabaseActor, Recovery
 from taskqueue.actors.gateway import GatewayActor
+from taskqueue.actors.hooks import HooksActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.queue.actor import QueueActor
 from taskqueue.actors.queue.settings import QueueSettings
@@ -100,6 +101,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
             restart=Restart.TRANSIENT,
             one_shot=True,
         ),
+        *hooks(configuration),
         ChildSpec(
             id="queue",
             start=partial(
@@ -109,6 +111,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
                 configuration.activity,
                 configuration.measures.tasks,
                 clock,
+                hooks=configuration.app.hooks,
             ),
             shutdown=QUEUE_LIMIT_S,
         ),
@@ -133,6 +136,14 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
         ),
         *gateway(configuration),
     )
+
+
+def hooks(configuration: Configuration) -> tuple[ChildSpec, ...]:
+    """Return the actor that calls the app's hooks; nothing without hooks."""
+    app_hooks = configuration.app.hooks
+    if not app_hooks:
+        return ()
+    return (ChildSpec(id="hooks", start=partial(HooksActor.start_link, app_hooks)),)
 
 
 def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:

@@ -208,6 +208,33 @@ async def test_pages_are_fetched_over_one_connection(tmp_path: Path) -> None:
     assert len(connections) == 1
 
 
+async def test_errors_are_reported_and_dead_tasks_alert(tmp_path: Path) -> None:
+    alerts: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+    async def alert(request: web.Request) -> web.Response:
+        alerts.put_nowait(await request.json())
+        return web.Response()
+
+    site = web.Application()
+    site.router.add_post("/", alert)
+
+    async with TestServer(site) as server:
+        env = {"ALERT_URL": str(server.make_url("/"))}
+        flags = ("--app", "examples.report_errors:app")
+        async with (
+            ServiceProcess(tmp_path, *flags, env=env) as service,
+            aiohttp.ClientSession() as http,
+        ):
+            data = {"dividend": 1, "divisor": 0}
+            task = await _outcome(service, http, "divide", data)
+            told = await asyncio.wait_for(alerts.get(), 20)
+            reported = await service.wait_for("exception_reported", task_id=task["id"])
+
+    assert task["status"] == "dead"
+    assert told == {"task": task["id"], "action": "divide", "reason": task["reason"]}
+    assert reported["kind"] == "ZeroDivisionError"
+
+
 async def test_heavy_work_ends_as_its_handlers_say(tmp_path: Path) -> None:
     flags = ("--app", "examples.heavy:app", "--retry-initial-s", "0.01")
 
@@ -230,7 +257,7 @@ async def _outcome(
     async with http.post(f"{service.url}/tasks", json={"action": action, "data": data}) as response:
         assert response.status == 202, await response.text()
         task_id = (await response.json())["id"]
-    dies = action in {"decline", "endless", "broken_library"}
+    dies = action in {"decline", "endless", "broken_library", "divide"}
     ended = "task_dead_lettered" if dies else "task_completed"
     await service.wait_for(ended, task_id=task_id)
     async with http.get(f"{service.url}/tasks/{task_id}") as response:

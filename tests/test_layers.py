@@ -28,7 +28,7 @@ FLOORS = (
                 "task_ends",
                 "foreign",
             ),
-            *("process", "children", "release"),
+            *("throttle", "process", "children", "release"),
         ),
     ),
     ("the actor runtime", ("runtime",)),

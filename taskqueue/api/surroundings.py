@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+from taskqueue.api.hooks import H, Hooks, Moment
 from taskqueue.api.middleware import M, Middleware, require_middleware
 from taskqueue.api.resources import OpenResources, require_resources
 from taskqueue.errors import ConfigError, Fault
@@ -16,6 +17,7 @@ class Surroundings:
         """Begin with nothing around the handlers."""
         self.open_resources: OpenResources[object] | None = None
         self.middlewares: list[Middleware] = []
+        self.hooks = Hooks()
 
     def resources(self, function: OpenResources[T]) -> OpenResources[T]:
         """Register the async context manager whose value is `ctx.resources`.
@@ -60,3 +62,26 @@ class Surroundings:
         require_middleware(middleware)
         self.middlewares.append(middleware)
         return middleware
+
+    def on_started(self, hook: H) -> H:
+        """Call an `async def` aside with the `TaskEvent` of each attempt that begins.
+
+        A hook runs on a thread of its own. It neither fails a task nor delays one; a call is
+        dropped when a thousand wait, and cancelled after 5 s. See `docs/handlers.md`.
+
+        Raises:
+            ConfigError: it is no `async def`.
+        """
+        return self.hooks.register(Moment.STARTED, hook)
+
+    def on_succeeded(self, hook: H) -> H:
+        """Call it with each task that has completed; see `on_started`."""
+        return self.hooks.register(Moment.SUCCEEDED, hook)
+
+    def on_failed(self, hook: H) -> H:
+        """Call it with each attempt that has failed, also the last of a task; see `on_started`."""
+        return self.hooks.register(Moment.FAILED, hook)
+
+    def on_dead(self, hook: H) -> H:
+        """Call it with each task that is dead; see `on_started`."""
+        return self.hooks.register(Moment.DEAD, hook)

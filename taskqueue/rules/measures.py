@@ -1,6 +1,6 @@
 """What the service has counted and measured since its start, for `GET /metrics`.
 
-    queue actor ─▶ tasks      watchdog ─▶ loops      engine ─▶ commits
+    queue actor ─▶ tasks      watchdog ─▶ loops      engine ─▶ commits      hooks ─▶ hooks
 
 Everything is in memory: it survives restarts of the service's parts, not of the process. A service
 counts on one thread, at less than 2 µs per task.
@@ -178,6 +178,14 @@ class LoopMeasures:
         self.blocked_consumers = 0
 
 
+class HookMeasures:
+    """How many calls of hooks failed, and how many were never made."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+        self.dropped = 0
+
+
 class CommitMeasures:
     """How long the commits of one engine took, and how many rows each has changed."""
 
@@ -202,3 +210,4 @@ class Measures:
     tasks: TaskMeasures = field(default_factory=_no_tasks)
     loops: LoopMeasures = field(default_factory=LoopMeasures)
     commits: CommitMeasures = field(default_factory=CommitMeasures)
+    hooks: HookMeasures = field(default_factory=HookMeasures)

@@ -10,6 +10,7 @@ from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.storage_client import RetryingClient
+from taskqueue.api.hooks import Hooks
 from taskqueue.attempt_log import AttemptLog
 from taskqueue.clock import SystemClock
 from taskqueue.errors import OperationFailed, StorageUnavailable
@@ -82,6 +83,7 @@ async def settle(
         schedule=FetchSchedule(queues, clock),
         activity=activity or Activity(),
         measures=TaskMeasures(queues, ("quick",)),
+        hooks=Hooks(),
     )
     await completer.settle(action.finished, lambda: answers.append(None))
     return leases.ours, len(answers)

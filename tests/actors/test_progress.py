@@ -9,7 +9,6 @@ import pytest
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.storage_client import StorageClient
-from taskqueue.actors.throttle import PERIOD_S
 from taskqueue.api.context import Context
 from taskqueue.attempt_log import AttemptLog
 from taskqueue.errors import StorageUnavailable
@@ -19,6 +18,7 @@ from taskqueue.testing.claims import claimed
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
+from taskqueue.throttle import PERIOD_S
 from tests.actors.world import World
 
 

@@ -227,6 +227,7 @@ class ConsumerActor(Actor):
     async def _run(self, this: Attempt) -> Outcome:
         delivery, note_start = this.taken.delivery, self._reports.note
         task_log.attempt_started(delivery.task, self.ref.label)
+        self._app.hooks.started(delivery.task)
         handle = ConsumerAttemptHandle(this.taken, self._storage, self._progress, note_start)
         this.handle = handle
         try:
@@ -240,8 +241,8 @@ class ConsumerActor(Actor):
                 self._executors,
                 handle,
                 max_result_bytes=self._settings.max_result_bytes,
-                resources=self._resources.value,
                 timeout_s=self._settings.timeout_s,
+                resources=self._resources.value,
             )
         except asyncio.CancelledError:
             if this.cancelled_as is None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from taskqueue.actors import task_log
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
-from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.clock import Clock
 from taskqueue.rules.tasks import Delivery
 from taskqueue.storage.protocol import Storage
+from taskqueue.throttle import ThrottledLog
 
 
 class ProgressReports:

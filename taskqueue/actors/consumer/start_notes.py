@@ -5,11 +5,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
-from taskqueue.actors.throttle import ThrottledLog
 from taskqueue.clock import Clock
 from taskqueue.rules.tasks import Task
 from taskqueue.runtime import Reply
 from taskqueue.storage.protocol import Storage
+from taskqueue.throttle import ThrottledLog
 
 RETRY_S = 0.1
 

@@ -35,6 +35,7 @@ from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.queue.settings import QueueSettings
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
+from taskqueue.api.hooks import Hooks
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
     CancelTask,
@@ -72,6 +73,7 @@ class QueueActor(Actor):
         measures: TaskMeasures,
         clock: Clock | None = None,
         *,
+        hooks: Hooks,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         super().__init__()
@@ -94,6 +96,7 @@ class QueueActor(Actor):
             schedule=self._schedule,
             activity=activity,
             measures=measures,
+            hooks=hooks,
         )
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._fetcher = Fetcher(

@@ -10,6 +10,7 @@ from taskqueue.actors import task_log
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
+from taskqueue.api.hooks import Hooks
 from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
 from taskqueue.rules import policy
@@ -76,6 +77,7 @@ class Completer:
         schedule: FetchSchedule,
         activity: Activity,
         measures: TaskMeasures,
+        hooks: Hooks,
     ) -> None:
         """Make a completer that has nothing to write.
 
@@ -89,6 +91,7 @@ class Completer:
             schedule: takes the tasks that are ready then.
             activity: counts what is written, for the last minutes.
             measures: counts it since the start.
+            hooks: are called for it.
         """
         self._storage = storage
         self._policy_of = policy_of
@@ -99,6 +102,7 @@ class Completer:
         self._schedule = schedule
         self._activity = activity
         self._measures = measures
+        self._hooks = hooks
         activity.begin(clock.monotonic())
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -155,6 +159,7 @@ class Completer:
     def _report(self, pending: PendingSettlement, written: Settled) -> None:
         task, settlement = pending.finished.delivery.task, pending.settlement
         task_log.settled(task, pending.finished.outcome, settlement, written)
+        self._hooks.settled(task, settlement, written)
         if written is not Settled.CANCELLED:
             for queue, ready_at in _ready_at(task, settlement):
                 self._schedule.expect_work(queue, ready_at)

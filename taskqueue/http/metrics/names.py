@@ -74,6 +74,14 @@ LOOP_LAG = Metric(
     "histogram",
     "How late the main event loop was, measured four times a second.",
 )
+HOOKS_FAILED = Metric(
+    "taskqueue_hooks_failed_total", "counter", "Calls of hooks that raised or took too long."
+)
+HOOKS_DROPPED = Metric(
+    "taskqueue_hooks_dropped_total",
+    "counter",
+    "Calls of hooks that were not made, because too many of them waited.",
+)
 RESTARTS = Metric(
     "taskqueue_actor_restarts_total",
     "counter",
@@ -89,5 +97,5 @@ METRICS = (
     *(INFO, TASKS, TASK_RUN, TASK_WAIT, LEASE_LOSSES),
     *(DEPTH, OLDEST, LAST_CLAIM, PAUSED, CONSUMERS, BLOCKED),
     *(STORAGE_UP, COMMIT_SECONDS, COMMIT_ROWS, LOOP_LAG),
-    *(RESTARTS, MAILBOX, EVENT_STREAMS),
+    *(HOOKS_FAILED, HOOKS_DROPPED, RESTARTS, MAILBOX, EVENT_STREAMS),
 )

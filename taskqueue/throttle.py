@@ -1,5 +1,7 @@
 """Keeps an event that may come thousands of times a second from filling the log."""
 
+from collections.abc import Callable, Mapping
+
 from taskqueue.clock import Clock
 from taskqueue.events import events
 
@@ -17,10 +19,17 @@ class ThrottledLog:
 
     def info(self, **fields: object) -> None:
         """Log the event, or count it."""
+        self._log(events.info, fields)
+
+    def warning(self, **fields: object) -> None:
+        """Log the event as a warning, or count it."""
+        self._log(events.warning, fields)
+
+    def _log(self, log: Callable[..., None], fields: Mapping[str, object]) -> None:
         now = self._clock.monotonic()
         if self._next_at is not None and now < self._next_at:
             self._left_out += 1
             return
         more = {"more": self._left_out} if self._left_out else {}
         self._next_at, self._left_out = now + PERIOD_S, 0
-        events.info(self._event, **fields, **more)
+        log(self._event, **fields, **more)
