@@ -45,7 +45,7 @@ class Kind(ABC):
         return meant
 
     def spell(self, value: object) -> str:
-        """Return `value` as one would write it."""
+        """Return `value` as one would write it, without any password."""
         return str(value)
 
 
