@@ -26,8 +26,9 @@ def command() -> click.Command:
 
 
 def _backup(*, path: Path, json: bool) -> None:
-    with reported():
-        size = back_up(load_settings().database, path)
+    database = load_settings().database
+    with reported(), output.progress_bar("backup") as on_progress:
+        size = back_up(database, path, on_progress)
     if json:
         output.print_json({"path": str(path), "bytes": size})
     else:

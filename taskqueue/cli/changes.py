@@ -151,15 +151,14 @@ def _ask(verb: _Verb, matched: int) -> None:
 
 
 def _run(route: Route, verb: _Verb, filters: Filters, reason: str | None, matched: int) -> int:
-    done, cursor = 0, None
-    hidden = not sys.stderr.isatty()
-    with click.progressbar(length=matched, label=verb.name, file=sys.stderr, hidden=hidden) as bar:
+    seen, done, cursor = 0, 0, None
+    with output.progress_bar(verb.name) as on_progress:
         while True:
             part = route.do(
                 calls.change_all(verb.name, filters, dry_run=False, cursor=cursor, reason=reason)
             )
-            done, cursor = done + part.done, part.next
-            bar.update(part.matched)
+            seen, done, cursor = seen + part.matched, done + part.done, part.next
+            on_progress(min(seen, matched), matched)
             if cursor is None:
                 return done
 

@@ -4,7 +4,7 @@ A new engine is a line in `DATABASES`, one in `backend_of` and one in `tokens_of
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import MappingProxyType
@@ -76,8 +76,10 @@ def tokens_of(database: Database) -> AbstractAsyncContextManager[Tokens]:
             raise StorageUnavailable(f"tokens need a database file, and {database} is none")
 
 
-def back_up(database: Database, target: Path) -> int:
+def back_up(database: Database, target: Path, on_progress: Callable[[int, int], object]) -> int:
     """Copy `database` to a new file, beside the service if one runs on it; return the bytes.
+
+    Meanwhile `on_progress` is called with how much was copied, and how much that is in all.
 
     Raises:
         StorageUnavailable: `target` exists, one of the two cannot be used, or there is no file.
@@ -87,7 +89,7 @@ def back_up(database: Database, target: Path) -> int:
         case SQLiteDatabase():
             from taskqueue.storage.sqlite.inspection import back_up  # noqa: PLC0415
 
-            return back_up(database.path, target)
+            return back_up(database.path, target, on_progress)
         case _:
             raise StorageUnavailable(f"a backup needs a database file, and {database} is none")
 

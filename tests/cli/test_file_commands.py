@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskqueue import AsyncClient
+from taskqueue.storage.sqlite import inspection
 from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Command, Done, taskqueue
 
@@ -42,6 +43,33 @@ async def test_a_backup_beside_a_service_that_is_fed_has_all_that_was_accepted_b
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert (found.json["id"], found.json["status"]) == (before, "scheduled")
     assert accepted >= 1
+
+
+async def test_a_backup_in_many_parts_is_one_snapshot_and_ends_beside_a_service_that_is_fed(
+    service: ServiceProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection, "_PART", 1)
+    source, copy = tmp_path / "data/tasks.db", tmp_path / "copy.db"
+    moves: list[tuple[int, int]] = []
+    stopped = asyncio.Event()
+
+    async def feed() -> None:
+        async with AsyncClient(service.url) as client:
+            while not stopped.is_set():
+                await client.enqueue("resize", url="b.png")
+
+    feeding = asyncio.create_task(feed())
+    size = await asyncio.to_thread(
+        inspection.back_up, source, copy, lambda *move: moves.append(move)
+    )
+    stopped.set()
+    await feeding
+
+    done, pages = zip(*moves, strict=True)
+    assert len(set(pages)) == 1
+    assert list(done) == list(range(1, pages[0] + 1))
+    assert size == copy.stat().st_size
+    assert inspection.faults_of(copy) == ()
 
 
 async def test_a_backup_never_replaces_a_file(tmp_path: Path) -> None:

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from taskqueue.cli import exits
 from taskqueue.testing.process import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/cli.md").read_text()
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
 TIMEOUT_S = 400.0  # it starts some 30 processes, perhaps on a busy machine
+
+
+def test_every_exit_code_is_explained() -> None:
+    codes = (exits.OK, exits.FAILED, exits.MISUSED, exits.UNREACHABLE, exits.REFUSED)
+
+    assert re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE) == [str(code) for code in codes]
 
 
 @pytest.mark.timeout(450)

@@ -10,6 +10,7 @@ import sys
 import termios
 from collections.abc import Callable, Mapping, Sequence
 from fcntl import ioctl
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import pytest
@@ -117,6 +118,19 @@ async def test_a_bulk_change_asks_first_and_shows_its_progress(
     assert "Cancel 1 task? [y/N]" in no.text
     assert "100%" in yes.text
     assert (yes.code, yes.lines[-1]) == (0, "cancelled 1 of 1 task")
+
+
+async def test_a_backup_shows_its_progress(
+    service: ServiceProcess, tmp_path: Path, env: dict[str, str]
+) -> None:
+    await service.wait_for("service_ready")
+    words = ("--database", str(tmp_path / "data/tasks.db"), "backup", str(tmp_path / "copy.db"))
+
+    seen = await asyncio.to_thread(on_terminal, *words, env=env)
+
+    assert seen.code == 0
+    assert "100%" in seen.text
+    assert seen.lines[-1].startswith("copied ")
 
 
 async def test_the_tree_is_watched_until_ctrl_c(env: dict[str, str]) -> None:

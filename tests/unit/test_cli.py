@@ -1,6 +1,7 @@
 """The command line, from outside."""
 
 import os
+import resource
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -158,6 +159,16 @@ print([name for name in (*commands, "taskqueue.client", *heavy) if name in sys.m
 
     assert done.stdout.splitlines()[-1] == "[]"
     assert all(f"  {name} " in done.stdout for name in cli.COMMANDS)
+
+
+def test_the_help_takes_less_than_a_quarter_of_a_second_of_the_processor() -> None:
+    def cpu_s() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run("--help", cwd=ROOT)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(cpu_s() for _ in range(5)) <= 0.25  # others may use the machine as well
 
 
 def test_every_command_can_be_imported_and_has_a_help() -> None:

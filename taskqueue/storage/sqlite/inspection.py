@@ -5,16 +5,20 @@ Each reads one snapshot, so commits of the service go on meanwhile; only the log
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from taskqueue.errors import SchemaMismatch, StorageUnavailable
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.lock import PRIVATE_FILE, real_path
 from taskqueue.storage.sqlite.schema import runner
 
+OnProgress: TypeAlias = Callable[[int, int], object]
+
 _BUSY_S = 5.0
+_PART = 4096  # pages, 16 MB
 _MOST = 20  # faults of one kind that SQLite names
 
 # What holds for every row of a healthy queue: a sentence, and the number of rows that break it.
@@ -49,11 +53,16 @@ _INVARIANTS = (
 )
 
 
-def back_up(source: Path, target: Path) -> int:
+def _nothing(*_: int) -> None:
+    pass
+
+
+def back_up(source: Path, target: Path, on_progress: OnProgress = _nothing) -> int:
     """Copy the database at `source` to `target`, whole or not at all; return its size in bytes.
 
     The copy has all that was committed before. It is on disk when this returns, and only its owner
-    can read it.
+    can read it. Meanwhile `on_progress` is called with the pages that were copied, and those of
+    all.
 
     Raises:
         StorageUnavailable: `target` exists, or one of the two cannot be opened or written.
@@ -68,7 +77,7 @@ def back_up(source: Path, target: Path) -> int:
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
         try:
             with translated(partial), closing(sqlite3.connect(partial)) as copy:
-                db.backup(copy)
+                _copy(db, copy, on_progress)
             with translated(target):
                 partial.rename(target)
                 _sync(target.parent)
@@ -98,6 +107,14 @@ def faults_of(path: Path) -> tuple[str, ...]:
             if (count := db.execute(query).fetchone()[0])
         ]
         return (*(text for text in damages if text != "ok"), *broken)
+
+
+def _copy(db: sqlite3.Connection, copy: sqlite3.Connection, on_progress: OnProgress) -> None:
+    # One snapshot for all parts: without it each commit of a service would begin the copy anew.
+    # Source: https://sqlite.org/c3ref/backup_finish.html#sqlite3backupstep
+    db.execute("BEGIN")
+    db.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    db.backup(copy, pages=_PART, progress=lambda _, left, pages: on_progress(pages - left, pages))
 
 
 @contextmanager
