@@ -338,7 +338,7 @@ class SchemaMismatch(StorageError):
     def __init__(self, found: int, wanted: int) -> None:
         self.found = found
         self.wanted = wanted
-        advice = "upgrade taskqueue" if found > wanted else "run the migration"
+        advice = "upgrade taskqueue" if found > wanted else "run `taskqueue migrate`"
         super().__init__(f"schema version {found}, this release needs {wanted}: {advice}")
 
 

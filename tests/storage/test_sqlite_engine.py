@@ -322,7 +322,7 @@ async def test_an_empty_file_needs_the_migration_first(path: Path) -> None:
     path.touch()
     storage = SQLiteStorage(path)
 
-    with pytest.raises(SchemaMismatch, match="run the migration"):
+    with pytest.raises(SchemaMismatch, match="run `taskqueue migrate`"):
         await storage.open()
     assert path.stat().st_size == 0
 

@@ -253,7 +253,7 @@ async def test_a_file_of_another_schema_is_refused(mine: sqlite3.Connection, ver
 
 def test_a_file_that_was_never_migrated_is_refused_and_stays_empty(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
-        with pytest.raises(SchemaMismatch, match="run the migration"):
+        with pytest.raises(SchemaMismatch, match="run `taskqueue migrate`"):
             sqlite.enqueue(connection, new_task("a"))
 
         assert not connection.in_transaction
