@@ -109,6 +109,20 @@ def test_a_program_runs_the_service_in_its_own_loop() -> None:
     assert done.stdout == 'count_words: completed, {"words":9}\n'
 
 
+def test_a_trace_goes_from_a_request_over_two_tasks() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.traced_orders"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    spans = ["POST /orders", "send default", "process default", "send mail", "process mail"]
+    assert done.stdout.splitlines() == spans
+
+
 async def test_a_script_enqueues_through_the_file_and_prints_the_result(tmp_path: Path) -> None:
     path = tmp_path / "data" / "tasks.db"
 

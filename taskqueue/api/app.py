@@ -29,6 +29,7 @@ from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.readers import JSON
 from taskqueue.api.retries import USUAL, Retries
 from taskqueue.api.surroundings import Surroundings
+from taskqueue.api.tracing import Tracing, traced_here
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import InvalidTask, UnknownAction
@@ -43,6 +44,7 @@ from taskqueue.rules.tasks import (
     NewTask,
     require_tasks,
 )
+from taskqueue.traces import current_traceparent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,6 +73,8 @@ class App(Surroundings):
         self._handlers = Handlers(self.middlewares)
         self._destination = Destination()
         self._time = self._clock  # of the attached service
+        self.tracing: Tracing | None = None
+        """Makes spans of its tasks; None: their traces are passed on."""
         self.reference: str | None = None  # `module:app`, once it has been loaded by that name
         self.folder = ""  # where it was looked for first
 
@@ -232,6 +236,7 @@ class App(Surroundings):
             run_at=options.run_at_from(self._time.now()),
             unique_key=options.unique_key,
             fingerprint=options.fingerprint(payload),
+            traceparent=current_traceparent(),
         )
 
     def connect(self, url: str | None = None, *, token: str | None = None) -> Client:
@@ -279,7 +284,8 @@ class App(Surroundings):
                 enqueued again and will be there once.
         """
         require_tasks(*tasks)
-        return await self._destination.enqueue(tasks)
+        with traced_here(self.tracing, tasks) as sent:
+            return await self._destination.enqueue(sent)
 
     def enqueue_sync(self, *tasks: NewTask) -> tuple[str, ...]:
         """Accept prepared tasks in a program without asyncio; return their ids. See `enqueue`.
@@ -288,7 +294,8 @@ class App(Surroundings):
             WouldBlock: this is the loop of the service in this process; await `enqueue` instead.
         """
         require_tasks(*tasks)
-        return self._destination.enqueue_sync(tasks)
+        with traced_here(self.tracing, tasks) as sent:
+            return self._destination.enqueue_sync(sent)
 
 
 def _name_of(function: AnyFunction) -> str:

@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.api.attempt_logger import attempt_logger
+from taskqueue.api.tracing import Tracing, traced
 from taskqueue.api.transaction import Transaction
 from taskqueue.attempt_log import Lines
 from taskqueue.errors import NoResources, NotRunning
@@ -54,6 +55,7 @@ class Context(Generic[T_co]):
         max_result_bytes: int = encoding.MAX_BYTES,
         limit_s: float | None = None,
         resources: T_co | object = NO_RESOURCES,
+        tracing: Tracing | None = None,
     ) -> None:
         """Make the context of an attempt; without a handle, of one that no service makes."""
         self.task = task
@@ -61,6 +63,9 @@ class Context(Generic[T_co]):
         self.limit_s = limit_s  # for its executor to keep
         self.handle = handle or _Nowhere(task)
         self._resources = resources
+        self.tracing = tracing
+        self.traceparent = task.traceparent
+        """The trace of this attempt (W3C `traceparent`), to be passed on; None: it has none."""
         self._transaction: Transaction | None = None  # most handlers have none
         self._follow_ups: list[NewTask] = []
 
@@ -143,7 +148,8 @@ class Context(Generic[T_co]):
         """
         task = action.prepare(*args, **kwargs)
         require_tasks(task)
-        self._follow_ups.append(task)
+        with traced(self.tracing, (task,), task.traceparent or self.traceparent) as sent:
+            self._follow_ups += sent
         return task.id
 
     @property

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Protocol
 
 from taskqueue.client.address import URL_VARIABLE
@@ -68,7 +69,10 @@ class Destination:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="taskqueue-client")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _enqueue_through, client, tasks)
+        context = copy_context()  # of which trace the tasks are part
+        return await loop.run_in_executor(
+            self._threads, context.run, _enqueue_through, client, tasks
+        )
 
     def enqueue_sync(self, tasks: Sequence[NewTask]) -> tuple[str, ...]:
         """Accept prepared tasks from a thread without a running loop; return their ids."""

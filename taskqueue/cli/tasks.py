@@ -135,6 +135,7 @@ def _print_task(task: TaskInfo) -> None:
             "priority": task.priority,
             "attempts": f"{task.attempt} of {task.max_attempts}",
             "unique key": task.unique_key,
+            "trace": task.traceparent,
             "created": output.instant(task.created_at),
             "due": output.instant(task.run_at),
             "started": output.instant(task.started_at) if task.started_at else None,

@@ -60,8 +60,8 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
 
     `is_repeatable` says whether it may be sent again when its answer was lost: what it changes, it
     changes once. `waits_s` is how long the service may hold the answer back on purpose, until one
-    that `is_final`. Under a `key` the service accepts a task once. `directly` does the same on a
-    file, if that is possible.
+    that `is_final`. Under a `key` the service accepts a task once, as part of the trace that
+    `traceparent` names. `directly` does the same on a file, if that is possible.
     """
 
     method: str
@@ -74,12 +74,17 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     is_repeatable: bool = True
     waits_s: float = 0.0
     key: str | None = None
+    traceparent: str | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers that this request has beside those of every request."""
-        of_body = {} if self.body is None else {"Content-Type": JSON}
-        return of_body if self.key is None else {**of_body, "Idempotency-Key": self.key}
+        headers = {
+            "Content-Type": None if self.body is None else JSON,
+            "Idempotency-Key": self.key,
+            "traceparent": self.traceparent,
+        }
+        return {name: value for name, value in headers.items() if value is not None}
 
     def result(self, answer: Answer) -> T_co:
         """Return the value of a successful answer.

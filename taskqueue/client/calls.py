@@ -22,6 +22,7 @@ from taskqueue.client.views import (
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
+from taskqueue.traces import current_traceparent
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ def enqueue(task: NewTaskBody) -> Call[Receipt]:
         body=_encoded(task),
         read=_reader(Receipt),
         directly=lambda file: file.enqueue([task])[0],
+        traceparent=current_traceparent(),
     )
 
 
@@ -50,6 +52,7 @@ def enqueue_many(tasks: Sequence[NewTaskBody]) -> Call[Sequence[Receipt]]:
         body=_encoded(tasks),
         read=lambda body: read(body).tasks,
         directly=lambda file: file.enqueue(tasks),
+        traceparent=current_traceparent(),
     )
 
 
@@ -159,6 +162,7 @@ def clone(task_id: str, key: str) -> Call[Receipt]:
         read=_reader(Receipt),
         task_id=task_id,
         key=key,
+        traceparent=current_traceparent(),
     )
 
 

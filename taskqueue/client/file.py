@@ -40,6 +40,7 @@ from taskqueue.storage.sqlite import audited
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.direct import SharedFile
 from taskqueue.storage.sqlite.operations import inserting, logs, reads, searching
+from taskqueue.traces import current_traceparent
 
 PAGE = 100  # tasks
 PAGE_BYTES = 4 << 20  # of payloads, results and progress
@@ -240,6 +241,7 @@ def _new_task(body: NewTaskBody, now: float) -> NewTask:
         run_at=options.run_at_from(now),
         unique_key=options.unique_key,
         fingerprint=options.fingerprint(payload),
+        traceparent=current_traceparent(),
     )
 
 

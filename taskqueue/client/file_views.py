@@ -60,6 +60,7 @@ def filter_of(filters: Filters, now: float) -> TaskFilter:
         ended_after=filters.get("ended_after"),
         ended_before=filters.get("ended_before"),
         unique_key=filters.get("unique_key"),
+        trace=filters.get("trace"),
         text=filters.get("text"),
     )
 

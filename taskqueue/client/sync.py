@@ -154,7 +154,7 @@ class Client:
 
         Args:
             sort: `newest` or `oldest`.
-            filters: `status` (one or several), `action`, `queue`, `unique_key`, `text`,
+            filters: `status` (one or several), `action`, `queue`, `unique_key`, `trace`, `text`,
                 `created_after`, `created_before`, `ended_after`, `ended_before`, `min_age_s`.
         """
         cursor: str | None = None

@@ -26,7 +26,7 @@ class Filters(TypedDict, total=False):
     """Which tasks are meant: those with all of this.
 
     Instants are seconds since 1970 (UTC); `text` is in the payload, or in the reason why a task
-    failed.
+    failed; `trace` is the id of a trace.
     """
 
     status: Status | str | Sequence[Status | str] | None
@@ -38,6 +38,7 @@ class Filters(TypedDict, total=False):
     ended_before: float | None
     min_age_s: float | None
     unique_key: str | None
+    trace: str | None
     text: str | None
 
 

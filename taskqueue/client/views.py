@@ -35,6 +35,7 @@ class TaskInfo(Struct):
     unique_key: str | None = None
     progress: Any = None
     cancel_reason: str | None = None
+    traceparent: str | None = None
     attempts: Sequence[Attempt] = ()
     waiting_for: str | None = None
     edits: Sequence[Edit] = ()

@@ -91,5 +91,6 @@ def call_of(
         max_result_bytes=max_result_bytes,
         limit_s=handler.limit_s(timeout_s),
         resources=resources,
+        tracing=app.tracing,
     )
     return Call(handler, context, kwargs)

@@ -9,7 +9,7 @@ from typing import Any
 
 from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
-from taskqueue.executors.calling import called
+from taskqueue.executors.calling import awaited
 from taskqueue.executors.eager import eagerly
 from taskqueue.executors.lines import Frames, line_of_coroutine
 from taskqueue.executors.middleware import inside_middleware
@@ -37,7 +37,7 @@ class LoopExecutor:
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Await the handler; see `Executor.run`."""
-        handle = partial(called, handler, context, kwargs)
+        handle = partial(awaited, handler, context, kwargs)
         call, task_id = inside_middleware(handler, context, handle), context.task.id
         self._thread = threading.get_ident()
         self._running[task_id] = call

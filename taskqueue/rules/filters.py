@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from taskqueue.rules.tasks import Status, Task
+from taskqueue.rules.traces import trace_of
 from taskqueue.structs import Struct
 
 MAX_ROWS = 10_000  # that one page looks at
@@ -28,6 +29,7 @@ class TaskFilter(Struct):
     ended_after: float | None = None  # likewise
     ended_before: float | None = None
     unique_key: str | None = None
+    trace: str | None = None  # the id of a trace, 32 digits
     text: str | None = None  # in the payload, or in the reason
 
     def matches(self, task: Task) -> bool:
@@ -37,6 +39,7 @@ class TaskFilter(Struct):
             and self.action in {None, task.action}
             and self.queue in {None, task.queue}
             and self.unique_key in {None, task.unique_key}
+            and (self.trace is None or self.trace == trace_of(task.traceparent))
             and _is_within(task.created_at, self.created_after, self.created_before)
             and _is_within(task.processed_at, self.ended_after, self.ended_before)
             and (self.text is None or self.text in task.payload or self.text in (task.reason or ""))
@@ -48,7 +51,7 @@ class TaskFilter(Struct):
         return {name: value for name, value in named.items() if value is not None}
 
 
-_LOOKED_UP = ("created_after", "created_before", "ended_after", "ended_before", "text")
+_LOOKED_UP = ("created_after", "created_before", "ended_after", "ended_before", "trace", "text")
 
 
 class Found(Struct):

@@ -55,6 +55,7 @@ class NewTask(Struct):
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
     unique_key: str | None = None  # at most one task has it, until that one is expired
     fingerprint: str | None = None  # of what was asked for under that key
+    traceparent: str | None = None  # W3C: the trace and the span that it comes from
 
 
 def require_tasks(*tasks: object) -> None:
@@ -106,6 +107,7 @@ class Task(Struct):
     unique_key: str | None = None
     progress: str | None = None  # JSON text, as its latest attempt reported it
     cancel_reason: str | None = None  # why its cancellation was asked for while it was held
+    traceparent: str | None = None  # W3C: the trace and the span that it comes from
 
     @property
     def size(self) -> int:

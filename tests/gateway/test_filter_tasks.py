@@ -143,3 +143,18 @@ async def test_a_filter_that_cannot_be_meant_is_refused_with_what_can(
     [fault] = problem["faults"]
     assert (answer.status, fault["field"]) == (422, faulty)
     assert allowed in fault["message"]
+
+
+async def test_the_trace_of_a_request_is_shown_and_finds_its_tasks(http: ClientSession) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    body = [{"action": "uppercase"}, {"action": "uppercase"}]
+
+    traced = await (await http.post("/tasks", json=body, headers=header)).json()
+    await http.post("/tasks", json=body, headers={"traceparent": "00-nonsense"})
+    found = await (await http.get("/tasks", params={"trace": trace})).json()
+    wrong = await http.get("/tasks", params={"trace": trace.upper()})
+
+    assert {t["id"] for t in found["tasks"]} == {t["id"] for t in traced["tasks"]}
+    assert [t["traceparent"] for t in found["tasks"]] == [header["traceparent"]] * 2
+    assert wrong.status == 422

@@ -12,11 +12,10 @@ import pytest
 from benchmarks import grown
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import NewTask, Owner, Status
-from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.storage.sqlite.operations import inserting, searching
+from taskqueue.storage.sqlite.operations import searching
 from taskqueue.storage.sqlite.schema import runner
-from taskqueue.testing.contract.steps import ids, new_task
+from taskqueue.testing.contract.steps import ids
 
 TASKS = 30_000
 NOW = 1e9
@@ -228,11 +227,12 @@ async def test_a_file_that_was_listed_by_status_alone_keeps_its_tasks_and_finds_
     path = tmp_path / "tasks.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         runner.migrate(db, runner.SQLITE_STEPS[:2])
-        db.execute("BEGIN")
-        tx = Transaction(db)
-        inserting.insert(tx, [new_task("a"), new_task("b", action="mail", run_at=5.0)], now=0.0)
-        tx.write_counts()
-        db.execute("COMMIT")
+        db.executemany(
+            "INSERT INTO tasks (id, payload, status, created_at, action, queue, priority, run_at,"
+            " max_attempts) VALUES (?, '{}', ?, 0.0, ?, 'default', 0, ?, 5)",
+            [("a", "queued", "uppercase", 0.0), ("b", "scheduled", "mail", 5.0)],
+        )
+        db.execute("UPDATE counters SET tasks = 1 WHERE status IN ('queued', 'scheduled')")
 
     storage = SQLiteStorage(path)
     taken = await storage.migrate()

@@ -118,6 +118,8 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (4, "access_tokens"),
         (5, "edits"),
         (6, "audited_changes"),
+        (7, "attempt_logs"),
+        (8, "traceparent"),
     ]
     assert path.is_file()
 

@@ -74,6 +74,7 @@ class TaskView(Struct, omit_defaults=True):
     unique_key: str | None = None
     progress: Raw | None = None
     cancel_reason: str | None = None
+    traceparent: str | None = None
 
     @classmethod
     def of(cls, task: Task, **more: Any) -> Self:
@@ -192,7 +193,7 @@ def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:
     return {name: value for name, value in chosen if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason"})
+_OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason", "traceparent"})
 
 
 class Stats(Struct):

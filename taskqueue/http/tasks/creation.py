@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from taskqueue.api.app import App
+from taskqueue.api.tracing import traced
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask, Enqueue
 from taskqueue.errors import Fault, Faults, InvalidTask, TaskTooLarge, UnknownAction
@@ -25,6 +26,7 @@ from taskqueue.http.tasks.answers import Receipt, Receipts
 from taskqueue.http.tasks.histories import history_of
 from taskqueue.http.tasks.reading import TURN
 from taskqueue.http.tasks.requests import TaskRequest
+from taskqueue.http.tasks.traces import read_traceparent
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Payload, Status, Task
 
 _REUSED = "idempotency key reused"
@@ -50,11 +52,11 @@ class TaskCreation:
 
     async def create_task(self, call: Call[TaskRequest | Sequence[TaskRequest], Any]) -> Answer:
         """Queue a task, or all tasks of an array in one commit."""
-        key = keys.read_key(call.headers)
+        key, trace = keys.read_key(call.headers), read_traceparent(call.headers)
         if isinstance(call.body, TaskRequest):
-            return await self._accept(self._prepare(keys.keyed(call.body, key)))
+            return await self._accept(self._prepare(keys.keyed(call.body, key)), trace)
         tasks = await self._prepare_all(keys.all_keyed(call.body, key))
-        return await self._create_all(tasks if key is None else keys.bound_together(tasks))
+        return await self._create_all(tasks if key is None else keys.bound_together(tasks), trace)
 
     async def clone_task(self, call: Call[Any, Any]) -> Answer:
         """Queue a new task with the data and the options of another one, but for its key.
@@ -65,16 +67,17 @@ class TaskCreation:
         original = (await history_of(self._ask, call.path["id"])).task
         task = self._prepare(_copied(original))
         of_source = None if key is None else sha256(f"clone of {original.id}".encode()).hexdigest()
-        return await self._accept(replace(task, unique_key=key, fingerprint=of_source))
+        trace = read_traceparent(call.headers)
+        return await self._accept(replace(task, unique_key=key, fingerprint=of_source), trace)
 
-    async def _accept(self, task: NewTask) -> Answer:
-        [accepted] = await self._enqueue((task,))
+    async def _accept(self, task: NewTask, trace: str | None) -> Answer:
+        [accepted] = await self._enqueue((task,), trace)
         if accepted.acceptance is Acceptance.CONFLICT:
             raise _reused({str(task.unique_key): accepted.id}, [_conflict(accepted)])
         return _accepted(self._receipt(task, accepted), replayed=accepted.id != task.id)
 
-    async def _create_all(self, tasks: Sequence[NewTask]) -> Answer:
-        answers = await self._enqueue(tasks)
+    async def _create_all(self, tasks: Sequence[NewTask], trace: str | None) -> Answer:
+        answers = await self._enqueue(tasks, trace)
         _require_no_conflict(tasks, answers)
         receipts = [self._receipt(*pair) for pair in zip(tasks, answers, strict=True)]
         known = {accepted.id for accepted in answers}
@@ -83,9 +86,10 @@ class TaskCreation:
             replayed=known.isdisjoint(task.id for task in tasks),
         )
 
-    async def _enqueue(self, tasks: Sequence[NewTask]) -> Sequence[Accepted]:
+    async def _enqueue(self, tasks: Sequence[NewTask], trace: str | None) -> Sequence[Accepted]:
         try:
-            return await self._ask(Enqueue(tasks=tuple(tasks)))
+            with traced(self._app.tracing, tasks, trace) as sent:
+                return await self._ask(Enqueue(tasks=sent))
         except UNAVAILABLE as error:
             told = _QUEUEING if tasks[0].unique_key is None else _QUEUEING_ONCE
             raise told.problem() from error

@@ -30,6 +30,7 @@ class FilterRequest(Struct):
     ended_before: float | None = None
     min_age_s: float | None = None
     unique_key: str | None = None
+    trace: str | None = None
     text: str | None = None
 
     def wanted(self, now: float) -> TaskFilter:
@@ -47,10 +48,12 @@ class FilterRequest(Struct):
             ended_after=self.ended_after,
             ended_before=self.ended_before,
             unique_key=self.unique_key,
+            trace=self.trace,
             text=self.text,
         )
 
 
+_TRACE = re.compile("[0-9a-f]{32}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -81,6 +84,10 @@ def _key_of(text: str) -> str | None:
 
 def _text_of(text: str) -> str | None:
     return text if 1 <= len(text) <= MAX_TEXT else None
+
+
+def _trace_of(text: str) -> str | None:
+    return text if _TRACE.fullmatch(text) else None
 
 
 def _age_of(text: str) -> float | None:
@@ -124,6 +131,11 @@ FILTERS: Parameters = {
         _key_of,
         f"a key of 1 to {MAX_KEY} printable characters",
         Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)],
+    ),
+    "trace": Parameter(
+        _trace_of,
+        "the id of a trace, 32 hexadecimal digits in lower case",
+        Annotated[str, Meta(extra_json_schema={"pattern": f"^{_TRACE.pattern}$"})],
     ),
     "text": Parameter(
         _text_of,

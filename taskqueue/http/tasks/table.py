@@ -26,6 +26,7 @@ from taskqueue.http.tasks.queries import LOGS, PAGE, WAIT
 from taskqueue.http.tasks.reading import TaskReader
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
+from taskqueue.http.tasks.traces import TRACE_HEADER
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role
 
@@ -58,7 +59,7 @@ def _of_new_tasks(creation: TaskCreation, app: App) -> Iterator[Route]:
         creation.create_task,
         _CLIENT,
         {_ACCEPTED: Receipt | Receipts},
-        headers=KEY_HEADER,
+        headers={**KEY_HEADER, **TRACE_HEADER},
         body=Body(TaskRequest | TaskList, TaskReader(app).read),
         unavailable=_QUEUEING,
         writes=True,
@@ -70,7 +71,7 @@ def _of_new_tasks(creation: TaskCreation, app: App) -> Iterator[Route]:
         creation.clone_task,
         _CLIENT,
         {_ACCEPTED: Receipt},
-        headers=KEY_HEADER,
+        headers={**KEY_HEADER, **TRACE_HEADER},
         problems={**_NO_TASK, HTTPStatus.UNPROCESSABLE_ENTITY: "invalid task"},
         unavailable=_QUEUEING,
         writes=True,

@@ -70,6 +70,7 @@ def accepted(task: NewTask, *, now: float) -> Task:
         result=None,
         reason=None,
         unique_key=task.unique_key,
+        traceparent=task.traceparent,
     )
 
 

@@ -93,6 +93,22 @@ class SearchContract:
 
         assert ids(found.tasks) == ["a"]
 
+    async def test_a_trace_finds_its_tasks(self, storage: Storage) -> None:
+        ids_of = {name: f"{number:032x}" for number, name in enumerate("xy", 1)}
+        for task_id, trace in (("a", "x"), ("b", "y"), ("d", "x")):
+            await add(storage, task_id, traceparent=f"00-{ids_of[trace]}-00000000000000a1-01")
+        await add(storage, "c")
+
+        for trace, expected in (("x", ["d", "a"]), ("y", ["b"])):
+            wanted = TaskFilter(trace=ids_of[trace])
+            found = await storage.search(wanted, limit=9, now=0.0)
+            queued = await storage.search(
+                replace(wanted, statuses=(Status.QUEUED,)), limit=9, now=0.0
+            )
+
+            assert ids(found.tasks) == ids(queued.tasks) == expected
+        assert (await storage.search(TaskFilter(trace="0" * 32), limit=9, now=0.0)).tasks == ()
+
     async def test_a_unique_key_finds_its_task_if_that_matches_otherwise(
         self, storage: Storage
     ) -> None:

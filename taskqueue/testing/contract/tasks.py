@@ -20,6 +20,7 @@ from taskqueue.testing.contract.steps import (
     CRASH,
     DONE,
     FAILURE,
+    ME,
     add,
     attempts_of,
     claim,
@@ -60,6 +61,27 @@ class TasksContract(
             result=None,
             reason=None,
         )
+
+    async def test_a_task_keeps_its_trace_however_it_is_claimed(self, storage: Storage) -> None:
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        _, [first] = await storage.insert_and_claim(
+            [new_task("a", traceparent=trace), new_task("b"), new_task("c", traceparent=trace)],
+            room={"default": 1},
+            owner=ME,
+            lease_s=30.0,
+            now=0.0,
+        )
+
+        claimed = await claim(storage)
+
+        assert first.task.traceparent == trace
+        assert [each.task.traceparent for each in claimed] == [None, trace]
+        assert [(await task_of(storage, name)).traceparent for name in "abc"] == [
+            trace,
+            None,
+            trace,
+        ]
+        assert {each.task.traceparent for each in await storage.held(ME)} == {None, trace}
 
     async def test_text_comes_back_as_it_was_whatever_it_holds(self, storage: Storage) -> None:
         payload = '{"data": "Grüße, 火, 🧵, \\u0000 and \'quotes\'"}'

@@ -126,6 +126,7 @@ function Facts({ task }) {
     ["Started", task.started_at && html`<${Time} at=${task.started_at} />`],
     ["Ended", ended && html`<${Time} at=${ended} />`],
     ["In all", ended && duration(ended - task.created_at)],
+    ["Trace", task.traceparent && html`<span><code>${traceOf(task)}</code> <${Copy} text=${traceOf(task)} what="the id of the trace" /></span>`],
     ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" /></span>`],
   ];
   return html`<section class="card" aria-label="Facts"><header><h2>Facts</h2><span class="gap"></span>
@@ -135,6 +136,8 @@ function Facts({ task }) {
     </dl>
   </section>`;
 }
+
+const traceOf = (task) => task.traceparent.split("-")[1];
 
 function Edits({ edits }) {
   return html`<section class="card" aria-label="Edits"><header><h2>Edits</h2></header>

@@ -163,6 +163,7 @@ _COMPARED = {
     "created_before": "created_at < :created_before",
     "ended_after": "coalesce(processed_at >= :ended_after, false)",
     "ended_before": "coalesce(processed_at < :ended_before, false)",
+    "trace": "coalesce(substr(traceparent, 4, 32) = :trace, false)",
     "text": "(instr(payload, :text) > 0 OR coalesce(instr(reason, :text), 0) > 0)",
 }
 

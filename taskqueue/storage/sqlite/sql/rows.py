@@ -13,13 +13,15 @@ Row: TypeAlias = tuple[Any, ...]
 TASK = (
     "id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,"
     " run_at, created_at, started_at, processed_at, result, reason,"
-    " unique_key, progress, cancel_reason"
+    " unique_key, progress, cancel_reason, traceparent"
 )
 BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("result", "NULL")
 """The same columns without what may be large."""
 
 DELIVERY = f"{TASK}, token, expires_at, claimed_at"
-NEW_TASK = "id, payload, action, queue, priority, max_attempts, unique_key, fingerprint"
+NEW_TASK = (
+    "id, payload, action, queue, priority, max_attempts, unique_key, fingerprint, traceparent"
+)
 ATTEMPT = "attempt, outcome, error, traceback, started_at, ended_at"
 
 
@@ -58,16 +60,17 @@ def task(row: Row, *, now: float) -> Task:
         unique_key=row[16],
         progress=row[17],
         cancel_reason=row[18],
+        traceparent=row[19],
     )
 
 
 def delivery(row: Row) -> Delivery:
     """Return a row of `DELIVERY` columns. What is held had come due when it was claimed."""
-    held = task(row, now=row[21])
+    held = task(row, now=row[22])
     return Delivery(
-        token=row[19],
+        token=row[20],
         task=held,
-        expires_at=row[20],
+        expires_at=row[21],
         started=held.status is Status.RUNNING,
     )
 
@@ -94,6 +97,7 @@ def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -
             result=None,
             reason=None,
             unique_key=new.unique_key,
+            traceparent=new.traceparent,
         ),
         expires_at=expires_at,
         started=False,
@@ -114,7 +118,8 @@ CLAIMED_COLUMNS = f"""
 {", ".join(_ODD)},
 json_group_array(json_array(
     seq, id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,
-    result, reason, unique_key, progress, cancel_reason, {", ".join(_IN_PARTS)}
+    result, reason, unique_key, progress, cancel_reason, traceparent,
+    {", ".join(_IN_PARTS)}
 ))
 """
 
@@ -136,6 +141,7 @@ class _Claimed(NamedTuple):
     unique_key: str | None
     progress: str | None
     cancel_reason: str | None
+    traceparent: str | None
     run_at: int
     created_at: int
     started_at: int | None
@@ -172,6 +178,7 @@ def claimed(row: Row) -> Iterator[tuple[int, Task]]:
                 unique_key=each.unique_key,
                 progress=each.progress,
                 cancel_reason=each.cancel_reason,
+                traceparent=each.traceparent,
             ),
         )
 

@@ -25,7 +25,7 @@ from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY
 _INSERTED = f"created_at, status, run_at, {NEW_TASK}"
 _NEW_ROW = """
 ?1, iif(column1 > ?1, 'scheduled', 'queued'), coalesce(column1, ?1),
-column2, column3, column4, column5, column6, column7, column8, column9
+column2, column3, column4, column5, column6, column7, column8, column9, column10
 """
 INSERT = Bulk(
     f"""
@@ -39,9 +39,9 @@ INSERT_CLAIMED = Bulk(
     INSERT INTO main.tasks (
         {_INSERTED}, seq, token, attempt, deliveries, claimed_at, node, incarnation, expires_at
     )
-    SELECT {_NEW_ROW}, column10, column11, column11 IS NOT NULL, column11 IS NOT NULL,
-        iif(column11 IS NULL, NULL, ?1), iif(column11 IS NULL, NULL, ?2),
-        iif(column11 IS NULL, NULL, ?3), iif(column11 IS NULL, NULL, ?4)
+    SELECT {_NEW_ROW}, column11, column12, column12 IS NOT NULL, column12 IS NOT NULL,
+        iif(column12 IS NULL, NULL, ?1), iif(column12 IS NULL, NULL, ?2),
+        iif(column12 IS NULL, NULL, ?3), iif(column12 IS NULL, NULL, ?4)
     FROM (VALUES {{rows}}) WHERE true
     ON CONFLICT DO NOTHING
     """
