@@ -37,6 +37,7 @@ from taskqueue.runtime import ActorRef, System
 from taskqueue.settings import Settings, in_force
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import (
+    Backoff,
     ChildSpec,
     ChildType,
     Flags,
@@ -52,6 +53,9 @@ ROOT_INTENSITY = Intensity(max_restarts=10, period_s=30)
 QUEUE_LIMIT_S = 10.0
 DATABASE_LIMIT_S = 10.0
 GATEWAY_LIMIT_S = 8.0
+
+# A hook that breaks its loop, again and again, must not end the service.
+HOOKS_BACKOFF = Backoff(initial_s=0.1, max_s=30.0)
 
 # How long requests in flight may take when the service stops.
 REQUESTS_LIMIT_S = 0.5
@@ -143,7 +147,8 @@ def hooks(configuration: Configuration) -> tuple[ChildSpec, ...]:
     app_hooks = configuration.app.hooks
     if not app_hooks:
         return ()
-    return (ChildSpec(id="hooks", start=partial(HooksActor.start_link, app_hooks)),)
+    start = partial(HooksActor.start_link, app_hooks)
+    return (ChildSpec(id="hooks", start=start, backoff=HOOKS_BACKOFF),)
 
 
 def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:

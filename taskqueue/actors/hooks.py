@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from taskqueue.api.hooks import Hook, HookCall, Hooks
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.executors.eager import eagerly
 from taskqueue.foreign import rendering
 from taskqueue.runtime import Actor
 from taskqueue.runtime.cancellation import is_being_cancelled
@@ -30,10 +31,10 @@ class HooksActor(Actor):
     def __init__(self, hooks: Hooks, clock: Clock | None = None) -> None:
         super().__init__()
         self._hooks = hooks
-        self._measures = hooks.measures
+        self._clock = clock or SystemClock()
         self._free = asyncio.Semaphore(MOST_AT_ONCE)
         self._calls: set[asyncio.Task[None]] = set()
-        self._failures = ThrottledLog("hook_failed", clock or SystemClock())
+        self._failures = ThrottledLog("hook_failed", self._clock)
 
     def on_start(self) -> None:
         """Begin with what waits."""
@@ -65,27 +66,40 @@ class HooksActor(Actor):
         self._free.release()
 
     async def _call(self, call: HookCall) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = self._clock.monotonic()
         try:
-            async with asyncio.timeout(HOOK_S) as limit:
-                await call.hook(call.event)
-        except BaseException as error:  # user code may raise anything
+            async with asyncio.timeout(HOOK_S):
+                failure = await eagerly(_failure_of(call))
+        except TimeoutError:
+            failure = _too_long()
+        except asyncio.CancelledError:
             if is_being_cancelled():
                 raise
-            self._fail(call.hook, _limit() if limit.expired() else rendering.error_line(error))
-        else:
-            if loop.time() - began > HOOK_S:  # it has blocked
-                self._fail(call.hook, _limit())
+            failure = "cancelled itself"
+        if failure is None and self._clock.monotonic() - began > HOOK_S:  # it has blocked
+            failure = _too_long()
+        if failure is not None:
+            self._fail(call.hook, failure)
 
     def _fail(self, hook: Hook, reason: str) -> None:
-        self._measures.failed += 1
+        self._hooks.measures.failed += 1
         self._failures.warning(hook=rendering.text(_name_of(hook)), reason=reason)
 
 
-def _limit() -> str:
-    return f"took over {HOOK_S:g} s"
+async def _failure_of(call: HookCall) -> str | None:
+    """Call a hook; return what it has raised, in one line."""
+    try:
+        await call.hook(call.event)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything
+        return rendering.error_line(error)
+    return None
 
 
 def _name_of(hook: Hook) -> object:
     return getattr(hook, "__qualname__", type(hook).__qualname__)
+
+
+def _too_long() -> str:
+    return f"took over {HOOK_S:g} s"

@@ -14,6 +14,7 @@ from taskqueue.api.hooks import HookCall
 from taskqueue.errors import ConfigError
 from taskqueue.events import Buffer
 from taskqueue.runtime import Reply
+from taskqueue.supervisor import ROOT_INTENSITY
 from tests.actors.world import PATIENCE_S, World
 
 
@@ -111,6 +112,18 @@ async def _hang(_: TaskEvent) -> None:
     await asyncio.get_running_loop().create_future()
 
 
+async def _hide(_: TaskEvent) -> None:
+    asyncio._set_running_loop(None)
+    raise LookupError("no loop")
+
+
+async def _cancel(_: TaskEvent) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
 async def _block(_: TaskEvent) -> None:
     time.sleep(0.1)  # noqa: ASYNC251 - this is the misdeed
 
@@ -120,6 +133,8 @@ async def _block(_: TaskEvent) -> None:
     [
         (_raise, "LookupError: no network"),
         (_exit, "SystemExit: 1"),
+        (_hide, "LookupError: no loop"),
+        (_cancel, "cancelled itself"),
         (_hang, "took over 0.05 s"),
         (_block, "took over 0.05 s"),
     ],
@@ -190,6 +205,26 @@ async def test_hooks_are_called_again_after_their_actor_was_killed(
 
     await told.times(4)
     assert world.events.select("actor_crashed") == []
+
+
+async def test_a_hook_that_breaks_its_loop_again_and_again_ends_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.actors.world.OFTEN", ROOT_INTENSITY)
+
+    @world.app.on_started
+    async def break_loop(_: TaskEvent) -> None:
+        asyncio.get_running_loop()._selector.close()  # type: ignore[attr-defined]
+
+    await world.start()
+    for nth in range(1, 4):
+        await world.completed(await world.enqueue("quick"))
+        await world.events.wait_for("child_restarted", child_id="hooks", nth=nth)
+
+    await world.completed(await world.enqueue("quick"))
+    restart = world.events.select("child_restarted", child_id="hooks")[-1]
+    assert restart["restarts_in_period"] == 0
+    assert await world.stop()
 
 
 async def test_a_stop_makes_the_calls_that_wait(world: World, told: Told) -> None:

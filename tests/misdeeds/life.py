@@ -19,13 +19,12 @@ from tests.misdeeds.app import MAKE_EFFECTS
 from tests.misdeeds.deadline import Deadline
 from tests.misdeeds.deeds import LEFT_S
 from tests.misdeeds.kinds import Form
-from tests.misdeeds.plan import Misdeed, Plan, Wave, is_repeated
+from tests.misdeeds.plan import Misdeed, Plan, Wave, is_repeated, is_surrounded
 from tests.misdeeds.service import WatchedService
 
 CONSUMERS, SLOTS = 2, 2
 DRAIN_S = 1.0
 FLAGS = (
-    *("--app", "tests.misdeeds.app:app"),
     *("--consumers", str(CONSUMERS), "--slots", str(SLOTS)),
     *("--drain-s", str(DRAIN_S), "--lease-s", "2"),
     *("--retry-initial-s", "0.02", "--retry-max-s", "0.05"),
@@ -106,7 +105,8 @@ async def live(folder: Path, plan: Plan) -> Notes:
     No process of the service runs when this returns.
     """
     notes = Notes(plan=plan)
-    service = WatchedService(folder, *FLAGS)
+    app = "surrounded" if is_surrounded(plan) else "app"
+    service = WatchedService(folder, "--app", f"tests.misdeeds.{app}:app", *FLAGS)
     began = time.monotonic()
     await service.launch()
     try:

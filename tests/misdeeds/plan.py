@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from textwrap import indent
 
+from tests.misdeeds.around import AROUND
 from tests.misdeeds.deeds import DEEDS
 from tests.misdeeds.ends import ENDS
 from tests.misdeeds.kinds import Form, Kind
 from tests.misdeeds.values import VALUES
 
-KINDS: Mapping[str, Kind] = {**ENDS, **VALUES, **DEEDS}
+KINDS: Mapping[str, Kind] = {**ENDS, **VALUES, **DEEDS, **AROUND}
 FAMILIES = tuple(dict.fromkeys(kind.family for kind in KINDS.values()))
 
 WAVES = 5  # in one life
@@ -20,6 +21,7 @@ MOST_DEEDS = 3  # of one handler, before its end
 TIMED = 0.2  # share of the handlers that have a time limit
 REPEATED = 0.15  # share of the lives that repeat one handler, to find what it leaks
 REPETITIONS = 30  # in one wave
+SURROUNDED = 0.3  # share of the lives whose app has middleware and hooks
 DOWN = 0.15  # share of the waves in which one handler may crash its consumer
 
 IMPORTS = """\
@@ -93,6 +95,9 @@ def _named(kind: Kind, word: str) -> bool:
 
 def drawn(draw: random.Random, kinds: Sequence[Kind]) -> Plan:
     """Return a plan whose handlers are made of these kinds."""
+    plain = [kind for kind in kinds if kind.name not in AROUND]
+    if plain and draw.random() >= SURROUNDED:
+        kinds = plain
     if draw.random() < REPEATED:
         return _repeated(draw, kinds)
     return tuple(_wave(draw, kinds) for _ in range(WAVES))
@@ -173,6 +178,11 @@ def is_repeated(plan: Plan) -> bool:
     """Tell whether a plan repeats one handler."""
     misdeeds = misdeeds_of(plan)
     return len(misdeeds) >= WAVES * REPETITIONS and len(set(misdeeds)) == 1
+
+
+def is_surrounded(plan: Plan) -> bool:
+    """Tell whether the app of a plan needs middleware and hooks."""
+    return any(name in AROUND for misdeed in misdeeds_of(plan) for name in misdeed.kinds)
 
 
 def misdeeds_of(plan: Plan) -> Sequence[Misdeed]:
