@@ -253,6 +253,16 @@ async def test_a_service_that_runs_is_healthy_and_its_settings_are_named_with_th
     assert "secret" not in done.out
 
 
+async def test_a_file_where_the_folder_should_be_is_found(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+
+    done = await taskqueue("--port", "0", "--database", str(tmp_path / "data/tasks.db"), "doctor")
+
+    assert done.code == 1
+    assert "problem  database: storage unavailable: " in done.out
+    assert "Not a directory" in done.out
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 async def test_a_file_of_another_user_is_found(tmp_path: Path) -> None:
     path = database(tmp_path)

@@ -64,6 +64,8 @@ def _file(path: Path) -> File | None:
 
 
 def _contents(path: Path) -> Contents | StorageError | None:
+    if _is_absent(path):
+        return None
     try:
         with translated(path):
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -74,7 +76,18 @@ def _contents(path: Path) -> Contents | StorageError | None:
         with opened(path) as db, translated(path):
             return _read(db)
     except StorageError as error:
-        return error if path.exists() else None
+        return error
+
+
+def _is_absent(path: Path) -> bool:
+    """Return whether there is no file yet; one that cannot be reached is another matter."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _read(db: sqlite3.Connection) -> Contents:
