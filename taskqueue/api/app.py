@@ -9,16 +9,7 @@ await resize.enqueue(url="…", width=400)
 """
 
 from collections.abc import Callable, Iterable
-from typing import (
-    Any,
-    Concatenate,
-    Literal,
-    ParamSpec,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    overload,
-)
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from taskqueue.api.action import Action, Enqueuing, PlainAction
 from taskqueue.api.context import Context
@@ -38,12 +29,7 @@ from taskqueue.ids import new_id
 from taskqueue.rules import arguments
 from taskqueue.rules.options import NO_CHOICE, Defaults, Options, as_built_in, converted_by
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import (
-    DEFAULT_MAX_ATTEMPTS,
-    DEFAULT_QUEUE,
-    NewTask,
-    require_tasks,
-)
+from taskqueue.rules.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, NewTask, require_tasks
 from taskqueue.traces import current_traceparent
 
 P = ParamSpec("P")
