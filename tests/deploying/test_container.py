@@ -90,7 +90,7 @@ class Image:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_the_instructions_of_the_dockerfile_lead_to_a_service_that_is_ready(
     tmp_path: Path,
 ) -> None:

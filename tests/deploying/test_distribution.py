@@ -17,7 +17,7 @@ from tests.deploying.environments import LIMIT_S, ROOT, Environment
 from tests.deploying.running import running
 from tests.test_readme import BLOCKS, lines_with
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
