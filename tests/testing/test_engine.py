@@ -4,13 +4,14 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from taskqueue import App, Context, Retries, Retry, Snooze
+from taskqueue import App, CallNext, Context, Retries, Retry, Snooze, TaskEvent
 from taskqueue.errors import NotRunning, StorageUnavailable, TaskNotFound
 from taskqueue.rules.tasks import Status
 from taskqueue.testing.clock import START
@@ -335,3 +336,39 @@ async def test_outside_of_the_engine_nothing_is_enqueued(app: App) -> None:
 
     with pytest.raises(NotRunning):
         await quick.enqueue()
+
+
+async def test_what_is_around_handlers_is_there_as_in_production(app: App, engine: Engine) -> None:
+    life: list[str] = []
+    told = asyncio.Event()
+
+    @app.resources
+    @asynccontextmanager
+    async def resources() -> AsyncIterator[int]:
+        life.append("open")
+        yield 7
+        life.append("close")
+
+    @app.middleware
+    async def add(ctx: Context[int], call_next: CallNext) -> object:
+        return [await call_next(), ctx.resources]
+
+    @app.task
+    async def take(ctx: Context[int]) -> int:
+        life.append("run")
+        return ctx.resources
+
+    loop = asyncio.get_running_loop()
+
+    @app.on_succeeded
+    async def tell(event: TaskEvent) -> None:
+        loop.call_soon_threadsafe(told.set)
+
+    async with engine:
+        task_id = await take.enqueue()
+        await engine.drain()
+        task = await engine.task(task_id)
+        await asyncio.wait_for(told.wait(), 20)
+
+    assert task.result == "[7,7]"
+    assert life == ["open", "run", "close"]
