@@ -9,10 +9,13 @@ if __name__ == "__main__":
 
     runpy.run_module("taskqueue", run_name="__main__")  # it does not come back
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec.structs import replace
 
 from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
@@ -32,6 +35,7 @@ from taskqueue.http.state import HttpState
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
 from taskqueue.rules.measures import Measures
+from taskqueue.rules.slots import slots_for
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef, System
 from taskqueue.settings import Settings, in_force
@@ -206,19 +210,27 @@ def pools(app: App, settings: Settings) -> tuple[Pool, ...]:
     """Return the consumers: some queues have their own, the others share the rest."""
     own = settings.queues
     shared = tuple(queue for queue in app.queues if queue not in own)
-    return (
+    pools = (
         Pool(count=settings.consumers if shared else 0, queues=shared),
         *(
             Pool(name=f"{SHARED}-{queue}", count=count, queues=(queue,))
             for queue, count in own.items()
         ),
     )
+    return tuple(replace(pool, slots=slots(app, settings, pool)) for pool in pools)
+
+
+def slots(app: App, settings: Settings, pool: Pool) -> int:
+    """Return how many handlers each consumer of a pool runs at once."""
+    if settings.slots != "auto":
+        return settings.slots
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return slots_for(app.executors(pool.queues), cores=cores or 1, consumers=pool.count)
 
 
 def consumers(settings: Settings) -> ConsumerSettings:
     """Return a consumer's part of the settings."""
     return ConsumerSettings(
-        slots=settings.slots,
         drain_s=settings.drain_s,
         max_result_bytes=settings.max_result_bytes,
         timeout_s=settings.timeout_s,

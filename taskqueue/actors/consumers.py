@@ -39,6 +39,7 @@ class Pool(Struct):
 
     count: int
     queues: tuple[str, ...]
+    slots: int = 1
     name: str = SHARED
 
     def names(self, count: int) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ class ConsumersSupervisor(Supervisor):
                 self.on_delete_child(DeleteChild(child=name))
 
     def _spec(self, pool: Pool, name: str) -> ChildSpec:
-        settings = replace(self._settings, queues=pool.queues)
+        settings = replace(self._settings, queues=pool.queues, slots=pool.slots)
         start = partial(ConsumerActor.start_link, name, self._app, settings, self._roster)
         shutdown_s = self._settings.drain_s + 2 * CANCEL_GRACE_S  # its stop waits for its handlers
         if self._app.open_resources is None:

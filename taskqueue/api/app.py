@@ -8,7 +8,7 @@ async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]: ..
 await resize.enqueue(url="…", width=400)
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from taskqueue.api.action import Action, Enqueuing, PlainAction
@@ -167,6 +167,10 @@ class App(Surroundings):
         """
         self._handlers.register_default(function)
         return function
+
+    def executors(self, queues: Collection[str]) -> frozenset[ExecutorKind]:
+        """Return where the tasks of these queues run, as far as the actions say."""
+        return self._handlers.executors(queues)
 
     def handler(self, action: str) -> Handler:
         """Return the handler of `action`, which may be the default one.

@@ -1,8 +1,8 @@
 """The handlers of an app, by the names of their actions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from taskqueue.api.handler import Handler, handler_of
+from taskqueue.api.handler import ExecutorKind, Handler, handler_of
 from taskqueue.api.middleware import Middleware
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.retries import Retries
@@ -99,6 +99,13 @@ class Handlers:
         if handler is None:
             raise UnknownAction(action, tuple(self.by_action))
         return handler
+
+    def executors(self, queues: Collection[str]) -> frozenset[ExecutorKind]:
+        """Return where the tasks of these queues run, as far as the actions say."""
+        handlers = [each for each in self.by_action.values() if each.defaults.queue in queues]
+        if self._default is not None:
+            handlers.append(self._default)
+        return frozenset(each.executor for each in handlers)
 
     def call_faults(self, action: str, options: Options) -> Iterator[Fault]:
         """Yield what is wrong with a task of an action that has a handler."""

@@ -15,6 +15,7 @@ from taskqueue.rules.names import is_name
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DATABASES, named
 
+AUTO = "auto"
 DAY_S = 86_400.0
 _UNITS = {"d": DAY_S, "h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -67,6 +68,22 @@ class Integer(Kind):
         if isinstance(value, bool) or not isinstance(value, int):
             return None
         return value if self.least <= value <= self.most else None
+
+
+@dataclass(frozen=True)
+class AutoInteger(Kind):
+    """A whole number, both ends included, or `auto`."""
+
+    least: int
+    most: int
+    metavar = "INTEGER|auto"
+
+    @property
+    def expected(self) -> str:
+        return f"{Integer(self.least, self.most).expected}, or auto"
+
+    def parse(self, value: object) -> int | str | None:
+        return AUTO if value == AUTO else Integer(self.least, self.most).parse(value)
 
 
 @dataclass(frozen=True)

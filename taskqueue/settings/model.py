@@ -12,6 +12,7 @@ from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.retention import Retention
 from taskqueue.settings.kinds import (
     DAY_S,
+    AutoInteger,
     Choice,
     Counts,
     DatabaseURL,
@@ -79,7 +80,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Counts("queues", 1, 1024),
         "Dedicated consumers for these queues; the other queues share --consumers.",
     ] = {}
-    slots: Annotated[int, Integer(1, 1024), "Handlers that one consumer runs concurrently."] = 1
+    slots: Annotated[
+        int | Literal["auto"],
+        AutoInteger(1, 1024),
+        "Handlers that one consumer runs concurrently; auto: 32 on the loop, fewer elsewhere.",
+    ] = "auto"
     prefetch: Annotated[
         int,
         Integer(0, 10_000),

@@ -33,7 +33,7 @@ from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.storage import FaultyStorage
 
 # A test that ends while handlers run needs no more of them, so nothing is waited for.
-SETTINGS = Settings(consumers=1, drain_s=0.0, retry=RetryPolicy(jitter=0.0))
+SETTINGS = Settings(consumers=1, slots=1, drain_s=0.0, retry=RetryPolicy(jitter=0.0))
 
 MAX_STEPS = 10_000
 

@@ -563,5 +563,5 @@ def test_the_settings_of_the_command_are_read_when_the_program_asks_for_them(
 
     plain, asked = Service(App()), Service(App(), load())
 
-    assert (plain.settings.consumers, plain.settings.slots) == (2, 1)
+    assert (plain.settings.consumers, plain.settings.slots) == (2, "auto")
     assert (asked.settings.consumers, asked.settings.slots) == (7, 3)

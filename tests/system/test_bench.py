@@ -53,7 +53,7 @@ def test_it_prints_each_figure_with_what_it_means_and_leaves_nothing_behind(
     assert (ended.returncode, ended.stderr) == (0, "")
     heading, *lines = ended.stdout.splitlines()
     assert str(tmp_path) in heading
-    assert "synchronous = FULL, consumers = 2, slots = 1, prefetch = 5" in heading
+    assert "synchronous = FULL, consumers = 2, slots = auto, prefetch = 5" in heading
     figures = [line for line in lines if line and not line.startswith(" ")]
     assert [line[:30].rstrip() for line in figures] == NAMES
     assert len({line.index(line.split()[-1]) for line in figures}) == 1  # the units are aligned
@@ -118,7 +118,10 @@ def test_a_flag_of_the_service_before_the_command_holds_for_it(tmp_path: Path) -
     ended = run("--slots", "0", "bench", cwd=tmp_path)
 
     assert ended.returncode == 2
-    assert "taskqueue: --slots: expected an integer between 1 and 1024, got '0'" in ended.stderr
+    assert (
+        "taskqueue: --slots: expected an integer between 1 and 1024, or auto, got '0'"
+        in ended.stderr
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

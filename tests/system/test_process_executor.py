@@ -259,7 +259,7 @@ def _names(above: int) -> set[str]:
 async def test_a_process_has_its_tasks_transaction(
     services: Services, http: aiohttp.ClientSession, action: str
 ) -> None:
-    client = Client(http, await services.start(*ONE))
+    client = Client(http, await services.start(*ONE, "--slots", "1"))
     database = services.folder / "data" / "tasks.db"
     with closing(sqlite3.connect(database)) as db:
         db.execute("CREATE TABLE paid (task TEXT, amount INTEGER)")

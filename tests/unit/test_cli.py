@@ -41,7 +41,7 @@ def test_every_fault_is_one_line_on_the_error_stream_and_the_exit_code_is_2(tmp_
     assert done.stderr.splitlines() == [
         "taskqueue: TASKQUEUE_PROT: unknown variable; did you mean TASKQUEUE_PORT?",
         "taskqueue: --port: expected an integer between 0 and 65535, got 'abc'",
-        "taskqueue: --slots: expected an integer between 1 and 1024, got '0'",
+        "taskqueue: --slots: expected an integer between 1 and 1024, or auto, got '0'",
     ]
 
 

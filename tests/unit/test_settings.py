@@ -97,7 +97,7 @@ def test_the_chosen_file_replaces_the_usual_one(tmp_path: Path) -> None:
     by_variable = load({}, {"TASKQUEUE_CONFIG": "other.toml"}, tmp_path)
     by_flag = load({"config": "third.toml"}, {"TASKQUEUE_CONFIG": "other.toml"}, tmp_path)
 
-    assert (by_variable.port, by_variable.slots) == (2, 1)
+    assert (by_variable.port, by_variable.slots) == (2, "auto")
     assert by_flag.port == 3
 
 
