@@ -51,6 +51,12 @@ class Seen(NamedTuple):
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "").splitlines()
 
 
+def _take_terminal() -> None:
+    os.setsid()
+    ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
+
+
 def on_terminal(
     *arguments: str, env: Mapping[str, str], typed: str = "", steps: Sequence[Step] = ()
 ) -> Seen:
@@ -65,7 +71,7 @@ def on_terminal(
         stdin=its,
         stdout=its,
         stderr=its,
-        preexec_fn=lambda: (os.setsid(), ioctl(0, termios.TIOCSCTTY, 0)),  # noqa: PLW1509
+        preexec_fn=_take_terminal,  # noqa: PLW1509
     )
     os.close(its)
     os.write(ours, typed.encode())
