@@ -1,6 +1,6 @@
 """One trace from a request over two tasks, with OpenTelemetry.
 
-pip install 'taskqueue[opentelemetry]'
+pip install 'taskqueue-otp[opentelemetry]'
 python -m examples.traced_orders
 
 A real program exports its spans (`opentelemetry-exporter-otlp`); here they are kept and printed.

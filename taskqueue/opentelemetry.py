@@ -1,4 +1,4 @@
-"""Spans of tasks for OpenTelemetry; needs `pip install 'taskqueue[opentelemetry]'`.
+"""Spans of tasks for OpenTelemetry; needs `pip install 'taskqueue-otp[opentelemetry]'`.
 
     from taskqueue.opentelemetry import trace_tasks
 
@@ -22,7 +22,9 @@ try:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
     from opentelemetry.util.types import AttributeValue
 except ModuleNotFoundError as error:
-    needs = "taskqueue.opentelemetry needs OpenTelemetry: pip install 'taskqueue[opentelemetry]'"
+    needs = (
+        "taskqueue.opentelemetry needs OpenTelemetry: pip install 'taskqueue-otp[opentelemetry]'"
+    )
     raise ImportError(needs) from error
 
 from taskqueue.api.app import App

@@ -69,5 +69,5 @@ def test_without_the_extra_the_error_says_what_to_install() -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "ImportError: taskqueue.opentelemetry needs OpenTelemetry: "
-        "pip install 'taskqueue[opentelemetry]'"
+        "pip install 'taskqueue-otp[opentelemetry]'"
     )
