@@ -27,6 +27,7 @@ READS = frozenset(
         Storage.find,
         Storage.get,
         Storage.held,
+        Storage.logs,
         Storage.next_due,
         Storage.paused,
         Storage.rescue,

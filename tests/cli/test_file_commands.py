@@ -94,7 +94,7 @@ async def test_a_backup_never_replaces_a_file(tmp_path: Path) -> None:
             "statuses whose counter is not the number of their tasks: 1",
         ),
         (
-            "INSERT INTO attempts VALUES (1, 99, 1, 'failed', '', '', 0, 0)",
+            "INSERT INTO attempts VALUES (1, 99, 1, 'failed', '', '', 0, 0, NULL)",
             "attempts without a task: 1",
         ),
     ],

@@ -80,8 +80,8 @@ def database(tmp_path: Path) -> Path:
 
 
 def quiet(jobs: Jobs, database: Path, *, drain_s: float = 30.0) -> Service:
-    """A service without HTTP, with one consumer."""
-    return Service(jobs.app, http=False, database=database, consumers=1, drain_s=drain_s)
+    """A service without HTTP, with one consumer of one slot."""
+    return Service(jobs.app, http=False, database=database, consumers=1, slots=1, drain_s=drain_s)
 
 
 async def later(jobs: Jobs, database: Path, task_id: str) -> tuple[str, int]:

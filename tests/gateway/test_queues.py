@@ -64,14 +64,17 @@ async def test_a_queue_is_shown_with_its_last_minutes(
     service.activity.begin(NOW - 30.0)
     for completed in (1, 1, 0):
         service.activity.ended(
-            "default", NOW, waited_s=2.0, completed=completed, failed=1 - completed
+            "default", NOW, waited_s=2.0, ran_s=4.0, completed=completed, failed=1 - completed
         )
 
     shown, idle = (await (await http.get("/queues")).json())["queues"]
 
     rates = {"counted_s": 30.0, "completed_per_min": 4.0, "failed_per_min": 2.0}
     waits = {"p50": 2.0, "p95": 2.0, "max": 2.0}
-    assert shown["recent"] == [{"minutes": n, **rates, "wait_s": waits} for n in (1, 5, 15)]
+    runs = {"p50": 4.0, "p95": 4.0, "max": 4.0}
+    assert shown["recent"] == [
+        {"minutes": n, **rates, "wait_s": waits, "run_s": runs} for n in (1, 5, 15)
+    ]
     assert [each["wait_s"] for each in idle["recent"]] == [None] * 3
 
 

@@ -155,7 +155,7 @@ async def test_a_file_made_before_there_was_an_audit_trail_is_brought_up_to_date
     await storage.open()
     await storage.record_changes([change("a")])
 
-    assert [step.name for step in taken] == ["audited_changes"]
+    assert taken[0].name == "audited_changes"
     assert await storage.changes(limit=9) == (change("a"),)
     assert [token.name for token in await storage.tokens()] == ["ci"]
     await storage.close()

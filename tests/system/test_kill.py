@@ -96,7 +96,8 @@ async def test_a_task_that_never_ran_survives_as_many_kills_as_it_may_have_deliv
     # One consumer with one slot: in each life the task that holds goes first, and the others wait
     # in the buffer, claimed, until the process is killed.
     kills = 3
-    flags = ("--app", "tests.system.app:app", "--consumers", "1", "--retry-initial-s", "0")
+    one = ("--consumers", "1", "--slots", "1")
+    flags = ("--app", "tests.system.app:app", *one, "--retry-initial-s", "0")
     limits = ("--retry-max-crashes", "99", "--retry-max-deliveries", str(kills))
     gate = tmp_path / "gate"
     client = Client(http, await services.start(*flags, *limits))

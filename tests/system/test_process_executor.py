@@ -165,7 +165,7 @@ async def test_what_a_handler_logs_and_prints_is_in_the_services_output(
 async def test_settings_say_when_a_process_is_replaced(
     services: Services, http: aiohttp.ClientSession
 ) -> None:
-    client = Client(http, await services.start(*ONE, "--process-max-tasks", "3"))
+    client = Client(http, await services.start(*ONE, "--slots", "1", "--process-max-tasks", "3"))
 
     tasks = [await client.post("pid") for _ in range(9)]
     await when(tasks, client.service, "task_completed")

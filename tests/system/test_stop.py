@@ -13,7 +13,8 @@ import aiohttp
 from taskqueue.testing.process import children_of
 from tests.system.services import Client, Services, until, when
 
-FLAGS = ("--app", "tests.system.app:app", "--consumers", "1", "--retry-initial-s", "0.05")
+ONE = ("--consumers", "1", "--slots", "1")
+FLAGS = ("--app", "tests.system.app:app", *ONE, "--retry-initial-s", "0.05")
 
 
 async def holding(client: Client, gate: Path) -> str:

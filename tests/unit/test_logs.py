@@ -484,7 +484,7 @@ def test_a_line_may_be_logged_in_the_midst_of_another() -> None:
     structlog.get_logger().info("outer")
 
     said = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
-    assert said == ["inner", "outer"]
+    assert said == ["outer", "inner"]
 
 
 def test_a_closed_stream_loses_lines_and_nothing_else() -> None:

@@ -88,7 +88,7 @@ def test_settings_made_by_hand_come_from_the_program() -> None:
     settings = checked(Settings(port=9))
 
     assert told(settings, "port") == ("9", "program", "port")
-    assert told(settings, "slots") == ("1", "default", None)
+    assert told(settings, "slots") == ("auto", "default", None)
 
 
 @pytest.mark.parametrize(
