@@ -19,7 +19,7 @@ from tests.torture.run import torture
 
 pytestmark = pytest.mark.long
 
-SECONDS = float(os.environ.get("TEST_TORTURE_S", "90"))
+SECONDS = float(os.environ.get("TEST_TORTURE_S", "60"))
 SEED = int(os.environ.get("TEST_TORTURE_SEED", random.randrange(2**32)))
 
 
