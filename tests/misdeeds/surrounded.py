@@ -3,11 +3,12 @@
 It is another app, because a `def` inside of middleware takes another way in a process.
 """
 
-import json
-import re
 from collections.abc import Iterator
+from re import MULTILINE, findall
 from textwrap import indent
 from typing import Any
+
+from msgspec.json import decode  # bound here, like the others: a misdeed may patch their modules
 
 from taskqueue import CallNext, Context, Task, TaskEvent
 from tests.misdeeds.app import app
@@ -19,8 +20,8 @@ __all__ = ["app"]
 
 def misdeeds_of(task: Task, family: str) -> Iterator[str]:
     """Yield the code of the misdeeds that the source of a handler names."""
-    source = str(json.loads(task.payload)["data"].get("source", ""))
-    for name in re.findall(rf"^ *# ({family}/\w+)$", source, re.MULTILINE):
+    source = str(decode(task.payload)["data"].get("source", ""))
+    for name in findall(rf"^ *# ({family}/\w+)$", source, MULTILINE):
         yield CODE[name]
 
 

@@ -1,8 +1,5 @@
 """The header `traceparent` of a request that queues tasks: of which trace they are part."""
 
-from typing import Annotated
-
-from msgspec import Meta
 from multidict import MultiMapping, istr
 
 from taskqueue.http.queries import Parameter
@@ -13,7 +10,7 @@ TRACE_HEADER = {
     HEADER: Parameter(
         str,
         "the `traceparent` of W3C Trace Context; anything else is ignored",
-        Annotated[str, Meta(extra_json_schema={"maxLength": 512})],
+        str,
     )
 }
 
