@@ -32,6 +32,8 @@ from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import children_of
 from tests.embedding import jobs
 
+pytestmark = pytest.mark.long
+
 TIMEOUT_S = 30.0
 
 

@@ -19,6 +19,8 @@ from taskqueue.runtime import Actor, System, receives
 from taskqueue.testing.process import ServiceEnded, children_of
 from tests.system.services import TIMEOUT_S, Client, Services
 
+pytestmark = pytest.mark.long
+
 WATCHDOG_S = 1.5
 
 

@@ -19,6 +19,8 @@ from tests.disk.shim import compiler
 from tests.executors.procs import gone
 from tests.torture.faults import descendants
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 SECONDS = "12"  # several kills, also on a busy machine
