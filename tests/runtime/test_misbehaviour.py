@@ -265,14 +265,18 @@ def _ran(seed: int, seconds: float) -> int:
     return actors_misbehave.main(["--seconds", str(seconds), "--seed", str(seed)])
 
 
+# What a misdeed has begun is never awaited if another one has broken its loop.
+on_broken_loops = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+
+
+@on_broken_loops
 @pytest.mark.parametrize("seed", [1, secrets.randbelow(1_000_000)], ids=["fixed", "drawn"])
 def test_actors_that_misbehave_harm_no_others(seed: int, capsys) -> None:
     with capsys.disabled():
         assert _ran(seed, 2.0) == 0
 
 
-# Nothing can be awaited on a loop that a misdeed has broken.
-@pytest.mark.filterwarnings("ignore:coroutine '_close' was never awaited:RuntimeWarning")
+@on_broken_loops
 @pytest.mark.long
 def test_actors_that_misbehave_for_long_harm_no_others(capsys) -> None:
     with capsys.disabled():
