@@ -45,6 +45,43 @@ async def test_a_backup_beside_a_service_that_is_fed_has_all_that_was_accepted_b
     assert accepted >= 1
 
 
+async def test_a_backup_under_load_that_is_restored_elsewhere_has_what_was_acknowledged(
+    service: ServiceProcess, tmp_path: Path
+) -> None:
+    acknowledged: list[str] = []
+    elsewhere = tmp_path / "elsewhere"
+    copy = elsewhere / "data/tasks.db"
+    copy.parent.mkdir(parents=True)
+    stopped, fed = asyncio.Event(), asyncio.Event()
+
+    async def feed() -> None:
+        async with AsyncClient(service.url) as client:
+            while not stopped.is_set():
+                acknowledged.append((await client.enqueue("resize", url="a.png")).id)
+                fed.set()
+
+    feeding = [asyncio.create_task(feed()) for _ in range(4)]
+    await fed.wait()
+    before = {*acknowledged}
+    await taskqueue("--database", str(tmp_path / "data/tasks.db"), "backup", str(copy))
+    stopped.set()
+    await asyncio.gather(*feeding)
+    checked = await taskqueue("check", str(copy))
+    async with (
+        ServiceProcess(elsewhere, "--app", "tests.cli.jobs:app") as restored,
+        AsyncClient(restored.url) as client,
+    ):
+        kept = {task.id async for task in client.tasks()}
+        for task_id in kept:
+            await client.task(task_id).wait(timeout_s=30)
+        ends = [(await client.task(task_id).info()).attempts for task_id in kept]
+
+    assert checked.code == 0
+    assert before <= kept <= {*acknowledged}
+    outcomes = [[attempt.outcome for attempt in attempts] for attempts in ends]
+    assert all(each.count("completed") == 1 for each in outcomes)
+
+
 async def test_a_backup_in_many_parts_is_one_snapshot_and_ends_beside_a_service_that_is_fed(
     service: ServiceProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
