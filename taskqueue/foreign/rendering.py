@@ -8,8 +8,8 @@ attribute that is read on the way. Then what could be rendered is kept, and the 
 
 All of it can be encoded as UTF-8 and stored.
 
-Such code finds no event loop: while it runs, no loop is the running one. So it can neither hide or
-stop the loop of whoever renders nor cancel their task.
+While such code runs, no event loop is the running one. So it can neither hide nor stop the loop of
+its caller, nor cancel the caller's task.
 """
 
 import sys

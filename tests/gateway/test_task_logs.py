@@ -79,7 +79,7 @@ async def test_a_page_is_bounded_in_bytes_and_its_cursor_goes_on(
 
 
 async def test_there_are_no_logs_of_a_task_that_does_not_exist(http: ClientSession) -> None:
-    for task_id in ("0197a4c8-0000-7000-8000-000000000000", "nobody"):
+    for task_id in ("0197a4c8-0000-7000-8000-000000000000", "unknown"):
         answer = await http.get(f"/tasks/{task_id}/logs")
 
         assert answer.status == 404

@@ -73,7 +73,7 @@ async def test_an_exception_that_cannot_be_rendered_ends_its_actor_like_any_othe
     assert cause_of(reason) is error
     assert kind.partition(" ")[0] in str(reason)
     assert str(reason) in str(told.value)
-    await asyncio.sleep(0)  # whoever renders it keeps their loop and is not cancelled
+    await asyncio.sleep(0)  # fails if rendering has hidden this loop or cancelled this task
 
 
 @pytest.mark.parametrize("reason", [NORMAL, SHUTDOWN, Crash("a term"), KILLED])

@@ -17,6 +17,8 @@ from taskqueue.supervisor import ROOT_INTENSITY
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
 
+pytestmark = pytest.mark.long
+
 MAX_RESTARTS = ROOT_INTENSITY.max_restarts
 
 

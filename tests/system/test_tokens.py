@@ -16,6 +16,8 @@ from taskqueue.rules.access import digest_of
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from tests.system.services import TIMEOUT_S, Services, until
 
+pytestmark = pytest.mark.long
+
 JSON = {"Content-Type": "application/json"}
 
 

@@ -96,7 +96,7 @@ class LogsContract:
         await add(storage, "a")
 
         assert await storage.logs("a", max_bytes=ROOM) == LogPage(attempts=(), next=None)
-        assert await storage.logs("nobody", max_bytes=ROOM) is None
+        assert await storage.logs("unknown", max_bytes=ROOM) is None
 
     async def test_a_page_ends_with_the_attempt_that_exceeds_its_bytes(
         self, storage: Storage

@@ -13,8 +13,8 @@ _LOCKS = Path("/proc/locks")
 def holder_of(path: Path) -> Holder | None:
     """Return the holder of the lock of the database at `path`; None if it is free.
 
-    A lock file that is left from a service that has ended is not held: the kernel lets go of a
-    lock when its process dies.
+    The lock file of a service that has ended is still there, but not locked: the kernel releases
+    the locks of a process that dies.
     """
     for file in (path.with_name(f"{path.name}.lock"), path):
         with suppress(OSError):
