@@ -56,6 +56,7 @@ class NewTask(Struct):
     unique_key: str | None = None  # at most one task has it, until that one is expired
     fingerprint: str | None = None  # of what was asked for under that key
     traceparent: str | None = None  # W3C: the trace and the span that it comes from
+    limits: str | None = None  # JSON text: what it counts towards, see `rules.limits`
 
 
 def require_tasks(*tasks: object) -> None:
@@ -108,6 +109,7 @@ class Task(Struct):
     progress: str | None = None  # JSON text, as its latest attempt reported it
     cancel_reason: str | None = None  # why its cancellation was asked for while it was held
     traceparent: str | None = None  # W3C: the trace and the span that it comes from
+    limits: str | None = None  # JSON text: what it counts towards, see `rules.limits`
 
     @property
     def size(self) -> int:

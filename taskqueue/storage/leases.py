@@ -19,11 +19,21 @@ class Leases(Protocol):
     """Deliveries: each is leased to one owner, and known by its token."""
 
     async def claim(
-        self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
+        self,
+        queue: str,
+        *,
+        limit: int,
+        most_limited: int | None = None,
+        owner: Owner,
+        lease_s: float,
+        now: float,
     ) -> tuple[Delivery, ...]:
         """Lease up to `limit` ready tasks to `owner`; count one attempt and one delivery on each.
 
-        Highest priority first (0 before 1), then oldest `run_at`, then id. Ready are `queued`,
+        Highest priority first (0 before 1), then what is done again after a failure, then oldest
+        `run_at`, then id. A task that has limits is passed over if one of them is used up (see
+        `Gates`). No more than `most_limited` that have limits are leased: the claim ends before the
+        next that could be, so that no other overtakes it. Ready are `queued`,
         `scheduled` and `retrying` tasks without a lease whose `run_at` is not after `now`. No other
         claim gets them until `rescue` finds them past `now + lease_s` and they are settled. Their
         status does not change before `start`. A paused queue has nothing ready.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Task
 
+MOST_COUNTED = 1_000  # waiting tasks; more are said to be more
 MAX_ATTEMPTS = 200  # of one task that are read; each has up to 17 KiB of error and traceback
 
 

@@ -11,6 +11,7 @@ Each part is a protocol of its own, with a module of the contract in `taskqueue.
 from typing import Protocol
 
 from taskqueue.storage.administration import Administration
+from taskqueue.storage.gates import Gates
 from taskqueue.storage.handler_sql import HandlerSQL
 from taskqueue.storage.leases import Leases
 from taskqueue.storage.lifecycle import Lifecycle
@@ -18,7 +19,7 @@ from taskqueue.storage.tasks import Tasks
 from taskqueue.storage.tokens import Tokens
 
 
-class Storage(Lifecycle, Tasks, Leases, Administration, Tokens, HandlerSQL, Protocol):
+class Storage(Lifecycle, Tasks, Leases, Gates, Administration, Tokens, HandlerSQL, Protocol):
     """A place where tasks are kept.
 
     Every verb but `close` raises `StorageUnavailable` if the engine cannot serve now (not open,

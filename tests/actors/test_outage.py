@@ -54,4 +54,5 @@ def test_a_verb_that_writes_is_no_read() -> None:
         *("insert", "insert_and_claim", "claim", "start", "extend", "report", "dry_run"),
         *("settle", "cancel", "pause", "resume", "redrive", "delete", "expire", "edit"),
         *("add_token", "revoke_token", "note_token_use", "record_changes", "trim_changes"),
+        *("declare_limits", "change_limit", "take_starts"),
     }

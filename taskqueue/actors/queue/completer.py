@@ -160,6 +160,8 @@ class Completer:
         task, settlement = pending.finished.delivery.task, pending.settlement
         task_log.settled(task, pending.finished.outcome, settlement, written)
         self._hooks.settled(task, settlement, written)
+        if task.limits is not None:
+            self._schedule.slot_freed(task.queue)
         if written is not Settled.CANCELLED:
             for queue, ready_at in _ready_at(task, settlement):
                 self._schedule.expect_work(queue, ready_at)

@@ -32,6 +32,13 @@ class FetchSchedule:
         """There are tasks of a queue that come due, or came due, at that instant."""
         self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
 
+    def slot_freed(self, queue: str) -> None:
+        """A task that had limits is settled: another may run, of this queue or of others."""
+        self.hints.note_limited(queue)
+        self.expect_work(queue)
+        if self.hints.serves_others(queue):
+            self.poll_soon()
+
     def poll_soon(self) -> None:
         """There may be tasks of any queue to claim now."""
         self._poll_at = -math.inf

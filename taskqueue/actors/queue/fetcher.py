@@ -1,4 +1,4 @@
-"""The fetcher: claims tasks, extends leases and searches for orphans."""
+"""The fetcher: claims tasks, whenever there are some and there is room for them."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from taskqueue.actors import task_log
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
+from taskqueue.actors.queue.lease_keeper import LeaseKeeper
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock
 from taskqueue.events import events
@@ -25,7 +26,7 @@ REGISTRATION_S = 1.0
 
 
 class Fetcher:
-    """Claims, extends and searches in a loop, as the lease ledger requires."""
+    """Claims in a loop, and now and then has leases extended and orphans settled."""
 
     def __init__(
         self,
@@ -62,7 +63,9 @@ class Fetcher:
         self._driver = driver
         self._schedule = schedule
         self._measures = measures
-        self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
+        self._keeper = LeaseKeeper(
+            owner, lease_s, clock, storage=storage, dispatch=dispatch, driver=driver
+        )
         self._arrival = asyncio.Event()  # some of what was reserved has come
         self._is_claiming = False
         self.recovered = False
@@ -77,6 +80,10 @@ class Fetcher:
     def _reserved(self) -> int:
         with self._dispatch as leases:
             return leases.reserved
+
+    async def cancel_marked(self) -> None:
+        """Cancel what another process has marked. A later search does so too."""
+        await self._keeper.cancel_marked()
 
     async def serve(self) -> None:
         """Extend leases, settle orphans, claim for a while, and repeat."""
@@ -178,11 +185,15 @@ class Fetcher:
         now = self._clock.monotonic()
         if deliveries:
             self._measures.claimed(reservation.queue, now)
+        if _limited(deliveries):
+            self._schedule.hints.note_limited(reservation.queue)
         self._driver.feed(Leases.add, reservation, deliveries, at=now)
         self._arrival.set()
 
     def _expect(self, tasks: Sequence[NewTask]) -> None:
         for task in tasks:
+            if task.limits is not None:
+                self._schedule.hints.note_limited(task.queue)
             self._schedule.expect_work(task.queue, task.run_at or 0.0)
 
     # --- claiming ---------------------------------------------------------------------------
@@ -204,16 +215,20 @@ class Fetcher:
 
         It only reads, because a claim would compete with other writes.
         """
-        await self._note_starts()
+        await self._keeper.note_starts()
         for queue, due in (await self._storage.use(Storage.all_due)).items():
             self._schedule.expect_due(queue, due)
         self._driver.feed(Leases.wake)  # a consumer that was woken may be blocked
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
-        ready = self._schedule.hints.ready
+        hints = self._schedule.hints
         with self._dispatch as leases:
-            return tuple(queue for queue in ready if leases.room(queue))
+            return tuple(
+                queue
+                for queue in hints.ready
+                if leases.room(queue) and (leases.slots(queue) or not hints.awaits_slot(queue))
+            )
 
     async def _claim(self, queue: str) -> None:
         """Fill the room for one queue."""
@@ -222,11 +237,18 @@ class Fetcher:
             reservation = leases.reserve(queue, at=at)
         if not reservation.room:
             return
-        came_due = self._schedule.hints.begin_claim(queue)
+        hints = self._schedule.hints
+        came_due = hints.begin_claim(queue)
         deliveries = await self._claimed(reservation)
         if len(deliveries) == reservation.room:
             self._schedule.expect_work(queue)
-        if came_due and (due := await self._storage.use(Storage.next_due, queue)) is not None:
+        elif hints.is_limited(queue) and _limited(deliveries) >= reservation.slots:
+            hints.await_slot(queue)
+        if came_due or hints.is_limited(queue):
+            await self._expect_next(queue)
+
+    async def _expect_next(self, queue: str) -> None:
+        if (due := await self._storage.use(Storage.next_due, queue)) is not None:
             self._schedule.expect_due(queue, due)
 
     async def _claimed(self, reservation: Reservation) -> Sequence[Delivery]:
@@ -237,6 +259,7 @@ class Fetcher:
                 Storage.claim,
                 reservation.queue,
                 limit=reservation.room,
+                most_limited=reservation.slots,
                 owner=self._owner,
                 lease_s=self._lease_s,
                 now=self._clock.now(),
@@ -246,15 +269,10 @@ class Fetcher:
             self._add(reservation, deliveries)
         return deliveries
 
-    # --- extending and rescuing -------------------------------------------------------------
+    # --- searching --------------------------------------------------------------------------
 
     async def _search(self) -> None:
-        """Extend our leases, and settle orphans: attempts that no consumer will settle.
-
-        Leases are extended even if there are none: once that is answered, whatever an earlier
-        queue actor sent is committed, and `held` shows it. Only a settlement with statements may
-        still wait, as another process commits it. Of that and of an orphan's the first counts.
-        """
+        """Extend our leases, and settle orphans: attempts that no consumer will settle."""
         with self._dispatch as leases:
             leases.begin_search()
         # The storage is asked again, however the clock was set. Not later: once the extension is
@@ -262,38 +280,9 @@ class Fetcher:
         self._schedule.hints.forget()
         await self.arrivals()
         self._schedule.search_is_due = False
-        await self._extend()
-        held = await self._storage.use(Storage.held, self._owner)
-        overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
-        if settling := self._driver.feed(Leases.end_search, held, overdue):
-            await asyncio.wait(settling)
+        await self._keeper.settle_orphans()
 
-    async def cancel_marked(self) -> None:
-        """Cancel what another process has marked. A later search does so too."""
-        with self._dispatch as leases:
-            if not leases.ours:
-                return
-        with contextlib.suppress(*UNREACHABLE):
-            marked = await self._storage.use(Storage.cancel_requests, self._owner)
-            for token, reason in marked.items():
-                self._driver.feed(Leases.cancel, token, reason)
 
-    async def _extend(self) -> None:
-        self._noted = frozenset()
-        await self._note_starts()
-        with self._dispatch as leases:
-            ours = leases.ours
-        lost = await self._storage.use(
-            Storage.extend, ours, lease_s=self._lease_s, now=self._clock.now()
-        )
-        with self._dispatch as leases:
-            leases.lost(lost)
-
-    async def _note_starts(self) -> None:
-        """Note for the consumers what they have begun: one that is blocked by it could not."""
-        with self._dispatch as leases:
-            running = frozenset(leases.running)
-        new = running - self._noted
-        if new:
-            await self._storage.use(Storage.start, tuple(new), now=self._clock.now())
-        self._noted = running
+def _limited(deliveries: Sequence[Delivery]) -> int:
+    """Return how many of these tasks have limits."""
+    return sum(each.task.limits is not None for each in deliveries)

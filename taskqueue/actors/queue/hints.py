@@ -20,6 +20,8 @@ class ReadyHints:
         # Of thousands of queues a few may have tasks. In the order in which they were expected.
         self._ready: dict[str, None] = {}
         self._due: dict[str, float] = {}
+        self._limited: set[str] = set()
+        self._await_slots: set[str] = set()
 
     def expect(self, queue: str, at: float = 0.0) -> bool:
         """Note that there are tasks of a queue at that instant; 0: now. Return whether it is news.
@@ -35,6 +37,27 @@ class ReadyHints:
             self._due[queue] = at
             return True
         return False
+
+    def note_limited(self, queue: str) -> None:
+        """Note that tasks of a queue have limits."""
+        self._limited.add(queue)
+
+    def is_limited(self, queue: str) -> bool:
+        """Return whether tasks of a queue have had limits."""
+        return queue in self._limited
+
+    def await_slot(self, queue: str) -> None:
+        """Note that the next task of a queue has limits, so that it waits for a free slot."""
+        self._ready[queue] = None
+        self._await_slots.add(queue)
+
+    def awaits_slot(self, queue: str) -> bool:
+        """Return whether the next task of a queue waits for a free slot, not only for room."""
+        return queue in self._await_slots
+
+    def serves_others(self, queue: str) -> bool:
+        """Return whether more queues than this one are served."""
+        return bool(self._served - {queue})
 
     def forget(self) -> None:
         """Expect nothing: the storage is about to be asked."""
@@ -54,6 +77,7 @@ class ReadyHints:
         Return whether tasks had come due: then the caller has to find out when the next ones will.
         """
         self._ready.pop(queue, None)
+        self._await_slots.discard(queue)
         came_due = self._due.get(queue, math.inf) <= self._clock.now()
         if came_due:
             del self._due[queue]

@@ -41,10 +41,15 @@ class QueueBuffer:
         """Return how many more may wait."""
         return max(0, free + self._ahead - len(self.deliveries) - self._reserved)
 
-    def reserve(self, queue: str, room: int, at: float) -> Reservation:
-        """Keep room for a batch that is about to be claimed."""
+    def slots(self, free: int) -> int:
+        """Return how many free slots there are for more deliveries than wait."""
+        return max(0, free - len(self.deliveries) - self._reserved)
+
+    def reserve(self, queue: str, room: int, at: float, free: int = 0) -> Reservation:
+        """Keep room for a batch that is about to be claimed, beside so many free slots."""
+        slots = min(room, self.slots(free))
         self._reserved += room
-        return Reservation(queue, room, at, self.epoch)
+        return Reservation(queue, room, at, self.epoch, slots)
 
     def give_back(self, reservation: Reservation) -> None:
         """End a reservation."""

@@ -154,6 +154,15 @@ class Leases(Generic[C]):
         free = self._consumers.free(queue)
         return 0 if free is None or self.is_shut else self._buffers[queue].room(free)
 
+    def slots(self, queue: str) -> int:
+        """Return how many slots for a queue are free, beyond those that buffered deliveries fill.
+
+        A task that has limits is claimed into one of these only: in the buffer it would keep others
+        from running.
+        """
+        free = self._consumers.free(queue)
+        return 0 if free is None or self.is_shut else self._buffers[queue].slots(free)
+
     def reserve(self, queue: str, most: int | None = None, *, at: float) -> Reservation:
         """Reserve room for up to `most` deliveries until `add`; None: as much as a claim may fill.
 
@@ -164,7 +173,7 @@ class Leases(Generic[C]):
             return buffer.reserve(queue, 0, at)
         room = buffer.room(free) if most is None else min(most, buffer.space(free))
         self.reserved += room > 0
-        return buffer.reserve(queue, room, at)
+        return buffer.reserve(queue, room, at, free)
 
     def add(
         self, reservation: Reservation, deliveries: Sequence[Delivery], *, at: float

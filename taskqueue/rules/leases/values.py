@@ -20,6 +20,7 @@ class Reservation(NamedTuple):
     room: int
     reserved_at: float  # monotonic
     epoch: int  # of the buffer: deliveries claimed before its last release are released on arrival
+    slots: int = 0  # how many of them find a free slot: only these may be tasks that have limits
 
 
 class Taken(NamedTuple):

@@ -21,6 +21,8 @@ from taskqueue.rules.tasks import (
     NewTask,
     NotApplied,
     Owner,
+    Postpone,
+    Release,
     Rows,
     SettleBy,
     Settled,
@@ -35,9 +37,9 @@ from taskqueue.storage.memory import editing, searching, settling
 from taskqueue.storage.memory.audit import MemoryAudit
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.histories import MemoryHistories
+from taskqueue.storage.memory.limits import MemoryLimits
 from taskqueue.storage.memory.notices import MemoryNotices
 from taskqueue.storage.memory.rows import deliveries
-from taskqueue.storage.memory.table import Table
 from taskqueue.storage.memory.tokens import MemoryTokens
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Storage
@@ -45,7 +47,9 @@ from taskqueue.storage.protocol import Storage
 _SCHEMA = (Migration(version=1, name="tasks"),)
 
 
-class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, Storage):
+class MemoryStorage(
+    MemoryLimits, MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, Storage
+):
     """Tasks in a dict. `close` keeps them for the next `open` of the same object.
 
     The statements of handlers are applied to an SQLite database in memory, under the same rules as
@@ -54,7 +58,6 @@ class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, S
 
     def __init__(self) -> None:
         super().__init__()
-        self._table = Table()
         self._migrated = False
         self._open = False
 
@@ -110,12 +113,19 @@ class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, S
         return accepted, self._table.claim(new, owner=owner, lease_s=lease_s, now=now)
 
     async def claim(
-        self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
+        self,
+        queue: str,
+        *,
+        limit: int,
+        most_limited: int | None = None,
+        owner: Owner,
+        lease_s: float,
+        now: float,
     ) -> tuple[Delivery, ...]:
         check_limit(limit)
         self._require_open()
-        ready = self._table.ready(queue, now=now)[:limit]
-        return self._table.claim(ready, owner=owner, lease_s=lease_s, now=now)
+        chosen = self._gates.chosen(queue, limit=limit, most_limited=most_limited, now=now)
+        return self._table.claim(chosen, owner=owner, lease_s=lease_s, now=now)
 
     async def start(self, tokens: Sequence[str], *, now: float) -> None:
         self._require_open()
@@ -212,11 +222,11 @@ class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, S
 
     async def next_due(self, queue: str) -> float | None:
         self._require_open()
-        return self._table.next_due(queue)
+        return self._gates.next_due(queue)
 
     async def all_due(self) -> Mapping[str, float]:
         self._require_open()
-        return self._table.all_due()
+        return self._gates.all_due()
 
     async def search(
         self,
@@ -277,6 +287,8 @@ class MemoryStorage(MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, S
             if by.started_at is not None:
                 settling.start(row, lease, now=by.started_at)
             written = settling.settle(row, lease, by, now=now)
+            if isinstance(settlement, Release | Postpone):
+                self._gates.returned(row)
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
                 follow_ups = settlement.follow_ups

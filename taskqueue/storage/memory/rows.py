@@ -28,10 +28,16 @@ class Row:
     task: Task
     fingerprint: str | None = None
     lease: Lease | None = None
+    turn: int = 0  # -1: it is to be done again, and keeps its place
     settled: tuple[str, type[Settlement]] | None = None  # the latest: token, kind
     attempts: list[Attempt] = field(default_factory=list)
     logs: list[LoggedAttempt] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
+
+    @property
+    def place(self) -> tuple[int, int, float, str]:
+        """Its place in the order of a claim."""
+        return self.task.priority, self.turn, self.task.run_at, self.task.id
 
     def reads(self, now: float) -> Task:
         """Return the task as it reads at `now`: queued once it is due."""
@@ -71,14 +77,15 @@ def accepted(task: NewTask, *, now: float) -> Task:
         reason=None,
         unique_key=task.unique_key,
         traceparent=task.traceparent,
+        limits=task.limits,
     )
 
 
 def deliveries(leased: Iterable[tuple[Row, Lease]]) -> tuple[Delivery, ...]:
     """Return what is held, oldest claim first, then in the order of a claim."""
 
-    def oldest_claim(held: tuple[Row, Lease]) -> tuple[float, int, float, str]:
+    def oldest_claim(held: tuple[Row, Lease]) -> tuple[float, tuple[int, int, float, str]]:
         row, lease = held
-        return lease.claimed_at, row.task.priority, row.task.run_at, row.task.id
+        return lease.claimed_at, row.place
 
     return tuple(row.delivery(lease) for row, lease in sorted(leased, key=oldest_claim))

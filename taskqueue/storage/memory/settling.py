@@ -61,6 +61,7 @@ def settle(row: Row, lease: Lease, by: SettleBy, *, now: float) -> Settled:
             )
         )
     row.task = replace(task, **_changes(task, lease, settlement, started_at=started_at, now=now))
+    row.turn = _turn(settlement, row.turn)
     if task.cancel_reason is not None and row.task.status not in ENDED:
         row.task = replace(
             row.task, status=Status.CANCELLED, reason=task.cancel_reason, processed_at=now
@@ -120,6 +121,17 @@ def _changes(
     return changes | {"started_at": started_at}
 
 
+def _turn(settlement: Settlement, before: int) -> int:
+    """Return the turn after a settlement: what is done again keeps its place, what asks not to."""
+    match settlement:
+        case Requeue() | Postpone(outcome=AttemptOutcome.CONFLICTED):
+            return -1
+        case Postpone():
+            return 0
+        case _:
+            return before
+
+
 def cancel(task_id: str, row: Row | None, *, reason: str, now: float) -> CancelResult:
     """End a task that nothing holds; mark one that is held."""
     if row is None:
@@ -139,6 +151,7 @@ def cancel(task_id: str, row: Row | None, *, reason: str, now: float) -> CancelR
 
 def redrive(row: Row, *, now: float) -> None:
     """Queue a dead task again with all its attempts before it."""
+    row.turn = 0
     row.task = replace(
         row.task,
         status=Status.QUEUED,

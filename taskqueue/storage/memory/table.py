@@ -51,11 +51,13 @@ class Table:
     def ready(self, queue: str, *, now: float) -> list[Row]:
         """Return what can be claimed, in the order of a claim."""
         ready = (row for row in self.waiting(queue) if row.task.run_at <= now)
-        return sorted(ready, key=lambda row: _turn(row.task))
+        return sorted(ready, key=lambda row: row.place)
 
     def ahead(self, task: Task, *, now: float) -> int:
         """Return how many due tasks of its queue come before `task`."""
-        return sum(_turn(row.task) < _turn(task) for row in self.ready(task.queue, now=now))
+        row = self.rows.get(task.id)
+        place = (task.priority, row.turn if row else 0, task.run_at, task.id)
+        return sum(row.place < place for row in self.ready(task.queue, now=now))
 
     def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         """Delete what ended first in this status, before that instant; return how many."""
@@ -77,16 +79,6 @@ class Table:
         for task_id in ended:
             del self.rows[task_id]
         return ended
-
-    def next_due(self, queue: str) -> float | None:
-        """Return the earliest `run_at` of the tasks that wait in a queue."""
-        return min((row.task.run_at for row in self.waiting(queue)), default=None)
-
-    def all_due(self) -> dict[str, float]:
-        """Return the earliest `run_at` of each queue in which tasks wait."""
-        queues = {row.task.queue for row in self.rows.values()}
-        dues = {queue: self.next_due(queue) for queue in queues}
-        return {queue: due for queue, due in dues.items() if due is not None}
 
     def leased(self) -> Iterator[tuple[Row, Lease]]:
         """Yield what is held."""
@@ -161,7 +153,3 @@ def _claim(row: Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
     )
     row.task = replace(task, attempt=task.attempt + 1, deliveries=task.deliveries + 1)
     return row.delivery(row.lease)
-
-
-def _turn(task: Task) -> tuple[int, float, str]:
-    return task.priority, task.run_at, task.id

@@ -28,6 +28,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.connections.pickling import Batch
+from taskqueue.storage.sqlite.gates import SQLiteGates
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.operations import (
@@ -40,10 +41,9 @@ from taskqueue.storage.sqlite.operations import (
     searching,
     settling,
 )
-from taskqueue.storage.sqlite.records import SQLiteRecords
 
 
-class SQLiteStorage(SQLiteRecords, Storage):
+class SQLiteStorage(SQLiteGates, Storage):
     """Tasks in the SQLite file at `path`, which one process at a time may have open.
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs
@@ -97,7 +97,14 @@ class SQLiteStorage(SQLiteRecords, Storage):
         )
 
     async def claim(
-        self, queue: str, *, limit: int, owner: Owner, lease_s: float, now: float
+        self,
+        queue: str,
+        *,
+        limit: int,
+        most_limited: int | None = None,
+        owner: Owner,
+        lease_s: float,
+        now: float,
     ) -> tuple[Delivery, ...]:
         check_limit(limit)
         return await self._write(
@@ -105,6 +112,7 @@ class SQLiteStorage(SQLiteRecords, Storage):
                 claiming.claim,
                 queue=queue,
                 limit=limit,
+                most_limited=limit if most_limited is None else most_limited,
                 owner=owner,
                 expires_at=now + lease_s,
                 now=now,

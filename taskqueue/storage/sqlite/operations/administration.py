@@ -20,13 +20,14 @@ def _cancel(tx: Transaction, task_id: str, *, reason: str, now: float) -> Cancel
     found = tx.db.execute(statements.TO_CANCEL, (task_id,)).fetchone()
     if found is None:
         return CancelResult(task_id=task_id, answer=CancelAnswer.UNKNOWN)
-    seq, status, token, processed_at, action, queue = found
+    seq, status, token, processed_at, action, queue, limits_of_open = found
     if processed_at is not None:
         return CancelResult(task_id=task_id, answer=CancelAnswer.ENDED)
     if token is not None:
         tx.db.execute(statements.MARK_CANCELLED, (reason, seq))
         return CancelResult(task_id=task_id, answer=CancelAnswer.REQUESTED, token=token)
     tx.db.execute(statements.CANCEL_WAITING, (reason, now, seq))
+    tx.gates.let_go(limits_of_open, now=now)
     tx.moved(status, Status.CANCELLED)
     return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED, action=action, queue=queue)
 

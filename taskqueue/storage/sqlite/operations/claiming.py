@@ -6,7 +6,7 @@ in the same commit fails, the commit is undone and each is run again alone.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,7 @@ from taskqueue.rules.tasks import (
     Status,
     Task,
 )
+from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import leases
 from taskqueue.storage.sqlite.sql import ready, rows, statements
@@ -26,24 +27,36 @@ _MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte
 
 
 def claim(
-    tx: Transaction, queue: str, *, limit: int, owner: Owner, expires_at: float, now: float
+    tx: Transaction,
+    queue: str,
+    *,
+    limit: int,
+    most_limited: int,
+    owner: Owner,
+    expires_at: float,
+    now: float,
 ) -> tuple[Delivery, ...]:
-    """Lease ready tasks, one priority after the other."""
+    """Lease ready tasks, one priority after the other; up to `most_limited` that have limits."""
+    tx.gates.open_due(now=now)
+    chosen = _Chosen(tx, queue, limit=limit, most_limited=most_limited, now=now)
     claimed: list[Delivery] = []
     priority: int | None = ready.FIRST_OF_ALL
-    while priority is not None and len(claimed) < limit:
+    while priority is not None and not chosen.is_full:
         wanted = {
             "queue": queue,
             "from_priority": priority,
-            "limit": limit - len(claimed),
+            "limit": chosen.left,
             "node": owner.node,
             "incarnation": owner.incarnation,
             "expires_at": expires_at,
             "now": now,
         }
-        seqs_ready, priority, nonce = tx.db.execute(ready.READY, wanted).fetchone()
-        if seqs := _decode_seqs(seqs_ready):
-            tx.db.execute(statements.CLAIM, {**wanted, "seqs": seqs_ready, "nonce": nonce})
+        seqs_ready, following, nonce = tx.db.execute(ready.READY, wanted).fetchone()
+        seqs = chosen.choose(found := _decode_seqs(seqs_ready))
+        if seqs:
+            tx.db.execute(
+                statements.CLAIM, {**wanted, "seqs": rows.json_array(seqs), "nonce": nonce}
+            )
             tasks = _claimed(tx.db, seqs)
             claimed += [
                 Delivery(
@@ -54,7 +67,53 @@ def claim(
                 )
                 for seq in seqs
             ]
+        if not (found and chosen.has_limited):  # else rows may have been parked or opened
+            priority = following
     return tuple(claimed)
+
+
+class _Chosen:
+    """Chooses which of the ready rows are claimed, in their order."""
+
+    def __init__(
+        self, tx: Transaction, queue: str, *, limit: int, most_limited: int, now: float
+    ) -> None:
+        self.left = limit
+        self.is_full = not limit
+        self._tx = tx
+        self._queue = queue
+        self._limited_left = most_limited
+        self._now = now
+        [self.has_limited] = tx.db.execute(ready.HAS_LIMITED, {"queue": queue}).fetchone()
+
+    def choose(self, seqs: Sequence[int]) -> Sequence[int]:
+        """Return those of the next ready rows that are claimed."""
+        chosen = list(self._limited(seqs)) if self.has_limited else seqs
+        self.left -= len(chosen)
+        self.is_full = self.is_full or not self.left
+        return chosen
+
+    def _limited(self, seqs: Sequence[int]) -> Iterator[int]:
+        gates, opened = self._tx.gates, self._tx.gates.opened
+        for row in self._candidates(seqs):
+            if row.limits is None:
+                yield row.seq
+            elif not self._limited_left:
+                if gates.is_open(self._queue, row, now=self._now):
+                    self.is_full = True  # what comes behind it must not overtake it
+                    return
+            elif gates.take(self._queue, row, now=self._now):
+                self._limited_left -= 1
+                yield row.seq
+            if gates.opened > opened:
+                return  # what was opened may come before the next
+
+    def _candidates(self, seqs: Sequence[int]) -> Iterator[Candidate]:
+        """Read the rows one by one, in their order: one may park others."""
+        found = self._tx.db.execute(ready.LIMITS_OF, (rows.json_array(seqs),)).fetchall()
+        by_seq = {row[0]: Candidate(*row) for row in found}
+        for seq in seqs:
+            yield by_seq[seq]
 
 
 def _claimed(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Task]:

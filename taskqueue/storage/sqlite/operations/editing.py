@@ -15,7 +15,7 @@ def edit(tx: Transaction, task_id: str, change: Change, *, now: float) -> EditRe
     found = tx.db.execute(statements.TO_EDIT, (task_id,)).fetchone()
     if found is None:
         return EditResult(answer=EditAnswer.UNKNOWN)
-    seq, status, is_held, has_ended, attempt, history, *values = found
+    seq, status, is_held, has_ended, attempt, history, limits, *values = found
     refusal = edits.refusal(change, is_held=is_held, has_ended=has_ended, attempt=attempt)
     if refusal is not None:
         return EditResult(answer=refusal)
@@ -23,6 +23,7 @@ def edit(tx: Transaction, task_id: str, change: Change, *, now: float) -> EditRe
     if changed := edits.new_values(change, current):
         line = Edit(at=now, before=edits.old_values(changed, current))
         _write(tx, seq, Status(status), replace(current, **changed), (*rows.edits(history), line))
+        tx.gates.let_go(limits, now=now)
     return EditResult(answer=EditAnswer.EDITED, changed=tuple(changed))
 
 

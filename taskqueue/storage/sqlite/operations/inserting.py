@@ -129,3 +129,10 @@ def _count(
     scheduled = sum(task.run_at is not None and task.run_at > now for task in new)
     tx.moved(None, Status.SCHEDULED, scheduled)
     tx.moved(None, Status.QUEUED, len(new) - scheduled)
+    _park_full(tx, new, now=now)
+
+
+def _park_full(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None:
+    """Park those for which there is no room, so that no claim meets them."""
+    for queue, limits in {(task.queue, task.limits) for task in new if task.limits is not None}:
+        tx.gates.park_full(queue, limits, now=now)

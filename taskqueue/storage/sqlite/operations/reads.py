@@ -39,8 +39,10 @@ def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Deliver
 def ahead(db: sqlite3.Connection, task: Task, *, limit: int, now: float) -> int:
     """Return how many due tasks of its queue come before `task`, up to `limit`."""
     found = 0
+    turn = db.execute(statements.TURN, (task.id,)).fetchone() or (0.0,)
     place: dict[str, object] = {"queue": task.queue, "now": now, "run_at": task.run_at}
     place |= {"id": task.id, "own_priority": task.priority, "priority": ready.FIRST_OF_ALL}
+    place["turn"] = turn[0]
     while found < limit:
         [priority] = db.execute(ready.PRIORITY_FROM, place).fetchone()
         if priority is None or priority > task.priority:
@@ -54,10 +56,9 @@ def ahead(db: sqlite3.Connection, task: Task, *, limit: int, now: float) -> int:
 
 def next_due(db: sqlite3.Connection, queue: str) -> float | None:
     """Return the earliest `run_at` of the tasks that are not held."""
-    run_at: float | None
     wanted = {"queue": queue, "from_priority": ready.FIRST_OF_ALL}
-    [run_at] = db.execute(ready.NEXT_DUE, wanted).fetchone()
-    return run_at
+    instants = (db.execute(each, wanted).fetchone()[0] for each in ready.NEXT_DUE)
+    return min((instant for instant in instants if instant is not None), default=None)
 
 
 def all_due(db: sqlite3.Connection) -> Mapping[str, float]:

@@ -29,7 +29,7 @@ from taskqueue.storage.sqlite.handler_sql import execution
 from taskqueue.storage.sqlite.operations import leases
 from taskqueue.storage.sqlite.operations.inserting import insert
 from taskqueue.storage.sqlite.operations.leases import Lease, Leases
-from taskqueue.storage.sqlite.sql import rows, statements
+from taskqueue.storage.sqlite.sql import ready, rows, statements
 
 
 class NotBegun:
@@ -84,6 +84,7 @@ def _complete(
     statements.KEEP_LOG.run(tx.db, _logs(settlements))
     for status, tasks in standing.items():
         tx.moved(status, Status.COMPLETED, tasks)
+    tx.gates.free([leases.seq_of(by.token) for by in settlements], (), now=now)
     _insert(tx, follow_ups, now=now)
     return (Settled.WRITTEN,) * len(settlements)
 
@@ -159,6 +160,7 @@ class _Settling:
         self._completing: list[SettleBy] = []
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[int] = []
+        self._returned: set[int] = set()  # whose attempts are
 
     def add(self, lease: Lease, by: SettleBy) -> Settled:
         """Add one settlement of a lease that holds; return what will have become of it."""
@@ -175,7 +177,10 @@ class _Settling:
                 after, change = Status.RETRYING, (run_at, error, _crashes(outcome))
                 self._add_attempt(lease, by, outcome, error, settlement.traceback)
             case Postpone(run_at=run_at, outcome=outcome, error=error_or_none):
-                after, change = Status.SCHEDULED, (run_at,)
+                after = Status.SCHEDULED
+                turn = ready.USUAL if outcome is AttemptOutcome.SNOOZED else ready.AGAIN
+                change = (run_at, turn)
+                self._returned.add(lease.seq)
                 self._add_attempt(lease, by, outcome, error_or_none)
             case DeadLetter(reason=reason, outcome=outcome, error=error):
                 after, change = Status.DEAD, (reason, _crashes(outcome), now)
@@ -185,6 +190,7 @@ class _Settling:
                 self._add_attempt(lease, by, AttemptOutcome.CANCELLED, reason)
             case Release(delivery_counts=delivery_counts):
                 started = lease.started or by.started_at is not None
+                self._returned.add(lease.seq)
                 after, change = lease.waited_as, (int(not (delivery_counts or started)),)
                 if started:
                     self._add_attempt(lease, by, AttemptOutcome.INTERRUPTED)
@@ -207,6 +213,8 @@ class _Settling:
         statements.KEEP_LOG.run(db, _logs(self._completing))
         if self._cancelled:
             db.execute(statements.END_CANCELLED, (rows.json_array(self._cancelled), self._now))
+        seqs = [change[0] for changes in self._changes.values() for change in changes]
+        self._tx.gates.free(seqs, self._returned, now=self._now)
         _insert(self._tx, self._follow_ups, now=self._now)
 
     def _add_attempt(

@@ -13,14 +13,15 @@ Row: TypeAlias = tuple[Any, ...]
 TASK = (
     "id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,"
     " run_at, created_at, started_at, processed_at, result, reason,"
-    " unique_key, progress, cancel_reason, traceparent"
+    " unique_key, progress, cancel_reason, traceparent, limits"
 )
 BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("result", "NULL")
 """The same columns without what may be large."""
 
 DELIVERY = f"{TASK}, token, expires_at, claimed_at"
 NEW_TASK = (
-    "id, payload, action, queue, priority, max_attempts, unique_key, fingerprint, traceparent"
+    "id, payload, action, queue, priority, max_attempts, unique_key, fingerprint, traceparent,"
+    " limits"
 )
 ATTEMPT = "attempt, outcome, error, traceback, started_at, ended_at"
 
@@ -61,16 +62,17 @@ def task(row: Row, *, now: float) -> Task:
         progress=row[17],
         cancel_reason=row[18],
         traceparent=row[19],
+        limits=row[20],
     )
 
 
 def delivery(row: Row) -> Delivery:
     """Return a row of `DELIVERY` columns. What is held had come due when it was claimed."""
-    held = task(row, now=row[22])
+    held = task(row, now=row[23])
     return Delivery(
-        token=row[20],
+        token=row[21],
         task=held,
-        expires_at=row[21],
+        expires_at=row[22],
         started=held.status is Status.RUNNING,
     )
 
@@ -118,7 +120,7 @@ CLAIMED_COLUMNS = f"""
 {", ".join(_ODD)},
 json_group_array(json_array(
     seq, id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,
-    result, reason, unique_key, progress, cancel_reason, traceparent,
+    result, reason, unique_key, progress, cancel_reason, traceparent, limits,
     {", ".join(_IN_PARTS)}
 ))
 """
@@ -142,6 +144,7 @@ class _Claimed(NamedTuple):
     progress: str | None
     cancel_reason: str | None
     traceparent: str | None
+    limits: str | None
     run_at: int
     created_at: int
     started_at: int | None
@@ -179,6 +182,7 @@ def claimed(row: Row) -> Iterator[tuple[int, Task]]:
                 progress=each.progress,
                 cancel_reason=each.cancel_reason,
                 traceparent=each.traceparent,
+                limits=each.limits,
             ),
         )
 

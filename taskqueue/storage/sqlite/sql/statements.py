@@ -25,7 +25,7 @@ from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY
 _INSERTED = f"created_at, status, run_at, {NEW_TASK}"
 _NEW_ROW = """
 ?1, iif(column1 > ?1, 'scheduled', 'queued'), coalesce(column1, ?1),
-column2, column3, column4, column5, column6, column7, column8, column9, column10
+column2, column3, column4, column5, column6, column7, column8, column9, column10, column11
 """
 INSERT = Bulk(
     f"""
@@ -39,9 +39,9 @@ INSERT_CLAIMED = Bulk(
     INSERT INTO main.tasks (
         {_INSERTED}, seq, token, attempt, deliveries, claimed_at, node, incarnation, expires_at
     )
-    SELECT {_NEW_ROW}, column11, column12, column12 IS NOT NULL, column12 IS NOT NULL,
-        iif(column12 IS NULL, NULL, ?1), iif(column12 IS NULL, NULL, ?2),
-        iif(column12 IS NULL, NULL, ?3), iif(column12 IS NULL, NULL, ?4)
+    SELECT {_NEW_ROW}, column12, column13, column13 IS NOT NULL, column13 IS NOT NULL,
+        iif(column13 IS NULL, NULL, ?1), iif(column13 IS NULL, NULL, ?2),
+        iif(column13 IS NULL, NULL, ?3), iif(column13 IS NULL, NULL, ?4)
     FROM (VALUES {{rows}}) WHERE true
     ON CONFLICT DO NOTHING
     """
@@ -115,9 +115,11 @@ _CHANGE: dict[type[Settlement], str] = {
     ),
     Requeue: (
         f"{_STARTED}, status = 'retrying', run_at = column3, reason = column4,"
-        " crashes = crashes + column5"
+        " crashes = crashes + column5, turn = -1"
     ),
-    Postpone: f"{_STARTED}, status = 'scheduled', run_at = column3, attempt = attempt - 1",
+    Postpone: (
+        f"{_STARTED}, status = 'scheduled', run_at = column3, attempt = attempt - 1, turn = column4"
+    ),
     DeadLetter: (
         f"{_STARTED}, status = 'dead', reason = column3, crashes = crashes + column4,"
         " processed_at = column5"
@@ -161,27 +163,28 @@ WHERE seq IN {_SEQS.format("?1")}
 """
 
 TO_CANCEL = """
-SELECT seq, status, token, processed_at, action, queue FROM main.tasks WHERE id = ?
+SELECT seq, status, token, processed_at, action, queue, iif(gate IS NULL, limits, NULL)
+FROM main.tasks WHERE id = ?
 """
 CANCEL_WAITING = """
-UPDATE main.tasks SET status = 'cancelled', reason = ?, processed_at = ? WHERE seq = ?
+UPDATE main.tasks SET status = 'cancelled', reason = ?, processed_at = ?, gate = NULL WHERE seq = ?
 """
 MARK_CANCELLED = "UPDATE main.tasks SET cancel_reason = coalesce(cancel_reason, ?) WHERE seq = ?"
 
 TO_EDIT = """
-SELECT seq, status, token IS NOT NULL, processed_at IS NOT NULL, attempt, edits,
+SELECT seq, status, token IS NOT NULL, processed_at IS NOT NULL, attempt, edits, limits,
     payload, priority, run_at, max_attempts
 FROM main.tasks WHERE id = ?
 """
 EDIT = """
 UPDATE main.tasks
-SET payload = ?, priority = ?, run_at = ?, max_attempts = ?, status = ?, edits = ?
+SET payload = ?, priority = ?, run_at = ?, max_attempts = ?, status = ?, edits = ?, gate = NULL
 WHERE seq = ?
 """
 
 REDRIVE = """
 UPDATE main.tasks
-SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
+SET status = 'queued', run_at = ?, turn = 0, attempt = 0, crashes = 0, deliveries = 0,
     processed_at = NULL, reason = NULL, cancel_reason = NULL
 WHERE id = ? AND status = 'dead'
 """
@@ -212,7 +215,7 @@ END_PROBE = "DELETE FROM main.probe"
 HELD = f"""
 SELECT {DELIVERY} FROM main.tasks INDEXED BY held
 WHERE token IS NOT NULL AND node = ? AND incarnation = ?
-ORDER BY claimed_at, priority, run_at, id
+ORDER BY claimed_at, priority, turn, run_at, id
 """
 
 CANCEL_REQUESTS = """
@@ -224,8 +227,10 @@ RESCUABLE = f"""
 SELECT {DELIVERY} FROM main.tasks INDEXED BY held
 WHERE token IS NOT NULL
     AND ((node = :node AND incarnation <> :incarnation) OR expires_at < :now)
-ORDER BY claimed_at, priority, run_at, id
+ORDER BY claimed_at, priority, turn, run_at, id
 """
+
+TURN = "SELECT turn FROM main.tasks WHERE id = ?"
 
 GET = f"SELECT seq, edits, {TASK} FROM main.tasks WHERE id = ?"
 

@@ -1,0 +1,228 @@
+"""The gates of limits inside a transaction: what is full is parked, what is freed is opened.
+
+    claim    ─▶ is the gate of a row open? take a slot : park it, with all that are limited alike
+    settle   ─▶ free the slots ─▶ open the first rows that are parked there
+    a rate   ─▶ its first parked row opens at an instant, at the next claim
+
+While a gate has room for a task, the first row that was parked at it in each queue is open. So a
+claim finds it, in its order, and nothing has to be polled. Who takes a slot, or lets go of an open
+row that could have taken one, wakes the gates: that keeps it so.
+"""
+
+import math
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from taskqueue.rules import limits
+from taskqueue.rules.limits import NEVER, UNLIMITED, GateState, LimitUse, LimitValues
+from taskqueue.storage.sqlite.sql import ready, rows
+
+_MOST_OPENED = 64  # at once; a claim that takes them opens the next
+
+decode_values = msgspec.json.Decoder(LimitValues).decode
+
+
+class Candidate(NamedTuple):
+    """An open row, by what the order of a claim depends on."""
+
+    seq: int
+    limits: str | None
+    priority: int
+    turn: float
+    run_at: float
+    id: str
+
+
+class Gates:
+    """The limits, and how much of them is used, as this transaction has left it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.opened = 0
+        """How many rows were opened so far."""
+        self._values: dict[str, LimitValues] | None = None
+        self._states: dict[str, GateState] = {}
+
+    def take(self, queue: str, row: Candidate, *, now: float) -> bool:
+        """Take a slot of each limit of an open row; if one has none, park the row.
+
+        Returns whether the row can be claimed.
+        """
+        uses = limits.decoded(row.limits)
+        if self._park(queue, row, uses, now=now):
+            return False
+        for use in uses:
+            self._take(row.seq, use, now=now)
+        self.wake(uses, now=now)
+        return True
+
+    def is_open(self, queue: str, row: Candidate, *, now: float) -> bool:
+        """Return whether a row could be claimed; if it could not, park it."""
+        return not self._park(queue, row, limits.decoded(row.limits), now=now)
+
+    def park_full(self, queue: str, text: str, *, now: float) -> None:
+        """Park the open rows of these limits, unless there is room."""
+        uses = limits.decoded(text)
+        for use in uses:
+            at = self._opens_at(use)
+            if at > now:
+                self._park_at(queue, text, use, at, now=now)
+                return
+
+    def free(self, seqs: Sequence[int], returned: Collection[int], *, now: float) -> None:
+        """Free the slots of held rows; give the starts of `returned` ones back."""
+        [has_slots] = self._db.execute(ready.HAS_SLOTS).fetchone()
+        if not has_slots:
+            return
+        freed = self._db.execute(ready.FREE_SLOTS, (rows.json_array(seqs),)).fetchall()
+        for seq, gate, name, cost in freed:
+            state = self._states.pop(gate, None)
+            if seq in returned and self.values(name).starts is not None:
+                debt_at = (state or self.state(gate)).debt_at
+                self._states.pop(gate, None)
+                self._owe(gate, limits.debt_without(self.values(name), debt_at, cost), now=now)
+        for gate in dict.fromkeys(gate for _, gate, _, _ in freed):
+            self._wake(gate, now=now)
+
+    def let_go(self, text: str | None, *, now: float) -> None:
+        """An open row of these limits will not be claimed soon: what waits behind it may be."""
+        if text is not None:
+            self.wake(limits.decoded(text), now=now)
+
+    def open_due(self, *, now: float) -> None:
+        """Open what the rates of its limits allow now."""
+        for [gate] in self._db.execute(ready.DUE_OPENINGS, (now,)).fetchall():
+            self._wake(gate, now=now)
+
+    def wake(self, uses: Iterable[LimitUse], *, now: float) -> None:
+        """Open the first rows that are parked at these gates, as far as there is room."""
+        for use in uses:
+            self._wake(use.gate, now=now)
+
+    def wake_all(self, name: str, *, now: float) -> None:
+        """Do so for all keys of a limit."""
+        self._wake(name, now=now)
+        behind, end = f"{name}/", f"{name}0"  # "0" comes after "/"
+        while (gate := self._next_gate(behind, end)) is not None:
+            self._wake(gate, now=now)
+            behind = gate
+
+    def values(self, name: str) -> LimitValues:
+        """Return what a limit allows; anything, if it is not known."""
+        if self._values is None:
+            found = self._db.execute(ready.LIMITS).fetchall()
+            self._values = {name: decode_values(now_holds) for name, now_holds, _, _ in found}
+        return self._values.get(name, UNLIMITED)
+
+    def is_known(self, name: str) -> bool:
+        """Return whether there is a limit of this name."""
+        self.values(name)
+        return self._values is not None and name in self._values
+
+    def forget_values(self) -> None:
+        """Read the limits again: they have changed."""
+        self._values = None
+
+    def spend(self, use: LimitUse, *, now: float) -> float:
+        """Take starts without a slot; return from when on they can be taken, at most `now`."""
+        values, state = self.values(use.name), self.state(use.gate)
+        at = limits.opens_at(values, GateState(debt_at=state.debt_at), use.cost)
+        if at <= now and values.starts is not None:
+            self._owe(
+                use.gate, limits.debt_after(values, state.debt_at, use.cost, now=now), now=now
+            )
+        return at
+
+    # --- parking --------------------------------------------------------------------------------
+
+    def _park(self, queue: str, row: Candidate, uses: tuple[LimitUse, ...], *, now: float) -> bool:
+        for use in uses:
+            at = self._opens_at(use)
+            if at > now or self._is_behind(queue, use.gate, row):
+                self._park_at(queue, row.limits, use, at, now=now)
+                self.wake((each for each in uses if each != use), now=now)
+                return True
+        return False
+
+    def _park_at(
+        self, queue: str, text: str | None, use: LimitUse, at: float, *, now: float
+    ) -> None:
+        parked = {"gate": use.gate, "limits": text, "queue": queue, "now": now}
+        self._db.execute(ready.PARK, parked)
+        if now < at < math.inf:
+            self._db.execute(ready.OPEN_AT, (use.gate, at))
+
+    def _is_behind(self, queue: str, gate: str, row: Candidate) -> bool:
+        """Return whether a row of the same queue waits at the gate that comes first."""
+        place = {**row._asdict(), "gate": gate, "queue": queue}
+        [found] = self._db.execute(ready.IS_PARKED_BEFORE, place).fetchone()
+        return bool(found)
+
+    # --- opening --------------------------------------------------------------------------------
+
+    def _wake(self, gate: str, *, now: float) -> None:
+        behind: str | None = ""
+        while behind is not None:
+            asked = {"gate": gate, "behind": behind}
+            [behind] = self._db.execute(ready.PARKED_QUEUE, asked).fetchone()
+            if behind is not None:
+                self._open(gate, behind, now=now)
+
+    def _open(self, gate: str, queue: str, *, now: float) -> None:
+        """Open the first rows of a queue that are parked at a gate, if it has room for them."""
+        asked: dict[str, Any] = {"gate": gate, "queue": queue, "limit": 1}
+        [(_, text)] = self._db.execute(ready.FIRST_PARKED, asked).fetchall()
+        use = next(use for use in limits.decoded(text) if use.gate == gate)
+        at = self._opens_at(use)
+        if at <= now:
+            asked["limit"] = self._room(use)
+            seqs = [seq for seq, _ in self._db.execute(ready.FIRST_PARKED, asked).fetchall()]
+            self._db.execute(ready.OPEN, (rows.json_array(seqs),))
+            self.opened += len(seqs)
+        elif at < math.inf:
+            self._db.execute(ready.OPEN_AT, (gate, at))
+
+    def _room(self, use: LimitUse) -> int:
+        values = self.values(use.name)
+        if values.starts is not None:
+            return 1
+        if values.running is None:
+            return _MOST_OPENED
+        return min(values.running - self.state(use.gate).running, _MOST_OPENED)
+
+    def _next_gate(self, behind: str, end: str) -> str | None:
+        gate: str | None
+        asked = {"behind": behind, "end": end}
+        [gate] = self._db.execute(ready.NEXT_PARKED_GATE, asked).fetchone()
+        return gate
+
+    # --- what is used ---------------------------------------------------------------------------
+
+    def _opens_at(self, use: LimitUse) -> float:
+        return limits.opens_at(self.values(use.name), self.state(use.gate), use.cost)
+
+    def state(self, gate: str) -> GateState:
+        """Return how much of a gate is used."""
+        state = self._states.get(gate)
+        if state is None:
+            running, debt_at = self._db.execute(ready.GATE_STATE, {"gate": gate}).fetchone()
+            state = GateState(running, NEVER if debt_at is None else debt_at)
+            self._states[gate] = state
+        return state
+
+    def _take(self, seq: int, use: LimitUse, *, now: float) -> None:
+        values, state = self.values(use.name), self.state(use.gate)
+        self._db.execute(ready.TAKE_SLOT, (seq, use.gate, use.name, use.cost))
+        self._states[use.gate] = state._replace(running=state.running + 1)
+        if values.starts is not None:
+            self._owe(
+                use.gate, limits.debt_after(values, state.debt_at, use.cost, now=now), now=now
+            )
+
+    def _owe(self, gate: str, debt_at: float, *, now: float) -> None:
+        self._db.execute(ready.SET_DEBT, (gate, debt_at))
+        self._db.execute(ready.FORGET_DEBTS, (now,))
+        self._states[gate] = self.state(gate)._replace(debt_at=debt_at)

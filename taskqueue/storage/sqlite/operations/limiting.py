@@ -1,0 +1,144 @@
+"""What the verbs about limits do: inside a transaction, or in what is committed."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import msgspec
+
+from taskqueue.rules import limits
+from taskqueue.rules.limits import (
+    GateFacts,
+    KeyUsage,
+    LimitUsage,
+    LimitUse,
+    LimitValues,
+    Taken,
+)
+from taskqueue.storage.limits import MOST_COUNTED
+from taskqueue.storage.sqlite.commit.gates import Gates, decode_values
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.operations.searching import snapshot
+from taskqueue.storage.sqlite.sql import ready, rows
+
+
+def declare(tx: Transaction, declared: Mapping[str, LimitValues], *, now: float) -> None:
+    """Replace what is declared, and open what that makes room for."""
+    named = {name for [name] in tx.db.execute(ready.LIMIT_NAMES).fetchall()}
+    tx.db.executemany(ready.DECLARE, [(name, _text(each)) for name, each in declared.items()])
+    tx.db.execute(ready.UNDECLARE, (rows.json_array(declared),))
+    tx.db.execute(ready.FORGET_LIMITS)
+    for name in sorted(named | declared.keys()):
+        tx.gates.wake_all(name, now=now)
+
+
+def change(tx: Transaction, name: str, values: LimitValues | None, *, now: float) -> bool:
+    """Set what a limit allows at run time, or take that back; return whether there is one."""
+    if values is not None:
+        tx.db.execute(ready.CHANGE_LIMIT, (name, _text(values), now))
+    elif not tx.db.execute(ready.RESET_LIMIT, (name,)).rowcount:
+        return False
+    tx.db.execute(ready.FORGET_LIMITS)
+    tx.gates.forget_values()
+    tx.gates.wake_all(name, now=now)
+    return True
+
+
+def take(tx: Transaction, use: LimitUse, *, now: float) -> Taken | None:
+    """Take starts for what is no task."""
+    if not tx.gates.is_known(use.name):
+        return None
+    at = tx.gates.spend(use, now=now)
+    return Taken(granted=at <= now, retry_at=max(at, now))
+
+
+def all_limits(db: sqlite3.Connection) -> tuple[LimitUsage, ...]:
+    """Return all limits, by name."""
+    with snapshot(db):
+        return tuple(_usages(db))
+
+
+def _usages(db: sqlite3.Connection) -> Iterator[LimitUsage]:
+    for name, values, declared, changed_at in sorted(db.execute(ready.LIMITS).fetchall()):
+        [running] = db.execute(ready.HELD_OF_LIMIT, (name,)).fetchone()
+        yield LimitUsage(
+            name=name,
+            values=decode_values(values),
+            declared=None if declared is None else decode_values(declared),
+            changed_at=changed_at,
+            running=running,
+            waiting=_waiting_for_any(db, name),
+        )
+
+
+def _waiting_for_any(db: sqlite3.Connection, name: str) -> int:
+    waiting, gate = 0, cast("str | None", name)
+    while gate is not None and waiting < MOST_COUNTED:
+        waiting += _waiting(db, gate, MOST_COUNTED - waiting)
+        behind = {"behind": f"{name}/" if gate == name else gate, "end": f"{name}0"}
+        [gate] = db.execute(ready.NEXT_PARKED_GATE, behind).fetchone()
+    return waiting
+
+
+def _waiting(db: sqlite3.Connection, gate: str, most: int = MOST_COUNTED) -> int:
+    [waiting] = db.execute(ready.COUNT_PARKED, {"gate": gate, "limit": most}).fetchone()
+    return int(waiting)
+
+
+def keys_of(
+    db: sqlite3.Connection, name: str, *, after: str | None, limit: int, now: float
+) -> tuple[KeyUsage, ...]:
+    """Return the keys of a limit that are in use, by key."""
+    asked = {
+        "name": None if after is not None else name,
+        "behind": f"{name}/{after or ''}",
+        "end": f"{name}0",
+        "limit": limit,
+    }
+    with snapshot(db):
+        found = db.execute(ready.GATES_OF_LIMIT, asked).fetchall()
+        return tuple(_key(db, name, gate, now=now) for [gate] in found)
+
+
+def _key(db: sqlite3.Connection, name: str, gate: str, *, now: float) -> KeyUsage:
+    gates = Gates(db)
+    key = gate[len(name) + 1 :] if gate != name else None
+    state = gates.state(gate)
+    at = limits.opens_at(msgspec.structs.replace(gates.values(name), running=None), state, cost=1.0)
+    return KeyUsage(
+        key=key,
+        running=state.running,
+        waiting=_waiting(db, gate),
+        opens_at=at if at > now else None,
+    )
+
+
+def gate_of(db: sqlite3.Connection, task_id: str, *, now: float) -> GateFacts | None:
+    """Return what holds a parked task back."""
+    with snapshot(db):
+        row = db.execute(ready.PARKED_TASK, (task_id,)).fetchone()
+        if row is None:
+            return None
+        return _facts(db, *row, now=now)
+
+
+def _facts(db: sqlite3.Connection, gate: str, text: str, *place: Any, now: float) -> GateFacts:
+    gates = Gates(db)
+    use = next(use for use in limits.decoded(text) if use.gate == gate)
+    names = ("queue", "priority", "turn", "run_at", "id")
+    asked = {**dict(zip(names, place, strict=True)), "gate": gate, "limit": MOST_COUNTED}
+    [ahead] = db.execute(ready.COUNT_PARKED_BEFORE, asked).fetchone()
+    values, state = gates.values(use.name), gates.state(gate)
+    at = limits.opens_at(msgspec.structs.replace(values, running=None), state, use.cost)
+    return GateFacts(
+        use=use,
+        values=values,
+        running=tuple(task_id for [task_id] in db.execute(ready.RUNNING_AT, (gate,)).fetchall()),
+        count=state.running,
+        opens_at=at if at > now else None,
+        ahead=ahead,
+    )
+
+
+def _text(values: LimitValues) -> str:
+    return msgspec.json.encode(values).decode()

@@ -1,0 +1,269 @@
+"""Both engines hold limits alike: nothing beyond them, and nothing forgotten behind them."""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from taskqueue.rules.edits import Change
+from taskqueue.rules.limits import LimitUse, LimitValues, decoded, encoded
+from taskqueue.rules.tasks import (
+    AttemptOutcome,
+    Complete,
+    DeadLetter,
+    NewTask,
+    Owner,
+    Postpone,
+    Release,
+    Requeue,
+    SettleBy,
+    Settlement,
+)
+from taskqueue.storage.memory.engine import MemoryStorage
+from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+
+T = TypeVar("T")
+
+ME = Owner(node="here", incarnation="1")
+QUEUES = ("a", "b")
+NAMES = ("slots", "rate")
+
+values = st.builds(
+    LimitValues,
+    running=st.none() | st.integers(1, 3),
+    starts=st.none() | st.sampled_from([1, 2]),
+    per_s=st.sampled_from([1.0, 8.0]),
+    burst=st.integers(1, 3),
+)
+uses = st.one_of(
+    st.builds(LimitUse, st.just("slots"), st.sampled_from([None, "x", "y"]), st.just(1.0)),
+    st.builds(LimitUse, st.just("rate"), st.sampled_from([None, "x"]), st.just(1.0)),
+)
+use_lists = st.lists(uses, min_size=0, max_size=2, unique_by=lambda use: use.gate).map(tuple)
+
+
+class TwoStorages(RuleBasedStateMachine):
+    """Drives both engines with the same commands; what they claim has to be the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.model = MemoryStorage()
+        self.sqlite = SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+        self.now = 0.0
+        self.names = 0
+        self.held: dict[str, tuple[str, str, str | None]] = {}  # by id: both tokens, limits
+        self.allowed: dict[str, LimitValues] = {}
+
+    @initialize(slots=values, rate=values)
+    def open(self, slots: LimitValues, rate: LimitValues) -> None:
+        async def open_both() -> None:
+            for storage in (self.model, self.sqlite):
+                await storage.migrate()
+                await storage.open()
+                await storage.declare_limits({"slots": slots, "rate": rate}, now=self.now)
+
+        self.run(open_both())
+        self.allowed = {"slots": slots, "rate": rate}
+
+    def teardown(self) -> None:
+        self.run(self.sqlite.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.get_loop().run_until_complete(work)
+
+    def both(self, verb: Callable[[Storage], Awaitable[T]]) -> tuple[T, T]:
+        async def ask_both() -> tuple[T, T]:
+            return await verb(self.model), await verb(self.sqlite)
+
+        return self.run(ask_both())
+
+    @rule(by_s=st.sampled_from([0.0, 0.5, 1.0, 4.0, 20.0]))
+    def time_passes(self, by_s: float) -> None:
+        self.now += by_s
+
+    @rule(
+        queue=st.sampled_from(QUEUES),
+        uses=use_lists,
+        count=st.integers(1, 4),
+        priority=st.integers(0, 1),
+        delay_s=st.sampled_from([None, 2.0]),
+        claims=st.booleans(),
+    )
+    def insert(
+        self,
+        *,
+        queue: str,
+        uses: tuple[LimitUse, ...],
+        count: int,
+        priority: int,
+        delay_s: float | None,
+        claims: bool,
+    ) -> None:
+        tasks = [
+            NewTask(
+                id=f"{self.names + n:05}",
+                action="act",
+                payload="{}",
+                queue=queue,
+                priority=priority,
+                run_at=None if delay_s is None else self.now + delay_s,
+                limits=encoded(uses),
+            )
+            for n in range(count)
+        ]
+        self.names += count
+        if not claims:
+            self.both(lambda storage: storage.insert(tasks, now=self.now))
+            return
+        (_, expected), (_, claimed) = self.both(
+            lambda storage: storage.insert_and_claim(
+                tasks, room={queue: 2}, owner=ME, lease_s=30.0, now=self.now
+            )
+        )
+        self.note(expected, claimed)
+
+    @rule(
+        queue=st.sampled_from(QUEUES),
+        limit=st.integers(0, 6),
+        most_limited=st.none() | st.integers(0, 3),
+    )
+    def claim(self, queue: str, limit: int, most_limited: int | None) -> None:
+        expected, claimed = self.both(
+            lambda storage: storage.claim(
+                queue,
+                limit=limit,
+                most_limited=most_limited,
+                owner=ME,
+                lease_s=30.0,
+                now=self.now,
+            )
+        )
+        self.note(expected, claimed)
+        if most_limited is None and len(claimed) < limit:
+            _, due = self.both(lambda storage: storage.next_due(queue))
+            assert due is None or due > self.now
+
+    def note(self, expected: Any, claimed: Any) -> None:
+        assert [each.task for each in claimed] == [each.task for each in expected]
+        for model, sqlite in zip(expected, claimed, strict=True):
+            self.held[model.task.id] = (model.token, sqlite.token, model.task.limits)
+            for use in decoded(model.task.limits):
+                most = self.allowed[use.name].running
+                assert most is None or self.running(use.gate) <= most
+
+    def running(self, gate: str) -> int:
+        return sum(
+            any(use.gate == gate for use in decoded(limits)) for _, _, limits in self.held.values()
+        )
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def settle(self, data: st.DataObject, count: int) -> None:
+        chosen = data.draw(
+            st.lists(st.sampled_from(sorted(self.held)), min_size=1, max_size=count, unique=True)
+        )
+        settlements: list[Settlement] = [
+            data.draw(
+                st.sampled_from(
+                    [
+                        Complete(result="1"),
+                        Release(),
+                        Requeue(run_at=self.now + 1, outcome=AttemptOutcome.FAILED, error="no"),
+                        Postpone(run_at=self.now + 1),
+                        DeadLetter(reason="no", outcome=AttemptOutcome.FAILED, error="no"),
+                    ]
+                )
+            )
+            for _ in chosen
+        ]
+
+        async def settle_both() -> None:
+            for place, storage in enumerate((self.model, self.sqlite)):
+                await storage.settle(
+                    [
+                        SettleBy(token=self.held[task_id][place], settlement=settlement)
+                        for task_id, settlement in zip(chosen, settlements, strict=True)
+                    ],
+                    now=self.now,
+                )
+
+        self.run(settle_both())
+        for task_id in chosen:
+            del self.held[task_id]
+
+    @precondition(lambda self: self.names)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        task_id = f"{data.draw(st.integers(0, self.names - 1)):05}"
+        if task_id not in self.held:
+            self.both(lambda storage: storage.cancel([task_id], reason="no", now=self.now))
+
+    @precondition(lambda self: self.names)
+    @rule(
+        data=st.data(), priority=st.none() | st.integers(0, 1), delay_s=st.sampled_from([None, 3.0])
+    )
+    def edit(self, data: st.DataObject, priority: int | None, delay_s: float | None) -> None:
+        task_id = f"{data.draw(st.integers(0, self.names - 1)):05}"
+        run_at = None if delay_s is None else self.now + delay_s
+        change = Change(priority=priority, run_at=run_at)
+        self.both(lambda storage: storage.edit(task_id, change, now=self.now))
+
+    @precondition(lambda self: self.names)
+    @rule(data=st.data())
+    def redrive(self, data: st.DataObject) -> None:
+        task_id = f"{data.draw(st.integers(0, self.names - 1)):05}"
+        self.both(lambda storage: storage.redrive([task_id], now=self.now))
+
+    @rule(name=st.sampled_from(NAMES), changed=st.none() | values)
+    def change_limit(self, name: str, changed: LimitValues | None) -> None:
+        self.both(lambda storage: storage.change_limit(name, changed, now=self.now))
+        usages, _ = self.both(lambda storage: storage.limits(now=self.now))
+        self.allowed = {usage.name: usage.values for usage in usages}
+
+    @rule(use=uses)
+    def take(self, use: LimitUse) -> None:
+        expected, taken = self.both(lambda storage: storage.take_starts(use, now=self.now))
+        assert taken == expected
+
+    @rule(queue=st.sampled_from(QUEUES), pauses=st.booleans())
+    def pause(self, queue: str, pauses: bool) -> None:
+        if pauses:
+            self.both(lambda storage: storage.pause(queue, now=self.now))
+        else:
+            self.both(lambda storage: storage.resume(queue))
+
+    @rule()
+    def reopen(self) -> None:
+        async def reopen() -> None:
+            self.sqlite.abandon()
+            await self.sqlite.open()
+
+        self.run(reopen())
+
+    @invariant()
+    def the_same_runs(self) -> None:
+        if not self.allowed:
+            return
+        expected, found = self.both(lambda storage: storage.limits(now=self.now))
+        assert [(each.name, each.values, each.running) for each in found] == [
+            (each.name, each.values, each.running) for each in expected
+        ]
+
+
+TwoStorages.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestLimits = TwoStorages.TestCase
