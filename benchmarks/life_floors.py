@@ -58,13 +58,7 @@ def _claim(tx: Transaction) -> Sequence[Delivery]:
     now = time()
     expires_at = now + LEASE_S
     return claiming.claim(
-        tx,
-        DEFAULT_QUEUE,
-        limit=CLAIM_SIZE,
-        most_limited=CLAIM_SIZE,
-        owner=OWNER,
-        expires_at=expires_at,
-        now=now,
+        tx, DEFAULT_QUEUE, limit=CLAIM_SIZE, owner=OWNER, expires_at=expires_at, now=now
     )
 
 

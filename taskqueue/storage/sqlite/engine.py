@@ -112,7 +112,7 @@ class SQLiteStorage(SQLiteGates, Storage):
                 claiming.claim,
                 queue=queue,
                 limit=limit,
-                most_limited=limit if most_limited is None else most_limited,
+                most_limited=most_limited,
                 owner=owner,
                 expires_at=now + lease_s,
                 now=now,

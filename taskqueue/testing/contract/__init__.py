@@ -10,7 +10,7 @@
             await storage.close()
 
 Each part of the protocol has a module of the same name here. An engine without SQL of handlers
-lists the other five as its bases. Needs pytest with pytest-asyncio in auto mode.
+lists the other six as its bases. Needs pytest with pytest-asyncio in auto mode.
 """
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
+from taskqueue.testing.contract.gates import GatesContract, PlaceContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
@@ -28,6 +29,8 @@ class StorageContract(
     LifecycleContract,
     TasksContract,
     LeasesContract,
+    GatesContract,
+    PlaceContract,
     AdministrationContract,
     TokensContract,
     HandlerSQLContract,

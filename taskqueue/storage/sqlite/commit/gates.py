@@ -11,7 +11,7 @@ row that could have taken one, wakes the gates: that keeps it so.
 
 import math
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -69,7 +69,7 @@ class Gates:
         for use in uses:
             at = self._opens_at(use)
             if at > now:
-                self._park_at(queue, text, use, at, now=now)
+                self._park_at(queue, text, use, at, ready.FIRST_PLACE, now=now)
                 return
 
     def free(self, seqs: Sequence[int], returned: Collection[int], *, now: float) -> None:
@@ -142,15 +142,22 @@ class Gates:
         for use in uses:
             at = self._opens_at(use)
             if at > now or self._is_behind(queue, use.gate, row):
-                self._park_at(queue, row.limits, use, at, now=now)
+                self._park_at(queue, row.limits, use, at, row._asdict(), now=now)
                 self.wake((each for each in uses if each != use), now=now)
                 return True
         return False
 
     def _park_at(
-        self, queue: str, text: str | None, use: LimitUse, at: float, *, now: float
+        self,
+        queue: str,
+        text: str | None,
+        use: LimitUse,
+        at: float,
+        place: Mapping[str, object],
+        *,
+        now: float,
     ) -> None:
-        parked = {"gate": use.gate, "limits": text, "queue": queue, "now": now}
+        parked = {**place, "gate": use.gate, "limits": text, "queue": queue, "now": now}
         self._db.execute(ready.PARK, parked)
         if now < at < math.inf:
             self._db.execute(ready.OPEN_AT, (use.gate, at))

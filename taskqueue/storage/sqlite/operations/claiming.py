@@ -31,7 +31,7 @@ def claim(
     queue: str,
     *,
     limit: int,
-    most_limited: int,
+    most_limited: int | None = None,
     owner: Owner,
     expires_at: float,
     now: float,
@@ -76,13 +76,13 @@ class _Chosen:
     """Chooses which of the ready rows are claimed, in their order."""
 
     def __init__(
-        self, tx: Transaction, queue: str, *, limit: int, most_limited: int, now: float
+        self, tx: Transaction, queue: str, *, limit: int, most_limited: int | None, now: float
     ) -> None:
         self.left = limit
         self.is_full = not limit
         self._tx = tx
         self._queue = queue
-        self._limited_left = most_limited
+        self._limited_left = limit if most_limited is None else most_limited
         self._now = now
         [self.has_limited] = tx.db.execute(ready.HAS_LIMITED, {"queue": queue}).fetchone()
 
