@@ -55,7 +55,8 @@ class Leases(Protocol):
         """Accept `tasks` as `insert` does; lease those that need not wait, in the same commit.
 
         Of each queue in `room`, up to that many are leased, in the order of a `claim`. None is if a
-        task of that queue was ready before, which must not be overtaken, or if the queue is paused.
+        task of that queue was ready before, which must not be overtaken, if one of them has limits,
+        or if the queue is paused.
         Tasks that were stored already are not leased. Answers what `insert` does, and the
         deliveries, those of a queue in the order of a claim.
         """

@@ -34,13 +34,15 @@ ME = Owner(node="here", incarnation="1")
 QUEUES = ("a", "b")
 NAMES = ("slots", "rate")
 
-values = st.builds(
+slots_values = st.builds(LimitValues, running=st.sampled_from([1, 2, 1, 3]))
+rate_values = st.builds(
     LimitValues,
-    running=st.none() | st.integers(1, 3),
-    starts=st.none() | st.sampled_from([1, 2]),
+    running=st.sampled_from([None, 2]),
+    starts=st.sampled_from([1, 2]),
     per_s=st.sampled_from([1.0, 8.0]),
     burst=st.integers(1, 3),
 )
+values = slots_values | rate_values
 uses = st.one_of(
     st.builds(LimitUse, st.just("slots"), st.sampled_from([None, "x", "y"]), st.just(1.0)),
     st.builds(LimitUse, st.just("rate"), st.sampled_from([None, "x"]), st.just(1.0)),
@@ -62,8 +64,10 @@ class TwoStorages(RuleBasedStateMachine):
         self.held: dict[str, tuple[str, str, str | None]] = {}  # by id: both tokens, limits
         self.allowed: dict[str, LimitValues] = {}
 
-    @initialize(slots=values, rate=values)
-    def open(self, slots: LimitValues, rate: LimitValues) -> None:
+    @initialize(slots=slots_values, rate=rate_values, backlog=st.lists(use_lists, max_size=3))
+    def open(
+        self, slots: LimitValues, rate: LimitValues, backlog: list[tuple[LimitUse, ...]]
+    ) -> None:
         async def open_both() -> None:
             for storage in (self.model, self.sqlite):
                 await storage.migrate()
@@ -72,6 +76,8 @@ class TwoStorages(RuleBasedStateMachine):
 
         self.run(open_both())
         self.allowed = {"slots": slots, "rate": rate}
+        for each in backlog:
+            self.insert(queue="a", uses=each, count=3, priority=0, delay_s=None, claims=False)
 
     def teardown(self) -> None:
         self.run(self.sqlite.close())
@@ -122,7 +128,7 @@ class TwoStorages(RuleBasedStateMachine):
             for n in range(count)
         ]
         self.names += count
-        if not claims:
+        if not claims or self.limited_wait(queue):
             self.both(lambda storage: storage.insert(tasks, now=self.now))
             return
         (_, expected), (_, claimed) = self.both(
@@ -131,6 +137,11 @@ class TwoStorages(RuleBasedStateMachine):
             )
         )
         self.note(expected, claimed)
+
+    def limited_wait(self, queue: str) -> bool:
+        """Whether it depends on what SQLite has parked if an insert claims."""
+        found = self.run(self.model.find(queue=queue, limit=1_000, now=self.now))
+        return any(task.limits is not None and task.processed_at is None for task in found)
 
     @rule(
         queue=st.sampled_from(QUEUES),
@@ -200,6 +211,14 @@ class TwoStorages(RuleBasedStateMachine):
         self.run(settle_both())
         for task_id in chosen:
             del self.held[task_id]
+
+    @rule(data=st.data(), queue=st.sampled_from(QUEUES), times=st.integers(1, 3))
+    def consume(self, data: st.DataObject, queue: str, times: int) -> None:
+        for _ in range(times):
+            self.claim(queue, 4, None)
+            if self.held:
+                self.settle(data, 4)
+        self.claim(queue, 6, None)
 
     @precondition(lambda self: self.names)
     @rule(data=st.data())
