@@ -57,6 +57,8 @@ class NewTask(Struct):
     fingerprint: str | None = None  # of what was asked for under that key
     traceparent: str | None = None  # W3C: the trace and the span that it comes from
     limits: str | None = None  # JSON text: what it counts towards, see `rules.limits`
+    flow: str | None = None  # takes turns with the other flows of its queue, see `rules.turns`
+    weight: float = 1.0  # of its flow: how many turns it gets for one of another
 
 
 def require_tasks(*tasks: object) -> None:

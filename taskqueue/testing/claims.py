@@ -4,15 +4,14 @@ ctx = Context(claimed(resize.prepare(url="a")))
 assert await resize(ctx, url="a") == {"width": 800}
 """
 
-import msgspec
-
 from taskqueue.rules.tasks import NewTask, Status, Task
+
+_SAME = frozenset(NewTask.__struct_fields__) & frozenset(Task.__struct_fields__)
 
 
 def claimed(new: NewTask, *, attempt: int = 1, now: float = 0.0) -> Task:
     """Return the task as a storage gives it to a consumer for this attempt."""
-    same = msgspec.structs.asdict(new)
-    del same["fingerprint"]  # is for the storage alone
+    same = {name: getattr(new, name) for name in _SAME}
     same["run_at"] = new.run_at or now
     return Task(
         **same,

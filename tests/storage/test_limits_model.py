@@ -104,6 +104,8 @@ class TwoStorages(RuleBasedStateMachine):
         priority=st.integers(0, 1),
         delay_s=st.sampled_from([None, 2.0]),
         claims=st.booleans(),
+        flow=st.sampled_from([None, None, "x", "y"]),
+        weight=st.sampled_from([1.0, 0.5, 2.0]),
     )
     def insert(
         self,
@@ -114,6 +116,8 @@ class TwoStorages(RuleBasedStateMachine):
         priority: int,
         delay_s: float | None,
         claims: bool,
+        flow: str | None = None,
+        weight: float = 1.0,
     ) -> None:
         tasks = [
             NewTask(
@@ -124,6 +128,8 @@ class TwoStorages(RuleBasedStateMachine):
                 priority=priority,
                 run_at=None if delay_s is None else self.now + delay_s,
                 limits=encoded(uses),
+                flow=flow,
+                weight=weight,
             )
             for n in range(count)
         ]

@@ -14,7 +14,7 @@ from taskqueue.storage.sqlite.schema import runner
 
 ME = Owner(node="here", incarnation="1")
 IN_THREE_YEARS = 1e8
-OPCODES_PER_PRIORITY = 50
+OPCODES_PER_PRIORITY = 90  # three searches: one for each kind of turn
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
-from taskqueue.rules import edits
+from taskqueue.rules import edits, turns
 from taskqueue.rules.edits import Change, EditAnswer, EditResult
 from taskqueue.rules.tasks import ENDED, Edit
 from taskqueue.storage.memory.rows import Row
+from taskqueue.storage.memory.settling import new_turn
 
 
 def edit(row: Row | None, change: Change, *, now: float) -> EditResult:
@@ -21,6 +22,7 @@ def edit(row: Row | None, change: Change, *, now: float) -> EditResult:
     if changed := edits.new_values(change, current):
         row.edits.append(Edit(at=now, before=edits.old_values(changed, current)))
         row.task = replace(task, **changed)
+        row.turn = row.turn if row.turn == turns.AGAIN else new_turn(row)
     if "run_at" in changed:
         status = edits.status_at(task.status, run_at=row.task.run_at, now=now)
         row.task = replace(row.task, status=status)

@@ -86,7 +86,7 @@ class MemoryStorage(
 
     async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
         self._require_open()
-        return self._table.insert(tasks, now=now)
+        return self._gates.insert(tasks, now=now)
 
     async def insert_and_claim(
         self,
@@ -104,7 +104,7 @@ class MemoryStorage(
             if queue not in self._table.paused and not self._table.ready(queue, now=now)
             for place in first_due(tasks, queue, limit=most, now=now)
         ]
-        accepted = self._table.insert(tasks, now=now)
+        accepted = self._gates.insert(tasks, now=now)
         new = [
             self._table.rows[tasks[place].id]
             for place in to_claim
@@ -292,7 +292,7 @@ class MemoryStorage(
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
                 follow_ups = settlement.follow_ups
-                answers = self._table.insert(follow_ups, now=now)
+                answers = self._gates.insert(follow_ups, now=now)
                 tell_refused(zip(follow_ups, answers, strict=True))
             return written
         if any(row.settled == this for row in self._table.rows.values()):

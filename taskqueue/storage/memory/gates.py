@@ -1,7 +1,7 @@
 """Limits in memory: what each allows, and what is used is counted whenever it is asked for."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -18,9 +18,11 @@ from taskqueue.rules.limits import (
     LimitValues,
     Taken,
 )
+from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.limits import MOST_COUNTED
 from taskqueue.storage.memory.rows import Row
 from taskqueue.storage.memory.table import Table
+from taskqueue.storage.memory.turns import Turns
 
 
 @dataclass(kw_only=True)
@@ -35,13 +37,21 @@ class _Limit:
 
 
 class Gates:
-    """What a claim of this table may take."""
+    """What a claim of this table may take, and in which turn."""
 
     def __init__(self, table: Table) -> None:
         """Know no limit yet."""
         self._table = table
         self._limits: dict[str, _Limit] = {}
         self._debts: dict[str, float] = {}
+        self._turns = Turns(table)
+
+    def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+        """Accept these tasks, as `Table.insert` does, and give those their turns that are due."""
+        answers = self._table.insert(tasks, now=now)
+        for queue in {task.queue for task in tasks if task.flow is not None}:
+            self._turns.give(queue, now=now)
+        return answers
 
     # --- claims -----------------------------------------------------------------------------------
 
@@ -51,6 +61,7 @@ class Gates:
         """Yield the rows of a claim; each is to be claimed before the next is asked for."""
         left, limited_left = limit, math.inf if most_limited is None else most_limited
         closed: set[str] = set()
+        self._turns.give(queue, now=now)
         for row in self._table.ready(queue, now=now):
             if not left:
                 return
@@ -61,6 +72,7 @@ class Gates:
                 return
             self._start(uses, now=now)
             left, limited_left = left - 1, limited_left - bool(uses)
+            self._turns.serve(row)
             yield row
 
     def _is_held_back(self, uses: Iterable[LimitUse], closed: set[str], *, now: float) -> bool:

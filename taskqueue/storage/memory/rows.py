@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from taskqueue.rules import turns
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, Delivery, Edit, NewTask, Owner, Settlement, Status, Task
 
@@ -28,16 +29,18 @@ class Row:
     task: Task
     fingerprint: str | None = None
     lease: Lease | None = None
-    turn: int = 0  # -1: it is to be done again, and keeps its place
+    flow: str | None = None
+    weight: float = 1.0
+    turn: float | None = turns.NONE  # None: it gets one when it is due
     settled: tuple[str, type[Settlement]] | None = None  # the latest: token, kind
     attempts: list[Attempt] = field(default_factory=list)
     logs: list[LoggedAttempt] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
 
     @property
-    def place(self) -> tuple[int, int, float, str]:
+    def place(self) -> tuple[int, float, float, str]:
         """Its place in the order of a claim."""
-        return self.task.priority, self.turn, self.task.run_at, self.task.id
+        return self.task.priority, self.turn or 0.0, self.task.run_at, self.task.id
 
     def reads(self, now: float) -> Task:
         """Return the task as it reads at `now`: queued once it is due."""
@@ -84,7 +87,7 @@ def accepted(task: NewTask, *, now: float) -> Task:
 def deliveries(leased: Iterable[tuple[Row, Lease]]) -> tuple[Delivery, ...]:
     """Return what is held, oldest claim first, then in the order of a claim."""
 
-    def oldest_claim(held: tuple[Row, Lease]) -> tuple[float, tuple[int, int, float, str]]:
+    def oldest_claim(held: tuple[Row, Lease]) -> tuple[float, tuple[int, float, float, str]]:
         row, lease = held
         return lease.claimed_at, row.place
 

@@ -4,6 +4,7 @@ from typing import Any, assert_never
 
 from msgspec.structs import replace
 
+from taskqueue.rules import turns
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import (
     ENDED,
@@ -61,7 +62,7 @@ def settle(row: Row, lease: Lease, by: SettleBy, *, now: float) -> Settled:
             )
         )
     row.task = replace(task, **_changes(task, lease, settlement, started_at=started_at, now=now))
-    row.turn = _turn(settlement, row.turn)
+    row.turn = _turn(settlement, row)
     if task.cancel_reason is not None and row.task.status not in ENDED:
         row.task = replace(
             row.task, status=Status.CANCELLED, reason=task.cancel_reason, processed_at=now
@@ -121,15 +122,20 @@ def _changes(
     return changes | {"started_at": started_at}
 
 
-def _turn(settlement: Settlement, before: int) -> int:
+def _turn(settlement: Settlement, row: Row) -> float | None:
     """Return the turn after a settlement: what is done again keeps its place, what asks not to."""
     match settlement:
         case Requeue() | Postpone(outcome=AttemptOutcome.CONFLICTED):
-            return -1
+            return turns.AGAIN
         case Postpone():
-            return 0
+            return new_turn(row)
         case _:
-            return before
+            return row.turn
+
+
+def new_turn(row: Row) -> float | None:
+    """Return the turn of a row that queues anew: one with a flow gets it when it is due."""
+    return turns.NONE if row.flow is None else None
 
 
 def cancel(task_id: str, row: Row | None, *, reason: str, now: float) -> CancelResult:
@@ -151,7 +157,7 @@ def cancel(task_id: str, row: Row | None, *, reason: str, now: float) -> CancelR
 
 def redrive(row: Row, *, now: float) -> None:
     """Queue a dead task again with all its attempts before it."""
-    row.turn = 0
+    row.turn = new_turn(row)
     row.task = replace(
         row.task,
         status=Status.QUEUED,

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
+from taskqueue.rules import turns
 from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
@@ -50,13 +51,15 @@ class Table:
 
     def ready(self, queue: str, *, now: float) -> list[Row]:
         """Return what can be claimed, in the order of a claim."""
-        ready = (row for row in self.waiting(queue) if row.task.run_at <= now)
+        ready = (
+            row for row in self.waiting(queue) if row.task.run_at <= now and row.turn is not None
+        )
         return sorted(ready, key=lambda row: row.place)
 
     def ahead(self, task: Task, *, now: float) -> int:
         """Return how many due tasks of its queue come before `task`."""
         row = self.rows.get(task.id)
-        place = (task.priority, row.turn if row else 0, task.run_at, task.id)
+        place = (task.priority, (row.turn if row else 0) or 0.0, task.run_at, task.id)
         return sum(row.place < place for row in self.ready(task.queue, now=now))
 
     def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
@@ -114,7 +117,14 @@ class Table:
     def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
         """Accept these tasks, or tell what is there already."""
         new = [  # all are sound, or none is kept
-            Row(task=accepted(task, now=now), fingerprint=task.fingerprint) for task in tasks
+            Row(
+                task=accepted(task, now=now),
+                fingerprint=task.fingerprint,
+                flow=task.flow,
+                weight=task.weight,
+                turn=turns.NONE if task.flow is None else None,
+            )
+            for task in tasks
         ]
         return tuple(map(self._accept, new))
 

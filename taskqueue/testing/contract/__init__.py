@@ -18,11 +18,13 @@ import pytest
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
-from taskqueue.testing.contract.gates import GatesContract, PlaceContract
+from taskqueue.testing.contract.gates import GatesContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
+from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.tasks import TasksContract
+from taskqueue.testing.contract.turns import TurnsContract
 
 
 class StorageContract(
@@ -30,7 +32,8 @@ class StorageContract(
     TasksContract,
     LeasesContract,
     GatesContract,
-    PlaceContract,
+    RatesContract,
+    TurnsContract,
     AdministrationContract,
     TokensContract,
     HandlerSQLContract,

@@ -9,22 +9,15 @@ from taskqueue.rules.limits import (
     LimitUsage,
     LimitUse,
     LimitValues,
-    Taken,
     encoded,
 )
 from taskqueue.rules.tasks import NewTask, Release, Settlement
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
     ANOTHER,
-    BURIAL,
-    CANCEL,
-    CRASH,
     DONE,
-    FAILURE,
-    LATER,
     ME,
     SETTLEMENTS,
-    add,
     claim,
     ids,
     new_task,
@@ -187,83 +180,6 @@ class GatesContract:
         assert ids(await claim(storage)) == ["b", "c"]
         assert await storage.limits(now=1.0) == ()
 
-    # --- rates ------------------------------------------------------------------------------------
-
-    async def test_starts_are_spaced_beyond_the_burst(self, storage: Storage) -> None:
-        rate = LimitValues(starts=1, per_s=10.0, burst=2)
-        await storage.declare_limits({"smtp": rate}, now=0.0)
-        await storage.insert([limited(name) for name in "abcd"], now=100.0)
-
-        starts = {now: ids(await claim(storage, now=now)) for now in (100, 109.9, 110, 119, 120)}
-
-        assert starts == {100: ["a", "b"], 109.9: [], 110: ["c"], 119: [], 120: ["d"]}
-
-    async def test_the_next_start_that_a_rate_allows_is_known(self, storage: Storage) -> None:
-        await storage.declare_limits({"smtp": LimitValues(starts=1, per_s=10.0)}, now=0.0)
-        await storage.insert([limited("a"), limited("b"), limited("c", queue="mail")], now=100.0)
-        await claim(storage, now=100.0)
-        await claim(storage, queue="mail", now=100.0)
-
-        assert await storage.next_due("default") == 110.0
-        assert await storage.all_due() == {"default": 110.0, "mail": 110.0}
-
-    async def test_a_cost_counts_as_so_many_starts_even_beyond_the_burst(
-        self, storage: Storage
-    ) -> None:
-        rate = LimitValues(starts=10, per_s=10.0, burst=4)
-        await storage.declare_limits({"smtp": rate}, now=0.0)
-        await storage.insert(
-            [
-                limited("a", LimitUse("smtp", None, 3)),
-                limited("b", LimitUse("smtp", None, 2)),
-                limited("c", LimitUse("smtp", None, 9)),
-                limited("d", LimitUse("smtp", None, 1)),
-            ],
-            now=0.0,
-        )
-
-        starts = [ids(await claim(storage, now=now)) for now in (0.0, 1.0, 4.0, 5.0, 10.9, 11.0)]
-
-        assert starts == [["a"], ["b"], [], ["c"], [], ["d"]]
-
-    @pytest.mark.parametrize(
-        ("settlement", "counts"),
-        [
-            (DONE, True),
-            (FAILURE, True),
-            (CRASH, True),
-            (BURIAL, True),
-            (CANCEL, True),
-            (LATER, False),
-            (Release(), False),
-        ],
-        ids=lambda each: type(each).__name__,
-    )
-    async def test_a_start_counts_unless_the_attempt_is_returned(
-        self, storage: Storage, settlement: Settlement, counts: bool
-    ) -> None:
-        await storage.declare_limits({"smtp": LimitValues(starts=1, per_s=100.0)}, now=0.0)
-        await storage.insert([limited("a"), limited("b", run_at=1.0)], now=0.0)
-        [held] = await claim(storage)
-
-        await settle(storage, held, settlement, now=1.0)
-
-        assert bool(await claim(storage, limit=1, now=2.0)) is not counts
-
-    async def test_plain_code_takes_starts_as_tasks_do(self, storage: Storage) -> None:
-        rate = LimitValues(starts=10, per_s=10.0, burst=5)
-        await storage.declare_limits({"smtp": rate}, now=0.0)
-
-        first = await storage.take_starts(LimitUse("smtp", None, 5), now=100.0)
-        second = await storage.take_starts(LimitUse("smtp", None, 2), now=100.0)
-        other = await storage.take_starts(LimitUse("smtp", "x", 5), now=100.0)
-        third = await storage.take_starts(LimitUse("smtp", None, 2), now=102.0)
-
-        assert first == other == Taken(granted=True, retry_at=100.0)
-        assert second == Taken(granted=False, retry_at=102.0)
-        assert third == Taken(granted=True, retry_at=102.0)
-        assert await storage.take_starts(LimitUse("unknown"), now=0.0) is None
-
     # --- what is seen -----------------------------------------------------------------------------
 
     async def test_limits_show_what_is_used(self, storage: Storage) -> None:
@@ -314,27 +230,3 @@ class GatesContract:
 
 
 _WHO: Any = {"owner": ME, "lease_s": 30.0, "now": 0.0}
-
-
-class PlaceContract:
-    """A part of `StorageContract`, whose `storage` it is given."""
-
-    async def test_a_retry_does_not_queue_behind_what_came_while_it_waited(
-        self, storage: Storage
-    ) -> None:
-        await add(storage, "first")
-        [held] = await claim(storage)
-        await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
-        await add(storage, "b", "c", now=2.0)
-        await add(storage, "urgent", priority=-1, now=11.0)
-
-        assert ids(await claim(storage, limit=1, now=9.0)) == ["b"]
-        assert ids(await claim(storage, now=11.0)) == ["urgent", "first", "c"]
-
-    async def test_a_snoozed_task_queues_anew(self, storage: Storage) -> None:
-        await add(storage, "first")
-        [held] = await claim(storage)
-        await settle(storage, held, LATER, now=1.0)  # due again at 10.0
-        await add(storage, "b", now=2.0)
-
-        assert ids(await claim(storage, now=11.0)) == ["b", "first"]

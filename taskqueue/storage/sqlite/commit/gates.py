@@ -18,7 +18,7 @@ import msgspec
 
 from taskqueue.rules import limits
 from taskqueue.rules.limits import NEVER, UNLIMITED, GateState, LimitUse, LimitValues
-from taskqueue.storage.sqlite.sql import ready, rows
+from taskqueue.storage.sqlite.sql import parking, rows
 
 _MOST_OPENED = 64  # at once; a claim that takes them opens the next
 
@@ -69,15 +69,15 @@ class Gates:
         for use in uses:
             at = self._opens_at(use)
             if at > now:
-                self._park_at(queue, text, use, at, ready.FIRST_PLACE, now=now)
+                self._park_at(queue, text, use, at, parking.FIRST_PLACE, now=now)
                 return
 
     def free(self, seqs: Sequence[int], returned: Collection[int], *, now: float) -> None:
         """Free the slots of held rows; give the starts of `returned` ones back."""
-        [has_slots] = self._db.execute(ready.HAS_SLOTS).fetchone()
+        [has_slots] = self._db.execute(parking.HAS_SLOTS).fetchone()
         if not has_slots:
             return
-        freed = self._db.execute(ready.FREE_SLOTS, (rows.json_array(seqs),)).fetchall()
+        freed = self._db.execute(parking.FREE_SLOTS, (rows.json_array(seqs),)).fetchall()
         for seq, gate, name, cost in freed:
             state = self._states.pop(gate, None)
             if seq in returned and self.values(name).starts is not None:
@@ -94,7 +94,7 @@ class Gates:
 
     def open_due(self, *, now: float) -> None:
         """Open what the rates of its limits allow now."""
-        for [gate] in self._db.execute(ready.DUE_OPENINGS, (now,)).fetchall():
+        for [gate] in self._db.execute(parking.DUE_OPENINGS, (now,)).fetchall():
             self._wake(gate, now=now)
 
     def wake(self, uses: Iterable[LimitUse], *, now: float) -> None:
@@ -113,7 +113,7 @@ class Gates:
     def values(self, name: str) -> LimitValues:
         """Return what a limit allows; anything, if it is not known."""
         if self._values is None:
-            found = self._db.execute(ready.LIMITS).fetchall()
+            found = self._db.execute(parking.LIMITS).fetchall()
             self._values = {name: decode_values(now_holds) for name, now_holds, _, _ in found}
         return self._values.get(name, UNLIMITED)
 
@@ -158,14 +158,14 @@ class Gates:
         now: float,
     ) -> None:
         parked = {**place, "gate": use.gate, "limits": text, "queue": queue, "now": now}
-        self._db.execute(ready.PARK, parked)
+        self._db.execute(parking.PARK, parked)
         if now < at < math.inf:
-            self._db.execute(ready.OPEN_AT, (use.gate, at))
+            self._db.execute(parking.OPEN_AT, (use.gate, at))
 
     def _is_behind(self, queue: str, gate: str, row: Candidate) -> bool:
         """Return whether a row of the same queue waits at the gate that comes first."""
         place = {**row._asdict(), "gate": gate, "queue": queue}
-        [found] = self._db.execute(ready.IS_PARKED_BEFORE, place).fetchone()
+        [found] = self._db.execute(parking.IS_PARKED_BEFORE, place).fetchone()
         return bool(found)
 
     # --- opening --------------------------------------------------------------------------------
@@ -174,23 +174,23 @@ class Gates:
         behind: str | None = ""
         while behind is not None:
             asked = {"gate": gate, "behind": behind}
-            [behind] = self._db.execute(ready.PARKED_QUEUE, asked).fetchone()
+            [behind] = self._db.execute(parking.PARKED_QUEUE, asked).fetchone()
             if behind is not None:
                 self._open(gate, behind, now=now)
 
     def _open(self, gate: str, queue: str, *, now: float) -> None:
         """Open the first rows of a queue that are parked at a gate, if it has room for them."""
         asked: dict[str, Any] = {"gate": gate, "queue": queue, "limit": 1}
-        [(_, text)] = self._db.execute(ready.FIRST_PARKED, asked).fetchall()
+        [(_, text)] = self._db.execute(parking.FIRST_PARKED, asked).fetchall()
         use = next(use for use in limits.decoded(text) if use.gate == gate)
         at = self._opens_at(use)
         if at <= now:
             asked["limit"] = self._room(use)
-            seqs = [seq for seq, _ in self._db.execute(ready.FIRST_PARKED, asked).fetchall()]
-            self._db.execute(ready.OPEN, (rows.json_array(seqs),))
+            seqs = [seq for seq, _ in self._db.execute(parking.FIRST_PARKED, asked).fetchall()]
+            self._db.execute(parking.OPEN, (rows.json_array(seqs),))
             self.opened += len(seqs)
         elif at < math.inf:
-            self._db.execute(ready.OPEN_AT, (gate, at))
+            self._db.execute(parking.OPEN_AT, (gate, at))
 
     def _room(self, use: LimitUse) -> int:
         values = self.values(use.name)
@@ -203,7 +203,7 @@ class Gates:
     def _next_gate(self, behind: str, end: str) -> str | None:
         gate: str | None
         asked = {"behind": behind, "end": end}
-        [gate] = self._db.execute(ready.NEXT_PARKED_GATE, asked).fetchone()
+        [gate] = self._db.execute(parking.NEXT_PARKED_GATE, asked).fetchone()
         return gate
 
     # --- what is used ---------------------------------------------------------------------------
@@ -215,14 +215,14 @@ class Gates:
         """Return how much of a gate is used."""
         state = self._states.get(gate)
         if state is None:
-            running, debt_at = self._db.execute(ready.GATE_STATE, {"gate": gate}).fetchone()
+            running, debt_at = self._db.execute(parking.GATE_STATE, {"gate": gate}).fetchone()
             state = GateState(running, NEVER if debt_at is None else debt_at)
             self._states[gate] = state
         return state
 
     def _take(self, seq: int, use: LimitUse, *, now: float) -> None:
         values, state = self.values(use.name), self.state(use.gate)
-        self._db.execute(ready.TAKE_SLOT, (seq, use.gate, use.name, use.cost))
+        self._db.execute(parking.TAKE_SLOT, (seq, use.gate, use.name, use.cost))
         self._states[use.gate] = state._replace(running=state.running + 1)
         if values.starts is not None:
             self._owe(
@@ -230,6 +230,6 @@ class Gates:
             )
 
     def _owe(self, gate: str, debt_at: float, *, now: float) -> None:
-        self._db.execute(ready.SET_DEBT, (gate, debt_at))
-        self._db.execute(ready.FORGET_DEBTS, (now,))
+        self._db.execute(parking.SET_DEBT, (gate, debt_at))
+        self._db.execute(parking.FORGET_DEBTS, (now,))
         self._states[gate] = self.state(gate)._replace(debt_at=debt_at)

@@ -5,6 +5,7 @@ from collections import Counter
 
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.sqlite.commit.gates import Gates
+from taskqueue.storage.sqlite.commit.turns import Turns
 from taskqueue.storage.sqlite.sql import statements
 
 
@@ -14,6 +15,7 @@ class Transaction:
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self.gates = Gates(db)
+        self.turns = Turns(db)
         self.refused: list[tuple[NewTask, Accepted]] = []
         """Follow-ups whose unique key belongs to another, and the answers that say so."""
         self._moved: Counter[str] = Counter()

@@ -19,7 +19,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import leases
-from taskqueue.storage.sqlite.sql import ready, rows, statements
+from taskqueue.storage.sqlite.sql import parking, ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
 _decode_seqs = msgspec.json.Decoder(list[int]).decode
@@ -37,6 +37,7 @@ def claim(
     now: float,
 ) -> tuple[Delivery, ...]:
     """Lease ready tasks, one priority after the other; up to `most_limited` that have limits."""
+    tx.turns.give(queue, now=now)
     tx.gates.open_due(now=now)
     chosen = _Chosen(tx, queue, limit=limit, most_limited=most_limited, now=now)
     claimed: list[Delivery] = []
@@ -57,6 +58,7 @@ def claim(
             tx.db.execute(
                 statements.CLAIM, {**wanted, "seqs": rows.json_array(seqs), "nonce": nonce}
             )
+            tx.turns.serve(queue, seqs)
             tasks = _claimed(tx.db, seqs)
             claimed += [
                 Delivery(
@@ -84,7 +86,7 @@ class _Chosen:
         self._queue = queue
         self._limited_left = limit if most_limited is None else most_limited
         self._now = now
-        [self.has_limited] = tx.db.execute(ready.HAS_LIMITED, {"queue": queue}).fetchone()
+        [self.has_limited] = tx.db.execute(parking.HAS_LIMITED, {"queue": queue}).fetchone()
 
     def choose(self, seqs: Sequence[int]) -> Sequence[int]:
         """Return those of the next ready rows that are claimed."""
@@ -110,7 +112,7 @@ class _Chosen:
 
     def _candidates(self, seqs: Sequence[int]) -> Iterator[Candidate]:
         """Read the rows one by one, in their order: one may park others."""
-        found = self._tx.db.execute(ready.LIMITS_OF, (rows.json_array(seqs),)).fetchall()
+        found = self._tx.db.execute(parking.LIMITS_OF, (rows.json_array(seqs),)).fetchall()
         by_seq = {row[0]: Candidate(*row) for row in found}
         for seq in seqs:
             yield by_seq[seq]

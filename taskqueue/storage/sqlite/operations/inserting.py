@@ -129,6 +129,8 @@ def _count(
     scheduled = sum(task.run_at is not None and task.run_at > now for task in new)
     tx.moved(None, Status.SCHEDULED, scheduled)
     tx.moved(None, Status.QUEUED, len(new) - scheduled)
+    for queue in {task.queue for task in new if task.flow is not None}:
+        tx.turns.give(queue, now=now)
     _park_full(tx, new, now=now)
 
 

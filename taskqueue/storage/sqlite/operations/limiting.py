@@ -19,15 +19,15 @@ from taskqueue.storage.limits import MOST_COUNTED
 from taskqueue.storage.sqlite.commit.gates import Gates, decode_values
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations.searching import snapshot
-from taskqueue.storage.sqlite.sql import ready, rows
+from taskqueue.storage.sqlite.sql import parking, rows
 
 
 def declare(tx: Transaction, declared: Mapping[str, LimitValues], *, now: float) -> None:
     """Replace what is declared, and open what that makes room for."""
-    named = {name for [name] in tx.db.execute(ready.LIMIT_NAMES).fetchall()}
-    tx.db.executemany(ready.DECLARE, [(name, _text(each)) for name, each in declared.items()])
-    tx.db.execute(ready.UNDECLARE, (rows.json_array(declared),))
-    tx.db.execute(ready.FORGET_LIMITS)
+    named = {name for [name] in tx.db.execute(parking.LIMIT_NAMES).fetchall()}
+    tx.db.executemany(parking.DECLARE, [(name, _text(each)) for name, each in declared.items()])
+    tx.db.execute(parking.UNDECLARE, (rows.json_array(declared),))
+    tx.db.execute(parking.FORGET_LIMITS)
     for name in sorted(named | declared.keys()):
         tx.gates.wake_all(name, now=now)
 
@@ -35,10 +35,10 @@ def declare(tx: Transaction, declared: Mapping[str, LimitValues], *, now: float)
 def change(tx: Transaction, name: str, values: LimitValues | None, *, now: float) -> bool:
     """Set what a limit allows at run time, or take that back; return whether there is one."""
     if values is not None:
-        tx.db.execute(ready.CHANGE_LIMIT, (name, _text(values), now))
-    elif not tx.db.execute(ready.RESET_LIMIT, (name,)).rowcount:
+        tx.db.execute(parking.CHANGE_LIMIT, (name, _text(values), now))
+    elif not tx.db.execute(parking.RESET_LIMIT, (name,)).rowcount:
         return False
-    tx.db.execute(ready.FORGET_LIMITS)
+    tx.db.execute(parking.FORGET_LIMITS)
     tx.gates.forget_values()
     tx.gates.wake_all(name, now=now)
     return True
@@ -59,8 +59,8 @@ def all_limits(db: sqlite3.Connection) -> tuple[LimitUsage, ...]:
 
 
 def _usages(db: sqlite3.Connection) -> Iterator[LimitUsage]:
-    for name, values, declared, changed_at in sorted(db.execute(ready.LIMITS).fetchall()):
-        [running] = db.execute(ready.HELD_OF_LIMIT, (name,)).fetchone()
+    for name, values, declared, changed_at in sorted(db.execute(parking.LIMITS).fetchall()):
+        [running] = db.execute(parking.HELD_OF_LIMIT, (name,)).fetchone()
         yield LimitUsage(
             name=name,
             values=decode_values(values),
@@ -76,12 +76,12 @@ def _waiting_for_any(db: sqlite3.Connection, name: str) -> int:
     while gate is not None and waiting < MOST_COUNTED:
         waiting += _waiting(db, gate, MOST_COUNTED - waiting)
         behind = {"behind": f"{name}/" if gate == name else gate, "end": f"{name}0"}
-        [gate] = db.execute(ready.NEXT_PARKED_GATE, behind).fetchone()
+        [gate] = db.execute(parking.NEXT_PARKED_GATE, behind).fetchone()
     return waiting
 
 
 def _waiting(db: sqlite3.Connection, gate: str, most: int = MOST_COUNTED) -> int:
-    [waiting] = db.execute(ready.COUNT_PARKED, {"gate": gate, "limit": most}).fetchone()
+    [waiting] = db.execute(parking.COUNT_PARKED, {"gate": gate, "limit": most}).fetchone()
     return int(waiting)
 
 
@@ -96,7 +96,7 @@ def keys_of(
         "limit": limit,
     }
     with snapshot(db):
-        found = db.execute(ready.GATES_OF_LIMIT, asked).fetchall()
+        found = db.execute(parking.GATES_OF_LIMIT, asked).fetchall()
         return tuple(_key(db, name, gate, now=now) for [gate] in found)
 
 
@@ -116,7 +116,7 @@ def _key(db: sqlite3.Connection, name: str, gate: str, *, now: float) -> KeyUsag
 def gate_of(db: sqlite3.Connection, task_id: str, *, now: float) -> GateFacts | None:
     """Return what holds a parked task back."""
     with snapshot(db):
-        row = db.execute(ready.PARKED_TASK, (task_id,)).fetchone()
+        row = db.execute(parking.PARKED_TASK, (task_id,)).fetchone()
         if row is None:
             return None
         return _facts(db, *row, now=now)
@@ -127,13 +127,13 @@ def _facts(db: sqlite3.Connection, gate: str, text: str, *place: Any, now: float
     use = next(use for use in limits.decoded(text) if use.gate == gate)
     names = ("queue", "priority", "turn", "run_at", "id")
     asked = {**dict(zip(names, place, strict=True)), "gate": gate, "limit": MOST_COUNTED}
-    [ahead] = db.execute(ready.COUNT_PARKED_BEFORE, asked).fetchone()
+    [ahead] = db.execute(parking.COUNT_PARKED_BEFORE, asked).fetchone()
     values, state = gates.values(use.name), gates.state(gate)
     at = limits.opens_at(msgspec.structs.replace(values, running=None), state, use.cost)
     return GateFacts(
         use=use,
         values=values,
-        running=tuple(task_id for [task_id] in db.execute(ready.RUNNING_AT, (gate,)).fetchall()),
+        running=tuple(task_id for [task_id] in db.execute(parking.RUNNING_AT, (gate,)).fetchall()),
         count=state.running,
         opens_at=at if at > now else None,
         ahead=ahead,

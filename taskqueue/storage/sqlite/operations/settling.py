@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias, assert_never, cast
 
 from taskqueue.errors import StatementRefused
+from taskqueue.rules import turns
 from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
@@ -29,7 +30,7 @@ from taskqueue.storage.sqlite.handler_sql import execution
 from taskqueue.storage.sqlite.operations import leases
 from taskqueue.storage.sqlite.operations.inserting import insert
 from taskqueue.storage.sqlite.operations.leases import Lease, Leases
-from taskqueue.storage.sqlite.sql import ready, rows, statements
+from taskqueue.storage.sqlite.sql import rows, statements
 
 
 class NotBegun:
@@ -178,7 +179,7 @@ class _Settling:
                 self._add_attempt(lease, by, outcome, error, settlement.traceback)
             case Postpone(run_at=run_at, outcome=outcome, error=error_or_none):
                 after = Status.SCHEDULED
-                turn = ready.USUAL if outcome is AttemptOutcome.SNOOZED else ready.AGAIN
+                turn = turns.NONE if outcome is AttemptOutcome.SNOOZED else turns.AGAIN
                 change = (run_at, turn)
                 self._returned.add(lease.seq)
                 self._add_attempt(lease, by, outcome, error_or_none)

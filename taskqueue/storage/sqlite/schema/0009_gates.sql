@@ -3,6 +3,8 @@
 ALTER TABLE tasks ADD COLUMN limits TEXT;             -- JSON: [[name, key, cost], …]
 ALTER TABLE tasks ADD COLUMN gate TEXT;               -- where it is parked; NULL: open
 ALTER TABLE tasks ADD COLUMN turn REAL NOT NULL DEFAULT 0;  -- in the order of a claim, after the priority
+ALTER TABLE tasks ADD COLUMN flow TEXT;               -- those of a queue take turns
+ALTER TABLE tasks ADD COLUMN weight REAL NOT NULL DEFAULT 1;
 
 DROP INDEX ready;
 CREATE INDEX ready ON tasks (queue, priority, turn, run_at, id)
@@ -48,3 +50,25 @@ CREATE TABLE gate_openings (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX next_openings ON gate_openings (at);
+
+-- A task gets its turn when it is due: until then it is parked at this gate.
+CREATE INDEX awaits_turn ON tasks (queue, run_at, id) WHERE gate = '/turn';
+
+-- The latest turn of each flow. One whose turn was served is as good as none.
+CREATE TABLE flow_turns (
+    queue    TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    flow     TEXT NOT NULL,
+    turn     REAL NOT NULL,
+    PRIMARY KEY (queue, priority, flow)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX served_flows ON flow_turns (queue, priority, turn);
+
+-- The turn that was served last.
+CREATE TABLE served_turns (
+    queue    TEXT NOT NULL,
+    priority INTEGER NOT NULL,
+    turn     REAL NOT NULL,
+    PRIMARY KEY (queue, priority)
+) STRICT, WITHOUT ROWID;

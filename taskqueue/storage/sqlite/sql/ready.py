@@ -3,11 +3,10 @@
 
 from collections.abc import Iterator
 
-_READY = "token IS NULL AND processed_at IS NULL AND gate IS NULL"
+OPEN_ROW = "token IS NULL AND processed_at IS NULL AND gate IS NULL"
 
 # What has to be done again keeps the place that it had: it comes before what has only waited. Each
 # turn is a range of the index in which what is due comes first.
-AGAIN, USUAL = -1, 0
 _TURNS = ("turn = -1 AND {due}", "turn = 0 AND {due}", "turn > 0")
 
 
@@ -20,7 +19,7 @@ def _any_due(priority: str) -> str:
     """Return the condition that something of this priority is due."""
     exists = f"""EXISTS (
         SELECT 1 FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND tasks.priority = {priority} AND {{turn}}
+        WHERE {OPEN_ROW} AND queue = :queue AND tasks.priority = {priority} AND {{turn}}
     )"""
     return f"({' OR '.join(_of_each_turn(exists))})"
 
@@ -30,7 +29,7 @@ def _due_rows(columns: str, where: str) -> str:
     one = f"""
         SELECT {columns} FROM (
             SELECT {columns} FROM main.tasks INDEXED BY ready
-            WHERE {_READY} AND queue = :queue AND {where} AND {{turn}}
+            WHERE {OPEN_ROW} AND queue = :queue AND {where} AND {{turn}}
             ORDER BY turn, run_at, id LIMIT :limit
         )
     """
@@ -50,7 +49,7 @@ iif(
     NULL,
     (
         SELECT min(priority) FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND priority >= :from_priority
+        WHERE {OPEN_ROW} AND queue = :queue AND priority >= :from_priority
     )
 )
 """
@@ -58,7 +57,7 @@ iif(
 _NEXT_PRIORITY = f"""
 (
     SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
-    WHERE {_READY} AND queue = :queue AND tasks.priority > waiting.priority
+    WHERE {OPEN_ROW} AND queue = :queue AND tasks.priority > waiting.priority
 )
 """
 
@@ -85,7 +84,7 @@ SELECT
     ),
     (
         SELECT min(tasks.priority) FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND tasks.priority > here.priority
+        WHERE {OPEN_ROW} AND queue = :queue AND tasks.priority > here.priority
     ),
     lower(hex(randomblob(16)))
 FROM here
@@ -93,7 +92,7 @@ FROM here
 
 PRIORITY_FROM = f"""
 SELECT min(priority) FROM main.tasks INDEXED BY ready
-WHERE {_READY} AND queue = :queue AND priority >= :priority
+WHERE {OPEN_ROW} AND queue = :queue AND priority >= :priority
 """
 
 # Within the task's own priority only what comes before it.
@@ -110,7 +109,7 @@ SELECT count(*) FROM ({
 _FIRST_OF_TURN = f"""
     SELECT run_at FROM (
         SELECT run_at FROM main.tasks INDEXED BY ready
-        WHERE {_READY} AND queue = :queue AND tasks.priority = waiting.priority AND {{turn}}
+        WHERE {OPEN_ROW} AND queue = :queue AND tasks.priority = waiting.priority AND {{turn}}
         ORDER BY turn, run_at LIMIT 1
     )
 """
@@ -137,7 +136,13 @@ SELECT min(at) FROM (
 )
 """
 
-NEXT_DUE = (_NEXT_DUE, _NEXT_OPENING)
+_NEXT_TURN = """
+SELECT min(run_at) FROM main.tasks INDEXED BY awaits_turn
+WHERE gate = '/turn' AND queue = :queue
+    AND NOT EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue)
+"""
+
+NEXT_DUE = (_NEXT_DUE, _NEXT_OPENING, _NEXT_TURN)
 """What is due first in a queue is the least of these."""
 
 # Steps from queue to queue, so it costs as much as there are queues with tasks that wait, however
@@ -146,13 +151,22 @@ NEXT_DUE = (_NEXT_DUE, _NEXT_OPENING)
 WAITING_QUEUES = f"""
 WITH RECURSIVE
     queues (queue) AS (
-        SELECT min(queue) FROM main.tasks INDEXED BY ready WHERE {_READY}
+        SELECT min(queue) FROM main.tasks INDEXED BY ready WHERE {OPEN_ROW}
         UNION ALL
         SELECT (
             SELECT min(tasks.queue) FROM main.tasks INDEXED BY ready
-            WHERE {_READY} AND tasks.queue > queues.queue
+            WHERE {OPEN_ROW} AND tasks.queue > queues.queue
         )
         FROM queues WHERE queues.queue IS NOT NULL
+    ),
+    await_turns (queue) AS (
+        SELECT min(queue) FROM main.tasks INDEXED BY awaits_turn WHERE gate = '/turn'
+        UNION ALL
+        SELECT (
+            SELECT min(tasks.queue) FROM main.tasks INDEXED BY awaits_turn
+            WHERE gate = '/turn' AND tasks.queue > await_turns.queue
+        )
+        FROM await_turns WHERE await_turns.queue IS NOT NULL
     ),
     behind_rates (gate, queue) AS (
         SELECT gate, '' FROM (
@@ -168,6 +182,8 @@ WITH RECURSIVE
     )
 SELECT queue FROM queues WHERE queue IS NOT NULL
 UNION
+SELECT queue FROM await_turns WHERE queue IS NOT NULL
+UNION
 SELECT queue FROM behind_rates WHERE queue IS NOT NULL AND queue <> ''
 """
 
@@ -176,123 +192,4 @@ IS_IDLE = f"""
 WITH RECURSIVE {_UP_TO_THE_FIRST_DUE}
 SELECT NOT EXISTS (SELECT 1 FROM main.paused WHERE queue = :queue)
     AND EXISTS (SELECT 1 FROM waiting WHERE waiting.priority IS NULL)
-"""
-
-# --- limits ---------------------------------------------------------------------------------------
-
-HAS_LIMITED = f"""
-SELECT EXISTS (
-    SELECT 1 FROM main.tasks INDEXED BY limited
-    WHERE limits IS NOT NULL AND {_READY} AND queue = :queue
-)
-"""
-
-LIMITS_OF = """
-SELECT seq, limits, priority, turn, run_at, id FROM main.tasks
-WHERE seq IN (SELECT value FROM json_each(?))
-"""
-
-# Open rows whose limits are the same are held back alike. A claim parks none that comes before the
-# row which it has met: it may have chosen that one.
-PARK = f"""
-UPDATE main.tasks SET gate = :gate WHERE seq IN (
-    SELECT seq FROM main.tasks INDEXED BY limited
-    WHERE limits = :limits AND {_READY} AND queue = :queue AND run_at <= :now
-        AND (priority, turn, run_at, id) >= (:priority, :turn, :run_at, :id)
-)
-"""
-FIRST_PLACE = {"priority": FIRST_OF_ALL, "turn": 0.0, "run_at": 0.0, "id": ""}
-
-_PARKED = "FROM main.tasks INDEXED BY parked WHERE gate = :gate"
-PARKED_QUEUE = f"SELECT min(queue) {_PARKED} AND gate IS NOT NULL AND queue > :behind"
-FIRST_PARKED = f"""
-SELECT seq, limits {_PARKED} AND gate IS NOT NULL AND queue = :queue
-ORDER BY priority, turn, run_at, id LIMIT :limit
-"""
-IS_PARKED_BEFORE = f"""
-SELECT EXISTS (
-    SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue = :queue
-        AND (priority, turn, run_at, id) < (:priority, :turn, :run_at, :id)
-)
-"""
-COUNT_PARKED = f"""
-SELECT count(*) FROM (SELECT 1 {_PARKED} AND gate IS NOT NULL LIMIT :limit)
-"""
-COUNT_PARKED_BEFORE = f"""
-SELECT count(*) FROM (
-    SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue = :queue
-        AND (priority, turn, run_at, id) < (:priority, :turn, :run_at, :id)
-    LIMIT :limit
-)
-"""
-NEXT_PARKED_GATE = """
-SELECT min(gate) FROM main.tasks INDEXED BY parked
-WHERE gate IS NOT NULL AND gate > :behind AND gate < :end
-"""
-OPEN = "UPDATE main.tasks SET gate = NULL WHERE seq IN (SELECT value FROM json_each(?))"
-
-DUE_OPENINGS = """
-DELETE FROM main.gate_openings WHERE at <= ? RETURNING gate
-"""
-OPEN_AT = """
-INSERT INTO main.gate_openings (gate, at) VALUES (?, ?)
-ON CONFLICT (gate) DO UPDATE SET at = min(at, excluded.at)
-"""
-
-TAKE_SLOT = "INSERT INTO main.held_slots (task, gate, name, cost) VALUES (?, ?, ?, ?)"
-HAS_SLOTS = "SELECT EXISTS (SELECT 1 FROM main.held_slots)"
-FREE_SLOTS = """
-DELETE FROM main.held_slots WHERE task IN (SELECT value FROM json_each(?))
-RETURNING task, gate, name, cost
-"""
-GATE_STATE = """
-SELECT (SELECT count(*) FROM main.held_slots INDEXED BY slots_of_gate WHERE gate = :gate),
-    (SELECT debt_at FROM main.gate_debts WHERE gate = :gate)
-"""
-SET_DEBT = """
-INSERT INTO main.gate_debts (gate, debt_at) VALUES (?, ?)
-ON CONFLICT (gate) DO UPDATE SET debt_at = excluded.debt_at
-"""
-# Each debt that is written forgets two that are paid, so paid ones do not pile up.
-FORGET_DEBTS = """
-DELETE FROM main.gate_debts WHERE gate IN (
-    SELECT gate FROM main.gate_debts INDEXED BY paid_debts
-    WHERE debt_at < ? ORDER BY debt_at LIMIT 2
-)
-"""
-LIMITS = "SELECT name, coalesce(changed, declared), declared, changed_at FROM main.task_limits"
-
-LIMIT_NAMES = "SELECT name FROM main.task_limits"
-DECLARE = """
-INSERT INTO main.task_limits (name, declared) VALUES (?, ?)
-ON CONFLICT (name) DO UPDATE SET declared = excluded.declared
-"""
-UNDECLARE = """
-UPDATE main.task_limits SET declared = NULL WHERE name NOT IN (SELECT value FROM json_each(?))
-"""
-CHANGE_LIMIT = """
-INSERT INTO main.task_limits (name, changed, changed_at) VALUES (?, ?, ?)
-ON CONFLICT (name) DO UPDATE SET changed = excluded.changed, changed_at = excluded.changed_at
-"""
-RESET_LIMIT = """
-UPDATE main.task_limits SET changed = NULL, changed_at = NULL WHERE name = ?
-"""
-FORGET_LIMITS = "DELETE FROM main.task_limits WHERE declared IS NULL AND changed IS NULL"
-
-# A limit without keys has one gate, of its own name.
-HELD_OF_LIMIT = "SELECT count(DISTINCT task) FROM main.held_slots WHERE name = ?"
-GATES_OF_LIMIT = """
-SELECT gate FROM main.held_slots INDEXED BY slots_of_gate
-WHERE gate > :behind AND gate < :end OR gate = :name
-UNION
-SELECT gate FROM main.gate_debts WHERE gate > :behind AND gate < :end OR gate = :name
-ORDER BY gate LIMIT :limit
-"""
-RUNNING_AT = """
-SELECT id FROM main.held_slots INDEXED BY slots_of_gate CROSS JOIN main.tasks ON seq = task
-WHERE held_slots.gate = ? ORDER BY claimed_at, seq LIMIT 5
-"""
-PARKED_TASK = """
-SELECT gate, limits, queue, priority, turn, run_at, id FROM main.tasks
-WHERE id = ? AND gate IS NOT NULL
 """

@@ -21,7 +21,7 @@ BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("resul
 DELIVERY = f"{TASK}, token, expires_at, claimed_at"
 NEW_TASK = (
     "id, payload, action, queue, priority, max_attempts, unique_key, fingerprint, traceparent,"
-    " limits"
+    " limits, flow, weight"
 )
 ATTEMPT = "attempt, outcome, error, traceback, started_at, ended_at"
 

@@ -22,10 +22,12 @@ from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY
 
 # --- writes ---------------------------------------------------------------------------------------
 
-_INSERTED = f"created_at, status, run_at, {NEW_TASK}"
+_INSERTED = f"created_at, status, run_at, gate, {NEW_TASK}"
 _NEW_ROW = """
 ?1, iif(column1 > ?1, 'scheduled', 'queued'), coalesce(column1, ?1),
-column2, column3, column4, column5, column6, column7, column8, column9, column10, column11
+iif(column12 IS NULL, NULL, '/turn'),
+column2, column3, column4, column5, column6, column7, column8, column9, column10, column11,
+column12, column13
 """
 INSERT = Bulk(
     f"""
@@ -39,9 +41,9 @@ INSERT_CLAIMED = Bulk(
     INSERT INTO main.tasks (
         {_INSERTED}, seq, token, attempt, deliveries, claimed_at, node, incarnation, expires_at
     )
-    SELECT {_NEW_ROW}, column12, column13, column13 IS NOT NULL, column13 IS NOT NULL,
-        iif(column13 IS NULL, NULL, ?1), iif(column13 IS NULL, NULL, ?2),
-        iif(column13 IS NULL, NULL, ?3), iif(column13 IS NULL, NULL, ?4)
+    SELECT {_NEW_ROW}, column14, column15, column15 IS NOT NULL, column15 IS NOT NULL,
+        iif(column15 IS NULL, NULL, ?1), iif(column15 IS NULL, NULL, ?2),
+        iif(column15 IS NULL, NULL, ?3), iif(column15 IS NULL, NULL, ?4)
     FROM (VALUES {{rows}}) WHERE true
     ON CONFLICT DO NOTHING
     """
@@ -118,7 +120,8 @@ _CHANGE: dict[type[Settlement], str] = {
         " crashes = crashes + column5, turn = -1"
     ),
     Postpone: (
-        f"{_STARTED}, status = 'scheduled', run_at = column3, attempt = attempt - 1, turn = column4"
+        f"{_STARTED}, status = 'scheduled', run_at = column3, attempt = attempt - 1,"
+        " turn = column4, gate = iif(column4 < 0 OR flow IS NULL, NULL, '/turn')"
     ),
     DeadLetter: (
         f"{_STARTED}, status = 'dead', reason = column3, crashes = crashes + column4,"
@@ -178,13 +181,15 @@ FROM main.tasks WHERE id = ?
 """
 EDIT = """
 UPDATE main.tasks
-SET payload = ?, priority = ?, run_at = ?, max_attempts = ?, status = ?, edits = ?, gate = NULL
+SET payload = ?, priority = ?, run_at = ?, max_attempts = ?, status = ?, edits = ?,
+    gate = iif(flow IS NULL OR turn < 0, NULL, '/turn')
 WHERE seq = ?
 """
 
 REDRIVE = """
 UPDATE main.tasks
-SET status = 'queued', run_at = ?, turn = 0, attempt = 0, crashes = 0, deliveries = 0,
+SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
+    turn = 0, gate = iif(flow IS NULL, NULL, '/turn'),
     processed_at = NULL, reason = NULL, cancel_reason = NULL
 WHERE id = ? AND status = 'dead'
 """

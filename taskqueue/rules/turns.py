@@ -1,0 +1,35 @@
+"""Turns: how the flows of a queue share it fairly. Pure.
+
+Start-time fair queueing: each task of a flow gets the turn after the flow's last one, or after the
+turn that is served now, whichever is later. The least turn is served first. So a flow with 100,000
+tasks waiting does not keep another from its next turn, and a flow that was idle has saved up none.
+A task that gets no turn (0) comes first, and one that has to be done again (-1) before all others.
+"""
+
+from typing import NamedTuple
+
+AGAIN = -1.0
+NONE = 0.0
+
+
+class Waiting(NamedTuple):
+    """A task that is due and has no turn yet."""
+
+    seq: int
+    priority: int
+    flow: str
+    weight: float
+
+
+def next_turn(last: float, served: float, weight: float) -> float:
+    """Return the turn of a flow's next task.
+
+    Args:
+        last: the latest turn that the flow was given; 0 if it is new.
+        served: the turn that was served last, of all flows.
+        weight: how many turns the flow gets for one of a flow of weight 1.
+
+    >>> next_turn(7.0, 3.0, 1.0), next_turn(0.0, 3.0, 2.0)
+    (8.0, 3.5)
+    """
+    return max(last, served) + 1.0 / weight

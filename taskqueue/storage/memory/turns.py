@@ -1,0 +1,38 @@
+"""Turns in memory: which the flows were given, and which was served."""
+
+from collections.abc import Iterator
+
+from taskqueue.rules.turns import next_turn
+from taskqueue.storage.memory.rows import Row
+from taskqueue.storage.memory.table import Table
+
+
+class Turns:
+    """The turns of the flows in a table."""
+
+    def __init__(self, table: Table) -> None:
+        """Know no turn yet."""
+        self._table = table
+        self._last: dict[tuple[str, int, str | None], float] = {}
+        self._served: dict[tuple[str, int], float] = {}
+
+    def give(self, queue: str, *, now: float) -> None:
+        """Give a turn to what has come due."""
+        awaiting = [row for row in self._awaiting(queue) if row.task.run_at <= now]
+        for row in sorted(awaiting, key=lambda row: (row.task.run_at, row.task.id)):
+            place = queue, row.task.priority
+            flow = *place, row.flow
+            served = self._served.get(place, 0.0)
+            row.turn = next_turn(self._last.get(flow, 0.0), served, row.weight)
+            self._last[flow] = row.turn
+
+    def _awaiting(self, queue: str) -> Iterator[Row]:
+        for row in self._table.rows.values():
+            is_waiting = row.lease is None and row.task.processed_at is None
+            if row.task.queue == queue and row.turn is None and is_waiting:
+                yield row
+
+    def serve(self, row: Row) -> None:
+        """Note that a row's turn has come."""
+        place = row.task.queue, row.task.priority
+        self._served[place] = max(self._served.get(place, 0.0), row.turn or 0.0)

@@ -1,0 +1,46 @@
+"""The turns of flows inside a transaction.
+
+A row with a flow is parked until it is due. Then it gets a turn, by which it is claimed.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from taskqueue.rules.turns import Waiting, next_turn
+from taskqueue.storage.sqlite.sql import rows, turns
+
+
+class Turns:
+    """The turns of all queues."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def give(self, queue: str, *, now: float) -> None:
+        """Give a turn to what has come due."""
+        due = self._db.execute(turns.AWAITING_TURN, (queue, now)).fetchall()
+        last: dict[tuple[int, str], float] = {}
+        served: dict[int, float] = {}
+        for row in map(Waiting._make, due):
+            flow = row.priority, row.flow
+            if flow not in last:
+                last[flow], served[row.priority] = self._turns(queue, row)
+            last[flow] = next_turn(last[flow], served[row.priority], row.weight)
+            self._db.execute(turns.GIVE_TURN, (last[flow], row.seq))
+        for (priority, flow_name), turn in last.items():
+            self._db.execute(turns.NOTE_TURN, (queue, priority, flow_name, turn))
+        for priority, turn in served.items():
+            of_priority = {"queue": queue, "priority": priority, "served": turn}
+            self._db.execute(turns.FORGET_TURNS, of_priority)
+
+    def serve(self, queue: str, seqs: Sequence[int]) -> None:
+        """Note which turns are served by a claim."""
+        [has_flows] = self._db.execute(turns.HAS_FLOWS, (queue,)).fetchone()
+        if has_flows:
+            self._db.execute(turns.NOTE_SERVED, (rows.json_array(seqs),))
+
+    def _turns(self, queue: str, row: Waiting) -> tuple[float, float]:
+        """Return the latest turn of a row's flow, and the one that was served last."""
+        asked = {"queue": queue, "priority": row.priority, "flow": row.flow}
+        last, served = self._db.execute(turns.TURNS_OF, asked).fetchone()
+        return last or 0.0, served or 0.0

@@ -1,0 +1,122 @@
+# ruff: noqa: S608  the only texts put together here are this module's own
+"""The SQL of limits: rows that are parked at a gate, and what is used of it."""
+
+from taskqueue.storage.sqlite.sql import ready
+from taskqueue.storage.sqlite.sql.ready import OPEN_ROW
+
+HAS_LIMITED = f"""
+SELECT EXISTS (
+    SELECT 1 FROM main.tasks INDEXED BY limited
+    WHERE limits IS NOT NULL AND {OPEN_ROW} AND queue = :queue
+)
+"""
+
+LIMITS_OF = """
+SELECT seq, limits, priority, turn, run_at, id FROM main.tasks
+WHERE seq IN (SELECT value FROM json_each(?))
+"""
+
+# Open rows whose limits are the same are held back alike. A claim parks none that comes before the
+# row which it has met: it may have chosen that one.
+PARK = f"""
+UPDATE main.tasks SET gate = :gate WHERE seq IN (
+    SELECT seq FROM main.tasks INDEXED BY limited
+    WHERE limits = :limits AND {OPEN_ROW} AND queue = :queue AND run_at <= :now
+        AND (priority, turn, run_at, id) >= (:priority, :turn, :run_at, :id)
+)
+"""
+FIRST_PLACE = {"priority": ready.FIRST_OF_ALL, "turn": 0.0, "run_at": 0.0, "id": ""}
+
+_PARKED = "FROM main.tasks INDEXED BY parked WHERE gate = :gate"
+PARKED_QUEUE = f"SELECT min(queue) {_PARKED} AND gate IS NOT NULL AND queue > :behind"
+FIRST_PARKED = f"""
+SELECT seq, limits {_PARKED} AND gate IS NOT NULL AND queue = :queue
+ORDER BY priority, turn, run_at, id LIMIT :limit
+"""
+IS_PARKED_BEFORE = f"""
+SELECT EXISTS (
+    SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue = :queue
+        AND (priority, turn, run_at, id) < (:priority, :turn, :run_at, :id)
+)
+"""
+COUNT_PARKED = f"""
+SELECT count(*) FROM (SELECT 1 {_PARKED} AND gate IS NOT NULL LIMIT :limit)
+"""
+COUNT_PARKED_BEFORE = f"""
+SELECT count(*) FROM (
+    SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue = :queue
+        AND (priority, turn, run_at, id) < (:priority, :turn, :run_at, :id)
+    LIMIT :limit
+)
+"""
+NEXT_PARKED_GATE = """
+SELECT min(gate) FROM main.tasks INDEXED BY parked
+WHERE gate IS NOT NULL AND gate > :behind AND gate < :end
+"""
+OPEN = "UPDATE main.tasks SET gate = NULL WHERE seq IN (SELECT value FROM json_each(?))"
+
+DUE_OPENINGS = """
+DELETE FROM main.gate_openings WHERE at <= ? RETURNING gate
+"""
+OPEN_AT = """
+INSERT INTO main.gate_openings (gate, at) VALUES (?, ?)
+ON CONFLICT (gate) DO UPDATE SET at = min(at, excluded.at)
+"""
+
+TAKE_SLOT = "INSERT INTO main.held_slots (task, gate, name, cost) VALUES (?, ?, ?, ?)"
+HAS_SLOTS = "SELECT EXISTS (SELECT 1 FROM main.held_slots)"
+FREE_SLOTS = """
+DELETE FROM main.held_slots WHERE task IN (SELECT value FROM json_each(?))
+RETURNING task, gate, name, cost
+"""
+GATE_STATE = """
+SELECT (SELECT count(*) FROM main.held_slots INDEXED BY slots_of_gate WHERE gate = :gate),
+    (SELECT debt_at FROM main.gate_debts WHERE gate = :gate)
+"""
+SET_DEBT = """
+INSERT INTO main.gate_debts (gate, debt_at) VALUES (?, ?)
+ON CONFLICT (gate) DO UPDATE SET debt_at = excluded.debt_at
+"""
+# Each debt that is written forgets two that are paid, so paid ones do not pile up.
+FORGET_DEBTS = """
+DELETE FROM main.gate_debts WHERE gate IN (
+    SELECT gate FROM main.gate_debts INDEXED BY paid_debts
+    WHERE debt_at < ? ORDER BY debt_at LIMIT 2
+)
+"""
+LIMITS = "SELECT name, coalesce(changed, declared), declared, changed_at FROM main.task_limits"
+
+LIMIT_NAMES = "SELECT name FROM main.task_limits"
+DECLARE = """
+INSERT INTO main.task_limits (name, declared) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET declared = excluded.declared
+"""
+UNDECLARE = """
+UPDATE main.task_limits SET declared = NULL WHERE name NOT IN (SELECT value FROM json_each(?))
+"""
+CHANGE_LIMIT = """
+INSERT INTO main.task_limits (name, changed, changed_at) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET changed = excluded.changed, changed_at = excluded.changed_at
+"""
+RESET_LIMIT = """
+UPDATE main.task_limits SET changed = NULL, changed_at = NULL WHERE name = ?
+"""
+FORGET_LIMITS = "DELETE FROM main.task_limits WHERE declared IS NULL AND changed IS NULL"
+
+# A limit without keys has one gate, of its own name.
+HELD_OF_LIMIT = "SELECT count(DISTINCT task) FROM main.held_slots WHERE name = ?"
+GATES_OF_LIMIT = """
+SELECT gate FROM main.held_slots INDEXED BY slots_of_gate
+WHERE gate > :behind AND gate < :end OR gate = :name
+UNION
+SELECT gate FROM main.gate_debts WHERE gate > :behind AND gate < :end OR gate = :name
+ORDER BY gate LIMIT :limit
+"""
+RUNNING_AT = """
+SELECT id FROM main.held_slots INDEXED BY slots_of_gate CROSS JOIN main.tasks ON seq = task
+WHERE held_slots.gate = ? ORDER BY claimed_at, seq LIMIT 5
+"""
+PARKED_TASK = """
+SELECT gate, limits, queue, priority, turn, run_at, id FROM main.tasks
+WHERE id = ? AND gate IS NOT NULL AND gate <> '/turn'
+"""

@@ -1,0 +1,119 @@
+"""The part of the storage contract about the order of a claim: retries, and fair shares."""
+
+from typing import Any
+
+from taskqueue.rules.edits import Change
+from taskqueue.rules.tasks import NewTask, Release, Settlement
+from taskqueue.storage.protocol import Storage
+from taskqueue.testing.contract.steps import (
+    DONE,
+    FAILURE,
+    LATER,
+    add,
+    claim,
+    ids,
+    new_task,
+    settle,
+)
+
+
+def of(flow: str, *numbers: int, **fields: Any) -> list[NewTask]:
+    """Return tasks of a flow, named after it."""
+    return [new_task(f"{flow}{number:03}", flow=flow, **fields) for number in numbers]
+
+
+class TurnsContract:
+    """A part of `StorageContract`, whose `storage` it is given."""
+
+    async def test_a_retry_does_not_queue_behind_what_came_while_it_waited(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "first")
+        [held] = await claim(storage)
+        await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
+        await add(storage, "b", "c", now=2.0)
+        await add(storage, "urgent", priority=-1, now=11.0)
+
+        assert ids(await claim(storage, limit=1, now=9.0)) == ["b"]
+        assert ids(await claim(storage, now=11.0)) == ["urgent", "first", "c"]
+
+    async def test_a_snoozed_task_queues_anew(self, storage: Storage) -> None:
+        await add(storage, "first")
+        [held] = await claim(storage)
+        await settle(storage, held, LATER, now=1.0)  # due again at 10.0
+        await add(storage, "b", now=2.0)
+
+        assert ids(await claim(storage, now=11.0)) == ["b", "first"]
+
+    async def test_flows_take_turns_however_much_one_of_them_has_waiting(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", *range(100)), now=0.0)
+        assert ids(await claim(storage, limit=3)) == ["a000", "a001", "a002"]
+
+        await storage.insert([*of("b", 1, 2), *of("c", 1)], now=1.0)
+
+        following = ids(await claim(storage, limit=7, now=1.0))
+        assert following == ["a003", "b001", "c001", "a004", "b002", "a005", "a006"]
+
+    async def test_a_flow_of_twice_the_weight_gets_twice_the_turns(self, storage: Storage) -> None:
+        await storage.insert(of("a", *range(9)), now=0.0)
+        await storage.insert(of("b", *range(9), weight=2.0), now=0.0)
+
+        flows = [name[0] for name in ids(await claim(storage, limit=9))]
+
+        assert (flows.count("a"), flows.count("b")) == (3, 6)
+
+    async def test_a_flow_that_was_idle_has_saved_up_nothing(self, storage: Storage) -> None:
+        await storage.insert([*of("a", *range(50)), *of("b", 0)], now=0.0)
+        await claim(storage, limit=40)
+
+        await storage.insert(of("b", *range(1, 9)), now=1.0)
+
+        assert [name[0] for name in ids(await claim(storage, limit=6, now=1.0))] == [*"ababab"]
+
+    async def test_a_scheduled_task_gets_its_turn_when_it_is_due(self, storage: Storage) -> None:
+        await storage.insert(of("b", 1, 2, run_at=10.0), now=0.0)
+        await storage.insert(of("a", 1, 2), now=0.0)
+        assert await storage.next_due("default") == 0.0
+        assert ids(await claim(storage, limit=1, now=9.0)) == ["a001"]
+        await storage.insert(of("a", 3), now=9.0)
+
+        assert ids(await claim(storage, now=10.0)) == ["a002", "b001", "a003", "b002"]
+
+    async def test_only_a_task_that_failed_or_was_released_keeps_its_turn(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", 1, 2, 3), now=0.0)
+        ends: tuple[Settlement, ...] = (FAILURE, Release(), LATER)
+        for delivery, end in zip(await claim(storage), ends, strict=True):
+            await settle(storage, delivery, end, now=1.0)
+        await storage.insert(of("b", 1, 2, 3), now=2.0)
+
+        assert ids(await claim(storage, now=10.0)) == [
+            *("a001", "a002"),
+            *("b001", "a003", "b002", "b003"),
+        ]
+
+    async def test_a_task_that_was_edited_or_redriven_takes_a_new_turn(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", 1, 2, 3), now=0.0)
+
+        await storage.edit("a001", Change(run_at=1.0), now=1.0)
+
+        assert ids(await claim(storage, now=1.0)) == ["a002", "a003", "a001"]
+
+    async def test_a_priority_goes_before_every_turn(self, storage: Storage) -> None:
+        await storage.insert(of("a", 1, 2, 3), now=0.0)
+        await storage.insert([*of("b", 1, priority=-1), new_task("c", priority=1)], now=0.0)
+
+        assert ids(await claim(storage)) == ["b001", "a001", "a002", "a003", "c"]
+
+    async def test_an_insert_claims_nothing_that_takes_turns(self, storage: Storage) -> None:
+        await storage.insert(of("a", 1), now=0.0)
+        [held] = await claim(storage)
+        await settle(storage, held, DONE)
+
+        assert await storage.next_due("default") is None
+        assert await storage.all_due() == {}
