@@ -33,11 +33,9 @@ class Turns:
             of_priority = {"queue": queue, "priority": priority, "served": turn}
             self._db.execute(turns.FORGET_TURNS, of_priority)
 
-    def serve(self, queue: str, seqs: Sequence[int]) -> None:
+    def serve(self, seqs: Sequence[int]) -> None:
         """Note which turns are served by a claim."""
-        [has_flows] = self._db.execute(turns.HAS_FLOWS, (queue,)).fetchone()
-        if has_flows:
-            self._db.execute(turns.NOTE_SERVED, (rows.json_array(seqs),))
+        self._db.execute(turns.NOTE_SERVED, (rows.json_array(seqs),))
 
     def _turns(self, queue: str, row: Waiting) -> tuple[float, float]:
         """Return the latest turn of a row's flow, and the one that was served last."""

@@ -37,8 +37,6 @@ def claim(
     now: float,
 ) -> tuple[Delivery, ...]:
     """Lease ready tasks, one priority after the other; up to `most_limited` that have limits."""
-    tx.turns.give(queue, now=now)
-    tx.gates.open_due(now=now)
     chosen = _Chosen(tx, queue, limit=limit, most_limited=most_limited, now=now)
     claimed: list[Delivery] = []
     priority: int | None = ready.FIRST_OF_ALL
@@ -55,10 +53,10 @@ def claim(
         seqs_ready, following, nonce = tx.db.execute(ready.READY, wanted).fetchone()
         seqs = chosen.choose(found := _decode_seqs(seqs_ready))
         if seqs:
-            tx.db.execute(
-                statements.CLAIM, {**wanted, "seqs": rows.json_array(seqs), "nonce": nonce}
-            )
-            tx.turns.serve(queue, seqs)
+            named = seqs_ready if seqs is found else rows.json_array(seqs)
+            tx.db.execute(statements.CLAIM, {**wanted, "seqs": named, "nonce": nonce})
+            if chosen.has_flows:
+                tx.turns.serve(seqs)
             tasks = _claimed(tx.db, seqs)
             claimed += [
                 Delivery(
@@ -86,7 +84,19 @@ class _Chosen:
         self._queue = queue
         self._limited_left = limit if most_limited is None else most_limited
         self._now = now
-        [self.has_limited] = tx.db.execute(parking.HAS_LIMITED, {"queue": queue}).fetchone()
+        due, self.has_limited, self.has_flows = self._beyond_priorities()
+        if due:
+            tx.turns.give(queue, now=now)
+            tx.gates.open_due(now=now)
+            _, self.has_limited, self.has_flows = self._beyond_priorities()
+
+    def _beyond_priorities(self) -> tuple[bool, bool, bool]:
+        """Return whether gates or turns have come due, rows have limits, and rows take turns."""
+        asked = {"queue": self._queue, "now": self._now}
+        found: tuple[bool, bool, bool] = self._tx.db.execute(
+            parking.BEYOND_PRIORITIES, asked
+        ).fetchone()
+        return found
 
     def choose(self, seqs: Sequence[int]) -> Sequence[int]:
         """Return those of the next ready rows that are claimed."""

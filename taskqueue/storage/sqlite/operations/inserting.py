@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
-from taskqueue.storage.order import first_due
+from taskqueue.storage.order import first_due, is_plain
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
@@ -129,12 +129,13 @@ def _count(
     scheduled = sum(task.run_at is not None and task.run_at > now for task in new)
     tx.moved(None, Status.SCHEDULED, scheduled)
     tx.moved(None, Status.QUEUED, len(new) - scheduled)
+    if not all(map(is_plain, new)):
+        _find_places(tx, new, now=now)
+
+
+def _find_places(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None:
+    """Give turns to those that take turns, and park those for which a limit has no room."""
     for queue in {task.queue for task in new if task.flow is not None}:
         tx.turns.give(queue, now=now)
-    _park_full(tx, new, now=now)
-
-
-def _park_full(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None:
-    """Park those for which there is no room, so that no claim meets them."""
     for queue, limits in {(task.queue, task.limits) for task in new if task.limits is not None}:
         tx.gates.park_full(queue, limits, now=now)

@@ -4,11 +4,19 @@
 from taskqueue.storage.sqlite.sql import ready
 from taskqueue.storage.sqlite.sql.ready import OPEN_ROW
 
-HAS_LIMITED = f"""
-SELECT EXISTS (
-    SELECT 1 FROM main.tasks INDEXED BY limited
-    WHERE limits IS NOT NULL AND {OPEN_ROW} AND queue = :queue
-)
+# What a claim has to look at besides priorities: one search each, in an index that is empty where
+# limits and turns are not used.
+BEYOND_PRIORITIES = f"""
+SELECT
+    EXISTS (
+        SELECT 1 FROM main.tasks INDEXED BY awaits_turn
+        WHERE gate = '/turn' AND queue = :queue AND run_at <= :now
+    ) OR EXISTS (SELECT 1 FROM main.gate_openings INDEXED BY next_openings WHERE at <= :now),
+    EXISTS (
+        SELECT 1 FROM main.tasks INDEXED BY limited
+        WHERE limits IS NOT NULL AND {OPEN_ROW} AND queue = :queue
+    ),
+    EXISTS (SELECT 1 FROM main.flow_turns WHERE queue = :queue)
 """
 
 LIMITS_OF = """

@@ -21,7 +21,6 @@ DELETE FROM main.flow_turns WHERE (queue, priority, flow) IN (
     WHERE queue = :queue AND priority = :priority AND turn <= :served LIMIT 2
 )
 """
-HAS_FLOWS = "SELECT EXISTS (SELECT 1 FROM main.flow_turns WHERE queue = ?)"
 NOTE_SERVED = """
 INSERT INTO main.served_turns (queue, priority, turn)
 SELECT queue, priority, max(turn) FROM main.tasks
