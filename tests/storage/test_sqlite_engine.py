@@ -120,6 +120,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (6, "audited_changes"),
         (7, "attempt_logs"),
         (8, "traceparent"),
+        (9, "gates"),
     ]
     assert path.is_file()
 
@@ -289,10 +290,12 @@ async def test_a_damaged_page_is_corrupt(made: Path) -> None:
     await storage.open()
     await add(storage, *(f"{n:04}" for n in range(500)))
     await storage.close()
-    with made.open("r+b") as file:  # all but the schema's page
-        size = file.seek(0, os.SEEK_END)
-        file.seek(4096)
-        file.write(b"\xff" * (size - 4096))
+    with closing(sqlite3.connect(made)) as db:
+        roots = db.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 0").fetchall()
+    with made.open("r+b") as file:  # the first page of each table and index, but not the schema's
+        for [page] in roots:
+            file.seek((page - 1) * 4096)
+            file.write(b"\xff" * 4096)
 
     await storage.open()
     with pytest.raises(StorageCorrupt):
