@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskqueue.api.app import App
     from taskqueue.api.context import Context
     from taskqueue.api.hooks import TaskEvent
+    from taskqueue.api.limits import Limit
     from taskqueue.api.middleware import CallNext
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.api.retries import Retries
@@ -71,6 +72,7 @@ __all__ = [
     "Context",
     "InvalidTask",
     "KeyConflict",
+    "Limit",
     "NewTask",
     "NotRunning",
     "Reject",
@@ -102,6 +104,7 @@ _MODULES = {
     "api.app": ("App",),
     "api.context": ("Context",),
     "api.hooks": ("TaskEvent",),
+    "api.limits": ("Limit",),
     "api.middleware": ("CallNext",),
     "client.aio": ("AsyncClient",),
     "client.async_task": ("AsyncTask",),

@@ -17,6 +17,7 @@ from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
@@ -176,6 +177,38 @@ class Resume(Request[None]):
     """Dispatch tasks of this queue again. Harmless if it was not paused."""
 
     queue: str
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+
+class GetLimits(Request[tuple[LimitUsage, ...]]):
+    """Return all limits, by name."""
+
+
+class GetLimitKeys(Request[tuple[KeyUsage, ...]]):
+    """Return the keys of a limit that are in use, as `Storage.limit_keys` does."""
+
+    name: str
+    limit: int
+    after: str | None = None
+
+
+class ChangeLimit(Request[bool]):
+    """Change what a limit allows, across restarts; without values, what is declared holds again.
+
+    Tasks that run continue, even if they are more than it allows now. Answers whether there is such
+    a limit; with values, one that is not there is made.
+    """
+
+    name: str
+    values: LimitValues | None
+
+
+class TakeStarts(Request[Taken | None]):
+    """Take starts of a limit for what is no task; None if there is no such limit."""
+
+    use: LimitUse
 
 
 # --- the service --------------------------------------------------------------------------------

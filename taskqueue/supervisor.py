@@ -203,6 +203,7 @@ def queue(configuration: Configuration) -> QueueSettings:
         lease_s=configuration.settings.lease_s,
         retry=retry,
         retry_of=partial(app.retry_policy, usual=retry),
+        limits=app.limits,
     )
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.descriptors import require_descriptors
+from taskqueue.actors.limit_requests import LimitRequests
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.roster import Roster
@@ -206,6 +207,7 @@ class StorageRequests:
             NoteTokenUse: self._note_token_use,
             GetChanges: self._get_changes,
             RecordChanges: self._record_changes,
+            **LimitRequests(storage, clock).handlers,
         }
 
     async def _search(self, message: SearchTasks) -> Found:
@@ -266,5 +268,8 @@ async def why_waiting(
         states = {queue.name: queue for queue in await queues()}
     except (ActorUnavailable, AskTimeout):
         return "the queue is restarting"
-    ahead = await storage.use(Storage.ahead, task, limit=MOST_AHEAD, now=now)
-    return waiting_for(task, Line(queue=states.get(task.queue), ahead=ahead), now=now)
+    gate = None
+    if task.limits is not None:
+        gate = await storage.use(Storage.gate_of, task.id, now=now)
+    ahead = 0 if gate else await storage.use(Storage.ahead, task, limit=MOST_AHEAD, now=now)
+    return waiting_for(task, Line(queue=states.get(task.queue), ahead=ahead, gate=gate), now=now)

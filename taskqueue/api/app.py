@@ -8,33 +8,31 @@ async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]: ..
 await resize.enqueue(url="…", width=400)
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from taskqueue.api.action import Action, Enqueuing, PlainAction
+from taskqueue.api.contents import Contents
 from taskqueue.api.context import Context
 from taskqueue.api.destination import Destination, Enqueuer
-from taskqueue.api.handler import ExecutorKind, Handler
-from taskqueue.api.handlers import Handlers
+from taskqueue.api.limit_rules import limits_text
+from taskqueue.api.limits import AnyLimits
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.readers import JSON
 from taskqueue.api.retries import USUAL, Retries
-from taskqueue.api.surroundings import Surroundings
 from taskqueue.api.tracing import Tracing, traced_here
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.errors import InvalidTask, UnknownAction
+from taskqueue.errors import InvalidTask
 from taskqueue.foreign import conversion as plain
 from taskqueue.ids import new_id
 from taskqueue.rules import arguments
 from taskqueue.rules.options import NO_CHOICE, Defaults, Options, as_built_in, converted_by
-from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, NewTask, require_tasks
 from taskqueue.traces import current_traceparent
 
 P = ParamSpec("P")
 R = TypeVar("R")
-F = TypeVar("F", bound=AnyFunction)
 T = TypeVar("T")
 
 ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
@@ -50,13 +48,12 @@ class Registration(Protocol):
     def __call__(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
 
 
-class App(Surroundings):
+class App(Contents):
     """A set of actions, and the way of their tasks into the running service."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         super().__init__()
         self._clock = clock or SystemClock()
-        self._handlers = Handlers(self.middlewares)
         self._destination = Destination()
         self._time = self._clock  # of the attached service
         self.tracing: Tracing | None = None
@@ -65,29 +62,9 @@ class App(Surroundings):
         self.folder = ""  # where it was looked for first
 
     @property
-    def needs_processes(self) -> bool:
-        """Whether a handler runs in a process of its own, which has to find this app."""
-        kinds = {handler.executor for handler in self._handlers.by_action.values()}
-        return ExecutorKind.PROCESS in kinds
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The names of all actions, in the order of their registration."""
-        return tuple(self._handlers.by_action)
-
-    @property
-    def queues(self) -> tuple[str, ...]:
-        """The names of all queues that tasks may go to, sorted."""
-        return self._handlers.queues
-
-    @property
     def is_attached(self) -> bool:
         """Whether a running service takes its tasks."""
         return self._destination.is_attached
-
-    def add_queues(self, names: Iterable[str]) -> None:
-        """Accept tasks for these queues as well: the service serves them."""
-        self._handlers.add_queues(names)
 
     @overload
     def task(self, function: Callable[Concatenate[Context[T], P], R], /) -> Action[P, R]: ...
@@ -107,6 +84,7 @@ class App(Surroundings):
         executor: ExecutorName | None = ...,
         retries: Retries = ...,
         false_is_failure: bool | None = ...,
+        limit: AnyLimits = ...,
     ) -> Registration: ...
 
     def task(
@@ -120,6 +98,7 @@ class App(Surroundings):
         executor: ExecutorName | None = None,
         retries: Retries = USUAL,
         false_is_failure: bool | None = None,
+        limit: AnyLimits = (),
     ) -> Any:
         """Register the decorated function as the handler of `action`, by default of its own name.
 
@@ -129,13 +108,14 @@ class App(Surroundings):
         stopped, so there it is refused. 0 is no limit; by default the setting `timeout_s` holds.
         `retries` says when a failed attempt is tried again. A handler that returns False has
         failed, unless `false_is_failure` is False; without a choice, a `-> bool` is warned of.
+        `limit` says how many tasks may run at once, or start in a while; see `docs/limits.md`.
 
         A first parameter `ctx: Context` gets the context of the attempt. To take any keys, write
         `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
 
         Raises:
-            ConfigError: with every fault of the name, the options, the executor and the function's
-                signature.
+            ConfigError: with every fault of the name, the options, the executor, the function's
+                signature and the limits.
         """
         if callable(action):
             return self.task()(action)
@@ -151,41 +131,12 @@ class App(Surroundings):
                 executor=executor,
                 retries=retries,
                 false_is_failure=false_is_failure,
+                limit=limit,
             )
             kind = Action if handler.takes_context else PlainAction
             return kind(self, name, function, NO_CHOICE)
 
         return register
-
-    def default(self, function: F) -> F:
-        """Register the decorated function for every action that has no handler of its own.
-
-        It gets all the data, an object, as the one argument beside `ctx`.
-
-        Raises:
-            ConfigError: there is a default handler already, or its signature cannot work.
-        """
-        self._handlers.register_default(function)
-        return function
-
-    def executors(self, queues: Collection[str]) -> frozenset[ExecutorKind]:
-        """Return where the tasks of these queues run, as far as the actions say."""
-        return self._handlers.executors(queues)
-
-    def handler(self, action: str) -> Handler:
-        """Return the handler of `action`, which may be the default one.
-
-        Raises:
-            UnknownAction: there is none.
-        """
-        return self._handlers.handler(action)
-
-    def retry_policy(self, action: str, usual: RetryPolicy) -> RetryPolicy:
-        """Return how failures of `action` are answered where `usual` holds for most."""
-        try:
-            return self.handler(action).retries.over(usual)
-        except UnknownAction:
-            return usual
 
     def prepare(
         self, action: str, data: JSON | None = None, *, options: Options = NO_CHOICE
@@ -206,7 +157,7 @@ class App(Surroundings):
         faults = [*self._handlers.call_faults(action, options)]
         more = 0
         try:
-            handler.signature.bind(given)
+            arguments_given = handler.signature.bind(given)
         except InvalidTask as error:
             faults.extend(error.faults)
             more = error.more
@@ -214,11 +165,13 @@ class App(Surroundings):
             raise InvalidTask(tuple(faults), more)
         payload = arguments.payload(action, given)
         defaults = handler.defaults
+        queue = defaults.queue if options.queue is None else options.queue
+        rules = self._handlers.limits_of(handler, queue)
         return NewTask(
             id=new_id(),
             action=action,
             payload=payload,
-            queue=defaults.queue if options.queue is None else options.queue,
+            queue=queue,
             priority=defaults.priority if options.priority is None else options.priority,
             max_attempts=(
                 defaults.max_attempts if options.max_attempts is None else options.max_attempts
@@ -227,6 +180,7 @@ class App(Surroundings):
             unique_key=options.unique_key,
             fingerprint=options.fingerprint(payload),
             traceparent=current_traceparent(),
+            limits=limits_text(rules, arguments_given) if rules else None,
         )
 
     def connect(self, url: str | None = None, *, token: str | None = None) -> Client:

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from taskqueue.api.context import Context
+from taskqueue.api.limit_rules import LimitRule, rules_of_action
+from taskqueue.api.limits import AnyLimits
 from taskqueue.api.middleware import Middleware
 from taskqueue.api.parameters import AnyFunction, returns_bool, takes_context
 from taskqueue.api.retries import USUAL, Retries, as_built_in
@@ -52,6 +54,7 @@ class Handler:
     retries: Retries
     false_is_failure: bool
     middleware: Sequence[Middleware]  # the outermost first
+    limits: tuple[LimitRule, ...] = ()
 
     def limit_s(self, usual_s: float) -> float | None:
         """Return the time limit of its attempts where `usual_s` holds for most; 0 is none."""
@@ -87,12 +90,13 @@ def handler_of(
     retries: Retries = USUAL,
     false_is_failure: bool | None = None,
     middleware: Sequence[Middleware] = (),
+    limit: AnyLimits = (),
 ) -> Handler:
     """Return `function` as a handler.
 
     Raises:
-        ConfigError: with every fault of the defaults, the executor, the limit, the rule about
-            retries and the function's signature.
+        ConfigError: with every fault of the defaults, the executor, the time limit, the rule about
+            retries, the function's signature and its limits.
     """
     if timeout_s is not None:
         timeout_s = converted_by(plain.number, timeout_s)
@@ -107,6 +111,7 @@ def handler_of(
         faults.append(Fault("retries", "must be Retries(…)"))
     try:
         signature = read_signature(function)
+        limits = rules_of_action(limit, name, function)
     except ConfigError as error:
         faults.extend(error.faults)
     if faults:
@@ -122,6 +127,7 @@ def handler_of(
         retries=retries,
         false_is_failure=_false_is_failure(name, function, chosen=false_is_failure),
         middleware=middleware,
+        limits=limits,
     )
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from taskqueue.api.declared_limits import DeclaredLimits
 from taskqueue.api.handler import ExecutorKind, Handler, handler_of
+from taskqueue.api.limit_rules import LimitRule
+from taskqueue.api.limits import AnyLimits
 from taskqueue.api.middleware import Middleware
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.retries import Retries
@@ -22,6 +25,7 @@ class Handlers:
         self.by_action: dict[str, Handler] = {}
         self._default: Handler | None = None
         self._queues = {DEFAULT_QUEUE}
+        self.limits = DeclaredLimits()
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -42,12 +46,13 @@ class Handlers:
         executor: str | None,
         retries: Retries,
         false_is_failure: bool | None,
+        limit: AnyLimits,
     ) -> Handler:
         """Register the handler of the action `name`.
 
         Raises:
-            ConfigError: with every fault of the name, the options, the executor and the function's
-                signature.
+            ConfigError: with every fault of the name, the options, the executor, the function's
+                signature and the limits.
         """
         faults = [*self._name_faults(name)]
         try:
@@ -61,11 +66,14 @@ class Handlers:
                 retries=retries,
                 false_is_failure=false_is_failure,
                 middleware=self._middleware,
+                limit=limit,
             )
+            faults.extend(self.limits.conflicts(handler.limits))
         except ConfigError as error:
             faults.extend(error.faults)
         if faults:
             raise _refusal(f"task {name!r}", faults)
+        self.limits.declare(handler.limits)
         self.by_action[name] = handler
         self._queues.add(defaults.queue)
         return handler
@@ -117,6 +125,25 @@ class Handlers:
         if is_name(options.queue) and options.queue not in self._queues:
             served = ", ".join(self.queues)
             yield Fault("queue", f"no consumer serves {options.queue!r}; served are {served}")
+
+    def limit_queue(self, queue: str, limit: AnyLimits) -> None:
+        """Accept tasks for a queue, and have each count towards these limits.
+
+        Raises:
+            ConfigError: with every fault of the name and the limits.
+        """
+        if not is_name(queue):
+            raise _refusal("queue", [Fault("name", NAME_RULE)])
+        try:
+            self.limits.declare_queue(queue, limit)
+        except ConfigError as error:
+            raise _refusal(f"queue {queue!r}", error.faults) from error
+        self._queues.add(queue)
+
+    def limits_of(self, handler: Handler, queue: str) -> Sequence[LimitRule]:
+        """Return what a task of this handler counts towards on a queue."""
+        of_queue = self.limits.by_queue.get(queue)
+        return handler.limits if of_queue is None else (*handler.limits, *of_queue)
 
     def _name_faults(self, action: str) -> Iterator[Fault]:
         if not is_name(action):

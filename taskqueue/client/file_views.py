@@ -9,9 +9,10 @@ import msgspec
 
 from taskqueue.attempt_log import KeptLog
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import AttemptLog, TaskInfo
+from taskqueue.client.views import AttemptLog, TaskInfo, TaskLimit
 from taskqueue.errors import CallRefused, Fault
 from taskqueue.rules.filters import TaskFilter
+from taskqueue.rules.limits import decoded
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, Status, Task
 
@@ -21,6 +22,7 @@ def info_of(task: Task, attempts: Sequence[Attempt] = ()) -> TaskInfo:
     fields: dict[str, Any] = msgspec.structs.asdict(task)
     for name in ("payload", "result", "progress"):
         fields[name] = None if fields[name] is None else _decoded(fields[name])
+    fields["limits"] = [TaskLimit(**use._asdict()) for use in decoded(task.limits)]
     return TaskInfo(**fields, attempts=attempts)
 
 

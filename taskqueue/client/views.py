@@ -13,6 +13,14 @@ from taskqueue.structs import Struct
 ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
 
 
+class TaskLimit(Struct):
+    """A limit that a task counts towards, under a key of it or under none, and its cost there."""
+
+    name: str
+    key: str | None = None
+    cost: float = 1.0
+
+
 class TaskInfo(Struct):
     """One task, as it was when the service answered. Instants are seconds since 1970 (UTC)."""
 
@@ -36,6 +44,7 @@ class TaskInfo(Struct):
     progress: Any = None
     cancel_reason: str | None = None
     traceparent: str | None = None
+    limits: Sequence[TaskLimit] = ()
     attempts: Sequence[Attempt] = ()
     waiting_for: str | None = None
     edits: Sequence[Edit] = ()

@@ -54,6 +54,7 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
     instance: str | None = None
     faults: tuple[Fault, ...] = ()
     conflicts: Mapping[str, str] | None = None
+    retry_after_s: float | None = None
 
 
 class Problem(Exception):
@@ -68,6 +69,7 @@ class Problem(Exception):
         conflicts: each unique key that another task has, with the id of that task.
         headers: of the response.
         instance: names this occurrence, for the log.
+        retry_after_s: when it may work, in seconds from now.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Problem(Exception):
         conflicts: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         instance: str | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(error)
         more = more_faults + max(0, len(faults) - MAX_FAULTS)
@@ -91,6 +94,7 @@ class Problem(Exception):
         self.conflicts = conflicts
         self.headers = headers
         self.instance = instance
+        self.retry_after_s = retry_after_s
 
     @classmethod
     def invalid(cls, error: str, faults: Sequence[Fault] | Faults) -> Self:
@@ -111,6 +115,7 @@ class Problem(Exception):
             instance=self.instance,
             faults=self.faults,
             conflicts=self.conflicts,
+            retry_after_s=self.retry_after_s,
         )
         return answers.json_response(
             body, self.status, content_type=CONTENT_TYPE, headers=self.headers

@@ -19,6 +19,7 @@ from taskqueue.http.documentation.routes import DocumentationRoutes
 from taskqueue.http.event_stream.filters import EVENT_FILTER
 from taskqueue.http.event_stream.routes import LAST_EVENT_ID, EventRoutes
 from taskqueue.http.event_stream.streams import EventStreams
+from taskqueue.http.limits.table import limit_table
 from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
@@ -65,6 +66,7 @@ def routes(
         *task_table(ask, app, clock, waits),
         *_of_dead(ask),
         *_of_queues(ask),
+        *limit_table(ask, clock),
         *_of_events(streams),
         *_of_running(RunningRoutes(ask, app, clock)),
         *_of_service(ask),

@@ -56,6 +56,11 @@ class LimitUse(NamedTuple):
         """What tasks of the same limit and key have in common. A name has no slash."""
         return self.name if self.key is None else f"{self.name}/{self.key}"
 
+    @property
+    def shown(self) -> str:
+        """The limit and the key, as people read them."""
+        return self.name if self.key is None else f"{self.name}:{self.key}"
+
 
 class GateState(NamedTuple):
     """How much of a key is used: the tasks that are held, and the debt of its starts."""

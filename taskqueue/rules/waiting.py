@@ -1,12 +1,13 @@
 """Why is it not running? One sentence for every task that waits. Pure.
 
-The sentence names what holds the task back: its time, its queue, the consumers, or its place in
-line. API, command line and page show the same one.
+The sentence names what holds the task back: its time, its queue, the consumers, a limit, or its
+place in line. API, command line and page show the same one.
 """
 
 from datetime import UTC, datetime
 
 from taskqueue.rules.health import QueueState
+from taskqueue.rules.limits import GateFacts
 from taskqueue.rules.tasks import Status, Task
 from taskqueue.structs import Struct
 
@@ -20,10 +21,12 @@ class Line(Struct):
     Attributes:
         queue: its queue; None if the service does not serve it.
         ahead: how many due tasks of the queue will be claimed first, up to `MOST_AHEAD`.
+        gate: which limit holds it back; None if none does.
     """
 
     queue: QueueState | None
     ahead: int
+    gate: GateFacts | None = None
 
 
 def is_waiting(task: Task) -> bool:
@@ -48,7 +51,28 @@ def waiting_for(task: Task, line: Line, *, now: float) -> str | None:
         return f"queue {task.queue!r} is paused since {_instant(line.queue.paused_at)}"
     if not line.queue.consumers:
         return f"no consumer serves queue {task.queue!r} now"
+    if line.gate is not None:
+        return _held_back(line.gate, now=now)
     return _place(line.ahead, line.queue)
+
+
+def _held_back(gate: GateFacts, *, now: float) -> str:
+    name = f"`{gate.use.shown}`"
+    most = gate.values.running
+    if most is not None and gate.count >= most:
+        ids = ", ".join(gate.running) + (", …" if gate.count > len(gate.running) else "")
+        return f"waits for a slot of {name} ({gate.count} of {most} running: {ids}){_in_line(gate)}"
+    if gate.opens_at is not None:
+        rate = f"{gate.values.starts:g} per {gate.values.per_s:g} s"
+        opens = f"allows the next start in {duration(gate.opens_at - now)}"
+        return f"waits for its rate: {name} {opens} ({rate}){_in_line(gate)}"
+    return f"waits for {name}{_in_line(gate)}"
+
+
+def _in_line(gate: GateFacts) -> str:
+    if gate.ahead >= MOST_AHEAD:
+        return f"; {MOST_AHEAD:,} tasks or more are ahead of it"
+    return f"; {_ordinal(gate.ahead + 1)} in line" if gate.ahead else "; next in line"
 
 
 def _place(ahead: int, queue: QueueState) -> str:

@@ -11,6 +11,7 @@ from taskqueue.api.context import Context
 from taskqueue.api.forecast import retries_of
 from taskqueue.commands import (
     CancelTask,
+    ChangeLimit,
     EditTask,
     Enqueue,
     ExplainWaiting,
@@ -152,6 +153,8 @@ class ScriptedService:
                 return await self.storage.pause(name, now=NOW)
             case Resume(queue=name):
                 return await self.storage.resume(name)
+            case ChangeLimit(name=name, values=values):
+                return await self.storage.change_limit(name, values, now=NOW)
         return self._supervise(request)
 
     def _supervise(self, request: Request[Any]) -> Any:

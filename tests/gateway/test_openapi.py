@@ -18,8 +18,9 @@ from taskqueue.http.documentation.openapi import document
 from taskqueue.http.server.limits import MAX_LINE_BYTES
 from taskqueue.rules.access import Role
 from taskqueue.rules.health import Readiness
+from taskqueue.rules.limits import LimitUse, LimitValues
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask
-from tests.gateway.scripted import ScriptedService, leaf, table_of
+from tests.gateway.scripted import NOW, ScriptedService, leaf, table_of
 
 UNKNOWN = "0197a4c8-0000-7000-8000-000000000000"
 DEAD = DeadLetter(reason="lost", outcome=AttemptOutcome.FAILED, error="OSError: lost")
@@ -126,6 +127,15 @@ async def with_a_consumer(service: ScriptedService) -> None:
     service.nodes = leaf("root", children=(leaf("root/consumers/consumer-1"),))
 
 
+async def with_a_limit(service: ScriptedService) -> None:
+    await service.storage.declare_limits({"mail": LimitValues(starts=1, per_s=60)}, now=NOW)
+
+
+async def with_a_spent_limit(service: ScriptedService) -> None:
+    await with_a_limit(service)
+    await service.storage.take_starts(LimitUse("mail", "acme"), now=NOW)
+
+
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("show_task", "200"): ended,
     ("show_logs", "200"): ended,
@@ -144,6 +154,10 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("redrive_task", "409"): running,
     ("kill_actor", "202"): with_a_consumer,
     ("begin_session", "200"): protected,
+    ("show_limit", "200"): with_a_limit,
+    ("reset_limit", "204"): with_a_limit,
+    ("take_starts", "200"): with_a_limit,
+    ("take_starts", "429"): with_a_spent_limit,
 }
 BODIES: dict[tuple[str, str], Any] = {
     ("edit_task", "200"): {"priority": 3},

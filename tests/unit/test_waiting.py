@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from taskqueue.rules.health import QueueState
+from taskqueue.rules.limits import GateFacts, LimitUse, LimitValues
 from taskqueue.rules.tasks import Status, Task
 from taskqueue.rules.waiting import MOST_AHEAD, Line, waiting_for
 from tests.unit.test_policy import a_task
@@ -12,8 +13,33 @@ NOW = 1_800_000_000.0
 SERVED = QueueState(name="default", paused_at=None, consumers=2)
 
 
-def line(ahead: int = 0, queue: QueueState | None = SERVED) -> Line:
-    return Line(queue=queue, ahead=ahead)
+SMTP = LimitUse("smtp", "example.org")
+
+
+def line(ahead: int = 0, queue: QueueState | None = SERVED, gate: GateFacts | None = None) -> Line:
+    return Line(queue=queue, ahead=ahead, gate=gate)
+
+
+def full(*running: str, most: int | None = 2, count: int = 2, ahead: int = 0) -> GateFacts:
+    return GateFacts(
+        use=SMTP,
+        values=LimitValues(running=most),
+        running=running or ("a", "b"),
+        count=count,
+        opens_at=None,
+        ahead=ahead,
+    )
+
+
+def spent(opens_at: float | None, *, running: int | None = None, count: int = 0) -> GateFacts:
+    return GateFacts(
+        use=LimitUse("openai"),
+        values=LimitValues(running=running, starts=100, per_s=60, burst=20),
+        running=("a", "b")[:count],
+        count=count,
+        opens_at=opens_at,
+        ahead=2,
+    )
 
 
 def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = False) -> Task:
@@ -59,6 +85,63 @@ def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = F
             line(MOST_AHEAD),
             "waits for a free slot; 1,000 tasks or more are ahead of it in its queue",
         ),
+        (
+            task(),
+            line(gate=full()),
+            "waits for a slot of `smtp:example.org` (2 of 2 running: a, b); next in line",
+        ),
+        (
+            task(Status.RETRYING),
+            line(gate=full("a", "b", "c", most=9, count=9, ahead=1)),
+            "waits for a slot of `smtp:example.org` (9 of 9 running: a, b, c, …); 2nd in line",
+        ),
+        (  # the limit was lowered
+            task(),
+            line(gate=full(most=1, ahead=MOST_AHEAD)),
+            (
+                "waits for a slot of `smtp:example.org` (2 of 1 running: a, b); "
+                "1,000 tasks or more are ahead of it"
+            ),
+        ),
+        (
+            task(),
+            line(gate=spent(NOW + 14)),
+            (
+                "waits for its rate: `openai` allows the next start in 14 s (100 per 60 s); "
+                "3rd in line"
+            ),
+        ),
+        (  # a slot first: when it is free is not known
+            task(),
+            line(gate=spent(NOW + 14, running=2, count=2)),
+            "waits for a slot of `openai` (2 of 2 running: a, b); 3rd in line",
+        ),
+        (
+            task(),
+            line(gate=spent(NOW + 14, running=2, count=1)),
+            (
+                "waits for its rate: `openai` allows the next start in 14 s (100 per 60 s); "
+                "3rd in line"
+            ),
+        ),
+        (  # open, but another of its key comes first
+            task(),
+            line(gate=full(count=1, ahead=1)),
+            "waits for `smtp:example.org`; 2nd in line",
+        ),
+        (task(run_at=NOW + 14), line(gate=full()), "due in 14 s"),
+        (
+            task(),
+            line(gate=full(), queue=replace(SERVED, paused_at=NOW - 60)),
+            "queue 'default' is paused since 2027-01-15 07:59:00 UTC",
+        ),
+        (
+            task(),
+            line(gate=full(), queue=replace(SERVED, consumers=0)),
+            "no consumer serves queue 'default' now",
+        ),
+        (task(), line(gate=full(), queue=None), "no consumer serves queue 'default'"),
+        (task(Status.RUNNING), line(gate=full()), None),
     ],
 )
 def test_each_situation_has_a_sentence(

@@ -12,7 +12,6 @@ import contextlib
 import random
 from collections.abc import Callable
 
-from taskqueue.actors import task_log
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S
 from taskqueue.actors.messages import (
     CONSUMERS,
@@ -27,39 +26,30 @@ from taskqueue.actors.messages import (
     Register,
     StorageReady,
 )
+from taskqueue.actors.queue.administration import QueueAdministration
 from taskqueue.actors.queue.completer import Completer
-from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.queue.dispatch import DispatchBuffer
-from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.queue.settings import QueueSettings
-from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
+from taskqueue.actors.storage_client import UNREACHABLE
 from taskqueue.api.hooks import Hooks
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
-    CancelTask,
-    EditTask,
     Enqueue,
     GetQueues,
     GetReadiness,
-    Pause,
-    Redrive,
-    RedriveDead,
-    Resume,
 )
-from taskqueue.events import events
 from taskqueue.rules.activity import Activity
-from taskqueue.rules.edits import EditResult
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.measures import TaskMeasures
-from taskqueue.rules.tasks import Accepted, CancelResult, Owner
-from taskqueue.runtime import Actor, ActorRef, Down, ask, is_orderly, receives, tell
+from taskqueue.rules.tasks import Accepted, Owner
+from taskqueue.runtime import ActorRef, Down, ask, is_orderly, receives, tell
 from taskqueue.storage.protocol import Storage
 
 
-class QueueActor(Actor):
+class QueueActor(QueueAdministration):
     """Accepts, claims, hands out, settles and rescues tasks."""
 
     registered_name = QUEUE
@@ -76,16 +66,11 @@ class QueueActor(Actor):
         hooks: Hooks,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        super().__init__()
-        self._clock = clock or SystemClock()
-        self._storage = RetryingClient(self.address(DATABASE))
+        super().__init__(settings.queues, measures, clock or SystemClock())
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
-        self._measures = measures
-        self._schedule = FetchSchedule(settings.queues, self._clock)
         leases: Leases[ActorRef] = Leases(settings.queues, settings.prefetch, settings.retry)
         self._dispatch = DispatchBuffer(leases, self._clock)
-        self._dead_letters = DeadLetters(self._storage, self._clock)
         self._completer = Completer(
             self._storage,
             settings.policy_of,
@@ -109,6 +94,7 @@ class QueueActor(Actor):
             driver=self._driver,
             schedule=self._schedule,
             measures=measures,
+            limits=settings.limits,
         )
 
     def on_start(self) -> None:
@@ -139,62 +125,7 @@ class QueueActor(Actor):
         """Answer once the tasks are committed; they are tried from then on."""
         return await self._fetcher.enqueue(message.tasks)
 
-    # --- administering ----------------------------------------------------------------------
-
-    @receives(CancelTask, answers=UNREACHABLE, concurrently=True)
-    async def on_cancel_task(self, message: CancelTask) -> CancelResult:
-        """End a task, or cancel its running attempt."""
-        [result] = await self._storage.use(
-            Storage.cancel, [message.task_id], reason=message.reason, now=self._clock.now()
-        )
-        task_log.cancel_asked(result, message.reason)
-        if result.queue is not None and result.action is not None:
-            self._measures.cancelled(result.queue, result.action)
-        if result.token is not None:
-            self._driver.feed(Leases.cancel, result.token, message.reason)
-        return result
-
-    @receives(EditTask, answers=UNREACHABLE, concurrently=True)
-    async def on_edit_task(self, message: EditTask) -> EditResult:
-        """Change a task that no consumer holds; it may be due sooner now."""
-        result = await self._storage.use(
-            Storage.edit, message.task_id, message.change, now=self._clock.now()
-        )
-        if result.changed:
-            events.info("task_edited", task_id=message.task_id, changed=result.changed)
-            self._schedule.poll_soon()
-        return result
-
-    @receives(Redrive, answers=UNREACHABLE, concurrently=True)
-    async def on_redrive(self, message: Redrive) -> tuple[str, ...]:
-        """Queue dead tasks again."""
-        redriven = await self._storage.use(Storage.redrive, message.task_ids, now=self._clock.now())
-        for task_id in redriven:
-            events.info("task_redriven", task_id=task_id)
-        self._schedule.poll_soon()
-        return redriven
-
-    @receives(RedriveDead, answers=UNREACHABLE, concurrently=True)
-    async def on_redrive_dead(self, message: RedriveDead) -> int:
-        """Queue all dead tasks again that match."""
-        redriven = await self._dead_letters.redrive(action=message.action, queue=message.queue)
-        events.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
-        self._schedule.poll_soon()
-        return redriven
-
-    @receives(Pause, answers=UNREACHABLE, concurrently=True)
-    async def on_pause(self, message: Pause) -> None:
-        """Stop handing out tasks of a queue; running ones continue."""
-        await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
-        events.info("queue_paused", queue=message.queue)
-        self._driver.feed(Leases.release, message.queue)
-
-    @receives(Resume, answers=UNREACHABLE, concurrently=True)
-    async def on_resume(self, message: Resume) -> None:
-        """Hand out tasks of a queue again."""
-        await self._storage.use(Storage.resume, message.queue)
-        events.info("queue_resumed", queue=message.queue)
-        self._schedule.expect_work(message.queue)
+    # --- answering --------------------------------------------------------------------------
 
     @receives(GetQueues, answers=UNREACHABLE, concurrently=True)
     async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:

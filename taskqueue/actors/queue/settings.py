@@ -1,7 +1,8 @@
 """How the queue actor hands out work."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from taskqueue.rules.limits import LimitValues
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.structs import Struct
 
@@ -15,6 +16,8 @@ class QueueSettings(Struct):
     retry: RetryPolicy = RetryPolicy()
     retry_of: Callable[[str], RetryPolicy] | None = None
     """How failures of an action are answered; None: as `retry` says."""
+    limits: Mapping[str, LimitValues] = {}
+    """What the app declares of each limit."""
 
     def policy_of(self, action: str) -> RetryPolicy:
         """Return how failures of `action` are answered."""

@@ -10,6 +10,14 @@ from taskqueue.attempt_log import LogLine
 from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
+from taskqueue.http.limits.answers import (
+    AllowedView,
+    LimitDetail,
+    LimitList,
+    LimitView,
+    TakenAnswer,
+)
+from taskqueue.http.limits.requests import RateRequest, SlotsRequest, TakeRequest
 from taskqueue.http.probes import Alive, Ready
 from taskqueue.http.queues import Queues, QueueView, Switched
 from taskqueue.http.running import RunningList, RunningView
@@ -36,6 +44,7 @@ from taskqueue.rules.access import Role
 from taskqueue.rules.activity import MINUTES, Recent
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.durations import Durations
+from taskqueue.rules.limits import KeyUsage
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.settings import SettingInForce
@@ -112,6 +121,15 @@ _QUEUE = QueueView(
         )
         for minutes in MINUTES
     ],
+)
+
+_LIMIT = LimitView(
+    name="smtp",
+    allows=AllowedView(running=4, starts=100.0, per_s=60.0, burst=20.0),
+    declared=AllowedView(running=2, starts=100.0, per_s=60.0, burst=20.0),
+    changed_at=_AT,
+    running=5,
+    waiting=17,
 )
 
 _RUNNING = RunningView(
@@ -193,6 +211,17 @@ _EXAMPLES: Sequence[Any] = (
     Deleted(deleted=1000),
     Queues(queues=[_QUEUE]),
     Switched(queue="default", paused=True),
+    LimitList(limits=[_LIMIT]),
+    LimitDetail(
+        limit=_LIMIT,
+        keys=[KeyUsage(key="example.org", running=4, waiting=17, opens_at=_AT + 0.6)],
+        next=None,
+    ),
+    _LIMIT,
+    SlotsRequest(running=4),
+    RateRequest(starts=100.0, per_s=60.0, burst=20.0, running=4),
+    TakeRequest(cost=1200.0, key="acme"),
+    TakenAnswer(),
     RunningList(running=[_RUNNING], count=1, truncated=False),
     Alive(),
     Ready(),

@@ -50,6 +50,8 @@ _SECURITY_SCHEMES = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
 }
 
+_TAGS = {"tasks", "dead", "queues", "limits", "events", "supervision"}
+
 _NO_JSON = {Text, Content, EventStream, MetricsText}
 
 _BODY_PROBLEMS = {
@@ -153,7 +155,7 @@ def _tag(path: str) -> str:
     first = path.split("/")[1]
     if first == "running":
         return "tasks"
-    return first if first in {"tasks", "dead", "queues", "events", "supervision"} else "service"
+    return first if first in _TAGS else "service"
 
 
 def _parameters_of(route: Route) -> Iterator[tuple[str, str, Parameter]]:

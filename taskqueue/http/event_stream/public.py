@@ -45,6 +45,7 @@ FIELDS: Mapping[str, Sequence[str]] = {
     "tasks_expired": ("status", "tasks"),
     "queue_paused": ("queue",),
     "queue_resumed": ("queue",),
+    "limit_changed": ("limit", "running", "starts", "per_s", "burst"),
     "child_started": _CHILD,
     "child_exited": _EXIT,
     "child_terminated": _EXIT,

@@ -13,6 +13,7 @@ from msgspec import Meta, Raw
 from taskqueue.attempt_log import KeptLog, LogLine
 from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt
+from taskqueue.rules.limits import decoded
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status, Task, TaskHistory
 from taskqueue.structs import Struct
@@ -49,6 +50,14 @@ class Cancellation(Struct):
     status: Literal["cancelled", "cancelling"]
 
 
+class TaskLimit(Struct):
+    """A limit that a task counts towards, under a key of it or under none, and its cost there."""
+
+    name: str
+    key: str | None
+    cost: float
+
+
 class TaskView(Struct, omit_defaults=True):
     """A task as it is shown: what a reader looks for first, first.
 
@@ -75,6 +84,7 @@ class TaskView(Struct, omit_defaults=True):
     progress: Raw | None = None
     cancel_reason: str | None = None
     traceparent: str | None = None
+    limits: Sequence[TaskLimit] = ()
 
     @classmethod
     def of(cls, task: Task, **more: Any) -> Self:
@@ -83,6 +93,7 @@ class TaskView(Struct, omit_defaults=True):
         fields["payload"] = Raw(task.payload)
         fields["result"] = None if task.result is None else Raw(task.result)
         fields["progress"] = None if task.progress is None else Raw(task.progress)
+        fields["limits"] = tuple(TaskLimit(**use._asdict()) for use in decoded(task.limits))
         return cls(**fields, **more)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeAlias, assert_never
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec.structs import replace
 
 from taskqueue.api.app import App
 from taskqueue.clock import Clock
@@ -93,7 +94,7 @@ class TaskEditing:
         """Change the data or the options of a task that has not ended and does not run."""
         task_id = call.path["id"]
         history = await history_of(self._ask, task_id)
-        await self._edit(history.task, self._change(history.task.action, call.body))
+        await self._edit(history.task, self._change(history.task, call.body))
         return Answer(await detail_of(self._ask, await history_of(self._ask, task_id)))
 
     async def run_now(self, call: Call[Any, Any]) -> Answer:
@@ -107,7 +108,7 @@ class TaskEditing:
         status = status_at(task.status, run_at=now, now=now)
         return Answer(Receipt(id=task_id, status=status), HTTPStatus.ACCEPTED)
 
-    def _change(self, action: str, asked: EditRequest) -> Change:
+    def _change(self, task: Task, asked: EditRequest) -> Change:
         """Return the change, checked as a new task would be.
 
         Raises:
@@ -119,16 +120,24 @@ class TaskEditing:
             if faults := tuple(options.faults()):
                 raise Problem.invalid("invalid task", faults)
         else:
-            try:
-                payload = self._app.prepare(action, bytes(asked.data), options=options).payload
-            except problems.REFUSED as error:
-                raise problems.refusal(error) from error
+            payload = self._payload(task, bytes(asked.data), options)
         return Change(
             payload=payload,
             priority=options.priority,
             run_at=options.run_at_from(self._clock.now()),
             max_attempts=options.max_attempts,
         )
+
+    def _payload(self, task: Task, data: bytes, options: Options) -> str:
+        queue = task.queue if task.queue in self._app.queues else None
+        try:
+            new = self._app.prepare(task.action, data, options=replace(options, queue=queue))
+        except problems.REFUSED as error:
+            raise problems.refusal(error) from error
+        if task.limits is not None and task.limits != new.limits:
+            rule = "gives its limits another key or cost; enqueue a new task, and cancel this one"
+            raise Problem.invalid("invalid task", (Fault("data", rule),))
+        return new.payload
 
     async def _edit(self, task: Task, change: Change) -> None:
         result = await self._ask(EditTask(task_id=task.id, change=change))

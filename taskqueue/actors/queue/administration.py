@@ -1,0 +1,113 @@
+"""What the queue actor does for those who administer it: each is one verb of the storage.
+
+What changes what can be claimed has the fetcher look at once.
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import asdict
+
+from taskqueue.actors import task_log
+from taskqueue.actors.messages import DATABASE
+from taskqueue.actors.queue.dead_letters import DeadLetters
+from taskqueue.actors.queue.fetch_schedule import FetchSchedule
+from taskqueue.actors.queue.lease_driver import LeaseDriver
+from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
+from taskqueue.clock import Clock
+from taskqueue.commands import (
+    CancelTask,
+    ChangeLimit,
+    EditTask,
+    Pause,
+    Redrive,
+    RedriveDead,
+    Resume,
+)
+from taskqueue.events import events
+from taskqueue.rules.edits import EditResult
+from taskqueue.rules.leases.ledger import Leases
+from taskqueue.rules.measures import TaskMeasures
+from taskqueue.rules.tasks import CancelResult
+from taskqueue.runtime import Actor, receives
+from taskqueue.storage.protocol import Storage
+
+
+class QueueAdministration(Actor):
+    """The part of the queue actor that changes single tasks, queues and limits."""
+
+    _driver: LeaseDriver
+
+    def __init__(self, queues: Sequence[str], measures: TaskMeasures, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._storage = RetryingClient(self.address(DATABASE))
+        self._measures = measures
+        self._schedule = FetchSchedule(queues, clock)
+        self._dead_letters = DeadLetters(self._storage, clock)
+
+    @receives(CancelTask, answers=UNREACHABLE, concurrently=True)
+    async def on_cancel_task(self, message: CancelTask) -> CancelResult:
+        """End a task, or cancel its running attempt."""
+        [result] = await self._storage.use(
+            Storage.cancel, [message.task_id], reason=message.reason, now=self._clock.now()
+        )
+        task_log.cancel_asked(result, message.reason)
+        if result.queue is not None and result.action is not None:
+            self._measures.cancelled(result.queue, result.action)
+        if result.token is not None:
+            self._driver.feed(Leases.cancel, result.token, message.reason)
+        return result
+
+    @receives(EditTask, answers=UNREACHABLE, concurrently=True)
+    async def on_edit_task(self, message: EditTask) -> EditResult:
+        """Change a task that no consumer holds; it may be due sooner now."""
+        result = await self._storage.use(
+            Storage.edit, message.task_id, message.change, now=self._clock.now()
+        )
+        if result.changed:
+            events.info("task_edited", task_id=message.task_id, changed=result.changed)
+            self._schedule.poll_soon()
+        return result
+
+    @receives(Redrive, answers=UNREACHABLE, concurrently=True)
+    async def on_redrive(self, message: Redrive) -> tuple[str, ...]:
+        """Queue dead tasks again."""
+        redriven = await self._storage.use(Storage.redrive, message.task_ids, now=self._clock.now())
+        for task_id in redriven:
+            events.info("task_redriven", task_id=task_id)
+        self._schedule.poll_soon()
+        return redriven
+
+    @receives(RedriveDead, answers=UNREACHABLE, concurrently=True)
+    async def on_redrive_dead(self, message: RedriveDead) -> int:
+        """Queue all dead tasks again that match."""
+        redriven = await self._dead_letters.redrive(action=message.action, queue=message.queue)
+        events.info("dead_redriven", action=message.action, queue=message.queue, tasks=redriven)
+        self._schedule.poll_soon()
+        return redriven
+
+    @receives(Pause, answers=UNREACHABLE, concurrently=True)
+    async def on_pause(self, message: Pause) -> None:
+        """Stop handing out tasks of a queue; running ones continue."""
+        await self._storage.use(Storage.pause, message.queue, now=self._clock.now())
+        events.info("queue_paused", queue=message.queue)
+        self._driver.feed(Leases.release, message.queue)
+
+    @receives(Resume, answers=UNREACHABLE, concurrently=True)
+    async def on_resume(self, message: Resume) -> None:
+        """Hand out tasks of a queue again."""
+        await self._storage.use(Storage.resume, message.queue)
+        events.info("queue_resumed", queue=message.queue)
+        self._schedule.expect_work(message.queue)
+
+    @receives(ChangeLimit, answers=UNREACHABLE, concurrently=True)
+    async def on_change_limit(self, message: ChangeLimit) -> bool:
+        """Change what a limit allows; more may run now."""
+        is_there = await self._storage.use(
+            Storage.change_limit, message.name, message.values, now=self._clock.now()
+        )
+        if is_there:
+            values = {} if message.values is None else asdict(message.values)
+            events.info("limit_changed", limit=message.name, **values)
+            self._schedule.poll_soon()
+        return is_there
