@@ -31,6 +31,7 @@ from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
+from taskqueue.actors.queue.limit_declaration import LimitDeclaration
 from taskqueue.actors.queue.settings import QueueSettings
 from taskqueue.actors.storage_client import UNREACHABLE
 from taskqueue.api.hooks import Hooks
@@ -84,6 +85,7 @@ class QueueActor(QueueAdministration):
             hooks=hooks,
         )
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
+        self._limits = LimitDeclaration(settings.limits, self._storage, self._clock)
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -94,11 +96,12 @@ class QueueActor(QueueAdministration):
             driver=self._driver,
             schedule=self._schedule,
             measures=measures,
-            limits=settings.limits,
+            limits=self._limits,
         )
 
-    def on_start(self) -> None:
-        """Have the consumers register, and begin to serve them."""
+    async def on_start(self) -> None:
+        """Declare the limits, have the consumers register, and begin to serve them."""
+        await self._limits.begin()
         self.own(self._dispatch.shut)  # the next queue actor decides about what is left in it
         for consumer in self.members(CONSUMERS):
             with self._dispatch as leases:

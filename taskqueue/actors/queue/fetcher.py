@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from taskqueue.actors import task_log
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.queue.lease_keeper import LeaseKeeper
+from taskqueue.actors.queue.limit_declaration import LimitDeclaration
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock
 from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Reservation
-from taskqueue.rules.limits import LimitValues
 from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
 from taskqueue.runtime import ActorRef
@@ -41,7 +41,7 @@ class Fetcher:
         driver: LeaseDriver,
         schedule: FetchSchedule,
         measures: TaskMeasures,
-        limits: Mapping[str, LimitValues],
+        limits: LimitDeclaration,
     ) -> None:
         """Make a fetcher that waits for `serve`.
 
@@ -55,7 +55,7 @@ class Fetcher:
             driver: feeds the ledger with them.
             schedule: what to do next.
             measures: counts new tasks, and when tasks are claimed.
-            limits: what the app declares of each limit, before anything is claimed.
+            limits: have to be declared before anything is claimed.
         """
         self._owner = owner
         self._served = frozenset(queues)
@@ -94,17 +94,13 @@ class Fetcher:
         await self._await_registrations()
         while True:
             try:
-                if not self.recovered:
-                    await self._declare_limits()
+                await self._limits.require()
                 await self._search()
                 self._say_ready()
                 self._schedule.poll_soon()
                 await self._claim_for(self._lease_s / 3)
             except UNREACHABLE:
                 await self._storage.again()
-
-    async def _declare_limits(self) -> None:
-        await self._storage.use(Storage.declare_limits, self._limits, now=self._clock.now())
 
     async def _await_registrations(self) -> None:
         """Give the consumers some real time to register what they run."""
