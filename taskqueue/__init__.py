@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.api.retries import Retries
     from taskqueue.client.aio import AsyncClient
+    from taskqueue.client.async_limit import AsyncLimit
     from taskqueue.client.async_task import AsyncTask
     from taskqueue.client.event_stream import ServiceEvent
+    from taskqueue.client.limit import ClientLimit
     from taskqueue.client.sync import Client
     from taskqueue.client.task import ClientTask
     from taskqueue.client.views import TaskInfo
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         InvalidTask,
         KeyConflict,
         NotRunning,
+        RateSpent,
         ServiceFailed,
         ServiceNotStarted,
         ServiceUnavailable,
@@ -61,12 +64,14 @@ __all__ = [
     "Action",
     "App",
     "AsyncClient",
+    "AsyncLimit",
     "AsyncTask",
     "CallNext",
     "CallRefused",
     "Cancel",
     "Client",
     "ClientError",
+    "ClientLimit",
     "ClientTask",
     "ConfigError",
     "Context",
@@ -75,6 +80,7 @@ __all__ = [
     "Limit",
     "NewTask",
     "NotRunning",
+    "RateSpent",
     "Reject",
     "Retries",
     "Retry",
@@ -107,8 +113,10 @@ _MODULES = {
     "api.limits": ("Limit",),
     "api.middleware": ("CallNext",),
     "client.aio": ("AsyncClient",),
+    "client.async_limit": ("AsyncLimit",),
     "client.async_task": ("AsyncTask",),
     "client.event_stream": ("ServiceEvent",),
+    "client.limit": ("ClientLimit",),
     "client.sync": ("Client",),
     "client.task": ("ClientTask",),
     "client.views": ("TaskInfo",),
@@ -122,6 +130,7 @@ _MODULES = {
         "InvalidTask",
         "KeyConflict",
         "NotRunning",
+        "RateSpent",
         "ServiceFailed",
         "ServiceNotStarted",
         "ServiceUnavailable",

@@ -22,7 +22,8 @@
     │  ├─ CallRefused          status, error, detail, faults   any other failure
     │  │  └─ AccessDenied      status, error, detail, faults   401 or 403
     │  ├─ TaskNotCompleted     task_id, status, reason   it has no result: dead or cancelled
-    │  └─ WaitTimeout          task_id, after_s     the task has not ended yet
+    │  ├─ WaitTimeout          task_id, after_s     the task has not ended yet
+    │  └─ RateSpent            limit, retry_after_s, timeout_s   its rate does not allow it in time
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
@@ -274,6 +275,20 @@ class WaitTimeout(ClientError, TimeoutError):
         self.task_id = task_id
         self.after_s = after_s
         super().__init__(f"task {task_id} has not ended within {after_s:g} s")
+
+
+class RateSpent(ClientError, TimeoutError):
+    """The rate of a limit does not allow it within `timeout_s` seconds. Nothing was taken.
+
+    It may in `retry_after_s` seconds.
+    """
+
+    def __init__(self, limit: str, retry_after_s: float, timeout_s: float) -> None:
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+        self.timeout_s = timeout_s
+        within = f"more than timeout_s={timeout_s:g}"
+        super().__init__(f"limit {limit!r} allows this in {retry_after_s:g} s, {within}")
 
 
 class ServiceNotStarted(_Faulty):

@@ -10,14 +10,15 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import calls, enqueueing
+from taskqueue.client import calls, enqueueing, limit_calls
+from taskqueue.client.async_limit import AsyncLimit
 from taskqueue.client.async_routes import route_of
 from taskqueue.client.async_task import AsyncTask
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, QueueInfo, RunningTask, SettingInfo, TaskInfo
+from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
 
 T = TypeVar("T")
@@ -176,6 +177,16 @@ class AsyncClient:
     async def resume(self, queue: str) -> None:
         """Hand out tasks of a queue again."""
         await self._do(calls.pause(queue, paused=False))
+
+    # --- limits ---------------------------------------------------------------------------------
+
+    async def limits(self) -> Sequence[LimitInfo]:
+        """Return all limits, by name, with what is used of each."""
+        return await self._do(limit_calls.limits())
+
+    def limit(self, name: str) -> AsyncLimit:
+        """Return the limit of this name, without asking whether there is one."""
+        return AsyncLimit(self._route, name)
 
     # --- access ---------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from taskqueue.client.address import ServiceAddress, address_of, file_url_of
 from taskqueue.client.call import Answer, Call, NoAnswer, refused
 from taskqueue.client.event_stream import SILENCE_S, Block, BlockReader
 from taskqueue.client.following import ENDED, Following
-from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.retries import Retries
 from taskqueue.client.sockets import advice
 from taskqueue.client.waiting import read_pauses
 from taskqueue.errors import ConfigError, Fault
@@ -115,7 +115,7 @@ class HTTPRoute:
         retries = Retries(self._address.url, self._retry_s)
         while True:
             answer = await self._try(call)
-            if isinstance(answer, Answer) and answer.status not in RETRIED:
+            if isinstance(answer, Answer) and call.is_answered(answer):
                 return call.result(answer)
             pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
             await asyncio.sleep(pause_s)

@@ -14,6 +14,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 JSON = "application/json"
 
+RETRIED = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses that say nothing about the request itself (RFC 9110, RFC 6585)."""
+
 
 class Answer(msgspec.Struct, frozen=True):
     """What came back: status, body, and the header that says when to try again."""
@@ -61,7 +64,8 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     `is_repeatable` says whether it may be sent again when its answer was lost: what it changes, it
     changes once. `waits_s` is how long the service may hold the answer back on purpose, until one
     that `is_final`. Under a `key` the service accepts a task once, as part of the trace that
-    `traceparent` names. `directly` does the same on a file, if that is possible.
+    `traceparent` names. `directly` does the same on a file, if that is possible. `refusals`
+    read answers that are no success and no failure either, by their status.
     """
 
     method: str
@@ -75,6 +79,11 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     waits_s: float = 0.0
     key: str | None = None
     traceparent: str | None = None
+    refusals: Mapping[int, Callable[[bytes], T_co]] = {}
+
+    def is_answered(self, answer: Answer) -> bool:
+        """Return whether an answer is the last one: it need not be tried again."""
+        return answer.status not in RETRIED or answer.status in self.refusals
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -94,4 +103,6 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         """
         if 200 <= answer.status < 300:
             return self.read(answer.body)
+        if answer.status in self.refusals:
+            return self.refusals[answer.status](answer.body)
         raise error_of(answer.status, answer.body, task_id=self.task_id)

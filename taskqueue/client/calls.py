@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec.structs import replace
 
 from taskqueue.client.call import Call, refused
 from taskqueue.client.verbs import Filters, NewTaskBody, Verbs
@@ -36,7 +37,7 @@ def enqueue(task: NewTaskBody) -> Call[Receipt]:
     return Call(
         method="POST",
         path="/tasks",
-        body=_encoded(task),
+        body=_encoded(_sent(task)),
         read=_reader(Receipt),
         directly=lambda file: file.enqueue([task])[0],
         traceparent=current_traceparent(),
@@ -49,11 +50,15 @@ def enqueue_many(tasks: Sequence[NewTaskBody]) -> Call[Sequence[Receipt]]:
     return Call(
         method="POST",
         path="/tasks",
-        body=_encoded(tasks),
+        body=_encoded([_sent(task) for task in tasks]),
         read=lambda body: read(body).tasks,
         directly=lambda file: file.enqueue(tasks),
         traceparent=current_traceparent(),
     )
+
+
+def _sent(task: NewTaskBody) -> NewTaskBody:
+    return task if task.limits is None else replace(task, limits=None)
 
 
 def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:

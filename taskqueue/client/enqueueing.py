@@ -75,6 +75,7 @@ def prepared(task: NewTask) -> NewTaskBody:
         priority=task.priority,
         max_attempts=task.max_attempts,
         run_at=task.run_at,
+        limits=task.limits,
     )
 
 

@@ -1,7 +1,8 @@
 """What a client does through the file of a service on this machine, without HTTP.
 
 The service notices the commit and starts the task at once. The answers and the errors are those of
-HTTP, except that a task is known by its name only: arguments are checked when it runs.
+HTTP, except that a task is known by its name only: arguments are checked when it runs, and only one
+that an app has prepared counts towards limits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -242,6 +243,7 @@ def _new_task(body: NewTaskBody, now: float) -> NewTask:
         unique_key=options.unique_key,
         fingerprint=options.fingerprint(payload),
         traceparent=current_traceparent(),
+        limits=body.limits,
     )
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from taskqueue.client.call import Answer, NoAnswer
+from taskqueue.client.call import RETRIED, Answer, NoAnswer
 from taskqueue.client.event_stream import Block
 from taskqueue.client.failures import error_of
-from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.retries import Retries
 
 
 class Following:

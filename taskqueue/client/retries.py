@@ -10,9 +10,6 @@ from taskqueue.errors import ServiceUnavailable
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
-RETRIED = frozenset({408, 425, 429, 502, 503, 504})
-"""Statuses that say nothing about the request itself (RFC 9110, RFC 6585)."""
-
 
 def wait_s(retry: int, *, asked_s: float | None, jitter: float) -> float:
     """Return how long to wait before the given retry (1 is the first), in seconds.

@@ -9,7 +9,7 @@ from taskqueue.client.address import ServiceAddress, address_of, file_url_of
 from taskqueue.client.call import Answer, Call, NoAnswer, refused
 from taskqueue.client.event_stream import Block
 from taskqueue.client.following import ENDED, Following
-from taskqueue.client.retries import RETRIED, Retries
+from taskqueue.client.retries import Retries
 from taskqueue.client.waiting import read_pauses
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class HTTPRoute:
         retries = Retries(self._url, self._retry_s)
         while True:
             answer = self._transport.send(call)
-            if isinstance(answer, Answer) and answer.status not in RETRIED:
+            if isinstance(answer, Answer) and call.is_answered(answer):
                 return call.result(answer)
             pause_s = retries.wait_s(answer, is_repeatable=call.is_repeatable)
             time.sleep(pause_s)

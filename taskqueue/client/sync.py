@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import calls, enqueueing
+from taskqueue.client import calls, enqueueing, limit_calls
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, path_of
+from taskqueue.client.limit import ClientLimit
 from taskqueue.client.routes import route_of
 from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, QueueInfo, RunningTask, SettingInfo, TaskInfo
+from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
 
 T = TypeVar("T")
@@ -190,24 +191,13 @@ class Client:
         return self._change_all("redrive", filters, dry_run=dry_run)
 
     def delete_tasks(self, *, dry_run: bool = False, **filters: Unpack[Filters]) -> int:
-        """Delete all tasks that match and have ended; return how many.
-
-        Takes as many requests as that needs. With `dry_run` they are only counted. Without a
-        filter all are meant. Repeating it is safe.
-
-        Raises:
-            ServiceUnavailable: some may have been changed.
-        """
+        """Delete all tasks that match and have ended; return how many. See `cancel_tasks`."""
         return self._change_all("delete", filters, dry_run=dry_run)
 
     def run_tasks_now(self, *, dry_run: bool = False, **filters: Unpack[Filters]) -> int:
         """Make all tasks that match and are scheduled or retrying due now; return how many.
 
-        Takes as many requests as that needs. With `dry_run` they are only counted. Without a
-        filter all are meant. Repeating it is safe.
-
-        Raises:
-            ServiceUnavailable: some may have been changed.
+        See `cancel_tasks`.
         """
         return self._change_all("run-now", filters, dry_run=dry_run)
 
@@ -267,6 +257,16 @@ class Client:
     def resume(self, queue: str) -> None:
         """Hand out tasks of a queue again."""
         self._do(calls.pause(queue, paused=False))
+
+    # --- limits ---------------------------------------------------------------------------------
+
+    def limits(self) -> Sequence[LimitInfo]:
+        """Return all limits, by name, with what is used of each."""
+        return self._do(limit_calls.limits())
+
+    def limit(self, name: str) -> ClientLimit:
+        """Return the limit of this name, without asking whether there is one."""
+        return ClientLimit(self._route, name)
 
     # --- access ---------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ class NewTaskBody(msgspec.Struct, omit_defaults=True):
     max_attempts: int | None = None
     run_at: float | None = None
     delay_s: float | None = None
+    limits: str | None = None
+    """What a prepared task counts towards, for a file; a service works that out itself."""
 
 
 class Filters(TypedDict, total=False):

@@ -110,6 +110,46 @@ class QueueInfo(Struct):
     """Its last 1, 5 and 15 minutes, as far as the service has counted them."""
 
 
+class Allowed(Struct):
+    """How much a limit allows for each of its keys; None is any number."""
+
+    running: int | None
+    starts: float | None
+    per_s: float | None
+    burst: float | None
+
+
+class LimitInfo(Struct):
+    """A limit as it stands, with what is used of it under all its keys."""
+
+    name: str
+    allows: Allowed
+    declared: Allowed | None
+    """What the app has declared; None if it declares no such limit."""
+    changed_at: float | None
+    """When it was changed at run time; None if what is declared holds."""
+    running: int
+    waiting: int
+    """How many tasks wait for it, up to a thousand."""
+
+
+class LimitKey(Struct):
+    """One key of a limit, and when its rate allows the next start; None: it does now."""
+
+    key: str | None
+    running: int
+    waiting: int
+    opens_at: float | None
+
+
+class LimitPage(Struct):
+    """A limit with a page of its keys; `next` continues after it."""
+
+    limit: LimitInfo
+    keys: Sequence[LimitKey]
+    next: str | None
+
+
 class RunningTask(Struct):
     """An attempt that runs; `progress` is None as well if it is longer than 4 KiB."""
 

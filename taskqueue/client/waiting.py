@@ -1,10 +1,11 @@
 """How a client waits for the end of a task: one long poll after the other, or reads of its row."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from taskqueue.client.views import TaskInfo
-from taskqueue.errors import TaskNotCompleted
+from taskqueue.errors import RateSpent, TaskNotCompleted
 from taskqueue.rules.tasks import Status
 
 LONGEST_POLL_S = 30.0
@@ -33,6 +34,27 @@ def read_pauses(waits_s: float, monotonic: Callable[[], float]) -> Iterator[floa
     while (left_s := deadline - monotonic()) > 0:
         yield min(pause_s, left_s)
         pause_s = min(2 * pause_s, LAST_READ_S)
+
+
+class TakePatience:
+    """How long a program waits for starts of a limit."""
+
+    def __init__(self, name: str, timeout_s: float | None, monotonic: Callable[[], float]) -> None:
+        """Begin; `timeout_s` is the longest wait from now on, None for any."""
+        self._name = name
+        self._timeout_s = math.inf if timeout_s is None else timeout_s
+        self._monotonic = monotonic
+        self._began_at = monotonic()
+
+    def pause_s(self, wait_s: float) -> float:
+        """Return how long to wait, where the service says to ask again in `wait_s` seconds.
+
+        Raises:
+            RateSpent: that is too late.
+        """
+        if self._monotonic() + wait_s > self._began_at + self._timeout_s:
+            raise RateSpent(self._name, wait_s, self._timeout_s)
+        return wait_s
 
 
 def result_of(task: TaskInfo) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from taskqueue import App, Context, Reject, Retries
+from taskqueue import App, Context, Limit, Reject, Retries
 
 app = App()
 
@@ -40,3 +40,7 @@ async def charge(ctx: Context) -> None:
 @app.task("follow")
 def follow(ctx: Context, left: int) -> str:
     return add.enqueue_sync(left, 1)
+
+
+@app.task("post", limit=Limit(running=2, key="smtp:{domain}"))
+async def post(ctx: Context, domain: str) -> None: ...
