@@ -7,6 +7,7 @@
     ├─ TaskTooLarge            what, size, limit    payload or result, in bytes
     ├─ TaskNotFound            task_id
     ├─ KeyConflict             keys                 the key belongs to a different request
+    ├─ KeyTaken                keys                 the key belongs to a task that stays as it is
     ├─ StatementRefused        detail               handler SQL that cannot be applied
     │  └─ StatementsFatal      detail               the process that ran it died
     ├─ TooManyConsumers        count, wanted, free, limit   of file descriptors
@@ -163,6 +164,19 @@ class KeyConflict(TaskQueueError):
         self.keys = keys
         held = ", ".join(f"{key!r} belongs to task {task_id}" for key, task_id in keys.items())
         super().__init__(f"unique key of a different request: {held}")
+
+
+class KeyTaken(TaskQueueError):
+    """These unique keys are held by tasks that stay as they are: these tasks were not accepted.
+
+    Either a repeat was to be rejected, or the task was to be replaced or postponed and does not
+    wait any more. `keys` maps each key to the id of the task that has it.
+    """
+
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        self.keys = keys
+        held = ", ".join(f"{key!r} is held by task {task_id}" for key, task_id in keys.items())
+        super().__init__(f"unique key is taken: {held}")
 
 
 class StatementRefused(TaskQueueError):

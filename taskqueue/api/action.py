@@ -1,5 +1,6 @@
 """A kind of task, as user code holds it: what `@app.task` leaves in the place of the function."""
 
+from collections.abc import Sequence
 from typing import Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from taskqueue.api.context import Context
@@ -9,6 +10,7 @@ from taskqueue.api.signature import arguments_by_name
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import NewTask
+from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,6 +56,7 @@ class Enqueuing(Generic[P]):
 
         Raises:
             KeyConflict: something else was asked for under its unique key before.
+            KeyTaken: its unique key is held by a task that stays as it is.
             InvalidTask: the arguments or the options do not fit.
             TaskTooLarge: the payload has more than 1 MiB.
             NotRunning: there is no service in this process, and no client is configured.
@@ -91,12 +94,18 @@ class Enqueuing(Generic[P]):
         delay_s: float | None = None,
         run_at: float | None = None,
         unique_key: str | None = None,
+        unique_by: Sequence[str] | None = None,
+        unique_scope: ScopeName | None = None,
+        unique_until: UntilName | float | None = None,
+        on_repeat: OnRepeatName | None = None,
+        latest_s: float | None = None,
     ) -> Self:
         """Return this action with other options for the tasks made through it.
 
         `delay_s` counts from the enqueue, `run_at` is in seconds since 1970 (UTC). An option that
-        cannot be is refused when a task is made. At most one task has a `unique_key`, until it is
-        expired: enqueueing the same again gives the same task, so it is safe to repeat.
+        cannot be is refused when a task is made. At most one task holds a `unique_key`, or the key
+        that its fields `unique_by` make: enqueueing the same again gives the same task, so it is
+        safe to repeat. `docs/uniqueness.md` has the other four.
         """
         options = Options(
             queue=queue,
@@ -105,6 +114,11 @@ class Enqueuing(Generic[P]):
             delay_s=delay_s,
             run_at=run_at,
             unique_key=unique_key,
+            unique_by=unique_by,
+            unique_scope=unique_scope,
+            unique_until=unique_until,
+            on_repeat=on_repeat,
+            latest_s=latest_s,
         )
         return type(self)(self._app, self.name, self._function, options.over(self._options))
 

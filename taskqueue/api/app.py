@@ -8,44 +8,30 @@ async def resize(ctx: Context, url: str, width: int = 800) -> dict[str, int]: ..
 await resize.enqueue(url="…", width=400)
 """
 
-from collections.abc import Callable
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from taskqueue.api.action import Action, Enqueuing, PlainAction
 from taskqueue.api.contents import Contents
 from taskqueue.api.context import Context
 from taskqueue.api.destination import Destination, Enqueuer
-from taskqueue.api.limit_rules import limits_text
 from taskqueue.api.limits import AnyLimits
 from taskqueue.api.parameters import AnyFunction
+from taskqueue.api.preparation import new_task
 from taskqueue.api.readers import JSON
+from taskqueue.api.registration import ExecutorName, Registration, name_of
 from taskqueue.api.retries import USUAL, Retries
 from taskqueue.api.tracing import Tracing, traced_here
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.errors import InvalidTask
 from taskqueue.foreign import conversion as plain
-from taskqueue.ids import new_id
-from taskqueue.rules import arguments
 from taskqueue.rules.options import NO_CHOICE, Defaults, Options, as_built_in, converted_by
 from taskqueue.rules.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, NewTask, require_tasks
-from taskqueue.traces import current_traceparent
+from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-ExecutorName: TypeAlias = Literal["loop", "thread", "process"]
-
-
-class Registration(Protocol):
-    """Registers the function that it decorates."""
-
-    @overload
-    def __call__(self, function: Callable[Concatenate[Context[T], P], R], /) -> Action[P, R]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> PlainAction[P, R]: ...
 
 
 class App(Contents):
@@ -81,6 +67,11 @@ class App(Contents):
         priority: int = ...,
         max_attempts: int = ...,
         timeout_s: float | None = ...,
+        unique_by: Sequence[str] | None = ...,
+        unique_scope: ScopeName | None = ...,
+        unique_until: UntilName | float | None = ...,
+        on_repeat: OnRepeatName | None = ...,
+        latest_s: float | None = ...,
         executor: ExecutorName | None = ...,
         retries: Retries = ...,
         false_is_failure: bool | None = ...,
@@ -94,6 +85,11 @@ class App(Contents):
         queue: str = DEFAULT_QUEUE,
         priority: int = 0,
         max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+        unique_by: Sequence[str] | None = None,
+        unique_scope: ScopeName | None = None,
+        unique_until: UntilName | float | None = None,
+        on_repeat: OnRepeatName | None = None,
+        latest_s: float | None = None,
         timeout_s: float | None = None,
         executor: ExecutorName | None = None,
         retries: Retries = USUAL,
@@ -109,6 +105,7 @@ class App(Contents):
         `retries` says when a failed attempt is tried again. A handler that returns False has
         failed, unless `false_is_failure` is False; without a choice, a `-> bool` is warned of.
         `limit` says how many tasks may run at once, or start in a while; see `docs/limits.md`.
+        The fields `unique_by` of a task's data make its unique key; see `docs/uniqueness.md`.
 
         A first parameter `ctx: Context` gets the context of the attempt. To take any keys, write
         `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
@@ -119,10 +116,21 @@ class App(Contents):
         """
         if callable(action):
             return self.task()(action)
-        defaults = as_built_in(Defaults(queue=queue, priority=priority, max_attempts=max_attempts))
+        defaults = as_built_in(
+            Defaults(
+                queue=queue,
+                priority=priority,
+                max_attempts=max_attempts,
+                unique_by=unique_by,
+                unique_scope=unique_scope,
+                unique_until=unique_until,
+                on_repeat=on_repeat,
+                latest_s=latest_s,
+            )
+        )
 
         def register(function: AnyFunction) -> Enqueuing[Any]:
-            name = _name_of(function) if action is None else converted_by(plain.text, action)
+            name = name_of(function) if action is None else converted_by(plain.text, action)
             handler = self._handlers.register(
                 function,
                 name,
@@ -139,12 +147,17 @@ class App(Contents):
         return register
 
     def prepare(
-        self, action: str, data: JSON | None = None, *, options: Options = NO_CHOICE
+        self,
+        action: str,
+        data: JSON | None = None,
+        *,
+        options: Options = NO_CHOICE,
+        idempotency_key: str | None = None,
     ) -> NewTask:
         """Return the task that does `action` with `data` (JSON; absent or empty: `{}`).
 
-        The data goes into the payload byte for byte. Nothing is enqueued yet. With a unique key
-        there is a fingerprint, the same for the same data and options whenever they are given.
+        The data goes into the payload byte for byte. Nothing is enqueued yet. `idempotency_key` is
+        the unique key if neither the options nor the action choose one.
 
         Raises:
             UnknownAction: there is neither a handler nor a default handler.
@@ -153,34 +166,15 @@ class App(Contents):
         """
         handler = self.handler(action)
         action, options = converted_by(plain.text, action), as_built_in(options)
-        given = bytes(data) if data else b"{}"
-        faults = [*self._handlers.call_faults(action, options)]
-        more = 0
-        try:
-            arguments_given = handler.signature.bind(given)
-        except InvalidTask as error:
-            faults.extend(error.faults)
-            more = error.more
-        if faults:
-            raise InvalidTask(tuple(faults), more)
-        payload = arguments.payload(action, given)
-        defaults = handler.defaults
-        queue = defaults.queue if options.queue is None else options.queue
-        rules = self._handlers.limits_of(handler, queue)
-        return NewTask(
-            id=new_id(),
-            action=action,
-            payload=payload,
-            queue=queue,
-            priority=defaults.priority if options.priority is None else options.priority,
-            max_attempts=(
-                defaults.max_attempts if options.max_attempts is None else options.max_attempts
-            ),
-            run_at=options.run_at_from(self._time.now()),
-            unique_key=options.unique_key,
-            fingerprint=options.fingerprint(payload),
-            traceparent=current_traceparent(),
-            limits=limits_text(rules, arguments_given) if rules else None,
+        return new_task(
+            handler,
+            action,
+            bytes(data) if data else b"{}",
+            options,
+            faults=tuple(self._handlers.call_faults(action, options)),
+            limits_of=self._handlers.limits_of,
+            idempotency_key=idempotency_key,
+            now=self._time.now(),
         )
 
     def connect(self, url: str | None = None, *, token: str | None = None) -> Client:
@@ -224,6 +218,7 @@ class App(Contents):
             NotRunning: there is no service in this process, and no client is configured.
             ServiceUnavailable: the client's service cannot be reached; likewise.
             KeyConflict: a unique key belongs to a different request. All other tasks are accepted.
+            KeyTaken: a unique key is held by a task that stays as it is; likewise.
             StorageUnavailable: they may or may not have been accepted; the same tasks may be
                 enqueued again and will be there once.
         """
@@ -240,7 +235,3 @@ class App(Contents):
         require_tasks(*tasks)
         with traced_here(self.tracing, tasks) as sent:
             return self._destination.enqueue_sync(sent)
-
-
-def _name_of(function: AnyFunction) -> str:
-    return str(getattr(function, "__name__", ""))  # what has none is refused with its other faults

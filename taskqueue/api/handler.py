@@ -114,6 +114,8 @@ def handler_of(
         limits = rules_of_action(limit, name, function)
     except ConfigError as error:
         faults.extend(error.faults)
+    else:
+        faults.extend(key_faults(signature, defaults.unique_by))
     if faults:
         raise ConfigError(tuple(faults))
     return Handler(
@@ -129,6 +131,13 @@ def handler_of(
         middleware=middleware,
         limits=limits,
     )
+
+
+def key_faults(signature: Signature, names: Sequence[str] | None) -> Iterator[Fault]:
+    """Yield a fault for each field of a unique key that data cannot have."""
+    for name in names or ():
+        if not signature.takes(name):
+            yield Fault("unique_by", f"the handler takes no {name!r}")
 
 
 def _false_is_failure(name: str, function: AnyFunction, *, chosen: bool | None) -> bool:

@@ -35,6 +35,10 @@ class Signature(Protocol):
         """
         ...
 
+    def takes(self, name: str) -> bool:
+        """Tell whether data may have a field of this name."""
+        ...
+
 
 def signature_of(function: AnyFunction) -> Signature:
     """Return the signature of a handler whose parameters, but for `ctx`, are the keys of its data.
@@ -115,6 +119,9 @@ class AtOnce:
         named = zip(self._names, values, strict=True)
         return {name: value for name, value in named if value is not msgspec.UNSET}
 
+    def takes(self, name: str) -> bool:
+        return name in self._names
+
 
 class KeyByKey:
     """Each key of the data is a parameter; each is read alone, so every fault is found."""
@@ -148,6 +155,9 @@ class KeyByKey:
             raise InvalidTask(tuple(faults.named), faults.more)
         return kwargs
 
+    def takes(self, name: str) -> bool:
+        return name in self._readers or (self._extra is not None and name != "ctx")
+
     def _read(self, key: str, value: JSON) -> Any:
         reader = self._readers.get(key, self._extra)
         if reader is None or key == "ctx":  # no `**kwargs` can take a second `ctx`
@@ -166,6 +176,9 @@ class _Whole:
     def bind(self, data: JSON) -> dict[str, Any]:
         _keys_of(data)  # an object, whatever the annotation would take
         return {self._name: self._reader.read("data", data)}
+
+    def takes(self, _: str) -> bool:
+        return True
 
 
 def _keys_of(data: JSON) -> dict[str, msgspec.Raw]:

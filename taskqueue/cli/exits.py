@@ -13,6 +13,7 @@ from taskqueue.errors import (
     ConfigError,
     InvalidTask,
     KeyConflict,
+    KeyTaken,
     ServiceUnavailable,
     TaskNotFound,
     TaskQueueError,
@@ -42,7 +43,7 @@ def code_of(error: TaskQueueError) -> int:
             return MISUSED
         case ServiceUnavailable():
             return UNREACHABLE
-        case CallRefused() | InvalidTask() | KeyConflict() | TaskNotFound():
+        case CallRefused() | InvalidTask() | KeyConflict() | KeyTaken() | TaskNotFound():
             return REFUSED
         case _:
             return FAILED

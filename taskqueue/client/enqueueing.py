@@ -12,6 +12,7 @@ from taskqueue.rules.arguments import encoded as encode
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.options import NO_CHOICE, Options
 from taskqueue.rules.tasks import NewTask
+from taskqueue.rules.uniqueness import Scope, scope_of, shown_key
 
 MAX_TASKS = 10_000  # in one request
 
@@ -33,7 +34,7 @@ def named(
     if faults := tuple(options.faults()):
         raise InvalidTask(faults)
     encoded = msgspec.Raw(encode({**(data or {}), **arguments}))
-    return NewTaskBody(action=action, data=encoded, **{"unique_key": new_key(), **options.chosen()})
+    return NewTaskBody(action=action, data=encoded, idempotency_key=new_key(), **options.chosen())
 
 
 def new_key() -> str:
@@ -70,13 +71,28 @@ def prepared(task: NewTask) -> NewTaskBody:
     return NewTaskBody(
         action=task.action,
         data=_payload.decode(task.payload).data,
-        unique_key=task.unique_key or task.id,
+        idempotency_key=task.id,
+        **_key_of(task),
         queue=task.queue,
         priority=task.priority,
         max_attempts=task.max_attempts,
         run_at=task.run_at,
         limits=task.limits,
     )
+
+
+def _key_of(task: NewTask) -> dict[str, Any]:
+    """Return the choices about its key that make the same key again."""
+    if task.unique_key is None:
+        return {}
+    key, scope, rule = shown_key(task.unique_key), scope_of(task.unique_key), task.key_rule
+    chosen: dict[str, Any] = {"unique_key": key}
+    if scope is not Scope.GLOBAL:
+        chosen["unique_scope"] = scope
+    if rule is not None:
+        chosen |= {"unique_until": rule.until, "on_repeat": rule.on_repeat}
+        chosen["latest_s"] = rule.latest_s
+    return chosen
 
 
 def _in_batches(

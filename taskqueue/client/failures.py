@@ -11,6 +11,7 @@ from taskqueue.errors import (
     Fault,
     InvalidTask,
     KeyConflict,
+    KeyTaken,
     TaskNotFound,
     TaskQueueError,
 )
@@ -40,7 +41,8 @@ def error_of(status: int, body: bytes, *, task_id: str | None = None) -> TaskQue
     except msgspec.DecodeError:
         return _refused(status, _Problem(detail=body[:200].decode(errors="replace") or None))
     if problem.conflicts:
-        return KeyConflict(problem.conflicts)
+        kind = KeyTaken if status == HTTPStatus.CONFLICT else KeyConflict
+        return kind(problem.conflicts)
     if problem.error in _INVALID:
         return InvalidTask(problem.faults)
     if task_id is not None and problem.error == "task not found":

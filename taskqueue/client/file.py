@@ -27,9 +27,10 @@ from taskqueue.errors import (
 from taskqueue.ids import new_id
 from taskqueue.rules import arguments
 from taskqueue.rules.filters import MAX_ROWS, Sort
-from taskqueue.rules.keys import refuse_conflicts
+from taskqueue.rules.key_choices import NewData, made_key
+from taskqueue.rules.keys import SHOWN, refuse_conflicts
 from taskqueue.rules.names import NAME_RULE, is_name
-from taskqueue.rules.options import Options
+from taskqueue.rules.options import Defaults, Options
 from taskqueue.rules.tasks import (
     DEFAULT_MAX_ATTEMPTS,
     DEFAULT_QUEUE,
@@ -81,6 +82,7 @@ class TaskFile:
             InvalidTask, TaskTooLarge: of no task is anything written.
             KeyConflict: a unique key is already used by a different request; the other tasks are
                 accepted.
+            KeyTaken: a unique key is held by a task that stays as it is; likewise.
         """
         now = self._clock.now()
         tasks = [_new_task(body, now) for body in bodies]
@@ -88,7 +90,11 @@ class TaskFile:
             answers = self._file.write(partial(inserting.insert, tasks=tasks, now=now))
         refuse_conflicts(tasks, answers)
         return [
-            Receipt(id=answer.id, status=_first_status(task, now))
+            Receipt(
+                id=answer.id,
+                status=answer.status or _first_status(task, now),
+                acceptance=answer.acceptance if answer.acceptance in SHOWN else None,
+            )
             for task, answer in zip(tasks, answers, strict=True)
         ]
 
@@ -102,7 +108,7 @@ class TaskFile:
             found = self._file.read(partial(reads.get, task_id=task_id, now=self._clock.now()))
         if found is None:
             raise TaskNotFound(task_id)
-        return info_of(found.task, found.attempts)
+        return info_of(found.task, found.attempts, found.key)
 
     def logs(self, task_id: str, cursor: int | None) -> LogsPage:
         """Return a page of what the attempts at a task have logged.
@@ -229,19 +235,28 @@ def _new_task(body: NewTaskBody, now: float) -> NewTask:
         delay_s=None if body.delay_s is None else float(body.delay_s),
         run_at=None if body.run_at is None else float(body.run_at),
         unique_key=body.unique_key,
+        unique_by=body.unique_by,
+        unique_scope=body.unique_scope,
+        unique_until=body.unique_until,
+        on_repeat=body.on_repeat,
+        latest_s=body.latest_s,
     )
     if faults := tuple(options.faults()):
         raise InvalidTask(faults)
+    queue = body.queue or DEFAULT_QUEUE
+    new = NewData(action=body.action, queue=queue, data=bytes(body.data), payload=payload)
+    key = made_key(options, Defaults(), new, idempotency_key=body.idempotency_key)
     return NewTask(
         id=new_id(),
         action=body.action,
         payload=payload,
-        queue=body.queue or DEFAULT_QUEUE,
+        queue=queue,
         priority=body.priority or 0,
         max_attempts=body.max_attempts or DEFAULT_MAX_ATTEMPTS,
         run_at=options.run_at_from(now),
-        unique_key=options.unique_key,
-        fingerprint=options.fingerprint(payload),
+        unique_key=key.key,
+        fingerprint=key.fingerprint,
+        key_rule=key.rule,
         traceparent=current_traceparent(),
         limits=body.limits,
     )

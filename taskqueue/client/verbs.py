@@ -7,6 +7,7 @@ import msgspec
 
 from taskqueue.client.views import LogsPage, Receipt, TaskInfo, TaskPage
 from taskqueue.rules.tasks import Status
+from taskqueue.rules.uniqueness import Until
 
 
 class NewTaskBody(msgspec.Struct, omit_defaults=True):
@@ -14,7 +15,13 @@ class NewTaskBody(msgspec.Struct, omit_defaults=True):
 
     action: str
     data: msgspec.Raw
-    unique_key: str
+    idempotency_key: str | None = None
+    unique_key: str | None = None
+    unique_by: Sequence[str] | None = None
+    unique_scope: str | None = None
+    unique_until: Until | None = None
+    on_repeat: str | None = None
+    latest_s: float | None = None
     queue: str | None = None
     priority: int | None = None
     max_attempts: int | None = None

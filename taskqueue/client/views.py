@@ -7,7 +7,8 @@ from taskqueue.attempt_log import LogLine
 from taskqueue.rules.activity import Recent
 from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.running import HandlerLine
-from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status
+from taskqueue.rules.tasks import Acceptance, Attempt, AttemptOutcome, Edit, Status
+from taskqueue.rules.uniqueness import KeyState
 from taskqueue.structs import Struct
 
 ENDED = frozenset({Status.COMPLETED, Status.DEAD, Status.CANCELLED})
@@ -49,6 +50,7 @@ class TaskInfo(Struct):
     waiting_for: str | None = None
     edits: Sequence[Edit] = ()
     next_attempts: Sequence[NextAttempt] = ()
+    key: KeyState | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -198,7 +200,12 @@ class SettingInfo(Struct):
 
 
 class Receipt(Struct):
-    """The answer to one enqueue."""
+    """The answer to one enqueue.
+
+    `acceptance` is `kept`, `replaced` or `postponed` if that is what became of another task, which
+    held the unique key; None if the task was accepted, by this request or the same one before.
+    """
 
     id: str
     status: Status
+    acceptance: Acceptance | None = None

@@ -1,6 +1,6 @@
 """Where, when and how often a task runs: the choices beside its data."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from math import nextafter
 from typing import Any, TypeVar
@@ -11,12 +11,15 @@ from taskqueue.errors import Fault
 from taskqueue.foreign import conversion as plain
 from taskqueue.rules.names import KEY_RULE, NAME_RULE, is_key, is_name
 from taskqueue.rules.tasks import DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE
+from taskqueue.rules.uniqueness import CHANGING, KeyEnd, OnRepeat, Scope, Until
 from taskqueue.structs import Struct
 
 MAX_PRIORITY = 255  # a search for due tasks walks through all that are in use
 MAX_ATTEMPTS = 32_767
+MAX_UNIQUE_BY = 16
 MAX_DELAY_S = 100 * 365 * 86_400.0
 YEAR_10000_AT = 253_402_300_800.0  # no instant from here on can be written as a date
+LATEST_RULE = "needs on_repeat with replace or postpone beside it"
 LAST_AT = nextafter(YEAR_10000_AT, 0.0)
 
 
@@ -28,7 +31,12 @@ class Options(Struct):
     max_attempts: int | None = None
     delay_s: float | None = None  # seconds from the enqueue
     run_at: float | None = None  # not before this instant
-    unique_key: str | None = None  # at most one task has it
+    unique_key: str | None = None  # at most one task holds it
+    unique_by: Sequence[str] | None = None  # the fields of the data that make the key
+    unique_scope: str | None = None  # among which tasks the key is unique: a `Scope`
+    unique_until: Until | None = None  # how long the task holds its key
+    on_repeat: str | None = None  # what an enqueue does whose key is held: an `OnRepeat`
+    latest_s: float | None = None  # by how much repeats can postpone the first enqueue
 
     def over(self, base: "Options") -> "Options":
         """Return `base` with every choice made here in its place.
@@ -46,15 +54,13 @@ class Options(Struct):
         """Return the choices that were made, by name."""
         return {k: v for k, v in msgspec.structs.asdict(self).items() if v is not None}
 
-    def fingerprint(self, payload: str) -> str | None:
-        """Return what tells this call from all others under its key, None if it has no key.
+    def fingerprint(self, payload: str, *nonces: str | None) -> str:
+        """Return what tells this call from all others under its key.
 
         Made of what was said, before it met the clock and the options of the action: the same call
         has the same fingerprint later, and after those have changed.
         """
-        if self.unique_key is None:
-            return None
-        said = msgspec.json.encode((payload, self.chosen()), order="sorted")
+        said = msgspec.json.encode((payload, self.chosen(), *filter(None, nonces)), order="sorted")
         return sha256(said).hexdigest()
 
     def faults(self) -> Iterator[Fault]:
@@ -73,6 +79,22 @@ class Options(Struct):
             yield Fault("run_at", "stands beside delay_s; give one of them")
         if self.unique_key is not None and not is_key(self.unique_key):
             yield Fault("unique_key", KEY_RULE)
+        yield from _key_faults(self)
+
+
+def _key_faults(options: Options) -> Iterator[Fault]:
+    if options.unique_by is not None and not _are_names(options.unique_by):
+        yield Fault("unique_by", f"must be 1 to {MAX_UNIQUE_BY} names of fields of the data")
+    if options.unique_by is not None and options.unique_key is not None:
+        yield Fault("unique_by", "stands beside unique_key; give one of them")
+    if options.unique_scope is not None and not _is_one_of(options.unique_scope, Scope):
+        yield Fault("unique_scope", f"must be one of {', '.join(Scope)}")
+    if options.unique_until is not None and not _is_until(options.unique_until):
+        yield Fault("unique_until", f"must be one of {', '.join(KeyEnd)}, or a number of seconds")
+    if options.on_repeat is not None and not _is_one_of(options.on_repeat, OnRepeat):
+        yield Fault("on_repeat", f"must be one of {', '.join(OnRepeat)}")
+    if options.latest_s is not None and not is_duration(options.latest_s):
+        yield Fault("latest_s", "must be a number of seconds above 0, at most 100 years")
 
 
 NO_CHOICE = Options()
@@ -84,13 +106,31 @@ class Defaults(Struct):
     queue: str = DEFAULT_QUEUE
     priority: int = 0
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    unique_by: Sequence[str] | None = None
+    unique_scope: str | None = None
+    unique_until: Until | None = None
+    on_repeat: str | None = None
+    latest_s: float | None = None
 
     def faults(self) -> Iterator[Fault]:
         """Yield everything that is wrong, each under the option's name."""
-        return Options(**msgspec.structs.asdict(self)).faults()
+        yield from Options(**msgspec.structs.asdict(self)).faults()
+        if self.latest_s is not None and self.on_repeat not in tuple(CHANGING):
+            yield Fault("latest_s", LATEST_RULE)
 
 
 C = TypeVar("C", Options, Defaults)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError("must be names")  # noqa: TRY004  as all converters do
+    return tuple(map(plain.text, value))
+
+
+def _until(value: object) -> Until:
+    return plain.text(value) if isinstance(value, str) else plain.number(value)
+
 
 _BUILT_IN = frozenset({int, float, str, type(None)})
 _CONVERTERS: Mapping[str, Callable[[object], object]] = {
@@ -100,6 +140,11 @@ _CONVERTERS: Mapping[str, Callable[[object], object]] = {
     "delay_s": plain.number,
     "run_at": plain.number,
     "unique_key": plain.text,
+    "unique_by": _names,
+    "unique_scope": plain.text,
+    "unique_until": _until,
+    "on_repeat": plain.text,
+    "latest_s": plain.number,
 }
 
 
@@ -127,6 +172,22 @@ def converted_by(convert: Callable[[object], object], value: object) -> Any:
 def is_duration(value: object) -> bool:
     """Tell whether `value` is a usable limit in seconds: a number above 0, at most 100 years."""
     return _is_number(value, MAX_DELAY_S) and value != 0
+
+
+def _are_names(value: object) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and 0 < len(value) <= MAX_UNIQUE_BY
+        and all(isinstance(name, str) for name in value)
+    )
+
+
+def _is_until(value: object) -> bool:
+    return _is_one_of(value, KeyEnd) if isinstance(value, str) else is_duration(value)
+
+
+def _is_one_of(value: object, words: Iterable[str]) -> bool:
+    return isinstance(value, str) and value in set(words)
 
 
 def _is_integer(value: object, least: int, most: int) -> bool:

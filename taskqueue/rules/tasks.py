@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from taskqueue.foreign import rendering
+from taskqueue.rules.uniqueness import KeyRule, KeyState
 from taskqueue.structs import Struct
 
 DEFAULT_QUEUE = "default"
@@ -53,12 +54,13 @@ class NewTask(Struct):
     priority: int = 0  # 0 is first
     run_at: float | None = None  # None: at once
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
-    unique_key: str | None = None  # at most one task has it, until that one is expired
+    unique_key: str | None = None  # as it is stored: at most one task holds it
     fingerprint: str | None = None  # of what was asked for under that key
     traceparent: str | None = None  # W3C: the trace and the span that it comes from
     limits: str | None = None  # JSON text: what it counts towards, see `rules.limits`
     flow: str | None = None  # takes turns with the other flows of its queue, see `rules.turns`
     weight: float = 1.0  # of its flow: how many turns it gets for one of another
+    key_rule: KeyRule | None = None  # None: its task holds the key until it is deleted
 
 
 def require_tasks(*tasks: object) -> None:
@@ -79,13 +81,21 @@ class Acceptance(StrEnum):
     ACCEPTED = "accepted"
     REPEATED = "repeated"  # it was there already, by its id or its key: success, not an error
     CONFLICT = "conflict"  # its key belongs to a different request
+    KEPT = "kept"  # likewise, and that is no error
+    REPLACED = "replaced"  # the waiting task under its key has its payload, priority and run_at
+    POSTPONED = "postponed"  # the waiting task under its key has its run_at
+    REJECTED = "rejected"  # its key belongs to a task that must not be repeated or changed
 
 
 class Accepted(Struct):
-    """The answer for one new task; `id` is of the task that is there now."""
+    """The answer for one new task; `id` is of the task that is there now.
+
+    Of a task that was kept, replaced or postponed, `status` is how it reads now.
+    """
 
     id: str
     acceptance: Acceptance
+    status: Status | None = None
 
 
 class Task(Struct):
@@ -173,6 +183,7 @@ class TaskHistory(Struct):
     task: Task
     attempts: tuple[Attempt, ...]
     edits: tuple[Edit, ...] = ()
+    key: KeyState | None = None  # None: it has no unique key
 
 
 class Owner(Struct):

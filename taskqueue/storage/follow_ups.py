@@ -4,15 +4,21 @@ from collections.abc import Iterable
 
 from taskqueue.events import events
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
+from taskqueue.rules.uniqueness import shown_key
+
+
+def is_refused(answer: Accepted) -> bool:
+    """Tell whether a task was not accepted, and not expected to be there already either."""
+    return answer.acceptance in {Acceptance.CONFLICT, Acceptance.REJECTED}
 
 
 def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:
-    """Log each task whose unique key belongs to a different request."""
+    """Log each task that was refused because of its unique key."""
     for task, answer in answered:
-        if answer.acceptance is Acceptance.CONFLICT:
+        if is_refused(answer):
             events.warning(
                 "follow_up_refused",
                 action=task.action,
-                unique_key=task.unique_key,
+                unique_key=shown_key(str(task.unique_key)),
                 held_by=answer.id,
             )

@@ -20,6 +20,24 @@ class Tasks(Protocol):
         `fingerprint`, is `REPEATED`. Another fingerprint under that key is a `CONFLICT`: this task
         is skipped and the others are accepted. A key is free again when its task expires or is
         deleted.
+
+        A task with a `key_rule` holds its key until its end (`ENDED`), a claim (`STARTED`) or so
+        many seconds after its insert. The rule of a new task whose key is held decides what becomes
+        of it; it is not inserted, and the answer has the holder's id:
+
+        | `on_repeat` | the holder waits | it is leased, or has ended |
+        |---|---|---|
+        | None | `REPEATED`, or `CONFLICT` if the fingerprints differ | likewise |
+        | `KEEP` | `REPEATED`, or `KEPT` if the fingerprints differ | likewise |
+        | `REPLACE` | gets payload, priority and `run_at`: `REPLACED` | `REJECTED` |
+        | `POSTPONE` | gets `run_at` if that is later: `POSTPONED` | `REJECTED` |
+        | `REJECT` | `REJECTED`, or `REPEATED` if the fingerprints are equal | likewise |
+
+        A `run_at` is bounded by `latest_s` after the holder's insert, if the rule has that. Without
+        a `run_at`, what replaces a scheduled task is due at once, any other task keeps its own, and
+        nothing is postponed (`KEPT`). A change of the holder is a line of its history, as an `edit`
+        is, and it takes over the new fingerprint. A task that has given up its key is still found
+        by it. All of this is decided in the order of `tasks`, in the commit of the insert.
         """
         ...
 

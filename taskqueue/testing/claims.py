@@ -5,6 +5,7 @@ assert await resize(ctx, url="a") == {"width": 800}
 """
 
 from taskqueue.rules.tasks import NewTask, Status, Task
+from taskqueue.rules.uniqueness import shown_key
 
 _SAME = frozenset(NewTask.__struct_fields__) & frozenset(Task.__struct_fields__)
 
@@ -12,6 +13,7 @@ _SAME = frozenset(NewTask.__struct_fields__) & frozenset(Task.__struct_fields__)
 def claimed(new: NewTask, *, attempt: int = 1, now: float = 0.0) -> Task:
     """Return the task as a storage gives it to a consumer for this attempt."""
     same = {name: getattr(new, name) for name in _SAME}
+    same["unique_key"] = new.unique_key and shown_key(new.unique_key)
     same["run_at"] = new.run_at or now
     return Task(
         **same,

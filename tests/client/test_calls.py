@@ -55,7 +55,7 @@ def test_a_token_cannot_smuggle_a_header() -> None:
 def test_every_enqueue_carries_a_key() -> None:
     bodies = [enqueueing.named("resize", None, {"width": 1}, NO_CHOICE) for _ in range(2)]
 
-    keys = {body.unique_key for body in bodies}
+    keys = {body.idempotency_key for body in bodies}
 
     assert len(keys) == 2
     assert all(keys)
@@ -69,6 +69,7 @@ def test_a_key_of_the_user_is_kept_and_other_options_are_sent() -> None:
     assert msgspec.json.decode(msgspec.json.encode(body)) == {
         "action": "resize",
         "data": {"url": "x", "width": 1},
+        "idempotency_key": body.idempotency_key,
         "unique_key": "order-1",
         "priority": 3,
         "delay_s": 5.0,

@@ -19,6 +19,7 @@ from taskqueue.http.server.limits import MAX_LINE_BYTES
 from taskqueue.rules.access import Role
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.limits import LimitUse, LimitValues
+from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask
 from tests.gateway.scripted import NOW, ScriptedService, leaf, table_of
 
@@ -136,7 +137,14 @@ async def with_a_spent_limit(service: ScriptedService) -> None:
     await service.storage.take_starts(LimitUse("mail", "acme"), now=NOW)
 
 
+async def with_a_key(service: ScriptedService) -> None:
+    task = service.app.prepare("uppercase", options=Options(unique_key="k"))
+    await service(Enqueue(tasks=(task,)))
+
+
 SETTINGS: dict[tuple[str, str], Setting] = {
+    ("create_task", "200"): with_a_key,
+    ("create_task", "409"): with_a_key,
     ("show_task", "200"): ended,
     ("show_logs", "200"): ended,
     ("delete_task", "204"): ended,
@@ -160,6 +168,8 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("take_starts", "429"): with_a_spent_limit,
 }
 BODIES: dict[tuple[str, str], Any] = {
+    ("create_task", "200"): {"action": "uppercase", "unique_key": "k", "on_repeat": "keep"},
+    ("create_task", "409"): {"action": "uppercase", "unique_key": "k", "on_repeat": "reject"},
     ("edit_task", "200"): {"priority": 3},
     ("edit_task", "409"): {"priority": 3},
     ("kill_actor", "409"): {"path": "root"},
@@ -196,7 +206,7 @@ async def ask(http: ClientSession, service: ScriptedService, answer: Documented)
     )
     body = BODIES.get(key, answer.example)
     if answer.operation == "create_task":
-        body = {"action": "uppercase"}
+        body = BODIES.get(key, {"action": "uppercase"})
     if answer.operation in {"cancel_tasks", "redrive_tasks", "delete_tasks", "run_tasks_now"}:
         path += "?all=true&" if answer.status != "422" else ""
     headers = dict(JSON)

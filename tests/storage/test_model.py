@@ -52,6 +52,7 @@ from taskqueue.rules.tasks import (
     TaskHistory,
     TimedOut,
 )
+from taskqueue.rules.uniqueness import KeyEnd, KeyRule, OnRepeat
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
@@ -142,6 +143,26 @@ keyed_tasks = st.builds(
     unique_key=st.one_of(st.none(), st.sampled_from("kl")),
     fingerprint=st.sampled_from("fg"),
 )
+key_rules = st.builds(
+    KeyRule,
+    until=st.sampled_from([*KeyEnd, 1.0, 20.0]),
+    on_repeat=st.none() | st.sampled_from(OnRepeat),
+    latest_s=st.none() | st.sampled_from([1.0, 30.0]),
+)
+ruled_tasks = st.builds(
+    NewTask,
+    id=ids,
+    action=st.just("mail"),
+    payload=st.sampled_from(['{"data": 1}', '{"data": "é"}']),
+    queue=queues,
+    priority=st.integers(0, 2),
+    run_at=st.one_of(st.none(), st.integers(0, 60).map(float)),
+    unique_key=st.sampled_from(["k", "l", "k\x1faction\x1fmail"]),
+    fingerprint=st.none() | st.sampled_from("fg"),
+    key_rule=st.none() | key_rules,
+)
+# Of two tasks of one id in one list the second may be accepted where the first has met a key.
+ruled_lists = st.lists(ruled_tasks, max_size=6, unique_by=lambda task: task.id)
 
 
 class TwoStorages(RuleBasedStateMachine):
@@ -241,7 +262,7 @@ class TwoStorages(RuleBasedStateMachine):
         self.note_claimed(expected, claimed)
 
     @rule(
-        tasks=st.lists(new_tasks | keyed_tasks, max_size=6),
+        tasks=st.lists(new_tasks | keyed_tasks, max_size=6) | ruled_lists,
         room=st.dictionaries(queues, limits, max_size=2),
         owner=owners,
     )
@@ -568,13 +589,17 @@ class TwoStorages(RuleBasedStateMachine):
 
     # --- keys, and what an operator does ----------------------------------------------------------
 
-    @rule(tasks=st.lists(keyed_tasks, max_size=6))
+    @rule(tasks=st.lists(keyed_tasks, max_size=6) | ruled_lists)
     def insert_under_keys(self, tasks: list[NewTask]) -> None:
         answers = self.same(lambda storage: storage.insert(tasks, now=self.now))
 
         assert len(answers) == len(tasks)
         self.accepted |= {each.id for each in answers}
-        holders = [task.unique_key for task in self.all_tasks() if task.unique_key is not None]
+        holders = [
+            (history.task.unique_key, history.key.scope)
+            for history in self.same(self.all_histories).values()
+            if history is not None and history.key is not None and not history.key.is_free
+        ]
         assert len(holders) == len(set(holders))
 
     @rule(

@@ -16,6 +16,7 @@ from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.limits import decoded
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status, Task, TaskHistory
+from taskqueue.rules.uniqueness import KeyState
 from taskqueue.structs import Struct
 
 TaskId: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
@@ -29,11 +30,19 @@ _Listed: TypeAlias = Annotated[
 ]
 
 
-class Receipt(Struct):
-    """A task that is queued, durably."""
+Repeat: TypeAlias = Literal["kept", "replaced", "postponed"]
+
+
+class Receipt(Struct, omit_defaults=True):
+    """A task that is queued, durably.
+
+    `acceptance` is there if it is another task, that held the unique key: that one was kept as it
+    is, replaced or postponed.
+    """
 
     id: str
     status: Status
+    acceptance: Repeat | None = None
 
 
 class Receipts(Struct):
@@ -101,13 +110,15 @@ class TaskDetail(TaskView, kw_only=True):
     """A task with all that happened to it, oldest first.
 
     An edit tells what the changed fields were `before`; of a `payload` null, as it is not kept.
-    `next_attempts` are those that follow a failed one, if each fails at once.
+    `next_attempts` are those that follow a failed one, if each fails at once. `key` says among
+    which tasks its unique key is unique, until when it holds the key, and whether that is over.
     """
 
     attempts: Sequence[Attempt]
     edits: Sequence[Edit] = ()
     next_attempts: Sequence[NextAttempt] = ()
     waiting_for: str | None = None
+    key: KeyState | None = None
 
     @classmethod
     def of_history(
@@ -123,6 +134,7 @@ class TaskDetail(TaskView, kw_only=True):
             edits=history.edits,
             waiting_for=waiting_for,
             next_attempts=next_attempts,
+            key=history.key,
         )
 
 

@@ -22,14 +22,16 @@ from taskqueue.http.answers import Answer
 from taskqueue.http.problems import UNAVAILABLE, Problem, Unavailable
 from taskqueue.http.route import Call
 from taskqueue.http.tasks import keys, requests
-from taskqueue.http.tasks.answers import Receipt, Receipts
+from taskqueue.http.tasks.answers import Receipt, Receipts, Repeat
 from taskqueue.http.tasks.histories import history_of
-from taskqueue.http.tasks.reading import TURN
+from taskqueue.http.tasks.reading import TURN, prepared
 from taskqueue.http.tasks.requests import TaskRequest
 from taskqueue.http.tasks.traces import read_traceparent
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Payload, Status, Task
+from taskqueue.rules.uniqueness import shown_key
 
 _REUSED = "idempotency key reused"
+_TAKEN = "unique key taken"
 
 _QUEUEING = Unavailable(
     "failed to queue task",
@@ -68,13 +70,17 @@ class TaskCreation:
         task = self._prepare(_copied(original))
         of_source = None if key is None else sha256(f"clone of {original.id}".encode()).hexdigest()
         trace = read_traceparent(call.headers)
-        return await self._accept(replace(task, unique_key=key, fingerprint=of_source), trace)
+        cloned = replace(task, unique_key=key, fingerprint=of_source, key_rule=None)
+        return await self._accept(cloned, trace)
 
     async def _accept(self, task: NewTask, trace: str | None) -> Answer:
         [accepted] = await self._enqueue((task,), trace)
-        if accepted.acceptance is Acceptance.CONFLICT:
-            raise _reused({str(task.unique_key): accepted.id}, [_conflict(accepted)])
-        return _accepted(self._receipt(task, accepted), replayed=accepted.id != task.id)
+        if accepted.acceptance in _REFUSED:
+            raise _refused((task,), {0: accepted}, [_fault(accepted)])
+        receipt = self._receipt(task, accepted)
+        if receipt.acceptance is not None:
+            return Answer(receipt)
+        return _accepted(receipt, replayed=accepted.id != task.id)
 
     async def _create_all(self, tasks: Sequence[NewTask], trace: str | None) -> Answer:
         answers = await self._enqueue(tasks, trace)
@@ -96,7 +102,7 @@ class TaskCreation:
 
     def _prepare(self, asked: TaskRequest) -> NewTask:
         try:
-            return self._app.prepare(asked.action, bytes(asked.data), options=asked.options())
+            return prepared(self._app, asked)
         except problems.REFUSED as error:
             raise problems.refusal(error) from error
 
@@ -108,7 +114,7 @@ class TaskCreation:
                 faults.add(more=len(asked) - index)
                 break
             try:
-                tasks.append(self._app.prepare(one.action, bytes(one.data), options=one.options()))
+                tasks.append(prepared(self._app, one))
             except (UnknownAction, InvalidTask) as error:
                 wrong = problems.faults_of(error)
                 faults.add(*requests.indexed(index, wrong.named), more=wrong.more)
@@ -122,7 +128,20 @@ class TaskCreation:
 
     def _receipt(self, task: NewTask, accepted: Accepted) -> Receipt:
         ahead = task.run_at is not None and task.run_at > self._clock.now()
-        return Receipt(id=accepted.id, status=Status.SCHEDULED if ahead else Status.QUEUED)
+        first = Status.SCHEDULED if ahead else Status.QUEUED
+        return Receipt(
+            id=accepted.id,
+            status=accepted.status or first,
+            acceptance=_REPEATS.get(accepted.acceptance),
+        )
+
+
+_REPEATS: Mapping[Acceptance, Repeat] = {
+    Acceptance.KEPT: "kept",
+    Acceptance.REPLACED: "replaced",
+    Acceptance.POSTPONED: "postponed",
+}
+_REFUSED = {Acceptance.CONFLICT: _REUSED, Acceptance.REJECTED: _TAKEN}
 
 
 def _copied(task: Task) -> TaskRequest:
@@ -141,30 +160,40 @@ def _accepted(receipt: Receipt | Receipts, *, replayed: bool) -> Answer:
 
 
 def _require_no_conflict(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
-    conflicts = {
-        index: accepted
-        for index, accepted in enumerate(answers)
-        if accepted.acceptance is Acceptance.CONFLICT
-    }
-    if conflicts:
-        queued = sum(accepted.acceptance is Acceptance.ACCEPTED for accepted in answers)
-        raise _reused(
-            {str(tasks[index].unique_key): accepted.id for index, accepted in conflicts.items()},
-            [
+    for refusal in _REFUSED:
+        refused = {
+            index: accepted
+            for index, accepted in enumerate(answers)
+            if accepted.acceptance is refusal
+        }
+        if refused:
+            queued = sum(accepted.acceptance is Acceptance.ACCEPTED for accepted in answers)
+            faults = [
                 fault
-                for index, accepted in conflicts.items()
-                for fault in requests.indexed(index, (_conflict(accepted),))
-            ],
-            f"Tasks of this list that were queued, because their keys were free: {queued}.",
-        )
+                for index, accepted in refused.items()
+                for fault in requests.indexed(index, (_fault(accepted),))
+            ]
+            detail = f"Tasks of this list that were queued, because their keys were free: {queued}."
+            raise _refused(tasks, refused, faults, detail)
 
 
-def _reused(
-    conflicts: Mapping[str, str], faults: Sequence[Fault], detail: str | None = None
+def _refused(
+    tasks: Sequence[NewTask],
+    refused: Mapping[int, Accepted],
+    faults: Sequence[Fault],
+    detail: str | None = None,
 ) -> Problem:
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return Problem(status, _REUSED, detail, faults=faults, conflicts=conflicts)
+    """Return the problem of tasks whose keys are held, by their places."""
+    [acceptance] = {accepted.acceptance for accepted in refused.values()}
+    is_taken = acceptance is Acceptance.REJECTED
+    conflicts = {
+        shown_key(str(tasks[index].unique_key)): accepted.id for index, accepted in refused.items()
+    }
+    status = HTTPStatus.CONFLICT if is_taken else HTTPStatus.UNPROCESSABLE_ENTITY
+    return Problem(status, _REFUSED[acceptance], detail, faults=faults, conflicts=conflicts)
 
 
-def _conflict(accepted: Accepted) -> Fault:
+def _fault(accepted: Accepted) -> Fault:
+    if accepted.acceptance is Acceptance.REJECTED:
+        return Fault("unique_key", f"is held by task {accepted.id}, which stays as it is")
     return Fault("unique_key", f"belongs to task {accepted.id}, whose request was different")

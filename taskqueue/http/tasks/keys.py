@@ -4,8 +4,8 @@
     Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324"
 
 The second form is that of the IETF's draft, a string of RFC 9651. The key becomes the unique key of
-the request's task; the tasks of a list get `key/0`, `key/1` and so on, or the SHA-256 of that where
-it is too long for a key.
+the request's task, unless that has one of its own, or its action makes one of the data. The tasks
+of a list get `key/0`, `key/1` and so on, or the SHA-256 of that where it is too long for a key.
 """
 
 import re
@@ -68,7 +68,7 @@ def keyed(request: TaskRequest, key: str | None) -> TaskRequest:
     faults = tuple(_contradictions(request, key))
     if faults:
         raise Problem.invalid("invalid task", faults)
-    return replace(request, unique_key=key)
+    return replace(request, idempotency_key=key)
 
 
 def all_keyed(requests: Sequence[TaskRequest], key: str | None) -> Sequence[TaskRequest]:
@@ -89,7 +89,7 @@ def all_keyed(requests: Sequence[TaskRequest], key: str | None) -> Sequence[Task
     ]
     if faults:
         raise Problem.invalid("invalid tasks", faults)
-    return [replace(request, unique_key=its_own) for request, its_own in pairs]
+    return [replace(request, idempotency_key=its_own) for request, its_own in pairs]
 
 
 def _of_one(key: str, index: int) -> str:
@@ -135,14 +135,19 @@ def _unquoted(text: str) -> str | None:
 
 
 def _contradictions(request: TaskRequest, key: str) -> Iterator[Fault]:
-    if request.unique_key not in {None, key}:
-        yield Fault("unique_key", f"must be {key!r} beside this {HEADER}, or be left out")
+    for name in ("unique_key", "idempotency_key"):
+        if getattr(request, name) not in {None, key}:
+            yield Fault(name, f"must be {key!r} beside this {HEADER}, or be left out")
 
 
 def _require_all_or_none(requests: Sequence[TaskRequest]) -> None:
     # Sending a list again is safe or it is not. It must not be safe for some of its tasks only.
-    without = [index for index, request in enumerate(requests) if request.unique_key is None]
+    without = [index for index, request in enumerate(requests) if not _is_keyed(request)]
     if 0 < len(without) < len(requests):
         message = "required, because other tasks of this list have one"
         faults = [Fault(f"[{index}].unique_key", message) for index in without]
         raise Problem.invalid("invalid tasks", faults)
+
+
+def _is_keyed(request: TaskRequest) -> bool:
+    return request.unique_key is not None or request.idempotency_key is not None

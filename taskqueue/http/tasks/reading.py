@@ -23,6 +23,7 @@ from taskqueue.http.tasks.requests import (
     read_one,
     read_tasks,
 )
+from taskqueue.rules.tasks import NewTask
 
 # Tasks of one request that are checked before other requests get a turn of the loop.
 TURN = 100
@@ -86,9 +87,23 @@ class TaskReader:
     def _faults_beside(self, request: TaskRequest) -> Faults:
         """Return what is wrong with a task beside the options that could not be read."""
         try:
-            self._app.prepare(request.action, bytes(request.data), options=request.options())
+            prepared(self._app, request)
         except (UnknownAction, InvalidTask) as error:
             return problems.faults_of(error)
         except TaskTooLarge as error:
             raise problems.refusal(error) from error
         return Faults()
+
+
+def prepared(app: App, asked: TaskRequest) -> NewTask:
+    """Return the task that a request asks for.
+
+    Raises:
+        UnknownAction, InvalidTask, TaskTooLarge: as `App.prepare` does.
+    """
+    return app.prepare(
+        asked.action,
+        bytes(asked.data),
+        options=asked.options(),
+        idempotency_key=asked.idempotency_key,
+    )

@@ -19,8 +19,17 @@ from taskqueue.rules.options import (
     MAX_ATTEMPTS,
     MAX_DELAY_S,
     MAX_PRIORITY,
+    MAX_UNIQUE_BY,
     YEAR_10000_AT,
     Options,
+)
+from taskqueue.rules.uniqueness import (
+    KeyEnd,
+    OnRepeat,
+    OnRepeatName,
+    Scope,
+    ScopeName,
+    UntilName,
 )
 from taskqueue.structs import Struct
 
@@ -42,6 +51,12 @@ Priority: TypeAlias = Annotated[
 Attempts: TypeAlias = Annotated[
     int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_ATTEMPTS})
 ]
+Duration: TypeAlias = Annotated[
+    float, Meta(extra_json_schema={"exclusiveMinimum": 0, "exclusiveMaximum": MAX_DELAY_S})
+]
+Names: TypeAlias = Annotated[
+    list[str], Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_UNIQUE_BY})
+]
 _Action: TypeAlias = Annotated[str, Meta(min_length=1, extra_json_schema=NAME_SCHEMA)]
 _Name: TypeAlias = Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)]
 _Key: TypeAlias = Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)]
@@ -61,6 +76,12 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
     max_attempts: Attempts | None = None
     queue: _Name | None = None
     unique_key: _Key | None = None
+    unique_by: Names | None = None
+    unique_scope: ScopeName | None = None
+    unique_until: UntilName | Duration | None = None
+    on_repeat: OnRepeatName | None = None
+    latest_s: Duration | None = None
+    idempotency_key: _Key | None = None
 
     def options(self) -> Options:
         """Return the choices that were made beside action and data."""
@@ -71,6 +92,11 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
             delay_s=self.delay_s,
             run_at=instant_of(self.run_at),
             unique_key=self.unique_key,
+            unique_by=self.unique_by,
+            unique_scope=self.unique_scope,
+            unique_until=self.unique_until,
+            on_repeat=self.on_repeat,
+            latest_s=self.latest_s,
         )
 
 
@@ -83,6 +109,19 @@ ONE_TIME: Mapping[str, Any] = {
 """In JSON Schema, that one of the two is given at most."""
 
 
+ONE_KEY: Mapping[str, Any] = {
+    "allOf": [
+        {
+            "anyOf": [
+                {"properties": {"unique_by": {"type": "null"}}},
+                {"properties": {"unique_key": {"type": "null"}}},
+            ]
+        }
+    ]
+}
+"""Likewise."""
+
+
 def instant_of(at: float | datetime | None) -> float | None:
     """Return an instant in seconds since 1970 (UTC), however it was written.
 
@@ -91,10 +130,17 @@ def instant_of(at: float | datetime | None) -> float | None:
     return min(max(0.0, at.timestamp()), LAST_AT) if isinstance(at, datetime) else at
 
 
+_KEYS = ("unique_key", "idempotency_key")
 _ALL_OR_NONE = {
     "anyOf": [
-        {"items": {"required": ["unique_key"], "properties": {"unique_key": {"type": "string"}}}},
-        {"items": {"properties": {"unique_key": {"type": "null"}}}},
+        {
+            "items": {
+                "anyOf": [
+                    {"required": [key], "properties": {key: {"type": "string"}}} for key in _KEYS
+                ]
+            }
+        },
+        {"items": {"properties": {key: {"type": "null"} for key in _KEYS}}},
     ]
 }
 TaskList: TypeAlias = Annotated[
@@ -109,6 +155,12 @@ OPTIONS = {
     "max_attempts": "must be a whole number",
     "queue": "must be a name",
     "unique_key": KEY_RULE,
+    "unique_by": "must be a list of names",
+    "unique_scope": f"must be one of {', '.join(Scope)}",
+    "unique_until": f"must be one of {', '.join(KeyEnd)}, or a number of seconds",
+    "on_repeat": f"must be one of {', '.join(OnRepeat)}",
+    "latest_s": "must be a number of seconds",
+    "idempotency_key": KEY_RULE,
 }
 _UNKNOWN = f"unknown; beside action and data: {', '.join(OPTIONS)}"
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}

@@ -13,7 +13,6 @@ from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import (
     ENDED,
-    Acceptance,
     Accepted,
     CancelResult,
     Complete,
@@ -39,7 +38,7 @@ from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.histories import MemoryHistories
 from taskqueue.storage.memory.limits import MemoryLimits
 from taskqueue.storage.memory.notices import MemoryNotices
-from taskqueue.storage.memory.rows import deliveries
+from taskqueue.storage.memory.rows import Row, deliveries
 from taskqueue.storage.memory.tokens import MemoryTokens
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Storage
@@ -104,13 +103,14 @@ class MemoryStorage(
             if queue not in self._table.paused and not self._table.ready(queue, now=now)
             for place in first_due(tasks, queue, limit=most, now=now)
         ]
-        accepted = self._gates.insert(tasks, now=now)
-        new = [
-            self._table.rows[tasks[place].id]
-            for place in to_claim
-            if accepted[place].acceptance is Acceptance.ACCEPTED
-        ]
-        return accepted, self._table.claim(new, owner=owner, lease_s=lease_s, now=now)
+        claimed: dict[int, Delivery] = {}
+
+        def claim(place: int, row: Row) -> None:
+            if place in to_claim:
+                [claimed[place]] = self._table.claim([row], owner=owner, lease_s=lease_s, now=now)
+
+        accepted = self._gates.insert(tasks, now=now, then=claim)
+        return accepted, tuple(claimed[place] for place in to_claim if place in claimed)
 
     async def claim(
         self,

@@ -21,7 +21,7 @@ from taskqueue.rules.limits import (
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.limits import MOST_COUNTED
 from taskqueue.storage.memory.rows import Row
-from taskqueue.storage.memory.table import Table
+from taskqueue.storage.memory.table import OnNew, Table, ignore
 from taskqueue.storage.memory.turns import Turns
 
 
@@ -46,9 +46,11 @@ class Gates:
         self._debts: dict[str, float] = {}
         self._turns = Turns(table)
 
-    def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+    def insert(
+        self, tasks: Sequence[NewTask], *, now: float, then: OnNew = ignore
+    ) -> tuple[Accepted, ...]:
         """Accept these tasks, as `Table.insert` does, and give those their turns that are due."""
-        answers = self._table.insert(tasks, now=now)
+        answers = self._table.insert(tasks, now=now, then=then)
         for queue in {task.queue for task in tasks if task.flow is not None}:
             self._turns.give(queue, now=now)
         return answers

@@ -5,6 +5,7 @@ from taskqueue.rules.edits import MAX_EDITS
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.tasks import TaskHistory
 from taskqueue.storage.limits import MAX_ATTEMPTS, logs_within
+from taskqueue.storage.memory import keys
 from taskqueue.storage.memory.table import Table
 
 
@@ -28,6 +29,7 @@ class MemoryHistories:
             task=row.reads(now),
             attempts=tuple(row.attempts[-MAX_ATTEMPTS:]),
             edits=tuple(row.edits[-MAX_EDITS:]),
+            key=keys.state(row, now=now),
         )
 
     async def logs(

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from taskqueue.rules import turns
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, Delivery, Edit, NewTask, Owner, Settlement, Status, Task
+from taskqueue.rules.uniqueness import KeyRule, shown_key
 
 
 @dataclass(kw_only=True)
@@ -28,6 +29,9 @@ class Row:
 
     task: Task
     fingerprint: str | None = None
+    key: str | None = None  # with its scope
+    key_rule: KeyRule | None = None
+    key_is_free: bool = False  # another task has taken it over
     lease: Lease | None = None
     flow: str | None = None
     weight: float = 1.0
@@ -78,9 +82,22 @@ def accepted(task: NewTask, *, now: float) -> Task:
         processed_at=None,
         result=None,
         reason=None,
-        unique_key=task.unique_key,
+        unique_key=task.unique_key and shown_key(task.unique_key),
         traceparent=task.traceparent,
         limits=task.limits,
+    )
+
+
+def new_row(task: NewTask, *, now: float) -> Row:
+    """Return the row of a new task that is accepted at `now`."""
+    return Row(
+        task=accepted(task, now=now),
+        fingerprint=task.fingerprint,
+        key=task.unique_key,
+        key_rule=task.key_rule,
+        flow=task.flow,
+        weight=task.weight,
+        turn=turns.NONE if task.flow is None else None,
     )
 
 

@@ -1,12 +1,12 @@
 """All rows: which there are, and which of them wait or are held."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 from uuid import uuid4
 
 from msgspec.structs import replace
 
-from taskqueue.rules import turns
 from taskqueue.rules.tasks import (
     ENDED,
     Acceptance,
@@ -17,7 +17,15 @@ from taskqueue.rules.tasks import (
     Status,
     Task,
 )
-from taskqueue.storage.memory.rows import Lease, Row, accepted
+from taskqueue.storage.memory import keys
+from taskqueue.storage.memory.rows import Lease, Row, new_row
+
+OnNew: TypeAlias = Callable[[int, Row], None]
+"""Gets the place of a new task among those that are inserted, and its row."""
+
+
+def ignore(_place: int, _row: Row) -> None:
+    """Do nothing with a new row."""
 
 
 class Table:
@@ -43,8 +51,9 @@ class Table:
 
     def waiting(self, queue: str) -> Iterator[Row]:
         """Yield what can be claimed once it is due."""
-        if queue in self.paused:
-            return
+        return iter(()) if queue in self.paused else self._unclaimed(queue)
+
+    def _unclaimed(self, queue: str) -> Iterator[Row]:
         for row in self.rows.values():
             if row.task.queue == queue and row.lease is None and row.task.status not in ENDED:
                 yield row
@@ -60,7 +69,8 @@ class Table:
         """Return how many due tasks of its queue come before `task`."""
         row = self.rows.get(task.id)
         place = (task.priority, (row.turn if row else 0) or 0.0, task.run_at, task.id)
-        return sum(row.place < place for row in self.ready(task.queue, now=now))
+        due = (each for each in self._unclaimed(task.queue) if each.task.run_at <= now)
+        return sum(each.place < place for each in due)
 
     def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         """Delete what ended first in this status, before that instant; return how many."""
@@ -114,34 +124,34 @@ class Table:
             if task_id in self.rows and self.rows[task_id].task.status in statuses
         )
 
-    def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
-        """Accept these tasks, or tell what is there already."""
-        new = [  # all are sound, or none is kept
-            Row(
-                task=accepted(task, now=now),
-                fingerprint=task.fingerprint,
-                flow=task.flow,
-                weight=task.weight,
-                turn=turns.NONE if task.flow is None else None,
-            )
-            for task in tasks
-        ]
-        return tuple(map(self._accept, new))
+    def insert(
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        now: float,
+        then: OnNew = ignore,
+    ) -> tuple[Accepted, ...]:
+        """Accept these tasks, or tell what is there already; `then` gets each new row at once."""
+        new = [new_row(task, now=now) for task in tasks]  # all are sound, or none is kept
+        answers = []
+        for place, (task, row) in enumerate(zip(tasks, new, strict=True)):
+            answers.append(self._accept(task, row, now=now))
+            if answers[-1].acceptance is Acceptance.ACCEPTED:
+                then(place, row)
+        return tuple(answers)
 
-    def _accept(self, new: Row) -> Accepted:
-        if new.task.id in self.rows:
-            return Accepted(id=new.task.id, acceptance=Acceptance.REPEATED)
-        holder = self._holder_of(new.task.unique_key)
-        if holder is None:
-            self.rows[new.task.id] = new
-            return Accepted(id=new.task.id, acceptance=Acceptance.ACCEPTED)
-        same = holder.fingerprint == new.fingerprint
-        acceptance = Acceptance.REPEATED if same else Acceptance.CONFLICT
-        return Accepted(id=holder.task.id, acceptance=acceptance)
+    def _accept(self, task: NewTask, new: Row, *, now: float) -> Accepted:
+        if task.id in self.rows:
+            return Accepted(id=task.id, acceptance=Acceptance.REPEATED)
+        holder = self._holder_of(task.unique_key)
+        answer = None if holder is None else keys.meet(task, holder, now=now)
+        if answer is None:
+            self.rows[task.id] = new
+        return answer or Accepted(id=task.id, acceptance=Acceptance.ACCEPTED)
 
-    def _holder_of(self, unique_key: str | None) -> Row | None:
+    def _holder_of(self, key: str | None) -> Row | None:
         for row in self.rows.values():
-            if unique_key is not None and row.task.unique_key == unique_key:
+            if key is not None and row.key == key and not row.key_is_free:
                 return row
         return None
 

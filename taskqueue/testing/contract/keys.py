@@ -16,7 +16,7 @@ from taskqueue.testing.contract.steps import (
     task_of,
 )
 
-_ACCEPTED, _REPEATED, _CONFLICT = Acceptance
+_ACCEPTED, _REPEATED, _CONFLICT, *_ = Acceptance
 
 
 def keyed(task_id: str, key: str = "k", fingerprint: str = "f", **fields: Any) -> NewTask:

@@ -29,10 +29,17 @@ from taskqueue.testing.contract.steps import (
     settle,
     task_of,
 )
+from taskqueue.testing.contract.uniqueness import UniquenessContract
 
 
 class TasksContract(
-    FindContract, KeyContract, CancelContract, EditContract, SearchContract, LogsContract
+    FindContract,
+    KeyContract,
+    UniquenessContract,
+    CancelContract,
+    EditContract,
+    SearchContract,
+    LogsContract,
 ):
     """A part of `StorageContract`, whose `storage` it is given."""
 

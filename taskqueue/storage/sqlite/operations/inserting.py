@@ -6,11 +6,13 @@ one commit instead of two, and nothing to be read back.
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import first_due, is_plain
 from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.operations import keys
 from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
@@ -22,12 +24,15 @@ def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Ac
     answers: list[Accepted] = []
     for given in chunks(tasks):
         # Rows keep the given order, in which the first of two equal ids or keys wins.
-        inserted = statements.INSERT.run(tx.db, [*map(rows.row_of, given)], now)
+        new = [*map(rows.row_of, given)]
+        inserted = statements.INSERT.run(tx.db, new, now)
         if inserted == len(given):
-            answers += _all_accepted(given)
+            answers += _all_accepted(tx, given)
         else:
             # Every new row is numbered one above the last.
-            answers += _answers(tx.db, given, last_seq=_last_seq(tx.db) - inserted)
+            last_seq = _last_seq(tx.db) - inserted
+            again = partial(_insert_one, tx.db, new, now)
+            answers += _answers(tx, given, again, last_seq=last_seq, now=now)
     _count(tx, tasks, answers, now=now)
     return tuple(answers)
 
@@ -56,9 +61,10 @@ def insert_and_claim(
     answers: list[Accepted] = []
     for given, theirs in zip(chunks(tasks), chunks(new), strict=True):
         if statements.INSERT_CLAIMED.run(tx.db, theirs, *lease) == len(given):
-            answers += _all_accepted(given)
+            answers += _all_accepted(tx, given)
         else:
-            answers += _answers(tx.db, given, last_seq=last_seq + len(answers))
+            again = partial(_insert_one_claimed, tx.db, theirs, lease)
+            answers += _answers(tx, given, again, last_seq=last_seq + len(answers), now=now)
     _count(tx, tasks, answers, now=now)
     deliveries = (
         rows.first_delivery(tasks[place], token, expires_at=expires_at, now=now)
@@ -92,32 +98,47 @@ def _last_seq(db: sqlite3.Connection) -> int:
     return last_seq or 0
 
 
-def _all_accepted(given: Sequence[NewTask]) -> list[Accepted]:
+def _insert_one(db: sqlite3.Connection, new: Sequence[rows.Row], now: float, place: int) -> bool:
+    return statements.INSERT.run(db, [new[place]], now) == 1
+
+
+def _insert_one_claimed(
+    db: sqlite3.Connection, new: Sequence[rows.Row], lease: rows.Row, place: int
+) -> bool:
+    return statements.INSERT_CLAIMED.run(db, [new[place]], *lease) == 1
+
+
+def _all_accepted(tx: Transaction, given: Sequence[NewTask]) -> list[Accepted]:
+    keys.note_rules(tx.db, given)
     return [Accepted(id=task.id, acceptance=_ACCEPTED) for task in given]
 
 
 def _answers(
-    db: sqlite3.Connection, given: Sequence[NewTask], *, last_seq: int
+    tx: Transaction,
+    given: Sequence[NewTask],
+    again: Callable[[int], bool],
+    *,
+    last_seq: int,
+    now: float,
 ) -> Iterator[Accepted]:
-    """Say what became of tasks of which not all were new: new rows come after the last one."""
+    """Say what became of tasks of which not all were new: new rows come after the last one.
+
+    `again` inserts one of them once more, after the holder of its key has given it up.
+    """
     told: set[str] = set()
-    for task in given:
-        seq, key = db.execute(statements.NAMED, (task.id,)).fetchone() or (None, None)
+    for place, task in enumerate(given):
+        seq, key = tx.db.execute(statements.NAMED, (task.id,)).fetchone() or (None, None)
         is_new = seq is not None and seq > last_seq and task.id not in told
-        if is_new and key == task.unique_key:
+        answer: Accepted | None = None
+        if (is_new and key != task.unique_key) or seq is None:
+            # Its key was taken, though its id was not.
+            answer = keys.meet(tx, task, now=now)
+            is_new = answer is None and again(place)
+        if is_new and answer is None:
             told.add(task.id)  # another of the same id is a repetition
-            yield Accepted(id=task.id, acceptance=_ACCEPTED)
-        elif is_new or seq is None:  # its key was taken, though its id was not
-            yield _answer_for_key(db, task)
-        else:
-            yield Accepted(id=task.id, acceptance=Acceptance.REPEATED)
-
-
-def _answer_for_key(db: sqlite3.Connection, task: NewTask) -> Accepted:
-    """Say what became of a task whose key belongs to another."""
-    holder, fingerprint = db.execute(statements.KEY_HOLDER, (task.unique_key,)).fetchone()
-    same = fingerprint == task.fingerprint
-    return Accepted(id=holder, acceptance=Acceptance.REPEATED if same else Acceptance.CONFLICT)
+            keys.note_rules(tx.db, (task,))
+            answer = Accepted(id=task.id, acceptance=_ACCEPTED)
+        yield answer or Accepted(id=task.id, acceptance=Acceptance.REPEATED)
 
 
 def _count(

@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from taskqueue.rules.keys import Holder, key_state
 from taskqueue.rules.tasks import (
     Attempt,
     AttemptOutcome,
@@ -74,11 +75,23 @@ def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | No
         row = db.execute(statements.GET, (task_id,)).fetchone()
         if row is None:
             return None
-        seq, edits, *columns = row
+        seq, edits, key, until, was_freed, is_held, *columns = row
         attempts = db.execute(statements.ATTEMPTS, (seq,)).fetchall()
     task = rows.task(tuple(columns), now=now)
     whole = (*map(rows.attempt, reversed(attempts)), *_completing(task))
-    return TaskHistory(task=task, attempts=whole[-MAX_ATTEMPTS:], edits=rows.edits(edits))
+    return TaskHistory(
+        task=task,
+        attempts=whole[-MAX_ATTEMPTS:],
+        edits=rows.edits(edits),
+        key=None
+        if key is None
+        else key_state(
+            key,
+            Holder.of(task, until, is_held=bool(is_held)),
+            was_freed=bool(was_freed),
+            now=now,
+        ),
+    )
 
 
 def _completing(task: Task) -> Iterator[Attempt]:

@@ -46,7 +46,8 @@ def search(
     }
     with snapshot(db):
         if wanted.unique_key is not None:
-            return Found(tasks=_of_key(db, wanted, page, sort, brief=brief))
+            found = _of_key(db, wanted, page, sort, brief=brief)
+            return Found(tasks=_cut(islice(found, limit), max_bytes))
         if not wanted.conditions():
             return Found(tasks=_of_kinds(db, wanted, page, sort, max_bytes, brief=brief))
         matching, looked_to = _matching(db, wanted, page, sort, max_rows)
@@ -56,12 +57,13 @@ def search(
 
 def _of_key(
     db: sqlite3.Connection, wanted: TaskFilter, page: _Page, sort: Sort, *, brief: bool
-) -> tuple[Task, ...]:
+) -> Iterator[Task]:
     behind = pages.ORDERS[sort].behind
-    row = db.execute(statements.OF_KEY[behind], {**page, "key": wanted.unique_key}).fetchone()
-    if row is None or not wanted.matches(rows.task(row, now=page["now"])):
-        return ()
-    return (_task(db, row[0], now=page["now"], brief=brief),)
+    having = db.execute(statements.OF_KEY[behind], {**page, "key": wanted.unique_key}).fetchall()
+    for (task_id,) in having:
+        task = _task(db, task_id, now=page["now"], brief=False)
+        if wanted.matches(task):
+            yield _task(db, task_id, now=page["now"], brief=True) if brief else task
 
 
 def _of_kinds(

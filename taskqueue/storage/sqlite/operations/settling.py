@@ -10,7 +10,6 @@ from taskqueue.errors import StatementRefused
 from taskqueue.rules import turns
 from taskqueue.rules.tasks import (
     ENDED,
-    Acceptance,
     AttemptOutcome,
     Cancel,
     Complete,
@@ -25,6 +24,7 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
+from taskqueue.storage.follow_ups import is_refused
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.handler_sql import execution
 from taskqueue.storage.sqlite.operations import leases
@@ -97,7 +97,7 @@ def _logs(completing: Sequence[SettleBy]) -> list[rows.Row]:
 def _insert(tx: Transaction, follow_ups: Sequence[NewTask], *, now: float) -> None:
     if follow_ups:
         answered = zip(follow_ups, insert(tx, follow_ups, now=now), strict=True)
-        tx.refused += [each for each in answered if each[1].acceptance is Acceptance.CONFLICT]
+        tx.refused += [each for each in answered if is_refused(each[1])]
 
 
 def _settle_each(

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Delivery, Edit, NewTask, Status, Task
+from taskqueue.rules.uniqueness import shown_key
 
 Row: TypeAlias = tuple[Any, ...]
 
 TASK = (
     "id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,"
     " run_at, created_at, started_at, processed_at, result, reason,"
-    " unique_key, progress, cancel_reason, traceparent, limits"
+    " coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits"
 )
 BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("result", "NULL")
 """The same columns without what may be large."""
@@ -58,7 +59,7 @@ def task(row: Row, *, now: float) -> Task:
         processed_at=row[13],
         result=row[14],
         reason=row[15],
-        unique_key=row[16],
+        unique_key=row[16] and shown_key(row[16]),
         progress=row[17],
         cancel_reason=row[18],
         traceparent=row[19],
@@ -98,7 +99,7 @@ def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -
             processed_at=None,
             result=None,
             reason=None,
-            unique_key=new.unique_key,
+            unique_key=new.unique_key and shown_key(new.unique_key),
             traceparent=new.traceparent,
         ),
         expires_at=expires_at,
@@ -120,7 +121,7 @@ CLAIMED_COLUMNS = f"""
 {", ".join(_ODD)},
 json_group_array(json_array(
     seq, id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,
-    result, reason, unique_key, progress, cancel_reason, traceparent, limits,
+    result, reason, coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits,
     {", ".join(_IN_PARTS)}
 ))
 """
@@ -178,7 +179,7 @@ def claimed(row: Row) -> Iterator[tuple[int, Task]]:
                 processed_at=None,
                 result=each.result,
                 reason=each.reason,
-                unique_key=each.unique_key,
+                unique_key=each.unique_key and shown_key(each.unique_key),
                 progress=each.progress,
                 cancel_reason=each.cancel_reason,
                 traceparent=each.traceparent,

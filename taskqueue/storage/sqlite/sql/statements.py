@@ -16,6 +16,7 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
+from taskqueue.rules.uniqueness import AFTER_SCOPES, SEPARATOR
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.sqlite.sql.bulk import Bulk
 from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
@@ -50,7 +51,16 @@ INSERT_CLAIMED = Bulk(
 )
 LAST_SEQ = "SELECT max(seq) FROM main.tasks"
 NAMED = "SELECT seq, unique_key FROM main.tasks WHERE id = ?"
-KEY_HOLDER = "SELECT id, fingerprint FROM main.tasks INDEXED BY keys WHERE unique_key = ?"
+# The columns behind `seq` are the fields of a `Holder`.
+KEY_HOLDER = """
+SELECT seq, id, fingerprint, unique_until, status, token IS NOT NULL, attempt, started_at,
+    created_at, run_at
+FROM main.tasks INDEXED BY keys WHERE unique_key = ?
+"""
+FREE_KEY = "UPDATE main.tasks SET former_key = unique_key, unique_key = NULL WHERE seq = ?"
+SET_FINGERPRINT = "UPDATE main.tasks SET fingerprint = ? WHERE seq = ?"
+SET_UNTIL = "UPDATE main.tasks SET unique_until = ? WHERE id = ?"
+STATUS_OF = "SELECT status, run_at FROM main.tasks WHERE seq = ?"
 
 # Row numbers and tokens come as JSON arrays in one parameter each. A token begins with the number
 # of its row, so a row of these numbers whose token is one of these tokens is held by its own.
@@ -237,15 +247,22 @@ ORDER BY claimed_at, priority, turn, run_at, id
 
 TURN = "SELECT turn FROM main.tasks WHERE id = ?"
 
-GET = f"SELECT seq, edits, {TASK} FROM main.tasks WHERE id = ?"
+KEY = "coalesce(unique_key, former_key), unique_until, former_key IS NOT NULL, token IS NOT NULL"
+GET = f"SELECT seq, edits, {KEY}, {TASK} FROM main.tasks WHERE id = ?"
 
 ONE = f"SELECT {TASK} FROM main.tasks WHERE id = ?"
-OF_KEY = {
-    behind: f"""
-    SELECT {TASK} FROM main.tasks INDEXED BY keys
-    WHERE unique_key = :key AND id {behind} :after LIMIT :limit
+# The key itself, and then the same one with any scope.
+_OF_KEY = " UNION ALL ".join(
+    f"""
+    SELECT id FROM main.tasks INDEXED BY {index}
+    WHERE {column} {condition} AND id {{behind}} :after
     """
-    for behind in "<>"
+    for index, column in (("keys", "unique_key"), ("former_keys", "former_key"))
+    for condition in ("= :key", f"> :key || '{SEPARATOR}' AND {column} < :key || '{AFTER_SCOPES}'")
+)
+OF_KEY = {
+    behind: f"{_OF_KEY.format(behind=behind)} ORDER BY id {direction}"
+    for behind, direction in {"<": "DESC", ">": "ASC"}.items()
 }
 
 ATTEMPTS = (

@@ -1,0 +1,37 @@
+"""Unique keys in memory: what a new row does that meets the holder of its key."""
+
+from taskqueue.rules.keys import SHOWN, Changed, Free, Holder, key_state, meeting, stored_until
+from taskqueue.rules.tasks import Accepted, NewTask
+from taskqueue.rules.uniqueness import KeyState
+from taskqueue.storage.memory.editing import edit
+from taskqueue.storage.memory.rows import Row
+
+
+def meet(task: NewTask, row: Row, *, now: float) -> Accepted | None:
+    """Say what became of a task whose key `row` has; None if that has given it up."""
+    met = meeting(task, _holder(row), now=now)
+    if isinstance(met, Free):
+        row.key_is_free = True
+        return None
+    if isinstance(met, Changed):
+        edit(row, met.change, now=now)
+        row.fingerprint = task.fingerprint
+        met = met.acceptance
+    status = row.reads(now).status if met in SHOWN else None
+    return Accepted(id=row.task.id, acceptance=met, status=status)
+
+
+def state(row: Row, *, now: float) -> KeyState | None:
+    """Return the state of the key of this row; None if it has none."""
+    if row.key is None:
+        return None
+    return key_state(row.key, _holder(row), was_freed=row.key_is_free, now=now)
+
+
+def _holder(row: Row) -> Holder:
+    return Holder.of(
+        row.task,
+        stored_until(row.key_rule),
+        is_held=row.lease is not None,
+        fingerprint=row.fingerprint,
+    )

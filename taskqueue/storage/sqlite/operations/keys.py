@@ -1,0 +1,56 @@
+"""What happens inside a transaction when a new task meets the holder of its unique key.
+
+Whether a hold is over is decided here, by the insert that needs the key. So claims and settlements
+have nothing to do with keys.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+
+from taskqueue.rules.keys import SHOWN, Changed, Free, Holder, meeting, stored_until
+from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
+from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.operations.editing import edit
+from taskqueue.storage.sqlite.sql import rows, statements
+
+
+def meet(tx: Transaction, task: NewTask, *, now: float) -> Accepted | None:
+    """Say what became of a task whose key another has; None if that has given it up."""
+    found = tx.db.execute(statements.KEY_HOLDER, (task.unique_key,)).fetchone()
+    if found is None:  # an earlier task of this list has freed the key
+        return None
+    seq, *values = found
+    holder = _holder(values)
+    met = meeting(task, holder, now=now)
+    if isinstance(met, Free):
+        tx.db.execute(statements.FREE_KEY, (seq,))
+        return None
+    if isinstance(met, Changed):
+        edit(tx, holder.id, met.change, now=now)
+        tx.db.execute(statements.SET_FINGERPRINT, (task.fingerprint, seq))
+        return _answer(tx.db, seq, holder.id, met.acceptance, now=now)
+    return _answer(tx.db, seq, holder.id, met, now=now)
+
+
+def note_rules(db: sqlite3.Connection, accepted: Iterable[NewTask]) -> None:
+    """Store until when these new tasks hold their keys, where that is not the usual."""
+    for task in accepted:
+        if (until := stored_until(task.key_rule)) is not None:
+            db.execute(statements.SET_UNTIL, (until, task.id))
+
+
+def _answer(
+    db: sqlite3.Connection, seq: int, holder: str, acceptance: Acceptance, *, now: float
+) -> Accepted:
+    if acceptance not in SHOWN:
+        return Accepted(id=holder, acceptance=acceptance)
+    status, run_at = db.execute(statements.STATUS_OF, (seq,)).fetchone()
+    is_due = status == Status.SCHEDULED and run_at <= now
+    return Accepted(
+        id=holder, acceptance=acceptance, status=Status.QUEUED if is_due else Status(status)
+    )
+
+
+def _holder(row: rows.Row) -> Holder:
+    values = dict(zip(Holder.__struct_fields__, row, strict=True))
+    return Holder(**values | {"status": Status(values["status"])})
