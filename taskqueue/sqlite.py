@@ -33,7 +33,7 @@ def enqueue(
     They exist if and when the caller commits. If no transaction is open, one is begun, as the
     connection would for any `INSERT`; on a connection in autocommit mode, this call commits as any
     statement there does. When this raises, none of these tasks is in the transaction, but for
-    `KeyConflict`. From here to the commit the service cannot write, so commit soon.
+    `KeyConflict` and `KeyTaken`. From here to the commit the service cannot write, so commit soon.
 
     Args:
         connection: to the service's file, of which it must be the main database.
@@ -43,6 +43,7 @@ def enqueue(
     Raises:
         KeyConflict: a unique key belongs to a different request. All other tasks
             are in the transaction.
+        KeyTaken: a unique key is held by a task that stays as it is; likewise.
         SchemaMismatch: the file was never migrated, or by another release.
         sqlite3.OperationalError: the file is locked for longer than the connection's timeout; full;
             not writable.

@@ -276,3 +276,20 @@ async def _outcome(
     await service.wait_for(ended, task_id=task_id)
     async with http.get(f"{service.url}/tasks/{task_id}") as response:
         return dict(await response.json())
+
+
+def test_a_debounced_task_runs_once_with_the_latest_data_and_after_a_minute_at_the_latest() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.debounce"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        '"document 1: Hello", after 7 s\n'
+        '"document 2: 56 s", after 60 s\n'
+        '"document 2: 76 s", after 21 s\n'
+    )

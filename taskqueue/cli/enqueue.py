@@ -6,6 +6,7 @@ import click
 
 from taskqueue.cli import output, parameters
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.client.task import ClientTask
 from taskqueue.client.waiting import result_of
 
 _HELP = """Enqueue a task for ACTION and print its id.
@@ -27,7 +28,7 @@ def command() -> click.Command:
             parameters.data(),
             click.Option(["--queue"], metavar="NAME"),
             *parameters.options(),
-            click.Option(["--unique-key"], metavar="KEY", help="At most one task has it."),
+            *parameters.key_options(),
             click.Option(
                 ["--wait", "wait_s"],
                 type=click.FloatRange(min=0),
@@ -46,16 +47,14 @@ def _enqueue(
     action: str,
     data: tuple[str, ...],
     wait_s: float | None,
+    unique_by: tuple[str, ...],
     **options: Any,
 ) -> None:
     given = parameters.data_of(data)
     with connection.client() as client:
-        task = client.enqueue(action, given, **options)
+        task = client.enqueue(action, given, unique_by=unique_by or None, **options)
         if wait_s is None:
-            if as_json:
-                output.print_json({"id": task.id})
-            else:
-                click.echo(task.id)
+            _print_receipt(task, as_json=as_json)
             return
         ended = task.wait(wait_s)
     if as_json:
@@ -63,3 +62,13 @@ def _enqueue(
     result = result_of(ended)
     if not as_json:
         output.print_json(result)
+
+
+def _print_receipt(task: ClientTask, *, as_json: bool) -> None:
+    if as_json:
+        repeat = {} if task.acceptance is None else {"acceptance": task.acceptance}
+        return output.print_json({"id": task.id, **repeat})
+    click.echo(task.id)
+    if task.acceptance is not None:
+        click.echo(f"This task held the key; it was {task.acceptance}.", err=True)
+    return None

@@ -10,6 +10,7 @@ import msgspec
 
 from taskqueue.client.verbs import Filters
 from taskqueue.rules.tasks import Status
+from taskqueue.rules.uniqueness import KeyEnd, OnRepeat, Scope
 
 
 class Instant(click.ParamType[float]):
@@ -34,6 +35,23 @@ class Instant(click.ParamType[float]):
                 f"expected 2027-01-15T08:00:00Z or seconds since 1970, got {value!r}", param, ctx
             )
         return at.timestamp()
+
+
+class Until(click.ParamType[str | float]):
+    """The event after which a key is free, or a number of seconds."""
+
+    name = "until"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | float:
+        """Return the event, or the seconds."""
+        if value in set(KeyEnd):
+            return str(value)
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"expected {', '.join(KeyEnd)} or seconds, got {value!r}", param, ctx)
 
 
 def data_of(words: Sequence[str]) -> dict[str, Any] | None:
@@ -87,6 +105,38 @@ def options() -> list[click.Parameter]:
             ["--delay-s"], type=click.FloatRange(min=0), metavar="S", help="Not before S seconds."
         ),
         click.Option(["--run-at"], type=Instant(), metavar="INSTANT", help="Not before this."),
+    ]
+
+
+def key_options() -> list[click.Parameter]:
+    """Return the options about the unique key of a new task."""
+    return [
+        click.Option(["--unique-key"], metavar="KEY", help="At most one task holds it."),
+        click.Option(
+            ["--unique-by"], metavar="FIELD", multiple=True, help="Make the key of this field."
+        ),
+        click.Option(
+            ["--unique-scope"],
+            type=click.Choice([each.value for each in Scope]),
+            help="Default: global.",
+        ),
+        click.Option(
+            ["--unique-until"],
+            type=Until(),
+            metavar="EVENT|S",
+            help=f"{', '.join(KeyEnd)}, or so many seconds.",
+        ),
+        click.Option(
+            ["--on-repeat"],
+            type=click.Choice([each.value for each in OnRepeat]),
+            help="If a task holds the key.",
+        ),
+        click.Option(
+            ["--latest-s"],
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="S",
+            help="Postpone it by S seconds at most.",
+        ),
     ]
 
 

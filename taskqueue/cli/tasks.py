@@ -13,6 +13,8 @@ from taskqueue.client.verbs import Filters
 from taskqueue.client.views import AttemptLog, TaskInfo
 from taskqueue.client.waiting import result_of
 from taskqueue.rules.forecast import NextAttempt
+from taskqueue.rules.uniqueness import Until
+from taskqueue.rules.waiting import duration
 
 _LIMIT = 100
 
@@ -123,6 +125,17 @@ def _show(connection: Connection, *, as_json: bool, task_id: str) -> None:
     return _print_task(task)
 
 
+def _key_of(task: TaskInfo) -> str | None:
+    if task.key is None:
+        return task.unique_key
+    state = "free again" if task.key.is_free else f"held until {_until(task.key.until)}"
+    return f"{task.unique_key} ({task.key.scope}; {state})"
+
+
+def _until(until: Until) -> str:
+    return until if isinstance(until, str) else f"{duration(until)} after its enqueue"
+
+
 def _print_task(task: TaskInfo) -> None:
     output.print_fields(
         {
@@ -134,7 +147,7 @@ def _print_task(task: TaskInfo) -> None:
             "queue": task.queue,
             "priority": task.priority,
             "attempts": f"{task.attempt} of {task.max_attempts}",
-            "unique key": task.unique_key,
+            "unique key": _key_of(task),
             "trace": task.traceparent,
             "created": output.instant(task.created_at),
             "due": output.instant(task.run_at),

@@ -20,6 +20,7 @@ from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, eve
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
+from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
 T = TypeVar("T")
 
@@ -76,6 +77,11 @@ class AsyncClient:
         delay_s: float | None = None,
         run_at: float | None = None,
         unique_key: str | None = None,
+        unique_by: Sequence[str] | None = None,
+        unique_scope: ScopeName | None = None,
+        unique_until: UntilName | float | None = None,
+        on_repeat: OnRepeatName | None = None,
+        latest_s: float | None = None,
         **arguments: Any,
     ) -> AsyncTask:
         """Enqueue a task for `action`; durable when this returns. See `Client.enqueue`."""
@@ -86,9 +92,14 @@ class AsyncClient:
             delay_s=delay_s,
             run_at=run_at,
             unique_key=unique_key,
+            unique_by=unique_by,
+            unique_scope=unique_scope,
+            unique_until=unique_until,
+            on_repeat=on_repeat,
+            latest_s=latest_s,
         )
         receipt = await self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
-        return AsyncTask(self._route, receipt.id)
+        return AsyncTask(self._route, receipt.id, receipt.acceptance)
 
     async def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence[AsyncTask]:
         """Enqueue many tasks with few requests; see `Client.enqueue_many`."""
@@ -97,7 +108,7 @@ class AsyncClient:
             for batch in enqueueing.batches(tasks)
             for receipt in await self._do(calls.enqueue_many(batch))
         ]
-        return [AsyncTask(self._route, receipt.id) for receipt in receipts]
+        return [AsyncTask(self._route, receipt.id, receipt.acceptance) for receipt in receipts]
 
     def task(self, task_id: str) -> AsyncTask:
         """Return the task of this id, without asking whether there is one."""

@@ -20,15 +20,22 @@ from taskqueue.client.views import AttemptLog, TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import Status
+from taskqueue.rules.tasks import Acceptance, Status
 
 
 class AsyncTask:
-    """A task in the service, known by its `id`."""
+    """A task in the service, known by its `id`.
 
-    def __init__(self, route: AsyncRoute, task_id: str) -> None:
+    Of one that `enqueue` has returned, `acceptance` is `kept`, `replaced` or `postponed` if it held
+    the unique key before, and that is what became of it; else None.
+    """
+
+    def __init__(
+        self, route: AsyncRoute, task_id: str, acceptance: Acceptance | None = None
+    ) -> None:
         self._route = route
         self.id = task_id
+        self.acceptance = acceptance
 
     def __repr__(self) -> str:
         """Return the id, marked as a task."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 from taskqueue.client import calls, enqueueing, limit_calls
+from taskqueue.client.bulk_changes import BulkChanges
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, path_of
@@ -19,11 +20,12 @@ from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
+from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
 T = TypeVar("T")
 
 
-class Client:
+class Client(BulkChanges):
     """Enqueues, watches and manages tasks of a service. Safe to share among threads.
 
     Over HTTP connections are kept and reused. Every call is retried for up to `retry_s` seconds
@@ -91,6 +93,11 @@ class Client:
         delay_s: float | None = None,
         run_at: float | None = None,
         unique_key: str | None = None,
+        unique_by: Sequence[str] | None = None,
+        unique_scope: ScopeName | None = None,
+        unique_until: UntilName | float | None = None,
+        on_repeat: OnRepeatName | None = None,
+        latest_s: float | None = None,
         **arguments: Any,
     ) -> ClientTask:
         """Enqueue a task for `action`; durable when this returns.
@@ -105,12 +112,18 @@ class Client:
             max_attempts: 1 or more.
             delay_s: not before so many seconds from now.
             run_at: not before this instant, in seconds since 1970 (UTC).
-            unique_key: at most one task has it. Enqueueing the same again returns the same task.
+            unique_key: at most one task holds it. Enqueueing the same again returns the same task.
+            unique_by: the arguments that make the key, instead of `unique_key`.
+            unique_scope: `global`, `action` or `queue`: among which tasks the key is unique.
+            unique_until: `ended`, `started` or `deleted`, or so many seconds after the enqueue.
+            on_repeat: `keep`, `replace`, `postpone` or `reject`: what to do if the key is held.
+            latest_s: repeats do not move the task beyond so many seconds after its enqueue.
             arguments: arguments of the handler.
 
         Raises:
             InvalidTask: the arguments, the options or the action do not fit.
             KeyConflict: something else was enqueued under the unique key.
+            KeyTaken: the unique key is held by a task that stays as it is.
             ServiceUnavailable: the service could not be reached. The task may have been accepted.
             AccessDenied: this client may not enqueue.
         """
@@ -121,9 +134,14 @@ class Client:
             delay_s=delay_s,
             run_at=run_at,
             unique_key=unique_key,
+            unique_by=unique_by,
+            unique_scope=unique_scope,
+            unique_until=unique_until,
+            on_repeat=on_repeat,
+            latest_s=latest_s,
         )
         receipt = self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
-        return ClientTask(self._route, receipt.id)
+        return ClientTask(self._route, receipt.id, receipt.acceptance)
 
     def enqueue_many(self, tasks: Iterable[AnyTask]) -> Sequence[ClientTask]:
         """Enqueue many tasks with few requests; durable when this returns.
@@ -135,6 +153,7 @@ class Client:
         Raises:
             InvalidTask: a task does not fit. None of its request was accepted.
             KeyConflict: something else was enqueued under a unique key.
+            KeyTaken: a unique key is held by a task that stays as it is.
             ServiceUnavailable: the service could not be reached; tasks may have been accepted.
         """
         receipts = [
@@ -142,7 +161,7 @@ class Client:
             for batch in enqueueing.batches(tasks)
             for receipt in self._do(calls.enqueue_many(batch))
         ]
-        return [ClientTask(self._route, receipt.id) for receipt in receipts]
+        return [ClientTask(self._route, receipt.id, receipt.acceptance) for receipt in receipts]
 
     def task(self, task_id: str) -> ClientTask:
         """Return the task of this id, without asking whether there is one."""
@@ -165,55 +184,6 @@ class Client:
             cursor = page.next
             if cursor is None:
                 return
-
-    def cancel_tasks(
-        self, *, reason: str | None = None, dry_run: bool = False, **filters: Unpack[Filters]
-    ) -> int:
-        """Cancel all tasks that match and have not ended; return how many.
-
-        Takes as many requests as that needs. With `dry_run` they are only counted. Without a
-        filter all are meant. Repeating it is safe.
-
-        Raises:
-            ServiceUnavailable: some may have been changed.
-        """
-        return self._change_all("cancel", filters, dry_run=dry_run, reason=reason)
-
-    def redrive_tasks(self, *, dry_run: bool = False, **filters: Unpack[Filters]) -> int:
-        """Queue all dead tasks that match again; return how many.
-
-        Takes as many requests as that needs. With `dry_run` they are only counted. Without a
-        filter all are meant. Repeating it is safe.
-
-        Raises:
-            ServiceUnavailable: some may have been changed.
-        """
-        return self._change_all("redrive", filters, dry_run=dry_run)
-
-    def delete_tasks(self, *, dry_run: bool = False, **filters: Unpack[Filters]) -> int:
-        """Delete all tasks that match and have ended; return how many. See `cancel_tasks`."""
-        return self._change_all("delete", filters, dry_run=dry_run)
-
-    def run_tasks_now(self, *, dry_run: bool = False, **filters: Unpack[Filters]) -> int:
-        """Make all tasks that match and are scheduled or retrying due now; return how many.
-
-        See `cancel_tasks`.
-        """
-        return self._change_all("run-now", filters, dry_run=dry_run)
-
-    def _change_all(
-        self, verb: str, filters: Filters, *, dry_run: bool, reason: str | None = None
-    ) -> int:
-        total = 0
-        cursor: str | None = None
-        while True:
-            progress = self._do(
-                calls.change_all(verb, filters, dry_run=dry_run, cursor=cursor, reason=reason)
-            )
-            total += progress.matched if dry_run else progress.done
-            cursor = progress.next
-            if cursor is None:
-                return total
 
     def running(self) -> Sequence[RunningTask]:
         """Return the attempts that run now, those that began first; of more than 1,000 as many.

@@ -35,6 +35,24 @@ async def test_the_options_of_an_enqueue_reach_the_task(run: Command) -> None:
     assert (task["run_at"], task["status"]) == (4_102_444_800.0, "scheduled")
 
 
+async def test_a_repeat_under_a_key_prints_the_id_of_its_holder_and_what_became_of_it(
+    run: Command,
+) -> None:
+    keyed = ("url=a.png", "--unique-by", "url", "--unique-until", "3600", "--delay-s", "60")
+
+    first = await run("enqueue", "resize", *keyed)
+    again = await run("enqueue", "resize", *keyed, "width=4", "--on-repeat", "replace")
+    as_json = await run("enqueue", "resize", *keyed, "width=5", "--json")
+    refused = await run("enqueue", "resize", *keyed, "--on-repeat", "reject")
+    shown = await run("tasks", "show", first.out)
+
+    assert again == Done(0, first.out, "This task held the key; it was replaced.")
+    assert as_json.json == {"id": first.out, "acceptance": "kept"}
+    assert refused.code != 0
+    assert first.out in refused.err
+    assert 'url="a.png" (action; held until 1 h after its enqueue)' in shown.out
+
+
 async def test_the_wait_for_a_dead_task_ends_with_1_and_its_reason(run: Command) -> None:
     done = await run("enqueue", "refuse", "why=not today", "--wait", "20")
     [dead] = (await run("dead", "list", "--json")).json

@@ -17,6 +17,7 @@ from taskqueue import (
     Client,
     InvalidTask,
     KeyConflict,
+    KeyTaken,
     NotRunning,
     ServiceUnavailable,
     TaskNotCompleted,
@@ -25,6 +26,7 @@ from taskqueue import (
 )
 from taskqueue.client.views import SettingInfo
 from taskqueue.rules.tasks import Status
+from taskqueue.rules.uniqueness import KeyState, OnRepeatName, Scope
 from taskqueue.testing.process import ServiceProcess
 from tests.client import shop
 
@@ -89,6 +91,48 @@ async def test_a_unique_key_gives_the_same_task_or_says_whose_it_is(
             assert refused.value.keys == {"sum": first.id}
 
     await in_thread(script)
+
+
+REPEATS: Sequence[tuple[OnRepeatName, float | None]] = (
+    ("keep", None),
+    ("postpone", 9_000.0),
+    ("replace", None),
+)
+
+
+async def test_a_repeat_says_what_became_of_the_task_that_holds_the_key(
+    service: ServiceProcess, tmp_path: Path
+) -> None:
+    def script(url: str, left: int) -> list[str | None]:
+        with Client(url) as queue:
+            first = queue.enqueue("add", left=left, right=1, unique_by=["left"], delay_s=3600)
+            told = [
+                queue.enqueue(
+                    "add",
+                    left=left,
+                    right=2,
+                    unique_by=["left"],
+                    unique_scope="action",
+                    on_repeat=on_repeat,
+                    delay_s=7200,
+                    latest_s=latest_s,
+                )
+                for on_repeat, latest_s in REPEATS
+            ]
+            with pytest.raises(KeyTaken) as refused:
+                queue.enqueue("add", left=left, right=2, unique_by=["left"], on_repeat="reject")
+            assert {task.id for task in told} == {first.id}
+            assert refused.value.keys == {f"left={left}": first.id}
+            info = first.info()
+            assert (info.data, info.unique_key) == ({"left": left, "right": 2}, f"left={left}")
+            assert info.key == KeyState(scope=Scope.ACTION, until="ended", is_free=False)
+            assert [task.id for task in queue.tasks(unique_key=f"left={left}")] == [first.id]
+            return [first.acceptance, *(task.acceptance for task in told)]
+
+    over_http = await in_thread(lambda: script(service.url, 1))
+    through_the_file = await in_thread(lambda: script(f"sqlite:///{tmp_path}/data/tasks.db", 2))
+
+    assert over_http == through_the_file == [None, "kept", "postponed", "replaced"]
 
 
 async def test_a_task_that_does_not_complete_has_no_result(service: ServiceProcess) -> None:

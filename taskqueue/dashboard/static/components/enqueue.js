@@ -20,13 +20,13 @@ function useActions() {
   return actions;
 }
 
-const blank = { action: "", data: "{}", queue: "", priority: "", delay_s: "", unique_key: "" };
+const blank = { action: "", data: "{}", queue: "", priority: "", delay_s: "", unique_key: "", on_repeat: "" };
 
 /** Return the request of a form. Throws a SyntaxError if `data` is no JSON. */
 function request(form) {
   const task = { action: form.action.trim(), data: JSON.parse(form.data || "{}") };
   for (const name of ["priority", "delay_s"]) if (form[name] !== "") task[name] = Number(form[name]);
-  for (const name of ["queue", "unique_key"]) if (form[name]) task[name] = form[name];
+  for (const name of ["queue", "unique_key", "on_repeat"]) if (form[name]) task[name] = form[name];
   return task;
 }
 
@@ -43,7 +43,7 @@ export function Enqueue({ onClose, initial = {} }) {
     setProblem(null);
     try {
       const receipt = await post("tasks", request(form));
-      say(`Task ${receipt.status}`, { to: to("tasks", receipt.id), text: "Open" });
+      say(receipt.acceptance ? `Task ${receipt.acceptance}: it held the key` : `Task ${receipt.status}`, { to: to("tasks", receipt.id), text: "Open" });
       refresh();
       onClose();
     } catch (failure) {
@@ -79,6 +79,11 @@ export function Enqueue({ onClose, initial = {} }) {
         <div class="field">
           <label for="new-key">Unique key</label>
           <input id="new-key" autocomplete="off" value=${form.unique_key} onInput=${set("unique_key")} />
+        </div>
+        <div class="field">
+          <label for="new-repeat">If a task holds the key</label>
+          <${Choice} id="new-repeat" value=${form.on_repeat} onValue=${(on_repeat) => setForm({ ...form, on_repeat })}
+            options=${[["", "as the action says"], ["keep", "keep that task"], ["replace", "replace its data"], ["postpone", "postpone it"], ["reject", "refuse this one"]]} />
         </div>
       </div>
       ${problem && html`<${Faults} problem=${problem} />`}

@@ -127,7 +127,8 @@ function Facts({ task }) {
     ["Ended", ended && html`<${Time} at=${ended} />`],
     ["In all", ended && duration(ended - task.created_at)],
     ["Trace", task.traceparent && html`<span><code>${traceOf(task)}</code> <${Copy} text=${traceOf(task)} what="the id of the trace" /></span>`],
-    ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" /></span>`],
+    ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" />
+      <span class="soft small">${keyState(task.key)}</span></span>`],
   ];
   return html`<section class="card" aria-label="Facts"><header><h2>Facts</h2><span class="gap"></span>
       <a class="small" href=${`tasks/${task.id}`}>as JSON</a></header>
@@ -135,6 +136,13 @@ function Facts({ task }) {
       ${facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => html`<dt key=${name}>${name}</dt><dd>${value}</dd>`)}
     </dl>
   </section>`;
+}
+
+/** Say among which tasks a key is unique, and how long it is held. */
+function keyState(key) {
+  if (!key) return null;
+  const until = typeof key.until === "number" ? `${duration(key.until)} after its enqueue` : key.until;
+  return `${key.scope}, ${key.is_free ? "free again" : `held until ${until}`}`;
 }
 
 const traceOf = (task) => task.traceparent.split("-")[1];
