@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("tasks", "Find, show, await, edit, cancel, redrive, delete."),
             ("dead", "Find, redrive and delete dead tasks."),
             ("queues", "List, pause and resume queues."),
+            ("limits", "List, show, set, reset and take limits."),
             ("running", "List what runs now, and at which line."),
             ("top", "Watch queues, running tasks and restarts."),
             ("tree", "Show the supervision tree."),

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from taskqueue import App, Context, Reject, Retries
+from taskqueue import App, Context, Limit, Reject, Retries
 
 app = App()
 
@@ -14,6 +14,11 @@ async def resize(url: str, width: int = 800) -> dict[str, str]:
 
 @app.task("nap")
 async def nap(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+@app.task("mail", limit=Limit(running=1, key="smtp:{domain}"))
+async def mail(domain: str, seconds: float = 0.0) -> None:
     await asyncio.sleep(seconds)
 
 

@@ -196,6 +196,40 @@ async def test_dead_tasks_are_redriven_and_deleted_and_no_others(run: Command) -
 # --- the service --------------------------------------------------------------------------------
 
 
+async def test_a_limit_is_listed_shown_set_and_reset(run: Command, service: ServiceProcess) -> None:
+    task_id = (await run("enqueue", "mail", "domain=a.example", "seconds=600")).out
+    await service.wait_for("attempt_started", task_id=task_id)
+    waiting = (await run("enqueue", "mail", "domain=a.example")).out
+
+    listed = (await run("limits", "list")).out.splitlines()
+    shown = (await run("limits", "show", "smtp")).out.splitlines()
+    waits = (await run("tasks", "show", waiting, "--json")).json["waiting_for"]
+    rate = ("--starts", "90", "--per-s", "60")
+    changed = await run("limits", "set", "smtp", "--running", "2", *rate)
+    reset = await run("limits", "reset", "smtp", "--json")
+
+    assert [line.split() for line in listed] == [
+        ["limit", "running", "waiting", "allows", "changed"],
+        ["smtp", "1", "1", "1", "running", "-"],
+    ]
+    assert shown[0].split() == ["limit", "smtp"]
+    assert shown[-1].split() == ["a.example", "1", "1", "-"]
+    held_back = f"waits for a slot of `smtp:a.example` (1 of 1 running: {task_id})"
+    assert waits == f"{held_back}; next in line"
+    assert changed == Done(0, "set smtp: 2 running; 90 per 60 s, burst 1", "")
+    assert reset.json == [{"limit": "smtp", "reset": True}]
+
+
+async def test_starts_are_taken_until_the_rate_is_spent(run: Command) -> None:
+    await run("limits", "set", "api", "--starts", "1", "--per-s", "3600", "--burst", "5")
+
+    took = await run("limits", "take", "api", "--cost", "5", "--key", "acme")
+    spent = await run("limits", "take", "api", "--key", "acme", "--timeout-s", "1")
+
+    assert took == Done(0, "took 5 of api", "")
+    assert (spent.code, spent.err[:38]) == (1, "taskqueue: limit 'api' allows this in ")
+
+
 async def test_queues_are_paused_and_resumed(run: Command) -> None:
     paused = await run("queues", "pause", "default")
     waiting = (await run("enqueue", "resize", "url=a.png")).out
@@ -265,6 +299,7 @@ async def test_what_is_wrong_is_said_in_one_line_with_its_code(run: Command) -> 
         (("enqueue", "none-such"), 4, "taskqueue: action: "),
         (("tasks", "show", "none-such"), 4, "taskqueue: no task none-such"),
         (("queues", "pause", "none-such"), 4, "taskqueue: no such queue (404)"),
+        (("limits", "reset", "none-such"), 4, "taskqueue: no such limit (404)"),
         (("tasks", "list", "--url", "ftp://x"), 2, "taskqueue: url: must look like"),
         (("enqueue", "resize", "a.png"), 2, "expected key=value or one JSON object"),
         (("enqueue", "resize", "{"), 2, "expected a JSON object"),
