@@ -13,6 +13,7 @@ from taskqueue.commands import GetDepths, GetTree, Pause
 from taskqueue.errors import StorageUnavailable
 from taskqueue.http.metrics import readings
 from taskqueue.rules.access import Role
+from taskqueue.rules.limits import LimitUse, LimitValues, encoded
 from taskqueue.rules.tasks import NewTask
 from taskqueue.runtime import Request
 from tests.gateway.scripted import NOW, ScriptedService, leaf
@@ -78,6 +79,33 @@ async def test_queues_are_shown_and_those_that_are_not_served_are_one(
     assert of(samples, "taskqueue_last_claim_age_seconds") == {("mail",): 7.0}
     assert of(samples, "taskqueue_queue_paused") == {("default",): 1, ("mail",): 0}
     assert of(samples, "taskqueue_queue_consumers") == {("default",): 2, ("mail",): 2}
+
+
+async def test_limits_are_shown_by_name_and_not_by_key(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    declared = {"api": LimitValues(starts=9), "smtp": LimitValues(running=2)}
+    await service.storage.declare_limits(declared, now=NOW)
+    new = [
+        NewTask(
+            id=f"{n}",
+            action="send",
+            payload="{}",
+            queue="mail",
+            limits=encoded((LimitUse("smtp", key),)),
+        )
+        for n, key in enumerate(("a", "a", "a", "b"))
+    ]
+    await service.storage.insert(new, now=NOW)
+    for _ in range(3):
+        await service.start_next("mail")
+
+    samples = await scraped(http)
+
+    assert of(samples, "taskqueue_blocked") == {("limit",): 1}
+    assert of(samples, "taskqueue_limit_running") == {("api",): 0, ("smtp",): 3}
+    assert of(samples, "taskqueue_limit_waiting") == {("api",): 0, ("smtp",): 1}
+    assert of(samples, "taskqueue_limit_max_running") == {("smtp",): 2}
 
 
 async def test_restarts_are_shown_by_the_path_of_the_part(

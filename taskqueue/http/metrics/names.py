@@ -15,6 +15,7 @@ class Metric(NamedTuple):
 
 
 _QUEUE = ("queue",)
+_LIMIT = ("limit",)
 
 INFO = Metric("taskqueue_info", "gauge", "Always 1; names the version.", ("version",))
 TASKS = Metric(
@@ -57,6 +58,27 @@ LAST_CLAIM = Metric(
 )
 PAUSED = Metric("taskqueue_queue_paused", "gauge", "1 while the queue is paused, else 0.", _QUEUE)
 CONSUMERS = Metric("taskqueue_queue_consumers", "gauge", "Consumers that serve it.", _QUEUE)
+HELD_BACK = Metric(
+    "taskqueue_blocked",
+    "gauge",
+    "Tasks that are due and held back, by the reason.",
+    ("reason",),
+)
+LIMIT_RUNNING = Metric(
+    "taskqueue_limit_running", "gauge", "Tasks that run under a limit, of all its keys.", _LIMIT
+)
+LIMIT_WAITING = Metric(
+    "taskqueue_limit_waiting",
+    "gauge",
+    "Tasks that a limit holds back, of all its keys, up to a thousand.",
+    _LIMIT,
+)
+LIMIT_MAX = Metric(
+    "taskqueue_limit_max_running",
+    "gauge",
+    "How many tasks a limit lets run at once for each of its keys.",
+    _LIMIT,
+)
 BLOCKED = Metric(
     "taskqueue_blocked_consumers",
     "gauge",
@@ -96,6 +118,7 @@ EVENT_STREAMS = Metric("taskqueue_event_streams", "gauge", "Open event streams."
 METRICS = (
     *(INFO, TASKS, TASK_RUN, TASK_WAIT, LEASE_LOSSES),
     *(DEPTH, OLDEST, LAST_CLAIM, PAUSED, CONSUMERS, BLOCKED),
+    *(HELD_BACK, LIMIT_RUNNING, LIMIT_WAITING, LIMIT_MAX),
     *(STORAGE_UP, COMMIT_SECONDS, COMMIT_ROWS, LOOP_LAG),
     *(HOOKS_FAILED, HOOKS_DROPPED, RESTARTS, MAILBOX, EVENT_STREAMS),
 )

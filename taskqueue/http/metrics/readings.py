@@ -9,9 +9,18 @@ from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from taskqueue.clock import Clock
-from taskqueue.commands import Ask, GetDepths, GetMeasures, GetOldestRunnable, GetQueues, GetTree
+from taskqueue.commands import (
+    Ask,
+    GetDepths,
+    GetLimits,
+    GetMeasures,
+    GetOldestRunnable,
+    GetQueues,
+    GetTree,
+)
 from taskqueue.http.problems import UNAVAILABLE
 from taskqueue.rules.health import QueueState
+from taskqueue.rules.limits import LimitUsage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.tasks import Status
 from taskqueue.runtime import Request
@@ -30,6 +39,7 @@ class Reading(NamedTuple):
     depths: Mapping[str, Mapping[Status, int]] | None
     oldest_s: Mapping[str, float] | None
     queues: tuple[QueueState, ...] | None
+    limits: tuple[LimitUsage, ...] | None
     tree: Node | None
     now: float
     """On the monotonic clock."""
@@ -73,8 +83,12 @@ class Readings:
         self._depths = Latest(ask, GetDepths())
         self._oldest = Latest(ask, GetOldestRunnable())
         self._queues = Latest(ask, GetQueues())
+        self._limits = Latest(ask, GetLimits())
         self._tree = Latest(ask, GetTree())
-        self._all: tuple[Latest[Any], ...] = (self._depths, self._oldest, self._queues, self._tree)
+        self._all: tuple[Latest[Any], ...] = (
+            *(self._depths, self._oldest, self._queues),
+            *(self._limits, self._tree),
+        )
 
     async def read(self) -> Reading:
         """Return what is known after `WAIT_S` at most."""
@@ -86,6 +100,7 @@ class Readings:
             depths=self._depths.value,
             oldest_s=self._oldest.value,
             queues=self._queues.value,
+            limits=self._limits.value,
             tree=self._tree.value,
             now=self._clock.monotonic(),
         )

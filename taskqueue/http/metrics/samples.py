@@ -7,6 +7,7 @@ from taskqueue.http.metrics import names
 from taskqueue.http.metrics.names import Metric
 from taskqueue.http.metrics.readings import Reading
 from taskqueue.release import version
+from taskqueue.rules.limits import LimitUsage
 from taskqueue.rules.measures import OTHER, Histogram, Measures
 from taskqueue.rules.tasks import ENDED, Status
 from taskqueue.supervision import Node
@@ -43,6 +44,7 @@ def samples(
         Sample(names.EVENT_STREAMS, (), streams),
         *_counted(reading.measures),
         *_of_queues(reading),
+        *_of_limits(reading.limits),
         *_of_actors(reading.tree),
     ):
         found[sample.metric].append(sample)
@@ -76,6 +78,17 @@ def _of_queues(reading: Reading) -> Iterator[Sample]:
         yield Sample(names.OLDEST, (queue,), age_s)
     if reading.depths is not None:
         yield from _depths(reading.depths, queues)
+
+
+def _of_limits(limits: Sequence[LimitUsage] | None) -> Iterator[Sample]:
+    if limits is None:
+        return
+    yield Sample(names.HELD_BACK, ("limit",), sum(limit.waiting for limit in limits))
+    for limit in limits:
+        yield Sample(names.LIMIT_RUNNING, (limit.name,), limit.running)
+        yield Sample(names.LIMIT_WAITING, (limit.name,), limit.waiting)
+        if limit.values.running is not None:
+            yield Sample(names.LIMIT_MAX, (limit.name,), limit.values.running)
 
 
 def _bounded(ages: Mapping[str, float] | None, queues: Mapping[str, object]) -> Mapping[str, float]:
