@@ -32,6 +32,7 @@ READS = frozenset(
         Storage.limits,
         Storage.logs,
         Storage.next_due,
+        Storage.next_expiry,
         Storage.paused,
         Storage.rescue,
         Storage.tokens,

@@ -99,13 +99,16 @@ class Enqueuing(Generic[P]):
         unique_until: UntilName | float | None = None,
         on_repeat: OnRepeatName | None = None,
         latest_s: float | None = None,
+        expires_s: float | None = None,
+        expires_at: float | None = None,
     ) -> Self:
         """Return this action with other options for the tasks made through it.
 
         `delay_s` counts from the enqueue, `run_at` is in seconds since 1970 (UTC). An option that
         cannot be is refused when a task is made. At most one task holds a `unique_key`, or the key
         that its fields `unique_by` make: enqueueing the same again gives the same task, so it is
-        safe to repeat. `docs/uniqueness.md` has the other four.
+        safe to repeat. `docs/uniqueness.md` has the other four. A task that has not started
+        `expires_s` seconds after its enqueue, or at the instant `expires_at`, is cancelled.
         """
         options = Options(
             queue=queue,
@@ -119,6 +122,8 @@ class Enqueuing(Generic[P]):
             unique_until=unique_until,
             on_repeat=on_repeat,
             latest_s=latest_s,
+            expires_s=expires_s,
+            expires_at=expires_at,
         )
         return type(self)(self._app, self.name, self._function, options.over(self._options))
 

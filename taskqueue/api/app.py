@@ -72,6 +72,7 @@ class App(Contents):
         unique_until: UntilName | float | None = ...,
         on_repeat: OnRepeatName | None = ...,
         latest_s: float | None = ...,
+        expires_s: float | None = ...,
         executor: ExecutorName | None = ...,
         retries: Retries = ...,
         false_is_failure: bool | None = ...,
@@ -90,6 +91,7 @@ class App(Contents):
         unique_until: UntilName | float | None = None,
         on_repeat: OnRepeatName | None = None,
         latest_s: float | None = None,
+        expires_s: float | None = None,
         timeout_s: float | None = None,
         executor: ExecutorName | None = None,
         retries: Retries = USUAL,
@@ -105,7 +107,8 @@ class App(Contents):
         `retries` says when a failed attempt is tried again. A handler that returns False has
         failed, unless `false_is_failure` is False; without a choice, a `-> bool` is warned of.
         `limit` says how many tasks may run at once, or start in a while; see `docs/limits.md`.
-        The fields `unique_by` of a task's data make its unique key; see `docs/uniqueness.md`.
+        The fields `unique_by` of a task's data make its unique key; see `docs/uniqueness.md`. A
+        task that has not started `expires_s` seconds after its enqueue is cancelled.
 
         A first parameter `ctx: Context` gets the context of the attempt. To take any keys, write
         `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
@@ -126,6 +129,7 @@ class App(Contents):
                 unique_until=unique_until,
                 on_repeat=on_repeat,
                 latest_s=latest_s,
+                expires_s=expires_s,
             )
         )
 

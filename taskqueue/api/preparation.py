@@ -50,6 +50,7 @@ def new_task(
             defaults.max_attempts if options.max_attempts is None else options.max_attempts
         ),
         run_at=options.run_at_from(now),
+        expires_at=options.expires_at_from(now, defaults.expires_s),
         unique_key=key.key,
         fingerprint=key.fingerprint,
         key_rule=key.rule,

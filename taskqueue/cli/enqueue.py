@@ -29,6 +29,7 @@ def command() -> click.Command:
             click.Option(["--queue"], metavar="NAME"),
             *parameters.options(),
             *parameters.key_options(),
+            *parameters.expiry_options(),
             click.Option(
                 ["--wait", "wait_s"],
                 type=click.FloatRange(min=0),

@@ -140,6 +140,19 @@ def key_options() -> list[click.Parameter]:
     ]
 
 
+def expiry_options() -> list[click.Parameter]:
+    """Return the options about the expiry of a new task."""
+    return [
+        click.Option(
+            ["--expires-s"],
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="S",
+            help="Cancel it if it has not started after S seconds.",
+        ),
+        click.Option(["--expires-at"], type=Instant(), metavar="INSTANT", help="Or by then."),
+    ]
+
+
 def filters(*, with_status: bool = True) -> list[click.Parameter]:
     """Return the options that choose tasks: those that match all of them."""
     status = click.Option(

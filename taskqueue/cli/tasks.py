@@ -151,6 +151,7 @@ def _print_task(task: TaskInfo) -> None:
             "trace": task.traceparent,
             "created": output.instant(task.created_at),
             "due": output.instant(task.run_at),
+            "expires": output.instant(task.expires_at) if task.expires_at else None,
             "started": output.instant(task.started_at) if task.started_at else None,
             "ended": output.instant(task.processed_at) if task.has_ended else None,
             "progress": None if task.progress is None else output.json_text(task.progress),

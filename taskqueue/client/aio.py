@@ -82,6 +82,8 @@ class AsyncClient:
         unique_until: UntilName | float | None = None,
         on_repeat: OnRepeatName | None = None,
         latest_s: float | None = None,
+        expires_s: float | None = None,
+        expires_at: float | None = None,
         **arguments: Any,
     ) -> AsyncTask:
         """Enqueue a task for `action`; durable when this returns. See `Client.enqueue`."""
@@ -97,6 +99,8 @@ class AsyncClient:
             unique_until=unique_until,
             on_repeat=on_repeat,
             latest_s=latest_s,
+            expires_s=expires_s,
+            expires_at=expires_at,
         )
         receipt = await self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
         return AsyncTask(self._route, receipt.id, receipt.acceptance)

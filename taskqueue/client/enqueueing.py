@@ -78,6 +78,7 @@ def prepared(task: NewTask) -> NewTaskBody:
         max_attempts=task.max_attempts,
         run_at=task.run_at,
         limits=task.limits,
+        expires_at=task.expires_at,
     )
 
 

@@ -240,6 +240,8 @@ def _new_task(body: NewTaskBody, now: float) -> NewTask:
         unique_until=body.unique_until,
         on_repeat=body.on_repeat,
         latest_s=body.latest_s,
+        expires_s=body.expires_s,
+        expires_at=body.expires_at,
     )
     if faults := tuple(options.faults()):
         raise InvalidTask(faults)
@@ -254,6 +256,7 @@ def _new_task(body: NewTaskBody, now: float) -> NewTask:
         priority=body.priority or 0,
         max_attempts=body.max_attempts or DEFAULT_MAX_ATTEMPTS,
         run_at=options.run_at_from(now),
+        expires_at=options.expires_at_from(now, None),
         unique_key=key.key,
         fingerprint=key.fingerprint,
         key_rule=key.rule,

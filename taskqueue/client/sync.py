@@ -98,6 +98,8 @@ class Client(BulkChanges):
         unique_until: UntilName | float | None = None,
         on_repeat: OnRepeatName | None = None,
         latest_s: float | None = None,
+        expires_s: float | None = None,
+        expires_at: float | None = None,
         **arguments: Any,
     ) -> ClientTask:
         """Enqueue a task for `action`; durable when this returns.
@@ -118,6 +120,8 @@ class Client(BulkChanges):
             unique_until: `ended`, `started` or `deleted`, or so many seconds after the enqueue.
             on_repeat: `keep`, `replace`, `postpone` or `reject`: what to do if the key is held.
             latest_s: repeats do not move the task beyond so many seconds after its enqueue.
+            expires_s: cancel it if it has not started so many seconds after its enqueue.
+            expires_at: likewise, at this instant.
             arguments: arguments of the handler.
 
         Raises:
@@ -139,6 +143,8 @@ class Client(BulkChanges):
             unique_until=unique_until,
             on_repeat=on_repeat,
             latest_s=latest_s,
+            expires_s=expires_s,
+            expires_at=expires_at,
         )
         receipt = self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
         return ClientTask(self._route, receipt.id, receipt.acceptance)

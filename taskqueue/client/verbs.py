@@ -29,6 +29,8 @@ class NewTaskBody(msgspec.Struct, omit_defaults=True):
     delay_s: float | None = None
     limits: str | None = None
     """What a prepared task counts towards, for a file; a service works that out itself."""
+    expires_s: float | None = None
+    expires_at: float | None = None
 
 
 class Filters(TypedDict, total=False):

@@ -46,6 +46,7 @@ class TaskInfo(Struct):
     cancel_reason: str | None = None
     traceparent: str | None = None
     limits: Sequence[TaskLimit] = ()
+    expires_at: float | None = None
     attempts: Sequence[Attempt] = ()
     waiting_for: str | None = None
     edits: Sequence[Edit] = ()

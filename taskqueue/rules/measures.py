@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from taskqueue.rules.expiry import EXPIRED
 from taskqueue.rules.tasks import (
     Acceptance,
     Accepted,
@@ -72,7 +73,7 @@ class QueueMeasures:
 class ActionMeasures:
     """What became of the tasks of one action in one queue."""
 
-    __slots__ = ("cancelled", "completed", "dead", "enqueued", "failed", "queue", "ran")
+    __slots__ = ("cancelled", "completed", "dead", "enqueued", "expired", "failed", "queue", "ran")
 
     def __init__(self, queue: QueueMeasures) -> None:
         self.queue = queue
@@ -84,6 +85,8 @@ class ActionMeasures:
         """Attempts that failed, whether their task is tried again or dead."""
         self.dead = 0
         self.cancelled = 0
+        self.expired = 0
+        """Of those that were cancelled, these because they had not started in time."""
 
 
 class TaskMeasures:
@@ -110,6 +113,12 @@ class TaskMeasures:
     def cancelled(self, queue: str, action: str) -> None:
         """Count a task that was cancelled while no consumer had it."""
         self._of(queue, action).cancelled += 1
+
+    def expired(self, queue: str, action: str) -> None:
+        """Count a task that has expired while no consumer had it."""
+        measures = self._of(queue, action)
+        measures.cancelled += 1
+        measures.expired += 1
 
     def settled(
         self,
@@ -145,8 +154,9 @@ class TaskMeasures:
             case DeadLetter():
                 measures.failed += 1
                 measures.dead += 1
-            case Cancel():
+            case Cancel(reason=reason):
                 measures.cancelled += 1
+                measures.expired += reason == EXPIRED
             case _:  # the attempt was returned
                 pass
 

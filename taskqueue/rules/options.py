@@ -37,6 +37,10 @@ class Options(Struct):
     unique_until: Until | None = None  # how long the task holds its key
     on_repeat: str | None = None  # what an enqueue does whose key is held: an `OnRepeat`
     latest_s: float | None = None  # by how much repeats can postpone the first enqueue
+    expires_s: float | None = (
+        None  # it is cancelled if it has not started so long after its enqueue
+    )
+    expires_at: float | None = None  # likewise, at this instant
 
     def over(self, base: "Options") -> "Options":
         """Return `base` with every choice made here in its place.
@@ -50,6 +54,13 @@ class Options(Struct):
         """Return the instant before which a task that is enqueued at `now` is not run."""
         return self.run_at if self.delay_s is None else now + self.delay_s
 
+    def expires_at_from(self, now: float, usual_s: float | None) -> float | None:
+        """Return when a task expires that is enqueued at `now`; its action says `usual_s`."""
+        if self.expires_at is not None:
+            return self.expires_at
+        expires_s = usual_s if self.expires_s is None else self.expires_s
+        return None if expires_s is None else now + expires_s
+
     def chosen(self) -> dict[str, Any]:
         """Return the choices that were made, by name."""
         return {k: v for k, v in msgspec.structs.asdict(self).items() if v is not None}
@@ -58,9 +69,11 @@ class Options(Struct):
         """Return what tells this call from all others under its key.
 
         Made of what was said, before it met the clock and the options of the action: the same call
-        has the same fingerprint later, and after those have changed.
+        has the same fingerprint later, and after those have changed. When it expires does not
+        count, because a client may have made an instant of the seconds that its action names.
         """
-        said = msgspec.json.encode((payload, self.chosen(), *filter(None, nonces)), order="sorted")
+        chosen = {k: v for k, v in self.chosen().items() if not k.startswith("expires_")}
+        said = msgspec.json.encode((payload, chosen, *filter(None, nonces)), order="sorted")
         return sha256(said).hexdigest()
 
     def faults(self) -> Iterator[Fault]:
@@ -80,6 +93,16 @@ class Options(Struct):
         if self.unique_key is not None and not is_key(self.unique_key):
             yield Fault("unique_key", KEY_RULE)
         yield from _key_faults(self)
+        yield from _expiry_faults(self)
+
+
+def _expiry_faults(options: Options) -> Iterator[Fault]:
+    if options.expires_s is not None and not is_duration(options.expires_s):
+        yield Fault("expires_s", "must be a number of seconds above 0, at most 100 years")
+    if options.expires_at is not None and not _is_number(options.expires_at, YEAR_10000_AT):
+        yield Fault("expires_at", "must be seconds since 1970 (UTC), before the year 10000")
+    if options.expires_s is not None and options.expires_at is not None:
+        yield Fault("expires_at", "stands beside expires_s; give one of them")
 
 
 def _key_faults(options: Options) -> Iterator[Fault]:
@@ -111,6 +134,7 @@ class Defaults(Struct):
     unique_until: Until | None = None
     on_repeat: str | None = None
     latest_s: float | None = None
+    expires_s: float | None = None
 
     def faults(self) -> Iterator[Fault]:
         """Yield everything that is wrong, each under the option's name."""
@@ -145,6 +169,8 @@ _CONVERTERS: Mapping[str, Callable[[object], object]] = {
     "unique_until": _until,
     "on_repeat": plain.text,
     "latest_s": plain.number,
+    "expires_s": plain.number,
+    "expires_at": plain.number,
 }
 
 

@@ -61,6 +61,7 @@ class NewTask(Struct):
     flow: str | None = None  # takes turns with the other flows of its queue, see `rules.turns`
     weight: float = 1.0  # of its flow: how many turns it gets for one of another
     key_rule: KeyRule | None = None  # None: its task holds the key until it is deleted
+    expires_at: float | None = None  # it is cancelled if it has not started by then
 
 
 def require_tasks(*tasks: object) -> None:
@@ -122,6 +123,7 @@ class Task(Struct):
     cancel_reason: str | None = None  # why its cancellation was asked for while it was held
     traceparent: str | None = None  # W3C: the trace and the span that it comes from
     limits: str | None = None  # JSON text: what it counts towards, see `rules.limits`
+    expires_at: float | None = None  # it is cancelled if it has not started by then
 
     @property
     def size(self) -> int:

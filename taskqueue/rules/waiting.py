@@ -6,6 +6,7 @@ place in line. API, command line and page show the same one.
 
 from datetime import UTC, datetime
 
+from taskqueue.rules.expiry import may_expire
 from taskqueue.rules.health import QueueState
 from taskqueue.rules.limits import GateFacts
 from taskqueue.rules.tasks import Status, Task
@@ -42,6 +43,15 @@ def waiting_for(task: Task, line: Line, *, now: float) -> str | None:
     """
     if not is_waiting(task):
         return None
+    why = _why(task, line, now=now)
+    if task.expires_at is None or not may_expire(task, attempt=1):
+        return why
+    if task.expires_at <= now:
+        return "expired; it is about to be cancelled"
+    return f"{why}; expires in {duration(task.expires_at - now)}"
+
+
+def _why(task: Task, line: Line, *, now: float) -> str:
     if task.run_at > now:
         what = "next attempt is due" if task.status is Status.RETRYING else "due"
         return f"{what} in {duration(task.run_at - now)}"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from taskqueue.rules.expiry import ExpiredTask
 from taskqueue.rules.tasks import (
     Accepted,
     Delivery,
@@ -36,7 +37,9 @@ class Leases(Protocol):
         next that could be, so that no other overtakes it. Ready are `queued`,
         `scheduled` and `retrying` tasks without a lease whose `run_at` is not after `now`. No other
         claim gets them until `rescue` finds them past `now + lease_s` and they are settled. Their
-        status does not change before `start`. A paused queue has nothing ready.
+        status does not change before `start`. A paused queue has nothing ready. A task that has
+        expired is ready all the same until `expire_waiting` has ended it: the caller must not begin
+        it.
 
         Raises:
             ValueError: `limit` is negative.
@@ -146,6 +149,24 @@ class Leases(Protocol):
 
     async def ahead(self, task: Task, *, limit: int, now: float) -> int:
         """Return how many due tasks of its queue would be claimed before `task`, up to `limit`.
+
+        Raises:
+            ValueError: `limit` is negative.
+        """
+        ...
+
+    async def next_expiry(self) -> float | None:
+        """Return the earliest `expires_at` of the tasks that may expire, None if there are none.
+
+        These are tasks without a lease that have never been started, nor been claimed and settled.
+        """
+        ...
+
+    async def expire_waiting(self, *, limit: int, now: float) -> tuple[ExpiredTask, ...]:
+        """End up to `limit` tasks that may expire, and did by `now`, those first that did first.
+
+        They are `cancelled`, with `EXPIRED` as reason and no line in their history. A task that is
+        redriven does not expire any more.
 
         Raises:
             ValueError: `limit` is negative.

@@ -16,9 +16,11 @@ from types import TracebackType
 from typing import Self
 
 from taskqueue.actors.messages import CONSUMERS, DATABASE
+from taskqueue.actors.queue.fetch_schedule import POLL_S
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.assembly import Parts
+from taskqueue.clock import next_beat
 from taskqueue.errors import StorageError, TaskNotFound
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import ENDED, Status, Task, TaskHistory
@@ -181,6 +183,8 @@ class Engine:
 
     async def _next_due(self) -> float | None:
         dues = [await self.storage.inner.next_due(queue) for queue in self._app.queues]
+        expiry = await self.storage.inner.next_expiry()
+        dues.append(None if expiry is None else next_beat(expiry, POLL_S))  # when it is looked for
         return min((due for due in dues if due is not None), default=None)
 
     async def _left(self) -> tuple[Task, ...]:

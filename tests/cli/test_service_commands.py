@@ -53,6 +53,18 @@ async def test_a_repeat_under_a_key_prints_the_id_of_its_holder_and_what_became_
     assert 'url="a.png" (action; held until 1 h after its enqueue)' in shown.out
 
 
+async def test_a_task_that_expires_is_shown_with_when_and_ends_as_cancelled(run: Command) -> None:
+    await run("queues", "pause", "default")
+
+    late = await run("enqueue", "resize", "url=a.png", "--expires-s", "3600")
+    gone = await run("enqueue", "resize", "url=a.png", "--expires-at", "1", "--wait", "20")
+    shown = await run("tasks", "show", late.out)
+
+    assert gone.err.endswith("is cancelled: expired before it started")
+    assert "; expires in " in shown.out
+    assert "\nexpires" in shown.out
+
+
 async def test_the_wait_for_a_dead_task_ends_with_1_and_its_reason(run: Command) -> None:
     done = await run("enqueue", "refuse", "why=not today", "--wait", "20")
     [dead] = (await run("dead", "list", "--json")).json

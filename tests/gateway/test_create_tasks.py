@@ -427,3 +427,44 @@ async def test_faults_of_the_data_are_told_beside_those_of_the_options(http: Cli
     assert [fault["field"] for fault in (await several.json())["faults"]] == [
         f"[0].{name}" for name in names
     ]
+
+
+# --- expiry --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "at"),
+    [
+        ({"expires_s": 60}, NOW + 60),
+        ({"expires_s": 60, "delay_s": 30}, NOW + 60),
+        ({"expires_at": NOW + 5}, NOW + 5),
+        ({"expires_at": "2030-01-01T00:00:00Z"}, 1_893_456_000.0),
+    ],
+)
+async def test_a_task_that_expires_shows_when(
+    http: ClientSession, given: dict[str, Any], at: float
+) -> None:
+    accepted = await http.post("/tasks", json={"action": "uppercase", "data": {"text": ""}} | given)
+
+    task = await (await http.get(f"/tasks/{(await accepted.json())['id']}")).json()
+
+    assert task["expires_at"] == at
+    assert "; expires in " in task["waiting_for"]
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"expires_s": 0}, "expires_s"),
+        ({"expires_s": "soon"}, "expires_s"),
+        ({"expires_at": "tomorrow"}, "expires_at"),
+        ({"expires_s": 1, "expires_at": NOW}, "expires_at"),
+    ],
+)
+async def test_an_expiry_that_cannot_be_is_refused_by_name(
+    http: ClientSession, given: dict[str, Any], field: str
+) -> None:
+    refused = await http.post("/tasks", json={"action": "uppercase", "data": {"text": ""}} | given)
+
+    assert refused.status == 422
+    assert fields(await refused.json()) == {field}

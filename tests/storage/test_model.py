@@ -81,6 +81,7 @@ new_tasks = st.builds(
     priority=st.integers(-1, 2),
     run_at=st.one_of(st.none(), st.integers(0, 60).map(float)),
     max_attempts=st.integers(1, 3),
+    expires_at=st.none() | st.integers(0, 60).map(float),
 )
 
 
@@ -160,6 +161,7 @@ ruled_tasks = st.builds(
     unique_key=st.sampled_from(["k", "l", "k\x1faction\x1fmail"]),
     fingerprint=st.none() | st.sampled_from("fg"),
     key_rule=st.none() | key_rules,
+    expires_at=st.none() | st.just(20.0),
 )
 # Of two tasks of one id in one list the second may be accepted where the first has met a key.
 ruled_lists = st.lists(ruled_tasks, max_size=6, unique_by=lambda task: task.id)
@@ -498,6 +500,15 @@ class TwoStorages(RuleBasedStateMachine):
         gone = before - set(self.all_ids())
         assert len(gone) == expired <= limit
         self.accepted -= gone
+
+    @rule(limit=limits)
+    def expire_waiting(self, limit: int) -> None:
+        due = self.same(lambda storage: storage.next_expiry())
+
+        expired = self.same(lambda storage: storage.expire_waiting(limit=limit, now=self.now))
+
+        assert bool(expired) == (bool(limit) and due is not None and due <= self.now)
+        assert not {task.id for task in expired} & {*self.held, *self.over}
 
     @rule()
     def reopen(self) -> None:

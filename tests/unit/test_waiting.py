@@ -54,6 +54,26 @@ def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = F
         (task(Status.DEAD, ended=True), line(), None),
         (task(Status.RUNNING), line(), None),
         (task(Status.SCHEDULED, run_at=NOW + 14.2), line(), "due in 14 s"),
+        (
+            replace(
+                task(Status.SCHEDULED, run_at=NOW + 14),
+                attempt=0,
+                started_at=None,
+                expires_at=NOW + 65,
+            ),
+            line(),
+            "due in 14 s; expires in 1 min 5 s",
+        ),
+        (
+            replace(task(), attempt=0, started_at=None, expires_at=NOW),
+            line(),
+            "expired; it is about to be cancelled",
+        ),
+        (
+            replace(task(Status.RETRYING, run_at=NOW + 14), attempt=2, expires_at=NOW),
+            line(),
+            "next attempt is due in 14 s",
+        ),
         (task(Status.SCHEDULED, run_at=NOW + 0.001), line(), "due in 1 s"),
         (task(Status.SCHEDULED, run_at=NOW + 90_061), line(), "due in 1 d 1 h"),
         (task(Status.RETRYING, run_at=NOW + 65), line(), "next attempt is due in 1 min 5 s"),

@@ -43,6 +43,7 @@ from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import ConsumerCrash, Executor
 from taskqueue.executors.resources import Resources
 from taskqueue.executors.thread import ThreadExecutor
+from taskqueue.rules import expiry
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.recycling import ProcessPolicy
@@ -209,7 +210,8 @@ class ConsumerActor(Actor):
 
     async def _attempt(self, this: Attempt, slot: asyncio.Task[None]) -> None:
         """Run the handler, unless it was cancelled before, and report the outcome."""
-        outcome = this.cancelled_as
+        taken = this.taken
+        outcome = this.cancelled_as or expiry.at_start(taken.delivery.task, now=taken.at)
         begins = outcome is None
         if outcome is None:
             this.slot = slot
@@ -217,10 +219,10 @@ class ConsumerActor(Actor):
             this.slot = None
         self._reports.finished(
             Finished(
-                delivery=this.taken.delivery,
+                delivery=taken.delivery,
                 outcome=outcome,
-                started_at=this.taken.at if begins else None,
-                log=this.taken.log.text(),
+                started_at=taken.at if begins else None,
+                log=taken.log.text(),
             )
         )
 

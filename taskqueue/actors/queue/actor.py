@@ -29,6 +29,7 @@ from taskqueue.actors.messages import (
 from taskqueue.actors.queue.administration import QueueAdministration
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.expirer import Expirer
 from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.queue.limit_declaration import LimitDeclaration
@@ -86,6 +87,7 @@ class QueueActor(QueueAdministration):
         )
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._limits = LimitDeclaration(settings.limits, self._storage, self._clock)
+        self._expirer = Expirer(self._storage, self._clock, measures)
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -109,6 +111,7 @@ class QueueActor(QueueAdministration):
             self.monitor(consumer)  # one that is blocked may end before it registers
             tell(consumer, QueueReady())
         self.start_task(self._fetcher.serve())
+        self.start_task(self._expirer.serve())
 
     async def on_stop(self) -> None:
         """Hand back what was never started, and see the last settlements written.

@@ -31,7 +31,7 @@ from taskqueue.http.queries import Parameter
 from taskqueue.http.route import ASKS_NO_PART, Body, Route
 from taskqueue.http.sessions import COOKIE
 from taskqueue.http.tasks.answers import LISTED_TASK, TaskView
-from taskqueue.http.tasks.requests import ONE_KEY, ONE_TIME
+from taskqueue.http.tasks.requests import ONE_EACH, ONE_TIME
 from taskqueue.release import version
 from taskqueue.rules.access import Role
 
@@ -111,7 +111,7 @@ class _Schemas:
         named[LISTED_TASK] = {key: listed[key] for key in listed if key != "required"}
         for request in ("TaskRequest", "EditRequest"):
             named[request] = {**named[request], **ONE_TIME}
-        named["TaskRequest"] |= ONE_KEY
+        named["TaskRequest"] |= ONE_EACH
         properties = named["TaskRequest"]["properties"]
         if app.actions:
             properties["action"]["examples"] = sorted(app.actions)

@@ -21,7 +21,7 @@ INFO = Metric("taskqueue_info", "gauge", "Always 1; names the version.", ("versi
 TASKS = Metric(
     "taskqueue_tasks_total",
     "counter",
-    "Tasks that were enqueued, completed, dead-lettered and cancelled, and attempts that failed.",
+    "Tasks enqueued, completed, dead-lettered, cancelled and expired, and attempts that failed.",
     ("queue", "action", "event"),
 )
 TASK_RUN = Metric(

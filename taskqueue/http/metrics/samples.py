@@ -12,7 +12,7 @@ from taskqueue.rules.measures import OTHER, Histogram, Measures
 from taskqueue.rules.tasks import ENDED, Status
 from taskqueue.supervision import Node
 
-EVENTS = ("enqueued", "completed", "failed", "dead", "cancelled")
+EVENTS = ("enqueued", "completed", "failed", "dead", "cancelled", "expired")
 
 Value: TypeAlias = float | Histogram
 

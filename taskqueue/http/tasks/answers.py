@@ -94,6 +94,7 @@ class TaskView(Struct, omit_defaults=True):
     cancel_reason: str | None = None
     traceparent: str | None = None
     limits: Sequence[TaskLimit] = ()
+    expires_at: float | None = None
 
     @classmethod
     def of(cls, task: Task, **more: Any) -> Self:
@@ -216,7 +217,7 @@ def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:
     return {name: value for name, value in chosen if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason", "traceparent"})
+_OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason", "traceparent", "expires_at"})
 
 
 class Stats(Struct):

@@ -81,6 +81,8 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
     unique_until: UntilName | Duration | None = None
     on_repeat: OnRepeatName | None = None
     latest_s: Duration | None = None
+    expires_s: Duration | None = None
+    expires_at: Seconds | Instant | None = None
     idempotency_key: _Key | None = None
 
     def options(self) -> Options:
@@ -97,6 +99,8 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
             unique_until=self.unique_until,
             on_repeat=self.on_repeat,
             latest_s=self.latest_s,
+            expires_s=self.expires_s,
+            expires_at=instant_of(self.expires_at),
         )
 
 
@@ -109,14 +113,10 @@ ONE_TIME: Mapping[str, Any] = {
 """In JSON Schema, that one of the two is given at most."""
 
 
-ONE_KEY: Mapping[str, Any] = {
+ONE_EACH: Mapping[str, Any] = {
     "allOf": [
-        {
-            "anyOf": [
-                {"properties": {"unique_by": {"type": "null"}}},
-                {"properties": {"unique_key": {"type": "null"}}},
-            ]
-        }
+        {"anyOf": [{"properties": {name: {"type": "null"}}} for name in pair]}
+        for pair in (("unique_by", "unique_key"), ("expires_s", "expires_at"))
     ]
 }
 """Likewise."""
@@ -160,6 +160,8 @@ OPTIONS = {
     "unique_until": f"must be one of {', '.join(KeyEnd)}, or a number of seconds",
     "on_repeat": f"must be one of {', '.join(OnRepeat)}",
     "latest_s": "must be a number of seconds",
+    "expires_s": "must be a number of seconds",
+    "expires_at": "must be seconds since 1970 (UTC), or ISO 8601 with a time zone",
     "idempotency_key": KEY_RULE,
 }
 _UNKNOWN = f"unknown; beside action and data: {', '.join(OPTIONS)}"

@@ -2,22 +2,18 @@
 
 from collections.abc import Sequence
 
-from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.access import Role
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.storage.limits import check_limit
+from taskqueue.storage.memory.part import MemoryPart
 
 
-class MemoryAudit:
+class MemoryAudit(MemoryPart):
     """The part of the model that keeps the audit trail."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._changes: dict[str, AuditedChange] = {}
-        self._open = False
-
-    def _require_open(self) -> None:
-        if not self._open:
-            raise StorageUnavailable("closed")
 
     async def record_changes(self, changes: Sequence[AuditedChange]) -> None:
         self._require_open()

@@ -12,7 +12,6 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import (
-    ENDED,
     Accepted,
     CancelResult,
     Complete,
@@ -33,7 +32,9 @@ from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.memory import editing, searching, settling
+from taskqueue.storage.memory.administration import MemoryAdministration
 from taskqueue.storage.memory.audit import MemoryAudit
+from taskqueue.storage.memory.expiry import MemoryExpiry
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.histories import MemoryHistories
 from taskqueue.storage.memory.limits import MemoryLimits
@@ -47,7 +48,14 @@ _SCHEMA = (Migration(version=1, name="tasks"),)
 
 
 class MemoryStorage(
-    MemoryLimits, MemoryNotices, MemoryTokens, MemoryAudit, MemoryHistories, Storage
+    MemoryAdministration,
+    MemoryLimits,
+    MemoryNotices,
+    MemoryTokens,
+    MemoryAudit,
+    MemoryHistories,
+    MemoryExpiry,
+    Storage,
 ):
     """Tasks in a dict. `close` keeps them for the next `open` of the same object.
 
@@ -182,21 +190,6 @@ class MemoryStorage(
         self._require_open()
         return self._table.delete(task_ids)
 
-    async def pause(self, queue: str, *, now: float) -> None:
-        self._require_open()
-        self._table.paused.setdefault(queue, now)
-
-    async def resume(self, queue: str) -> None:
-        self._require_open()
-        self._table.paused.pop(queue, None)
-
-    async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
-        if status not in ENDED:
-            raise ValueError(f"{status} is not an end")
-        check_limit(limit)
-        self._require_open()
-        return self._table.expire(status, ended_before=ended_before, limit=limit)
-
     # --- verbs that read --------------------------------------------------------------------------
 
     async def held(self, owner: Owner) -> tuple[Delivery, ...]:
@@ -253,18 +246,6 @@ class MemoryStorage(
             max_bytes=max_bytes,
             brief=brief,
         )
-
-    async def counts(self) -> Mapping[Status, int]:
-        self._require_open()
-        return self._table.counts()
-
-    async def depths(self) -> Mapping[str, Mapping[Status, int]]:
-        self._require_open()
-        return self._table.depths()
-
-    async def paused(self) -> Mapping[str, float]:
-        self._require_open()
-        return dict(self._table.paused)
 
     # --- steps ------------------------------------------------------------------------------------
 

@@ -1,24 +1,15 @@
 """The histories of tasks in memory: their attempts, and what these have logged."""
 
-from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.edits import MAX_EDITS
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.tasks import TaskHistory
 from taskqueue.storage.limits import MAX_ATTEMPTS, logs_within
 from taskqueue.storage.memory import keys
-from taskqueue.storage.memory.table import Table
+from taskqueue.storage.memory.part import MemoryPart
 
 
-class MemoryHistories:
+class MemoryHistories(MemoryPart):
     """The part of the model that shows one task."""
-
-    def __init__(self) -> None:
-        self._table = Table()
-        self._open = False
-
-    def _require_open(self) -> None:
-        if not self._open:
-            raise StorageUnavailable("closed")
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
         self._require_open()

@@ -1,5 +1,7 @@
 """Unique keys in memory: what a new row does that meets the holder of its key."""
 
+from msgspec.structs import replace
+
 from taskqueue.rules.keys import SHOWN, Changed, Free, Holder, key_state, meeting, stored_until
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.rules.uniqueness import KeyState
@@ -16,6 +18,7 @@ def meet(task: NewTask, row: Row, *, now: float) -> Accepted | None:
     if isinstance(met, Changed):
         edit(row, met.change, now=now)
         row.fingerprint = task.fingerprint
+        row.task = replace(row.task, expires_at=task.expires_at)
         met = met.acceptance
     status = row.reads(now).status if met in SHOWN else None
     return Accepted(id=row.task.id, acceptance=met, status=status)

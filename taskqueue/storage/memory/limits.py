@@ -2,25 +2,18 @@
 
 from collections.abc import Mapping
 
-from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.limits import GateFacts, KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.memory.gates import Gates
-from taskqueue.storage.memory.table import Table
+from taskqueue.storage.memory.part import MemoryPart
 
 
-class MemoryLimits:
+class MemoryLimits(MemoryPart):
     """The part of the model that knows limits."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._table = Table()
         self._gates = Gates(self._table)
-        self._open = False
-
-    def _require_open(self) -> None:
-        if not self._open:
-            raise StorageUnavailable("closed")
 
     async def declare_limits(self, limits: Mapping[str, LimitValues], *, now: float) -> None:
         self._require_open()

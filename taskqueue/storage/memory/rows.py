@@ -85,6 +85,7 @@ def accepted(task: NewTask, *, now: float) -> Task:
         unique_key=task.unique_key and shown_key(task.unique_key),
         traceparent=task.traceparent,
         limits=task.limits,
+        expires_at=task.expires_at,
     )
 
 

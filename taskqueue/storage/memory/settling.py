@@ -168,4 +168,5 @@ def redrive(row: Row, *, now: float) -> None:
         processed_at=None,
         reason=None,
         cancel_reason=None,
+        expires_at=None,
     )

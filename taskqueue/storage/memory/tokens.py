@@ -4,21 +4,16 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.access import Token
+from taskqueue.storage.memory.part import MemoryPart
 
 
-class MemoryTokens:
+class MemoryTokens(MemoryPart):
     """The part of the model that keeps tokens."""
 
     def __init__(self) -> None:
         super().__init__()
         self._tokens: dict[str, Token] = {}
-        self._open = False
-
-    def _require_open(self) -> None:
-        if not self._open:
-            raise StorageUnavailable("closed")
 
     async def add_token(self, token: Token) -> bool:
         self._require_open()

@@ -7,6 +7,7 @@ from typing import cast
 
 from taskqueue.errors import StatementRefused
 from taskqueue.rules.edits import Change, EditResult
+from taskqueue.rules.expiry import ExpiredTask
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.tasks import (
@@ -35,6 +36,7 @@ from taskqueue.storage.sqlite.operations import (
     administration,
     claiming,
     editing,
+    expiry,
     inserting,
     logs,
     reads,
@@ -209,6 +211,10 @@ class SQLiteStorage(SQLiteGates, Storage):
             partial(administration.expire, status=status, ended_before=ended_before, limit=limit)
         )
 
+    async def expire_waiting(self, *, limit: int, now: float) -> tuple[ExpiredTask, ...]:
+        check_limit(limit)
+        return await self._write(partial(expiry.expire_waiting, limit=limit, now=now))
+
     # --- verbs that read --------------------------------------------------------------------------
 
     async def held(self, owner: Owner) -> tuple[Delivery, ...]:
@@ -226,6 +232,9 @@ class SQLiteStorage(SQLiteGates, Storage):
 
     async def next_due(self, queue: str) -> float | None:
         return await self._read(partial(reads.next_due, queue=queue))
+
+    async def next_expiry(self) -> float | None:
+        return await self._read(expiry.next_expiry)
 
     async def all_due(self) -> Mapping[str, float]:
         return await self._read(reads.all_due)

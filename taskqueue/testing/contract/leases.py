@@ -3,6 +3,7 @@
 from taskqueue.rules.tasks import Postpone, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.claims import ClaimContract
+from taskqueue.testing.contract.expiry import ExpiryContract
 from taskqueue.testing.contract.insert_and_claim import InsertAndClaimContract
 from taskqueue.testing.contract.settlements import SettlementContract
 from taskqueue.testing.contract.started import StartedContract
@@ -24,7 +25,12 @@ from taskqueue.testing.contract.tokens import TokenContract
 
 
 class LeasesContract(
-    ClaimContract, InsertAndClaimContract, SettlementContract, StartedContract, TokenContract
+    ExpiryContract,
+    ClaimContract,
+    InsertAndClaimContract,
+    SettlementContract,
+    StartedContract,
+    TokenContract,
 ):
     """A part of `StorageContract`, whose `storage` it is given."""
 

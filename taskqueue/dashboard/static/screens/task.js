@@ -123,6 +123,7 @@ function Facts({ task }) {
     ["Crashes", task.crashes || null],
     ["Created", html`<${Time} at=${task.created_at} />`],
     ["Due", ended === null && task.status !== "running" ? html`<${Time} at=${task.run_at} />` : null],
+    ["Expires", task.expires_at && ended === null && !task.started_at ? html`<${Time} at=${task.expires_at} />` : null],
     ["Started", task.started_at && html`<${Time} at=${task.started_at} />`],
     ["Ended", ended && html`<${Time} at=${ended} />`],
     ["In all", ended && duration(ended - task.created_at)],

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from taskqueue.rules.keys import stored_until
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import first_due, is_plain
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -109,8 +110,16 @@ def _insert_one_claimed(
 
 
 def _all_accepted(tx: Transaction, given: Sequence[NewTask]) -> list[Accepted]:
-    keys.note_rules(tx.db, given)
+    _write_rare(tx.db, given)
     return [Accepted(id=task.id, acceptance=_ACCEPTED) for task in given]
+
+
+def _write_rare(db: sqlite3.Connection, accepted: Sequence[NewTask]) -> None:
+    """Store what few tasks have: until when they hold their key, and when they expire."""
+    for task in accepted:
+        if task.key_rule is not None or task.expires_at is not None:
+            until = stored_until(task.key_rule)
+            db.execute(statements.SET_RARE, (until, task.expires_at, task.id))
 
 
 def _answers(
@@ -136,7 +145,7 @@ def _answers(
             is_new = answer is None and again(place)
         if is_new and answer is None:
             told.add(task.id)  # another of the same id is a repetition
-            keys.note_rules(tx.db, (task,))
+            _write_rare(tx.db, (task,))
             answer = Accepted(id=task.id, acceptance=_ACCEPTED)
         yield answer or Accepted(id=task.id, acceptance=Acceptance.REPEATED)
 

@@ -5,9 +5,8 @@ have nothing to do with keys.
 """
 
 import sqlite3
-from collections.abc import Iterable
 
-from taskqueue.rules.keys import SHOWN, Changed, Free, Holder, meeting, stored_until
+from taskqueue.rules.keys import SHOWN, Changed, Free, Holder, meeting
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations.editing import edit
@@ -27,16 +26,9 @@ def meet(tx: Transaction, task: NewTask, *, now: float) -> Accepted | None:
         return None
     if isinstance(met, Changed):
         edit(tx, holder.id, met.change, now=now)
-        tx.db.execute(statements.SET_FINGERPRINT, (task.fingerprint, seq))
+        tx.db.execute(statements.SET_HOLDER, (task.fingerprint, task.expires_at, seq))
         return _answer(tx.db, seq, holder.id, met.acceptance, now=now)
     return _answer(tx.db, seq, holder.id, met, now=now)
-
-
-def note_rules(db: sqlite3.Connection, accepted: Iterable[NewTask]) -> None:
-    """Store until when these new tasks hold their keys, where that is not the usual."""
-    for task in accepted:
-        if (until := stored_until(task.key_rule)) is not None:
-            db.execute(statements.SET_UNTIL, (until, task.id))
 
 
 def _answer(

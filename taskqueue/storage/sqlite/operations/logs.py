@@ -7,7 +7,7 @@ from taskqueue.rules.logs import LoggedAttempt, LogPage
 from taskqueue.rules.tasks import AttemptOutcome
 from taskqueue.storage.limits import logs_within
 from taskqueue.storage.sqlite.operations.searching import snapshot
-from taskqueue.storage.sqlite.sql import statements
+from taskqueue.storage.sqlite.sql import queries
 from taskqueue.storage.sqlite.sql.rows import Row
 
 _AFTER_ALL = 2**63 - 1
@@ -18,7 +18,7 @@ def logs(
 ) -> LogPage | None:
     """Return what the attempts at a task have logged."""
     with snapshot(db):  # a redriven task may complete between the two
-        row = db.execute(statements.LAST_LOG, (task_id,)).fetchone()
+        row = db.execute(queries.LAST_LOG, (task_id,)).fetchone()
         if row is None:
             return None
         attempts, following = logs_within(_latest_first(db, row, before), max_bytes)
@@ -41,7 +41,7 @@ def _latest_first(
             ),
         )
     for seq, number, outcome, began_at, ended_at, text in db.execute(
-        statements.LOGS, (task, _AFTER_ALL if before is None else before)
+        queries.LOGS, (task, _AFTER_ALL if before is None else before)
     ):
         yield (
             seq,

@@ -16,31 +16,31 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.sqlite.operations.searching import snapshot
-from taskqueue.storage.sqlite.sql import ready, rows, statements
+from taskqueue.storage.sqlite.sql import queries, ready, rows
 
 
 def held(db: sqlite3.Connection, owner: Owner) -> tuple[Delivery, ...]:
     """Return what exactly this owner holds."""
-    found = db.execute(statements.HELD, (owner.node, owner.incarnation))
+    found = db.execute(queries.HELD, (owner.node, owner.incarnation))
     return tuple(map(rows.delivery, found.fetchall()))
 
 
 def cancel_requests(db: sqlite3.Connection, owner: Owner) -> Mapping[str, str]:
     """Return the tokens of this owner whose tasks are marked, with the reasons."""
     known = (owner.node, owner.incarnation)
-    return dict(db.execute(statements.CANCEL_REQUESTS, known).fetchall())
+    return dict(db.execute(queries.CANCEL_REQUESTS, known).fetchall())
 
 
 def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
     """Return what a dead incarnation holds, and what any owner holds past its lease."""
     known = {"node": owner.node, "incarnation": owner.incarnation, "now": now}
-    return tuple(map(rows.delivery, db.execute(statements.RESCUABLE, known).fetchall()))
+    return tuple(map(rows.delivery, db.execute(queries.RESCUABLE, known).fetchall()))
 
 
 def ahead(db: sqlite3.Connection, task: Task, *, limit: int, now: float) -> int:
     """Return how many due tasks of its queue come before `task`, up to `limit`."""
     found = 0
-    turn = db.execute(statements.TURN, (task.id,)).fetchone() or (0.0,)
+    turn = db.execute(queries.TURN, (task.id,)).fetchone() or (0.0,)
     place: dict[str, object] = {"queue": task.queue, "now": now, "run_at": task.run_at}
     place |= {"id": task.id, "own_priority": task.priority, "priority": ready.FIRST_OF_ALL}
     place["turn"] = turn[0]
@@ -72,11 +72,11 @@ def all_due(db: sqlite3.Connection) -> Mapping[str, float]:
 def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | None:
     """Return a task with its attempts."""
     with snapshot(db):  # a settlement between the two would tell of an attempt too many
-        row = db.execute(statements.GET, (task_id,)).fetchone()
+        row = db.execute(queries.GET, (task_id,)).fetchone()
         if row is None:
             return None
         seq, edits, key, until, was_freed, is_held, *columns = row
-        attempts = db.execute(statements.ATTEMPTS, (seq,)).fetchall()
+        attempts = db.execute(queries.ATTEMPTS, (seq,)).fetchall()
     task = rows.task(tuple(columns), now=now)
     whole = (*map(rows.attempt, reversed(attempts)), *_completing(task))
     return TaskHistory(
@@ -109,17 +109,17 @@ def _completing(task: Task) -> Iterator[Attempt]:
 
 def counts(db: sqlite3.Connection) -> Mapping[Status, int]:
     """Return the counters."""
-    return {Status(status): tasks for status, tasks in db.execute(statements.COUNTS).fetchall()}
+    return {Status(status): tasks for status, tasks in db.execute(queries.COUNTS).fetchall()}
 
 
 def depths(db: sqlite3.Connection) -> Mapping[str, Mapping[Status, int]]:
     """Count the tasks that have not ended."""
     found: dict[str, Counter[Status]] = {}
-    for queue, status, tasks in db.execute(statements.DEPTHS).fetchall():
+    for queue, status, tasks in db.execute(queries.DEPTHS).fetchall():
         found.setdefault(queue, Counter())[Status(status)] += tasks
     return found
 
 
 def paused(db: sqlite3.Connection) -> Mapping[str, float]:
     """Return the paused queues, and since when."""
-    return dict(db.execute(statements.PAUSED).fetchall())
+    return dict(db.execute(queries.PAUSED).fetchall())

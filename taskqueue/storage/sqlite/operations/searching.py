@@ -15,7 +15,7 @@ from typing import Any
 from taskqueue.rules.filters import MAX_TEXT, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import Status, Task
 from taskqueue.storage.limits import within_bytes
-from taskqueue.storage.sqlite.sql import pages, rows, statements
+from taskqueue.storage.sqlite.sql import pages, queries, rows
 
 _NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
 _QUEUED_OR_SCHEDULED = {Status.QUEUED, Status.SCHEDULED}
@@ -59,7 +59,7 @@ def _of_key(
     db: sqlite3.Connection, wanted: TaskFilter, page: _Page, sort: Sort, *, brief: bool
 ) -> Iterator[Task]:
     behind = pages.ORDERS[sort].behind
-    having = db.execute(statements.OF_KEY[behind], {**page, "key": wanted.unique_key}).fetchall()
+    having = db.execute(queries.OF_KEY[behind], {**page, "key": wanted.unique_key}).fetchall()
     for (task_id,) in having:
         task = _task(db, task_id, now=page["now"], brief=False)
         if wanted.matches(task):
@@ -107,7 +107,7 @@ def _matching(
 
 
 def _task(db: sqlite3.Connection, task_id: str, *, now: float, brief: bool) -> Task:
-    query = pages.brief(statements.ONE) if brief else statements.ONE
+    query = pages.brief(queries.ONE) if brief else queries.ONE
     return rows.task(db.execute(query, (task_id,)).fetchone(), now=now)
 
 

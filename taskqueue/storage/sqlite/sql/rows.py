@@ -14,7 +14,7 @@ Row: TypeAlias = tuple[Any, ...]
 TASK = (
     "id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,"
     " run_at, created_at, started_at, processed_at, result, reason,"
-    " coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits"
+    " coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits, start_by"
 )
 BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("result", "NULL")
 """The same columns without what may be large."""
@@ -64,16 +64,17 @@ def task(row: Row, *, now: float) -> Task:
         cancel_reason=row[18],
         traceparent=row[19],
         limits=row[20],
+        expires_at=row[21],
     )
 
 
 def delivery(row: Row) -> Delivery:
     """Return a row of `DELIVERY` columns. What is held had come due when it was claimed."""
-    held = task(row, now=row[23])
+    held = task(row, now=row[24])
     return Delivery(
-        token=row[21],
+        token=row[22],
         task=held,
-        expires_at=row[22],
+        expires_at=row[23],
         started=held.status is Status.RUNNING,
     )
 
@@ -101,6 +102,7 @@ def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -
             reason=None,
             unique_key=new.unique_key and shown_key(new.unique_key),
             traceparent=new.traceparent,
+            expires_at=new.expires_at,
         ),
         expires_at=expires_at,
         started=False,
@@ -111,7 +113,7 @@ def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -
 # `bulk`). JSON would not give an instant back to the last bit, but a whole number it does: one of
 # our days is a multiple of 2^-22 s. Any other has a column of its own, and a row with its like.
 _PARTS = 2**22
-_INSTANTS = ("run_at", "created_at", "started_at")
+_INSTANTS = ("run_at", "created_at", "started_at", "start_by")
 _IN_PARTS = [f"CAST({instant} * {_PARTS}.0 AS INTEGER)" for instant in _INSTANTS]
 _ODD = [
     f"iif({instant} * {_PARTS}.0 = {parts}, NULL, {instant})"
@@ -149,6 +151,7 @@ class _Claimed(NamedTuple):
     run_at: int
     created_at: int
     started_at: int | None
+    start_by: int | None
 
 
 _decode_claimed = msgspec.json.Decoder(list[_Claimed]).decode
@@ -156,7 +159,7 @@ _decode_claimed = msgspec.json.Decoder(list[_Claimed]).decode
 
 def claimed(row: Row) -> Iterator[tuple[int, Task]]:
     """Yield the tasks of a row of `CLAIMED_COLUMNS` by row number, as what has come due reads."""
-    run_at, created_at, started_at, tasks = row
+    run_at, created_at, started_at, start_by, tasks = row
     for each in _decode_claimed(tasks):
         yield (
             each.seq,
@@ -176,6 +179,7 @@ def claimed(row: Row) -> Iterator[tuple[int, Task]]:
                 started_at=None
                 if each.started_at is None
                 else _instant(started_at, each.started_at),
+                expires_at=None if each.start_by is None else _instant(start_by, each.start_by),
                 processed_at=None,
                 result=each.result,
                 reason=each.reason,

@@ -1,5 +1,5 @@
 # ruff: noqa: S608  the only texts put together here are this module's own
-"""The SQL.
+"""The SQL that writes tasks, attempts and counts.
 
 A partial index serves only a query that repeats its condition; `INDEXED BY` turns a plan that would
 scan into an error that a test meets. Tables are named in `main`, so a temporary table of the
@@ -16,12 +16,8 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
-from taskqueue.rules.uniqueness import AFTER_SCOPES, SEPARATOR
-from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.sqlite.sql.bulk import Bulk
-from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, DELIVERY, NEW_TASK, TASK
-
-# --- writes ---------------------------------------------------------------------------------------
+from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, NEW_TASK
 
 _INSERTED = f"created_at, status, run_at, gate, {NEW_TASK}"
 _NEW_ROW = """
@@ -58,8 +54,9 @@ SELECT seq, id, fingerprint, unique_until, status, token IS NOT NULL, attempt, s
 FROM main.tasks INDEXED BY keys WHERE unique_key = ?
 """
 FREE_KEY = "UPDATE main.tasks SET former_key = unique_key, unique_key = NULL WHERE seq = ?"
-SET_FINGERPRINT = "UPDATE main.tasks SET fingerprint = ? WHERE seq = ?"
-SET_UNTIL = "UPDATE main.tasks SET unique_until = ? WHERE id = ?"
+SET_HOLDER = "UPDATE main.tasks SET fingerprint = ?, start_by = ? WHERE seq = ?"
+# What few new tasks have is written after their row, so that the others need not mention it.
+SET_RARE = "UPDATE main.tasks SET unique_until = ?, start_by = ? WHERE id = ?"
 STATUS_OF = "SELECT status, run_at FROM main.tasks WHERE seq = ?"
 
 # Row numbers and tokens come as JSON arrays in one parameter each. A token begins with the number
@@ -78,7 +75,7 @@ WHERE seq IN {_SEQS.format(":seqs")}
 """
 
 CLAIMED = f"""
-SELECT {CLAIMED_COLUMNS} FROM main.tasks WHERE seq IN {_SEQS.format("?1")} GROUP BY 1, 2, 3
+SELECT {CLAIMED_COLUMNS} FROM main.tasks WHERE seq IN {_SEQS.format("?1")} GROUP BY 1, 2, 3, 4
 """
 
 LEASES = f"""
@@ -200,7 +197,7 @@ REDRIVE = """
 UPDATE main.tasks
 SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
     turn = 0, gate = iif(flow IS NULL, NULL, '/turn'),
-    processed_at = NULL, reason = NULL, cancel_reason = NULL
+    processed_at = NULL, reason = NULL, cancel_reason = NULL, start_by = NULL
 WHERE id = ? AND status = 'dead'
 """
 
@@ -225,66 +222,12 @@ RESUME = "DELETE FROM main.paused WHERE queue = ?"
 BEGIN_PROBE = "INSERT INTO main.probe (ballast) VALUES (randomblob(64 * 1024))"
 END_PROBE = "DELETE FROM main.probe"
 
-# --- reads ----------------------------------------------------------------------------------------
-
-HELD = f"""
-SELECT {DELIVERY} FROM main.tasks INDEXED BY held
-WHERE token IS NOT NULL AND node = ? AND incarnation = ?
-ORDER BY claimed_at, priority, turn, run_at, id
+MAY_EXPIRE = """
+start_by IS NOT NULL AND token IS NULL AND processed_at IS NULL
+    AND attempt = 0 AND started_at IS NULL
 """
-
-CANCEL_REQUESTS = """
-SELECT token, cancel_reason FROM main.tasks INDEXED BY held
-WHERE token IS NOT NULL AND cancel_reason IS NOT NULL AND node = ? AND incarnation = ?
+EXPIRING = f"""
+SELECT seq, id, action, queue, status, iif(gate IS NULL, limits, NULL)
+FROM main.tasks INDEXED BY expiring
+WHERE {MAY_EXPIRE} AND start_by <= ? ORDER BY start_by, id LIMIT ?
 """
-
-RESCUABLE = f"""
-SELECT {DELIVERY} FROM main.tasks INDEXED BY held
-WHERE token IS NOT NULL
-    AND ((node = :node AND incarnation <> :incarnation) OR expires_at < :now)
-ORDER BY claimed_at, priority, turn, run_at, id
-"""
-
-TURN = "SELECT turn FROM main.tasks WHERE id = ?"
-
-KEY = "coalesce(unique_key, former_key), unique_until, former_key IS NOT NULL, token IS NOT NULL"
-GET = f"SELECT seq, edits, {KEY}, {TASK} FROM main.tasks WHERE id = ?"
-
-ONE = f"SELECT {TASK} FROM main.tasks WHERE id = ?"
-# The key itself, and then the same one with any scope.
-_OF_KEY = " UNION ALL ".join(
-    f"""
-    SELECT id FROM main.tasks INDEXED BY {index}
-    WHERE {column} {condition} AND id {{behind}} :after
-    """
-    for index, column in (("keys", "unique_key"), ("former_keys", "former_key"))
-    for condition in ("= :key", f"> :key || '{SEPARATOR}' AND {column} < :key || '{AFTER_SCOPES}'")
-)
-OF_KEY = {
-    behind: f"{_OF_KEY.format(behind=behind)} ORDER BY id {direction}"
-    for behind, direction in {"<": "DESC", ">": "ASC"}.items()
-}
-
-ATTEMPTS = (
-    f"SELECT {ATTEMPT} FROM main.attempts WHERE task = ? ORDER BY seq DESC LIMIT {MAX_ATTEMPTS}"
-)
-
-LAST_LOG = "SELECT seq, attempt, started_at, processed_at, log FROM main.tasks WHERE id = ?"
-LOGS = """
-SELECT seq, attempt, outcome, started_at, ended_at, log FROM main.attempts INDEXED BY logs_of
-WHERE task = ? AND log IS NOT NULL AND seq < ? ORDER BY seq DESC
-"""
-
-COUNTS = "SELECT status, tasks FROM main.counters"
-
-# In the order of the index: one line for each action, but nothing is sorted.
-DEPTHS = """
-SELECT queue, status, count(*) FROM main.tasks INDEXED BY by_kind
-WHERE status <> 'running' AND status IN ('queued', 'scheduled', 'retrying')
-GROUP BY status, action, queue
-UNION ALL
-SELECT queue, status, count(*) FROM main.tasks INDEXED BY held
-WHERE token IS NOT NULL AND status = 'running' GROUP BY queue
-"""
-
-PAUSED = "SELECT queue, paused_at FROM main.paused"
