@@ -1,0 +1,1 @@
+"""When schedules run and what becomes of each of their slots, pure."""
