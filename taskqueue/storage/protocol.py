@@ -15,11 +15,14 @@ from taskqueue.storage.gates import Gates
 from taskqueue.storage.handler_sql import HandlerSQL
 from taskqueue.storage.leases import Leases
 from taskqueue.storage.lifecycle import Lifecycle
+from taskqueue.storage.schedules import Schedules
 from taskqueue.storage.tasks import Tasks
 from taskqueue.storage.tokens import Tokens
 
 
-class Storage(Lifecycle, Tasks, Leases, Gates, Administration, Tokens, HandlerSQL, Protocol):
+class Storage(
+    Lifecycle, Tasks, Leases, Gates, Administration, Schedules, Tokens, HandlerSQL, Protocol
+):
     """A place where tasks are kept.
 
     Every verb but `close` raises `StorageUnavailable` if the engine cannot serve now (not open,

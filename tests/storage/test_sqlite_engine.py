@@ -121,6 +121,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (7, "attempt_logs"),
         (8, "traceparent"),
         (9, "gates"),
+        (10, "schedules"),
         (12, "unique_expiry"),
     ]
     assert path.is_file()

@@ -40,6 +40,7 @@ from taskqueue.storage.memory.histories import MemoryHistories
 from taskqueue.storage.memory.limits import MemoryLimits
 from taskqueue.storage.memory.notices import MemoryNotices
 from taskqueue.storage.memory.rows import Row, deliveries
+from taskqueue.storage.memory.schedules import MemorySchedules
 from taskqueue.storage.memory.tokens import MemoryTokens
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Storage
@@ -51,6 +52,7 @@ class MemoryStorage(
     MemoryAdministration,
     MemoryLimits,
     MemoryNotices,
+    MemorySchedules,
     MemoryTokens,
     MemoryAudit,
     MemoryHistories,
@@ -66,7 +68,6 @@ class MemoryStorage(
     def __init__(self) -> None:
         super().__init__()
         self._migrated = False
-        self._open = False
 
     # --- lifecycle --------------------------------------------------------------------------------
 

@@ -4,16 +4,11 @@ from collections.abc import Mapping
 
 from taskqueue.rules.limits import GateFacts, KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
 from taskqueue.storage.limits import check_limit
-from taskqueue.storage.memory.gates import Gates
 from taskqueue.storage.memory.part import MemoryPart
 
 
 class MemoryLimits(MemoryPart):
     """The part of the model that knows limits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._gates = Gates(self._table)
 
     async def declare_limits(self, limits: Mapping[str, LimitValues], *, now: float) -> None:
         self._require_open()

@@ -1,6 +1,7 @@
 """What all parts of the model share."""
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.memory.gates import Gates
 from taskqueue.storage.memory.table import Table
 
 
@@ -10,6 +11,7 @@ class MemoryPart:
     def __init__(self) -> None:
         super().__init__()
         self._table = Table()
+        self._gates = Gates(self._table)
         self._open = False
 
     def _require_open(self) -> None:

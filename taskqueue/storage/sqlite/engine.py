@@ -43,9 +43,10 @@ from taskqueue.storage.sqlite.operations import (
     searching,
     settling,
 )
+from taskqueue.storage.sqlite.schedules import SQLiteSchedules
 
 
-class SQLiteStorage(SQLiteGates, Storage):
+class SQLiteStorage(SQLiteGates, SQLiteSchedules, Storage):
     """Tasks in the SQLite file at `path`, which one process at a time may have open.
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs

@@ -23,6 +23,7 @@ from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
 from taskqueue.testing.contract.rates import RatesContract
+from taskqueue.testing.contract.schedules import SchedulesContract
 from taskqueue.testing.contract.tasks import TasksContract
 from taskqueue.testing.contract.turns import TurnsContract
 
@@ -35,6 +36,7 @@ class StorageContract(
     RatesContract,
     TurnsContract,
     AdministrationContract,
+    SchedulesContract,
     TokensContract,
     HandlerSQLContract,
 ):

@@ -13,6 +13,7 @@ from functools import cache
 _OURS = frozenset(
     {
         *("tasks", "attempts", "counters", "paused", "probe", "access_tokens", "audited_changes"),
+        *("task_schedules", "schedule_slots"),
         "json_each",
     }
 )
