@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from taskqueue.api.middleware import CallNext
     from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
     from taskqueue.api.retries import Retries
+    from taskqueue.api.schedules import every
     from taskqueue.client.aio import AsyncClient
     from taskqueue.client.async_limit import AsyncLimit
     from taskqueue.client.async_task import AsyncTask
@@ -103,6 +104,7 @@ __all__ = [
     "TaskTooLarge",
     "UnknownAction",
     "WaitTimeout",
+    "every",
     "queue_context",
     "queue_lifespan",
 ]
@@ -147,6 +149,7 @@ _MODULES = {
     ),
     "api.outcomes": ("Cancel", "Reject", "Retry", "Snooze"),
     "api.retries": ("Retries",),
+    "api.schedules": ("every",),
     "rules.tasks": ("Acceptance", "Accepted", "NewTask", "Task"),
     "service": ("Service",),
     "settings": ("Settings",),

@@ -21,6 +21,7 @@ from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitUse, LimitValues, 
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
+from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
 from taskqueue.supervision import Node
@@ -209,6 +210,53 @@ class TakeStarts(Request[Taken | None]):
     """Take starts of a limit for what is no task; None if there is no such limit."""
 
     use: LimitUse
+
+
+# --- schedules ----------------------------------------------------------------------------------
+
+
+class GetSchedules(Request[tuple[Schedule, ...]]):
+    """Return all schedules, by name."""
+
+
+class GetSchedule(Request[ScheduleHistory | None]):
+    """Return a schedule with its latest slots; None if there is none."""
+
+    name: str
+    slots: int
+
+
+class PutSchedule(Request[Schedule | None]):
+    """Create a schedule or replace its plan, as `Storage.put_schedule` does."""
+
+    declared: Declared
+    expected: int | None = None
+
+
+class PauseSchedule(Request[Schedule | None]):
+    """Let no slot of a schedule run until it is resumed; None if there is none."""
+
+    name: str
+    reason: str | None = None
+
+
+class ResumeSchedule(Request[Schedule | None]):
+    """Let the slots from now on run again; None if there is none."""
+
+    name: str
+
+
+class RunSchedule(Request[Fired]):
+    """Run a schedule once, now, beside its slots: accept `task`."""
+
+    name: str
+    task: NewTask
+
+
+class DeleteSchedule(Request[bool]):
+    """Delete a schedule with its slots, not their tasks; False if there is none."""
+
+    name: str
 
 
 # --- the service --------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from taskqueue.actors.queue.actor import QueueActor
 from taskqueue.actors.queue.settings import QueueSettings
 from taskqueue.actors.retention import RetentionActor
 from taskqueue.actors.roster import Roster
+from taskqueue.actors.schedules.actor import SchedulesActor
 from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
@@ -35,6 +36,7 @@ from taskqueue.http.state import HttpState
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability
 from taskqueue.rules.measures import Measures
+from taskqueue.rules.schedules.values import Declared
 from taskqueue.rules.slots import slots_for
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef, System
@@ -128,6 +130,12 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
             start=partial(RetentionActor.start_link, settings.retention, clock),
         ),
         ChildSpec(
+            id="schedules",
+            start=partial(
+                SchedulesActor.start_link, declared(configuration), configuration.app, clock
+            ),
+        ),
+        ChildSpec(
             id="watchdog",
             start=partial(WatchdogActor.start_link, measures=configuration.measures.loops),
         ),
@@ -153,6 +161,11 @@ def hooks(configuration: Configuration) -> tuple[ChildSpec, ...]:
         return ()
     start = partial(HooksActor.start_link, app_hooks)
     return (ChildSpec(id="hooks", start=start, backoff=HOOKS_BACKOFF),)
+
+
+def declared(configuration: Configuration) -> tuple[Declared, ...]:
+    """Return the schedules of the code and of the settings."""
+    return tuple(configuration.app.schedules.values())
 
 
 def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.foreign import rendering
 from taskqueue.rules.leases.values import Finished, Taken
+from taskqueue.rules.tasks import CancelResult, NewTask
 from taskqueue.runtime import ActorRef, Message, Request
 
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
 QUEUE = "queue"
 RETENTION = "retention"
+SCHEDULES = "schedules"
 WATCHDOG = "watchdog"
 GATEWAY = "gateway"
 CONSUMERS = "consumers"
@@ -43,6 +45,14 @@ class ForeignCommit(Message):
 
 
 # --- to the queue -------------------------------------------------------------------------------
+
+
+class SlotsFired(Message):
+    """From the schedules to the queue: they have inserted and cancelled tasks."""
+
+    tasks: tuple[NewTask, ...]
+    cancelled: tuple[tuple[CancelResult, str], ...]
+    """With the reason of each."""
 
 
 class Register(Message):

@@ -1,6 +1,7 @@
 """The service port: routes each command and query to the part that owns it.
 
 Enqueue                     the queue, batched with all others of this turn of the loop
+changes of schedules        the schedules, which fires what is due then
 other commands about tasks  the queue, which wakes consumers, stops attempts, releases buffers
 reads and deletions         the storage
 what runs and was counted   shared memory: a blocked consumer answers nothing
@@ -17,7 +18,7 @@ from msgspec.structs import asdict
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.limit_requests import LimitRequests
-from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
+from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, SCHEDULES
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.storage_client import StorageClient
@@ -27,6 +28,7 @@ from taskqueue.commands import (
     CountTasks,
     Delete,
     DeleteDead,
+    DeleteSchedule,
     Enqueue,
     ExplainWaiting,
     ForecastRetries,
@@ -39,14 +41,20 @@ from taskqueue.commands import (
     GetReadiness,
     GetRecent,
     GetRunning,
+    GetSchedule,
+    GetSchedules,
     GetTask,
     GetTokens,
     GetTree,
     Kill,
     NoteTokenUse,
+    PauseSchedule,
+    PutSchedule,
     RecordChanges,
     RedriveDead,
     Resize,
+    ResumeSchedule,
+    RunSchedule,
     SearchTasks,
 )
 from taskqueue.errors import ActorUnavailable, AskTimeout
@@ -62,6 +70,7 @@ from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.policy import USUAL
 from taskqueue.rules.running import Running
+from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask, request
@@ -74,6 +83,7 @@ STORAGE_S = 5.0
 R = TypeVar("R")
 
 _USUAL_RETRIES = partial(next_attempts, policy=USUAL)
+_OF_SCHEDULES = (PutSchedule, PauseSchedule, ResumeSchedule, RunSchedule, DeleteSchedule)
 _Handlers = Mapping[type[Request[Any]], Callable[[Any], Awaitable[Any]]]
 
 
@@ -103,6 +113,7 @@ class ServicePort:
         self._availability = availability
         self._retries_of = retries_of
         self._queue = system.address(QUEUE)
+        self._schedules = system.address(SCHEDULES)
         self._root = system.address(ROOT)
         self._consumers = system.address(CONSUMERS)
         self._client = QueueClient(self._queue)
@@ -121,6 +132,7 @@ class ServicePort:
             GetTree: self._get_tree,
             Kill: self._kill,
             Resize: self._resize,
+            **dict.fromkeys(_OF_SCHEDULES, self._ask_schedules),
             **storage.handlers,
         }
 
@@ -132,6 +144,9 @@ class ServicePort:
 
     async def _ask_queue(self, message: Request[R], timeout_s: float = DEFAULT_ASK_TIMEOUT_S) -> R:
         return await ask(self._queue, message, timeout_s=timeout_s)
+
+    async def _ask_schedules(self, message: Request[R]) -> R:
+        return await ask(self._schedules, message)
 
     def _enqueue(self, message: Enqueue) -> Awaitable[tuple[Accepted, ...]]:
         return self._client.enqueue(message.tasks)
@@ -208,6 +223,8 @@ class StorageRequests:
             GetChanges: self._get_changes,
             RecordChanges: self._record_changes,
             **LimitRequests(storage, clock).handlers,
+            GetSchedules: self._get_schedules,
+            GetSchedule: self._get_schedule,
         }
 
     async def _search(self, message: SearchTasks) -> Found:
@@ -252,6 +269,12 @@ class StorageRequests:
 
     async def _record_changes(self, message: RecordChanges) -> None:
         await self._storage.use(Storage.record_changes, message.changes)
+
+    async def _get_schedules(self, _: GetSchedules) -> tuple[Schedule, ...]:
+        return await self._storage.use(Storage.schedules)
+
+    async def _get_schedule(self, message: GetSchedule) -> ScheduleHistory | None:
+        return await self._storage.use(Storage.schedule, message.name, slots=message.slots)
 
 
 async def why_waiting(

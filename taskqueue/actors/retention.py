@@ -1,4 +1,4 @@
-"""The retention actor: deletes what is old enough, tasks and changes, in small batches."""
+"""The retention actor: deletes what is old enough: tasks, changes and slots, in small batches."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ class RetentionActor(Actor):
         self._storage = StorageClient(self.address(DATABASE))
 
     def on_start(self) -> None:
-        """Expire tasks and changes now and then."""
+        """Expire tasks, changes and slots now and then."""
         self.start_task(self._keep_expiring())
 
     @receives(Expire, answers=UNREACHABLE, concurrently=True)
@@ -55,6 +55,7 @@ class RetentionActor(Actor):
     async def _expire(self) -> int:
         """Delete batch by batch, so that other writes get their turn in between."""
         await self._trim_changes()
+        await self._trim_slots()
         total = 0
         for status, ended_before in self._retention.limits(self._clock.now()):
             expired, batch = 0, BATCH
@@ -76,3 +77,8 @@ class RetentionActor(Actor):
                 batch = await self._storage.use(
                     Storage.trim_changes, role, before=before, most=MAX_STORED, limit=BATCH
                 )
+
+    async def _trim_slots(self) -> None:
+        before, batch = self._retention.slots_before(self._clock.now()), BATCH
+        while batch == BATCH:
+            batch = await self._storage.use(Storage.trim_slots, before=before, limit=BATCH)

@@ -21,6 +21,7 @@ from taskqueue.api.preparation import new_task
 from taskqueue.api.readers import JSON
 from taskqueue.api.registration import ExecutorName, Registration, name_of
 from taskqueue.api.retries import USUAL, Retries
+from taskqueue.api.schedules import Scheduling
 from taskqueue.api.tracing import Tracing, traced_here
 from taskqueue.client.sync import Client
 from taskqueue.clock import Clock, SystemClock
@@ -34,7 +35,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class App(Contents):
+class App(Contents, Scheduling):
     """A set of actions, and the way of their tasks into the running service."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
@@ -77,6 +78,7 @@ class App(Contents):
         retries: Retries = ...,
         false_is_failure: bool | None = ...,
         limit: AnyLimits = ...,
+        schedulable: bool = ...,
     ) -> Registration: ...
 
     def task(
@@ -97,6 +99,7 @@ class App(Contents):
         retries: Retries = USUAL,
         false_is_failure: bool | None = None,
         limit: AnyLimits = (),
+        schedulable: bool = False,
     ) -> Any:
         """Register the decorated function as the handler of `action`, by default of its own name.
 
@@ -108,7 +111,8 @@ class App(Contents):
         failed, unless `false_is_failure` is False; without a choice, a `-> bool` is warned of.
         `limit` says how many tasks may run at once, or start in a while; see `docs/limits.md`.
         The fields `unique_by` of a task's data make its unique key; see `docs/uniqueness.md`. A
-        task that has not started `expires_s` seconds after its enqueue is cancelled.
+        task that has not started `expires_s` seconds after its enqueue is cancelled. Only actions
+        that are `schedulable` can be scheduled over HTTP.
 
         A first parameter `ctx: Context` gets the context of the attempt. To take any keys, write
         `(ctx: Context, /, **data: …)`; without the `/` type checkers object.
@@ -144,6 +148,7 @@ class App(Contents):
                 retries=retries,
                 false_is_failure=false_is_failure,
                 limit=limit,
+                schedulable=schedulable,
             )
             kind = Action if handler.takes_context else PlainAction
             return kind(self, name, function, NO_CHOICE)

@@ -41,7 +41,8 @@ class ExecutorKind(StrEnum):
 class Handler:
     """A registered function. `defaults` hold for its tasks unless an enqueue says otherwise.
 
-    `timeout_s` is None if the setting decides, and 0 if there is no limit.
+    `timeout_s` is None if the setting decides, and 0 if there is no limit. Only what is
+    `schedulable` can be scheduled over HTTP.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Handler:
     timeout_s: float | None
     retries: Retries
     false_is_failure: bool
+    schedulable: bool
     middleware: Sequence[Middleware]  # the outermost first
     limits: tuple[LimitRule, ...] = ()
 
@@ -89,6 +91,7 @@ def handler_of(
     executor: str | None = None,
     retries: Retries = USUAL,
     false_is_failure: bool | None = None,
+    schedulable: bool = False,
     middleware: Sequence[Middleware] = (),
     limit: AnyLimits = (),
 ) -> Handler:
@@ -128,6 +131,7 @@ def handler_of(
         timeout_s=timeout_s,
         retries=retries,
         false_is_failure=_false_is_failure(name, function, chosen=false_is_failure),
+        schedulable=bool(schedulable),
         middleware=middleware,
         limits=limits,
     )

@@ -47,6 +47,7 @@ class Handlers:
         retries: Retries,
         false_is_failure: bool | None,
         limit: AnyLimits,
+        schedulable: bool,
     ) -> Handler:
         """Register the handler of the action `name`.
 
@@ -65,6 +66,7 @@ class Handlers:
                 executor=executor,
                 retries=retries,
                 false_is_failure=false_is_failure,
+                schedulable=schedulable,
                 middleware=self._middleware,
                 limit=limit,
             )

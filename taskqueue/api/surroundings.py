@@ -15,6 +15,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         """Begin with nothing around the handlers."""
+        super().__init__()
         self.open_resources: OpenResources[object] | None = None
         self.middlewares: list[Middleware] = []
         self.hooks = Hooks()

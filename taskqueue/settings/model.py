@@ -135,6 +135,10 @@ TABLES: Mapping[type[Struct], Mapping[str, tuple[Kind, str]]] = {
             Duration(),
             "How long to keep the latest changes in the audit trail; 0: forever.",
         ),
+        "slots_s": (
+            Duration(),
+            "How long to keep what became of the slots of schedules; 0: forever.",
+        ),
     },
     ProcessPolicy: {
         "max_tasks": (

@@ -142,6 +142,7 @@ async def test_the_door_is_open_while_handlers_drain_and_then_closed_first(
         "consumer-1",
         "consumers",
         "watchdog",
+        "schedules",
         "retention",
         "queue",
         "database",

@@ -714,7 +714,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_every_public_name_is_there_and_no_other() -> None:
     classes = {name for name in taskqueue.__all__ if inspect.isclass(getattr(taskqueue, name))}
 
-    others = {"CallNext", "QUEUE_KEY", "queue_context", "queue_lifespan"}
+    others = {"CallNext", "QUEUE_KEY", "every", "queue_context", "queue_lifespan"}
     assert {*taskqueue.__all__} - classes == others
     assert set(taskqueue.__all__) <= set(dir(taskqueue))
     with pytest.raises(AttributeError, match="module 'taskqueue' has no attribute 'Task_'"):

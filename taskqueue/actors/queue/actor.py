@@ -24,6 +24,7 @@ from taskqueue.actors.messages import (
     Leaving,
     QueueReady,
     Register,
+    SlotsFired,
     StorageReady,
 )
 from taskqueue.actors.queue.administration import QueueAdministration
@@ -34,6 +35,7 @@ from taskqueue.actors.queue.fetcher import Fetcher
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.queue.limit_declaration import LimitDeclaration
 from taskqueue.actors.queue.settings import QueueSettings
+from taskqueue.actors.queue.uptake import Uptake
 from taskqueue.actors.storage_client import UNREACHABLE
 from taskqueue.api.hooks import Hooks
 from taskqueue.clock import Clock, SystemClock
@@ -88,6 +90,7 @@ class QueueActor(QueueAdministration):
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._limits = LimitDeclaration(settings.limits, self._storage, self._clock)
         self._expirer = Expirer(self._storage, self._clock, measures)
+        self._uptake = Uptake(self._driver, self._schedule, measures)
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -168,6 +171,13 @@ class QueueActor(QueueAdministration):
         for queue, due in message.due.items():
             self._schedule.expect_due(queue, due)
         await self._fetcher.cancel_marked()
+
+    @receives(SlotsFired)
+    def on_slots_fired(self, message: SlotsFired) -> None:
+        """Take up at once what schedules have inserted and cancelled."""
+        self._uptake.inserted(message.tasks)
+        for result, reason in message.cancelled:
+            self._uptake.cancelled(result, reason)
 
     # --- the consumers ----------------------------------------------------------------------
 

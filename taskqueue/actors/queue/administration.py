@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from msgspec.structs import asdict
 
-from taskqueue.actors import task_log
 from taskqueue.actors.messages import DATABASE
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
+from taskqueue.actors.queue.uptake import Uptake
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock
 from taskqueue.commands import (
@@ -36,6 +36,7 @@ class QueueAdministration(Actor):
     """The part of the queue actor that changes single tasks, queues and limits."""
 
     _driver: LeaseDriver
+    _uptake: Uptake
 
     def __init__(self, queues: Sequence[str], measures: TaskMeasures, clock: Clock) -> None:
         super().__init__()
@@ -51,11 +52,7 @@ class QueueAdministration(Actor):
         [result] = await self._storage.use(
             Storage.cancel, [message.task_id], reason=message.reason, now=self._clock.now()
         )
-        task_log.cancel_asked(result, message.reason)
-        if result.queue is not None and result.action is not None:
-            self._measures.cancelled(result.queue, result.action)
-        if result.token is not None:
-            self._driver.feed(Leases.cancel, result.token, message.reason)
+        self._uptake.cancelled(result, message.reason)
         return result
 
     @receives(EditTask, answers=UNREACHABLE, concurrently=True)

@@ -22,6 +22,8 @@ GAP = "gap"
 MAX_TEXT = 1_000  # characters of one field
 
 _ATTEMPT = ("task_id", "action", "queue", "attempt")
+_SLOT = ("schedule", "slot")
+_SCHEDULE = ("schedule", "action", "when", "origin")
 _CHILD = ("supervisor", "child_id", "incarnation")
 _EXIT = (*_CHILD, "reason", "restart")
 
@@ -46,6 +48,16 @@ FIELDS: Mapping[str, Sequence[str]] = {
     "queue_paused": ("queue",),
     "queue_resumed": ("queue",),
     "limit_changed": ("limit", "running", "starts", "per_s", "burst"),
+    "schedule_created": _SCHEDULE,
+    "schedule_changed": _SCHEDULE,
+    "schedule_fired": (*_SLOT, "task_id", "late_s"),
+    "schedule_waiting": (*_SLOT, "reason"),
+    "schedule_skipped": (*_SLOT, "reason"),
+    "schedule_missed": (*_SLOT, "slots", "reason"),
+    "schedule_paused": ("schedule", "reason"),
+    "schedule_undeclared": ("schedule", "reason"),
+    "schedule_resumed": ("schedule",),
+    "schedule_deleted": ("schedule",),
     "child_started": _CHILD,
     "child_exited": _EXIT,
     "child_terminated": _EXIT,

@@ -77,8 +77,15 @@ def require_cron(expression: str) -> None:
 
 
 def cron_slots(expression: str, zone: tzinfo, after: float) -> Iterator[float]:
-    """Yield the slots of an expression after an instant, earliest first, each a whole second."""
-    fields = _parsed(expression)
+    """Return the slots of an expression after an instant, earliest first, each a whole second.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        fields = _parsed(expression)
+    except CronSimError as error:
+        raise ValueError(f"{error} in {expression!r}") from error
     if fields.is_time_of_day:
         return _times_of_day(fields, zone, after)
     sim = CronSim(_with_seconds(expression), datetime.fromtimestamp(after, zone))

@@ -102,11 +102,11 @@ class MemorySchedules(MemoryPart):
 
     def _decide(self, schedule: Schedule, firing: Firing, *, waits: bool, now: float) -> Fired:
         name = schedule.name
-        others = [slot for slot in self._slots[name].values() if slot.at != firing.slot]
+        runs = self._unfinished()
         unfinished = [
             slot.task_id
-            for slot in sorted(others, key=lambda slot: slot.at)
-            if slot.task_id is not None and slot.task_id in self._unfinished()
+            for _, slot in sorted(self._slots[name].items())
+            if slot.task_id is not None and slot.task_id in runs and slot.at != firing.slot
         ]
         waiting = sum(slot.at < firing.slot for slot in self._waiting(name))
         found = deciding.resolution(firing, schedule.plan.overlap, unfinished, waiting)
@@ -152,6 +152,7 @@ class MemorySchedules(MemoryPart):
     async def trim_slots(self, *, before: float, limit: int) -> int:
         check_limit(limit)
         self._require_open()
+        runs = self._unfinished()
         old = [
             (slot.at, name, key)
             for name, slots in self._slots.items()
@@ -159,7 +160,7 @@ class MemorySchedules(MemoryPart):
             if slot.at < before
             and key != max(slots)
             and slot.outcome is not SlotOutcome.WAITING
-            and slot.task_id not in self._unfinished()
+            and slot.task_id not in runs
         ]
         trimmed = sorted(old)[:limit]
         for _, name, key in trimmed:

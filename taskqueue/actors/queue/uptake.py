@@ -1,0 +1,37 @@
+"""Takes up what was committed about tasks: publishes, counts and passes it on."""
+
+from collections.abc import Sequence
+
+from taskqueue.actors import task_log
+from taskqueue.actors.queue.fetch_schedule import FetchSchedule
+from taskqueue.actors.queue.lease_driver import LeaseDriver
+from taskqueue.rules.leases.ledger import Leases
+from taskqueue.rules.measures import TaskMeasures
+from taskqueue.rules.tasks import Acceptance, Accepted, CancelResult, NewTask
+
+
+class Uptake:
+    """Tells the parts of the queue actor what it has not done itself."""
+
+    def __init__(
+        self, driver: LeaseDriver, schedule: FetchSchedule, measures: TaskMeasures
+    ) -> None:
+        self._driver = driver
+        self._schedule = schedule
+        self._measures = measures
+
+    def inserted(self, tasks: Sequence[NewTask]) -> None:
+        """Have tasks claimed that are new and due."""
+        accepted = [Accepted(id=task.id, acceptance=Acceptance.ACCEPTED) for task in tasks]
+        task_log.enqueued(tasks, accepted)
+        self._measures.enqueued(tasks, accepted)
+        for queue in {task.queue for task in tasks}:
+            self._schedule.expect_work(queue)
+
+    def cancelled(self, result: CancelResult, reason: str) -> None:
+        """Have the handler stopped, if it runs."""
+        task_log.cancel_asked(result, reason)
+        if result.queue is not None and result.action is not None:
+            self._measures.cancelled(result.queue, result.action)
+        if result.token is not None:
+            self._driver.feed(Leases.cancel, result.token, reason)

@@ -1,0 +1,1 @@
+"""The schedules: an actor that fires their slots."""
