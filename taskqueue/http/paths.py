@@ -11,7 +11,7 @@ from taskqueue.http.tasks.queries import require_task_id
 
 PATH: Parameters = {
     "id": Parameter(require_task_id, "the id of a task", TaskId),
-    "name": Parameter(str, "the name of a queue, or of a limit"),
+    "name": Parameter(str, "the name of a queue, a limit or a schedule"),
     "file": Parameter(
         str, "the name of a file", Annotated[str, Meta(extra_json_schema={"enum": [*FILES]})]
     ),

@@ -26,6 +26,7 @@ from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues import QueueRoutes, Queues, Switched
 from taskqueue.http.route import Body, Route
 from taskqueue.http.running import RunningList, RunningRoutes
+from taskqueue.http.schedules.table import schedule_table
 from taskqueue.http.sessions import SessionRoutes
 from taskqueue.http.settings import SettingList, SettingRoutes
 from taskqueue.http.state import HttpState
@@ -67,6 +68,7 @@ def routes(
         *_of_dead(ask),
         *_of_queues(ask),
         *limit_table(ask, clock),
+        *schedule_table(ask, app, clock),
         *_of_events(streams),
         *_of_running(RunningRoutes(ask, app, clock)),
         *_of_service(ask),

@@ -12,6 +12,7 @@ from taskqueue.api.forecast import retries_of
 from taskqueue.commands import (
     CancelTask,
     ChangeLimit,
+    DeleteSchedule,
     EditTask,
     Enqueue,
     ExplainWaiting,
@@ -24,10 +25,14 @@ from taskqueue.commands import (
     GetTree,
     Kill,
     Pause,
+    PauseSchedule,
+    PutSchedule,
     Redrive,
     RedriveDead,
     Resize,
     Resume,
+    ResumeSchedule,
+    RunSchedule,
 )
 from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
@@ -47,6 +52,7 @@ from taskqueue.rules.measures import Measures, TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES
 from taskqueue.rules.running import Running
+from taskqueue.rules.schedules.values import Firing
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
 from taskqueue.runtime import Request
 from taskqueue.storage.memory.engine import MemoryStorage
@@ -70,7 +76,7 @@ class StillClock:
 def demo_app() -> App:
     app = App(clock=StillClock())
 
-    @app.task("uppercase")
+    @app.task("uppercase", schedulable=True)
     async def uppercase(ctx: Context, text: str = "") -> str:
         return text.upper()
 
@@ -155,6 +161,21 @@ class ScriptedService:
                 return await self.storage.resume(name)
             case ChangeLimit(name=name, values=values):
                 return await self.storage.change_limit(name, values, now=NOW)
+        return await self._act_on_schedules(request)
+
+    async def _act_on_schedules(self, request: Request[Any]) -> Any:
+        match request:
+            case PutSchedule(declared=declared, expected=expected):
+                return await self.storage.put_schedule(declared, expected=expected, now=NOW)
+            case PauseSchedule(name=name, reason=reason):
+                return await self.storage.pause_schedule(name, reason=reason, now=NOW)
+            case ResumeSchedule(name=name):
+                return await self.storage.resume_schedule(name, now=NOW)
+            case DeleteSchedule(name=name):
+                return await self.storage.delete_schedule(name)
+            case RunSchedule(name=name, task=task):
+                firing = Firing(schedule=name, version=0, slot=NOW, task=task, run_now=True)
+                return await self.storage.fire(firing, now=NOW)
         return self._supervise(request)
 
     def _supervise(self, request: Request[Any]) -> Any:

@@ -20,6 +20,8 @@ from taskqueue.rules.access import Role
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.limits import LimitUse, LimitValues
 from taskqueue.rules.options import Options
+from taskqueue.rules.schedules.timing import Timing
+from taskqueue.rules.schedules.values import Declared, Origin, Plan
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask
 from tests.gateway.scripted import NOW, ScriptedService, leaf, table_of
 
@@ -142,6 +144,27 @@ async def with_a_key(service: ScriptedService) -> None:
     await service(Enqueue(tasks=(task,)))
 
 
+async def with_a_schedule(
+    service: ScriptedService, origin: Origin = Origin.API, action: str = "uppercase"
+) -> None:
+    plan = Plan(action=action, timing=Timing(cron="@daily"))
+    declared = Declared(name="mail", plan=plan, origin=origin)
+    await service.storage.put_schedule(declared, now=NOW)
+
+
+async def with_a_schedule_of_the_code(service: ScriptedService) -> None:
+    await with_a_schedule(service, Origin.CODE)
+
+
+async def with_a_schedule_that_code_forgot(service: ScriptedService) -> None:
+    await with_a_schedule_of_the_code(service)
+    await service.storage.declare_schedules([], now=NOW)
+
+
+async def with_a_schedule_of_a_lost_action(service: ScriptedService) -> None:
+    await with_a_schedule(service, action="lost")
+
+
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("create_task", "200"): with_a_key,
     ("create_task", "409"): with_a_key,
@@ -166,7 +189,20 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("reset_limit", "204"): with_a_limit,
     ("take_starts", "200"): with_a_limit,
     ("take_starts", "429"): with_a_spent_limit,
+    ("create_schedule", "409"): with_a_schedule,
+    ("show_schedule", "200"): with_a_schedule,
+    ("replace_schedule", "409"): with_a_schedule_of_the_code,
+    ("change_schedule", "200"): with_a_schedule,
+    ("change_schedule", "409"): with_a_schedule_of_the_code,
+    ("delete_schedule", "204"): with_a_schedule,
+    ("delete_schedule", "409"): with_a_schedule_of_the_code,
+    ("pause_schedule", "200"): with_a_schedule,
+    ("resume_schedule", "200"): with_a_schedule,
+    ("resume_schedule", "409"): with_a_schedule_that_code_forgot,
+    ("run_schedule", "202"): with_a_schedule,
+    ("run_schedule", "422"): with_a_schedule_of_a_lost_action,
 }
+DAILY = {"action": "uppercase", "cron": "@daily"}
 BODIES: dict[tuple[str, str], Any] = {
     ("create_task", "200"): {"action": "uppercase", "unique_key": "k", "on_repeat": "keep"},
     ("create_task", "409"): {"action": "uppercase", "unique_key": "k", "on_repeat": "reject"},
@@ -174,6 +210,10 @@ BODIES: dict[tuple[str, str], Any] = {
     ("edit_task", "409"): {"priority": 3},
     ("kill_actor", "409"): {"path": "root"},
     ("begin_session", "200"): {"token": "tq_admin"},
+    ("create_schedule", "201"): {"name": "mail", **DAILY},
+    ("create_schedule", "409"): {"name": "mail", **DAILY},
+    ("replace_schedule", "200"): DAILY,
+    ("replace_schedule", "409"): DAILY,
 }
 INFALLIBLE = {
     "show_health",
