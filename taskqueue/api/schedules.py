@@ -13,7 +13,8 @@ from taskqueue.rules import arguments
 from taskqueue.rules.options import converted_by
 from taskqueue.rules.schedules.deciding import with_slot
 from taskqueue.rules.schedules.timing import Timing
-from taskqueue.rules.schedules.values import Declared, Missed, Origin, Overlap, Plan
+from taskqueue.rules.schedules.values import Declared, Plan
+from taskqueue.rules.schedules.words import Missed, Origin, Overlap
 from taskqueue.rules.tasks import NewTask
 
 A = TypeVar("A", bound=Enqueuing[Any])

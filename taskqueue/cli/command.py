@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("dead", "Find, redrive and delete dead tasks."),
             ("queues", "List, pause and resume queues."),
             ("limits", "List, show, set, reset and take limits."),
+            ("schedules", "List, create, edit, pause, resume, run, delete."),
             ("running", "List what runs now, and at which line."),
             ("top", "Watch queues, running tasks and restarts."),
             ("tree", "Show the supervision tree."),

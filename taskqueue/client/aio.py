@@ -17,6 +17,7 @@ from taskqueue.client.async_task import AsyncTask
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
+from taskqueue.client.schedules.aio import AsyncSchedules
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
@@ -202,6 +203,11 @@ class AsyncClient:
     def limit(self, name: str) -> AsyncLimit:
         """Return the limit of this name, without asking whether there is one."""
         return AsyncLimit(self._route, name)
+
+    @property
+    def schedules(self) -> AsyncSchedules:
+        """The schedules of the service."""
+        return AsyncSchedules(self._route)
 
     # --- access ---------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.limit import ClientLimit
 from taskqueue.client.routes import route_of
+from taskqueue.client.schedules.sync import Schedules
 from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
@@ -243,6 +244,11 @@ class Client(BulkChanges):
     def limit(self, name: str) -> ClientLimit:
         """Return the limit of this name, without asking whether there is one."""
         return ClientLimit(self._route, name)
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules of the service."""
+        return Schedules(self._route)
 
     # --- access ---------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from taskqueue.api.handler import Handler
 from taskqueue.api.schedules import every
 from taskqueue.commands import PauseSchedule, ResumeSchedule
 from taskqueue.errors import StorageUnavailable, UnknownAction
-from taskqueue.rules.schedules.values import ScheduleHistory, SlotOutcome
+from taskqueue.rules.schedules.values import ScheduleHistory
+from taskqueue.rules.schedules.words import SlotOutcome
 from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.storage import FaultyStorage

@@ -7,7 +7,8 @@ from taskqueue import App, Context, Limit, Reject, Retries
 app = App()
 
 
-@app.task("resize")
+@app.schedule("0 3 * * *", timezone="Europe/Berlin", name="nightly", data={"url": "{slot}.png"})
+@app.task("resize", schedulable=True)
 async def resize(url: str, width: int = 800) -> dict[str, str]:
     return {"thumbnail": f"{url}?width={width}"}
 

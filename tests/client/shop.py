@@ -8,7 +8,7 @@ from taskqueue import App, Context, Limit, Reject, Retries
 app = App()
 
 
-@app.task("add")
+@app.task("add", schedulable=True)
 async def add(ctx: Context, left: int, right: int) -> int:
     return left + right
 

@@ -21,7 +21,8 @@ from taskqueue.rules.health import Readiness
 from taskqueue.rules.limits import LimitUse, LimitValues
 from taskqueue.rules.options import Options
 from taskqueue.rules.schedules.timing import Timing
-from taskqueue.rules.schedules.values import Declared, Origin, Plan
+from taskqueue.rules.schedules.values import Declared, Plan
+from taskqueue.rules.schedules.words import Origin
 from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask
 from tests.gateway.scripted import NOW, ScriptedService, leaf, table_of
 

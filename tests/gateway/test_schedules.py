@@ -7,7 +7,8 @@ from aiohttp import ClientSession
 
 from taskqueue import App, every
 from taskqueue.errors import ActorUnavailable
-from taskqueue.rules.schedules.values import Declared, Firing, Origin, Passed
+from taskqueue.rules.schedules.values import Declared, Firing, Passed
+from taskqueue.rules.schedules.words import Origin
 from taskqueue.rules.tasks import Status
 from tests.gateway.scripted import NOW, ScriptedService, StillClock
 

@@ -7,7 +7,7 @@ import pytest
 
 from taskqueue import App, ConfigError, every
 from taskqueue.rules.schedules.timing import Timing
-from taskqueue.rules.schedules.values import Missed, Origin, Overlap
+from taskqueue.rules.schedules.words import Missed, Origin, Overlap
 
 Register = Callable[[App], object]
 

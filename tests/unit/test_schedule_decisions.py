@@ -7,16 +7,8 @@ import pytest
 from taskqueue.rules.schedules import changes
 from taskqueue.rules.schedules.deciding import BATCH, DueSlot, due, next_of, resolve, with_slot
 from taskqueue.rules.schedules.timing import Timing
-from taskqueue.rules.schedules.values import (
-    Declared,
-    Missed,
-    Origin,
-    Overlap,
-    Passed,
-    Plan,
-    Schedule,
-    SlotOutcome,
-)
+from taskqueue.rules.schedules.values import Declared, Passed, Plan, Schedule
+from taskqueue.rules.schedules.words import Missed, Origin, Overlap, SlotOutcome
 
 HOUR_S = 3600.0
 HALF_A_DAY_S = 12 * HOUR_S

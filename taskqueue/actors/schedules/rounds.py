@@ -9,14 +9,8 @@ from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.schedules import UNFIT, Scheduling
 from taskqueue.clock import Clock
 from taskqueue.rules.schedules.deciding import DueSlot, cancel_reason, due, next_of
-from taskqueue.rules.schedules.values import (
-    FireAnswer,
-    Fired,
-    Firing,
-    Passed,
-    Schedule,
-    SlotOutcome,
-)
+from taskqueue.rules.schedules.values import FireAnswer, Fired, Firing, Passed, Schedule
+from taskqueue.rules.schedules.words import SlotOutcome
 from taskqueue.rules.tasks import CancelResult, NewTask
 from taskqueue.storage.protocol import Storage
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from taskqueue.events import events
 from taskqueue.rules.schedules.changes import Declaration
 from taskqueue.rules.schedules.deciding import iso
-from taskqueue.rules.schedules.values import Fired, Firing, Passed, Schedule, SlotOutcome
+from taskqueue.rules.schedules.values import Fired, Firing, Passed, Schedule
+from taskqueue.rules.schedules.words import SlotOutcome
 
 
 def decided(firing: Firing, fired: Fired) -> None:

@@ -58,14 +58,7 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.durations import Durations
 from taskqueue.rules.limits import KeyUsage
 from taskqueue.rules.running import HandlerLine
-from taskqueue.rules.schedules.values import (
-    Decision,
-    Missed,
-    Origin,
-    Overlap,
-    Slot,
-    SlotOutcome,
-)
+from taskqueue.rules.schedules.words import Decision, Missed, Origin, Overlap, Slot, SlotOutcome
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.settings import SettingInForce
 from taskqueue.supervision import ChildType

@@ -9,15 +9,8 @@ from msgspec import Raw
 
 from taskqueue.rules.schedules.cron import zone_of
 from taskqueue.rules.schedules.deciding import next_of
-from taskqueue.rules.schedules.values import (
-    Decision,
-    Missed,
-    Origin,
-    Overlap,
-    Schedule,
-    ScheduleHistory,
-    Slot,
-)
+from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
+from taskqueue.rules.schedules.words import Decision, Missed, Origin, Overlap, Slot
 from taskqueue.structs import Struct
 
 SHOWN_SLOTS = 20

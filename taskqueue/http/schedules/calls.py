@@ -30,14 +30,8 @@ from taskqueue.http.schedules.answers import (
 )
 from taskqueue.http.schedules.requests import Given, plan_of
 from taskqueue.http.tasks.answers import Receipt
-from taskqueue.rules.schedules.values import (
-    Declared,
-    FireAnswer,
-    Origin,
-    Plan,
-    Schedule,
-    ScheduleHistory,
-)
+from taskqueue.rules.schedules.values import Declared, FireAnswer, Plan, Schedule, ScheduleHistory
+from taskqueue.rules.schedules.words import Origin
 from taskqueue.rules.tasks import Status
 
 

@@ -13,7 +13,8 @@ from taskqueue.rules.names import NAME_RULE, NAME_SCHEMA, is_name
 from taskqueue.rules.options import MAX_DELAY_S
 from taskqueue.rules.schedules.cron import MAX_LENGTH
 from taskqueue.rules.schedules.timing import MAX_EVERY_S, Timing
-from taskqueue.rules.schedules.values import Missed, Overlap, Plan
+from taskqueue.rules.schedules.values import Plan
+from taskqueue.rules.schedules.words import Missed, Overlap
 from taskqueue.structs import Struct
 
 MAX_REASON = 1_000  # characters

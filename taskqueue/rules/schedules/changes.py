@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from taskqueue.rules.schedules.values import Declared, Origin, Schedule
+from taskqueue.rules.schedules.values import Declared, Schedule
+from taskqueue.rules.schedules.words import Origin
 from taskqueue.structs import Struct
 
 REWOUND_S = 10.0

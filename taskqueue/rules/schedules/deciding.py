@@ -8,17 +8,8 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from taskqueue.rules.schedules.timing import next_slot
-from taskqueue.rules.schedules.values import (
-    Decision,
-    FireAnswer,
-    Firing,
-    Missed,
-    Overlap,
-    Passed,
-    Schedule,
-    Slot,
-    SlotOutcome,
-)
+from taskqueue.rules.schedules.values import FireAnswer, Firing, Passed, Schedule
+from taskqueue.rules.schedules.words import Decision, Missed, Overlap, Slot, SlotOutcome
 from taskqueue.structs import Struct
 
 BATCH = 100  # slots of one schedule that are fired before others get their turn

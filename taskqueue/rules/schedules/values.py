@@ -7,36 +7,12 @@ from taskqueue.errors import Fault
 from taskqueue.rules.names import NAME_RULE, is_name
 from taskqueue.rules.options import MAX_DELAY_S
 from taskqueue.rules.schedules.timing import Timing
-from taskqueue.rules.tasks import CancelResult, NewTask, Status
+from taskqueue.rules.schedules.words import Decision, Missed, Origin, Overlap, Slot
+from taskqueue.rules.tasks import CancelResult, NewTask
 from taskqueue.structs import Struct
 
 SKIP_WITHIN_S = 60.0
 """How late a slot may be that `missed="skip"` still runs."""
-
-
-class Missed(StrEnum):
-    """Which slots run that came while nothing could run them."""
-
-    LATEST = "latest"  # the last one
-    ALL = "all"  # each, in their order
-    SKIP = "skip"  # none, beyond a minute of grace
-
-
-class Overlap(StrEnum):
-    """What becomes of a slot while an earlier run of its schedule has not ended."""
-
-    SKIP = "skip"  # it does not run
-    QUEUE = "queue"  # it runs after the earlier ones
-    ALLOW = "allow"  # it runs beside them
-    CANCEL = "cancel"  # it runs, and they are cancelled
-
-
-class Origin(StrEnum):
-    """Where a schedule is declared. What code or a file declares wins at each start."""
-
-    CODE = "code"
-    FILE = "file"
-    API = "api"
 
 
 class Plan(Struct):
@@ -79,24 +55,6 @@ class Declared(Struct):
         yield from self.plan.faults()
 
 
-class SlotOutcome(StrEnum):
-    """What was decided of a slot."""
-
-    FIRED = "fired"  # its task was enqueued
-    WAITING = "waiting"  # for the end of an earlier run
-    SKIPPED = "skipped"
-    MISSED = "missed"
-
-
-class Decision(Struct):
-    """What was decided of a slot, when and why; None for a slot that simply ran."""
-
-    slot: float
-    outcome: SlotOutcome
-    at: float
-    reason: str | None = None
-
-
 class Schedule(Struct):
     """A schedule as it is stored."""
 
@@ -131,19 +89,6 @@ class Schedule(Struct):
         if self.paused_at is None:
             return None
         return self.pause_reason or "an operator has paused it"
-
-
-class Slot(Struct):
-    """What became of one slot, or of a run of slots that were missed, and the task that it made."""
-
-    at: float
-    outcome: SlotOutcome
-    decided_at: float
-    reason: str | None = None
-    task_id: str | None = None
-    status: Status | None = None  # of the task; None: there is none, or it is deleted
-    slots: int = 1
-    run_now: bool = False  # asked for, at an instant that is no slot
 
 
 class ScheduleHistory(Struct):

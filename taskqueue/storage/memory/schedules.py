@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from taskqueue.rules.schedules import changes, deciding
 from taskqueue.rules.schedules.changes import Declaration
 from taskqueue.rules.schedules.values import (
-    Decision,
     Declared,
     FireAnswer,
     Fired,
@@ -15,9 +14,8 @@ from taskqueue.rules.schedules.values import (
     Passed,
     Schedule,
     ScheduleHistory,
-    Slot,
-    SlotOutcome,
 )
+from taskqueue.rules.schedules.words import Decision, Slot, SlotOutcome
 from taskqueue.rules.tasks import ENDED, CancelResult
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.memory import settling

@@ -1,7 +1,8 @@
 """The part of the storage contract about schedules."""
 
 from taskqueue.rules.schedules.timing import Timing
-from taskqueue.rules.schedules.values import FireAnswer, Origin
+from taskqueue.rules.schedules.values import FireAnswer
+from taskqueue.rules.schedules.words import Origin
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.slots import SlotsContract, declared, fired, put
 

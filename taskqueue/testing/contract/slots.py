@@ -11,14 +11,11 @@ from taskqueue.rules.schedules.values import (
     FireAnswer,
     Fired,
     Firing,
-    Origin,
-    Overlap,
     Passed,
     Plan,
     Schedule,
-    Slot,
-    SlotOutcome,
 )
+from taskqueue.rules.schedules.words import Origin, Overlap, Slot, SlotOutcome
 from taskqueue.rules.tasks import Complete, NewTask, Owner, SettleBy, Status
 from taskqueue.storage.protocol import Storage
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from taskqueue.rules.schedules import changes, deciding
 from taskqueue.rules.schedules.changes import Declaration
 from taskqueue.rules.schedules.values import (
-    Decision,
     Declared,
     FireAnswer,
     Fired,
@@ -19,9 +18,8 @@ from taskqueue.rules.schedules.values import (
     Passed,
     Schedule,
     ScheduleHistory,
-    Slot,
-    SlotOutcome,
 )
+from taskqueue.rules.schedules.words import Decision, Slot, SlotOutcome
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import administration, inserting
 from taskqueue.storage.sqlite.sql import schedules as sql

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from taskqueue.rules.schedules.values import Decision, Origin, Plan, Schedule, Slot, SlotOutcome
+from taskqueue.rules.schedules.values import Plan, Schedule
+from taskqueue.rules.schedules.words import Decision, Origin, Slot, SlotOutcome
 from taskqueue.rules.tasks import Status
 
 _COLUMNS = (

@@ -1,0 +1,1 @@
+"""Schedules as clients see and change them."""
