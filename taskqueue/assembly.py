@@ -63,11 +63,13 @@ async def configuration(
     """Return what the tree is made of; `resources` closes what it holds open.
 
     Raises:
-        ConfigError: there are not enough file descriptors for so many consumers.
+        ConfigError: there are not enough file descriptors for so many consumers, or the app does
+            not know what the settings schedule.
         ServiceNotStarted: with everything that is in the way.
     """
     app.add_queues(settings.queues)
     _require_descriptors(app, settings)
+    _require_schedules(app, settings)
     backend = parts.backend or resources.enter_context(backend_of(settings.database))
     faults: list[Fault] = []
     listener = None
@@ -117,6 +119,25 @@ async def _require_database(backend: Backend) -> None:
         await backend.prepare()
     except StorageUnavailable as error:
         raise ServiceNotStarted((Fault("database", error.reason),)) from error
+
+
+def _require_schedules(app: App, settings: Settings) -> None:
+    """Make sure that the app can do what the settings schedule.
+
+    Raises:
+        ConfigError: with every fault.
+    """
+    faults = []
+    for declared in settings.schedules:
+        what = f"schedule {declared.name!r}"
+        if declared.name in app.schedules:
+            faults.append(Fault(f"{what}, name", "the code has a schedule of this name"))
+        faults += [
+            Fault(f"{what}, {fault.field}", fault.message)
+            for fault in app.plan_faults(declared.plan)
+        ]
+    if faults:
+        raise ConfigError(tuple(faults))
 
 
 def _require_descriptors(app: App, settings: Settings) -> None:

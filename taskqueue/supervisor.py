@@ -165,7 +165,7 @@ def hooks(configuration: Configuration) -> tuple[ChildSpec, ...]:
 
 def declared(configuration: Configuration) -> tuple[Declared, ...]:
     """Return the schedules of the code and of the settings."""
-    return tuple(configuration.app.schedules.values())
+    return (*configuration.app.schedules.values(), *configuration.settings.schedules)
 
 
 def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:

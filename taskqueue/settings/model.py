@@ -10,6 +10,7 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES, Proxies
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.retention import Retention
+from taskqueue.rules.schedules.values import Declared
 from taskqueue.settings.kinds import (
     DAY_S,
     AutoInteger,
@@ -25,6 +26,7 @@ from taskqueue.settings.kinds import (
 )
 from taskqueue.settings.network_kinds import FileMode, HostNames, ProxyHeader, UnixURL
 from taskqueue.settings.origins import Origin
+from taskqueue.settings.schedule_kind import Schedules
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DEFAULT
 from taskqueue.structs import Struct
@@ -105,6 +107,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     retention: Retention = Retention()
     process: ProcessPolicy = ProcessPolicy()
+    schedules: Annotated[
+        tuple[Declared, ...],
+        Schedules(),
+        "Schedules, beside those in code: the tables [[schedules]].",
+    ] = ()
 
     log_format: Annotated[
         LogFormat, Choice(get_args(LogFormat)), "Format of the log; auto: console on a terminal."

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from taskqueue.errors import Fault
+from taskqueue.errors import ConfigError, Fault
 from taskqueue.settings.options import BY_KEY
 from taskqueue.settings.origins import Origin, Source
 
@@ -40,6 +40,13 @@ class Reading:
     def _take(self, given: Given) -> None:
         try:
             self.values[given.key] = BY_KEY[given.key].kind.read(given.value)
+        except ConfigError as unfit:  # of one with several parts
+            name, separator, where = given.name.partition(" in ")
+            self.faults += [
+                Fault(f"{name}{each.field}{separator}{where}", each.message)
+                for each in unfit.faults
+            ]
+            self._unread.add(given.key)
         except ValueError as unfit:
             self.faults.append(Fault(given.name, str(unfit)))
             self._unread.add(given.key)
