@@ -12,8 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from taskqueue.commands import GetDepths, GetTree, Pause
 from taskqueue.errors import StorageUnavailable
 from taskqueue.http.metrics import readings
+from taskqueue.http.metrics.schedules import MOST
 from taskqueue.rules.access import Role
 from taskqueue.rules.limits import LimitUse, LimitValues, encoded
+from taskqueue.rules.schedules.timing import Timing
+from taskqueue.rules.schedules.values import Declared, Passed, Plan
+from taskqueue.rules.schedules.words import Origin
 from taskqueue.rules.tasks import NewTask
 from taskqueue.runtime import Request
 from tests.gateway.scripted import NOW, ScriptedService, leaf
@@ -189,3 +193,36 @@ def test_a_service_that_is_not_scraped_does_not_load_the_library() -> None:
     )
 
     assert done.stdout == "False\n"
+
+
+async def test_schedules_are_counted_and_the_late_one_is_told(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    plan = Plan(action="send", timing=Timing(every_s=60))
+    for name, created_at in (("late", NOW - 90.0), ("new", NOW)):
+        declared = Declared(name=name, plan=plan, origin=Origin.API)
+        await service.storage.put_schedule(declared, now=created_at)
+    passed = Passed(
+        schedule="new", version=1, slots=3, first=NOW + 60, last=NOW + 180, reason="late"
+    )
+    await service.storage.pass_over(passed, now=NOW + 181)
+
+    samples = await scraped(http)
+
+    slots = of(samples, "taskqueue_schedule_slots_total")
+    assert {labels: n for labels, n in slots.items() if n} == {("missed", "new"): 3}
+    assert of(samples, "taskqueue_schedule_lag_seconds") == {("late",): 60.0, ("new",): 0.0}
+
+
+async def test_schedules_beyond_a_hundred_share_a_label(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    plan = Plan(action="send", timing=Timing(every_s=60))
+    for number in range(MOST + 5):
+        declared = Declared(name=f"{number:03}", plan=plan, origin=Origin.API)
+        await service.storage.put_schedule(declared, now=NOW)
+
+    samples = await scraped(http)
+
+    lags = of(samples, "taskqueue_schedule_lag_seconds")
+    assert (len(lags), ("other",) in lags, ("100",) in lags) == (MOST + 1, True, False)

@@ -5,7 +5,7 @@ from taskqueue import App, Context, Reject
 app = App()
 
 
-@app.task("quick")
+@app.task("quick", schedulable=True)
 async def quick(ctx: Context) -> str:
     return "done"
 

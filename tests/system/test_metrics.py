@@ -92,6 +92,7 @@ async def test_every_metric_is_shown_while_tasks_wait_but_that_of_claims(
     async with AsyncClient(service.url) as client:
         await client.enqueue("quick")
         await client.enqueue("quick")
+        await client.schedules.create("quick", cron="@yearly")
 
     def is_whole(found: Scrape) -> bool:
         return is_read(found) and "taskqueue_oldest_runnable_age_seconds" in found

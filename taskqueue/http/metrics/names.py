@@ -104,6 +104,18 @@ HOOKS_DROPPED = Metric(
     "counter",
     "Calls of hooks that were not made, because too many of them waited.",
 )
+SCHEDULE_SLOTS = Metric(
+    "taskqueue_schedule_slots_total",
+    "counter",
+    "Slots of schedules that fired, were skipped, and were missed.",
+    ("schedule", "outcome"),
+)
+SCHEDULE_LAG = Metric(
+    "taskqueue_schedule_lag_seconds",
+    "gauge",
+    "For how long a slot has been due of which nothing is decided.",
+    ("schedule",),
+)
 RESTARTS = Metric(
     "taskqueue_actor_restarts_total",
     "counter",
@@ -120,5 +132,6 @@ METRICS = (
     *(DEPTH, OLDEST, LAST_CLAIM, PAUSED, CONSUMERS, BLOCKED),
     *(HELD_BACK, LIMIT_RUNNING, LIMIT_WAITING, LIMIT_MAX),
     *(STORAGE_UP, COMMIT_SECONDS, COMMIT_ROWS, LOOP_LAG),
+    *(SCHEDULE_SLOTS, SCHEDULE_LAG),
     *(HOOKS_FAILED, HOOKS_DROPPED, RESTARTS, MAILBOX, EVENT_STREAMS),
 )

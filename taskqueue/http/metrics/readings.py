@@ -16,12 +16,14 @@ from taskqueue.commands import (
     GetMeasures,
     GetOldestRunnable,
     GetQueues,
+    GetSchedules,
     GetTree,
 )
 from taskqueue.http.problems import UNAVAILABLE
 from taskqueue.rules.health import QueueState
 from taskqueue.rules.limits import LimitUsage
 from taskqueue.rules.measures import Measures
+from taskqueue.rules.schedules.values import Schedule
 from taskqueue.rules.tasks import Status
 from taskqueue.runtime import Request
 from taskqueue.supervision import Node
@@ -41,8 +43,11 @@ class Reading(NamedTuple):
     queues: tuple[QueueState, ...] | None
     limits: tuple[LimitUsage, ...] | None
     tree: Node | None
+    schedules: tuple[Schedule, ...] | None
     now: float
     """On the monotonic clock."""
+    at: float
+    """On the wall clock."""
 
 
 class Latest(Generic[T]):
@@ -85,9 +90,10 @@ class Readings:
         self._queues = Latest(ask, GetQueues())
         self._limits = Latest(ask, GetLimits())
         self._tree = Latest(ask, GetTree())
+        self._schedules = Latest(ask, GetSchedules())
         self._all: tuple[Latest[Any], ...] = (
             *(self._depths, self._oldest, self._queues),
-            *(self._limits, self._tree),
+            *(self._limits, self._schedules, self._tree),
         )
 
     async def read(self) -> Reading:
@@ -102,7 +108,9 @@ class Readings:
             queues=self._queues.value,
             limits=self._limits.value,
             tree=self._tree.value,
+            schedules=self._schedules.value,
             now=self._clock.monotonic(),
+            at=self._clock.now(),
         )
 
     async def close(self) -> None:

@@ -1,11 +1,13 @@
 """The samples of one scrape: what was read, by the labels of each metric. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import NamedTuple, TypeAlias
 
 from taskqueue.http.metrics import names
 from taskqueue.http.metrics.names import Metric
 from taskqueue.http.metrics.readings import Reading
+from taskqueue.http.metrics.schedules import schedule_samples
 from taskqueue.release import version
 from taskqueue.rules.limits import LimitUsage
 from taskqueue.rules.measures import OTHER, Histogram, Measures
@@ -46,6 +48,7 @@ def samples(
         *_of_queues(reading),
         *_of_limits(reading.limits),
         *_of_actors(reading.tree),
+        *starmap(Sample, schedule_samples(reading.schedules or (), now=reading.at)),
     ):
         found[sample.metric].append(sample)
     return found

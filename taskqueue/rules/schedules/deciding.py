@@ -48,6 +48,15 @@ def due(schedule: Schedule, *, now: float) -> Iterator[Step]:
         yield DueSlot(slot=slot)
 
 
+def lag_s(schedule: Schedule, *, now: float) -> float:
+    """Return for how long a slot has been due of which nothing is decided; 0 if there is none."""
+    try:
+        slot = next_of(schedule)
+    except ValueError:  # its timing cannot be read any more
+        return 0.0
+    return 0.0 if slot is None else max(0.0, now - slot)
+
+
 def with_slot(data: str, slot: float) -> str:
     """Return JSON with the slot's instant, as ISO 8601 in UTC, in the place of each `{slot}`.
 
