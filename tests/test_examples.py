@@ -1,6 +1,7 @@
 """The examples do what they say: what their handlers return, and what they print."""
 
 import asyncio
+import os
 import re
 import sqlite3
 import subprocess
@@ -247,6 +248,25 @@ async def test_errors_are_reported_and_dead_tasks_alert(tmp_path: Path) -> None:
     assert task["status"] == "dead"
     assert told == {"task": task["id"], "action": "divide", "reason": task["reason"]}
     assert reported["kind"] == "ZeroDivisionError"
+
+
+async def test_schedules_run_and_are_shown() -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "examples.schedules"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+    assert [line for line in done.stdout.splitlines() if not line.startswith("{")] == [
+        "nightly-report: At 03:00 every day (Europe/Berlin), next at 03:00",
+        "run now: the report of",
+        "check-shop: shop.example answers",
+        "paused: the shop is closed",
+    ], done.stderr
 
 
 async def test_heavy_work_ends_as_its_handlers_say(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ of these actors there are, because its row is in the commit of its task.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from taskqueue.actors.messages import DATABASE, QUEUE, SCHEDULES, SlotsFired
@@ -30,6 +31,7 @@ from taskqueue.storage.protocol import Storage
 
 LOOK_S = REWOUND_S  # how often to look at the clock: it may be moved, or stand still in a sleep
 RETRY_S = 1.0
+DECLARE_S = 5.0  # for which a start waits for the storage; it goes on without
 
 
 class FireDue(Request[None]):
@@ -52,14 +54,17 @@ class SchedulesActor(Actor):
         self._changed = asyncio.Event()
         self._is_declared = False
 
-    def on_start(self) -> None:
-        """Store what code and file declare, and fire from then on."""
+    async def on_start(self) -> None:
+        """Store what code and file declare, before the door opens, and fire from then on."""
+        with contextlib.suppress(*UNREACHABLE):
+            await self._declare(StorageClient(self.address(DATABASE), DECLARE_S))
         self.start_task(self._keep_firing())
 
     @receives(FireDue, answers=UNREACHABLE, concurrently=True)
     async def on_fire_due(self, _: FireDue) -> None:
-        """Fire what is due."""
+        """Fire what is due, and look again soon whether what waits may run."""
         await self._round()
+        self._changed.set()
 
     @receives(PutSchedule, answers=UNREACHABLE, concurrently=True)
     async def on_put_schedule(self, message: PutSchedule) -> Schedule | None:
@@ -126,12 +131,15 @@ class SchedulesActor(Actor):
 
     async def _round(self) -> float:
         if not self._is_declared:
-            declaration = await self._storage.use(
-                Storage.declare_schedules, self._declared, now=self._clock.now()
-            )
-            self._is_declared = True
-            schedule_log.declared(declaration)
+            await self._declare(self._storage)
         return await self._rounds.run()
+
+    async def _declare(self, storage: StorageClient) -> None:
+        declaration = await storage.use(
+            Storage.declare_schedules, self._declared, now=self._clock.now()
+        )
+        self._is_declared = True
+        schedule_log.declared(declaration)
 
     def _tell_queue(
         self, tasks: Sequence[NewTask], cancelled: Sequence[tuple[CancelResult, str]]

@@ -19,7 +19,7 @@ from taskqueue.rules.schedules.values import (
     Schedule,
     ScheduleHistory,
 )
-from taskqueue.rules.schedules.words import Decision, Slot, SlotOutcome
+from taskqueue.rules.schedules.words import Decision, Overlap, Slot, SlotOutcome
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import administration, inserting
 from taskqueue.storage.sqlite.sql import schedules as sql
@@ -98,10 +98,7 @@ def fire(tx: Transaction, firing: Firing, *, now: float) -> Fired:
 def _decide(
     tx: Transaction, schedule: Schedule, firing: Firing, *, waits: bool, now: float
 ) -> Fired:
-    tx.db.execute(sql.CLOSE_ENDED, (schedule.name,))
-    others = tx.db.execute(sql.OPEN, (schedule.name, firing.slot)).fetchall()
-    unfinished = [task_id for _, task_id in others if task_id is not None]
-    waiting = sum(task_id is None and at < firing.slot for at, task_id in others)
+    unfinished, waiting = _earlier(tx, schedule, firing)
     found = deciding.resolution(firing, schedule.plan.overlap, unfinished, waiting)
     if waits and found.outcome is SlotOutcome.WAITING:
         return Fired(answer=FireAnswer.REPEATED)
@@ -123,6 +120,19 @@ def _decide(
     decision = Decision(slot=firing.slot, outcome=found.outcome, at=now, reason=found.reason)
     _kept(tx, deciding.decided(schedule, decision, run_now=firing.run_now))
     return Fired(answer=FireAnswer.DECIDED, decision=decision, cancelled=cancelled)
+
+
+def _earlier(tx: Transaction, schedule: Schedule, firing: Firing) -> tuple[list[str], int]:
+    """Return the tasks of other slots that have not ended, and how many earlier slots wait.
+
+    There may be many that may overlap, and nothing depends on them: they are not looked for.
+    """
+    if schedule.plan.overlap is Overlap.ALLOW:
+        return [], 0
+    tx.db.execute(sql.CLOSE_ENDED, (schedule.name,))
+    others = tx.db.execute(sql.OPEN, (schedule.name, firing.slot)).fetchall()
+    waiting = sum(task_id is None and at < firing.slot for at, task_id in others)
+    return [task_id for _, task_id in others if task_id is not None], waiting
 
 
 def pass_over(tx: Transaction, passed: Passed, *, now: float) -> bool:
