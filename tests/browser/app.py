@@ -8,7 +8,8 @@ from taskqueue import App, Context
 app = App()
 
 
-@app.task("resize")
+@app.schedule("0 3 * * *", timezone="Europe/Berlin", name="nightly", data={"url": "{slot}.png"})
+@app.task("resize", schedulable=True)
 async def resize(ctx: Context, url: str = "a.png", width: int = 400) -> dict[str, str]:
     return {"thumbnail": f"{url}?width={width}"}
 

@@ -28,6 +28,8 @@ SCREENS = {
     "#/tasks/{dead}": "Traceback",
     "#/tasks/{later}": "Why it is not running",
     "#/queues": "Consumers",
+    "#/schedules": "At 03:00 every day",
+    "#/schedules/nightly": "Next slots",
     "#/dead": "For example",
     "#/actors": "database",
     "#/actors/root/database": "Neighbours",

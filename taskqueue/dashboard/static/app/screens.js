@@ -6,6 +6,7 @@ import { Dead } from "../screens/dead.js";
 import { Events } from "../screens/events.js";
 import { Overview } from "../screens/overview.js";
 import { Queues } from "../screens/queues.js";
+import { Schedules } from "../screens/schedules.js";
 import { Settings } from "../screens/settings.js";
 import { Tasks } from "../screens/tasks.js";
 
@@ -13,6 +14,7 @@ const screens = [
   { id: "", name: "Overview", icon: "overview", key: "o", view: Overview },
   { id: "tasks", name: "Tasks", icon: "tasks", key: "t", view: Tasks },
   { id: "queues", name: "Queues", icon: "queues", key: "q", view: Queues },
+  { id: "schedules", name: "Schedules", icon: "schedules", key: "c", view: Schedules },
   { id: "dead", name: "Dead", icon: "dead", key: "d", view: Dead },
   { id: "actors", name: "Actors", icon: "actors", key: "a", view: Actors },
   { id: "events", name: "Events", icon: "events", key: "e", view: Events },

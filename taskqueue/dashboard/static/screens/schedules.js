@@ -1,0 +1,58 @@
+/** The schedules: when each runs, what was decided last; pause, resume, run now. */
+
+import { html } from "../vendor/preact.js";
+import { useLive } from "../app/live.js";
+import { to } from "../app/router.js";
+import { useMay } from "../app/session.js";
+import { ScheduleButtons } from "../components/schedule-buttons.js";
+import { toneOfSlot } from "../components/slot-list.js";
+import { Empty, Shown } from "../components/states.js";
+import { Status } from "../components/status.js";
+import { Time } from "../components/time.js";
+import { Schedule } from "./schedule.js";
+
+export const Schedules = ({ route }) => (route.id ? html`<${Schedule} name=${route.id} key=${route.id} />` : html`<${List} />`);
+
+function List() {
+  const schedules = useLive("schedules", 3);
+  return html`
+    <div class="title"><h1>Schedules</h1></div>
+    <section class="card" aria-label="Schedules">
+      <${Shown} live=${schedules}>${(data) => html`<${Table} schedules=${data.schedules} />`}<//>
+    </section>
+  `;
+}
+
+function Table({ schedules }) {
+  const may = useMay();
+  if (schedules.length === 0) {
+    return html`<${Empty} title="No schedules">
+      An app declares one with <code>@app.schedule</code>; <code>taskqueue schedules create</code> makes one, too.
+    <//>`;
+  }
+  return html`<div class="wrap"><table class="schedules">
+    <caption class="unseen">Schedules</caption>
+    <thead><tr>
+      <th>Schedule</th><th>State</th><th>When</th><th>Next</th><th class="wide">Last decision</th>
+      ${may("admin") && html`<th><span class="unseen">Actions</span></th>`}
+    </tr></thead>
+    <tbody>${schedules.map((schedule) => html`<${Row} key=${schedule.name} schedule=${schedule} canSwitch=${may("admin")} />`)}</tbody>
+  </table></div>`;
+}
+
+function Row({ schedule, canSwitch }) {
+  return html`<tr data-schedule=${schedule.name}>
+    <th scope="row"><a href=${to("schedules", schedule.name)}>${schedule.name}</a></th>
+    <td><${Status} value=${schedule.paused ? "paused" : "active"} tone=${schedule.paused ? "warning" : "good"} /></td>
+    <td class="small">${schedule.when}</td>
+    <td><${Time} at=${schedule.next_at} /></td>
+    <td class="wide small"><${LastDecision} last=${schedule.last} /></td>
+    ${canSwitch && html`<td class="number"><${ScheduleButtons} schedule=${schedule} /></td>`}
+  </tr>`;
+}
+
+function LastDecision({ last }) {
+  if (!last) return html`<span class="faint">–</span>`;
+  return html`<${Status} value=${last.outcome} tone=${toneOfSlot(last.outcome)} /> <${Time} at=${last.slot} />
+    ${last.reason && html`<br /><span class="faint">${last.reason}</span>`}`;
+}

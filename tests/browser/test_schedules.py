@@ -1,0 +1,56 @@
+"""Schedules on the page: seen, paused, resumed and run."""
+
+import aiohttp
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.site import Site
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="session"),
+]
+
+
+async def test_a_schedule_is_paused_and_resumed_in_the_list(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    page = await site.open("#/schedules")
+    row = page.locator('tr[data-schedule="nightly"]')
+    await expect(row).to_contain_text("At 03:00 every day (Europe/Berlin)")
+
+    await row.get_by_role("button", name="Pause nightly").click()
+    await expect(row.locator(".status").first).to_have_text("paused")
+    async with http.get(f"{site.url}/schedules/nightly") as answer:
+        paused = (await answer.json())["paused"]
+    await row.get_by_role("button", name="Resume nightly").click()
+
+    await expect(row.locator(".status").first).to_have_text("active")
+    assert paused is True
+
+
+async def test_a_schedule_is_shown_with_its_slots_and_run(site: Site) -> None:
+    page = await site.open("#/schedules/nightly")
+    upcoming = page.get_by_role("region", name="Next slots").locator("li")
+    await expect(upcoming).to_have_count(5)
+    await expect(upcoming.first).to_contain_text("03:00:00 Europe/Berlin")
+
+    await page.get_by_role("button", name="Run nightly now").click()
+
+    slot = page.locator("tr[data-slot]")
+    await expect(slot).to_contain_text("run by hand")
+    await expect(slot).to_contain_text("completed")
+    await slot.get_by_role("link").click()
+    await expect(page.get_by_role("region", name="Result")).to_contain_text(".png?width=400")
+
+
+async def test_why_a_schedule_is_paused_is_said(site: Site, http: aiohttp.ClientSession) -> None:
+    reason = {"reason": "the printer is broken"}
+    async with http.post(f"{site.url}/schedules/nightly/pause", json=reason) as answer:
+        assert answer.status == 200
+
+    page = await site.open("#/schedules/nightly")
+
+    await expect(page.locator(".why")).to_contain_text("the printer is broken")
+    await expect(page.get_by_role("region", name="Next slots")).to_contain_text("None")
