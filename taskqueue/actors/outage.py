@@ -35,6 +35,8 @@ READS = frozenset(
         Storage.next_expiry,
         Storage.paused,
         Storage.rescue,
+        Storage.schedule,
+        Storage.schedules,
         Storage.tokens,
         Storage.search,
     )

@@ -53,6 +53,8 @@ def test_a_verb_that_writes_is_no_read() -> None:
     assert verbs - READS == {
         *("insert", "insert_and_claim", "claim", "start", "extend", "report", "dry_run"),
         *("settle", "cancel", "pause", "resume", "redrive", "delete", "expire", "edit"),
+        *("put_schedule", "declare_schedules", "pause_schedule", "resume_schedule"),
+        *("delete_schedule", "fire", "pass_over", "rewind_schedules", "trim_slots"),
         *("add_token", "revoke_token", "note_token_use", "record_changes", "trim_changes"),
         *("declare_limits", "change_limit", "take_starts"),
     }

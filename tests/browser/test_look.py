@@ -32,6 +32,8 @@ SCREENS = {
     "empty": ("#/tasks?text=nothing-has-this", "No task matches"),
     "task": ("#/tasks/{dead}", "Traceback"),
     "queues": ("#/queues", "mail"),
+    "schedules": ("#/schedules", "At 03:00 every day"),
+    "schedule": ("#/schedules/nightly", "Next slots"),
     "dead": ("#/dead", "For example"),
     "actor": ("#/actors/root/database", "Neighbours"),
     "events": ("#/events", "Who"),
