@@ -44,7 +44,8 @@ class Schedules(Protocol):
         """Have exactly these schedules of code and file, in one commit; return what has changed.
 
         They win over what is stored under their names, but an operator's pause stays. Other
-        schedules of code or file are paused, until they are named again. Those of the API stay.
+        schedules of code or file are paused, until they are named again, and their slots that wait
+        are skipped. Those of the API stay.
         """
         ...
 

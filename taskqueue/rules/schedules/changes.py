@@ -112,4 +112,4 @@ def _dropped(stored: Iterable[Schedule], named: set[str]) -> Iterable[Schedule]:
 
 
 def _undeclared(schedule: Schedule, *, now: float) -> Schedule:
-    return _changed(replace(schedule, is_declared=False), now=now)
+    return _changed(replace(schedule, is_declared=False, waiting_from=None), now=now)

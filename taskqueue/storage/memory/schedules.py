@@ -56,9 +56,12 @@ class MemorySchedules(MemoryPart):
 
     async def declare_schedules(self, declared: Sequence[Declared], *, now: float) -> Declaration:
         self._require_open()
-        declaration = changes.declare(self._schedules, declared, now=now)
+        stored = {name: self._shown(name) for name in self._schedules}
+        declaration = changes.declare(stored, declared, now=now)
         for schedule in declaration.changed:
             self._keep(schedule)
+        for name in declaration.undeclared:
+            self._skip_waiting(name)
         return declaration
 
     async def pause_schedule(
@@ -68,8 +71,7 @@ class MemorySchedules(MemoryPart):
         if name not in self._schedules:
             return None
         self._keep(changes.paused(self._schedules[name], reason, now=now))
-        for slot in [*self._waiting(name)]:
-            self._enter(name, replace(slot, outcome=SlotOutcome.SKIPPED, reason=deciding.PAUSED))
+        self._skip_waiting(name)
         return self._shown(name)
 
     async def resume_schedule(self, name: str, *, now: float) -> Schedule | None:
@@ -180,6 +182,10 @@ class MemorySchedules(MemoryPart):
 
     def _waiting(self, name: str) -> Iterator[Slot]:
         return (s for s in self._slots[name].values() if s.outcome is SlotOutcome.WAITING)
+
+    def _skip_waiting(self, name: str) -> None:
+        for slot in [*self._waiting(name)]:
+            self._enter(name, replace(slot, outcome=SlotOutcome.SKIPPED, reason=deciding.PAUSED))
 
     def _with_status(self, slot: Slot) -> Slot:
         row = self._table.rows.get(slot.task_id or "")

@@ -56,6 +56,8 @@ def declare(tx: Transaction, declared: Sequence[Declared], *, now: float) -> Dec
     declaration = changes.declare(stored, declared, now=now)
     for schedule in declaration.changed:
         sql.kept(tx.db, schedule)
+    for name in declaration.undeclared:
+        tx.db.execute(sql.SKIP_WAITING, (name, deciding.PAUSED))
     return declaration
 
 
