@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from examples import limits
+from taskqueue import Settings
+from taskqueue.testing.engine import Engine
 from taskqueue.testing.process import ServiceProcess
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +69,33 @@ async def test_the_actions_of_the_tutorial_end_as_it_says(tmp_path: Path) -> Non
         ("completed", 2, {"output": "survived"}),
         ("dead", 5, None),
     ]
+
+
+async def test_the_api_gets_no_more_calls_than_it_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(limits.app, settings=Settings(consumers=2, slots=8, drain_s=0.0))
+    began: list[float] = []
+    running, most = 0, 0
+
+    async def call_api(text: str) -> str:
+        nonlocal running, most
+        began.append(engine.clock.now())
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return text
+
+    monkeypatch.setattr(limits, "call_api", call_api)
+    async with engine:
+        questions = [limits.ask.prepare(str(n)) for n in range(60)]
+        texts = [limits.translate.prepare(str(n)) for n in range(40)]
+        await limits.app.enqueue(*questions, *texts)
+        await engine.drain()
+
+    assert len(began) == 100
+    assert max(sum(at <= each < at + 60 for each in began) for at in began) <= 70
+    assert began[-1] - began[0] == pytest.approx(90)
+    assert most <= 4
 
 
 async def test_watch_it_heal_restarts_every_part_and_completes_every_task() -> None:

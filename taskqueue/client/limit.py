@@ -75,8 +75,8 @@ class ClientLimit:
     ) -> None:
         """Take starts for work that is no task, and wait until the rate allows it.
 
-        Those who wait have no place in line: whoever asks at the right moment is next. If an answer
-        is lost, the starts may be taken twice.
+        Programs that wait have no place in line: the first to ask once the rate allows it is next.
+        If an answer is lost, the starts may be taken twice.
 
         Args:
             cost: how many.

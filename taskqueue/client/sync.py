@@ -34,8 +34,8 @@ class Client(BulkChanges):
 
     Through the service's file (`sqlite:///data/tasks.db`, on the same machine) a call is one
     transaction of this process, whether the service runs or not, and a task starts at once if it
-    does. Actions are known by name only: arguments are checked when the task runs, and options that
-    are not given have the general defaults, not those of the handler.
+    does. Actions are known by name only: arguments are checked when the task runs, options that are
+    not given have the general defaults, not those of the handler, and no limits count.
     """
 
     def __init__(

@@ -23,10 +23,10 @@ class Role(StrEnum):
     """See tasks, queues and the supervision tree."""
 
     ENQUEUE = "enqueue"
-    """Also create tasks, and edit, cancel, clone and redrive single ones."""
+    """Also create tasks, edit, cancel, clone and redrive single ones, and take starts of limits."""
 
     ADMIN = "admin"
-    """Also delete, pause queues, change the service, read the audit trail and the settings."""
+    """Also delete, pause queues, change limits and the service, read audit trail and settings."""
 
     def includes(self, needed: "Role") -> bool:
         """Return whether a caller in this role may do what `needed` allows."""
