@@ -50,6 +50,13 @@ class Gates(Protocol):
         """
         ...
 
+    async def charge(self, use: LimitUse, *, now: float) -> bool:
+        """Count starts that were made already, even if the rate is spent: that leaves a debt.
+
+        A negative cost gives starts back. Returns whether there is such a limit.
+        """
+        ...
+
     async def gate_of(self, task_id: str, *, now: float) -> GateFacts | None:
         """Return which limit holds a waiting task back; None if none does, as far as is known."""
         ...

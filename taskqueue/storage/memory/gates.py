@@ -178,6 +178,11 @@ class Gates:
             self._start([use], now=now)
         return Taken(granted=at <= now, retry_at=max(at, now))
 
+    def charge(self, use: LimitUse, *, now: float) -> bool:
+        """Count starts that were made; return whether there is such a limit."""
+        self._start([use], now=now)
+        return use.name in self._limits
+
     def usages(self, *, now: float) -> tuple[LimitUsage, ...]:
         """Return all limits, by name."""
         return tuple(self._usage(name, now=now) for name in sorted(self._limits))

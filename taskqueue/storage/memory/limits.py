@@ -22,6 +22,10 @@ class MemoryLimits(MemoryPart):
         self._require_open()
         return self._gates.take(use, now=now)
 
+    async def charge(self, use: LimitUse, *, now: float) -> bool:
+        self._require_open()
+        return self._gates.charge(use, now=now)
+
     async def limits(self, *, now: float) -> tuple[LimitUsage, ...]:
         self._require_open()
         return self._gates.usages(now=now)

@@ -21,6 +21,9 @@ class SQLiteGates(SQLiteRecords):
     async def take_starts(self, use: LimitUse, *, now: float) -> Taken | None:
         return await self._write(partial(limiting.take, use=use, now=now))
 
+    async def charge(self, use: LimitUse, *, now: float) -> bool:
+        return await self._write(partial(limiting.charge, use=use, now=now))
+
     async def limits(self, *, now: float) -> tuple[LimitUsage, ...]:
         return await self._read(limiting.all_limits)
 

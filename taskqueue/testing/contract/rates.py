@@ -83,6 +83,21 @@ class RatesContract:
 
         assert bool(await claim(storage, limit=1, now=2.0)) is not counts
 
+    async def test_a_cost_that_is_charged_later_leaves_a_debt_and_may_be_given_back(
+        self, storage: Storage
+    ) -> None:
+        await storage.declare_limits({"smtp": LimitValues(starts=1, per_s=10.0, burst=2)}, now=0.0)
+        await storage.insert([limited(task_id) for task_id in "abc"], now=0.0)
+        await claim(storage)
+
+        assert await storage.charge(LimitUse("smtp", None, 3), now=0.0)
+        in_debt = await claim(storage, now=39.0)
+        assert await storage.charge(LimitUse("smtp", None, -2), now=39.0)
+        given_back = await claim(storage, now=39.0)
+
+        assert (ids(in_debt), ids(given_back)) == ([], ["c"])
+        assert not await storage.charge(LimitUse("unknown"), now=0.0)
+
     async def test_plain_code_takes_starts_as_tasks_do(self, storage: Storage) -> None:
         rate = LimitValues(starts=10, per_s=10.0, burst=5)
         await storage.declare_limits({"smtp": rate}, now=0.0)

@@ -130,11 +130,20 @@ class Gates:
         """Take starts without a slot; return from when on they can be taken, at most `now`."""
         values, state = self.values(use.name), self.state(use.gate)
         at = limits.opens_at(values, GateState(debt_at=state.debt_at), use.cost)
-        if at <= now and values.starts is not None:
-            self._owe(
-                use.gate, limits.debt_after(values, state.debt_at, use.cost, now=now), now=now
-            )
+        if at <= now:
+            self._start(use, now=now)
         return at
+
+    def charge(self, use: LimitUse, *, now: float) -> None:
+        """Count starts that were made already, or give some back: then others may begin sooner."""
+        self._start(use, now=now)
+        self._wake(use.gate, now=now)
+
+    def _start(self, use: LimitUse, *, now: float) -> None:
+        values, state = self.values(use.name), self.state(use.gate)
+        if values.starts is not None:
+            debt_at = limits.debt_after(values, state.debt_at, use.cost, now=now)
+            self._owe(use.gate, debt_at, now=now)
 
     # --- parking --------------------------------------------------------------------------------
 
@@ -221,13 +230,10 @@ class Gates:
         return state
 
     def _take(self, seq: int, use: LimitUse, *, now: float) -> None:
-        values, state = self.values(use.name), self.state(use.gate)
+        state = self.state(use.gate)
         self._db.execute(parking.TAKE_SLOT, (seq, use.gate, use.name, use.cost))
         self._states[use.gate] = state._replace(running=state.running + 1)
-        if values.starts is not None:
-            self._owe(
-                use.gate, limits.debt_after(values, state.debt_at, use.cost, now=now), now=now
-            )
+        self._start(use, now=now)
 
     def _owe(self, gate: str, debt_at: float, *, now: float) -> None:
         self._db.execute(parking.SET_DEBT, (gate, debt_at))

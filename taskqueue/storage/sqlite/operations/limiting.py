@@ -52,6 +52,12 @@ def take(tx: Transaction, use: LimitUse, *, now: float) -> Taken | None:
     return Taken(granted=at <= now, retry_at=max(at, now))
 
 
+def charge(tx: Transaction, use: LimitUse, *, now: float) -> bool:
+    """Count starts that were made already; return whether there is such a limit."""
+    tx.gates.charge(use, now=now)
+    return tx.gates.is_known(use.name)
+
+
 def all_limits(db: sqlite3.Connection) -> tuple[LimitUsage, ...]:
     """Return all limits, by name."""
     with snapshot(db):
