@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.foreign import rendering
 from taskqueue.rules.leases.values import Finished, Taken
+from taskqueue.rules.limits import LimitUse
 from taskqueue.rules.tasks import CancelResult, NewTask
 from taskqueue.runtime import ActorRef, Message, Request
 
@@ -85,6 +86,12 @@ class Finish(Request[None]):
 
     consumer: ActorRef
     finished: tuple[Finished, ...]
+
+
+class Charge(Request[bool]):
+    """From a consumer: an attempt has cost so much. Answers whether there is such a limit."""
+
+    use: LimitUse
 
 
 class Drain(Request[None]):

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from taskqueue.attempt_log import Lines
+from taskqueue.rules.limits import LimitUse
 from taskqueue.rules.tasks import Rows, Statement
 
 
@@ -11,6 +12,10 @@ class AttemptHandle(Protocol):
 
     def report(self, progress: str) -> None:
         """Have the progress (JSON text) noted, without waiting; the latest counts."""
+        ...
+
+    def spend(self, use: LimitUse) -> None:
+        """Have the cost of `use` charged, without waiting."""
         ...
 
     def log(self, lines: Lines) -> None:

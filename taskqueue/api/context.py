@@ -13,7 +13,9 @@ from taskqueue.api.transaction import Transaction
 from taskqueue.attempt_log import Lines
 from taskqueue.errors import NoResources, NotRunning
 from taskqueue.logger import log
-from taskqueue.rules import encoding
+from taskqueue.rules import encoding, limits
+from taskqueue.rules.limit_checks import spent
+from taskqueue.rules.limits import LimitUse
 from taskqueue.rules.tasks import NewTask, Rows, Statement, Task, require_tasks
 
 if TYPE_CHECKING:
@@ -117,6 +119,27 @@ class Context(Generic[T_co]):
         """
         self.handle.report(encoding.json_of("progress", value, encoding.encode(value)))
 
+    def spend(self, limit: str, cost: float, *, key: str | None = None) -> None:
+        """Charge a limit for what this attempt has cost beyond its start; a negative cost is back.
+
+        Its rate allows the next start later then: a debt is paid before others begin. Charged soon,
+        not waited for, and kept however the attempt ends. Safe to call from any thread.
+
+            answer = await model.ask(prompt)
+            ctx.spend("openai", answer.tokens)
+
+        Args:
+            limit: its name.
+            cost: in starts.
+            key: under which key; None: the one under which this task counts, if it does.
+
+        Raises:
+            ValueError: the cost is no number, or too large.
+        """
+        cost = spent(cost)
+        uses = {use.name: use.key for use in limits.decoded(self.task.limits)}
+        self.handle.spend(LimitUse(limit, uses.get(limit) if key is None else key, cost))
+
     def transaction(self) -> Transaction:
         """Return the task's own transaction in the service's database: one per attempt.
 
@@ -171,6 +194,9 @@ class _Nowhere:
 
     def report(self, progress: str) -> None:
         """Discard it: no service runs this attempt."""
+
+    def spend(self, use: LimitUse) -> None:
+        """Discard it likewise."""
 
     def log(self, lines: Lines) -> None:
         """Discard it likewise."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from taskqueue.errors import Fault
+from taskqueue.foreign import conversion as plain
 from taskqueue.rules.limits import LimitValues
 from taskqueue.rules.names import MAX_NAME, UNPRINTABLE, is_name
 from taskqueue.rules.options import is_duration
@@ -29,6 +30,18 @@ def is_limit_name(value: object) -> bool:
 def is_cost(value: object) -> bool:
     """Tell whether a start can cost so much."""
     return _is_number(value) and 0 < value <= MOST  # type: ignore[operator]  # it is a number
+
+
+def spent(cost: object) -> float:
+    """Return what an attempt has cost, as a built-in number; a negative one is given back.
+
+    Raises:
+        ValueError: it is no number, or too large.
+    """
+    number = plain.number(cost)
+    if not -MOST <= number <= MOST:
+        raise ValueError(f"cost must be a number from -{MOST:,} to {MOST:,}, not {number}")
+    return number
 
 
 def value_faults(

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
+from taskqueue.actors.consumer.charges import Charges
 from taskqueue.actors.consumer.progress import ProgressReports
+from taskqueue.actors.messages import QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.context import Context
 from taskqueue.attempt_log import AttemptLog
 from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.leases.values import Taken
 from taskqueue.rules.tasks import Delivery, NewTask
+from taskqueue.runtime import System
 from taskqueue.testing.claims import claimed
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.events import EventLog
@@ -109,9 +112,9 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
 ) -> None:
     storage, tasks, starts = Lost(), Tasks(), list[None]()
     reports = ProgressReports(storage, ManualClock(), tasks.start)
-    handle = ConsumerAttemptHandle(
-        Taken(delivery("token"), 0.0, AttemptLog()), storage, reports, lambda: starts.append(None)
-    )
+    charges = Charges(System().address(QUEUE), ManualClock(), tasks.start)
+    taken = Taken(delivery("token"), 0.0, AttemptLog())
+    handle = ConsumerAttemptHandle(taken, storage, reports, charges, lambda: starts.append(None))
     loop = asyncio.get_running_loop()
     later: list[Callable[[], None]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", later.append)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from taskqueue.actors import task_log
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.attempts import Attempt, Workplace
+from taskqueue.actors.consumer.charges import Charges
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.consumer.queue_link import QUEUE_RETRY_S, QueueLink
 from taskqueue.actors.consumer.reports import ReportBatcher
@@ -100,6 +101,7 @@ class ConsumerActor(Actor):
         self._starts = StartNotes(self._storage, self._clock, self.start_task)
         self._reports = ReportBatcher(self._starts.note, self._report)
         self._progress = ProgressReports(self._storage, self._clock, self.start_task)
+        self._charges = Charges(self.address(QUEUE), self._clock, self.start_task)
         self._resources = Resources(app, consumer=name)
         self._processes = ProcessExecutor(app, settings.slots, settings.process)
         self._executors: dict[ExecutorKind, Executor] = {
@@ -230,7 +232,9 @@ class ConsumerActor(Actor):
         delivery, note_start = this.taken.delivery, self._reports.note
         task_log.attempt_started(delivery.task, self.ref.label)
         self._app.hooks.started(delivery.task)
-        handle = ConsumerAttemptHandle(this.taken, self._storage, self._progress, note_start)
+        handle = ConsumerAttemptHandle(
+            this.taken, self._storage, self._progress, self._charges, note_start
+        )
         this.handle = handle
         try:
             if must_be_noted_first(delivery.task):

@@ -4,11 +4,13 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+from taskqueue.actors.consumer.charges import Charges
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.attempt_log import Lines
 from taskqueue.rules.leases.values import Taken
+from taskqueue.rules.limits import LimitUse
 from taskqueue.rules.tasks import Rows, Statement
 from taskqueue.storage.protocol import Storage
 
@@ -26,6 +28,7 @@ class ConsumerAttemptHandle(AttemptHandle):
         taken: Taken,
         storage: StorageClient,
         reports: ProgressReports,
+        charges: Charges,
         note_start: Callable[[], None],
     ) -> None:
         """Make a handle; to be called on the consumer's loop.
@@ -34,6 +37,7 @@ class ConsumerAttemptHandle(AttemptHandle):
             taken: the attempt, with its log.
             storage: where its task is.
             reports: takes its progress.
+            charges: takes what it spends.
             note_start: notes the start of the attempt, unless that was done: a start that is noted
                 after its progress would erase that.
         """
@@ -41,6 +45,7 @@ class ConsumerAttemptHandle(AttemptHandle):
         self._log = taken.log
         self._storage = storage
         self._reports = reports
+        self._charges = charges
         self._note_start = note_start
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
@@ -56,6 +61,9 @@ class ConsumerAttemptHandle(AttemptHandle):
         if not self._handing_over:
             self._handing_over = True
             self._loop.call_soon_threadsafe(self._hand_over)
+
+    def spend(self, use: LimitUse) -> None:
+        self._loop.call_soon_threadsafe(self._charges.add, use)
 
     def log(self, lines: Lines) -> None:
         self._log.add(lines)

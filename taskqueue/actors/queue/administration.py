@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import asdict
 
-from taskqueue.actors.messages import DATABASE
+from taskqueue.actors.messages import DATABASE, Charge
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
@@ -96,6 +96,14 @@ class QueueAdministration(Actor):
         await self._storage.use(Storage.resume, message.queue)
         events.info("queue_resumed", queue=message.queue)
         self._schedule.expect_work(message.queue)
+
+    @receives(Charge, answers=UNREACHABLE, concurrently=True)
+    async def on_charge(self, message: Charge) -> bool:
+        """Charge a limit for what an attempt has cost; more may start if it gives some back."""
+        is_there = await self._storage.use(Storage.charge, message.use, now=self._clock.now())
+        if message.use.cost < 0:
+            self._schedule.poll_soon()
+        return is_there
 
     @receives(ChangeLimit, answers=UNREACHABLE, concurrently=True)
     async def on_change_limit(self, message: ChangeLimit) -> bool:

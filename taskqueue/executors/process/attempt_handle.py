@@ -15,8 +15,10 @@ from taskqueue.executors.process.messages import (
     Logged,
     Progressed,
     Run,
+    Spent,
     ToWorker,
 )
+from taskqueue.rules.limits import LimitUse
 from taskqueue.rules.tasks import Outcome, Rows, Statement
 
 MAX_FRAMES = MAX_LINES  # with lines, in a second
@@ -39,6 +41,11 @@ class WorkerAttemptHandle(AttemptHandle):
         with self._turn:
             if not self._is_done:  # a thread may outlive its handler
                 self._pipe.send(framed(Progressed(progress=progress)))
+
+    def spend(self, use: LimitUse) -> None:
+        with self._turn:
+            if not self._is_done:
+                self._pipe.send(framed(Spent(use=use)))
 
     def log(self, lines: Lines) -> None:
         """Send them now if that takes no wait, so that they outlive this process; else later."""

@@ -16,6 +16,7 @@ from taskqueue.executors.process.messages import (
     Logged,
     OfAttempt,
     Progressed,
+    Spent,
 )
 from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.rules.tasks import Statement, TimedOut
@@ -51,6 +52,8 @@ class Conversation:
                 self.end(message)
             case Progressed(progress=progress):
                 self._handle.report(progress)
+            case Spent(use=use):
+                self._handle.spend(use)
             case Logged(lines=lines, dropped=dropped):
                 self._handle.log(Lines(lines, dropped))
             case DryRunQuery():

@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from taskqueue.rules.limits import LimitUse
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.tasks import Outcome, Rows, Statement, Task
 from taskqueue.settings.model import LogFormat, LogLevel
@@ -110,6 +111,12 @@ class Progressed(Struct, tag=True):
     progress: str
 
 
+class Spent(Struct, tag=True):
+    """The attempt has cost so much beyond its start. Not answered."""
+
+    use: LimitUse
+
+
 class Logged(Struct, tag=True):
     """The attempt has logged these lines; `dropped` came before them. Not answered."""
 
@@ -133,5 +140,5 @@ class Done(Struct, tag=True):
 
 
 ToWorker: TypeAlias = Run | DryRunAnswer
-OfAttempt: TypeAlias = Progressed | Logged | DryRunQuery | Done
+OfAttempt: TypeAlias = Progressed | Spent | Logged | DryRunQuery | Done
 FromWorker: TypeAlias = Ready | OfAttempt
