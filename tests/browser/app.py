@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from taskqueue import App, Context
+from taskqueue import App, Context, Limit
 
 app = App()
 
@@ -27,6 +27,14 @@ async def charge(ctx: Context, order: int, allowed: str = "") -> str:
 async def mail(ctx: Context, to: str) -> str:
     if "@" not in to:
         raise ValueError(f"{to} is not an address")
+    return "sent"
+
+
+@app.task("letter", limit=Limit(running=1, key="smtp:{domain}"))
+async def letter(domain: str, until: str = "") -> str:
+    """Run until a file is there."""
+    while until and not Path(until).exists():  # noqa: ASYNC110, ASYNC240 - as in `hold`
+        await asyncio.sleep(0.01)
     return "sent"
 
 

@@ -30,6 +30,8 @@ SCREENS = {
     "#/queues": "Consumers",
     "#/schedules": "At 03:00 every day",
     "#/schedules/nightly": "Next slots",
+    "#/limits": "Allows",
+    "#/limits/smtp": "Nothing is used",
     "#/dead": "For example",
     "#/actors": "database",
     "#/actors/root/database": "Neighbours",

@@ -34,6 +34,8 @@ SCREENS = {
     "queues": ("#/queues", "mail"),
     "schedules": ("#/schedules", "At 03:00 every day"),
     "schedule": ("#/schedules/nightly", "Next slots"),
+    "limits": ("#/limits", "Allows"),
+    "limit": ("#/limits/smtp", "Nothing is used"),
     "dead": ("#/dead", "For example"),
     "actor": ("#/actors/root/database", "Neighbours"),
     "events": ("#/events", "Who"),

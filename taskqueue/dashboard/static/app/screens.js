@@ -4,6 +4,7 @@ import { useMay } from "./session.js";
 import { Actors } from "../screens/actors.js";
 import { Dead } from "../screens/dead.js";
 import { Events } from "../screens/events.js";
+import { Limits } from "../screens/limits.js";
 import { Overview } from "../screens/overview.js";
 import { Queues } from "../screens/queues.js";
 import { Schedules } from "../screens/schedules.js";
@@ -14,6 +15,7 @@ const screens = [
   { id: "", name: "Overview", icon: "overview", key: "o", view: Overview },
   { id: "tasks", name: "Tasks", icon: "tasks", key: "t", view: Tasks },
   { id: "queues", name: "Queues", icon: "queues", key: "q", view: Queues },
+  { id: "limits", name: "Limits", icon: "limits", key: "l", view: Limits },
   { id: "schedules", name: "Schedules", icon: "schedules", key: "c", view: Schedules },
   { id: "dead", name: "Dead", icon: "dead", key: "d", view: Dead },
   { id: "actors", name: "Actors", icon: "actors", key: "a", view: Actors },

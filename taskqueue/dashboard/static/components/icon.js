@@ -7,6 +7,7 @@ const paths = {
   tasks: "M3 5h2M8 5h9M3 10h2M8 10h9M3 15h2M8 15h9",
   queues: "M3 6l7-3 7 3-7 3zM3 10l7 3 7-3M3 14l7 3 7-3",
   schedules: "M3 5h14v12H3zM3 9h14M7 3v4M13 3v4M10 11v2.500l2 1.500",
+  limits: "M3 15a7.500 7.500 0 1 1 14 0M10 14l3.500-5M10 13.500h.01",
   dead: "M10 3l8 14H2zM10 8v4M10 14.5v.5",
   actors: "M10 3v4M10 7H5v4M10 7h5v4M3.5 11h3v3h-3zM13.500 11h3v3h-3zM8.500 2h3v3h-3z",
   events: "M10 3a7 7 0 1 0 .01 0M10 6v4l3 2",

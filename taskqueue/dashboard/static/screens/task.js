@@ -127,6 +127,7 @@ function Facts({ task }) {
     ["Started", task.started_at && html`<${Time} at=${task.started_at} />`],
     ["Ended", ended && html`<${Time} at=${ended} />`],
     ["In all", ended && duration(ended - task.created_at)],
+    ["Limits", task.limits && html`<span>${task.limits.map((each, i) => html`${i > 0 && ", "}<a href=${to("limits", each.name)}>${shownLimit(each)}</a>`)}</span>`],
     ["Trace", task.traceparent && html`<span><code>${traceOf(task)}</code> <${Copy} text=${traceOf(task)} what="the id of the trace" /></span>`],
     ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" />
       <span class="soft small">${keyState(task.key)}</span></span>`],
@@ -145,6 +146,8 @@ function keyState(key) {
   const until = typeof key.until === "number" ? `${duration(key.until)} after its enqueue` : key.until;
   return `${key.scope}, ${key.is_free ? "free again" : `held until ${until}`}`;
 }
+
+const shownLimit = ({ name, key, cost }) => `${key === null ? name : `${name}:${key}`}${cost === 1 ? "" : ` × ${cost}`}`;
 
 const traceOf = (task) => task.traceparent.split("-")[1];
 
