@@ -63,7 +63,7 @@ function Found({ limit, keys, next }) {
   const may = useMay();
   return html`
     <div class="title"><h1>${limit.name}</h1><span class="gap"></span>${may("admin") && html`<${Buttons} limit=${limit} />`}</div>
-    <p>Allows ${words(limit.allows)} for each key.
+    <p class="why">Allows ${words(limit.allows)} for each key.
       ${limit.changed_at !== null && html` Changed <${Time} at=${limit.changed_at} />; ${limit.declared ? `the app declares ${words(limit.declared)}` : "the app declares no such limit"}.`}</p>
     <section class="card" aria-label="Keys">
       ${keys.length === 0
