@@ -22,6 +22,7 @@ from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
+from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
 from taskqueue.supervision import Node
@@ -284,14 +285,18 @@ class Kill(Request[bool]):
     path: str
 
 
-class Resize(Request[None]):
-    """Have `count` shared consumers. Answered when the last surplus consumer has drained.
+class GetConsumers(Request[ConsumersSize]):
+    """Return how many shared consumers there are meant to be."""
 
-    The service port does not wait for that, and raises `TooManyConsumers` if the process may not
-    open that many files.
+
+class SetConsumers(Request[ConsumersSize]):
+    """Have `count` shared consumers, across restarts; None: as many as are configured.
+
+    Those removed finish their running tasks after this is answered. The service port raises
+    `TooManyConsumers` if the process may not open that many files.
     """
 
-    count: int
+    count: int | None
 
 
 # --- access -------------------------------------------------------------------------------------

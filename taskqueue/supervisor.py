@@ -187,6 +187,7 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         activity=configuration.activity,
         measures=configuration.measures,
         settings=in_force(configuration.settings),
+        consumers=pools(configuration.app, configuration.settings)[0].count,
         retry=configuration.settings.retry,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)

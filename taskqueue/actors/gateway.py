@@ -61,6 +61,7 @@ class GatewayActor(Actor):
         activity: Activity | None = None,
         measures: Measures | None = None,
         settings: Sequence[SettingInForce] = (),
+        consumers: int = 0,
     ) -> None:
         """Make a gateway.
 
@@ -79,6 +80,7 @@ class GatewayActor(Actor):
             activity: what the queues did in the last minutes.
             measures: what the service has counted since its start.
             settings: those of the service, to be shown.
+            consumers: how many shared ones are configured.
         """
         super().__init__()
         self.host, self.port = address_of(sock)
@@ -96,6 +98,7 @@ class GatewayActor(Actor):
             roster=roster,
             activity=activity,
             measures=measures,
+            consumers=consumers,
         )
         http_state = http_state or HttpState()
         self._audit = AuditWriter(port, http_state.trail)

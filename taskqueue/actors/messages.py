@@ -134,3 +134,9 @@ class HandlerCrash(Exception):
         self.token = token
         self.cause = cause
         super().__init__(rendering.text(cause))
+
+
+class Resize(Request[None]):
+    """Have `count` shared consumers. Answered when the last surplus consumer has drained."""
+
+    count: int

@@ -39,6 +39,7 @@ READS = frozenset(
         Storage.schedules,
         Storage.tokens,
         Storage.search,
+        Storage.sizes,
     )
 )
 """The verbs that work while nothing can be written."""

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 from msgspec.structs import asdict
 
 from taskqueue.actors.client import QueueClient
-from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.limit_requests import LimitRequests
-from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, SCHEDULES
+from taskqueue.actors.messages import DATABASE, QUEUE, SCHEDULES
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.roster import Roster
+from taskqueue.actors.sizes import Sizes
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.clock import Clock
 from taskqueue.commands import (
@@ -33,6 +33,7 @@ from taskqueue.commands import (
     ExplainWaiting,
     ForecastRetries,
     GetChanges,
+    GetConsumers,
     GetDepths,
     GetLogs,
     GetMeasures,
@@ -52,10 +53,10 @@ from taskqueue.commands import (
     PutSchedule,
     RecordChanges,
     RedriveDead,
-    Resize,
     ResumeSchedule,
     RunSchedule,
     SearchTasks,
+    SetConsumers,
 )
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.events import events
@@ -73,7 +74,7 @@ from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
 from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
 from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
-from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask, request
+from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
 
@@ -101,24 +102,25 @@ class ServicePort:
         roster: Roster | None = None,
         activity: Activity | None = None,
         measures: Measures | None = None,
+        consumers: int = 0,
     ) -> None:
         """Make a port to the actors of `system`; `limits` are those of its HTTP server.
 
-        `retries_of` returns when a task is tried again, as `next_attempts` does.
+        `retries_of` returns when a task is tried again, as `next_attempts` does. So many shared
+        `consumers` are configured.
         """
         self._roster = roster or Roster()
         self._activity = activity or Activity()
         self._measures = measures or Measures()
-        self._limits = limits
         self._availability = availability
         self._retries_of = retries_of
         self._queue = system.address(QUEUE)
         self._schedules = system.address(SCHEDULES)
         self._root = system.address(ROOT)
-        self._consumers = system.address(CONSUMERS)
         self._client = QueueClient(self._queue)
         self._clock = clock
         self._storage = StorageClient(system.address(DATABASE), STORAGE_S)
+        self._sizes = Sizes(system, self._storage, limits, configured=consumers)
         storage = StorageRequests(self._storage, clock)
         self._handlers: _Handlers = {
             Enqueue: self._enqueue,
@@ -131,8 +133,9 @@ class ServicePort:
             GetRunning: self._get_running,
             GetTree: self._get_tree,
             Kill: self._kill,
-            Resize: self._resize,
             **dict.fromkeys(_OF_SCHEDULES, self._ask_schedules),
+            GetConsumers: self._sizes.get,
+            SetConsumers: self._sizes.set,
             **storage.handlers,
         }
 
@@ -189,10 +192,6 @@ class ServicePort:
             return False
         ref.kill()
         return True
-
-    async def _resize(self, message: Resize) -> None:
-        require_descriptors(message.count, self._limits)
-        request(self._consumers, message)  # its answer comes when the last one has drained
 
     def _whereis_root(self) -> ActorRef:
         root = self._root.whereis()

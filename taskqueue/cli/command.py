@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("queues", "List, pause and resume queues."),
             ("limits", "List, show, set, reset and take limits."),
             ("schedules", "List, create, edit, pause, resume, run, delete."),
+            ("consumers", "Show and change how many consumers the queues share."),
             ("running", "List what runs now, and at which line."),
             ("top", "Watch queues, running tasks and restarts."),
             ("tree", "Show the supervision tree."),

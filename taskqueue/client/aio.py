@@ -21,6 +21,7 @@ from taskqueue.client.schedules.aio import AsyncSchedules
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
+from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
 T = TypeVar("T")
@@ -163,6 +164,14 @@ class AsyncClient:
             cursor = progress.next
             if cursor is None:
                 return total
+
+    async def consumers(self) -> ConsumersSize:
+        """Return how many shared consumers there are meant to be; see `Client.consumers`."""
+        return await self._do(calls.consumers())
+
+    async def set_consumers(self, count: int | None) -> ConsumersSize:
+        """Have so many shared consumers; see `Client.set_consumers`."""
+        return await self._do(calls.set_consumers(count))
 
     async def running(self) -> Sequence[RunningTask]:
         """Return the attempts that run now, with their lines; see `Client.running`."""

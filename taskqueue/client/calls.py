@@ -23,6 +23,7 @@ from taskqueue.client.views import (
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
 from taskqueue.rules.options import Options
+from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.traces import current_traceparent
 
 T = TypeVar("T")
@@ -205,6 +206,18 @@ def pause(queue: str, *, paused: bool) -> Call[None]:
         read=_nothing,
         directly=lambda file: file.pause(queue, paused=paused),
     )
+
+
+def consumers() -> Call[ConsumersSize]:
+    """Ask how many shared consumers there are meant to be."""
+    return Call(method="GET", path="/supervision/consumers", read=_reader(ConsumersSize))
+
+
+def set_consumers(count: int | None) -> Call[ConsumersSize]:
+    """Have so many shared consumers, or as many as are configured."""
+    body = _encoded({"count": count})
+    read = _reader(ConsumersSize)
+    return Call(method="PUT", path="/supervision/consumers", body=body, read=read)
 
 
 def audit(limit: int, cursor: str | None) -> Call[Sequence[Change]]:

@@ -21,6 +21,7 @@ from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
 from taskqueue.rules.options import Options
+from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
 T = TypeVar("T")
@@ -191,6 +192,20 @@ class Client(BulkChanges):
             cursor = page.next
             if cursor is None:
                 return
+
+    def consumers(self) -> ConsumersSize:
+        """Return how many shared consumers there are meant to be, and whether a call has set it."""
+        return self._do(calls.consumers())
+
+    def set_consumers(self, count: int | None) -> ConsumersSize:
+        """Have so many shared consumers, 0 to 1024, also after restarts of the service.
+
+        Those removed finish their running tasks. None: as many as are configured.
+
+        Raises:
+            CallRefused: the process may not open files for so many.
+        """
+        return self._do(calls.set_consumers(count))
 
     def running(self) -> Sequence[RunningTask]:
         """Return the attempts that run now, those that began first; of more than 1,000 as many.

@@ -30,12 +30,13 @@ from taskqueue.http.schedules.table import schedule_table
 from taskqueue.http.sessions import SessionRoutes
 from taskqueue.http.settings import SettingList, SettingRoutes
 from taskqueue.http.state import HttpState
-from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
+from taskqueue.http.supervision.answers import Killed, Part, SupervisorPart
 from taskqueue.http.supervision.requests import FORM, Place, Size
 from taskqueue.http.supervision.routes import SupervisionRoutes
 from taskqueue.http.tasks.table import task_table
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role
+from taskqueue.rules.sizes import ConsumersSize
 
 _QUEUE = "/queues/{name}"
 
@@ -196,8 +197,16 @@ def _of_service(ask: Ask) -> Iterator[Route]:
         "/supervision/consumers",
         supervision.resize_consumers,
         _ADMINISTRATOR,
-        {_ACCEPTED: Resized},
+        {_ACCEPTED: ConsumersSize},
         body=Body(Size, only_field(Size), is_audited=True),
+        unavailable=_SUPERVISING,
+    )
+    yield Route(
+        "GET",
+        "/supervision/consumers",
+        supervision.show_consumers,
+        _READER,
+        {_OK: ConsumersSize},
         unavailable=_SUPERVISING,
     )
 

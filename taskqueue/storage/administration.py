@@ -22,6 +22,14 @@ class Administration(Protocol):
         """Let tasks of this queue be claimed again. Harmless when it is not paused."""
         ...
 
+    async def set_size(self, pool: str, consumers: int | None) -> None:
+        """Keep how many consumers a pool is meant to have; None: forget it."""
+        ...
+
+    async def sizes(self) -> Mapping[str, int]:
+        """Return how many consumers each pool is meant to have of which that is kept."""
+        ...
+
     async def paused(self) -> Mapping[str, float]:
         """Return the paused queues, and since when."""
         ...

@@ -5,9 +5,16 @@ import errno
 import pytest
 
 from taskqueue.actors.consumer.actor import ConsumerActor
+from taskqueue.actors.port import ServicePort
 from taskqueue.api.context import Context
+from taskqueue.clock import SystemClock
+from taskqueue.commands import GetConsumers, SetConsumers
 from taskqueue.errors import ServiceNotStarted
+from taskqueue.http.server.limits import LIMITS
+from taskqueue.rules.health import Availability
+from taskqueue.rules.sizes import size_of
 from taskqueue.supervision import overview
+from taskqueue.testing import faults
 from tests.actors.world import World
 
 
@@ -79,6 +86,23 @@ async def test_resizing_to_what_is_there_changes_nobody(world: World) -> None:
     await world.resize(2)
 
     assert world.consumers == before
+
+
+async def test_the_number_is_kept_over_a_restart_of_the_supervisor_until_it_is_given_up(
+    world: World,
+) -> None:
+    await world.start(consumers=2)
+    port = ServicePort(world.system, SystemClock(), LIMITS, Availability(), consumers=2)
+
+    async def restarted() -> list[str]:
+        await faults.kill(world.system, "consumers")
+        await world.completed(await world.enqueue("quick"))
+        return await names(world)
+
+    for count, kept in ((3, 3), (1, 1), (None, 2)):
+        size = await port(SetConsumers(count=count))
+        assert size == await port(GetConsumers()) == size_of(count, 2)
+        assert await restarted() == [f"consumer-{n + 1}" for n in range(kept)]
 
 
 async def test_sizes_may_follow_each_other_under_load(world: World) -> None:

@@ -9,13 +9,13 @@ import msgspec
 
 from taskqueue import Service
 from taskqueue.actors.database import Recovery
-from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE
+from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, Resize
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.context import Context
 from taskqueue.assembly import Parts
 from taskqueue.clock import Clock, SystemClock
-from taskqueue.commands import GetReadiness, Resize
+from taskqueue.commands import GetReadiness
 from taskqueue.errors import ServiceFailed
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.health import Readiness

@@ -357,3 +357,13 @@ async def test_tasks_are_enqueued_and_listed_through_the_file_without_a_service(
 
     assert (task["id"], task["status"]) == (task_id, "queued")
     assert (queues.code, "needs the service" in queues.err) == (4, True)
+
+
+async def test_the_number_of_consumers_is_changed_shown_and_given_up(run: Command) -> None:
+    told = [(await run("consumers", *words)).out for words in ((), ("3",), (), ("configured",), ())]
+    wrong = await run("consumers", "many")
+
+    configured, changed, shown, back, again = told
+    assert configured == back == again == "2, as configured"
+    assert changed == shown == "3, changed at run time; 2 configured"
+    assert wrong.code == 2

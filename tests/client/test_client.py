@@ -25,6 +25,7 @@ from taskqueue import (
     WaitTimeout,
 )
 from taskqueue.client.views import SettingInfo
+from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.tasks import Status
 from taskqueue.rules.uniqueness import KeyState, OnRepeatName, Scope
 from taskqueue.testing.process import ServiceProcess
@@ -91,6 +92,22 @@ async def test_a_unique_key_gives_the_same_task_or_says_whose_it_is(
             assert refused.value.keys == {"sum": first.id}
 
     await in_thread(script)
+
+
+async def test_the_number_of_consumers_is_kept_over_a_restart_of_the_service(
+    tmp_path: Path,
+) -> None:
+    flags = ("--app", "tests.client.shop:app", "--consumers", "2")
+    async with ServiceProcess(tmp_path, *flags) as service, AsyncClient(service.url) as queue:
+        set_now = await queue.set_consumers(3)
+    async with ServiceProcess(tmp_path, *flags) as service, AsyncClient(service.url) as queue:
+        kept = await queue.consumers()
+        [served] = [each for each in await queue.queues() if each.queue == "default"]
+        back = await queue.set_consumers(None)
+
+    assert set_now == kept == ConsumersSize(count=3, configured=2, is_changed=True)
+    assert served.consumers == 3
+    assert back == ConsumersSize(count=2, configured=2, is_changed=False)
 
 
 REPEATS: Sequence[tuple[OnRepeatName, float | None]] = (

@@ -17,6 +17,7 @@ from taskqueue.commands import (
     Enqueue,
     ExplainWaiting,
     ForecastRetries,
+    GetConsumers,
     GetMeasures,
     GetQueues,
     GetReadiness,
@@ -29,10 +30,10 @@ from taskqueue.commands import (
     PutSchedule,
     Redrive,
     RedriveDead,
-    Resize,
     Resume,
     ResumeSchedule,
     RunSchedule,
+    SetConsumers,
 )
 from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
@@ -53,6 +54,7 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Firing
+from taskqueue.rules.sizes import size_of
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
 from taskqueue.runtime import Request
 from taskqueue.storage.memory.engine import MemoryStorage
@@ -112,7 +114,7 @@ class ScriptedService:
         self.measures = Measures(tasks=TaskMeasures(self.app.queues, self.app.actions))
         self.nodes = leaf("root")
         self.killed: list[str] = []
-        self.sizes: list[int] = []
+        self.sizes: list[int | None] = []
         self._client = ModelClient(self.storage)
         self._reads = StorageRequests(self._client, StillClock())
 
@@ -190,8 +192,11 @@ class ScriptedService:
                 there = path in {child.path for child in self.nodes.children}
                 self.killed += [path] * there
                 return there
-            case Resize(count=count):
-                return self.sizes.append(count)
+            case SetConsumers(count=count):
+                self.sizes.append(count)
+                return size_of(count, CONSUMERS)
+            case GetConsumers():
+                return size_of(self.sizes[-1] if self.sizes else None, CONSUMERS)
         raise NotImplementedError(request)
 
     async def _queues(self) -> tuple[QueueState, ...]:

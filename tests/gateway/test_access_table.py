@@ -77,6 +77,7 @@ NEEDS = {
     ("DELETE", "/schedules/{name}"): ADMIN,
     ("POST", "/supervision/kill"): ADMIN,
     ("PUT", "/supervision/consumers"): ADMIN,
+    ("GET", "/supervision/consumers"): READ,
     ("GET", "/audit"): ADMIN_READ,
     ("GET", "/settings"): ADMIN_READ,
     ("DELETE", "/session"): OPEN_CHANGE,  # the last call, because it ends the session

@@ -373,10 +373,23 @@ async def test_there_are_as_many_consumers_as_are_asked_for(
     answers = [await resize(http, f'{{"count": {count}}}') for count in ("4.0", "0")]
 
     assert [(a.status, await a.json()) for a in answers] == [
-        (202, {"count": 4}),
-        (202, {"count": 0}),
+        (202, {"count": 4, "configured": 2, "is_changed": True}),
+        (202, {"count": 0, "configured": 2, "is_changed": True}),
     ]
     assert service.sizes == [4, 0]
+
+
+async def test_the_configured_number_holds_again_when_that_is_asked_for(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    await resize(http, '{"count": 4}')
+    changed = await (await http.get("/supervision/consumers")).json()
+
+    back = await (await resize(http, '{"count": null}')).json()
+
+    assert changed == {"count": 4, "configured": 2, "is_changed": True}
+    assert back == {"count": 2, "configured": 2, "is_changed": False}
+    assert await (await http.get("/supervision/consumers")).json() == back
 
 
 @pytest.mark.parametrize("body", ["{}", '{"count": -1}', '{"count": "4"}', '{"count": 1025}', "4"])

@@ -123,6 +123,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (9, "gates"),
         (10, "schedules"),
         (12, "unique_expiry"),
+        (13, "sizes"),
     ]
     assert path.is_file()
 

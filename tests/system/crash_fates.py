@@ -12,9 +12,8 @@ from pathlib import Path
 import aiohttp
 
 from taskqueue import Service
-from taskqueue.actors.messages import CONSUMERS
+from taskqueue.actors.messages import CONSUMERS, Resize
 from taskqueue.assembly import Parts
-from taskqueue.commands import Resize
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.runtime import ActorRef, System, ask
 from taskqueue.settings import Settings

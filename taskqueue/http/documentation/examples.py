@@ -35,7 +35,7 @@ from taskqueue.http.schedules.requests import (
 )
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
 from taskqueue.http.settings import SettingList
-from taskqueue.http.supervision.answers import Killed, Part, Resized, SupervisorPart
+from taskqueue.http.supervision.answers import Killed, Part, SupervisorPart
 from taskqueue.http.supervision.requests import Place, Size
 from taskqueue.http.tasks.answers import (
     Cancellation,
@@ -59,6 +59,7 @@ from taskqueue.rules.durations import Durations
 from taskqueue.rules.limits import KeyUsage
 from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.schedules.words import Decision, Missed, Origin, Overlap, Slot, SlotOutcome
+from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.settings import SettingInForce
 from taskqueue.supervision import ChildType
@@ -294,7 +295,7 @@ _EXAMPLES: Sequence[Any] = (
     Place(path="root/consumers/consumer-1"),
     Killed(killed="root/consumers/consumer-1"),
     Size(count=4),
-    Resized(count=4),
+    ConsumersSize(count=4, configured=1, is_changed=True),
     SessionRequest(token="tq_…"),  # noqa: S106 - an example
     Identity(name="web", role=Role.ADMIN),
     SessionAnswer(name="web", role=Role.ADMIN, expires_at=_AT),

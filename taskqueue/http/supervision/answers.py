@@ -9,12 +9,6 @@ from taskqueue.structs import Struct
 from taskqueue.supervision import ChildType, Node
 
 
-class Resized(Struct):
-    """The new number of consumers."""
-
-    count: int
-
-
 class Killed(Struct):
     """The actor that was killed."""
 

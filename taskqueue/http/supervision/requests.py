@@ -15,9 +15,9 @@ class Place(Struct, forbid_unknown_fields=True):
 
 
 class Size(Struct, forbid_unknown_fields=True):
-    """The number of consumers."""
+    """The number of consumers; null for the configured one."""
 
-    count: Annotated[int, Meta(ge=0, le=1024)]
+    count: Annotated[int, Meta(ge=0, le=1024)] | None
 
 
 class Form(Struct):

@@ -5,12 +5,12 @@ from typing import Any
 
 from aiohttp import hdrs
 
-from taskqueue.commands import ROOT, Ask, GetTree, Kill, Resize
+from taskqueue.commands import ROOT, Ask, GetConsumers, GetTree, Kill, SetConsumers
 from taskqueue.errors import Fault, TooManyConsumers
 from taskqueue.http.answers import Answer, Text
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
-from taskqueue.http.supervision.answers import Killed, Resized, part_of
+from taskqueue.http.supervision.answers import Killed, part_of
 from taskqueue.http.supervision.requests import Form, Place, Size
 from taskqueue.supervision import picture
 
@@ -40,10 +40,17 @@ class SupervisionRoutes:
         return Answer(Killed(killed=path), HTTPStatus.ACCEPTED)
 
     async def resize_consumers(self, call: Call[Size, Any]) -> Answer:
-        """Add or remove consumers; those removed finish their running tasks first."""
-        count = call.body.count
+        """Add or remove consumers; those removed finish their running tasks first.
+
+        The number holds over restarts of the service, whatever is configured. With null there are
+        as many as are configured again.
+        """
         try:
-            await self._ask(Resize(count=count))
+            size = await self._ask(SetConsumers(count=call.body.count))
         except TooManyConsumers as error:
             raise Problem.invalid("invalid request", (Fault("count", str(error)),)) from error
-        return Answer(Resized(count=count), HTTPStatus.ACCEPTED)
+        return Answer(size, HTTPStatus.ACCEPTED)
+
+    async def show_consumers(self, _: Call[Any, Any]) -> Answer:
+        """Show how many consumers there are meant to be, and whether a call has set that."""
+        return Answer(await self._ask(GetConsumers()))

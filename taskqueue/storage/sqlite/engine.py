@@ -204,6 +204,9 @@ class SQLiteStorage(SQLiteGates, SQLiteSchedules, Storage):
     async def resume(self, queue: str) -> None:
         await self._write(partial(administration.resume, queue=queue))
 
+    async def set_size(self, pool: str, consumers: int | None) -> None:
+        await self._write(partial(administration.set_size, pool=pool, consumers=consumers))
+
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
@@ -233,6 +236,9 @@ class SQLiteStorage(SQLiteGates, SQLiteSchedules, Storage):
 
     async def next_due(self, queue: str) -> float | None:
         return await self._read(partial(reads.next_due, queue=queue))
+
+    async def sizes(self) -> Mapping[str, int]:
+        return await self._read(reads.sizes)
 
     async def next_expiry(self) -> float | None:
         return await self._read(expiry.next_expiry)

@@ -31,6 +31,16 @@ def change(id_: str, role: Role = Role.ADMIN, *, at: float = 1.0) -> AuditedChan
 class AdministrationContract:
     """A part of `StorageContract`, whose `storage` it is given."""
 
+    async def test_the_size_of_a_pool_is_kept_until_it_is_forgotten(self, storage: Storage) -> None:
+        before = await storage.sizes()
+        for pool, consumers in (("a", 3), ("b", 0), ("a", 4), ("c", 1), ("c", None), ("d", None)):
+            await storage.set_size(pool, consumers)
+        await storage.close()
+        await storage.open()
+
+        assert before == {}
+        assert await storage.sizes() == {"a": 4, "b": 0}
+
     async def test_counts_tell_how_many_stand_where(self, storage: Storage) -> None:
         empty = await storage.counts()
         expected = await one_life_of_each_status(storage)

@@ -79,6 +79,14 @@ def resume(tx: Transaction, queue: str) -> None:
     tx.db.execute(statements.RESUME, (queue,))
 
 
+def set_size(tx: Transaction, pool: str, consumers: int | None) -> None:
+    """Note how many consumers a pool is meant to have, or take that note away."""
+    if consumers is None:
+        tx.db.execute(statements.FORGET_SIZE, (pool,))
+    else:
+        tx.db.execute(statements.SET_SIZE, (pool, consumers))
+
+
 def begin_probe(tx: Transaction) -> None:
     """Write as much as a busy commit does."""
     tx.db.execute(statements.BEGIN_PROBE)

@@ -123,3 +123,8 @@ def depths(db: sqlite3.Connection) -> Mapping[str, Mapping[Status, int]]:
 def paused(db: sqlite3.Connection) -> Mapping[str, float]:
     """Return the paused queues, and since when."""
     return dict(db.execute(queries.PAUSED).fetchall())
+
+
+def sizes(db: sqlite3.Connection) -> Mapping[str, int]:
+    """Return the pools whose number of consumers is kept."""
+    return dict(db.execute(queries.SIZES).fetchall())

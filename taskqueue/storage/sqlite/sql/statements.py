@@ -218,6 +218,12 @@ MOVE_COUNTS = f"UPDATE main.counters SET tasks = tasks + CASE status {_MOVED} EN
 PAUSE = "INSERT INTO main.paused (queue, paused_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
 RESUME = "DELETE FROM main.paused WHERE queue = ?"
 
+SET_SIZE = """
+INSERT INTO main.sizes (pool, consumers) VALUES (?, ?)
+ON CONFLICT DO UPDATE SET consumers = excluded.consumers
+"""
+FORGET_SIZE = "DELETE FROM main.sizes WHERE pool = ?"
+
 # Random, so that no file system can store it in less room than tasks would take.
 BEGIN_PROBE = "INSERT INTO main.probe (ballast) VALUES (randomblob(64 * 1024))"
 END_PROBE = "DELETE FROM main.probe"
