@@ -55,6 +55,7 @@ def test_a_verb_that_writes_is_no_read() -> None:
         *("settle", "cancel", "pause", "resume", "redrive", "delete", "expire", "edit"),
         *("put_schedule", "declare_schedules", "pause_schedule", "resume_schedule"),
         *("delete_schedule", "fire", "pass_over", "rewind_schedules", "trim_slots"),
+        *("expire_waiting", "set_size"),
         *("add_token", "revoke_token", "note_token_use", "record_changes", "trim_changes"),
         *("declare_limits", "change_limit", "take_starts", "charge"),
     }
