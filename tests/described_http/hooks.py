@@ -14,6 +14,8 @@ MOST_CONSUMERS = 4  # each is a thread
 NIL = UUID(int=0)  # no task has it
 
 _KEY = "Idempotency-Key"
+_KEYS = ("unique_key", "idempotency_key")
+_CHOICES = ("unique_by", "unique_scope", "unique_until", "on_repeat", "latest_s")
 _CHANGING_ALL = {"/tasks/cancel", "/tasks/redrive", "/tasks/delete", "/tasks/run-now"}
 _NO_FILTER = {"all", "dry_run", "cursor", "reason"}
 
@@ -57,17 +59,24 @@ def _mean_all(case: Case) -> None:
 
 
 def _use_keys_once(case: Case) -> None:
-    """Drop keys that another request has had, and those of the body where there is a header."""
+    """Drop keys that another request has had, and those of the body where there is a header.
+
+    Choices about keys go together by rules in words, so these are dropped as well.
+    """
     tasks = case.body if isinstance(case.body, list) else [case.body]
-    in_body = [task["unique_key"] for task in tasks if _has_key(task)]
+    tasks = [task for task in tasks if isinstance(task, dict)]
+    for task in tasks:
+        _drop(task, _CHOICES)
+    in_body = [task[name] for task in tasks for name in _KEYS if task.get(name) is not None]
     in_header = case.headers.get(_KEY)
     if in_header in _used:
         del case.headers[_KEY]
     if in_header is not None or len({*in_body} - _used) < len(in_body):
-        for task in filter(_has_key, tasks):
-            del task["unique_key"]
+        for task in tasks:
+            _drop(task, _KEYS)
     _used.update(in_body if in_header is None else [in_header])
 
 
-def _has_key(task: Any) -> bool:
-    return isinstance(task, dict) and task.get("unique_key") is not None
+def _drop(task: dict[str, Any], names: tuple[str, ...]) -> None:
+    for name in names:
+        task.pop(name, None)
