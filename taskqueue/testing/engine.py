@@ -17,12 +17,14 @@ from typing import Self
 
 from taskqueue.actors.messages import CONSUMERS, DATABASE
 from taskqueue.actors.queue.fetch_schedule import POLL_S
+from taskqueue.actors.schedules.rounds import LOOK_S
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.assembly import Parts
 from taskqueue.clock import next_beat
 from taskqueue.errors import StorageError, TaskNotFound
 from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.schedules.deciding import next_of
 from taskqueue.rules.tasks import ENDED, Status, Task, TaskHistory
 from taskqueue.runtime import System
 from taskqueue.service import Service
@@ -135,13 +137,18 @@ class Engine:
             NotDrained: as `drain`.
         """
         end = self.clock.now() + seconds
-        await self._run_until(end, MAX_STEPS, timeout_s)
+        await self._run_until(end, MAX_STEPS, timeout_s, with_slots=True)
         self.clock.advance_to(end)
 
-    async def _run_until(self, end: float, max_steps: int, timeout_s: float) -> None:
+    async def _run_until(
+        self, end: float, max_steps: int, timeout_s: float, *, with_slots: bool = False
+    ) -> None:
+        """Move the clock from one due instant to the next; schedules never come to an end."""
         for step in itertools.count():
             await self._quiet(timeout_s)
             due = await self._next_due()
+            if with_slots:
+                due = _first(due, await self._next_slot())
             if due is None or due > end:
                 return
             if step == max_steps:
@@ -177,15 +184,24 @@ class Engine:
             ):
                 return True
             due = await self._next_due()
+            slot = await self._next_slot()
         except StorageError:
             return True  # it is being opened again
-        return due is not None and due <= now
+        return any(each is not None and each <= now for each in (due, slot))
 
     async def _next_due(self) -> float | None:
         dues = [await self.storage.inner.next_due(queue) for queue in self._app.queues]
         expiry = await self.storage.inner.next_expiry()
         dues.append(None if expiry is None else next_beat(expiry, POLL_S))  # when it is looked for
         return min((due for due in dues if due is not None), default=None)
+
+    async def _next_slot(self) -> float | None:
+        """Return when a schedule is due, or looks whether what waits may run."""
+        schedules = await self.storage.inner.schedules()
+        slots = [next_of(schedule) for schedule in schedules]
+        if any(schedule.waiting_from is not None for schedule in schedules):
+            slots.append(self.clock.now() + LOOK_S)
+        return min((slot for slot in slots if slot is not None), default=None)
 
     async def _left(self) -> tuple[Task, ...]:
         try:
@@ -240,6 +256,10 @@ class Engine:
         frozen = await faults.freeze(self.system, _path(consumer))
         self._frozen.append(frozen)
         return frozen
+
+
+def _first(*instants: float | None) -> float | None:
+    return min((at for at in instants if at is not None), default=None)
 
 
 def _path(part: str) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from taskqueue import App, CallNext, Context, Retries, Retry, Snooze, TaskEvent
+from taskqueue import App, CallNext, Context, Retries, Retry, Snooze, TaskEvent, every
 from taskqueue.errors import NotRunning, StorageUnavailable, TaskNotFound
 from taskqueue.rules.tasks import Status
 from taskqueue.testing.clock import START
@@ -372,3 +372,25 @@ async def test_what_is_around_handlers_is_there_as_in_production(app: App, engin
 
     assert task.result == "[7,7]"
     assert life == ["open", "run", "close"]
+
+
+async def test_schedules_fire_at_their_slots_while_time_is_advanced() -> None:
+    app = App()
+    runs: list[str] = []
+
+    @app.schedule(every(minutes=5), data={"slot": "{slot}"})
+    @app.schedule(every(hours=1), name="queued", overlap="queue", data={"slot": "{slot}"})
+    @app.task("tick")
+    async def tick(slot: str) -> None:
+        runs.append(slot)
+
+    async with Engine(app) as engine:
+        await engine.drain()
+        before = [*runs]
+        await engine.advance(1800)
+        half_an_hour = [*runs]
+        await engine.advance(2 * 3600)
+
+    assert before == []
+    assert half_an_hour == [f"2026-01-01T00:{minute:02}:00Z" for minute in range(5, 31, 5)]
+    assert len(runs) == 30 + 2

@@ -119,15 +119,20 @@ class SchedulesActor(Actor):
         while True:
             self._changed.clear()
             try:
-                wait_s = await self._round()
+                next_at = await self._round()
                 is_postponed = False
             except UNREACHABLE as error:
                 if not is_postponed:
                     events.info("schedules_postponed", reason=str(error))
-                wait_s, is_postponed = RETRY_S, True
-            # Not longer than to the next look at the clock.
-            now = self._clock.monotonic()
-            await self._clock.wait(self._changed, min(wait_s, next_beat(now, LOOK_S) - now))
+                next_at, is_postponed = self._clock.now() + RETRY_S, True
+            await self._wait_until(next_at)
+
+    async def _wait_until(self, next_at: float) -> None:
+        """Wait for an instant, for a change, or for the next look at the clock."""
+        now = self._clock.monotonic()
+        left_s = min(next_at - self._clock.now(), next_beat(now, LOOK_S) - now)
+        if left_s > 0:
+            await self._clock.wait(self._changed, left_s)
 
     async def _round(self) -> float:
         if not self._is_declared:

@@ -35,12 +35,12 @@ class Rounds:
         self._reported: set[tuple[str, int]] = set()
 
     async def run(self) -> float:
-        """Decide of what is due until nothing is; return for how long nothing will be."""
+        """Decide of what is due until nothing is; return the instant when something may be."""
         while True:
             now = self._clock.now()
             schedules = await self._stored(now)
             if not await self._decide_all(schedules, now):
-                return self._wait_s(schedules, now)
+                return self._next_at(schedules, now)
 
     async def run_now(self, name: str, task: NewTask) -> Fired:
         """Accept a task of a schedule beside its slots."""
@@ -58,7 +58,8 @@ class Rounds:
         if ahead <= now + TOLERANCE_S:
             return schedules
         rewound = await self._storage.use(Storage.rewind_schedules, now=now)
-        schedule_log.clock_set_back(rewound, by_s=ahead - now)
+        if rewound:
+            schedule_log.clock_set_back(rewound, by_s=ahead - now)
         return await self._storage.use(Storage.schedules)
 
     async def _decide_all(self, schedules: Sequence[Schedule], now: float) -> bool:
@@ -123,8 +124,8 @@ class Rounds:
             refusal=refusal,
         )
 
-    def _wait_s(self, schedules: Sequence[Schedule], now: float) -> float:
-        waits_s = [LOOK_S for each in schedules if each.waiting_from is not None]
+    def _next_at(self, schedules: Sequence[Schedule], now: float) -> float:
+        instants = [now + LOOK_S for each in schedules if each.waiting_from is not None]
         for schedule in schedules:
             try:
                 slot = next_of(schedule)
@@ -132,8 +133,8 @@ class Rounds:
                 self._report(schedule, error)
                 continue
             if slot is not None:
-                waits_s.append(max(0.0, slot - now))
-        return min(waits_s, default=math.inf)
+                instants.append(slot)
+        return min(instants, default=math.inf)
 
     def _report(self, schedule: Schedule, error: ValueError) -> None:
         version = (schedule.name, schedule.version)
