@@ -10,6 +10,7 @@ from taskqueue.errors import ConfigError, Fault, InvalidTask, TaskTooLarge, Unkn
 from taskqueue.foreign import conversion as plain
 from taskqueue.foreign import rendering
 from taskqueue.rules import arguments
+from taskqueue.rules.names import is_name
 from taskqueue.rules.options import converted_by
 from taskqueue.rules.schedules.deciding import with_slot
 from taskqueue.rules.schedules.timing import Timing
@@ -108,7 +109,7 @@ class Scheduling:
     def _register(self, name: str, plan_of: Callable[[], Plan]) -> None:
         what = f"schedule {rendering.text(name)!r}"
         faults: list[Fault] = []
-        if name in self.schedules:
+        if is_name(name) and name in self.schedules:
             faults.append(Fault("name", "is registered already; give this one a name of its own"))
         try:
             declared = Declared(name=name, plan=plan_of(), origin=Origin.CODE)

@@ -78,6 +78,18 @@ def test_schedules_are_stacked_above_their_action() -> None:
             "schedule 'report', within_s: must be a number of seconds",
         ),
         (
+            lambda app: app.schedule("@daily", within_s="soon")(report(app)),  # type: ignore[arg-type]
+            "schedule 'report', within_s: must be a number of seconds",
+        ),
+        (
+            lambda app: app.schedule("@daily", name=[])(report(app)),  # type: ignore[arg-type]
+            "name: must be 1 to 128 printable characters",
+        ),
+        (
+            lambda app: app.schedule("@daily", timezone=5)(report(app)),  # type: ignore[arg-type]
+            "schedule 'report', timezone: there is no time zone 5",
+        ),
+        (
             lambda app: app.schedule("@daily", name="")(report(app)),
             "schedule '', name: must be 1 to 128 printable characters",
         ),

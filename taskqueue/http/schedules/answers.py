@@ -1,7 +1,7 @@
 """The answers about schedules. Their data is not parsed: its text goes from the row into it."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Self
 
@@ -85,7 +85,7 @@ def _fields(schedule: Schedule) -> dict[str, Any]:
         "when": _in_words(schedule),
         "paused": not schedule.is_active,
         "paused_because": schedule.paused_because,
-        "next_at": next((each.at for each in _upcoming(schedule)), None),
+        "next_at": _next_at(schedule),
         "last": schedule.last,
         "cron": timing.cron,
         "every_s": timing.every_s,
@@ -112,14 +112,22 @@ def _in_words(schedule: Schedule) -> str:
         return str(error)
 
 
+def _next_at(schedule: Schedule) -> float | None:
+    try:
+        return next_of(schedule)
+    except ValueError:  # likewise
+        return None
+
+
 def _upcoming(schedule: Schedule) -> Iterator[Upcoming]:
     timing = schedule.plan.timing
-    try:
-        first, zone = next_of(schedule), zone_of(timing.timezone)
-    except ValueError:  # likewise
-        return
+    first = _next_at(schedule)
     if first is None:
         return
+    try:
+        zone = zone_of(timing.timezone)
+    except ValueError:  # likewise: an interval is due in any zone
+        zone = UTC
     for at in timing.slots(first - 1):
         local = datetime.fromtimestamp(at, zone).isoformat()
         yield Upcoming(at=at, local=local, timezone=timing.timezone)

@@ -92,6 +92,7 @@ def cron_slots(expression: str, zone: tzinfo, after: float) -> Iterator[float]:
     return (at.timestamp() for at in sim)
 
 
+@lru_cache(maxsize=4096)
 def cron_in_words(expression: str) -> str:
     """Return what an expression means, in English."""
     return CronSim(_fields_of(expression), _SOME_DAY).explain()

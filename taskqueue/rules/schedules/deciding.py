@@ -36,7 +36,8 @@ def due(schedule: Schedule, *, now: float) -> Iterator[Step]:
     """Yield what is to be decided of an active schedule now, in the order of its slots."""
     timing, plan = schedule.plan.timing, schedule.plan
     after = _decided(schedule)
-    last = timing.last(after, now)
+    first = next_slot(timing, after)  # remembered: most rounds find that nothing is due
+    last = None if first is None or first > now else timing.last(after, now)
     if last is None:
         return
     # All slots are whole seconds.

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from taskqueue.errors import Fault
 from taskqueue.rules.names import NAME_RULE, is_name
-from taskqueue.rules.options import MAX_DELAY_S
+from taskqueue.rules.options import is_duration
 from taskqueue.rules.schedules.timing import Timing
 from taskqueue.rules.schedules.words import Decision, Missed, Origin, Overlap, Slot
 from taskqueue.rules.tasks import CancelResult, NewTask
@@ -37,7 +37,7 @@ class Plan(Struct):
         if not is_name(self.action):
             yield Fault("action", NAME_RULE)
         yield from self.timing.faults()
-        if self.within_s is not None and not 0 < self.within_s < MAX_DELAY_S:
+        if self.within_s is not None and not is_duration(self.within_s):
             yield Fault("within_s", "must be a number of seconds, above 0 and up to 100 years")
 
 
