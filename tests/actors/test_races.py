@@ -225,7 +225,7 @@ async def test_a_consumer_that_ended_before_it_was_monitored_is_settled_for_by_i
 
     async def late(queue: QueueActor) -> None:
         await begin.wait()
-        on_start(queue)
+        await on_start(queue)
 
     monkeypatch.setattr(QueueActor, "on_start", late)
     await replace_queue(world)

@@ -10,6 +10,7 @@ from taskqueue.attempt_log import LogLine
 from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
+from taskqueue.http.documentation.schedule_examples import SCHEDULE_EXAMPLES
 from taskqueue.http.limits.answers import (
     AllowedView,
     LimitDetail,
@@ -21,18 +22,6 @@ from taskqueue.http.limits.requests import RateRequest, SlotsRequest, TakeReques
 from taskqueue.http.probes import Alive, Ready
 from taskqueue.http.queues import Queues, QueueView, Switched
 from taskqueue.http.running import RunningList, RunningView
-from taskqueue.http.schedules.answers import (
-    ScheduleDetail,
-    ScheduleList,
-    ScheduleView,
-    Upcoming,
-)
-from taskqueue.http.schedules.requests import (
-    PauseRequest,
-    PlanChange,
-    PlanRequest,
-    ScheduleRequest,
-)
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
 from taskqueue.http.settings import SettingList
 from taskqueue.http.supervision.answers import Killed, Part, SupervisorPart
@@ -58,7 +47,6 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.durations import Durations
 from taskqueue.rules.limits import KeyUsage
 from taskqueue.rules.running import HandlerLine
-from taskqueue.rules.schedules.words import Decision, Missed, Origin, Overlap, Slot, SlotOutcome
 from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.settings import SettingInForce
@@ -145,50 +133,6 @@ _LIMIT = LimitView(
     running=5,
     waiting=17,
 )
-
-_SCHEDULE = ScheduleView(
-    name="nightly-report",
-    action="report",
-    when="At 03:00 every day (Europe/Berlin)",
-    paused=False,
-    paused_because=None,
-    next_at=1_800_064_800.0,
-    last=Decision(
-        slot=1_799_978_400.0,
-        outcome=SlotOutcome.SKIPPED,
-        at=1_799_978_400.1,
-        reason=f"the previous run has not ended (task {_ID})",
-    ),
-    cron="0 3 * * *",
-    every_s=None,
-    timezone="Europe/Berlin",
-    data=Raw(b'{"day":"{slot}"}'),
-    missed=Missed.LATEST,
-    within_s=None,
-    overlap=Overlap.SKIP,
-    origin=Origin.API,
-    active_from=_AT - 864_000.0,
-    paused_at=None,
-    created_at=_AT - 864_000.0,
-    changed_at=_AT - 864_000.0,
-    fired_slots=9,
-    skipped_slots=1,
-    missed_slots=0,
-)
-
-_SLOT = Slot(
-    at=1_799_892_000.0,
-    outcome=SlotOutcome.FIRED,
-    decided_at=1_799_892_000.1,
-    task_id=_ID,
-    status=Status.RUNNING,
-)
-
-_UPCOMING = Upcoming(
-    at=1_800_064_800.0, local="2027-01-16T03:00:00+01:00", timezone="Europe/Berlin"
-)
-
-_PLAN: Mapping[str, Any] = {"action": "report", "cron": "0 3 * * *", "timezone": "Europe/Berlin"}
 
 _RUNNING = RunningView(
     task_id=_ID,
@@ -280,13 +224,7 @@ _EXAMPLES: Sequence[Any] = (
     RateRequest(starts=100.0, per_s=60.0, burst=20.0, running=4),
     TakeRequest(cost=1200.0, key="acme"),
     TakenAnswer(),
-    _SCHEDULE,
-    ScheduleList(schedules=[_SCHEDULE]),
-    ScheduleDetail(**msgspec.structs.asdict(_SCHEDULE), upcoming=[_UPCOMING], slots=[_SLOT]),
-    ScheduleRequest(name="nightly-report", **_PLAN),
-    PlanRequest(**_PLAN),
-    PlanChange(cron="0 4 * * *"),
-    PauseRequest(reason="the printer is broken"),
+    *SCHEDULE_EXAMPLES,
     RunningList(running=[_RUNNING], count=1, truncated=False),
     Alive(),
     Ready(),
