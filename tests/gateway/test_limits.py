@@ -134,7 +134,7 @@ async def test_a_task_tells_when_its_rate_allows_it(
 
 async def test_a_limit_is_changed_and_reset(http: ClientSession, service: ScriptedService) -> None:
     changed = await http.put("/limits/smtp", json={"running": 4, "starts": 10, "burst": 3})
-    again = await http.put("/limits/smtp", json={"running": 5, "starts": None})
+    again = await http.put("/limits/smtp", json={"running": 5.0, "starts": None})
     reset = [await http.delete("/limits/smtp") for _ in range(2)]
 
     assert [changed.status, again.status] == [200, 200]
@@ -164,6 +164,7 @@ async def test_a_limit_that_no_action_has_can_be_made_and_is_gone_when_it_is_res
     [
         ({}, ["running"]),
         ({"running": 0}, ["running"]),
+        ({"running": 2.5}, ["running"]),
         (
             {"running": "2", "starts": -1, "per_s": 0, "burst": 0.5},
             ["running", "starts", "per_s", "burst"],

@@ -1,6 +1,6 @@
 """What requests about limits say."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta
 from msgspec.structs import asdict
@@ -32,6 +32,8 @@ def _must(rule: str) -> str:
 
 
 _Running: TypeAlias = Annotated[int, Meta(ge=1, le=MOST, description=_must(RUNNING_RULE))]
+# JSON has one kind of number: 2.0 is a whole number to every client.
+_WholeFloat: TypeAlias = Annotated[float, Meta(ge=1, le=MOST, description=_must(RUNNING_RULE))]
 _Starts: TypeAlias = Annotated[float, Meta(gt=0, le=MOST, description=_must(STARTS_RULE))]
 _Seconds: TypeAlias = Annotated[float, Meta(gt=0, lt=MAX_DELAY_S, description=_must(PER_S_RULE))]
 _Burst: TypeAlias = Annotated[float, Meta(ge=1, le=MOST, description=_must(BURST_RULE))]
@@ -61,7 +63,7 @@ ValuesRequest: TypeAlias = SlotsRequest | RateRequest
 
 
 class _Values(Struct):
-    running: _Running | None = None
+    running: _WholeFloat | None = None
     starts: _Starts | None = None
     per_s: _Seconds | None = None
     burst: _Burst | None = None
@@ -76,7 +78,9 @@ async def read_values(body: bytes) -> LimitValues:
     Raises:
         Problem: 400, it is no JSON; 422, with every fault.
     """
-    said = asdict(_Values(**_values.read(body)))
+    said: dict[str, Any] = asdict(_Values(**_values.read(body)))
+    if said["running"] is not None and said["running"].is_integer():
+        said["running"] = int(said["running"])
     if faults := tuple(value_faults(**said)):
         raise Problem.invalid("invalid request", faults)
     return values_of(**said)
