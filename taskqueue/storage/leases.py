@@ -25,6 +25,7 @@ class Leases(Protocol):
         *,
         limit: int,
         most_limited: int | None = None,
+        ageing_s: float | None = None,
         owner: Owner,
         lease_s: float,
         now: float,
@@ -34,7 +35,11 @@ class Leases(Protocol):
         Highest priority first (0 before 1), then what is done again after a failure, then oldest
         `run_at`, then id. A task that has limits is passed over if one of them is used up (see
         `Gates`). No more than `most_limited` that have limits are leased: the claim ends before the
-        next that could be, so that no other overtakes it. Ready are `queued`,
+        next that could be, so that no other overtakes it.
+
+        With `ageing_s` a task counts as one of the next higher priority after each so many seconds
+        that it has been due: of the tasks that come first in each priority, the one with the least
+        `run_at + ageing_s * priority` is next. Ready are `queued`,
         `scheduled` and `retrying` tasks without a lease whose `run_at` is not after `now`. No other
         claim gets them until `rescue` finds them past `now + lease_s` and they are settled. Their
         status does not change before `start`. A paused queue has nothing ready. A task that has

@@ -129,13 +129,16 @@ class MemoryStorage(
         *,
         limit: int,
         most_limited: int | None = None,
+        ageing_s: float | None = None,
         owner: Owner,
         lease_s: float,
         now: float,
     ) -> tuple[Delivery, ...]:
         check_limit(limit)
         self._require_open()
-        chosen = self._gates.chosen(queue, limit=limit, most_limited=most_limited, now=now)
+        chosen = self._gates.chosen(
+            queue, limit=limit, most_limited=most_limited, ageing_s=ageing_s, now=now
+        )
         return self._table.claim(chosen, owner=owner, lease_s=lease_s, now=now)
 
     async def start(self, tokens: Sequence[str], *, now: float) -> None:

@@ -58,13 +58,19 @@ class Gates:
     # --- claims -----------------------------------------------------------------------------------
 
     def chosen(
-        self, queue: str, *, limit: int, most_limited: int | None, now: float
+        self,
+        queue: str,
+        *,
+        limit: int,
+        most_limited: int | None,
+        ageing_s: float | None,
+        now: float,
     ) -> Iterator[Row]:
         """Yield the rows of a claim; each is to be claimed before the next is asked for."""
         left, limited_left = limit, math.inf if most_limited is None else most_limited
         closed: set[str] = set()
         self._turns.give(queue, now=now)
-        for row in self._table.ready(queue, now=now):
+        for row in self._table.ready(queue, ageing_s=ageing_s, now=now):
             if not left:
                 return
             uses = limits.decoded(row.task.limits)

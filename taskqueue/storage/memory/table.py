@@ -1,7 +1,8 @@
 """All rows: which there are, and which of them wait or are held."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TypeAlias
 from uuid import uuid4
 
@@ -58,12 +59,13 @@ class Table:
             if row.task.queue == queue and row.lease is None and row.task.status not in ENDED:
                 yield row
 
-    def ready(self, queue: str, *, now: float) -> list[Row]:
+    def ready(self, queue: str, *, ageing_s: float | None = None, now: float) -> Sequence[Row]:
         """Return what can be claimed, in the order of a claim."""
         ready = (
             row for row in self.waiting(queue) if row.task.run_at <= now and row.turn is not None
         )
-        return sorted(ready, key=lambda row: row.place)
+        in_order = sorted(ready, key=lambda row: row.place)
+        return in_order if ageing_s is None else list(_aged(in_order, ageing_s))
 
     def ahead(self, task: Task, *, now: float) -> int:
         """Return how many due tasks of its queue come before `task`."""
@@ -173,3 +175,16 @@ def _claim(row: Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
     )
     row.task = replace(task, attempt=task.attempt + 1, deliveries=task.deliveries + 1)
     return row.delivery(row.lease)
+
+
+def _aged(in_order: Sequence[Row], ageing_s: float) -> Iterator[Row]:
+    """Yield the rows in the order of a claim with ageing."""
+    left = {
+        priority: deque(of_priority)
+        for priority, of_priority in groupby(in_order, key=lambda row: row.task.priority)
+    }
+    while left:
+        priority = min(left, key=lambda each: (left[each][0].task.run_at + ageing_s * each, each))
+        yield left[priority].popleft()
+        if not left[priority]:
+            del left[priority]

@@ -9,6 +9,7 @@ from taskqueue.testing.contract.steps import (
     DONE,
     FAILURE,
     LATER,
+    ME,
     add,
     claim,
     ids,
@@ -117,3 +118,32 @@ class TurnsContract:
 
         assert await storage.next_due("default") is None
         assert await storage.all_due() == {}
+
+    async def test_with_ageing_no_priority_waits_for_ever(self, storage: Storage) -> None:
+        await add(storage, "low", "lower", priority=3, run_at=0.0)
+        await add(storage, "b", priority=0, run_at=25.0)
+        await add(storage, "a", priority=0, run_at=40.0)
+        await add(storage, "c", priority=1, run_at=15.0)
+        await add(storage, "later", priority=0, run_at=99.0)
+
+        claimed = await storage.claim(
+            "default", limit=9, ageing_s=10.0, owner=ME, lease_s=30.0, now=50.0
+        )
+
+        assert ids(claimed) == ["b", "c", "low", "lower", "a"]
+
+    async def test_ageing_holds_between_the_tasks_of_one_claim_and_the_next(
+        self, storage: Storage
+    ) -> None:
+        for place in range(6):
+            await add(storage, f"urgent {place}", priority=0, run_at=place * 10.0)
+        await add(storage, "slow", priority=2, run_at=0.0)
+
+        order = []
+        for _ in range(7):
+            claimed = await storage.claim(
+                "default", limit=1, ageing_s=12.0, owner=ME, lease_s=30.0, now=60.0
+            )
+            order += ids(claimed)
+
+        assert order.index("slow") == 3

@@ -8,8 +8,6 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import msgspec
-
 from taskqueue.rules.tasks import (
     Delivery,
     Owner,
@@ -19,10 +17,10 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import leases
-from taskqueue.storage.sqlite.sql import parking, ready, rows, statements
+from taskqueue.storage.sqlite.operations.ordering import ready_in_order
+from taskqueue.storage.sqlite.sql import parking, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
-_decode_seqs = msgspec.json.Decoder(list[int]).decode
 _MOST_CLAIMED = 64  # in one text, of which SQLite allows a gigabyte
 
 
@@ -32,44 +30,40 @@ def claim(
     *,
     limit: int,
     most_limited: int | None = None,
+    ageing_s: float | None = None,
     owner: Owner,
     expires_at: float,
     now: float,
 ) -> tuple[Delivery, ...]:
-    """Lease ready tasks, one priority after the other; up to `most_limited` that have limits."""
+    """Lease ready tasks in their order; up to `most_limited` that have limits."""
     chosen = _Chosen(tx, queue, limit=limit, most_limited=most_limited, now=now)
+    lease = {
+        "node": owner.node,
+        "incarnation": owner.incarnation,
+        "expires_at": expires_at,
+        "now": now,
+    }
+    order = ready_in_order(tx.db, queue, ageing_s=ageing_s, again=chosen.has_limited, now=now)
     claimed: list[Delivery] = []
-    priority: int | None = ready.FIRST_OF_ALL
-    while priority is not None and not chosen.is_full:
-        wanted = {
-            "queue": queue,
-            "from_priority": priority,
-            "limit": chosen.left,
-            "node": owner.node,
-            "incarnation": owner.incarnation,
-            "expires_at": expires_at,
-            "now": now,
-        }
-        seqs_ready, following, nonce = tx.db.execute(ready.READY, wanted).fetchone()
-        seqs = chosen.choose(found := _decode_seqs(seqs_ready))
+    while not chosen.is_full and (batch := order.next(chosen.left)) is not None:
+        seqs = chosen.choose(batch.seqs)
         if seqs:
-            named = seqs_ready if seqs is found else rows.json_array(seqs)
-            tx.db.execute(statements.CLAIM, {**wanted, "seqs": named, "nonce": nonce})
+            named = batch.text if seqs is batch.seqs else rows.json_array(seqs)
+            tx.db.execute(statements.CLAIM, {**lease, "seqs": named, "nonce": batch.nonce})
             if chosen.has_flows:
                 tx.turns.serve(seqs)
-            tasks = _claimed(tx.db, seqs)
-            claimed += [
-                Delivery(
-                    token=f"{seq:x}-{nonce}",
-                    task=tasks[seq],
-                    expires_at=expires_at,
-                    started=False,
-                )
-                for seq in seqs
-            ]
-        if not (found and chosen.has_limited):  # else rows may have been parked or opened
-            priority = following
+            claimed += _deliveries(tx.db, seqs, batch.nonce, expires_at)
     return tuple(claimed)
+
+
+def _deliveries(
+    db: sqlite3.Connection, seqs: Sequence[int], nonce: str, expires_at: float
+) -> Iterator[Delivery]:
+    tasks = _claimed(db, seqs)
+    for seq in seqs:
+        yield Delivery(
+            token=f"{seq:x}-{nonce}", task=tasks[seq], expires_at=expires_at, started=False
+        )
 
 
 class _Chosen:

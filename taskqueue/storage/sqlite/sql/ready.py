@@ -90,6 +90,19 @@ SELECT
 FROM here
 """
 
+# The first due row of each priority that has one.
+HEADS = f"""
+WITH RECURSIVE waiting (priority) AS (
+    SELECT {_FIRST_PRIORITY}
+    UNION ALL
+    SELECT {_NEXT_PRIORITY} FROM waiting WHERE waiting.priority IS NOT NULL
+)
+SELECT priority, (
+    SELECT run_at FROM ({_due_rows("run_at", "priority = waiting.priority")} LIMIT 1)
+)
+FROM waiting WHERE priority IS NOT NULL
+"""
+
 PRIORITY_FROM = f"""
 SELECT min(priority) FROM main.tasks INDEXED BY ready
 WHERE {OPEN_ROW} AND queue = :queue AND priority >= :priority
