@@ -1,6 +1,6 @@
 """An app whose attempts complete or fail."""
 
-from taskqueue import App, Context, Reject
+from taskqueue import App, Context, Limit, Reject
 
 app = App()
 
@@ -13,3 +13,7 @@ async def quick(ctx: Context) -> str:
 @app.task("refuse", max_attempts=1)
 async def refuse(ctx: Context) -> None:
     raise Reject("not today")
+
+
+@app.task("limited", limit=Limit(running=1))
+async def limited(ctx: Context) -> None: ...
