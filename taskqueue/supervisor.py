@@ -218,6 +218,7 @@ def queue(configuration: Configuration) -> QueueSettings:
         retry=retry,
         retry_of=partial(app.retry_policy, usual=retry),
         limits=app.limits,
+        ageing=app.ageing,
     )
 
 

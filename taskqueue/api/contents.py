@@ -48,16 +48,24 @@ class Contents(Surroundings):
         """Accept tasks for these queues as well: the service serves them."""
         self._handlers.add_queues(names)
 
-    def queue(self, name: str, *, limit: AnyLimits) -> None:
-        """Limit a queue: each task that is made for it counts, of whatever action it is.
+    @property
+    def ageing(self) -> Mapping[str, float]:
+        """The queues whose tasks age, and after how many seconds they do so by one priority."""
+        return self._handlers.ageing
 
-        The limits have no fields of data, and `queue:<name>` is their usual name. Tasks that are
-        there already are not counted, so call it where the app is made.
+    def queue(self, name: str, *, limit: AnyLimits = (), ageing_s: float | None = None) -> None:
+        """Say what holds for all tasks of a queue, of whatever action they are.
+
+        Each task that is made for it counts towards the limits. These have no fields of data, and
+        `queue:<name>` is their usual name. Tasks that are there already are not counted, so call it
+        where the app is made. With `ageing_s`, a task counts as one of the next higher priority
+        after each so many seconds that it has been due; without, a low priority may wait for ever.
 
         Raises:
-            ConfigError: with every fault of the name and the limits; the queue has limits already.
+            ConfigError: with every fault of the name, the limits and the seconds; the queue was
+                described already.
         """
-        self._handlers.limit_queue(name, limit)
+        self._handlers.describe_queue(name, limit, ageing_s)
 
     def default(self, function: F) -> F:
         """Register the decorated function for every action that has no handler of its own.

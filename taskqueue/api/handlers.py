@@ -12,8 +12,10 @@ from taskqueue.api.retries import Retries
 from taskqueue.api.signature import signature_of, whole_signature_of
 from taskqueue.errors import ConfigError, Fault, UnknownAction
 from taskqueue.rules.names import NAME_RULE, is_name
-from taskqueue.rules.options import NO_CHOICE, Defaults, Options
+from taskqueue.rules.options import NO_CHOICE, Defaults, Options, is_duration
 from taskqueue.rules.tasks import DEFAULT_QUEUE
+
+AGEING_RULE = "must be a number of seconds above 0"
 
 
 class Handlers:
@@ -25,6 +27,8 @@ class Handlers:
         self.by_action: dict[str, Handler] = {}
         self._default: Handler | None = None
         self._queues = {DEFAULT_QUEUE}
+        self.ageing: dict[str, float] = {}
+        """The queues whose tasks age, and after how many seconds they do so by one priority."""
         self.limits = DeclaredLimits()
 
     @property
@@ -128,19 +132,26 @@ class Handlers:
             served = ", ".join(self.queues)
             yield Fault("queue", f"no consumer serves {options.queue!r}; served are {served}")
 
-    def limit_queue(self, queue: str, limit: AnyLimits) -> None:
-        """Accept tasks for a queue, and have each count towards these limits.
+    def describe_queue(self, queue: str, limit: AnyLimits, ageing_s: float | None) -> None:
+        """Accept tasks for a queue, and have each count towards these limits, and age.
 
         Raises:
-            ConfigError: with every fault of the name and the limits.
+            ConfigError: with every fault of the name, the limits and the seconds.
         """
         if not is_name(queue):
             raise _refusal("queue", [Fault("name", NAME_RULE)])
+        faults = (
+            [] if ageing_s is None or is_duration(ageing_s) else [Fault("ageing_s", AGEING_RULE)]
+        )
         try:
             self.limits.declare_queue(queue, limit)
         except ConfigError as error:
-            raise _refusal(f"queue {queue!r}", error.faults) from error
+            faults += error.faults
+        if faults:
+            raise _refusal(f"queue {queue!r}", faults)
         self._queues.add(queue)
+        if ageing_s is not None:
+            self.ageing[queue] = ageing_s
 
     def limits_of(self, handler: Handler, queue: str) -> Sequence[LimitRule]:
         """Return what a task of this handler counts towards on a queue."""

@@ -249,6 +249,7 @@ def test_what_a_queue_cannot_have_is_refused() -> None:
     fields = faults_of(lambda: app.queue("fast", limit=Limit(running=5, key="{a}")), ConfigError)
     other = faults_of(lambda: app.queue("fast", limit=Limit(running=5, name="mail")), ConfigError)
     nameless = faults_of(lambda: app.queue("", limit=Limit(running=5)), ConfigError)
+    ageless = faults_of(lambda: app.queue("old", ageing_s=-1), ConfigError)
 
     assert twice == ["queue 'slow', limit: is declared already; give all of them at once"]
     assert fields == [
@@ -256,6 +257,7 @@ def test_what_a_queue_cannot_have_is_refused() -> None:
     ]
     assert len(other) == 1
     assert len(nameless) == 1
+    assert ageless == ["queue 'old', ageing_s: must be a number of seconds above 0"]
     assert app.queues == ("default", "slow")
 
 

@@ -96,6 +96,7 @@ class QueueActor(QueueAdministration):
             settings.queues,
             settings.lease_s,
             self._clock,
+            ageing=settings.ageing,
             storage=self._storage,
             dispatch=self._dispatch,
             driver=self._driver,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from taskqueue.actors import task_log
 from taskqueue.actors.queue.dispatch import DispatchBuffer
@@ -36,6 +36,7 @@ class Fetcher:
         lease_s: float,
         clock: Clock,
         *,
+        ageing: Mapping[str, float],
         storage: RetryingClient,
         dispatch: DispatchBuffer[ActorRef],
         driver: LeaseDriver,
@@ -50,6 +51,7 @@ class Fetcher:
             queues: those that are served.
             lease_s: how long a lease holds; it is extended after a third of that.
             clock: the time.
+            ageing: the queues whose tasks age, and by how many seconds.
             storage: where the tasks are.
             dispatch: where deliveries go.
             driver: feeds the ledger with them.
@@ -61,6 +63,7 @@ class Fetcher:
         self._served = frozenset(queues)
         self._lease_s = lease_s
         self._clock = clock
+        self._ageing = ageing
         self._storage = storage
         self._dispatch = dispatch
         self._driver = driver
@@ -265,6 +268,7 @@ class Fetcher:
                 reservation.queue,
                 limit=reservation.room,
                 most_limited=reservation.slots,
+                ageing_s=self._ageing.get(reservation.queue),
                 owner=self._owner,
                 lease_s=self._lease_s,
                 now=self._clock.now(),

@@ -18,6 +18,8 @@ class QueueSettings(Struct):
     """How failures of an action are answered; None: as `retry` says."""
     limits: Mapping[str, LimitValues] = {}
     """What the app declares of each limit."""
+    ageing: Mapping[str, float] = {}
+    """After how many seconds a task of a queue counts as one of the next higher priority."""
 
     def policy_of(self, action: str) -> RetryPolicy:
         """Return how failures of `action` are answered."""

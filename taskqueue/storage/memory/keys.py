@@ -2,11 +2,13 @@
 
 from msgspec.structs import replace
 
+from taskqueue.rules import turns
 from taskqueue.rules.keys import SHOWN, Changed, Free, Holder, key_state, meeting, stored_until
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.rules.uniqueness import KeyState
 from taskqueue.storage.memory.editing import edit
 from taskqueue.storage.memory.rows import Row
+from taskqueue.storage.memory.settling import new_turn
 
 
 def meet(task: NewTask, row: Row, *, now: float) -> Accepted | None:
@@ -19,6 +21,10 @@ def meet(task: NewTask, row: Row, *, now: float) -> Accepted | None:
         edit(row, met.change, now=now)
         row.fingerprint = task.fingerprint
         row.task = replace(row.task, expires_at=task.expires_at)
+        if met.change.payload is not None:  # of which limits and flow are made
+            row.task = replace(row.task, limits=task.limits)
+            row.flow, row.weight = task.flow, task.weight
+            row.turn = row.turn if row.turn == turns.AGAIN else new_turn(row)
         met = met.acceptance
     status = row.reads(now).status if met in SHOWN else None
     return Accepted(id=row.task.id, acceptance=met, status=status)

@@ -12,6 +12,7 @@ from taskqueue.rules.limits import (
     encoded,
 )
 from taskqueue.rules.tasks import NewTask, Release, Settlement
+from taskqueue.rules.uniqueness import KeyRule, OnRepeat
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
     ANOTHER,
@@ -179,6 +180,19 @@ class GatesContract:
 
         assert ids(await claim(storage)) == ["b", "c"]
         assert await storage.limits(now=1.0) == ()
+
+    async def test_a_replaced_task_counts_as_the_new_one_says(self, storage: Storage) -> None:
+        replaces = KeyRule(on_repeat=OnRepeat.REPLACE)
+        await storage.declare_limits({"smtp": ONE}, now=0.0)
+        await storage.insert([of_key("held", "x"), of_key("other", "y")], now=0.0)
+        await claim(storage)
+        key: dict[str, Any] = {"unique_key": "k", "key_rule": replaces}
+        await storage.insert([of_key("a", "x", **key)], now=1.0)
+        assert await claim(storage, now=1.0) == ()
+
+        await storage.insert([of_key("b", "z", payload='{"data": 2}', **key)], now=2.0)
+
+        assert ids(await claim(storage, now=2.0)) == ["a"]
 
     # --- what is seen -----------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ def meet(tx: Transaction, task: NewTask, *, now: float) -> Accepted | None:
     if isinstance(met, Changed):
         edit(tx, holder.id, met.change, now=now)
         tx.db.execute(statements.SET_HOLDER, (task.fingerprint, task.expires_at, seq))
+        if met.change.payload is not None:  # of which limits and flow are made
+            tx.db.execute(statements.SET_PLACE, (task.limits, task.flow, task.weight, seq))
         return _answer(tx.db, seq, holder.id, met.acceptance, now=now)
     return _answer(tx.db, seq, holder.id, met, now=now)
 

@@ -55,6 +55,11 @@ FROM main.tasks INDEXED BY keys WHERE unique_key = ?
 """
 FREE_KEY = "UPDATE main.tasks SET former_key = unique_key, unique_key = NULL WHERE seq = ?"
 SET_HOLDER = "UPDATE main.tasks SET fingerprint = ?, start_by = ? WHERE seq = ?"
+SET_PLACE = """
+UPDATE main.tasks SET limits = ?1, flow = ?2, weight = ?3,
+    gate = iif(?2 IS NULL OR turn < 0, NULL, '/turn')
+WHERE seq = ?4
+"""
 # What few new tasks have is written after their row, so that the others need not mention it.
 SET_RARE = "UPDATE main.tasks SET unique_until = ?, start_by = ? WHERE id = ?"
 STATUS_OF = "SELECT status, run_at FROM main.tasks WHERE seq = ?"
