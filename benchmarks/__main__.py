@@ -9,11 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import actors, growth, http, life, processes, service, soak, streams, wakeup
+from benchmarks import (
+    actors,
+    growth,
+    http,
+    life,
+    limits,
+    processes,
+    service,
+    soak,
+    streams,
+    wakeup,
+)
 from benchmarks.harness import Figure, measure, silence_logs
 from benchmarks.results import Result, columns, table
 
-AREAS = (actors, http, streams, wakeup, life, processes, service, growth, soak)
+AREAS = (actors, http, streams, wakeup, life, limits, processes, service, growth, soak)
 FIGURES: tuple[Figure, ...] = tuple(figure for area in AREAS for figure in area.FIGURES)
 
 
