@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+import msgspec
+
 from taskqueue.rules.tasks import Status, Task
 from taskqueue.rules.traces import trace_of
 from taskqueue.structs import Struct
@@ -29,6 +31,7 @@ class TaskFilter(Struct):
     ended_after: float | None = None  # likewise
     ended_before: float | None = None
     unique_key: str | None = None
+    group: str | None = None
     trace: str | None = None  # the id of a trace, 32 digits
     text: str | None = None  # in the payload, or in the reason
 
@@ -39,6 +42,7 @@ class TaskFilter(Struct):
             and self.action in {None, task.action}
             and self.queue in {None, task.queue}
             and self.unique_key in {None, task.unique_key}
+            and self.group in {None, task.group}
             and (self.trace is None or self.trace == trace_of(task.traceparent))
             and _is_within(task.created_at, self.created_after, self.created_before)
             and _is_within(task.processed_at, self.ended_after, self.ended_before)
@@ -46,9 +50,17 @@ class TaskFilter(Struct):
         )
 
     def conditions(self) -> Mapping[str, float | str]:
-        """Return, by name, what no index answers: it has to be looked up in each row."""
-        named = {name: getattr(self, name) for name in _LOOKED_UP}
+        """Return, by name, what no index answers: it has to be looked up in each row.
+
+        Members of a group are found in an index of their own, which knows no action and no queue.
+        """
+        looked_up = _LOOKED_UP if self.group is None else (*_LOOKED_UP, "action", "queue")
+        named = {name: getattr(self, name) for name in looked_up}
         return {name: value for name, value in named.items() if value is not None}
+
+    def indexed(self) -> "TaskFilter":
+        """Return the filter for what an index answers."""
+        return msgspec.structs.replace(self, **dict.fromkeys(self.conditions()))
 
 
 _LOOKED_UP = ("created_after", "created_before", "ended_after", "ended_before", "trace", "text")

@@ -62,6 +62,7 @@ class NewTask(Struct):
     weight: float = 1.0  # of its flow: how many turns it gets for one of another
     key_rule: KeyRule | None = None  # None: its task holds the key until it is deleted
     expires_at: float | None = None  # it is cancelled if it has not started by then
+    group: str | None = None  # the group whose member it is
 
 
 def require_tasks(*tasks: object) -> None:
@@ -86,6 +87,7 @@ class Acceptance(StrEnum):
     REPLACED = "replaced"  # the waiting task under its key has its payload, priority and run_at
     POSTPONED = "postponed"  # the waiting task under its key has its run_at
     REJECTED = "rejected"  # its key belongs to a task that must not be repeated or changed
+    CLOSED = "closed"  # its group takes no more members
 
 
 class Accepted(Struct):
@@ -124,6 +126,7 @@ class Task(Struct):
     traceparent: str | None = None  # W3C: the trace and the span that it comes from
     limits: str | None = None  # JSON text: what it counts towards, see `rules.limits`
     expires_at: float | None = None  # it is cancelled if it has not started by then
+    group: str | None = None  # the group whose member it is
 
     @property
     def size(self) -> int:

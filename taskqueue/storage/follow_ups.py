@@ -13,7 +13,7 @@ def is_refused(answer: Accepted) -> bool:
 
 
 def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:
-    """Log each task that was refused because of its unique key."""
+    """Log each task that was refused because of its unique key or its group."""
     for task, answer in answered:
         if is_refused(answer):
             events.warning(
@@ -22,3 +22,5 @@ def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:
                 unique_key=shown_key(str(task.unique_key)),
                 held_by=answer.id,
             )
+        elif answer.acceptance is Acceptance.CLOSED:
+            events.warning("follow_up_refused", action=task.action, group=task.group)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
 from taskqueue.structs import Struct
 
 
@@ -64,6 +65,13 @@ class Lifecycle(Protocol):
 
         A hint: some engines cannot tell, a call may cover many commits, and one may be missing.
         `all_due` and the other verbs that read say what is true.
+        """
+        ...
+
+    def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
+        """Call `notify` after each commit of this storage in which a group has ended, once for it.
+
+        A commit of another process calls nothing, and neither does one whose answer was lost.
         """
         ...
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from taskqueue.storage.administration import Administration
 from taskqueue.storage.gates import Gates
+from taskqueue.storage.groups import Groups
 from taskqueue.storage.handler_sql import HandlerSQL
 from taskqueue.storage.leases import Leases
 from taskqueue.storage.lifecycle import Lifecycle
@@ -21,7 +22,16 @@ from taskqueue.storage.tokens import Tokens
 
 
 class Storage(
-    Lifecycle, Tasks, Leases, Gates, Administration, Schedules, Tokens, HandlerSQL, Protocol
+    Lifecycle,
+    Tasks,
+    Leases,
+    Groups,
+    Gates,
+    Administration,
+    Schedules,
+    Tokens,
+    HandlerSQL,
+    Protocol,
 ):
     """A place where tasks are kept.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 
@@ -167,6 +168,10 @@ class FaultyStorage(_AnyStorage):
         """Let the storage inside call `notify`, and `commit_elsewhere`."""
         self._notify_foreign = notify
         self.inner.on_foreign_commit(notify)
+
+    def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
+        """Let the storage inside call `notify`."""
+        self.inner.on_group_end(notify)
 
     def abandon(self) -> None:
         """Abandon the storage inside; the next `open` finds what was written."""

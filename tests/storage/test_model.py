@@ -24,9 +24,12 @@ from taskqueue.errors import StatementRefused
 from taskqueue.rules import policy
 from taskqueue.rules.edits import Change, EditAnswer
 from taskqueue.rules.filters import Sort, TaskFilter
+from taskqueue.rules.groups import Close, Group, GroupEnd
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
     ENDED,
+    Acceptance,
+    Accepted,
     CancelAnswer,
     Cancelled,
     Complete,
@@ -62,6 +65,7 @@ Verb = Callable[[Storage], Awaitable[T]]
 
 QUEUES = ("default", "mail")
 IDS = tuple(f"{n:02}" for n in range(12))  # few, so that equal ids meet
+GROUPS = ("import", "export")
 WRITTEN = (Settled.WRITTEN, Settled.CANCELLED)
 OWNERS = tuple(Owner(node=node, incarnation=life) for node in "ab" for life in "12")
 
@@ -71,6 +75,7 @@ queues = st.sampled_from(QUEUES)
 statuses = st.sampled_from(Status)
 delays = st.sampled_from([-3.0, 0.0, 0.5, 4.0, 30.0])
 limits = st.integers(0, 6)
+groups = st.sampled_from(GROUPS)
 
 new_tasks = st.builds(
     NewTask,
@@ -82,6 +87,14 @@ new_tasks = st.builds(
     run_at=st.one_of(st.none(), st.integers(0, 60).map(float)),
     max_attempts=st.integers(1, 3),
     expires_at=st.none() | st.integers(0, 60).map(float),
+    group=st.none() | groups,
+)
+what_follows = st.builds(
+    NewTask,
+    id=st.sampled_from(["then-1", "then-2", IDS[0]]),
+    action=st.just("report"),
+    payload=st.just("{}"),
+    group=st.none() | groups,
 )
 
 
@@ -104,6 +117,7 @@ filters = st.builds(
     ended_after=instants,
     ended_before=instants,
     unique_key=st.sampled_from([None, None, "k"]),
+    group=st.none() | groups,
     text=st.sampled_from([None, None, "data", "é", "no"]),
 )
 
@@ -143,6 +157,7 @@ keyed_tasks = st.builds(
     run_at=st.one_of(st.none(), st.integers(0, 60).map(float)),
     unique_key=st.one_of(st.none(), st.sampled_from("kl")),
     fingerprint=st.sampled_from("fg"),
+    group=st.none() | groups,
 )
 key_rules = st.builds(
     KeyRule,
@@ -162,6 +177,7 @@ ruled_tasks = st.builds(
     fingerprint=st.none() | st.sampled_from("fg"),
     key_rule=st.none() | key_rules,
     expires_at=st.none() | st.just(20.0),
+    group=st.none() | groups,
 )
 # Of two tasks of one id in one list the second may be accepted where the first has met a key.
 ruled_lists = st.lists(ruled_tasks, max_size=6, unique_by=lambda task: task.id)
@@ -188,6 +204,7 @@ class TwoStorages(RuleBasedStateMachine):
         self.delivered: dict[str, Task] = {}  # by token, as it was claimed
         self.over: set[str] = set()  # ended, and not redriven
         self.effects: list[int] = []  # what completed settlements have left in the table
+        self.followed: set[tuple[str, int]] = set()  # groups that something has followed
         self.seen: list[Statement] = []  # what handlers were shown, with its digest
 
     @initialize()
@@ -198,6 +215,7 @@ class TwoStorages(RuleBasedStateMachine):
                 await storage.open()
 
         self.run(open_both())
+        self.model.on_group_end(self.note_end)
         self.insert([NewTask(id="tables", action="echo", payload="{}")])
         self.claim("default", 1, OWNERS[0], 30.0)
         [pair] = self.tokens
@@ -250,8 +268,23 @@ class TwoStorages(RuleBasedStateMachine):
 
     @rule(tasks=st.lists(new_tasks, max_size=6))
     def insert(self, tasks: list[NewTask]) -> None:
-        self.same(lambda storage: storage.insert(tasks, now=self.now))
-        self.accepted |= {task.id for task in tasks}
+        answers = self.same(lambda storage: storage.insert(tasks, now=self.now))
+
+        self.note_accepted(answers)
+        assert {answer.id for answer in answers} == {task.id for task in tasks}
+
+    def note_accepted(self, answers: Sequence[Accepted]) -> None:
+        self.accepted |= {each.id for each in answers if each.acceptance is not Acceptance.CLOSED}
+
+    def note_end(self, end: GroupEnd) -> None:
+        if end.then is not None:
+            [group] = [each for each in self.model_groups() if each.name == end.name]
+            assert (group.name, group.number) not in self.followed
+            self.followed.add((group.name, group.number))
+            self.accepted.add(end.then.id)
+
+    def model_groups(self) -> list[Group]:
+        return [self.model._table.group(name) for name in self.model._table.groups]
 
     @rule(queue=queues, limit=limits, owner=owners, lease_s=st.sampled_from([1.0, 30.0]))
     def claim(self, queue: str, limit: int, owner: Owner, lease_s: float) -> None:
@@ -276,7 +309,7 @@ class TwoStorages(RuleBasedStateMachine):
         )
 
         assert answers == expected
-        self.accepted |= {answer.id for answer in expected}
+        self.note_accepted(expected)
         self.note_claimed(claimed, claimed_too)
 
     def note_claimed(self, expected: Sequence[Delivery], claimed: Sequence[Delivery]) -> None:
@@ -390,21 +423,27 @@ class TwoStorages(RuleBasedStateMachine):
             ]
             return storage.settle(settled_by, now=self.now)
 
+        closed = {each.name for each in self.model_groups() if each.closed_at is not None}
         expected, answers = self.both_tokens([pair for pair, _ in drawn], settle)
 
         if not (repeated and expected[0] in WRITTEN and answers == (Settled.REPEATED,)):
             assert [*map(_unworded, answers)] == [*map(_unworded, expected)]
         for ((token, _), settlement), answer in zip(drawn, expected, strict=True):
             if answer in WRITTEN:
-                self.note_written(token, settlement)
+                self.note_written(token, settlement, closed)
         return expected
 
-    def note_written(self, token: str, settlement: Settlement) -> None:
+    def note_written(self, token: str, settlement: Settlement, closed: set[str]) -> None:
         assert token not in self.written
         self.written.add(token)
         assert self.held.pop(self.delivered[token].id) == token
         if isinstance(settlement, Complete):
-            self.accepted |= {task.id for task in settlement.follow_ups}
+            own = self.delivered[token].group
+            self.accepted |= {
+                task.id
+                for task in settlement.follow_ups
+                if task.group == own or task.group not in closed
+            }
             self.effects += [
                 n
                 for each in settlement.statements
@@ -605,7 +644,7 @@ class TwoStorages(RuleBasedStateMachine):
         answers = self.same(lambda storage: storage.insert(tasks, now=self.now))
 
         assert len(answers) == len(tasks)
-        self.accepted |= {each.id for each in answers}
+        self.note_accepted(answers)
         holders = [
             (history.task.unique_key, history.key.scope)
             for history in self.same(self.all_histories).values()
@@ -660,6 +699,42 @@ class TwoStorages(RuleBasedStateMachine):
 
         assert set(deleted) == ended & set(task_ids)
         self.accepted -= set(deleted)
+
+    # --- groups -----------------------------------------------------------------------------------
+
+    @rule(
+        name=groups,
+        then=st.none() | what_follows,
+        tasks=st.lists(new_tasks | keyed_tasks, max_size=3),
+    )
+    def close_group(self, name: str, then: NewTask | None, tasks: list[NewTask]) -> None:
+        wanted = Close(name=name, then=then)
+
+        result = self.same(lambda storage: storage.close_group(wanted, tasks, now=self.now))
+
+        self.note_accepted(result.accepted)
+        assert result.group.closed_at is not None
+
+    @rule(before=st.none() | st.integers(1, 4), ended=st.none() | st.booleans(), limit=limits)
+    def list_groups(self, before: int | None, ended: bool | None, limit: int) -> None:
+        self.same(lambda storage: storage.groups(before=before, ended=ended, limit=limit))
+
+    @invariant()
+    def groups_count_their_members(self) -> None:
+        found = self.same(lambda storage: storage.groups(limit=9))
+        tasks = self.all_tasks()
+        names = {task.group for task in tasks} - {None}
+        assert names <= {group.name for group in found}
+        self.followed &= {(group.name, group.number) for group in found}
+        for group in found:
+            standing = Counter(task.status for task in tasks if task.group == group.name)
+            for status in set(Status) - {Status.QUEUED, Status.SCHEDULED}:
+                assert group.tasks[status] == standing[status]
+            assert group.total == standing.total()
+            is_over = group.closed_at is not None and not group.live
+            assert (group.ended_at is not None) == is_over
+            if is_over and group.then is not None:
+                assert group.then_at is not None
 
     @rule(queue=queues)
     def pause(self, queue: str) -> None:

@@ -122,6 +122,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (8, "traceparent"),
         (9, "gates"),
         (10, "schedules"),
+        (11, "groups"),
         (12, "unique_expiry"),
         (13, "sizes"),
     ]

@@ -35,10 +35,10 @@ from taskqueue.storage.memory import editing, searching, settling
 from taskqueue.storage.memory.administration import MemoryAdministration
 from taskqueue.storage.memory.audit import MemoryAudit
 from taskqueue.storage.memory.expiry import MemoryExpiry
+from taskqueue.storage.memory.groups import MemoryGroups
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.histories import MemoryHistories
 from taskqueue.storage.memory.limits import MemoryLimits
-from taskqueue.storage.memory.notices import MemoryNotices
 from taskqueue.storage.memory.rows import Row, deliveries
 from taskqueue.storage.memory.schedules import MemorySchedules
 from taskqueue.storage.memory.sizes import MemorySizes
@@ -52,7 +52,7 @@ _SCHEMA = (Migration(version=1, name="tasks"),)
 class MemoryStorage(
     MemoryAdministration,
     MemoryLimits,
-    MemoryNotices,
+    MemoryGroups,
     MemorySchedules,
     MemoryTokens,
     MemoryAudit,
@@ -108,11 +108,13 @@ class MemoryStorage(
         now: float,
     ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
         self._require_open()
+        places = self._table.admitted(tasks)
+        admitted = [tasks[place] for place in places]
         to_claim = [
-            place
+            places[nth]
             for queue, most in room.items()
             if queue not in self._table.paused and not self._table.ready(queue, now=now)
-            for place in first_due(tasks, queue, limit=most, now=now)
+            for nth in first_due(admitted, queue, limit=most, now=now)
         ]
         claimed: dict[int, Delivery] = {}
 
@@ -169,17 +171,21 @@ class MemoryStorage(
         self, settlements: Sequence[SettleBy], *, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         self._require_open()
-        return tuple(self._settle(by, now=now) for by in settlements)
+        answers = tuple(self._settle(by, now=now) for by in settlements)
+        self._turn_groups(now=now)
+        return answers
 
     async def cancel(
         self, task_ids: Sequence[str], *, reason: str, now: float
     ) -> tuple[CancelResult, ...]:
         self._require_open()
         rows = self._table.rows
-        return tuple(
+        results = tuple(
             settling.cancel(task_id, rows.get(task_id), reason=reason, now=now)
             for task_id in task_ids
         )
+        self._turn_groups(now=now)
+        return results
 
     async def edit(self, task_id: str, change: Change, *, now: float) -> EditResult:
         self._require_open()
@@ -190,6 +196,7 @@ class MemoryStorage(
         dead = self._table.among(task_ids, {Status.DEAD})
         for task_id in dead:
             settling.redrive(self._table.rows[task_id], now=now)
+        self._turn_groups(now=now)
         return dead
 
     async def delete(self, task_ids: Sequence[str]) -> tuple[str, ...]:
@@ -279,7 +286,7 @@ class MemoryStorage(
             row.lease, row.settled = None, this
             if isinstance(settlement, Complete):
                 follow_ups = settlement.follow_ups
-                answers = self._gates.insert(follow_ups, now=now)
+                answers = self._gates.insert(follow_ups, now=now, member_of=row.task.group)
                 tell_refused(zip(follow_ups, answers, strict=True))
             return written
         if any(row.settled == this for row in self._table.rows.values()):

@@ -25,7 +25,9 @@ class MemoryExpiry(MemoryPart):
             ((at, row.task.id, row) for at, row in self._expiring() if at <= now),
             key=lambda found: found[:2],
         )
-        return tuple(_expire(row, now=now) for _, _, row in due[:limit])
+        expired = tuple(_expire(row, now=now) for _, _, row in due[:limit])
+        self._turn_groups(now=now)
+        return expired
 
     def _expiring(self) -> Iterator[tuple[float, Row]]:
         for row in self._table.rows.values():

@@ -20,8 +20,9 @@ from taskqueue.rules.limits import (
 )
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.limits import MOST_COUNTED
+from taskqueue.storage.memory.members import MemberTable
 from taskqueue.storage.memory.rows import Row
-from taskqueue.storage.memory.table import OnNew, Table, ignore
+from taskqueue.storage.memory.table import OnNew, ignore
 from taskqueue.storage.memory.turns import Turns
 
 
@@ -39,7 +40,7 @@ class _Limit:
 class Gates:
     """What a claim of this table may take, and in which turn."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: MemberTable) -> None:
         """Know no limit yet."""
         self._table = table
         self._limits: dict[str, _Limit] = {}
@@ -47,10 +48,15 @@ class Gates:
         self._turns = Turns(table)
 
     def insert(
-        self, tasks: Sequence[NewTask], *, now: float, then: OnNew = ignore
+        self,
+        tasks: Sequence[NewTask],
+        *,
+        now: float,
+        then: OnNew = ignore,
+        member_of: str | None = None,
     ) -> tuple[Accepted, ...]:
-        """Accept these tasks, as `Table.insert` does, and give those their turns that are due."""
-        answers = self._table.insert(tasks, now=now, then=then)
+        """Accept them as `MemberTable.insert` does, and give those their turns that are due."""
+        answers = self._table.insert(tasks, now=now, then=then, member_of=member_of)
         for queue in {task.queue for task in tasks if task.flow is not None}:
             self._turns.give(queue, now=now)
         return answers

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from taskqueue.rules import turns
 from taskqueue.rules.keys import SHOWN, Changed, Free, Holder, key_state, meeting, stored_until
-from taskqueue.rules.tasks import Accepted, NewTask
+from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
 from taskqueue.rules.uniqueness import KeyState
 from taskqueue.storage.memory.editing import edit
 from taskqueue.storage.memory.rows import Row
@@ -26,8 +26,13 @@ def meet(task: NewTask, row: Row, *, now: float) -> Accepted | None:
             row.flow, row.weight = task.flow, task.weight
             row.turn = row.turn if row.turn == turns.AGAIN else new_turn(row)
         met = met.acceptance
-    status = row.reads(now).status if met in SHOWN else None
-    return Accepted(id=row.task.id, acceptance=met, status=status)
+    return _answer(row, met, now=now)
+
+
+def standing(task: NewTask, row: Row, *, now: float) -> Accepted | None:
+    """Say what `row` answers for a task that must not be inserted, if that changes nothing."""
+    met = meeting(task, _holder(row), now=now)
+    return None if isinstance(met, Free | Changed) else _answer(row, met, now=now)
 
 
 def state(row: Row, *, now: float) -> KeyState | None:
@@ -35,6 +40,11 @@ def state(row: Row, *, now: float) -> KeyState | None:
     if row.key is None:
         return None
     return key_state(row.key, _holder(row), was_freed=row.key_is_free, now=now)
+
+
+def _answer(row: Row, acceptance: Acceptance, *, now: float) -> Accepted:
+    status = row.reads(now).status if acceptance in SHOWN else None
+    return Accepted(id=row.task.id, acceptance=acceptance, status=status)
 
 
 def _holder(row: Row) -> Holder:

@@ -1,12 +1,20 @@
-"""What a storage reports by itself, and memory has no reason to."""
+"""What a storage reports by itself, and memory mostly has no reason to."""
 
 from collections.abc import Callable
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
 
 
 class MemoryNotices:
-    """The part of `MemoryStorage` that never calls anything."""
+    """The part of `MemoryStorage` that calls back: of all events, only the ends of groups occur."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
+
+    def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
+        self._tell_group_end = notify
 
     def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
         """Never calls it: memory is not lost before its process is."""

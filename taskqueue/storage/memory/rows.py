@@ -86,6 +86,7 @@ def accepted(task: NewTask, *, now: float) -> Task:
         traceparent=task.traceparent,
         limits=task.limits,
         expires_at=task.expires_at,
+        group=task.group,
     )
 
 

@@ -116,6 +116,7 @@ class MemorySchedules(MemoryPart):
         task = firing.task if found.outcome is SlotOutcome.FIRED else None
         if task is not None:
             self._gates.insert((task,), now=now)
+        self._turn_groups(now=now)
         self._enter(
             name,
             Slot(

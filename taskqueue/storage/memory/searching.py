@@ -41,7 +41,7 @@ def _matching(
 ) -> tuple[list[Task], str | None]:
     if not wanted.conditions() or wanted.unique_key is not None:
         return [task for task in tasks if wanted.matches(task)][:limit], None
-    kinds = TaskFilter(statuses=wanted.statuses, action=wanted.action, queue=wanted.queue)
+    kinds = wanted.indexed()
     matching: list[Task] = []
     looked_at = text = 0
     last: str | None = None

@@ -151,6 +151,13 @@ class Table:
             self.rows[task.id] = new
         return answer or Accepted(id=task.id, acceptance=Acceptance.ACCEPTED)
 
+    def standing(self, task: NewTask, *, now: float) -> Accepted | None:
+        """Say what answers for a task that must not be inserted, if that changes nothing."""
+        if task.id in self.rows:
+            return Accepted(id=task.id, acceptance=Acceptance.REPEATED)
+        holder = self._holder_of(task.unique_key)
+        return None if holder is None else keys.standing(task, holder, now=now)
+
     def _holder_of(self, key: str | None) -> Row | None:
         for row in self.rows.values():
             if key is not None and row.key == key and not row.key_is_free:

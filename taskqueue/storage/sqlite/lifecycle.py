@@ -39,13 +39,14 @@ from taskqueue.storage.sqlite.disk.lock import FileLock, real_path
 from taskqueue.storage.sqlite.disk.wal import checkpoint
 from taskqueue.storage.sqlite.errors import SyncFailed, WriterLost
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
+from taskqueue.storage.sqlite.notices import SQLiteNotices
 from taskqueue.storage.sqlite.opened import OpenFile
 from taskqueue.storage.sqlite.schema import runner
 
 T = TypeVar("T")
 
 
-class SQLiteLifecycle:
+class SQLiteLifecycle(SQLiteNotices):
     """Opens and closes the file for `SQLiteStorage`, which says what its arguments mean."""
 
     def __init__(
@@ -58,6 +59,7 @@ class SQLiteLifecycle:
         busy_timeout_s: float = 1.0,
         commits: CommitMeasures | None = None,
     ) -> None:
+        super().__init__()
         self._path = Path(path).absolute()
         self._busy_timeout_s = busy_timeout_s
         self._commits = commits or CommitMeasures()
@@ -71,8 +73,6 @@ class SQLiteLifecycle:
         self._turn = asyncio.Lock()  # open, migrate and close, one after the other
         self._lock: FileLock | None = None
         self._opened: OpenFile | None = None
-        self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
-        self._tell_foreign_commit: Callable[[], object] = lambda: None
         self._unsynced: StorageUnavailable | None = None  # why some of the log may not be synced
         self._suspect = False  # something of the file was found corrupt, and it was not checked yet
 
@@ -111,12 +111,6 @@ class SQLiteLifecycle:
         write. The threads end by themselves.
         """
         self._abandon(then=lambda: None)
-
-    def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
-        self._tell_loss = notify
-
-    def on_foreign_commit(self, notify: Callable[[], object]) -> None:
-        self._tell_foreign_commit = notify
 
     async def _write(self, operation: Callable[[Transaction], T]) -> T:
         opened = self._serving()
@@ -196,7 +190,13 @@ class SQLiteLifecycle:
                 connection.abandon()
             raise
         self._suspect = False
-        writer = Writer(writing, watch, patience_s=self._busy_timeout_s, commits=self._commits)
+        writer = Writer(
+            writing,
+            watch,
+            patience_s=self._busy_timeout_s,
+            commits=self._commits,
+            on_group_end=self._on_group_end,
+        )
         self._opened = OpenFile(
             watch=watch,
             writer=writer,
@@ -217,6 +217,7 @@ class SQLiteLifecycle:
             writer,
             watch,
             patience_s=self._busy_timeout_s,
+            on_group_end=self._on_group_end,
         )
 
     async def _replay(self, writing: ThreadConnection | ProcessConnection) -> None:
@@ -243,9 +244,6 @@ class SQLiteLifecycle:
         """Report that statements of a handler hang in the disk; the death of theirs is not ours."""
         if not isinstance(error, WriterLost):
             self._tell_loss(error)
-
-    def _on_foreign_commit(self) -> None:
-        self._tell_foreign_commit()
 
     # --- closing ----------------------------------------------------------------------------------
 

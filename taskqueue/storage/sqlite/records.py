@@ -1,17 +1,34 @@
-"""What one SQLite file keeps beside tasks: the access tokens, and the audit trail."""
+"""What one SQLite file keeps beside tasks: groups, access tokens, and the audit trail."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from taskqueue.rules.access import Role, Token
 from taskqueue.rules.audit import AuditedChange
+from taskqueue.rules.groups import Close, CloseResult, Group
+from taskqueue.rules.tasks import NewTask
 from taskqueue.storage.limits import check_limit
+from taskqueue.storage.sqlite.connections.pickling import Batch
 from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
-from taskqueue.storage.sqlite.operations import audit, tokens
+from taskqueue.storage.sqlite.operations import audit, groups, tokens
 
 
 class SQLiteRecords(SQLiteLifecycle):
-    """The verbs about tokens and changes."""
+    """The verbs about groups, tokens and changes."""
+
+    async def close_group(
+        self, wanted: Close, tasks: Sequence[NewTask] = (), *, now: float
+    ) -> CloseResult:
+        return await self._write(partial(groups.close, wanted=wanted, tasks=Batch(tasks), now=now))
+
+    async def get_group(self, name: str) -> Group | None:
+        return await self._read(partial(groups.get, name=name))
+
+    async def groups(
+        self, *, before: int | None = None, ended: bool | None = None, limit: int
+    ) -> tuple[Group, ...]:
+        check_limit(limit)
+        return await self._read(partial(groups.latest, before=before, ended=ended, limit=limit))
 
     async def record_changes(self, changes: Sequence[AuditedChange]) -> None:
         await self._write(partial(audit.record, changes=tuple(changes)))

@@ -19,6 +19,7 @@ from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
 from taskqueue.testing.contract.gates import GatesContract
+from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
@@ -35,6 +36,7 @@ class StorageContract(
     GatesContract,
     RatesContract,
     TurnsContract,
+    GroupsContract,
     AdministrationContract,
     SchedulesContract,
     TokensContract,

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.sqlite.commit.transaction import Transaction, refresh_schema
 from taskqueue.storage.sqlite.disk.faults import storage_error
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql.execution import TransactionLost
+from taskqueue.storage.sqlite.operations.groups import write_counts
 
 _ASK_AGAIN_S = 0.001
 
@@ -32,6 +34,7 @@ class Committed(NamedTuple):
 
     results: list[Result]
     refused: list[tuple[NewTask, Accepted]]  # see `Transaction.refused`
+    ended: list[GroupEnd]
     rows_changed: int  # undone or not
 
 
@@ -49,12 +52,13 @@ def commit(
     before = db.total_changes
     committing = _Committing(watch, patience_s, db)
     results = committing.commit(operations)
-    return Committed(results, committing.refused, db.total_changes - before)
+    return Committed(results, committing.refused, committing.ended, db.total_changes - before)
 
 
 class _Committing:
     def __init__(self, watch: FileWatch, patience_s: float, db: sqlite3.Connection) -> None:
         self.refused: list[tuple[NewTask, Accepted]] = []
+        self.ended: list[GroupEnd] = []
         self._watch = watch
         self._patience_s = patience_s
         self._db = db
@@ -72,6 +76,7 @@ class _Committing:
             # An error each, because each is raised to another caller.
             return [Result(error=storage_error(error, path) or error) for _ in operations]
         self.refused += tx.refused
+        self.ended += tx.ended
         return [Result(value) for value in values]
 
 
@@ -94,7 +99,7 @@ def _try(
         refresh_schema(db)
         tx = Transaction(db)
         values = [operation(tx) for operation in operations]
-        tx.write_counts()
+        write_counts(tx)
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:  # a full disk has rolled it back already

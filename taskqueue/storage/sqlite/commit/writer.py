@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.commit.batch import Committed, Result, commit
@@ -69,14 +70,16 @@ class Writer:
         *,
         patience_s: float,
         commits: CommitMeasures,
+        on_group_end: Callable[[GroupEnd], object],
     ) -> None:
         """Make a writer that waits at most `patience_s` seconds for others to let it begin.
 
-        `commits` counts what it commits.
+        `commits` counts what it commits; `on_group_end` is called for each group that has ended.
         """
         self._connection = connection
         self._patience_s = patience_s
         self._commits = commits
+        self._on_group_end = on_group_end
         self._commit_began = 0.0  # by the clock of the loop
         self._watch = watch
         self._pending: list[Write[Any]] = []
@@ -215,11 +218,13 @@ class Writer:
         elif defect is not None:
             results = [Result(error=defect)] * len(committing)
         else:
-            results, refused, rows_changed = hop.result()
+            results, refused, ended, rows_changed = hop.result()
             self.rows_changed += rows_changed
             took_s = asyncio.get_running_loop().time() - self._commit_began
             self._commits.committed(took_s, rows_changed)
             tell_refused(refused)
+            for end in ended:
+                self._on_group_end(end)
         for write, result in zip(committing, results, strict=False):  # none after `abandon`
             write.resolve(result)
         self._commit_soon(asyncio.get_running_loop())

@@ -21,6 +21,7 @@ from taskqueue.storage.sqlite.connections.set_up import SetUp, require, set_up_r
 from taskqueue.storage.sqlite.disk.faults import storage_error
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.handler_sql.execution import TransactionLost
+from taskqueue.storage.sqlite.operations.groups import write_counts
 from taskqueue.storage.sqlite.operations.settling import NotBegun
 
 KILLED = -signal.SIGALRM
@@ -99,7 +100,7 @@ def serve_reading(
         _read(operation, watch, db) if not place or time.monotonic() < until else Result(NotBegun())
         for place, operation in enumerate(operations)
     ]
-    return Committed(results, refused=[], rows_changed=0)
+    return Committed(results, refused=[], ended=[], rows_changed=0)
 
 
 def _apply(
@@ -119,7 +120,7 @@ def _in_savepoint(operation: BoundedOperation, path: Path, tx: Transaction) -> R
     try:
         with _killed_after(operation.limit_s + _GRACE_S):
             value = operation.run(own)
-            own.write_counts()
+            write_counts(own)
             tx.db.execute("RELEASE bounded")
     except TransactionLost:
         raise
@@ -130,6 +131,7 @@ def _in_savepoint(operation: BoundedOperation, path: Path, tx: Transaction) -> R
         tx.db.execute("RELEASE bounded")
         return Result(error=error)
     tx.refused += own.refused
+    tx.ended += own.ended
     return Result(value)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from taskqueue.errors import StatementRefused, StatementsFatal, StorageError
+from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Rows, SettleBy, Settled
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
@@ -41,18 +42,17 @@ class Isolation:
         watch: FileWatch,
         *,
         patience_s: float,
+        on_group_end: Callable[[GroupEnd], object],
     ) -> None:
         """Make one beside `writer`, whose connection was prepared by `set_up`."""
-        self._applying = Sandbox(
+        sandbox = partial(Sandbox, patience_s=patience_s, on_group_end=on_group_end)
+        self._applying = sandbox(
             partial(connect, partial(set_up_writing, set_up=set_up)),
             serve_writing,
             writer.held,
             watch,
-            patience_s=patience_s,
         )
-        self._dry_runs = Sandbox(
-            partial(connect, set_up_reading), serve_reading, beside, watch, patience_s=patience_s
-        )
+        self._dry_runs = sandbox(partial(connect, set_up_reading), serve_reading, beside, watch)
 
     @property
     def rows_changed(self) -> int:

@@ -14,6 +14,7 @@ _OURS = frozenset(
     {
         *("tasks", "attempts", "counters", "paused", "probe", "access_tokens", "audited_changes"),
         *("task_schedules", "schedule_slots"),
+        "groups",
         "json_each",
     }
 )

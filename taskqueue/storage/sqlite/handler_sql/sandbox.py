@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from taskqueue.errors import StatementRefused, StatementsFatal, StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.sqlite.commit.batch import Result
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -69,6 +70,7 @@ class Sandbox:
         watch: FileWatch,
         *,
         patience_s: float,
+        on_group_end: Callable[[GroupEnd], object],
     ) -> None:
         """Make a sandbox that runs nothing.
 
@@ -78,12 +80,14 @@ class Sandbox:
             turn: keeps others from writing, if that is necessary.
             watch: the file.
             patience_s: how long to wait for other writers.
+            on_group_end: called for each group that has ended.
         """
         self._open = open_connection
         self._serve = serve
         self._turn = turn
         self._watch = watch
         self._patience_s = patience_s
+        self._on_group_end = on_group_end
         self._connection: ProcessConnection | None = None
         self._checking: asyncio.TimerHandle
         self._stuck: ProcessConnection | None = (
@@ -174,6 +178,8 @@ class Sandbox:
         else:
             self.rows_changed += committed.rows_changed
             tell_refused(committed.refused)
+            for end in committed.ended:
+                self._on_group_end(end)
             self._resolve(batch, committed.results)
         finally:
             self._checking.cancel()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from taskqueue.rules.tasks import CancelAnswer, CancelResult, Status
 from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.operations import groups
 from taskqueue.storage.sqlite.sql import statements
 
 _VACUUMED_PAGES = 256  # 1 MiB given back per expire: short enough to ride with other writes
@@ -20,7 +21,7 @@ def _cancel(tx: Transaction, task_id: str, *, reason: str, now: float) -> Cancel
     found = tx.db.execute(statements.TO_CANCEL, (task_id,)).fetchone()
     if found is None:
         return CancelResult(task_id=task_id, answer=CancelAnswer.UNKNOWN)
-    seq, status, token, processed_at, action, queue, limits_of_open = found
+    seq, status, token, processed_at, action, queue, group, limits_of_open = found
     if processed_at is not None:
         return CancelResult(task_id=task_id, answer=CancelAnswer.ENDED)
     if token is not None:
@@ -29,18 +30,21 @@ def _cancel(tx: Transaction, task_id: str, *, reason: str, now: float) -> Cancel
     tx.db.execute(statements.CANCEL_WAITING, (reason, now, seq))
     tx.gates.let_go(limits_of_open, now=now)
     tx.moved(status, Status.CANCELLED)
+    tx.member_moved(group, status, Status.CANCELLED, now=now)
     return CancelResult(task_id=task_id, answer=CancelAnswer.CANCELLED, action=action, queue=queue)
 
 
 def redrive(tx: Transaction, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
     """Queue again what is dead; return which those were."""
-    redriven = tuple(
-        task_id
-        for task_id in task_ids
-        if tx.db.execute(statements.REDRIVE, (now, task_id)).rowcount
-    )
-    tx.moved(Status.DEAD, Status.QUEUED, len(redriven))
-    return redriven
+    return tuple(task_id for task_id in task_ids if _redrive(tx, task_id, now=now))
+
+
+def _redrive(tx: Transaction, task_id: str, *, now: float) -> bool:
+    redriven = tx.db.execute(statements.REDRIVE, (now, task_id)).fetchall()
+    for (group,) in redriven:
+        tx.moved(Status.DEAD, Status.QUEUED)
+        tx.member_moved(group, Status.DEAD, Status.QUEUED, now=now)
+    return bool(redriven)
 
 
 def delete(tx: Transaction, task_ids: Sequence[str]) -> tuple[str, ...]:
@@ -53,18 +57,27 @@ def delete(tx: Transaction, task_ids: Sequence[str]) -> tuple[str, ...]:
 def _delete(tx: Transaction, task_id: str) -> bool:
     # Read to its end, because a statement that was not is still in progress.
     deleted = tx.db.execute(statements.PURGE, (task_id,)).fetchall()
-    for seq, status in deleted:
+    for seq, status, group in deleted:
         tx.db.execute(statements.DELETE_ATTEMPTS, (seq,))
         tx.moved(status, None)
+        tx.member_moved(group, status, None)
     return bool(deleted)
 
 
 def expire(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:
-    """Delete the tasks that ended first, with their history; shrink the file a little."""
+    """Delete the tasks that ended first, with their history; shrink the file a little.
+
+    Groups that were closed without a task go like one that completed.
+    """
     found = tx.db.execute(statements.PRUNABLE, (status, ended_before, limit)).fetchall()
-    tx.db.executemany(statements.DELETE_ATTEMPTS, found)
-    tx.db.executemany(statements.DELETE_TASK, found)
+    seqs = [(seq,) for seq, _ in found]
+    tx.db.executemany(statements.DELETE_ATTEMPTS, seqs)
+    tx.db.executemany(statements.DELETE_TASK, seqs)
     tx.moved(status, None, len(found))
+    for _, group in found:
+        tx.member_moved(group, status, None)
+    if status is Status.COMPLETED:
+        groups.expire_empty(tx, ended_before=ended_before, limit=limit)
     _shrink(tx)
     return len(found)
 

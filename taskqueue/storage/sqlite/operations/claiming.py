@@ -16,7 +16,7 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.operations import leases
+from taskqueue.storage.sqlite.operations import leases, membership
 from taskqueue.storage.sqlite.operations.ordering import ready_in_order
 from taskqueue.storage.sqlite.sql import parking, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
@@ -135,15 +135,19 @@ def _claimed(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Task]:
 def start(tx: Transaction, tokens: Sequence[str], *, now: float) -> None:
     """Mark as running what still holds and is not running yet."""
     standing = leases.standing(tx.db, tokens)
-    if standing is not None and not standing[Status.RUNNING]:
-        starting: Iterable[int] = map(leases.seq_of, tokens)
+    if standing is not None and not standing.tasks[Status.RUNNING]:
+        starting: Iterable[int] = [*map(leases.seq_of, tokens)]
+        waited_as, members = standing
     else:
         found = map(leases.Leases(tx.db, tokens).holding, tokens)
-        status = {lease.seq: lease.status for lease in found if lease and not lease.started}
-        starting, standing = status, Counter(status.values())
+        held = {lease.seq: lease for lease in found if lease and not lease.started}
+        starting, waited_as = held, Counter(lease.status for lease in held.values())
+        members = sum(lease.group is not None for lease in held.values())
+    if members:
+        membership.move_all(tx, starting, Status.RUNNING, now=now)
     tx.db.execute(statements.START, (rows.json_array(starting), now))
-    for waited_as, tasks in standing.items():
-        tx.moved(waited_as, Status.RUNNING, tasks)
+    for status, tasks in waited_as.items():
+        tx.moved(status, Status.RUNNING, tasks)
 
 
 def extend(tx: Transaction, tokens: Sequence[str], *, expires_at: float) -> tuple[str, ...]:

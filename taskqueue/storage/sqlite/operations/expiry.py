@@ -19,9 +19,10 @@ def expire_waiting(tx: Transaction, *, limit: int, now: float) -> tuple[ExpiredT
     """End the tasks that expired first."""
     expired = []
     found = tx.db.execute(statements.EXPIRING, (now, limit)).fetchall()
-    for seq, task_id, action, queue, status, limits_of_open in found:
+    for seq, task_id, action, queue, status, group, limits_of_open in found:
         tx.db.execute(statements.CANCEL_WAITING, (EXPIRED, now, seq))
         tx.gates.let_go(limits_of_open, now=now)
         tx.moved(status, Status.CANCELLED)
+        tx.member_moved(group, status, Status.CANCELLED, now=now)
         expired.append(ExpiredTask(id=task_id, action=action, queue=queue))
     return tuple(expired)

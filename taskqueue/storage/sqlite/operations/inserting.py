@@ -13,7 +13,7 @@ from taskqueue.rules.keys import stored_until
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import first_due, is_plain
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.operations import keys
+from taskqueue.storage.sqlite.operations import keys, membership
 from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
@@ -21,7 +21,16 @@ _ACCEPTED = Acceptance.ACCEPTED
 
 
 def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
-    """Insert what is not there yet; answer in the order given."""
+    """Insert what is not there yet and whose group takes members; answer in the order given."""
+    admitted = membership.admitted(tx.db, tasks)
+    answers = insert_admitted(tx, admitted, now=now)
+    return membership.with_refused(tx.db, tasks, admitted, answers, now=now)
+
+
+def insert_admitted(
+    tx: Transaction, tasks: Sequence[NewTask], *, now: float
+) -> tuple[Accepted, ...]:
+    """Insert what is not there yet, whether its group is closed or not."""
     answers: list[Accepted] = []
     for given in chunks(tasks):
         # Rows keep the given order, in which the first of two equal ids or keys wins.
@@ -47,10 +56,28 @@ def insert_and_claim(
     expires_at: float,
     now: float,
 ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
-    """Insert what is not there yet, and as claimed what need not wait."""
-    claimed = _to_claim(tx.db, tasks, room, now=now)
-    if not claimed:
-        return insert(tx, tasks, now=now), ()
+    """Insert as `insert` does, and as claimed what need not wait."""
+    admitted = membership.admitted(tx.db, tasks)
+    claimed = _to_claim(tx.db, admitted, room, now=now)
+    if claimed:
+        answers, deliveries = _insert_claimed(
+            tx, admitted, claimed, owner=owner, expires_at=expires_at, now=now
+        )
+    else:
+        answers, deliveries = insert_admitted(tx, admitted, now=now), ()
+    return membership.with_refused(tx.db, tasks, admitted, answers, now=now), deliveries
+
+
+def _insert_claimed(
+    tx: Transaction,
+    tasks: Sequence[NewTask],
+    claimed: Sequence[int],
+    *,
+    owner: Owner,
+    expires_at: float,
+    now: float,
+) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
+    """Insert what is not there yet; as claimed what is at these places."""
     last_seq = _last_seq(tx.db)
     nonce = secrets.token_hex(16)
     tokens = {place: f"{last_seq + 1 + place:x}-{nonce}" for place in claimed}
@@ -159,6 +186,7 @@ def _count(
     scheduled = sum(task.run_at is not None and task.run_at > now for task in new)
     tx.moved(None, Status.SCHEDULED, scheduled)
     tx.moved(None, Status.QUEUED, len(new) - scheduled)
+    membership.count_new(tx, new, now=now)
     if not all(map(is_plain, new)):
         _find_places(tx, new, now=now)
 

@@ -33,6 +33,19 @@ def meet(tx: Transaction, task: NewTask, *, now: float) -> Accepted | None:
     return _answer(tx.db, seq, holder.id, met, now=now)
 
 
+def standing(db: sqlite3.Connection, task: NewTask, *, now: float) -> Accepted | None:
+    """Say what answers for a task that must not be inserted, if that changes nothing."""
+    found = db.execute(statements.KEY_HOLDER, (task.unique_key,)).fetchone()
+    if found is None:
+        return None
+    seq, *values = found
+    holder = _holder(values)
+    met = meeting(task, holder, now=now)
+    if isinstance(met, Free | Changed):
+        return None
+    return _answer(db, seq, holder.id, met, now=now)
+
+
 def _answer(
     db: sqlite3.Connection, seq: int, holder: str, acceptance: Acceptance, *, now: float
 ) -> Accepted:

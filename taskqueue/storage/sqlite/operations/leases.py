@@ -23,6 +23,7 @@ class Lease(NamedTuple):
     settled_token: str | None
     settled_as: str | None
     cancelling: Literal[0, 1]  # 1: its cancellation was asked for
+    group: str | None
 
     @property
     def started(self) -> bool:
@@ -68,12 +69,19 @@ def seq_of(token: str) -> int:
     return seq if seq <= _LAST_SEQ else _NO_SEQ
 
 
-def standing(db: sqlite3.Connection, tokens: Sequence[str]) -> Mapping[str, int] | None:
+class Standing(NamedTuple):
+    """How many tasks stand where, and how many of them belong to groups."""
+
+    tasks: Mapping[str, int]
+    members: int
+
+
+def standing(db: sqlite3.Connection, tokens: Sequence[str]) -> Standing | None:
     """Return how many of the tasks stand where if all tokens hold, and none is named twice.
 
     One step that costs a fraction of reading their rows.
     """
     named = rows.json_array(map(seq_of, tokens)), rows.json_array(tokens)
-    found = map(int, db.execute(statements.STANDING, named).fetchone())
+    *found, members = map(int, db.execute(statements.STANDING, named).fetchone())
     tasks: dict[str, int] = dict(zip(statements.HELD_AS, found, strict=True))
-    return tasks if sum(tasks.values()) == len(tokens) else None
+    return Standing(tasks, members) if sum(found) == len(tokens) else None

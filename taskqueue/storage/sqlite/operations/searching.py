@@ -39,6 +39,7 @@ def search(
     page: _Page = {
         "action": wanted.action,
         "queue": wanted.queue,
+        "group": wanted.group,
         "after": _BEGIN[sort] if after is None else after,
         "limit": limit,
         "now": now,
@@ -126,6 +127,9 @@ def _merged(
 def _queries(
     db: sqlite3.Connection, wanted: TaskFilter, order: pages.Order, *, now: float
 ) -> Iterator[str]:
+    if wanted.group is not None:
+        yield from _of_group(wanted, order)
+        return
     given = tuple(each for each in ("action", "queue") if getattr(wanted, each) is not None)
     statuses = set(wanted.statuses) or set(Status)
     if statuses == set(Status) and not given:
@@ -140,6 +144,19 @@ def _queries(
         yield _scheduled(db, side, order, given, now=now)
     if stored:
         yield pages.of_kinds(order, tuple(s for s in _NOT_RUNNING if s in stored), given)
+
+
+def _of_group(wanted: TaskFilter, order: pages.Order) -> Iterator[str]:
+    """Yield a text for each status, in which the members of a group lie in the order of a page."""
+    statuses = set(wanted.statuses) or set(Status)
+    is_told_apart = len(_QUEUED_OR_SCHEDULED & statuses) == 1
+    for status in Status:
+        if is_told_apart and status is Status.SCHEDULED:
+            yield pages.members(
+                order, status, pages.DUE if Status.QUEUED in statuses else pages.AHEAD
+            )
+        elif status in statuses:
+            yield pages.members(order, status)
 
 
 def _scheduled(

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias, assert_never, cast
 
 from taskqueue.errors import StatementRefused
@@ -27,8 +27,8 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.follow_ups import is_refused
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.handler_sql import execution
-from taskqueue.storage.sqlite.operations import leases
-from taskqueue.storage.sqlite.operations.inserting import insert
+from taskqueue.storage.sqlite.operations import leases, membership
+from taskqueue.storage.sqlite.operations.inserting import insert_admitted
 from taskqueue.storage.sqlite.operations.leases import Lease, Leases
 from taskqueue.storage.sqlite.sql import rows, statements
 
@@ -62,8 +62,15 @@ def settle(
 
 
 def only_completes(by: SettleBy) -> bool:
-    """Return whether nothing of the handler's has to be applied, nor anything but a result kept."""
-    return type(by.settlement) is Complete and not by.settlement.statements
+    """Return whether nothing of the handler's has to be applied, nor anything but a result kept.
+
+    Its follow-ups are new tasks, but whether one may join a group depends on the task's own row.
+    """
+    return (
+        type(by.settlement) is Complete
+        and not by.settlement.statements
+        and not membership.has_members(by.settlement.follow_ups)
+    )
 
 
 def has_statements(by: SettleBy) -> bool:
@@ -72,7 +79,7 @@ def has_statements(by: SettleBy) -> bool:
 
 
 def _complete(
-    tx: Transaction, settlements: Sequence[SettleBy], standing: Mapping[str, int], *, now: float
+    tx: Transaction, settlements: Sequence[SettleBy], standing: leases.Standing, *, now: float
 ) -> tuple[Settled, ...]:
     """Complete what all holds and needs no look at its row: nearly every batch is so."""
     changes = []
@@ -81,9 +88,11 @@ def _complete(
         settlement = cast("Complete", by.settlement)
         changes.append((leases.seq_of(by.token), by.started_at, settlement.result, now))
         follow_ups += settlement.follow_ups
+    if standing.members:
+        membership.move_all(tx, (seq for seq, *_ in changes), Status.COMPLETED, now=now)
     statements.SETTLE[Complete].run(tx.db, changes)
     statements.KEEP_LOG.run(tx.db, _logs(settlements))
-    for status, tasks in standing.items():
+    for status, tasks in standing.tasks.items():
         tx.moved(status, Status.COMPLETED, tasks)
     tx.gates.free([leases.seq_of(by.token) for by in settlements], (), now=now)
     _insert(tx, follow_ups, now=now)
@@ -96,7 +105,7 @@ def _logs(completing: Sequence[SettleBy]) -> list[rows.Row]:
 
 def _insert(tx: Transaction, follow_ups: Sequence[NewTask], *, now: float) -> None:
     if follow_ups:
-        answered = zip(follow_ups, insert(tx, follow_ups, now=now), strict=True)
+        answered = zip(follow_ups, insert_admitted(tx, follow_ups, now=now), strict=True)
         tx.refused += [each for each in answered if is_refused(each[1])]
 
 
@@ -173,7 +182,9 @@ class _Settling:
             case Complete(result=result, follow_ups=follow_ups):
                 after, change = Status.COMPLETED, (result, now)
                 self._completing.append(by)
-                self._follow_ups += follow_ups
+                self._follow_ups += membership.follow_ups(
+                    self._tx, follow_ups, lease.group, now=now
+                )
             case Requeue(run_at=run_at, outcome=outcome, error=error):
                 after, change = Status.RETRYING, (run_at, error, _crashes(outcome))
                 self._add_attempt(lease, by, outcome, error, settlement.traceback)
@@ -203,6 +214,7 @@ class _Settling:
             self._cancelled.append(lease.seq)
         self._changes[type(settlement)].append((lease.seq, by.started_at, *change))
         self._tx.moved(lease.status, after)
+        self._tx.member_moved(lease.group, lease.status, after, now=now)
         return Settled.CANCELLED if cancelled else Settled.WRITTEN
 
     def write(self) -> None:

@@ -5,6 +5,7 @@ One text for all of them (`:action IS NULL OR action = :action`) could use no in
 
     nothing        along the ids
     running        all that is held, which is as short as the slots and buffers are
+    a group        its members of each status, merged
     anything else  the first of each kind, merged
 
 A *kind* is what has status, action and queue in common; the index `by_kind` has the tasks of each
@@ -73,6 +74,18 @@ def running(order: Order, given: Given) -> str:
         ORDER BY id {direction} LIMIT :limit
     )
     ORDER BY id {direction}
+    """
+
+
+@cache
+def members(order: Order, status: Status, *conditions: str) -> str:
+    """Return the text that finds the members of a group of this status."""
+    _, behind, direction = order
+    where = "".join(f" AND {condition}" for condition in conditions)
+    return f"""
+    SELECT {TASK} FROM main.tasks INDEXED BY of_group
+    WHERE group_name = :group AND status = '{status}' AND id {behind} :after{where}
+    ORDER BY id {direction} LIMIT :limit
     """
 
 
@@ -159,6 +172,8 @@ def brief(query: str) -> str:
 
 
 _COMPARED = {
+    "action": "action = :action",
+    "queue": "queue = :queue",
     "created_after": "created_at >= :created_after",
     "created_before": "created_at < :created_before",
     "ended_after": "coalesce(processed_at >= :ended_after, false)",

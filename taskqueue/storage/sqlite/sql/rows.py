@@ -14,7 +14,8 @@ Row: TypeAlias = tuple[Any, ...]
 TASK = (
     "id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,"
     " run_at, created_at, started_at, processed_at, result, reason,"
-    " coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits, start_by"
+    " coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits, start_by,"
+    " group_name"
 )
 BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("result", "NULL")
 """The same columns without what may be large."""
@@ -32,7 +33,7 @@ def json_array(values: Iterable[int | str]) -> str:
     return msgspec.json.encode(list(values)).decode()
 
 
-row_of: Callable[[NewTask], Row] = attrgetter("run_at", *NEW_TASK.split(", "))
+row_of: Callable[[NewTask], Row] = attrgetter("run_at", *NEW_TASK.split(", "), "group")
 """Returns the row of a new task, in the order of `statements.INSERT`."""
 
 
@@ -65,16 +66,17 @@ def task(row: Row, *, now: float) -> Task:
         traceparent=row[19],
         limits=row[20],
         expires_at=row[21],
+        group=row[22],
     )
 
 
 def delivery(row: Row) -> Delivery:
     """Return a row of `DELIVERY` columns. What is held had come due when it was claimed."""
-    held = task(row, now=row[24])
+    held = task(row, now=row[25])
     return Delivery(
-        token=row[22],
+        token=row[23],
         task=held,
-        expires_at=row[23],
+        expires_at=row[24],
         started=held.status is Status.RUNNING,
     )
 
@@ -103,6 +105,7 @@ def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -
             unique_key=new.unique_key and shown_key(new.unique_key),
             traceparent=new.traceparent,
             expires_at=new.expires_at,
+            group=new.group,
         ),
         expires_at=expires_at,
         started=False,
@@ -124,6 +127,7 @@ CLAIMED_COLUMNS = f"""
 json_group_array(json_array(
     seq, id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,
     result, reason, coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits,
+    group_name,
     {", ".join(_IN_PARTS)}
 ))
 """
@@ -148,6 +152,7 @@ class _Claimed(NamedTuple):
     cancel_reason: str | None
     traceparent: str | None
     limits: str | None
+    group: str | None
     run_at: int
     created_at: int
     started_at: int | None
@@ -188,6 +193,7 @@ def claimed(row: Row) -> Iterator[tuple[int, Task]]:
                 cancel_reason=each.cancel_reason,
                 traceparent=each.traceparent,
                 limits=each.limits,
+                group=each.group,
             ),
         )
 

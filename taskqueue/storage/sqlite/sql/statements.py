@@ -19,12 +19,12 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.sqlite.sql.bulk import Bulk
 from taskqueue.storage.sqlite.sql.rows import ATTEMPT, CLAIMED_COLUMNS, NEW_TASK
 
-_INSERTED = f"created_at, status, run_at, gate, {NEW_TASK}"
+_INSERTED = f"created_at, status, run_at, gate, {NEW_TASK}, group_name"
 _NEW_ROW = """
 ?1, iif(column1 > ?1, 'scheduled', 'queued'), coalesce(column1, ?1),
 iif(column12 IS NULL, NULL, '/turn'),
 column2, column3, column4, column5, column6, column7, column8, column9, column10, column11,
-column12, column13
+column12, column13, column14
 """
 INSERT = Bulk(
     f"""
@@ -38,9 +38,9 @@ INSERT_CLAIMED = Bulk(
     INSERT INTO main.tasks (
         {_INSERTED}, seq, token, attempt, deliveries, claimed_at, node, incarnation, expires_at
     )
-    SELECT {_NEW_ROW}, column14, column15, column15 IS NOT NULL, column15 IS NOT NULL,
-        iif(column15 IS NULL, NULL, ?1), iif(column15 IS NULL, NULL, ?2),
-        iif(column15 IS NULL, NULL, ?3), iif(column15 IS NULL, NULL, ?4)
+    SELECT {_NEW_ROW}, column15, column16, column16 IS NOT NULL, column16 IS NOT NULL,
+        iif(column16 IS NULL, NULL, ?1), iif(column16 IS NULL, NULL, ?2),
+        iif(column16 IS NULL, NULL, ?3), iif(column16 IS NULL, NULL, ?4)
     FROM (VALUES {{rows}}) WHERE true
     ON CONFLICT DO NOTHING
     """
@@ -86,7 +86,7 @@ SELECT {CLAIMED_COLUMNS} FROM main.tasks WHERE seq IN {_SEQS.format("?1")} GROUP
 LEASES = f"""
 SELECT json_group_array(json_array(
     seq, token, status, iif(status = 'running', waited_as, status),
-    settled_token, settled_as, cancel_reason IS NOT NULL
+    settled_token, settled_as, cancel_reason IS NOT NULL, group_name
 ))
 FROM main.tasks WHERE seq IN {_SEQS.format("?1")}
 """
@@ -94,7 +94,8 @@ FROM main.tasks WHERE seq IN {_SEQS.format("?1")}
 # A task that is held has one of these.
 HELD_AS = (Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.RUNNING)
 STANDING = f"""
-SELECT {", ".join(f"total(status = '{status}')" for status in HELD_AS)}
+SELECT {", ".join(f"total(status = '{status}')" for status in HELD_AS)},
+    total(group_name IS NOT NULL)
 FROM main.tasks WHERE {_HELD}
 """
 
@@ -178,7 +179,7 @@ WHERE seq IN {_SEQS.format("?1")}
 """
 
 TO_CANCEL = """
-SELECT seq, status, token, processed_at, action, queue, iif(gate IS NULL, limits, NULL)
+SELECT seq, status, token, processed_at, action, queue, group_name, iif(gate IS NULL, limits, NULL)
 FROM main.tasks WHERE id = ?
 """
 CANCEL_WAITING = """
@@ -188,7 +189,7 @@ MARK_CANCELLED = "UPDATE main.tasks SET cancel_reason = coalesce(cancel_reason, 
 
 TO_EDIT = """
 SELECT seq, status, token IS NOT NULL, processed_at IS NOT NULL, attempt, edits, limits,
-    payload, priority, run_at, max_attempts
+    group_name, payload, priority, run_at, max_attempts
 FROM main.tasks WHERE id = ?
 """
 EDIT = """
@@ -203,17 +204,18 @@ UPDATE main.tasks
 SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
     turn = 0, gate = iif(flow IS NULL, NULL, '/turn'),
     processed_at = NULL, reason = NULL, cancel_reason = NULL, start_by = NULL
-WHERE id = ? AND status = 'dead'
+WHERE id = ? AND status = 'dead' RETURNING group_name
 """
 
 PRUNABLE = """
-SELECT seq FROM main.tasks INDEXED BY ended
+SELECT seq, group_name FROM main.tasks INDEXED BY ended
 WHERE status = ? AND processed_at IS NOT NULL AND processed_at < ?
 ORDER BY processed_at LIMIT ?
 """
 DELETE_TASK = "DELETE FROM main.tasks WHERE seq = ?"
 PURGE = """
-DELETE FROM main.tasks WHERE id = ? AND processed_at IS NOT NULL RETURNING seq, status
+DELETE FROM main.tasks WHERE id = ? AND processed_at IS NOT NULL
+RETURNING seq, status, group_name
 """
 DELETE_ATTEMPTS = "DELETE FROM main.attempts WHERE task = ?"
 
@@ -238,7 +240,7 @@ start_by IS NOT NULL AND token IS NULL AND processed_at IS NULL
     AND attempt = 0 AND started_at IS NULL
 """
 EXPIRING = f"""
-SELECT seq, id, action, queue, status, iif(gate IS NULL, limits, NULL)
+SELECT seq, id, action, queue, status, group_name, iif(gate IS NULL, limits, NULL)
 FROM main.tasks INDEXED BY expiring
 WHERE {MAY_EXPIRE} AND start_by <= ? ORDER BY start_by, id LIMIT ?
 """
