@@ -16,6 +16,7 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.forecast import NextAttempt
+from taskqueue.rules.groups import Close, CloseResult, Group
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
 from taskqueue.rules.logs import LogPage
@@ -143,6 +144,30 @@ class DeleteDead(Request[int]):
 
     action: str | None = None
     queue: str | None = None
+
+
+# --- groups -------------------------------------------------------------------------------------
+
+
+class CloseGroup(Request[CloseResult]):
+    """Accept tasks and close a group, in one commit, as `Storage.close_group` does."""
+
+    wanted: Close
+    tasks: tuple[NewTask, ...] = ()
+
+
+class GetGroup(Request[Group | None]):
+    """Return a group with its counts; None if there is none."""
+
+    name: str
+
+
+class GetGroups(Request[tuple[Group, ...]]):
+    """Return groups, newest first, as `Storage.groups` does."""
+
+    limit: int
+    before: int | None = None
+    ended: bool | None = None
 
 
 # --- queues -------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@
     ├─ TaskNotFound            task_id
     ├─ KeyConflict             keys                 the key belongs to a different request
     ├─ KeyTaken                keys                 the key belongs to a task that stays as it is
+    ├─ GroupClosed             groups               they take no more tasks
+    ├─ GroupNotFound           name
     ├─ StatementRefused        detail               handler SQL that cannot be applied
     │  └─ StatementsFatal      detail               the process that ran it died
     ├─ TooManyConsumers        count, wanted, free, limit   of file descriptors
@@ -24,7 +26,8 @@
     │  │  └─ AccessDenied      status, error, detail, faults   401 or 403
     │  ├─ TaskNotCompleted     task_id, status, reason   it has no result: dead or cancelled
     │  ├─ WaitTimeout          task_id, after_s     the task has not ended yet
-    │  └─ RateSpent            limit, retry_after_s, timeout_s   its rate does not allow it in time
+    │  ├─ RateSpent            limit, retry_after_s, timeout_s   its rate does not allow it in time
+    │  └─ GroupWaitTimeout     name, after_s        the group has not ended yet
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
@@ -179,6 +182,22 @@ class KeyTaken(TaskQueueError):
         super().__init__(f"unique key is taken: {held}")
 
 
+class GroupClosed(TaskQueueError):
+    """These `groups` take no more members, so these tasks were not accepted."""
+
+    def __init__(self, groups: tuple[str, ...]) -> None:
+        self.groups = groups
+        super().__init__(f"closed group: {', '.join(map(repr, groups))}; enqueue before the close")
+
+
+class GroupNotFound(TaskQueueError):
+    """There is no group of this name (any more)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"no group {name!r}")
+
+
 class StatementRefused(TaskQueueError):
     """A statement of a handler's transaction cannot be applied; `detail` says why."""
 
@@ -303,6 +322,15 @@ class RateSpent(ClientError, TimeoutError):
         self.timeout_s = timeout_s
         within = f"more than timeout_s={timeout_s:g}"
         super().__init__(f"limit {limit!r} allows this in {retry_after_s:g} s, {within}")
+
+
+class GroupWaitTimeout(ClientError, TimeoutError):
+    """The group has not ended within `after_s` seconds. It is not cancelled."""
+
+    def __init__(self, name: str, after_s: float) -> None:
+        self.name = name
+        self.after_s = after_s
+        super().__init__(f"group {name!r} has not ended within {after_s:g} s")
 
 
 class ServiceNotStarted(_Faulty):

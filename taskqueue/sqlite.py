@@ -16,10 +16,10 @@ from typing import Any
 import aiosqlite
 
 from taskqueue.clock import SystemClock
-from taskqueue.rules.keys import refuse_conflicts
+from taskqueue.rules.keys import refuse_unaccepted
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.sqlite.commit.transaction import Transaction, refresh_schema
-from taskqueue.storage.sqlite.operations import inserting
+from taskqueue.storage.sqlite.operations import groups, inserting
 from taskqueue.storage.sqlite.schema import runner
 
 _LEGACY = -1  # `autocommit` of a connection whose `isolation_level` decides; all are before 3.12
@@ -33,7 +33,8 @@ def enqueue(
     They exist if and when the caller commits. If no transaction is open, one is begun, as the
     connection would for any `INSERT`; on a connection in autocommit mode, this call commits as any
     statement there does. When this raises, none of these tasks is in the transaction, but for
-    `KeyConflict` and `KeyTaken`. From here to the commit the service cannot write, so commit soon.
+    `KeyConflict`, `KeyTaken` and `GroupClosed`. From here to the commit the service cannot write,
+    so commit soon.
 
     Args:
         connection: to the service's file, of which it must be the main database.
@@ -41,9 +42,9 @@ def enqueue(
         now: when they are accepted, in seconds since 1970 (UTC); None: at this moment.
 
     Raises:
-        KeyConflict: a unique key belongs to a different request. All other tasks
-            are in the transaction.
-        KeyTaken: a unique key is held by a task that stays as it is; likewise.
+        KeyConflict, KeyTaken, GroupClosed: a unique key belongs to a different request; one is
+            held by a task that stays as it is; a group takes no more members. All other tasks are
+            in the transaction.
         SchemaMismatch: the file was never migrated, or by another release.
         sqlite3.OperationalError: the file is locked for longer than the connection's timeout; full;
             not writable.
@@ -54,8 +55,8 @@ def enqueue(
         refresh_schema(connection)
         tx = Transaction(connection)
         answers = inserting.insert(tx, tasks, now=now)
-        tx.write_counts()
-    refuse_conflicts(tasks, answers)
+        groups.write_counts(tx)
+    refuse_unaccepted(tasks, answers)
     return answers
 
 
@@ -68,7 +69,7 @@ async def enqueue_async(
     should roll it back.
 
     Raises:
-        KeyConflict, SchemaMismatch, sqlite3.OperationalError: as `enqueue` does.
+        KeyConflict, GroupClosed, SchemaMismatch, sqlite3.OperationalError: as `enqueue` does.
     """
 
     def on_its_thread() -> tuple[Accepted, ...]:

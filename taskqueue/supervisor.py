@@ -102,6 +102,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
                 configuration.make_storage,
                 configuration.recovery,
                 configuration.availability,
+                configuration.measures.groups,
             ),
             shutdown=DATABASE_LIMIT_S,
         ),

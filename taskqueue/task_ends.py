@@ -1,4 +1,4 @@
-"""Waits for the ends of tasks: each is one future, woken by the event of the end.
+"""Waits for the ends of tasks and groups: each is one future, woken by the event of the end.
 
 Nothing is polled. While no caller waits, nothing is subscribed to, so events cost what they did.
 An event only says that the row is worth reading. It is lost if the queue actor crashes between a
@@ -12,10 +12,19 @@ from contextlib import AbstractContextManager, contextmanager
 from taskqueue.events import Event, events
 
 _ENDS = frozenset({"task_completed", "task_dead_lettered", "task_cancelled"})
+_GROUP_END = "group_ended"
+
+
+def group_key(name: str) -> str:
+    """Return by what a wait for a group is known; no task has this as its id."""
+    return f"group {name}"
 
 
 class TaskEnds:
-    """The callers that wait, by the task that they wait for. It belongs to one loop."""
+    """The callers that wait, by what they wait for. It belongs to one loop.
+
+    That is the id of a task, or the `group_key` of a group.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -25,47 +34,52 @@ class TaskEnds:
         self._subscription: AbstractContextManager[object] | None = None
 
     @contextmanager
-    def registered(self, task_id: str) -> Iterator["asyncio.Future[None]"]:
-        """Yield a future that is done once the task has ended: from here on no end is missed."""
+    def registered(self, key: str) -> Iterator["asyncio.Future[None]"]:
+        """Yield a future that is done once it has ended: from here on no end is missed."""
         self._loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = self._loop.create_future()
-        self._add(task_id, ended)
+        self._add(key, ended)
         try:
             yield ended
         finally:
-            self._discard(task_id, ended)
+            self._discard(key, ended)
 
     def release(self) -> None:
         """End every wait: the service stops."""
-        for task_id in [*self._waiting]:
-            self._ended(task_id)
+        for key in [*self._waiting]:
+            self._ended(key)
 
-    def _add(self, task_id: str, ended: "asyncio.Future[None]") -> None:
-        self._waiting.setdefault(task_id, set()).add(ended)
+    def _add(self, key: str, ended: "asyncio.Future[None]") -> None:
+        self._waiting.setdefault(key, set()).add(ended)
         self.count += 1
         if self._subscription is None:
             self._subscription = events.subscribed(self._on_event)
             self._subscription.__enter__()
 
-    def _discard(self, task_id: str, ended: "asyncio.Future[None]") -> None:
-        self._waiting[task_id].remove(ended)
+    def _discard(self, key: str, ended: "asyncio.Future[None]") -> None:
+        self._waiting[key].remove(ended)
         self.count -= 1
-        if not self._waiting[task_id]:
-            del self._waiting[task_id]
+        if not self._waiting[key]:
+            del self._waiting[key]
         if not self.count and self._subscription is not None:
             self._subscription.__exit__(None, None, None)
             self._subscription = None
 
     def _on_event(self, event: Event) -> None:
         """Called on the thread that publishes."""
-        if event.name in _ENDS:
-            task_id = str(event.fields["task_id"])
-            if task_id in self._waiting and self._loop is not None:
-                self._loop.call_soon_threadsafe(self._ended, task_id)
+        key = _key_of(event)
+        if key in self._waiting and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ended, key)
 
-    def _ended(self, task_id: str) -> None:
-        for ended in self._waiting.get(task_id, ()):
+    def _ended(self, key: str) -> None:
+        for ended in self._waiting.get(key, ()):
             wake(ended)
+
+
+def _key_of(event: Event) -> str | None:
+    if event.name in _ENDS:
+        return str(event.fields["task_id"])
+    return group_key(str(event.fields["group"])) if event.name == _GROUP_END else None
 
 
 def wake(ended: "asyncio.Future[None]") -> None:

@@ -15,6 +15,7 @@ from taskqueue.actors.messages import (
     ForeignCommit,
     Migrate,
     StorageReady,
+    TasksAccepted,
     UseStorage,
 )
 from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
@@ -28,7 +29,10 @@ from taskqueue.errors import (
     StorageUnavailable,
 )
 from taskqueue.events import events
+from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.health import Availability, Readiness
+from taskqueue.rules.measures import GroupMeasures
+from taskqueue.rules.tasks import ENDED, Acceptance, Accepted
 from taskqueue.runtime import Actor, receives, tell
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
@@ -55,9 +59,11 @@ class DatabaseActor(Actor):
         make_storage: Callable[[], Storage],
         recovery: Recovery | None = None,
         availability: Availability | None = None,
+        groups: GroupMeasures | None = None,
     ) -> None:
         super().__init__()
         self._storage = make_storage()
+        self._groups = groups or GroupMeasures()
         self._recovery = recovery or Recovery()
         self._recovering = False
         self._turn = asyncio.Lock()  # migrating, closing and opening, one after the other
@@ -84,6 +90,7 @@ class DatabaseActor(Actor):
         self.own(self._storage.abandon)
         self._storage.on_loss(self._on_loss)
         self._storage.on_foreign_commit(lambda: self.start_task(self._announce_foreign_commit()))
+        self._storage.on_group_end(self._on_group_end)
         try:
             async with self._turn:
                 await self._open()
@@ -97,6 +104,15 @@ class DatabaseActor(Actor):
     async def _announce_foreign_commit(self) -> None:
         with contextlib.suppress(Exception):  # the queue's next poll meets it as well
             tell(self.address(QUEUE), ForeignCommit(due=await self._storage.all_due()))
+
+    def _on_group_end(self, end: GroupEnd) -> None:
+        self._groups.ended += 1
+        ended = {str(status): end.tasks[status] for status in sorted(ENDED)}
+        then = None if end.then is None else end.then.id
+        events.info("group_ended", group=end.name, **ended, then=then)
+        if end.then is not None:
+            answer = Accepted(id=end.then.id, acceptance=Acceptance.ACCEPTED)
+            tell(self.address(QUEUE), TasksAccepted(tasks=(end.then,), accepted=(answer,)))
 
     async def on_stop(self) -> None:
         """Finish the writes in progress and close."""

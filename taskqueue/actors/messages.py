@@ -6,7 +6,7 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.foreign import rendering
 from taskqueue.rules.leases.values import Finished, Taken
 from taskqueue.rules.limits import LimitUse
-from taskqueue.rules.tasks import CancelResult, NewTask
+from taskqueue.rules.tasks import Accepted, CancelResult, NewTask
 from taskqueue.runtime import ActorRef, Message, Request
 
 # Names under which the roles are found; a group for the consumers.
@@ -54,6 +54,13 @@ class SlotsFired(Message):
     tasks: tuple[NewTask, ...]
     cancelled: tuple[tuple[CancelResult, str], ...]
     """With the reason of each."""
+
+
+class TasksAccepted(Message):
+    """To the queue: these tasks were accepted with the close or the end of a group."""
+
+    tasks: tuple[NewTask, ...]
+    accepted: tuple[Accepted, ...]
 
 
 class Register(Message):

@@ -27,6 +27,8 @@ READS = frozenset(
         Storage.find,
         Storage.gate_of,
         Storage.get,
+        Storage.get_group,
+        Storage.groups,
         Storage.held,
         Storage.limit_keys,
         Storage.limits,

@@ -3,7 +3,7 @@
 Enqueue                     the queue, batched with all others of this turn of the loop
 changes of schedules        the schedules, which fires what is due then
 other commands about tasks  the queue, which wakes consumers, stops attempts, releases buffers
-reads and deletions         the storage
+reads, deletions, groups    the storage
 what runs and was counted   shared memory: a blocked consumer answers nothing
 the tree and its consumers  their supervisors
 """
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from msgspec.structs import asdict
 
 from taskqueue.actors.client import QueueClient
+from taskqueue.actors.group_requests import GroupRequests
 from taskqueue.actors.limit_requests import LimitRequests
 from taskqueue.actors.messages import DATABASE, QUEUE, SCHEDULES
 from taskqueue.actors.queue.dead_letters import DeadLetters
@@ -136,6 +137,7 @@ class ServicePort:
             **dict.fromkeys(_OF_SCHEDULES, self._ask_schedules),
             GetConsumers: self._sizes.get,
             SetConsumers: self._sizes.set,
+            **GroupRequests(self._storage, self._queue, clock).handlers,
             **storage.handlers,
         }
 

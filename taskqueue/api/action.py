@@ -57,6 +57,7 @@ class Enqueuing(Generic[P]):
         Raises:
             KeyConflict: something else was asked for under its unique key before.
             KeyTaken: its unique key is held by a task that stays as it is.
+            GroupClosed: its group takes no more members.
             InvalidTask: the arguments or the options do not fit.
             TaskTooLarge: the payload has more than 1 MiB.
             NotRunning: there is no service in this process, and no client is configured.
@@ -101,6 +102,7 @@ class Enqueuing(Generic[P]):
         latest_s: float | None = None,
         expires_s: float | None = None,
         expires_at: float | None = None,
+        group: str | None = None,
     ) -> Self:
         """Return this action with other options for the tasks made through it.
 
@@ -109,6 +111,7 @@ class Enqueuing(Generic[P]):
         that its fields `unique_by` make: enqueueing the same again gives the same task, so it is
         safe to repeat. `docs/uniqueness.md` has the other four. A task that has not started
         `expires_s` seconds after its enqueue, or at the instant `expires_at`, is cancelled.
+        A `group` counts its tasks; see `docs/groups.md`.
         """
         options = Options(
             queue=queue,
@@ -124,6 +127,7 @@ class Enqueuing(Generic[P]):
             latest_s=latest_s,
             expires_s=expires_s,
             expires_at=expires_at,
+            group=group,
         )
         return type(self)(self._app, self.name, self._function, options.over(self._options))
 

@@ -228,6 +228,7 @@ class App(Contents, Scheduling):
             ServiceUnavailable: the client's service cannot be reached; likewise.
             KeyConflict: a unique key belongs to a different request. All other tasks are accepted.
             KeyTaken: a unique key is held by a task that stays as it is; likewise.
+            GroupClosed: a group takes no more members. All other tasks are accepted.
             StorageUnavailable: they may or may not have been accepted; the same tasks may be
                 enqueued again and will be there once.
         """

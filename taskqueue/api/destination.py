@@ -103,5 +103,5 @@ def _enqueue_through(client: Client, tasks: Sequence[NewTask]) -> tuple[str, ...
 
 
 def _ids_of(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> tuple[str, ...]:
-    keys.refuse_conflicts(tasks, answers)
+    keys.refuse_unaccepted(tasks, answers)
     return tuple(answer.id for answer in answers)

@@ -55,6 +55,7 @@ def new_task(
         fingerprint=key.fingerprint,
         key_rule=key.rule,
         traceparent=current_traceparent(),
+        group=options.group,
         limits=limits_text(rules, arguments_given) if rules else None,
     )
 

@@ -28,7 +28,7 @@ from taskqueue.ids import new_id
 from taskqueue.rules import arguments
 from taskqueue.rules.filters import MAX_ROWS, Sort
 from taskqueue.rules.key_choices import NewData, made_key
-from taskqueue.rules.keys import SHOWN, refuse_conflicts
+from taskqueue.rules.keys import SHOWN, refuse_unaccepted
 from taskqueue.rules.names import NAME_RULE, is_name
 from taskqueue.rules.options import Defaults, Options
 from taskqueue.rules.tasks import (
@@ -88,7 +88,7 @@ class TaskFile:
         tasks = [_new_task(body, now) for body in bodies]
         with self._reachable():
             answers = self._file.write(partial(inserting.insert, tasks=tasks, now=now))
-        refuse_conflicts(tasks, answers)
+        refuse_unaccepted(tasks, answers)
         return [
             Receipt(
                 id=answer.id,

@@ -8,10 +8,14 @@ from taskqueue.http.documentation.page import FILES
 from taskqueue.http.queries import Parameter, Parameters
 from taskqueue.http.tasks.answers import TaskId
 from taskqueue.http.tasks.queries import require_task_id
+from taskqueue.rules.names import NAME_SCHEMA
 
 PATH: Parameters = {
     "id": Parameter(require_task_id, "the id of a task", TaskId),
     "name": Parameter(str, "the name of a queue, a limit or a schedule"),
+    "group": Parameter(
+        str, "the name of a group", Annotated[str, Meta(extra_json_schema=NAME_SCHEMA)]
+    ),
     "file": Parameter(
         str, "the name of a file", Annotated[str, Meta(extra_json_schema={"enum": [*FILES]})]
     ),

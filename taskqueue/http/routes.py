@@ -19,6 +19,7 @@ from taskqueue.http.documentation.routes import DocumentationRoutes
 from taskqueue.http.event_stream.filters import EVENT_FILTER
 from taskqueue.http.event_stream.routes import LAST_EVENT_ID, EventRoutes
 from taskqueue.http.event_stream.streams import EventStreams
+from taskqueue.http.groups.table import group_table
 from taskqueue.http.limits.table import limit_table
 from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.probes import Alive, Probes, Ready
@@ -66,6 +67,7 @@ def routes(
     documentation = DocumentationRoutes(lambda: document(table, app))
     table = (
         *task_table(ask, app, clock, waits),
+        *group_table(ask, app, clock, waits),
         *_of_dead(ask),
         *_of_queues(ask),
         *limit_table(ask, clock),

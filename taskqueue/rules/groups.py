@@ -109,5 +109,5 @@ def is_same_then(asked: NewTask | None, stored: NewTask | None) -> bool:
     """Tell whether both are the same wish: ids, instants and traces differ with each request."""
     if asked is None or stored is None:
         return asked is stored
-    own = {"id": stored.id, "run_at": stored.run_at, "traceparent": stored.traceparent}
+    own = {name: getattr(stored, name) for name in ("id", "run_at", "expires_at", "traceparent")}
     return replace(asked, **own) == stored

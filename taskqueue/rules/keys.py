@@ -1,9 +1,9 @@
-"""Unique keys: what happens to a task whose key another one has. Pure."""
+"""Unique keys: what happens to a task whose key another one has, and to one not accepted. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Self, TypeAlias
 
-from taskqueue.errors import KeyConflict, KeyTaken
+from taskqueue.errors import GroupClosed, KeyConflict, KeyTaken
 from taskqueue.rules.edits import Change
 from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, NewTask, Status, Task
 from taskqueue.rules.uniqueness import (
@@ -143,17 +143,27 @@ def _bounded(run_at: float | None, rule: KeyRule, holder: Holder) -> float | Non
     return min(run_at, holder.created_at + rule.latest_s)
 
 
-def refuse_conflicts(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
+def refuse_unaccepted(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
     """Raise if the key of one of these tasks belongs to another, and that was not expected.
+
+    So it does if the group of one is closed.
 
     Raises:
         KeyConflict: with all such keys, and whose they are.
         KeyTaken: likewise, of tasks that are rejected if they are repeated.
+        GroupClosed: with all such groups.
     """
     if conflicts := _answered(tasks, answers, Acceptance.CONFLICT):
         raise KeyConflict(conflicts)
     if taken := _answered(tasks, answers, Acceptance.REJECTED):
         raise KeyTaken(taken)
+    closed = {
+        str(task.group)
+        for task, answer in zip(tasks, answers, strict=True)
+        if answer.acceptance is Acceptance.CLOSED
+    }
+    if closed:
+        raise GroupClosed(tuple(sorted(closed)))
 
 
 def _answered(

@@ -196,6 +196,13 @@ class HookMeasures:
         self.dropped = 0
 
 
+class GroupMeasures:
+    """How many groups have ended."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+
 class CommitMeasures:
     """How long the commits of one engine took, and how many rows each has changed."""
 
@@ -221,3 +228,4 @@ class Measures:
     loops: LoopMeasures = field(default_factory=LoopMeasures)
     commits: CommitMeasures = field(default_factory=CommitMeasures)
     hooks: HookMeasures = field(default_factory=HookMeasures)
+    groups: GroupMeasures = field(default_factory=GroupMeasures)

@@ -41,6 +41,7 @@ class Options(Struct):
         None  # it is cancelled if it has not started so long after its enqueue
     )
     expires_at: float | None = None  # likewise, at this instant
+    group: str | None = None  # the group whose member it is
 
     def over(self, base: "Options") -> "Options":
         """Return `base` with every choice made here in its place.
@@ -92,6 +93,8 @@ class Options(Struct):
             yield Fault("run_at", "stands beside delay_s; give one of them")
         if self.unique_key is not None and not is_key(self.unique_key):
             yield Fault("unique_key", KEY_RULE)
+        if self.group is not None and not is_name(self.group):
+            yield Fault("group", NAME_RULE)
         yield from _key_faults(self)
         yield from _expiry_faults(self)
 
@@ -171,6 +174,7 @@ _CONVERTERS: Mapping[str, Callable[[object], object]] = {
     "latest_s": plain.number,
     "expires_s": plain.number,
     "expires_at": plain.number,
+    "group": plain.text,
 }
 
 

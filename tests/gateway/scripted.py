@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from msgspec.structs import asdict
+
 from taskqueue.actors.port import StorageRequests, why_waiting
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.storage_client import StorageClient
@@ -12,12 +14,15 @@ from taskqueue.api.forecast import retries_of
 from taskqueue.commands import (
     CancelTask,
     ChangeLimit,
+    CloseGroup,
     DeleteSchedule,
     EditTask,
     Enqueue,
     ExplainWaiting,
     ForecastRetries,
     GetConsumers,
+    GetGroup,
+    GetGroups,
     GetMeasures,
     GetQueues,
     GetReadiness,
@@ -163,6 +168,16 @@ class ScriptedService:
                 return await self.storage.resume(name)
             case ChangeLimit(name=name, values=values):
                 return await self.storage.change_limit(name, values, now=NOW)
+        return await self._act_on_groups(request)
+
+    async def _act_on_groups(self, request: Request[Any]) -> Any:
+        match request:
+            case CloseGroup(wanted=wanted, tasks=tasks):
+                return await self.storage.close_group(wanted, tasks, now=NOW)
+            case GetGroup(name=name):
+                return await self.storage.get_group(name)
+            case GetGroups():
+                return await self.storage.groups(**asdict(request))
         return await self._act_on_schedules(request)
 
     async def _act_on_schedules(self, request: Request[Any]) -> Any:

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
-from taskqueue.commands import Enqueue
+from taskqueue.commands import CloseGroup, Enqueue
 from taskqueue.dashboard.files import page
 from taskqueue.errors import ActorUnavailable
 from taskqueue.http import application, queries
@@ -17,6 +17,7 @@ from taskqueue.http.bodies import MAX_BODY_BYTES
 from taskqueue.http.documentation.openapi import document
 from taskqueue.http.server.limits import MAX_LINE_BYTES
 from taskqueue.rules.access import Role
+from taskqueue.rules.groups import Close
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.limits import LimitUse, LimitValues
 from taskqueue.rules.options import Options
@@ -114,6 +115,12 @@ async def of_a_lost_action(service: ScriptedService) -> str:
     return task.id
 
 
+async def in_a_closed_group(service: ScriptedService) -> str:
+    task = service.app.prepare("uppercase", options=Options(group="import"))
+    await service(CloseGroup(wanted=Close(name="import"), tasks=(task,)))
+    return task.id
+
+
 async def down(service: ScriptedService) -> None:
     service.fault = ActorUnavailable("queue")
     service.ready = Readiness(ready=False, reason="disk full")
@@ -184,6 +191,10 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("clone_task", "422"): of_a_lost_action,
     ("redrive_task", "202"): dead,
     ("redrive_task", "409"): running,
+    ("show_group", "200"): in_a_closed_group,
+    ("cancel_group", "200"): in_a_closed_group,
+    ("redrive_group", "200"): in_a_closed_group,
+    ("close_group", "409"): in_a_closed_group,
     ("kill_actor", "202"): with_a_consumer,
     ("begin_session", "200"): protected,
     ("show_limit", "200"): with_a_limit,
@@ -207,6 +218,10 @@ DAILY = {"action": "uppercase", "cron": "@daily"}
 BODIES: dict[tuple[str, str], Any] = {
     ("create_task", "200"): {"action": "uppercase", "unique_key": "k", "on_repeat": "keep"},
     ("create_task", "409"): {"action": "uppercase", "unique_key": "k", "on_repeat": "reject"},
+    ("close_group", "200"): {"then": {"action": "uppercase"}},
+    ("close_group", "409"): {"then": {"action": "uppercase"}},
+    ("close_group", "503"): {},
+    ("close_group", "default"): {},
     ("edit_task", "200"): {"priority": 3},
     ("edit_task", "409"): {"priority": 3},
     ("kill_actor", "409"): {"path": "root"},
@@ -240,6 +255,7 @@ async def ask(http: ClientSession, service: ScriptedService, answer: Documented)
     path = answer.path.format(
         id=task_id or UNKNOWN,
         name=QUEUES.get(answer.status, "mail"),
+        group="import",
         version=page().version,
         folder="app",
         file="start.js" if answer.status == "200" else "nowhere.js",
@@ -297,7 +313,7 @@ async def test_a_method_that_a_path_does_not_have_is_answered_with_those_it_has(
     http: ClientSession, path: str, method: str
 ) -> None:
     places = {"version": "1", "folder": "app", "file": "start.js", "asset": "main.js"}
-    target = path.format(id=UNKNOWN, name="mail", **places)
+    target = path.format(id=UNKNOWN, name="mail", group="import", **places)
 
     response = await http.request(method, target)
 

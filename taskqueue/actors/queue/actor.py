@@ -26,6 +26,7 @@ from taskqueue.actors.messages import (
     Register,
     SlotsFired,
     StorageReady,
+    TasksAccepted,
 )
 from taskqueue.actors.queue.administration import QueueAdministration
 from taskqueue.actors.queue.completer import Completer
@@ -134,6 +135,11 @@ class QueueActor(QueueAdministration):
     async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
         """Answer once the tasks are committed; they are tried from then on."""
         return await self._fetcher.enqueue(message.tasks)
+
+    @receives(TasksAccepted)
+    def on_tasks_accepted(self, message: TasksAccepted) -> None:
+        """Take up at once what was accepted with the close or the end of a group."""
+        self._uptake.answered(message.tasks, message.accepted)
 
     # --- answering --------------------------------------------------------------------------
 

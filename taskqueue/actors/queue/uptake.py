@@ -22,9 +22,14 @@ class Uptake:
 
     def inserted(self, tasks: Sequence[NewTask]) -> None:
         """Have tasks claimed that are new and due."""
-        accepted = [Accepted(id=task.id, acceptance=Acceptance.ACCEPTED) for task in tasks]
-        task_log.enqueued(tasks, accepted)
-        self._measures.enqueued(tasks, accepted)
+        self.answered(
+            tasks, [Accepted(id=task.id, acceptance=Acceptance.ACCEPTED) for task in tasks]
+        )
+
+    def answered(self, tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
+        """Have those of these tasks claimed that were accepted and are due."""
+        task_log.enqueued(tasks, answers)
+        self._measures.enqueued(tasks, answers)
         for queue in {task.queue for task in tasks}:
             self._schedule.expect_work(queue)
 

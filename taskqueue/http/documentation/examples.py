@@ -11,6 +11,8 @@ from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
 from taskqueue.http.documentation.schedule_examples import SCHEDULE_EXAMPLES
+from taskqueue.http.groups.answers import Closed, GroupPage, GroupView, ThenView
+from taskqueue.http.groups.closing import CloseRequest
 from taskqueue.http.limits.answers import (
     AllowedView,
     LimitDetail,
@@ -194,6 +196,20 @@ _SETTING = SettingInForce(
     description="Time for running handlers to finish at a stop.",
 )
 
+_GROUP = GroupView(
+    name="import-17",
+    tasks={**dict.fromkeys(Status, 0), Status.QUEUED: 30, Status.COMPLETED: 969, Status.DEAD: 1},
+    total=1000,
+    progress=0.97,
+    closed=True,
+    ended=False,
+    created_at=_AT,
+    closed_at=_AT + 4.0,
+    ended_at=None,
+    then=ThenView(action="report", queue="default", accepted_at=None, task_id=None),
+)
+_REPORT = TaskRequest(action="report", data=Raw(b'{"run":17}'))
+
 _EXAMPLES: Sequence[Any] = (
     _REQUEST,
     Receipt(id=_ID, status=Status.QUEUED),
@@ -204,6 +220,10 @@ _EXAMPLES: Sequence[Any] = (
     CancelRequest(reason="no longer needed"),
     Cancellation(id=_ID, status="cancelled"),
     Progress(matched=500, done=498, next=None),
+    GroupPage(groups=[_GROUP], count=1, next=None),
+    _GROUP,
+    CloseRequest(then=_REPORT),
+    Closed(group=_GROUP, tasks=[]),
     Stats(tasks=dict.fromkeys(Status, 0)),
     ByIds(ids=[_ID]),
     ByAction(action="resize"),

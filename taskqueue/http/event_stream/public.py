@@ -45,6 +45,7 @@ FIELDS: Mapping[str, Sequence[str]] = {
     "dead_redriven": ("action", "queue", "tasks"),
     "dead_deleted": ("action", "queue", "tasks"),
     "tasks_expired": ("status", "tasks"),
+    "group_ended": ("group", "completed", "dead", "cancelled", "then"),
     "queue_paused": ("queue",),
     "queue_resumed": ("queue",),
     "limit_changed": ("limit", "running", "starts", "per_s", "burst"),

@@ -41,6 +41,11 @@ LEASE_LOSSES = Metric(
     "counter",
     "Attempts whose outcome was discarded, because another holder had the task.",
 )
+GROUPS_ENDED = Metric(
+    "taskqueue_groups_ended_total",
+    "counter",
+    "Groups that were closed and whose tasks had all ended.",
+)
 DEPTH = Metric(
     "taskqueue_queue_depth",
     "gauge",
@@ -128,7 +133,7 @@ MAILBOX = Metric(
 EVENT_STREAMS = Metric("taskqueue_event_streams", "gauge", "Open event streams.")
 
 METRICS = (
-    *(INFO, TASKS, TASK_RUN, TASK_WAIT, LEASE_LOSSES),
+    *(INFO, TASKS, TASK_RUN, TASK_WAIT, LEASE_LOSSES, GROUPS_ENDED),
     *(DEPTH, OLDEST, LAST_CLAIM, PAUSED, CONSUMERS, BLOCKED),
     *(HELD_BACK, LIMIT_RUNNING, LIMIT_WAITING, LIMIT_MAX),
     *(STORAGE_UP, COMMIT_SECONDS, COMMIT_ROWS, LOOP_LAG),

@@ -56,6 +56,7 @@ def samples(
 
 def _counted(measures: Measures) -> Iterator[Sample]:
     yield Sample(names.LEASE_LOSSES, (), measures.tasks.lease_losses)
+    yield Sample(names.GROUPS_ENDED, (), measures.groups.ended)
     yield Sample(names.COMMIT_SECONDS, (), measures.commits.seconds)
     yield Sample(names.COMMIT_ROWS, (), measures.commits.rows)
     yield Sample(names.LOOP_LAG, (), measures.loops.lag)

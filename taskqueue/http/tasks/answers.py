@@ -15,7 +15,17 @@ from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.limits import decoded
 from taskqueue.rules.logs import LoggedAttempt
-from taskqueue.rules.tasks import Attempt, AttemptOutcome, Edit, Status, Task, TaskHistory
+from taskqueue.rules.tasks import (
+    Acceptance,
+    Accepted,
+    Attempt,
+    AttemptOutcome,
+    Edit,
+    NewTask,
+    Status,
+    Task,
+    TaskHistory,
+)
 from taskqueue.rules.uniqueness import KeyState
 from taskqueue.structs import Struct
 
@@ -50,6 +60,31 @@ class Receipts(Struct):
 
     tasks: Sequence[Receipt]
     count: int
+
+
+def receipt_of(task: NewTask, accepted: Accepted, *, now: float) -> Receipt:
+    """Return the receipt of a task that is there."""
+    ahead = task.run_at is not None and task.run_at > now
+    first = Status.SCHEDULED if ahead else Status.QUEUED
+    return Receipt(
+        id=accepted.id,
+        status=accepted.status or first,
+        acceptance=_REPEATS.get(accepted.acceptance),
+    )
+
+
+_REPEATS: Mapping[Acceptance, Repeat] = {
+    Acceptance.KEPT: "kept",
+    Acceptance.REPLACED: "replaced",
+    Acceptance.POSTPONED: "postponed",
+}
+
+
+def receipts_of(
+    tasks: Sequence[NewTask], answers: Sequence[Accepted], *, now: float
+) -> Sequence[Receipt]:
+    """Return the receipts of several tasks that are there."""
+    return [receipt_of(*pair, now=now) for pair in zip(tasks, answers, strict=True)]
 
 
 class Cancellation(Struct):
@@ -95,6 +130,7 @@ class TaskView(Struct, omit_defaults=True):
     traceparent: str | None = None
     limits: Sequence[TaskLimit] = ()
     expires_at: float | None = None
+    group: str | None = None
 
     @classmethod
     def of(cls, task: Task, **more: Any) -> Self:
@@ -217,7 +253,9 @@ def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:
     return {name: value for name, value in chosen if value is not None or name not in _OPTIONAL}
 
 
-_OPTIONAL = frozenset({"unique_key", "progress", "cancel_reason", "traceparent", "expires_at"})
+_OPTIONAL = frozenset(
+    {"unique_key", "progress", "cancel_reason", "traceparent", "expires_at", "group"}
+)
 
 
 class Stats(Struct):

@@ -59,7 +59,7 @@ _CHANGEABLE = {
 }
 _YES: dict[str, bool] = {"true": True, "false": False}
 _Flag: TypeAlias = Literal["true", "false"]
-_REASON = Parameter(
+REASON = Parameter(
     lambda text: text if 1 <= len(text) <= MAX_REASON else None,
     f"a text of 1 to {MAX_REASON} characters",
     Annotated[str, Meta(min_length=1, max_length=MAX_REASON)],
@@ -71,7 +71,7 @@ _CHOICE: Parameters = {
     "cursor": CURSOR,
 }
 CANCEL = Query(
-    BulkRequest, {**_CHOICE, "status": statuses(_CHANGEABLE["cancel"]), "reason": _REASON}
+    BulkRequest, {**_CHOICE, "status": statuses(_CHANGEABLE["cancel"]), "reason": REASON}
 )
 REDRIVE = Query(BulkRequest, {**_CHOICE, "status": statuses(_CHANGEABLE["redrive"])})
 DELETE = Query(BulkRequest, {**_CHOICE, "status": statuses(_CHANGEABLE["delete"])})

@@ -30,6 +30,7 @@ class FilterRequest(Struct):
     ended_before: float | None = None
     min_age_s: float | None = None
     unique_key: str | None = None
+    group: str | None = None
     trace: str | None = None
     text: str | None = None
 
@@ -48,6 +49,7 @@ class FilterRequest(Struct):
             ended_after=self.ended_after,
             ended_before=self.ended_before,
             unique_key=self.unique_key,
+            group=self.group,
             trace=self.trace,
             text=self.text,
         )
@@ -132,6 +134,7 @@ FILTERS: Parameters = {
         f"a key of 1 to {MAX_KEY} printable characters",
         Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)],
     ),
+    "group": _NAME,
     "trace": Parameter(
         _trace_of,
         "the id of a trace, 32 hexadecimal digits in lower case",

@@ -13,7 +13,7 @@ from msgspec import Meta, Raw, field
 from taskqueue.errors import Fault, Faults
 from taskqueue.http.bodies import parsed
 from taskqueue.http.problems import Problem
-from taskqueue.rules.names import KEY_RULE, KEY_SCHEMA, NAME_SCHEMA
+from taskqueue.rules.names import KEY_RULE, KEY_SCHEMA, NAME_RULE, NAME_SCHEMA
 from taskqueue.rules.options import (
     LAST_AT,
     MAX_ATTEMPTS,
@@ -84,6 +84,7 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
     expires_s: Duration | None = None
     expires_at: Seconds | Instant | None = None
     idempotency_key: _Key | None = None
+    group: _Name | None = None
 
     def options(self) -> Options:
         """Return the choices that were made beside action and data."""
@@ -101,6 +102,7 @@ class TaskRequest(Struct, forbid_unknown_fields=True):
             latest_s=self.latest_s,
             expires_s=self.expires_s,
             expires_at=instant_of(self.expires_at),
+            group=self.group,
         )
 
 
@@ -131,7 +133,7 @@ def instant_of(at: float | datetime | None) -> float | None:
 
 
 _KEYS = ("unique_key", "idempotency_key")
-_ALL_OR_NONE = {
+ALL_OR_NONE = {
     "anyOf": [
         {
             "items": {
@@ -145,7 +147,7 @@ _ALL_OR_NONE = {
 }
 TaskList: TypeAlias = Annotated[
     list[TaskRequest],
-    Meta(min_length=1, max_length=MAX_TASKS, extra_json_schema=_ALL_OR_NONE),
+    Meta(min_length=1, max_length=MAX_TASKS, extra_json_schema=ALL_OR_NONE),
 ]
 
 OPTIONS = {
@@ -163,6 +165,7 @@ OPTIONS = {
     "expires_s": "must be a number of seconds",
     "expires_at": "must be seconds since 1970 (UTC), or ISO 8601 with a time zone",
     "idempotency_key": KEY_RULE,
+    "group": NAME_RULE,
 }
 _UNKNOWN = f"unknown; beside action and data: {', '.join(OPTIONS)}"
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(TaskRequest)}

@@ -24,6 +24,7 @@ from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
 from taskqueue.http.tasks.keys import KEY_HEADER
 from taskqueue.http.tasks.queries import LOGS, PAGE, WAIT
 from taskqueue.http.tasks.reading import TaskReader
+from taskqueue.http.tasks.refusals import GROUP_CLOSED, KEY_TAKEN
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.http.tasks.routes import TaskRoutes
 from taskqueue.http.tasks.traces import TRACE_HEADER
@@ -60,7 +61,7 @@ def _of_new_tasks(creation: TaskCreation, app: App) -> Iterator[Route]:
         _CLIENT,
         {_ACCEPTED: Receipt | Receipts, _OK: Receipt},
         headers={**KEY_HEADER, **TRACE_HEADER},
-        problems={_CONFLICT: "unique key taken"},
+        problems={_CONFLICT: f"{KEY_TAKEN}, or {GROUP_CLOSED}"},
         body=Body(TaskRequest | TaskList, TaskReader(app).read),
         unavailable=_QUEUEING,
         writes=True,

@@ -1,4 +1,4 @@
-"""Clients that wait for the ends of tasks.
+"""Clients that wait for the ends of tasks and groups.
 
 If an event is lost, a client's wait ends when its time is up, with the truth from the row.
 """
@@ -15,7 +15,7 @@ MOST = 1_000
 
 
 class TaskWaits(TaskEnds):
-    """The clients that wait, by the task that they wait for."""
+    """The clients that wait, by what they wait for; see `TaskEnds`."""
 
     def __init__(self, most: int = MOST) -> None:
         """Begin with none; there may be `most`, so that other requests find a connection."""
@@ -23,15 +23,15 @@ class TaskWaits(TaskEnds):
         self._most = most
 
     @contextmanager
-    def registered(self, task_id: str) -> Iterator["asyncio.Future[None]"]:
-        """Yield a future that is done once the task has ended: from here on no end is missed.
+    def registered(self, key: str) -> Iterator["asyncio.Future[None]"]:
+        """Yield a future that is done once it has ended: from here on no end is missed.
 
         Raises:
             Problem: 503, too many clients wait.
         """
         if self.count >= self._most:
             raise problems.unavailable("too many waits", f"At most {self._most} clients can wait.")
-        with super().registered(task_id) as ended:
+        with super().registered(key) as ended:
             yield ended
 
     async def wait(self, ended: "asyncio.Future[None]", wait_s: float, client: Client) -> None:
