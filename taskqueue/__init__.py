@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from taskqueue.api.retries import Retries
     from taskqueue.api.schedules import every
     from taskqueue.client.aio import AsyncClient
+    from taskqueue.client.async_group import AsyncGroup
     from taskqueue.client.async_limit import AsyncLimit
     from taskqueue.client.async_task import AsyncTask
     from taskqueue.client.event_stream import ServiceEvent
+    from taskqueue.client.group import ClientGroup
     from taskqueue.client.limit import ClientLimit
     from taskqueue.client.sync import Client
     from taskqueue.client.task import ClientTask
-    from taskqueue.client.views import TaskInfo
+    from taskqueue.client.views import GroupInfo, TaskInfo
     from taskqueue.embedding.cleanup_context import QUEUE_KEY, queue_context
     from taskqueue.embedding.lifespan import queue_lifespan
     from taskqueue.errors import (
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
         CallRefused,
         ClientError,
         ConfigError,
+        GroupClosed,
+        GroupNotFound,
+        GroupWaitTimeout,
         InvalidTask,
         KeyConflict,
         KeyTaken,
@@ -66,6 +71,7 @@ __all__ = [
     "Action",
     "App",
     "AsyncClient",
+    "AsyncGroup",
     "AsyncLimit",
     "AsyncTask",
     "CallNext",
@@ -73,10 +79,15 @@ __all__ = [
     "Cancel",
     "Client",
     "ClientError",
+    "ClientGroup",
     "ClientLimit",
     "ClientTask",
     "ConfigError",
     "Context",
+    "GroupClosed",
+    "GroupInfo",
+    "GroupNotFound",
+    "GroupWaitTimeout",
     "InvalidTask",
     "KeyConflict",
     "KeyTaken",
@@ -118,12 +129,14 @@ _MODULES = {
     "api.middleware": ("CallNext",),
     "client.aio": ("AsyncClient",),
     "client.async_limit": ("AsyncLimit",),
+    "client.limit": ("ClientLimit",),
+    "client.async_group": ("AsyncGroup",),
     "client.async_task": ("AsyncTask",),
     "client.event_stream": ("ServiceEvent",),
-    "client.limit": ("ClientLimit",),
+    "client.group": ("ClientGroup",),
     "client.sync": ("Client",),
     "client.task": ("ClientTask",),
-    "client.views": ("TaskInfo",),
+    "client.views": ("GroupInfo", "TaskInfo"),
     "embedding.cleanup_context": ("QUEUE_KEY", "queue_context"),
     "embedding.lifespan": ("queue_lifespan",),
     "errors": (
@@ -131,6 +144,9 @@ _MODULES = {
         "CallRefused",
         "ClientError",
         "ConfigError",
+        "GroupClosed",
+        "GroupNotFound",
+        "GroupWaitTimeout",
         "InvalidTask",
         "KeyConflict",
         "KeyTaken",

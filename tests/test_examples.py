@@ -52,6 +52,14 @@ CHAT = """\
 """
 
 
+IMPORTED = """\
+100% of 6 rows
+completed 5, dead 1
+row '?': the only attempt failed: ValueError: '?' is no fruit
+all rows of import-17 have ended
+"""
+
+
 async def test_the_actions_of_the_tutorial_end_as_it_says(tmp_path: Path) -> None:
     flags = ("--app", "examples.tutorial:app", "--retry-initial-s", "0.01")
 
@@ -344,3 +352,16 @@ def test_a_debounced_task_runs_once_with_the_latest_data_and_after_a_minute_at_t
         '"document 2: 56 s", after 60 s\n'
         '"document 2: 76 s", after 21 s\n'
     )
+
+
+async def test_an_import_with_a_group_ends_with_its_report() -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "examples.import_with_group"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, IMPORTED)

@@ -95,6 +95,8 @@ WORDS_OF_ENGINES = re.compile(r"(?i)sqlite|postgres|\bsynchronous\b|writer_?lost
 # Above the storage these alone know an engine.
 KNOW_AN_ENGINE = {
     "client.file": "writes through the file, without the service",
+    "client.file_groups": "likewise, about groups",
+    "client.shared_file": "opens that file",
     "bench.command": "reports SQLite's own errors",
     "bench.disk": "measures what SQLite makes of the disk",
     "bench.place": "needs a file, beside which it works",

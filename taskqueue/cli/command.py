@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("run", "Run the service, as without a command."),
             ("enqueue", "Enqueue a task, and wait for its end if you like."),
             ("tasks", "Find, show, await, edit, cancel, redrive, delete."),
+            ("groups", "List, show, await, close, cancel, redrive groups."),
             ("dead", "Find, redrive and delete dead tasks."),
             ("queues", "List, pause and resume queues."),
             ("limits", "List, show, set, reset and take limits."),

@@ -30,6 +30,7 @@ def command() -> click.Command:
             *parameters.options(),
             *parameters.key_options(),
             *parameters.expiry_options(),
+            click.Option(["--group"], metavar="NAME", help="Make it a member of this group."),
             click.Option(
                 ["--wait", "wait_s"],
                 type=click.FloatRange(min=0),

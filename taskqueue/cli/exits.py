@@ -11,6 +11,8 @@ from taskqueue.errors import (
     AccessDenied,
     CallRefused,
     ConfigError,
+    GroupClosed,
+    GroupNotFound,
     InvalidTask,
     KeyConflict,
     KeyTaken,
@@ -43,7 +45,9 @@ def code_of(error: TaskQueueError) -> int:
             return MISUSED
         case ServiceUnavailable():
             return UNREACHABLE
-        case CallRefused() | InvalidTask() | KeyConflict() | KeyTaken() | TaskNotFound():
+        case CallRefused() | InvalidTask() | KeyConflict() | KeyTaken() | GroupClosed():
+            return REFUSED
+        case TaskNotFound() | GroupNotFound():
             return REFUSED
         case _:
             return FAILED

@@ -148,6 +148,7 @@ def _print_task(task: TaskInfo) -> None:
             "priority": task.priority,
             "attempts": f"{task.attempt} of {task.max_attempts}",
             "unique key": _key_of(task),
+            "group": task.group,
             "trace": task.traceparent,
             "created": output.instant(task.created_at),
             "due": output.instant(task.run_at),

@@ -10,7 +10,8 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import calls, enqueueing, limit_calls
+from taskqueue.client import calls, enqueueing, group_calls, limit_calls
+from taskqueue.client.async_group import AsyncGroup
 from taskqueue.client.async_limit import AsyncLimit
 from taskqueue.client.async_routes import route_of
 from taskqueue.client.async_task import AsyncTask
@@ -19,7 +20,15 @@ from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.schedules.aio import AsyncSchedules
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
+from taskqueue.client.views import (
+    Change,
+    GroupInfo,
+    LimitInfo,
+    QueueInfo,
+    RunningTask,
+    SettingInfo,
+    TaskInfo,
+)
 from taskqueue.rules.options import Options
 from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
@@ -86,6 +95,7 @@ class AsyncClient:
         latest_s: float | None = None,
         expires_s: float | None = None,
         expires_at: float | None = None,
+        group: str | None = None,
         **arguments: Any,
     ) -> AsyncTask:
         """Enqueue a task for `action`; durable when this returns. See `Client.enqueue`."""
@@ -103,6 +113,7 @@ class AsyncClient:
             latest_s=latest_s,
             expires_s=expires_s,
             expires_at=expires_at,
+            group=group,
         )
         receipt = await self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
         return AsyncTask(self._route, receipt.id, receipt.acceptance)
@@ -176,6 +187,23 @@ class AsyncClient:
     async def running(self) -> Sequence[RunningTask]:
         """Return the attempts that run now, with their lines; see `Client.running`."""
         return await self._do(calls.running())
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    def group(self, name: str) -> AsyncGroup:
+        """Return the group of this name, without asking whether there is one."""
+        return AsyncGroup(self._route, name)
+
+    async def groups(self, *, ended: bool | None = None) -> AsyncIterator[GroupInfo]:
+        """Yield the groups, newest first; see `Client.groups`."""
+        cursor: int | None = None
+        while True:
+            page = await self._do(group_calls.find(ended=ended, cursor=cursor))
+            for group in page.groups:
+                yield group
+            cursor = page.next
+            if cursor is None:
+                return
 
     # --- events ---------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     is_final: Callable[[Any], bool] = _always
     body: bytes | None = None
     task_id: str | None = None
+    group: str | None = None
     is_repeatable: bool = True
     waits_s: float = 0.0
     key: str | None = None
@@ -105,4 +106,4 @@ class Call(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
             return self.read(answer.body)
         if answer.status in self.refusals:
             return self.refusals[answer.status](answer.body)
-        raise error_of(answer.status, answer.body, task_id=self.task_id)
+        raise error_of(answer.status, answer.body, task_id=self.task_id, group=self.group)

@@ -38,7 +38,7 @@ def enqueue(task: NewTaskBody) -> Call[Receipt]:
     return Call(
         method="POST",
         path="/tasks",
-        body=_encoded(_sent(task)),
+        body=_encoded(sent(task)),
         read=_reader(Receipt),
         directly=lambda file: file.enqueue([task])[0],
         traceparent=current_traceparent(),
@@ -51,20 +51,20 @@ def enqueue_many(tasks: Sequence[NewTaskBody]) -> Call[Sequence[Receipt]]:
     return Call(
         method="POST",
         path="/tasks",
-        body=_encoded([_sent(task) for task in tasks]),
+        body=_encoded([sent(task) for task in tasks]),
         read=lambda body: read(body).tasks,
         directly=lambda file: file.enqueue(tasks),
         traceparent=current_traceparent(),
     )
 
 
-def _sent(task: NewTaskBody) -> NewTaskBody:
+def sent(task: NewTaskBody) -> NewTaskBody:
     return task if task.limits is None else replace(task, limits=None)
 
 
 def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:
     """Ask for one task; the service answers when it has ended, or `wait_s` are over."""
-    query = _query(wait_s=wait_s or None)
+    query = query_of(wait_s=wait_s or None)
     path = f"{_of_task(task_id)}{query}"
     return Call(
         method="GET",
@@ -81,7 +81,7 @@ def logs(task_id: str, cursor: int | None) -> Call[LogsPage]:
     """Ask for a page of what the attempts at a task have logged."""
     return Call(
         method="GET",
-        path=f"{_of_task(task_id, 'logs')}{_query(cursor=cursor)}",
+        path=f"{_of_task(task_id, 'logs')}{query_of(cursor=cursor)}",
         read=_reader(LogsPage),
         directly=lambda file: file.logs(task_id, cursor),
         task_id=task_id,
@@ -94,7 +94,7 @@ def _has_ended(task: TaskInfo) -> bool:
 
 def find(filters: Filters, *, sort: str | None, cursor: str | None) -> Call[TaskPage]:
     """Ask for a page of tasks."""
-    query = _query(**_joined(filters), sort=sort, cursor=cursor)
+    query = query_of(**_joined(filters), sort=sort, cursor=cursor)
     return Call(
         method="GET",
         path=f"/tasks{query}",
@@ -107,7 +107,7 @@ def change_all(
     verb: str, filters: Filters, *, dry_run: bool, cursor: str | None, reason: str | None = None
 ) -> Call[Progress]:
     """Cancel, redrive, delete or run now all that match, for as long as one request works."""
-    query = _query(
+    query = query_of(
         **_joined(filters),
         all="true",
         dry_run="true" if dry_run else None,
@@ -223,7 +223,7 @@ def set_consumers(count: int | None) -> Call[ConsumersSize]:
 def audit(limit: int, cursor: str | None) -> Call[Sequence[Change]]:
     """Ask who has changed what."""
     read = _reader(_Changes)
-    path = f"/audit{_query(limit=limit, cursor=cursor)}"
+    path = f"/audit{query_of(limit=limit, cursor=cursor)}"
     return Call(method="GET", path=path, read=lambda body: read(body).changes)
 
 
@@ -276,7 +276,8 @@ def _nothing(_: bytes) -> None:
     return None
 
 
-def _query(**parameters: object) -> str:
+def query_of(**parameters: object) -> str:
+    """Return the query of a request, without the parameters that are None."""
     given = [(name, value) for name, value in parameters.items() if value is not None]
     return f"?{urlencode(given)}" if given else ""
 

@@ -48,14 +48,24 @@ def batches(tasks: Iterable[AnyTask]) -> Iterator[Sequence[NewTaskBody]]:
     Raises:
         InvalidTask: an argument has no JSON form.
     """
-    return _in_batches(map(_body, tasks), count=MAX_TASKS, size=MAX_BYTES)
+    return _in_batches(map(body_of, tasks), count=MAX_TASKS, size=MAX_BYTES)
 
 
-def _body(task: AnyTask) -> NewTaskBody:
+def body_of(task: AnyTask) -> NewTaskBody:
+    """Return the body for a task that was prepared, or is named.
+
+    Raises:
+        InvalidTask: an argument has no JSON form.
+    """
     if isinstance(task, NewTask):
         return prepared(task)
     action, data = task
     return named(action, data, {}, NO_CHOICE)
+
+
+def unkeyed(task: AnyTask) -> NewTaskBody:
+    """Return the body for a task that another one brings about, so it needs no key to be one."""
+    return msgspec.structs.replace(body_of(task), idempotency_key=None)
 
 
 class _Payload(msgspec.Struct):
@@ -79,6 +89,7 @@ def prepared(task: NewTask) -> NewTaskBody:
         run_at=task.run_at,
         limits=task.limits,
         expires_at=task.expires_at,
+        group=task.group,
     )
 
 

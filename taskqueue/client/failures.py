@@ -9,6 +9,8 @@ from taskqueue.errors import (
     AccessDenied,
     CallRefused,
     Fault,
+    GroupClosed,
+    GroupNotFound,
     InvalidTask,
     KeyConflict,
     KeyTaken,
@@ -25,15 +27,18 @@ class _Problem(msgspec.Struct):
     detail: str | None = None
     faults: tuple[Fault, ...] = ()
     conflicts: Mapping[str, str] = {}
+    groups: tuple[str, ...] = ()
 
 
 _read = msgspec.json.Decoder(_Problem).decode
 
 
-def error_of(status: int, body: bytes, *, task_id: str | None = None) -> TaskQueueError:
+def error_of(
+    status: int, body: bytes, *, task_id: str | None = None, group: str | None = None
+) -> TaskQueueError:
     """Return the exception for an answer: the same that enqueueing in the service would raise.
 
-    `task_id` is the task that the call was about. An answer that is not of this service, such as
+    `task_id` or `group` is what the call was about. An answer that is not of this service, such as
     a proxy's page, is a `CallRefused` with the beginning of it as detail.
     """
     try:
@@ -43,10 +48,14 @@ def error_of(status: int, body: bytes, *, task_id: str | None = None) -> TaskQue
     if problem.conflicts:
         kind = KeyTaken if status == HTTPStatus.CONFLICT else KeyConflict
         return kind(problem.conflicts)
+    if problem.groups:
+        return GroupClosed(problem.groups)
     if problem.error in _INVALID:
         return InvalidTask(problem.faults)
     if task_id is not None and problem.error == "task not found":
         return TaskNotFound(task_id)
+    if group is not None and problem.error == "group not found":
+        return GroupNotFound(group)
     return _refused(status, problem)
 
 

@@ -5,44 +5,28 @@ HTTP, except that a task is known by its name only: arguments are checked when i
 that an app has prepared counts towards limits.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import assert_never
 
+from taskqueue.client.file_groups import GroupFile
+from taskqueue.client.file_tasks import first_status, new_task
 from taskqueue.client.file_views import filter_of, info_of, log_of, one_of
 from taskqueue.client.verbs import Filters, NewTaskBody
 from taskqueue.client.views import LogsPage, Receipt, TaskInfo, TaskPage
-from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import (
     CallRefused,
-    ConfigError,
-    Fault,
-    InvalidTask,
-    ServiceUnavailable,
-    StorageUnavailable,
     TaskNotFound,
 )
-from taskqueue.ids import new_id
-from taskqueue.rules import arguments
 from taskqueue.rules.filters import MAX_ROWS, Sort
-from taskqueue.rules.key_choices import NewData, made_key
 from taskqueue.rules.keys import SHOWN, refuse_unaccepted
-from taskqueue.rules.names import NAME_RULE, is_name
-from taskqueue.rules.options import Defaults, Options
 from taskqueue.rules.tasks import (
-    DEFAULT_MAX_ATTEMPTS,
-    DEFAULT_QUEUE,
     CancelAnswer,
-    NewTask,
     Status,
 )
 from taskqueue.storage.sqlite import audited
-from taskqueue.storage.sqlite.database import SQLiteDatabase
-from taskqueue.storage.sqlite.direct import SharedFile
 from taskqueue.storage.sqlite.operations import inserting, logs, reads, searching
-from taskqueue.traces import current_traceparent
 
 PAGE = 100  # tasks
 PAGE_BYTES = 4 << 20  # of payloads, results and progress
@@ -51,27 +35,8 @@ LOG_BYTES = 256 << 10
 NO_REASON = "asked for through the file"
 
 
-class TaskFile:
+class TaskFile(GroupFile):
     """The verbs of a client, done by this process. Safe to share among threads."""
-
-    def __init__(self, url: str, *, patience_s: float, clock: Clock | None = None) -> None:
-        """Make one; the file is opened by the first call.
-
-        Args:
-            url: `sqlite:///data/tasks.db`, or with four slashes for an absolute path.
-            patience_s: the longest wait for another process that writes, in seconds.
-            clock: the time.
-
-        Raises:
-            ConfigError: the URL names no file.
-        """
-        self._url = url
-        self._file = SharedFile(_database(url).path, patience_s=patience_s)
-        self._clock = clock or SystemClock()
-
-    def close(self) -> None:
-        """Close the file; a later call opens it again."""
-        self._file.close()
 
     # --- tasks ------------------------------------------------------------------------------------
 
@@ -85,14 +50,14 @@ class TaskFile:
             KeyTaken: a unique key is held by a task that stays as it is; likewise.
         """
         now = self._clock.now()
-        tasks = [_new_task(body, now) for body in bodies]
+        tasks = [new_task(body, now) for body in bodies]
         with self._reachable():
             answers = self._file.write(partial(inserting.insert, tasks=tasks, now=now))
         refuse_unaccepted(tasks, answers)
         return [
             Receipt(
                 id=answer.id,
-                status=answer.status or _first_status(task, now),
+                status=answer.status or first_status(task, now),
                 acceptance=answer.acceptance if answer.acceptance in SHOWN else None,
             )
             for task, answer in zip(tasks, answers, strict=True)
@@ -203,70 +168,6 @@ class TaskFile:
         switch = audited.pause if paused else audited.resume
         with self._reachable():
             self._file.write(partial(switch, queue=queue, now=self._clock.now()))
-
-    @contextmanager
-    def _reachable(self) -> Iterator[None]:
-        try:
-            yield
-        except StorageUnavailable as error:
-            raise ServiceUnavailable(self._url, error.reason) from error
-
-
-def _database(url: str) -> SQLiteDatabase:
-    try:
-        database = SQLiteDatabase.named(url)
-    except ValueError as error:
-        raise ConfigError((Fault("url", str(error)),)) from error
-    if database is None:
-        raise ConfigError((Fault("url", f"must name a file, not {url!r}"),))
-    return database
-
-
-def _new_task(body: NewTaskBody, now: float) -> NewTask:
-    """Return the task of a body, as the service would make it for an action without defaults."""
-    if not is_name(body.action):
-        raise InvalidTask((Fault("action", NAME_RULE),))
-    payload = arguments.payload(body.action, bytes(body.data))
-    options = Options(
-        queue=body.queue,
-        priority=body.priority,
-        max_attempts=body.max_attempts,
-        # As the service reads them from JSON: the fingerprint is the same on both ways.
-        delay_s=None if body.delay_s is None else float(body.delay_s),
-        run_at=None if body.run_at is None else float(body.run_at),
-        unique_key=body.unique_key,
-        unique_by=body.unique_by,
-        unique_scope=body.unique_scope,
-        unique_until=body.unique_until,
-        on_repeat=body.on_repeat,
-        latest_s=body.latest_s,
-        expires_s=body.expires_s,
-        expires_at=body.expires_at,
-    )
-    if faults := tuple(options.faults()):
-        raise InvalidTask(faults)
-    queue = body.queue or DEFAULT_QUEUE
-    new = NewData(action=body.action, queue=queue, data=bytes(body.data), payload=payload)
-    key = made_key(options, Defaults(), new, idempotency_key=body.idempotency_key)
-    return NewTask(
-        id=new_id(),
-        action=body.action,
-        payload=payload,
-        queue=queue,
-        priority=body.priority or 0,
-        max_attempts=body.max_attempts or DEFAULT_MAX_ATTEMPTS,
-        run_at=options.run_at_from(now),
-        expires_at=options.expires_at_from(now, None),
-        unique_key=key.key,
-        fingerprint=key.fingerprint,
-        key_rule=key.rule,
-        traceparent=current_traceparent(),
-        limits=body.limits,
-    )
-
-
-def _first_status(task: NewTask, now: float) -> Status:
-    return Status.QUEUED if task.run_at is None or task.run_at <= now else Status.SCHEDULED
 
 
 def _refused(error: str, detail: str) -> CallRefused:

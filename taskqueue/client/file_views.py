@@ -9,9 +9,10 @@ import msgspec
 
 from taskqueue.attempt_log import KeptLog
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import AttemptLog, TaskInfo, TaskLimit
+from taskqueue.client.views import AttemptLog, GroupInfo, TaskInfo, TaskLimit, ThenInfo
 from taskqueue.errors import CallRefused, Fault
 from taskqueue.rules.filters import TaskFilter
+from taskqueue.rules.groups import Group
 from taskqueue.rules.limits import decoded
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Attempt, Status, Task
@@ -25,6 +26,33 @@ def info_of(task: Task, attempts: Sequence[Attempt] = (), key: KeyState | None =
         fields[name] = None if fields[name] is None else _decoded(fields[name])
     fields["limits"] = [TaskLimit(**use._asdict()) for use in decoded(task.limits)]
     return TaskInfo(**fields, attempts=attempts, key=key)
+
+
+def group_of(group: Group) -> GroupInfo:
+    """Return a group as the client shows it."""
+    return GroupInfo(
+        name=group.name,
+        tasks=group.tasks,
+        total=group.total,
+        progress=group.progress,
+        closed=group.closed_at is not None,
+        ended=group.ended_at is not None,
+        created_at=group.created_at,
+        closed_at=group.closed_at,
+        ended_at=group.ended_at,
+        then=_then_of(group),
+    )
+
+
+def _then_of(group: Group) -> ThenInfo | None:
+    if group.then is None:
+        return None
+    return ThenInfo(
+        action=group.then.action,
+        queue=group.then.queue,
+        accepted_at=group.then_at,
+        task_id=group.then_id,
+    )
 
 
 def log_of(attempt: LoggedAttempt) -> AttemptLog:
@@ -63,6 +91,7 @@ def filter_of(filters: Filters, now: float) -> TaskFilter:
         ended_after=filters.get("ended_after"),
         ended_before=filters.get("ended_before"),
         unique_key=filters.get("unique_key"),
+        group=filters.get("group"),
         trace=filters.get("trace"),
         text=filters.get("text"),
     )

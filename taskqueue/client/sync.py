@@ -9,25 +9,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import calls, enqueueing, limit_calls
-from taskqueue.client.bulk_changes import BulkChanges
+from taskqueue.client import calls, enqueueing, group_calls, limit_calls
+from taskqueue.client.administration import Administration
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, path_of
+from taskqueue.client.group import ClientGroup
 from taskqueue.client.limit import ClientLimit
 from taskqueue.client.routes import route_of
 from taskqueue.client.schedules.sync import Schedules
 from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, LimitInfo, QueueInfo, RunningTask, SettingInfo, TaskInfo
+from taskqueue.client.views import GroupInfo, LimitInfo, RunningTask, TaskInfo
 from taskqueue.rules.options import Options
-from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
 T = TypeVar("T")
 
 
-class Client(BulkChanges):
+class Client(Administration):
     """Enqueues, watches and manages tasks of a service. Safe to share among threads.
 
     Over HTTP connections are kept and reused. Every call is retried for up to `retry_s` seconds
@@ -102,6 +102,7 @@ class Client(BulkChanges):
         latest_s: float | None = None,
         expires_s: float | None = None,
         expires_at: float | None = None,
+        group: str | None = None,
         **arguments: Any,
     ) -> ClientTask:
         """Enqueue a task for `action`; durable when this returns.
@@ -124,12 +125,15 @@ class Client(BulkChanges):
             latest_s: repeats do not move the task beyond so many seconds after its enqueue.
             expires_s: cancel it if it has not started so many seconds after its enqueue.
             expires_at: likewise, at this instant.
+            unique_key: at most one task has it. Enqueueing the same again returns the same task.
+            group: the group whose member it is.
             arguments: arguments of the handler.
 
         Raises:
             InvalidTask: the arguments, the options or the action do not fit.
             KeyConflict: something else was enqueued under the unique key.
             KeyTaken: the unique key is held by a task that stays as it is.
+            GroupClosed: the group takes no more tasks.
             ServiceUnavailable: the service could not be reached. The task may have been accepted.
             AccessDenied: this client may not enqueue.
         """
@@ -147,6 +151,7 @@ class Client(BulkChanges):
             latest_s=latest_s,
             expires_s=expires_s,
             expires_at=expires_at,
+            group=group,
         )
         receipt = self._do(calls.enqueue(enqueueing.named(action, data, arguments, options)))
         return ClientTask(self._route, receipt.id, receipt.acceptance)
@@ -162,6 +167,7 @@ class Client(BulkChanges):
             InvalidTask: a task does not fit. None of its request was accepted.
             KeyConflict: something else was enqueued under a unique key.
             KeyTaken: a unique key is held by a task that stays as it is.
+            GroupClosed: a group takes no more tasks; those of other groups were accepted.
             ServiceUnavailable: the service could not be reached; tasks may have been accepted.
         """
         receipts = [
@@ -182,8 +188,9 @@ class Client(BulkChanges):
 
         Args:
             sort: `newest` or `oldest`.
-            filters: `status` (one or several), `action`, `queue`, `unique_key`, `trace`, `text`,
-                `created_after`, `created_before`, `ended_after`, `ended_before`, `min_age_s`.
+            filters: `status` (one or several), `action`, `queue`, `unique_key`, `group`, `trace`,
+                `text`, `created_after`, `created_before`, `ended_after`, `ended_before`,
+                `min_age_s`.
         """
         cursor: str | None = None
         while True:
@@ -193,20 +200,6 @@ class Client(BulkChanges):
             if cursor is None:
                 return
 
-    def consumers(self) -> ConsumersSize:
-        """Return how many shared consumers there are meant to be, and whether a call has set it."""
-        return self._do(calls.consumers())
-
-    def set_consumers(self, count: int | None) -> ConsumersSize:
-        """Have so many shared consumers, 0 to 1024, also after restarts of the service.
-
-        Those removed finish their running tasks. None: as many as are configured.
-
-        Raises:
-            CallRefused: the process may not open files for so many.
-        """
-        return self._do(calls.set_consumers(count))
-
     def running(self) -> Sequence[RunningTask]:
         """Return the attempts that run now, those that began first; of more than 1,000 as many.
 
@@ -214,6 +207,26 @@ class Client(BulkChanges):
         half a second, whatever the handlers do.
         """
         return self._do(calls.running())
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    def group(self, name: str) -> ClientGroup:
+        """Return the group of this name, without asking whether there is one."""
+        return ClientGroup(self._route, name)
+
+    def groups(self, *, ended: bool | None = None) -> Iterator[GroupInfo]:
+        """Yield the groups, newest first, one page after the other.
+
+        Args:
+            ended: only those that have ended, or only those that have not.
+        """
+        cursor: int | None = None
+        while True:
+            page = self._do(group_calls.find(ended=ended, cursor=cursor))
+            yield from page.groups
+            cursor = page.next
+            if cursor is None:
+                return
 
     # --- events ---------------------------------------------------------------------------------
 
@@ -236,20 +249,6 @@ class Client(BulkChanges):
         blocks = self._route.follow(path_of(filters))
         return (event_of(block) for block in blocks if block.name)
 
-    # --- queues ---------------------------------------------------------------------------------
-
-    def queues(self) -> Sequence[QueueInfo]:
-        """Return the queues that the service serves."""
-        return self._do(calls.queues())
-
-    def pause(self, queue: str) -> None:
-        """Stop handing out tasks of a queue, also after a restart of the service."""
-        self._do(calls.pause(queue, paused=True))
-
-    def resume(self, queue: str) -> None:
-        """Hand out tasks of a queue again."""
-        self._do(calls.pause(queue, paused=False))
-
     # --- limits ---------------------------------------------------------------------------------
 
     def limits(self) -> Sequence[LimitInfo]:
@@ -264,24 +263,6 @@ class Client(BulkChanges):
     def schedules(self) -> Schedules:
         """The schedules of the service."""
         return Schedules(self._route)
-
-    # --- access ---------------------------------------------------------------------------------
-
-    def audit(self, *, limit: int = 100, cursor: str | None = None) -> Sequence[Change]:
-        """Return the latest changes of the service's state, newest first; needs the role `admin`.
-
-        Args:
-            limit: 1 to 1,000.
-            cursor: the id of a change; only those before it are returned.
-        """
-        return self._do(calls.audit(limit, cursor))
-
-    def settings(self) -> Sequence[SettingInfo]:
-        """Return the settings with which the service was started, and where each comes from.
-
-        Needs the role `admin`. No value contains a secret.
-        """
-        return self._do(calls.settings())
 
     # --- the call -------------------------------------------------------------------------------
 

@@ -5,7 +5,15 @@ from typing import Protocol, TypedDict
 
 import msgspec
 
-from taskqueue.client.views import LogsPage, Receipt, TaskInfo, TaskPage
+from taskqueue.client.views import (
+    GroupInfo,
+    GroupPage,
+    LogsPage,
+    Progress,
+    Receipt,
+    TaskInfo,
+    TaskPage,
+)
 from taskqueue.rules.tasks import Status
 from taskqueue.rules.uniqueness import Until
 
@@ -31,6 +39,7 @@ class NewTaskBody(msgspec.Struct, omit_defaults=True):
     """What a prepared task counts towards, for a file; a service works that out itself."""
     expires_s: float | None = None
     expires_at: float | None = None
+    group: str | None = None
 
 
 class Filters(TypedDict, total=False):
@@ -49,6 +58,7 @@ class Filters(TypedDict, total=False):
     ended_before: float | None
     min_age_s: float | None
     unique_key: str | None
+    group: str | None
     trace: str | None
     text: str | None
 
@@ -82,6 +92,26 @@ class Verbs(Protocol):
 
     def delete(self, task_id: str) -> None:
         """Delete a task that has ended."""
+        ...
+
+    def get_group(self, name: str) -> GroupInfo:
+        """Return a group with its counts."""
+        ...
+
+    def find_groups(self, *, ended: bool | None, cursor: int | None) -> GroupPage:
+        """Return a page of groups."""
+        ...
+
+    def close_group(
+        self, name: str, then: NewTaskBody | None, bodies: Sequence[NewTaskBody]
+    ) -> GroupInfo:
+        """Accept tasks and close a group, in one transaction."""
+        ...
+
+    def change_group(
+        self, verb: str, name: str, cursor: str | None, reason: str | None
+    ) -> Progress:
+        """Cancel or redrive some members of a group."""
         ...
 
     def pause(self, queue: str, *, paused: bool) -> None:

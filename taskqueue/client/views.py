@@ -47,6 +47,7 @@ class TaskInfo(Struct):
     traceparent: str | None = None
     limits: Sequence[TaskLimit] = ()
     expires_at: float | None = None
+    group: str | None = None
     attempts: Sequence[Attempt] = ()
     waiting_for: str | None = None
     edits: Sequence[Edit] = ()
@@ -88,6 +89,41 @@ class TaskPage(Struct):
 
     tasks: Sequence[TaskInfo]
     next: str | None
+
+
+class ThenInfo(Struct):
+    """What follows the end of a group; `task_id` is None until the group has ended."""
+
+    action: str
+    queue: str
+    accepted_at: float | None
+    task_id: str | None
+
+
+class GroupInfo(Struct):
+    """One group, as it was when the service answered. Instants are seconds since 1970 (UTC)."""
+
+    name: str
+    tasks: Mapping[Status, int]
+    """How many there are, by status; `scheduled` includes those that have come due."""
+    total: int
+    progress: float
+    """Which part of them has ended, from 0 to 1."""
+    closed: bool
+    """Whether it takes no more tasks."""
+    ended: bool
+    """Whether it is closed and all of its tasks have ended."""
+    created_at: float
+    closed_at: float | None
+    ended_at: float | None
+    then: ThenInfo | None
+
+
+class GroupPage(Struct):
+    """A page of groups, newest first; `next` continues after it."""
+
+    groups: Sequence[GroupInfo]
+    next: int | None
 
 
 class Progress(Struct):

@@ -55,6 +55,7 @@ class ProblemDetails(msgspec.Struct, omit_defaults=True):
     faults: tuple[Fault, ...] = ()
     conflicts: Mapping[str, str] | None = None
     retry_after_s: float | None = None
+    groups: tuple[str, ...] = ()
 
 
 class Problem(Exception):
@@ -67,6 +68,7 @@ class Problem(Exception):
         faults: each wrong field of the request; the first `MAX_FAULTS` are listed.
         more_faults: how many there are beside these.
         conflicts: each unique key that another task has, with the id of that task.
+        groups: those that take no more tasks.
         headers: of the response.
         instance: names this occurrence, for the log.
         retry_after_s: when it may work, in seconds from now.
@@ -81,6 +83,7 @@ class Problem(Exception):
         faults: Sequence[Fault] = (),
         more_faults: int = 0,
         conflicts: Mapping[str, str] | None = None,
+        groups: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
         instance: str | None = None,
         retry_after_s: float | None = None,
@@ -92,6 +95,7 @@ class Problem(Exception):
         self.detail = _with_more(detail, more)
         self.faults = tuple(faults[:MAX_FAULTS])
         self.conflicts = conflicts
+        self.groups = tuple(groups)
         self.headers = headers
         self.instance = instance
         self.retry_after_s = retry_after_s
@@ -116,6 +120,7 @@ class Problem(Exception):
             faults=self.faults,
             conflicts=self.conflicts,
             retry_after_s=self.retry_after_s,
+            groups=self.groups,
         )
         return answers.json_response(
             body, self.status, content_type=CONTENT_TYPE, headers=self.headers

@@ -64,7 +64,8 @@ def _refusal(
     [acceptance] = {accepted.acceptance for accepted in refused.values()}
     status, error = _REFUSED[acceptance]
     if acceptance is Acceptance.CLOSED:
-        return Problem(status, error, detail, faults=faults)
+        groups = sorted({str(tasks[index].group) for index in refused})
+        return Problem(status, error, detail, faults=faults, groups=groups)
     conflicts = {
         shown_key(str(tasks[index].unique_key)): accepted.id for index, accepted in refused.items()
     }

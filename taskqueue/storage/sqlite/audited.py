@@ -6,6 +6,7 @@ that would do the same over HTTP.
 
 import os
 import pwd
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from taskqueue.ids import new_id
@@ -19,11 +20,13 @@ REMOTE = "file"
 COMMAND = "CLI"
 """The method of what no call does, but a command: its path is the command."""
 
+_CANCELLED = {CancelAnswer.CANCELLED, CancelAnswer.REQUESTED}
+
 
 def cancel(tx: Transaction, task_id: str, *, reason: str, now: float) -> CancelResult:
     """Cancel a task that waits; mark one that runs."""
     [result] = administration.cancel(tx, (task_id,), reason=reason, now=now)
-    if result.answer in {CancelAnswer.CANCELLED, CancelAnswer.REQUESTED}:
+    if result.answer in _CANCELLED:
         status = 200 if result.answer is CancelAnswer.CANCELLED else 202
         _record(tx, Role.ENQUEUE, "POST", f"/tasks/{task_id}/cancel", status, now=now)
     return result
@@ -35,6 +38,24 @@ def redrive(tx: Transaction, task_id: str, *, now: float) -> bool:
         return False
     _record(tx, Role.ENQUEUE, "POST", f"/tasks/{task_id}/redrive", 202, now=now)
     return True
+
+
+def cancel_members(
+    tx: Transaction, *, group: str, task_ids: Sequence[str], reason: str, now: float
+) -> int:
+    """Cancel members of a group; return how many have ended or are marked."""
+    results = administration.cancel(tx, task_ids, reason=reason, now=now)
+    _record(tx, Role.ENQUEUE, "POST", f"/groups/{quote(group, safe='')}/cancel", 200, now=now)
+    return sum(result.answer in _CANCELLED for result in results)
+
+
+def redrive_members(
+    tx: Transaction, *, group: str, task_ids: Sequence[str], reason: str, now: float
+) -> int:
+    """Queue members of a group again that are dead; return how many were."""
+    redriven = administration.redrive(tx, task_ids, now=now)
+    _record(tx, Role.ENQUEUE, "POST", f"/groups/{quote(group, safe='')}/redrive", 200, now=now)
+    return len(redriven)
 
 
 def delete(tx: Transaction, task_id: str, *, now: float) -> bool:

@@ -1,0 +1,60 @@
+"""What an operator does with a client for threads: queues, consumers, changes, settings."""
+
+from collections.abc import Sequence
+
+from taskqueue.client import calls
+from taskqueue.client.bulk_changes import BulkChanges
+from taskqueue.client.views import Change, QueueInfo, SettingInfo
+from taskqueue.rules.sizes import ConsumersSize
+
+
+class Administration(BulkChanges):
+    """The part of `Client` that is about the service as a whole."""
+
+    # --- queues ---------------------------------------------------------------------------------
+
+    def queues(self) -> Sequence[QueueInfo]:
+        """Return the queues that the service serves."""
+        return self._do(calls.queues())
+
+    def pause(self, queue: str) -> None:
+        """Stop handing out tasks of a queue, also after a restart of the service."""
+        self._do(calls.pause(queue, paused=True))
+
+    def resume(self, queue: str) -> None:
+        """Hand out tasks of a queue again."""
+        self._do(calls.pause(queue, paused=False))
+
+    # --- consumers ------------------------------------------------------------------------------
+
+    def consumers(self) -> ConsumersSize:
+        """Return how many shared consumers there are meant to be, and whether a call has set it."""
+        return self._do(calls.consumers())
+
+    def set_consumers(self, count: int | None) -> ConsumersSize:
+        """Have so many shared consumers, 0 to 1024, also after restarts of the service.
+
+        Those removed finish their running tasks. None: as many as are configured.
+
+        Raises:
+            CallRefused: the process may not open files for so many.
+        """
+        return self._do(calls.set_consumers(count))
+
+    # --- access ---------------------------------------------------------------------------------
+
+    def audit(self, *, limit: int = 100, cursor: str | None = None) -> Sequence[Change]:
+        """Return the latest changes of the service's state, newest first; needs the role `admin`.
+
+        Args:
+            limit: 1 to 1,000.
+            cursor: the id of a change; only those before it are returned.
+        """
+        return self._do(calls.audit(limit, cursor))
+
+    def settings(self) -> Sequence[SettingInfo]:
+        """Return the settings with which the service was started, and where each comes from.
+
+        Needs the role `admin`. No value contains a secret.
+        """
+        return self._do(calls.settings())
