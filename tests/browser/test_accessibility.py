@@ -32,6 +32,7 @@ SCREENS = {
     "#/schedules/nightly": "Next slots",
     "#/limits": "Allows",
     "#/limits/smtp": "Nothing is used",
+    "#/groups": "import-17",
     "#/dead": "For example",
     "#/actors": "database",
     "#/actors/root/database": "Neighbours",
@@ -59,6 +60,7 @@ async def test_no_screen_has_a_violation(
     done = await calls.post("resize", url="a.png")
     dead = await calls.post("mail", to="nobody")
     later = await calls.post("resize", options={"delay_s": 3600})
+    await calls.post("resize", url="b.png", options={"group": "import-17"})
     await calls.kill("root/consumers/consumer-1")
     await when([done], site.service, "task_completed")
     await when([dead], site.service, "task_dead_lettered")

@@ -36,6 +36,7 @@ SCREENS = {
     "schedule": ("#/schedules/nightly", "Next slots"),
     "limits": ("#/limits", "Allows"),
     "limit": ("#/limits/smtp", "Nothing is used"),
+    "groups": ("#/groups", "import"),
     "dead": ("#/dead", "For example"),
     "actor": ("#/actors/root/database", "Neighbours"),
     "events": ("#/events", "Who"),
@@ -55,7 +56,8 @@ async def test_no_screen_is_wider_than_its_window(
 ) -> None:
     calls = Client(http, site.service)
     for i in range(5):
-        await calls.post("resize", url=f"https://images.example/{'long' * 20}/{i}.png")
+        url = f"https://images.example/{'long' * 20}/{i}.png"
+        await calls.post("resize", url=url, options={"group": f"import-{i}" * (1 + 12 * (i == 0))})
     dead = await calls.post("mail", to="nobody" * 30)
     await calls.kill("root/consumers/consumer-1")
     await when([dead], site.service, "task_dead_lettered")

@@ -90,6 +90,34 @@ async def test_a_group_of_dead_letters_is_redriven(
     await when(charges, site.service, "task_completed")
 
 
+async def test_a_group_shows_its_progress_and_its_dead_are_redriven(
+    site: Site, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    allowed = tmp_path / "allowed"
+    calls = client(http, site)
+    options = {"group": "import-17"}
+    done = await calls.post("resize", url="a.png", options=options)
+    dead = await calls.post("charge", order=1, allowed=str(allowed), options=options)
+    await when([done], site.service, "task_completed")
+    await when([dead], site.service, "task_dead_lettered")
+    await calls.post("resize", url="b.png", options={**options, "delay_s": 3600})
+    page = await site.open("#/groups")
+    group = page.locator('tr[data-group="import-17"]')
+    await expect(group.locator(".progress")).to_contain_text("66 %")
+    await expect(group.locator(".status")).to_have_text("open")
+
+    allowed.touch()
+    await group.get_by_role("button", name="Redrive import-17").click()
+    await dialog_says_yes(page, "Redrive all")
+    await when([dead], site.service, "task_completed")
+    await group.get_by_role("button", name="Cancel import-17").click()
+    await dialog_says_yes(page, "Cancel all")
+
+    await expect(group.locator(".progress")).to_contain_text("100 %")
+    await group.get_by_role("link", name="3 tasks in import-17").click()
+    await expect(page.locator("tr[data-id]")).to_have_count(3)
+
+
 async def test_a_queue_is_paused_and_resumed(site: Site, http: aiohttp.ClientSession) -> None:
     page = await site.open("#/queues")
     mail = page.locator('tr[data-queue="mail"]')

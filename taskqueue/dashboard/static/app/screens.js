@@ -4,6 +4,7 @@ import { useMay } from "./session.js";
 import { Actors } from "../screens/actors.js";
 import { Dead } from "../screens/dead.js";
 import { Events } from "../screens/events.js";
+import { Groups } from "../screens/groups.js";
 import { Limits } from "../screens/limits.js";
 import { Overview } from "../screens/overview.js";
 import { Queues } from "../screens/queues.js";
@@ -17,6 +18,7 @@ const screens = [
   { id: "queues", name: "Queues", icon: "queues", key: "q", view: Queues },
   { id: "limits", name: "Limits", icon: "limits", key: "l", view: Limits },
   { id: "schedules", name: "Schedules", icon: "schedules", key: "c", view: Schedules },
+  { id: "groups", name: "Groups", icon: "groups", key: "g", view: Groups },
   { id: "dead", name: "Dead", icon: "dead", key: "d", view: Dead },
   { id: "actors", name: "Actors", icon: "actors", key: "a", view: Actors },
   { id: "events", name: "Events", icon: "events", key: "e", view: Events },

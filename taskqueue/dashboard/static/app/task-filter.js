@@ -5,7 +5,7 @@ import { statuses } from "../components/status.js";
 export const spans = { "5m": [300, "last 5 minutes"], "1h": [3600, "last hour"], "1d": [86400, "last 24 hours"], "7d": [604800, "last 7 days"] };
 
 const MINUTE_S = 60;
-const kept = ["status", "action", "queue", "text", "unique_key"];
+const kept = ["status", "action", "queue", "text", "unique_key", "group"];
 
 /** Return the query of the API. A span ends now, to the minute, so that its answer can be kept. */
 export function filterOf(query, now) {
@@ -26,4 +26,4 @@ export function toggled(query, status) {
 }
 
 /** Whether anything but the status narrows it. */
-export const isNarrowed = (query) => ["action", "queue", "text", "unique_key", "since"].some((name) => query[name]);
+export const isNarrowed = (query) => ["action", "queue", "text", "unique_key", "group", "since"].some((name) => query[name]);

@@ -20,13 +20,13 @@ function useActions() {
   return actions;
 }
 
-const blank = { action: "", data: "{}", queue: "", priority: "", delay_s: "", unique_key: "", on_repeat: "" };
+const blank = { action: "", data: "{}", queue: "", priority: "", delay_s: "", unique_key: "", on_repeat: "", group: "" };
 
 /** Return the request of a form. Throws a SyntaxError if `data` is no JSON. */
 function request(form) {
   const task = { action: form.action.trim(), data: JSON.parse(form.data || "{}") };
   for (const name of ["priority", "delay_s"]) if (form[name] !== "") task[name] = Number(form[name]);
-  for (const name of ["queue", "unique_key", "on_repeat"]) if (form[name]) task[name] = form[name];
+  for (const name of ["queue", "unique_key", "on_repeat", "group"]) if (form[name]) task[name] = form[name];
   return task;
 }
 
@@ -84,6 +84,10 @@ export function Enqueue({ onClose, initial = {} }) {
           <label for="new-repeat">If a task holds the key</label>
           <${Choice} id="new-repeat" value=${form.on_repeat} onValue=${(on_repeat) => setForm({ ...form, on_repeat })}
             options=${[["", "as the action says"], ["keep", "keep that task"], ["replace", "replace its data"], ["postpone", "postpone it"], ["reject", "refuse this one"]]} />
+        </div>
+        <div class="field">
+          <label for="new-group">Group</label>
+          <input id="new-group" autocomplete="off" value=${form.group} onInput=${set("group")} />
         </div>
       </div>
       ${problem && html`<${Faults} problem=${problem} />`}

@@ -15,7 +15,7 @@ function about(event) {
   const where = event.child_id && `${event.supervisor}/${event.child_id}`;
   const change = event.method && `${event.who}: ${event.method} ${event.path}, ${event.status}`;
   const incarnation = event.incarnation && `incarnation ${event.incarnation}`;
-  return [where, change, event.action, event.queue && `queue ${event.queue}`, event.limit, event.schedule && `schedule ${event.schedule}`, incarnation, event.reason ?? event.why, event.body, event.tasks && `${event.tasks} tasks`]
+  return [where, change, event.action, event.queue && `queue ${event.queue}`, event.limit, event.group && `group ${event.group}`, event.schedule && `schedule ${event.schedule}`, incarnation, event.reason ?? event.why, event.body, event.tasks && `${event.tasks} tasks`]
     .filter(Boolean)
     .join(" · ");
 }

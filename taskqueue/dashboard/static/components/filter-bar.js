@@ -25,6 +25,7 @@ export function FilterBar({ query }) {
       <${Text} id="filter-action" name="Action" value=${query.action} onValue=${(action) => set({ action }, { replace: true })} />
       <${Choice} label="Queue" value=${query.queue || ""} options=${[["", "Every queue"], ...names]} onValue=${(queue) => set({ queue })} />
       <${Text} id="filter-key" name="Unique key" value=${query.unique_key} onValue=${(key) => set({ unique_key: key }, { replace: true })} />
+      <${Text} id="filter-group" name="Group" value=${query.group} onValue=${(group) => set({ group }, { replace: true })} />
       <${Choice} label="Created" value=${query.since || ""} options=${times} onValue=${(since) => set({ since })} />
       ${(isNarrowed(query) || query.status) && html`<button type="button" class="quiet" onClick=${() => go(to("tasks"))}>Clear</button>`}
     </div>

@@ -8,6 +8,7 @@ const paths = {
   queues: "M3 6l7-3 7 3-7 3zM3 10l7 3 7-3M3 14l7 3 7-3",
   schedules: "M3 5h14v12H3zM3 9h14M7 3v4M13 3v4M10 11v2.500l2 1.500",
   limits: "M3 15a7.500 7.500 0 1 1 14 0M10 14l3.500-5M10 13.500h.01",
+  groups: "M3 3h6v6H3zM11 3h6v6h-6zM3 11h6v6H3zM14 11v6M11 14h6",
   dead: "M10 3l8 14H2zM10 8v4M10 14.5v.5",
   actors: "M10 3v4M10 7H5v4M10 7h5v4M3.5 11h3v3h-3zM13.500 11h3v3h-3zM8.500 2h3v3h-3z",
   events: "M10 3a7 7 0 1 0 .01 0M10 6v4l3 2",

@@ -129,6 +129,7 @@ function Facts({ task }) {
     ["In all", ended && duration(ended - task.created_at)],
     ["Limits", task.limits && html`<span>${task.limits.map((each, i) => html`${i > 0 && ", "}<a href=${to("limits", each.name)}>${shownLimit(each)}</a>`)}</span>`],
     ["Trace", task.traceparent && html`<span><code>${traceOf(task)}</code> <${Copy} text=${traceOf(task)} what="the id of the trace" /></span>`],
+    ["Group", task.group && html`<a href=${to("tasks", "", { group: task.group })}>${task.group}</a>`],
     ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" />
       <span class="soft small">${keyState(task.key)}</span></span>`],
   ];
