@@ -17,6 +17,7 @@ _KEY = "Idempotency-Key"
 _KEYS = ("unique_key", "idempotency_key")
 _CHOICES = ("unique_by", "unique_scope", "unique_until", "on_repeat", "latest_s")
 _CHANGING_ALL = {"/tasks/cancel", "/tasks/redrive", "/tasks/delete", "/tasks/run-now"}
+_CLOSING = "POST /groups/{group}/close"
 _NO_FILTER = {"all", "dry_run", "cursor", "reason"}
 
 _used: set[str] = set()
@@ -39,6 +40,8 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     _name_a_task(case)
     if case.operation.path in _CHANGING_ALL:
         _mean_all(case)
+    elif case.operation.label == _CLOSING:
+        _join_no_other_group(case)
     elif _KEY in case.headers or case.operation.label == "POST /tasks":
         _use_keys_once(case)
 
@@ -56,6 +59,16 @@ def _mean_all(case: Case) -> None:
     """Say that all tasks are meant, where no filter is given."""
     if not case.query.keys() - _NO_FILTER:
         case.query = {**case.query, "all": "true"}
+
+
+def _join_no_other_group(case: Case) -> None:
+    """Drop the groups of tasks that are those of the group in the path, and keys used before."""
+    if not isinstance(case.body, dict):
+        return
+    tasks = [*(case.body.get("tasks") or ()), case.body.get("then")]
+    for task in filter(None, tasks):
+        for name in ("group", "unique_key"):
+            task.pop(name, None)
 
 
 def _use_keys_once(case: Case) -> None:
