@@ -133,6 +133,19 @@ async def test_what_cannot_close_a_group_is_named(
     assert (await http.get("/groups/import-17")).status == 404
 
 
+async def test_what_follows_is_part_of_the_trace_of_the_close(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    body = {"then": {"action": "send"}, "tasks": [{"action": "uppercase"}]}
+
+    await http.post("/groups/import-17/close", json=body, headers={"traceparent": trace})
+    await service.settle_next(DONE)
+
+    found = await (await http.get(f"/tasks?trace={trace[3:35]}")).json()
+    assert {task["action"] for task in found["tasks"]} == {"send", "uppercase"}
+
+
 async def test_an_import_of_nothing_ends_at_once(http: ClientSession) -> None:
     _, closed = await post(
         http, "/groups/import-17/close", {"tasks": [], "then": {"action": "send"}}

@@ -1,6 +1,7 @@
 """Closing a group: nothing joins it any more, and a task may follow its end."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -100,10 +101,13 @@ class GroupClosing:
         accepted when all of its tasks have ended, in the commit that ends the last one: at once, if
         there are none. Closing it again with the same `then` changes nothing.
         """
-        wanted = Close(name=_name_of(call.path["group"]), then=await self._then(call))
-        tasks = await self._tasks(call.body.tasks, wanted.name)
-        with traced(self._app.tracing, tasks, read_traceparent(call.headers)) as sent:
-            result = await self._ask(CloseGroup(wanted=wanted, tasks=tuple(sent)))
+        name, then = _name_of(call.path["group"]), await self._then(call)
+        tasks = await self._tasks(call.body.tasks, name)
+        all_new = (*tasks, *(() if then is None else (then,)))
+        with self._traced(all_new, read_traceparent(call.headers)) as sent:
+            wanted = Close(name=name, then=None if then is None else sent[-1])
+            message = CloseGroup(wanted=wanted, tasks=tuple(sent[: len(tasks)]))
+            result = await self._ask(message)
         if result.answer is CloseAnswer.CONFLICT:
             raise Problem(
                 HTTPStatus.CONFLICT,
@@ -113,6 +117,11 @@ class GroupClosing:
         refuse_several(tasks, result.accepted)
         receipts = receipts_of(tasks, result.accepted, now=self._clock.now())
         return Answer(Closed(group=GroupView.of(result.group), tasks=receipts))
+
+    def _traced(
+        self, tasks: tuple[NewTask, ...], trace: str | None
+    ) -> AbstractContextManager[tuple[NewTask, ...]]:
+        return traced(self._app.tracing, tasks, trace) if tasks else nullcontext(())
 
     async def _then(self, call: Call[CloseRequest, Any]) -> NewTask | None:
         asked = call.body.then
