@@ -15,6 +15,7 @@ from taskqueue.api.action import Action, Enqueuing, PlainAction
 from taskqueue.api.contents import Contents
 from taskqueue.api.context import Context
 from taskqueue.api.destination import Destination, Enqueuer
+from taskqueue.api.fair_shares import Sharing
 from taskqueue.api.limits import AnyLimits
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.api.preparation import new_task
@@ -78,6 +79,8 @@ class App(Contents, Scheduling):
         retries: Retries = ...,
         false_is_failure: bool | None = ...,
         limit: AnyLimits = ...,
+        fair_by: str | None = ...,
+        weight: float | str | None = ...,
         schedulable: bool = ...,
     ) -> Registration: ...
 
@@ -99,6 +102,8 @@ class App(Contents, Scheduling):
         retries: Retries = USUAL,
         false_is_failure: bool | None = None,
         limit: AnyLimits = (),
+        fair_by: str | None = None,
+        weight: float | str | None = None,
         schedulable: bool = False,
     ) -> Any:
         """Register the decorated function as the handler of `action`, by default of its own name.
@@ -110,6 +115,8 @@ class App(Contents, Scheduling):
         `retries` says when a failed attempt is tried again. A handler that returns False has
         failed, unless `false_is_failure` is False; without a choice, a `-> bool` is warned of.
         `limit` says how many tasks may run at once, or start in a while; see `docs/limits.md`.
+        Tasks whose field `fair_by` has different values take turns, each as many as its `weight`
+        (a number, or the name of a field) says; see `docs/fairness.md`.
         The fields `unique_by` of a task's data make its unique key; see `docs/uniqueness.md`. A
         task that has not started `expires_s` seconds after its enqueue is cancelled. Only actions
         that are `schedulable` can be scheduled over HTTP.
@@ -119,7 +126,7 @@ class App(Contents, Scheduling):
 
         Raises:
             ConfigError: with every fault of the name, the options, the executor, the function's
-                signature and the limits.
+                signature, the limits and the fair share.
         """
         if callable(action):
             return self.task()(action)
@@ -148,6 +155,7 @@ class App(Contents, Scheduling):
                 retries=retries,
                 false_is_failure=false_is_failure,
                 limit=limit,
+                sharing=Sharing(fair_by, weight),
                 schedulable=schedulable,
             )
             kind = Action if handler.takes_context else PlainAction
@@ -182,6 +190,7 @@ class App(Contents, Scheduling):
             options,
             faults=tuple(self._handlers.call_faults(action, options)),
             limits_of=self._handlers.limits_of,
+            share_of=self._handlers.share_of,
             idempotency_key=idempotency_key,
             now=self._time.now(),
         )

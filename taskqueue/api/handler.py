@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from taskqueue.api.context import Context
+from taskqueue.api.fair_shares import NO_SHARING, FairRule, Sharing, fair_rule_of
 from taskqueue.api.limit_rules import LimitRule, rules_of_action
 from taskqueue.api.limits import AnyLimits
 from taskqueue.api.middleware import Middleware
@@ -57,6 +58,7 @@ class Handler:
     schedulable: bool
     middleware: Sequence[Middleware]  # the outermost first
     limits: tuple[LimitRule, ...] = ()
+    fair: FairRule | None = None
 
     def limit_s(self, usual_s: float) -> float | None:
         """Return the time limit of its attempts where `usual_s` holds for most; 0 is none."""
@@ -94,12 +96,13 @@ def handler_of(
     schedulable: bool = False,
     middleware: Sequence[Middleware] = (),
     limit: AnyLimits = (),
+    sharing: Sharing = NO_SHARING,
 ) -> Handler:
     """Return `function` as a handler.
 
     Raises:
         ConfigError: with every fault of the defaults, the executor, the time limit, the rule about
-            retries, the function's signature and its limits.
+            retries, the function's signature, its limits and its fair share.
     """
     if timeout_s is not None:
         timeout_s = converted_by(plain.number, timeout_s)
@@ -114,11 +117,17 @@ def handler_of(
         faults.append(Fault("retries", "must be Retries(…)"))
     try:
         signature = read_signature(function)
+    except ConfigError as error:
+        raise ConfigError((*faults, *error.faults)) from error
+    faults.extend(key_faults(signature, defaults.unique_by))
+    try:
+        fair = fair_rule_of(sharing, function, signature)
+    except ConfigError as error:
+        faults.extend(error.faults)
+    try:
         limits = rules_of_action(limit, name, function)
     except ConfigError as error:
         faults.extend(error.faults)
-    else:
-        faults.extend(key_faults(signature, defaults.unique_by))
     if faults:
         raise ConfigError(tuple(faults))
     return Handler(
@@ -134,6 +143,7 @@ def handler_of(
         schedulable=bool(schedulable),
         middleware=middleware,
         limits=limits,
+        fair=fair,
     )
 
 

@@ -1,8 +1,10 @@
 """The handlers of an app, by the names of their actions."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from taskqueue.api.declared_limits import DeclaredLimits
+from taskqueue.api.fair_shares import NO_TURNS, OF_OTHERS, Share, Sharing
 from taskqueue.api.handler import ExecutorKind, Handler, handler_of
 from taskqueue.api.limit_rules import LimitRule
 from taskqueue.api.limits import AnyLimits
@@ -29,6 +31,7 @@ class Handlers:
         self._queues = {DEFAULT_QUEUE}
         self.ageing: dict[str, float] = {}
         """The queues whose tasks age, and after how many seconds they do so by one priority."""
+        self._fair_queues: set[str] = set()
         self.limits = DeclaredLimits()
 
     @property
@@ -51,13 +54,14 @@ class Handlers:
         retries: Retries,
         false_is_failure: bool | None,
         limit: AnyLimits,
+        sharing: Sharing,
         schedulable: bool,
     ) -> Handler:
         """Register the handler of the action `name`.
 
         Raises:
             ConfigError: with every fault of the name, the options, the executor, the function's
-                signature and the limits.
+                signature, the limits and the fair share.
         """
         faults = [*self._name_faults(name)]
         try:
@@ -73,6 +77,7 @@ class Handlers:
                 schedulable=schedulable,
                 middleware=self._middleware,
                 limit=limit,
+                sharing=sharing,
             )
             faults.extend(self.limits.conflicts(handler.limits))
         except ConfigError as error:
@@ -82,6 +87,8 @@ class Handlers:
         self.limits.declare(handler.limits)
         self.by_action[name] = handler
         self._queues.add(defaults.queue)
+        if handler.fair is not None:
+            self._fair_queues.add(defaults.queue)
         return handler
 
     def register_default(self, function: AnyFunction) -> None:
@@ -157,6 +164,19 @@ class Handlers:
         """Return what a task of this handler counts towards on a queue."""
         of_queue = self.limits.by_queue.get(queue)
         return handler.limits if of_queue is None else (*handler.limits, *of_queue)
+
+    def share_of(self, handler: Handler, queue: str, data: Mapping[str, Any]) -> Share:
+        """Return the share of a task of this handler with this data on a queue.
+
+        Where the tasks of some action take turns, those without `fair_by` share as one more flow:
+        else they would come before all that have a turn.
+
+        Raises:
+            InvalidTask: with every field that gives no flow or no weight.
+        """
+        if handler.fair is not None:
+            return handler.fair.share(data)
+        return OF_OTHERS if queue in self._fair_queues else NO_TURNS
 
     def _name_faults(self, action: str) -> Iterator[Fault]:
         if not is_name(action):

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
-import msgspec
-
+from taskqueue.api.fields import defaults_of, text_of, value_of
 from taskqueue.api.limits import AnyLimits, Limit, as_built_in
 from taskqueue.api.parameters import AnyFunction
 from taskqueue.errors import ConfigError, Fault, InvalidTask
@@ -62,32 +61,21 @@ class LimitRule:
         return key
 
     def _text(self, field: str, data: Mapping[str, Any], faults: list[Fault]) -> str:
-        value = self._value(field, data)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, str | int | float):
-            return str(value)
-        rule = f"must be text or a number: it is in the key of the limit {self.name!r}"
-        faults.append(Fault(f"data.{field}", rule))
-        return ""
+        text = text_of(value_of(field, data, self.defaults))
+        if text is None:
+            rule = f"must be text or a number: it is in the key of the limit {self.name!r}"
+            faults.append(Fault(f"data.{field}", rule))
+        return text or ""
 
     def _cost(self, data: Mapping[str, Any], faults: list[Fault]) -> float:
         if not isinstance(self.cost, str):
             return self.cost
-        value = self._value(self.cost, data)
+        value = value_of(self.cost, data, self.defaults)
         if not is_cost(value):
             rule = f"{COST_RULE}: it is the cost for the limit {self.name!r}"
             faults.append(Fault(f"data.{self.cost}", rule))
             return 1.0
         return float(value)
-
-    def _value(self, field: str, data: Mapping[str, Any]) -> Any:
-        try:
-            return msgspec.to_builtins(data.get(field, self.defaults.get(field)))
-        except Exception:  # noqa: BLE001 - of a type of user code; whatever it is, it is no text
-            return None
 
 
 def limits_text(rules: Sequence[LimitRule], data: Mapping[str, Any]) -> str | None:
@@ -115,10 +103,9 @@ def rules_of_action(given: AnyLimits, action: str, function: AnyFunction) -> tup
         ConfigError: with every fault of the limits, and every field that no parameter is.
     """
     parameters = inspect.signature(function).parameters.values()
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     known = None if takes_any else [p.name for p in parameters if p.name != "ctx"]
-    return _rules(given, action, known, defaults)
+    return _rules(given, action, known, defaults_of(function))
 
 
 def rules_of_queue(given: AnyLimits, queue: str) -> tuple[LimitRule, ...]:

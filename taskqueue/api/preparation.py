@@ -1,8 +1,10 @@
 """Making a task: what was asked for, checked, with what its action says about the rest."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from taskqueue.api.fair_shares import Share
 from taskqueue.api.handler import Handler, key_faults
 from taskqueue.api.limit_rules import LimitRule, limits_text
 from taskqueue.errors import Fault, InvalidTask
@@ -22,12 +24,14 @@ def new_task(
     *,
     faults: Sequence[Fault],
     limits_of: Callable[[Handler, str], Sequence[LimitRule]],
+    share_of: Callable[[Handler, str, Mapping[str, Any]], Share],
     idempotency_key: str | None,
     now: float,
 ) -> NewTask:
     """Return the task that does `action` with `data`; `faults` are known already.
 
-    `limits_of` returns what a task of a handler counts towards on a queue.
+    `limits_of` returns what a task of a handler counts towards on a queue, `share_of` in which flow
+    it takes turns there.
 
     Raises:
         InvalidTask: with every fault of the data and the options.
@@ -38,7 +42,10 @@ def new_task(
     defaults = handler.defaults
     queue = defaults.queue if options.queue is None else options.queue
     new = NewData(action=action, queue=queue, data=data, payload=payload)
-    rules = limits_of(handler, queue)
+    limits, share = _both(
+        partial(limits_text, limits_of(handler, queue), arguments_given),
+        partial(share_of, handler, queue, arguments_given),
+    )
     key = made_key(options, defaults, new, idempotency_key=idempotency_key)
     return NewTask(
         id=new_id(),
@@ -56,8 +63,30 @@ def new_task(
         key_rule=key.rule,
         traceparent=current_traceparent(),
         group=options.group,
-        limits=limits_text(rules, arguments_given) if rules else None,
+        limits=limits,
+        flow=share.flow,
+        weight=share.weight,
     )
+
+
+def _both(limits: Callable[[], str | None], share: Callable[[], Share]) -> tuple[str | None, Share]:
+    """Return what both make of the data.
+
+    Raises:
+        InvalidTask: with every fault of both.
+    """
+    found: list[Fault] = []
+    try:
+        text = limits()
+    except InvalidTask as error:
+        found.extend(error.faults)
+    try:
+        flow = share()
+    except InvalidTask as error:
+        found.extend(error.faults)
+    if found:
+        raise InvalidTask(tuple(found))
+    return text, flow
 
 
 def _require_sound(

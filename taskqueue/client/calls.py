@@ -59,7 +59,10 @@ def enqueue_many(tasks: Sequence[NewTaskBody]) -> Call[Sequence[Receipt]]:
 
 
 def sent(task: NewTaskBody) -> NewTaskBody:
-    return task if task.limits is None else replace(task, limits=None)
+    """Return a task without what the service works out itself."""
+    if task.limits is None and task.flow is None:
+        return task
+    return replace(task, limits=None, flow=None, weight=None)
 
 
 def get(task_id: str, *, wait_s: float = 0.0) -> Call[TaskInfo]:

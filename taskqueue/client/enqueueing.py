@@ -88,6 +88,8 @@ def prepared(task: NewTask) -> NewTaskBody:
         max_attempts=task.max_attempts,
         run_at=task.run_at,
         limits=task.limits,
+        flow=task.flow,
+        weight=None if task.flow is None else task.weight,
         expires_at=task.expires_at,
         group=task.group,
     )

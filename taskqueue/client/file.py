@@ -2,7 +2,7 @@
 
 The service notices the commit and starts the task at once. The answers and the errors are those of
 HTTP, except that a task is known by its name only: arguments are checked when it runs, and only one
-that an app has prepared counts towards limits.
+that an app has prepared counts towards limits and takes turns.
 """
 
 from collections.abc import Sequence

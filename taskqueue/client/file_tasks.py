@@ -56,6 +56,8 @@ def new_task(body: NewTaskBody, now: float) -> NewTask:
         key_rule=key.rule,
         traceparent=current_traceparent(),
         limits=body.limits,
+        flow=body.flow,
+        weight=1.0 if body.weight is None else body.weight,
         group=options.group,
     )
 

@@ -37,6 +37,9 @@ class NewTaskBody(msgspec.Struct, omit_defaults=True):
     delay_s: float | None = None
     limits: str | None = None
     """What a prepared task counts towards, for a file; a service works that out itself."""
+    flow: str | None = None
+    """In which flow a prepared task takes turns, with its weight; likewise."""
+    weight: float | None = None
     expires_s: float | None = None
     expires_at: float | None = None
     group: str | None = None

@@ -11,6 +11,16 @@ from typing import NamedTuple
 AGAIN = -1.0
 NONE = 0.0
 
+# With larger ones a turn would be lost in the rounding of the turns before it.
+MIN_WEIGHT, MAX_WEIGHT = 0.001, 1_000.0
+WEIGHT_RULE = f"must be a number from {MIN_WEIGHT:g} to {MAX_WEIGHT:,g}"
+
+
+def is_weight(value: object) -> bool:
+    """Tell whether a flow can have this weight."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and MIN_WEIGHT <= value <= MAX_WEIGHT  # type: ignore[operator]
+
 
 class Waiting(NamedTuple):
     """A task that is due and has no turn yet."""
