@@ -88,6 +88,7 @@ class ExplainWaiting(Request[str | None]):
     """Return why a task does not run, as a sentence; None if it runs or has ended."""
 
     task: Task
+    flow: str | None = None  # whose turns it takes
 
 
 class ForecastRetries(Request[tuple[NextAttempt, ...]]):

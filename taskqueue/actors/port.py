@@ -73,7 +73,7 @@ from taskqueue.rules.measures import Measures
 from taskqueue.rules.policy import USUAL
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
-from taskqueue.rules.tasks import Accepted, Status, Task, TaskHistory
+from taskqueue.rules.tasks import Accepted, Status, TaskHistory
 from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask
 from taskqueue.storage.protocol import Storage
@@ -158,7 +158,7 @@ class ServicePort:
 
     async def _explain_waiting(self, message: ExplainWaiting) -> str | None:
         queues = partial(self._ask_queue, GetQueues(), timeout_s=1.0)
-        return await why_waiting(message.task, queues, self._storage, now=self._clock.now())
+        return await why_waiting(message, queues, self._storage, now=self._clock.now())
 
     async def _forecast_retries(self, message: ForecastRetries) -> tuple[NextAttempt, ...]:
         return self._retries_of(message.task, now=self._clock.now())
@@ -279,13 +279,14 @@ class StorageRequests:
 
 
 async def why_waiting(
-    task: Task,
+    message: ExplainWaiting,
     queues: Callable[[], Awaitable[tuple[QueueState, ...]]],
     storage: StorageClient,
     *,
     now: float,
 ) -> str | None:
     """Return why a task does not run, as a sentence; None if it runs or has ended."""
+    task = message.task
     if not is_waiting(task):
         return None
     try:
@@ -296,4 +297,6 @@ async def why_waiting(
     if task.limits is not None:
         gate = await storage.use(Storage.gate_of, task.id, now=now)
     ahead = 0 if gate else await storage.use(Storage.ahead, task, limit=MOST_AHEAD, now=now)
-    return waiting_for(task, Line(queue=states.get(task.queue), ahead=ahead, gate=gate), now=now)
+    queue, takes_turns = states.get(task.queue), message.flow is not None
+    line = Line(queue=queue, ahead=ahead, gate=gate, takes_turns=takes_turns)
+    return waiting_for(task, line, now=now)

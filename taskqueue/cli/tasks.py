@@ -147,6 +147,7 @@ def _print_task(task: TaskInfo) -> None:
             "queue": task.queue,
             "priority": task.priority,
             "attempts": f"{task.attempt} of {task.max_attempts}",
+            "flow": task.flow,
             "unique key": _key_of(task),
             "group": task.group,
             "trace": task.traceparent,

@@ -73,7 +73,7 @@ class TaskFile(GroupFile):
             found = self._file.read(partial(reads.get, task_id=task_id, now=self._clock.now()))
         if found is None:
             raise TaskNotFound(task_id)
-        return info_of(found.task, found.attempts, found.key)
+        return info_of(found.task, found.attempts, found.key, found.flow)
 
     def logs(self, task_id: str, cursor: int | None) -> LogsPage:
         """Return a page of what the attempts at a task have logged.

@@ -19,13 +19,18 @@ from taskqueue.rules.tasks import Attempt, Status, Task
 from taskqueue.rules.uniqueness import KeyState
 
 
-def info_of(task: Task, attempts: Sequence[Attempt] = (), key: KeyState | None = None) -> TaskInfo:
+def info_of(
+    task: Task,
+    attempts: Sequence[Attempt] = (),
+    key: KeyState | None = None,
+    flow: str | None = None,
+) -> TaskInfo:
     """Return a task as the client shows it."""
     fields: dict[str, Any] = msgspec.structs.asdict(task)
     for name in ("payload", "result", "progress"):
         fields[name] = None if fields[name] is None else _decoded(fields[name])
     fields["limits"] = [TaskLimit(**use._asdict()) for use in decoded(task.limits)]
-    return TaskInfo(**fields, attempts=attempts, key=key)
+    return TaskInfo(**fields, attempts=attempts, key=key, flow=flow)
 
 
 def group_of(group: Group) -> GroupInfo:

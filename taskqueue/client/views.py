@@ -53,6 +53,7 @@ class TaskInfo(Struct):
     edits: Sequence[Edit] = ()
     next_attempts: Sequence[NextAttempt] = ()
     key: KeyState | None = None
+    flow: str | None = None
 
     @property
     def has_ended(self) -> bool:

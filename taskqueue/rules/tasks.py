@@ -189,6 +189,7 @@ class TaskHistory(Struct):
     attempts: tuple[Attempt, ...]
     edits: tuple[Edit, ...] = ()
     key: KeyState | None = None  # None: it has no unique key
+    flow: str | None = None  # whose turns it takes; None: it takes none
 
 
 class Owner(Struct):

@@ -23,11 +23,13 @@ class Line(Struct):
         queue: its queue; None if the service does not serve it.
         ahead: how many due tasks of the queue will be claimed first, up to `MOST_AHEAD`.
         gate: which limit holds it back; None if none does.
+        takes_turns: whether it takes turns with others: what comes later may go before it.
     """
 
     queue: QueueState | None
     ahead: int
     gate: GateFacts | None = None
+    takes_turns: bool = False
 
 
 def is_waiting(task: Task) -> bool:
@@ -63,7 +65,7 @@ def _why(task: Task, line: Line, *, now: float) -> str:
         return f"no consumer serves queue {task.queue!r} now"
     if line.gate is not None:
         return _held_back(line.gate, now=now)
-    return _place(line.ahead, line.queue)
+    return _place(line, line.queue)
 
 
 def _held_back(gate: GateFacts, *, now: float) -> str:
@@ -85,11 +87,12 @@ def _in_line(gate: GateFacts) -> str:
     return f"; {_ordinal(gate.ahead + 1)} in line" if gate.ahead else "; next in line"
 
 
-def _place(ahead: int, queue: QueueState) -> str:
-    if ahead >= MOST_AHEAD:
+def _place(line: Line, queue: QueueState) -> str:
+    if line.ahead >= MOST_AHEAD:
         return f"waits for a free slot; {MOST_AHEAD:,} tasks or more are ahead of it in its queue"
-    if ahead:
-        return f"waits for a free slot; {_ordinal(ahead + 1)} in line"
+    if line.ahead:
+        about = "about " if line.takes_turns else ""
+        return f"waits for a free slot; {about}{_ordinal(line.ahead + 1)} in line"
     consumers = "consumer" if queue.consumers == 1 else "consumers"
     return f"next in line; waits for a free slot of {queue.consumers} {consumers}"
 

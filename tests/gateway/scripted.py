@@ -158,8 +158,8 @@ class ScriptedService:
                 return await dead.redrive(action=action, queue=queue)
             case GetQueues():
                 return await self._queues()
-            case ExplainWaiting(task=task):
-                return await why_waiting(task, self._queues, self._client, now=NOW)
+            case ExplainWaiting() as asked:
+                return await why_waiting(asked, self._queues, self._client, now=NOW)
             case ForecastRetries(task=task):
                 return retries_of(self.app, RetryPolicy(), task, now=NOW)
             case Pause(queue=name):

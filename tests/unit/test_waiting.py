@@ -16,8 +16,14 @@ SERVED = QueueState(name="default", paused_at=None, consumers=2)
 SMTP = LimitUse("smtp", "example.org")
 
 
-def line(ahead: int = 0, queue: QueueState | None = SERVED, gate: GateFacts | None = None) -> Line:
-    return Line(queue=queue, ahead=ahead, gate=gate)
+def line(
+    ahead: int = 0,
+    queue: QueueState | None = SERVED,
+    gate: GateFacts | None = None,
+    *,
+    takes_turns: bool = False,
+) -> Line:
+    return Line(queue=queue, ahead=ahead, gate=gate, takes_turns=takes_turns)
 
 
 def full(*running: str, most: int | None = 2, count: int = 2, ahead: int = 0) -> GateFacts:
@@ -100,6 +106,7 @@ def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = F
             "next in line; waits for a free slot of 1 consumer",
         ),
         (task(Status.RETRYING), line(2), "waits for a free slot; 3rd in line"),
+        (task(), line(11, takes_turns=True), "waits for a free slot; about 12th in line"),
         (
             task(),
             line(MOST_AHEAD),

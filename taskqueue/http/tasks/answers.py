@@ -149,6 +149,7 @@ class TaskDetail(TaskView, kw_only=True):
     An edit tells what the changed fields were `before`; of a `payload` null, as it is not kept.
     `next_attempts` are those that follow a failed one, if each fails at once. `key` says among
     which tasks its unique key is unique, until when it holds the key, and whether that is over.
+    `flow` names those with which it takes the turns of its queue; empty: those without `fair_by`.
     """
 
     attempts: Sequence[Attempt]
@@ -156,6 +157,7 @@ class TaskDetail(TaskView, kw_only=True):
     next_attempts: Sequence[NextAttempt] = ()
     waiting_for: str | None = None
     key: KeyState | None = None
+    flow: str | None = None
 
     @classmethod
     def of_history(
@@ -172,6 +174,7 @@ class TaskDetail(TaskView, kw_only=True):
             waiting_for=waiting_for,
             next_attempts=next_attempts,
             key=history.key,
+            flow=history.flow,
         )
 
 

@@ -32,7 +32,7 @@ from taskqueue.http.tasks.requests import (
 )
 from taskqueue.rules.edits import Change, EditAnswer, status_at
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import Task
+from taskqueue.rules.tasks import Task, TaskHistory
 from taskqueue.structs import Struct
 
 
@@ -94,7 +94,7 @@ class TaskEditing:
         """Change the data or the options of a task that has not ended and does not run."""
         task_id = call.path["id"]
         history = await history_of(self._ask, task_id)
-        await self._edit(history.task, self._change(history.task, call.body))
+        await self._edit(history.task, self._change(history, call.body))
         return Answer(await detail_of(self._ask, await history_of(self._ask, task_id)))
 
     async def run_now(self, call: Call[Any, Any]) -> Answer:
@@ -108,7 +108,7 @@ class TaskEditing:
         status = status_at(task.status, run_at=now, now=now)
         return Answer(Receipt(id=task_id, status=status), HTTPStatus.ACCEPTED)
 
-    def _change(self, task: Task, asked: EditRequest) -> Change:
+    def _change(self, history: TaskHistory, asked: EditRequest) -> Change:
         """Return the change, checked as a new task would be.
 
         Raises:
@@ -120,7 +120,7 @@ class TaskEditing:
             if faults := tuple(options.faults()):
                 raise Problem.invalid("invalid task", faults)
         else:
-            payload = self._payload(task, bytes(asked.data), options)
+            payload = self._payload(history, bytes(asked.data), options)
         return Change(
             payload=payload,
             priority=options.priority,
@@ -128,7 +128,8 @@ class TaskEditing:
             max_attempts=options.max_attempts,
         )
 
-    def _payload(self, task: Task, data: bytes, options: Options) -> str:
+    def _payload(self, history: TaskHistory, data: bytes, options: Options) -> str:
+        task = history.task
         queue = task.queue if task.queue in self._app.queues else None
         try:
             new = self._app.prepare(task.action, data, options=replace(options, queue=queue))
@@ -136,6 +137,9 @@ class TaskEditing:
             raise problems.refusal(error) from error
         if task.limits is not None and task.limits != new.limits:
             rule = "gives its limits another key or cost; enqueue a new task, and cancel this one"
+            raise Problem.invalid("invalid task", (Fault("data", rule),))
+        if None not in (history.flow, new.flow) and history.flow != new.flow:
+            rule = "would have it take the turns of others; enqueue a new task, and cancel this one"
             raise Problem.invalid("invalid task", (Fault("data", rule),))
         return new.payload
 

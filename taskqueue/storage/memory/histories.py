@@ -21,6 +21,7 @@ class MemoryHistories(MemoryPart):
             attempts=tuple(row.attempts[-MAX_ATTEMPTS:]),
             edits=tuple(row.edits[-MAX_EDITS:]),
             key=keys.state(row, now=now),
+            flow=row.flow,
         )
 
     async def logs(

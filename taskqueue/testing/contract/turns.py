@@ -147,3 +147,14 @@ class TurnsContract:
             order += ids(claimed)
 
         assert order.index("slow") == 3
+
+    async def test_a_task_shows_its_flow_and_its_place_by_turns(self, storage: Storage) -> None:
+        await storage.insert(of("a", *range(100)), now=0.0)
+        await storage.insert([*of("b", 1, 2), new_task("first")], now=0.0)
+
+        histories = [await storage.get(each, now=0.0) for each in ("first", "b001", "b002")]
+
+        found = [each for each in histories if each is not None]
+        assert [each.flow for each in found] == [None, "b", "b"]
+        ahead = [await storage.ahead(each.task, limit=999, now=0.0) for each in found]
+        assert ahead == [0, 2, 4]

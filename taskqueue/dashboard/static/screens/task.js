@@ -128,6 +128,7 @@ function Facts({ task }) {
     ["Ended", ended && html`<${Time} at=${ended} />`],
     ["In all", ended && duration(ended - task.created_at)],
     ["Limits", task.limits && html`<span>${task.limits.map((each, i) => html`${i > 0 && ", "}<a href=${to("limits", each.name)}>${shownLimit(each)}</a>`)}</span>`],
+    ["Takes turns as", task.flow || null],
     ["Trace", task.traceparent && html`<span><code>${traceOf(task)}</code> <${Copy} text=${traceOf(task)} what="the id of the trace" /></span>`],
     ["Group", task.group && html`<a href=${to("tasks", "", { group: task.group })}>${task.group}</a>`],
     ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" />

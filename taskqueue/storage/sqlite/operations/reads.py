@@ -75,7 +75,7 @@ def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | No
         row = db.execute(queries.GET, (task_id,)).fetchone()
         if row is None:
             return None
-        seq, edits, key, until, was_freed, is_held, *columns = row
+        seq, edits, flow, key, until, was_freed, is_held, *columns = row
         attempts = db.execute(queries.ATTEMPTS, (seq,)).fetchall()
     task = rows.task(tuple(columns), now=now)
     whole = (*map(rows.attempt, reversed(attempts)), *_completing(task))
@@ -91,6 +91,7 @@ def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | No
             was_freed=bool(was_freed),
             now=now,
         ),
+        flow=flow,
     )
 
 

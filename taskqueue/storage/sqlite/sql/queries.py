@@ -27,7 +27,7 @@ ORDER BY claimed_at, priority, turn, run_at, id
 TURN = "SELECT turn FROM main.tasks WHERE id = ?"
 
 KEY = "coalesce(unique_key, former_key), unique_until, former_key IS NOT NULL, token IS NOT NULL"
-GET = f"SELECT seq, edits, {KEY}, {TASK} FROM main.tasks WHERE id = ?"
+GET = f"SELECT seq, edits, flow, {KEY}, {TASK} FROM main.tasks WHERE id = ?"
 
 ONE = f"SELECT {TASK} FROM main.tasks WHERE id = ?"
 # The key itself, and then the same one with any scope.
