@@ -220,6 +220,7 @@ def queue(configuration: Configuration) -> QueueSettings:
         retry_of=partial(app.retry_policy, usual=retry),
         limits=app.limits,
         ageing=app.ageing,
+        fair_queues=app.fair_queues,
     )
 
 

@@ -40,6 +40,11 @@ class Contents(Surroundings):
         return self._handlers.queues
 
     @property
+    def fair_queues(self) -> frozenset[str]:
+        """The names of the queues whose tasks take turns: those of actions with `fair_by`."""
+        return self._handlers.fair_queues
+
+    @property
     def limits(self) -> Mapping[str, LimitValues]:
         """What is declared of each limit, by its name."""
         return self._handlers.limits.values

@@ -39,6 +39,11 @@ class Handlers:
         """The names of all queues, sorted."""
         return tuple(sorted(self._queues))
 
+    @property
+    def fair_queues(self) -> frozenset[str]:
+        """The names of the queues that an action with `fair_by` has by default."""
+        return frozenset(self._fair_queues)
+
     def add_queues(self, names: Iterable[str]) -> None:
         """Accept tasks for these queues as well."""
         self._queues.update(names)

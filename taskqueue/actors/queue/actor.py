@@ -74,7 +74,9 @@ class QueueActor(QueueAdministration):
         super().__init__(settings.queues, measures, clock or SystemClock())
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
-        leases: Leases[ActorRef] = Leases(settings.queues, settings.prefetch, settings.retry)
+        leases: Leases[ActorRef] = Leases(
+            settings.queues, settings.prefetch, settings.retry, fair=settings.fair_queues
+        )
         self._dispatch = DispatchBuffer(leases, self._clock)
         self._completer = Completer(
             self._storage,

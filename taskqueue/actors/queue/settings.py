@@ -20,6 +20,8 @@ class QueueSettings(Struct):
     """What the app declares of each limit."""
     ageing: Mapping[str, float] = {}
     """After how many seconds a task of a queue counts as one of the next higher priority."""
+    fair_queues: frozenset[str] = frozenset()
+    """Those whose tasks take turns: none of them is claimed ahead of a free slot."""
 
     def policy_of(self, action: str) -> RetryPolicy:
         """Return how failures of `action` are answered."""

@@ -19,7 +19,8 @@ LEAD = 4
 class QueueBuffer:
     """The buffer of one queue, which adapts its prefetch to the pace of the consumers."""
 
-    def __init__(self, prefetch: int) -> None:
+    def __init__(self, prefetch: int, most_ahead: int = MOST_AHEAD) -> None:
+        self._most_ahead = most_ahead
         self.deliveries: deque[Delivery] = deque()
         self.epoch = 0
         self._ahead = self._prefetch = prefetch  # how many may wait beyond the free slots
@@ -63,7 +64,7 @@ class QueueBuffer:
         lasted_s = (at if self.deliveries else self._gone_at) - self._came_at
         if self._had_to_wait and lasted_s > 0:
             wanted = LEAD * self._taken / lasted_s * (at - reservation.reserved_at)
-            self._ahead = max(self._prefetch, min(round(wanted), MOST_AHEAD))
+            self._ahead = max(self._prefetch, min(round(wanted), self._most_ahead))
         self.deliveries.extend(deliveries)
         self._came_at, self._taken = at, 0
         self._had_to_wait = len(self.deliveries) > free
@@ -80,8 +81,10 @@ class QueueBuffer:
 class Buffers:
     """The buffers of all queues that are served; consumers of several take from them in turns."""
 
-    def __init__(self, queues: Sequence[str], prefetch: int) -> None:
-        self._buffers = {queue: QueueBuffer(prefetch) for queue in queues}
+    def __init__(self, queues: Sequence[str], prefetch: int, fair: Collection[str]) -> None:
+        self._buffers = {
+            queue: QueueBuffer(0, 0) if queue in fair else QueueBuffer(prefetch) for queue in queues
+        }
         self._waiting: dict[str, QueueBuffer] = {}  # not empty: a few, of thousands maybe
         # The queue that was served longest ago has the least turn, and is next.
         self._turns = {queue: turn for turn, queue in enumerate(queues)}

@@ -35,7 +35,14 @@ from taskqueue.rules.tasks import Cancelled, Delivery, Interrupted, Outcome
 class Leases(Generic[C]):
     """The leases of one queue actor; begins with a search for what earlier ones have left."""
 
-    def __init__(self, queues: Sequence[str], prefetch: int, retry: RetryPolicy) -> None:
+    def __init__(
+        self,
+        queues: Sequence[str],
+        prefetch: int,
+        retry: RetryPolicy,
+        *,
+        fair: Collection[str] = (),
+    ) -> None:
         """Make a ledger without leases.
 
         Args:
@@ -43,9 +50,11 @@ class Leases(Generic[C]):
             prefetch: how many deliveries of each may wait beyond the free slots, at least: up to
                 `MOST_AHEAD` while tasks end faster than they are claimed.
             retry: decides what becomes of orphans.
+            fair: those whose tasks take turns. None waits beyond the free slots: it would start
+                before the tasks of others whose turn is earlier.
         """
         self._retry = retry
-        self._buffers = Buffers(queues, prefetch)
+        self._buffers = Buffers(queues, prefetch, fair)
         self._consumers: Registrations[C] = Registrations()
         self._settling: set[str] = set()
         self._unwanted: dict[str, str] = {}  # runs although its task is cancelled: reasons

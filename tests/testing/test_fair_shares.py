@@ -1,0 +1,49 @@
+"""Fair shares from end to end: by the order in which handlers begin."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from taskqueue import App
+from taskqueue.runtime import Reply
+from taskqueue.settings import Settings
+from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.testing.engine import Engine
+
+ONE_BY_ONE = Settings(consumers=1, slots=1, drain_s=0.0)
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def engine(request: pytest.FixtureRequest, app: App, tmp_path: Path) -> Engine:
+    in_a_file = SQLiteStorage(tmp_path / "tasks.db", synchronous="NORMAL")
+    return Engine(app, None if request.param == "memory" else in_a_file, settings=ONE_BY_ONE)
+
+
+async def test_the_first_task_of_another_begins_within_two_starts(app: App, engine: Engine) -> None:
+    began: list[str] = []
+    holds: Reply[None] = Reply()
+    opens: Reply[None] = Reply()
+
+    @app.task("report", fair_by="tenant")
+    async def report(tenant: str, number: int) -> None:
+        began.append(tenant)
+        if number == 100:
+            holds.set(None)
+            await opens
+
+    async with engine:
+        await app.enqueue(*(report.prepare("large", number) for number in range(1_000)))
+        await holds
+        await app.enqueue(*(report.prepare("tiny", -number) for number in (1, 2, 3)))
+        opens.set(None)
+        await engine.drain()
+
+    since = began[101:]
+    assert Counter(began) == {"large": 1_000, "tiny": 3}
+    assert [place for place, tenant in enumerate(since) if tenant == "tiny"] == [1, 3, 5]
