@@ -1,11 +1,13 @@
-"""An API that allows 60 calls a minute, 4 of them at once, and mail servers that differ in this.
+"""An API that allows 60 calls a minute, 4 of them at once, shared fairly among customers.
 
 python -m taskqueue.supervisor --app examples.limits:app
 
 for n in $(seq 100); do
     curl -X POST localhost:8080/tasks -H 'content-type: application/json' \\
-         -d '{"action": "ask", "data": {"prompt": "What is '$n' squared?"}}'
+         -d '{"action": "ask", "data": {"customer": "acme", "prompt": "What is '$n' squared?"}}'
 done
+curl -X POST localhost:8080/tasks -H 'content-type: application/json' \\
+     -d '{"action": "ask", "data": {"customer": "tiny", "prompt": "And what about us?"}}'
 curl localhost:8080/limits/api
 curl -X PUT localhost:8080/limits/api -H 'content-type: application/json' \\
      -d '{"running": 8, "starts": 120, "per_s": 60, "burst": 10}'
@@ -26,15 +28,15 @@ async def call_api(text: str) -> str:
     return f"re: {text}"
 
 
-@app.task("ask", limit=API)
-async def ask(prompt: str) -> dict[str, str]:
-    """Ask a question."""
+@app.task("ask", limit=API, fair_by="customer")
+async def ask(customer: str, prompt: str) -> dict[str, str]:
+    """Ask a question. The customers take turns, so the hundred of one do not delay the others."""
     return {"answer": await call_api(prompt)}
 
 
-@app.task("translate", limit=API)
-async def translate(text: str, to: str = "de") -> dict[str, str]:
-    """Translate a text. The calls of both actions are calls of one API, so they share its limit."""
+@app.task("translate", limit=API, fair_by="customer")
+async def translate(customer: str, text: str, to: str = "de") -> dict[str, str]:
+    """Translate a text. Both actions call one API: they share its limit, and a customer's turns."""
     return {"text": await call_api(f"{to}: {text}")}
 
 

@@ -82,11 +82,13 @@ async def test_the_actions_of_the_tutorial_end_as_it_says(tmp_path: Path) -> Non
 async def test_the_api_gets_no_more_calls_than_it_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(limits.app, settings=Settings(consumers=2, slots=8, drain_s=0.0))
     began: list[float] = []
+    asked: list[str] = []
     running, most = 0, 0
 
     async def call_api(text: str) -> str:
         nonlocal running, most
         began.append(engine.clock.now())
+        asked.append(text)
         running += 1
         most = max(most, running)
         await asyncio.sleep(0)
@@ -95,11 +97,16 @@ async def test_the_api_gets_no_more_calls_than_it_allows(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(limits, "call_api", call_api)
     async with engine:
-        questions = [limits.ask.prepare(str(n)) for n in range(60)]
-        texts = [limits.translate.prepare(str(n)) for n in range(40)]
+        questions = [limits.ask.prepare("acme", str(n)) for n in range(60)]
+        texts = [limits.translate.prepare("acme", str(n)) for n in range(38)]
+        others = [limits.ask.prepare("tiny", "first"), limits.ask.prepare("tiny", "second")]
         await limits.app.enqueue(*questions, *texts)
+        await engine.advance(30)  # the burst and more have begun
+        begun = len(asked)
+        await limits.app.enqueue(*others)
         await engine.drain()
 
+    assert [asked.index(text) - begun for text in ("first", "second")] == [1, 3]
     assert len(began) == 100
     assert max(sum(at <= each < at + 60 for each in began) for at in began) <= 70
     assert began[-1] - began[0] == pytest.approx(90)

@@ -172,6 +172,18 @@ def test_more_is_claimed_ahead_of_consumers_that_are_faster_than_a_claim() -> No
     assert 100 < reservations[2] <= MOST_AHEAD + 1
 
 
+def test_nothing_is_claimed_ahead_of_consumers_where_tasks_take_turns() -> None:
+    clock = ManualClock()
+    leases: Leases[str] = Leases(["default", "other"], 5, RetryPolicy(), fair=["default"])
+    leases.end_search((), ())
+    leases.register("a", 2, ["default", "other"])
+
+    passed = [a_batch_passes(leases, clock, claim_s=0.004, task_s=0.0001) for _ in range(4)]
+
+    assert passed == [2, 2, 2, 2]
+    assert leases.room("other") == 7
+
+
 def test_the_prefetch_is_enough_for_tasks_that_take_longer_than_a_claim() -> None:
     clock = ManualClock()
     leases = ledger(prefetch=5)
