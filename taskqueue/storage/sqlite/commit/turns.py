@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from taskqueue.rules.turns import Waiting, next_turn
 from taskqueue.storage.sqlite.sql import rows, turns
 
+MOST_GIVEN = 5_000
+"""How many turns a claim gives; the next one goes on."""
+
 
 class Turns:
     """The turns of all queues."""
@@ -16,9 +19,9 @@ class Turns:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def give(self, queue: str, *, now: float) -> None:
-        """Give a turn to what has come due."""
-        due = self._db.execute(turns.AWAITING_TURN, (queue, now)).fetchall()
+    def give(self, queue: str, *, now: float, most: int = MOST_GIVEN) -> None:
+        """Give a turn to what has come due, the earliest first, up to `most`."""
+        due = self._db.execute(turns.AWAITING_TURN, (queue, now, most)).fetchall()
         last: dict[tuple[int, str], float] = {}
         served: dict[int, float] = {}
         for row in map(Waiting._make, due):

@@ -6,6 +6,7 @@ one commit instead of two, and nothing to be read back.
 
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -13,6 +14,7 @@ from taskqueue.rules.keys import stored_until
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import first_due, is_plain
 from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.commit.turns import MOST_GIVEN
 from taskqueue.storage.sqlite.operations import keys, membership
 from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
@@ -193,7 +195,9 @@ def _count(
 
 def _find_places(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None:
     """Give turns to those that take turns, and park those for which a limit has no room."""
-    for queue in {task.queue for task in new if task.flow is not None}:
-        tx.turns.give(queue, now=now)
+    in_flows = Counter(task.queue for task in new if task.flow is not None)
+    for queue, tasks in in_flows.items():
+        # As many as there are new ones: else a backlog without turns would delay the next flow's.
+        tx.turns.give(queue, now=now, most=max(tasks, MOST_GIVEN))
     for queue, limits in {(task.queue, task.limits) for task in new if task.limits is not None}:
         tx.gates.park_full(queue, limits, now=now)

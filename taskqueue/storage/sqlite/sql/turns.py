@@ -2,7 +2,7 @@
 
 AWAITING_TURN = """
 SELECT seq, priority, flow, weight FROM main.tasks INDEXED BY awaits_turn
-WHERE gate = '/turn' AND queue = ? AND run_at <= ? ORDER BY run_at, id LIMIT 5000
+WHERE gate = '/turn' AND queue = ? AND run_at <= ? ORDER BY run_at, id LIMIT ?
 """
 TURNS_OF = """
 SELECT (SELECT turn FROM main.flow_turns WHERE queue = :queue AND priority = :priority
