@@ -23,6 +23,7 @@ from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.sizes import Sizes
 from taskqueue.actors.storage_client import StorageClient
+from taskqueue.actors.why_waiting import why_waiting
 from taskqueue.clock import Clock
 from taskqueue.commands import (
     ROOT,
@@ -67,14 +68,13 @@ from taskqueue.rules.activity import Activity, Recent
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt, next_attempts
-from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.health import Availability, Readiness
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.policy import USUAL
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
 from taskqueue.rules.tasks import Accepted, Status, TaskHistory
-from taskqueue.rules.waiting import MOST_AHEAD, Line, is_waiting, waiting_for
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
@@ -276,27 +276,3 @@ class StorageRequests:
 
     async def _get_schedule(self, message: GetSchedule) -> ScheduleHistory | None:
         return await self._storage.use(Storage.schedule, message.name, slots=message.slots)
-
-
-async def why_waiting(
-    message: ExplainWaiting,
-    queues: Callable[[], Awaitable[tuple[QueueState, ...]]],
-    storage: StorageClient,
-    *,
-    now: float,
-) -> str | None:
-    """Return why a task does not run, as a sentence; None if it runs or has ended."""
-    task = message.task
-    if not is_waiting(task):
-        return None
-    try:
-        states = {queue.name: queue for queue in await queues()}
-    except (ActorUnavailable, AskTimeout):
-        return "the queue is restarting"
-    gate = None
-    if task.limits is not None:
-        gate = await storage.use(Storage.gate_of, task.id, now=now)
-    ahead = 0 if gate else await storage.use(Storage.ahead, task, limit=MOST_AHEAD, now=now)
-    queue, takes_turns = states.get(task.queue), message.flow is not None
-    line = Line(queue=queue, ahead=ahead, gate=gate, takes_turns=takes_turns)
-    return waiting_for(task, line, now=now)

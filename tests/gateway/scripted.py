@@ -5,9 +5,10 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from taskqueue.actors.port import StorageRequests, why_waiting
+from taskqueue.actors.port import StorageRequests
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.storage_client import StorageClient
+from taskqueue.actors.why_waiting import why_waiting
 from taskqueue.api.app import App
 from taskqueue.api.context import Context
 from taskqueue.api.forecast import retries_of
