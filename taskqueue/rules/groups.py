@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from taskqueue.rules.tasks import ENDED, Accepted, NewTask, Status
+from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, NewTask, Status
 from taskqueue.structs import Struct
 
 
@@ -103,6 +103,14 @@ class GroupEnd(Struct):
     name: str
     tasks: Mapping[Status, int]
     then: NewTask | None = None
+
+
+def is_there(answer: Accepted) -> bool:
+    """Tell whether what follows is there, be it as the task that has its key."""
+    return answer.acceptance not in _REFUSED
+
+
+_REFUSED = {Acceptance.CONFLICT, Acceptance.REJECTED, Acceptance.CLOSED}
 
 
 def is_same_then(asked: NewTask | None, stored: NewTask | None) -> bool:

@@ -77,6 +77,12 @@ delays = st.sampled_from([-3.0, 0.0, 0.5, 4.0, 30.0])
 limits = st.integers(0, 6)
 groups = st.sampled_from(GROUPS)
 
+key_rules = st.builds(
+    KeyRule,
+    until=st.sampled_from([*KeyEnd, 1.0, 20.0]),
+    on_repeat=st.none() | st.sampled_from(OnRepeat),
+    latest_s=st.none() | st.sampled_from([1.0, 30.0]),
+)
 new_tasks = st.builds(
     NewTask,
     id=ids,
@@ -94,6 +100,9 @@ what_follows = st.builds(
     id=st.sampled_from(["then-1", "then-2", IDS[0]]),
     action=st.just("report"),
     payload=st.just("{}"),
+    unique_key=st.sampled_from([None, "k"]),
+    fingerprint=st.sampled_from("fg"),
+    key_rule=st.none() | key_rules,
     group=st.none() | groups,
 )
 
@@ -158,12 +167,6 @@ keyed_tasks = st.builds(
     unique_key=st.one_of(st.none(), st.sampled_from("kl")),
     fingerprint=st.sampled_from("fg"),
     group=st.none() | groups,
-)
-key_rules = st.builds(
-    KeyRule,
-    until=st.sampled_from([*KeyEnd, 1.0, 20.0]),
-    on_repeat=st.none() | st.sampled_from(OnRepeat),
-    latest_s=st.none() | st.sampled_from([1.0, 30.0]),
 )
 ruled_tasks = st.builds(
     NewTask,

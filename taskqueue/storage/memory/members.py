@@ -12,6 +12,7 @@ from taskqueue.rules.groups import (
     GroupEnd,
     Turn,
     is_same_then,
+    is_there,
     turn,
 )
 from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, NewTask, Status
@@ -174,7 +175,7 @@ def _follow(row: GroupRow, insert: Insert, *, now: float) -> NewTask | None:
         return None
     [answer] = insert((row.then,), now=now)
     row.then_at = now
-    if answer.acceptance in {Acceptance.ACCEPTED, Acceptance.REPEATED}:
+    if is_there(answer):
         row.then_id = answer.id
     tell_refused([(row.then, answer)])
     return row.then if answer.acceptance is Acceptance.ACCEPTED else None

@@ -150,6 +150,17 @@ class GroupCountsContract:
 
         assert await counts_of(storage) == {"queued": 1, "scheduled": 1}
 
+    async def test_a_member_that_expires_counts_as_cancelled(self, storage: Storage) -> None:
+        await add(storage, "a", "b", group="import", expires_at=5.0)
+        await close(storage)
+        await settle(storage, await claim_member(storage), DONE, now=3.0)
+
+        expired = await storage.expire_waiting(limit=9, now=6.0)
+
+        assert [task.id for task in expired] == ["b"]
+        assert await counts_of(storage) == {"completed": 1, "cancelled": 1}
+        assert (await group_of(storage)).ended_at == 6.0
+
     async def test_a_repeated_task_is_counted_once(self, storage: Storage) -> None:
         await add(storage, "a", group="import")
         await add(storage, "a", group="import")

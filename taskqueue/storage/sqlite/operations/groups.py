@@ -14,6 +14,7 @@ from taskqueue.rules.groups import (
     GroupEnd,
     Turn,
     is_same_then,
+    is_there,
     turn,
 )
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
@@ -87,9 +88,8 @@ def _follow(tx: Transaction, name: str) -> GroupEnd:
     if then is None or group.then_at is not None:
         return GroupEnd(name=name, tasks=group.tasks)
     [answer] = insert(tx, (then,), now=tx.now)
-    is_there = answer.acceptance in {Acceptance.ACCEPTED, Acceptance.REPEATED}
-    tx.db.execute(groups.FOLLOWED, (tx.now, answer.id if is_there else None, name))
-    if not is_there:
+    tx.db.execute(groups.FOLLOWED, (tx.now, answer.id if is_there(answer) else None, name))
+    if not is_there(answer):
         tx.refused.append((then, answer))
     return GroupEnd(name=name, tasks=group.tasks, then=then if _is_new(answer) else None)
 
