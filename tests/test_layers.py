@@ -100,8 +100,8 @@ KNOW_AN_ENGINE = {
     "bench.command": "reports SQLite's own errors",
     "bench.disk": "measures what SQLite makes of the disk",
     "bench.place": "needs a file, beside which it works",
-    "verification.calm": "makes a table of the handlers' own",
-    "verification.ledger": "reads the file past the service",
+    "verification.books": "reads the file past the service",
+    "verification.calm": "makes tables of the handlers' own",
     "testing.fixtures": "gives users' tests a file of their own",
 }
 

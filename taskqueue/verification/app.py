@@ -11,13 +11,29 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taskqueue import App, Cancel, Context, Reject, Retry, Snooze
+from taskqueue import App, Cancel, Context, Limit, Reject, Retry, Snooze, every
+from taskqueue.verification.witness import witnessed
 
-MAKE_EFFECTS = "CREATE TABLE effects (task TEXT NOT NULL, attempt INTEGER NOT NULL) STRICT"
+MAKE_TABLES = """
+CREATE TABLE effects (task TEXT NOT NULL, attempt INTEGER NOT NULL) STRICT;
+CREATE TABLE starts (claimed_at REAL NOT NULL) STRICT;
+"""
 NOTE_EFFECT = "INSERT INTO effects (task, attempt) VALUES (?, ?)"
+NOTE_START = "INSERT INTO starts SELECT claimed_at FROM tasks WHERE id = ?"
 
 CHILDREN = 2
 CHILD = "child"
+
+LANES = 2  # keys of a limit
+NARROW = Limit(running=2, key="narrow:{lane}")
+SINGLE = Limit(running=1, name="single")
+RATED = Limit(starts=6, per_s=1, burst=3, name="rated")
+AT_ONCE: Mapping[str, int] = {"narrow": 2, "single": 1}
+"""How many tasks of each key may run, by the name of their limit."""
+
+TICK = "tick"
+COMPLETE_SCHEDULES: Mapping[str, int] = {"beside": 2, "one-by-one": 3}
+"""The seconds between the slots of those schedules of which every slot has to fire."""
 
 PATIENT = 10_000  # so many attempts that no number of faults spends them
 
@@ -32,6 +48,10 @@ class Behaviour:
     """How often it is posted, in proportion to the others."""
     ends: frozenset[str]
     """How its tasks may end."""
+    is_limited: bool = False
+    """Whether its lists are of this action alone, so that more is posted than may run."""
+    has_lanes: bool = False
+    """Whether its data name one of the lanes."""
 
 
 COMPLETED = frozenset({"completed"})
@@ -56,6 +76,12 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "hapless": Behaviour(20, DEAD),
     "reject": Behaviour(20, DEAD),
     "call_off": Behaviour(20, CANCELLED),
+    "narrow": Behaviour(120, COMPLETED, is_limited=True, has_lanes=True),
+    "narrow_process": Behaviour(20, COMPLETED, is_limited=True, has_lanes=True),
+    "narrow_thrice": Behaviour(20, COMPLETED, is_limited=True, has_lanes=True),
+    "single": Behaviour(40, COMPLETED, is_limited=True),
+    "rated": Behaviour(60, COMPLETED, is_limited=True),
+    "single_and_rated": Behaviour(10, COMPLETED, is_limited=True),
 }
 
 
@@ -191,3 +217,78 @@ async def reject(ctx: Context, key: str) -> str:
 async def call_off(ctx: Context, key: str) -> str:
     note_effect(ctx)
     raise Cancel("it is not needed any more")
+
+
+# --- with limits ----------------------------------------------------------------------------------
+
+
+@app.task("narrow", max_attempts=PATIENT, limit=NARROW)
+async def narrow(ctx: Context, key: str, lane: int) -> str:
+    with witnessed(ctx.task.id, f"narrow:{lane}"):
+        note_effect(ctx)
+        await asyncio.sleep(0.3)
+    return key
+
+
+@app.task("narrow_process", max_attempts=PATIENT, limit=NARROW, executor="process")
+def narrow_process(ctx: Context, key: str, lane: int) -> str:
+    with witnessed(ctx.task.id, f"narrow:{lane}"):
+        note_effect(ctx)
+        time.sleep(0.2)
+    return key
+
+
+@app.task("narrow_thrice", max_attempts=PATIENT, limit=NARROW)
+async def narrow_thrice(ctx: Context, key: str, lane: int) -> str:
+    with witnessed(ctx.task.id, f"narrow:{lane}"):
+        note_effect(ctx)
+        if ctx.task.deliveries == 1:
+            raise Snooze(0.05)
+        if ctx.attempt == 1:
+            raise RuntimeError("the first attempt fails")
+        await asyncio.sleep(0.1)
+    return key
+
+
+@app.task("single", max_attempts=PATIENT, limit=SINGLE)
+async def single(ctx: Context, key: str) -> str:
+    with witnessed(ctx.task.id, "single"):
+        note_effect(ctx)
+        await asyncio.sleep(0.1)
+    return key
+
+
+@app.task("rated", max_attempts=PATIENT, limit=RATED)
+async def rated(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    ctx.transaction().execute(NOTE_START, (ctx.task.id,))
+    return key
+
+
+@app.task("single_and_rated", max_attempts=PATIENT, limit=(SINGLE, RATED))
+async def single_and_rated(ctx: Context, key: str) -> str:
+    with witnessed(ctx.task.id, "single"):
+        note_effect(ctx)
+        ctx.transaction().execute(NOTE_START, (ctx.task.id,))
+        await asyncio.sleep(0.1)
+    return key
+
+
+# --- by schedules ---------------------------------------------------------------------------------
+
+
+@app.schedule(
+    every(seconds=2), name="beside", data={"key": "beside {slot}"}, missed="all", overlap="allow"
+)
+@app.schedule(
+    every(seconds=3),
+    name="one-by-one",
+    data={"key": "one-by-one {slot}"},
+    missed="all",
+    overlap="queue",
+)
+@app.schedule(every(seconds=5), name="latest", data={"key": "latest {slot}"})
+@app.task(TICK, max_attempts=PATIENT)
+async def tick(ctx: Context, key: str) -> str:
+    note_effect(ctx)
+    return key

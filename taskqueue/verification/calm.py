@@ -1,14 +1,16 @@
-"""Before and after the faults: the table of the handlers, and the wait for the last task."""
+"""Before and after the faults: the tables of the handlers, and the wait for the last task."""
 
 import asyncio
 import contextlib
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from taskqueue.verification.app import MAKE_EFFECTS
+from taskqueue.verification.app import MAKE_TABLES
 from taskqueue.verification.ledger import ENDED
 from taskqueue.verification.load import Load
 from taskqueue.verification.site import Site
@@ -17,26 +19,38 @@ CALM_LIMIT_S = 120.0  # for all tasks to end after the last fault
 POLL_S = 0.1
 
 
-def make_effects(database: Path) -> None:
-    """Make the handlers' own table, as a user would beside a running service."""
+def make_tables(database: Path) -> None:
+    """Make the handlers' own tables, as a user would beside a running service."""
     with closing(sqlite3.connect(database)) as db:
-        db.execute(MAKE_EFFECTS)
+        db.executescript(MAKE_TABLES)
 
 
-async def calm(site: Site, load: Load) -> None:
-    """Wait until all tasks have ended; the ledger names those that have not after the limit."""
+async def calm(site: Site, load: Load) -> float:
+    """Wait until all tasks have ended, and no slot of a schedule is due.
+
+    The ledger names what is left after the limit. Returns the instant since which it was calm.
+    """
     await site.ready()
+    calm_at = time.time()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CALM_LIMIT_S), aiohttp.ClientSession() as http:
             await load.resume(http)
-            while await _unfinished(http, site):  # noqa: ASYNC110 - it is another process
+            while not await _is_over(http, site, calm_at):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(POLL_S)
+    return calm_at
 
 
-async def _unfinished(http: aiohttp.ClientSession, site: Site) -> int:
+async def _is_over(http: aiohttp.ClientSession, site: Site, calm_at: float) -> bool:
     with contextlib.suppress(aiohttp.ClientError):
+        async with http.get(f"{site.url}/schedules") as answer:
+            if answer.status != 200 or _is_due(await answer.json(), calm_at):
+                return False
         async with http.get(f"{site.url}/stats") as answer:
             if answer.status == 200:
                 tasks: dict[str, int] = (await answer.json())["tasks"]
-                return sum(number for status, number in tasks.items() if status not in ENDED)
-    return 1
+                return ENDED.issuperset(status for status, number in tasks.items() if number)
+    return False
+
+
+def _is_due(answer: Any, calm_at: float) -> bool:
+    return any(each["next_at"] <= calm_at for each in answer["schedules"])

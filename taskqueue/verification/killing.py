@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from taskqueue.structs import Struct
-from taskqueue.verification.calm import calm, make_effects
-from taskqueue.verification.ledger import Books, violations
+from taskqueue.verification.books import Books
+from taskqueue.verification.calm import calm, make_tables
+from taskqueue.verification.ledger import violations
 from taskqueue.verification.load import Load
 from taskqueue.verification.site import Site
 
@@ -53,7 +54,7 @@ async def kill_and_compare(
     load = Load(seed, lambda: site.url)
     kills = 0
     async with site.open():
-        make_effects(site.database)
+        make_tables(site.database)
         async with load.on():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -64,9 +65,11 @@ async def kill_and_compare(
                         await site.kill()
                         kills += 1
                         on(Progress(kills=kills, accepted=_accepted(load)))
-        await calm(site, load)
+        calm_at = await calm(site, load)
         await site.close()
-    return _verdict(kills, Books.read(site.database, load.notes), site.surprises)
+        runs = await site.evidence.runs()
+    books = Books.read(site.database, load.notes, runs, calm_at=calm_at)
+    return _verdict(kills, books, site.surprises)
 
 
 def _accepted(load: Load) -> int:

@@ -1,66 +1,16 @@
-"""The ledger: compares what clients were told, what the database holds and what handlers did.
-
-It reads the file with plain sqlite3, so that no fault of the service can hide itself.
-"""
+"""The ledger: compares what clients were told, what the database holds and what handlers did."""
 
 import json
-import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from taskqueue.verification.app import BEHAVIOURS, CANCELLED, CHILD, CHILDREN
-from taskqueue.verification.load import Note
+from taskqueue.verification import gate_checks, slot_checks
+from taskqueue.verification.app import BEHAVIOURS, CANCELLED, CHILDREN
+from taskqueue.verification.books import Books
 
 ENDED = {"completed", "dead", "cancelled"}
 RETURNED = {"snoozed", "interrupted", "conflicted"}  # outcomes that give the attempt back
-
-Row: TypeAlias = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Books:
-    """Everything there is to compare."""
-
-    notes: Sequence[Note]
-    tasks: Sequence[Row]
-    lines: Mapping[int, Sequence[Row]]  # of the history, by `tasks.seq`
-    effects: Counter[str]  # by task id
-    counters: Mapping[str, int]
-    integrity: str
-
-    @classmethod
-    def read(cls, database: Path, notes: Sequence[Note]) -> "Books":
-        """Read the database after the service has stopped."""
-        with closing(sqlite3.connect(database)) as db:
-            db.row_factory = sqlite3.Row
-            lines = defaultdict(list)
-            for line in db.execute("SELECT * FROM attempts ORDER BY seq"):
-                lines[line["task"]].append(dict(line))
-            [integrity] = db.execute("PRAGMA integrity_check").fetchone()
-            return cls(
-                notes=notes,
-                tasks=[
-                    {**row, **json.loads(row["payload"])["data"]}
-                    for row in map(dict, db.execute("SELECT * FROM tasks ORDER BY seq"))
-                ],
-                lines=lines,
-                effects=Counter(task for [task] in db.execute("SELECT task FROM effects")),
-                counters=dict(db.execute("SELECT status, tasks FROM counters").fetchall()),
-                integrity=str(integrity),
-            )
-
-    def by_key(self) -> Mapping[str, Sequence[Row]]:
-        """Return the tasks that clients have posted, by the key in their data."""
-        found: defaultdict[str, list[Row]] = defaultdict(list)
-        for task in self.tasks:
-            if task["action"] != CHILD:
-                found[task["key"]].append(task)
-        return found
-
 
 # --- checks: each yields the violations of one promise ------------------------------------------
 
@@ -228,6 +178,11 @@ CHECKS: Mapping[str, Check] = {
     "gaps in the history": gaps_in_history,
     "wrong counters": wrong_counters,
     "damage to the file": broken_file,
+    "more at once than a limit": gate_checks.too_many_at_once,
+    "more starts than a rate": gate_checks.too_many_starts,
+    "slots of limits not freed": gate_checks.slots_not_freed,
+    "slots of schedules left out": slot_checks.left_out,
+    "slots without exactly one task": slot_checks.not_one_task,
 }
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import random
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
-from taskqueue.verification.app import BEHAVIOURS
+from taskqueue.verification.app import BEHAVIOURS, LANES
 
 CLIENTS = 8
 PAUSE_S = 0.08  # between two tasks of one client, on average
@@ -96,6 +97,8 @@ class Load:
         keys = [key] if length is None else [f"{key}/{index}" for index in range(length)]
         weights = [each.weight for each in BEHAVIOURS.values()]
         actions = draw.choices(list(BEHAVIOURS), weights, k=len(keys))
+        if BEHAVIOURS[actions[0]].is_limited:
+            actions = actions[:1] * len(keys)
         patient = draw.random() >= IMPATIENT
         return [
             Note(key=key, action=action, patient=patient)
@@ -109,7 +112,7 @@ class Load:
 
     async def _try(self, http: aiohttp.ClientSession, notes: Sequence[Note]) -> bool:
         """Post tasks once; return whether the answer is final."""
-        bodies = [{"action": note.action, "data": {"key": note.key}} for note in notes]
+        bodies = [{"action": note.action, "data": _data(note)} for note in notes]
         key, _, index = notes[0].key.partition("/")
         body = bodies if index else bodies[0]
         told = await self._asked(
@@ -191,3 +194,8 @@ class Load:
 def _refuse(notes: Sequence[Note], status: int, answer: object) -> None:
     for note in notes:
         note.refusals.append(f"{status} {answer}")
+
+
+def _data(note: Note) -> dict[str, Any]:
+    lane = {"lane": zlib.crc32(note.key.encode()) % LANES}
+    return {"key": note.key, **(lane if BEHAVIOURS[note.action].has_lanes else {})}

@@ -12,6 +12,7 @@ from typing import Any
 from taskqueue.settings.options import PREFIX
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import PRINTED, ServiceEnded, ServiceProcess, children_of
+from taskqueue.verification.collector import Collector
 
 LEASE_S = 1.0
 FLAGS = (
@@ -74,6 +75,7 @@ class Site:
         self.folder = folder
         self._flags = flags
         self.url = ""
+        self.evidence = Collector()
         self.ends: Counter[int] = Counter()  # exit codes
         self.restarts = 0  # of parts of the service, as its logs tell
         self.surprises: list[str] = []
@@ -106,7 +108,8 @@ class Site:
 
     def new_life(self) -> ServiceProcess:
         """Return a life of the service that is still to be launched."""
-        return UnconfiguredProcess(self.folder, *FLAGS, *self._flags, env=self.variables())
+        variables = {**self.variables(), **self.evidence.variables}
+        return UnconfiguredProcess(self.folder, *FLAGS, *self._flags, env=variables)
 
     def variables(self) -> dict[str, str]:
         """Return the variables of the service, beside those of this process."""
@@ -115,14 +118,15 @@ class Site:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Keep the service running while inside. Nothing of it runs afterwards."""
-        self._keeping = asyncio.create_task(self._keep())
-        try:
-            await self.ready()
-            yield
-        finally:
-            await self._keep_no_more()
-            if self._life is not None:
-                await self._life.end()
+        async with self.evidence.open():
+            self._keeping = asyncio.create_task(self._keep())
+            try:
+                await self.ready()
+                yield
+            finally:
+                await self._keep_no_more()
+                if self._life is not None:
+                    await self._life.end()
 
     async def ready(self) -> None:
         """Wait until a life of the service accepts tasks.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from taskqueue.verification.gate_checks import most_at_once
 from tests.torture.faults import DISK_FAULTS, FAULTS
 from tests.torture.run import Run
 
@@ -39,6 +40,14 @@ def _lines(run: Run) -> Iterator[str]:
     yield _row(sum(task["attempt"] for task in tasks), "attempts")
     yield _row(sum(task["crashes"] for task in tasks), "of these crashed")
     yield _row(run.books.effects.total(), "effects")
+    yield _row(len(run.books.runs), "runs under a limit of what runs at once")
+    for key, number in sorted(most_at_once(run.books.runs).items()):
+        yield _row(number, f"of {key} at once, at most")
+    cut_off = sum(each.ended_at is None for each in run.books.runs)
+    yield _row(cut_off, "of these without an end, their processes were killed")
+    yield _row(len(run.books.claims), "starts under a rate")
+    fired = sum(slot["outcome"] == "fired" for slot in run.books.slots)
+    yield _row(fired, "slots of schedules that fired")
     yield f"  {len(tasks) / run.took_s:>8.0f}  tasks/s over {run.took_s:.0f} s, faults and all"
     yield f"  {run.calm_s:>8.1f}  s from the last fault to the last end"
     yield "ledger"

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskqueue.verification.calm import calm, make_effects
-from taskqueue.verification.ledger import Books, violations
+from taskqueue.verification.books import Books
+from taskqueue.verification.calm import calm, make_tables
+from taskqueue.verification.ledger import violations
 from taskqueue.verification.load import Load
 from taskqueue.verification.site import GAVE_UP
 from tests.torture.faults import harass, spoil_the_making
@@ -55,17 +56,18 @@ async def torture(
     began_at = time.monotonic()
     await spoil_the_making(site, seed, on)
     async with site.open():
-        make_effects(site.database)
+        make_tables(site.database)
         async with load.on():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await harass(site, seed, injected, on)
         calm_from = time.monotonic()
         on("calm")
-        await calm(site, load)
+        calm_at = await calm(site, load)
         calm_s = time.monotonic() - calm_from
         await site.close()
-    books = Books.read(site.database, load.notes)
+        runs = await site.evidence.runs()
+    books = Books.read(site.database, load.notes, runs, calm_at=calm_at)
     return Run(
         seed=seed,
         took_s=time.monotonic() - began_at,

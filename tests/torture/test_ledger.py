@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from taskqueue.verification.app import CHILDREN
-from taskqueue.verification.ledger import CHECKS, Books, violations
+from taskqueue.verification.books import Books
+from taskqueue.verification.evidence import HandlerRun
+from taskqueue.verification.ledger import CHECKS, violations
 from taskqueue.verification.load import Note
+from taskqueue.verification.slot_checks import iso
 
 Books_ = Callable[[Books], Books]
 
@@ -38,6 +41,27 @@ def line(attempt: int, outcome: str) -> dict[str, Any]:
     return {"attempt": attempt, "outcome": outcome}
 
 
+def slot(schedule: str, at: int, outcome: str = "fired") -> dict[str, Any]:
+    return {"schedule": schedule, "at": float(at), "outcome": outcome}
+
+
+def run(began_at: float, ended_at: float | None, process: str = "a", *beside: str) -> HandlerRun:
+    """A run of a handler under a limit of one at once."""
+    return HandlerRun(
+        task="id-1",
+        keys=("single",),
+        process=process,
+        began_at=began_at,
+        ended_at=ended_at,
+        beside=beside,
+    )
+
+
+HELD = {"task": 1, "gate": "single"}
+TICKED = "beside 1970-01-01T00:00:02Z"
+SLOTS = [slot("beside", at) for at in (2, 4)] + [slot("one-by-one", 3), slot("latest", 5)]
+
+
 def sound() -> Books:
     """Books in which every promise is kept, with one task of each fate."""
     children = [
@@ -50,6 +74,10 @@ def sound() -> Books:
         row(4, "parent", "completed"),
         row(5, "call_off", "cancelled"),
         *children,
+        *(
+            row(20 + n, "tick", "completed", key=f"{each['schedule']} {iso(each['at'])}")
+            for n, each in enumerate(SLOTS)
+        ),
     ]
     lines = {
         1: [line(1, "snoozed"), line(1, "interrupted")],
@@ -60,7 +88,7 @@ def sound() -> Books:
     notes = [
         Note(key=task["key"], action=task["action"], patient=True, ids=[task["id"]])
         for task in tasks
-        if task["action"] != "child"
+        if task["action"] not in ("child", "tick")
     ]
     return Books(
         notes=[*notes, Note(key="key-6", action="quick", patient=False, unanswered=1)],
@@ -69,6 +97,12 @@ def sound() -> Books:
         effects=Counter(task["id"] for task in tasks if task["status"] == "completed"),
         counters=Counter(task["status"] for task in tasks),
         integrity="ok",
+        runs=[run(1.0, 2.0), run(2.0, None), run(3.0, 4.0, "b", "c")],
+        claims=[100.0, 100.0, 100.0, 100.2, 100.4],
+        held_slots=[],
+        schedules=[{"name": name, "created_at": 1.5} for name in ("beside", "one-by-one")],
+        slots=SLOTS,
+        calm_at=5.5,
     )
 
 
@@ -119,6 +153,21 @@ def with_effects(**times: int) -> Books_:
     return lambda books: replace(books, effects=Counter({**books.effects, **renamed}))
 
 
+def with_runs(*runs: HandlerRun) -> Books_:
+    """Have handlers tell of more runs."""
+    return lambda books: replace(books, runs=[*books.runs, *runs])
+
+
+def with_claims(*claims: float) -> Books_:
+    """Have more starts claimed."""
+    return lambda books: replace(books, claims=[*books.claims, *claims])
+
+
+def with_slots(*slots: dict[str, Any]) -> Books_:
+    """Change what was decided of slots; their tasks stay."""
+    return lambda books: replace(books, slots=slots)
+
+
 BROKEN: list[tuple[str, Books_]] = [
     ("accepted and lost", with_note(ids=["id-1", "id-7"])),
     ("accepted and lost", with_note(ids=["id-1", "id-2"])),
@@ -149,6 +198,20 @@ BROKEN: list[tuple[str, Books_]] = [
     ("gaps in the history", with_task(2, crashes=2)),
     ("gaps in the history", with_lines(1, line(2, "snoozed"))),
     ("wrong counters", lambda books: replace(books, counters={**books.counters, "dead": 2})),
+    ("more at once than a limit", with_runs(run(1.5, 1.6))),
+    ("more at once than a limit", with_runs(run(2.5, 2.6))),
+    ("more at once than a limit", with_runs(run(2.5, 2.6, "b", "a"))),
+    ("more at once than a limit", with_runs(run(2.5, 2.6, "b"), run(2.5, 2.6, "c"))),
+    ("more starts than a rate", with_claims(100.45)),
+    ("more starts than a rate", with_claims(200.0, 200.0, 200.2, 200.2, 200.2)),
+    ("slots of limits not freed", lambda books: replace(books, held_slots=[HELD])),
+    ("slots of schedules left out", with_slots(*SLOTS[1:])),
+    ("slots of schedules left out", with_slots(slot("beside", 2, "missed"), *SLOTS[1:])),
+    ("slots of schedules left out", lambda books: replace(books, calm_at=6.0)),
+    ("slots of schedules left out", lambda books: replace(books, schedules=[])),
+    ("slots without exactly one task", with_slots(*SLOTS, slot("latest", 10))),
+    ("slots without exactly one task", with_slots(*SLOTS[:-1])),
+    ("slots without exactly one task", with_more(row(30, "tick", "completed", key=TICKED))),
     ("damage to the file", lambda books: replace(books, integrity="row 3 missing from index")),
 ]
 
@@ -205,3 +268,11 @@ def test_a_task_that_is_cancelled_while_it_waits_does_not_make_its_returned_atte
     found = violations(snoozed(cancelled(sound())))
 
     assert found["gaps in the history"] == ()
+
+
+def test_a_schedule_may_be_ahead_of_the_calm() -> None:
+    ahead = row(30, "tick", "completed", key="beside 1970-01-01T00:00:06Z")
+
+    found = violations(with_more(ahead)(with_slots(*SLOTS, slot("beside", 6))(sound())))
+
+    assert found == dict.fromkeys(CHECKS, ())
