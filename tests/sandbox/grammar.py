@@ -10,7 +10,8 @@ from tests.sandbox.hostile import ENDLESS, ENDLESS_STEPS, TOO_LARGE
 
 QUEUE_TABLES = (
     *("tasks", "attempts", "counters", "paused", "probe"),
-    *("access_tokens", "audited_changes", "task_schedules", "schedule_slots"),
+    *("access_tokens", "audited_changes", "task_schedules", "schedule_slots", "sizes"),
+    *("task_limits", "held_slots", "gate_debts", "gate_openings", "flow_turns", "served_turns"),
 )
 OWN_TABLES = ("mine", "numbered", "documents", "notes", "areas", "seen", "fresh", "other")
 _NAMES = (*QUEUE_TABLES, *OWN_TABLES, *OWN_TABLES, "json_each", "sqlite_master", "sqlite_sequence")

@@ -60,6 +60,15 @@ def db() -> Iterator[sqlite3.Connection]:
         yield db
 
 
+async def test_no_table_of_the_queue_is_changed(storage: SQLiteStorage) -> None:
+    names = await query(storage, "SELECT name FROM sqlite_master WHERE type = 'table'")
+
+    assert len(names) > 10
+    for [name] in names:
+        with pytest.raises(StatementRefused, match="belongs to the queue"):
+            await query(storage, f"DELETE FROM {name}")
+
+
 def plain(*sql: str) -> tuple[Statement, ...]:
     return tuple(Statement(sql=each) for each in sql)
 

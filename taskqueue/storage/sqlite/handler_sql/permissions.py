@@ -13,8 +13,9 @@ from functools import cache
 _OURS = frozenset(
     {
         *("tasks", "attempts", "counters", "paused", "probe", "access_tokens", "audited_changes"),
-        *("task_schedules", "schedule_slots"),
-        "groups",
+        *("task_limits", "held_slots", "gate_debts", "gate_openings"),
+        *("flow_turns", "served_turns", "task_schedules", "schedule_slots"),
+        *("sizes", "groups"),
         "json_each",
     }
 )
