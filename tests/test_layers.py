@@ -101,6 +101,7 @@ KNOW_AN_ENGINE = {
     "bench.disk": "measures what SQLite makes of the disk",
     "bench.place": "needs a file, beside which it works",
     "verification.books": "reads the file past the service",
+    "verification.stopped_gates": "reads the file between two lives",
     "verification.calm": "makes tables of the handlers' own",
     "testing.fixtures": "gives users' tests a file of their own",
 }

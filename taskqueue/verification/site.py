@@ -13,6 +13,7 @@ from taskqueue.settings.options import PREFIX
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.process import PRINTED, ServiceEnded, ServiceProcess, children_of
 from taskqueue.verification.collector import Collector
+from taskqueue.verification.stopped_gates import disorder_found
 
 LEASE_S = 1.0
 FLAGS = (
@@ -182,6 +183,7 @@ class Site:
             await asyncio.wait({self._end})
             self._ready.clear()
             await self._note_end()
+            self.surprises += await asyncio.to_thread(disorder_found, self.database)
             if not self.url:
                 raise NeverReady(await life.complaint())
             await asyncio.sleep(RESTART_S)
