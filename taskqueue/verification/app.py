@@ -27,7 +27,7 @@ CHILD = "child"
 LANES = 2  # keys of a limit
 NARROW = Limit(running=2, key="narrow:{lane}")
 SINGLE = Limit(running=1, name="single")
-RATED = Limit(starts=6, per_s=1, burst=3, name="rated")
+RATED = Limit(starts=8, per_s=1, burst=3, name="rated")
 AT_ONCE: Mapping[str, int] = {"narrow": 2, "single": 1}
 """How many tasks of each key may run, by the name of their limit."""
 
@@ -226,7 +226,7 @@ async def call_off(ctx: Context, key: str) -> str:
 async def narrow(ctx: Context, key: str, lane: int) -> str:
     with witnessed(ctx.task.id, f"narrow:{lane}"):
         note_effect(ctx)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.15)
     return key
 
 
@@ -234,7 +234,7 @@ async def narrow(ctx: Context, key: str, lane: int) -> str:
 def narrow_process(ctx: Context, key: str, lane: int) -> str:
     with witnessed(ctx.task.id, f"narrow:{lane}"):
         note_effect(ctx)
-        time.sleep(0.2)
+        time.sleep(0.1)
     return key
 
 
