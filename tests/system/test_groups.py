@@ -57,7 +57,7 @@ def check(path: Path) -> int:
         ids = {task_id for (task_id,) in db.execute("SELECT id FROM tasks")}
         columns = ", ".join(Status)
         groups = db.execute(
-            f"SELECT name, closed_at, ended_at, then_at, then_id, {columns} FROM groups"
+            f"SELECT name, closed_at, ended_at, then_at, then_id, {columns} FROM task_groups"
         ).fetchall()
     assert {name for name, *_ in groups} == rows.keys() - {None}
     for name, closed_at, ended_at, then_at, then_id, *counts in groups:

@@ -57,15 +57,6 @@ class TurnsContract:
         following = ids(await claim(storage, limit=7, now=1.0))
         assert following == ["a003", "b001", "c001", "a004", "b002", "a005", "a006"]
 
-    async def test_a_backlog_of_thousands_delays_another_flow_no_more_than_a_small_one(
-        self, storage: Storage
-    ) -> None:
-        await storage.insert(of("a", *range(16_000)), now=0.0)
-
-        await storage.insert(of("b", 1), now=0.0)
-
-        assert [name[0] for name in ids(await claim(storage, limit=2))] == ["a", "b"]
-
     async def test_a_flow_of_twice_the_weight_gets_twice_the_turns(self, storage: Storage) -> None:
         await storage.insert(of("a", *range(9)), now=0.0)
         await storage.insert(of("b", *range(9), weight=2.0), now=0.0)

@@ -15,7 +15,7 @@ _OURS = frozenset(
         *("tasks", "attempts", "counters", "paused", "probe", "access_tokens", "audited_changes"),
         *("task_limits", "held_slots", "gate_debts", "gate_openings"),
         *("flow_turns", "served_turns", "task_schedules", "schedule_slots"),
-        *("sizes", "groups"),
+        *("task_groups", "consumer_sizes"),
         "json_each",
     }
 )

@@ -1,6 +1,6 @@
 -- Groups of tasks. How many members stand where is counted in the group's one row, moved in the
 -- commits that move its tasks. A row goes with the last task of its group.
-CREATE TABLE groups (
+CREATE TABLE task_groups (
     seq        INTEGER PRIMARY KEY,      -- grows, so the greatest is the newest
     name       TEXT NOT NULL UNIQUE,
     created_at REAL NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE groups (
 ) STRICT;
 
 -- Those that were closed without a task: no task takes them along when it is deleted.
-CREATE INDEX empty_groups ON groups (ended_at)
+CREATE INDEX empty_groups ON task_groups (ended_at)
     WHERE ended_at IS NOT NULL AND completed + dead + cancelled = 0;
 
 ALTER TABLE tasks ADD COLUMN group_name TEXT;

@@ -226,10 +226,10 @@ PAUSE = "INSERT INTO main.paused (queue, paused_at) VALUES (?, ?) ON CONFLICT DO
 RESUME = "DELETE FROM main.paused WHERE queue = ?"
 
 SET_SIZE = """
-INSERT INTO main.sizes (pool, consumers) VALUES (?, ?)
+INSERT INTO main.consumer_sizes (pool, consumers) VALUES (?, ?)
 ON CONFLICT DO UPDATE SET consumers = excluded.consumers
 """
-FORGET_SIZE = "DELETE FROM main.sizes WHERE pool = ?"
+FORGET_SIZE = "DELETE FROM main.consumer_sizes WHERE pool = ?"
 
 # Random, so that no file system can store it in less room than tasks would take.
 BEGIN_PROBE = "INSERT INTO main.probe (ballast) VALUES (randomblob(64 * 1024))"
