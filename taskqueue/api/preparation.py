@@ -42,10 +42,8 @@ def new_task(
     defaults = handler.defaults
     queue = defaults.queue if options.queue is None else options.queue
     new = NewData(action=action, queue=queue, data=data, payload=payload)
-    limits, share = _both(
-        partial(limits_text, limits_of(handler, queue), arguments_given),
-        partial(share_of, handler, queue, arguments_given),
-    )
+    rules, share = limits_of(handler, queue), partial(share_of, handler, queue)
+    limits, (flow, weight) = _counted_and_shared(rules, share, arguments_given)
     key = made_key(options, defaults, new, idempotency_key=idempotency_key)
     return NewTask(
         id=new_id(),
@@ -64,29 +62,36 @@ def new_task(
         traceparent=current_traceparent(),
         group=options.group,
         limits=limits,
-        flow=share.flow,
-        weight=share.weight,
+        flow=flow,
+        weight=weight,
     )
 
 
-def _both(limits: Callable[[], str | None], share: Callable[[], Share]) -> tuple[str | None, Share]:
-    """Return what both make of the data.
+def _counted_and_shared(
+    rules: Sequence[LimitRule],
+    share: Callable[[Mapping[str, Any]], Share],
+    data: Mapping[str, Any],
+) -> tuple[str | None, Share]:
+    """Return what a task with this data counts towards, and its share of the queue.
 
     Raises:
         InvalidTask: with every fault of both.
     """
-    found: list[Fault] = []
     try:
-        text = limits()
+        limits = limits_text(rules, data) if rules else None
     except InvalidTask as error:
-        found.extend(error.faults)
+        raise InvalidTask((*error.faults, *_faults_of(share, data))) from error
+    return limits, share(data)
+
+
+def _faults_of(
+    share: Callable[[Mapping[str, Any]], Share], data: Mapping[str, Any]
+) -> Sequence[Fault]:
     try:
-        flow = share()
+        share(data)
     except InvalidTask as error:
-        found.extend(error.faults)
-    if found:
-        raise InvalidTask(tuple(found))
-    return text, flow
+        return error.faults
+    return ()
 
 
 def _require_sound(

@@ -44,7 +44,3 @@ def follow(ctx: Context, left: int) -> str:
 
 @app.task("post", limit=Limit(running=2, key="smtp:{domain}"))
 async def post(ctx: Context, domain: str) -> None: ...
-
-
-@app.task("report", queue="reports", fair_by="tenant")
-async def report(ctx: Context, tenant: str) -> None: ...

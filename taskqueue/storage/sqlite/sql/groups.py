@@ -35,7 +35,8 @@ ON CONFLICT (name) DO UPDATE SET {", ".join(f"{s} = {s} + excluded.{s}" for s in
 RETURNING closed_at, ended_at, {_LIVE}, {_ALL}
 """
 CLOSE = """
-INSERT INTO main.task_groups (name, created_at, closed_at, then_task) VALUES (:name, :now, :now, :then)
+INSERT INTO main.task_groups (name, created_at, closed_at, then_task)
+VALUES (:name, :now, :now, :then)
 ON CONFLICT (name) DO UPDATE SET closed_at = :now, then_task = :then
 """
 END = "UPDATE main.task_groups SET ended_at = ? WHERE name = ?"
