@@ -2,7 +2,8 @@
 
 `site` keeps a service running, `app` has its handlers, `load` its clients; `killing` is a run,
 `report` what is shown, and `command` what is called. `ledger` compares what is in the `books`, with
-`gate_checks` for limits and `slot_checks` for schedules. Handlers tell of themselves as a `witness`
-does, `collector` hears it, and it is `evidence` then. The project's own torture tests add faults of
-the disk to the same parts.
+`gate_checks` for limits, `slot_checks` for schedules and `group_checks` for groups. Handlers tell
+of themselves as a `witness` does, `collector` hears it, and it is `evidence` then; `stopped_gates`
+are looked at between two lives. The project's own torture tests add faults of the disk to the same
+parts.
 """

@@ -34,6 +34,7 @@ class Books:
     held_slots: Sequence[Row]
     schedules: Sequence[Row]
     slots: Sequence[Row]  # of schedules
+    groups: Sequence[Row]
     calm_at: float  # when the faults were over
 
     @classmethod
@@ -62,6 +63,7 @@ class Books:
                 held_slots=[*_rows(db, "SELECT * FROM held_slots")],
                 schedules=[*_rows(db, "SELECT * FROM task_schedules")],
                 slots=[*_rows(db, "SELECT * FROM schedule_slots ORDER BY schedule, at")],
+                groups=[*_rows(db, "SELECT * FROM task_groups ORDER BY seq")],
                 calm_at=calm_at,
             )
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from taskqueue.verification import gate_checks, slot_checks
+from taskqueue.verification import gate_checks, group_checks, slot_checks
 from taskqueue.verification.app import BEHAVIOURS, CANCELLED, CHILDREN
 from taskqueue.verification.books import Books
 
@@ -183,6 +183,8 @@ CHECKS: Mapping[str, Check] = {
     "slots of limits not freed": gate_checks.slots_not_freed,
     "slots of schedules left out": slot_checks.left_out,
     "slots without exactly one task": slot_checks.not_one_task,
+    "wrong counts of groups": group_checks.wrong_counts,
+    "ends of groups that nothing follows": group_checks.not_followed,
 }
 
 

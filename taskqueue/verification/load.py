@@ -19,6 +19,7 @@ ANSWER_TIMEOUT_S = 5.0
 IMPATIENT = 0.2  # share of the tasks that are posted only once, whatever the answer
 LISTS, LONGEST_LIST = 0.1, 8  # share of the posts that are lists
 CANCELS, DELETES = 0.1, 0.1  # share of the accepted tasks that are asked to end, or to go
+GROUPED, CLOSES = 0.3, 0.1  # share of the posts into a group, and of those that it is closed after
 QUEUE = "default"
 
 
@@ -36,6 +37,9 @@ class Note:
     cancelled: bool = False  # as the answer said
     delete_asked: bool = False
     deleted: bool = False
+    group: str | None = None
+    follows: str | None = None  # the group whose end it follows
+    closed: bool = False  # that group, as the answer said
 
     @property
     def accepted(self) -> bool:
@@ -79,8 +83,9 @@ class Load:
 
     async def _post_on(self, http: aiohttp.ClientSession, draw: random.Random) -> None:
         mine: list[Note] = []
+        group = self._new_group()
         while not self._over:
-            notes = self._drawn(draw)
+            notes = self._drawn(draw, group)
             self.notes += notes
             mine += notes
             await self._post(http, notes)
@@ -89,8 +94,14 @@ class Load:
                 await self._cancel(http, notes[-1])
             if draw.random() < DELETES:
                 await self._delete(http, draw.choice(mine))
+            if draw.random() < CLOSES:  # nothing of this client is on its way any more
+                await self._close(http, group)
+                group = self._new_group()
 
-    def _drawn(self, draw: random.Random) -> list[Note]:
+    def _new_group(self) -> str:
+        return f"group-{self._seed}-{next(self._numbers)}"
+
+    def _drawn(self, draw: random.Random, group: str) -> list[Note]:
         """Draw a task, or the tasks of a list, under keys as the service makes them."""
         length = draw.randint(1, LONGEST_LIST) if draw.random() < LISTS else None
         key = f"{self._seed}-{next(self._numbers)}"
@@ -100,8 +111,9 @@ class Load:
         if BEHAVIOURS[actions[0]].is_limited:
             actions = actions[:1] * len(keys)
         patient = draw.random() >= IMPATIENT
+        joined = group if draw.random() < GROUPED else None
         return [
-            Note(key=key, action=action, patient=patient)
+            Note(key=key, action=action, patient=patient, group=joined)
             for key, action in zip(keys, actions, strict=True)
         ]
 
@@ -112,7 +124,7 @@ class Load:
 
     async def _try(self, http: aiohttp.ClientSession, notes: Sequence[Note]) -> bool:
         """Post tasks once; return whether the answer is final."""
-        bodies = [{"action": note.action, "data": _data(note)} for note in notes]
+        bodies = [_body(note) for note in notes]
         key, _, index = notes[0].key.partition("/")
         body = bodies if index else bodies[0]
         told = await self._asked(
@@ -128,6 +140,24 @@ class Load:
         else:
             _refuse(notes, status, answer)
         return True
+
+    async def _close(self, http: aiohttp.ClientSession, group: str) -> None:
+        """Close a group, with as many requests as that takes until the load is over."""
+        note = Note(key=f"after-{group}", action="quick", patient=True, follows=group)
+        self.notes.append(note)
+        told = None
+        while told is None and not self._over:
+            told = await self._asked(
+                http, [note], "POST", f"/groups/{group}/close", json={"then": _body(note)}
+            )
+            await asyncio.sleep(RETRY_S)
+        match told:
+            case 200, _:
+                note.closed = True
+            case None:
+                pass
+            case status, answer:
+                _refuse([note], status, answer)
 
     async def _cancel(self, http: aiohttp.ClientSession, note: Note) -> None:
         if not note.accepted:
@@ -196,6 +226,9 @@ def _refuse(notes: Sequence[Note], status: int, answer: object) -> None:
         note.refusals.append(f"{status} {answer}")
 
 
-def _data(note: Note) -> dict[str, Any]:
-    lane = {"lane": zlib.crc32(note.key.encode()) % LANES}
-    return {"key": note.key, **(lane if BEHAVIOURS[note.action].has_lanes else {})}
+def _body(note: Note) -> dict[str, Any]:
+    data: dict[str, Any] = {"key": note.key}
+    if BEHAVIOURS[note.action].has_lanes:
+        data["lane"] = zlib.crc32(note.key.encode()) % LANES
+    group = {} if note.group is None else {"group": note.group}
+    return {"action": note.action, "data": data, **group}

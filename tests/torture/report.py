@@ -33,6 +33,7 @@ def _lines(run: Run) -> Iterator[str]:
     yield _row(sum(note.cancel_asked for note in notes), "cancels")
     yield _row(sum(note.delete_asked for note in notes), "deletes of what had ended")
     yield _row(run.pauses, "pauses of the queue")
+    yield _row(sum(note.closed for note in notes), "groups closed")
     yield _row(sum(note.unanswered for note in notes), "tries without an answer, or told 503")
     yield "tasks"
     for status, number in sorted(ends.items()):

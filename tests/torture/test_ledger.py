@@ -33,6 +33,7 @@ def row(seq: int, action: str, status: str, **columns: Any) -> dict[str, Any]:
         "processed_at": 9.0,
         "result": f'"{key}"' if status == "completed" else None,
         "reason": None,
+        "group_name": None,
         **columns,
     }
 
@@ -57,6 +58,17 @@ def run(began_at: float, ended_at: float | None, process: str = "a", *beside: st
     )
 
 
+def group(completed: int, dead: int, then_at: float | None = 9.0) -> dict[str, Any]:
+    live = dict.fromkeys(("queued", "scheduled", "running", "retrying", "cancelled"), 0)
+    counts = {**live, "completed": completed, "dead": dead}
+    return {"name": "group-1", "closed_at": 5.0, "then_at": then_at, **counts}
+
+
+def with_groups(*groups: dict[str, Any]) -> Books_:
+    """Change what is stored of groups; their tasks stay."""
+    return lambda books: replace(books, groups=groups)
+
+
 HELD = {"task": 1, "gate": "single"}
 TICKED = "beside 1970-01-01T00:00:02Z"
 SLOTS = [slot("beside", at) for at in (2, 4)] + [slot("one-by-one", 3), slot("latest", 5)]
@@ -69,8 +81,8 @@ def sound() -> Books:
     ]
     tasks = [
         row(1, "quick", "completed"),
-        row(2, "crash_once", "completed", attempt=2, crashes=1),
-        row(3, "hapless", "dead", attempt=3),
+        row(2, "crash_once", "completed", attempt=2, crashes=1, group_name="group-1"),
+        row(3, "hapless", "dead", attempt=3, group_name="group-1"),
         row(4, "parent", "completed"),
         row(5, "call_off", "cancelled"),
         *children,
@@ -102,6 +114,7 @@ def sound() -> Books:
         held_slots=[],
         schedules=[{"name": name, "created_at": 1.5} for name in ("beside", "one-by-one")],
         slots=SLOTS,
+        groups=[group(1, 1)],
         calm_at=5.5,
     )
 
@@ -138,6 +151,16 @@ def with_note(**fields: Any) -> Books_:
     def change(books: Books) -> Books:
         first, *others = books.notes
         return replace(books, notes=[replace(first, **fields), *others])
+
+    return change
+
+
+def with_last_note(**fields: Any) -> Books_:
+    """Change what the last client noted: it was never told that its task is there."""
+
+    def change(books: Books) -> Books:
+        *others, last = books.notes
+        return replace(books, notes=[*others, replace(last, **fields)])
 
     return change
 
@@ -212,6 +235,11 @@ BROKEN: list[tuple[str, Books_]] = [
     ("slots without exactly one task", with_slots(*SLOTS, slot("latest", 10))),
     ("slots without exactly one task", with_slots(*SLOTS[:-1])),
     ("slots without exactly one task", with_more(row(30, "tick", "completed", key=TICKED))),
+    ("wrong counts of groups", with_groups(group(2, 1))),
+    ("wrong counts of groups", with_groups()),
+    ("wrong counts of groups", with_task(1, group_name="group-1")),
+    ("ends of groups that nothing follows", with_groups(group(1, 1, None))),
+    ("ends of groups that nothing follows", with_last_note(closed=True)),
     ("damage to the file", lambda books: replace(books, integrity="row 3 missing from index")),
 ]
 
