@@ -11,3 +11,8 @@ app = App()
 @app.default
 async def anything(ctx: Context, data: Mapping[str, Any]) -> None:
     """End at once."""
+
+
+@app.task("report", schedulable=True)
+async def report(ctx: Context, /, **data: Any) -> None:
+    """End at once."""

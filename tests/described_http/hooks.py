@@ -17,6 +17,7 @@ _KEY = "Idempotency-Key"
 _KEYS = ("unique_key", "idempotency_key")
 _CHOICES = ("unique_by", "unique_scope", "unique_until", "on_repeat", "latest_s")
 _CHANGING_ALL = {"/tasks/cancel", "/tasks/redrive", "/tasks/delete", "/tasks/run-now"}
+_PLANNING = {"POST /schedules", "PUT /schedules/{name}", "PATCH /schedules/{name}"}
 _CLOSING = "POST /groups/{group}/close"
 _NO_FILTER = {"all", "dry_run", "cursor", "reason"}
 
@@ -40,6 +41,8 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     _name_a_task(case)
     if case.operation.path in _CHANGING_ALL:
         _mean_all(case)
+    elif case.operation.label in _PLANNING:
+        _plan_soundly(case)
     elif case.operation.label == _CLOSING:
         _join_no_other_group(case)
     elif _KEY in case.headers or case.operation.label == "POST /tasks":
@@ -61,14 +64,20 @@ def _mean_all(case: Case) -> None:
         case.query = {**case.query, "all": "true"}
 
 
+def _plan_soundly(case: Case) -> None:
+    """Name the action that may be scheduled, and say once when it runs, in a zone that there is."""
+    if isinstance(case.body, dict):
+        _drop(case.body, ("cron", "every_s", "timezone"))
+        case.body |= {"action": "report", "cron": "0 3 * * *"}
+
+
 def _join_no_other_group(case: Case) -> None:
     """Drop the groups of tasks that are those of the group in the path, and keys used before."""
     if not isinstance(case.body, dict):
         return
     tasks = [*(case.body.get("tasks") or ()), case.body.get("then")]
     for task in filter(None, tasks):
-        for name in ("group", "unique_key"):
-            task.pop(name, None)
+        _drop(task, ("group", "unique_key", *_CHOICES))
 
 
 def _use_keys_once(case: Case) -> None:

@@ -10,7 +10,7 @@ from taskqueue.attempt_log import LogLine
 from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
-from taskqueue.http.documentation.schedule_examples import SCHEDULE_EXAMPLES
+from taskqueue.http.documentation.schedule_examples import PLAN_CHANGE_EXAMPLE, SCHEDULE_EXAMPLES
 from taskqueue.http.groups.answers import Closed, GroupPage, GroupView, ThenView
 from taskqueue.http.groups.closing import CloseRequest
 from taskqueue.http.limits.answers import (
@@ -24,6 +24,7 @@ from taskqueue.http.limits.requests import RateRequest, SlotsRequest, TakeReques
 from taskqueue.http.probes import Alive, Ready
 from taskqueue.http.queues import Queues, QueueView, Switched
 from taskqueue.http.running import RunningList, RunningView
+from taskqueue.http.schedules.requests import PLAN_CHANGE
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
 from taskqueue.http.settings import SettingList
 from taskqueue.http.supervision.answers import Killed, Part, SupervisorPart
@@ -265,6 +266,7 @@ _BY_TYPE: Mapping[Any, Any] = {
     **{type(each): each for each in _EXAMPLES},
     TaskList: [_REQUEST],
     EDIT: _EDIT,
+    PLAN_CHANGE: PLAN_CHANGE_EXAMPLE,
 }
 
 

@@ -74,6 +74,6 @@ SCHEDULE_EXAMPLES: Sequence[Any] = (
     ScheduleDetail(**msgspec.structs.asdict(_SCHEDULE), upcoming=[_UPCOMING], slots=[_SLOT]),
     ScheduleRequest(name="nightly-report", **_PLAN),
     PlanRequest(**_PLAN),
-    PlanChange(cron="0 4 * * *"),
     PauseRequest(reason="the printer is broken"),
 )
+PLAN_CHANGE_EXAMPLE = PlanChange(cron="0 4 * * *")

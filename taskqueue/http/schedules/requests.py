@@ -58,6 +58,10 @@ class PlanChange(Struct, forbid_unknown_fields=True):
     overlap: _Overlap | UnsetType = UNSET
 
 
+PLAN_CHANGE: TypeAlias = Annotated[PlanChange, Meta(extra_json_schema={"minProperties": 1})]
+"""As the document describes it."""
+
+
 class PlanRequest(Struct, forbid_unknown_fields=True):
     """What a schedule is to do, and when: `cron` or `every_s`."""
 

@@ -11,8 +11,8 @@ from taskqueue.http.route import Body, Route
 from taskqueue.http.schedules.answers import ScheduleDetail, ScheduleList, ScheduleView
 from taskqueue.http.schedules.calls import ScheduleCalls
 from taskqueue.http.schedules.requests import (
+    PLAN_CHANGE,
     PauseRequest,
-    PlanChange,
     PlanRequest,
     ScheduleRequest,
     read_change,
@@ -83,7 +83,7 @@ def _changing(calls: ScheduleCalls) -> Iterator[Route]:
         calls.change_schedule,
         Role.ADMIN,
         {HTTPStatus.OK: ScheduleDetail},
-        body=Body(PlanChange, read_change),
+        body=Body(PLAN_CHANGE, read_change),
         problems=_NONE | _ELSEWHERE,
         unavailable=_WRITING,
         writes=True,
