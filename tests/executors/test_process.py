@@ -110,6 +110,15 @@ async def test_a_handler_that_leaves_nothing_to_import_harms_no_later_one(
     assert await pool.result("import_late") == [pid, "colorsys", "Cancel"]
 
 
+@pytest.mark.parametrize("path", [None, []])
+async def test_a_handler_on_the_loop_that_takes_the_search_path_away_harms_no_process(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, path: list[str] | None
+) -> None:
+    monkeypatch.setattr(sys, "path", path)  # before the first process is started
+
+    assert await pool.result("without_context", number=4) == 8
+
+
 async def test_false_is_a_result_where_the_action_says_so(pool: Pool) -> None:
     assert await pool.result("is_there") is False
 

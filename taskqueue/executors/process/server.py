@@ -198,10 +198,13 @@ class ForkServer:
 
 
 def _search_path() -> tuple[str, ...]:
-    """Return where the app looks for modules now; it may have added to what was there."""
+    """Return where to look for modules: where this process does now, and where it did before.
+
+    The app may have added to what was there. A handler may have taken away what the app needs.
+    """
     path: object = sys.path
-    entries = path if isinstance(path, list) else PATH
-    return tuple(entry for entry in entries if isinstance(entry, str))
+    entries = path if isinstance(path, list) else ()
+    return tuple(dict.fromkeys(entry for entry in (*entries, *PATH) if isinstance(entry, str)))
 
 
 def _launched() -> Child:
