@@ -137,7 +137,7 @@ class Handlers:
         """Yield what is wrong with a task of an action that has a handler."""
         if action not in self.by_action and not is_name(action):  # a default handler takes any
             yield Fault("action", NAME_RULE)
-        if options == NO_CHOICE:
+        if options is NO_CHOICE or options == NO_CHOICE:
             return
         yield from options.faults()
         if is_name(options.queue) and options.queue not in self._queues:

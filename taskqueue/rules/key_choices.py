@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from taskqueue.errors import Fault, InvalidTask
-from taskqueue.rules.options import LATEST_RULE, Defaults, Options
+from taskqueue.rules.options import LATEST_RULE, NO_CHOICE, Defaults, Options
 from taskqueue.rules.uniqueness import (
     CHANGING,
     KeyEnd,
@@ -49,6 +49,8 @@ def made_key(
         InvalidTask: choices of this call do not go together.
     """
     if options.unique_key is None and options.unique_by is None and defaults.unique_by is None:
+        if options is NO_CHOICE and idempotency_key is None:
+            return NO_KEY
         if faults := tuple(_choices_without_key(options)):
             raise InvalidTask(faults)
         return _idempotent(options, new, idempotency_key)

@@ -183,6 +183,8 @@ def as_built_in(choices: C) -> C:
 
     What cannot be converted stays, for `faults` to name.
     """
+    if choices is NO_CHOICE:
+        return choices
     values = msgspec.structs.asdict(choices)
     other = {name: value for name, value in values.items() if type(value) not in _BUILT_IN}
     if not other:

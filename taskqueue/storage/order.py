@@ -1,8 +1,12 @@
 """The order in which tasks are claimed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from taskqueue.rules.tasks import NewTask
+
+_limits_and_flow = attrgetter("limits", "flow")
+_NEITHER = {(None, None)}
 
 
 def first_due(tasks: Sequence[NewTask], queue: str, *, limit: int, now: float) -> list[int]:
@@ -12,16 +16,16 @@ def first_due(tasks: Sequence[NewTask], queue: str, *, limit: int, now: float) -
     turns: whether that can be claimed, and what comes behind it, is for a claim to find out.
     """
     due = [
-        (task.priority, now if task.run_at is None else task.run_at, task.id, place, is_plain(task))
+        (task.priority, now if task.run_at is None else task.run_at, task.id, place)
         for place, task in enumerate(tasks)
         if task.queue == queue and (task.run_at is None or task.run_at <= now)
     ]
-    if not all(plain for *_, plain in due):
+    if not are_plain(tasks[place] for *_, place in due):
         return []
     due.sort()
-    return [place for *_, place, _ in due[:limit]]
+    return [place for *_, place in due[:limit]]
 
 
-def is_plain(task: NewTask) -> bool:
-    """Return whether the place of a task depends on nothing but its own fields."""
-    return task.limits is None and task.flow is None
+def are_plain(tasks: Iterable[NewTask]) -> bool:
+    """Return whether the places of tasks depend on nothing but their own fields."""
+    return {*map(_limits_and_flow, tasks)} <= _NEITHER

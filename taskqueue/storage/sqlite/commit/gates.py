@@ -11,7 +11,7 @@ row that could have taken one, wakes the gates: that keeps it so.
 
 import math
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -72,7 +72,7 @@ class Gates:
                 self._park_at(queue, text, use, at, parking.FIRST_PLACE, now=now)
                 return
 
-    def free(self, seqs: Sequence[int], returned: Collection[int], *, now: float) -> None:
+    def free(self, seqs: Iterable[int], returned: Collection[int], *, now: float) -> None:
         """Free the slots of held rows; give the starts of `returned` ones back."""
         [has_slots] = self._db.execute(parking.HAS_SLOTS).fetchone()
         if not has_slots:

@@ -9,10 +9,11 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 
 from taskqueue.rules.keys import stored_until
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
-from taskqueue.storage.order import first_due, is_plain
+from taskqueue.storage.order import are_plain, first_due
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.turns import MOST_GIVEN
 from taskqueue.storage.sqlite.operations import keys, membership
@@ -20,6 +21,8 @@ from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
 _ACCEPTED = Acceptance.ACCEPTED
+_rare = attrgetter("key_rule", "expires_at")
+_NOTHING_RARE = {(None, None)}
 
 
 def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
@@ -145,6 +148,8 @@ def _all_accepted(tx: Transaction, given: Sequence[NewTask]) -> list[Accepted]:
 
 def _write_rare(db: sqlite3.Connection, accepted: Sequence[NewTask]) -> None:
     """Store what few tasks have: until when they hold their key, and when they expire."""
+    if {*map(_rare, accepted)} == _NOTHING_RARE:
+        return
     for task in accepted:
         if task.key_rule is not None or task.expires_at is not None:
             until = stored_until(task.key_rule)
@@ -189,7 +194,7 @@ def _count(
     tx.moved(None, Status.SCHEDULED, scheduled)
     tx.moved(None, Status.QUEUED, len(new) - scheduled)
     membership.count_new(tx, new, now=now)
-    if not all(map(is_plain, new)):
+    if not are_plain(new):
         _find_places(tx, new, now=now)
 
 

@@ -2,16 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import keys
 from taskqueue.storage.sqlite.sql import groups, rows, statements
 
+_group_of = attrgetter("group")  # its name, which is not empty
+
 
 def has_members(tasks: Iterable[NewTask]) -> bool:
     """Tell whether one of these tasks belongs to a group."""
-    return any(task.group is not None for task in tasks)
+    return any(map(_group_of, tasks))
 
 
 def admitted(db: sqlite3.Connection, tasks: Sequence[NewTask]) -> Sequence[NewTask]:

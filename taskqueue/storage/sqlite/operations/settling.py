@@ -94,7 +94,7 @@ def _complete(
     statements.KEEP_LOG.run(tx.db, _logs(settlements))
     for status, tasks in standing.tasks.items():
         tx.moved(status, Status.COMPLETED, tasks)
-    tx.gates.free([leases.seq_of(by.token) for by in settlements], (), now=now)
+    tx.gates.free((seq for seq, *_ in changes), (), now=now)
     _insert(tx, follow_ups, now=now)
     return (Settled.WRITTEN,) * len(settlements)
 
