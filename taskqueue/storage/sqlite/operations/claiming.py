@@ -137,7 +137,7 @@ def start(tx: Transaction, tokens: Sequence[str], *, now: float) -> None:
     standing = leases.standing(tx.db, tokens)
     if standing is not None and not standing.tasks[Status.RUNNING]:
         starting: Iterable[int] = [*map(leases.seq_of, tokens)]
-        waited_as, members = standing
+        waited_as, members, _ = standing
     else:
         found = map(leases.Leases(tx.db, tokens).holding, tokens)
         held = {lease.seq: lease for lease in found if lease and not lease.started}

@@ -70,10 +70,11 @@ def seq_of(token: str) -> int:
 
 
 class Standing(NamedTuple):
-    """How many tasks stand where, and how many of them belong to groups."""
+    """How many tasks stand where, how many belong to groups, and how many have limits."""
 
     tasks: Mapping[str, int]
     members: int
+    limited: int
 
 
 def standing(db: sqlite3.Connection, tokens: Sequence[str]) -> Standing | None:
@@ -82,6 +83,6 @@ def standing(db: sqlite3.Connection, tokens: Sequence[str]) -> Standing | None:
     One step that costs a fraction of reading their rows.
     """
     named = rows.json_array(map(seq_of, tokens)), rows.json_array(tokens)
-    *found, members = map(int, db.execute(statements.STANDING, named).fetchone())
+    *found, members, limited = map(int, db.execute(statements.STANDING, named).fetchone())
     tasks: dict[str, int] = dict(zip(statements.HELD_AS, found, strict=True))
-    return Standing(tasks, members) if sum(found) == len(tokens) else None
+    return Standing(tasks, members, limited) if sum(found) == len(tokens) else None

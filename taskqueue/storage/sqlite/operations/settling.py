@@ -94,7 +94,8 @@ def _complete(
     statements.KEEP_LOG.run(tx.db, _logs(settlements))
     for status, tasks in standing.tasks.items():
         tx.moved(status, Status.COMPLETED, tasks)
-    tx.gates.free((seq for seq, *_ in changes), (), now=now)
+    if standing.limited:
+        tx.gates.free((seq for seq, *_ in changes), (), now=now)
     _insert(tx, follow_ups, now=now)
     return (Settled.WRITTEN,) * len(settlements)
 

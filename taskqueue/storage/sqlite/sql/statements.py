@@ -95,7 +95,7 @@ FROM main.tasks WHERE seq IN {_SEQS.format("?1")}
 HELD_AS = (Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.RUNNING)
 STANDING = f"""
 SELECT {", ".join(f"total(status = '{status}')" for status in HELD_AS)},
-    total(group_name IS NOT NULL)
+    total(group_name IS NOT NULL), total(limits IS NOT NULL)
 FROM main.tasks WHERE {_HELD}
 """
 
