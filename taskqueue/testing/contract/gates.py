@@ -1,5 +1,6 @@
 """The part of the storage contract about limits: what a claim may take."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from taskqueue.testing.contract.steps import (
     DONE,
     ME,
     SETTLEMENTS,
+    add,
     claim,
     ids,
     new_task,
@@ -168,6 +170,20 @@ class GatesContract:
         assert await storage.change_limit("smtp", None, now=3.0)
         assert ids(await claim(storage)) == ["d", "e"]
         assert not await storage.change_limit("unknown", None, now=3.0)
+
+    async def test_a_declaration_holds_for_what_shares_its_commit(self, storage: Storage) -> None:
+        await storage.declare_limits({"smtp": ONE}, now=0.0)
+        await storage.insert([limited(name) for name in "abc"], now=0.0)
+
+        *_, claimed = await asyncio.gather(
+            storage.counts(),
+            add(storage, "first"),
+            storage.take_starts(LimitUse("smtp"), now=0.0),
+            storage.declare_limits({"smtp": LimitValues(running=2)}, now=0.0),
+            claim(storage),
+        )
+
+        assert ids(claimed) == ["a", "b", "first"]
 
     async def test_a_limit_that_nothing_declares_any_more_limits_nothing(
         self, storage: Storage

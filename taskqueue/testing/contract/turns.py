@@ -96,6 +96,19 @@ class TurnsContract:
             *("b001", "a003", "b002", "b003"),
         ]
 
+    async def test_a_snoozed_task_that_was_cancelled_meanwhile_takes_no_turn(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", 1), now=0.0)
+        [held] = await claim(storage)
+        await storage.cancel(["a001"], reason="no", now=1.0)
+
+        await settle(storage, held, LATER, now=1.0)
+
+        assert await storage.next_due("default") is None
+        assert await storage.all_due() == {}
+        assert await claim(storage, now=99.0) == ()
+
     async def test_a_task_that_was_edited_or_redriven_takes_a_new_turn(
         self, storage: Storage
     ) -> None:

@@ -4,9 +4,9 @@
     settle   ─▶ free the slots ─▶ open the first rows that are parked there
     a rate   ─▶ its first parked row opens at an instant, at the next claim
 
-While a gate has room for a task, the first row that was parked at it in each queue is open. So a
-claim finds it, in its order, and nothing has to be polled. Who takes a slot, or lets go of an open
-row that could have taken one, wakes the gates: that keeps it so.
+While a gate has room, no row that could pass it next stays parked: the first of each queue is open.
+So a claim finds it in its order, and nothing polls. To keep it so, the gates are woken after a slot
+is taken or freed, and when an open row is cancelled, edited or parked elsewhere.
 """
 
 import math

@@ -28,6 +28,7 @@ def declare(tx: Transaction, declared: Mapping[str, LimitValues], *, now: float)
     tx.db.executemany(parking.DECLARE, [(name, _text(each)) for name, each in declared.items()])
     tx.db.execute(parking.UNDECLARE, (rows.json_array(declared),))
     tx.db.execute(parking.FORGET_LIMITS)
+    tx.gates.forget_values()
     for name in sorted(named | declared.keys()):
         tx.gates.wake_all(name, now=now)
 

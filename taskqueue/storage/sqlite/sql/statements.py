@@ -174,7 +174,8 @@ KEEP_LOG = Bulk("UPDATE main.tasks SET log = column2 FROM (VALUES {rows}) WHERE 
 
 # Of what is still to be done after its settlement, though its cancellation was asked for.
 END_CANCELLED = f"""
-UPDATE main.tasks SET status = 'cancelled', reason = cancel_reason, processed_at = ?2
+UPDATE main.tasks
+SET status = 'cancelled', reason = cancel_reason, processed_at = ?2, gate = NULL
 WHERE seq IN {_SEQS.format("?1")}
 """
 
