@@ -1,5 +1,6 @@
 """What user code says of schedules: `@app.schedule(…)` above `@app.task(…)`."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ def every(
     return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-class Scheduling:
+class Scheduling(ABC):
     """The schedules of an app."""
 
     def __init__(self) -> None:
@@ -46,9 +47,9 @@ class Scheduling:
         super().__init__()
         self.schedules: dict[str, Declared] = {}
 
+    @abstractmethod
     def prepare(self, action: str, data: JSON | None = None) -> NewTask:
         """Return the task that does `action` with `data`; see `App.prepare`."""
-        raise NotImplementedError
 
     def prepare_scheduled(self, plan: Plan, slot: float) -> NewTask:
         """Return the task of a slot.
