@@ -20,7 +20,7 @@ from taskqueue.structs import Struct
 _USUAL = KeyRule()
 
 SHOWN = frozenset({Acceptance.KEPT, Acceptance.REPLACED, Acceptance.POSTPONED})
-"""After these an answer shows how the task under the key reads."""
+"""Answers that include the current status of the task under the key."""
 
 
 class Holder(Struct):
@@ -35,6 +35,7 @@ class Holder(Struct):
     started_at: float | None
     created_at: float
     run_at: float
+    queue: str
 
     @classmethod
     def of(
@@ -51,6 +52,7 @@ class Holder(Struct):
             started_at=task.started_at,
             created_at=task.created_at,
             run_at=task.run_at,
+            queue=task.queue,
         )
 
 
@@ -77,6 +79,8 @@ def meeting(task: NewTask, holder: Holder, *, now: float) -> Meeting:
     match rule.on_repeat:
         case OnRepeat.REPLACE | OnRepeat.POSTPONE if holder.is_held or holder.status in ENDED:
             return Acceptance.REJECTED
+        case OnRepeat.REPLACE if task.queue != holder.queue:
+            return Acceptance.REJECTED  # its limits and its turns are those of its queue
         case OnRepeat.REPLACE:
             return Changed(
                 change=_replacing(task, rule, holder, now=now), acceptance=Acceptance.REPLACED

@@ -72,7 +72,8 @@ class Schedules(Protocol):
         Its schedule decides as it is then. Nothing happens if it is paused, deleted or of another
         version (`STALE`), or if the slot was decided before (`REPEATED`). While earlier runs have
         not ended, the choice for overlaps says what becomes of the slot. One that waits may be
-        fired again, until it runs.
+        fired again, until it runs. One whose task is not accepted, because another task holds its
+        unique key, is skipped with that reason.
         """
         ...
 

@@ -1,14 +1,14 @@
-"""Charges the limits for what handlers have spent: what comes meanwhile is one charge more."""
+"""Charges limits for what handlers have spent."""
 
-from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from taskqueue.actors.messages import Charge
 from taskqueue.actors.storage_client import UNREACHABLE
 from taskqueue.clock import Clock
+from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.rules.limits import LimitUse
-from taskqueue.runtime import Address, ask
+from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, Address, Reply, request
 from taskqueue.throttle import ThrottledLog
 
 
@@ -24,23 +24,25 @@ class Charges:
         """Begin with none; `start_task` runs a coroutine as part of the consumer."""
         self._queue = queue
         self._start_task = start_task
-        self._spent: defaultdict[tuple[str, str | None], float] = defaultdict(float)
-        self._writing = False
         self._lost = ThrottledLog("cost_not_charged", clock)
 
     def add(self, use: LimitUse) -> None:
-        """Have the cost of `use` charged."""
-        self._spent[use.name, use.key] += use.cost
-        if not self._writing:
-            self._writing = True
-            self._start_task(self._write())
+        """Send the charge at once, so that it does not end with this consumer."""
+        try:
+            charged = request(self._queue, Charge(use=use))
+        except ActorUnavailable as error:
+            self._lost.warning(limit=use.name, reason=str(error))
+        else:
+            self._start_task(self._tell_loss(use, charged))
 
-    async def _write(self) -> None:
-        while self._spent:
-            (name, key), cost = self._spent.popitem()
-            try:
-                if not await ask(self._queue, Charge(use=LimitUse(name, key, cost))):
-                    self._lost.warning(limit=name, reason="there is no limit of this name")
-            except UNREACHABLE as error:
-                self._lost.warning(limit=name, reason=str(error))
-        self._writing = False
+    async def _tell_loss(self, use: LimitUse, charged: Reply[bool]) -> None:
+        try:
+            is_there = await charged.within(DEFAULT_ASK_TIMEOUT_S, self._timeout)
+        except UNREACHABLE as error:
+            self._lost.warning(limit=use.name, reason=str(error))
+        else:
+            if not is_there:
+                self._lost.warning(limit=use.name, reason="there is no limit of this name")
+
+    def _timeout(self) -> AskTimeout:
+        return AskTimeout(str(self._queue), DEFAULT_ASK_TIMEOUT_S)

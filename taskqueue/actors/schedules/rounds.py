@@ -10,7 +10,6 @@ from taskqueue.api.schedules import UNFIT, Scheduling
 from taskqueue.clock import Clock
 from taskqueue.rules.schedules.deciding import DueSlot, cancel_reason, due, next_of
 from taskqueue.rules.schedules.values import FireAnswer, Fired, Firing, Passed, Schedule
-from taskqueue.rules.schedules.words import SlotOutcome
 from taskqueue.rules.tasks import CancelResult, NewTask
 from taskqueue.storage.protocol import Storage
 
@@ -35,7 +34,7 @@ class Rounds:
         self._reported: set[tuple[str, int]] = set()
 
     async def run(self) -> float:
-        """Decide of what is due until nothing is; return the instant when something may be."""
+        """Decide until nothing is due; return the instant when something may be."""
         while True:
             now = self._clock.now()
             schedules = await self._stored(now)
@@ -49,7 +48,7 @@ class Rounds:
         fired = await self._storage.use(Storage.fire, firing, now=now)
         if fired.answer is FireAnswer.DECIDED:
             schedule_log.decided(firing, fired)
-            self._uptake([task], [])
+            self._uptake([task] if fired.is_new else [], [])
         return fired
 
     async def _stored(self, now: float) -> tuple[Schedule, ...]:
@@ -63,7 +62,7 @@ class Rounds:
         return await self._storage.use(Storage.schedules)
 
     async def _decide_all(self, schedules: Sequence[Schedule], now: float) -> bool:
-        """Decide of what is due; return whether anything was. Schedules do not wait for others."""
+        """Decide all due slots; return whether there were any. No schedule waits for another."""
         decided = False
         for start in range(0, len(schedules), AT_ONCE):
             part = schedules[start : start + AT_ONCE]
@@ -102,12 +101,9 @@ class Rounds:
         if fired.answer is not FireAnswer.DECIDED or fired.decision is None:
             return False
         schedule_log.decided(firing, fired)
-        tasks = [firing.task] if fired.decision.outcome is SlotOutcome.FIRED else []
+        tasks = [] if firing.task is None or not fired.is_new else [firing.task]
         reason = cancel_reason(schedule)
-        self._uptake(
-            [task for task in tasks if task is not None],
-            [(result, reason) for result in fired.cancelled],
-        )
+        self._uptake(tasks, [(result, reason) for result in fired.cancelled])
         return True
 
     def _firing(self, schedule: Schedule, slot: float) -> Firing:

@@ -17,9 +17,8 @@ def decided(firing: Firing, fired: Fired) -> None:
     slot = {"schedule": firing.schedule, "slot": iso(decision.slot)}
     match decision.outcome:
         case SlotOutcome.FIRED:
-            task_id = None if firing.task is None else firing.task.id
             late_s = round(max(0.0, decision.at - decision.slot), 3)
-            events.info("schedule_fired", **slot, task_id=task_id, late_s=late_s)
+            events.info("schedule_fired", **slot, task_id=fired.task_id, late_s=late_s)
         case SlotOutcome.WAITING:
             events.info("schedule_waiting", **slot, reason=decision.reason)
         case SlotOutcome.SKIPPED | SlotOutcome.MISSED:

@@ -111,7 +111,10 @@ class ScheduleCalls:
         fired = await self._ask(RunSchedule(name=schedule.name, task=task))
         if fired.answer is FireAnswer.STALE:
             raise _no_schedule()
-        return Answer(Receipt(id=task.id, status=Status.QUEUED), HTTPStatus.ACCEPTED)
+        if fired.task_id is None:
+            reason = None if fired.decision is None else fired.decision.reason
+            raise Problem(HTTPStatus.CONFLICT, "task not accepted", f"It did not run: {reason}.")
+        return Answer(Receipt(id=fired.task_id, status=Status.QUEUED), HTTPStatus.ACCEPTED)
 
     # --- steps --------------------------------------------------------------------------------
 

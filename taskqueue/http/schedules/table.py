@@ -128,7 +128,11 @@ def _switching(calls: ScheduleCalls) -> Iterator[Route]:
         calls.run_schedule,
         Role.ADMIN,
         {HTTPStatus.ACCEPTED: Receipt},
-        problems=_NONE | {HTTPStatus.UNPROCESSABLE_ENTITY: "invalid task"},
+        problems=_NONE
+        | {
+            HTTPStatus.CONFLICT: "task not accepted",
+            HTTPStatus.UNPROCESSABLE_ENTITY: "invalid task",
+        },
         unavailable=_WRITING,
         writes=True,
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from taskqueue.rules.schedules.values import Declared, Schedule
-from taskqueue.rules.schedules.words import Origin
+from taskqueue.rules.schedules.words import Origin, Overlap
 from taskqueue.structs import Struct
 
 REWOUND_S = 10.0
@@ -34,6 +34,12 @@ def put(before: Schedule | None, declared: Declared, *, now: float) -> Schedule:
         active_from=now if starts_anew else before.active_from,
     )
     return before if after == before else _changed(after, now=now)
+
+
+def drops_waiting(before: Schedule | None, after: Schedule) -> bool:
+    """Tell whether slots that wait are skipped: no slot of the schedule waits any more."""
+    was = None if before is None else before.plan.overlap
+    return was is Overlap.QUEUE and after.plan.overlap is not Overlap.QUEUE
 
 
 def paused(before: Schedule, reason: str | None, *, now: float) -> Schedule:

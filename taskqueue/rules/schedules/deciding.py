@@ -10,12 +10,14 @@ from msgspec.structs import replace
 from taskqueue.rules.schedules.timing import next_slot
 from taskqueue.rules.schedules.values import FireAnswer, Firing, Passed, Schedule
 from taskqueue.rules.schedules.words import Decision, Missed, Overlap, Slot, SlotOutcome
+from taskqueue.rules.tasks import Acceptance, Accepted
 from taskqueue.structs import Struct
 
 BATCH = 100  # slots of one schedule that are fired before others get their turn
 COUNTED = 1_000  # missed slots that are counted one by one
 MAX_WAITING = 1_000  # slots of one schedule
 PAUSED = "the schedule was paused while the slot waited"
+NOT_QUEUED = "the schedule does not queue its slots any more"
 
 
 class DueSlot(Struct):
@@ -103,7 +105,21 @@ def resolve(overlap: Overlap, unfinished: Sequence[str], waiting: int) -> Resolu
         case Overlap.QUEUE:
             return _skipped(f"{waiting} earlier slots wait already")
         case Overlap.SKIP:
-            return _skipped(f"the previous run has not ended (task {unfinished[-1]})")
+            return _skipped(
+                f"the previous run has not ended (task {unfinished[-1]})"
+                if unfinished
+                else "an earlier slot waits"
+            )
+
+
+def accepted(found: Resolution, answer: Accepted) -> tuple[Resolution, str | None]:
+    """Return what became of a slot whose task was inserted, and the id of the task that runs."""
+    if answer.acceptance in _RUNS:
+        return found, answer.id
+    return _skipped(f"its unique key is held by task {answer.id}"), None
+
+
+_RUNS = {Acceptance.ACCEPTED, Acceptance.REPLACED, Acceptance.POSTPONED}
 
 
 def _skipped(reason: str) -> Resolution:

@@ -133,4 +133,6 @@ class Fired(Struct):
 
     answer: FireAnswer
     decision: Decision | None = None
+    task_id: str | None = None  # of the task that runs for it
+    is_new: bool = False  # whether that is the task of the firing
     cancelled: tuple[CancelResult, ...] = ()

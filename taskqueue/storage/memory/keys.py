@@ -12,16 +12,16 @@ from taskqueue.storage.memory.settling import new_turn
 
 
 def meet(task: NewTask, row: Row, *, now: float) -> Accepted | None:
-    """Say what became of a task whose key `row` has; None if that has given it up."""
+    """Resolve a collision of unique keys; return None if `row` has released the key."""
     met = meeting(task, _holder(row), now=now)
     if isinstance(met, Free):
         row.key_is_free = True
         return None
     if isinstance(met, Changed):
         edit(row, met.change, now=now)
-        row.fingerprint = task.fingerprint
         row.task = replace(row.task, expires_at=task.expires_at)
-        if met.change.payload is not None:  # of which limits and flow are made
+        if met.change.payload is not None:  # what is made of the data changes with it
+            row.fingerprint = task.fingerprint
             row.task = replace(row.task, limits=task.limits)
             row.flow, row.weight = task.flow, task.weight
             row.turn = row.turn if row.turn == turns.AGAIN else new_turn(row)

@@ -51,7 +51,9 @@ class MemorySchedules(MemoryPart):
         version = 0 if before is None else before.version
         if expected is not None and expected != version:
             return None
-        self._keep(changes.put(before, declared, now=now))
+        self._keep(after := changes.put(before, declared, now=now))
+        if changes.drops_waiting(before, after):
+            self._skip_waiting(declared.name, deciding.NOT_QUEUED)
         return self._shown(declared.name)
 
     async def declare_schedules(self, declared: Sequence[Declared], *, now: float) -> Declaration:
@@ -60,8 +62,10 @@ class MemorySchedules(MemoryPart):
         declaration = changes.declare(stored, declared, now=now)
         for schedule in declaration.changed:
             self._keep(schedule)
+            if changes.drops_waiting(stored.get(schedule.name), schedule):
+                self._skip_waiting(schedule.name, deciding.NOT_QUEUED)
         for name in declaration.undeclared:
-            self._skip_waiting(name)
+            self._skip_waiting(name, deciding.PAUSED)
         return declaration
 
     async def pause_schedule(
@@ -71,7 +75,7 @@ class MemorySchedules(MemoryPart):
         if name not in self._schedules:
             return None
         self._keep(changes.paused(self._schedules[name], reason, now=now))
-        self._skip_waiting(name)
+        self._skip_waiting(name, deciding.PAUSED)
         return self._shown(name)
 
     async def resume_schedule(self, name: str, *, now: float) -> Schedule | None:
@@ -111,11 +115,14 @@ class MemorySchedules(MemoryPart):
         waiting = sum(slot.at < firing.slot for slot in self._waiting(name))
         found = deciding.resolution(firing, schedule.plan.overlap, unfinished, waiting)
         if waits and found.outcome is SlotOutcome.WAITING:
+            self._keep(deciding.moved_on(schedule, firing))
             return Fired(answer=FireAnswer.REPEATED)
         cancelled = self._cancel(found.cancel, deciding.cancel_reason(schedule), now=now)
-        task = firing.task if found.outcome is SlotOutcome.FIRED else None
-        if task is not None:
-            self._gates.insert((task,), now=now)
+        task_id, is_new = None, False
+        if firing.task is not None and found.outcome is SlotOutcome.FIRED:
+            [answer] = self._gates.insert((firing.task,), now=now)
+            found, task_id = deciding.accepted(found, answer)
+            is_new = task_id == firing.task.id
         self._turn_groups(now=now)
         self._enter(
             name,
@@ -124,13 +131,19 @@ class MemorySchedules(MemoryPart):
                 outcome=found.outcome,
                 decided_at=now,
                 reason=found.reason,
-                task_id=None if task is None else task.id,
+                task_id=task_id,
                 run_now=firing.run_now,
             ),
         )
         decision = Decision(slot=firing.slot, outcome=found.outcome, at=now, reason=found.reason)
         self._keep(deciding.decided(schedule, decision, run_now=firing.run_now))
-        return Fired(answer=FireAnswer.DECIDED, decision=decision, cancelled=cancelled)
+        return Fired(
+            answer=FireAnswer.DECIDED,
+            decision=decision,
+            task_id=task_id,
+            is_new=is_new,
+            cancelled=cancelled,
+        )
 
     async def pass_over(self, passed: Passed, *, now: float) -> bool:
         self._require_open()
@@ -184,9 +197,9 @@ class MemorySchedules(MemoryPart):
     def _waiting(self, name: str) -> Iterator[Slot]:
         return (s for s in self._slots[name].values() if s.outcome is SlotOutcome.WAITING)
 
-    def _skip_waiting(self, name: str) -> None:
+    def _skip_waiting(self, name: str, reason: str) -> None:
         for slot in [*self._waiting(name)]:
-            self._enter(name, replace(slot, outcome=SlotOutcome.SKIPPED, reason=deciding.PAUSED))
+            self._enter(name, replace(slot, outcome=SlotOutcome.SKIPPED, reason=reason))
 
     def _with_status(self, slot: Slot) -> Slot:
         row = self._table.rows.get(slot.task_id or "")

@@ -68,9 +68,6 @@ def _write(tx: Transaction, name: str, moves: GroupMoves) -> None:
     row: dict[str, object] = {status: moves.moved[status] for status in Status}
     row |= {"name": name, "now": tx.now}
     [(closed_at, ended_at, live, total)] = tx.db.execute(groups.MOVE, row).fetchall()
-    if not total and moves.has_lost_tasks:
-        tx.db.execute(groups.DELETE, (name,))
-        return
     match turn(closed_at=closed_at, ended_at=ended_at, live=live):
         case Turn.ENDS:
             tx.db.execute(groups.END, (tx.now, name))
@@ -79,6 +76,8 @@ def _write(tx: Transaction, name: str, moves: GroupMoves) -> None:
             tx.db.execute(groups.REOPEN, (name,))
         case Turn.NONE:
             pass
+    if not total and moves.has_lost_tasks:  # in the commit in which it ended, maybe
+        tx.db.execute(groups.DELETE, (name,))
 
 
 def _follow(tx: Transaction, name: str) -> GroupEnd:

@@ -14,7 +14,7 @@ from taskqueue.storage.sqlite.sql import rows, statements
 
 
 def meet(tx: Transaction, task: NewTask, *, now: float) -> Accepted | None:
-    """Say what became of a task whose key another has; None if that has given it up."""
+    """Resolve a collision of unique keys; return None if the holder has released the key."""
     found = tx.db.execute(statements.KEY_HOLDER, (task.unique_key,)).fetchone()
     if found is None:  # an earlier task of this list has freed the key
         return None
@@ -26,9 +26,9 @@ def meet(tx: Transaction, task: NewTask, *, now: float) -> Accepted | None:
         return None
     if isinstance(met, Changed):
         edit(tx, holder.id, met.change, now=now)
-        tx.db.execute(statements.SET_HOLDER, (task.fingerprint, task.expires_at, seq))
-        if met.change.payload is not None:  # of which limits and flow are made
-            tx.db.execute(statements.SET_PLACE, (task.limits, task.flow, task.weight, seq))
+        tx.db.execute(statements.SET_EXPIRY, (task.expires_at, seq))
+        if met.change.payload is not None:
+            _replace(tx, seq, task, now=now)
         return _answer(tx.db, seq, holder.id, met.acceptance, now=now)
     return _answer(tx.db, seq, holder.id, met, now=now)
 
@@ -44,6 +44,14 @@ def standing(db: sqlite3.Connection, task: NewTask, *, now: float) -> Accepted |
     if isinstance(met, Free | Changed):
         return None
     return _answer(db, seq, holder.id, met, now=now)
+
+
+def _replace(tx: Transaction, seq: int, task: NewTask, *, now: float) -> None:
+    """Have a row count, and take turns, as the data says that it has now."""
+    [limits_before] = tx.db.execute(statements.LIMITS_OF, (seq,)).fetchone()
+    replacing = (task.limits, task.flow, task.weight, seq, task.fingerprint)
+    tx.db.execute(statements.REPLACE, replacing)
+    tx.gates.let_go(limits_before, now=now)
 
 
 def _answer(

@@ -47,7 +47,11 @@ def put(
     version = 0 if before is None else before.version
     if expected is not None and expected != version:
         return None
-    return _kept(tx, changes.put(before, declared, now=now))
+    after = changes.put(before, declared, now=now)
+    if changes.drops_waiting(before, after):
+        tx.db.execute(sql.SKIP_WAITING, (declared.name, deciding.NOT_QUEUED))
+        after = replace(after, waiting_from=None)
+    return _kept(tx, after)
 
 
 def declare(tx: Transaction, declared: Sequence[Declared], *, now: float) -> Declaration:
@@ -56,6 +60,8 @@ def declare(tx: Transaction, declared: Sequence[Declared], *, now: float) -> Dec
     declaration = changes.declare(stored, declared, now=now)
     for schedule in declaration.changed:
         sql.kept(tx.db, schedule)
+        if changes.drops_waiting(stored.get(schedule.name), schedule):
+            tx.db.execute(sql.SKIP_WAITING, (schedule.name, deciding.NOT_QUEUED))
     for name in declaration.undeclared:
         tx.db.execute(sql.SKIP_WAITING, (name, deciding.PAUSED))
     return declaration
@@ -103,25 +109,34 @@ def _decide(
     unfinished, waiting = _earlier(tx, schedule, firing)
     found = deciding.resolution(firing, schedule.plan.overlap, unfinished, waiting)
     if waits and found.outcome is SlotOutcome.WAITING:
+        _kept(tx, deciding.moved_on(schedule, firing))
         return Fired(answer=FireAnswer.REPEATED)
     cancelled = administration.cancel(
         tx, found.cancel, reason=deciding.cancel_reason(schedule), now=now
     )
-    task = firing.task if found.outcome is SlotOutcome.FIRED else None
-    if task is not None:
-        inserting.insert(tx, (task,), now=now)
+    task_id, is_new = None, False
+    if firing.task is not None and found.outcome is SlotOutcome.FIRED:
+        [answer] = inserting.insert(tx, (firing.task,), now=now)
+        found, task_id = deciding.accepted(found, answer)
+        is_new = task_id == firing.task.id
     slot = Slot(
         at=firing.slot,
         outcome=found.outcome,
         decided_at=now,
         reason=found.reason,
-        task_id=None if task is None else task.id,
+        task_id=task_id,
         run_now=firing.run_now,
     )
     sql.enter(tx.db, schedule.name, slot)
     decision = Decision(slot=firing.slot, outcome=found.outcome, at=now, reason=found.reason)
     _kept(tx, deciding.decided(schedule, decision, run_now=firing.run_now))
-    return Fired(answer=FireAnswer.DECIDED, decision=decision, cancelled=cancelled)
+    return Fired(
+        answer=FireAnswer.DECIDED,
+        decision=decision,
+        task_id=task_id,
+        is_new=is_new,
+        cancelled=cancelled,
+    )
 
 
 def _earlier(tx: Transaction, schedule: Schedule, firing: Firing) -> tuple[list[str], int]:

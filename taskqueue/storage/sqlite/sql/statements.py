@@ -50,13 +50,14 @@ NAMED = "SELECT seq, unique_key FROM main.tasks WHERE id = ?"
 # The columns behind `seq` are the fields of a `Holder`.
 KEY_HOLDER = """
 SELECT seq, id, fingerprint, unique_until, status, token IS NOT NULL, attempt, started_at,
-    created_at, run_at
+    created_at, run_at, queue
 FROM main.tasks INDEXED BY keys WHERE unique_key = ?
 """
 FREE_KEY = "UPDATE main.tasks SET former_key = unique_key, unique_key = NULL WHERE seq = ?"
-SET_HOLDER = "UPDATE main.tasks SET fingerprint = ?, start_by = ? WHERE seq = ?"
-SET_PLACE = """
-UPDATE main.tasks SET limits = ?1, flow = ?2, weight = ?3,
+SET_EXPIRY = "UPDATE main.tasks SET start_by = ? WHERE seq = ?"
+LIMITS_OF = "SELECT limits FROM main.tasks WHERE seq = ?"
+REPLACE = """
+UPDATE main.tasks SET fingerprint = ?5, limits = ?1, flow = ?2, weight = ?3,
     gate = iif(?2 IS NULL OR turn < 0, NULL, '/turn')
 WHERE seq = ?4
 """
