@@ -173,6 +173,16 @@ async def with_a_schedule_of_a_lost_action(service: ScriptedService) -> None:
     await with_a_schedule(service, action="lost")
 
 
+async def with_a_schedule_whose_key_is_held(service: ScriptedService) -> None:
+    @service.app.task("once", schedulable=True, unique_by=["number"])
+    async def once(number: int) -> None: ...
+
+    plan = Plan(action="once", timing=Timing(cron="@daily"), data='{"number": 1}')
+    declared = Declared(name="mail", plan=plan, origin=Origin.API)
+    await service.storage.put_schedule(declared, now=NOW)
+    await service(Enqueue(tasks=(once.prepare(number=1),)))
+
+
 SETTINGS: dict[tuple[str, str], Setting] = {
     ("create_task", "200"): with_a_key,
     ("create_task", "409"): with_a_key,
@@ -212,6 +222,7 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("resume_schedule", "200"): with_a_schedule,
     ("resume_schedule", "409"): with_a_schedule_that_code_forgot,
     ("run_schedule", "202"): with_a_schedule,
+    ("run_schedule", "409"): with_a_schedule_whose_key_is_held,
     ("run_schedule", "422"): with_a_schedule_of_a_lost_action,
 }
 DAILY = {"action": "uppercase", "cron": "@daily"}

@@ -12,7 +12,7 @@ from taskqueue.rules.limits import (
     LimitValues,
     encoded,
 )
-from taskqueue.rules.tasks import NewTask, Release, Settlement
+from taskqueue.rules.tasks import Acceptance, NewTask, Release, Settlement
 from taskqueue.rules.uniqueness import KeyRule, OnRepeat
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
@@ -209,6 +209,33 @@ class GatesContract:
         await storage.insert([of_key("b", "z", payload='{"data": 2}', **key)], now=2.0)
 
         assert ids(await claim(storage, now=2.0)) == ["a"]
+
+    async def test_a_task_replaced_by_equal_data_lets_those_behind_it_pass(
+        self, storage: Storage
+    ) -> None:
+        replaces = KeyRule(on_repeat=OnRepeat.REPLACE)
+        key: dict[str, Any] = {"unique_key": "k", "key_rule": replaces}
+        await storage.declare_limits({"smtp": ONE}, now=0.0)
+        await storage.insert([of_key("held", "x")], now=0.0)
+        [held] = await claim(storage)
+        await storage.insert([of_key("a", "x", **key), of_key("b", "x")], now=0.0)
+        await settle(storage, held, DONE)
+
+        await storage.insert([of_key("again", "y", **key)], now=1.0)
+
+        assert ids(await claim(storage, now=1.0)) == ["a", "b"]
+
+    async def test_a_task_of_another_queue_replaces_none(self, storage: Storage) -> None:
+        replaces = KeyRule(on_repeat=OnRepeat.REPLACE)
+        key: dict[str, Any] = {"unique_key": "k", "key_rule": replaces}
+        await storage.declare_limits({"smtp": ONE}, now=0.0)
+        await storage.insert([limited("held"), limited("a", **key)], now=0.0)
+        await claim(storage)
+
+        [answer] = await storage.insert([new_task("b", queue="mail", **key)], now=1.0)
+
+        assert (answer.id, answer.acceptance) == ("a", Acceptance.REJECTED)
+        assert await claim(storage, now=1.0) == ()
 
     # --- what is seen -----------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Groups: who may join, when one ends, and what follows."""
 
+import asyncio
+
 import pytest
 
 from taskqueue.rules.groups import CloseAnswer, GroupEnd
@@ -152,6 +154,21 @@ class GroupsContract(GroupCountsContract):
         await settle(storage, held, FAILURE, now=4.0)
 
         assert await counts_of(storage) == {"cancelled": 2}
+        assert await self.is_queued(storage, "then")
+
+    async def test_what_follows_is_accepted_though_the_last_member_is_deleted_with_its_end(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a", group="import")
+        await close(storage, then=THEN)
+
+        await asyncio.gather(
+            add(storage, "first"),  # what comes while it is committed shares the next commit
+            storage.cancel(["a"], reason="unwanted", now=3.0),
+            storage.delete(["a"]),
+        )
+
+        assert await storage.get("a", now=4.0) is None
         assert await self.is_queued(storage, "then")
 
     async def test_a_redrive_reopens_a_group_but_nothing_follows_again(

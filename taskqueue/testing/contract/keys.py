@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Complete, NewTask, Status
+from taskqueue.rules.uniqueness import KeyRule, OnRepeat
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
     BURIAL,
@@ -186,3 +187,15 @@ class KeyContract:
         assert ids(await storage.find(limit=10, now=0.0)) == ["taken", "parent", "d", "b"]
         counts = await storage.counts()
         assert (counts[Status.QUEUED], counts[Status.COMPLETED]) == (3, 1)
+
+    async def test_a_postponed_task_keeps_the_request_that_its_data_came_from(
+        self, storage: Storage
+    ) -> None:
+        postpones = KeyRule(on_repeat=OnRepeat.POSTPONE)
+        await storage.insert([keyed("a", run_at=50.0, key_rule=postpones)], now=0.0)
+        other = keyed("b", fingerprint="g", run_at=60.0, key_rule=postpones)
+        await storage.insert([other], now=0.0)
+
+        answers = await storage.insert([keyed("c"), keyed("d", fingerprint="g")], now=0.0)
+
+        assert [each.acceptance for each in answers] == [_REPEATED, _CONFLICT]

@@ -4,10 +4,11 @@ from taskqueue.rules.schedules.timing import Timing
 from taskqueue.rules.schedules.values import FireAnswer
 from taskqueue.rules.schedules.words import Origin
 from taskqueue.storage.protocol import Storage
+from taskqueue.testing.contract.overlaps import OverlapsContract
 from taskqueue.testing.contract.slots import SlotsContract, declared, fired, put
 
 
-class SchedulesContract(SlotsContract):
+class SchedulesContract(SlotsContract, OverlapsContract):
     """A part of `StorageContract`, whose `storage` it is given."""
 
     # --- schedules --------------------------------------------------------------------------------
