@@ -229,12 +229,12 @@ class GatesContract:
         replaces = KeyRule(on_repeat=OnRepeat.REPLACE)
         key: dict[str, Any] = {"unique_key": "k", "key_rule": replaces}
         await storage.declare_limits({"smtp": ONE}, now=0.0)
-        await storage.insert([limited("held"), limited("a", **key)], now=0.0)
-        await claim(storage)
+        await storage.insert([limited("a"), limited("b", **key)], now=0.0)
+        assert ids(await claim(storage)) == ["a"]
 
-        [answer] = await storage.insert([new_task("b", queue="mail", **key)], now=1.0)
+        [answer] = await storage.insert([new_task("c", queue="mail", **key)], now=1.0)
 
-        assert (answer.id, answer.acceptance) == ("a", Acceptance.REJECTED)
+        assert (answer.id, answer.acceptance) == ("b", Acceptance.REJECTED)
         assert await claim(storage, now=1.0) == ()
 
     # --- what is seen -----------------------------------------------------------------------------
