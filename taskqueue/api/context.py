@@ -120,10 +120,11 @@ class Context(Generic[T_co]):
         self.handle.report(encoding.json_of("progress", value, encoding.encode(value)))
 
     def spend(self, limit: str, cost: float, *, key: str | None = None) -> None:
-        """Charge a limit for what this attempt has cost beyond its start; a negative cost is back.
+        """Charge a limit for what this attempt has cost beyond its start.
 
         Its rate allows the next start later then: a debt is paid before others begin. Charged soon,
-        not waited for, and kept however the attempt ends. Safe to call from any thread.
+        not waited for, and kept however the attempt ends. A negative cost is given back. Safe to
+        call from any thread.
 
             answer = await model.ask(prompt)
             ctx.spend("openai", answer.tokens)

@@ -105,6 +105,13 @@ class GroupEnd(Struct):
     then: NewTask | None = None
 
 
+def following(then: NewTask, *, closed_at: float | None, now: float) -> NewTask:
+    """Return what follows a group that ends now: it has as long to start as it had at the close."""
+    if then.expires_at is None or closed_at is None:
+        return then
+    return replace(then, expires_at=then.expires_at + now - closed_at)
+
+
 def is_there(answer: Accepted) -> bool:
     """Tell whether what follows is there, be it as the task that has its key."""
     return answer.acceptance not in _REFUSED

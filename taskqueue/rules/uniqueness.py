@@ -20,7 +20,7 @@ from taskqueue.structs import Struct
 
 SEPARATOR = "\x1f"
 AFTER_SCOPES = "\x20"
-"""A key with a scope sorts between the key with a separator behind it, and the key with this."""
+"""The end of the index range that has a key in all its scopes, behind the key itself."""
 
 UntilName: TypeAlias = Literal["ended", "started", "deleted"]
 ScopeName: TypeAlias = Literal["global", "action", "queue"]

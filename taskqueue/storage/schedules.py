@@ -1,4 +1,4 @@
-"""The part of a storage that keeps schedules, and what was decided of each of their slots.
+"""The part of a storage that keeps schedules, and what was decided for each of their slots.
 
 A slot is the row (schedule, instant), written in the commit that accepts its task. So a slot cannot
 run twice, however many services fire it at once, and whenever they are killed.
@@ -67,7 +67,7 @@ class Schedules(Protocol):
         ...
 
     async def fire(self, firing: Firing, *, now: float) -> Fired:
-        """Decide of a slot, and accept its task in the same commit if it runs.
+        """Decide a slot, and accept its task in the same commit if it runs.
 
         Its schedule decides as it is then. Nothing happens if it is paused, deleted or of another
         version (`STALE`), or if the slot was decided before (`REPEATED`). While earlier runs have
@@ -82,7 +82,7 @@ class Schedules(Protocol):
         ...
 
     async def rewind_schedules(self, *, now: float) -> tuple[str, ...]:
-        """Begin again at `now` where a schedule has decided of slots ahead of it; return which.
+        """Begin again at `now` where a schedule has decided slots ahead of it; return which.
 
         For a clock that was set back. Slots that have run do not run again.
         """

@@ -59,7 +59,7 @@ async def test_what_a_raised_limit_allows_begins_at_once(world: World) -> None:
     assert changed["running"] == 2
 
 
-async def test_a_limit_that_nobody_knows_cannot_be_reset(world: World) -> None:
+async def test_an_unknown_limit_cannot_be_reset(world: World) -> None:
     limit_to_one(world)
     await world.start()
 

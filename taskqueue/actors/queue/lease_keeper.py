@@ -59,7 +59,7 @@ class LeaseKeeper:
                 self._driver.feed(Leases.cancel, token, reason)
 
     async def note_starts(self) -> None:
-        """Note for the consumers what they have begun: one that is blocked by it could not."""
+        """Record what consumers have started; one that its handler blocks cannot do so."""
         with self._dispatch as leases:
             running = frozenset(leases.running)
         new = running - self._noted

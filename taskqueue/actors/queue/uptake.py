@@ -11,7 +11,7 @@ from taskqueue.rules.tasks import Acceptance, Accepted, CancelResult, NewTask
 
 
 class Uptake:
-    """Tells the parts of the queue actor what it has not done itself."""
+    """Applies what others have committed: another actor, or another process."""
 
     def __init__(
         self, driver: LeaseDriver, schedule: FetchSchedule, measures: TaskMeasures

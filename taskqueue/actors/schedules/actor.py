@@ -35,7 +35,7 @@ DECLARE_S = 5.0  # for which a start waits for the storage; it goes on without
 
 
 class FireDue(Request[None]):
-    """Decide of the slots that are due; answered once that is stored."""
+    """Decide the slots that are due; answered once that is stored."""
 
 
 class SchedulesActor(Actor):

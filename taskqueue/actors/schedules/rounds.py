@@ -1,4 +1,4 @@
-"""One round over all schedules: decide of every slot that is due, from what is stored."""
+"""One round over all schedules: decide every slot that is due, from what is stored."""
 
 import asyncio
 import math
@@ -95,7 +95,7 @@ class Rounds:
             return ()
 
     async def _fire(self, schedule: Schedule, slot: float) -> bool:
-        """Decide of a slot; return whether that was new."""
+        """Decide a slot; return whether that was new."""
         firing = self._firing(schedule, slot)
         fired = await self._storage.use(Storage.fire, firing, now=self._clock.now())
         if fired.answer is not FireAnswer.DECIDED or fired.decision is None:

@@ -10,7 +10,7 @@ from taskqueue.rules.schedules.words import SlotOutcome
 
 
 def decided(firing: Firing, fired: Fired) -> None:
-    """Something was decided of a slot."""
+    """Something was decided for a slot."""
     decision = fired.decision
     if decision is None:
         return
@@ -60,7 +60,7 @@ def put(schedule: Schedule) -> None:
 
 
 def clock_set_back(schedules: Sequence[str], *, by_s: float) -> None:
-    """Slots were decided of that lie ahead of the clock."""
+    """Slots that lie ahead of the clock were decided."""
     events.warning("clock_set_back", by_s=round(by_s, 3), schedules=len(schedules))
 
 

@@ -1,4 +1,4 @@
-"""The samples of schedules: what was decided of their slots, and how late they are. Pure."""
+"""The samples of schedules: what was decided for their slots, and how late they are. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

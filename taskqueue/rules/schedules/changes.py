@@ -11,7 +11,7 @@ from taskqueue.structs import Struct
 REWOUND_S = 10.0
 """How far before the clock the decisions begin again after it was set back.
 
-The service looks at the clock this often. A slot that it decided of in that time is known by its
+The service looks at the clock this often. A slot that it decided in that time is known by its
 row, so it does not run again.
 """
 

@@ -35,7 +35,7 @@ def next_of(schedule: Schedule) -> float | None:
 
 
 def due(schedule: Schedule, *, now: float) -> Iterator[Step]:
-    """Yield what is to be decided of an active schedule now, in the order of its slots."""
+    """Yield what is to be decided for an active schedule now, in the order of its slots."""
     timing, plan = schedule.plan.timing, schedule.plan
     after = _decided(schedule)
     first = next_slot(timing, after)  # remembered: most rounds find that nothing is due
@@ -168,7 +168,7 @@ def decided(
 
 
 def refusal(schedule: Schedule | None, firing: Firing, *, is_decided: bool) -> FireAnswer | None:
-    """Return why nothing is to be decided of a slot; None if something is.
+    """Return why nothing is to be decided for a slot; None if something is.
 
     `is_decided` says whether its row is there, and does not wait.
     """

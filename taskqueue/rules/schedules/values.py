@@ -1,4 +1,4 @@
-"""The values about a schedule: what is declared, what is stored, what was decided of its slots."""
+"""The values about a schedule: what is declared, what is stored, what was decided for its slots."""
 
 from collections.abc import Iterator
 from enum import StrEnum

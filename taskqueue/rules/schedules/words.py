@@ -35,7 +35,7 @@ class Origin(StrEnum):
 
 
 class SlotOutcome(StrEnum):
-    """What was decided of a slot."""
+    """What was decided for a slot."""
 
     FIRED = "fired"  # its task was enqueued
     WAITING = "waiting"  # for the end of an earlier run
@@ -44,7 +44,7 @@ class SlotOutcome(StrEnum):
 
 
 class Decision(Struct):
-    """What was decided of a slot, when and why; None for a slot that simply ran."""
+    """What was decided for a slot, when and why; None for a slot that simply ran."""
 
     slot: float
     outcome: SlotOutcome

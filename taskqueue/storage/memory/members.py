@@ -11,6 +11,7 @@ from taskqueue.rules.groups import (
     Group,
     GroupEnd,
     Turn,
+    following,
     is_same_then,
     is_there,
     turn,
@@ -173,9 +174,10 @@ def _follow(row: GroupRow, insert: Insert, *, now: float) -> NewTask | None:
     """Accept the task that follows; return it if it is new."""
     if row.then is None or row.then_at is not None:
         return None
-    [answer] = insert((row.then,), now=now)
+    then = following(row.then, closed_at=row.closed_at, now=now)
+    [answer] = insert((then,), now=now)
     row.then_at = now
     if is_there(answer):
         row.then_id = answer.id
-    tell_refused([(row.then, answer)])
-    return row.then if answer.acceptance is Acceptance.ACCEPTED else None
+    tell_refused([(then, answer)])
+    return then if answer.acceptance is Acceptance.ACCEPTED else None

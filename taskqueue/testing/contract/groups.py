@@ -171,6 +171,18 @@ class GroupsContract(GroupCountsContract):
         assert await storage.get("a", now=4.0) is None
         assert await self.is_queued(storage, "then")
 
+    async def test_what_follows_has_as_long_to_start_as_it_had_at_the_close(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a", group="import")
+        await close(storage, then=new_task("then", expires_at=302.0))  # at 2.0
+
+        await settle(storage, await claim_member(storage), DONE, now=3_600.0)
+
+        history = await storage.get("then", now=3_600.0)
+        assert history is not None
+        assert history.task.expires_at == 3_900.0
+
     async def test_a_redrive_reopens_a_group_but_nothing_follows_again(
         self, storage: Storage
     ) -> None:

@@ -88,7 +88,7 @@ class Gates:
             self._wake(gate, now=now)
 
     def let_go(self, text: str | None, *, now: float) -> None:
-        """An open row of these limits will not be claimed soon: what waits behind it may be."""
+        """Wake the gates of an open row that leaves the line."""
         if text is not None:
             self.wake(limits.decoded(text), now=now)
 

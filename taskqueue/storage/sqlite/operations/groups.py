@@ -13,6 +13,7 @@ from taskqueue.rules.groups import (
     Group,
     GroupEnd,
     Turn,
+    following,
     is_same_then,
     is_there,
     turn,
@@ -86,6 +87,7 @@ def _follow(tx: Transaction, name: str) -> GroupEnd:
     then = group.then
     if then is None or group.then_at is not None:
         return GroupEnd(name=name, tasks=group.tasks)
+    then = following(then, closed_at=group.closed_at, now=tx.now)
     [answer] = insert(tx, (then,), now=tx.now)
     tx.db.execute(groups.FOLLOWED, (tx.now, answer.id if is_there(answer) else None, name))
     if not is_there(answer):

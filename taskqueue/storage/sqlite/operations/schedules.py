@@ -89,7 +89,7 @@ def delete(tx: Transaction, name: str) -> bool:
 
 
 def fire(tx: Transaction, firing: Firing, *, now: float) -> Fired:
-    """Decide of a slot, and insert its task if it runs."""
+    """Decide a slot, and insert its task if it runs."""
     schedule = _schedule(tx.db, firing.schedule)
     key = (firing.schedule, firing.slot, firing.run_now)
     known = tx.db.execute(sql.SLOT, key).fetchone()

@@ -114,7 +114,7 @@ def schedule_of(row: tuple[Any, ...]) -> Schedule:
 
 
 def enter(db: sqlite3.Connection, schedule: str, slot: Slot) -> None:
-    """Write what was decided of a slot."""
+    """Write what was decided for a slot."""
     is_open = slot.task_id is not None or slot.outcome is SlotOutcome.WAITING
     values = (slot.at, slot.outcome.value, slot.decided_at, slot.reason, slot.task_id)
     db.execute(ENTER, (schedule, is_open, *values, slot.slots, slot.run_now))
