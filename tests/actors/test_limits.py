@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from taskqueue import Context, Limit
-from taskqueue.actors.messages import DATABASE, QUEUE
+from taskqueue.actors.messages import DATABASE, QUEUE, Charge
 from taskqueue.commands import ChangeLimit
 from taskqueue.errors import StorageUnavailable
-from taskqueue.rules.limits import LimitValues
+from taskqueue.rules.limits import LimitUse, LimitValues
 from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.storage import FaultyStorage
-from tests.actors.world import NOW, World
+from tests.actors.world import NOW, PATIENCE_S, Gate, World
 
 
 async def change(world: World, name: str, values: LimitValues | None) -> bool:
@@ -111,3 +111,37 @@ async def test_the_limits_are_declared_once_the_storage_can_be_written(
     await world.start()
 
     assert await allowed(world) == {"single": (LimitValues(running=1), False)}
+
+
+async def test_what_a_handler_has_spent_is_charged_though_its_consumer_ends(
+    world: World, storage: FaultyStorage
+) -> None:
+    second = Gate()
+
+    @world.app.task("ask", limit=Limit(starts=1, per_s=1, name="tokens"))
+    async def ask_model(ctx: Context) -> None:
+        ctx.spend("tokens", 10)
+        await second.passed()
+        ctx.spend("tokens", 1_000)
+        await world.gate.passed()
+
+    charge = storage.hold("charge")
+    await world.start()
+    await world.enqueue("ask")
+    async with asyncio.timeout(PATIENCE_S):
+        await charge.reached()
+        second.open()
+        await charge.reached(2)
+    assert not world.events.select("cost_not_charged")  # both are on their way at the same time
+    [consumer] = world.consumers
+
+    consumer.kill()
+    await consumer.ended()
+    charge.release()
+
+    await world.events.wait_for("child_restarted", child_id="consumer-1")
+    queue = world.system.address(QUEUE)
+    await ask(queue, Charge(use=LimitUse("tokens", None, 0.0)))  # behind the two
+    taken = await world.storage.use(Storage.take_starts, LimitUse("tokens"), now=NOW)
+    assert taken is not None
+    assert taken.retry_at > NOW + 1_000
