@@ -26,8 +26,9 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.handler_sql.permissions import QUEUE_TABLES
 from tests.sandbox.alone import SET_UP, Processes, begin, completing, shrunk
-from tests.sandbox.grammar import QUEUE_TABLES, Grammar
+from tests.sandbox.grammar import Grammar
 
 LIMIT_S = 1.0
 PATIENCE_S = 60.0  # for whatever is awaited: beyond it something hangs
@@ -158,7 +159,8 @@ class _Run:
             except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
                 self._violated(f"{error!r}")
             if self._queues_schema() != self._schema:
-                self._violated("the queue's schema has changed")
+                changed = set(self._queues_schema()) ^ set(self._schema)
+                self._violated(f"the queue's schema has changed: {changed!r:.500}")
 
     async def _try(self, task_id: str, statements: list[Statement], *, read: bool) -> None:
         delivery = await begin(self._storage, task_id, f"hostile {task_id[8]}")

@@ -5,16 +5,19 @@ import re
 from collections.abc import Callable
 
 from taskqueue.rules.tasks import Scalar, Statement
+from taskqueue.storage.sqlite.handler_sql.permissions import QUEUE_TABLES
 from taskqueue.testing.contract.sql_samples import FORBIDDEN
 from tests.sandbox.hostile import ENDLESS, ENDLESS_STEPS, TOO_LARGE
 
-QUEUE_TABLES = (
-    *("tasks", "attempts", "counters", "paused", "probe"),
-    *("access_tokens", "audited_changes", "task_schedules", "schedule_slots", "sizes"),
-    *("task_limits", "held_slots", "gate_debts", "gate_openings", "flow_turns", "served_turns"),
-)
 OWN_TABLES = ("mine", "numbered", "documents", "notes", "areas", "seen", "fresh", "other")
-_NAMES = (*QUEUE_TABLES, *OWN_TABLES, *OWN_TABLES, "json_each", "sqlite_master", "sqlite_sequence")
+_NAMES = (
+    *sorted(QUEUE_TABLES),
+    *OWN_TABLES,
+    *OWN_TABLES,
+    "json_each",
+    "sqlite_master",
+    "sqlite_sequence",
+)
 _MORE_NAMES = ("sqlite_temp_master", "sqlite_stat1", "dbstat", "sqlite_stmt", "pragma_table_info")
 _SCHEMAS = ("", "", "", "", "", "main.", "main.", "temp.", "other.")
 _COLUMNS = ("x", "x", "x", "body", "body", "id", "rowid", "rowid", "seq", "status", "rank")

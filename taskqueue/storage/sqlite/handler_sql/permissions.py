@@ -10,7 +10,7 @@ from contextlib import closing
 from functools import cache
 
 # `json_each` is a function that our statements use; a table of that name would hide it.
-_OURS = frozenset(
+QUEUE_TABLES = frozenset(
     {
         *("tasks", "attempts", "counters", "paused", "probe", "access_tokens", "audited_changes"),
         *("task_limits", "held_slots", "gate_debts", "gate_openings"),
@@ -195,7 +195,7 @@ class Permissions:
 
 
 def _refusal_of_name(table: str) -> str | None:
-    if table in _OURS:
+    if table in QUEUE_TABLES:
         return f"change {table}, which belongs to the queue"
     known = table in {_SCHEMA, *_KEPT_BY_SQLITE} or not table.startswith("sqlite_")
     return None if known else f"change {table}, which belongs to SQLite"
