@@ -4,14 +4,17 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from taskqueue.storage.sqlite.commit import foreign
 from taskqueue.storage.sqlite.connections.opener import WritesIn
+from taskqueue.storage.sqlite.direct import SharedFile
 from taskqueue.storage.sqlite.disk.inotify import WriteWatch
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.operations import inserting
 from taskqueue.testing.contract.steps import add, new_task
 from taskqueue.testing.events import EventLog
 
@@ -69,6 +72,22 @@ async def test_each_commit_of_another_connection_is_noticed(
     for text in ("a", "b", "c"):
         other.execute("INSERT INTO notes VALUES (?)", (text,))
         await notices.next()
+
+
+async def test_a_commit_through_the_file_is_noticed_without_waiting_for_the_next_look(
+    storage: SQLiteStorage, notices: Notices, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Only the look that a touch asks for comes in time, once the pauses are that long.
+    monkeypatch.setattr(foreign, "PAUSES_S", (2 * IN_TIME_S,) * foreign.SUSTAINED + (0.016,) * 2)
+    file = SharedFile(tmp_path / "tasks.db", patience_s=IN_TIME_S)
+
+    for name in ("a", "b", "c"):
+        insert = partial(inserting.insert, tasks=[new_task(name)], now=1.0)
+        await asyncio.to_thread(file.write, insert)
+        await notices.next()
+
+    file.close()
+    assert notices.count == 3
 
 
 async def test_a_commit_that_comes_long_after_its_writes_is_noticed(

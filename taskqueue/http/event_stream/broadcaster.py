@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 from taskqueue.events import Event, events
 from taskqueue.http.event_stream.feed import Feed
@@ -18,7 +19,8 @@ from taskqueue.http.event_stream.public import FIELDS, public
 LINGER_S = 60.0  # for clients that come back: after a restart of the gateway, or of a proxy
 PACE_S = 0.1  # between two rounds over the streams, each of which costs a write per stream
 AT_ONCE = 4  # streams that are woken in one turn of the loop; a request needs turns, too
-A_ROUND = 2_000  # events: so many are taken in at once, so that clients can keep up with a burst
+A_ROUND = 2_000  # events: so many are taken in at most, so that clients can keep up with a burst
+A_TURN = 32  # events that are encoded in one turn of the loop
 MOST_INCOMING = 20_000  # events that wait for their round; a list of tasks makes 10,000 at once
 
 
@@ -75,9 +77,9 @@ class Broadcaster:
         if subscription is not None:
             subscription.__exit__(None, None, None)
 
-    def take_in(self) -> None:
-        """Encode what has come; streams that take from now on get it."""
-        for _ in range(min(len(self._incoming), A_ROUND)):
+    def take_in(self, most: int = A_ROUND) -> None:
+        """Encode up to `most` events that have come; streams that take from now on get them."""
+        for _ in range(min(len(self._incoming), most)):
             event = self._incoming.popleft()
             if event is None:
                 self._history.append_gap()
@@ -111,10 +113,17 @@ class Broadcaster:
 
     def _go_round(self) -> None:
         """Encode what has come, and wake the streams."""
-        if self._subscription is None or "round" in self._timers:
-            return
-        self.take_in()
-        self._wake(deque(self._feeds))
+        if self._subscription is not None and "round" not in self._timers:
+            self._encode(A_ROUND)
+
+    def _encode(self, most: int) -> None:
+        """Encode up to `most` events, a few a turn, then wake the streams."""
+        self.take_in(min(A_TURN, most))
+        if self._incoming and most > A_TURN:
+            again = partial(self._encode, most - A_TURN)
+            self._timers["round"] = asyncio.get_running_loop().call_soon(again)
+        else:
+            self._wake(deque(self._feeds))
 
     def _wake(self, feeds: deque[Feed]) -> None:
         for _ in range(min(AT_ONCE, len(feeds))):

@@ -25,6 +25,8 @@ from taskqueue.storage.sqlite.connections.set_up import (
 )
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.disk.inotify import touch
+from taskqueue.storage.sqlite.disk.lock import real_path
 from taskqueue.storage.sqlite.schema import runner
 
 T = TypeVar("T")
@@ -48,6 +50,7 @@ class SharedFile:
             check=False,
         )
         self._patience_s = patience_s
+        self._log = Path(f"{real_path(path)}-wal")
         self._writing = _Connection(path, "rw", patience_s, set_up)
         self._reading = _Connection(path, "ro", patience_s, _set_up_reader)
 
@@ -65,6 +68,7 @@ class SharedFile:
             [result] = commit([operation], watch, self._patience_s, db).results
             if result.error is not None:
                 raise result.error
+            touch(self._log)  # the service, if one runs, looks for new tasks at once
             value: T = result.value
             return value
 

@@ -4,7 +4,8 @@
 
 Our own commits write to the log as well. The version tells them apart: a connection does not see it
 change by its own commits. A commit counts some time after its last write, when the disk has synced
-it, and nothing is written to the log then. So the version is looked at several times.
+it, and nothing is written to the log then. So the version is looked at several times; our clients
+touch the log after a commit, and that is looked at without a pause.
 """
 
 import asyncio
@@ -82,11 +83,14 @@ class ForeignCommits:
         self._loop.add_reader(self._watch, self._written)
 
     def _written(self) -> None:
+        is_touched = self._watch.drain()
         # Not listening until the next look: meanwhile the kernel counts all writes as one.
         self._loop.remove_reader(self._watch)
-        is_quiet = self._step == len(PAUSES_S)
-        self._step = 0 if is_quiet else min(self._step, SUSTAINED)
-        self._look_at(self._looked_at + PAUSES_S[SUSTAINED])
+        if self._step == len(PAUSES_S):
+            self._step = 0
+        is_soon = is_touched and self._step < SUSTAINED
+        self._step = min(self._step, SUSTAINED)
+        self._look_at(self._looked_at + (0.0 if is_soon else PAUSES_S[SUSTAINED]))
 
     def _look_at(self, at: float) -> None:
         if self._timer is None or at < self._timer.when():

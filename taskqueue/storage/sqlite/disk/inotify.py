@@ -1,9 +1,11 @@
-"""Reports that a file was written, by whatever process: inotify(7), which only Linux has."""
+"""Reports that a file was written or touched by any process: inotify(7), which only Linux has."""
 
 import ctypes
 import errno
 import os
+import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -11,13 +13,21 @@ from taskqueue.process.forks import close_in_children
 
 # Source: inotify(7), sys/inotify.h.
 _IN_MODIFY = 0x2
-_ONE_READ = 4096
+_IN_ATTRIB = 0x4
+_EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of a name: none, if a file is watched
+_ONE_READ = 256 * _EVENT.size
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
+def touch(path: Path) -> None:
+    """Tell those who watch the file, and write nothing to it. Harmless if it is not there."""
+    with suppress(OSError):
+        os.utime(path)
+
+
 class WriteWatch:
-    """A descriptor that becomes readable when the file is written.
+    """A descriptor that becomes readable when the file is written or touched.
 
     Writes that come before the next `drain` are one event to the kernel, so a file that is written
     all the time costs its reader no more than it asks for.
@@ -37,7 +47,8 @@ class WriteWatch:
             raise OSError(errno.ENOSYS, f"{sys.platform} has no inotify")
         watch = cls(_checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)))
         try:
-            _checked(_libc.inotify_add_watch(watch.fileno(), os.fsencode(path), _IN_MODIFY))
+            mask = _IN_MODIFY | _IN_ATTRIB
+            _checked(_libc.inotify_add_watch(watch.fileno(), os.fsencode(path), mask))
         except OSError:
             watch.close()
             raise
@@ -47,12 +58,13 @@ class WriteWatch:
         """Return the descriptor."""
         return self._descriptor
 
-    def drain(self) -> None:
-        """Forget all writes so far."""
+    def drain(self) -> bool:
+        """Forget what has happened so far; return whether the file was touched."""
         try:
-            os.read(self._descriptor, _ONE_READ)
+            happened = os.read(self._descriptor, _ONE_READ)
         except BlockingIOError:
-            return
+            return False
+        return any(mask & _IN_ATTRIB for _, mask, _, _ in _EVENT.iter_unpack(happened))
 
     def close(self) -> None:
         """Close the descriptor; harmless when repeated."""
