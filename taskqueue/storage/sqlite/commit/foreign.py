@@ -4,8 +4,8 @@
 
 Our own commits write to the log as well. The version tells them apart: a connection does not see it
 change by its own commits. A commit counts some time after its last write, when the disk has synced
-it, and nothing is written to the log then. So the version is looked at several times; our clients
-touch the log after a commit, and that is looked at without a pause.
+it, and nothing is written to the log then. So the version is looked at several times. Our clients
+touch the log after a commit: then one look suffices, and it comes at once.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ import contextlib
 import math
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.events import events
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
-from taskqueue.storage.sqlite.disk.inotify import WriteWatch
+from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch
 from taskqueue.storage.sqlite.disk.wal import data_version
 
 PAUSES_S = (0.0005, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
@@ -34,12 +35,14 @@ class ForeignCommits:
 
     def __init__(
         self,
-        watch: WriteWatch,
+        writes: FileEventWatch,
+        touches: FileEventWatch,
         writing: ThreadConnection | ProcessConnection,
         notify: Callable[[], object],
         version: int,
     ) -> None:
-        self._watch = watch
+        self._writes = writes
+        self._touches = touches
         self._writing = writing
         self._notify = notify
         self._version = version
@@ -49,6 +52,7 @@ class ForeignCommits:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._listen()
+        self._loop.add_reader(touches, self._touched)
 
     @classmethod
     async def begin(
@@ -58,39 +62,44 @@ class ForeignCommits:
         notify: Callable[[], object],
     ) -> "ForeignCommits | None":
         """Watch the log of an open file; None if the system does not allow that."""
-        try:
-            watch = WriteWatch.on(log)
-        except OSError as error:
-            events.warning("foreign_commits_unwatched", reason=f"{log}: {error.strerror}")
-            return None
-        try:
-            return cls(watch, writing, notify, await writing.run(data_version))
-        except BaseException:
-            watch.close()
-            raise
+        with contextlib.ExitStack() as watches:
+            try:
+                writes = watches.enter_context(closing(FileEventWatch.on(log, FileEvent.WRITTEN)))
+                touches = watches.enter_context(closing(FileEventWatch.on(log, FileEvent.TOUCHED)))
+            except OSError as error:
+                events.warning("foreign_commits_unwatched", reason=f"{log}: {error.strerror}")
+                return None
+            begun = cls(writes, touches, writing, notify, await writing.run(data_version))
+            watches.pop_all()
+        return begun
 
     def close(self) -> None:
         """Stop watching. Works after the loop has ended; harmless when repeated."""
         if self._closed:
             return
         self._closed = True
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self._watch)
+        for watch in (self._writes, self._touches):
+            if not self._loop.is_closed():
+                self._loop.remove_reader(watch)
+            watch.close()
         self._stop_timer()
-        self._watch.close()
 
     def _listen(self) -> None:
-        self._loop.add_reader(self._watch, self._written)
+        self._loop.add_reader(self._writes, self._written)
 
     def _written(self) -> None:
-        is_touched = self._watch.drain()
         # Not listening until the next look: meanwhile the kernel counts all writes as one.
-        self._loop.remove_reader(self._watch)
-        if self._step == len(PAUSES_S):
-            self._step = 0
-        is_soon = is_touched and self._step < SUSTAINED
-        self._step = min(self._step, SUSTAINED)
-        self._look_at(self._looked_at + (0.0 if is_soon else PAUSES_S[SUSTAINED]))
+        self._loop.remove_reader(self._writes)
+        is_quiet = self._step == len(PAUSES_S)
+        self._step = 0 if is_quiet else min(self._step, SUSTAINED)
+        self._look_at(self._looked_at + PAUSES_S[SUSTAINED])
+
+    def _touched(self) -> None:
+        self._touches.drain()
+        self._look_at(self._looked_at + (PAUSES_S[SUSTAINED] if self._is_sustained() else 0.0))
+
+    def _is_sustained(self) -> bool:
+        return SUSTAINED < self._step < len(PAUSES_S)
 
     def _look_at(self, at: float) -> None:
         if self._timer is None or at < self._timer.when():
@@ -105,7 +114,7 @@ class ForeignCommits:
     def _look(self) -> None:
         self._timer = None
         self._looked_at = self._loop.time()
-        self._watch.drain()
+        self._writes.drain()
         self._listen()
         with contextlib.suppress(StorageUnavailable):  # it is being closed
             self._writing.run(data_version).add_done_callback(self._looked)
