@@ -12,7 +12,7 @@ import pytest
 
 from tests.described_http.run import described
 
-SECONDS = int(os.environ.get("TEST_DESCRIBED_S", "45"))
+SECONDS = int(os.environ.get("TEST_DESCRIBED_S", "30"))
 SEED = int(os.environ.get("TEST_DESCRIBED_SEED", random.randrange(2**32)))
 
 

@@ -73,7 +73,7 @@ def test_a_disk_that_ignores_syncs_fails(tmp_path: Path) -> None:
 
     ended = verify(cwd=folder, LD_PRELOAD=str(shim))
 
-    assert (ended.returncode, ended.stderr) == (1, "")
+    assert (ended.returncode, ended.stderr) == (1, ""), ended.stdout
     heading, *_, sync, last = ended.stdout.splitlines()
     assert heading.startswith(f"In {folder}, for about 12 s, with synchronous = FULL and --seed ")
     assert " kills, " in ended.stdout or " 1 kill, " in ended.stdout
