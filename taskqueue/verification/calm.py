@@ -53,5 +53,5 @@ async def _is_over(http: aiohttp.ClientSession, site: Site, calm_at: float) -> b
 
 
 def _is_due(answer: Any, calm_at: float) -> bool:
-    instants = [each["next_at"] for each in answer["schedules"]]
+    instants = [each[name] for each in answer["schedules"] for name in ("next_at", "waiting_from")]
     return any(at is not None and at <= calm_at for at in instants)

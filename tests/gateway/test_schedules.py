@@ -66,7 +66,7 @@ async def test_a_schedule_is_created_and_shown(http: ClientSession) -> None:
     ]
     assert shown["upcoming"][0]["timezone"] == "Europe/Berlin"
     assert shown["next_at"] == shown["upcoming"][0]["at"]
-    assert (shown["slots"], shown["last"]) == ([], None)
+    assert (shown["slots"], shown["last"], shown["waiting_from"]) == ([], None, None)
     assert [each["name"] for each in listed["schedules"]] == ["in-code", "nightly"]
     assert "upcoming" not in listed["schedules"][0]
 

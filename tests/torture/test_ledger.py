@@ -30,6 +30,7 @@ def row(seq: int, action: str, status: str, **columns: Any) -> dict[str, Any]:
         "attempt": 1,
         "max_attempts": 3,
         "crashes": 0,
+        "created_at": 1.0,
         "processed_at": 9.0,
         "result": f'"{key}"' if status == "completed" else None,
         "reason": None,
@@ -200,6 +201,7 @@ BROKEN: list[tuple[str, Books_]] = [
     ("told differently", with_note(refusals=["422 no"])),
     ("from nowhere", with_more(row(7, "quick", "completed"))),
     ("stuck", with_task(1, status="running", processed_at=None)),
+    ("stuck", with_task(20, status="queued", processed_at=None, token=None, created_at=5.0)),
     ("stuck", with_task(1, token="1-abc")),
     ("ended wrongly", with_task(1, status="dead")),
     ("ended wrongly", with_task(1, status="cancelled", result=None)),
@@ -296,6 +298,12 @@ def test_a_task_that_is_cancelled_while_it_waits_does_not_make_its_returned_atte
     found = violations(snoozed(cancelled(sound())))
 
     assert found["gaps in the history"] == ()
+
+
+def test_a_slot_that_came_after_the_calm_may_be_queued_when_the_service_stops() -> None:
+    late = with_task(20, status="queued", processed_at=None, token=None, created_at=6.0)
+
+    assert [*CHECKS["stuck"](late(sound()))] == []
 
 
 def test_a_schedule_may_be_ahead_of_the_calm() -> None:

@@ -31,6 +31,7 @@ _SCHEDULE = ScheduleView(
     paused=False,
     paused_because=None,
     next_at=1_800_064_800.0,
+    waiting_from=None,
     last=Decision(
         slot=1_799_978_400.0,
         outcome=SlotOutcome.SKIPPED,

@@ -34,6 +34,7 @@ class ScheduleView(Struct):
     paused: bool
     paused_because: str | None
     next_at: float | None
+    waiting_from: float | None
     last: Decision | None
     cron: str | None
     every_s: int | None
@@ -86,6 +87,7 @@ def _fields(schedule: Schedule) -> dict[str, Any]:
         "paused": not schedule.is_active,
         "paused_because": schedule.paused_because,
         "next_at": _next_at(schedule),
+        "waiting_from": schedule.waiting_from,
         "last": schedule.last,
         "cron": timing.cron,
         "every_s": timing.every_s,
