@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from taskqueue.client.aio import AsyncClient
     from taskqueue.client.async_group import AsyncGroup
     from taskqueue.client.async_limit import AsyncLimit
+    from taskqueue.client.async_queue import AsyncQueue
     from taskqueue.client.async_task import AsyncTask
     from taskqueue.client.event_stream import ServiceEvent
     from taskqueue.client.group import ClientGroup
     from taskqueue.client.limit import ClientLimit
+    from taskqueue.client.queue import ClientQueue
     from taskqueue.client.sync import Client
     from taskqueue.client.task import ClientTask
     from taskqueue.client.views import GroupInfo, TaskInfo
@@ -73,6 +75,7 @@ __all__ = [
     "AsyncClient",
     "AsyncGroup",
     "AsyncLimit",
+    "AsyncQueue",
     "AsyncTask",
     "CallNext",
     "CallRefused",
@@ -81,6 +84,7 @@ __all__ = [
     "ClientError",
     "ClientGroup",
     "ClientLimit",
+    "ClientQueue",
     "ClientTask",
     "ConfigError",
     "Context",
@@ -129,7 +133,9 @@ _MODULES = {
     "api.middleware": ("CallNext",),
     "client.aio": ("AsyncClient",),
     "client.async_limit": ("AsyncLimit",),
+    "client.async_queue": ("AsyncQueue",),
     "client.limit": ("ClientLimit",),
+    "client.queue": ("ClientQueue",),
     "client.async_group": ("AsyncGroup",),
     "client.async_task": ("AsyncTask",),
     "client.event_stream": ("ServiceEvent",),

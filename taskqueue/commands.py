@@ -23,7 +23,7 @@ from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
-from taskqueue.rules.sizes import ConsumersSize
+from taskqueue.rules.sizes import ConsumersSize, PoolSize, SizeChange
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.runtime import Request
 from taskqueue.supervision import Node
@@ -323,6 +323,23 @@ class SetConsumers(Request[ConsumersSize]):
     """
 
     count: int | None
+
+
+class GetPoolSize(Request[PoolSize | None]):
+    """Return the size of the consumers that serve a queue; None if none serves it."""
+
+    queue: str
+
+
+class ChangePoolSize(Request[PoolSize | None]):
+    """Change the size of the consumers that serve a queue, across restarts; return the new one.
+
+    None: no consumer serves it. Handlers that run are not interrupted. The service port raises
+    `TooManyConsumers` if the process may not open that many files.
+    """
+
+    queue: str
+    change: SizeChange
 
 
 # --- access -------------------------------------------------------------------------------------

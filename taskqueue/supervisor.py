@@ -188,7 +188,7 @@ def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:
         activity=configuration.activity,
         measures=configuration.measures,
         settings=in_force(configuration.settings),
-        consumers=pools(configuration.app, configuration.settings)[0].count,
+        pools=pools(configuration.app, configuration.settings),
         retry=configuration.settings.retry,
     )
     return (ChildSpec(id="gateway", start=start, shutdown=GATEWAY_LIMIT_S),)

@@ -1,19 +1,20 @@
-"""The consumers' supervisor: OTP's, with a number of consumers that can be changed."""
+"""The consumers' supervisor: OTP's, with pools whose sizes can be changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
-from taskqueue.actors.messages import CONSUMERS, DATABASE, Resize
+from taskqueue.actors.messages import CONSUMERS, DATABASE, Resize, SetSlots
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.api.app import App
 from taskqueue.events import events
 from taskqueue.executors.process.pool import RETIRE_S
 from taskqueue.executors.resources import CLOSE_S, OPEN_S
-from taskqueue.runtime import receives
+from taskqueue.rules.sizes import Capacity
+from taskqueue.runtime import ActorRef, receives, tell
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 from taskqueue.supervision import (
@@ -32,7 +33,7 @@ RESOURCES_BACKOFF = Backoff(initial_s=0.1, max_s=30.0)
 """Of consumers with resources: a database that is being restarted must not end the service."""
 
 SIZES_S = 5.0
-"""How long the storage is waited for that knows their number."""
+"""How long the storage is waited for that knows the sizes of the pools."""
 
 SHARED = "consumer"
 """The pool for every queue that has no consumers of its own."""
@@ -46,6 +47,11 @@ class Pool(Struct):
     slots: int = 1
     name: str = SHARED
 
+    @property
+    def size(self) -> Capacity:
+        """The configured size."""
+        return Capacity(count=self.count, slots=self.slots)
+
     def names(self, count: int) -> tuple[str, ...]:
         """Return the names of its first consumers, `consumer-1` and on."""
         return tuple(f"{self.name}-{number}" for number in range(1, count + 1))
@@ -54,8 +60,8 @@ class Pool(Struct):
 class ConsumersSupervisor(Supervisor):
     """Watches over the consumers of each pool.
 
-    The number of shared ones may be changed while it runs, and is kept in the storage. So it is the
-    same after a restart of this supervisor, unlike what a supervisor of OTP was told later.
+    The size of a pool may be changed while it runs, and is kept in the storage. So it is the same
+    after a restart of this supervisor, unlike what a supervisor of OTP was told later.
     """
 
     def __init__(
@@ -64,45 +70,63 @@ class ConsumersSupervisor(Supervisor):
         self._app = app
         self._roster = roster
         self._settings = settings
-        self._pools = pools
-        self._shared = next(pool for pool in pools if pool.name == SHARED)
-        super().__init__(CONSUMERS, self._specs(self._shared.count), FLAGS)
+        self._pools = {pool.name: pool for pool in pools}
+        self._slots = {pool.name: pool.slots for pool in pools}
+        super().__init__(CONSUMERS, self._specs({}), FLAGS)
 
     async def on_start(self) -> None:
-        """Start as many consumers as are configured, or as a call has set."""
-        wanted = await self._stored_size()
-        if wanted is not None:
-            events.info("consumers_resized", wanted=wanted, configured=self._shared.count)
-            self._given_children = self._specs(min(wanted, self._shared.count))
+        """Start as many consumers as are configured, or as calls have set."""
+        changed = await self._changed_sizes()
+        for name, size in changed.items():
+            configured = self._pools[name].size
+            events.info(
+                "consumers_resized",
+                pool=name,
+                wanted=size.count,
+                configured=configured.count,
+                slots=size.slots,
+                configured_slots=configured.slots,
+            )
+            self._slots[name] = size.slots
+        self._given_children = self._specs(changed)
         await super().on_start()
-        if wanted is not None:
-            await self._resize(wanted)  # a surplus one that cannot start does not end the others
+        for name, size in changed.items():  # a surplus one that cannot start does not end others
+            await self._have(self._pools[name], size.count)
 
-    async def _stored_size(self) -> int | None:
-        if not self._shared.queues:
-            return None
+    async def _changed_sizes(self) -> Mapping[str, Capacity]:
         storage = StorageClient(self.address(DATABASE), SIZES_S)
         try:
-            return (await storage.use(Storage.sizes)).get(SHARED)
+            stored = await storage.use(Storage.sizes)
         except UNREACHABLE as error:
             events.warning("consumers_size_unknown", reason=str(error))
-            return None
+            return {}
+        return {
+            name: stored[name].over(pool.size)
+            for name, pool in self._pools.items()
+            if name in stored and pool.queues
+        }
 
     @receives(Resize)
     async def on_resize(self, message: Resize) -> None:
-        """Add what is missing, or drain and remove the last ones.
+        """Set the slots of a pool; add what it lacks, or drain and remove the last ones.
 
-        If one cannot be started (no descriptor or thread is left), those that run go on.
+        No handler is interrupted by fewer slots. If a consumer cannot be started (no descriptor or
+        thread is left), those that run go on.
         """
-        await self._resize(message.count)
+        pool, slots = self._pools[message.pool], message.size.slots
+        if self._slots[pool.name] != slots:
+            self._slots[pool.name] = slots
+            for name in self._consumers_of(pool):
+                if (consumer := self._children[name].ref) is not None:
+                    tell(consumer, SetSlots(slots=slots))
+        await self._have(pool, message.size.count)
 
-    async def _resize(self, count: int) -> None:
-        wanted = self._shared.names(count)
-        present = tuple(name for name in self._children if name.rpartition("-")[0] == SHARED)
+    async def _have(self, pool: Pool, count: int) -> None:
+        wanted, present = pool.names(count), self._consumers_of(pool)
         try:
             for name in wanted:
                 if name not in present:
-                    await self.on_start_child(StartChild(spec=self._spec(self._shared, name)))
+                    await self.on_start_child(StartChild(spec=self._spec(pool, name)))
         except ChildStartFailed as error:
             events.warning("consumers_not_added", wanted=count, reason=str(error))
         for name in reversed(present):
@@ -110,16 +134,23 @@ class ConsumersSupervisor(Supervisor):
                 await self.on_terminate_child(TerminateChild(child=name))
                 self.on_delete_child(DeleteChild(child=name))
 
-    def _specs(self, shared: int) -> list[ChildSpec]:
+    def _consumers_of(self, pool: Pool) -> Sequence[str]:
+        return tuple(name for name in self._children if name.rpartition("-")[0] == pool.name)
+
+    def _specs(self, changed: Mapping[str, Capacity]) -> list[ChildSpec]:
         return [
             self._spec(pool, name)
-            for pool in self._pools
-            for name in pool.names(shared if pool is self._shared else pool.count)
+            for pool in self._pools.values()
+            for name in pool.names(min(pool.count, changed.get(pool.name, pool.size).count))
         ]
 
+    async def _start_consumer(self, pool: Pool, name: str) -> ActorRef:
+        """Start a consumer with the slots that hold now, perhaps not those of its last life."""
+        settings = replace(self._settings, queues=pool.queues, slots=self._slots[pool.name])
+        return await ConsumerActor.start_link(name, self._app, settings, self._roster)
+
     def _spec(self, pool: Pool, name: str) -> ChildSpec:
-        settings = replace(self._settings, queues=pool.queues, slots=pool.slots)
-        start = partial(ConsumerActor.start_link, name, self._app, settings, self._roster)
+        start = partial(self._start_consumer, pool, name)
         shutdown_s = self._settings.drain_s + 2 * CANCEL_GRACE_S  # its stop waits for its handlers
         if self._app.open_resources is None:
             return ChildSpec(id=name, start=start, shutdown=shutdown_s)

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Collection, Sequence
 from functools import partial
 
+from taskqueue.actors.consumers import Pool
 from taskqueue.actors.messages import GATEWAY
 from taskqueue.actors.port import ServicePort
 from taskqueue.actors.roster import Roster
@@ -61,7 +62,7 @@ class GatewayActor(Actor):
         activity: Activity | None = None,
         measures: Measures | None = None,
         settings: Sequence[SettingInForce] = (),
-        consumers: int = 0,
+        pools: Sequence[Pool] = (),
     ) -> None:
         """Make a gateway.
 
@@ -80,7 +81,7 @@ class GatewayActor(Actor):
             activity: what the queues did in the last minutes.
             measures: what the service has counted since its start.
             settings: those of the service, to be shown.
-            consumers: how many shared ones are configured.
+            pools: the consumers, as they are configured.
         """
         super().__init__()
         self.host, self.port = address_of(sock)
@@ -98,7 +99,7 @@ class GatewayActor(Actor):
             roster=roster,
             activity=activity,
             measures=measures,
-            consumers=consumers,
+            pools=pools,
         )
         http_state = http_state or HttpState()
         self._audit = AuditWriter(port, http_state.trail)

@@ -6,6 +6,7 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.foreign import rendering
 from taskqueue.rules.leases.values import Finished, Taken
 from taskqueue.rules.limits import LimitUse
+from taskqueue.rules.sizes import Capacity
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask
 from taskqueue.runtime import ActorRef, Message, Request
 
@@ -70,6 +71,13 @@ class Register(Message):
     queues: tuple[str, ...]
     slots: int  # 0: none, I am stopping
     running: tuple[Taken, ...]  # what it runs, or has reported without an answer yet
+
+
+class SlotsChanged(Message):
+    """From a consumer that has registered: I have so many slots now."""
+
+    consumer: ActorRef
+    slots: int
 
 
 class Leaving(Message):
@@ -143,7 +151,14 @@ class HandlerCrash(Exception):
         super().__init__(rendering.text(cause))
 
 
-class Resize(Request[None]):
-    """Have `count` shared consumers. Answered when the last surplus consumer has drained."""
+class SetSlots(Message):
+    """To a consumer: run so many handlers at once from now on."""
 
-    count: int
+    slots: int
+
+
+class Resize(Request[None]):
+    """Have a pool of this size. Answered when the last surplus consumer has drained."""
+
+    pool: str
+    size: Capacity

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from msgspec.structs import asdict
 
 from taskqueue.actors.client import QueueClient
+from taskqueue.actors.consumers import Pool
 from taskqueue.actors.group_requests import GroupRequests
 from taskqueue.actors.limit_requests import LimitRequests
 from taskqueue.actors.messages import DATABASE, QUEUE, SCHEDULES
@@ -27,6 +28,7 @@ from taskqueue.actors.why_waiting import why_waiting
 from taskqueue.clock import Clock
 from taskqueue.commands import (
     ROOT,
+    ChangePoolSize,
     CountTasks,
     Delete,
     DeleteDead,
@@ -40,6 +42,7 @@ from taskqueue.commands import (
     GetLogs,
     GetMeasures,
     GetOldestRunnable,
+    GetPoolSize,
     GetQueues,
     GetReadiness,
     GetRecent,
@@ -103,12 +106,12 @@ class ServicePort:
         roster: Roster | None = None,
         activity: Activity | None = None,
         measures: Measures | None = None,
-        consumers: int = 0,
+        pools: Sequence[Pool] = (),
     ) -> None:
         """Make a port to the actors of `system`; `limits` are those of its HTTP server.
 
-        `retries_of` returns when a task is tried again, as `next_attempts` does. So many shared
-        `consumers` are configured.
+        `retries_of` returns when a task is tried again, as `next_attempts` does. `pools` are those
+        that are configured.
         """
         self._roster = roster or Roster()
         self._activity = activity or Activity()
@@ -121,7 +124,7 @@ class ServicePort:
         self._client = QueueClient(self._queue)
         self._clock = clock
         self._storage = StorageClient(system.address(DATABASE), STORAGE_S)
-        self._sizes = Sizes(system, self._storage, limits, configured=consumers)
+        self._sizes = Sizes(system, self._storage, limits, pools=pools)
         storage = StorageRequests(self._storage, clock)
         self._handlers: _Handlers = {
             Enqueue: self._enqueue,
@@ -137,6 +140,8 @@ class ServicePort:
             **dict.fromkeys(_OF_SCHEDULES, self._ask_schedules),
             GetConsumers: self._sizes.get,
             SetConsumers: self._sizes.set,
+            GetPoolSize: self._sizes.get_pool,
+            ChangePoolSize: self._sizes.change_pool,
             **GroupRequests(self._storage, self._queue, clock).handlers,
             **storage.handlers,
         }

@@ -1,38 +1,87 @@
-"""How many shared consumers there are meant to be: what is stored, or what is configured."""
+"""The sizes of the pools of consumers: what calls have set, or what is configured."""
 
-from taskqueue.actors.consumers import SHARED
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from taskqueue.actors.consumers import SHARED, Pool
 from taskqueue.actors.descriptors import require_descriptors
 from taskqueue.actors.messages import CONSUMERS, Resize
 from taskqueue.actors.storage_client import StorageClient
-from taskqueue.commands import GetConsumers, SetConsumers
+from taskqueue.commands import ChangePoolSize, GetConsumers, GetPoolSize, SetConsumers
 from taskqueue.http.server.limits import Limits
-from taskqueue.rules.sizes import ConsumersSize, size_of
+from taskqueue.rules.sizes import (
+    Capacity,
+    ConsumersSize,
+    PoolSize,
+    SetSize,
+    SizeChange,
+    pool_size,
+    size_of,
+)
 from taskqueue.runtime import World, request
 from taskqueue.storage.protocol import Storage
 
+_NOTHING_SET = SetSize()
+
 
 class Sizes:
-    """The requests about the number of shared consumers."""
+    """The requests about the sizes of pools."""
 
     def __init__(
-        self, system: World, storage: StorageClient, limits: Limits, *, configured: int
+        self, system: World, storage: StorageClient, limits: Limits, *, pools: Sequence[Pool]
     ) -> None:
-        """Serve them; the process has to stay within the `limits` of its HTTP server."""
+        """Serve them; the process has to stay within the `limits` of its HTTP server.
+
+        `pools` are as they are configured.
+        """
         self._consumers = system.address(CONSUMERS)
         self._storage = storage
         self._limits = limits
-        self._configured = configured
+        self._pools = {pool.name: pool for pool in pools}
+        # What is stored last has to be what the supervisor is told last.
+        self._changing = asyncio.Lock()
 
     async def get(self, _: GetConsumers) -> ConsumersSize:
-        """Return the number that holds."""
+        """Return the number of shared consumers that holds."""
         stored = await self._storage.use(Storage.sizes)
-        return size_of(stored.get(SHARED), self._configured)
+        return self._shared_of(stored)
 
     async def set(self, message: SetConsumers) -> ConsumersSize:
-        """Store the number, and have the supervisor follow it."""
-        size = size_of(message.count, self._configured)
-        require_descriptors(size.count, self._limits)
-        await self._storage.use(Storage.set_size, SHARED, message.count)
-        resize = Resize(count=size.count)
-        request(self._consumers, resize)  # its answer comes when the last one has drained
-        return size
+        """Store the number of shared consumers, and have the supervisor follow it."""
+        stored = await self._change(self._pools[SHARED], SizeChange(count=message.count))
+        return self._shared_of(stored)
+
+    async def get_pool(self, message: GetPoolSize) -> PoolSize | None:
+        """Return the size of the pool that serves a queue; None if none does."""
+        pool = self._serving(message.queue)
+        return None if pool is None else _size(pool, await self._storage.use(Storage.sizes))
+
+    async def change_pool(self, message: ChangePoolSize) -> PoolSize | None:
+        """Store a change of such a pool, and have the supervisor follow it."""
+        pool = self._serving(message.queue)
+        return None if pool is None else _size(pool, await self._change(pool, message.change))
+
+    async def _change(self, pool: Pool, change: SizeChange) -> Mapping[str, SetSize]:
+        async with self._changing:
+            stored = await self._storage.use(Storage.sizes)
+            changed = {**stored, pool.name: stored.get(pool.name, _NOTHING_SET).changed(change)}
+            sizes = {name: _holding(each, changed) for name, each in self._pools.items()}
+            require_descriptors(sum(size.count for size in sizes.values()), self._limits)
+            await self._storage.use(Storage.set_size, pool.name, change)
+            # Its answer comes when the last one has drained.
+            request(self._consumers, Resize(pool=pool.name, size=sizes[pool.name]))
+            return changed
+
+    def _serving(self, queue: str) -> Pool | None:
+        return next((pool for pool in self._pools.values() if queue in pool.queues), None)
+
+    def _shared_of(self, stored: Mapping[str, SetSize]) -> ConsumersSize:
+        return size_of(stored.get(SHARED, _NOTHING_SET).count, self._pools[SHARED].count)
+
+
+def _holding(pool: Pool, stored: Mapping[str, SetSize]) -> Capacity:
+    return stored.get(pool.name, _NOTHING_SET).over(pool.size)
+
+
+def _size(pool: Pool, stored: Mapping[str, SetSize]) -> PoolSize:
+    return pool_size(pool.queues, stored.get(pool.name, _NOTHING_SET), pool.size)

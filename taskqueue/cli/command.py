@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("tasks", "Find, show, await, edit, cancel, redrive, delete."),
             ("groups", "List, show, await, close, cancel, redrive groups."),
             ("dead", "Find, redrive and delete dead tasks."),
-            ("queues", "List, pause and resume queues."),
+            ("queues", "List, pause, resume queues; size their consumers."),
             ("limits", "List, show, set, reset and take limits."),
             ("schedules", "List, create, edit, pause, resume, run, delete."),
             ("consumers", "Show and change how many consumers the queues share."),

@@ -1,8 +1,8 @@
-"""`taskqueue queues`: list, pause and resume queues."""
+"""`taskqueue queues`: list, pause and resume queues, show and change their consumers."""
 
 import click
 
-from taskqueue.cli import output
+from taskqueue.cli import output, pool_sizes
 from taskqueue.cli.connection import Connection, ServiceCommand
 from taskqueue.client.views import QueueInfo
 from taskqueue.rules.tasks import Status
@@ -16,7 +16,7 @@ def command() -> click.Command:
     names = click.Argument(["queues"], nargs=-1, required=True, metavar="QUEUE...")
     return click.Group(
         "queues",
-        help="List, pause and resume queues.",
+        help="List, pause and resume queues; show and change their consumers.",
         commands=[
             ServiceCommand(
                 "list",
@@ -30,6 +30,7 @@ def command() -> click.Command:
                 params=[names],
                 help="Stop handing out tasks of these queues, also after a restart of the service.",
             ),
+            pool_sizes.command(),
             ServiceCommand(
                 "resume", _resume, params=[names], help="Hand out tasks of these queues again."
             ),

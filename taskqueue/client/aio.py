@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, TypeVar, Unpack
 from taskqueue.client import calls, enqueueing, group_calls, limit_calls
 from taskqueue.client.async_group import AsyncGroup
 from taskqueue.client.async_limit import AsyncLimit
+from taskqueue.client.async_queue import AsyncQueue
 from taskqueue.client.async_routes import route_of
 from taskqueue.client.async_task import AsyncTask
 from taskqueue.client.call import Call
@@ -222,6 +223,10 @@ class AsyncClient:
     async def queues(self) -> Sequence[QueueInfo]:
         """Return the queues that the service serves."""
         return await self._do(calls.queues())
+
+    def queue(self, name: str) -> AsyncQueue:
+        """Return the queue of this name, without asking whether there is one."""
+        return AsyncQueue(self._route, name)
 
     async def pause(self, queue: str) -> None:
         """Stop handing out tasks of a queue, also after a restart of the service."""

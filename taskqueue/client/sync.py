@@ -16,6 +16,7 @@ from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.group import ClientGroup
 from taskqueue.client.limit import ClientLimit
+from taskqueue.client.queue import ClientQueue
 from taskqueue.client.routes import route_of
 from taskqueue.client.schedules.sync import Schedules
 from taskqueue.client.task import ClientTask
@@ -249,11 +250,15 @@ class Client(Administration):
         blocks = self._route.follow(path_of(filters))
         return (event_of(block) for block in blocks if block.name)
 
-    # --- limits ---------------------------------------------------------------------------------
+    # --- queues and limits ----------------------------------------------------------------------
 
     def limits(self) -> Sequence[LimitInfo]:
         """Return all limits, by name, with what is used of each."""
         return self._do(limit_calls.limits())
+
+    def queue(self, name: str) -> ClientQueue:
+        """Return the queue of this name, without asking whether there is one."""
+        return ClientQueue(self._route, name)
 
     def limit(self, name: str) -> ClientLimit:
         """Return the limit of this name, without asking whether there is one."""

@@ -60,5 +60,8 @@ class LoopExecutor:
         """Tell the line of user code at which the handler waits or runs; see `Executor.locate`."""
         tell(line_of_coroutine(self._running.get(task_id), frames.get(self._thread)))
 
+    def resize(self, slots: int) -> None:
+        """Do nothing: a loop is as good for any number."""
+
     def close(self) -> None:
         """Do nothing: no handler waits here, and those that run belong to their callers."""

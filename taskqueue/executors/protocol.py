@@ -52,6 +52,13 @@ class Executor(Protocol):
         """
         ...
 
+    def resize(self, slots: int) -> None:
+        """Prepare for up to so many handlers at a time. Those that run go on.
+
+        More may run until as many have ended as there are too many.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of what waits for work. Waits for nothing; harmless when repeated."""
         ...

@@ -63,6 +63,13 @@ class ThreadExecutor:
         thread = self._running.get(task_id)
         tell(None if thread is None else line_of_thread(frames.get(thread.ident)))
 
+    def resize(self, slots: int) -> None:
+        """Keep up to so many idle threads from now on."""
+        self._slots = slots
+        for thread in self._idle[slots:]:
+            thread.end()
+        del self._idle[slots:]
+
     def close(self) -> None:
         """End the idle threads, and each of the others as soon as its handler ends."""
         self._closed = True

@@ -24,7 +24,7 @@ from taskqueue.http.limits.table import limit_table
 from taskqueue.http.metrics.routes import MetricsRoutes
 from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
-from taskqueue.http.queues import QueueRoutes, Queues, Switched
+from taskqueue.http.queues.table import queue_table
 from taskqueue.http.route import Body, Route
 from taskqueue.http.running import RunningList, RunningRoutes
 from taskqueue.http.schedules.table import schedule_table
@@ -39,13 +39,9 @@ from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role
 from taskqueue.rules.sizes import ConsumersSize
 
-_QUEUE = "/queues/{name}"
-
 _OK, _ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
 _NOT_FOUND, _CONFLICT = HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
 _READER, _CLIENT, _ADMINISTRATOR = Role.READ, Role.ENQUEUE, Role.ADMIN
-
-_NO_QUEUE = {_NOT_FOUND: "no such queue"}
 
 _SUPERVISING = Unavailable("supervision unavailable")
 _IN_PART = "Some may have been done. The same request may be sent again."
@@ -69,7 +65,7 @@ def routes(
         *task_table(ask, app, clock, waits),
         *group_table(ask, app, clock, waits),
         *_of_dead(ask),
-        *_of_queues(ask),
+        *queue_table(ask),
         *limit_table(ask, clock),
         *schedule_table(ask, app, clock),
         *_of_events(streams),
@@ -104,38 +100,6 @@ def _of_dead(ask: Ask) -> Iterator[Route]:
         {_OK: Deleted},
         body=Body(SelectionRequest, read_selection, is_audited=True),
         unavailable=Unavailable("failed to delete tasks", _IN_PART),
-        writes=True,
-    )
-
-
-def _of_queues(ask: Ask) -> Iterator[Route]:
-    queues = QueueRoutes(ask)
-    yield Route(
-        "GET",
-        "/queues",
-        queues.list_queues,
-        _READER,
-        {_OK: Queues},
-        unavailable=Unavailable("queues unavailable"),
-    )
-    yield Route(
-        "POST",
-        f"{_QUEUE}/pause",
-        queues.pause_queue,
-        _ADMINISTRATOR,
-        {_OK: Switched},
-        problems=_NO_QUEUE,
-        unavailable=Unavailable("failed to pause queue"),
-        writes=True,
-    )
-    yield Route(
-        "POST",
-        f"{_QUEUE}/resume",
-        queues.resume_queue,
-        _ADMINISTRATOR,
-        {_OK: Switched},
-        problems=_NO_QUEUE,
-        unavailable=Unavailable("failed to resume queue"),
         writes=True,
     )
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from taskqueue.rules.access import Role
 from taskqueue.rules.audit import AuditedChange
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import Status
 
 
@@ -22,12 +23,15 @@ class Administration(Protocol):
         """Let tasks of this queue be claimed again. Harmless when it is not paused."""
         ...
 
-    async def set_size(self, pool: str, consumers: int | None) -> None:
-        """Keep how many consumers a pool is meant to have; None: forget it."""
+    async def set_size(self, pool: str, change: SizeChange) -> None:
+        """Keep how many consumers a pool is meant to have, and how many slots each of them.
+
+        A number that the change does not name is left as it is; None: it is forgotten.
+        """
         ...
 
-    async def sizes(self) -> Mapping[str, int]:
-        """Return how many consumers each pool is meant to have of which that is kept."""
+    async def sizes(self) -> Mapping[str, SetSize]:
+        """Return what is kept of the sizes of pools, only those of which something is kept."""
         ...
 
     async def paused(self) -> Mapping[str, float]:

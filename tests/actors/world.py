@@ -8,6 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from taskqueue import Service
+from taskqueue.actors.consumers import SHARED
 from taskqueue.actors.database import Recovery
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, Resize
 from taskqueue.actors.storage_client import StorageClient
@@ -22,6 +23,7 @@ from taskqueue.rules.health import Readiness
 from taskqueue.rules.options import Options
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.retention import Retention
+from taskqueue.rules.sizes import Capacity
 from taskqueue.rules.tasks import NewTask, Owner, TaskHistory
 from taskqueue.runtime import ActorRef, Reply, System, ask, resume, suspend
 from taskqueue.settings import Settings
@@ -167,9 +169,10 @@ class World:
             while (await self.readiness()).ready:  # noqa: ASYNC110 - readiness is asked, not told
                 await asyncio.sleep(0.01)
 
-    async def resize(self, consumers: int) -> None:
-        """Have so many consumers from now on."""
-        await ask(self.system.address("consumers"), Resize(count=consumers), timeout_s=None)
+    async def resize(self, consumers: int, slots: int = 1, *, pool: str = SHARED) -> None:
+        """Have so many consumers with so many slots from now on."""
+        resize = Resize(pool=pool, size=Capacity(count=consumers, slots=slots))
+        await ask(self.system.address("consumers"), resize, timeout_s=None)
 
     # --- who is there -----------------------------------------------------------------------
 

@@ -53,6 +53,28 @@ async def test_a_consumer_that_is_killed_comes_back(
     await expect(page.get_by_label("Changes")).to_contain_text(f"root/consumers/{name}")
 
 
+async def test_the_consumers_of_a_queue_are_changed_and_come_back_as_configured(
+    site: Site,
+) -> None:
+    page = await site.open("#/queues")
+    row = page.locator('tr[data-queue="mail"]')
+    dialog = page.get_by_role("dialog")
+
+    await row.get_by_role("button", name="Consumers of mail").click()
+    await page.get_by_label("Consumers", exact=True).fill("3")
+    await page.get_by_label("Slots of each").fill("2")
+    await page.get_by_role("button", name="Save").click()
+
+    await expect(dialog).to_be_hidden()
+    await expect(row).to_contain_text("3")
+    await row.get_by_role("button", name="Consumers of mail").click()
+    await expect(page.get_by_label("Slots of each")).to_have_value("2")
+    await page.get_by_role("button", name="As configured").click()
+    await expect(dialog).to_be_hidden()
+    await row.get_by_role("button", name="Consumers of mail").click()
+    await expect(page.get_by_label("Consumers", exact=True)).to_have_value("1")
+
+
 async def test_the_page_reconnects_to_a_service_that_was_started_again(
     site: Site, http: aiohttp.ClientSession
 ) -> None:

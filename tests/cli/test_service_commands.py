@@ -359,6 +359,33 @@ async def test_tasks_are_enqueued_and_listed_through_the_file_without_a_service(
     assert (queues.code, "needs the service" in queues.err) == (4, True)
 
 
+async def test_the_consumers_of_a_queue_are_changed_shown_and_given_up(run: Command) -> None:
+    calls = (
+        (),
+        ("--count", "3"),
+        ("--slots", "8"),
+        (),
+        ("--count", "configured"),
+        ("--slots", "configured"),
+    )
+    told = [(await run("queues", "consumers", "default", *words)).out for words in calls]
+    as_json = (await run("queues", "consumers", "default", "--json")).json
+    wrong = await run("queues", "consumers", "default", "--slots", "0")
+    unknown = await run("queues", "consumers", "nowhere")
+
+    configured = f"2 of {as_json['slots']} slots"
+    assert told == [
+        f"{configured}, as configured",
+        f"3 of {as_json['slots']} slots, changed at run time; {configured} configured",
+        f"3 of 8 slots, changed at run time; {configured} configured",
+        f"3 of 8 slots, changed at run time; {configured} configured",
+        f"2 of 8 slots, changed at run time; {configured} configured",
+        f"{configured}, as configured",
+    ]
+    assert (as_json["count"], as_json["is_changed"]) == (2, False)
+    assert (wrong.code, unknown.code) == (2, 4)
+
+
 async def test_the_number_of_consumers_is_changed_shown_and_given_up(run: Command) -> None:
     told = [(await run("consumers", *words)).out for words in ((), ("3",), (), ("configured",), ())]
     wrong = await run("consumers", "many")

@@ -32,6 +32,15 @@ def pid(ctx: Context) -> int:
     return os.getpid()
 
 
+@app.task("meet", executor="process", timeout_s=60)
+def meet(ctx: Context, folder: str, people: int) -> int:
+    """Wait until as many files are in this folder as people are to meet."""
+    Path(folder, str(os.getpid())).touch()
+    while len(list(Path(folder).iterdir())) < people:
+        time.sleep(0.01)
+    return os.getpid()
+
+
 @app.task(executor="process")
 def without_context(number: int) -> int:
     return 2 * number

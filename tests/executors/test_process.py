@@ -243,6 +243,43 @@ async def test_there_are_no_more_processes_than_slots(make_pool: MakePool) -> No
     assert len(set(pids)) <= 2
 
 
+async def test_there_are_as_many_processes_as_slots_now(
+    make_pool: MakePool, tmp_path: Path
+) -> None:
+    pool = make_pool(slots=1)
+
+    pool.executor.resize(3)
+    three = await asyncio.gather(
+        *(pool.result("meet", folder=str(tmp_path), people=3) for _ in range(3))
+    )
+    pool.executor.resize(1)
+    last = {await pool.result("pid") for _ in range(3)}
+
+    assert len(set(three)) == 3
+    assert len(last) == 1
+    assert last < set(three)
+    await gone(*(set(three) - last))
+
+
+async def test_a_busy_process_that_is_too_many_ends_after_its_handler(
+    make_pool: MakePool, tmp_path: Path
+) -> None:
+    pool = make_pool(slots=2)
+    meetings = [
+        asyncio.create_task(pool.result("meet", folder=str(tmp_path), people=3)) for _ in range(2)
+    ]
+    await until(lambda: len(list(tmp_path.iterdir())) == 2)
+
+    pool.executor.resize(1)
+    (tmp_path / "the third").touch()
+    two = set(await asyncio.gather(*meetings))
+    last = {await pool.result("pid") for _ in range(3)}
+
+    assert len(last) == 1
+    assert last < two
+    await gone(*(two - last))
+
+
 async def test_a_process_has_nothing_open_that_is_the_services(pool: Pool, tmp_path: Path) -> None:
     with (tmp_path / "tasks.db.lock").open("w") as lock:
         os.set_inheritable(lock.fileno(), True)

@@ -45,6 +45,19 @@ def handler_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name.startswith("test-handler")}
 
 
+async def users(executor: ThreadExecutor, count: int) -> set[threading.Thread]:
+    """Run so many handlers at once, and return their threads."""
+    meeting = threading.Barrier(count, timeout=WAIT_S)
+    met: set[threading.Thread] = set()
+
+    def body() -> None:
+        met.add(threading.current_thread())
+        meeting.wait()
+
+    await asyncio.gather(*(run(executor, body) for _ in range(count)))
+    return met
+
+
 async def ended(threads: set[threading.Thread]) -> None:
     for thread in threads:
         await asyncio.to_thread(thread.join, WAIT_S)
@@ -76,22 +89,23 @@ async def test_an_idle_thread_is_used_again(executor: ThreadExecutor) -> None:
 
 
 async def test_no_more_threads_are_kept_than_there_are_slots(executor: ThreadExecutor) -> None:
-    async def users(count: int) -> set[threading.Thread]:
-        meeting = threading.Barrier(count, timeout=WAIT_S)
-        met: set[threading.Thread] = set()
-
-        def body() -> None:
-            met.add(threading.current_thread())
-            meeting.wait()
-
-        await asyncio.gather(*(run(executor, body) for _ in range(count)))
-        return met
-
-    crowd = await users(SLOTS + 3)
-    kept = await users(SLOTS)
+    crowd = await users(executor, SLOTS + 3)
+    kept = await users(executor, SLOTS)
 
     assert kept < crowd
     await ended(crowd - kept)
+
+
+async def test_as_many_threads_are_kept_as_there_are_slots_now(executor: ThreadExecutor) -> None:
+    executor.resize(SLOTS + 1)
+    crowd = await users(executor, SLOTS + 1)
+    again = await users(executor, SLOTS + 1)
+    executor.resize(1)
+    last = await users(executor, 1)
+
+    assert again == crowd
+    assert last < crowd
+    await ended(crowd - last)
 
 
 async def test_a_cancelled_caller_leaves_its_handler_behind_and_the_next_ones_run(

@@ -15,6 +15,7 @@ from taskqueue.api.forecast import retries_of
 from taskqueue.commands import (
     CancelTask,
     ChangeLimit,
+    ChangePoolSize,
     CloseGroup,
     DeleteSchedule,
     EditTask,
@@ -25,6 +26,7 @@ from taskqueue.commands import (
     GetGroup,
     GetGroups,
     GetMeasures,
+    GetPoolSize,
     GetQueues,
     GetReadiness,
     GetRecent,
@@ -41,6 +43,7 @@ from taskqueue.commands import (
     RunSchedule,
     SetConsumers,
 )
+from taskqueue.errors import TooManyConsumers
 from taskqueue.http.callers import Callers
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.event_stream.streams import EventStreams, StreamLimits
@@ -60,7 +63,7 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Firing
-from taskqueue.rules.sizes import size_of
+from taskqueue.rules.sizes import Capacity, PoolSize, SetSize, pool_size, size_of
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
 from taskqueue.runtime import Request
 from taskqueue.storage.memory.engine import MemoryStorage
@@ -68,6 +71,8 @@ from taskqueue.supervision import Node
 
 NOW = 1_800_000_000.0
 CONSUMERS = 2
+SLOTS = 32
+TOO_MANY = 1024  # consumers: the process may not open files for so many
 OWNER = Owner(node="here", incarnation="1")
 
 
@@ -121,6 +126,7 @@ class ScriptedService:
         self.nodes = leaf("root")
         self.killed: list[str] = []
         self.sizes: list[int | None] = []
+        self.pool = SetSize()
         self._client = ModelClient(self.storage)
         self._reads = StorageRequests(self._client, StillClock())
 
@@ -211,9 +217,21 @@ class ScriptedService:
             case SetConsumers(count=count):
                 self.sizes.append(count)
                 return size_of(count, CONSUMERS)
+            case GetPoolSize(queue=queue):
+                return self._pool_size(queue)
+            case ChangePoolSize(queue=queue, change=change):
+                if change.count == TOO_MANY:
+                    raise TooManyConsumers(TOO_MANY, 4 * TOO_MANY, 192, 1024)
+                self.pool = self.pool.changed(change)
+                return self._pool_size(queue)
             case GetConsumers():
                 return size_of(self.sizes[-1] if self.sizes else None, CONSUMERS)
         raise NotImplementedError(request)
+
+    def _pool_size(self, queue: str) -> PoolSize | None:
+        queues = self.app.queues
+        configured = Capacity(count=CONSUMERS, slots=SLOTS)
+        return pool_size(queues, self.pool, configured) if queue in queues else None
 
     async def _queues(self) -> tuple[QueueState, ...]:
         paused = await self.storage.paused()

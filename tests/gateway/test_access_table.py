@@ -40,6 +40,7 @@ NEEDS = {
     ("GET", "/stats"): READ,
     ("GET", "/running"): READ,
     ("GET", "/queues"): READ,
+    ("GET", "/queues/{name}/consumers"): READ,
     ("GET", "/limits"): READ,
     ("GET", "/limits/{name}"): READ,
     ("GET", "/schedules"): READ,
@@ -73,6 +74,7 @@ NEEDS = {
     ("POST", "/dead/delete"): ADMIN,
     ("POST", "/queues/{name}/pause"): ADMIN,
     ("POST", "/queues/{name}/resume"): ADMIN,
+    ("PUT", "/queues/{name}/consumers"): ADMIN,
     ("POST", "/schedules"): ADMIN,
     ("PUT", "/schedules/{name}"): ADMIN,
     ("PATCH", "/schedules/{name}"): ADMIN,
@@ -96,6 +98,7 @@ BODIES = {
     "/dead/delete": b'{"all": true}',
     "/supervision/kill": b'{"path": "root/database"}',
     "/supervision/consumers": b'{"count": 1}',
+    "/queues/{name}/consumers": b'{"count": 1, "slots": 8}',
     "/session": b'{"token": "tq_unknown"}',
 }
 

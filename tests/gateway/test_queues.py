@@ -10,7 +10,7 @@ from taskqueue.api.context import Context
 from taskqueue.commands import Enqueue, Pause
 from taskqueue.errors import ActorUnavailable
 from taskqueue.rules.options import Options
-from tests.gateway.scripted import CONSUMERS, NOW, ScriptedService
+from tests.gateway.scripted import CONSUMERS, NOW, SLOTS, TOO_MANY, ScriptedService
 
 JSON = {"Content-Type": "application/json"}
 SWITCHES = ["pause", "resume"]
@@ -174,3 +174,90 @@ async def test_a_queue_without_runnable_tasks_has_no_oldest(
     queues = (await (await http.get("/queues")).json())["queues"]
 
     assert [queue["oldest_runnable_s"] for queue in queues] == [None, None]
+
+
+# --- consumers ----------------------------------------------------------------------------------
+
+
+CONFIGURED = {"count": CONSUMERS, "slots": SLOTS}
+
+
+async def resize(http: ClientSession, body: str, name: str = "mail") -> ClientResponse:
+    return await http.put(f"/queues/{name}/consumers", data=body, headers=JSON)
+
+
+def size(count: int, slots: int, *, is_changed: bool = True) -> dict[str, object]:
+    return {
+        "queues": ["default", "mail"],
+        "count": count,
+        "slots": slots,
+        "configured": CONFIGURED,
+        "is_changed": is_changed,
+    }
+
+
+async def test_consumers_and_slots_are_changed_together_or_one_by_one(http: ClientSession) -> None:
+    bodies = ('{"count": 4, "slots": 8.0}', '{"slots": 3}', '{"count": 0}', "{}", '{"slots": null}')
+
+    answers = [await resize(http, body) for body in bodies]
+    shown = await http.get("/queues/mail/consumers")
+    back = await resize(http, '{"count": null}')
+
+    assert [(each.status, await each.json()) for each in answers] == [
+        (202, size(4, 8)),
+        (202, size(4, 3)),
+        (202, size(0, 3)),
+        (202, size(0, 3)),
+        (202, size(0, SLOTS)),
+    ]
+    assert (shown.status, await shown.json()) == (200, size(0, SLOTS))
+    assert await back.json() == size(CONSUMERS, SLOTS, is_changed=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ('{"count": -1, "slots": 0}', ["count", "slots"]),
+        ('{"count": 1025}', ["count"]),
+        ('{"count": 1.5, "slots": 2.5}', ["count", "slots"]),
+        ('{"slots": "8"}', ["slots"]),
+        ('{"slots": 1025}', ["slots"]),
+        ('{"size": 4}', ["size"]),
+        (f'{{"count": {TOO_MANY}}}', ["count"]),
+        ("4", [""]),
+    ],
+)
+async def test_what_is_no_size_changes_nothing_and_says_what_one_is(
+    http: ClientSession, body: str, fields: list[str]
+) -> None:
+    answer = await resize(http, body)
+
+    problem = await answer.json()
+    assert answer.status == 422
+    assert [fault["field"] for fault in problem["faults"]] == fields
+    shown = await (await http.get("/queues/mail/consumers")).json()
+    assert shown == size(CONSUMERS, SLOTS, is_changed=False)
+
+
+async def test_the_fault_says_what_a_size_is(http: ClientSession) -> None:
+    faults = (await (await resize(http, '{"count": 0.5, "slots": 0}')).json())["faults"]
+
+    assert faults == [
+        {
+            "field": name,
+            "message": f"must be a whole number from {least} to 1024, or null for the configured one",
+        }
+        for name, least in (("count", 0), ("slots", 1))
+    ]
+
+
+async def test_a_queue_that_nobody_serves_has_no_consumers(http: ClientSession) -> None:
+    answers = [
+        await http.get("/queues/male/consumers"),
+        await resize(http, '{"count": 4}', "male"),
+    ]
+
+    for answer in answers:
+        problem = await answer.json()
+        assert (answer.status, problem["error"]) == (404, "no such queue")
+        assert "default, mail" in problem["detail"]

@@ -17,6 +17,7 @@ import pytest
 
 import taskqueue
 from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import AttemptOutcome, SettleBy, Settled, Status
 from taskqueue.storage.sqlite import lifecycle
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -125,8 +126,23 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (11, "groups"),
         (12, "unique_expiry"),
         (13, "sizes"),
+        (14, "slots"),
     ]
     assert path.is_file()
+
+
+async def test_the_size_of_a_pool_outlives_an_upgrade(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        runner.migrate(db, runner.SQLITE_STEPS[:13])
+        db.execute("INSERT INTO consumer_sizes (pool, consumers) VALUES ('consumer', 3)")
+    storage = SQLiteStorage(path)
+
+    await storage.migrate()
+    await storage.open()
+    await storage.set_size("consumer", SizeChange(slots=8))
+
+    assert await storage.sizes() == {"consumer": SetSize(count=3, slots=8)}
+    await storage.close()
 
 
 async def test_migrating_twice_takes_no_step(made: Path) -> None:

@@ -142,6 +142,8 @@ class LeaseMachine(RuleBasedStateMachine):
                     self.obey(actions)
                     if not consumer.alive:  # the monitor answers at once
                         self.mailbox.append(("down", consumer, False, None))
+                case ("resize", Consumer() as consumer, int() as slots):
+                    self.obey(self.leases.resize(consumer.name, slots))
                 case ("finish", Consumer() as consumer, finished):
                     assert isinstance(finished, tuple)
                     actions = self.leases.finished(consumer.name, finished)
@@ -302,6 +304,13 @@ class LeaseMachine(RuleBasedStateMachine):
     def find_queue(self, pick: int) -> None:
         if (consumer := self.one(pick)) is not None:
             self.register(consumer)
+
+    @rule(pick=PICK, slots=st.integers(1, 3))
+    def resize(self, pick: int, slots: int) -> None:
+        if (consumer := self.one(pick)) is not None:
+            self.register(consumer)
+            consumer.slots = slots
+            self.mailbox.append(("resize", consumer, slots))
 
     @rule(pick=PICK)
     def take(self, pick: int) -> None:

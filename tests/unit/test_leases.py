@@ -122,6 +122,26 @@ def test_there_is_room_for_the_free_slots_and_the_prefetch() -> None:
     assert leases.room("default") == 6
 
 
+def test_room_follows_the_slots_of_a_consumer_and_what_runs_beyond_them_goes_on() -> None:
+    leases = ledger(prefetch=0)
+    leases.register("a", 2, ["default"])
+    put(leases, "default", deliveries("12"))
+    running = [took(leases, "a"), took(leases, "a")]
+
+    more = leases.resize("a", 4)
+    room_for_four = leases.room("default")
+    fewer = leases.resize("a", 1)
+    room_for_one = leases.room("default")
+    finish(leases, "a", "1")
+    room_beside_the_other = leases.room("default")
+    finish(leases, "a", "2")
+
+    assert (room_for_four, room_for_one, room_beside_the_other) == (2, 0, 0)
+    assert leases.room("default") == 1
+    assert (running, settled([*more, *fewer])) == (["1", "2"], [])
+    assert leases.resize("unknown", 4) == ()
+
+
 def test_room_that_is_kept_is_given_once_and_comes_back_with_what_it_was_kept_for() -> None:
     leases = ledger(prefetch=5)
     leases.register("a", 2, ["default"])

@@ -15,6 +15,7 @@ from taskqueue.actors import task_log
 from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
 from taskqueue.actors.consumer.attempts import Attempt, Workplace
 from taskqueue.actors.consumer.charges import Charges
+from taskqueue.actors.consumer.executors import Executors
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.consumer.queue_link import QUEUE_RETRY_S, QueueLink
 from taskqueue.actors.consumer.reports import ReportBatcher
@@ -30,20 +31,17 @@ from taskqueue.actors.messages import (
     Leaving,
     QueueReady,
     Register,
+    SetSlots,
     Work,
 )
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
-from taskqueue.api.handler import ExecutorKind
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.executors.attempt import attempt
-from taskqueue.executors.loop import LoopExecutor
-from taskqueue.executors.process.pool import ProcessExecutor
-from taskqueue.executors.protocol import ConsumerCrash, Executor
+from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.resources import Resources
-from taskqueue.executors.thread import ThreadExecutor
 from taskqueue.rules import expiry
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.leases.values import Finished
@@ -103,23 +101,17 @@ class ConsumerActor(Actor):
         self._progress = ProgressReports(self._storage, self._clock, self.start_task)
         self._charges = Charges(self.address(QUEUE), self._clock, self.start_task)
         self._resources = Resources(app, consumer=name)
-        self._processes = ProcessExecutor(app, settings.slots, settings.process)
-        self._executors: dict[ExecutorKind, Executor] = {
-            ExecutorKind.LOOP: LoopExecutor(),
-            ExecutorKind.THREAD: ThreadExecutor(settings.slots, name=f"{name}-handler"),
-            ExecutorKind.PROCESS: self._processes,
-        }
+        self._executors = Executors(app, settings.slots, settings.process, name=name)
 
     async def on_start(self) -> None:
         """Open the app's resources, and register with the queue actor."""
         self.own(self._resources.close)
         await self._resources.open()
         self.start_task(self._resources.lasting())
-        workplace = Workplace(self.ref.label, self._app, self._attempts, self._executors)
+        workplace = Workplace(self.ref.label, self._app, self._attempts, self._executors.by_kind)
         self.own(self._roster.enter(workplace))
-        for executor in self._executors.values():
-            self.own(executor.close)
-        self.own(self._processes.retire)
+        self.own(self._executors.close)
+        self.own(self._executors.retire)
         self.join(CONSUMERS)
         self._queue.find()
 
@@ -151,7 +143,15 @@ class ConsumerActor(Actor):
     @receives(GetProcesses)
     def on_get_processes(self, _: GetProcesses) -> tuple[int, ...]:
         """Return the ids of the worker processes, busy or not."""
-        return self._processes.pids
+        return self._executors.pids
+
+    @receives(SetSlots)
+    def on_set_slots(self, message: SetSlots) -> None:
+        """Run so many handlers at once. Those that run beyond that go on to their ends."""
+        self._slots = message.slots
+        self._executors.resize(message.slots)
+        self._queue.slots_changed(self.ref, message.slots)
+        self._fill_slots()
 
     @receives(CancelAttempt)
     def on_cancel_attempt(self, message: CancelAttempt) -> None:
@@ -206,7 +206,7 @@ class ConsumerActor(Actor):
                 if this.cancelled_as is None:
                     return  # this consumer ends
                 break  # the slot goes on in an asyncio task that is not cancelled
-            this = self._take()
+            this = self._take() if len(self._at_work) <= self._slots else None
         self._at_work.discard(task)
         self._fill_slots()
 
@@ -244,7 +244,7 @@ class ConsumerActor(Actor):
             return await attempt(
                 self._app,
                 delivery.task,
-                self._executors,
+                self._executors.by_kind,
                 handle,
                 max_result_bytes=self._settings.max_result_bytes,
                 timeout_s=self._settings.timeout_s,

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from taskqueue.actors.messages import Finish, Leave, Leaving, Register
+from taskqueue.actors.messages import Finish, Leave, Leaving, Register, SlotsChanged
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.runtime import ActorRef, Address, Reply, ask, request, tell
 
@@ -50,6 +50,12 @@ class QueueLink:
             self._registered_with = queue
             tell(queue, self._registration())
         return queue
+
+    def slots_changed(self, consumer: ActorRef, slots: int) -> None:
+        """Tell of a new number of slots; each new queue actor learns it with the registration."""
+        queue = self.find()
+        if queue is not None:
+            tell(queue, SlotsChanged(consumer=consumer, slots=slots))
 
     def report(self, finish: Finish) -> asyncio.Task[None] | None:
         """Report outcomes; they are sent on return. None if the consumer has ended itself."""

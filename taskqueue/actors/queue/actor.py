@@ -24,6 +24,7 @@ from taskqueue.actors.messages import (
     Leaving,
     QueueReady,
     Register,
+    SlotsChanged,
     SlotsFired,
     StorageReady,
     TasksAccepted,
@@ -197,6 +198,12 @@ class QueueActor(QueueAdministration):
         self._driver.feed(
             Leases.register, message.consumer, message.slots, message.queues, message.running
         )
+        self._schedule.changed.set()
+
+    @receives(SlotsChanged)
+    def on_slots_changed(self, message: SlotsChanged) -> None:
+        """Claim for as many slots as the consumer has now."""
+        self._driver.feed(Leases.resize, message.consumer, message.slots)
         self._schedule.changed.set()
 
     @receives(Leave)

@@ -53,6 +53,8 @@ class ProcessExecutor:
         self._free: asyncio.LifoQueue[Worker | None] = asyncio.LifoQueue()
         for _ in range(slots):
             self._free.put_nowait(None)
+        self._slots = slots
+        self._surplus = 0  # how many of those that are busy are too many
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -78,6 +80,16 @@ class ProcessExecutor:
             self._running.pop(context.task.id, None)
             self._free_slot_of(worker)
 
+    def resize(self, slots: int) -> None:
+        """Run up to so many processes. Those that are too many end when they are idle."""
+        fewer, self._slots = self._slots - slots, slots
+        for _ in range(-fewer):
+            self._put(None)
+        self._surplus += max(0, fewer)
+        while self._surplus and not self._free.empty():
+            self._surplus -= 1
+            self._let_go(self._free.get_nowait())
+
     def locate(self, task_id: str, _: Frames, tell: Callable[[HandlerLine | None], None]) -> None:
         """Ask the process for the line that its main thread is at; see `Executor.locate`."""
         worker = self._running.get(task_id)
@@ -102,11 +114,23 @@ class ProcessExecutor:
 
     def _free_slot_of(self, worker: Worker | None) -> None:
         if worker is None or worker.spent:
-            self._free.put_nowait(None)
+            self._put(None)
         elif is_worn(self._policy, tasks=worker.tasks, memory_mb=worker.memory_mb):
             self._do(self._replace(worker))
         else:
+            self._put(worker)
+
+    def _put(self, worker: Worker | None) -> None:
+        """Have a slot free again, unless there are too many."""
+        if self._surplus:
+            self._surplus -= 1
+            self._let_go(worker)
+        else:
             self._free.put_nowait(worker)
+
+    def _let_go(self, worker: Worker | None) -> None:
+        if worker is not None:
+            self._do(worker.retire(self._retire_s))
 
     async def _replace(self, worn: Worker) -> None:
         """Retire a worker once its successor is there; without one it goes on."""
@@ -114,9 +138,9 @@ class ProcessExecutor:
             successor = await self._start()
         except CannotStart as error:
             self._complain(error)
-            self._free.put_nowait(worn)
+            self._put(worn)
             return
-        self._free.put_nowait(successor)
+        self._put(successor)
         events.info(
             "worker_recycled",
             pid=worn.pid,

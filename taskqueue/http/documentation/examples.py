@@ -22,7 +22,8 @@ from taskqueue.http.limits.answers import (
 )
 from taskqueue.http.limits.requests import RateRequest, SlotsRequest, TakeRequest
 from taskqueue.http.probes import Alive, Ready
-from taskqueue.http.queues import Queues, QueueView, Switched
+from taskqueue.http.queues.answers import Queues, QueueView, Switched
+from taskqueue.http.queues.requests import PoolSizeRequest
 from taskqueue.http.running import RunningList, RunningView
 from taskqueue.http.schedules.requests import PLAN_CHANGE
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
@@ -50,7 +51,7 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.durations import Durations
 from taskqueue.rules.limits import KeyUsage
 from taskqueue.rules.running import HandlerLine
-from taskqueue.rules.sizes import ConsumersSize
+from taskqueue.rules.sizes import Capacity, ConsumersSize, PoolSize
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.settings import SettingInForce
 from taskqueue.supervision import ChildType
@@ -234,6 +235,14 @@ _EXAMPLES: Sequence[Any] = (
     Deleted(deleted=1000),
     Queues(queues=[_QUEUE]),
     Switched(queue="default", paused=True),
+    PoolSizeRequest(count=4, slots=8),
+    PoolSize(
+        queues=("mail",),
+        count=4,
+        slots=8,
+        configured=Capacity(count=2, slots=32),
+        is_changed=True,
+    ),
     LimitList(limits=[_LIMIT]),
     LimitDetail(
         limit=_LIMIT,

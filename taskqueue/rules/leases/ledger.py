@@ -80,6 +80,14 @@ class Leases(Generic[C]):
         self._see(registration.running)
         return self._slots_changed()
 
+    def resize(self, consumer: C, slots: int) -> Actions[C]:
+        """A consumer has so many slots now. What it runs beyond them goes on."""
+        registration = self._consumers.get(consumer)
+        if registration is None:
+            return ()
+        registration.slots = slots
+        return self._slots_changed()
+
     def leave(self, consumer: C) -> dict[str, str]:
         """A consumer stops and gets no more deliveries. Return the reasons of its cancellations."""
         registration = self._consumers.get(consumer)

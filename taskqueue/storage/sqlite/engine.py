@@ -10,6 +10,7 @@ from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.expiry import ExpiredTask
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.logs import LogPage
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import (
     ENDED,
     Accepted,
@@ -206,8 +207,8 @@ class SQLiteStorage(SQLiteGates, SQLiteSchedules, Storage):
     async def resume(self, queue: str) -> None:
         await self._write(partial(administration.resume, queue=queue))
 
-    async def set_size(self, pool: str, consumers: int | None) -> None:
-        await self._write(partial(administration.set_size, pool=pool, consumers=consumers))
+    async def set_size(self, pool: str, change: SizeChange) -> None:
+        await self._write(partial(administration.set_size, pool=pool, change=change))
 
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
@@ -239,7 +240,7 @@ class SQLiteStorage(SQLiteGates, SQLiteSchedules, Storage):
     async def next_due(self, queue: str) -> float | None:
         return await self._read(partial(reads.next_due, queue=queue))
 
-    async def sizes(self) -> Mapping[str, int]:
+    async def sizes(self) -> Mapping[str, SetSize]:
         return await self._read(reads.sizes)
 
     async def next_expiry(self) -> float | None:

@@ -5,6 +5,7 @@ import pytest
 
 from taskqueue.rules.access import Role
 from taskqueue.rules.audit import AuditedChange
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import ENDED, Release, Settled, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import (
@@ -33,13 +34,30 @@ class AdministrationContract:
 
     async def test_the_size_of_a_pool_is_kept_until_it_is_forgotten(self, storage: Storage) -> None:
         before = await storage.sizes()
-        for pool, consumers in (("a", 3), ("b", 0), ("a", 4), ("c", 1), ("c", None), ("d", None)):
-            await storage.set_size(pool, consumers)
+        for pool, count in (("a", 3), ("b", 0), ("a", 4), ("c", 1), ("c", None), ("d", None)):
+            await storage.set_size(pool, SizeChange(count=count))
         await storage.close()
         await storage.open()
 
         assert before == {}
-        assert await storage.sizes() == {"a": 4, "b": 0}
+        assert await storage.sizes() == {"a": SetSize(count=4), "b": SetSize(count=0)}
+
+    async def test_consumers_and_slots_of_a_pool_are_kept_and_forgotten_apart(
+        self, storage: Storage
+    ) -> None:
+        await storage.set_size("a", SizeChange(slots=8))
+        only_slots = await storage.sizes()
+        await storage.set_size("a", SizeChange(count=3))
+        await storage.set_size("b", SizeChange(count=1, slots=2))
+        await storage.close()
+        await storage.open()
+        both = await storage.sizes()
+        await storage.set_size("a", SizeChange(slots=None))
+        await storage.set_size("b", SizeChange(count=None, slots=None))
+
+        assert only_slots == {"a": SetSize(slots=8)}
+        assert both == {"a": SetSize(count=3, slots=8), "b": SetSize(count=1, slots=2)}
+        assert await storage.sizes() == {"a": SetSize(count=3)}
 
     async def test_counts_tell_how_many_stand_where(self, storage: Storage) -> None:
         empty = await storage.counts()

@@ -1,4 +1,4 @@
-/** The queues: what waits in them, who works on them; pause and resume. */
+/** The queues: what waits in them, who works on them; pause, resume, change the consumers. */
 
 import { html, useState } from "../vendor/preact.js";
 import { post } from "../app/api.js";
@@ -8,6 +8,7 @@ import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
 import { Consumers } from "../components/consumers.js";
 import { Icon } from "../components/icon.js";
+import { PoolSize } from "../components/pool-size.js";
 import { Shown } from "../components/states.js";
 import { Status } from "../components/status.js";
 import { Time } from "../components/time.js";
@@ -49,8 +50,14 @@ function Row({ queue, canSwitch }) {
     <td class="number wide">${link("scheduled,retrying", tasks.scheduled + tasks.retrying)}</td>
     <td class="number wide">${queue.consumers}</td>
     <td class="number wide">${duration(queue.oldest_runnable_s)}</td>
-    ${canSwitch && html`<td class="number"><${Switch} queue=${queue} /></td>`}
+    ${canSwitch && html`<td class="number"><span class="buttons"><${Resize} queue=${name} /><${Switch} queue=${queue} /></span></td>`}
   </tr>`;
+}
+
+function Resize({ queue }) {
+  const [isOpen, setOpen] = useState(false);
+  return html`<button type="button" class="wide" onClick=${() => setOpen(true)} aria-label=${`Consumers of ${queue}`}><${Icon} name="edit" />Consumers</button>
+    ${isOpen && html`<${PoolSize} queue=${queue} onClose=${() => setOpen(false)} />`}`;
 }
 
 function Switch({ queue }) {

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import CancelAnswer, CancelResult, Status
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import groups
@@ -92,12 +93,15 @@ def resume(tx: Transaction, queue: str) -> None:
     tx.db.execute(statements.RESUME, (queue,))
 
 
-def set_size(tx: Transaction, pool: str, consumers: int | None) -> None:
-    """Note how many consumers a pool is meant to have, or take that note away."""
-    if consumers is None:
+def set_size(tx: Transaction, pool: str, change: SizeChange) -> None:
+    """Change what is noted of the size of a pool; what notes nothing is taken away."""
+    found = tx.db.execute(statements.SIZE_OF, (pool,)).fetchone()
+    count, slots = (None, None) if found is None else found
+    changed = SetSize(count=count, slots=slots).changed(change)
+    if changed.is_empty:
         tx.db.execute(statements.FORGET_SIZE, (pool,))
     else:
-        tx.db.execute(statements.SET_SIZE, (pool, consumers))
+        tx.db.execute(statements.SET_SIZE, (pool, changed.count, changed.slots))
 
 
 def begin_probe(tx: Transaction) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from taskqueue.rules.keys import Holder, key_state
+from taskqueue.rules.sizes import SetSize
 from taskqueue.rules.tasks import (
     Attempt,
     AttemptOutcome,
@@ -126,6 +127,7 @@ def paused(db: sqlite3.Connection) -> Mapping[str, float]:
     return dict(db.execute(queries.PAUSED).fetchall())
 
 
-def sizes(db: sqlite3.Connection) -> Mapping[str, int]:
-    """Return the pools whose number of consumers is kept."""
-    return dict(db.execute(queries.SIZES).fetchall())
+def sizes(db: sqlite3.Connection) -> Mapping[str, SetSize]:
+    """Return what is kept of the sizes of pools."""
+    found = db.execute(queries.SIZES).fetchall()
+    return {pool: SetSize(count=count, slots=slots) for pool, count, slots in found}

@@ -69,4 +69,4 @@ WHERE token IS NOT NULL AND status = 'running' GROUP BY queue
 """
 
 PAUSED = "SELECT queue, paused_at FROM main.paused"
-SIZES = "SELECT pool, consumers FROM main.consumer_sizes"
+SIZES = "SELECT pool, consumers, slots FROM main.consumer_sizes"

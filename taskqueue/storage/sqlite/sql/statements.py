@@ -228,9 +228,10 @@ PAUSE = "INSERT INTO main.paused (queue, paused_at) VALUES (?, ?) ON CONFLICT DO
 RESUME = "DELETE FROM main.paused WHERE queue = ?"
 
 SET_SIZE = """
-INSERT INTO main.consumer_sizes (pool, consumers) VALUES (?, ?)
-ON CONFLICT DO UPDATE SET consumers = excluded.consumers
+INSERT INTO main.consumer_sizes (pool, consumers, slots) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET consumers = excluded.consumers, slots = excluded.slots
 """
+SIZE_OF = "SELECT consumers, slots FROM main.consumer_sizes WHERE pool = ?"
 FORGET_SIZE = "DELETE FROM main.consumer_sizes WHERE pool = ?"
 
 # Random, so that no file system can store it in less room than tasks would take.

@@ -1,0 +1,43 @@
+"""The executors of one consumer: one of each kind, for as many handlers as it has slots."""
+
+from collections.abc import Mapping
+
+from taskqueue.api.app import App
+from taskqueue.api.handler import ExecutorKind
+from taskqueue.executors.loop import LoopExecutor
+from taskqueue.executors.process.pool import ProcessExecutor
+from taskqueue.executors.protocol import Executor
+from taskqueue.executors.thread import ThreadExecutor
+from taskqueue.rules.recycling import ProcessPolicy
+
+
+class Executors:
+    """Where the handlers of a consumer run, by the kind that they ask for."""
+
+    def __init__(self, app: App, slots: int, policy: ProcessPolicy, *, name: str) -> None:
+        """Make them for a consumer of this name; nothing is started yet."""
+        self._processes = ProcessExecutor(app, slots, policy)
+        self.by_kind: Mapping[ExecutorKind, Executor] = {
+            ExecutorKind.LOOP: LoopExecutor(),
+            ExecutorKind.THREAD: ThreadExecutor(slots, name=f"{name}-handler"),
+            ExecutorKind.PROCESS: self._processes,
+        }
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes, busy or not."""
+        return self._processes.pids
+
+    def resize(self, slots: int) -> None:
+        """Prepare for so many handlers at a time. Those that run go on."""
+        for executor in self.by_kind.values():
+            executor.resize(slots)
+
+    async def retire(self) -> None:
+        """Let idle worker processes end by themselves, which closes their resources."""
+        await self._processes.retire()
+
+    def close(self) -> None:
+        """Let go of what waits for work. Waits for nothing."""
+        for executor in self.by_kind.values():
+            executor.close()

@@ -1,0 +1,55 @@
+"""The answers about queues."""
+
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from taskqueue.rules.activity import Recent
+from taskqueue.rules.health import QueueState
+from taskqueue.rules.tasks import ENDED, Status
+from taskqueue.structs import Struct
+
+_WAITING_OR_RUNNING = tuple(status for status in Status if status not in ENDED)
+
+
+class QueueView(Struct):
+    """A queue as it is shown."""
+
+    queue: str
+    paused: bool
+    paused_at: float | None
+    consumers: int
+    oldest_runnable_s: float | None
+    tasks: Mapping[Status, int]
+    recent: Sequence[Recent]
+
+    @classmethod
+    def of(
+        cls,
+        state: QueueState,
+        oldest_runnable_s: float | None,
+        tasks: Mapping[Status, int],
+        recent: Sequence[Recent],
+    ) -> Self:
+        """Return the view of a queue with so many tasks that have not ended, by status."""
+        return cls(
+            queue=state.name,
+            paused=state.paused_at is not None,
+            paused_at=state.paused_at,
+            consumers=state.consumers,
+            oldest_runnable_s=oldest_runnable_s,
+            tasks={status: tasks.get(status, 0) for status in _WAITING_OR_RUNNING},
+            recent=recent,
+        )
+
+
+class Queues(Struct):
+    """All queues that are served."""
+
+    queues: Sequence[QueueView]
+
+
+class Switched(Struct):
+    """Whether a queue is paused now."""
+
+    queue: str
+    paused: bool
