@@ -22,7 +22,8 @@ def command() -> click.Command:
                 "list",
                 _list,
                 help="List the queues: how many tasks of each have not ended, how long the oldest "
-                "runnable one has been waiting, and completed attempts per minute (of the last 5).",
+                "runnable one has been waiting, and completed attempts per minute (of the last 5). "
+                "`ages 60s`: after each 60 s a task counts as one of the next higher priority.",
             ),
             ServiceCommand(
                 "pause",
@@ -52,12 +53,17 @@ def row_of(queue: QueueInfo) -> tuple[str, ...]:
     rates = [f"{each.completed_per_min:.1f}" for each in queue.recent if each.minutes == 5]
     return (
         queue.queue,
-        "paused" if queue.paused else "active",
+        _state(queue),
         str(queue.consumers),
         *(str(queue.tasks.get(status, 0)) for status in _DEPTHS),
         "-" if oldest_s is None else output.age(oldest_s),
         *(rates or ["-"]),
     )
+
+
+def _state(queue: QueueInfo) -> str:
+    state = "paused" if queue.paused else "active"
+    return state if queue.ageing_s is None else f"{state}, ages {queue.ageing_s:g}s"
 
 
 def _pause(connection: Connection, *, as_json: bool, queues: tuple[str, ...]) -> None:

@@ -144,6 +144,8 @@ class QueueInfo(Struct):
     consumers: int
     oldest_runnable_s: float | None = None
     """How long the oldest task that could run has been waiting."""
+    ageing_s: float | None = None
+    """After each so many seconds a task counts as one of the next higher priority; None: never."""
     tasks: Mapping[Status, int] = {}
     """How many have not ended, by status."""
     recent: Sequence[Recent] = ()

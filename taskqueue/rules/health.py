@@ -28,3 +28,4 @@ class QueueState(Struct):
     name: str
     paused_at: float | None  # since when nothing of it is handed out
     consumers: int  # how many serve it
+    ageing_s: float | None = None  # after how long a task counts as one of the next priority

@@ -91,7 +91,8 @@ def _place(line: Line, queue: QueueState) -> str:
     if line.ahead >= MOST_AHEAD:
         return f"waits for a free slot; {MOST_AHEAD:,} tasks or more are ahead of it in its queue"
     if line.ahead:
-        about = "about " if line.takes_turns else ""
+        may_change = line.takes_turns or queue.ageing_s is not None
+        about = "about " if may_change else ""
         return f"waits for a free slot; {about}{_ordinal(line.ahead + 1)} in line"
     consumers = "consumer" if queue.consumers == 1 else "consumers"
     return f"next in line; waits for a free slot of {queue.consumers} {consumers}"

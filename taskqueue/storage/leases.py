@@ -38,13 +38,15 @@ class Leases(Protocol):
         next that could be, so that no other overtakes it.
 
         With `ageing_s` a task counts as one of the next higher priority after each so many seconds
-        that it has been due: of the tasks that come first in each priority, the one with the least
-        `run_at + ageing_s * priority` is next. Ready are `queued`,
-        `scheduled` and `retrying` tasks without a lease whose `run_at` is not after `now`. No other
-        claim gets them until `rescue` finds them past `now + lease_s` and they are settled. Their
-        status does not change before `start`. A paused queue has nothing ready. A task that has
-        expired is ready all the same until `expire_waiting` has ended it: the caller must not begin
-        it.
+        that it has been due: the priority with the least `run_at + ageing_s * priority` is next.
+        That is the `run_at` of its task that has been due longest; of those that take turns the
+        first one counts. The order within a priority is the same.
+
+        Ready are `queued`, `scheduled` and `retrying` tasks without a lease whose `run_at` is not
+        after `now`. No other claim gets them until `rescue` finds them past `now + lease_s` and
+        they are settled. Their status does not change before `start`. A paused queue has nothing
+        ready. A task that has expired is ready all the same until `expire_waiting` has ended it:
+        the caller must not begin it.
 
         Raises:
             ValueError: `limit` is negative.

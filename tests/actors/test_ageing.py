@@ -1,7 +1,9 @@
 """A queue whose tasks age serves every priority, whatever comes in."""
 
 from taskqueue import Context
+from taskqueue.commands import GetQueues
 from taskqueue.rules.options import Options
+from taskqueue.runtime import ask
 from tests.actors.world import ManualClock, World
 
 
@@ -24,4 +26,6 @@ async def test_a_low_priority_is_served_although_urgent_tasks_never_end(world: W
     world.gate.open()
     await world.completed(blocker, low, *urgent)
 
+    [shown] = await ask(world.queue, GetQueues())
+    assert shown.ageing_s == 10.0
     assert order == ["low", "urgent", "urgent", "urgent"]

@@ -236,7 +236,12 @@ class ScriptedService:
     async def _queues(self) -> tuple[QueueState, ...]:
         paused = await self.storage.paused()
         return tuple(
-            QueueState(name=name, paused_at=paused.get(name), consumers=CONSUMERS)
+            QueueState(
+                name=name,
+                paused_at=paused.get(name),
+                consumers=CONSUMERS,
+                ageing_s=self.app.ageing.get(name),
+            )
             for name in self.app.queues
         )
 

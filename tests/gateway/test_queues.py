@@ -23,6 +23,7 @@ async def switch(
 
 
 async def test_all_queues_are_shown(http: ClientSession, service: ScriptedService) -> None:
+    service.app.queue("mail", ageing_s=60.0)
     await service(Pause(queue="mail"))
     for action, run_at in (("uppercase", NOW - 90.0), ("uppercase", NOW + 1.0), ("send", NOW)):
         task = service.app.prepare(action, options=Options(run_at=run_at))
@@ -43,6 +44,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "paused": False,
                 "paused_at": None,
                 "consumers": CONSUMERS,
+                "ageing_s": None,
                 "oldest_runnable_s": 90.0,
                 "tasks": {"queued": 1, "scheduled": 1, "running": 0, "retrying": 0},
             },
@@ -51,6 +53,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "paused": True,
                 "paused_at": NOW,
                 "consumers": CONSUMERS,
+                "ageing_s": 60.0,
                 "oldest_runnable_s": None,
                 "tasks": {"queued": 1, "scheduled": 0, "running": 0, "retrying": 0},
             },

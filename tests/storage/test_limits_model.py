@@ -101,7 +101,7 @@ class TwoStorages(RuleBasedStateMachine):
         queue=st.sampled_from(QUEUES),
         uses=use_lists,
         count=st.integers(1, 4),
-        priority=st.integers(0, 1),
+        priority=st.sampled_from([0, 1, 3]),
         delay_s=st.sampled_from([None, 2.0]),
         claims=st.booleans(),
         flow=st.sampled_from([None, None, "x", "y"]),
@@ -153,13 +153,21 @@ class TwoStorages(RuleBasedStateMachine):
         queue=st.sampled_from(QUEUES),
         limit=st.integers(0, 6),
         most_limited=st.none() | st.integers(0, 3),
+        ageing_s=st.sampled_from([None, None, 0.5, 4.0]),
     )
-    def claim(self, queue: str, limit: int, most_limited: int | None) -> None:
+    def claim(
+        self, queue: str, limit: int, most_limited: int | None, ageing_s: float | None = None
+    ) -> None:
+        # What waits for a limit is let in by its place, so it depends on what SQLite has parked
+        # which of it is there to be ordered by age.
+        if ageing_s is not None and self.limited_wait(queue):
+            ageing_s = None
         expected, claimed = self.both(
             lambda storage: storage.claim(
                 queue,
                 limit=limit,
                 most_limited=most_limited,
+                ageing_s=ageing_s,
                 owner=ME,
                 lease_s=30.0,
                 now=self.now,

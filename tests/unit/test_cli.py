@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from taskqueue.cli import command as cli
-from taskqueue.cli import serving
+from taskqueue.cli import queues, serving
 from taskqueue.cli.serving import Ended
+from taskqueue.client.views import QueueInfo
 from taskqueue.logs import pipeline as logs
 from taskqueue.process import leaving, origin
 from taskqueue.settings import OPTIONS, Settings
@@ -31,6 +32,13 @@ def run(*args: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[st
         text=True,
         check=False,
     )
+
+
+def test_a_queue_whose_tasks_age_is_listed_with_its_seconds() -> None:
+    plain = QueueInfo(queue="default", paused=False, paused_at=None, consumers=2)
+    ageing = QueueInfo(queue="mail", paused=True, paused_at=1.0, consumers=2, ageing_s=90.0)
+
+    assert [queues.row_of(each)[1] for each in (plain, ageing)] == ["active", "paused, ages 90s"]
 
 
 def test_every_fault_is_one_line_on_the_error_stream_and_the_exit_code_is_2(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tests.unit.test_policy import a_task
 NOW = 1_800_000_000.0
 SERVED = QueueState(name="default", paused_at=None, consumers=2)
 
+AGEING = replace(SERVED, ageing_s=60.0)
 
 SMTP = LimitUse("smtp", "example.org")
 
@@ -107,6 +108,7 @@ def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = F
         ),
         (task(Status.RETRYING), line(2), "waits for a free slot; 3rd in line"),
         (task(), line(11, takes_turns=True), "waits for a free slot; about 12th in line"),
+        (task(), line(11, AGEING), "waits for a free slot; about 12th in line"),
         (
             task(),
             line(MOST_AHEAD),

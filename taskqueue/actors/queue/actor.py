@@ -75,6 +75,7 @@ class QueueActor(QueueAdministration):
         super().__init__(settings.queues, measures, clock or SystemClock())
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
+        self._ageing = settings.ageing
         leases: Leases[ActorRef] = Leases(
             settings.queues, settings.prefetch, settings.retry, fair=settings.fair_queues
         )
@@ -152,7 +153,12 @@ class QueueActor(QueueAdministration):
         paused = await self._storage.use(Storage.paused)
         with self._dispatch as leases:
             return tuple(
-                QueueState(name=name, paused_at=paused.get(name), consumers=leases.serving(name))
+                QueueState(
+                    name=name,
+                    paused_at=paused.get(name),
+                    consumers=leases.serving(name),
+                    ageing_s=self._ageing.get(name),
+                )
                 for name in self._queues
             )
 

@@ -114,6 +114,7 @@ _QUEUE = QueueView(
     paused=False,
     paused_at=None,
     consumers=2,
+    ageing_s=60.0,
     oldest_runnable_s=0.25,
     tasks={Status.QUEUED: 3, Status.SCHEDULED: 0, Status.RUNNING: 2, Status.RETRYING: 0},
     recent=[

@@ -12,12 +12,16 @@ _WAITING_OR_RUNNING = tuple(status for status in Status if status not in ENDED)
 
 
 class QueueView(Struct):
-    """A queue as it is shown."""
+    """A queue as it is shown.
+
+    With `ageing_s` a task counts as one of the next higher priority after each so many seconds.
+    """
 
     queue: str
     paused: bool
     paused_at: float | None
     consumers: int
+    ageing_s: float | None
     oldest_runnable_s: float | None
     tasks: Mapping[Status, int]
     recent: Sequence[Recent]
@@ -36,6 +40,7 @@ class QueueView(Struct):
             paused=state.paused_at is not None,
             paused_at=state.paused_at,
             consumers=state.consumers,
+            ageing_s=state.ageing_s,
             oldest_runnable_s=oldest_runnable_s,
             tasks={status: tasks.get(status, 0) for status in _WAITING_OR_RUNNING},
             recent=recent,

@@ -1,8 +1,9 @@
 """All rows: which there are, and which of them wait or are held."""
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TypeAlias
 from uuid import uuid4
 
@@ -187,11 +188,26 @@ def _claim(row: Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
 def _aged(in_order: Sequence[Row], ageing_s: float) -> Iterator[Row]:
     """Yield the rows in the order of a claim with ageing."""
     left = {
-        priority: deque(of_priority)
+        priority: deque(_with_oldest(list(of_priority)))
         for priority, of_priority in groupby(in_order, key=lambda row: row.task.priority)
     }
     while left:
-        priority = min(left, key=lambda each: (left[each][0].task.run_at + ageing_s * each, each))
-        yield left[priority].popleft()
+        priority = min(left, key=lambda each: (left[each][0][1] + ageing_s * each, each))
+        row, _ = left[priority].popleft()
+        yield row
         if not left[priority]:
             del left[priority]
+
+
+def _with_oldest(of_priority: Sequence[Row]) -> Iterator[tuple[Row, float]]:
+    """Yield rows, each with the `run_at` of what has waited longest of it and those behind it.
+
+    Of rows that take turns the first one counts.
+    """
+    firsts = [row for row in of_priority if (row.turn or 0.0) <= 0]
+    in_turn = of_priority[len(firsts) :]
+    next_turn = in_turn[0].task.run_at if in_turn else math.inf
+    run_ats = (row.task.run_at for row in reversed(firsts))
+    oldest = list(accumulate(run_ats, min, initial=next_turn))[:0:-1]
+    yield from zip(firsts, oldest, strict=True)
+    yield from ((row, row.task.run_at) for row in in_turn)

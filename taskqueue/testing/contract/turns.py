@@ -161,6 +161,68 @@ class TurnsContract:
 
         assert order.index("slow") == 3
 
+    async def test_what_is_done_again_does_not_hide_how_long_its_priority_has_waited(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "again", priority=3)
+        [held] = await claim(storage)
+        await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
+        await add(storage, "old", priority=3)  # counts as one of priority 0 from 30.0
+        await add(storage, "urgent 1", "urgent 2", priority=0, run_at=35.0)
+
+        one_by_one = []
+        for _ in range(2):
+            claimed = await storage.claim(
+                "default", limit=1, ageing_s=10.0, owner=ME, lease_s=30.0, now=50.0
+            )
+            one_by_one += ids(claimed)
+        rest = await storage.claim(
+            "default", limit=9, ageing_s=10.0, owner=ME, lease_s=30.0, now=50.0
+        )
+
+        assert one_by_one == ["again", "old"]
+        assert ids(rest) == ["urgent 1", "urgent 2"]
+
+    async def test_no_number_of_retries_keeps_a_low_priority_waiting(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, *(f"again {n}" for n in range(3)), priority=3)
+        for held in await claim(storage):
+            await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
+        await add(storage, "old", priority=3)
+        await add(storage, "urgent", priority=0, run_at=35.0)
+
+        claimed = await storage.claim(
+            "default", limit=9, ageing_s=10.0, owner=ME, lease_s=30.0, now=50.0
+        )
+
+        assert ids(claimed) == ["again 0", "again 1", "again 2", "old", "urgent"]
+
+    async def test_of_tasks_that_take_turns_the_first_one_tells_how_long_they_have_waited(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", 1, 2, 3, priority=1), now=0.0)
+        await storage.insert(of("b", 1, priority=1), now=9.0)  # its turn is before a002
+        await add(storage, "urgent", priority=0, run_at=15.0)
+
+        claimed = await storage.claim(
+            "default", limit=9, ageing_s=10.0, owner=ME, lease_s=30.0, now=50.0
+        )
+
+        assert ids(claimed) == ["a001", "urgent", "b001", "a002", "a003"]
+
+    async def test_the_more_urgent_priority_goes_first_where_both_have_waited_alike(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "low 1", "low 2", priority=1, run_at=5.0)
+        await add(storage, "urgent", priority=0, run_at=15.0)
+
+        claimed = await storage.claim(
+            "default", limit=9, ageing_s=10.0, owner=ME, lease_s=30.0, now=50.0
+        )
+
+        assert ids(claimed) == ["urgent", "low 1", "low 2"]
+
     async def test_a_task_shows_its_flow_and_its_place_by_turns(self, storage: Storage) -> None:
         await storage.insert(of("a", *range(100)), now=0.0)
         await storage.insert([*of("b", 1, 2), new_task("first")], now=0.0)

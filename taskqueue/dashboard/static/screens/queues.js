@@ -42,7 +42,8 @@ function Row({ queue, canSwitch }) {
   const link = (status, number) =>
     html`<a href=${to("tasks", "", { queue: name, status })} aria-label=${`${number} ${status} in ${name}`}>${count(number)}</a>`;
   return html`<tr data-queue=${name}>
-    <th scope="row"><a href=${to("tasks", "", { queue: name })}>${name}</a></th>
+    <th scope="row"><a href=${to("tasks", "", { queue: name })}>${name}</a>
+      ${queue.ageing_s !== null && html` <span class="small faint" title=${`Its tasks age: after each ${duration(queue.ageing_s)} of waiting a task counts as one of the next higher priority`}>ages ${duration(queue.ageing_s)}</span>`}</th>
     <td><${Status} value=${queue.paused ? "paused" : "open"} tone=${queue.paused ? "warning" : "good"} />
       ${queue.paused && html` <span class="small faint"><${Time} at=${queue.paused_at} /></span>`}</td>
     <td class="number">${link("queued", tasks.queued)}</td>

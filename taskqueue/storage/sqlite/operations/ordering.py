@@ -1,8 +1,7 @@
 """The ready rows of a queue in the order of a claim, batch by batch.
 
 by priority   all that is due of the first priority, then of the next
-with ageing   the priority whose first row has waited longest, as far as its rows have waited longer
-              than the first of every other
+with ageing   the priority in which a row has waited longest, until one of another has waited longer
 """
 
 import math
@@ -85,19 +84,43 @@ class _Ageing:
         )
         if not heads:
             return None
-        (_, priority), (until, _) = heads[0], (*heads, (math.inf, 0))[1]
+        (_, priority), until = heads[0], (*heads, (math.inf, 0))[1]
         wanted = {**self._wanted, "from_priority": priority, "limit": most}
         text, _, nonce = self._db.execute(ready.READY, wanted).fetchone()
-        seqs = list(self._until(until, _decode_seqs(text)))
+        seqs = _decode_seqs(text)
+        seqs = seqs[: self._count_until(until, priority, seqs)]
         return Batch(seqs, rows.json_array(seqs), nonce)
 
-    def _until(self, until: float, seqs: Sequence[int]) -> Sequence[int]:
-        """Return the rows before the first that has not waited longer than that of another."""
+    def _count_until(self, until: tuple[float, int], priority: int, seqs: Sequence[int]) -> int:
+        """Return how many rows come before it is the turn of another priority."""
+        oldest = enumerate(_oldest_from(self._in_order(seqs)))
+        late = (
+            place
+            for place, run_at in oldest
+            if place and (self._since(priority, run_at), priority) > until
+        )
+        return next(late, len(seqs))
+
+    def _in_order(self, seqs: Sequence[int]) -> Sequence[Candidate]:
         found = self._db.execute(parking.LIMITS_OF, (rows.json_array(seqs),)).fetchall()
         by_seq = {row[0]: Candidate(*row) for row in found}
-        since = [self._since(by_seq[seq].priority, by_seq[seq].run_at) for seq in seqs]
-        late = (place for place, each in enumerate(since) if place and each > until)
-        return seqs[: next(late, len(seqs))]
+        return [by_seq[seq] for seq in seqs]
 
     def _since(self, priority: int, run_at: float) -> float:
         return run_at + self._ageing_s * priority
+
+
+def _oldest_from(candidates: Sequence[Candidate]) -> Sequence[float]:
+    """Return for each row since when its priority has waited once those before it are claimed.
+
+    Rows beyond these may have waited longer still; then the next batch goes on with this priority.
+    """
+    waited = in_turn = math.inf
+    found = []
+    for row in reversed(candidates):
+        if row.turn > 0:
+            in_turn = row.run_at
+        else:
+            waited = min(waited, row.run_at)
+        found.append(min(waited, in_turn))
+    return found[::-1]

@@ -90,7 +90,9 @@ SELECT
 FROM here
 """
 
-# The first due row of each priority that has one.
+# Since when each priority has waited that has a due row: its order is by turns first, so what has to
+# be done again stands before rows that have waited longer. Of the rows that take turns the first one
+# counts; the others would have to be read through.
 HEADS = f"""
 WITH RECURSIVE waiting (priority) AS (
     SELECT {_FIRST_PRIORITY}
@@ -98,7 +100,7 @@ WITH RECURSIVE waiting (priority) AS (
     SELECT {_NEXT_PRIORITY} FROM waiting WHERE waiting.priority IS NOT NULL
 )
 SELECT priority, (
-    SELECT run_at FROM ({_due_rows("run_at", "priority = waiting.priority")} LIMIT 1)
+    SELECT min(run_at) FROM ({_due_rows("run_at", "priority = waiting.priority")})
 )
 FROM waiting WHERE priority IS NOT NULL
 """
