@@ -18,6 +18,7 @@ from taskqueue.rules.filters import Found, Sort, TaskFilter
 from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.groups import Close, CloseResult, Group
 from taskqueue.rules.health import QueueState, Readiness
+from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
@@ -25,6 +26,7 @@ from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
 from taskqueue.rules.sizes import ConsumersSize, PoolSize, SizeChange
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
+from taskqueue.rules.turns import Flow, FlowPlace
 from taskqueue.runtime import Request
 from taskqueue.supervision import Node
 
@@ -208,6 +210,18 @@ class Resume(Request[None]):
 
 
 # --- limits -------------------------------------------------------------------------------------
+
+
+class GetHeldBack(Request[tuple[HeldBack, ...]]):
+    """Return the due tasks of queues that are paused or have no consumer, up to a thousand each."""
+
+
+class GetFlows(Request[tuple[Flow, ...]]):
+    """Return up to `limit` flows of a queue that wait for their turns, as `Storage.flows` does."""
+
+    queue: str
+    limit: int
+    after: FlowPlace | None = None
 
 
 class GetLimits(Request[tuple[LimitUsage, ...]]):

@@ -75,5 +75,5 @@ def test_what_monitors_a_service_names_only_what_there_is(file: Path) -> None:
 
 
 def test_the_rules_and_the_dashboard_ask_for_something() -> None:
-    assert len(expressions(MONITORING / "taskqueue.rules.yml")) == 12
+    assert len(expressions(MONITORING / "taskqueue.rules.yml")) == 14
     assert len(expressions(MONITORING / "grafana-dashboard.json")) > 25

@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.consumers import Pool
 from taskqueue.actors.group_requests import GroupRequests
+from taskqueue.actors.held_back import held_back
 from taskqueue.actors.limit_requests import LimitRequests
 from taskqueue.actors.messages import DATABASE, QUEUE, SCHEDULES
 from taskqueue.actors.queue.dead_letters import DeadLetters
@@ -39,6 +40,8 @@ from taskqueue.commands import (
     GetChanges,
     GetConsumers,
     GetDepths,
+    GetFlows,
+    GetHeldBack,
     GetLogs,
     GetMeasures,
     GetOldestRunnable,
@@ -72,12 +75,14 @@ from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt, next_attempts
 from taskqueue.rules.health import Availability, Readiness
+from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.policy import USUAL
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
 from taskqueue.rules.tasks import Accepted, Status, TaskHistory
+from taskqueue.rules.turns import Flow
 from taskqueue.runtime import DEFAULT_ASK_TIMEOUT_S, ActorRef, Request, World, ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.supervision import Node, find, snapshot
@@ -130,6 +135,7 @@ class ServicePort:
             Enqueue: self._enqueue,
             ExplainWaiting: self._explain_waiting,
             ForecastRetries: self._forecast_retries,
+            GetHeldBack: self._get_held_back,
             RedriveDead: self._redrive_dead,
             GetMeasures: self._get_measures,
             GetReadiness: self._get_readiness,
@@ -164,6 +170,10 @@ class ServicePort:
     async def _explain_waiting(self, message: ExplainWaiting) -> str | None:
         queues = partial(self._ask_queue, GetQueues(), timeout_s=1.0)
         return await why_waiting(message, queues, self._storage, now=self._clock.now())
+
+    async def _get_held_back(self, _: GetHeldBack) -> tuple[HeldBack, ...]:
+        queues = partial(self._ask_queue, GetQueues(), timeout_s=1.0)
+        return await held_back(queues, self._storage, now=self._clock.now())
 
     async def _forecast_retries(self, message: ForecastRetries) -> tuple[NextAttempt, ...]:
         return self._retries_of(message.task, now=self._clock.now())
@@ -221,6 +231,7 @@ class StorageRequests:
             GetLogs: self._get_logs,
             CountTasks: self._count,
             GetDepths: self._depths,
+            GetFlows: self._get_flows,
             GetOldestRunnable: self._oldest_runnable,
             Delete: self._delete,
             DeleteDead: self._delete_dead,
@@ -247,6 +258,9 @@ class StorageRequests:
 
     async def _depths(self, _: GetDepths) -> Mapping[str, Mapping[Status, int]]:
         return await self._storage.use(Storage.depths)
+
+    async def _get_flows(self, message: GetFlows) -> tuple[Flow, ...]:
+        return await self._storage.use(Storage.flows, **asdict(message))
 
     async def _oldest_runnable(self, _: GetOldestRunnable) -> Mapping[str, float]:
         due_at = await self._storage.use(Storage.all_due)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from taskqueue.rules.holds import HeldBack, Reason
 from taskqueue.structs import Struct
 
 NEVER = -math.inf
@@ -79,6 +80,8 @@ class LimitUsage(Struct):
         changed_at: when it was changed at run time; None if what is declared holds.
         running: how many tasks are held under all its keys.
         waiting: how many tasks wait for it, up to a thousand.
+        held_back: the same, by queue and reason.
+        debt_at: when the fullest of its buckets will be full again, of all keys.
     """
 
     name: str
@@ -87,6 +90,8 @@ class LimitUsage(Struct):
     changed_at: float | None
     running: int
     waiting: int
+    held_back: tuple[HeldBack, ...] = ()
+    debt_at: float = NEVER
 
 
 class KeyUsage(Struct):
@@ -141,6 +146,24 @@ def opens_at(values: LimitValues, state: GateState, cost: float) -> float:
     if values.starts is None:
         return NEVER
     return state.debt_at - max(values.burst - cost, 0.0) * values.interval_s
+
+
+def reason(values: LimitValues, state: GateState) -> Reason:
+    """Return why a gate lets none through."""
+    is_full = values.running is not None and state.running >= values.running
+    return Reason.SLOT if is_full else Reason.RATE
+
+
+def rate_used(values: LimitValues, debt_at: float, *, now: float) -> float:
+    """Return which part of the bucket of a gate is used; above 1 there is a debt.
+
+    >>> minute = LimitValues(starts=60, per_s=60, burst=20)
+    >>> [rate_used(minute, at, now=100.0) for at in (NEVER, 105.0, 120.0, 150.0)]
+    [0.0, 0.25, 1.0, 2.5]
+    """
+    if values.starts is None:
+        return 0.0
+    return max(0.0, debt_at - now) / (values.burst * values.interval_s)
 
 
 def debt_after(values: LimitValues, debt_at: float, cost: float, *, now: float) -> float:

@@ -7,6 +7,7 @@ counts on one thread, at less than 2 µs per task.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -61,13 +62,21 @@ class Histogram:
 class QueueMeasures:
     """What one queue did."""
 
-    __slots__ = ("claimed_at", "waited")
+    __slots__ = ("accepted", "answers", "claimed_at", "waited")
 
     def __init__(self) -> None:
+        self.accepted = 0
+        """New tasks of enqueues."""
+        self.answers: Counter[Acceptance] = Counter()
+        """What else enqueues were answered."""
         self.waited = Histogram(LONG_S)
         """From when a task could run to when its handler began, by attempts that have ended."""
         self.claimed_at: float | None = None
         """When tasks of it were last claimed, on the monotonic clock."""
+
+    def answered(self, answer: Acceptance) -> int:
+        """Return how many enqueues were answered so."""
+        return self.accepted if answer is _ACCEPTED else self.answers[answer]
 
 
 class ActionMeasures:
@@ -101,10 +110,14 @@ class TaskMeasures:
         self._known = frozenset(actions)
 
     def enqueued(self, tasks: Sequence[NewTask], accepted: Sequence[Accepted]) -> None:
-        """Count tasks that are committed, without those that were there before."""
+        """Count tasks that are committed, and what became of those that were there before."""
         for task, answer in zip(tasks, accepted, strict=True):
             if answer.acceptance is _ACCEPTED:
-                self._of(task.queue, task.action).enqueued += 1
+                measures = self._of(task.queue, task.action)
+                measures.enqueued += 1
+                measures.queue.accepted += 1
+            else:
+                self._queue(task.queue).answers[answer.acceptance] += 1
 
     def claimed(self, queue: str, now: float) -> None:
         """Note that tasks of a queue were claimed now, on the monotonic clock."""

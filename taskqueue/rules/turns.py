@@ -8,6 +8,8 @@ A task that gets no turn (0) comes first, and one that has to be done again (-1)
 
 from typing import NamedTuple
 
+from taskqueue.structs import Struct
+
 AGAIN = -1.0
 NONE = 0.0
 
@@ -20,6 +22,35 @@ def is_weight(value: object) -> bool:
     """Tell whether a flow can have this weight."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and MIN_WEIGHT <= value <= MAX_WEIGHT  # type: ignore[operator]
+
+
+class FlowPlace(NamedTuple):
+    """Where a flow stands in the list of all: those of a more urgent priority come first."""
+
+    priority: int
+    name: str
+
+
+FIRST_PLACE = FlowPlace(-(2**63), "")
+"""Before all flows."""
+
+
+class Flow(Struct):
+    """A flow that has tasks waiting for their turns.
+
+    Attributes:
+        name: what its tasks have in common, such as `tenant=acme`; empty: tasks without a field.
+        priority: of these tasks; those of another one have turns of their own.
+        waiting: how many there are, up to a thousand.
+        next_turn: the turn of the one that is next.
+        served_turn: the turn that was served last in this priority, of whatever flow.
+    """
+
+    name: str
+    priority: int
+    waiting: int
+    next_turn: float
+    served_turn: float
 
 
 class Waiting(NamedTuple):

@@ -7,6 +7,7 @@ from taskqueue.rules.access import Role
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import Status
+from taskqueue.rules.turns import Flow, FlowPlace
 
 
 class Administration(Protocol):
@@ -47,6 +48,32 @@ class Administration(Protocol):
 
         Statuses without a task are left out, `scheduled` includes due ones. This counts one by one:
         a million waiting tasks take about a fifth of a second.
+        """
+        ...
+
+    async def count_due(
+        self, queues: Sequence[str], *, limit: int, now: float
+    ) -> Mapping[str, int]:
+        """Return how many tasks of each of these queues are due and not held, up to `limit` each.
+
+        Whether the queue is paused or not. Tasks that a limit holds back are not counted, as far as
+        a claim has met them.
+
+        Raises:
+            ValueError: `limit` is negative.
+        """
+        ...
+
+    async def flows(
+        self, queue: str, *, after: FlowPlace | None = None, limit: int
+    ) -> tuple[Flow, ...]:
+        """Return up to `limit` flows of a queue, by priority and name, behind `after`.
+
+        Those that have tasks waiting for their turns: what has to be done again, and what is not
+        due yet, has none.
+
+        Raises:
+            ValueError: `limit` is negative.
         """
         ...
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
+from taskqueue.actors.held_back import held_back
 from taskqueue.actors.port import StorageRequests
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.storage_client import StorageClient
@@ -25,6 +26,7 @@ from taskqueue.commands import (
     GetConsumers,
     GetGroup,
     GetGroups,
+    GetHeldBack,
     GetMeasures,
     GetPoolSize,
     GetQueues,
@@ -181,6 +183,8 @@ class ScriptedService:
         match request:
             case CloseGroup(wanted=wanted, tasks=tasks):
                 return await self.storage.close_group(wanted, tasks, now=NOW)
+            case GetHeldBack():
+                return await held_back(self._queues, self._client, now=NOW)
             case GetGroup(name=name):
                 return await self.storage.get_group(name)
             case GetGroups():
@@ -241,6 +245,7 @@ class ScriptedService:
                 paused_at=paused.get(name),
                 consumers=CONSUMERS,
                 ageing_s=self.app.ageing.get(name),
+                takes_turns=name in self.app.fair_queues,
             )
             for name in self.app.queues
         )

@@ -106,10 +106,69 @@ async def test_limits_are_shown_by_name_and_not_by_key(
 
     samples = await scraped(http)
 
-    assert of(samples, "taskqueue_blocked") == {("limit",): 1}
+    blocked = of(samples, "taskqueue_blocked")
+    assert {labels: tasks for labels, tasks in blocked.items() if tasks} == {("mail", "slot"): 1}
+    assert of(samples, "taskqueue_limit_rate_used") == {("api",): 0}
     assert of(samples, "taskqueue_limit_running") == {("api",): 0, ("smtp",): 3}
     assert of(samples, "taskqueue_limit_waiting") == {("api",): 0, ("smtp",): 1}
     assert of(samples, "taskqueue_limit_max_running") == {("smtp",): 2}
+
+
+async def test_what_is_held_back_is_shown_by_queue_and_reason(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    declared = {"api": LimitValues(starts=1, per_s=60), "smtp": LimitValues(running=1)}
+    await service.storage.declare_limits(declared, now=NOW)
+
+    def new(name: str, queue: str, limit: str | None = None, run_at: float = NOW) -> NewTask:
+        limits = None if limit is None else encoded((LimitUse(limit),))
+        return NewTask(
+            id=name, action="send", payload="{}", queue=queue, run_at=run_at, limits=limits
+        )
+
+    await service.storage.insert(
+        [
+            *(new(f"api {n}", "mail", "api") for n in range(4)),
+            *(new(f"smtp {n}", "mail", "smtp") for n in range(3)),
+            *(new(f"plain {n}", "default") for n in range(2)),
+            new("later", "default", run_at=NOW + 1.0),
+            *(new(f"lost {n}", "lost") for n in range(5)),
+            new("gone", "gone"),
+        ],
+        now=NOW,
+    )
+    await service.start_next("mail")
+    await service.start_next("mail")
+    await service(Pause(queue="default"))
+
+    samples = await scraped(http)
+
+    assert of(samples, "taskqueue_blocked") == {
+        ("default", "slot"): 0,
+        ("default", "rate"): 0,
+        ("default", "paused"): 2,
+        ("default", "no_consumer"): 0,
+        ("mail", "slot"): 2,
+        ("mail", "rate"): 3,
+        ("mail", "paused"): 0,
+        ("mail", "no_consumer"): 0,
+        ("other", "no_consumer"): 6,
+    }
+
+
+async def test_the_used_part_of_a_rate_is_that_of_its_fullest_key(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    api = LimitValues(starts=60, per_s=60, burst=20)
+    await service.storage.declare_limits({"api": api}, now=NOW)
+    await service.storage.take_starts(LimitUse("api", "acme", 5.0), now=NOW)
+    await service.storage.take_starts(LimitUse("api", "zenith", 10.0), now=NOW)
+    half = of(await scraped(http), "taskqueue_limit_rate_used")
+    await service.storage.charge(LimitUse("api", "acme", 25.0), now=NOW)
+
+    owed = of(await scraped(http), "taskqueue_limit_rate_used")
+
+    assert (half, owed) == ({("api",): 0.5}, {("api",): 1.5})
 
 
 async def test_restarts_are_shown_by_the_path_of_the_part(

@@ -126,7 +126,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (11, "groups"),
         (12, "unique_expiry"),
         (13, "sizes"),
-        (14, "slots"),
+        (14, "slots_and_flows"),
     ]
     assert path.is_file()
 

@@ -15,5 +15,5 @@ async def refuse(ctx: Context) -> None:
     raise Reject("not today")
 
 
-@app.task("limited", limit=Limit(running=1))
+@app.task("limited", limit=Limit(running=1, starts=9))
 async def limited(ctx: Context) -> None: ...

@@ -42,7 +42,10 @@ def events_of(scrape: Scrape, action: str) -> dict[str, float]:
 
 def is_read(scrape: Scrape) -> bool:
     """Whether the storage and the tree have answered in time."""
-    names = ("taskqueue_queue_depth", "taskqueue_queue_paused", "taskqueue_actor_restarts_total")
+    names = (
+        *("taskqueue_queue_depth", "taskqueue_queue_paused", "taskqueue_blocked"),
+        "taskqueue_actor_restarts_total",
+    )
     return all(name in scrape for name in names)
 
 
@@ -75,6 +78,10 @@ async def test_a_known_load_is_shown_with_the_right_values(
     assert depths == {"queued": 1, "scheduled": 1, "running": 0, "retrying": 0}
     assert (later.id, waiting.id) != ("", "")
     assert shown["taskqueue_queue_paused"]["default",] == 1
+    blocked = shown["taskqueue_blocked"]
+    assert {labels: n for labels, n in blocked.items() if n} == {("default", "paused"): 1}
+    answers = shown["taskqueue_enqueues_total"]
+    assert {labels: n for labels, n in answers.items() if n} == {("accepted", "default"): 18}
     assert shown["taskqueue_queue_consumers"]["default",] == 2
     assert 0 < shown["taskqueue_last_claim_age_seconds"]["default",] < TIMEOUT_S * 20
     assert shown["taskqueue_commit_seconds_count"][()] >= 5

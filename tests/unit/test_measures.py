@@ -111,6 +111,19 @@ def test_a_task_that_was_there_before_is_not_enqueued_again() -> None:
     assert counted(measures) == {"enqueued": 1}
 
 
+def test_the_answers_of_enqueues_are_counted_by_queue() -> None:
+    measures = TaskMeasures(("mail",), ("send",))
+
+    for times, acceptance in enumerate(Acceptance, start=1):
+        for _ in range(times):
+            enqueue(measures, "mail", "send", acceptance)
+    enqueue(measures, "elsewhere", "send", Acceptance.KEPT)
+
+    answers = [measures.queues["mail"].answered(acceptance) for acceptance in Acceptance]
+    assert answers == [*range(1, len(Acceptance) + 1)]
+    assert measures.queues[OTHER].answered(Acceptance.KEPT) == 1
+
+
 def test_follow_ups_are_enqueued() -> None:
     measures = TaskMeasures(("mail",), ("send", "report"))
     follow_up = NewTask(id="b", action="report", payload="{}", queue="mail")

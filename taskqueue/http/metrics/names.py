@@ -24,6 +24,12 @@ TASKS = Metric(
     "Tasks enqueued, completed, dead-lettered, cancelled and expired, and attempts that failed.",
     ("queue", "action", "event"),
 )
+ENQUEUES = Metric(
+    "taskqueue_enqueues_total",
+    "counter",
+    "What enqueues were answered: accepted, or what became of the task that holds the unique key.",
+    ("queue", "answer"),
+)
 TASK_RUN = Metric(
     "taskqueue_task_run_seconds",
     "histogram",
@@ -67,7 +73,7 @@ HELD_BACK = Metric(
     "taskqueue_blocked",
     "gauge",
     "Tasks that are due and held back, by the reason.",
-    ("reason",),
+    ("queue", "reason"),
 )
 LIMIT_RUNNING = Metric(
     "taskqueue_limit_running", "gauge", "Tasks that run under a limit, of all its keys.", _LIMIT
@@ -82,6 +88,12 @@ LIMIT_MAX = Metric(
     "taskqueue_limit_max_running",
     "gauge",
     "How many tasks a limit lets run at once for each of its keys.",
+    _LIMIT,
+)
+LIMIT_RATE_USED = Metric(
+    "taskqueue_limit_rate_used",
+    "gauge",
+    "Which part of its burst the rate of a limit has used, under the key that has used most.",
     _LIMIT,
 )
 BLOCKED = Metric(
@@ -133,9 +145,9 @@ MAILBOX = Metric(
 EVENT_STREAMS = Metric("taskqueue_event_streams", "gauge", "Open event streams.")
 
 METRICS = (
-    *(INFO, TASKS, TASK_RUN, TASK_WAIT, LEASE_LOSSES, GROUPS_ENDED),
+    *(INFO, TASKS, ENQUEUES, TASK_RUN, TASK_WAIT, LEASE_LOSSES, GROUPS_ENDED),
     *(DEPTH, OLDEST, LAST_CLAIM, PAUSED, CONSUMERS, BLOCKED),
-    *(HELD_BACK, LIMIT_RUNNING, LIMIT_WAITING, LIMIT_MAX),
+    *(HELD_BACK, LIMIT_RUNNING, LIMIT_WAITING, LIMIT_MAX, LIMIT_RATE_USED),
     *(STORAGE_UP, COMMIT_SECONDS, COMMIT_ROWS, LOOP_LAG),
     *(SCHEDULE_SLOTS, SCHEDULE_LAG),
     *(HOOKS_FAILED, HOOKS_DROPPED, RESTARTS, MAILBOX, EVENT_STREAMS),

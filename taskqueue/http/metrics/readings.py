@@ -12,6 +12,7 @@ from taskqueue.clock import Clock
 from taskqueue.commands import (
     Ask,
     GetDepths,
+    GetHeldBack,
     GetLimits,
     GetMeasures,
     GetOldestRunnable,
@@ -21,6 +22,7 @@ from taskqueue.commands import (
 )
 from taskqueue.http.problems import UNAVAILABLE
 from taskqueue.rules.health import QueueState
+from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.limits import LimitUsage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.schedules.values import Schedule
@@ -42,6 +44,7 @@ class Reading(NamedTuple):
     oldest_s: Mapping[str, float] | None
     queues: tuple[QueueState, ...] | None
     limits: tuple[LimitUsage, ...] | None
+    held_back: tuple[HeldBack, ...] | None
     tree: Node | None
     schedules: tuple[Schedule, ...] | None
     now: float
@@ -89,11 +92,12 @@ class Readings:
         self._oldest = Latest(ask, GetOldestRunnable())
         self._queues = Latest(ask, GetQueues())
         self._limits = Latest(ask, GetLimits())
+        self._held_back = Latest(ask, GetHeldBack())
         self._tree = Latest(ask, GetTree())
         self._schedules = Latest(ask, GetSchedules())
         self._all: tuple[Latest[Any], ...] = (
             *(self._depths, self._oldest, self._queues),
-            *(self._limits, self._schedules, self._tree),
+            *(self._limits, self._held_back, self._schedules, self._tree),
         )
 
     async def read(self) -> Reading:
@@ -107,6 +111,7 @@ class Readings:
             oldest_s=self._oldest.value,
             queues=self._queues.value,
             limits=self._limits.value,
+            held_back=self._held_back.value,
             tree=self._tree.value,
             schedules=self._schedules.value,
             now=self._clock.monotonic(),

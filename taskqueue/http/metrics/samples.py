@@ -1,5 +1,6 @@
 """The samples of one scrape: what was read, by the labels of each metric. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import starmap
 from typing import NamedTuple, TypeAlias
@@ -9,9 +10,10 @@ from taskqueue.http.metrics.names import Metric
 from taskqueue.http.metrics.readings import Reading
 from taskqueue.http.metrics.schedules import schedule_samples
 from taskqueue.release import version
-from taskqueue.rules.limits import LimitUsage
+from taskqueue.rules.holds import Reason
+from taskqueue.rules.limits import LimitUsage, rate_used
 from taskqueue.rules.measures import OTHER, Histogram, Measures
-from taskqueue.rules.tasks import ENDED, Status
+from taskqueue.rules.tasks import ENDED, Acceptance, Status
 from taskqueue.supervision import Node
 
 EVENTS = ("enqueued", "completed", "failed", "dead", "cancelled", "expired")
@@ -46,7 +48,8 @@ def samples(
         Sample(names.EVENT_STREAMS, (), streams),
         *_counted(reading.measures),
         *_of_queues(reading),
-        *_of_limits(reading.limits),
+        *_of_limits(reading.limits or (), now=reading.at),
+        *_of_what_is_held_back(reading),
         *_of_actors(reading.tree),
         *starmap(Sample, schedule_samples(reading.schedules or (), now=reading.at)),
     ):
@@ -73,6 +76,8 @@ def _of_queues(reading: Reading) -> Iterator[Sample]:
     queues = reading.measures.tasks.queues
     for queue, counted in queues.items():
         yield Sample(names.TASK_WAIT, (queue,), counted.waited)
+        for answer in Acceptance:
+            yield Sample(names.ENQUEUES, (queue, str(answer)), counted.answered(answer))
         if counted.claimed_at is not None:
             yield Sample(names.LAST_CLAIM, (queue,), max(0.0, reading.now - counted.claimed_at))
     for state in reading.queues or ():
@@ -84,15 +89,31 @@ def _of_queues(reading: Reading) -> Iterator[Sample]:
         yield from _depths(reading.depths, queues)
 
 
-def _of_limits(limits: Sequence[LimitUsage] | None) -> Iterator[Sample]:
-    if limits is None:
-        return
-    yield Sample(names.HELD_BACK, ("limit",), sum(limit.waiting for limit in limits))
+def _of_limits(limits: Sequence[LimitUsage], *, now: float) -> Iterator[Sample]:
     for limit in limits:
         yield Sample(names.LIMIT_RUNNING, (limit.name,), limit.running)
         yield Sample(names.LIMIT_WAITING, (limit.name,), limit.waiting)
         if limit.values.running is not None:
             yield Sample(names.LIMIT_MAX, (limit.name,), limit.values.running)
+        if limit.values.starts is not None:
+            used = rate_used(limit.values, limit.debt_at, now=now)
+            yield Sample(names.LIMIT_RATE_USED, (limit.name,), used)
+
+
+def _of_what_is_held_back(reading: Reading) -> Iterator[Sample]:
+    """Yield a sample for each queue and reason that is known now, those that hold none too."""
+    queues = reading.measures.tasks.queues
+    known = [*(reading.held_back or ())]
+    known += [each for limit in reading.limits or () for each in limit.held_back]
+    reasons = [
+        *((Reason.SLOT, Reason.RATE) if reading.limits is not None else ()),
+        *((Reason.PAUSED, Reason.NO_CONSUMER) if reading.held_back is not None else ()),
+    ]
+    tasks = Counter({(queue, reason): 0 for queue in queues for reason in reasons})
+    for each in known:
+        tasks[each.queue if each.queue in queues else OTHER, each.reason] += each.tasks
+    for (queue, reason), count in tasks.items():
+        yield Sample(names.HELD_BACK, (queue, str(reason)), count)
 
 
 def _bounded(ages: Mapping[str, float] | None, queues: Mapping[str, object]) -> Mapping[str, float]:

@@ -34,6 +34,7 @@ from taskqueue.storage.limits import check_limit
 from taskqueue.storage.memory import editing, searching, settling
 from taskqueue.storage.memory.administration import MemoryAdministration
 from taskqueue.storage.memory.audit import MemoryAudit
+from taskqueue.storage.memory.backlogs import MemoryBacklogs
 from taskqueue.storage.memory.expiry import MemoryExpiry
 from taskqueue.storage.memory.groups import MemoryGroups
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
@@ -56,6 +57,7 @@ class MemoryStorage(
     MemorySchedules,
     MemoryTokens,
     MemoryAudit,
+    MemoryBacklogs,
     MemoryHistories,
     MemoryExpiry,
     MemorySizes,

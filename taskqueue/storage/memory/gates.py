@@ -1,12 +1,15 @@
 """Limits in memory: what each allows, and what is used is counted whenever it is asked for."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from msgspec.structs import replace
 
 from taskqueue.rules import limits
+from taskqueue.rules.holds import HeldBack, Reason
 from taskqueue.rules.limits import (
     NEVER,
     UNLIMITED,
@@ -114,6 +117,14 @@ class Gates:
         dues = map(self._due, self._table.waiting(queue))
         return min((due for due in dues if due < math.inf), default=None)
 
+    def count_due(self, queue: str, *, now: float) -> int:
+        """Return how many rows of a queue, paused or not, are due and not held back."""
+        return sum(self._due(row) <= now for row in self._table.unclaimed(queue))
+
+    def served_turn(self, queue: str, priority: int) -> float:
+        """Return the turn that was served last in a priority of a queue."""
+        return self._turns.served(queue, priority)
+
     def all_due(self) -> dict[str, float]:
         """Return `next_due` of each queue that has one."""
         queues = {row.task.queue for row in self._table.rows.values()}
@@ -200,17 +211,32 @@ class Gates:
         return tuple(self._usage(name, now=now) for name in sorted(self._limits))
 
     def _usage(self, name: str, *, now: float) -> LimitUsage:
-        limit, gates = self._limits[name], self._gates(name)
+        limit, gates = self._limits[name], sorted(self._gates(name))
         held = {row.task.id for gate in gates for row in self._held(gate)}
-        waiting = sum(len(self._waiting(gate, now=now)) for gate in gates)
+        reasons = Counter(islice(self._reasons(limit.values, gates, now=now), MOST_COUNTED))
+        debts = (self._debts[gate] for gate in gates if gate in self._debts)
         return LimitUsage(
             name=name,
             values=limit.values,
             declared=limit.declared,
             changed_at=limit.changed_at,
             running=len(held),
-            waiting=min(waiting, MOST_COUNTED),
+            waiting=reasons.total(),
+            held_back=tuple(
+                HeldBack(queue=queue, reason=reason, tasks=tasks)
+                for (queue, reason), tasks in sorted(reasons.items())
+            ),
+            debt_at=max(debts, default=NEVER),
         )
+
+    def _reasons(
+        self, values: LimitValues, gates: Iterable[str], *, now: float
+    ) -> Iterator[tuple[str, Reason]]:
+        """Yield the queue of each row that these gates hold back, and why they do."""
+        for gate in gates:
+            reason = limits.reason(values, self._state(gate))
+            for queue in sorted(row.task.queue for row in self._waiting(gate, now=now)):
+                yield queue, reason
 
     def _gates(self, name: str) -> set[str]:
         used = {

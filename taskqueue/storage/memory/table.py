@@ -53,9 +53,10 @@ class Table:
 
     def waiting(self, queue: str) -> Iterator[Row]:
         """Yield what can be claimed once it is due."""
-        return iter(()) if queue in self.paused else self._unclaimed(queue)
+        return iter(()) if queue in self.paused else self.unclaimed(queue)
 
-    def _unclaimed(self, queue: str) -> Iterator[Row]:
+    def unclaimed(self, queue: str) -> Iterator[Row]:
+        """Yield what waits in a queue, paused or not."""
         for row in self.rows.values():
             if row.task.queue == queue and row.lease is None and row.task.status not in ENDED:
                 yield row
@@ -72,7 +73,7 @@ class Table:
         """Return how many due tasks of its queue come before `task`."""
         row = self.rows.get(task.id)
         place = (task.priority, (row.turn if row else 0) or 0.0, task.run_at, task.id)
-        due = (each for each in self._unclaimed(task.queue) if each.task.run_at <= now)
+        due = (each for each in self.unclaimed(task.queue) if each.task.run_at <= now)
         return sum(each.place < place for each in due)
 
     def expire(self, status: Status, *, ended_before: float, limit: int) -> int:

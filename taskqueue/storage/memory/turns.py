@@ -32,6 +32,10 @@ class Turns:
             if row.task.queue == queue and row.turn is None and is_waiting:
                 yield row
 
+    def served(self, queue: str, priority: int) -> float:
+        """Return the turn that was served last."""
+        return self._served.get((queue, priority), 0.0)
+
     def serve(self, row: Row) -> None:
         """Note that a row's turn has come."""
         place = row.task.queue, row.task.priority

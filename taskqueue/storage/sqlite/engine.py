@@ -29,8 +29,8 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.backlogs import SQLiteBacklogs
 from taskqueue.storage.sqlite.connections.pickling import Batch
-from taskqueue.storage.sqlite.gates import SQLiteGates
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
 from taskqueue.storage.sqlite.operations import (
@@ -47,7 +47,7 @@ from taskqueue.storage.sqlite.operations import (
 from taskqueue.storage.sqlite.schedules import SQLiteSchedules
 
 
-class SQLiteStorage(SQLiteGates, SQLiteSchedules, Storage):
+class SQLiteStorage(SQLiteBacklogs, SQLiteSchedules, Storage):
     """Tasks in the SQLite file at `path`, which one process at a time may have open.
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs

@@ -18,6 +18,7 @@ import pytest
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
+from taskqueue.testing.contract.backlogs import BacklogsContract
 from taskqueue.testing.contract.gates import GatesContract
 from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
@@ -38,6 +39,7 @@ class StorageContract(
     TurnsContract,
     GroupsContract,
     AdministrationContract,
+    BacklogsContract,
     SchedulesContract,
     TokensContract,
     HandlerSQLContract,

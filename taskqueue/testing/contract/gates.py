@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from taskqueue.rules.holds import HeldBack, Reason
 from taskqueue.rules.limits import (
     KeyUsage,
     LimitUsage,
@@ -254,7 +255,13 @@ class GatesContract:
             name="cpu", values=ONE, declared=ONE, changed_at=None, running=0, waiting=0
         )
         assert smtp == LimitUsage(
-            name="smtp", values=changed, declared=ONE, changed_at=1.0, running=4, waiting=2
+            name="smtp",
+            values=changed,
+            declared=ONE,
+            changed_at=1.0,
+            running=4,
+            waiting=2,
+            held_back=(HeldBack(queue="default", reason=Reason.SLOT, tasks=2),),
         )
         keys = [
             KeyUsage(key=None, running=1, waiting=0, opens_at=None),

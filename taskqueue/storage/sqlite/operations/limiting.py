@@ -1,13 +1,16 @@
 """What the verbs about limits do: inside a transaction, or in what is committed."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from taskqueue.rules import limits
+from taskqueue.rules.holds import HeldBack, Reason
 from taskqueue.rules.limits import (
+    NEVER,
     GateFacts,
     KeyUsage,
     LimitUsage,
@@ -67,24 +70,42 @@ def all_limits(db: sqlite3.Connection) -> tuple[LimitUsage, ...]:
 
 def _usages(db: sqlite3.Connection) -> Iterator[LimitUsage]:
     for name, values, declared, changed_at in sorted(db.execute(parking.LIMITS).fetchall()):
+        allowed = decode_values(values)
         [running] = db.execute(parking.HELD_OF_LIMIT, (name,)).fetchone()
+        waiting = _waiting_for_any(db, name, allowed)
+        [debt_at] = db.execute(parking.GREATEST_DEBT, _keys_behind(name, name)).fetchone()
         yield LimitUsage(
             name=name,
-            values=decode_values(values),
+            values=allowed,
             declared=None if declared is None else decode_values(declared),
             changed_at=changed_at,
             running=running,
-            waiting=_waiting_for_any(db, name),
+            waiting=waiting.total(),
+            held_back=tuple(
+                HeldBack(queue=queue, reason=reason, tasks=tasks)
+                for (queue, reason), tasks in sorted(waiting.items())
+            ),
+            debt_at=NEVER if debt_at is None else debt_at,
         )
 
 
-def _waiting_for_any(db: sqlite3.Connection, name: str) -> int:
-    waiting, gate = 0, cast("str | None", name)
-    while gate is not None and waiting < MOST_COUNTED:
-        waiting += _waiting(db, gate, MOST_COUNTED - waiting)
-        behind = {"behind": f"{name}/" if gate == name else gate, "end": f"{name}0"}
-        [gate] = db.execute(parking.NEXT_PARKED_GATE, behind).fetchone()
+def _waiting_for_any(
+    db: sqlite3.Connection, name: str, allowed: LimitValues
+) -> Counter[tuple[str, Reason]]:
+    """Count what waits for a limit, key by key up to `MOST_COUNTED`, by queue and reason."""
+    gates, waiting = Gates(db), Counter[tuple[str, Reason]]()
+    gate: str | None = name
+    while gate is not None and (left := MOST_COUNTED - waiting.total()):
+        asked = {"gate": gate, "limit": left}
+        for queue, tasks in db.execute(parking.COUNT_PARKED_BY_QUEUE, asked).fetchall():
+            waiting[queue, limits.reason(allowed, gates.state(gate))] += tasks
+        [gate] = db.execute(parking.NEXT_PARKED_GATE, _keys_behind(name, gate)).fetchone()
     return waiting
+
+
+def _keys_behind(name: str, gate: str) -> dict[str, str]:
+    """Return the range of the gates of a limit that come behind one of them."""
+    return {"name": name, "behind": f"{name}/" if gate == name else gate, "end": f"{name}0"}
 
 
 def _waiting(db: sqlite3.Connection, gate: str, most: int = MOST_COUNTED) -> int:

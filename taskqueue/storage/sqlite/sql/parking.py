@@ -50,6 +50,10 @@ SELECT EXISTS (
 COUNT_PARKED = f"""
 SELECT count(*) FROM (SELECT 1 {_PARKED} AND gate IS NOT NULL LIMIT :limit)
 """
+COUNT_PARKED_BY_QUEUE = f"""
+SELECT queue, count(*) FROM (SELECT queue {_PARKED} AND gate IS NOT NULL LIMIT :limit)
+GROUP BY queue
+"""
 COUNT_PARKED_BEFORE = f"""
 SELECT count(*) FROM (
     SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue = :queue
@@ -119,6 +123,9 @@ WHERE gate > :behind AND gate < :end OR gate = :name
 UNION
 SELECT gate FROM main.gate_debts WHERE gate > :behind AND gate < :end OR gate = :name
 ORDER BY gate LIMIT :limit
+"""
+GREATEST_DEBT = """
+SELECT max(debt_at) FROM main.gate_debts WHERE gate > :behind AND gate < :end OR gate = :name
 """
 RUNNING_AT = """
 SELECT id FROM main.held_slots INDEXED BY slots_of_gate CROSS JOIN main.tasks ON seq = task

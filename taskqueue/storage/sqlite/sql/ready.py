@@ -90,9 +90,9 @@ SELECT
 FROM here
 """
 
-# Since when each priority has waited that has a due row: its order is by turns first, so what has to
-# be done again stands before rows that have waited longer. Of the rows that take turns the first one
-# counts; the others would have to be read through.
+# Since when each priority has waited that has a due row. Its order is by turns first, so what has
+# to be done again stands before rows that have waited longer. Of the rows that take turns the first
+# one counts: the others would have to be read through.
 HEADS = f"""
 WITH RECURSIVE waiting (priority) AS (
     SELECT {_FIRST_PRIORITY}
@@ -119,6 +119,14 @@ SELECT count(*) FROM ({
         " (turn, run_at, id) < (:turn, :run_at, :id))",
     )
 } LIMIT :limit)
+"""
+
+COUNT_DUE = f"SELECT count(*) FROM ({_due_rows('seq', 'priority = :priority')} LIMIT :limit)"
+COUNT_DUE_TURNS = """
+SELECT count(*) FROM (
+    SELECT 1 FROM main.tasks INDEXED BY awaits_turn
+    WHERE gate = '/turn' AND queue = :queue AND run_at <= :now LIMIT :limit
+)
 """
 
 _FIRST_OF_TURN = f"""

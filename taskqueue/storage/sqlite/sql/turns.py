@@ -1,3 +1,4 @@
+# ruff: noqa: S608  the only texts put together here are this module's own
 """The SQL of turns: what waits for one, which the flows have, and which was served."""
 
 AWAITING_TURN = """
@@ -26,4 +27,21 @@ INSERT INTO main.served_turns (queue, priority, turn)
 SELECT queue, priority, max(turn) FROM main.tasks
 WHERE seq IN (SELECT value FROM json_each(?)) AND turn > 0 GROUP BY queue, priority
 ON CONFLICT (queue, priority) DO UPDATE SET turn = max(turn, excluded.turn)
+"""
+
+_WAITING = """FROM main.tasks INDEXED BY waiting_flows
+    WHERE turn > 0 AND token IS NULL AND processed_at IS NULL AND gate IS NOT '/turn'
+        AND queue = :queue"""
+NEXT_FLOW = f"""
+SELECT priority, flow, turn, coalesce((
+    SELECT served_turns.turn FROM main.served_turns
+    WHERE served_turns.queue = :queue AND served_turns.priority = tasks.priority
+), 0.0)
+{_WAITING} AND (priority, flow) > (:priority, :flow)
+ORDER BY priority, flow, turn LIMIT 1
+"""
+COUNT_WAITING = f"""
+SELECT count(*) FROM (
+    SELECT 1 {_WAITING} AND priority = :priority AND flow = :flow LIMIT :limit
+)
 """

@@ -9,3 +9,7 @@ CREATE TABLE consumer_sizes (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO main.consumer_sizes (pool, consumers) SELECT pool, consumers FROM temp.kept_sizes;
 DROP TABLE temp.kept_sizes;
+
+-- What waits for its turn, so that each flow can be counted. A task without a flow costs nothing here.
+CREATE INDEX waiting_flows ON tasks (queue, priority, flow, turn)
+    WHERE turn > 0 AND token IS NULL AND processed_at IS NULL AND gate IS NOT '/turn';
