@@ -1,13 +1,14 @@
-"""`taskqueue queues`: list, pause and resume queues, show and change their consumers."""
+"""`taskqueue queues`: list, pause and resume queues, show their consumers and flows."""
 
 import click
 
 from taskqueue.cli import output, pool_sizes
 from taskqueue.cli.connection import Connection, ServiceCommand
-from taskqueue.client.views import QueueInfo
+from taskqueue.client.views import FlowInfo, QueueInfo
 from taskqueue.rules.tasks import Status
 
 _DEPTHS = (Status.QUEUED, Status.SCHEDULED, Status.RUNNING, Status.RETRYING)
+_FLOW_COLUMNS = ("flow", "priority", "waiting", "turns away")
 COLUMNS = ("queue", "state", "consumers", *_DEPTHS, "oldest", "/min")  # 80 columns
 
 
@@ -16,7 +17,7 @@ def command() -> click.Command:
     names = click.Argument(["queues"], nargs=-1, required=True, metavar="QUEUE...")
     return click.Group(
         "queues",
-        help="List, pause and resume queues; show and change their consumers.",
+        help="List, pause and resume queues; their consumers and flows.",
         commands=[
             ServiceCommand(
                 "list",
@@ -32,6 +33,13 @@ def command() -> click.Command:
                 help="Stop handing out tasks of these queues, also after a restart of the service.",
             ),
             pool_sizes.command(),
+            ServiceCommand(
+                "flows",
+                _flows,
+                params=[click.Argument(["queue"], metavar="QUEUE")],
+                help="List the flows of a queue whose tasks take turns, those first that are next: "
+                "how many tasks wait (up to 1,000), and how many turns away the next one is.",
+            ),
             ServiceCommand(
                 "resume", _resume, params=[names], help="Hand out tasks of these queues again."
             ),
@@ -64,6 +72,25 @@ def row_of(queue: QueueInfo) -> tuple[str, ...]:
 def _state(queue: QueueInfo) -> str:
     state = "paused" if queue.paused else "active"
     return state if queue.ageing_s is None else f"{state}, ages {queue.ageing_s:g}s"
+
+
+def _flows(connection: Connection, *, as_json: bool, queue: str) -> None:
+    with connection.client() as client:
+        flows = sorted(
+            client.queue(queue).flows(), key=lambda flow: (flow.priority, flow.next_turn)
+        )
+    if as_json:
+        return output.print_json(flows)
+    return output.print_table(
+        _FLOW_COLUMNS, [_flow_row(each) for each in flows], flexible=("flow",)
+    )
+
+
+def _flow_row(flow: FlowInfo) -> tuple[str, ...]:
+    """Return the cells of a flow; tasks without a field of their own have the flow ''."""
+    waiting = f"{flow.waiting:,} or more" if flow.waiting >= 1_000 else str(flow.waiting)
+    turns = max(0.0, flow.next_turn - flow.served_turn)
+    return (flow.flow or '""', str(flow.priority), waiting, f"{turns:g}")
 
 
 def _pause(connection: Connection, *, as_json: bool, queues: tuple[str, ...]) -> None:

@@ -1,9 +1,12 @@
 """A queue of a service, for programs with threads."""
 
+from collections.abc import Iterator
+
 from msgspec import UNSET
 
 from taskqueue.client import queue_calls as calls
 from taskqueue.client.routes import Route
+from taskqueue.client.views import FlowInfo
 from taskqueue.rules.sizes import PoolSize, SizeChange, Wanted
 
 
@@ -41,3 +44,19 @@ class ClientQueue:
             CallRefused: there is no such queue, or the process may not open files for so many.
         """
         return self._route.do(calls.resize(self.name, SizeChange(count=count, slots=slots)))
+
+    def flows(self) -> Iterator[FlowInfo]:
+        """Yield the flows that have tasks waiting for their turns, one page after the other.
+
+        By priority and name. A queue whose tasks take no turns has none.
+
+        Raises:
+            CallRefused: there is no such queue.
+        """
+        cursor: str | None = None
+        while True:
+            page = self._route.do(calls.flows(self.name, cursor))
+            yield from page.flows
+            cursor = page.next
+            if cursor is None:
+                return

@@ -146,10 +146,32 @@ class QueueInfo(Struct):
     """How long the oldest task that could run has been waiting."""
     ageing_s: float | None = None
     """After each so many seconds a task counts as one of the next higher priority; None: never."""
+    takes_turns: bool = False
+    """Whether its tasks take turns: then it has flows."""
     tasks: Mapping[Status, int] = {}
     """How many have not ended, by status."""
     recent: Sequence[Recent] = ()
     """Its last 1, 5 and 15 minutes, as far as the service has counted them."""
+
+
+class FlowInfo(Struct):
+    """A flow of a queue whose tasks take turns; that with the least next turn is next."""
+
+    flow: str
+    priority: int
+    """Of these tasks; those of another one have turns of their own."""
+    waiting: int
+    """How many wait for their turns, up to a thousand."""
+    next_turn: float
+    served_turn: float
+    """The turn that was served last in this priority, of whatever flow."""
+
+
+class FlowPage(Struct):
+    """A page of flows; `next` continues after it."""
+
+    flows: Sequence[FlowInfo]
+    next: str | None
 
 
 class Allowed(Struct):

@@ -29,3 +29,4 @@ class QueueState(Struct):
     paused_at: float | None  # since when nothing of it is handed out
     consumers: int  # how many serve it
     ageing_s: float | None = None  # after how long a task counts as one of the next priority
+    takes_turns: bool = False  # whether its tasks have flows

@@ -41,6 +41,7 @@ NEEDS = {
     ("GET", "/running"): READ,
     ("GET", "/queues"): READ,
     ("GET", "/queues/{name}/consumers"): READ,
+    ("GET", "/queues/{name}/flows"): READ,
     ("GET", "/limits"): READ,
     ("GET", "/limits/{name}"): READ,
     ("GET", "/schedules"): READ,

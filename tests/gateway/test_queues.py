@@ -45,6 +45,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "paused_at": None,
                 "consumers": CONSUMERS,
                 "ageing_s": None,
+                "takes_turns": False,
                 "oldest_runnable_s": 90.0,
                 "tasks": {"queued": 1, "scheduled": 1, "running": 0, "retrying": 0},
             },
@@ -54,6 +55,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "paused_at": NOW,
                 "consumers": CONSUMERS,
                 "ageing_s": 60.0,
+                "takes_turns": False,
                 "oldest_runnable_s": None,
                 "tasks": {"queued": 1, "scheduled": 0, "running": 0, "retrying": 0},
             },
@@ -248,7 +250,8 @@ async def test_the_fault_says_what_a_size_is(http: ClientSession) -> None:
     assert faults == [
         {
             "field": name,
-            "message": f"must be a whole number from {least} to 1024, or null for the configured one",
+            "message": f"must be a whole number from {least} to 1024, "
+            "or null for the configured one",
         }
         for name, least in (("count", 0), ("slots", 1))
     ]

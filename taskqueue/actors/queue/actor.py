@@ -75,7 +75,7 @@ class QueueActor(QueueAdministration):
         super().__init__(settings.queues, measures, clock or SystemClock())
         self._deadline: float | None = None  # until when handlers may run, once we are stopping
         self._queues = settings.queues
-        self._ageing = settings.ageing
+        self._settings = settings
         leases: Leases[ActorRef] = Leases(
             settings.queues, settings.prefetch, settings.retry, fair=settings.fair_queues
         )
@@ -157,7 +157,8 @@ class QueueActor(QueueAdministration):
                     name=name,
                     paused_at=paused.get(name),
                     consumers=leases.serving(name),
-                    ageing_s=self._ageing.get(name),
+                    ageing_s=self._settings.ageing.get(name),
+                    takes_turns=name in self._settings.fair_queues,
                 )
                 for name in self._queues
             )

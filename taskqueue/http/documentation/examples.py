@@ -22,7 +22,7 @@ from taskqueue.http.limits.answers import (
 )
 from taskqueue.http.limits.requests import RateRequest, SlotsRequest, TakeRequest
 from taskqueue.http.probes import Alive, Ready
-from taskqueue.http.queues.answers import Queues, QueueView, Switched
+from taskqueue.http.queues.answers import FlowPage, FlowView, Queues, QueueView, Switched
 from taskqueue.http.queues.requests import PoolSizeRequest
 from taskqueue.http.running import RunningList, RunningView
 from taskqueue.http.schedules.requests import PLAN_CHANGE
@@ -115,6 +115,7 @@ _QUEUE = QueueView(
     paused_at=None,
     consumers=2,
     ageing_s=60.0,
+    takes_turns=False,
     oldest_runnable_s=0.25,
     tasks={Status.QUEUED: 3, Status.SCHEDULED: 0, Status.RUNNING: 2, Status.RETRYING: 0},
     recent=[
@@ -236,6 +237,12 @@ _EXAMPLES: Sequence[Any] = (
     Deleted(deleted=1000),
     Queues(queues=[_QUEUE]),
     Switched(queue="default", paused=True),
+    FlowPage(
+        flows=[
+            FlowView(flow="tenant=acme", priority=0, waiting=17, next_turn=812.0, served_turn=811.0)
+        ],
+        next=None,
+    ),
     PoolSizeRequest(count=4, slots=8),
     PoolSize(
         queues=("mail",),

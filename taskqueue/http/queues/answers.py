@@ -6,6 +6,7 @@ from typing import Self
 from taskqueue.rules.activity import Recent
 from taskqueue.rules.health import QueueState
 from taskqueue.rules.tasks import ENDED, Status
+from taskqueue.rules.turns import Flow
 from taskqueue.structs import Struct
 
 _WAITING_OR_RUNNING = tuple(status for status in Status if status not in ENDED)
@@ -14,7 +15,8 @@ _WAITING_OR_RUNNING = tuple(status for status in Status if status not in ENDED)
 class QueueView(Struct):
     """A queue as it is shown.
 
-    With `ageing_s` a task counts as one of the next higher priority after each so many seconds.
+    With `ageing_s` a task counts as one of the next higher priority after each so many seconds. If
+    its tasks take turns, it has flows.
     """
 
     queue: str
@@ -22,6 +24,7 @@ class QueueView(Struct):
     paused_at: float | None
     consumers: int
     ageing_s: float | None
+    takes_turns: bool
     oldest_runnable_s: float | None
     tasks: Mapping[Status, int]
     recent: Sequence[Recent]
@@ -41,6 +44,7 @@ class QueueView(Struct):
             paused_at=state.paused_at,
             consumers=state.consumers,
             ageing_s=state.ageing_s,
+            takes_turns=state.takes_turns,
             oldest_runnable_s=oldest_runnable_s,
             tasks={status: tasks.get(status, 0) for status in _WAITING_OR_RUNNING},
             recent=recent,
@@ -51,6 +55,34 @@ class Queues(Struct):
     """All queues that are served."""
 
     queues: Sequence[QueueView]
+
+
+class FlowView(Struct):
+    """A flow whose tasks wait for their turns; `waiting` is a thousand at most."""
+
+    flow: str
+    priority: int
+    waiting: int
+    next_turn: float
+    served_turn: float
+
+    @classmethod
+    def of(cls, flow: Flow) -> Self:
+        """Return the view of a flow."""
+        return cls(
+            flow=flow.name,
+            priority=flow.priority,
+            waiting=flow.waiting,
+            next_turn=flow.next_turn,
+            served_turn=flow.served_turn,
+        )
+
+
+class FlowPage(Struct):
+    """Flows of a queue, by priority and name. The page after this one begins behind `next`."""
+
+    flows: Sequence[FlowView]
+    next: str | None
 
 
 class Switched(Struct):

@@ -1,11 +1,15 @@
 """What requests about queues say."""
 
+import re
 from typing import Annotated, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
 from taskqueue.http.bodies import FieldReader
+from taskqueue.http.queries import Parameter, Query, whole_number
+from taskqueue.rules.names import UNPRINTABLE
 from taskqueue.rules.sizes import MAX_CONSUMERS, MAX_SLOTS, SizeChange
+from taskqueue.rules.turns import Flow, FlowPlace
 from taskqueue.structs import Struct
 
 _COUNT = f"a whole number from 0 to {MAX_CONSUMERS}, or null for the configured one"
@@ -22,11 +26,50 @@ _WholeFrom1: TypeAlias = Annotated[
 ]
 
 
+MAX_PAGE = 100  # flows in one answer
+
+_PLACE = rf"([0-9]{{1,3}}):([^{UNPRINTABLE}\ud800-\udfff]{{0,600}})"
+_PLACE_SCHEMA = {"pattern": rf"^[0-9]{{1,3}}:[^{UNPRINTABLE}]{{0,600}}$"}
+
+
 class PoolSizeRequest(Struct, forbid_unknown_fields=True):
     """How many consumers, and how many slots each of them; what is left out stays as it is."""
 
     count: _Count | UnsetType | None = UNSET
     slots: _Slots | UnsetType | None = UNSET
+
+
+class FlowsRequest(Struct):
+    """Which flows of a queue are shown."""
+
+    limit: int = MAX_PAGE
+    cursor: FlowPlace | None = None
+
+
+def place_of(text: str) -> FlowPlace | None:
+    """Return the place of a flow; None if the text is none.
+
+    >>> place_of("3:tenant=acme"), place_of("acme")
+    (FlowPlace(priority=3, name='tenant=acme'), None)
+    """
+    found = re.fullmatch(_PLACE, text)
+    return None if found is None else FlowPlace(int(found[1]), found[2])
+
+
+def cursor_of(flow: Flow) -> str:
+    """Return the text of the place of a flow."""
+    return f"{flow.priority}:{flow.name}"
+
+
+_Cursor: TypeAlias = Annotated[str, Meta(extra_json_schema=_PLACE_SCHEMA)]
+
+FLOWS = Query(
+    FlowsRequest,
+    {
+        "limit": whole_number(1, MAX_PAGE),
+        "cursor": Parameter(place_of, "what another answer had as `next`", _Cursor),
+    },
+)
 
 
 class _Numbers(Struct):

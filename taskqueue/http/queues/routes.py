@@ -1,4 +1,4 @@
-"""The calls about queues: list, pause and resume them, show and change their consumers."""
+"""The calls about queues: list, pause and resume them, show consumers and flows."""
 
 from http import HTTPStatus
 from typing import Any
@@ -7,6 +7,7 @@ from taskqueue.commands import (
     Ask,
     ChangePoolSize,
     GetDepths,
+    GetFlows,
     GetOldestRunnable,
     GetPoolSize,
     GetQueues,
@@ -17,7 +18,8 @@ from taskqueue.commands import (
 from taskqueue.errors import Fault, TooManyConsumers
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
-from taskqueue.http.queues.answers import Queues, QueueView, Switched
+from taskqueue.http.queues.answers import FlowPage, FlowView, Queues, QueueView, Switched
+from taskqueue.http.queues.requests import FlowsRequest, cursor_of
 from taskqueue.http.route import Call
 from taskqueue.rules.sizes import SizeChange
 
@@ -84,6 +86,17 @@ class QueueRoutes:
         if size is None:
             raise await self._no_queue(queue)
         return Answer(size, HTTPStatus.ACCEPTED)
+
+    async def list_flows(self, call: Call[Any, FlowsRequest]) -> Answer:
+        """List the flows of a queue whose tasks wait for their turns, by priority and name.
+
+        A flow with the least `next_turn` of its priority is next. What has to be done again, or is
+        not due yet, waits for no turn.
+        """
+        queue, most = await self._served(call.path["name"]), call.query.limit
+        found = await self._ask(GetFlows(queue=queue, after=call.query.cursor, limit=most + 1))
+        following = cursor_of(found[most - 1]) if len(found) > most else None
+        return Answer(FlowPage(flows=[FlowView.of(each) for each in found[:most]], next=following))
 
     async def _served(self, queue: str) -> str:
         if queue not in await self._names():

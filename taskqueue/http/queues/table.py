@@ -5,8 +5,8 @@ from http import HTTPStatus
 
 from taskqueue.commands import Ask
 from taskqueue.http.problems import Unavailable
-from taskqueue.http.queues.answers import Queues, Switched
-from taskqueue.http.queues.requests import PoolSizeRequest, read_size
+from taskqueue.http.queues.answers import FlowPage, Queues, Switched
+from taskqueue.http.queues.requests import FLOWS, PoolSizeRequest, read_size
 from taskqueue.http.queues.routes import QueueRoutes
 from taskqueue.http.route import Body, Route
 from taskqueue.rules.access import Role
@@ -56,6 +56,16 @@ def queue_table(ask: Ask) -> Iterator[Route]:
         {_OK: PoolSize},
         problems=_NO_QUEUE,
         unavailable=Unavailable("consumers unavailable"),
+    )
+    yield Route(
+        "GET",
+        f"{_QUEUE}/flows",
+        queues.list_flows,
+        Role.READ,
+        {_OK: FlowPage},
+        query=FLOWS,
+        problems=_NO_QUEUE,
+        unavailable=Unavailable("flows unavailable"),
     )
     yield Route(
         "PUT",

@@ -7,6 +7,7 @@ import { refresh, useLive } from "../app/live.js";
 import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
 import { Consumers } from "../components/consumers.js";
+import { Flows } from "../components/flows.js";
 import { Icon } from "../components/icon.js";
 import { PoolSize } from "../components/pool-size.js";
 import { Shown } from "../components/states.js";
@@ -22,6 +23,7 @@ export function Queues() {
     <section class="card" aria-label="Queues">
       <${Shown} live=${queues}>${(data) => html`<${Table} queues=${data.queues} />`}<//>
     </section>
+    ${queues.data && queues.data.queues.filter((queue) => queue.takes_turns).map(({ queue }) => html`<${Flows} key=${queue} queue=${queue} />`)}
   `;
 }
 
