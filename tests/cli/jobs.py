@@ -23,6 +23,10 @@ async def mail(domain: str, seconds: float = 0.0) -> None:
     await asyncio.sleep(seconds)
 
 
+@app.task("report", queue="reports", fair_by="tenant")
+async def report(tenant: str) -> None: ...
+
+
 @app.task("charge", retries=Retries(initial_s=60, jitter=0))
 async def charge() -> None:
     raise ConnectionError("gone")

@@ -245,7 +245,7 @@ async def test_starts_are_taken_until_the_rate_is_spent(run: Command) -> None:
 async def test_queues_are_paused_and_resumed(run: Command) -> None:
     paused = await run("queues", "pause", "default")
     waiting = (await run("enqueue", "resize", "url=a.png")).out
-    [header, row] = (await run("queues", "list")).out.splitlines()
+    [header, row, _] = (await run("queues", "list")).out.splitlines()
     resumed = await run("queues", "resume", "default", "--json")
     ended = await run("tasks", "wait", waiting, "--timeout-s", "20")
 
@@ -359,6 +359,26 @@ async def test_tasks_are_enqueued_and_listed_through_the_file_without_a_service(
     assert (queues.code, "needs the service" in queues.err) == (4, True)
 
 
+async def test_flows_are_listed_those_first_that_are_next(run: Command) -> None:
+    await run("queues", "pause", "reports")
+    for tenant in ("zenith", "zenith", "acme"):
+        await run("enqueue", "report", f"tenant={tenant}")
+    await run("enqueue", "report", "tenant=late", "--priority", "3")
+
+    table = (await run("queues", "flows", "reports")).out.splitlines()
+    as_json = (await run("queues", "flows", "reports", "--json")).json
+    none = (await run("queues", "flows", "default", "--json")).json
+
+    assert [line.split() for line in table] == [
+        ["flow", "priority", "waiting", "turns", "away"],
+        ["tenant=acme", "0", "1", "1"],
+        ["tenant=zenith", "0", "2", "1"],
+        ["tenant=late", "3", "1", "1"],
+    ]
+    assert [each["flow"] for each in as_json] == [line.split()[0] for line in table[1:]]
+    assert none == []
+
+
 async def test_the_consumers_of_a_queue_are_changed_shown_and_given_up(run: Command) -> None:
     calls = (
         (),
@@ -374,7 +394,7 @@ async def test_the_consumers_of_a_queue_are_changed_shown_and_given_up(run: Comm
     unknown = await run("queues", "consumers", "nowhere")
 
     configured = f"2 of {as_json['slots']} slots"
-    assert told == [
+    assert [each.removesuffix("; shared by default, reports") for each in told] == [
         f"{configured}, as configured",
         f"3 of {as_json['slots']} slots, changed at run time; {configured} configured",
         f"3 of 8 slots, changed at run time; {configured} configured",
@@ -382,6 +402,7 @@ async def test_the_consumers_of_a_queue_are_changed_shown_and_given_up(run: Comm
         f"2 of 8 slots, changed at run time; {configured} configured",
         f"{configured}, as configured",
     ]
+    assert all(each.endswith("; shared by default, reports") for each in told)
     assert (as_json["count"], as_json["is_changed"]) == (2, False)
     assert (wrong.code, unknown.code) == (2, 4)
 
