@@ -30,6 +30,11 @@ async def mail(ctx: Context, to: str) -> str:
     return "sent"
 
 
+@app.task("report", queue="reports", fair_by="tenant")
+async def report(tenant: str) -> str:
+    return "written"
+
+
 @app.task("letter", limit=Limit(running=1, key="smtp:{domain}"))
 async def letter(domain: str, until: str = "") -> str:
     """Run until a file is there."""

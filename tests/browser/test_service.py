@@ -75,6 +75,21 @@ async def test_the_consumers_of_a_queue_are_changed_and_come_back_as_configured(
     await expect(page.get_by_label("Consumers", exact=True)).to_have_value("1")
 
 
+async def test_the_flows_of_a_queue_are_listed_with_the_next_one_first(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    calls = Client(http, site.service)
+    page = await site.open("#/queues")
+    await page.get_by_role("button", name="Pause reports").click()
+    await expect(page.get_by_role("button", name="Resume reports")).to_be_visible()
+    for tenant in ("zenith", "zenith", "zenith", "acme"):
+        await calls.post("report", tenant=tenant)
+
+    flows = page.get_by_label("Flows of reports").locator("tbody tr")
+
+    await expect(flows).to_have_text(["tenant=acme011", "tenant=zenith031"])
+
+
 async def test_the_page_reconnects_to_a_service_that_was_started_again(
     site: Site, http: aiohttp.ClientSession
 ) -> None:

@@ -23,7 +23,7 @@ export function PoolSize({ queue, onClose }) {
 }
 
 function Form({ path, size, onClose }) {
-  const [form, setForm] = useState({ count: String(size.count), slots: String(size.slots) });
+  const [edited, setEdited] = useState({}); // the rest follows the service
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
   const change = async (wanted) => {
@@ -40,8 +40,7 @@ function Form({ path, size, onClose }) {
   };
   const submit = (event) => {
     event.preventDefault();
-    const changed = fields.filter(({ name }) => form[name] !== String(size[name]));
-    return change(Object.fromEntries(changed.map(({ name }) => [name, Number(form[name])])));
+    return change(Object.fromEntries(Object.entries(edited).map(([name, text]) => [name, Number(text)])));
   };
   return html`<form class="grid" onSubmit=${submit}>
     <p class="small soft">Kept over restarts, until it is changed again. What runs continues.
@@ -49,7 +48,7 @@ function Form({ path, size, onClose }) {
     <div class="fields">
       ${fields.map(({ name, label, ...rest }) => html`<div class="field" key=${name}>
         <label for=${`pool-${name}`}>${label}</label>
-        <input id=${`pool-${name}`} type="number" step="1" required ...${rest} value=${form[name]} onInput=${(event) => setForm({ ...form, [name]: event.target.value })} />
+        <input id=${`pool-${name}`} type="number" step="1" required ...${rest} value=${edited[name] ?? String(size[name])} onInput=${(event) => setEdited({ ...edited, [name]: event.target.value })} />
       </div>`)}
     </div>
     ${problem && html`<${Faults} problem=${problem} />`}
