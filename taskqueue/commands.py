@@ -25,6 +25,7 @@ from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
 from taskqueue.rules.sizes import ConsumersSize, PoolSize, SizeChange
+from taskqueue.rules.summaries import Counts, DeadGroup, QueueLimit
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
 from taskqueue.rules.turns import Flow, FlowPlace
 from taskqueue.runtime import Request
@@ -101,6 +102,28 @@ class ForecastRetries(Request[tuple[NextAttempt, ...]]):
 
 class CountTasks(Request[Mapping[Status, int]]):
     """Return the number of tasks by status."""
+
+
+class CountMatching(Request[Counts]):
+    """Count the tasks that match, by status, as `Storage.count` does."""
+
+    wanted: TaskFilter
+    most: int
+
+
+class GetHeads(Request[Mapping[str, str]]):
+    """Return what the payloads of these tasks begin with, as `Storage.heads` does."""
+
+    task_ids: tuple[str, ...]
+    length: int
+
+
+class GetDeadGroups(Request[tuple[DeadGroup, ...]]):
+    """Group dead tasks by action and error, as `Storage.dead_groups` does."""
+
+    limit: int
+    action: str | None = None
+    queue: str | None = None
 
 
 class CancelTask(Request[CancelResult]):
@@ -195,6 +218,10 @@ class GetRecent(Request[Sequence[Recent]]):
     """Return what a queue did in the last minutes, as far as this service has counted it."""
 
     queue: str
+
+
+class GetQueueLimits(Request[tuple[QueueLimit, ...]]):
+    """Return which limits hold back tasks of which queues, as `Storage.queue_limits` does."""
 
 
 class Pause(Request[None]):

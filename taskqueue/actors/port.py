@@ -25,6 +25,7 @@ from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.sizes import Sizes
 from taskqueue.actors.storage_client import StorageClient
+from taskqueue.actors.summary_requests import SummaryRequests
 from taskqueue.actors.why_waiting import why_waiting
 from taskqueue.clock import Clock
 from taskqueue.commands import (
@@ -240,6 +241,7 @@ class StorageRequests:
             GetChanges: self._get_changes,
             RecordChanges: self._record_changes,
             **LimitRequests(storage, clock).handlers,
+            **SummaryRequests(storage, clock).handlers,
             GetSchedules: self._get_schedules,
             GetSchedule: self._get_schedule,
         }

@@ -1,4 +1,4 @@
-"""`taskqueue dead`: find, redrive and delete dead tasks."""
+"""`taskqueue dead`: find, group, redrive and delete dead tasks."""
 
 import time
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 import click
 
 from taskqueue.cli import changes, output, parameters
-from taskqueue.cli.connection import Connection
+from taskqueue.cli.connection import Connection, ServiceCommand
 from taskqueue.cli.tasks import found, list_command
 from taskqueue.client.verbs import Filters
 from taskqueue.rules.tasks import Status
 
 _DEAD = Filters(status=Status.DEAD)
+_LIMIT = 100
 
 
 def command() -> click.Command:
@@ -19,9 +20,26 @@ def command() -> click.Command:
     filters = parameters.filters(with_status=False)
     return click.Group(
         "dead",
-        help="Find, redrive and delete dead tasks.",
+        help="Find, group, redrive and delete dead tasks.",
         commands=[
             list_command(_list, "List dead tasks and their last errors, newest first.", filters),
+            ServiceCommand(
+                "groups",
+                _groups,
+                params=[
+                    click.Option(["--action"], metavar="NAME"),
+                    click.Option(["--queue"], metavar="NAME"),
+                    click.Option(
+                        ["--limit"],
+                        type=click.IntRange(1, 1_000),
+                        default=_LIMIT,
+                        show_default=True,
+                        help="Show so many groups at most.",
+                    ),
+                ],
+                help="Count dead tasks by action and error, the largest group first. With both as "
+                "--action and --error, the other commands mean that group.",
+            ),
             *changes.commands(filters, only=_DEAD, of_dead=True),
         ],
     )
@@ -45,4 +63,22 @@ def _list(connection: Connection, *, as_json: bool, limit: int, sort: str, **giv
             for task in tasks
         ],
         flexible=("action", "reason"),
+    )
+
+
+def _groups(
+    connection: Connection, *, as_json: bool, action: str | None, queue: str | None, limit: int
+) -> None:
+    with connection.client() as client:
+        groups = client.dead_groups(action=action, queue=queue, limit=limit)
+    if as_json:
+        return output.print_json(groups)
+    now = time.time()
+    return output.print_table(
+        ("tasks", "action", "latest", "error"),
+        [
+            (str(group.tasks), group.action, output.age(now - group.latest_at), group.error)
+            for group in groups
+        ],
+        flexible=("action", "error"),
     )

@@ -23,8 +23,9 @@ def command() -> click.Command:
                 "list",
                 _list,
                 help="List the queues: how many tasks of each have not ended, how long the oldest "
-                "runnable one has been waiting, and completed attempts per minute (of the last 5). "
-                "`ages 60s`: after each 60 s a task counts as one of the next higher priority.",
+                "runnable one has been waiting, completed attempts per minute (of the last 5), and "
+                "the limits that hold tasks of it back. `ages 60s`: after each 60 s a task counts "
+                "as one of the next higher priority.",
             ),
             ServiceCommand(
                 "pause",
@@ -52,7 +53,12 @@ def _list(connection: Connection, *, as_json: bool) -> None:
         queues = client.queues()
     if as_json:
         return output.print_json(queues)
-    return output.print_table(COLUMNS, [row_of(queue) for queue in queues], flexible=("queue",))
+    output.print_table(COLUMNS, [row_of(queue) for queue in queues], flexible=("queue",))
+    for queue in queues:
+        for limit in queue.limits:
+            held = f"{limit.waiting} wait for limit {limit.name} ({limit.running} running)"
+            click.echo(output.plain(f"{queue.queue}: {held}"))
+    return None
 
 
 def row_of(queue: QueueInfo) -> tuple[str, ...]:

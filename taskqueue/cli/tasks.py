@@ -1,4 +1,4 @@
-"""`taskqueue tasks`: find, show, await and change tasks."""
+"""`taskqueue tasks`: find, count, show, await and change tasks."""
 
 import time
 from collections.abc import Iterable
@@ -23,9 +23,15 @@ def command() -> click.Command:
     """Return the command."""
     return click.Group(
         "tasks",
-        help="Find, show, await and change tasks.",
+        help="Find, count, show, await and change tasks.",
         commands=[
             list_command(_list, "List tasks, newest first.", parameters.filters()),
+            ServiceCommand(
+                "count",
+                _count,
+                params=parameters.filters(),
+                help="Count tasks by status: all, or those that match.",
+            ),
             ServiceCommand(
                 "show",
                 _show,
@@ -114,6 +120,21 @@ def _list(connection: Connection, *, as_json: bool, limit: int, sort: str, **fil
             for task in tasks
         ],
         flexible=("action", "queue"),
+    )
+
+
+def _count(connection: Connection, *, as_json: bool, **filters: Any) -> None:
+    with connection.client() as client:
+        counts = client.count_tasks(**parameters.chosen(filters))
+    if as_json:
+        return output.print_json(counts)
+    return output.print_table(
+        ("status", "tasks"),
+        [
+            (status, f"more than {tasks}" if status in counts.more_than else str(tasks))
+            for status, tasks in counts.tasks.items()
+        ],
+        flexible=(),
     )
 
 

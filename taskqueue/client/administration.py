@@ -1,15 +1,41 @@
-"""What an operator does with a client for threads: queues, consumers, changes, settings."""
+"""What an operator does with a client for threads: counts, queues, consumers, settings …"""
 
 from collections.abc import Sequence
+from typing import Unpack
 
-from taskqueue.client import calls
+from taskqueue.client import calls, summary_calls
 from taskqueue.client.bulk_changes import BulkChanges
-from taskqueue.client.views import Change, QueueInfo, SettingInfo
+from taskqueue.client.verbs import Filters
+from taskqueue.client.views import Change, Counts, DeadGroup, QueueInfo, SettingInfo
 from taskqueue.rules.sizes import ConsumersSize
 
 
 class Administration(BulkChanges):
     """The part of `Client` that is about the service as a whole."""
+
+    # --- many tasks -----------------------------------------------------------------------------
+
+    def count_tasks(self, **filters: Unpack[Filters]) -> Counts:
+        """Return how many tasks match, by status; takes the filters of `tasks`.
+
+        Up to 100,000 of each status are counted by action, queue and group, fewer by what no index
+        answers: `more_than` has the statuses of which there are more.
+        """
+        return self._do(summary_calls.count(filters))
+
+    def dead_groups(
+        self, *, action: str | None = None, queue: str | None = None, limit: int = 100
+    ) -> Sequence[DeadGroup]:
+        """Return groups of dead tasks by action and error, the largest first.
+
+        `redrive_tasks(action=group.action, error=group.error)` redrives one.
+
+        Args:
+            action: only of this action.
+            queue: only of this queue.
+            limit: how many groups, 1 to 1,000.
+        """
+        return self._do(summary_calls.dead_groups(action, queue, limit))
 
     # --- queues ---------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import calls, enqueueing, group_calls, limit_calls
+from taskqueue.client import calls, enqueueing, group_calls, limit_calls, summary_calls
 from taskqueue.client.async_group import AsyncGroup
 from taskqueue.client.async_limit import AsyncLimit
 from taskqueue.client.async_queue import AsyncQueue
@@ -23,6 +23,8 @@ from taskqueue.client.schedules.aio import AsyncSchedules
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import (
     Change,
+    Counts,
+    DeadGroup,
     GroupInfo,
     LimitInfo,
     QueueInfo,
@@ -176,6 +178,16 @@ class AsyncClient:
             cursor = progress.next
             if cursor is None:
                 return total
+
+    async def count_tasks(self, **filters: Unpack[Filters]) -> Counts:
+        """Return how many tasks match, by status; see `Client.count_tasks`."""
+        return await self._do(summary_calls.count(filters))
+
+    async def dead_groups(
+        self, *, action: str | None = None, queue: str | None = None, limit: int = 100
+    ) -> Sequence[DeadGroup]:
+        """Return groups of dead tasks by action and error; see `Client.dead_groups`."""
+        return await self._do(summary_calls.dead_groups(action, queue, limit))
 
     async def consumers(self) -> ConsumersSize:
         """Return how many shared consumers there are meant to be; see `Client.consumers`."""

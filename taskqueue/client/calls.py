@@ -97,7 +97,7 @@ def _has_ended(task: TaskInfo) -> bool:
 
 def find(filters: Filters, *, sort: str | None, cursor: str | None) -> Call[TaskPage]:
     """Ask for a page of tasks."""
-    query = query_of(**_joined(filters), sort=sort, cursor=cursor)
+    query = query_of(**joined(filters), sort=sort, cursor=cursor)
     return Call(
         method="GET",
         path=f"/tasks{query}",
@@ -111,7 +111,7 @@ def change_all(
 ) -> Call[Progress]:
     """Cancel, redrive, delete or run now all that match, for as long as one request works."""
     query = query_of(
-        **_joined(filters),
+        **joined(filters),
         all="true",
         dry_run="true" if dry_run else None,
         cursor=cursor,
@@ -120,7 +120,8 @@ def change_all(
     return Call(method="POST", path=f"/tasks/{verb}{query}", read=_reader(Progress))
 
 
-def _joined(filters: Filters) -> dict[str, object]:
+def joined(filters: Filters) -> dict[str, object]:
+    """Return filters as parameters of a query."""
     status = filters.get("status")
     texts = status if status is None or isinstance(status, str) else ",".join(status)
     return {**filters, "status": texts}

@@ -15,6 +15,7 @@ from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.groups import Group
 from taskqueue.rules.limits import decoded
 from taskqueue.rules.logs import LoggedAttempt
+from taskqueue.rules.summaries import error_pattern
 from taskqueue.rules.tasks import Attempt, Status, Task
 from taskqueue.rules.uniqueness import KeyState
 
@@ -84,6 +85,7 @@ def filter_of(filters: Filters, now: float) -> TaskFilter:
     """
     status = filters.get("status")
     statuses = () if status is None else (status,) if isinstance(status, str) else tuple(status)
+    error = filters.get("error")
     min_age_s, created_before = filters.get("min_age_s"), filters.get("created_before")
     if min_age_s is not None:
         created_before = min(now - min_age_s, created_before or now)
@@ -98,6 +100,7 @@ def filter_of(filters: Filters, now: float) -> TaskFilter:
         unique_key=filters.get("unique_key"),
         group=filters.get("group"),
         trace=filters.get("trace"),
+        error=None if error is None else error_pattern(error),
         text=filters.get("text"),
     )
 

@@ -190,7 +190,7 @@ class Client(Administration):
         Args:
             sort: `newest` or `oldest`.
             filters: `status` (one or several), `action`, `queue`, `unique_key`, `group`, `trace`,
-                `text`, `created_after`, `created_before`, `ended_after`, `ended_before`,
+                `error`, `text`, `created_after`, `created_before`, `ended_after`, `ended_before`,
                 `min_age_s`.
         """
         cursor: str | None = None

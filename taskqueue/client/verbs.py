@@ -49,7 +49,7 @@ class Filters(TypedDict, total=False):
     """Which tasks are meant: those with all of this.
 
     Instants are seconds since 1970 (UTC); `text` is in the payload, or in the reason why a task
-    failed; `trace` is the id of a trace.
+    failed; `trace` is the id of a trace; `error` is that of dead tasks, or of a group of them.
     """
 
     status: Status | str | Sequence[Status | str] | None
@@ -63,6 +63,7 @@ class Filters(TypedDict, total=False):
     unique_key: str | None
     group: str | None
     trace: str | None
+    error: str | None
     text: str | None
 
 

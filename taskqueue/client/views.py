@@ -135,6 +135,35 @@ class Progress(Struct):
     next: str | None
 
 
+class DeadGroup(Struct):
+    """Dead tasks of one action that ended with the same error, whatever numbers are in it."""
+
+    action: str
+    error: str
+    """As a filter, beside `action`, it means exactly these tasks."""
+    tasks: int
+    queues: Sequence[str]
+    latest_at: float
+    example_id: str
+    example: str
+    """The error of that task, as it was raised."""
+
+
+class Counts(Struct):
+    """How many tasks match, by status; of those in `more_than` there are more than that."""
+
+    tasks: Mapping[Status, int]
+    more_than: Sequence[Status] = ()
+
+
+class HoldingLimit(Struct):
+    """A limit that holds back tasks of a queue, and how many: up to a thousand are counted."""
+
+    name: str
+    running: int
+    waiting: int
+
+
 class QueueInfo(Struct):
     """One queue that the service serves."""
 
@@ -152,6 +181,8 @@ class QueueInfo(Struct):
     """How many have not ended, by status."""
     recent: Sequence[Recent] = ()
     """Its last 1, 5 and 15 minutes, as far as the service has counted them."""
+    limits: Sequence[HoldingLimit] = ()
+    """Those that hold back tasks of it."""
 
 
 class FlowInfo(Struct):

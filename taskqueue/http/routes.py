@@ -12,7 +12,8 @@ from taskqueue.http.answers import Content, EventStream, MetricsText, Text
 from taskqueue.http.bodies import only_field
 from taskqueue.http.credentials import Credentials
 from taskqueue.http.dashboard import dashboard_routes
-from taskqueue.http.dead.routes import DeadRoutes, Deleted, Redriven
+from taskqueue.http.dead.queries import GROUPS
+from taskqueue.http.dead.routes import DeadGroups, DeadRoutes, Deleted, Redriven
 from taskqueue.http.dead.selection import SelectionRequest, read_selection
 from taskqueue.http.documentation.openapi import document
 from taskqueue.http.documentation.routes import DocumentationRoutes
@@ -82,6 +83,15 @@ def routes(
 
 def _of_dead(ask: Ask) -> Iterator[Route]:
     dead = DeadRoutes(ask)
+    yield Route(
+        "GET",
+        "/dead/groups",
+        dead.list_groups,
+        _READER,
+        {_OK: DeadGroups},
+        query=GROUPS,
+        unavailable=Unavailable("database unavailable"),
+    )
     yield Route(
         "POST",
         "/dead/redrive",

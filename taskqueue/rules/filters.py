@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from taskqueue.rules.summaries import error_pattern
 from taskqueue.rules.tasks import Status, Task
 from taskqueue.rules.traces import trace_of
 from taskqueue.structs import Struct
@@ -33,6 +34,7 @@ class TaskFilter(Struct):
     unique_key: str | None = None
     group: str | None = None
     trace: str | None = None  # the id of a trace, 32 digits
+    error: str | None = None  # the `error_pattern` of a dead task's reason
     text: str | None = None  # in the payload, or in the reason
 
     def matches(self, task: Task) -> bool:
@@ -46,6 +48,7 @@ class TaskFilter(Struct):
             and (self.trace is None or self.trace == trace_of(task.traceparent))
             and _is_within(task.created_at, self.created_after, self.created_before)
             and _is_within(task.processed_at, self.ended_after, self.ended_before)
+            and (self.error is None or self.error == _error_of(task))
             and (self.text is None or self.text in task.payload or self.text in (task.reason or ""))
         )
 
@@ -53,8 +56,13 @@ class TaskFilter(Struct):
         """Return, by name, what no index answers: it has to be looked up in each row.
 
         Members of a group are found in an index of their own, which knows no action and no queue.
+        The one of errors knows them by action.
         """
-        looked_up = _LOOKED_UP if self.group is None else (*_LOOKED_UP, "action", "queue")
+        looked_up = _LOOKED_UP
+        if self.group is not None:
+            looked_up = (*_LOOKED_UP, "action", "queue", "error")
+        elif self.action is None:
+            looked_up = (*_LOOKED_UP, "error")
         named = {name: getattr(self, name) for name in looked_up}
         return {name: value for name, value in named.items() if value is not None}
 
@@ -63,7 +71,14 @@ class TaskFilter(Struct):
         return msgspec.structs.replace(self, **dict.fromkeys(self.conditions()))
 
 
-_LOOKED_UP = ("created_after", "created_before", "ended_after", "ended_before", "trace", "text")
+_LOOKED_UP: tuple[str, ...] = (
+    "created_after",
+    "created_before",
+    "ended_after",
+    "ended_before",
+    "trace",
+    "text",
+)
 
 
 class Found(Struct):
@@ -71,6 +86,10 @@ class Found(Struct):
 
     tasks: tuple[Task, ...]
     looked_to: str | None = None
+
+
+def _error_of(task: Task) -> str | None:
+    return error_pattern(task.reason) if task.status is Status.DEAD else None
 
 
 def _is_within(at: float | None, after: float | None, before: float | None) -> bool:

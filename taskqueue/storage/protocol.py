@@ -17,6 +17,7 @@ from taskqueue.storage.handler_sql import HandlerSQL
 from taskqueue.storage.leases import Leases
 from taskqueue.storage.lifecycle import Lifecycle
 from taskqueue.storage.schedules import Schedules
+from taskqueue.storage.summaries import Summaries
 from taskqueue.storage.tasks import Tasks
 from taskqueue.storage.tokens import Tokens
 
@@ -28,6 +29,7 @@ class Storage(
     Groups,
     Gates,
     Administration,
+    Summaries,
     Schedules,
     Tokens,
     HandlerSQL,

@@ -38,6 +38,7 @@ NEEDS = {
     ("GET", "/tasks/{id}"): READ,
     ("GET", "/tasks/{id}/logs"): READ,
     ("GET", "/stats"): READ,
+    ("GET", "/dead/groups"): READ,
     ("GET", "/running"): READ,
     ("GET", "/queues"): READ,
     ("GET", "/queues/{name}/consumers"): READ,

@@ -4,13 +4,15 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
+from msgspec.structs import replace
 from yarl import URL
 
 from taskqueue.api.context import Context
 from taskqueue.commands import Enqueue, Pause
 from taskqueue.errors import ActorUnavailable
+from taskqueue.rules.limits import LimitUse, LimitValues, encoded
 from taskqueue.rules.options import Options
-from tests.gateway.scripted import CONSUMERS, NOW, SLOTS, TOO_MANY, ScriptedService
+from tests.gateway.scripted import CONSUMERS, NOW, OWNER, SLOTS, TOO_MANY, ScriptedService
 
 JSON = {"Content-Type": "application/json"}
 SWITCHES = ["pause", "resume"]
@@ -48,6 +50,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "takes_turns": False,
                 "oldest_runnable_s": 90.0,
                 "tasks": {"queued": 1, "scheduled": 1, "running": 0, "retrying": 0},
+                "limits": [],
             },
             {
                 "queue": "mail",
@@ -58,6 +61,7 @@ async def test_all_queues_are_shown(http: ClientSession, service: ScriptedServic
                 "takes_turns": False,
                 "oldest_runnable_s": None,
                 "tasks": {"queued": 1, "scheduled": 0, "running": 0, "retrying": 0},
+                "limits": [],
             },
         ]
     }
@@ -81,6 +85,24 @@ async def test_a_queue_is_shown_with_its_last_minutes(
         {"minutes": n, **rates, "wait_s": waits, "run_s": runs} for n in (1, 5, 15)
     ]
     assert [each["wait_s"] for each in idle["recent"]] == [None] * 3
+
+
+async def test_a_queue_is_shown_with_the_limits_that_hold_its_tasks_back(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    await service.storage.declare_limits({"smtp": LimitValues(running=1)}, now=NOW)
+    task = service.app.prepare("send")
+    limited = [
+        replace(task, id=f"{task.id[:-1]}{n}", limits=encoded((LimitUse("smtp"),)))
+        for n in range(3)
+    ]
+    await service.storage.insert(limited, now=NOW)
+    await service.storage.claim("mail", limit=1, owner=OWNER, lease_s=60.0, now=NOW)
+
+    default, mail = (await (await http.get("/queues")).json())["queues"]
+
+    assert mail["limits"] == [{"name": "smtp", "running": 1, "waiting": 2}]
+    assert default["limits"] == []
 
 
 async def test_a_queue_is_paused_and_resumed_as_often_as_is_asked_for(

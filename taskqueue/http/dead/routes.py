@@ -1,13 +1,25 @@
-"""The calls about many dead tasks at once: redrive or delete them."""
+"""The calls about many dead tasks at once: group, redrive or delete them."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from taskqueue.commands import Ask, Delete, DeleteDead, GetTask, Redrive, RedriveDead
+from msgspec.structs import asdict
+
+from taskqueue.commands import (
+    Ask,
+    Delete,
+    DeleteDead,
+    GetDeadGroups,
+    GetTask,
+    Redrive,
+    RedriveDead,
+)
 from taskqueue.http.answers import Answer
+from taskqueue.http.dead.queries import GroupsRequest
 from taskqueue.http.dead.selection import Matching, Selection, These
 from taskqueue.http.route import Call
+from taskqueue.http.tasks.answers import TaskId
 from taskqueue.rules.tasks import Status
 from taskqueue.structs import Struct
 
@@ -24,11 +36,42 @@ class Deleted(Struct):
     deleted: int
 
 
+class DeadGroupView(Struct):
+    """Dead tasks of one action that ended with the same error.
+
+    Numbers, addresses and UUIDs in an error do not count; the `example` has them. With `action` and
+    `error` as filters, the other calls mean exactly these tasks.
+    """
+
+    action: str
+    error: str
+    tasks: int
+    queues: Sequence[str]
+    latest_at: float
+    example_id: TaskId
+    example: str
+
+
+class DeadGroups(Struct):
+    """Groups of dead tasks, the largest first; `truncated`: there are more groups."""
+
+    groups: Sequence[DeadGroupView]
+    truncated: bool
+
+
 class DeadRoutes:
-    """Redrive or delete dead tasks by the thousand."""
+    """Group, redrive or delete dead tasks by the thousand."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+
+    async def list_groups(self, call: Call[Any, GroupsRequest]) -> Answer:
+        """Group the dead tasks by action and error, and count each group."""
+        asked = call.query
+        request = GetDeadGroups(limit=asked.limit + 1, action=asked.action, queue=asked.queue)
+        found = await self._ask(request)
+        views = [DeadGroupView(**asdict(group)) for group in found[: asked.limit]]
+        return Answer(DeadGroups(groups=views, truncated=len(found) > asked.limit))
 
     async def redrive_dead(self, call: Call[Selection, Any]) -> Answer:
         """Queue dead tasks again; tasks that are not dead are skipped."""

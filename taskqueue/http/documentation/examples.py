@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from taskqueue.attempt_log import LogLine
 from taskqueue.http.audit import Changes
-from taskqueue.http.dead.routes import Deleted, Redriven
+from taskqueue.http.dead.routes import DeadGroups, DeadGroupView, Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
 from taskqueue.http.documentation.schedule_examples import PLAN_CHANGE_EXAMPLE, SCHEDULE_EXAMPLES
 from taskqueue.http.groups.answers import Closed, GroupPage, GroupView, ThenView
@@ -22,7 +22,14 @@ from taskqueue.http.limits.answers import (
 )
 from taskqueue.http.limits.requests import RateRequest, SlotsRequest, TakeRequest
 from taskqueue.http.probes import Alive, Ready
-from taskqueue.http.queues.answers import FlowPage, FlowView, Queues, QueueView, Switched
+from taskqueue.http.queues.answers import (
+    FlowPage,
+    FlowView,
+    HoldingLimit,
+    Queues,
+    QueueView,
+    Switched,
+)
 from taskqueue.http.queues.requests import PoolSizeRequest
 from taskqueue.http.running import RunningList, RunningView
 from taskqueue.http.schedules.requests import PLAN_CHANGE
@@ -129,6 +136,7 @@ _QUEUE = QueueView(
         )
         for minutes in MINUTES
     ],
+    limits=[HoldingLimit(name="smtp", running=5, waiting=3)],
 )
 
 _LIMIT = LimitView(
@@ -212,6 +220,15 @@ _GROUP = GroupView(
     ended_at=None,
     then=ThenView(action="report", queue="default", accepted_at=None, task_id=None),
 )
+_DEAD = DeadGroupView(
+    action="charge",
+    error="ConnectionError: gateway answered … for order …",
+    tasks=1204,
+    queues=["default"],
+    latest_at=_AT,
+    example_id=_ID,
+    example="ConnectionError: gateway answered 502 for order 4711",
+)
 _REPORT = TaskRequest(action="report", data=Raw(b'{"run":17}'))
 
 _EXAMPLES: Sequence[Any] = (
@@ -233,6 +250,7 @@ _EXAMPLES: Sequence[Any] = (
     ByAction(action="resize"),
     ByQueue(queue="mail"),
     Everything(all=True),
+    DeadGroups(groups=[_DEAD], truncated=False),
     Redriven(redriven=1000),
     Deleted(deleted=1000),
     Queues(queues=[_QUEUE]),

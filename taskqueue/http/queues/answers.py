@@ -5,6 +5,7 @@ from typing import Self
 
 from taskqueue.rules.activity import Recent
 from taskqueue.rules.health import QueueState
+from taskqueue.rules.summaries import QueueLimit
 from taskqueue.rules.tasks import ENDED, Status
 from taskqueue.rules.turns import Flow
 from taskqueue.structs import Struct
@@ -12,8 +13,25 @@ from taskqueue.structs import Struct
 _WAITING_OR_RUNNING = tuple(status for status in Status if status not in ENDED)
 
 
+class HoldingLimit(Struct):
+    """A limit that holds back tasks of a queue.
+
+    `running` are all that count towards it. Up to a thousand of those of the queue that wait for it
+    are counted.
+    """
+
+    name: str
+    running: int
+    waiting: int
+
+    @classmethod
+    def of(cls, limit: QueueLimit) -> Self:
+        """Return the view of a limit in its queue."""
+        return cls(name=limit.name, running=limit.running, waiting=limit.waiting)
+
+
 class QueueView(Struct):
-    """A queue as it is shown.
+    """A queue as it is shown. `limits` are those that hold back tasks of it.
 
     With `ageing_s` a task counts as one of the next higher priority after each so many seconds. If
     its tasks take turns, it has flows.
@@ -28,6 +46,7 @@ class QueueView(Struct):
     oldest_runnable_s: float | None
     tasks: Mapping[Status, int]
     recent: Sequence[Recent]
+    limits: Sequence[HoldingLimit]
 
     @classmethod
     def of(
@@ -36,6 +55,7 @@ class QueueView(Struct):
         oldest_runnable_s: float | None,
         tasks: Mapping[Status, int],
         recent: Sequence[Recent],
+        limits: Sequence[HoldingLimit],
     ) -> Self:
         """Return the view of a queue with so many tasks that have not ended, by status."""
         return cls(
@@ -48,6 +68,7 @@ class QueueView(Struct):
             oldest_runnable_s=oldest_runnable_s,
             tasks={status: tasks.get(status, 0) for status in _WAITING_OR_RUNNING},
             recent=recent,
+            limits=limits,
         )
 
 

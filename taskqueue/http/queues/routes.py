@@ -10,6 +10,7 @@ from taskqueue.commands import (
     GetFlows,
     GetOldestRunnable,
     GetPoolSize,
+    GetQueueLimits,
     GetQueues,
     GetRecent,
     Pause,
@@ -18,7 +19,14 @@ from taskqueue.commands import (
 from taskqueue.errors import Fault, TooManyConsumers
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
-from taskqueue.http.queues.answers import FlowPage, FlowView, Queues, QueueView, Switched
+from taskqueue.http.queues.answers import (
+    FlowPage,
+    FlowView,
+    HoldingLimit,
+    Queues,
+    QueueView,
+    Switched,
+)
 from taskqueue.http.queues.requests import FlowsRequest, cursor_of
 from taskqueue.http.route import Call
 from taskqueue.rules.sizes import SizeChange
@@ -38,12 +46,14 @@ class QueueRoutes:
         states = await self._ask(GetQueues())
         oldest = await self._ask(GetOldestRunnable())
         depths = await self._ask(GetDepths())
+        limits = await self._ask(GetQueueLimits())
         views = [
             QueueView.of(
                 state,
                 oldest.get(state.name),
                 depths.get(state.name, {}),
                 await self._ask(GetRecent(queue=state.name)),
+                [HoldingLimit.of(limit) for limit in limits if limit.queue == state.name],
             )
             for state in states
         ]

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from taskqueue.attempt_log import KeptLog, LogLine
+from taskqueue.http.tasks.heads import PAYLOAD_HEAD, data_head
 from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.limits import decoded
@@ -30,6 +31,8 @@ from taskqueue.rules.uniqueness import KeyState
 from taskqueue.structs import Struct
 
 TaskId: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+
+_NOTHING: Mapping[str, str] = {}
 
 LISTED_TASK = "ListedTask"
 """In a page: any of the fields of a `TaskView`. Described in `openapi`."""
@@ -105,7 +108,8 @@ class TaskLimit(Struct):
 class TaskView(Struct, omit_defaults=True):
     """A task as it is shown: what a reader looks for first, first.
 
-    What few tasks have stands at the end, and is left out where it is missing.
+    What few tasks have stands at the end, and is left out where it is missing. `payload_head`, in a
+    list that asks for it, is what the text of its data begins with.
     """
 
     id: str
@@ -131,6 +135,7 @@ class TaskView(Struct, omit_defaults=True):
     limits: Sequence[TaskLimit] = ()
     expires_at: float | None = None
     group: str | None = None
+    payload_head: str | None = None
 
     @classmethod
     def of(cls, task: Task, **more: Any) -> Self:
@@ -226,16 +231,24 @@ class Page(Struct, omit_defaults=True):
 
     @classmethod
     def of(
-        cls, found: Found, limit: int, max_bytes: int, fields: Sequence[str] | None = None
+        cls,
+        found: Found,
+        limit: int,
+        max_bytes: int,
+        fields: Sequence[str] | None = None,
+        heads: Mapping[str, str] = _NOTHING,
     ) -> Self:
         """Return the first `limit` tasks as a page; if there are more, so are pages.
 
         It has fewer, but one at least, if these exceed `max_bytes`; or if the search was cut. Of
-        each task it shows `fields`, or all.
+        each task it shows `fields`, or all; `heads` are what payloads begin with, by id.
         """
         tasks = found.tasks
         count = min(limit, _fitting(tasks, max_bytes))
-        views = [TaskView.of(task) for task in tasks[:count]]
+        views = [
+            TaskView.of(task, payload_head=data_head(task.action, heads.get(task.id)))
+            for task in tasks[:count]
+        ]
         is_cut = len(tasks) == count and found.looked_to is not None
         return cls(
             tasks=views if fields is None else [_only(fields, view) for view in views],
@@ -257,11 +270,15 @@ def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:
 
 
 _OPTIONAL = frozenset(
-    {"unique_key", "progress", "cancel_reason", "traceparent", "expires_at", "group"}
+    {PAYLOAD_HEAD, "unique_key", "progress", "cancel_reason", "traceparent", "expires_at", "group"}
 )
 
 
-class Stats(Struct):
-    """The number of tasks by status."""
+class Stats(Struct, omit_defaults=True):
+    """The number of tasks by status.
+
+    The numbers of the statuses in `more_than` are where the counting stopped: there are more.
+    """
 
     tasks: Mapping[Status, int]
+    more_than: Sequence[Status] = ()

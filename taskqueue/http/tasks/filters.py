@@ -12,6 +12,7 @@ from taskqueue.http.tasks.requests import Instant, Seconds, instant_of
 from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.names import KEY_SCHEMA, MAX_KEY, MAX_NAME, NAME_SCHEMA, is_key, is_name
 from taskqueue.rules.options import MAX_DELAY_S, YEAR_10000_AT
+from taskqueue.rules.summaries import error_pattern
 from taskqueue.rules.tasks import Status
 from taskqueue.structs import Struct
 
@@ -32,6 +33,7 @@ class FilterRequest(Struct):
     unique_key: str | None = None
     group: str | None = None
     trace: str | None = None
+    error: str | None = None
     text: str | None = None
 
     def wanted(self, now: float) -> TaskFilter:
@@ -51,6 +53,7 @@ class FilterRequest(Struct):
             unique_key=self.unique_key,
             group=self.group,
             trace=self.trace,
+            error=self.error,
             text=self.text,
         )
 
@@ -74,6 +77,10 @@ def statuses(allowed: Collection[Status]) -> Parameter:
     one = Annotated[str, Meta(extra_json_schema={"enum": [*allowed]})]
     words = f"some of {', '.join(allowed)}, separated by commas"
     return Parameter(read, words, Annotated[list[one], Meta(min_length=1)])
+
+
+def _error_of(text: str) -> str | None:
+    return error_pattern(text) if 1 <= len(text) <= MAX_TEXT else None
 
 
 def _name_of(text: str) -> str | None:
@@ -139,6 +146,11 @@ FILTERS: Parameters = {
         _trace_of,
         "the id of a trace, 32 hexadecimal digits in lower case",
         Annotated[str, Meta(extra_json_schema={"pattern": f"^{_TRACE.pattern}$"})],
+    ),
+    "error": Parameter(
+        _error_of,
+        f"the error of a dead task, or of a group of them, 1 to {MAX_TEXT} characters",
+        Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)],
     ),
     "text": Parameter(
         _text_of,

@@ -10,12 +10,14 @@ from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter, Query, whole_number
 from taskqueue.http.tasks.answers import TaskView
 from taskqueue.http.tasks.filters import FILTERS, STATUS, FilterRequest, number_of
+from taskqueue.http.tasks.heads import PAYLOAD_HEAD
 from taskqueue.rules.filters import Sort
 from taskqueue.structs import Struct
 
 MAX_PAGE = 100  # tasks in one answer
 MAX_WAIT_S = 60  # proxies commonly give up then
 MAX_LOG_BYTES = 256 << 10  # of logs in one answer, or little more
+MAX_COUNTED = 100_000  # tasks of one status that match
 MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one alone has more
 
 
@@ -38,6 +40,11 @@ class PageRequest(FilterRequest):
     sort: Sort = Sort.NEWEST
     cursor: str | None = None
     fields: tuple[str, ...] | None = None
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether it shows what payloads begin with."""
+        return self.fields is not None and PAYLOAD_HEAD in self.fields
 
     @property
     def is_brief(self) -> bool:
@@ -102,6 +109,8 @@ WAIT = Query(
 LOGS = Query(LogsRequest, {"cursor": whole_number(0, 2**63 - 1)})
 
 CURSOR = Parameter(task_id_of, "what another answer had as `next`", UUID)
+
+STATS = Query(FilterRequest, FILTERS)
 
 PAGE = Query(
     PageRequest,

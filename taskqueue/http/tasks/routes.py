@@ -1,10 +1,21 @@
 """The calls about tasks that were accepted."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, assert_never
 
 from taskqueue.clock import Clock
-from taskqueue.commands import Ask, CancelTask, CountTasks, Delete, GetLogs, Redrive, SearchTasks
+from taskqueue.commands import (
+    Ask,
+    CancelTask,
+    CountMatching,
+    CountTasks,
+    Delete,
+    GetHeads,
+    GetLogs,
+    Redrive,
+    SearchTasks,
+)
 from taskqueue.http.answers import Answer
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
@@ -16,8 +27,11 @@ from taskqueue.http.tasks.answers import (
     Receipt,
     Stats,
 )
+from taskqueue.http.tasks.filters import FilterRequest
+from taskqueue.http.tasks.heads import HEAD_READ
 from taskqueue.http.tasks.histories import detail_of, history_of
 from taskqueue.http.tasks.queries import (
+    MAX_COUNTED,
     MAX_LOG_BYTES,
     MAX_PAGE_BYTES,
     LogsRequest,
@@ -26,6 +40,7 @@ from taskqueue.http.tasks.queries import (
     no_task,
 )
 from taskqueue.http.tasks.waiting import TaskWaits
+from taskqueue.rules.filters import Found
 from taskqueue.rules.tasks import CancelAnswer, Status
 
 
@@ -53,7 +68,12 @@ class TaskRoutes:
             brief=page.is_brief,
         )
         found = await self._ask(request)
-        return Answer(Page.of(found, page.limit, MAX_PAGE_BYTES, page.fields))
+        heads = await self._heads(found) if page.has_heads else {}
+        return Answer(Page.of(found, page.limit, MAX_PAGE_BYTES, page.fields, heads))
+
+    async def _heads(self, found: Found) -> Mapping[str, str]:
+        task_ids = tuple(task.id for task in found.tasks)
+        return await self._ask(GetHeads(task_ids=task_ids, length=HEAD_READ))
 
     async def show_task(self, call: Call[Any, WaitRequest]) -> Answer:
         """Show one task and its attempts.
@@ -117,7 +137,15 @@ class TaskRoutes:
         detail = f"It is {status}; cancel it first."
         raise Problem(HTTPStatus.CONFLICT, "task has not ended", detail)
 
-    async def show_stats(self, _: Call[Any, Any]) -> Answer:
-        """Count the tasks by status."""
-        counts = await self._ask(CountTasks())
-        return Answer(Stats(tasks={status: counts.get(status, 0) for status in Status}))
+    async def show_stats(self, call: Call[Any, FilterRequest]) -> Answer:
+        """Count the tasks by status: all, or those that match.
+
+        By action, queue, group, and error of an action, up to 100,000 tasks of each status are
+        counted. With any other filter that many rows are not looked at: then there may be more.
+        """
+        if call.query == FilterRequest():
+            all_tasks = await self._ask(CountTasks())
+            return Answer(Stats(tasks={status: all_tasks.get(status, 0) for status in Status}))
+        wanted = call.query.wanted(self._clock.now())
+        counts = await self._ask(CountMatching(wanted=wanted, most=MAX_COUNTED))
+        return Answer(Stats(tasks=counts.tasks, more_than=tuple(sorted(counts.more))))

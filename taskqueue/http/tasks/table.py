@@ -22,7 +22,7 @@ from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
 from taskqueue.http.tasks.keys import KEY_HEADER
-from taskqueue.http.tasks.queries import LOGS, PAGE, WAIT
+from taskqueue.http.tasks.queries import LOGS, PAGE, STATS, WAIT
 from taskqueue.http.tasks.reading import TaskReader
 from taskqueue.http.tasks.refusals import GROUP_CLOSED, KEY_TAKEN
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
@@ -105,7 +105,15 @@ def _of_tasks(tasks: TaskRoutes) -> Iterator[Route]:
         problems=_NO_TASK,
         unavailable=_READING,
     )
-    yield Route("GET", "/stats", tasks.show_stats, _READER, {_OK: Stats}, unavailable=_READING)
+    yield Route(
+        "GET",
+        "/stats",
+        tasks.show_stats,
+        _READER,
+        {_OK: Stats},
+        query=STATS,
+        unavailable=_READING,
+    )
 
 
 def _changing_tasks(tasks: TaskRoutes) -> Iterator[Route]:

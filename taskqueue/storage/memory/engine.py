@@ -43,6 +43,7 @@ from taskqueue.storage.memory.limits import MemoryLimits
 from taskqueue.storage.memory.rows import Row, deliveries
 from taskqueue.storage.memory.schedules import MemorySchedules
 from taskqueue.storage.memory.sizes import MemorySizes
+from taskqueue.storage.memory.summaries import MemorySummaries
 from taskqueue.storage.memory.tokens import MemoryTokens
 from taskqueue.storage.order import first_due
 from taskqueue.storage.protocol import Storage
@@ -61,6 +62,7 @@ class MemoryStorage(
     MemoryHistories,
     MemoryExpiry,
     MemorySizes,
+    MemorySummaries,
     Storage,
 ):
     """Tasks in a dict. `close` keeps them for the next `open` of the same object.

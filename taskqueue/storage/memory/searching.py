@@ -6,7 +6,7 @@ from operator import attrgetter
 from msgspec.structs import replace
 
 from taskqueue.rules.filters import MAX_TEXT, Found, Sort, TaskFilter
-from taskqueue.rules.tasks import Task
+from taskqueue.rules.tasks import Status, Task
 from taskqueue.storage.limits import within_bytes
 
 
@@ -45,7 +45,12 @@ def _matching(
     matching: list[Task] = []
     looked_at = text = 0
     last: str | None = None
-    for task in filter(kinds.matches, tasks) if limit else ():
+    of_kinds = (
+        task
+        for task in tasks
+        if kinds.matches(task) and (wanted.error is None or task.status is Status.DEAD)
+    )
+    for task in of_kinds if limit else ():
         if looked_at == max_rows or text > MAX_TEXT:
             return matching, last
         last, looked_at = task.id, looked_at + 1

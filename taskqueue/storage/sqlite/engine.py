@@ -29,7 +29,6 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite.backlogs import SQLiteBacklogs
 from taskqueue.storage.sqlite.connections.pickling import Batch
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
@@ -45,9 +44,10 @@ from taskqueue.storage.sqlite.operations import (
     settling,
 )
 from taskqueue.storage.sqlite.schedules import SQLiteSchedules
+from taskqueue.storage.sqlite.summaries import SQLiteSummaries
 
 
-class SQLiteStorage(SQLiteBacklogs, SQLiteSchedules, Storage):
+class SQLiteStorage(SQLiteSummaries, SQLiteSchedules, Storage):
     """Tasks in the SQLite file at `path`, which one process at a time may have open.
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs

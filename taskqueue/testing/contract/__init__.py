@@ -26,6 +26,7 @@ from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
+from taskqueue.testing.contract.summaries import SummariesContract
 from taskqueue.testing.contract.tasks import TasksContract
 from taskqueue.testing.contract.turns import TurnsContract
 
@@ -40,6 +41,7 @@ class StorageContract(
     GroupsContract,
     AdministrationContract,
     BacklogsContract,
+    SummariesContract,
     SchedulesContract,
     TokensContract,
     HandlerSQLContract,

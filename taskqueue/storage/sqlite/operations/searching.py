@@ -5,7 +5,7 @@ without what may be large, and for a bounded number of rows.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import merge
 from itertools import islice
@@ -19,8 +19,12 @@ from taskqueue.storage.sqlite.sql import pages, queries, rows
 
 _NOT_RUNNING = tuple(status for status in Status if status is not Status.RUNNING)
 _QUEUED_OR_SCHEDULED = {Status.QUEUED, Status.SCHEDULED}
-_BEGIN = {Sort.NEWEST: b"", Sort.OLDEST: ""}  # any text sorts before any blob
-_Page = dict[str, Any]
+_BEGIN: Mapping[Sort, str | bytes] = {
+    Sort.NEWEST: b"",
+    Sort.OLDEST: "",
+}  # any text sorts before any blob
+Page = dict[str, Any]
+"""What the texts of a page take as parameters."""
 
 
 def search(
@@ -36,29 +40,38 @@ def search(
     brief: bool = False,
 ) -> Found:
     """Return the first tasks behind `after` that match at `now`."""
-    page: _Page = {
+    page = asked(wanted, after=_BEGIN[sort] if after is None else after, limit=limit, now=now)
+    with snapshot(db):
+        if wanted.unique_key is not None:
+            found = of_key(db, wanted, page, sort, brief=brief)
+            return Found(tasks=_cut(islice(found, limit), max_bytes))
+        if not wanted.conditions():
+            return Found(tasks=_of_kinds(db, wanted, page, sort, max_bytes, brief=brief))
+        ids, looked_to = matching(db, wanted, page, sort, max_rows)
+        tasks = (_task(db, task_id, now=now, brief=brief) for task_id in ids)
+        return Found(tasks=_cut(tasks, max_bytes), looked_to=looked_to)
+
+
+def asked(
+    wanted: TaskFilter, *, after: str | bytes = _BEGIN[Sort.NEWEST], limit: int, now: float
+) -> Page:
+    """Return the parameters of a page."""
+    return {
         "action": wanted.action,
         "queue": wanted.queue,
         "group": wanted.group,
-        "after": _BEGIN[sort] if after is None else after,
+        "error": wanted.error,
+        "after": after,
         "limit": limit,
         "now": now,
         **wanted.conditions(),
     }
-    with snapshot(db):
-        if wanted.unique_key is not None:
-            found = _of_key(db, wanted, page, sort, brief=brief)
-            return Found(tasks=_cut(islice(found, limit), max_bytes))
-        if not wanted.conditions():
-            return Found(tasks=_of_kinds(db, wanted, page, sort, max_bytes, brief=brief))
-        matching, looked_to = _matching(db, wanted, page, sort, max_rows)
-        tasks = (_task(db, task_id, now=now, brief=brief) for task_id in matching)
-        return Found(tasks=_cut(tasks, max_bytes), looked_to=looked_to)
 
 
-def _of_key(
-    db: sqlite3.Connection, wanted: TaskFilter, page: _Page, sort: Sort, *, brief: bool
+def of_key(
+    db: sqlite3.Connection, wanted: TaskFilter, page: Page, sort: Sort, *, brief: bool
 ) -> Iterator[Task]:
+    """Yield the tasks that match and have, or had, the key."""
     behind = pages.ORDERS[sort].behind
     having = db.execute(queries.OF_KEY[behind], {**page, "key": wanted.unique_key}).fetchall()
     for (task_id,) in having:
@@ -70,7 +83,7 @@ def _of_key(
 def _of_kinds(
     db: sqlite3.Connection,
     wanted: TaskFilter,
-    page: _Page,
+    page: Page,
     sort: Sort,
     max_bytes: int | None,
     *,
@@ -86,25 +99,25 @@ def _cut(tasks: Iterator[Task], max_bytes: int | None) -> tuple[Task, ...]:
     return tuple(tasks if max_bytes is None else within_bytes(tasks, max_bytes))
 
 
-def _matching(
-    db: sqlite3.Connection, wanted: TaskFilter, page: _Page, sort: Sort, max_rows: int
+def matching(
+    db: sqlite3.Connection, wanted: TaskFilter, page: Page, sort: Sort, max_rows: int
 ) -> tuple[list[str], str | None]:
     """Return the ids of those that match, and the last id if there may be more behind it."""
-    select = pages.compared(wanted.conditions())
-    queries = [select(q) for q in _queries(db, wanted, pages.ORDERS[sort], now=page["now"])]
-    matching: list[str] = []
+    compare = pages.compared(wanted.conditions())
+    queries = [compare(q) for q in _queries(db, wanted, pages.ORDERS[sort], now=page["now"])]
+    ids: list[str] = []
     looked_at, text = 0, 0
     task_id: str | None = None
     with _merged(db, queries, {**page, "limit": max_rows + 1}, sort) as found:
         for following, matches, length in found if page["limit"] else ():
             if looked_at == max_rows or text > MAX_TEXT:
-                return matching, task_id
+                return ids, task_id
             task_id, looked_at, text = following, looked_at + 1, text + length
             if matches:
-                matching.append(following)
-            if len(matching) == page["limit"]:
+                ids.append(following)
+            if len(ids) == page["limit"]:
                 break
-    return matching, None
+    return ids, None
 
 
 def _task(db: sqlite3.Connection, task_id: str, *, now: float, brief: bool) -> Task:
@@ -114,7 +127,7 @@ def _task(db: sqlite3.Connection, task_id: str, *, now: float, brief: bool) -> T
 
 @contextmanager
 def _merged(
-    db: sqlite3.Connection, queries: Sequence[str], page: _Page, sort: Sort
+    db: sqlite3.Connection, queries: Sequence[str], page: Page, sort: Sort
 ) -> Iterator[Iterator[rows.Row]]:
     cursors = [db.execute(query, page) for query in queries]
     try:
@@ -131,7 +144,11 @@ def _queries(
         yield from _of_group(wanted, order)
         return
     given = tuple(each for each in ("action", "queue") if getattr(wanted, each) is not None)
-    statuses = set(wanted.statuses) or set(Status)
+    statuses = _statuses(wanted)
+    if wanted.error is not None and wanted.action is not None:
+        if statuses:
+            yield pages.of_error(order, given)
+        return
     if statuses == set(Status) and not given:
         yield pages.everything(order)
         return
@@ -146,9 +163,14 @@ def _queries(
         yield pages.of_kinds(order, tuple(s for s in _NOT_RUNNING if s in stored), given)
 
 
+def _statuses(wanted: TaskFilter) -> set[Status]:
+    statuses = set(wanted.statuses) or set(Status)
+    return statuses if wanted.error is None else statuses & {Status.DEAD}
+
+
 def _of_group(wanted: TaskFilter, order: pages.Order) -> Iterator[str]:
     """Yield a text for each status, in which the members of a group lie in the order of a page."""
-    statuses = set(wanted.statuses) or set(Status)
+    statuses = _statuses(wanted)
     is_told_apart = len(_QUEUED_OR_SCHEDULED & statuses) == 1
     for status in Status:
         if is_told_apart and status is Status.SCHEDULED:

@@ -8,6 +8,7 @@ from typing import TypeAlias, assert_never, cast
 
 from taskqueue.errors import StatementRefused
 from taskqueue.rules import turns
+from taskqueue.rules.summaries import error_pattern
 from taskqueue.rules.tasks import (
     ENDED,
     AttemptOutcome,
@@ -196,7 +197,8 @@ class _Settling:
                 self._returned.add(lease.seq)
                 self._add_attempt(lease, by, outcome, error_or_none)
             case DeadLetter(reason=reason, outcome=outcome, error=error):
-                after, change = Status.DEAD, (reason, _crashes(outcome), now)
+                pattern = error_pattern(reason)
+                after, change = Status.DEAD, (reason, _crashes(outcome), now, pattern)
                 self._add_attempt(lease, by, outcome, error, settlement.traceback)
             case Cancel(reason=reason):
                 after, change = Status.CANCELLED, (reason, now)

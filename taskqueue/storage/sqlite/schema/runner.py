@@ -1,7 +1,7 @@
 """Takes the numbered steps that a database lacks, all in one transaction.
 
 A step is a file `0001_name.sql` beside this one. A step that was released is never edited; a change
-is the next number.
+is the next number. A step may call `error_pattern`.
 """
 
 import re
@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from taskqueue.errors import ForeignSchema, SchemaMismatch
+from taskqueue.rules.summaries import error_pattern
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.structs import Struct
 
@@ -74,6 +75,7 @@ def migrate(
     Raises:
         SchemaMismatch: the database is newer than the last step.
     """
+    db.create_function("error_pattern", 1, error_pattern, deterministic=True)
     db.execute("BEGIN EXCLUSIVE")
     try:
         lacking = missing(steps, version_of(db))

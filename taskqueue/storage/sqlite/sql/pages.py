@@ -6,6 +6,7 @@ One text for all of them (`:action IS NULL OR action = :action`) could use no in
     nothing        along the ids
     running        all that is held, which is as short as the slots and buffers are
     a group        its members of each status, merged
+    an error       dead tasks of an action with that error
     anything else  the first of each kind, merged
 
 A *kind* is what has status, action and queue in common; the index `by_kind` has the tasks of each
@@ -70,7 +71,7 @@ def running(order: Order, given: Given) -> str:
     return f"""
     SELECT {TASK} FROM main.tasks WHERE id IN (
         SELECT id FROM main.tasks INDEXED BY held
-        WHERE token IS NOT NULL AND status = 'running' AND id {behind} :after{_equal(given)}
+        WHERE token IS NOT NULL AND status = 'running' AND id {behind} :after{equal(given)}
         ORDER BY id {direction} LIMIT :limit
     )
     ORDER BY id {direction}
@@ -85,6 +86,17 @@ def members(order: Order, status: Status, *conditions: str) -> str:
     return f"""
     SELECT {TASK} FROM main.tasks INDEXED BY of_group
     WHERE group_name = :group AND status = '{status}' AND id {behind} :after{where}
+    ORDER BY id {direction} LIMIT :limit
+    """
+
+
+@cache
+def of_error(order: Order, given: Given) -> str:
+    """Return the text that finds the dead tasks of an action with an error."""
+    _, behind, direction = order
+    return f"""
+    SELECT {TASK} FROM main.tasks INDEXED BY dead_errors
+    WHERE status = 'dead' AND error_pattern = :error AND id {behind} :after{equal(given)}
     ORDER BY id {direction} LIMIT :limit
     """
 
@@ -154,7 +166,7 @@ def few_scheduled(side: str, order: Order, given: Given) -> str:
     return f"""
     SELECT {TASK} FROM main.tasks WHERE id IN (
         SELECT id FROM main.tasks INDEXED BY due
-        WHERE status = 'scheduled' AND {side} AND id {behind} :after{_equal(given)}
+        WHERE status = 'scheduled' AND {side} AND id {behind} :after{equal(given)}
         ORDER BY id {direction} LIMIT :limit
     )
     ORDER BY id {direction}
@@ -179,6 +191,7 @@ _COMPARED = {
     "ended_after": "coalesce(processed_at >= :ended_after, false)",
     "ended_before": "coalesce(processed_at < :ended_before, false)",
     "trace": "coalesce(substr(traceparent, 4, 32) = :trace, false)",
+    "error": "coalesce(status = 'dead' AND error_pattern = :error, false)",
     "text": "(instr(payload, :text) > 0 OR coalesce(instr(reason, :text), 0) > 0)",
 }
 
@@ -190,5 +203,6 @@ def compared(conditions: Collection[str]) -> Callable[[str], str]:
     return lambda query: query.replace(TASK, f"id, {matches}, {length}")
 
 
-def _equal(given: Given) -> str:
+def equal(given: Given) -> str:
+    """Return the conditions that these columns have the given values."""
     return "".join(f" AND {column} = :{column}" for column in given)

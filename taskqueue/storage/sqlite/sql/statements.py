@@ -139,7 +139,7 @@ _CHANGE: dict[type[Settlement], str] = {
     ),
     DeadLetter: (
         f"{_STARTED}, status = 'dead', reason = column3, crashes = crashes + column4,"
-        " processed_at = column5"
+        " processed_at = column5, error_pattern = column6"
     ),
     Cancel: f"{_STARTED}, status = 'cancelled', reason = column3, processed_at = column4",
     Release: (
@@ -205,7 +205,7 @@ REDRIVE = """
 UPDATE main.tasks
 SET status = 'queued', run_at = ?, attempt = 0, crashes = 0, deliveries = 0,
     turn = 0, gate = iif(flow IS NULL, NULL, '/turn'),
-    processed_at = NULL, reason = NULL, cancel_reason = NULL, start_by = NULL
+    processed_at = NULL, reason = NULL, error_pattern = NULL, cancel_reason = NULL, start_by = NULL
 WHERE id = ? AND status = 'dead' RETURNING group_name
 """
 
