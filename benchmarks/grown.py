@@ -38,7 +38,8 @@ WITH RECURSIVE
     )
 INSERT INTO tasks
     (seq, id, payload, status, result, created_at, processed_at, action, queue, priority, run_at,
-     attempt, max_attempts, deliveries, started_at, reason, settled_token, settled_as)
+     attempt, max_attempts, deliveries, started_at, reason, error_pattern, settled_token,
+     settled_as)
 SELECT
     n,
     printf('%08x-%04x-7%03x-%04x-%012x',
@@ -54,6 +55,7 @@ SELECT
     status NOT IN ('queued', 'scheduled'), 5, status NOT IN ('queued', 'scheduled'),
     iif(status IN ('queued', 'scheduled', 'cancelled'), NULL, at + 0.05),
     CASE WHEN status IN ('dead', 'retrying') THEN 'gone' WHEN status = 'cancelled' THEN 'asked' END,
+    iif(status = 'dead', 'gone', NULL),
     iif(status IN ('queued', 'scheduled', 'cancelled'), NULL,
         printf('%x-', n) || lower(hex(randomblob(16)))),
     CASE status WHEN 'completed' THEN 'complete' WHEN 'dead' THEN 'dead_letter'

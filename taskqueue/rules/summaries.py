@@ -10,6 +10,8 @@ MAX_PATTERN = 200  # characters
 NO_REASON = "no reason"
 
 _LOOKED_AT = 1_000  # characters of a reason
+# What `policy` writes before the error: how many attempts there were says nothing about it.
+_HOW_OFTEN = re.compile(r"(?:the only attempt failed: |all [0-9]+ attempts failed; last: )+")
 _DIFFERS = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|0x[0-9a-f]+|[0-9]+(?:\.[0-9]+)*", re.IGNORECASE
 )
@@ -19,12 +21,16 @@ def error_pattern(reason: str | None) -> str:
     """Return what a reason has in common with those of other tasks that failed alike.
 
     Numbers, addresses and UUIDs in it differ from task to task, and do not count; neither does what
-    stands behind its first 200 characters. A pattern is its own pattern.
+    stands behind its first 200 characters, nor how many attempts have failed. A pattern is its own
+    pattern.
 
-    >>> error_pattern("gateway answered 502 for order 0197a4c8-0000-7000-8000-000000000000")
-    'gateway answered … for order …'
+    >>> error_pattern("all 5 attempts failed; last: OSError: 502 for order 4711")
+    'OSError: … for order …'
     """
-    return _DIFFERS.sub("…", (reason or NO_REASON)[:_LOOKED_AT])[:MAX_PATTERN]
+    whole = reason or NO_REASON
+    head = _HOW_OFTEN.match(whole)
+    error = whole[head.end() if head else 0 :] or NO_REASON
+    return _DIFFERS.sub("…", error[:_LOOKED_AT])[:MAX_PATTERN]
 
 
 class DeadGroup(Struct):

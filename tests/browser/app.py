@@ -14,6 +14,12 @@ async def resize(ctx: Context, url: str = "a.png", width: int = 400) -> dict[str
     return {"thumbnail": f"{url}?width={width}"}
 
 
+@app.task("mirror")
+async def mirror(ctx: Context, order: int, x: float) -> dict[str, float]:
+    ctx.progress(x)
+    return {"order": order, "x": x}
+
+
 @app.task("charge", max_attempts=1)
 async def charge(ctx: Context, order: int, allowed: str = "") -> str:
     """Fail until a file is there."""

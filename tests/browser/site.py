@@ -1,16 +1,21 @@
 """A service and the pages that are open on it."""
 
+import re
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Services
 
-# What a browser says about answers that are no failure of the page.
-EXPECTED = ("Failed to load resource",)
+# The console repeats an answer that is recorded by its status here; of a connection that could not
+# be made there is no answer, so its message counts.
+ANSWERED = re.compile("Failed to load resource: the server responded with a status of")
+NOT_ANSWERED = re.compile(r"Failed to load resource: net::|.+ net::ERR_")
+AWAY = (502, 503)
 
 
 def free_port() -> int:
@@ -30,7 +35,9 @@ class Site:
         self._windows: list[BrowserContext] = []
         self.service: ServiceProcess
         self.complaints: list[str] = []
-        """What the console has said, and what the page has loaded in vain."""
+        """What the console has said, and each answer of 400 or more that no test has named."""
+        self._expected: list[tuple[int, re.Pattern[str]]] = []
+        self._is_away = False
 
     async def start(self) -> None:
         """Start the service, or start it again."""
@@ -53,15 +60,29 @@ class Site:
         await page.goto(f"{self.url}/{place}")
         return page
 
+    def expect(self, status: int, path: str) -> None:
+        """Say that calls of a path (a pattern for all of it) may be answered with this status."""
+        self._expected.append((status, re.compile(path)))
+
+    def expect_outage(self) -> None:
+        """Say that the service may be away, or not ready, from now on."""
+        self._is_away = True
+
     async def close(self) -> None:
         """Close every window."""
         for window in self._windows:
             await window.close()
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not message.text.startswith(EXPECTED):
+        if message.type not in {"error", "warning"} or ANSWERED.match(message.text):
+            return
+        if not (self._is_away and NOT_ANSWERED.match(message.text)):
             self.complaints.append(message.text)
 
     def _on_response(self, response: Response) -> None:
-        if "/assets/" in response.url and response.status >= 400:
-            self.complaints.append(f"{response.status} {response.url}")
+        path = urlsplit(response.url).path
+        if response.status < 400 or (self._is_away and response.status in AWAY):
+            return
+        if not any(s == response.status and p.fullmatch(path) for s, p in self._expected):
+            method = response.request.method
+            self.complaints.append(f"{response.status} {method} {response.url}")

@@ -20,6 +20,7 @@ async def test_a_task_says_which_limit_holds_it_back_and_a_change_lets_it_in(
     site: Site, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
+    site.expect(422, "/limits/smtp")
     calls = Client(http, site.service)
     first, second = [
         await calls.post("letter", domain="a.example", until=str(gate)) for _ in range(2)

@@ -4,6 +4,7 @@ The pictures are written to PICTURES, if it names a folder, for people to look a
 """
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
@@ -26,6 +27,7 @@ WINDOWS = {
     # What is left of a window of 1280 at a zoom of 200 %.
     "zoomed": {"color_scheme": "dark", "viewport": {"width": 640, "height": 430}},
 }
+FINGER = 44  # CSS pixels: WCAG 2.2, target size
 SCREENS = {
     "overview": ("", "Supervision"),
     "tasks": ("#/tasks", "Created"),
@@ -70,11 +72,74 @@ async def test_no_screen_is_wider_than_its_window(
         await keep(page, f"{name}-{window}")
         widths = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         too_wide += [(name, widths)] if widths[0] > widths[1] else []
+    site.expect_outage()
     site.service.kill()
     await expect(page.get_by_text("Reconnecting")).to_have_count(1)
     await keep(page, f"reconnecting-{window}")
 
     assert too_wide == []
+
+
+async def test_the_entries_of_the_navigation_have_room_on_a_phone(site: Site) -> None:
+    page = await site.open(**WINDOWS["phone"])
+    entries = page.locator(".side nav > :is(a, button)")
+    await expect(entries).to_have_count(6)
+
+    boxes = await entries.evaluate_all(
+        """(entries) => entries.map((each) => {
+            const { left, right, top, bottom } = each.getBoundingClientRect();
+            return { left, right, top, bottom, isCut: each.scrollWidth > each.clientWidth };
+        })"""
+    )
+    for box in boxes:
+        assert box["right"] - box["left"] >= FINGER
+        assert box["bottom"] - box["top"] >= FINGER
+        assert not box["isCut"]
+    for left, right in pairwise(boxes):
+        assert left["right"] <= right["left"] + 0.5
+    assert boxes[0]["left"] >= 0
+    assert boxes[-1]["right"] <= 390
+    assert boxes[-1]["bottom"] <= 844
+
+
+async def test_the_other_screens_are_behind_more_on_a_phone(site: Site) -> None:
+    page = await site.open(**WINDOWS["phone"])
+    limits = page.get_by_role("link", name="Limits", exact=True)
+    more = page.get_by_role("button", name="More")
+    await expect(limits).to_be_hidden()
+
+    await more.click()
+    await keep(page, "more-phone")
+    await limits.click()
+
+    await expect(page.get_by_role("heading", name="Limits")).to_be_visible()
+    await expect(limits).to_be_hidden()
+    await expect(more).to_have_attribute("aria-expanded", "false")
+    await more.click()
+    await page.keyboard.press("Escape")
+    await expect(limits).to_be_hidden()
+
+
+async def test_a_phone_shows_what_a_wide_window_does(
+    site: Site, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    calls = Client(http, site.service)
+    held = await calls.post("hold", until=str(gate))
+    started = await site.service.wait_for("attempt_started", task_id=held)
+    page = await site.open(**WINDOWS["phone"])
+
+    consumer = page.locator(f'.tree tr[data-path$="/{started["consumer"]}"]')
+    await expect(consumer.get_by_role("link", name="hold")).to_be_visible()
+    await expect(consumer.locator('[data-label="Mailbox"]')).to_be_visible()
+    await page.goto(f"{site.url}/#/queues")
+    queue = page.locator('tr[data-queue="default"]')
+    for name in ("Consumers", "Later", "A minute", "Waited, p95", "Oldest has waited"):
+        await expect(queue.locator(f'[data-label="{name}"]')).to_be_visible()
+    await page.goto(f"{site.url}/#/limits")
+    await expect(page.get_by_role("button", name="Change smtp")).to_be_visible()
+    gate.touch()
+    await when([held], site.service, "task_completed")
 
 
 async def test_a_browser_keeps_the_files(site: Site) -> None:

@@ -44,6 +44,7 @@ async def test_a_task_is_enqueued_and_seen_to_complete(site: Site) -> None:
 
 
 async def test_a_task_that_does_not_fit_is_refused_with_its_faults(site: Site) -> None:
+    site.expect(422, "/tasks")
     page = await site.open("#/tasks")
     await expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
 

@@ -205,6 +205,36 @@ async def test_dead_tasks_are_redriven_and_deleted_and_no_others(run: Command) -
     assert {task["status"] for task in (await run("tasks", "list", "--json")).json} == {"completed"}
 
 
+async def test_dead_tasks_are_grouped_by_error_and_a_group_is_redriven(run: Command) -> None:
+    for why in ("no order 17", "no order 18", "not today"):
+        await run("enqueue", "refuse", f"why={why}", "--wait", "20")
+
+    header, first, second = (await run("dead", "groups")).out.splitlines()
+    as_json = (await run("dead", "groups", "--action", "refuse", "--limit", "1", "--json")).json
+    counted = (await run("tasks", "count", "--error", "no order 99")).out.splitlines()
+    redriven = await run("dead", "redrive", "--error", "no order 99", "--yes")
+
+    assert header.split() == ["tasks", "action", "latest", "error"]
+    assert first.split()[:2] == ["2", "refuse"]
+    assert first.endswith("  no order …")
+    assert second.endswith("  not today")
+    assert [group["example"] for group in as_json] == ["no order 18"]
+    assert "dead       2" in counted
+    assert redriven.out == "redriven 2 of 2 tasks"
+
+
+async def test_queues_are_listed_with_the_limits_that_hold_them_back(run: Command) -> None:
+    for _ in range(2):
+        await run("enqueue", "mail", "domain=a.example", "seconds=60")
+
+    listed = await run("queues", "list")
+    async with asyncio.timeout(20):
+        while "wait" not in listed.out:
+            listed = await run("queues", "list")
+
+    assert listed.out.splitlines()[-1] == "default: 1 wait for limit smtp (1 running)"
+
+
 # --- the service --------------------------------------------------------------------------------
 
 

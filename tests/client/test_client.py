@@ -24,7 +24,7 @@ from taskqueue import (
     TaskNotFound,
     WaitTimeout,
 )
-from taskqueue.client.views import SettingInfo
+from taskqueue.client.views import Counts, DeadGroup, SettingInfo
 from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.tasks import Status
 from taskqueue.rules.uniqueness import KeyState, OnRepeatName, Scope
@@ -396,6 +396,24 @@ async def test_both_clients_change_all_tasks_that_match(service: ServiceProcess)
         redriven = await queue.redrive_tasks()
 
     assert (told, deleted, redriven) == ((2, 2), 2, 0)
+
+
+async def test_both_clients_count_tasks_and_group_the_dead(service: ServiceProcess) -> None:
+    def script() -> tuple[Counts, Sequence[DeadGroup]]:
+        with Client(service.url) as queue:
+            queue.enqueue("add", left=1, right=1).wait(timeout_s=20)
+            queue.enqueue("nap", seconds=1, delay_s=3600)
+            return queue.count_tasks(status="completed", action="add"), queue.dead_groups(limit=5)
+
+    counts, groups = await in_thread(script)
+    async with AsyncClient(service.url) as queue:
+        every = await queue.count_tasks()
+        of_error = await queue.count_tasks(error="gone", status=["dead"])
+        none = await queue.dead_groups(action="add", queue="default")
+
+    assert counts == Counts(tasks={Status.COMPLETED: 1})
+    assert (every.tasks[Status.SCHEDULED], of_error.tasks) == (1, {Status.DEAD: 0})
+    assert [*groups, *none] == []
 
 
 @pytest.mark.parametrize("by", ["http", "file"])

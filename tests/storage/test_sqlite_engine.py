@@ -182,6 +182,27 @@ async def test_a_file_made_before_there_was_an_audit_trail_is_brought_up_to_date
     await storage.close()
 
 
+async def test_dead_tasks_of_an_earlier_release_have_groups(path: Path) -> None:
+    steps = tuple(step for step in runner.SQLITE_STEPS if step.version < 16)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        runner.migrate(db, steps)
+        for n, status in enumerate(("dead", "dead", "queued")):
+            db.execute(
+                "INSERT INTO tasks (id, payload, status, created_at, processed_at, action, queue,"
+                " priority, run_at, max_attempts, reason) VALUES (?, '{}', ?, 0, ?, 'a', 'q', 0, 0,"
+                " 1, ?)",
+                (str(n), status, None if status == "queued" else 1.0, f"no order {n}"),
+            )
+    storage = SQLiteStorage(path)
+
+    await storage.migrate()
+    await storage.open()
+
+    [group] = await storage.dead_groups(limit=9)
+    assert (group.error, group.tasks, group.example) == ("no order …", 2, "no order 1")
+    await storage.close()
+
+
 async def test_a_path_may_hold_what_means_something_in_a_uri(tmp_path: Path) -> None:
     path = tmp_path / "tasks #1?mode=ro&x=%20 ü.db"
     storage = SQLiteStorage(path)

@@ -17,6 +17,8 @@ from taskqueue.rules.summaries import MAX_PATTERN, NO_REASON, error_pattern
         ),
         ("<Order object at 0x7f3a>", "<Order object at 0x00FF>"),
         (None, ""),
+        ("the only attempt failed: OSError", "all 5 attempts failed; last: OSError"),
+        ("the only attempt failed: OSError", "OSError"),
         ("x" * MAX_PATTERN + "a", "x" * MAX_PATTERN + "b"),
     ],
 )
@@ -31,7 +33,10 @@ def test_other_errors_have_other_patterns() -> None:
     assert error_pattern(None) == NO_REASON
 
 
-@given(st.text(max_size=2 * MAX_PATTERN))
+PARTS = ("the only attempt failed: ", "all 5 attempts failed; last: ", "0x7f", "7", "a")
+
+
+@given(st.text(max_size=2 * MAX_PATTERN) | st.lists(st.sampled_from(PARTS)).map("".join))
 def test_a_pattern_is_its_own_pattern_and_short(reason: str) -> None:
     pattern = error_pattern(reason)
 

@@ -1,5 +1,7 @@
 /** Calls of the public API. A call that fails throws a `Problem`, which says why. */
 
+import { parsed } from "./raw.js";
+
 export class Problem extends Error {
   constructor(status, details) {
     super(details.detail || details.error || `The service answered ${status}.`);
@@ -20,7 +22,7 @@ async function call(method, path, body, signal) {
   const options = { method, signal, credentials: "same-origin", cache: "no-store" };
   if (body !== undefined) {
     options.headers = { "Content-Type": "application/json" };
-    options.body = JSON.stringify(body);
+    options.body = typeof body === "string" ? body : JSON.stringify(body);
   }
   let response;
   try {
@@ -30,7 +32,7 @@ async function call(method, path, body, signal) {
     throw new Problem(0, unreachable);
   }
   const text = await response.text();
-  const value = text && isJSON(response) ? JSON.parse(text) : null;
+  const value = text && isJSON(response) ? parsed(text) : null;
   if (!response.ok) throw new Problem(response.status, value || {});
   return value;
 }
@@ -38,6 +40,8 @@ async function call(method, path, body, signal) {
 const isJSON = (response) => /json/.test(response.headers.get("Content-Type") || "");
 
 export const get = (path, signal) => call("GET", path, undefined, signal);
+
+/** `body`: a value, or a text of JSON. */
 export const post = (path, body) => call("POST", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
 export const put = (path, body) => call("PUT", path, body);

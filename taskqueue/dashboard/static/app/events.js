@@ -5,6 +5,7 @@ more than asking now and then.
 */
 
 import { useEffect, useState } from "../vendor/preact.js";
+import { concerns } from "./concerns.js";
 import { nudge, reportConnection } from "./live.js";
 
 export const names = [
@@ -46,15 +47,20 @@ function disconnect() {
 }
 
 let timer = 0;
+let fresh = [];
 
 function add(name, fields) {
-  kept.push({ ...fields, name, key: (latest += 1), at: fields.at ?? Date.now() / 1000 });
+  const event = { ...fields, name, key: (latest += 1), at: fields.at ?? Date.now() / 1000 };
+  kept.push(event);
+  fresh.push(event);
   if (timer) return;
   timer = setTimeout(() => {
     timer = 0;
     kept = kept.slice(-KEPT);
     listeners.forEach((listener) => listener(kept));
-    nudge();
+    const news = fresh.slice(-KEPT);
+    fresh = [];
+    nudge((path) => news.some((event) => concerns(event, path)));
   }, DRAWN_MS);
 }
 

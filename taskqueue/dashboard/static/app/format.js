@@ -47,12 +47,5 @@ export const timeOfDay = (at) => clock.format(new Date(at * 1000));
 /** The end of an id: those made at about the same time begin alike. */
 export const shortId = (id) => `…${id.slice(-8)}`;
 
-export function json(value) {
-  return value === undefined ? "" : JSON.stringify(value, null, 2);
-}
-
-/** A value in one line, cut. */
-export function brief(value, length = 80) {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return !text || text.length <= length ? text || "" : `${text.slice(0, length - 1)}…`;
-}
+/** A text, cut. */
+export const brief = (text = "", length = 80) => (text.length <= length ? text : `${text.slice(0, length - 1)}…`);

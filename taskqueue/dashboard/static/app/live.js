@@ -1,8 +1,8 @@
 /** Answers of the API that stay up to date while they are shown.
 
 All that show the same answer share it, and the requests for it. The page asks again after a while, at
-once after a change of its own, and soon after an event of the service. It asks nothing while its tab
-is hidden. Whether the service answers is known to the whole page: `useConnection`.
+once after a change of its own, and soon after an event of the service that concerns it. It asks nothing
+while its tab is hidden. Whether the service answers is known to the whole page: `useConnection`.
 */
 
 import { useCallback, useEffect, useState } from "../vendor/preact.js";
@@ -36,12 +36,14 @@ export function whenSignedOut(action) {
   onSignedOut = action;
 }
 
-const SHARE = 15;
+// An open page may cost the service 2 % of a core, and shows about five answers at a time.
+const SHARE = 250;
+const SHARE_AFTER_EVENTS = 50;
 const LONGEST_S = 5;
 const SOON_S = 0.25;
 
 /** What is slow to answer is asked for less often: an open page must cost the service little. */
-const pause = (every, took) => Math.min(LONGEST_S, Math.max(every, took * SHARE));
+const pause = (every, took, share = SHARE) => Math.max(every, Math.min(LONGEST_S, took * share));
 
 const nothing = { data: null, problem: null };
 
@@ -78,7 +80,8 @@ class Resource {
 
   plan() {
     clearTimeout(this.timer);
-    if (this.shown.size > 0) this.timer = setTimeout(() => this.ask(), pause(Math.min(...this.shown.values()), this.took) * 1000);
+    const every = Math.min(...this.shown.values());
+    if (every < Infinity) this.timer = setTimeout(() => this.ask(), pause(every, this.took) * 1000);
   }
 
   async ask() {
@@ -121,7 +124,7 @@ class Resource {
   }
 
   nudge() {
-    if (performance.now() - this.answeredAt > pause(SOON_S, this.took) * 1000) this.ask();
+    if (performance.now() - this.answeredAt > pause(SOON_S, this.took, SHARE_AFTER_EVENTS) * 1000) this.ask();
   }
 }
 
@@ -139,10 +142,10 @@ document.addEventListener("visibilitychange", () => resources.forEach((each) => 
 /** Ask everything that is shown again: the page has changed something. */
 export const refresh = () => resources.forEach((each) => each.askAnew());
 
-/** Ask again what was not asked just now: something has happened. */
-export const nudge = () => resources.forEach((each) => each.nudge());
+/** Ask again what was not asked just now: something has happened that `concerns` these paths. */
+export const nudge = (concerns = () => true) => resources.forEach((each) => concerns(each.path) && each.nudge());
 
-/** Keep the answer of `path`, asked every `every` seconds. Without a path there is none.
+/** Keep the answer of `path`, asked every `every` seconds; Infinity: only after an event. Without a path there is none.
 
 `data` stays while a newer answer fails: `problem` says why it is old.
 */

@@ -1,4 +1,7 @@
-/** The screens, in the order of the navigation. One with a `role` is only for those who have it. */
+/** The screens, in the order of the navigation. One with a `role` is only for those who have it.
+
+The first ones are always in sight.
+*/
 
 import { useMay } from "./session.js";
 import { Actors } from "../screens/actors.js";
@@ -13,14 +16,14 @@ import { Settings } from "../screens/settings.js";
 import { Tasks } from "../screens/tasks.js";
 
 const screens = [
-  { id: "", name: "Overview", icon: "overview", key: "o", view: Overview },
-  { id: "tasks", name: "Tasks", icon: "tasks", key: "t", view: Tasks },
-  { id: "queues", name: "Queues", icon: "queues", key: "q", view: Queues },
+  { id: "", name: "Overview", icon: "overview", key: "o", isFirst: true, view: Overview },
+  { id: "tasks", name: "Tasks", icon: "tasks", key: "t", isFirst: true, view: Tasks },
+  { id: "queues", name: "Queues", icon: "queues", key: "q", isFirst: true, view: Queues },
+  { id: "dead", name: "Dead", icon: "dead", key: "d", isFirst: true, view: Dead },
+  { id: "actors", name: "Actors", icon: "actors", key: "a", isFirst: true, view: Actors },
   { id: "limits", name: "Limits", icon: "limits", key: "l", view: Limits },
   { id: "schedules", name: "Schedules", icon: "schedules", key: "c", view: Schedules },
   { id: "groups", name: "Groups", icon: "groups", key: "g", view: Groups },
-  { id: "dead", name: "Dead", icon: "dead", key: "d", view: Dead },
-  { id: "actors", name: "Actors", icon: "actors", key: "a", view: Actors },
   { id: "events", name: "Events", icon: "events", key: "e", view: Events },
   { id: "settings", name: "Settings", icon: "settings", key: "s", role: "admin", view: Settings },
 ];

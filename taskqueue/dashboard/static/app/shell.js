@@ -2,7 +2,7 @@
 
 import { html, useContext, useEffect, useRef, useState } from "../vendor/preact.js";
 import { remove } from "./api.js";
-import { relative, count } from "./format.js";
+import { relative } from "./format.js";
 import { useEventStream } from "./events.js";
 import { useKeys } from "./keys.js";
 import { useConnection, useLive, useNow } from "./live.js";
@@ -13,8 +13,9 @@ import { Identity, useMay } from "./session.js";
 import { useTheme } from "./theme.js";
 import { Enqueue } from "../components/enqueue.js";
 import { Icon } from "../components/icon.js";
-import { Mark } from "../components/mark.js";
+import { Navigation } from "../components/navigation.js";
 import { Palette, Shortcuts } from "../components/palette.js";
+import { Tips } from "../components/tips.js";
 import { Toasts } from "../components/toasts.js";
 
 export function Shell({ onSignOut }) {
@@ -38,7 +39,7 @@ export function Shell({ onSignOut }) {
   ];
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), place.current.focus())}>Skip to content</a>
-    <${Side} screens=${screens} current=${current} />
+    <${Navigation} screens=${screens} current=${current} />
     <div class="body">
       <header class="head">
         <button type="button" class="find" onClick=${() => setOpen("palette")}>
@@ -48,13 +49,13 @@ export function Shell({ onSignOut }) {
         <${Connection} />
         ${may("enqueue") &&
         html`<button type="button" class="primary" onClick=${() => setOpen("enqueue")}><${Icon} name="plus" /><span>New task</span></button>`}
-        <button type="button" class="quiet" onClick=${nextTheme} aria-label=${`Theme: ${theme}`} title=${`Theme: ${theme}`}>
+        <button type="button" class="quiet" onClick=${nextTheme} aria-label=${`Theme: ${theme}`} data-tip=${`Theme: ${theme}`}>
           <${Icon} name=${theme} />
         </button>
         <${Account} onSignOut=${onSignOut} />
       </header>
       <${Readiness} />
-      <main id="main" tabindex="-1" ref=${place}><${current.view} route=${route} key=${current.id} /></main>
+      <main id="main" tabindex="-1" ref=${place}><${current.view} route=${route} key=${current.id} /><${Tips} /></main>
     </div>
     ${open === "palette" && html`<${Palette} commands=${commands} onClose=${close} />`}
     ${open === "shortcuts" && html`<${Shortcuts} onClose=${close} />`}
@@ -113,22 +114,6 @@ function focusSearch() {
   }
 }
 
-function Side({ screens, current }) {
-  const stats = useLive("stats", 5).data;
-  const dead = stats ? stats.tasks.dead : 0;
-  return html`<aside class="side" aria-label="Service">
-    <a class="brand" href="#/"><${Mark} />taskqueue</a>
-    <nav aria-label="Screens">
-      ${screens.map(
-        (each) => html`<a key=${each.id} href=${to(each.id)} aria-current=${each === current ? "page" : undefined}>
-          <${Icon} name=${each.icon} />${each.name}
-          ${each.id === "dead" && dead > 0 && html`<span class="tally">${dead > 999 ? "999+" : count(dead)}</span>`}
-        </a>`,
-      )}
-    </nav>
-    <footer><a href="docs">API documentation</a></footer>
-  </aside>`;
-}
 
 function Connection() {
   const { isUp, since } = useConnection();
@@ -151,7 +136,7 @@ function Account({ onSignOut }) {
     await remove("session");
     onSignOut();
   };
-  return html`<button type="button" class="quiet who" onClick=${leave} title=${`Sign out ${identity.name}`}
+  return html`<button type="button" class="quiet who" onClick=${leave} data-tip=${`Sign out ${identity.name}`}
     aria-label=${`Sign out ${identity.name}, ${identity.role}`}>
     <span>${identity.name} · ${identity.role}</span><${Icon} name="leave" />
   </button>`;

@@ -6,10 +6,10 @@ are brought up to date in place, and new ones are only counted.
 
 import { useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import { get, withQuery } from "./api.js";
-import { brief } from "./format.js";
 import { useLive } from "./live.js";
+import { raw } from "./raw.js";
 
-const FIELDS = "id,status,action,queue,created_at,started_at,processed_at,run_at,attempt,max_attempts,reason,unique_key,progress";
+const FIELDS = "id,status,action,queue,created_at,started_at,processed_at,run_at,attempt,max_attempts,reason,unique_key,payload_head";
 const PAGE = 50;
 
 /** The id that follows: a page that starts after it begins with `id` itself. */
@@ -67,26 +67,9 @@ function merged(first, more) {
   return [...first, ...more.filter((task) => !ids.has(task.id))];
 }
 
-const KEPT = 2000;
-
-/** What the payloads of these tasks begin with, by id. Each is asked for once: they may be large. */
-export function usePayloads(filter, tasks) {
-  const known = useRef(new Map());
-  const [, redraw] = useState(0);
-  const missing = tasks.filter((task) => !known.current.has(task.id));
-  const wanted = missing.length ? missing[0].id : null;
-  useEffect(() => {
-    if (!wanted) return;
-    const limit = Math.min(100, tasks.length);
-    missing.forEach((task) => known.current.set(task.id, ""));
-    get(withQuery("tasks", { ...filter, fields: "id,payload", limit, cursor: after(wanted) })).then(
-      (page) => {
-        for (const { id, payload } of page.tasks) known.current.set(id, brief(payload.data ?? {}, 120));
-        for (const id of [...known.current.keys()].slice(0, -KEPT)) known.current.delete(id);
-        redraw((n) => n + 1);
-      },
-      () => {}, // the list itself says what is wrong
-    );
-  }, [wanted]);
-  return known.current;
+/** What the running ones of these tasks have reported last, by id. */
+export function useProgress(tasks) {
+  const isWanted = tasks.some((task) => task.status === "running");
+  const { data } = useLive(isWanted ? "running" : null, 2);
+  return useMemo(() => new Map((data ? data.running : []).filter((each) => each.progress !== null).map((each) => [each.task_id, raw(each, "progress")])), [data]);
 }

@@ -2,14 +2,17 @@
 
 import { html } from "../vendor/preact.js";
 import { brief, count, duration, plural } from "../app/format.js";
-import { groups } from "../app/dead.js";
 import { useLive } from "../app/live.js";
 import { to } from "../app/router.js";
 import { isBlocked, isWell, rows } from "../app/tree.js";
 
 const LATE_S = 60;
-const DEAD_GROUPS = 3;
-const DEAD = "tasks?status=dead&fields=id,action,queue,reason,processed_at&limit=100";
+const DEAD = "dead/groups?limit=3";
+
+function* ofService({ problem }) {
+  if (!problem || problem.status !== 503) return;
+  yield { key: "/ready", tone: "bad", text: "The service is not ready: no task is accepted", detail: problem.message, link: to("actors", "root/database") };
+}
 
 function* ofTree(tree) {
   for (const { part } of tree ? rows(tree) : []) {
@@ -39,19 +42,18 @@ function* ofQueues(queues) {
   }
 }
 
-function* ofDead(page, dead) {
-  if (!dead || !page) return;
-  const all = groups(page.tasks);
-  for (const group of all.slice(0, DEAD_GROUPS)) {
-    const size = `${count(group.ids.length)}${page.next ? " of the latest 100" : ""}`;
-    const link = to("tasks", "", { status: "dead", action: group.action });
-    yield { key: group.key, tone: "bad", text: `${group.action}: ${size} dead`, detail: brief(group.error, 120), link };
+function* ofDead(groups, dead) {
+  for (const { action, error, tasks } of dead && groups ? groups.groups : []) {
+    const link = to("tasks", "", { status: "dead", action, error });
+    yield { key: `${action}\n${error}`, tone: "bad", text: `${action}: ${count(tasks)} dead`, detail: brief(error, 120), link };
   }
 }
 
 export function Attention({ tree, queues, dead }) {
-  const { data: page } = useLive(dead ? DEAD : null, 5);
-  const items = [...ofTree(tree), ...ofDead(page, dead), ...ofQueues(queues)];
+  const { data: groups } = useLive(dead ? DEAD : null, 5);
+  const ready = useLive("ready", 3);
+  const all = [...ofService(ready), ...ofTree(tree), ...ofDead(groups, dead), ...ofQueues(queues)];
+  const items = [...all.filter((item) => item.tone === "bad"), ...all.filter((item) => item.tone !== "bad")];
   if (!tree || !queues) return null;
   if (items.length === 0) return html`<p class="calm">Nothing. Every part runs, no queue is behind, no task is dead.</p>`;
   return html`<ul class="attention">

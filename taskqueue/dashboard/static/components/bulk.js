@@ -2,10 +2,12 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { actions, COUNTED, forAll, forEach, honest } from "../app/actions.js";
-import { count, plural } from "../app/format.js";
+import { count, exact, plural } from "../app/format.js";
 import { refresh } from "../app/live.js";
 import { Dialog } from "./dialog.js";
 import { complain, say } from "./toasts.js";
+
+const INSTANT = /_(after|before)$/;
 
 /** For tasks that were selected. */
 export function SomeDialog({ verb, ids, onClose, onDone }) {
@@ -23,19 +25,21 @@ export function SomeDialog({ verb, ids, onClose, onDone }) {
     label=${`${action.name} ${count(ids.length)}`} progress=${done === null ? null : { value: done, max: ids.length }} />`;
 }
 
-/** For all tasks that match a filter. */
-export function AllDialog({ verb, filter, onClose, onDone }) {
-  const [total, setTotal] = useState({ matched: 0, isWhole: false });
-  const [isCounted, setCounted] = useState(false);
+/** For all tasks that match a filter. They are counted first, unless it is `known` how many they are. */
+export function AllDialog({ verb, filter, known = null, onClose, onDone }) {
+  const [total, setTotal] = useState({ matched: known ?? 0, isWhole: known !== null });
+  const [isCounted, setCounted] = useState(known !== null);
   const [progress, setProgress] = useState(null);
   const isStopped = useRef(false);
   const action = actions[verb];
   const stopped = () => isStopped.current;
   useEffect(() => {
-    forAll(verb, filter, { dryRun: true, most: COUNTED, onProgress: setTotal, isStopped: stopped }).then(
-      (answer) => (setTotal(answer), setCounted(true)),
-      (problem) => (complain(problem), onClose()),
-    );
+    if (known === null) {
+      forAll(verb, filter, { dryRun: true, most: COUNTED, onProgress: setTotal, isStopped: stopped }).then(
+        (answer) => (setTotal(answer), setCounted(true)),
+        (problem) => (complain(problem), onClose()),
+      );
+    }
     return () => (isStopped.current = true);
   }, []);
   const run = async () => {
@@ -52,11 +56,11 @@ export function AllDialog({ verb, filter, onClose, onDone }) {
     onDone();
   };
   const title = isCounted ? `${action.name} ${honest(total)} ${total.matched === 1 ? "task" : "tasks"}?` : `Counting: ${count(total.matched)}`;
-  return html`<${Frame} action=${action} title=${title} onClose=${onClose} onRun=${run} label=${`${action.name} all`}
+  return html`<${Frame} action=${action} title=${title} onClose=${onClose} onRun=${run} label=${`${action.name} ${known === null ? "all" : count(known)}`}
     isReady=${isCounted && total.matched > 0} progress=${progress}>
     <p class="soft">All that match this filter, also those that are not shown:</p>
     <ul class="chips">
-      ${Object.entries(filter).map(([name, value]) => html`<li class="tag" key=${name}>${name.replaceAll("_", " ")}: ${value}</li>`)}
+      ${Object.entries(filter).map(([name, value]) => html`<li class="tag" key=${name}>${name.replaceAll("_", " ")}: ${INSTANT.test(name) ? exact(Number(value)) : value}</li>`)}
       ${Object.keys(filter).length === 0 && html`<li class="tag">every task</li>`}
     </ul>
   <//>`;

@@ -24,7 +24,7 @@ export function Consumers() {
     <label for="consumers">Shared consumers</label>
     <input id="consumers" type="number" min="0" max="1024" required value=${wanted} onInput=${(event) => setText(event.target.value)} />
     <button disabled=${wanted === String(size.count)}>Apply</button>
-    ${size.is_changed && html`<button type="button" title="The number was changed at run time, and is kept over restarts"
+    ${size.is_changed && html`<button type="button" data-tip="The number was changed at run time, and is kept over restarts"
       onClick=${() => change(null, `${plural(size.configured, "shared consumer")}, as configured`)}>Back to ${size.configured}</button>`}
   </form>`;
 }

@@ -1,10 +1,10 @@
 /** Dialogs, on the browser's own element: it keeps the focus inside and closes at Esc. */
 
-import { html, useEffect, useRef } from "../vendor/preact.js";
+import { html, useLayoutEffect, useRef } from "../vendor/preact.js";
 
 export function Dialog({ title, onClose, wide, children }) {
   const element = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = element.current;
     const opener = document.activeElement;
     dialog.showModal();

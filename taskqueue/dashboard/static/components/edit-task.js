@@ -2,14 +2,14 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { patch } from "../app/api.js";
-import { json } from "../app/format.js";
 import { refresh } from "../app/live.js";
+import { checked, dataOf, objectText } from "../app/raw.js";
 import { Dialog } from "./dialog.js";
 import { Faults } from "./enqueue.js";
 import { say } from "./toasts.js";
 
 export function EditTask({ task, onClose }) {
-  const before = { data: json(task.payload.data ?? {}), priority: String(task.priority), max_attempts: String(task.max_attempts), delay_s: "" };
+  const [before] = useState(() => ({ data: dataOf(task), priority: String(task.priority), max_attempts: String(task.max_attempts), delay_s: "" }));
   const [form, setForm] = useState(before);
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
@@ -20,8 +20,8 @@ export function EditTask({ task, onClose }) {
     try {
       const changes = {};
       for (const name of ["priority", "max_attempts", "delay_s"]) if (form[name] !== before[name]) changes[name] = Number(form[name]);
-      if (form.data !== before.data) changes.data = JSON.parse(form.data);
-      await patch(`tasks/${task.id}`, changes);
+      const written = form.data === before.data ? {} : { data: checked(form.data) };
+      await patch(`tasks/${task.id}`, objectText(changes, written));
       say("Task changed");
       refresh();
       onClose();

@@ -1,37 +1,29 @@
 /** The form of a new task. */
 
-import { html, useEffect, useState } from "../vendor/preact.js";
-import { get, post } from "../app/api.js";
+import { html, useState } from "../vendor/preact.js";
+import { post } from "../app/api.js";
+import { useActions } from "../app/known-actions.js";
 import { refresh, useLive } from "../app/live.js";
+import { checked, objectText } from "../app/raw.js";
 import { to } from "../app/router.js";
 import { Choice } from "./choice.js";
 import { Dialog } from "./dialog.js";
 import { say } from "./toasts.js";
 
-/** The actions that the service knows, as its own description lists them. */
-function useActions() {
-  const [actions, setActions] = useState([]);
-  useEffect(() => {
-    get("openapi.json").then(
-      (document) => setActions(document.components.schemas.TaskRequest.properties.action.examples || []),
-      () => setActions([]), // any name can be typed
-    );
-  }, []);
-  return actions;
-}
-
 const blank = { action: "", data: "{}", queue: "", priority: "", delay_s: "", unique_key: "", on_repeat: "", group: "" };
 
-/** Return the request of a form. Throws a SyntaxError if `data` is no JSON. */
+/** Return the text of a form's request, its data as they are written. Throws a SyntaxError if they are no JSON. */
 function request(form) {
-  const task = { action: form.action.trim(), data: JSON.parse(form.data || "{}") };
+  const task = { action: form.action.trim() };
   for (const name of ["priority", "delay_s"]) if (form[name] !== "") task[name] = Number(form[name]);
   for (const name of ["queue", "unique_key", "on_repeat", "group"]) if (form[name]) task[name] = form[name];
-  return task;
+  return objectText(task, { data: checked(form.data || "{}") });
 }
 
-export function Enqueue({ onClose, initial = {} }) {
-  const [form, setForm] = useState({ ...blank, ...initial });
+/** `original`: the task that `initial` is of. As long as the form is unchanged, the service copies that one. */
+export function Enqueue({ onClose, initial = {}, original = null }) {
+  const [before] = useState({ ...blank, ...initial });
+  const [form, setForm] = useState(before);
   const [problem, setProblem] = useState(null);
   const [busy, setBusy] = useState(false);
   const actions = useActions();
@@ -42,7 +34,8 @@ export function Enqueue({ onClose, initial = {} }) {
     setBusy(true);
     setProblem(null);
     try {
-      const receipt = await post("tasks", request(form));
+      const isCopy = original !== null && Object.keys(before).every((name) => form[name] === before[name]);
+      const receipt = await (isCopy ? post(`tasks/${original}/clone`) : post("tasks", request(form)));
       say(receipt.acceptance ? `Task ${receipt.acceptance}: it held the key` : `Task ${receipt.status}`, { to: to("tasks", receipt.id), text: "Open" });
       refresh();
       onClose();
@@ -51,7 +44,7 @@ export function Enqueue({ onClose, initial = {} }) {
       setBusy(false);
     }
   };
-  return html`<${Dialog} title="New task" onClose=${onClose} wide>
+  return html`<${Dialog} title=${original === null ? "New task" : "Clone task"} onClose=${onClose} wide>
     <form class="dialog-form grid" onSubmit=${submit}>
       <div class="field">
         <label for="new-action">Action</label>

@@ -49,7 +49,7 @@ export function Proof({ killed, part }) {
   }, [isBack]);
   return html`<section class="card proof" aria-label="Proof" aria-live="polite">
     <header><h2>What came of it</h2></header>
-    <ol class="inside">
+    <ol class="inside in-text">
       <li data-tone="bad">Life ${killed.incarnation} was killed at ${timeOfDay(killed.at)}</li>
       ${back
         ? html`<li data-tone="good">Life ${back.incarnation} runs since ${timeOfDay(back.started_at)}: its supervisor needed

@@ -1,6 +1,6 @@
 /** The command palette, and the list of shortcuts. */
 
-import { html, useEffect, useRef, useState } from "../vendor/preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { shortcuts } from "../app/keys.js";
 import { go, to } from "../app/router.js";
 import { Dialog } from "./dialog.js";
@@ -21,7 +21,7 @@ export function Palette({ commands, onClose }) {
   const [chosen, setChosen] = useState(0);
   const found = matching(text, commands);
   const element = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => { // what is typed from now on is for it
     element.current.showModal();
   }, []);
   const run = (command) => {

@@ -3,6 +3,7 @@
 import { html } from "../vendor/preact.js";
 import { count, duration, perMinute, plural } from "../app/format.js";
 import { to } from "../app/router.js";
+import { HeldBack } from "./held-back.js";
 import { Status } from "./status.js";
 
 export function QueueCards({ queues }) {
@@ -27,6 +28,7 @@ function QueueCard({ queue }) {
     ${recent && recent.completed_per_min + recent.failed_per_min > 0 && html`<span class="small soft">
       ${perMinute(recent.completed_per_min)} a minute${recent.failed_per_min > 0 && html`, <span class="bad">${perMinute(recent.failed_per_min)} failed</span>`}${recent.wait_s && `, waited ${duration(recent.wait_s.p95)} (p95)`}
     </span>`}
+    <${HeldBack} limits=${queue.limits} />
     <span class="small faint">${queue.oldest_runnable_s === null ? "Nothing waits to run" : `Oldest has waited ${duration(queue.oldest_runnable_s)}`}</span>
   </a>`;
 }

@@ -3,6 +3,7 @@
 import { html } from "../vendor/preact.js";
 import { brief, duration, shortId } from "../app/format.js";
 import { useNow } from "../app/live.js";
+import { raw } from "../app/raw.js";
 import { to } from "../app/router.js";
 
 export function Running({ attempts }) {
@@ -16,7 +17,7 @@ export function Running({ attempts }) {
           (attempt) => html`<tr key=${attempt.task_id}>
             <td><a href=${to("tasks", attempt.task_id)}>${attempt.action} <code>${shortId(attempt.task_id)}</code></a></td>
             <td>${attempt.line ? html`<code>${attempt.line.file}:${attempt.line.number}</code> <span class="faint">${attempt.line.function}</span>` : html`<span class="faint">unknown</span>`}</td>
-            <td class="wide"><code class="soft">${attempt.progress === null ? "" : brief(attempt.progress, 60)}</code></td>
+            <td class="wide"><code class="soft">${attempt.progress === null ? "" : brief(raw(attempt, "progress"), 60)}</code></td>
             <td class="number">${duration(Math.max(0, now - attempt.started_at))}</td>
           </tr>`,
         )}

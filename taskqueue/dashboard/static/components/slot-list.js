@@ -1,7 +1,7 @@
 /** What became of the latest slots of a schedule, with their tasks and the reasons. */
 
 import { html } from "../vendor/preact.js";
-import { exact, plural } from "../app/format.js";
+import { plural } from "../app/format.js";
 import { to } from "../app/router.js";
 import { Empty } from "./states.js";
 import { Status } from "./status.js";
@@ -22,7 +22,7 @@ export function SlotList({ slots }) {
 
 function Row({ slot }) {
   return html`<tr data-slot=${slot.at}>
-    <td title=${exact(slot.at)}><${Time} at=${slot.at} /></td>
+    <td><${Time} at=${slot.at} /></td>
     <td><${Status} value=${slot.outcome} tone=${toneOfSlot(slot.outcome)} />${slot.slots > 1 && html` <span class="small faint">${plural(slot.slots, "slot")}</span>`}</td>
     <td>${slot.task_id && html`<a href=${to("tasks", slot.task_id)}>${slot.status || "deleted"}</a>`}</td>
     <td class="small">${slot.run_now ? "run by hand" : slot.reason}</td>

@@ -7,7 +7,7 @@ import { to } from "../app/router.js";
 import { Status } from "./status.js";
 import { Time } from "./time.js";
 
-export function TaskTable({ tasks, payloads, selection, onSelect, canSelect }) {
+export function TaskTable({ tasks, progress, selection, onSelect, canSelect }) {
   const latest = useRef(null);
   const toggle = (id, isRange) => {
     const ids = tasks.map((task) => task.id);
@@ -28,7 +28,7 @@ export function TaskTable({ tasks, payloads, selection, onSelect, canSelect }) {
       </tr></thead>
       <tbody>
         ${tasks.map(
-          (task) => html`<${Row} key=${task.id} task=${task} payload=${payloads.get(task.id)} isSelected=${selection.has(task.id)}
+          (task) => html`<${Row} key=${task.id} task=${task} progress=${progress.get(task.id)} isSelected=${selection.has(task.id)}
             onToggle=${toggle} canSelect=${canSelect} />`,
         )}
       </tbody>
@@ -36,14 +36,14 @@ export function TaskTable({ tasks, payloads, selection, onSelect, canSelect }) {
   </div>`;
 }
 
-function Row({ task, payload, isSelected, onToggle, canSelect }) {
+function Row({ task, progress, isSelected, onToggle, canSelect }) {
   const label = `Select ${task.action} ${shortId(task.id)}`;
   return html`<tr class=${task.hasLeft ? "left" : ""} data-id=${task.id} data-status=${task.status} aria-selected=${String(isSelected)}>
     ${canSelect && html`<td class="check"><input type="checkbox" tabindex="-1" aria-label=${label} checked=${isSelected}
       onClick=${(event) => onToggle(task.id, event.shiftKey)} /></td>`}
-    <td><${Status} value=${task.status} />${task.hasLeft && html`<span class="small faint" title="It does not match the filter any more"> · left</span>`}</td>
+    <td><${Status} value=${task.status} />${task.hasLeft && html`<span class="small faint" data-tip="It does not match the filter any more"> · left</span>`}</td>
     <td class="name"><a href=${to("tasks", task.id)}><strong>${task.action}</strong> <code class="faint">${shortId(task.id)}</code></a></td>
-    <td class="wide data"><div class="cut"><${Detail} task=${task} payload=${payload} /></div></td>
+    <td class="wide data"><div class="cut"><${Detail} task=${task} progress=${progress} /></div></td>
     <td class="wide">${task.queue}</td>
     <td class="number wide">${task.attempt}<span class="faint"> / ${task.max_attempts}</span></td>
     <td class="number"><${Took} task=${task} /></td>
@@ -52,10 +52,10 @@ function Row({ task, payload, isSelected, onToggle, canSelect }) {
 }
 
 /** The most telling there is: the error of what failed, the progress of what runs, else the data. */
-function Detail({ task, payload }) {
-  if (task.reason && task.status !== "completed") return html`<span class="bad" title=${task.reason}>${task.reason}</span>`;
-  if (task.progress !== undefined && task.status === "running") return html`<code>${brief(task.progress)}</code>`;
-  return html`<code class="soft">${payload}</code>`;
+function Detail({ task, progress }) {
+  if (task.reason && task.status !== "completed") return html`<span class="bad" data-tip=${task.reason}>${task.reason}</span>`;
+  if (progress !== undefined && task.status === "running") return html`<code>${brief(progress)}</code>`;
+  return html`<code class="soft">${brief(task.payload_head, 120)}</code>`;
 }
 
 function Took({ task }) {

@@ -1,17 +1,23 @@
-/** An instant, as people say it; the exact one is in its title. */
+/** An instant, as people say it; the exact one is its tip. */
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { exact, relative } from "../app/format.js";
 import { useNow } from "../app/live.js";
 
 const FINE_S = 90;
 const COARSE_S = 15; // minutes need no look every second
 
-export function Time({ at }) {
+/** `isTold`: what is around it has a tip that says the exact instant. */
+export function Time({ at, isTold = false }) {
   const [step, setStep] = useState(1);
   const now = useNow(step);
+  const place = useRef(null);
   useEffect(() => setStep(Math.abs(now - at) < FINE_S ? 1 : COARSE_S), [now, at]);
+  useEffect(() => {
+    // In a table the focus on the row shows it: see `Tips`.
+    if (place.current && !isTold && !place.current.closest("tr")) place.current.tabIndex = 0;
+  }, [at === null || at === undefined]);
   if (at === null || at === undefined) return html`<span class="faint">–</span>`;
   const machine = new Date(at * 1000).toISOString();
-  return html`<time datetime=${machine} title=${exact(at)}>${relative(at, now)}</time>`;
+  return html`<time ref=${place} datetime=${machine} data-tip=${isTold ? undefined : exact(at)}>${relative(at, now)}</time>`;
 }

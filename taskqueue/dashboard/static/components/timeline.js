@@ -17,7 +17,7 @@ export function Timeline({ task, logs = [] }) {
     <div class="bar" role="img" aria-label=${parts.map((part) => `${part.text}, ${duration(part.till - part.from)}`).join("; ")}>
       ${parts.map(
         (part, i) => html`<span key=${i} class=${waits.has(part.kind) ? "wait" : "ran"} data-tone=${toneOf(part.kind)}
-          style=${{ flexGrow: ((part.till - part.from) / whole) * 100 }} title=${`${part.text}, ${duration(part.till - part.from)}`}></span>`,
+          style=${{ flexGrow: ((part.till - part.from) / whole) * 100 }} data-tip=${`${part.text}, ${duration(part.till - part.from)}`}></span>`,
       )}
     </div>
     <ol>
@@ -36,7 +36,7 @@ function NextAttempt({ next, now }) {
   return html`<li class="soft"><div class="line"><b>${attempt}</b>
     ${earliest === latest
       ? html`<span>due <${Time} at=${earliest} /></span>`
-      : html`<span title="${exact(earliest)} to ${exact(latest)}">due in ${duration(earliest - now)} to ${duration(latest - now)},
+      : html`<span tabindex="0" data-tip="${exact(earliest)} to ${exact(latest)}">due in ${duration(earliest - now)} to ${duration(latest - now)},
           if the one before fails at once</span>`}
   </div></li>`;
 }

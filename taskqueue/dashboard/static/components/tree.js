@@ -13,7 +13,7 @@ const FLASH_MS = 2400;
 /** `running`: the attempts that run, if they are known. */
 export function Tree({ root, running = [] }) {
   const by = byConsumer(running);
-  return html`<div class="wrap"><table class="tree">
+  return html`<div class="wrap"><table class="tree stacked">
     <caption class="unseen">Supervision tree</caption>
     <thead><tr><th>Part</th><th>State</th><th>Doing</th><th class="number">Mailbox</th><th>Last exit</th></tr></thead>
     <tbody>${[...rows(root)].map(({ part, lines }) => html`<${Row} key=${part.path} part=${part} lines=${lines} attempts=${by.get(part.id)} />`)}</tbody>
@@ -33,9 +33,9 @@ function Row({ part, lines, attempts }) {
     <th scope="row" class="part"><span class="lines" aria-hidden="true">${lines}</span>${link}
       ${part.max_restarts != null && html`<${Budget} part=${part} />`}</th>
     <td><${Status} value=${part.status} tone=${toneOfPart(part)} /></td>
-    <td class="doing">${attempts ? html`<${Runs} attempts=${attempts} />` : html`<${Doing} part=${part} />`}</td>
-    <td class="number">${part.process ? part.process.mailbox : ""}</td>
-    <td><${LastExit} part=${part} /></td>
+    <td class="doing" data-label="Doing">${attempts ? html`<${Runs} attempts=${attempts} />` : html`<${Doing} part=${part} />`}</td>
+    <td class="number" data-label="Mailbox">${part.process ? part.process.mailbox : ""}</td>
+    <td data-label="Last exit"><${LastExit} part=${part} /></td>
   </tr>`;
 }
 
@@ -57,7 +57,7 @@ function useChanged(value) {
 function Budget({ part }) {
   const left = part.max_restarts - part.restarts_in_period;
   const text = `${left} of ${part.max_restarts} restarts left`;
-  return html`<span class="budget" title=${`${text}, in ${part.period_s} s`}>
+  return html`<span class="budget" data-tip=${`${text}, in ${part.period_s} s`}>
     <meter min="0" max=${part.max_restarts} value=${left} aria-label=${text}></meter>
     ${part.restarts_in_period > 0 && html`<span>${text}</span>`}
   </span>`;
@@ -68,7 +68,7 @@ function Runs({ attempts }) {
   const now = useNow();
   const [first] = attempts;
   const line = first.line && `${first.line.file}:${first.line.number}, in ${first.line.function}`;
-  return html`<span class="runs" title=${line}>
+  return html`<span class="runs" data-tip=${line}>
     <a href=${to("tasks", first.task_id)}>${first.action}</a> for ${duration(Math.max(0, now - first.started_at))}
     ${attempts.length > 1 && html` <span class="tag">and ${attempts.length - 1} more</span>`}
   </span>`;
@@ -87,8 +87,8 @@ function Doing({ part }) {
 function LastExit({ part }) {
   if (part.last_exit_at === null) return html`<span class="faint">never</span>`;
   const bad = part.last_exit !== "normal" && part.last_exit !== "shutdown";
-  return html`<span class=${`exit ${bad ? "" : "faint"}`} tabindex="0" title=${`${part.last_exit}, ${exact(part.last_exit_at)}`}>
-    <span class="cut">${part.last_exit}</span> <${Time} at=${part.last_exit_at} />
+  return html`<span class=${`exit ${bad ? "" : "faint"}`} tabindex="0" data-tip=${`${part.last_exit}, ${exact(part.last_exit_at)}`}>
+    <span class="cut">${part.last_exit}</span> <${Time} at=${part.last_exit_at} isTold />
     ${part.incarnation > 1 && html` <span class="tag">incarnation ${part.incarnation}</span>`}
   </span>`;
 }

@@ -31,11 +31,11 @@ function All() {
 function Table({ limits }) {
   const may = useMay();
   if (limits.length === 0) return html`<${Empty} title="No limits">An action has one with <code>limit=Limit(running=2)</code>.<//>`;
-  return html`<div class="wrap"><table class="limits">
+  return html`<div class="wrap"><table class="limits stacked">
     <caption class="unseen">Limits</caption>
     <thead><tr>
-      <th>Limit</th><th>Allows<span class="wide"> for each key</span></th><th class="number">Running</th><th class="number">Waiting</th>
-      ${may("admin") && html`<th class="wide"><span class="unseen">Actions</span></th>`}
+      <th>Limit</th><th>Allows for each key</th><th class="number">Running</th><th class="number">Waiting</th>
+      ${may("admin") && html`<th><span class="unseen">Actions</span></th>`}
     </tr></thead>
     <tbody>${limits.map((limit) => html`<${Row} key=${limit.name} limit=${limit} canChange=${may("admin")} />`)}</tbody>
   </table></div>`;
@@ -44,10 +44,10 @@ function Table({ limits }) {
 function Row({ limit, canChange }) {
   return html`<tr data-limit=${limit.name}>
     <th scope="row"><a href=${to("limits", limit.name)}>${limit.name}</a></th>
-    <td>${words(limit.allows)}${limit.changed_at !== null && html` <span class="small faint">changed <${Time} at=${limit.changed_at} /></span>`}</td>
-    <td class="number">${count(limit.running)}</td>
-    <td class="number">${counted(limit.waiting)}</td>
-    ${canChange && html`<td class="number wide"><${Buttons} limit=${limit} /></td>`}
+    <td data-label="Allows for each key">${words(limit.allows)}${limit.changed_at !== null && html` <span class="small faint">changed <${Time} at=${limit.changed_at} /></span>`}</td>
+    <td class="number" data-label="Running">${count(limit.running)}</td>
+    <td class="number" data-label="Waiting">${counted(limit.waiting)}</td>
+    ${canChange && html`<td class="number buttons-cell"><${Buttons} limit=${limit} /></td>`}
   </tr>`;
 }
 

@@ -1,8 +1,9 @@
 /** One schedule: its next slots, what became of the latest ones, and why. */
 
 import { html } from "../vendor/preact.js";
-import { duration, exact, json } from "../app/format.js";
+import { duration, exact } from "../app/format.js";
 import { useLive } from "../app/live.js";
+import { pretty, raw } from "../app/raw.js";
 import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
 import { Copy } from "../components/copy.js";
@@ -37,7 +38,7 @@ function Found({ schedule, path }) {
     <div class="task-grid grid">
       <div class="stack">
         <section class="card" aria-label="Latest slots"><header><h2>Latest slots</h2></header><${SlotList} slots=${schedule.slots} /></section>
-        <${Data} data=${schedule.data} />
+        <${Data} text=${pretty(raw(schedule, "data"))} />
       </div>
       <div class="stack">
         <section class="card" aria-label="Next slots"><header><h2>Next slots</h2></header><${Upcoming} upcoming=${schedule.upcoming} /></section>
@@ -51,14 +52,13 @@ function Upcoming({ upcoming }) {
   if (upcoming.length === 0) return html`<${Empty} title="None">No slot runs while it is paused.<//>`;
   return html`<ol class="inside small">
     ${upcoming.map(
-      (slot) => html`<li key=${slot.at} title=${exact(slot.at)}>${slot.local.replace("T", " ").slice(0, 19)} ${slot.timezone}
+      (slot) => html`<li key=${slot.at}>${slot.local.replace("T", " ").slice(0, 19)} ${slot.timezone}
         <span class="faint"> <${Time} at=${slot.at} /></span></li>`,
     )}
   </ol>`;
 }
 
-function Data({ data }) {
-  const text = json(data);
+function Data({ text }) {
   return html`<section class="card" aria-label="Data">
     <header><h2>Data</h2><span class="gap"></span><${Copy} text=${text} what="data" /></header>
     <pre class="code flat" tabindex="0">${text}</pre>

@@ -3,9 +3,10 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { actions } from "../app/actions.js";
 import { get } from "../app/api.js";
-import { duration, exact, json } from "../app/format.js";
+import { duration } from "../app/format.js";
 import { useKeys } from "../app/keys.js";
 import { useLive } from "../app/live.js";
+import { dataOf, pretty, raw } from "../app/raw.js";
 import { go, to } from "../app/router.js";
 import { useMay } from "../app/session.js";
 import { SomeDialog } from "../components/bulk.js";
@@ -21,7 +22,9 @@ import { Timeline } from "../components/timeline.js";
 const WAITING = ["queued", "scheduled", "retrying"];
 
 export function Task({ id }) {
-  const { data: task, problem, reload } = useLive(`tasks/${encodeURIComponent(id)}`, 1);
+  const [hasEnded, setEnded] = useState(false);
+  const { data: task, problem, reload } = useLive(`tasks/${encodeURIComponent(id)}`, hasEnded ? Infinity : 1);
+  useEffect(() => setEnded(Boolean(task) && task.processed_at !== null), [task]);
   if (problem && problem.status === 404) {
     return html`<${Empty} title="No such task">
       It was deleted, its time of keeping is over, or the address has a mistake. <a href=${to("tasks")}>All tasks</a>
@@ -51,15 +54,15 @@ function Found({ task }) {
     <div class="task-grid grid">
       <div class="stack">
         <section class="card" aria-label="Attempts"><header><h2>Attempts</h2></header><div class="inside"><${Timeline} task=${task} logs=${logs} /></div></section>
-        <${JSONCard} title="Data" value=${task.payload.data ?? {}} />
-        ${task.progress !== undefined && html`<${JSONCard} title="Progress" value=${task.progress} />`}
-        ${task.status === "completed" && html`<${JSONCard} title="Result" value=${task.result} />`}
+        <${JSONCard} title="Data" text=${dataOf(task)} />
+        ${task.progress !== undefined && html`<${JSONCard} title="Progress" text=${pretty(raw(task, "progress"))} />`}
+        ${task.status === "completed" && html`<${JSONCard} title="Result" text=${pretty(raw(task, "result"))} />`}
         ${task.edits && task.edits.length > 0 && html`<${Edits} edits=${task.edits} />`}
       </div>
       <${Facts} task=${task} />
     </div>
     ${dialog === "edit" && html`<${EditTask} task=${task} onClose=${close} />`}
-    ${dialog === "clone" && html`<${Enqueue} onClose=${close} initial=${copyOf(task)} />`}
+    ${dialog === "clone" && html`<${Enqueue} onClose=${close} initial=${copyOf(task)} original=${task.id} />`}
     ${actions[dialog] && html`<${SomeDialog} verb=${dialog} ids=${[task.id]} onClose=${close} onDone=${onDone} />`}
   `;
 }
@@ -89,7 +92,7 @@ function Place({ id }) {
     on <a href=${to("actors", `root/consumers/${attempt.consumer}`)}>${attempt.consumer}</a></p>`;
 }
 
-const copyOf = (task) => ({ action: task.action, data: json(task.payload.data ?? {}), queue: task.queue, priority: String(task.priority) });
+const copyOf = (task) => ({ action: task.action, data: dataOf(task), queue: task.queue, priority: String(task.priority) });
 
 function Buttons({ task, open }) {
   const may = useMay();
@@ -106,8 +109,7 @@ function Buttons({ task, open }) {
   </div>`;
 }
 
-function JSONCard({ title, value }) {
-  const text = json(value);
+function JSONCard({ title, text }) {
   return html`<section class="card" aria-label=${title}>
     <header><h2>${title}</h2><span class="gap"></span><${Copy} text=${text} what=${title.toLowerCase()} /></header>
     <pre class="code flat" tabindex="0">${text}</pre>
@@ -156,7 +158,7 @@ const traceOf = (task) => task.traceparent.split("-")[1];
 function Edits({ edits }) {
   return html`<section class="card" aria-label="Edits"><header><h2>Edits</h2></header>
     <ul class="inside small">
-      ${edits.map((edit, i) => html`<li key=${i}><span class="soft" title=${exact(edit.at)}><${Time} at=${edit.at} /></span> changed
+      ${edits.map((edit, i) => html`<li key=${i}><span class="soft"><${Time} at=${edit.at} /></span> changed
         ${" "}${Object.entries(edit.before).map(([name, value]) => (value === null ? name : `${name}, which was ${value}`)).join("; ")}</li>`)}
     </ul>
   </section>`;

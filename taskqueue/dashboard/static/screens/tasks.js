@@ -6,7 +6,7 @@ import { count, plural } from "../app/format.js";
 import { useKeys } from "../app/keys.js";
 import { useMay } from "../app/session.js";
 import { filterOf, isNarrowed, statusesOf } from "../app/task-filter.js";
-import { usePayloads, useTaskList } from "../app/task-list.js";
+import { useProgress, useTaskList } from "../app/task-list.js";
 import { AllDialog, SomeDialog } from "../components/bulk.js";
 import { FilterBar } from "../components/filter-bar.js";
 import { Icon } from "../components/icon.js";
@@ -30,7 +30,7 @@ function List({ query }) {
   const [isOver, setOver] = useState(false);
   const [dialog, setDialog] = useState(null);
   const list = useTaskList(filter, isOver || selection.size > 0);
-  const payloads = usePayloads(filter, list.tasks);
+  const progress = useProgress(list.tasks);
   const clear = () => (setSelection(none), setAll(false));
   useEffect(clear, [key]);
   const select = (ids, isOn) => {
@@ -49,14 +49,14 @@ function List({ query }) {
   const onDone = () => (setDialog(null), clear(), list.show());
   return html`
     <div class="title"><h1>Tasks</h1></div>
-    <${FilterBar} query=${query} />
+    <${FilterBar} query=${query} filter=${filter} />
     <section class="card" aria-label="Tasks" onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}>
       ${selection.size > 0 &&
       html`<${Selected} chosen=${chosen} isAll=${isAll} query=${query} list=${list} onAll=${() => setAll(true)} onClear=${clear} act=${act} />`}
       ${list.fresh > 0 &&
       html`<button type="button" class="fresh" onClick=${list.show}>Show ${list.isFull ? "more than " : ""}${plural(list.fresh, "new task")}</button>`}
       <${Rows} list=${list} query=${query}>
-        <${TaskTable} tasks=${list.tasks} payloads=${payloads} selection=${selection} onSelect=${select} canSelect=${may("enqueue")} />
+        <${TaskTable} tasks=${list.tasks} progress=${progress} selection=${selection} onSelect=${select} canSelect=${may("enqueue")} />
       <//>
       ${list.next && html`<footer class="more"><button type="button" onClick=${() => attempt(list.loadMore)}>Load more</button></footer>`}
     </section>
