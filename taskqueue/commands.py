@@ -22,7 +22,7 @@ from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
-from taskqueue.rules.running import Running
+from taskqueue.rules.running import Running, RunningStack
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
 from taskqueue.rules.sizes import ConsumersSize, PoolSize, SizeChange
 from taskqueue.rules.summaries import Counts, DeadGroup, QueueLimit
@@ -336,6 +336,15 @@ class GetReadiness(Request[Readiness]):
 
 class GetRunning(Request[Running]):
     """Return the attempts that run now; answered within half a second, whatever they do."""
+
+
+class GetStack(Request[RunningStack | None]):
+    """Return the attempt that runs at a task, with its stack; None if none runs.
+
+    Answered within half a second, whatever it does.
+    """
+
+    task_id: str
 
 
 class GetMeasures(Request[Measures]):

@@ -8,8 +8,7 @@ what runs and was counted   shared memory: a blocked consumer answers nothing
 the tree and its consumers  their supervisors
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from taskqueue.actors.consumers import Pool
 from taskqueue.actors.group_requests import GroupRequests
 from taskqueue.actors.held_back import held_back
 from taskqueue.actors.limit_requests import LimitRequests
+from taskqueue.actors.live_requests import LiveRequests
 from taskqueue.actors.messages import DATABASE, QUEUE, SCHEDULES
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.roster import Roster
@@ -44,13 +44,10 @@ from taskqueue.commands import (
     GetFlows,
     GetHeldBack,
     GetLogs,
-    GetMeasures,
     GetOldestRunnable,
     GetPoolSize,
     GetQueues,
     GetReadiness,
-    GetRecent,
-    GetRunning,
     GetSchedule,
     GetSchedules,
     GetTask,
@@ -71,7 +68,7 @@ from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.events import events
 from taskqueue.http.server.limits import Limits
 from taskqueue.rules.access import Token
-from taskqueue.rules.activity import Activity, Recent
+from taskqueue.rules.activity import Activity
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt, next_attempts
@@ -80,7 +77,6 @@ from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.policy import USUAL
-from taskqueue.rules.running import Running
 from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
 from taskqueue.rules.tasks import Accepted, Status, TaskHistory
 from taskqueue.rules.turns import Flow
@@ -119,9 +115,6 @@ class ServicePort:
         `retries_of` returns when a task is tried again, as `next_attempts` does. `pools` are those
         that are configured.
         """
-        self._roster = roster or Roster()
-        self._activity = activity or Activity()
-        self._measures = measures or Measures()
         self._availability = availability
         self._retries_of = retries_of
         self._queue = system.address(QUEUE)
@@ -131,6 +124,9 @@ class ServicePort:
         self._clock = clock
         self._storage = StorageClient(system.address(DATABASE), STORAGE_S)
         self._sizes = Sizes(system, self._storage, limits, pools=pools)
+        live = LiveRequests(
+            roster or Roster(), activity or Activity(), measures or Measures(), clock
+        )
         storage = StorageRequests(self._storage, clock)
         self._handlers: _Handlers = {
             Enqueue: self._enqueue,
@@ -138,10 +134,7 @@ class ServicePort:
             ForecastRetries: self._forecast_retries,
             GetHeldBack: self._get_held_back,
             RedriveDead: self._redrive_dead,
-            GetMeasures: self._get_measures,
             GetReadiness: self._get_readiness,
-            GetRecent: self._get_recent,
-            GetRunning: self._get_running,
             GetTree: self._get_tree,
             Kill: self._kill,
             **dict.fromkeys(_OF_SCHEDULES, self._ask_schedules),
@@ -150,6 +143,7 @@ class ServicePort:
             GetPoolSize: self._sizes.get_pool,
             ChangePoolSize: self._sizes.change_pool,
             **GroupRequests(self._storage, self._queue, clock).handlers,
+            **live.handlers,
             **storage.handlers,
         }
 
@@ -190,16 +184,6 @@ class ServicePort:
             return await self._ask_queue(message, timeout_s=1.0)
         except (ActorUnavailable, AskTimeout) as absent:
             return Readiness(ready=False, reason=str(absent))
-
-    async def _get_recent(self, message: GetRecent) -> Sequence[Recent]:
-        await asyncio.sleep(0)  # each queue takes a millisecond, and there may be hundreds
-        return self._activity.recent(message.queue, self._clock.monotonic())
-
-    async def _get_measures(self, _: GetMeasures) -> Measures:
-        return self._measures
-
-    async def _get_running(self, _: GetRunning) -> Running:
-        return await self._roster.running()
 
     async def _get_tree(self, _: GetTree) -> Node:
         return await snapshot(self._whereis_root())

@@ -6,18 +6,24 @@ an operator looks for.
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
 from taskqueue.actors.consumer.attempts import Workplace
-from taskqueue.rules.running import HandlerLine, Running, RunningAttempt
+from taskqueue.rules.running import (
+    NO_STACK,
+    HandlerStack,
+    Running,
+    RunningAttempt,
+    RunningStack,
+)
 from taskqueue.runtime import Reply
 
 MOST_SHOWN = 1_000
 ANSWER_S = 0.3
-"""How long processes may take to say at which line they are."""
+"""How long processes may take to send the stacks of their handlers."""
 
 
 class Roster:
@@ -41,22 +47,37 @@ class Roster:
 
         Runs no code of the user, and waits for no consumer.
         """
-        places = self._workplaces.copy().values()
-        found = [(each, place) for place in places for each in place.running()]
-        found.sort(key=lambda each: each[0].started_at)
-        lines = await _lines(found[:most], answer_s)
-        attempts = (replace(each, line=line) for (each, _), line in zip(found, lines, strict=False))
+        found = sorted(self._found(), key=lambda each: each[0].started_at)
+        stacks = await _stacks(found[:most], answer_s)
+        attempts = (
+            replace(each, line=stack.line) for (each, _), stack in zip(found, stacks, strict=False)
+        )
         return Running(attempts=tuple(attempts), truncated=len(found) > most)
 
+    async def stack(self, task_id: str, *, answer_s: float = ANSWER_S) -> RunningStack | None:
+        """Return the attempt that runs at a task, with its stack if that is known after `answer_s`.
 
-async def _lines(
+        None if none runs. Runs no code of the user, and waits for no consumer.
+        """
+        found = [each for each in self._found() if each[0].task_id == task_id][-1:]
+        for (attempt, _), stack in zip(found, await _stacks(found, answer_s), strict=True):
+            return RunningStack(attempt=replace(attempt, line=stack.line), stack=stack)
+        return None
+
+    def _found(self) -> Iterator[tuple[RunningAttempt, Workplace]]:
+        for place in self._workplaces.copy().values():
+            for attempt in place.running():
+                yield attempt, place
+
+
+async def _stacks(
     found: Sequence[tuple[RunningAttempt, Workplace]], answer_s: float
-) -> Sequence[HandlerLine | None]:
+) -> Sequence[HandlerStack]:
     frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
-    replies: list[Reply[HandlerLine | None]] = []
+    replies: list[Reply[HandlerStack]] = []
     for attempt, place in found:
         replies.append(Reply())
         place.locate(attempt, frames, replies[-1].set)
     if waiters := [reply.waiter(answer_s) for reply in replies if not reply.done()]:
         await asyncio.wait(waiters)
-    return [reply.result() if reply.done() else None for reply in replies]
+    return [reply.result() if reply.done() else NO_STACK for reply in replies]

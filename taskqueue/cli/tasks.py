@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from taskqueue.cli import changes, exits, output, parameters
+from taskqueue.cli import changes, exits, output, parameters, stack
 from taskqueue.cli.connection import Connection, ServiceCommand
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import AttemptLog, TaskInfo
@@ -44,6 +44,7 @@ def command() -> click.Command:
                 params=[click.Argument(["task_id"], metavar="ID")],
                 help="Print what the attempts at a task have logged, oldest first.",
             ),
+            stack.command(),
             ServiceCommand(
                 "wait",
                 _wait,

@@ -16,7 +16,7 @@ from taskqueue.client.event_stream import (
     event_of,
     path_of,
 )
-from taskqueue.client.views import AttemptLog, TaskInfo
+from taskqueue.client.views import AttemptLog, TaskInfo, TaskStack
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
@@ -55,6 +55,10 @@ class AsyncTask:
             cursor = page.next
             if cursor is None:
                 return
+
+    async def stack(self) -> TaskStack:
+        """Return in which calls of your code the handler is now; see `ClientTask.stack`."""
+        return await self._route.do(calls.stack(self.id))
 
     async def status(self) -> Status:
         """Return the task's status."""

@@ -19,6 +19,7 @@ from taskqueue.client.views import (
     SettingInfo,
     TaskInfo,
     TaskPage,
+    TaskStack,
 )
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments
@@ -88,6 +89,13 @@ def logs(task_id: str, cursor: int | None) -> Call[LogsPage]:
         read=_reader(LogsPage),
         directly=lambda file: file.logs(task_id, cursor),
         task_id=task_id,
+    )
+
+
+def stack(task_id: str) -> Call[TaskStack]:
+    """Ask in which calls the handler of a running task is."""
+    return Call(
+        method="GET", path=_of_task(task_id, "stack"), read=_reader(TaskStack), task_id=task_id
     )
 
 

@@ -15,7 +15,7 @@ from taskqueue.client.event_stream import (
     path_of,
 )
 from taskqueue.client.routes import Route
-from taskqueue.client.views import AttemptLog, TaskInfo
+from taskqueue.client.views import AttemptLog, TaskInfo, TaskStack
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options
@@ -62,6 +62,17 @@ class ClientTask:
             cursor = page.next
             if cursor is None:
                 return
+
+    def stack(self) -> TaskStack:
+        """Return in which calls of your code the handler is now, as a traceback would show it.
+
+        Answered within half a second, whatever the handler does.
+
+        Raises:
+            TaskNotFound: there is no such task (any more).
+            CallRefused: it does not run.
+        """
+        return self._route.do(calls.stack(self.id))
 
     def status(self) -> Status:
         """Return the task's status."""

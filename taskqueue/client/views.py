@@ -261,6 +261,21 @@ class RunningTask(Struct):
     """Where its handler is; None if that cannot be told."""
 
 
+class TaskStack(Struct):
+    """The stack of a handler that runs."""
+
+    task_id: str
+    attempt: int
+    consumer: str
+    executor: str
+    started_at: float
+    age_s: float
+    stack: Sequence[HandlerLine]
+    """The calls of your code that it is in, outermost first; none if that cannot be told."""
+    truncated: bool
+    """Whether the outermost are left out."""
+
+
 class Change(Struct):
     """One change of the service's state, from its audit trail."""
 

@@ -1,6 +1,6 @@
-"""The line at which a handler is, as seen from another thread; no code of the user runs for it.
+"""The stack of a handler, as seen from another thread; no code of the user runs for it.
 
-    suspended coroutine: handler ─awaits─▶ helper ─awaits─▶ library      the last frame of user code
+    suspended coroutine: handler ─awaits─▶ helper ─awaits─▶ library        the frames of user code
     running thread:      ours ─calls─▶ handler ─calls─▶ helper ─calls─▶ library           likewise
 
 Only frames, code objects and coroutines of Python's own types are read, never values. Each read is
@@ -8,20 +8,23 @@ one step under the interpreter's lock, so what runs meanwhile is at worst shown 
 """
 
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Final, TypeAlias
 
 from taskqueue.foreign.inspection import plain
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import HandlerLine, HandlerStack
 
 Frames: TypeAlias = Mapping[int, FrameType]
 """The frame that each thread is in, by the thread's identifier."""
 
 MOST_FRAMES = 500
 """How many frames of one handler are looked at, so that a deep recursion costs no more."""
+
+MOST_CALLS = 30
+"""How many of them a stack has: the innermost. A process sends them in one datagram."""
 
 MOST_TEXT = 200
 """Characters of a file's or a function's name."""
@@ -32,28 +35,35 @@ _STDLIB: Final = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "pl
 _INSTALLED: Final = ("/site-packages/", "/dist-packages/")
 
 
-def line_of_coroutine(coroutine: object, thread: FrameType | None) -> HandlerLine | None:
-    """Return the line of a handler that is a coroutine.
+def stack_of_coroutine(coroutine: object, thread: FrameType | None) -> HandlerStack:
+    """Return the stack of a handler that is a coroutine.
 
     Args:
         coroutine: that calls the handler.
         thread: the frame that the thread of its loop is in.
     """
     if type(coroutine) is CoroutineType and coroutine.cr_running:
-        return line_of_thread(thread)
-    frames = [frame for frame in _awaited(coroutine) if not _is_in(frame, _OURS)]
-    return _line(_first_of_user(reversed(frames)) or next(iter(frames), None))
+        return stack_of_thread(thread)
+    return _stack([frame for frame in _awaited(coroutine) if not _is_in(frame, _OURS)][::-1])
 
 
-def line_of_thread(frame: FrameType | None) -> HandlerLine | None:
-    """Return the line of the handler that a thread runs; None if it runs none."""
-    frames = _called_by_us([*_outward(frame)])
-    return _line(_first_of_user(frames) or next(reversed(frames), None))
+def stack_of_thread(frame: FrameType | None) -> HandlerStack:
+    """Return the stack of the handler that a thread runs; it is empty if it runs none."""
+    return _stack(_called_by_us([*_outward(frame)]))
 
 
-def _line(frame: FrameType | None) -> HandlerLine | None:
-    if frame is None:
-        return None
+def _stack(frames: Sequence[FrameType]) -> HandlerStack:
+    """Return what is of the user among a handler's frames, innermost first.
+
+    A handler that is a library's is shown by its own frame.
+    """
+    of_user = (frame for frame in frames if _is_users(_file(frame)))
+    shown = [*islice(of_user, MOST_CALLS + 1)] or [*frames[-1:]]
+    calls = tuple(_line(frame) for frame in reversed(shown[:MOST_CALLS]))
+    return HandlerStack(calls=calls, truncated=len(shown) > MOST_CALLS)
+
+
+def _line(frame: FrameType) -> HandlerLine:
     code = frame.f_code
     return HandlerLine(
         file=_file(frame)[-MOST_TEXT:],
@@ -83,10 +93,6 @@ def _outward(frame: FrameType | None) -> Iterator[FrameType]:
             return
         yield frame
         frame = frame.f_back
-
-
-def _first_of_user(frames: Iterable[FrameType]) -> FrameType | None:
-    return next((frame for frame in frames if _is_users(_file(frame))), None)
 
 
 def _called_by_us(frames: Sequence[FrameType]) -> Sequence[FrameType]:

@@ -11,10 +11,10 @@ from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.executors.calling import awaited
 from taskqueue.executors.eager import eagerly
-from taskqueue.executors.lines import Frames, line_of_coroutine
+from taskqueue.executors.lines import Frames, stack_of_coroutine
 from taskqueue.executors.middleware import inside_middleware
 from taskqueue.executors.outcome import outcome_of
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import HandlerStack
 from taskqueue.rules.tasks import Outcome
 
 # For so long handlers that never wait may follow each other before the loop gets its turn.
@@ -54,11 +54,9 @@ class LoopExecutor:
             await asyncio.sleep(0)
         self._turn_ends = asyncio.get_running_loop().time() + TURN_S
 
-    def locate(
-        self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]
-    ) -> None:
-        """Tell the line of user code at which the handler waits or runs; see `Executor.locate`."""
-        tell(line_of_coroutine(self._running.get(task_id), frames.get(self._thread)))
+    def locate(self, task_id: str, frames: Frames, tell: Callable[[HandlerStack], None]) -> None:
+        """Tell in which calls of user code the handler waits or runs; see `Executor.locate`."""
+        tell(stack_of_coroutine(self._running.get(task_id), frames.get(self._thread)))
 
     def resize(self, slots: int) -> None:
         """Do nothing: a loop is as good for any number."""

@@ -7,7 +7,7 @@ from taskqueue.api.context import Context
 from taskqueue.api.handler import Handler
 from taskqueue.executors.lines import Frames
 from taskqueue.foreign import rendering
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import HandlerStack
 from taskqueue.rules.tasks import Outcome
 
 
@@ -42,10 +42,8 @@ class Executor(Protocol):
         """
         ...
 
-    def locate(
-        self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]
-    ) -> None:
-        """Call `tell` with the line that the handler of a task is at, None if it is at none.
+    def locate(self, task_id: str, frames: Frames, tell: Callable[[HandlerStack], None]) -> None:
+        """Call `tell` with the stack of the handler of a task; it is empty if none runs.
 
         From any thread, and runs no code of the user. Where that has to be asked for, `tell` is
         called later on another thread, or never.

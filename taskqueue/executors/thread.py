@@ -15,11 +15,11 @@ from taskqueue.api.handler import Handler
 from taskqueue.executors.calling import called
 from taskqueue.executors.eager import eagerly
 from taskqueue.executors.forked import end_if_forked
-from taskqueue.executors.lines import Frames, line_of_thread
+from taskqueue.executors.lines import Frames, stack_of_thread
 from taskqueue.executors.middleware import inside_middleware
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import NO_STACK, HandlerStack
 from taskqueue.rules.tasks import Outcome
 
 Work = Callable[[], object]
@@ -56,12 +56,10 @@ class ThreadExecutor:
             running = call()
         return await outcome_of(running, context, handler)
 
-    def locate(
-        self, task_id: str, frames: Frames, tell: Callable[[HandlerLine | None], None]
-    ) -> None:
-        """Tell the line of user code that the thread is at; see `Executor.locate`."""
+    def locate(self, task_id: str, frames: Frames, tell: Callable[[HandlerStack], None]) -> None:
+        """Tell in which calls of user code the thread is; see `Executor.locate`."""
         thread = self._running.get(task_id)
-        tell(None if thread is None else line_of_thread(frames.get(thread.ident)))
+        tell(NO_STACK if thread is None else stack_of_thread(frames.get(thread.ident)))
 
     def resize(self, slots: int) -> None:
         """Keep up to so many idle threads from now on."""

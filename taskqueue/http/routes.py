@@ -27,7 +27,7 @@ from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues.table import queue_table
 from taskqueue.http.route import Body, Route
-from taskqueue.http.running import RunningList, RunningRoutes
+from taskqueue.http.running import RunningList, RunningRoutes, StackView
 from taskqueue.http.schedules.table import schedule_table
 from taskqueue.http.sessions import SessionRoutes
 from taskqueue.http.settings import SettingList, SettingRoutes
@@ -134,6 +134,15 @@ def _of_running(running: RunningRoutes) -> Iterator[Route]:
         running.list_running,
         _READER,
         {_OK: RunningList},
+    )
+    yield Route(
+        "GET",
+        "/tasks/{id}/stack",
+        running.show_stack,
+        _READER,
+        {_OK: StackView},
+        problems={_NOT_FOUND: "task not found", _CONFLICT: "task is not running"},
+        unavailable=Unavailable("database unavailable"),
     )
 
 

@@ -1,7 +1,8 @@
-"""The call that shows what runs now."""
+"""The calls that show what runs now."""
 
 import sys
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from pathlib import PurePath
 from typing import Any, Self
 
@@ -10,10 +11,12 @@ from msgspec import Raw
 
 from taskqueue.api.app import App
 from taskqueue.clock import Clock
-from taskqueue.commands import Ask, GetRunning
+from taskqueue.commands import Ask, GetRunning, GetStack
 from taskqueue.http.answers import Answer
+from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
-from taskqueue.rules.running import HandlerLine, RunningAttempt
+from taskqueue.http.tasks.histories import history_of
+from taskqueue.rules.running import HandlerLine, RunningAttempt, RunningStack
 from taskqueue.structs import Struct
 
 
@@ -38,9 +41,7 @@ class RunningView(Struct):
         shown = msgspec.structs.asdict(attempt) | {
             "age_s": max(0.0, round(now - attempt.started_at, 3)),
             "progress": None if progress is None else Raw(progress),
-            "line": None
-            if line is None
-            else msgspec.structs.replace(line, file=relative(line.file, folders)),
+            "line": None if line is None else _shown(line, folders),
         }
         return cls(**shown)
 
@@ -51,6 +52,41 @@ class RunningList(Struct):
     running: Sequence[RunningView]
     count: int
     truncated: bool
+
+
+class StackView(Struct):
+    """The stack of a handler that runs: the calls of user code, outermost first.
+
+    `stack` is empty if it cannot be told now; if it is `truncated`, the outermost are left out.
+    """
+
+    task_id: str
+    attempt: int
+    consumer: str
+    executor: str
+    started_at: float
+    age_s: float
+    stack: Sequence[HandlerLine]
+    truncated: bool
+
+    @classmethod
+    def of(cls, running: RunningStack, *, folders: Sequence[str], now: float) -> Self:
+        """Return the view of a stack; files below one of `folders` are shown relative to it."""
+        attempt, stack = running.attempt, running.stack
+        return cls(
+            task_id=attempt.task_id,
+            attempt=attempt.attempt,
+            consumer=attempt.consumer,
+            executor=attempt.executor,
+            started_at=attempt.started_at,
+            age_s=max(0.0, round(now - attempt.started_at, 3)),
+            stack=[_shown(call, folders) for call in stack.calls],
+            truncated=stack.truncated,
+        )
+
+
+def _shown(line: HandlerLine, folders: Iterable[str]) -> HandlerLine:
+    return msgspec.structs.replace(line, file=relative(line.file, folders))
 
 
 class RunningRoutes:
@@ -71,6 +107,20 @@ class RunningRoutes:
         now = self._clock.now()
         views = [RunningView.of(each, folders=folders, now=now) for each in running.attempts]
         return Answer(RunningList(running=views, count=len(views), truncated=running.truncated))
+
+    async def show_stack(self, call: Call[Any, Any]) -> Answer:
+        """Show the calls of user code that the handler of a running task is in, outermost first.
+
+        Of a deep stack the innermost 30 calls are shown. Answered within half a second, whatever
+        the handler does.
+        """
+        task_id = call.path["id"]
+        running = await self._ask(GetStack(task_id=task_id))
+        if running is None:
+            status = (await history_of(self._ask, task_id)).task.status
+            raise Problem(HTTPStatus.CONFLICT, "task is not running", f"It is {status}.")
+        folders = [*_folders(self._app.folder)]
+        return Answer(StackView.of(running, folders=folders, now=self._clock.now()))
 
 
 def relative(file: str, folders: Iterable[str]) -> str:

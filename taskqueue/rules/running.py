@@ -4,11 +4,26 @@ from taskqueue.structs import Struct
 
 
 class HandlerLine(Struct):
-    """The line of user code that a handler is at."""
+    """A line of user code that a handler is at."""
 
     file: str
     number: int
     function: str
+
+
+class HandlerStack(Struct):
+    """The calls of user code that a handler is in, outermost first; none, if that is not known."""
+
+    calls: tuple[HandlerLine, ...] = ()
+    truncated: bool = False  # the outermost are left out
+
+    @property
+    def line(self) -> HandlerLine | None:
+        """The line that it is at now."""
+        return self.calls[-1] if self.calls else None
+
+
+NO_STACK = HandlerStack()
 
 
 class RunningAttempt(Struct):
@@ -30,3 +45,10 @@ class Running(Struct):
 
     attempts: tuple[RunningAttempt, ...]
     truncated: bool
+
+
+class RunningStack(Struct):
+    """An attempt that runs, with the stack of its handler."""
+
+    attempt: RunningAttempt
+    stack: HandlerStack

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from taskqueue.actors.consumer.attempts import Workplace
 from taskqueue.actors.roster import Roster
 from taskqueue.executors.lines import Frames
-from taskqueue.rules.running import HandlerLine, RunningAttempt
+from taskqueue.rules.running import NO_STACK, HandlerLine, HandlerStack, RunningAttempt
 
-LINE = HandlerLine(file="a.py", number=1, function="work")
+LINES = tuple(HandlerLine(file="a.py", number=i, function="work") for i in range(3))
+STACK = HandlerStack(calls=LINES)
 
 
 class Scripted(Workplace):
@@ -31,11 +32,9 @@ class Scripted(Workplace):
                 progress=None,
             )
 
-    def locate(
-        self, _: RunningAttempt, __: Frames, tell: Callable[[HandlerLine | None], None]
-    ) -> None:
+    def locate(self, _: RunningAttempt, __: Frames, tell: Callable[[HandlerStack], None]) -> None:
         if not self._is_silent:
-            tell(LINE)
+            tell(STACK)
 
 
 async def tasks_of(roster: Roster) -> list[str]:
@@ -81,3 +80,25 @@ async def test_a_line_that_is_not_told_in_time_is_left_out() -> None:
     [attempt] = (await roster.running(answer_s=0.01)).attempts
 
     assert attempt.line is None
+
+
+async def test_the_stack_of_a_running_task_is_told_and_none_of_another() -> None:
+    roster = Roster()
+    roster.enter(Scripted(1.0, 2.0))
+
+    running = await roster.stack("of 2")
+
+    assert running is not None
+    assert (running.attempt.task_id, running.attempt.line) == ("of 2", LINES[-1])
+    assert running.stack == STACK
+    assert await roster.stack("of 3") is None
+
+
+async def test_a_stack_that_is_not_told_in_time_is_empty() -> None:
+    roster = Roster()
+    roster.enter(Scripted(1.0, silent=True))
+
+    running = await roster.stack("of 1", answer_s=0.01)
+
+    assert running is not None
+    assert running.stack == NO_STACK

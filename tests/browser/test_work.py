@@ -68,6 +68,29 @@ async def test_what_an_attempt_has_logged_is_shown_as_text(
     await expect(log).to_contain_text("info     charges order=7 by='<img src=x>'")
 
 
+async def test_the_stack_of_a_running_handler_is_shown_when_it_is_opened(
+    site: Site, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    task_id = await client(http, site).post("hold", until=str(gate))
+    await site.service.wait_for("attempt_started", task_id=task_id)
+    page = await site.open()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{site.url}/#/tasks/{task_id}")
+    await expect(page.get_by_text("Right now:")).to_be_visible()
+    asked_before = [url for url in asked if url.endswith("/stack")]
+
+    await page.get_by_text("Stack of the handler").click()
+
+    stack = page.get_by_label("Stack", exact=True)
+    await expect(stack).to_contain_text(re.compile('File "tests/browser/app.py", line .*, in hold'))
+    await expect(page.get_by_role("button", name="Copy the stack")).to_be_visible()
+    assert asked_before == []
+    gate.touch()
+    await expect(stack).to_have_count(0)
+
+
 async def test_a_group_of_dead_letters_is_redriven(
     site: Site, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:

@@ -300,6 +300,31 @@ async def test_what_runs_is_shown_with_its_line(run: Command, service: ServicePr
     assert running["line"]["function"] == "nap"
 
 
+async def test_the_stack_of_what_runs_is_printed_innermost_last(
+    run: Command, service: ServiceProcess
+) -> None:
+    task_id = (await run("enqueue", "nap", "seconds=600")).out
+    await service.wait_for("attempt_started", task_id=task_id)
+
+    first, *calls = (await run("tasks", "stack", task_id)).out.splitlines()
+    told = (await run("tasks", "stack", task_id, "--json")).json
+
+    assert first.startswith("attempt 1  runs for ")
+    [call] = calls
+    assert call.strip().startswith('File "tests/cli/jobs.py", line ')
+    assert call.endswith(", in nap")
+    assert [each["function"] for each in told["stack"]] == ["nap"]
+
+
+async def test_a_task_that_does_not_run_has_no_stack_to_print(run: Command) -> None:
+    task_id = (await run("enqueue", "nap", "seconds=1", "--delay-s", "600")).out
+
+    done = await run("tasks", "stack", task_id)
+
+    assert done.code != 0
+    assert "It is scheduled." in done.err
+
+
 async def test_the_tree_and_the_document_are_shown(run: Command) -> None:
     tree = (await run("tree")).out.splitlines()
 

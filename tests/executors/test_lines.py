@@ -1,4 +1,4 @@
-"""At which line a handler is: the innermost one of the user, whatever library it has called."""
+"""The stack of a handler: the calls of the user, whatever library they have called."""
 
 import asyncio
 import inspect
@@ -18,11 +18,16 @@ import pytest
 from taskqueue import App, Context
 from taskqueue.api.handler import ExecutorKind
 from taskqueue.executors.attempt import attempt
-from taskqueue.executors.lines import MOST_TEXT, line_of_coroutine, line_of_thread
+from taskqueue.executors.lines import (
+    MOST_CALLS,
+    MOST_TEXT,
+    stack_of_coroutine,
+    stack_of_thread,
+)
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.protocol import Executor
 from taskqueue.executors.thread import ThreadExecutor
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import NO_STACK, HandlerLine, HandlerStack
 from taskqueue.testing.claims import claimed
 
 WAIT_S = 20
@@ -145,11 +150,14 @@ class Running:
         if self._running is not None:
             self._running.cancel()
 
-    def line(self) -> HandlerLine | None:
-        found: list[HandlerLine | None] = []
+    def stack(self) -> HandlerStack:
+        found: list[HandlerStack] = []
         self._executor.locate(self._task.id, sys._current_frames(), found.append)
-        [line] = found
-        return line
+        [stack] = found
+        return stack
+
+    def line(self) -> HandlerLine | None:
+        return self.stack().line
 
     def line_once(self, is_there: Callable[[HandlerLine], bool]) -> HandlerLine | None:
         """Return its line, once it is the one that is meant, or after a while."""
@@ -159,6 +167,11 @@ class Running:
                 break
             time.sleep(0.001)
         return line
+
+    def stack_once(self, is_there: Callable[[HandlerLine], bool]) -> HandlerStack:
+        """Return its stack, once its line is the one that is meant."""
+        self.line_once(is_there)
+        return self.stack()
 
 
 def is_marked(line: HandlerLine) -> bool:
@@ -189,6 +202,38 @@ def test_the_innermost_line_of_the_user_is_found(
     assert is_marked(line)
 
 
+@pytest.mark.parametrize(
+    ("handler", "functions"),
+    [
+        (waits_in_a_helper, ["waits_in_a_helper", "helper"]),
+        (waits_for_an_object, ["waits_for_an_object", "__await__"]),
+        (blocks_at_once, ["blocks_at_once", "block"]),
+        (blocks_later, ["blocks_later", "block"]),
+        (blocks, ["blocks", "block"]),
+        (blocks_below_a_library, ["blocks_below_a_library", "block"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_the_calls_of_the_user_are_told_from_the_handler_inwards(
+    handler: Callable[..., Any], functions: list[str]
+) -> None:
+    with Running(handler) as running:
+        stack = running.stack_once(is_marked)
+
+    assert [call.function for call in stack.calls] == functions
+    assert {call.file for call in stack.calls} == {__file__}
+    assert not stack.truncated
+
+
+def test_of_a_deep_stack_the_innermost_calls_are_told() -> None:
+    with Running(recurses) as running:
+        stack = running.stack_once(is_marked)
+
+    functions = [call.function for call in stack.calls]
+    assert functions == ["recurses"] * (MOST_CALLS - 1) + ["block"]
+    assert stack.truncated
+
+
 @pytest.mark.parametrize("handler", [library, async_library], ids=["def", "async def"])
 def test_a_handler_that_is_a_librarys_is_found_itself(handler: Callable[..., Any]) -> None:
     with Running(handler) as running:
@@ -200,9 +245,9 @@ def test_a_handler_that_is_a_librarys_is_found_itself(handler: Callable[..., Any
 def test_what_does_not_run_is_at_no_line() -> None:
     with Running(blocks) as running:
         assert stop.reached.wait(WAIT_S)
-    loop_line = line_of_coroutine(None, sys._getframe())
+    loop_stack = stack_of_coroutine(None, sys._getframe())
 
-    assert (running.line(), loop_line) == (None, None)
+    assert (running.stack(), loop_stack) == (NO_STACK, NO_STACK)
 
 
 def test_names_that_user_code_has_made_are_cut_and_never_run() -> None:
@@ -223,7 +268,7 @@ def test_names_that_user_code_has_made_are_cut_and_never_run() -> None:
         assert stop.reached.wait(WAIT_S)
         stacks = [outward(top) for top in sys._current_frames().values()]
         [own] = [each for stack in stacks for each in stack if each.f_code is handler.__code__]
-        line = line_of_thread(own)  # `stop.wait`, which it has called, is in this file
+        line = stack_of_thread(own).line  # `stop.wait`, which it has called, is in this file
 
     assert line is not None
     assert (line.file, line.function) == ("f" * MOST_TEXT, "n" * MOST_TEXT)

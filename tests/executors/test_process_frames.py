@@ -7,9 +7,10 @@ import socket
 import pytest
 
 from taskqueue.children.blocking_pipe import BlockingPipe
-from taskqueue.children.frames import BadFrame, Frames
+from taskqueue.children.frames import CHUNK, BadFrame, Frames
 from taskqueue.children.messages import decoder, framed
 from taskqueue.children.pipe import Pipe
+from taskqueue.executors.lines import MOST_CALLS, MOST_TEXT
 from taskqueue.executors.process import endings
 from taskqueue.executors.process.messages import (
     Done,
@@ -17,10 +18,12 @@ from taskqueue.executors.process.messages import (
     Ended,
     FromWorker,
     Kill,
+    Located,
     Progressed,
     ToForkServer,
     ToWorker,
 )
+from taskqueue.rules.running import HandlerLine, HandlerStack
 from taskqueue.rules.tasks import (
     Cancelled,
     Crashed,
@@ -52,6 +55,18 @@ def test_every_outcome_arrives_as_it_was_sent(outcome: Outcome) -> None:
     done = Done(outcome=outcome, memory_mb=None)
 
     assert Frames(decoder(FromWorker)).feed(framed(done)) == [done]
+
+
+def test_the_largest_stack_is_received_at_once() -> None:
+    text = "\N{SNOWMAN}" * MOST_TEXT
+    call = HandlerLine(file=text, number=10**9, function=text)
+    stack = HandlerStack(calls=(call,) * MOST_CALLS, truncated=True)
+    located = Located(pid=10**6, task_id="0197a4c8-0000-7000-8000-000000000000", stack=stack)
+
+    data = framed(located)
+
+    assert len(data) <= CHUNK
+    assert Frames[Located](decoder(Located)).feed(data) == [located]
 
 
 def test_messages_arrive_whole_and_in_order_however_their_bytes_come() -> None:

@@ -1,4 +1,4 @@
-"""At which line a handler in another process is, as that process says."""
+"""The stack of a handler in another process, as that process says."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ from taskqueue.api.loading import load_app
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.process.worker import MOST_ASKING
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import NO_STACK, HandlerLine, HandlerStack
 from taskqueue.rules.tasks import Outcome, Succeeded, Task
 from taskqueue.testing.claims import claimed
 from tests.executors.procs import WAIT_S, noted
@@ -29,7 +29,7 @@ def task_of(action: str, **data: Any) -> Task:
 
 
 class Processes:
-    """The executor, and the lines that it tells."""
+    """The executor, and the stacks that it tells."""
 
     def __init__(self) -> None:
         self.executor = ProcessExecutor(APP, 1)
@@ -37,10 +37,10 @@ class Processes:
     async def run(self, task: Task) -> Outcome:
         return await attempt(APP, task, {ExecutorKind.PROCESS: self.executor})
 
-    def asked(self, task: Task) -> "asyncio.Future[HandlerLine | None]":
-        line: asyncio.Future[HandlerLine | None] = asyncio.get_running_loop().create_future()
-        self.executor.locate(task.id, sys._current_frames(), line.set_result)
-        return line
+    def asked(self, task: Task) -> "asyncio.Future[HandlerStack]":
+        stack: asyncio.Future[HandlerStack] = asyncio.get_running_loop().create_future()
+        self.executor.locate(task.id, sys._current_frames(), stack.set_result)
+        return stack
 
     @asynccontextmanager
     async def running(self, task: Task) -> AsyncIterator[None]:
@@ -56,7 +56,7 @@ class Processes:
         """Wait until the handler is at a line with this mark."""
         async with asyncio.timeout(WAIT_S):
             while True:
-                line = await self.asked(task)
+                line = (await self.asked(task)).line
                 if line is not None and mark in getline(line.file, line.number):
                     return line
                 await asyncio.sleep(0.001)  # no event tells of a line
@@ -83,7 +83,21 @@ async def test_a_process_says_at_which_line_its_handler_is(
 
     assert line.function == function
     assert Path(line.file).name == "processes.py"
-    assert await processes.asked(task) is None
+    assert await processes.asked(task) == NO_STACK
+
+
+async def test_a_process_tells_the_calls_of_its_handler_outermost_first(
+    processes: Processes, tmp_path: Path
+) -> None:
+    task = task_of("stand", into=str(tmp_path / "pid"))
+
+    async with processes.running(task):
+        await noted(tmp_path / "pid")
+        await processes.comes_to(task, "# it stands here")
+        stack = await processes.asked(task)
+
+    assert [call.function for call in stack.calls] == ["stand", "_stand"]
+    assert not stack.truncated
 
 
 async def test_a_process_that_does_not_react_answers_with_the_end_of_its_attempt(
@@ -95,10 +109,10 @@ async def test_a_process_that_does_not_react_answers_with_the_end_of_its_attempt
         await noted(tmp_path / "pid")
         asked = [processes.asked(task) for _ in range(MOST_ASKING + 1)]
         done, pending = await asyncio.wait(asked, timeout=0.1)
-    lines = await asyncio.gather(*asked)
+    stacks = await asyncio.gather(*asked)
 
     assert (len(done), len(pending)) == (1, MOST_ASKING)
-    assert lines == [None] * len(asked)
+    assert stacks == [NO_STACK] * len(asked)
     assert await processes.run(task_of("echo", text="a")) == Succeeded(result='"a"')
 
 
@@ -111,9 +125,9 @@ async def test_a_process_that_makes_another_attempt_is_not_taken_for_it(
     async with processes.running(task):
         await noted(tmp_path / "pid")
         await processes.comes_to(task, "# it stands here")
-        line = await processes.asked(ended)
+        stack = await processes.asked(ended)
 
-    assert line is None
+    assert stack == NO_STACK
 
 
 @pytest.mark.parametrize(("action", "result"), [("join_all", "0"), ("alarm", '"interrupted"')])

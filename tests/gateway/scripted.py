@@ -33,6 +33,7 @@ from taskqueue.commands import (
     GetReadiness,
     GetRecent,
     GetRunning,
+    GetStack,
     GetTree,
     Kill,
     Pause,
@@ -63,7 +64,7 @@ from taskqueue.rules.health import Availability, QueueState, Readiness
 from taskqueue.rules.measures import Measures, TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES
-from taskqueue.rules.running import Running
+from taskqueue.rules.running import Running, RunningStack
 from taskqueue.rules.schedules.values import Firing
 from taskqueue.rules.sizes import Capacity, PoolSize, SetSize, pool_size, size_of
 from taskqueue.rules.tasks import Delivery, Owner, SettleBy, Settlement
@@ -123,6 +124,7 @@ class ScriptedService:
         self.on_read: Callable[[], Awaitable[object]] | None = None  # once, after a task is read
         self.ready = Readiness(ready=True)
         self.running = Running(attempts=(), truncated=False)
+        self.stacks: dict[str, RunningStack] = {}
         self.activity = Activity()
         self.measures = Measures(tasks=TaskMeasures(self.app.queues, self.app.actions))
         self.nodes = leaf("root")
@@ -210,6 +212,8 @@ class ScriptedService:
         match request:
             case GetRunning():
                 return self.running
+            case GetStack(task_id=task_id):
+                return self.stacks.get(task_id)
             case GetRecent(queue=queue):
                 return self.activity.recent(queue, NOW)
             case GetTree():

@@ -37,6 +37,7 @@ NEEDS = {
     ("GET", "/tasks"): READ,
     ("GET", "/tasks/{id}"): READ,
     ("GET", "/tasks/{id}/logs"): READ,
+    ("GET", "/tasks/{id}/stack"): READ,
     ("GET", "/stats"): READ,
     ("GET", "/dead/groups"): READ,
     ("GET", "/running"): READ,

@@ -21,6 +21,7 @@ from taskqueue.rules.groups import Close
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.limits import LimitUse, LimitValues
 from taskqueue.rules.options import Options
+from taskqueue.rules.running import HandlerLine, HandlerStack, RunningAttempt, RunningStack
 from taskqueue.rules.schedules.timing import Timing
 from taskqueue.rules.schedules.values import Declared, Plan
 from taskqueue.rules.schedules.words import Origin
@@ -121,6 +122,22 @@ async def in_a_closed_group(service: ScriptedService) -> str:
     return task.id
 
 
+async def with_a_stack(service: ScriptedService) -> str:
+    attempt = RunningAttempt(
+        task_id=UNKNOWN,
+        action="uppercase",
+        queue="default",
+        attempt=1,
+        consumer="consumer-1",
+        executor="loop",
+        started_at=NOW,
+        progress=None,
+    )
+    call = HandlerLine(file="shop.py", number=1, function="uppercase")
+    service.stacks[UNKNOWN] = RunningStack(attempt=attempt, stack=HandlerStack(calls=(call,)))
+    return UNKNOWN
+
+
 async def down(service: ScriptedService) -> None:
     service.fault = ActorUnavailable("queue")
     service.ready = Readiness(ready=False, reason="disk full")
@@ -188,6 +205,8 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("create_task", "409"): with_a_key,
     ("show_task", "200"): ended,
     ("show_logs", "200"): ended,
+    ("show_stack", "200"): with_a_stack,
+    ("show_stack", "409"): waiting,
     ("delete_task", "204"): ended,
     ("delete_task", "409"): running,
     ("cancel_task", "200"): waiting,

@@ -5,7 +5,13 @@ import doctest
 from aiohttp import ClientSession
 
 from taskqueue.http import running
-from taskqueue.rules.running import HandlerLine, Running, RunningAttempt
+from taskqueue.rules.running import (
+    HandlerLine,
+    HandlerStack,
+    Running,
+    RunningAttempt,
+    RunningStack,
+)
 from tests.gateway.scripted import NOW, ScriptedService
 
 
@@ -56,6 +62,47 @@ async def test_nothing_runs(http: ClientSession) -> None:
     answer = await http.get("/running")
 
     assert await answer.json() == {"running": [], "count": 0, "truncated": False}
+
+
+async def test_the_stack_of_a_running_task_is_shown_in_the_modules_of_the_app(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    service.app.folder = "/srv/shop"
+    task_id = (await (await http.post("/tasks", json={"action": "send"})).json())["id"]
+    calls = (
+        HandlerLine(file="/srv/shop/tasks.py", number=3, function="send"),
+        HandlerLine(file="/opt/<b>.py", number=12, function="deliver"),
+    )
+    stack = HandlerStack(calls=calls, truncated=True)
+    service.stacks[task_id] = RunningStack(attempt=attempt(task_id), stack=stack)
+
+    answer = await http.get(f"/tasks/{task_id}/stack")
+
+    assert answer.status == 200
+    assert await answer.json() == {
+        "task_id": task_id,
+        "attempt": 2,
+        "consumer": "consumer-1",
+        "executor": "thread",
+        "started_at": NOW - 1.5,
+        "age_s": 1.5,
+        "stack": [
+            {"file": "tasks.py", "number": 3, "function": "send"},
+            {"file": "/opt/<b>.py", "number": 12, "function": "deliver"},
+        ],
+        "truncated": True,
+    }
+
+
+async def test_a_task_that_does_not_run_has_no_stack(http: ClientSession) -> None:
+    task_id = (await (await http.post("/tasks", json={"action": "send"})).json())["id"]
+
+    idle = await http.get(f"/tasks/{task_id}/stack")
+    unknown = await http.get("/tasks/0197a4c8-0000-7000-8000-000000000000/stack")
+
+    assert (idle.status, unknown.status) == (409, 404)
+    assert (await idle.json())["detail"] == "It is queued."
+    assert (await unknown.json())["error"] == "task not found"
 
 
 async def test_a_clock_that_was_set_back_makes_no_negative_age(

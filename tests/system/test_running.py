@@ -10,6 +10,7 @@ import pytest
 
 from taskqueue import AsyncClient, Client
 from taskqueue.client.views import RunningTask
+from taskqueue.errors import CallRefused, TaskNotFound
 from taskqueue.testing.process import ServiceProcess
 from tests.system import busy_app
 
@@ -89,6 +90,45 @@ async def test_each_running_attempt_is_shown_with_the_line_of_its_handler(
     assert {each.attempt for each in running.values()} == {1}
     assert {each.consumer for each in running.values()} <= {"consumer-1", "consumer-2"}
     assert all(0 <= each.age_s <= WAIT_S for each in running.values())
+
+
+async def test_the_stack_of_each_running_task_is_told_while_it_runs(
+    client: AsyncClient, service: ServiceProcess
+) -> None:
+    tasks = {action: await client.enqueue(action) for action in ("waits", "computes", "apart")}
+    await shown(client, at_line(*tasks))
+    tasks["blocks"] = await client.enqueue("blocks")
+    await shown(client, at_line(*tasks))
+
+    stacks = {action: await task.stack() for action, task in tasks.items()}
+
+    assert {
+        action: (stack.executor, [call.function for call in stack.stack])
+        for action, stack in stacks.items()
+    } == {
+        "waits": ("loop", ["waits", "asleep"]),
+        "computes": ("thread", ["computes"]),
+        "apart": ("process", ["apart"]),
+        "blocks": ("loop", ["blocks"]),
+    }
+    assert {stack.attempt for stack in stacks.values()} == {1}
+    with Client(service.url) as queue:
+        told = await asyncio.to_thread(queue.task(tasks["waits"].id).stack)
+    assert told.stack == stacks["waits"].stack
+
+
+async def test_a_task_that_has_ended_and_one_that_never_was_have_no_stack(
+    client: AsyncClient,
+) -> None:
+    task = await client.enqueue("waits")
+    await shown(client, at_line("waits"))
+    await task.cancel()
+    await task.wait(timeout_s=WAIT_S)
+
+    with pytest.raises(CallRefused, match="not running"):
+        await task.stack()
+    with pytest.raises(TaskNotFound):
+        await client.task("0197a4c8-0000-7000-8000-000000000000").stack()
 
 
 async def test_the_answer_does_not_wait_for_a_process_that_does_not_react(

@@ -11,7 +11,7 @@ from taskqueue.errors import UnknownAction
 from taskqueue.executors.lines import Frames
 from taskqueue.executors.protocol import Executor
 from taskqueue.rules.leases.values import Taken
-from taskqueue.rules.running import HandlerLine, RunningAttempt
+from taskqueue.rules.running import HandlerStack, RunningAttempt
 from taskqueue.rules.tasks import Outcome
 
 
@@ -71,9 +71,9 @@ class Workplace:
             )
 
     def locate(
-        self, attempt: RunningAttempt, frames: Frames, tell: Callable[[HandlerLine | None], None]
+        self, attempt: RunningAttempt, frames: Frames, tell: Callable[[HandlerStack], None]
     ) -> None:
-        """Call `tell` with the line of an attempt; see `Executor.locate`."""
+        """Call `tell` with the stack of an attempt; see `Executor.locate`."""
         executor = self._executors[ExecutorKind(attempt.executor)]
         executor.locate(attempt.task_id, frames, tell)
 

@@ -1,4 +1,4 @@
-"""The thread of a worker that says at which line its handler is, whatever that does meanwhile."""
+"""The thread of a worker that reports the stack of its handler, whatever that does meanwhile."""
 
 import _signal  # type: ignore[import-not-found]  # not `signal`: see `signals`
 import _thread
@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from taskqueue.children.messages import framed
-from taskqueue.executors.lines import line_of_thread
+from taskqueue.executors.lines import stack_of_thread
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.process.messages import Located
 from taskqueue.process.forks import close_in_children
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import HandlerStack
 
 
 class LineReporter:
@@ -49,11 +49,12 @@ class LineReporter:
             while self._end.recv(1):
                 task_id = self._task_id()
                 if task_id is not None:
-                    line = self._line(task_id)
-                    self._end.send(framed(Located(pid=self._process, task_id=task_id, line=line)))
+                    stack = self._stack(task_id)
+                    located = Located(pid=self._process, task_id=task_id, stack=stack)
+                    self._end.send(framed(located))
 
-    def _line(self, task_id: str) -> HandlerLine | None:
+    def _stack(self, task_id: str) -> HandlerStack:
         frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
-        lines: list[HandlerLine | None] = []
-        self._loop.locate(task_id, frames, lines.append)
-        return lines[0] or line_of_thread(frames.get(self._watched))
+        found: list[HandlerStack] = []
+        self._loop.locate(task_id, frames, found.append)
+        return found[0] if found[0].calls else stack_of_thread(frames.get(self._watched))

@@ -1,4 +1,4 @@
-"""The fork server's way to ask its workers at which line they are, beside their pipes.
+"""The fork server's way to ask its workers for the stacks of their handlers, beside their pipes.
 
 A worker reads its pipe between attempts only. So it has a thread that waits on a socket of
 datagrams, whose other end is here: it costs the service no descriptor, and one that does not answer

@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from taskqueue.rules.limits import LimitUse
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import HandlerStack
 from taskqueue.rules.tasks import Outcome, Rows, Statement, Task
 from taskqueue.settings.model import LogFormat, LogLevel
 from taskqueue.structs import Struct
@@ -31,7 +31,7 @@ class Kill(Struct, tag=True):
 
 
 class Locate(Struct, tag=True):
-    """Ask a worker at which line its handler is. Not answered by one that does not react."""
+    """Ask a worker for the stack of its handler. Not answered by one that does not react."""
 
     pid: int
 
@@ -72,11 +72,11 @@ class Ended(Struct, tag=True):
 
 
 class Located(Struct, tag=True):
-    """The line at which the handler of a worker's task was when it was asked."""
+    """The stack of the handler of a worker's task when it was asked."""
 
     pid: int
     task_id: str
-    line: HandlerLine | None
+    stack: HandlerStack
 
 
 FromForkServer: TypeAlias = Prepared | Unusable | Forked | NotForked | Ended | Located

@@ -15,7 +15,7 @@ from taskqueue.executors.process.worker import CannotStart, Worker
 from taskqueue.executors.resources import CLOSE_S
 from taskqueue.process.hidden_tasks import hidden_task
 from taskqueue.rules.recycling import ProcessPolicy, is_worn
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import NO_STACK, HandlerStack
 from taskqueue.rules.tasks import Outcome, Snoozed
 
 # When a task is tried again for which no process could be started. That is not the task's fault.
@@ -90,11 +90,11 @@ class ProcessExecutor:
             self._surplus -= 1
             self._let_go(self._free.get_nowait())
 
-    def locate(self, task_id: str, _: Frames, tell: Callable[[HandlerLine | None], None]) -> None:
-        """Ask the process for the line that its main thread is at; see `Executor.locate`."""
+    def locate(self, task_id: str, _: Frames, tell: Callable[[HandlerStack], None]) -> None:
+        """Ask the process for the stack of its handler; see `Executor.locate`."""
         worker = self._running.get(task_id)
         if worker is None:
-            tell(None)
+            tell(NO_STACK)
         else:
             worker.locate(tell)
 

@@ -20,7 +20,7 @@ from taskqueue.executors.process.messages import (
     Ready,
     Run,
 )
-from taskqueue.rules.running import HandlerLine
+from taskqueue.rules.running import NO_STACK, HandlerStack
 from taskqueue.rules.tasks import Crashed, Outcome, TimedOut
 
 # How long each step may take before the next, harder one.
@@ -28,7 +28,7 @@ LAST_WORDS_S = 1.0  # what a process has sent before its end is read
 KILL_S = 1.0  # the fork server kills
 
 MOST_ASKING = 100
-"""How many wait for the line of one handler; more are told at once that it is not known."""
+"""How many wait for the stack of one handler; more are told at once that it is not known."""
 
 
 class CannotStart(Exception):
@@ -54,7 +54,7 @@ class Worker:
         self._kill = kill
         self._locate = locate
         self._task_id: str | None = None
-        self._asking: list[Callable[[HandlerLine | None], None]] = []  # for its line
+        self._asking: list[Callable[[HandlerStack], None]] = []  # for its stack
         self._conversation: Conversation | None = None  # None: it is idle
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Ended | None] = self._loop.create_future()
@@ -120,36 +120,36 @@ class Worker:
         finally:
             conversation.stop()
             self._conversation = self._task_id = None
-            self._answer_askers(None)
+            self._answer_askers(NO_STACK)
             if self.spent:
                 self._pipe.close()
 
-    def locate(self, tell: Callable[[HandlerLine | None], None]) -> None:
-        """Call `tell` on its loop once it is known at which line the handler is; from any thread.
+    def locate(self, tell: Callable[[HandlerStack], None]) -> None:
+        """Call `tell` on its loop once the stack of the handler is known; from any thread.
 
         A process that does not react, as in a call that holds the interpreter's lock, answers when
         it reacts again, or its attempt ends.
         """
         with suppress(RuntimeError):  # the loop is closed: its consumer is gone
-            self._loop.call_soon_threadsafe(self._ask_line, tell)
+            self._loop.call_soon_threadsafe(self._ask_stack, tell)
 
-    def _ask_line(self, tell: Callable[[HandlerLine | None], None]) -> None:
+    def _ask_stack(self, tell: Callable[[HandlerStack], None]) -> None:
         if self._task_id is None or len(self._asking) >= MOST_ASKING:
-            tell(None)
+            tell(NO_STACK)
             return
         self._asking.append(tell)
         if len(self._asking) == 1:
             self._locate(self.pid)
 
     def located(self, message: Located) -> None:
-        """Receive the current line of the handler of a task."""
+        """Receive the current stack of the handler of a task."""
         if message.task_id == self._task_id:
-            self._answer_askers(message.line)
+            self._answer_askers(message.stack)
 
-    def _answer_askers(self, line: HandlerLine | None) -> None:
+    def _answer_askers(self, stack: HandlerStack) -> None:
         asking, self._asking = self._asking, []
         for tell in asking:
-            tell(line)
+            tell(stack)
 
     async def retire(self, within_s: float) -> None:
         """Have an idle process end, by force if need be; return when it has."""

@@ -31,7 +31,7 @@ from taskqueue.http.queues.answers import (
     Switched,
 )
 from taskqueue.http.queues.requests import PoolSizeRequest
-from taskqueue.http.running import RunningList, RunningView
+from taskqueue.http.running import RunningList, RunningView, StackView
 from taskqueue.http.schedules.requests import PLAN_CHANGE
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
 from taskqueue.http.settings import SettingList
@@ -161,6 +161,20 @@ _RUNNING = RunningView(
     line=HandlerLine(file="shop/images.py", number=41, function="scale"),
 )
 
+_STACK = StackView(
+    task_id=_ID,
+    attempt=1,
+    consumer="consumer-1",
+    executor="thread",
+    started_at=_AT,
+    age_s=12.5,
+    stack=[
+        HandlerLine(file="shop/tasks.py", number=18, function="resize"),
+        HandlerLine(file="shop/images.py", number=41, function="scale"),
+    ],
+    truncated=False,
+)
+
 _PART = Part(
     path="root/database",
     id="database",
@@ -282,6 +296,7 @@ _EXAMPLES: Sequence[Any] = (
     TakenAnswer(),
     *SCHEDULE_EXAMPLES,
     RunningList(running=[_RUNNING], count=1, truncated=False),
+    _STACK,
     Alive(),
     Ready(),
     _PART,

@@ -14,6 +14,7 @@ import { Copy } from "../components/copy.js";
 import { EditTask } from "../components/edit-task.js";
 import { Enqueue } from "../components/enqueue.js";
 import { Icon } from "../components/icon.js";
+import { Stack } from "../components/stack.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { Status } from "../components/status.js";
 import { Time } from "../components/time.js";
@@ -49,7 +50,7 @@ function Found({ task }) {
     </div>
     ${task.waiting_for && html`<p class="why" role="status"><strong>Why it is not running:</strong> ${task.waiting_for}</p>`}
     ${task.cancel_reason && task.status === "running" && html`<p class="why">It is asked to stop: ${task.cancel_reason}</p>`}
-    ${task.status === "running" && html`<${Place} id=${task.id} />`}
+    ${task.status === "running" && html`<${Place} id=${task.id} /><${Stack} id=${task.id} />`}
     ${task.reason && task.status !== "completed" && html`<p class="why" data-tone=${task.status === "retrying" ? "warning" : "bad"}>${task.reason}</p>`}
     <div class="task-grid grid">
       <div class="stack">
