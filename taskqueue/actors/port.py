@@ -8,7 +8,7 @@ what runs and was counted   shared memory: a blocked consumer answers nothing
 the tree and its consumers  their supervisors
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 

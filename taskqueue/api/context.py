@@ -4,6 +4,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, cast
 
+from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
 
 from taskqueue.api.attempt_handle import AttemptHandle
@@ -172,6 +173,7 @@ class Context(Generic[T_co]):
         """
         task = action.prepare(*args, **kwargs)
         require_tasks(task)
+        task = replace(task, parent=self.task.id)
         with traced(self.tracing, (task,), task.traceparent or self.traceparent) as sent:
             self._follow_ups += sent
         return task.id

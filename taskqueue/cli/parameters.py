@@ -172,6 +172,7 @@ def filters(*, with_status: bool = True) -> list[click.Parameter]:
         click.Option(["--min-age-s"], type=click.FloatRange(min=0), metavar="S"),
         click.Option(["--unique-key"], metavar="KEY"),
         click.Option(["--group"], metavar="NAME", help="Members of this group."),
+        click.Option(["--parent"], metavar="ID", help="Enqueued by the handler of this task."),
         click.Option(["--trace"], metavar="ID", help="Part of this trace."),
         click.Option(["--error"], help="The error of dead tasks, as `dead groups` shows it."),
         click.Option(["--text"], help="Contained in the payload or in the last error."),

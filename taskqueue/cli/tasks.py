@@ -172,6 +172,8 @@ def _print_task(task: TaskInfo) -> None:
             "flow": task.flow,
             "unique key": _key_of(task),
             "group": task.group,
+            "parent": task.parent,
+            "schedule": task.schedule,
             "trace": task.traceparent,
             "created": output.instant(task.created_at),
             "due": output.instant(task.run_at),

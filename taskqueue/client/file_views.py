@@ -99,6 +99,7 @@ def filter_of(filters: Filters, now: float) -> TaskFilter:
         ended_before=filters.get("ended_before"),
         unique_key=filters.get("unique_key"),
         group=filters.get("group"),
+        parent=filters.get("parent"),
         trace=filters.get("trace"),
         error=None if error is None else error_pattern(error),
         text=filters.get("text"),

@@ -189,9 +189,9 @@ class Client(Administration):
 
         Args:
             sort: `newest` or `oldest`.
-            filters: `status` (one or several), `action`, `queue`, `unique_key`, `group`, `trace`,
-                `error`, `text`, `created_after`, `created_before`, `ended_after`, `ended_before`,
-                `min_age_s`.
+            filters: `status` (one or several), `action`, `queue`, `unique_key`, `group`, `parent`,
+                `trace`, `error`, `text`, `created_after`, `created_before`, `ended_after`,
+                `ended_before`, `min_age_s`.
         """
         cursor: str | None = None
         while True:

@@ -49,7 +49,8 @@ class Filters(TypedDict, total=False):
     """Which tasks are meant: those with all of this.
 
     Instants are seconds since 1970 (UTC); `text` is in the payload, or in the reason why a task
-    failed; `trace` is the id of a trace; `error` is that of dead tasks, or of a group of them.
+    failed; `parent` is the id of the task whose handler has enqueued it, `trace` that of a trace;
+    `error` is that of dead tasks, or of a group of them.
     """
 
     status: Status | str | Sequence[Status | str] | None
@@ -62,6 +63,7 @@ class Filters(TypedDict, total=False):
     min_age_s: float | None
     unique_key: str | None
     group: str | None
+    parent: str | None
     trace: str | None
     error: str | None
     text: str | None

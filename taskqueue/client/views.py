@@ -48,6 +48,10 @@ class TaskInfo(Struct):
     limits: Sequence[TaskLimit] = ()
     expires_at: float | None = None
     group: str | None = None
+    parent: str | None = None
+    """The task whose handler has enqueued it, with `ctx.enqueue`."""
+    schedule: str | None = None
+    """The schedule that has enqueued it."""
     attempts: Sequence[Attempt] = ()
     waiting_for: str | None = None
     edits: Sequence[Edit] = ()

@@ -7,7 +7,7 @@ from msgspec import Meta
 from taskqueue.http.documentation.page import FILES
 from taskqueue.http.queries import Parameter, Parameters
 from taskqueue.http.tasks.answers import TaskId
-from taskqueue.http.tasks.queries import require_task_id
+from taskqueue.http.tasks.ids import require_task_id
 from taskqueue.rules.names import NAME_SCHEMA
 
 PATH: Parameters = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -33,6 +34,7 @@ class TaskFilter(Struct):
     ended_before: float | None = None
     unique_key: str | None = None
     group: str | None = None
+    parent: str | None = None  # the id of the task whose handler has enqueued it
     trace: str | None = None  # the id of a trace, 32 digits
     error: str | None = None  # the `error_pattern` of a dead task's reason
     text: str | None = None  # in the payload, or in the reason
@@ -45,6 +47,7 @@ class TaskFilter(Struct):
             and self.queue in {None, task.queue}
             and self.unique_key in {None, task.unique_key}
             and self.group in {None, task.group}
+            and self.parent in {None, task.parent}
             and (self.trace is None or self.trace == trace_of(task.traceparent))
             and _is_within(task.created_at, self.created_after, self.created_before)
             and _is_within(task.processed_at, self.ended_after, self.ended_before)
@@ -55,20 +58,31 @@ class TaskFilter(Struct):
     def conditions(self) -> Mapping[str, float | str]:
         """Return, by name, what no index answers: it has to be looked up in each row.
 
-        Members of a group are found in an index of their own, which knows no action and no queue.
-        The one of errors knows them by action.
+        Members of a group are found in an index of their own, which knows no action and no queue;
+        so are the children of a task, in one that knows nothing else. The one of errors knows them
+        by action.
         """
-        looked_up = _LOOKED_UP
-        if self.group is not None:
-            looked_up = (*_LOOKED_UP, "action", "queue", "error")
-        elif self.action is None:
-            looked_up = (*_LOOKED_UP, "error")
-        named = {name: getattr(self, name) for name in looked_up}
+        named = {name: getattr(self, name) for name in self._looked_up()}
         return {name: value for name, value in named.items() if value is not None}
+
+    def _looked_up(self) -> tuple[str, ...]:
+        if self.parent is not None:
+            return (*_LOOKED_UP, "action", "queue", "group", "error", "any_status")
+        if self.group is not None:
+            return (*_LOOKED_UP, "action", "queue", "error")
+        return (*_LOOKED_UP, "error") if self.action is None else _LOOKED_UP
+
+    @property
+    def any_status(self) -> str | None:
+        """The statuses as one text, each between commas; None for any."""
+        return f",{','.join(self.statuses)}," if self.statuses else None
 
     def indexed(self) -> "TaskFilter":
         """Return the filter for what an index answers."""
-        return msgspec.structs.replace(self, **dict.fromkeys(self.conditions()))
+        looked_up: dict[str, Any] = dict.fromkeys(self.conditions())
+        if looked_up.pop("any_status", self) is None:
+            looked_up["statuses"] = ()
+        return msgspec.structs.replace(self, **looked_up)
 
 
 _LOOKED_UP: tuple[str, ...] = (

@@ -63,6 +63,8 @@ class NewTask(Struct):
     key_rule: KeyRule | None = None  # None: its task holds the key until it is deleted
     expires_at: float | None = None  # it is cancelled if it has not started by then
     group: str | None = None  # the group whose member it is
+    parent: str | None = None  # the task whose handler has enqueued it
+    schedule: str | None = None  # the schedule that has enqueued it
 
 
 def require_tasks(*tasks: object) -> None:
@@ -127,6 +129,8 @@ class Task(Struct):
     limits: str | None = None  # JSON text: what it counts towards, see `rules.limits`
     expires_at: float | None = None  # it is cancelled if it has not started by then
     group: str | None = None  # the group whose member it is
+    parent: str | None = None  # the task whose handler has enqueued it
+    schedule: str | None = None  # the schedule that has enqueued it
 
     @property
     def size(self) -> int:

@@ -7,9 +7,11 @@ import pytest
 
 from taskqueue.api.context import Context
 from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
+from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.options import Options
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import NewTask, TaskHistory
+from taskqueue.storage.protocol import Storage
 from tests.actors.world import World
 
 
@@ -200,7 +202,13 @@ async def test_follow_ups_come_with_the_completion_at_their_time(world: World) -
 
     history = await ended(world, await world.enqueue("first"), "task_completed")
 
-    await world.completed(*json.loads(history.task.result or ""))
+    follow_ups = json.loads(history.task.result or "")
+    await world.completed(*follow_ups)
+    found = await world.storage.use(
+        Storage.search, TaskFilter(parent=history.task.id), limit=9, now=0.0
+    )
+    assert {task.id for task in found.tasks} == {*follow_ups}
+    assert history.task.parent is None
 
 
 async def test_a_handler_may_enqueue_from_its_own_thread(world: World) -> None:

@@ -19,12 +19,13 @@ from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import ManualClock, World
 
 MINUTE_S = 60.0
+PATIENCE_S = 60.0  # for 720 slots, on a busy machine
 FIRST = 1_000_020.0  # the first whole minute after the clock's start
 
 
 async def fire(world: World) -> None:
     """Have the actor decide of what is due."""
-    await ask(world.system.address(SCHEDULES), FireDue())
+    await ask(world.system.address(SCHEDULES), FireDue(), timeout_s=PATIENCE_S)
 
 
 async def history(world: World, name: str = "tick") -> ScheduleHistory:
@@ -66,6 +67,9 @@ async def test_a_slot_fires_when_it_is_due_and_its_task_runs(world: World) -> No
 
     fired = await world.events.wait_for("schedule_fired", schedule="tick")
     await world.completed(fired["task_id"])
+    run = await world.storage.use(Storage.get, fired["task_id"], now=FIRST)
+    assert run is not None
+    assert (run.task.schedule, run.task.parent) == ("tick", None)
     assert before == []
     assert await outcomes(world) == [(FIRST, SlotOutcome.FIRED, 1)]
     assert (fired["slot"], fired["late_s"]) == ("1970-01-12T13:47:00Z", 0.0)

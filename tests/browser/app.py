@@ -20,6 +20,11 @@ async def mirror(ctx: Context, order: int, x: float) -> dict[str, float]:
     return {"order": order, "x": x}
 
 
+@app.task("order")
+async def order(ctx: Context) -> str:
+    return ctx.enqueue(resize, url="ordered.png")
+
+
 @app.task("charge", max_attempts=1)
 async def charge(ctx: Context, order: int, allowed: str = "") -> str:
     """Fail until a file is there."""

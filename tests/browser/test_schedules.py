@@ -43,6 +43,9 @@ async def test_a_schedule_is_shown_with_its_slots_and_run(site: Site) -> None:
     await expect(slot).to_contain_text("completed")
     await slot.get_by_role("link").click()
     await expect(page.get_by_role("region", name="Result")).to_contain_text(".png?width=400")
+    facts = page.get_by_role("region", name="Facts")
+    await facts.get_by_role("link", name="nightly").click()
+    await expect(page.get_by_role("region", name="Next slots")).to_be_visible()
 
 
 async def test_why_a_schedule_is_paused_is_said(site: Site, http: aiohttp.ClientSession) -> None:

@@ -91,6 +91,33 @@ async def test_the_stack_of_a_running_handler_is_shown_when_it_is_opened(
     await expect(stack).to_have_count(0)
 
 
+async def test_a_task_leads_to_its_parent_its_children_and_its_trace(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    body = {"action": "order"}
+    async with http.post(f"{site.url}/tasks", json=body, headers=header) as answer:
+        parent = (await answer.json())["id"]
+    await when([parent], site.service, "task_completed")
+    page = await site.open(f"#/tasks/{parent}")
+
+    children = page.get_by_role("region", name="Children")
+    await children.get_by_role("link", name=re.compile("resize")).click()
+    await expect(page.get_by_role("heading", name="resize")).to_be_visible()
+    facts = page.get_by_role("region", name="Facts")
+    await facts.get_by_role("link", name=f"…{parent[-8:]}").click()
+    await expect(page.get_by_role("heading", name="order")).to_be_visible()
+    await facts.get_by_role("link", name=trace).click()
+
+    await expect(page.locator("tr[data-id]")).to_have_count(2)
+    await expect(page.get_by_text("Of the trace")).to_be_visible()
+    await page.goto(f"{site.url}/#/tasks?parent={parent}")
+    await expect(page.locator("tr[data-id]")).to_have_count(1)
+    await page.get_by_role("link", name="show others too").click()
+    await expect(page.locator("tr[data-id]")).to_have_count(2)
+
+
 async def test_a_group_of_dead_letters_is_redriven(
     site: Site, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:

@@ -27,6 +27,11 @@ async def mail(domain: str, seconds: float = 0.0) -> None:
 async def report(tenant: str) -> None: ...
 
 
+@app.task("order")
+async def order(ctx: Context) -> str:
+    return ctx.enqueue(resize, url="ordered.png")
+
+
 @app.task("charge", retries=Retries(initial_s=60, jitter=0))
 async def charge() -> None:
     raise ConnectionError("gone")

@@ -132,6 +132,19 @@ async def test_a_task_is_shown_with_its_attempts_and_without_control_characters(
     assert "\x1b" not in shown
 
 
+async def test_a_task_is_shown_with_its_parent_which_finds_it(
+    run: Command, service: ServiceProcess
+) -> None:
+    parent = (await run("enqueue", "order")).out
+    child = (await run("tasks", "wait", parent, "--timeout-s", "20")).json
+
+    shown = (await run("tasks", "show", child)).out
+    found = (await run("tasks", "list", "--parent", parent, "--json")).json
+
+    assert ["parent", parent] in [line.split() for line in shown.splitlines()]
+    assert [(task["id"], task["parent"]) for task in found] == [(child, parent)]
+
+
 async def test_an_edit_replaces_data_and_options(run: Command) -> None:
     task_id = (await run("enqueue", "resize", "url=a.png", "--delay-s", "600")).out
 

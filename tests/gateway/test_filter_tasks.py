@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from msgspec.structs import replace
 
 from taskqueue.commands import Enqueue
+from taskqueue.ids import new_id
 from taskqueue.rules.filters import MAX_ROWS
 from taskqueue.rules.options import NO_CHOICE, Options
 from taskqueue.rules.tasks import AttemptOutcome, Cancel, Complete, DeadLetter, NewTask
@@ -158,3 +160,32 @@ async def test_the_trace_of_a_request_is_shown_and_finds_its_tasks(http: ClientS
     assert {t["id"] for t in found["tasks"]} == {t["id"] for t in traced["tasks"]}
     assert [t["traceparent"] for t in found["tasks"]] == [header["traceparent"]] * 2
     assert wrong.status == 422
+
+
+async def test_where_a_task_comes_from_is_shown_and_finds_the_children_of_its_parent(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    parent, child = (new_id() for _ in range(2))
+    prepared = service.app.prepare("uppercase")
+    tasks = [
+        replace(prepared, id=child, parent=parent),
+        replace(prepared, id=new_id(), schedule="nightly"),
+    ]
+    await service.storage.insert(tasks, now=NOW)
+
+    found = await (await http.get("/tasks", params={"parent": parent.upper()})).json()
+    every = await (await http.get("/tasks", params={"fields": "id,parent,schedule"})).json()
+    shown = await (await http.get(f"/tasks/{child}")).json()
+    wrong = await http.get("/tasks", params={"parent": "import-17"})
+
+    assert [(task["id"], task["parent"]) for task in found["tasks"]] == [(child, parent)]
+    assert every["tasks"] == [
+        {"id": tasks[1].id, "schedule": "nightly"},
+        {"id": child, "parent": parent},
+    ]
+    assert shown["parent"] == parent
+    assert "schedule" not in shown
+    assert wrong.status == 422
+    [fault] = (await wrong.json())["faults"]
+    assert fault["field"] == "parent"
+    assert "the id of a task" in fault["message"]

@@ -645,6 +645,7 @@ def test_follow_ups_are_gathered_in_order() -> None:
         "resize",
     ]
     assert ctx.follow_ups[1].run_at == NOW + 60
+    assert {task.parent for task in ctx.follow_ups} == {ctx.task.id}
 
 
 def test_a_follow_up_that_does_not_fit_is_refused_at_once() -> None:

@@ -4,6 +4,8 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from taskqueue.actors.schedules import schedule_log
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.schedules import UNFIT, Scheduling
@@ -44,6 +46,7 @@ class Rounds:
     async def run_now(self, name: str, task: NewTask) -> Fired:
         """Accept a task of a schedule beside its slots."""
         now = self._clock.now()
+        task = replace(task, schedule=name)
         firing = Firing(schedule=name, version=0, slot=now, task=task, run_now=True)
         fired = await self._storage.use(Storage.fire, firing, now=now)
         if fired.answer is FireAnswer.DECIDED:
@@ -109,7 +112,8 @@ class Rounds:
     def _firing(self, schedule: Schedule, slot: float) -> Firing:
         task, refusal = None, None
         try:
-            task = self._app.prepare_scheduled(schedule.plan, slot)
+            prepared = self._app.prepare_scheduled(schedule.plan, slot)
+            task = replace(prepared, schedule=schedule.name)
         except UNFIT as error:
             refusal = str(error)
         return Firing(

@@ -14,7 +14,7 @@ from taskqueue.errors import Fault
 from taskqueue.http.bodies import FieldReader
 from taskqueue.http.problems import Problem
 from taskqueue.http.tasks.answers import TaskId
-from taskqueue.http.tasks.queries import task_id_of
+from taskqueue.http.tasks.ids import task_id_of
 from taskqueue.rules.names import NAME_RULE, NAME_SCHEMA, is_name
 from taskqueue.structs import Struct
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from taskqueue.http.event_stream.public import FIELDS, GAP, PublicEvent
 from taskqueue.http.queries import Parameter, Query
-from taskqueue.http.tasks.queries import task_id_of
+from taskqueue.http.tasks.ids import task_id_of
 from taskqueue.rules.names import MAX_NAME, NAME_SCHEMA, is_name
 from taskqueue.structs import Struct
 

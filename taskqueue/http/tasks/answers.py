@@ -135,6 +135,8 @@ class TaskView(Struct, omit_defaults=True):
     limits: Sequence[TaskLimit] = ()
     expires_at: float | None = None
     group: str | None = None
+    parent: TaskId | None = None
+    schedule: str | None = None
     payload_head: str | None = None
 
     @classmethod
@@ -270,7 +272,17 @@ def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:
 
 
 _OPTIONAL = frozenset(
-    {PAYLOAD_HEAD, "unique_key", "progress", "cancel_reason", "traceparent", "expires_at", "group"}
+    {
+        PAYLOAD_HEAD,
+        "unique_key",
+        "progress",
+        "cancel_reason",
+        "traceparent",
+        "expires_at",
+        "group",
+        "parent",
+        "schedule",
+    }
 )
 
 

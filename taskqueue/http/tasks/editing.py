@@ -18,7 +18,7 @@ from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.http.tasks.answers import Receipt
 from taskqueue.http.tasks.histories import detail_of, history_of
-from taskqueue.http.tasks.queries import no_task
+from taskqueue.http.tasks.ids import no_task
 from taskqueue.http.tasks.requests import (
     OPTIONS,
     Attempts,

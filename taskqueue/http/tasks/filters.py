@@ -3,11 +3,13 @@
 import re
 from collections.abc import Collection
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from taskqueue.http.queries import Parameter, Parameters
+from taskqueue.http.tasks.ids import task_id_of
 from taskqueue.http.tasks.requests import Instant, Seconds, instant_of
 from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.names import KEY_SCHEMA, MAX_KEY, MAX_NAME, NAME_SCHEMA, is_key, is_name
@@ -32,6 +34,7 @@ class FilterRequest(Struct):
     min_age_s: float | None = None
     unique_key: str | None = None
     group: str | None = None
+    parent: str | None = None
     trace: str | None = None
     error: str | None = None
     text: str | None = None
@@ -52,6 +55,7 @@ class FilterRequest(Struct):
             ended_before=self.ended_before,
             unique_key=self.unique_key,
             group=self.group,
+            parent=self.parent,
             trace=self.trace,
             error=self.error,
             text=self.text,
@@ -142,6 +146,7 @@ FILTERS: Parameters = {
         Annotated[str, Meta(extra_json_schema=KEY_SCHEMA)],
     ),
     "group": _NAME,
+    "parent": Parameter(task_id_of, "the id of a task", UUID),
     "trace": Parameter(
         _trace_of,
         "the id of a trace, 32 hexadecimal digits in lower case",

@@ -2,7 +2,7 @@
 
 from taskqueue.commands import Ask, ExplainWaiting, ForecastRetries, GetTask
 from taskqueue.http.tasks.answers import TaskDetail
-from taskqueue.http.tasks.queries import no_task
+from taskqueue.http.tasks.ids import no_task
 from taskqueue.rules.tasks import TaskHistory
 
 

@@ -1,16 +1,15 @@
-"""The query of a list of tasks, and the ids of tasks."""
+"""The queries of calls about tasks."""
 
-from http import HTTPStatus
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from msgspec import Meta
 
-from taskqueue.http.problems import Problem
 from taskqueue.http.queries import Parameter, Query, whole_number
 from taskqueue.http.tasks.answers import TaskView
 from taskqueue.http.tasks.filters import FILTERS, STATUS, FilterRequest, number_of
 from taskqueue.http.tasks.heads import PAYLOAD_HEAD
+from taskqueue.http.tasks.ids import task_id_of
 from taskqueue.rules.filters import Sort
 from taskqueue.structs import Struct
 
@@ -50,36 +49,6 @@ class PageRequest(FilterRequest):
     def is_brief(self) -> bool:
         """Whether it leaves out every field that may be large."""
         return self.fields is not None and _LARGE.isdisjoint(self.fields)
-
-
-def task_id_of(text: str) -> str | None:
-    """Return a task's id as it is stored, None if no task can have it.
-
-    >>> task_id_of("0197A4C8-0000-7000-8000-000000000000")
-    '0197a4c8-0000-7000-8000-000000000000'
-    """
-    try:
-        canonical = str(UUID(text))
-    except ValueError:
-        return None
-    return canonical if canonical == text.lower() else None
-
-
-def require_task_id(text: str) -> str:
-    """Return the id in a path, as it is stored.
-
-    Raises:
-        Problem: 404, no task can have it.
-    """
-    task_id = task_id_of(text)
-    if task_id is None:
-        raise no_task()
-    return task_id
-
-
-def no_task() -> Problem:
-    """Return the answer to a call about a task that does not exist."""
-    return Problem(HTTPStatus.NOT_FOUND, "task not found")
 
 
 def _wait_of(text: str) -> float | None:

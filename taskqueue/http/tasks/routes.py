@@ -30,6 +30,7 @@ from taskqueue.http.tasks.answers import (
 from taskqueue.http.tasks.filters import FilterRequest
 from taskqueue.http.tasks.heads import HEAD_READ
 from taskqueue.http.tasks.histories import detail_of, history_of
+from taskqueue.http.tasks.ids import no_task
 from taskqueue.http.tasks.queries import (
     MAX_COUNTED,
     MAX_LOG_BYTES,
@@ -37,7 +38,6 @@ from taskqueue.http.tasks.queries import (
     LogsRequest,
     PageRequest,
     WaitRequest,
-    no_task,
 )
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.filters import Found

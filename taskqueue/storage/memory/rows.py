@@ -87,6 +87,8 @@ def accepted(task: NewTask, *, now: float) -> Task:
         limits=task.limits,
         expires_at=task.expires_at,
         group=task.group,
+        parent=task.parent,
+        schedule=task.schedule,
     )
 
 

@@ -109,6 +109,33 @@ class SearchContract:
             assert ids(found.tasks) == ids(queued.tasks) == expected
         assert (await storage.search(TaskFilter(trace="0" * 32), limit=9, now=0.0)).tasks == ()
 
+    async def test_a_parent_finds_its_children_that_match_otherwise(self, storage: Storage) -> None:
+        await add(storage, "a", parent="p", action="mail", group="g")
+        await add(storage, "b", parent="q")
+        await add(storage, "c", parent="p", run_at=5.0)
+        await add(storage, "d")
+        await add(storage, "e", parent="p", queue="video")
+        [a, *_] = await claim(storage)
+        await settle(storage, a, DONE)
+
+        async def found(*, now: float = 2.0, **wanted: Any) -> list[str]:
+            filter_ = TaskFilter(parent="p", **wanted)
+            return ids((await storage.search(filter_, limit=9, now=now)).tasks)
+
+        assert await found() == ["e", "c", "a"]
+        assert await found(statuses=(Status.COMPLETED,)) == ["a"]
+        assert await found(statuses=(Status.QUEUED, Status.COMPLETED)) == ["e", "a"]
+        assert await found(statuses=(Status.SCHEDULED,)) == ["c"]
+        assert await found(statuses=(Status.QUEUED,), now=5.0) == ["e", "c"]
+        assert await found(action="mail", group="g") == ["a"]
+        assert await found(queue="video", text="hi") == ["e"]
+        assert await found(group="g", queue="video") == []
+        page = await storage.search(
+            TaskFilter(parent="p"), after="a", sort=Sort.OLDEST, limit=1, brief=True, now=0.0
+        )
+        assert ids(page.tasks) == ["c"]
+        assert (await storage.search(TaskFilter(parent="x"), limit=9, now=0.0)).tasks == ()
+
     async def test_a_unique_key_finds_its_task_if_that_matches_otherwise(
         self, storage: Storage
     ) -> None:

@@ -90,6 +90,30 @@ class TasksContract(
         ]
         assert {each.task.traceparent for each in await storage.held(ME)} == {None, trace}
 
+    async def test_a_task_keeps_where_it_comes_from_however_it_is_claimed(
+        self, storage: Storage
+    ) -> None:
+        _, [first] = await storage.insert_and_claim(
+            [new_task("a", parent="p"), new_task("b"), new_task("c", schedule="nightly")],
+            room={"default": 1},
+            owner=ME,
+            lease_s=30.0,
+            now=0.0,
+        )
+        await add(storage, "d", parent="q")
+
+        claimed = await claim(storage)
+
+        assert (first.task.parent, first.task.schedule) == ("p", None)
+        assert [(each.task.parent, each.task.schedule) for each in claimed] == [
+            (None, None),
+            (None, "nightly"),
+            ("q", None),
+        ]
+        assert [(await task_of(storage, name)).parent for name in "abcd"] == ["p", None, None, "q"]
+        assert (await task_of(storage, "c")).schedule == "nightly"
+        assert {each.task.parent for each in await storage.held(ME)} == {None, "p", "q"}
+
     async def test_text_comes_back_as_it_was_whatever_it_holds(self, storage: Storage) -> None:
         payload = '{"data": "Grüße, 火, 🧵, \\u0000 and \'quotes\'"}'
         await add(storage, "a", payload=payload, action="dröhn", queue="ö")

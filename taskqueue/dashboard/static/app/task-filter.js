@@ -5,7 +5,7 @@ import { statuses } from "../components/status.js";
 export const spans = { "5m": [300, "last 5 minutes"], "1h": [3600, "last hour"], "1d": [86400, "last 24 hours"], "7d": [604800, "last 7 days"] };
 
 const MINUTE_S = 60;
-const kept = ["status", "action", "queue", "text", "unique_key", "group", "error"];
+const kept = ["status", "action", "queue", "text", "unique_key", "group", "parent", "trace", "error"];
 
 /** An instant as a field of the browser writes it, in its own time zone; in seconds. */
 const instant = (text) => new Date(text).getTime() / 1000;
@@ -31,4 +31,4 @@ export function toggled(query, status) {
 }
 
 /** Whether anything but the status narrows it. */
-export const isNarrowed = (query) => ["action", "queue", "text", "unique_key", "group", "error", "since", "from", "to"].some((name) => query[name]);
+export const isNarrowed = (query) => ["action", "queue", "text", "unique_key", "group", "parent", "trace", "error", "since", "from", "to"].some((name) => query[name]);

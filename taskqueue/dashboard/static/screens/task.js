@@ -14,6 +14,7 @@ import { Copy } from "../components/copy.js";
 import { EditTask } from "../components/edit-task.js";
 import { Enqueue } from "../components/enqueue.js";
 import { Icon } from "../components/icon.js";
+import { Children, originOf } from "../components/origin.js";
 import { Stack } from "../components/stack.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { Status } from "../components/status.js";
@@ -60,7 +61,7 @@ function Found({ task }) {
         ${task.status === "completed" && html`<${JSONCard} title="Result" text=${pretty(raw(task, "result"))} />`}
         ${task.edits && task.edits.length > 0 && html`<${Edits} edits=${task.edits} />`}
       </div>
-      <${Facts} task=${task} />
+      <div class="stack"><${Facts} task=${task} /><${Children} task=${task} /></div>
     </div>
     ${dialog === "edit" && html`<${EditTask} task=${task} onClose=${close} />`}
     ${dialog === "clone" && html`<${Enqueue} onClose=${close} initial=${copyOf(task)} original=${task.id} />`}
@@ -132,7 +133,7 @@ function Facts({ task }) {
     ["In all", ended && duration(ended - task.created_at)],
     ["Limits", task.limits && html`<span>${task.limits.map((each, i) => html`${i > 0 && ", "}<a href=${to("limits", each.name)}>${shownLimit(each)}</a>`)}</span>`],
     ["Takes turns as", task.flow || null],
-    ["Trace", task.traceparent && html`<span><code>${traceOf(task)}</code> <${Copy} text=${traceOf(task)} what="the id of the trace" /></span>`],
+    ...originOf(task),
     ["Group", task.group && html`<a href=${to("tasks", "", { group: task.group })}>${task.group}</a>`],
     ["Unique key", task.unique_key && html`<span>${task.unique_key} <${Copy} text=${task.unique_key} what="the key" />
       <span class="soft small">${keyState(task.key)}</span></span>`],
@@ -153,8 +154,6 @@ function keyState(key) {
 }
 
 const shownLimit = ({ name, key, cost }) => `${key === null ? name : `${name}:${key}`}${cost === 1 ? "" : ` × ${cost}`}`;
-
-const traceOf = (task) => task.traceparent.split("-")[1];
 
 function Edits({ edits }) {
   return html`<section class="card" aria-label="Edits"><header><h2>Edits</h2></header>

@@ -9,6 +9,7 @@ import { filterOf, isNarrowed, statusesOf } from "../app/task-filter.js";
 import { useProgress, useTaskList } from "../app/task-list.js";
 import { AllDialog, SomeDialog } from "../components/bulk.js";
 import { FilterBar } from "../components/filter-bar.js";
+import { Origins } from "../components/origin.js";
 import { Icon } from "../components/icon.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { TaskTable } from "../components/task-table.js";
@@ -50,6 +51,7 @@ function List({ query }) {
   return html`
     <div class="title"><h1>Tasks</h1></div>
     <${FilterBar} query=${query} filter=${filter} />
+    <${Origins} query=${query} />
     <section class="card" aria-label="Tasks" onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}>
       ${selection.size > 0 &&
       html`<${Selected} chosen=${chosen} isAll=${isAll} query=${query} list=${list} onAll=${() => setAll(true)} onClear=${clear} act=${act} />`}

@@ -21,8 +21,8 @@ from taskqueue.storage.sqlite.sql import ready, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
 
 _ACCEPTED = Acceptance.ACCEPTED
-_rare = attrgetter("key_rule", "expires_at")
-_NOTHING_RARE = {(None, None)}
+_rare = attrgetter("key_rule", "expires_at", "parent", "schedule")
+_NOTHING = (None,) * 4
 
 
 def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
@@ -147,13 +147,11 @@ def _all_accepted(tx: Transaction, given: Sequence[NewTask]) -> list[Accepted]:
 
 
 def _write_rare(db: sqlite3.Connection, accepted: Sequence[NewTask]) -> None:
-    """Store what few tasks have: until when they hold their key, and when they expire."""
-    if {*map(_rare, accepted)} == _NOTHING_RARE:
-        return
-    for task in accepted:
-        if task.key_rule is not None or task.expires_at is not None:
-            until = stored_until(task.key_rule)
-            db.execute(statements.SET_RARE, (until, task.expires_at, task.id))
+    """Store what few tasks have: how they hold their key, when they expire, where they are from."""
+    for task, rare in zip(accepted, map(_rare, accepted), strict=True):
+        if rare != _NOTHING:
+            rule, *others = rare
+            db.execute(statements.SET_RARE, (stored_until(rule), *others, task.id))
 
 
 def _answers(

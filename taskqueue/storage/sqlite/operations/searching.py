@@ -1,7 +1,7 @@
 """What `find` and `search` ask: the rows of a filter, in the order of their ids.
 
-Status, action, queue and key are looked up in indices. All else is compared row by row, first
-without what may be large, and for a bounded number of rows.
+Status, action, queue, key, group and parent are looked up in indices. All else is compared row by
+row, first without what may be large, and for a bounded number of rows.
 """
 
 import sqlite3
@@ -61,6 +61,7 @@ def asked(
         "queue": wanted.queue,
         "group": wanted.group,
         "error": wanted.error,
+        "parent": wanted.parent,
         "after": after,
         "limit": limit,
         "now": now,
@@ -140,6 +141,9 @@ def _merged(
 def _queries(
     db: sqlite3.Connection, wanted: TaskFilter, order: pages.Order, *, now: float
 ) -> Iterator[str]:
+    if wanted.parent is not None:
+        yield pages.children(order)
+        return
     if wanted.group is not None:
         yield from _of_group(wanted, order)
         return

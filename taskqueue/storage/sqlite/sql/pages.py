@@ -7,6 +7,7 @@ One text for all of them (`:action IS NULL OR action = :action`) could use no in
     running        all that is held, which is as short as the slots and buffers are
     a group        its members of each status, merged
     an error       dead tasks of an action with that error
+    a parent       its children along their ids
     anything else  the first of each kind, merged
 
 A *kind* is what has status, action and queue in common; the index `by_kind` has the tasks of each
@@ -102,6 +103,16 @@ def of_error(order: Order, given: Given) -> str:
 
 
 @cache
+def children(order: Order) -> str:
+    """Return the text that finds the tasks that the handler of another one has enqueued."""
+    _, behind, direction = order
+    return f"""
+    SELECT {TASK} FROM main.tasks INDEXED BY of_parent
+    WHERE parent = :parent AND id {behind} :after ORDER BY id {direction} LIMIT :limit
+    """
+
+
+@cache
 def of_kinds(order: Order, statuses: tuple[Status, ...], given: Given, *conditions: str) -> str:
     """Return the text that finds tasks of these statuses, none of them `running`.
 
@@ -186,6 +197,10 @@ def brief(query: str) -> str:
 _COMPARED = {
     "action": "action = :action",
     "queue": "queue = :queue",
+    "group": "coalesce(group_name = :group, false)",
+    "any_status": f"""instr(
+        :any_status, printf(',%s,', iif(status = 'scheduled' AND {DUE}, 'queued', status))
+    ) > 0""",
     "created_after": "created_at >= :created_after",
     "created_before": "created_at < :created_before",
     "ended_after": "coalesce(processed_at >= :ended_after, false)",

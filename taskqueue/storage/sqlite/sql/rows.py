@@ -15,7 +15,7 @@ TASK = (
     "id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,"
     " run_at, created_at, started_at, processed_at, result, reason,"
     " coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits, start_by,"
-    " group_name"
+    " group_name, parent, schedule"
 )
 BRIEF = TASK.replace("payload", "''").replace("progress", "NULL").replace("result", "NULL")
 """The same columns without what may be large."""
@@ -67,16 +67,18 @@ def task(row: Row, *, now: float) -> Task:
         limits=row[20],
         expires_at=row[21],
         group=row[22],
+        parent=row[23],
+        schedule=row[24],
     )
 
 
 def delivery(row: Row) -> Delivery:
     """Return a row of `DELIVERY` columns. What is held had come due when it was claimed."""
-    held = task(row, now=row[25])
+    held = task(row, now=row[27])
     return Delivery(
-        token=row[23],
+        token=row[25],
         task=held,
-        expires_at=row[24],
+        expires_at=row[26],
         started=held.status is Status.RUNNING,
     )
 
@@ -106,6 +108,8 @@ def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -
             traceparent=new.traceparent,
             expires_at=new.expires_at,
             group=new.group,
+            parent=new.parent,
+            schedule=new.schedule,
         ),
         expires_at=expires_at,
         started=False,
@@ -127,7 +131,7 @@ CLAIMED_COLUMNS = f"""
 json_group_array(json_array(
     seq, id, action, payload, queue, priority, status, attempt, max_attempts, crashes, deliveries,
     result, reason, coalesce(unique_key, former_key), progress, cancel_reason, traceparent, limits,
-    group_name,
+    group_name, parent, schedule,
     {", ".join(_IN_PARTS)}
 ))
 """
@@ -153,6 +157,8 @@ class _Claimed(NamedTuple):
     traceparent: str | None
     limits: str | None
     group: str | None
+    parent: str | None
+    schedule: str | None
     run_at: int
     created_at: int
     started_at: int | None
@@ -194,6 +200,8 @@ def claimed(row: Row) -> Iterator[tuple[int, Task]]:
                 traceparent=each.traceparent,
                 limits=each.limits,
                 group=each.group,
+                parent=each.parent,
+                schedule=each.schedule,
             ),
         )
 

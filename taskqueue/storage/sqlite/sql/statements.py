@@ -62,7 +62,9 @@ UPDATE main.tasks SET fingerprint = ?5, limits = ?1, flow = ?2, weight = ?3,
 WHERE seq = ?4
 """
 # What few new tasks have is written after their row, so that the others need not mention it.
-SET_RARE = "UPDATE main.tasks SET unique_until = ?, start_by = ? WHERE id = ?"
+SET_RARE = """
+UPDATE main.tasks SET unique_until = ?, start_by = ?, parent = ?, schedule = ? WHERE id = ?
+"""
 STATUS_OF = "SELECT status, run_at FROM main.tasks WHERE seq = ?"
 
 # Row numbers and tokens come as JSON arrays in one parameter each. A token begins with the number
