@@ -24,6 +24,7 @@ from taskqueue.rules.logs import LogPage
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running, RunningStack
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
+from taskqueue.rules.service_activity import RecentActivity
 from taskqueue.rules.sizes import ConsumersSize, PoolSize, SizeChange
 from taskqueue.rules.summaries import Counts, DeadGroup, QueueLimit
 from taskqueue.rules.tasks import Accepted, CancelResult, NewTask, Status, Task, TaskHistory
@@ -222,6 +223,12 @@ class GetRecent(Request[Sequence[Recent]]):
 
 class GetQueueLimits(Request[tuple[QueueLimit, ...]]):
     """Return which limits hold back tasks of which queues, as `Storage.queue_limits` does."""
+
+
+class GetActivity(Request[RecentActivity]):
+    """Return what the service did in the last minutes, and which of its parts were restarted."""
+
+    minutes: int
 
 
 class Pause(Request[None]):

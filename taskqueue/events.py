@@ -15,7 +15,7 @@ import logging
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from time import time
 from typing import Generic, Literal, TypeAlias, TypeVar, get_args
@@ -51,7 +51,7 @@ def _method(level: Level) -> Callable[..., None]:
     """
 
     def publish(self: "Events", name: str, /, **fields: object) -> None:
-        if self.subscribers:
+        if self.subscribers or name in self.listeners:
             self.deliver(level, name, fields)
             return
         try:
@@ -76,6 +76,7 @@ class Events:
 
     def __init__(self) -> None:
         self.subscribers: tuple[Subscriber, ...] = ()
+        self.listeners: Mapping[str, tuple[Subscriber, ...]] = {}  # by the name of the event
         self._lock = threading.RLock()  # reentrant: a finaliser may publish in here
         self._thread = threading.local()
 
@@ -91,14 +92,22 @@ class Events:
         return bool((log.service or log.bind()).is_enabled_for(_NUMBERS[level]))
 
     @contextlib.contextmanager
-    def subscribed(self, subscriber: S) -> Iterator[S]:
+    def subscribed(self, subscriber: S, *names: str) -> Iterator[S]:
         """Call `subscriber` with each event until this is left, whatever the level of the log.
+
+        With `names` it gets these events only, and all others cost no more than without it.
 
         It is called on the publishing thread and must return at once: a `Buffer` does, and keeps
         the events for a reader of any speed. If it raises, it is removed, which is an event itself.
         """
         with self._lock:
-            self.subscribers = (*self.subscribers, subscriber)
+            if names:
+                listeners = dict(self.listeners)
+                for name in names:
+                    listeners[name] = (*listeners.get(name, ()), subscriber)
+                self.listeners = listeners
+            else:
+                self.subscribers = (*self.subscribers, subscriber)
         try:
             yield subscriber
         finally:
@@ -112,7 +121,7 @@ class Events:
     def deliver(self, level: Level, name: str, fields: dict[str, object]) -> None:
         """Publish an event to the subscribers, and to the log at last."""
         event = Event(name=name, level=level, fields=fields, at=time())
-        for subscriber in self.subscribers:
+        for subscriber in (*self.subscribers, *self.listeners.get(name, ())):
             self._deliver(event, subscriber)
         self._thread.is_logging = True
         try:
@@ -129,7 +138,13 @@ class Events:
 
     def _remove(self, subscriber: Subscriber) -> None:
         with self._lock:
-            self.subscribers = tuple(s for s in self.subscribers if s is not subscriber)
+            self.subscribers = _without(self.subscribers, subscriber)
+            left = {name: _without(each, subscriber) for name, each in self.listeners.items()}
+            self.listeners = {name: each for name, each in left.items() if each}
+
+
+def _without(subscribers: tuple[Subscriber, ...], one: Subscriber) -> tuple[Subscriber, ...]:
+    return tuple(each for each in subscribers if each is not one)
 
 
 class Buffer(Generic[T]):

@@ -18,6 +18,7 @@ from taskqueue import supervisor
 from taskqueue.actors.client import QueueClient
 from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.migration import ExitCode
+from taskqueue.actors.restarts import restarts_noted
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.loading import load_app
@@ -239,6 +240,7 @@ class Service:
                     self._app, self.settings, self._parts, http=self._http, resources=resources
                 )
                 self.owner = found.owner
+                resources.enter_context(restarts_noted(found.activity.service))
                 if found.listener is not None:
                     self._address = address_of(found.listener)
                 root = await self._root(found)

@@ -6,10 +6,11 @@ from typing import Any
 
 from taskqueue.actors.roster import Roster
 from taskqueue.clock import Clock
-from taskqueue.commands import GetMeasures, GetRecent, GetRunning, GetStack
+from taskqueue.commands import GetActivity, GetMeasures, GetRecent, GetRunning, GetStack
 from taskqueue.rules.activity import Activity, Recent
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running, RunningStack
+from taskqueue.rules.service_activity import RecentActivity
 from taskqueue.runtime import Request
 
 
@@ -24,11 +25,16 @@ class LiveRequests:
         self._measures = measures
         self._clock = clock
         self.handlers: Mapping[type[Request[Any]], Callable[[Any], Awaitable[Any]]] = {
+            GetActivity: self._get_activity,
             GetMeasures: self._get_measures,
             GetRecent: self._get_recent,
             GetRunning: self._get_running,
             GetStack: self._get_stack,
         }
+
+    async def _get_activity(self, message: GetActivity) -> RecentActivity:
+        clock = self._clock
+        return self._activity.service.recent(message.minutes, now=clock.monotonic(), at=clock.now())
 
     async def _get_recent(self, message: GetRecent) -> Sequence[Recent]:
         await asyncio.sleep(0)  # each queue takes a millisecond, and there may be hundreds

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("schedules", "List, create, edit, pause, resume, run, delete."),
             ("consumers", "Show and change how many consumers the queues share."),
             ("running", "List what runs now, and at which line."),
+            ("activity", "Show what was done lately, and what was restarted."),
             ("top", "Watch queues, running tasks and restarts."),
             ("tree", "Show the supervision tree."),
             ("settings", "List the settings of the service, and where each comes from."),

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from taskqueue.cli import output, queues, running
-from taskqueue.client import calls
+from taskqueue.client import calls, live_calls
 from taskqueue.client.call import Call
 from taskqueue.client.routes import Route
 from taskqueue.client.views import QueueInfo, RunningTask
@@ -45,7 +45,7 @@ def read_view(route: Route) -> View:
     """
     return View(
         queues=route.do(calls.queues()),
-        running=route.do(calls.running()),
+        running=route.do(live_calls.running()),
         tree=route.do(Call(method="GET", path="/supervision", read=_tree)),
     )
 

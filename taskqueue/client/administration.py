@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from taskqueue.client import calls, summary_calls
+from taskqueue.client import calls, live_calls, summary_calls
 from taskqueue.client.bulk_changes import BulkChanges
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Change, Counts, DeadGroup, QueueInfo, SettingInfo
+from taskqueue.rules.service_activity import RecentActivity
 from taskqueue.rules.sizes import ConsumersSize
 
 
@@ -66,6 +67,18 @@ class Administration(BulkChanges):
             CallRefused: the process may not open files for so many.
         """
         return self._do(calls.set_consumers(count))
+
+    # --- activity -------------------------------------------------------------------------------
+
+    def activity(self, *, minutes: int = 60) -> RecentActivity:
+        """Return what the service did in the last minutes, 10 s by 10 s, and what was restarted.
+
+        Counted since its start. Buckets in which nothing was done are left out.
+
+        Args:
+            minutes: 1 to 60.
+        """
+        return self._do(live_calls.activity(minutes))
 
     # --- access ---------------------------------------------------------------------------------
 

@@ -10,7 +10,14 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import calls, enqueueing, group_calls, limit_calls, summary_calls
+from taskqueue.client import (
+    calls,
+    enqueueing,
+    group_calls,
+    limit_calls,
+    live_calls,
+    summary_calls,
+)
 from taskqueue.client.async_group import AsyncGroup
 from taskqueue.client.async_limit import AsyncLimit
 from taskqueue.client.async_queue import AsyncQueue
@@ -33,6 +40,7 @@ from taskqueue.client.views import (
     TaskInfo,
 )
 from taskqueue.rules.options import Options
+from taskqueue.rules.service_activity import RecentActivity
 from taskqueue.rules.sizes import ConsumersSize
 from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 
@@ -199,7 +207,11 @@ class AsyncClient:
 
     async def running(self) -> Sequence[RunningTask]:
         """Return the attempts that run now, with their lines; see `Client.running`."""
-        return await self._do(calls.running())
+        return await self._do(live_calls.running())
+
+    async def activity(self, *, minutes: int = 60) -> RecentActivity:
+        """Return what the service did in the last minutes; see `Client.activity`."""
+        return await self._do(live_calls.activity(minutes))
 
     # --- groups ---------------------------------------------------------------------------------
 

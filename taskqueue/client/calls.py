@@ -15,7 +15,6 @@ from taskqueue.client.views import (
     Progress,
     QueueInfo,
     Receipt,
-    RunningTask,
     SettingInfo,
     TaskInfo,
     TaskPage,
@@ -196,12 +195,6 @@ def delete(task_id: str) -> Call[None]:
     )
 
 
-def running() -> Call[Sequence[RunningTask]]:
-    """Ask what runs now."""
-    read = _reader(_Running)
-    return Call(method="GET", path="/running", read=lambda body: read(body).running)
-
-
 def queues() -> Call[Sequence[QueueInfo]]:
     """Ask for the queues."""
     read = _reader(_Queues)
@@ -251,10 +244,6 @@ class _Settings(msgspec.Struct):
 
 class _Changes(msgspec.Struct):
     changes: list[Change]
-
-
-class _Running(msgspec.Struct):
-    running: list[RunningTask]
 
 
 class _Queues(msgspec.Struct):

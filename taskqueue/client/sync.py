@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import calls, enqueueing, group_calls, limit_calls
+from taskqueue.client import calls, enqueueing, group_calls, limit_calls, live_calls
 from taskqueue.client.administration import Administration
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
@@ -207,7 +207,7 @@ class Client(Administration):
         Each has the line of your code at which its handler is, if that can be told. Answered within
         half a second, whatever the handlers do.
         """
-        return self._do(calls.running())
+        return self._do(live_calls.running())
 
     # --- groups ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask
 from taskqueue.http.access_routes import access_routes
+from taskqueue.http.activity import ACTIVITY, ActivityRoutes
 from taskqueue.http.answers import Content, EventStream, MetricsText, Text
 from taskqueue.http.bodies import only_field
 from taskqueue.http.credentials import Credentials
@@ -38,6 +39,7 @@ from taskqueue.http.supervision.routes import SupervisionRoutes
 from taskqueue.http.tasks.table import task_table
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role
+from taskqueue.rules.service_activity import RecentActivity
 from taskqueue.rules.sizes import ConsumersSize
 
 _OK, _ACCEPTED = HTTPStatus.OK, HTTPStatus.ACCEPTED
@@ -71,6 +73,7 @@ def routes(
         *schedule_table(ask, app, clock),
         *_of_events(streams),
         *_of_running(RunningRoutes(ask, app, clock)),
+        *_of_activity(ask),
         *_of_service(ask),
         Route("GET", "/metrics", metrics.show_metrics, _READER, {_OK: MetricsText}),
         Route("GET", "/settings", settings.list_settings, _ADMINISTRATOR, {_OK: SettingList}),
@@ -143,6 +146,17 @@ def _of_running(running: RunningRoutes) -> Iterator[Route]:
         {_OK: StackView},
         problems={_NOT_FOUND: "task not found", _CONFLICT: "task is not running"},
         unavailable=Unavailable("database unavailable"),
+    )
+
+
+def _of_activity(ask: Ask) -> Iterator[Route]:
+    yield Route(
+        "GET",
+        "/activity",
+        ActivityRoutes(ask).show_activity,
+        _READER,
+        {_OK: RecentActivity},
+        query=ACTIVITY,
     )
 
 

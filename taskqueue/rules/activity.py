@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from taskqueue.rules.durations import Durations, Histogram, summary
+from taskqueue.rules.service_activity import ServiceActivity
 from taskqueue.structs import Struct
 
 BUCKET_S = 10.0
@@ -33,17 +34,19 @@ class Recent(Struct):
 
 
 class Activity:
-    """The recent activity of all queues."""
+    """The recent activity of all queues; `service` has that of all of them together."""
 
     def __init__(self) -> None:
         """Begin to count with `begin`."""
         self._began: float | None = None
         self._queues: dict[str, _Ring] = {}
+        self.service = ServiceActivity()
 
     def begin(self, now: float) -> None:
         """Count from now on; does nothing if it has begun."""
         if self._began is None:
             self._began = now
+            self.service.begin(now)
 
     def ended(
         self,
@@ -65,6 +68,7 @@ class Activity:
             completed: 1 if it has completed the task, else 0.
             failed: 1 if it has failed, retried or not, else 0.
         """
+        self.service.ended(now, waited_s=waited_s, ran_s=ran_s, completed=completed, failed=failed)
         ring = self._queues.get(queue) or self._new(queue, now)
         if ring is not None:
             bucket = ring.current(now)

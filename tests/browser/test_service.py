@@ -115,6 +115,27 @@ async def test_the_page_reconnects_to_a_service_that_was_started_again(
     await expect(page.locator(f'tr[data-id="{after}"] .status')).to_have_text("completed")
 
 
+async def test_what_was_done_before_the_page_was_opened_is_shown(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    calls = Client(http, site.service)
+    tasks = [await calls.post("resize", url="a.png") for _ in range(3)]
+    await when(tasks, site.service, "task_completed")
+    await calls.kill("root/consumers/consumer-1")
+    await site.service.wait_for("child_restarted", child_id="consumer-1")
+
+    page = await site.open()
+
+    legend = page.get_by_role("region", name="Attempts a minute").locator(".legend")
+    await expect(legend).to_contain_text("restarts1")
+    await page.goto(f"{site.url}/#/events")
+    live = page.get_by_role("region", name="Live")
+    await expect(live).to_contain_text("consumers/consumer-1")
+    await expect(live).to_contain_text("killed")
+    await page.reload()
+    await expect(live).to_contain_text("child restarted")
+
+
 async def test_older_changes_are_listed_below_the_latest(
     site: Site, http: aiohttp.ClientSession
 ) -> None:

@@ -338,6 +338,19 @@ async def test_a_task_that_does_not_run_has_no_stack_to_print(run: Command) -> N
     assert "It is scheduled." in done.err
 
 
+async def test_what_was_done_is_shown_by_the_minute(run: Command) -> None:
+    await run("enqueue", "resize", "url=a.png", "--wait", "20")
+
+    header, *rows = (await run("activity")).out.splitlines()
+    told = (await run("activity", "--minutes", "1", "--json")).json
+
+    assert header.split()[:4] == ["minute", "enqueued", "completed", "failed"]
+    cells = [row.split() for row in rows]
+    assert [sum(int(row[column]) for row in cells) for column in (1, 2, 3)] == [1, 1, 0]
+    assert told["bucket_s"] == 10.0
+    assert told["restarts"] == []
+
+
 async def test_the_tree_and_the_document_are_shown(run: Command) -> None:
     tree = (await run("tree")).out.splitlines()
 

@@ -23,6 +23,7 @@ from taskqueue.commands import (
     Enqueue,
     ExplainWaiting,
     ForecastRetries,
+    GetActivity,
     GetConsumers,
     GetGroup,
     GetGroups,
@@ -214,6 +215,8 @@ class ScriptedService:
                 return self.running
             case GetStack(task_id=task_id):
                 return self.stacks.get(task_id)
+            case GetActivity(minutes=minutes):
+                return self.activity.service.recent(minutes, now=NOW, at=NOW)
             case GetRecent(queue=queue):
                 return self.activity.recent(queue, NOW)
             case GetTree():

@@ -41,6 +41,7 @@ NEEDS = {
     ("GET", "/stats"): READ,
     ("GET", "/dead/groups"): READ,
     ("GET", "/running"): READ,
+    ("GET", "/activity"): READ,
     ("GET", "/queues"): READ,
     ("GET", "/queues/{name}/consumers"): READ,
     ("GET", "/queues/{name}/flows"): READ,

@@ -1,10 +1,11 @@
-"""The last minutes of a queue, as a real service has counted them."""
+"""The last minutes of a queue and of the service, as a real service has counted them."""
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
 
-from taskqueue import AsyncClient
+from taskqueue import AsyncClient, Client
 from taskqueue.rules.activity import Recent
 from taskqueue.testing.process import ServiceProcess
 
@@ -50,3 +51,30 @@ async def test_attempts_are_counted_over_restarts_of_the_queue_actor(tmp_path: P
     assert 0 < after.wait_s.p50 <= after.wait_s.p95 <= after.wait_s.max < 20
     assert after.run_s is not None
     assert 0 <= after.run_s.p50 <= after.run_s.p95 <= after.run_s.max < 20
+
+
+async def test_the_activity_of_the_service_is_told_with_its_restarts(tmp_path: Path) -> None:
+    async with (
+        ServiceProcess(tmp_path, "--app", "tests.system.counted_app:app") as service,
+        AsyncClient(service.url) as client,
+        aiohttp.ClientSession(service.url) as http,
+    ):
+        await run(client, "quick")
+        await http.post("/supervision/kill", json={"path": "root/queue"})
+        restarted = await service.wait_for("child_restarted", child_id="queue")
+        await service.wait_for("queue_ready", nth=2)
+        await run(client, "refuse")
+        activity = await client.activity()
+        with Client(service.url) as threaded:
+            latest = await asyncio.to_thread(threaded.activity, minutes=1)
+
+    buckets = activity.buckets
+    assert sum(each.enqueued for each in buckets) == 2 * TASKS
+    assert sum(each.completed for each in buckets) == TASKS
+    assert sum(each.failed for each in buckets) == TASKS
+    assert activity.since <= buckets[0].at + activity.bucket_s
+    [restart] = activity.restarts
+    assert (restart.supervisor, restart.child_id, restart.incarnation) == ("root", "queue", 2)
+    assert restart.reason == restarted["reason"] == "killed"
+    assert activity.since < restart.at < activity.until
+    assert latest.until >= activity.until

@@ -183,3 +183,36 @@ def test_a_reader_whose_loop_is_gone_is_removed(events: Events) -> None:
     assert names(buffer.take()) == ["one"]
     reading._log_destroy_pending = False  # type: ignore[attr-defined]
     reading.get_coro().close()  # type: ignore[union-attr]
+
+
+def test_a_subscriber_to_some_events_gets_these_and_costs_the_others_nothing(
+    events: Events,
+) -> None:
+    with events.subscribed(Buffer(10), "child_restarted", "queue_paused") as some:
+        with mock.patch("taskqueue.events.Event") as made:
+            events.info("attempt_started")
+        with events.subscribed(Buffer(10)) as every:
+            events.info("queue_paused")
+            events.info("attempt_started")
+        events.info("child_restarted")
+    events.info("queue_paused")
+
+    assert made.call_count == 0
+    assert names(some.take()) == ["queue_paused", "child_restarted"]
+    assert names(every.take()) == ["queue_paused", "attempt_started"]
+
+
+def test_a_subscriber_to_some_events_that_raises_is_removed(events: Events) -> None:
+    called: list[str] = []
+
+    def broken(event: Event) -> None:
+        called.append(event.name)
+        raise ValueError
+
+    with events.subscribed(broken, "one"), events.subscribed(Buffer(10), "one") as healthy:
+        events.info("one")
+        events.info("one")
+
+    assert called == ["one"]
+    assert names(healthy.take()) == ["one", "one"]
+    assert events.listeners == {}

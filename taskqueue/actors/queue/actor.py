@@ -29,6 +29,7 @@ from taskqueue.actors.messages import (
     StorageReady,
     TasksAccepted,
 )
+from taskqueue.actors.queue.accepted_tasks import AcceptedTasks
 from taskqueue.actors.queue.administration import QueueAdministration
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
@@ -95,7 +96,8 @@ class QueueActor(QueueAdministration):
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._limits = LimitDeclaration(settings.limits, self._storage, self._clock)
         self._expirer = Expirer(self._storage, self._clock, measures)
-        self._uptake = Uptake(self._driver, self._schedule, measures)
+        accepted = AcceptedTasks(measures, activity, self._clock)
+        self._uptake = Uptake(self._driver, self._schedule, accepted, measures)
         self._fetcher = Fetcher(
             owner,
             settings.queues,
@@ -106,6 +108,7 @@ class QueueActor(QueueAdministration):
             dispatch=self._dispatch,
             driver=self._driver,
             schedule=self._schedule,
+            accepted=accepted,
             measures=measures,
             limits=self._limits,
         )

@@ -173,6 +173,8 @@ class Completer:
         )
         if written in _NOT_COUNTED:
             return
+        if isinstance(pending.settlement, Complete) and pending.settlement.follow_ups:
+            self._activity.service.enqueued(len(pending.settlement.follow_ups), now)
         settlement = type(pending.settlement)
         self._activity.ended(
             task.queue,

@@ -5,7 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from taskqueue.actors import task_log
+from taskqueue.actors.queue.accepted_tasks import AcceptedTasks
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
@@ -41,6 +41,7 @@ class Fetcher:
         dispatch: DispatchBuffer[ActorRef],
         driver: LeaseDriver,
         schedule: FetchSchedule,
+        accepted: AcceptedTasks,
         measures: TaskMeasures,
         limits: LimitDeclaration,
     ) -> None:
@@ -56,7 +57,8 @@ class Fetcher:
             dispatch: where deliveries go.
             driver: feeds the ledger with them.
             schedule: what to do next.
-            measures: counts new tasks, and when tasks are claimed.
+            accepted: counts new tasks.
+            measures: counts when tasks are claimed.
             limits: have to be declared before anything is claimed.
         """
         self._owner = owner
@@ -68,6 +70,7 @@ class Fetcher:
         self._dispatch = dispatch
         self._driver = driver
         self._schedule = schedule
+        self._accepted = accepted
         self._measures = measures
         self._limits = limits
         self._keeper = LeaseKeeper(
@@ -136,7 +139,7 @@ class Fetcher:
         # Not after the commit: what is claimed now is claimed with it.
         self._expect(tasks)
         accepted = await self._storage.answered(inserting)
-        self._on_enqueued(tasks, accepted)
+        self._accepted.note(tasks, accepted)
         return accepted
 
     def _reservations_for(self, tasks: Sequence[NewTask]) -> Sequence[Reservation]:
@@ -171,7 +174,7 @@ class Fetcher:
                 lease_s=self._lease_s,
                 now=self._clock.now(),
             )
-            self._on_enqueued(tasks, accepted)  # before they begin
+            self._accepted.note(tasks, accepted)  # before they begin
         except UNREACHABLE:
             self._schedule.search_soon()  # they may be claimed, and their tokens are lost
             raise
@@ -184,10 +187,6 @@ class Fetcher:
         if len(deliveries) < len(tasks):
             self._expect(tasks)
         return accepted
-
-    def _on_enqueued(self, tasks: Sequence[NewTask], accepted: Sequence[Accepted]) -> None:
-        task_log.enqueued(tasks, accepted)
-        self._measures.enqueued(tasks, accepted)
 
     def _add(self, reservation: Reservation, deliveries: Sequence[Delivery]) -> None:
         now = self._clock.monotonic()

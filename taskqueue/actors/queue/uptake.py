@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from taskqueue.actors import task_log
+from taskqueue.actors.queue.accepted_tasks import AcceptedTasks
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.rules.leases.ledger import Leases
@@ -14,10 +15,15 @@ class Uptake:
     """Applies what others have committed: another actor, or another process."""
 
     def __init__(
-        self, driver: LeaseDriver, schedule: FetchSchedule, measures: TaskMeasures
+        self,
+        driver: LeaseDriver,
+        schedule: FetchSchedule,
+        accepted: AcceptedTasks,
+        measures: TaskMeasures,
     ) -> None:
         self._driver = driver
         self._schedule = schedule
+        self._accepted = accepted
         self._measures = measures
 
     def inserted(self, tasks: Sequence[NewTask]) -> None:
@@ -28,8 +34,7 @@ class Uptake:
 
     def answered(self, tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
         """Have those of these tasks claimed that were accepted and are due."""
-        task_log.enqueued(tasks, answers)
-        self._measures.enqueued(tasks, answers)
+        self._accepted.note(tasks, answers)
         for queue in {task.queue for task in tasks}:
             self._schedule.expect_work(queue)
 

@@ -10,6 +10,7 @@ from taskqueue.attempt_log import LogLine
 from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import DeadGroups, DeadGroupView, Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
+from taskqueue.http.documentation.live_examples import LIVE_EXAMPLES
 from taskqueue.http.documentation.schedule_examples import PLAN_CHANGE_EXAMPLE, SCHEDULE_EXAMPLES
 from taskqueue.http.groups.answers import Closed, GroupPage, GroupView, ThenView
 from taskqueue.http.groups.closing import CloseRequest
@@ -31,7 +32,6 @@ from taskqueue.http.queues.answers import (
     Switched,
 )
 from taskqueue.http.queues.requests import PoolSizeRequest
-from taskqueue.http.running import RunningList, RunningView, StackView
 from taskqueue.http.schedules.requests import PLAN_CHANGE
 from taskqueue.http.sessions import Identity, SessionAnswer, SessionRequest
 from taskqueue.http.settings import SettingList
@@ -57,7 +57,6 @@ from taskqueue.rules.activity import MINUTES, Recent
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.durations import Durations
 from taskqueue.rules.limits import KeyUsage
-from taskqueue.rules.running import HandlerLine
 from taskqueue.rules.sizes import Capacity, ConsumersSize, PoolSize
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status
 from taskqueue.settings import SettingInForce
@@ -146,33 +145,6 @@ _LIMIT = LimitView(
     changed_at=_AT,
     running=5,
     waiting=17,
-)
-
-_RUNNING = RunningView(
-    task_id=_ID,
-    action="resize",
-    queue="default",
-    attempt=1,
-    consumer="consumer-1",
-    executor="thread",
-    started_at=_AT,
-    age_s=12.5,
-    progress=Raw(b"0.4"),
-    line=HandlerLine(file="shop/images.py", number=41, function="scale"),
-)
-
-_STACK = StackView(
-    task_id=_ID,
-    attempt=1,
-    consumer="consumer-1",
-    executor="thread",
-    started_at=_AT,
-    age_s=12.5,
-    stack=[
-        HandlerLine(file="shop/tasks.py", number=18, function="resize"),
-        HandlerLine(file="shop/images.py", number=41, function="scale"),
-    ],
-    truncated=False,
 )
 
 _PART = Part(
@@ -295,8 +267,7 @@ _EXAMPLES: Sequence[Any] = (
     TakeRequest(cost=1200.0, key="acme"),
     TakenAnswer(),
     *SCHEDULE_EXAMPLES,
-    RunningList(running=[_RUNNING], count=1, truncated=False),
-    _STACK,
+    *LIVE_EXAMPLES,
     Alive(),
     Ready(),
     _PART,

@@ -7,7 +7,6 @@ import { useEventStream } from "./events.js";
 import { useKeys } from "./keys.js";
 import { useConnection, useLive, useNow } from "./live.js";
 import { go, to, useRoute } from "./router.js";
-import { useSampling } from "./samples.js";
 import { useScreens } from "./screens.js";
 import { Identity, useMay } from "./session.js";
 import { useTheme } from "./theme.js";
@@ -25,7 +24,6 @@ export function Shell({ onSignOut }) {
   const [open, setOpen] = useState(null);
   const [theme, nextTheme] = useTheme();
   useEventStream();
-  useSampling();
   const close = () => setOpen(null);
   const place = useRef(null);
   const current = screens.find((each) => each.id === route.screen) || screens[0];

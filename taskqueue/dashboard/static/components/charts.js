@@ -1,9 +1,8 @@
 /** Throughput, waits and runs beside the restarts: a dip has its cause in the same picture. */
 
 import { html, useEffect, useRef } from "../vendor/preact.js";
-import { isRestart, useEvents } from "../app/events.js";
 import { duration, perMinute, timeOfDay } from "../app/format.js";
-import { useSamples } from "../app/samples.js";
+import { useActivity, useSamples } from "../app/samples.js";
 
 const HEIGHT = 150;
 const SHORTEST_S = 120;
@@ -29,8 +28,9 @@ const waits = durations("Wait before an attempt", "wait");
 const runs = durations("Run of an attempt", "run");
 
 export function Charts() {
-  const samples = useSamples();
-  const restarts = useEvents().filter(isRestart);
+  const activity = useActivity();
+  const samples = useSamples(activity);
+  const { restarts } = activity;
   return html`<div class="charts grid">
     <${Chart} kind=${rates} samples=${samples} restarts=${restarts} />
     <${Chart} kind=${waits} samples=${samples} restarts=${restarts} />
@@ -54,7 +54,7 @@ function Chart({ kind, samples, restarts }) {
       </dl>
     </header>
     <div class="plot" ref=${place} aria-hidden="true"></div>
-    <p class="small faint">The last minute of all queues, every 5 s since this page was opened</p>
+    <p class="small faint">All queues, for an hour at most, since the service was started</p>
   </section>`;
 }
 

@@ -2,8 +2,9 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { get } from "../app/api.js";
-import { useEvents } from "../app/events.js";
+import { isRestart, useEvents } from "../app/events.js";
 import { useLive } from "../app/live.js";
+import { useActivity } from "../app/samples.js";
 import { useMay } from "../app/session.js";
 import { EventList } from "../components/event-list.js";
 import { Empty, Shown } from "../components/states.js";
@@ -12,15 +13,23 @@ import { attempt } from "../components/toasts.js";
 
 export function Events() {
   const may = useMay();
-  const events = useEvents();
+  const events = withEarlier(useEvents(), useActivity().restarts);
   return html`
     <div class="title"><h1>Events</h1></div>
     <section class="card" aria-label="Live">
-      <header><h2>Live</h2><span class="small faint">since this page was opened; what every task does is left out</span></header>
+      <header><h2>Live</h2><span class="small faint">since this page was opened, and the restarts of the last hour; what every task does is left out</span></header>
       <${EventList} events=${events}>Restarts, pauses, dead letters and changes appear here as they happen.<//>
     </section>
     ${may("admin") && html`<${Audit} />`}
   `;
+}
+
+/** Add the restarts from before the page was opened. */
+function withEarlier(events, restarts) {
+  const key = (event) => `${event.at} ${event.child_id}`;
+  const seen = new Set(events.filter(isRestart).map(key));
+  const earlier = restarts.filter((restart) => !seen.has(key(restart)));
+  return [...earlier.map((restart) => ({ ...restart, name: "child_restarted", key: key(restart) })), ...events].sort((a, b) => a.at - b.at);
 }
 
 const PAGE = 50;
