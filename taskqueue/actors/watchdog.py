@@ -18,7 +18,9 @@ import taskqueue
 from taskqueue.actors.messages import CONSUMERS, WATCHDOG
 from taskqueue.clock import next_beat
 from taskqueue.events import events
+from taskqueue.executors.lines import stack_of_thread
 from taskqueue.rules.measures import LoopMeasures
+from taskqueue.rules.running import BlockedLoop
 from taskqueue.runtime import Actor, ActorRef
 
 PERIOD_S = 0.5
@@ -82,8 +84,11 @@ class WatchdogActor(Actor):
         self._heartbeats = {each: self._heartbeats.get(each) or _Heartbeat() for each in present}
         for consumer, heartbeat in self._heartbeats.items():
             self._look_at(consumer, heartbeat)
-        blocked = sum(heartbeat.reported for heartbeat in self._heartbeats.values())
-        self._measures.blocked_consumers = blocked
+        self._measures.blocked = {
+            consumer.label: _blocked(consumer, heartbeat)
+            for consumer, heartbeat in self._heartbeats.items()
+            if heartbeat.reported
+        }
 
     def _look_at(self, consumer: ActorRef, heartbeat: _Heartbeat) -> None:
         now = monotonic()
@@ -102,6 +107,11 @@ class WatchdogActor(Actor):
         heartbeat.answered, heartbeat.reported, heartbeat.sent_at = is_waiting, False, now
         if not is_waiting:
             consumer.cell.host.post(heartbeat.answer)
+
+
+def _blocked(consumer: ActorRef, heartbeat: _Heartbeat) -> BlockedLoop:
+    stack = stack_of_thread(consumer.cell.host.current_frame())
+    return BlockedLoop(for_s=round(monotonic() - heartbeat.sent_at, 3), line=stack.line)
 
 
 def _handlers_in_threads() -> Iterator[str]:

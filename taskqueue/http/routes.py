@@ -74,7 +74,7 @@ def routes(
         *_of_events(streams),
         *_of_running(RunningRoutes(ask, app, clock)),
         *_of_activity(ask),
-        *_of_service(ask),
+        *_of_service(ask, app),
         Route("GET", "/metrics", metrics.show_metrics, _READER, {_OK: MetricsText}),
         Route("GET", "/settings", settings.list_settings, _ADMINISTRATOR, {_OK: SettingList}),
         *access_routes(ask, SessionRoutes(state.sessions, credentials.current, clock), state),
@@ -160,9 +160,9 @@ def _of_activity(ask: Ask) -> Iterator[Route]:
     )
 
 
-def _of_service(ask: Ask) -> Iterator[Route]:
+def _of_service(ask: Ask, app: App) -> Iterator[Route]:
     probes = Probes(ask)
-    supervision = SupervisionRoutes(ask)
+    supervision = SupervisionRoutes(ask, app)
     yield Route("GET", "/health", probes.show_health, None, {_OK: Alive})
     yield Route(
         "GET",

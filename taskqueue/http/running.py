@@ -1,9 +1,7 @@
 """The calls that show what runs now."""
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from pathlib import PurePath
 from typing import Any, Self
 
 import msgspec
@@ -13,6 +11,7 @@ from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask, GetRunning, GetStack
 from taskqueue.http.answers import Answer
+from taskqueue.http.handler_lines import folders_of, shown
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.http.tasks.histories import history_of
@@ -38,12 +37,12 @@ class RunningView(Struct):
     def of(cls, attempt: RunningAttempt, *, folders: Sequence[str], now: float) -> Self:
         """Return the view of an attempt; files below one of `folders` are shown relative to it."""
         line, progress = attempt.line, attempt.progress
-        shown = msgspec.structs.asdict(attempt) | {
+        fields = msgspec.structs.asdict(attempt) | {
             "age_s": max(0.0, round(now - attempt.started_at, 3)),
             "progress": None if progress is None else Raw(progress),
-            "line": None if line is None else _shown(line, folders),
+            "line": None if line is None else shown(line, folders),
         }
-        return cls(**shown)
+        return cls(**fields)
 
 
 class RunningList(Struct):
@@ -80,13 +79,9 @@ class StackView(Struct):
             executor=attempt.executor,
             started_at=attempt.started_at,
             age_s=max(0.0, round(now - attempt.started_at, 3)),
-            stack=[_shown(call, folders) for call in stack.calls],
+            stack=[shown(call, folders) for call in stack.calls],
             truncated=stack.truncated,
         )
-
-
-def _shown(line: HandlerLine, folders: Iterable[str]) -> HandlerLine:
-    return msgspec.structs.replace(line, file=relative(line.file, folders))
 
 
 class RunningRoutes:
@@ -103,7 +98,7 @@ class RunningRoutes:
         Answered within half a second, whatever the handlers do.
         """
         running = await self._ask(GetRunning())
-        folders = [*_folders(self._app.folder)]
+        folders = folders_of(self._app.folder)
         now = self._clock.now()
         views = [RunningView.of(each, folders=folders, now=now) for each in running.attempts]
         return Answer(RunningList(running=views, count=len(views), truncated=running.truncated))
@@ -119,26 +114,5 @@ class RunningRoutes:
         if running is None:
             status = (await history_of(self._ask, task_id)).task.status
             raise Problem(HTTPStatus.CONFLICT, "task is not running", f"It is {status}.")
-        folders = [*_folders(self._app.folder)]
+        folders = folders_of(self._app.folder)
         return Answer(StackView.of(running, folders=folders, now=self._clock.now()))
-
-
-def relative(file: str, folders: Iterable[str]) -> str:
-    """Return a module's file relative to the first of `folders` that holds it.
-
-    >>> relative("/srv/shop/tasks/mail.py", ["/srv/lib", "/srv/shop"])
-    'tasks/mail.py'
-    >>> relative("/opt/other.py", ["/srv/shop"])
-    '/opt/other.py'
-    """
-    path = PurePath(file)
-    below = (path.relative_to(each) for each in folders if path.is_relative_to(each))
-    return str(next(below, path))
-
-
-def _folders(app: str) -> Iterable[str]:
-    """Yield where modules are looked for: the app's folder, then Python's, the deepest first."""
-    if app:
-        yield app
-    # User code may have put anything there.
-    yield from sorted((each for each in sys.path if type(each) is str and each), key=len)[::-1]

@@ -8,10 +8,11 @@ counts on one thread, at less than 2 µs per task.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskqueue.rules.expiry import EXPIRED
+from taskqueue.rules.running import BlockedLoop
 from taskqueue.rules.tasks import (
     Acceptance,
     Accepted,
@@ -194,11 +195,12 @@ class TaskMeasures:
 
 
 class LoopMeasures:
-    """How late the main loop is, and how many consumers a handler blocks."""
+    """How late the main loop is, and which consumers a handler blocks."""
 
     def __init__(self) -> None:
         self.lag = Histogram(LAG_S)
-        self.blocked_consumers = 0
+        self.blocked: Mapping[str, BlockedLoop] = {}
+        """Those that are blocked, by the names of the consumers; as of the last look at them."""
 
 
 class HookMeasures:

@@ -40,6 +40,13 @@ class RunningAttempt(Struct):
     line: HandlerLine | None = None  # None: it cannot be told now
 
 
+class BlockedLoop(Struct):
+    """A consumer whose loop a handler has been blocking `for_s` seconds, and at which line."""
+
+    for_s: float
+    line: HandlerLine | None  # None: it cannot be told
+
+
 class Running(Struct):
     """The attempts that run, those that began first; `truncated`, if there are more."""
 

@@ -1,17 +1,22 @@
 """The watch: whoever keeps a loop from turning is named, with the line."""
 
+import asyncio
 import time
 
 from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.context import Context
+from taskqueue.rules.measures import LoopMeasures
 from taskqueue.supervision import terminate_child
+from tests.actors import world as world_of_tests
 from tests.actors.world import World
 
 
-async def watch(world: World, **limits: float) -> None:
-    """Have the watchdog of the test, not that of the service."""
+async def watch(world: World, **limits: float) -> LoopMeasures:
+    """Have the watchdog of the test, not that of the service; return what it measures."""
+    measures = LoopMeasures()
     await terminate_child(world.root, "watchdog")
-    await world.system.spawn(WatchdogActor, **limits)
+    await world.system.spawn(WatchdogActor, measures=measures, **limits)
+    return measures
 
 
 async def test_a_handler_that_blocks_its_consumer_is_told_of_with_its_line(world: World) -> None:
@@ -20,16 +25,26 @@ async def test_a_handler_that_blocks_its_consumer_is_told_of_with_its_line(world
         world.gate.block()  # as an `async def` should not
 
     await world.start(consumers=2)
-    await watch(world, period_s=0.01, blocked_s=0.05)
+    measures = await watch(world, period_s=0.01, blocked_s=0.05)
     task_id = await world.enqueue("block")
 
     told = await world.events.wait_for("consumer_blocked")
+    while not measures.blocked:  # noqa: ASYNC110 - it is measured in the same turn as it is told
+        await asyncio.sleep(0)
+    blocked = measures.blocked
     other = await world.enqueue("quick")
     await world.completed(other)
     world.gate.open()
     await world.events.wait_for("consumer_unblocked", consumer=told["consumer"])
     await world.completed(task_id)
+    while measures.blocked:  # noqa: ASYNC110 - likewise
+        await asyncio.sleep(0)
 
+    [(name, loop)] = blocked.items()
+    assert name == told["consumer"]
+    assert loop.for_s >= 0.05
+    assert loop.line is not None  # the innermost of the test's own: `Gate.block`
+    assert (loop.line.file, loop.line.function) == (world_of_tests.__file__, "block")
     path, _, rest = told["handler"].rpartition(":")
     assert told["consumer"] == (await world.begun(task_id))["consumer"]
     assert told["for_s"] >= 0.05

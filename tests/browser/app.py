@@ -1,6 +1,7 @@
 """An app for the page to show: tasks that end well, badly, and when they are let go."""
 
 import asyncio
+import time
 from pathlib import Path
 
 from taskqueue import App, Context, Limit
@@ -52,6 +53,14 @@ async def letter(domain: str, until: str = "") -> str:
     while until and not Path(until).exists():  # noqa: ASYNC110, ASYNC240 - as in `hold`
         await asyncio.sleep(0.01)
     return "sent"
+
+
+@app.task("block")
+async def block(ctx: Context, until: str) -> str:
+    """Block the loop until a file is there, as no `async def` should."""
+    while not Path(until).exists():  # noqa: ASYNC240 - the test's way to reach in here
+        time.sleep(0.01)  # noqa: ASYNC251 - that is what is shown
+    return "blocked"
 
 
 @app.task("hold")

@@ -115,6 +115,34 @@ async def test_the_page_reconnects_to_a_service_that_was_started_again(
     await expect(page.locator(f'tr[data-id="{after}"] .status')).to_have_text("completed")
 
 
+async def test_a_handler_that_blocks_its_consumer_is_seen_with_its_line(
+    site: Site, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    page = await site.open()
+    attention = page.get_by_role("region", name="Needs attention")
+    await expect(attention).to_contain_text("Nothing.")
+
+    task_id = await Client(http, site.service).post("block", until=str(gate))
+    blocked = await site.service.wait_for("consumer_blocked")
+    name = blocked["consumer"]
+
+    await expect(attention).to_contain_text(f"A handler blocks {name}")
+    await expect(attention).to_contain_text(re.compile(r"tests/browser/app.py:\d+, in block"))
+    row = page.locator(f'tr[data-path="root/consumers/{name}"]')
+    await expect(row).to_contain_text("blocked for")
+    await page.goto(f"{site.url}/#/actors/root/consumers/{name}")
+    await expect(page.get_by_text("A handler blocks its loop")).to_be_visible()
+    gate.touch()
+    await when([task_id], site.service, "task_completed")
+    await expect(page.get_by_text("A handler blocks its loop")).to_have_count(0)
+    await expect(page.get_by_role("region", name="Events")).to_have_count(1)
+    await page.goto(f"{site.url}/#/events")
+    live = page.get_by_role("region", name="Live")
+    await expect(live).to_contain_text("consumer blocked")
+    await expect(live).to_contain_text("consumer unblocked")
+
+
 async def test_what_was_done_before_the_page_was_opened_is_shown(
     site: Site, http: aiohttp.ClientSession
 ) -> None:

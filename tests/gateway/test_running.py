@@ -4,7 +4,7 @@ import doctest
 
 from aiohttp import ClientSession
 
-from taskqueue.http import running
+from taskqueue.http import handler_lines
 from taskqueue.rules.running import (
     HandlerLine,
     HandlerStack,
@@ -116,7 +116,7 @@ async def test_a_clock_that_was_set_back_makes_no_negative_age(
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
-    result = doctest.testmod(running)
+    result = doctest.testmod(handler_lines)
 
     assert result.attempted > 0
     assert result.failed == 0

@@ -14,6 +14,7 @@ from taskqueue.errors import ActorUnavailable
 from taskqueue.events import Buffer
 from taskqueue.events import events as port
 from taskqueue.rules.health import Readiness
+from taskqueue.rules.running import BlockedLoop, HandlerLine
 from taskqueue.runtime import Actor, System, process_info
 from taskqueue.supervision.tree import SupervisorFigures
 from taskqueue.testing.events import EventLog
@@ -113,6 +114,27 @@ async def test_a_part_that_waits_says_for_what(
     assert feed["waits_for"] == ["database"]
     assert "waits_for" not in database
     assert "restart_in_s" not in feed
+
+
+async def test_a_part_whose_loop_is_blocked_says_for_how_long_and_by_which_line(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    async with System() as system:
+        one, other = [process_info(await system.spawn(Actor)) for _ in range(2)]
+    assert one is not None
+    service.nodes = replace(
+        TREE, children=(leaf("root/c-1", process=one), leaf("root/c-2", process=other))
+    )
+    service.app.folder = "/srv/shop"
+    line = HandlerLine(file="/srv/shop/mail.py", number=7, function="send")
+    service.measures.loops.blocked = {one.actor: BlockedLoop(for_s=12.5, line=line)}
+
+    first, second = (await (await http.get("/supervision")).json())["children"]
+
+    assert first["blocked_s"] == 12.5
+    assert first["line"] == {"file": "mail.py", "number": 7, "function": "send"}
+    assert "blocked_s" not in second
+    assert "line" not in second
 
 
 async def test_a_part_that_runs_shows_what_it_does(

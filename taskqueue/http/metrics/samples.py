@@ -63,7 +63,7 @@ def _counted(measures: Measures) -> Iterator[Sample]:
     yield Sample(names.COMMIT_SECONDS, (), measures.commits.seconds)
     yield Sample(names.COMMIT_ROWS, (), measures.commits.rows)
     yield Sample(names.LOOP_LAG, (), measures.loops.lag)
-    yield Sample(names.BLOCKED, (), measures.loops.blocked_consumers)
+    yield Sample(names.BLOCKED, (), len(measures.loops.blocked))
     yield Sample(names.HOOKS_FAILED, (), measures.hooks.failed)
     yield Sample(names.HOOKS_DROPPED, (), measures.hooks.dropped)
     for key, counted in measures.tasks.actions.items():

@@ -15,8 +15,11 @@ export const find = (root, path) => [...rows(root)].map((row) => row.part).find(
 /** A handler or a message that takes longer holds up what waits behind it. */
 const SLOW_S = 1;
 
-/** Whether what waits in a mailbox waits for long. */
-export const isBlocked = ({ process }) => Boolean(process && process.oldest_message_s > SLOW_S);
+/** Whether a handler blocks its loop, or what waits in its mailbox waits for long. */
+export const isBlocked = ({ process, blocked_s: blocked }) => blocked !== undefined || Boolean(process && process.oldest_message_s > SLOW_S);
+
+/** The line of a handler, in words. */
+export const place = (line) => (line ? `${line.file}:${line.number}, in ${line.function}` : "a line that cannot be told");
 
 /** Whether a part is where it should be; a one-shot part that has ended well is. */
 export const isWell = ({ status, last_exit: last }) =>

@@ -2,9 +2,10 @@
 
 import { html } from "../vendor/preact.js";
 import { brief, count, duration, plural } from "../app/format.js";
-import { useLive } from "../app/live.js";
+import { useEvents } from "../app/events.js";
+import { useLive, useNow } from "../app/live.js";
 import { to } from "../app/router.js";
-import { isBlocked, isWell, rows } from "../app/tree.js";
+import { isBlocked, isWell, place, rows } from "../app/tree.js";
 
 const LATE_S = 60;
 const DEAD = "dead/groups?limit=3";
@@ -18,7 +19,10 @@ function* ofTree(tree) {
   for (const { part } of tree ? rows(tree) : []) {
     const link = to("actors", part.path);
     if (!isWell(part)) yield { key: part.path, tone: "bad", text: `${part.id} is ${part.status}`, detail: part.last_exit, link };
-    if (isBlocked(part)) {
+    if (part.blocked_s !== undefined) {
+      const detail = `for ${duration(part.blocked_s)}, at ${place(part.line)}`;
+      yield { key: part.path, tone: "bad", text: `A handler blocks ${part.id}`, detail, link };
+    } else if (isBlocked(part)) {
       const { process } = part;
       const detail = `${plural(process.mailbox, "message")} waiting for ${duration(process.oldest_message_s)}`;
       yield { key: part.path, tone: "warning", text: `${part.id} handles ${process.handling || "a message"}`, detail, link };
@@ -27,6 +31,14 @@ function* ofTree(tree) {
       const detail = `${plural(part.restarts_in_period, "restart")} in the last ${part.period_s} s, of ${part.max_restarts} that it may do`;
       yield { key: `${part.path} restarts`, tone: "warning", text: `Children of ${part.id} were restarted`, detail, link };
     }
+  }
+}
+
+function* ofLags(events, now) {
+  const lag = events.findLast((event) => event.name === "loop_lagged" && now - event.at < LATE_S);
+  if (lag) {
+    const detail = lag.handlers && lag.handlers.length > 0 ? `while threads ran ${lag.handlers.join("; ")}` : "no handler ran in a thread";
+    yield { key: "lag", tone: "warning", text: `The main loop was ${duration(lag.late_s)} late`, detail, link: to("events") };
   }
 }
 
@@ -52,7 +64,9 @@ function* ofDead(groups, dead) {
 export function Attention({ tree, queues, dead }) {
   const { data: groups } = useLive(dead ? DEAD : null, 5);
   const ready = useLive("ready", 3);
-  const all = [...ofService(ready), ...ofTree(tree), ...ofDead(groups, dead), ...ofQueues(queues)];
+  const events = useEvents();
+  const now = useNow(5);
+  const all = [...ofService(ready), ...ofTree(tree), ...ofLags(events, now), ...ofDead(groups, dead), ...ofQueues(queues)];
   const items = [...all.filter((item) => item.tone === "bad"), ...all.filter((item) => item.tone !== "bad")];
   if (!tree || !queues) return null;
   if (items.length === 0) return html`<p class="calm">Nothing. Every part runs, no queue is behind, no task is dead.</p>`;

@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { duration, exact } from "../app/format.js";
 import { useNow } from "../app/live.js";
 import { to } from "../app/router.js";
-import { rows, toneOfPart } from "../app/tree.js";
+import { place, rows, toneOfPart } from "../app/tree.js";
 import { Status } from "./status.js";
 import { Time } from "./time.js";
 
@@ -33,7 +33,8 @@ function Row({ part, lines, attempts }) {
     <th scope="row" class="part"><span class="lines" aria-hidden="true">${lines}</span>${link}
       ${part.max_restarts != null && html`<${Budget} part=${part} />`}</th>
     <td><${Status} value=${part.status} tone=${toneOfPart(part)} /></td>
-    <td class="doing" data-label="Doing">${attempts ? html`<${Runs} attempts=${attempts} />` : html`<${Doing} part=${part} />`}</td>
+    <td class="doing" data-label="Doing">${attempts ? html`<${Runs} attempts=${attempts} />` : html`<${Doing} part=${part} />`}
+      ${part.blocked_s !== undefined && html` <${Blocked} part=${part} />`}</td>
     <td class="number" data-label="Mailbox">${part.process ? part.process.mailbox : ""}</td>
     <td data-label="Last exit"><${LastExit} part=${part} /></td>
   </tr>`;
@@ -73,6 +74,9 @@ function Runs({ attempts }) {
     ${attempts.length > 1 && html` <span class="tag">and ${attempts.length - 1} more</span>`}
   </span>`;
 }
+
+/** That a handler blocks the loop of a consumer, and where. */
+const Blocked = ({ part }) => html`<span class="tag" data-tone="bad" title=${`at ${place(part.line)}`}>blocked for ${duration(part.blocked_s)}</span>`;
 
 function Doing({ part }) {
   if (part.restart_in_s !== undefined) return html`restarts in ${duration(part.restart_in_s)}`;

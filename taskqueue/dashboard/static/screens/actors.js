@@ -6,7 +6,7 @@ import { duration, plural } from "../app/format.js";
 import { useLive } from "../app/live.js";
 import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
-import { find, toneOfPart } from "../app/tree.js";
+import { find, place, toneOfPart } from "../app/tree.js";
 import { EventList } from "../components/event-list.js";
 import { Icon } from "../components/icon.js";
 import { Kill, Proof } from "../components/kill.js";
@@ -49,6 +49,7 @@ function Actor({ path, root, running }) {
       ${may("admin") && path !== "root" && part.status === "running" &&
       html`<button type="button" class="danger" onClick=${() => setAsking(true)}><${Icon} name="bolt" />Let it crash</button>`}
     </div>
+    ${part.blocked_s !== undefined && html`<p class="why" data-tone="bad"><strong>A handler blocks its loop</strong> for ${duration(part.blocked_s)}, at <code>${place(part.line)}</code>. No other handler of it runs meanwhile.</p>`}
     ${killed && html`<${Proof} killed=${killed} part=${part} />`}
     <div class="actor-grid grid">
       <section class="card" aria-label="Life"><header><h2>Life</h2></header><${Life} part=${part} /></section>
