@@ -25,6 +25,7 @@ Where to look, from the ground up:
 """
 
 from taskqueue.supervision.calls import (
+    ChildExit,
     ChildState,
     Counts,
     Overview,
@@ -80,6 +81,7 @@ __all__ = [
     "AutoShutdown",
     "Backoff",
     "BadReturn",
+    "ChildExit",
     "ChildNotFound",
     "ChildRestarting",
     "ChildRunning",

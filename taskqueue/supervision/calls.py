@@ -10,6 +10,15 @@ from taskqueue.supervision.specs import ChildSpec, ChildType, Started
 from taskqueue.supervision.validation import GivenChild
 
 
+class ChildExit(Message):
+    """The end of one life of a child."""
+
+    incarnation: int
+    reason: str
+    started_at: float | None  # UTC epoch seconds
+    at: float
+
+
 class ChildState(Message):
     """One child, as its supervisor sees it."""
 
@@ -24,6 +33,7 @@ class ChildState(Message):
     last_exit_at: float | None
     restart_in_s: float | None = None  # its backoff lasts so long yet
     waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
+    exits: tuple[ChildExit, ...] = ()  # the latest, oldest first
 
 
 class Counts(Message):

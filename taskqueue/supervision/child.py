@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from dataclasses import replace
 from functools import partial
 from typing import Final, NoReturn
@@ -21,7 +22,7 @@ from taskqueue.runtime import (
     start_within,
 )
 from taskqueue.runtime.cancellation import is_being_cancelled, is_torn_down
-from taskqueue.supervision.calls import ChildState
+from taskqueue.supervision.calls import ChildExit, ChildState
 from taskqueue.supervision.decisions import ChildStatus, Pause, RestartDelays
 from taskqueue.supervision.errors import ChildStartFailed
 from taskqueue.supervision.specs import (
@@ -33,6 +34,12 @@ from taskqueue.supervision.specs import (
 )
 
 RESTARTING: Final = "restarting"
+
+MOST_EXITS: Final = 20
+"""How many ends of a child are kept."""
+
+MOST_REASON: Final = 500
+"""Characters of a reason that is kept."""
 
 
 class Delay:
@@ -84,6 +91,7 @@ class Child:
         self.started_at: float | None = None
         self.last_exit: ExitReason | None = None
         self.last_exit_at: float | None = None
+        self.exits: deque[ChildExit] = deque(maxlen=MOST_EXITS)
         self.delay: Delay | None = None
         self.waits_for: tuple[str, ...] = ()
         self._delays = None if spec.backoff is None else RestartDelays(spec.backoff)
@@ -134,11 +142,20 @@ class Child:
         """Note the end of its actor."""
         self.ref = None
         self._turns(ChildStatus.STOPPED)
-        self.started_at = None
         self.last_exit = reason
         self.last_exit_at = clock.now()
+        self.exits.append(self._exit(reason, self.last_exit_at))
+        self.started_at = None
         if self._delays is not None:
             self._delays.ended(clock.monotonic())
+
+    def _exit(self, reason: ExitReason, at: float) -> ChildExit:
+        return ChildExit(
+            incarnation=self.incarnation,
+            reason=str(reason)[:MOST_REASON],
+            started_at=self.started_at,
+            at=at,
+        )
 
     def next_pause(self, *, jitter: float) -> Pause | None:
         """Return how long its next restart waits; None: it has no backoff."""
@@ -183,6 +200,7 @@ class Child:
             last_exit=self.last_exit,
             last_exit_at=self.last_exit_at,
             waits_for=self.waits_for,
+            exits=tuple(self.exits),
             restart_in_s=None if delay is None else max(0.0, delay.until - clock.monotonic()),
         )
 

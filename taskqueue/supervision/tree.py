@@ -7,7 +7,7 @@ import msgspec
 
 from taskqueue.errors import ActorUnavailable, AskTimeout
 from taskqueue.runtime import Actor, ActorRef, Message, ProcessInfo, process_info
-from taskqueue.supervision.calls import ChildState, GetOverview, overview
+from taskqueue.supervision.calls import ChildExit, ChildState, GetOverview, overview
 from taskqueue.supervision.decisions import ChildStatus
 from taskqueue.supervision.specs import ChildType
 
@@ -28,6 +28,7 @@ class Node(Message):
     last_exit_at: float | None
     restart_in_s: float | None = None  # its backoff lasts so long yet
     waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
+    exits: tuple[ChildExit, ...] = ()  # the latest, oldest first
     process: ProcessInfo | None = None  # what its actor does at this moment, if it runs
     supervisor: "SupervisorFigures | None" = None
     children: tuple["Node", ...] = ()
@@ -91,6 +92,7 @@ async def _child(parent: str, child: ChildState) -> Node:
         last_exit_at=child.last_exit_at,
         restart_in_s=child.restart_in_s,
         waits_for=child.waits_for,
+        exits=child.exits,
         process=None if child.ref is None else process_info(child.ref),
     )
     return await _snapshot(node, child.ref) if _supervises(child.ref) else node

@@ -16,6 +16,7 @@ from taskqueue.events import events as port
 from taskqueue.rules.health import Readiness
 from taskqueue.rules.running import BlockedLoop, HandlerLine
 from taskqueue.runtime import Actor, System, process_info
+from taskqueue.supervision import ChildExit
 from taskqueue.supervision.tree import SupervisorFigures
 from taskqueue.testing.events import EventLog
 from tests.gateway.scripted import NOW, ScriptedService, leaf
@@ -114,6 +115,22 @@ async def test_a_part_that_waits_says_for_what(
     assert feed["waits_for"] == ["database"]
     assert "waits_for" not in database
     assert "restart_in_s" not in feed
+
+
+async def test_a_part_shows_how_its_lives_ended(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    end = ChildExit(incarnation=1, reason="killed", started_at=NOW - 9.0, at=NOW)
+    service.nodes = replace(
+        TREE, children=(leaf("root/database", exits=(end,)), leaf("root/queue"))
+    )
+
+    database, queue = (await (await http.get("/supervision")).json())["children"]
+
+    assert database["exits"] == [
+        {"incarnation": 1, "reason": "killed", "started_at": NOW - 9.0, "at": NOW}
+    ]
+    assert "exits" not in queue
 
 
 async def test_a_part_whose_loop_is_blocked_says_for_how_long_and_by_which_line(

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from typing import NoReturn
 
 import pytest
 
 from taskqueue.errors import AskTimeout
-from taskqueue.runtime import request
+from taskqueue.runtime import Shutdown, request
 from taskqueue.supervision import (
+    ChildExit,
     ChildSpec,
     ChildType,
     find,
@@ -17,6 +19,8 @@ from taskqueue.supervision import (
     terminate_child,
     tree,
 )
+from taskqueue.supervision.child import MOST_EXITS, MOST_REASON, Child
+from taskqueue.testing.clock import ManualClock
 from tests.runtime.puppets import Do, Puppet
 
 
@@ -192,3 +196,37 @@ async def test_a_child_that_does_not_run_has_no_process(root) -> None:
     node = await snapshot(root)
 
     assert [each.process is None for each in node.children] == [False, False, True]
+
+
+async def test_a_snapshot_tells_how_the_latest_lives_ended(root, abc, journal, supervised) -> None:
+    a, _, _ = abc
+    for life in (1, 2):
+        supervised.clock.advance(3.0)
+        a.crash(f"oops {life}")
+        await journal.wait_for("started", actor="a", nth=life + 1)
+
+    node = await snapshot(root)
+
+    assert node.children[0].exits == (
+        ChildExit(incarnation=1, reason="oops 1", started_at=1_000.0, at=1_003.0),
+        ChildExit(incarnation=2, reason="oops 2", started_at=1_003.0, at=1_006.0),
+    )
+    assert node.children[2].exits == ()
+
+
+def test_of_many_ends_the_latest_are_kept_and_long_reasons_are_cut() -> None:
+    clock = ManualClock()
+    child = Child("a", ChildSpec(id="a", start=_never))
+    for _ in range(MOST_EXITS + 1):
+        child.ended(Shutdown("x" * 2_000), clock)
+        clock.time += 1.0
+
+    exits = child.state(clock).exits
+
+    assert len(exits) == MOST_EXITS
+    assert exits[0].at == exits[-1].at - (MOST_EXITS - 1)
+    assert {len(each.reason) for each in exits} == {MOST_REASON}
+
+
+async def _never() -> NoReturn:
+    raise AssertionError

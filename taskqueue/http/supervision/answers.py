@@ -9,7 +9,7 @@ import msgspec
 from taskqueue.rules.running import BlockedLoop, HandlerLine
 from taskqueue.runtime import ProcessInfo
 from taskqueue.structs import Struct
-from taskqueue.supervision import ChildType, Node
+from taskqueue.supervision import ChildExit, ChildType, Node
 
 NONE_BLOCKED: Final[Mapping[str, BlockedLoop]] = MappingProxyType({})
 
@@ -33,6 +33,7 @@ class Part(Struct):
     last_exit_at: float | None
     restart_in_s: float | msgspec.UnsetType = msgspec.UNSET  # shown while its backoff lasts
     waits_for: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET  # siblings that do not run
+    exits: Sequence[ChildExit] | msgspec.UnsetType = msgspec.UNSET  # the latest, oldest first
     process: ProcessInfo | msgspec.UnsetType = msgspec.UNSET  # what its actor does, if it runs
     blocked_s: float | msgspec.UnsetType = msgspec.UNSET  # so long a handler has blocked its loop
     line: HandlerLine | msgspec.UnsetType = msgspec.UNSET  # at which that handler is
@@ -54,6 +55,7 @@ def part_of(node: Node, blocked: Mapping[str, BlockedLoop] = NONE_BLOCKED) -> Pa
     if_any = {
         "restart_in_s": node.restart_in_s,
         "waits_for": node.waits_for or None,
+        "exits": node.exits or None,
         "process": node.process,
         "blocked_s": None if loop is None else loop.for_s,
         "line": None if loop is None else loop.line,

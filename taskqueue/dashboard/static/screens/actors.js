@@ -9,6 +9,7 @@ import { useMay } from "../app/session.js";
 import { find, place, toneOfPart } from "../app/tree.js";
 import { EventList } from "../components/event-list.js";
 import { Icon } from "../components/icon.js";
+import { Lives } from "../components/lives.js";
 import { Kill, Proof } from "../components/kill.js";
 import { Empty, Shown } from "../components/states.js";
 import { Status } from "../components/status.js";
@@ -58,6 +59,7 @@ function Actor({ path, root, running }) {
     </div>
     ${own.length > 0 && html`<${Running} attempts=${own} />`}
     ${part.children && html`<section class="card" aria-label="Children"><header><h2>Children</h2></header><${Tree} root=${part} running=${running} /></section>`}
+    <${Lives} part=${part} />
     <section class="card" aria-label="Events"><header><h2>Events</h2><span class="small faint">since this page was opened</span></header>
       <${EventList} events=${events.filter((event) => event.child_id === part.id)}>Restarts and ends of ${part.id} appear here as they happen.<//>
     </section>
