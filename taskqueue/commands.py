@@ -20,7 +20,7 @@ from taskqueue.rules.groups import Close, CloseResult, Group
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
-from taskqueue.rules.logs import LogPage
+from taskqueue.rules.logs import LogPage, RunningLog
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running, RunningStack
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
@@ -350,6 +350,12 @@ class GetStack(Request[RunningStack | None]):
 
     Answered within half a second, whatever it does.
     """
+
+    task_id: str
+
+
+class GetRunningLog(Request[RunningLog | None]):
+    """Return what the attempt that runs at a task has logged; None if nothing or none runs."""
 
     task_id: str
 

@@ -6,8 +6,16 @@ from typing import Any
 
 from taskqueue.actors.roster import Roster
 from taskqueue.clock import Clock
-from taskqueue.commands import GetActivity, GetMeasures, GetRecent, GetRunning, GetStack
+from taskqueue.commands import (
+    GetActivity,
+    GetMeasures,
+    GetRecent,
+    GetRunning,
+    GetRunningLog,
+    GetStack,
+)
 from taskqueue.rules.activity import Activity, Recent
+from taskqueue.rules.logs import RunningLog
 from taskqueue.rules.measures import Measures
 from taskqueue.rules.running import Running, RunningStack
 from taskqueue.rules.service_activity import RecentActivity
@@ -29,6 +37,7 @@ class LiveRequests:
             GetMeasures: self._get_measures,
             GetRecent: self._get_recent,
             GetRunning: self._get_running,
+            GetRunningLog: self._get_running_log,
             GetStack: self._get_stack,
         }
 
@@ -45,6 +54,9 @@ class LiveRequests:
 
     async def _get_running(self, _: GetRunning) -> Running:
         return await self._roster.running()
+
+    async def _get_running_log(self, message: GetRunningLog) -> RunningLog | None:
+        return self._roster.log(message.task_id)
 
     async def _get_stack(self, message: GetStack) -> RunningStack | None:
         return await self._roster.stack(message.task_id)

@@ -12,6 +12,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from taskqueue.actors.consumer.attempts import Workplace
+from taskqueue.rules.logs import RunningLog
 from taskqueue.rules.running import (
     NO_STACK,
     HandlerStack,
@@ -63,6 +64,11 @@ class Roster:
         for (attempt, _), stack in zip(found, await _stacks(found, answer_s), strict=True):
             return RunningStack(attempt=replace(attempt, line=stack.line), stack=stack)
         return None
+
+    def log(self, task_id: str) -> RunningLog | None:
+        """Return what the attempt that runs at a task has logged; None if nothing or none runs."""
+        logs = (place.log(task_id) for place in self._workplaces.copy().values())
+        return next((log for log in logs if log is not None), None)
 
     def _found(self) -> Iterator[tuple[RunningAttempt, Workplace]]:
         for place in self._workplaces.copy().values():

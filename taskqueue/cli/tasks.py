@@ -210,7 +210,7 @@ def _logs(connection: Connection, *, as_json: bool, task_id: str) -> None:
 
 def _print_logs(logs: Iterable[AttemptLog]) -> None:
     for each in logs:
-        click.echo(f"attempt {each.attempt}  {output.instant(each.ended_at)}  {each.outcome}")
+        click.echo(f"attempt {each.attempt}  {_end_of(each)}")
         if each.dropped:
             click.echo(f"  {each.dropped} earlier lines were dropped")
         for line in each.lines:
@@ -219,6 +219,12 @@ def _print_logs(logs: Iterable[AttemptLog]) -> None:
             click.echo(f"  {output.instant(line.at)}  {level} {output.plain(first)}")
             for text in more:
                 click.echo(f"    {output.plain(text)}")
+
+
+def _end_of(log: AttemptLog) -> str:
+    if log.outcome is None:
+        return "running"
+    return f"{output.instant(log.ended_at)}  {log.outcome}"
 
 
 def _wait(connection: Connection, *, as_json: bool, task_id: str, timeout_s: float | None) -> None:

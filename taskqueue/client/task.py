@@ -49,8 +49,8 @@ class ClientTask:
     def logs(self) -> Iterator[AttemptLog]:
         """Yield what the attempts have logged, the latest attempt first.
 
-        Of each the last 100 lines are kept, of 16 KiB at most. Attempts that have logged nothing,
-        and the one that runs, are left out.
+        Of each the last 100 lines are kept, of 16 KiB at most. Of one that runs these are the lines
+        so far, over HTTP. Attempts that have logged nothing are left out.
 
         Raises:
             TaskNotFound: there is no such task (any more).

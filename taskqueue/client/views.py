@@ -72,12 +72,15 @@ class TaskInfo(Struct):
 
 
 class AttemptLog(Struct):
-    """What one attempt has logged, oldest line first; `dropped` lines came before these."""
+    """What one attempt has logged, oldest line first; `dropped` lines came before these.
+
+    Of one that runs, `outcome` and `ended_at` are None.
+    """
 
     attempt: int
-    outcome: AttemptOutcome
+    outcome: AttemptOutcome | None
     started_at: float | None
-    ended_at: float
+    ended_at: float | None
     lines: Sequence[LogLine]
     dropped: int
 

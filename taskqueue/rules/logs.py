@@ -14,6 +14,21 @@ class LoggedAttempt(Struct):
     log: str  # JSON text of a `KeptLog`
 
 
+class RunningLog(Struct):
+    """What an attempt that runs has logged so far."""
+
+    attempt: int
+    started_at: float
+    log: str  # JSON text of a `KeptLog`
+
+    def is_stored(self, page: "LogPage") -> bool:
+        """Tell whether it has ended meanwhile, and is in the page itself."""
+        return any(
+            each.attempt == self.attempt and each.ended_at >= self.started_at
+            for each in page.attempts
+        )
+
+
 class LogPage(Struct):
     """Attempts that have logged something, the latest first; `next` is what to go on before."""
 

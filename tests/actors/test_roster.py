@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from taskqueue.actors.consumer.attempts import Workplace
 from taskqueue.actors.roster import Roster
 from taskqueue.executors.lines import Frames
+from taskqueue.rules.logs import RunningLog
 from taskqueue.rules.running import NO_STACK, HandlerLine, HandlerStack, RunningAttempt
 
 LINES = tuple(HandlerLine(file="a.py", number=i, function="work") for i in range(3))
@@ -14,8 +15,8 @@ STACK = HandlerStack(calls=LINES)
 class Scripted(Workplace):
     """A consumer with these attempts, by when they began; those of `silent` have no line."""
 
-    def __init__(self, *began_at: float, silent: bool = False) -> None:
-        self.consumer = "consumer-1"
+    def __init__(self, *began_at: float, silent: bool = False, name: str = "consumer-1") -> None:
+        self.consumer = name
         self._began_at = began_at
         self._is_silent = silent
 
@@ -31,6 +32,11 @@ class Scripted(Workplace):
                 started_at=at,
                 progress=None,
             )
+
+    def log(self, task_id: str) -> RunningLog | None:
+        if task_id not in {f"of {at:g}" for at in self._began_at}:
+            return None
+        return RunningLog(attempt=1, started_at=1.0, log='{"lines":[],"dropped":0}')
 
     def locate(self, _: RunningAttempt, __: Frames, tell: Callable[[HandlerStack], None]) -> None:
         if not self._is_silent:
@@ -102,3 +108,13 @@ async def test_a_stack_that_is_not_told_in_time_is_empty() -> None:
 
     assert running is not None
     assert running.stack == NO_STACK
+
+
+async def test_the_log_of_a_running_task_is_found_at_its_consumer() -> None:
+    roster = Roster()
+    roster.enter(Scripted(1.0, name="consumer-1"))
+    roster.enter(Scripted(2.0, name="consumer-2"))
+
+    found = [roster.log(task_id) is not None for task_id in ("of 1", "of 2", "of 3")]
+
+    assert found == [True, True, False]

@@ -4,7 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from taskqueue import App, Context, Limit
+from taskqueue import App, Context, Limit, Retries
 
 app = App()
 
@@ -55,6 +55,16 @@ async def letter(domain: str, until: str = "") -> str:
     return "sent"
 
 
+@app.task("chatter", max_attempts=30, retries=Retries(initial_s=0.01, jitter=0))
+async def chatter(ctx: Context) -> str:
+    """Fail often, and say much each time."""
+    for number in range(20):
+        ctx.log.info("said", number=number, text="x" * 450)
+    if ctx.attempt < 30:
+        raise ValueError("again")
+    return "said"
+
+
 @app.task("block")
 async def block(ctx: Context, until: str) -> str:
     """Block the loop until a file is there, as no `async def` should."""
@@ -66,6 +76,7 @@ async def block(ctx: Context, until: str) -> str:
 @app.task("hold")
 async def hold(ctx: Context, until: str) -> str:
     """Run until a file is there."""
+    ctx.log.info("holds")
     while not Path(until).exists():  # noqa: ASYNC110, ASYNC240 - the test's way to reach in here
         await asyncio.sleep(0.01)
     return "held"

@@ -91,6 +91,39 @@ async def test_the_stack_of_a_running_handler_is_shown_when_it_is_opened(
     await expect(stack).to_have_count(0)
 
 
+async def test_the_log_of_a_running_attempt_is_shown_and_stays_when_it_ends(
+    site: Site, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    task_id = await client(http, site).post("hold", until=str(gate))
+    await site.service.wait_for("attempt_started", task_id=task_id)
+    page = await site.open(f"#/tasks/{task_id}")
+
+    await page.get_by_text("Log, 1 line").click()
+
+    log = page.locator(".timeline details pre")
+    await expect(log).to_contain_text("info     holds")
+    gate.touch()
+    await expect(page.locator(".title .status")).to_have_text("completed")
+    await expect(page.get_by_text("Log, 1 line")).to_have_count(1)
+
+
+async def test_older_logs_are_loaded_on_demand(site: Site, http: aiohttp.ClientSession) -> None:
+    task_id = await client(http, site).post("chatter")
+    await when([task_id], site.service, "task_completed")
+    page = await site.open(f"#/tasks/{task_id}")
+    logs = page.get_by_text("Log, 20 lines")
+    more = page.get_by_role("button", name="Load more logs")
+    await expect(more).to_be_visible()
+    shown = await logs.count()
+
+    await more.click()
+
+    await expect(more).to_have_count(0)
+    await expect(logs).to_have_count(30)
+    assert 0 < shown < 30
+
+
 async def test_a_task_leads_to_its_parent_its_children_and_its_trace(
     site: Site, http: aiohttp.ClientSession
 ) -> None:

@@ -34,6 +34,7 @@ from taskqueue.commands import (
     GetReadiness,
     GetRecent,
     GetRunning,
+    GetRunningLog,
     GetStack,
     GetTree,
     Kill,
@@ -62,6 +63,7 @@ from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import Availability, QueueState, Readiness
+from taskqueue.rules.logs import RunningLog
 from taskqueue.rules.measures import Measures, TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import NO_PROXIES
@@ -125,6 +127,7 @@ class ScriptedService:
         self.on_read: Callable[[], Awaitable[object]] | None = None  # once, after a task is read
         self.ready = Readiness(ready=True)
         self.running = Running(attempts=(), truncated=False)
+        self.running_logs: dict[str, RunningLog] = {}
         self.stacks: dict[str, RunningStack] = {}
         self.activity = Activity()
         self.measures = Measures(tasks=TaskMeasures(self.app.queues, self.app.actions))
@@ -213,6 +216,8 @@ class ScriptedService:
         match request:
             case GetRunning():
                 return self.running
+            case GetRunningLog(task_id=task_id):
+                return self.running_logs.get(task_id)
             case GetStack(task_id=task_id):
                 return self.stacks.get(task_id)
             case GetActivity(minutes=minutes):

@@ -4,6 +4,7 @@ from aiohttp import ClientSession
 
 from taskqueue.attempt_log import AttemptLog, Lines, line_of
 from taskqueue.http.tasks.queries import MAX_LOG_BYTES
+from taskqueue.rules.logs import RunningLog
 from taskqueue.rules.tasks import AttemptOutcome, Requeue, SettleBy
 from tests.gateway.scripted import NOW, ScriptedService
 
@@ -19,11 +20,19 @@ async def post(http: ClientSession) -> str:
 async def fail(service: ScriptedService, *messages: str) -> None:
     """Make an attempt at the task that has logged this."""
     delivery = await service.start_next("mail")
+    end = SettleBy(token=delivery.token, settlement=AGAIN, log=text_of(messages))
+    await service.storage.settle([end], now=NOW)
+
+
+def text_of(messages: tuple[str, ...]) -> str | None:
     log = AttemptLog()
     lines = (line_of(at=NOW, level="info", message=message) for message in messages)
     log.add(Lines(tuple(lines), 0))
-    end = SettleBy(token=delivery.token, settlement=AGAIN, log=log.text())
-    await service.storage.settle([end], now=NOW)
+    return log.text()
+
+
+def running(attempt: int, *messages: str) -> RunningLog:
+    return RunningLog(attempt=attempt, started_at=NOW, log=text_of(messages) or "")
 
 
 async def test_the_lines_of_each_attempt_are_shown_the_latest_attempt_first(
@@ -51,6 +60,41 @@ async def test_the_lines_of_each_attempt_are_shown_the_latest_attempt_first(
         ],
         "dropped": 0,
     }
+
+
+async def test_an_attempt_that_runs_is_shown_first_with_what_it_has_logged_so_far(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    task_id = await post(http)
+    await fail(service, "first")
+    service.running_logs[task_id] = running(2, "so far")
+
+    body = await (await http.get(f"/tasks/{task_id}/logs")).json()
+    paged = await (await http.get(f"/tasks/{task_id}/logs?cursor=1")).json()
+
+    second, first = body["attempts"]
+    assert (first["attempt"], first["outcome"]) == (1, "failed")
+    assert second == {
+        "attempt": 2,
+        "outcome": None,
+        "started_at": NOW,
+        "ended_at": None,
+        "lines": [{"at": NOW, "level": "info", "message": "so far"}],
+        "dropped": 0,
+    }
+    assert [each["attempt"] for each in paged["attempts"]] == [1]
+
+
+async def test_an_attempt_that_has_just_ended_is_shown_once(
+    http: ClientSession, service: ScriptedService
+) -> None:
+    task_id = await post(http)
+    await fail(service, "so far", "and the end")
+    service.running_logs[task_id] = running(1, "so far")
+
+    [only] = (await (await http.get(f"/tasks/{task_id}/logs")).json())["attempts"]
+
+    assert (only["attempt"], only["outcome"], len(only["lines"])) == (1, "failed", 2)
 
 
 async def test_a_page_is_bounded_in_bytes_and_its_cursor_goes_on(

@@ -219,7 +219,7 @@ def test_of_many_ends_the_latest_are_kept_and_long_reasons_are_cut() -> None:
     child = Child("a", ChildSpec(id="a", start=_never))
     for _ in range(MOST_EXITS + 1):
         child.ended(Shutdown("x" * 2_000), clock)
-        clock.time += 1.0
+        clock.advance(1.0)
 
     exits = child.state(clock).exits
 

@@ -16,6 +16,7 @@ async def asleep() -> None:
 @app.task("waits")
 async def waits(ctx: Context) -> None:
     ctx.progress({"done": 1})
+    ctx.log.info("waits")
     await asleep()
 
 
@@ -27,11 +28,13 @@ async def blocks(ctx: Context) -> None:
 @app.task("computes")
 def computes(ctx: Context) -> None:
     ctx.progress("x" * 10_000)
+    ctx.log.info("computes")
     time.sleep(600)  # here
 
 
 @app.task("apart", executor="process")
 def apart(ctx: Context) -> None:
+    ctx.log.info("apart")
     time.sleep(600)  # here
 
 

@@ -117,6 +117,26 @@ async def test_the_stack_of_each_running_task_is_told_while_it_runs(
     assert told.stack == stacks["waits"].stack
 
 
+async def test_what_a_running_attempt_has_logged_is_told_before_its_end(
+    client: AsyncClient,
+) -> None:
+    tasks = {action: await client.enqueue(action) for action in ("waits", "computes", "apart")}
+    await shown(client, at_line(*tasks))
+
+    while running := {action: [log async for log in task.logs()] for action, task in tasks.items()}:
+        if all(running.values()):  # the line of a process comes on its pipe
+            break
+        await asyncio.sleep(0.01)
+    await tasks["waits"].cancel()
+    await tasks["waits"].wait(timeout_s=WAIT_S)
+    [ended] = [log async for log in tasks["waits"].logs()]
+
+    for action, [log] in running.items():
+        assert (log.attempt, log.outcome, log.ended_at) == (1, None, None)
+        assert [line.message for line in log.lines] == [action]
+    assert (ended.attempt, ended.outcome) == (1, "cancelled")
+
+
 async def test_a_task_that_has_ended_and_one_that_never_was_have_no_stack(
     client: AsyncClient,
 ) -> None:

@@ -11,6 +11,7 @@ from taskqueue.errors import UnknownAction
 from taskqueue.executors.lines import Frames
 from taskqueue.executors.protocol import Executor
 from taskqueue.rules.leases.values import Taken
+from taskqueue.rules.logs import RunningLog
 from taskqueue.rules.running import HandlerStack, RunningAttempt
 from taskqueue.rules.tasks import Outcome
 
@@ -69,6 +70,16 @@ class Workplace:
                 started_at=attempt.taken.at,
                 progress=handle.latest,
             )
+
+    def log(self, task_id: str) -> RunningLog | None:
+        """Return what the attempt that runs at a task has logged; None if nothing or none runs."""
+        for attempt in self._attempts.copy().values():
+            taken = attempt.taken
+            is_running = attempt.handle is not None and attempt.slot is not None
+            if is_running and taken.delivery.task.id == task_id and (text := taken.log.text()):
+                number = taken.delivery.task.attempt
+                return RunningLog(attempt=number, started_at=taken.at, log=text)
+        return None
 
     def locate(
         self, attempt: RunningAttempt, frames: Frames, tell: Callable[[HandlerStack], None]

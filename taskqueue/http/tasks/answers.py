@@ -15,7 +15,7 @@ from taskqueue.http.tasks.heads import PAYLOAD_HEAD, data_head
 from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.limits import decoded
-from taskqueue.rules.logs import LoggedAttempt
+from taskqueue.rules.logs import LoggedAttempt, RunningLog
 from taskqueue.rules.tasks import (
     Acceptance,
     Accepted,
@@ -189,12 +189,15 @@ _kept = msgspec.json.Decoder(KeptLog).decode
 
 
 class LoggedAttemptView(Struct):
-    """What one attempt has logged, oldest line first; `dropped` lines came before these."""
+    """What one attempt has logged, oldest line first; `dropped` lines came before these.
+
+    Of one that runs, `outcome` and `ended_at` are null.
+    """
 
     attempt: int
-    outcome: AttemptOutcome
+    outcome: AttemptOutcome | None
     started_at: float | None
-    ended_at: float
+    ended_at: float | None
     lines: Sequence[LogLine]
     dropped: int
 
@@ -207,6 +210,19 @@ class LoggedAttemptView(Struct):
             outcome=logged.outcome,
             started_at=logged.started_at,
             ended_at=logged.ended_at,
+            lines=kept.lines,
+            dropped=kept.dropped,
+        )
+
+    @classmethod
+    def of_running(cls, running: RunningLog) -> Self:
+        """Return the view of what an attempt that runs has logged so far."""
+        kept = _kept(running.log)
+        return cls(
+            attempt=running.attempt,
+            outcome=None,
+            started_at=running.started_at,
+            ended_at=None,
             lines=kept.lines,
             dropped=kept.dropped,
         )

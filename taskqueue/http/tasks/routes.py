@@ -13,6 +13,7 @@ from taskqueue.commands import (
     Delete,
     GetHeads,
     GetLogs,
+    GetRunningLog,
     Redrive,
     SearchTasks,
 )
@@ -93,15 +94,19 @@ class TaskRoutes:
     async def show_logs(self, call: Call[Any, LogsRequest]) -> Answer:
         """Show what the attempts at a task have logged, the latest first, page by page.
 
-        Of each attempt the last 100 lines are kept, of 16 KiB at most.
+        Of each attempt the last 100 lines are kept, of 16 KiB at most. One that runs is first.
         """
-        request = GetLogs(
-            task_id=call.path["id"], before=call.query.cursor, max_bytes=MAX_LOG_BYTES
-        )
+        task_id, cursor = call.path["id"], call.query.cursor
+        # First what runs: what ends between the two is stored by then.
+        running = await self._ask(GetRunningLog(task_id=task_id)) if cursor is None else None
+        request = GetLogs(task_id=task_id, before=cursor, max_bytes=MAX_LOG_BYTES)
         page = await self._ask(request)
         if page is None:
             raise no_task()
-        return Answer(Logs(attempts=[*map(LoggedAttemptView.of, page.attempts)], next=page.next))
+        shown = [*map(LoggedAttemptView.of, page.attempts)]
+        if running is not None and not running.is_stored(page):
+            shown.insert(0, LoggedAttemptView.of_running(running))
+        return Answer(Logs(attempts=shown, next=page.next))
 
     async def cancel_task(self, call: Call[str, Any]) -> Answer:
         """End a task: at once if no consumer holds it, else as soon as its handler has stopped."""

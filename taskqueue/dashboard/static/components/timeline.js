@@ -6,12 +6,14 @@ import { duration, exact, plural, timeOfDay } from "../app/format.js";
 import { useNow } from "../app/live.js";
 import { Status, toneOf } from "./status.js";
 import { Time } from "./time.js";
+import { attempt as doing } from "./toasts.js";
 
 const waits = new Set(["waited", "backed off"]);
 
-export function Timeline({ task, logs = [] }) {
+export function Timeline({ task, logs }) {
   const now = useNow();
   const parts = spans(task, now);
+  const running = logs.attempts.find((log) => log.outcome === null);
   const whole = parts.reduce((total, part) => total + part.till - part.from, 0);
   return html`<div class="timeline">
     <div class="bar" role="img" aria-label=${parts.map((part) => `${part.text}, ${duration(part.till - part.from)}`).join("; ")}>
@@ -22,11 +24,13 @@ export function Timeline({ task, logs = [] }) {
     </div>
     <ol>
       ${task.attempts.length === 0 && task.status !== "running" && html`<li class="soft">It has not been tried yet.</li>`}
-      ${task.attempts.map((attempt, i) => html`<${Attempt} key=${i} attempt=${attempt} before=${i ? task.attempts[i - 1].ended_at : task.created_at} isRetry=${i > 0} log=${logOf(attempt, logs)} />`)}
+      ${task.attempts.map((attempt, i) => html`<${Attempt} key=${i} attempt=${attempt} before=${i ? task.attempts[i - 1].ended_at : task.created_at} isRetry=${i > 0} log=${logOf(attempt, logs.attempts)} />`)}
       ${task.status === "running" && html`<li><div class="line"><b>${task.attempt}</b><${Status} value="running" />
-        <span class="soft">for ${duration(Math.max(0, now - task.started_at))}</span></div></li>`}
+        <span class="soft">for ${duration(Math.max(0, now - task.started_at))}</span></div>
+        ${running && html`<${Log} log=${running} />`}</li>`}
       ${(task.next_attempts ?? []).map((next) => html`<${NextAttempt} key=${next.attempt} next=${next} now=${now} />`)}
     </ol>
+    ${logs.loadMore && html`<footer class="more"><button type="button" onClick=${() => doing(logs.loadMore)}>Load more logs</button></footer>`}
   </div>`;
 }
 

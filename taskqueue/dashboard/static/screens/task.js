@@ -1,11 +1,11 @@
 /** One task: what it is, what happened to it, why it does not run, and what can be done. */
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useState } from "../vendor/preact.js";
 import { actions } from "../app/actions.js";
-import { get } from "../app/api.js";
 import { duration } from "../app/format.js";
 import { useKeys } from "../app/keys.js";
 import { useLive } from "../app/live.js";
+import { useLogs } from "../app/logs.js";
 import { dataOf, pretty, raw } from "../app/raw.js";
 import { go, to } from "../app/router.js";
 import { useMay } from "../app/session.js";
@@ -67,20 +67,6 @@ function Found({ task }) {
     ${dialog === "clone" && html`<${Enqueue} onClose=${close} initial=${copyOf(task)} original=${task.id} />`}
     ${actions[dialog] && html`<${SomeDialog} verb=${dialog} ids=${[task.id]} onClose=${close} onDone=${onDone} />`}
   `;
-}
-
-/** What the attempts have logged, read again whenever there is another one. */
-function useLogs({ id, attempts }) {
-  const [logs, setLogs] = useState([]);
-  useEffect(() => {
-    let isShown = true;
-    get(`tasks/${encodeURIComponent(id)}/logs`).then(
-      (page) => isShown && setLogs(page.attempts),
-      () => {},
-    );
-    return () => (isShown = false);
-  }, [id, attempts.length, attempts.at(-1)?.ended_at]);
-  return logs;
 }
 
 /** The line at which the handler of a task is, while it runs. */
