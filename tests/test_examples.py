@@ -52,6 +52,15 @@ CHAT = """\
 """
 
 
+HANG = """\
+find_the_hang.py, in download
+find_the_hang.py, in read_answer
+logged so far: connects url='https://example.org/prices.csv'
+enqueued by: nightly
+contents of https://example.org/prices.csv
+enqueued lately: 2
+"""
+
 IMPORTED = """\
 100% of 6 rows
 completed 5, dead 1
@@ -372,3 +381,16 @@ async def test_an_import_with_a_group_ends_with_its_report() -> None:
     )
 
     assert (done.returncode, done.stdout) == (0, IMPORTED)
+
+
+async def test_a_handler_that_hangs_is_found_with_its_stack_its_log_and_its_origin() -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "examples.find_the_hang"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, HANG), done.stderr

@@ -55,7 +55,7 @@ async def letter(domain: str, until: str = "") -> str:
     return "sent"
 
 
-@app.task("chatter", max_attempts=30, retries=Retries(initial_s=0.01, jitter=0))
+@app.task("chatter", max_attempts=30, retries=Retries(initial_s=0.01, factor=1, jitter=0))
 async def chatter(ctx: Context) -> str:
     """Fail often, and say much each time."""
     for number in range(20):
