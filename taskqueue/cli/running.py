@@ -4,7 +4,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
-from taskqueue.client.views import RunningTask
+from taskqueue.client.attempt_views import RunningTask
 
 COLUMNS = ("task", "action", "consumer", "age", "line")
 FLEXIBLE = ("action", "consumer", "line")

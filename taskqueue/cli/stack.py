@@ -4,7 +4,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
-from taskqueue.client.views import TaskStack
+from taskqueue.client.attempt_views import TaskStack
 
 
 def command() -> click.Command:

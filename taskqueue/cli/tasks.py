@@ -9,8 +9,9 @@ import click
 
 from taskqueue.cli import changes, exits, output, parameters, stack
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.client.attempt_views import AttemptLog
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import AttemptLog, TaskInfo
+from taskqueue.client.views import TaskInfo
 from taskqueue.client.waiting import result_of
 from taskqueue.rules.forecast import NextAttempt
 from taskqueue.rules.uniqueness import Until

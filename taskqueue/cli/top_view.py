@@ -8,9 +8,10 @@ import msgspec
 
 from taskqueue.cli import output, queues, running
 from taskqueue.client import calls, live_calls
+from taskqueue.client.attempt_views import RunningTask
 from taskqueue.client.call import Call
 from taskqueue.client.routes import Route
-from taskqueue.client.views import QueueInfo, RunningTask
+from taskqueue.client.views import QueueInfo
 from taskqueue.structs import Struct
 
 _QUEUES = 8  # shown at most, where there is no room for all

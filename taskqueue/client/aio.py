@@ -23,6 +23,7 @@ from taskqueue.client.async_limit import AsyncLimit
 from taskqueue.client.async_queue import AsyncQueue
 from taskqueue.client.async_routes import route_of
 from taskqueue.client.async_task import AsyncTask
+from taskqueue.client.attempt_views import RunningTask
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
@@ -35,7 +36,6 @@ from taskqueue.client.views import (
     GroupInfo,
     LimitInfo,
     QueueInfo,
-    RunningTask,
     SettingInfo,
     TaskInfo,
 )

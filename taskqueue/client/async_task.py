@@ -7,6 +7,7 @@ from typing import Any
 
 from taskqueue.client import calls, enqueueing
 from taskqueue.client.async_routes import AsyncRoute
+from taskqueue.client.attempt_views import AttemptLog, TaskStack
 from taskqueue.client.event_stream import (
     ENDS,
     GAP,
@@ -16,7 +17,7 @@ from taskqueue.client.event_stream import (
     event_of,
     path_of,
 )
-from taskqueue.client.views import AttemptLog, TaskInfo, TaskStack
+from taskqueue.client.views import TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options

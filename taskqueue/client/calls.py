@@ -7,18 +7,17 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec.structs import replace
 
+from taskqueue.client.attempt_views import LogsPage, TaskStack
 from taskqueue.client.call import Call, refused
 from taskqueue.client.verbs import Filters, NewTaskBody, Verbs
 from taskqueue.client.views import (
     Change,
-    LogsPage,
     Progress,
     QueueInfo,
     Receipt,
     SettingInfo,
     TaskInfo,
     TaskPage,
-    TaskStack,
 )
 from taskqueue.errors import InvalidTask
 from taskqueue.rules import arguments

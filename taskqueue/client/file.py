@@ -10,11 +10,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import assert_never
 
+from taskqueue.client.attempt_views import LogsPage
 from taskqueue.client.file_groups import GroupFile
 from taskqueue.client.file_tasks import first_status, new_task
 from taskqueue.client.file_views import filter_of, info_of, log_of, one_of
 from taskqueue.client.verbs import Filters, NewTaskBody
-from taskqueue.client.views import LogsPage, Receipt, TaskInfo, TaskPage
+from taskqueue.client.views import Receipt, TaskInfo, TaskPage
 from taskqueue.errors import (
     CallRefused,
     TaskNotFound,

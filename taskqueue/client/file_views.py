@@ -8,8 +8,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from taskqueue.attempt_log import KeptLog
+from taskqueue.client.attempt_views import AttemptLog
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import AttemptLog, GroupInfo, TaskInfo, TaskLimit, ThenInfo
+from taskqueue.client.views import (
+    GroupInfo,
+    TaskInfo,
+    TaskLimit,
+    ThenInfo,
+)
 from taskqueue.errors import CallRefused, Fault
 from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.groups import Group

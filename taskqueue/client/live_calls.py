@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from taskqueue.client.attempt_views import RunningTask
 from taskqueue.client.call import Call
 from taskqueue.client.calls import query_of
-from taskqueue.client.views import RunningTask
 from taskqueue.rules.service_activity import RecentActivity
 
 

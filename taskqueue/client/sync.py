@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeVar, Unpack
 
 from taskqueue.client import calls, enqueueing, group_calls, limit_calls, live_calls
 from taskqueue.client.administration import Administration
+from taskqueue.client.attempt_views import RunningTask
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import EventFilters, ServiceEvent, event_of, path_of
@@ -21,7 +22,7 @@ from taskqueue.client.routes import route_of
 from taskqueue.client.schedules.sync import Schedules
 from taskqueue.client.task import ClientTask
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import GroupInfo, LimitInfo, RunningTask, TaskInfo
+from taskqueue.client.views import GroupInfo, LimitInfo, TaskInfo
 from taskqueue.rules.options import Options
 from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from taskqueue.client import calls, enqueueing
+from taskqueue.client.attempt_views import AttemptLog, TaskStack
 from taskqueue.client.event_stream import (
     ENDS,
     GAP,
@@ -15,7 +16,7 @@ from taskqueue.client.event_stream import (
     path_of,
 )
 from taskqueue.client.routes import Route
-from taskqueue.client.views import AttemptLog, TaskInfo, TaskStack
+from taskqueue.client.views import TaskInfo
 from taskqueue.client.waiting import result_of, slices
 from taskqueue.errors import WaitTimeout
 from taskqueue.rules.options import Options

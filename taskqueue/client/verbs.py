@@ -5,10 +5,10 @@ from typing import Protocol, TypedDict
 
 import msgspec
 
+from taskqueue.client.attempt_views import LogsPage
 from taskqueue.client.views import (
     GroupInfo,
     GroupPage,
-    LogsPage,
     Progress,
     Receipt,
     TaskInfo,

@@ -127,6 +127,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (12, "unique_expiry"),
         (13, "sizes"),
         (14, "slots_and_flows"),
+        (15, "origins"),
         (16, "dead_groups"),
     ]
     assert path.is_file()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskqueue import AsyncClient, Client
-from taskqueue.client.views import RunningTask
+from taskqueue.client.attempt_views import RunningTask
 from taskqueue.errors import CallRefused, TaskNotFound
 from taskqueue.testing.process import ServiceProcess
 from tests.system import busy_app

@@ -39,8 +39,6 @@ from taskqueue.http.supervision.answers import Killed, Part, SupervisorPart
 from taskqueue.http.supervision.requests import Place, Size
 from taskqueue.http.tasks.answers import (
     Cancellation,
-    LoggedAttemptView,
-    Logs,
     Page,
     Receipt,
     Receipts,
@@ -51,6 +49,7 @@ from taskqueue.http.tasks.answers import (
 from taskqueue.http.tasks.bulk import Progress
 from taskqueue.http.tasks.cancellation import CancelRequest
 from taskqueue.http.tasks.editing import EDIT, EditRequest
+from taskqueue.http.tasks.log_answers import LoggedAttemptView, Logs
 from taskqueue.http.tasks.requests import TaskList, TaskRequest
 from taskqueue.rules.access import Role
 from taskqueue.rules.activity import MINUTES, Recent

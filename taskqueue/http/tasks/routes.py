@@ -22,8 +22,6 @@ from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.http.tasks.answers import (
     Cancellation,
-    LoggedAttemptView,
-    Logs,
     Page,
     Receipt,
     Stats,
@@ -32,6 +30,7 @@ from taskqueue.http.tasks.filters import FilterRequest
 from taskqueue.http.tasks.heads import HEAD_READ
 from taskqueue.http.tasks.histories import detail_of, history_of
 from taskqueue.http.tasks.ids import no_task
+from taskqueue.http.tasks.log_answers import LoggedAttemptView, Logs
 from taskqueue.http.tasks.queries import (
     MAX_COUNTED,
     MAX_LOG_BYTES,

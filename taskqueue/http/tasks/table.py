@@ -10,7 +10,6 @@ from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
 from taskqueue.http.tasks.answers import (
     Cancellation,
-    Logs,
     Page,
     Receipt,
     Receipts,
@@ -22,6 +21,7 @@ from taskqueue.http.tasks.cancellation import CancelRequest, read_reason
 from taskqueue.http.tasks.creation import TaskCreation
 from taskqueue.http.tasks.editing import EDIT, TaskEditing, read_edit
 from taskqueue.http.tasks.keys import KEY_HEADER
+from taskqueue.http.tasks.log_answers import Logs
 from taskqueue.http.tasks.queries import LOGS, PAGE, STATS, WAIT
 from taskqueue.http.tasks.reading import TaskReader
 from taskqueue.http.tasks.refusals import GROUP_CLOSED, KEY_TAKEN
