@@ -1,20 +1,23 @@
 """What limits cost: to tasks that have none, beside a crowd that waits for full keys, and to a key.
 
-[the crowd]  tasks that wait behind 1,000 keys, each of which is full (`--rows` of them)
+[the crowd]  tasks that are parked behind 1,000 keys, each of which is full (`--rows` of them)
+[a hot key]  one with one slot, for which 100,000 tasks wait; it is measured from when they are
+             parked and a few thousand have ended, until 20,000 more have
 """
 
+import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks import growth, life_floors
+from benchmarks import growth
 from benchmarks.growth import OWNER, Lives, Verb
 from benchmarks.harness import Figure, Measure, median_us, on_loop
 from benchmarks.results import Target
-from benchmarks.running import running
+from benchmarks.running import Running, running
 from taskqueue import App, Limit
 from taskqueue.actors.messages import QUEUE
 from taskqueue.commands import Pause, Resume
@@ -26,6 +29,8 @@ from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 
 KEYS = 1_000
+PARKED_AT_ONCE = 10  # tasks of each key
+WAITING = 100_000
 AT_ONCE = 64
 ONE = LimitValues(running=1)
 
@@ -75,25 +80,57 @@ def beside_us(verb: Verb, *, crowded: bool) -> Measure:
 @asynccontextmanager
 async def _storage(rows: int) -> AsyncIterator[SQLiteStorage]:
     with tempfile.TemporaryDirectory(prefix="taskqueue-limits-") as folder:
-        storage = SQLiteStorage(Path(folder) / "tasks.db")
-        await storage.migrate()
-        await storage.open()
-        try:
-            await storage.declare_limits({"key": ONE}, now=time.time())
-            if rows:
-                await _crowd(storage, rows)
+        path = Path(folder) / "tasks.db"
+        if rows:
+            shutil.copy(await CROWDS.of(rows), path)
+        async with _opened(path) as storage:
             yield storage
-        finally:
-            await storage.close()
+
+
+@asynccontextmanager
+async def _opened(path: Path) -> AsyncIterator[SQLiteStorage]:
+    storage = SQLiteStorage(path)
+    await storage.migrate()
+    await storage.open()
+    try:
+        await storage.declare_limits({"key": ONE}, now=time.time())
+        yield storage
+    finally:
+        await storage.close()
+
+
+class Crowds:
+    """The files with a crowd, each made when it is first asked for and gone with the run."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    async def of(self, rows: int) -> Path:
+        """Return the file with so many parked tasks."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="taskqueue-crowd-")
+        path = Path(self._folder.name) / f"{rows}.db"
+        if not path.exists():
+            async with _opened(path) as storage:
+                await _crowd(storage, rows)
+        return path
+
+
+CROWDS = Crowds()
 
 
 async def _crowd(storage: SQLiteStorage, rows: int) -> None:
-    """Fill each key with a task that is held, and let the others wait for it."""
+    """Fill each key with a task that is held, and park the others behind it."""
     await storage.insert([_keyed(key) for key in range(KEYS)], now=time.time())
+    await _claim_all(storage)
+    for start in range(0, rows, KEYS * PARKED_AT_ONCE):
+        here = range(start, min(start + KEYS * PARKED_AT_ONCE, rows))
+        await storage.insert([_keyed(number % KEYS) for number in here], now=time.time())
+        await _claim_all(storage)
+
+
+async def _claim_all(storage: SQLiteStorage) -> None:
     await storage.claim("crowd", limit=KEYS, owner=OWNER, lease_s=3_600.0, now=time.time())
-    for start in range(0, rows, KEYS):
-        tasks = [_keyed(key) for key in range(min(KEYS, rows - start))]
-        await storage.insert(tasks, now=time.time())
 
 
 def _keyed(key: int) -> NewTask:
@@ -110,26 +147,28 @@ def _keyed(key: int) -> NewTask:
 
 
 def drained(action: str, settings: Settings | None) -> Measure:
-    """Return how many waiting tasks of an action are done per second."""
+    """Return how many of the waiting tasks of an action are done per second."""
 
     @on_loop
     async def measured(seconds: float) -> float:
-        tasks = min(life_floors.tasks_to_drain(seconds), 5_000)
+        tasks = int(WAITING * min(1.0, 2 * seconds))
         waiting = [app.prepare(action, b'{"number": %d}' % number) for number in range(tasks)]
-        return tasks / await _released_s(waiting, settings)
+        async with running(app, settings) as service:
+            queue = service.system.address(QUEUE)
+            await ask(queue, Pause(queue=DEFAULT_QUEUE))
+            await service.insert(waiting)
+            await ask(queue, Resume(queue=DEFAULT_QUEUE))
+            return await _rate(service, after=tasks // 20, sample=tasks // 5)
 
     return measured
 
 
-async def _released_s(waiting: Sequence[NewTask], settings: Settings | None) -> float:
-    async with running(app, settings) as service:
-        queue = service.system.address(QUEUE)
-        await ask(queue, Pause(queue=DEFAULT_QUEUE))
-        await service.insert(list(waiting))
-        released_at = perf_counter()
-        await ask(queue, Resume(queue=DEFAULT_QUEUE))
-        await service.ended(len(waiting))
-        return perf_counter() - released_at
+async def _rate(service: Running, *, after: int, sample: int) -> float:
+    """Return how many tasks end per second, of a sample that begins after so many."""
+    before = await service.ended(after)
+    began = perf_counter()
+    ended = await service.ended(before + sample)
+    return (ended - before) / (perf_counter() - began)
 
 
 def _beside(verb: Verb) -> Figure:

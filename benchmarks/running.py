@@ -46,10 +46,11 @@ class Running:
             some = tasks[start : start + at_once]
             await self.storage.use(Storage.insert, some, now=SystemClock().now())
 
-    async def ended(self, tasks: int) -> None:
-        """Wait until so many tasks have ended."""
-        while await self._ended() < tasks:  # noqa: ASYNC110 - each look costs, so seldom
+    async def ended(self, tasks: int) -> int:
+        """Wait until so many tasks have ended; return how many have."""
+        while (ended := await self._ended()) < tasks:  # noqa: ASYNC110 - each look costs, so seldom
             await asyncio.sleep(LOOK_S)
+        return ended
 
     async def _ended(self) -> int:
         counts = await self.storage.use(Storage.counts)

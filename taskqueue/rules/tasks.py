@@ -149,6 +149,7 @@ class Delivery(Struct):
     task: Task  # as it is after the claim: `attempt` is the one being made
     expires_at: float  # the lease holds up to this instant and not after
     started: bool  # False while it waits in the buffer
+    chained: bool = False  # it has no slot of its limits yet, see `Leases.claim`
 
 
 class AttemptOutcome(StrEnum):

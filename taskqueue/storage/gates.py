@@ -15,6 +15,12 @@ class Gates(Protocol):
 
     Within a key, a task that is claimed later waits behind one of its queue that comes before it in
     the order of a claim, even if it costs less.
+
+    A task that is leased as `chained` has no slot, and counts as waiting. The settlement of one
+    that has slots, of the same queue and the same limits, gives them to the first that is chained,
+    in its commit; they are free when none is. So the holder of these leases may begin one of them
+    whenever the handler of another has ended, before that is settled: then no more of them run than
+    have slots. It must not when a limit has been changed since they were claimed.
     """
 
     async def declare_limits(self, limits: Mapping[str, LimitValues], *, now: float) -> None:

@@ -25,6 +25,7 @@ class Leases(Protocol):
         *,
         limit: int,
         most_limited: int | None = None,
+        chain: int = 0,
         ageing_s: float | None = None,
         owner: Owner,
         lease_s: float,
@@ -36,6 +37,13 @@ class Leases(Protocol):
         `run_at`, then id. A task that has limits is passed over if one of them is used up (see
         `Gates`). No more than `most_limited` that have limits are leased: the claim ends before the
         next that could be, so that no other overtakes it.
+
+        Up to `chain` more are leased, after the others and as `chained`, that wait for a slot which
+        this claim has given to a task with the same limits (see `Gates`). None comes, in the order
+        of a claim, behind a task that waits for one of these limits and has others, behind a task
+        that could be claimed and is left, or behind one that is leased beyond `most_limited`. There
+        are none of limits that have rates, none with `ageing_s`, none where tasks take turns, and
+        an engine may lease fewer.
 
         With `ageing_s` a task counts as one of the next higher priority after each so many seconds
         that it has been due: the priority with the least `run_at + ageing_s * priority` is next.

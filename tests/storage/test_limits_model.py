@@ -2,7 +2,9 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,11 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from taskqueue.rules.edits import Change
-from taskqueue.rules.limits import LimitUse, LimitValues, decoded, encoded
+from taskqueue.rules.limits import GateFacts, LimitUse, LimitValues, decoded, encoded
 from taskqueue.rules.tasks import (
     AttemptOutcome,
     Complete,
     DeadLetter,
+    Delivery,
     NewTask,
     Owner,
     Postpone,
@@ -154,9 +157,15 @@ class TwoStorages(RuleBasedStateMachine):
         limit=st.integers(0, 6),
         most_limited=st.none() | st.integers(0, 3),
         ageing_s=st.sampled_from([None, None, 0.5, 4.0]),
+        chain=st.sampled_from([0, 0, 1, 4]),
     )
     def claim(
-        self, queue: str, limit: int, most_limited: int | None, ageing_s: float | None = None
+        self,
+        queue: str,
+        limit: int,
+        most_limited: int | None,
+        chain: int = 0,
+        ageing_s: float | None = None,
     ) -> None:
         # What waits for a limit is let in by its place, so it depends on what SQLite has parked
         # which of it is there to be ordered by age.
@@ -167,29 +176,48 @@ class TwoStorages(RuleBasedStateMachine):
                 queue,
                 limit=limit,
                 most_limited=most_limited,
+                chain=chain,
                 ageing_s=ageing_s,
                 owner=ME,
                 lease_s=30.0,
                 now=self.now,
             )
         )
-        self.note(expected, claimed)
+        self.note(self.without_surplus(expected, claimed), claimed)
+        claimed = [each for each in claimed if not each.chained]
         if most_limited is None and len(claimed) < limit:
             _, due = self.both(lambda storage: storage.next_due(queue))
             assert due is None or due > self.now
 
-    def note(self, expected: Any, claimed: Any) -> None:
-        assert [each.task for each in claimed] == [each.task for each in expected]
+    def without_surplus(
+        self, expected: Sequence[Delivery], claimed: Sequence[Delivery]
+    ) -> Sequence[Delivery]:
+        """Release what the model has chained beyond SQLite; an engine may chain fewer."""
+        chained = Counter(each.task.limits for each in claimed if each.chained)
+        kept, surplus = [], []
+        for each in expected:
+            if each.chained and not chained[each.task.limits]:
+                surplus.append(SettleBy(token=each.token, settlement=Release()))
+            else:
+                chained[each.task.limits] -= each.chained
+                kept.append(each)
+        self.run(self.model.settle(surplus, now=self.now))
+        return kept
+
+    def note(self, expected: Sequence[Delivery], claimed: Sequence[Delivery]) -> None:
+        assert [(each.task, each.chained) for each in claimed] == [
+            (each.task, each.chained) for each in expected
+        ]
         for model, sqlite in zip(expected, claimed, strict=True):
             self.held[model.task.id] = (model.token, sqlite.token, model.task.limits)
-            for use in decoded(model.task.limits):
+            for use in decoded(model.task.limits) if not model.chained else ():
                 most = self.allowed[use.name].running
                 assert most is None or self.running(use.gate) <= most
 
     def running(self, gate: str) -> int:
-        return sum(
-            any(use.gate == gate for use in decoded(limits)) for _, _, limits in self.held.values()
-        )
+        keys = self.run(self.sqlite.limit_keys(gate.partition("/")[0], limit=9, now=self.now))
+        key = gate.partition("/")[2] or None
+        return sum(each.running for each in keys if each.key == key)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), count=st.integers(1, 3))
@@ -229,7 +257,7 @@ class TwoStorages(RuleBasedStateMachine):
     @rule(data=st.data(), queue=st.sampled_from(QUEUES), times=st.integers(1, 3))
     def consume(self, data: st.DataObject, queue: str, times: int) -> None:
         for _ in range(times):
-            self.claim(queue, 4, None)
+            self.claim(queue, 4, None, data.draw(st.sampled_from([0, 3])))
             if self.held:
                 self.settle(data, 4)
         self.claim(queue, 6, None)
@@ -291,6 +319,24 @@ class TwoStorages(RuleBasedStateMachine):
         assert [(each.name, each.values, each.running) for each in found] == [
             (each.name, each.values, each.running) for each in expected
         ]
+        for name in NAMES:
+            keys, found_keys = self.both(
+                lambda storage, name=name: storage.limit_keys(name, limit=9, now=self.now)
+            )
+            assert {each.key: each.running for each in found_keys if each.running} == {
+                each.key: each.running for each in keys if each.running
+            }
+
+    async def gate_of(self, task_id: str, storage: Storage) -> GateFacts | None:
+        return await storage.gate_of(task_id, now=self.now)
+
+    @invariant()
+    def the_same_wait_in_chains(self) -> None:
+        for task_id in self.held:
+            expected, found = self.both(partial(self.gate_of, task_id))
+            assert (found and (found.running, found.count)) == (
+                expected and (expected.running, expected.count)
+            )
 
 
 TwoStorages.TestCase.settings = settings(

@@ -27,11 +27,14 @@ from taskqueue.rules.leases.values import (
     Taken,
     Wake,
 )
+from taskqueue.rules.limits import LimitUse, encoded
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
 
 QUEUES = ("default", "mail")
+LIMITS = encoded((LimitUse("key"),))
+MOST_RUNNING = 2  # of the tasks with these limits, over all queues
 PICK = st.integers(0, 7)
 
 
@@ -76,8 +79,9 @@ class LeaseMachine(RuleBasedStateMachine):
         super().__init__()
         self.numbers = itertools.count()
         self.life = -1
-        self.ready: Counter[str] = Counter()
-        self.held: dict[str, Delivery] = {}  # the storage's rows
+        self.ready: Counter[tuple[str, str | None]] = Counter()  # by queue and limits
+        self.held: dict[str, Delivery] = {}  # the storage's rows, in the order of their claims
+        self.slots: set[str] = set()  # which of them have a slot of the limit
         self.claims: list[Claim] = []
         self.settling: list[Settling] = []
         self.consumers: list[Consumer] = []
@@ -176,9 +180,9 @@ class LeaseMachine(RuleBasedStateMachine):
 
     # --- claims -------------------------------------------------------------------------------
 
-    @rule(queue=st.sampled_from(QUEUES), count=st.integers(1, 4))
-    def insert(self, queue: str, count: int) -> None:
-        self.ready[queue] += count
+    @rule(queue=st.sampled_from(QUEUES), count=st.integers(1, 4), is_limited=st.booleans())
+    def insert(self, queue: str, count: int, is_limited: bool) -> None:
+        self.ready[queue, LIMITS if is_limited else None] += count
 
     @rule(queue=st.sampled_from(QUEUES))
     def claim(self, queue: str) -> None:
@@ -186,7 +190,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(queue=st.sampled_from(QUEUES), count=st.integers(1, 3))
     def insert_as_claimed(self, queue: str, count: int) -> None:
-        self.ready[queue] += count
+        self.ready[queue, None] += count
         self.send(self.leases.reserve(queue, count, at=0.0))
 
     def send(self, reservation: Reservation) -> None:
@@ -199,16 +203,36 @@ class LeaseMachine(RuleBasedStateMachine):
     def commit_claim(self, pick: int) -> None:
         claim = self.claims[pick % len(self.claims)]
         if claim.deliveries is None:
-            queue = claim.reservation.queue
-            count = min(claim.reservation.room, self.ready[queue])
-            self.ready[queue] -= count
-            claim.deliveries = [self.delivery(queue) for _ in range(count)]
+            wanted, free = claim.reservation, MOST_RUNNING - len(self.slots)
+            limited = self.deliveries(wanted.queue, LIMITS, min(wanted.slots, free))
+            self.slots.update(each.token for each in limited)
+            chain = wanted.chain if limited else 0
+            claim.deliveries = [
+                *limited,
+                *self.deliveries(wanted.queue, None, wanted.room - len(limited)),
+                *self.deliveries(wanted.queue, LIMITS, chain, chained=True),
+            ]
             self.held.update((each.token, each) for each in claim.deliveries)
 
-    def delivery(self, queue: str) -> Delivery:
-        token = f"{next(self.numbers):04}"
-        task = claimed(NewTask(id=token, action="work", payload="{}", queue=queue))
-        return Delivery(token=token, task=task, expires_at=30.0, started=False)
+    def deliveries(
+        self, queue: str, limits: str | None, most: int, *, chained: bool = False
+    ) -> list[Delivery]:
+        count = min(most, self.ready[queue, limits])
+        self.ready[queue, limits] -= count
+        return [
+            Delivery(
+                token=f"{number:04}",
+                task=claimed(
+                    NewTask(
+                        id=f"{number:04}", action="act", payload="{}", queue=queue, limits=limits
+                    )
+                ),
+                expires_at=30.0,
+                started=False,
+                chained=chained,
+            )
+            for number in itertools.islice(self.numbers, count)
+        ]
 
     @precondition(lambda self: self.claims)
     @rule(pick=PICK, lost=st.booleans())
@@ -231,7 +255,16 @@ class LeaseMachine(RuleBasedStateMachine):
         settling = self.settling[pick % len(self.settling)]
         settling.committed = True
         for each in settling.finished:
-            self.held.pop(each.delivery.token, None)
+            if self.held.pop(each.delivery.token, None) and each.delivery.token in self.slots:
+                self.slots.remove(each.delivery.token)
+                self.pass_slot_on(each.delivery.task.queue)
+
+    def pass_slot_on(self, queue: str) -> None:
+        """Do as the storage does with the slot of a task that is settled."""
+        for token, each in self.held.items():
+            if (each.task.queue, each.task.limits) == (queue, LIMITS) and token not in self.slots:
+                self.slots.add(token)
+                return
 
     @precondition(lambda self: self.settling)
     @rule(pick=PICK)
@@ -323,14 +356,19 @@ class LeaseMachine(RuleBasedStateMachine):
             return False
         for count in range(min(most, consumer.slots - len(consumer.runs))):
             taken = self.leases.take(consumer.name, now=0.0, at=0.0)
+            self.run_in(consumer, taken)
             if taken is None:
-                consumer.awake = False
                 return count > 0
-            token = taken.delivery.token
-            assert not any(token in each.runs for each in self.living()), "runs twice"
-            assert token not in self.settled_by_life, "runs although it is settled"
-            consumer.runs[token] = taken
         return most > 0
+
+    def run_in(self, consumer: Consumer, taken: Taken | None) -> None:
+        if taken is None:
+            consumer.awake = False
+            return
+        token = taken.delivery.token
+        assert not any(token in each.runs for each in self.living()), "runs twice"
+        assert token not in self.settled_by_life, "runs although it is settled"
+        consumer.runs[token] = taken
 
     @rule(pick=PICK, blocked=st.booleans())
     def block(self, pick: int, blocked: bool) -> None:
@@ -349,6 +387,9 @@ class LeaseMachine(RuleBasedStateMachine):
                 delivery=taken.delivery, outcome=Succeeded(result="1"), started_at=taken.at
             )
             consumer.awake = True  # its slot takes the next one
+            if consumer.registered_with == self.life and consumer.ended[token].passes_slot_on:
+                following = self.leases.take(consumer.name, after=taken.delivery, now=0.0, at=0.0)
+                self.run_in(consumer, following)
 
     @rule(pick=PICK)
     def report(self, pick: int) -> None:
@@ -388,6 +429,26 @@ class LeaseMachine(RuleBasedStateMachine):
             if each.name in self.registered and each.registered_with == self.life:
                 assert known | self.settled_by_life >= each.runs.keys() | each.ended.keys()
                 assert known >= each.runs.keys()
+
+    @invariant()
+    def no_more_run_than_have_slots(self) -> None:
+        running = [
+            taken
+            for each in self.living()
+            for taken in each.runs.values()
+            if taken.delivery.task.limits is not None
+        ]
+        assert len(running) <= len(self.slots) <= MOST_RUNNING
+
+    @rule()
+    def change_the_limit(self) -> None:
+        self.obey(self.leases.bar_chains())
+        assert not self.leases.waited_for
+        self.leases.unbar_chains()
+
+    @rule()
+    def time_passes(self) -> None:
+        self.obey(self.leases.release_late(at=1.0))
 
     @invariant()
     def reservations_are_counted(self) -> None:
@@ -431,7 +492,8 @@ class LeaseMachine(RuleBasedStateMachine):
                 self.commit_settlement(index)
                 self.answer_settlement(index)
             for each in self.living():
-                moved |= self.fill_slots(each) and bool(each.runs)
+                self.fill_slots(each)
+                moved |= bool(each.runs)
                 for token in tuple(each.runs):
                     self.end(each, token)
 

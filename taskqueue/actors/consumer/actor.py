@@ -46,7 +46,7 @@ from taskqueue.rules import expiry
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.recycling import ProcessPolicy
-from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Interrupted, Outcome
+from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
 from taskqueue.runtime import Actor, ActorRef, Crash, Exit, receives
 from taskqueue.structs import Struct
 
@@ -187,10 +187,9 @@ class ConsumerActor(Actor):
             self._at_work.add(slot)
             slot.add_done_callback(self._at_work.discard)
 
-    def _take(self) -> Attempt | None:
-        taken = (
-            self._dispatch.take(self.ref) if self._dispatch is not None and self._slots else None
-        )
+    def _take(self, after: Delivery | None = None) -> Attempt | None:
+        dispatch = self._dispatch if self._slots else None
+        taken = None if dispatch is None else dispatch.take(self.ref, after)
         if taken is None:
             return None
         this = self._attempts[taken.delivery.token] = Attempt(taken)
@@ -201,17 +200,17 @@ class ConsumerActor(Actor):
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is always run by a task
         while this is not None:
-            await self._attempt(this, task)
+            after = await self._attempt(this, task)
             if task.cancelling():
                 if this.cancelled_as is None:
                     return  # this consumer ends
                 break  # the slot goes on in an asyncio task that is not cancelled
-            this = self._take() if len(self._at_work) <= self._slots else None
+            this = self._take(after) if len(self._at_work) <= self._slots else None
         self._at_work.discard(task)
         self._fill_slots()
 
-    async def _attempt(self, this: Attempt, slot: asyncio.Task[None]) -> None:
-        """Run the handler, unless it was cancelled before, and report the outcome."""
+    async def _attempt(self, this: Attempt, slot: asyncio.Task[None]) -> Delivery | None:
+        """Run the handler and report the outcome; return the delivery if it passes its slot on."""
         taken = this.taken
         outcome = this.cancelled_as or expiry.at_start(taken.delivery.task, now=taken.at)
         begins = outcome is None
@@ -219,14 +218,14 @@ class ConsumerActor(Actor):
             this.slot = slot
             outcome = await self._run(this)
             this.slot = None
-        self._reports.finished(
-            Finished(
-                delivery=taken.delivery,
-                outcome=outcome,
-                started_at=taken.at if begins else None,
-                log=taken.log.text(),
-            )
+        finished = Finished(
+            delivery=taken.delivery,
+            outcome=outcome,
+            started_at=taken.at if begins else None,
+            log=taken.log.text(),
         )
+        self._reports.finished(finished)
+        return taken.delivery if finished.passes_slot_on else None
 
     async def _run(self, this: Attempt) -> Outcome:
         delivery, note_start = this.taken.delivery, self._reports.note

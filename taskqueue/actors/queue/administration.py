@@ -107,12 +107,29 @@ class QueueAdministration(Actor):
 
     @receives(ChangeLimit, answers=UNREACHABLE, concurrently=True)
     async def on_change_limit(self, message: ChangeLimit) -> bool:
-        """Change what a limit allows; more may run now."""
-        is_there = await self._storage.use(
-            Storage.change_limit, message.name, message.values, now=self._clock.now()
-        )
+        """Change what a limit allows; more may run now, or fewer from now on."""
+        self._driver.feed(Leases.bar_chains)
+        try:
+            is_there = await self._storage.use(
+                Storage.change_limit, message.name, message.values, now=self._clock.now()
+            )
+        except UNREACHABLE:
+            self.start_task(self._unbar_chains_later())
+            raise
+        self._driver.feed(Leases.unbar_chains)
         if is_there:
             values = {} if message.values is None else asdict(message.values)
             events.info("limit_changed", limit=message.name, **values)
             self._schedule.poll_soon()
         return is_there
+
+    async def _unbar_chains_later(self) -> None:
+        """Let chains begin again when it is certain that no change is still on its way."""
+        while True:
+            try:
+                await self._storage.use(Storage.extend, (), lease_s=0.0, now=self._clock.now())
+            except UNREACHABLE:
+                await self._storage.again()
+            else:
+                break
+        self._driver.feed(Leases.unbar_chains)

@@ -1,7 +1,7 @@
 """The completer: writes the outcomes of deliveries, however long the storage is away."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from taskqueue.clock import Clock
 from taskqueue.errors import OperationFailed
 from taskqueue.rules import policy
 from taskqueue.rules.activity import Activity
+from taskqueue.rules.leases.chains import Key
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
@@ -144,9 +145,10 @@ class Completer:
             written = [(each, answer) for each, answer in answered if isinstance(answer, Settled)]
             with self._dispatch as leases:
                 leases.settled(each.finished.delivery.token for each, _ in written)
+                waited_for = leases.waited_for
             now = self._clock.monotonic()
             for each, answer in written:
-                self._report(each, answer)
+                self._report(each, answer, waited_for)
                 self._count(each, answer, now)
             batch = [
                 self._pending(replace(each.finished, outcome=_outcome_of(answer)))
@@ -156,11 +158,13 @@ class Completer:
         if then is not None:
             then()
 
-    def _report(self, pending: PendingSettlement, written: Settled) -> None:
+    def _report(
+        self, pending: PendingSettlement, written: Settled, waited_for: Collection[Key]
+    ) -> None:
         task, settlement = pending.finished.delivery.task, pending.settlement
         task_log.settled(task, pending.finished.outcome, settlement, written)
         self._hooks.settled(task, settlement, written)
-        if task.limits is not None:
+        if task.limits is not None and (task.queue, task.limits) not in waited_for:
             self._schedule.slot_freed(task.queue)
         if written is not Settled.CANCELLED:
             for queue, ready_at in _ready_at(task, settlement):

@@ -7,6 +7,7 @@ from typing import Generic
 from taskqueue.clock import Clock
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import C, Taken
+from taskqueue.rules.tasks import Delivery
 
 
 class DispatchBuffer(Generic[C]):
@@ -37,11 +38,15 @@ class DispatchBuffer(Generic[C]):
     ) -> None:
         self._lock.release()
 
-    def take(self, consumer: C) -> Taken | None:
-        """Take a delivery to run; None if there is none for this consumer."""
+    def take(self, consumer: C, after: Delivery | None = None) -> Taken | None:
+        """Take a delivery to run; None if there is none for this consumer.
+
+        With `after`, which has just ended in the slot and passes its own slot on, the next in its
+        chain is first.
+        """
         now, at = self._clock.now(), self._clock.monotonic()
         with self._lock:
-            return self._leases.take(consumer, now=now, at=at)
+            return self._leases.take(consumer, after=after, now=now, at=at)
 
     def shut(self) -> None:
         """Let nothing more be taken: the queue actor ends, and its successor decides."""

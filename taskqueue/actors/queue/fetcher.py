@@ -226,6 +226,7 @@ class Fetcher:
         for queue, due in (await self._storage.use(Storage.all_due)).items():
             self._schedule.expect_due(queue, due)
         self._driver.feed(Leases.wake)  # a consumer that was woken may be blocked
+        self._driver.feed(Leases.release_late, at=self._clock.monotonic())
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
@@ -247,7 +248,7 @@ class Fetcher:
         hints = self._schedule.hints
         came_due = hints.begin_claim(queue)
         deliveries = await self._claimed(reservation)
-        if len(deliveries) == reservation.room:
+        if sum(not each.chained for each in deliveries) == reservation.room:
             self._schedule.expect_work(queue)
         elif hints.is_limited(queue) and _limited(deliveries) >= reservation.slots:
             hints.await_slot(queue)
@@ -267,6 +268,7 @@ class Fetcher:
                 reservation.queue,
                 limit=reservation.room,
                 most_limited=reservation.slots,
+                chain=reservation.chain,
                 ageing_s=self._ageing.get(reservation.queue),
                 owner=self._owner,
                 lease_s=self._lease_s,
@@ -292,5 +294,5 @@ class Fetcher:
 
 
 def _limited(deliveries: Sequence[Delivery]) -> int:
-    """Return how many of these tasks have limits."""
-    return sum(each.task.limits is not None for each in deliveries)
+    """Return how many of these tasks have slots of limits."""
+    return sum(each.task.limits is not None and not each.chained for each in deliveries)

@@ -75,5 +75,4 @@ class LeaseKeeper:
         lost = await self._storage.use(
             Storage.extend, ours, lease_s=self._lease_s, now=self._clock.now()
         )
-        with self._dispatch as leases:
-            leases.lost(lost)
+        self._driver.feed(Leases.lost, lost)

@@ -52,6 +52,11 @@ class QueueBuffer:
         self._reserved += room
         return Reservation(queue, room, at, self.epoch, slots)
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether none of its deliveries may be claimed ahead."""
+        return not self._most_ahead
+
     def give_back(self, reservation: Reservation) -> None:
         """End a reservation."""
         self._reserved -= reservation.room

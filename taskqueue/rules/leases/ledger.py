@@ -3,18 +3,19 @@
 Events come in as method calls, actions go out. Each token is in one place at a time:
 
     reserve ─▶ add ─▶ buffered ─take─▶ running ─finished, gone─▶ settling ─settled─▶ forgotten
-                         └──────── cancel, release ────────────────▲
+                └──▶ chained ──take─────▲                          ▲
+                         └──────── cancel, release ────────────────┘
 
 What the storage says this owner holds, and is in none of these places, is an orphan.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Generic
 
 from taskqueue.attempt_log import AttemptLog
 from taskqueue.rules import policy
 from taskqueue.rules.leases.buffers import Buffers
 from taskqueue.rules.leases.registrations import Registration, Registrations
+from taskqueue.rules.leases.releases import Releases, never_begun
 from taskqueue.rules.leases.values import (
     Actions,
     C,
@@ -24,15 +25,14 @@ from taskqueue.rules.leases.values import (
     NothingRuns,
     Reservation,
     Search,
-    Settle,
     Taken,
     Wake,
 )
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import Cancelled, Delivery, Interrupted, Outcome
+from taskqueue.rules.tasks import Cancelled, Delivery, Interrupted
 
 
-class Leases(Generic[C]):
+class Leases(Releases[C]):
     """The leases of one queue actor; begins with a search for what earlier ones have left."""
 
     def __init__(
@@ -53,11 +53,10 @@ class Leases(Generic[C]):
             fair: those whose tasks take turns. None waits beyond the free slots: it would start
                 before the tasks of others whose turn is earlier.
         """
+        super().__init__()
         self._retry = retry
         self._buffers = Buffers(queues, prefetch, fair)
         self._consumers: Registrations[C] = Registrations()
-        self._settling: set[str] = set()
-        self._unwanted: dict[str, str] = {}  # runs although its task is cancelled: reasons
         # During a search: every token that has been ours since it began.
         self._seen: set[str] | None = set()
         self.reserved = 0
@@ -78,7 +77,8 @@ class Leases(Generic[C]):
         registration = Registration(slots, queues, running)
         self._consumers.add(consumer, registration)
         self._see(registration.running)
-        return self._slots_changed()
+        waited = self._chains.inherit(each.delivery for each in registration.running.values())
+        return (*self._settle_alike(waited, Interrupted()), *self._slots_changed())
 
     def resize(self, consumer: C, slots: int) -> Actions[C]:
         """A consumer has so many slots now. What it runs beyond them goes on."""
@@ -95,18 +95,22 @@ class Leases(Generic[C]):
             registration.slots = 0
         return dict(self._unwanted)
 
-    def take(self, consumer: C, *, now: float, at: float) -> Taken | None:
+    def take(
+        self, consumer: C, *, after: Delivery | None = None, now: float, at: float
+    ) -> Taken | None:
         """Give a consumer a delivery to run; None if there is none for it.
 
         Args:
             consumer: which has a free slot.
+            after: what has just succeeded in that slot: the next in its chain is given then.
             now: the wall clock.
             at: the monotonic clock.
         """
         registration = self._consumers.get(consumer)
         if registration is None or not registration.slots or self.is_shut:
             return None
-        delivery = self._buffers.take(registration.queues, at)
+        delivery = None if after is None else self._chains.next(after, at=at)
+        delivery = delivery or self._buffers.take(registration.queues, at)
         if delivery is None:
             registration.waits = True
             return None
@@ -118,7 +122,7 @@ class Leases(Generic[C]):
         registration = self._consumers.get(consumer)
         running = {} if registration is None else registration.running
         own = [each for each in finished if running.pop(each.delivery.token, None) is not None]
-        return (self._settle(own), *self._slots_changed())
+        return (self._settle([*own, *self._unchained(own)]), *self._slots_changed())
 
     def gone(self, consumer: C, end: ConsumerEnd) -> Actions[C]:
         """A consumer has ended, and its attempts with it."""
@@ -132,8 +136,10 @@ class Leases(Generic[C]):
             )
             for token, each in self._consumers.remove(consumer).items()
         ]
+        unchained = self._unchained(finished)
         return (
             *((self._settle(finished, f"{end.consumer} ended: {end.reason}"),) if finished else ()),
+            *((self._settle(unchained),) if unchained else ()),
             *((Search(),) if was_silent else ()),  # only the storage knows what it ran
             *self._slots_changed(),
         )
@@ -190,7 +196,9 @@ class Leases(Generic[C]):
             return buffer.reserve(queue, 0, at)
         room = buffer.room(free) if most is None else min(most, buffer.space(free))
         self.reserved += room > 0
-        return buffer.reserve(queue, room, at, free)
+        reservation = buffer.reserve(queue, room, at, free)
+        chain = 0 if buffer.takes_turns or not self.is_complete else self._chains.length(queue)
+        return reservation._replace(chain=chain, era=self._chains.era) if chain else reservation
 
     def add(
         self, reservation: Reservation, deliveries: Sequence[Delivery], *, at: float
@@ -203,12 +211,17 @@ class Leases(Generic[C]):
         if self.is_shut or reservation.epoch != buffer.epoch:
             return self._settle_alike(deliveries, Interrupted())
         free = self._consumers.free(reservation.queue) or 0
-        self._buffers.add(reservation, deliveries, free, at)
-        return self.wake()
+        ready, unchained = self._chains.admit(deliveries, era=reservation.era, at=at)
+        self._buffers.add(reservation, ready, free, at)
+        return (*self._settle_alike(unchained, Interrupted()), *self.wake())
 
     def release(self, *queues: str) -> Actions[C]:
         """Release what is buffered for these queues, or for all, or still reserved."""
-        return self._settle_alike(self._buffers.release(queues), Interrupted())
+        released = self._buffers.release(queues)
+        waited = self._chains.release(queues)
+        for each in released:
+            self._chains.end(each)
+        return self._settle_alike([*released, *waited], Interrupted())
 
     def drain(self) -> Actions[C]:
         """Hand out no more deliveries, and release the buffered ones."""
@@ -224,36 +237,28 @@ class Leases(Generic[C]):
 
     @property
     def ours(self) -> tuple[str, ...]:
-        """The tokens of all leases here: buffered, running or settling."""
-        return (*(each.token for each in self._buffers), *self.running, *self._settling)
+        """The tokens of all leases here: buffered, chained, running or settling."""
+        waiting = (*self._buffers, *self._chains)
+        return (*(each.token for each in waiting), *self.running, *self._settling)
 
     def cancel(self, token: str, reason: str) -> Actions[C]:
         """The task of a delivery is cancelled. A later search finds those that are not here yet."""
-        if dropped := self._buffers.drop({token}):
-            return self._settle_alike(dropped, Cancelled(reason=reason))
+        if dropped := (*self._buffers.drop({token}), *self._chains.drop({token})):
+            cancelled = [never_begun(each, Cancelled(reason=reason)) for each in dropped]
+            return (self._settle([*cancelled, *self._unchained(cancelled)]),)
         runner = self._consumers.runner_of(token)
         if runner is None:
             return ()
         self._unwanted[token] = reason
         return (CancelRunning(consumer=runner, token=token, reason=reason),)
 
-    def lost(self, tokens: Collection[str]) -> None:
+    def lost(self, tokens: Collection[str]) -> Actions[C]:
         """These leases are lost. The settlements of running attempts will be refused."""
-        self._buffers.drop(set(tokens))
-
-    def settled(self, tokens: Iterable[str]) -> None:
-        """The storage has answered these settlements."""
-        self._settling.difference_update(tokens)
-
-    def _settle_alike(self, deliveries: Sequence[Delivery], outcome: Outcome) -> Actions[C]:
-        finished = [Finished(delivery=d, outcome=outcome, started_at=None) for d in deliveries]
-        return (self._settle(finished),) if finished else ()
-
-    def _settle(self, finished: Sequence[Finished], rescue: str | None = None) -> Settle:
-        for each in finished:
-            self._settling.add(each.delivery.token)
-            self._unwanted.pop(each.delivery.token, None)
-        return Settle(finished=tuple(finished), rescue=rescue)
+        lost = set(tokens)
+        self._chains.drop(lost)
+        had_slots = (*self._buffers.drop(lost), *self._consumers.deliveries(lost))
+        waited = [behind for each in had_slots for behind in self._chains.end(each)]
+        return self._settle_alike(waited, Interrupted())
 
     # --- searches ---------------------------------------------------------------------------
 
@@ -278,9 +283,12 @@ class Leases(Generic[C]):
             seen.update(each.token for each in held)
         found = {each.token: each for each in (*held, *overdue)}
         orphans = [self._abandoned(each) for token, each in found.items() if token not in seen]
+        # The slots of an orphan may pass to what is chained here, which would not learn of it.
+        waited = self._chains.release() if orphans else ()
         return (
             *(action for each in held for action in self._cancel_if_asked(each)),
             *((self._settle(orphans, "its holder is gone"),) if orphans else ()),
+            *self._settle_alike(waited, Interrupted()),
         )
 
     def _see(self, tokens: Iterable[str]) -> None:

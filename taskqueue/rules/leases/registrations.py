@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Generic
 
 from taskqueue.rules.leases.values import C, Taken
+from taskqueue.rules.tasks import Delivery
 
 
 class Registration:
@@ -55,6 +56,15 @@ class Registrations(Generic[C]):
     def running(self) -> Iterator[str]:
         """The tokens of what runs."""
         return (token for each in self._all.values() for token in each.running)
+
+    def deliveries(self, tokens: Collection[str]) -> list[Delivery]:
+        """Return those of these tokens that run."""
+        return [
+            taken.delivery
+            for each in self._all.values()
+            for token, taken in each.running.items()
+            if token in tokens
+        ]
 
     def runner_of(self, token: str) -> C | None:
         return next((c for c, each in self._all.items() if token in each.running), None)

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from taskqueue.attempt_log import AttemptLog
-from taskqueue.rules.tasks import Crashed, Delivery, Interrupted, Outcome
+from taskqueue.rules.tasks import Crashed, Delivery, Interrupted, Outcome, Succeeded
 from taskqueue.structs import Struct
 
 C = TypeVar("C", bound=Hashable)
@@ -21,6 +21,8 @@ class Reservation(NamedTuple):
     reserved_at: float  # monotonic
     epoch: int  # of the buffer: deliveries claimed before its last release are released on arrival
     slots: int = 0  # how many of them find a free slot: only these may be tasks that have limits
+    chain: int = 0  # how many more may be chained behind these
+    era: int = 0  # of the chains: deliveries chained in an earlier one are released on arrival
 
 
 class Taken(NamedTuple):
@@ -38,6 +40,19 @@ class Finished(Struct):
     outcome: Outcome
     started_at: float | None  # None: its handler never began
     log: str | None = None  # JSON text; None: it has logged nothing
+
+    @property
+    def passes_slot_on(self) -> bool:
+        """Whether the next in its chain may begin before this is written.
+
+        Not if the task is to be done again: it may come first. Nor if its transaction is still to
+        be applied: what follows shall see it.
+        """
+        return (
+            self.delivery.task.limits is not None
+            and isinstance(self.outcome, Succeeded)
+            and not self.outcome.statements
+        )
 
 
 class ConsumerEnd(Struct):

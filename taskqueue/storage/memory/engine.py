@@ -19,8 +19,6 @@ from taskqueue.rules.tasks import (
     NewTask,
     NotApplied,
     Owner,
-    Postpone,
-    Release,
     Rows,
     SettleBy,
     Settled,
@@ -135,6 +133,7 @@ class MemoryStorage(
         *,
         limit: int,
         most_limited: int | None = None,
+        chain: int = 0,
         ageing_s: float | None = None,
         owner: Owner,
         lease_s: float,
@@ -142,10 +141,16 @@ class MemoryStorage(
     ) -> tuple[Delivery, ...]:
         check_limit(limit)
         self._require_open()
-        chosen = self._gates.chosen(
-            queue, limit=limit, most_limited=most_limited, ageing_s=ageing_s, now=now
+        return self._gates.claim(
+            queue,
+            limit=limit,
+            most_limited=most_limited,
+            chain=chain,
+            ageing_s=ageing_s,
+            owner=owner,
+            lease_s=lease_s,
+            now=now,
         )
-        return self._table.claim(chosen, owner=owner, lease_s=lease_s, now=now)
 
     async def start(self, tokens: Sequence[str], *, now: float) -> None:
         self._require_open()
@@ -285,9 +290,8 @@ class MemoryStorage(
             if by.started_at is not None:
                 settling.start(row, lease, now=by.started_at)
             written = settling.settle(row, lease, by, now=now)
-            if isinstance(settlement, Release | Postpone):
-                self._gates.returned(row)
             row.lease, row.settled = None, this
+            self._gates.settled(row, lease, settlement)
             if isinstance(settlement, Complete):
                 follow_ups = settlement.follow_ups
                 answers = self._gates.insert(follow_ups, now=now, member_of=row.task.group)

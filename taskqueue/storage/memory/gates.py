@@ -83,7 +83,7 @@ class Gates:
             if not left:
                 return
             uses = limits.decoded(row.task.limits)
-            if self._is_held_back(uses, closed, now=now):
+            if self._held_back_at(uses, closed, now=now) is not None:
                 continue
             if uses and not limited_left:
                 return
@@ -92,12 +92,14 @@ class Gates:
             self._turns.serve(row)
             yield row
 
-    def _is_held_back(self, uses: Iterable[LimitUse], closed: set[str], *, now: float) -> bool:
+    def _held_back_at(
+        self, uses: Iterable[LimitUse], closed: set[str], *, now: float
+    ) -> str | None:
         for use in uses:
             if use.gate in closed or self._opens_at(use) > now:
                 closed.add(use.gate)
-                return True
-        return False
+                return use.gate
+        return None
 
     def _start(self, uses: Iterable[LimitUse], *, now: float) -> None:
         for use in uses:
@@ -148,11 +150,11 @@ class Gates:
         return GateState(len(self._held(gate)), self._debts.get(gate, NEVER))
 
     def _held(self, gate: str) -> list[Row]:
-        return [row for row in self._using(gate) if row.lease is not None]
+        return [row for row in self._using(gate) if row.lease and not row.lease.chained]
 
     def _waiting(self, gate: str, *, now: float) -> list[Row]:
-        """Return the rows that the gate holds back."""
-        return [
+        """Return the rows that the gate holds back, those first that are chained."""
+        held_back = (
             row
             for row in self._using(gate)
             if row.lease is None
@@ -162,7 +164,9 @@ class Gates:
                 use.gate == gate and self._opens_at(use) > now
                 for use in limits.decoded(row.task.limits)
             )
-        ]
+        )
+        chained = (row for row in self._using(gate) if row.lease and row.lease.chained)
+        return sorted((*chained, *held_back), key=_in_line)
 
     def _using(self, gate: str) -> Iterator[Row]:
         for row in self._table.rows.values():
@@ -273,19 +277,22 @@ class Gates:
 
     def facts(self, row: Row | None, *, now: float) -> GateFacts | None:
         """Return what holds a waiting row back."""
-        if row is None or row.lease is not None or row.task.run_at > now:
+        if row is None or row.task.processed_at is not None or row.task.run_at > now:
             return None
-        for use in limits.decoded(row.task.limits):
-            if row.task.processed_at is None and self._opens_at(use) > now:
-                return self._facts(row, use, now=now)
-        return None
+        uses = limits.decoded(row.task.limits)
+        full = (use for use in uses if self._opens_at(use) > now)
+        if row.lease is None:
+            use = next(full, None)
+        else:
+            use = next(full, uses[0]) if row.lease.chained else None
+        return None if use is None else self._facts(row, use, now=now)
 
     def _facts(self, row: Row, use: LimitUse, *, now: float) -> GateFacts:
         held = sorted(self._held(use.gate), key=lambda each: each.lease.claimed_at)  # type: ignore[union-attr]
         before = [
             each
             for each in self._waiting(use.gate, now=now)
-            if each.task.queue == row.task.queue and each.place < row.place
+            if each.task.queue == row.task.queue and _in_line(each) < _in_line(row)
         ]
         at = self._rate_opens_at(use)
         return GateFacts(
@@ -296,3 +303,8 @@ class Gates:
             opens_at=at if at > now else None,
             ahead=min(len(before), MOST_COUNTED),
         )
+
+
+def _in_line(row: Row) -> tuple[float, tuple[int, float, float, str]]:
+    """Return when a row that waits at a gate will be next: what is chained comes before others."""
+    return math.inf if row.lease is None else row.lease.claimed_at, row.place

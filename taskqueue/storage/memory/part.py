@@ -1,7 +1,7 @@
 """What all parts of the model share."""
 
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.memory.gates import Gates
+from taskqueue.storage.memory.chains import ChainedGates
 from taskqueue.storage.memory.members import MemberTable
 from taskqueue.storage.memory.notices import MemoryNotices
 
@@ -12,7 +12,7 @@ class MemoryPart(MemoryNotices):
     def __init__(self) -> None:
         super().__init__()
         self._table = MemberTable()
-        self._gates = Gates(self._table)
+        self._gates = ChainedGates(self._table)
         self._open = False
 
     def _require_open(self) -> None:

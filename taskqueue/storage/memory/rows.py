@@ -21,6 +21,7 @@ class Lease:
     expires_at: float
     waited_as: Status  # what a release restores
     started: bool = False
+    chained: bool = False  # it waits for slots of its limits
 
 
 @dataclass(kw_only=True)
@@ -59,6 +60,7 @@ class Row:
             task=self.reads(lease.claimed_at),
             expires_at=lease.expires_at,
             started=lease.started,
+            chained=lease.chained,
         )
 
 

@@ -167,13 +167,19 @@ class Table:
         return None
 
     def claim(
-        self, rows: Iterable[Row], *, owner: Owner, lease_s: float, now: float
+        self,
+        rows: Iterable[Row],
+        *,
+        owner: Owner,
+        lease_s: float,
+        now: float,
+        chained: bool = False,
     ) -> tuple[Delivery, ...]:
         """Lease these rows to `owner`, each under a token of its own."""
-        return tuple(_claim(row, owner=owner, lease_s=lease_s, now=now) for row in rows)
+        return tuple(_claim(row, owner, lease_s, chained=chained, now=now) for row in rows)
 
 
-def _claim(row: Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
+def _claim(row: Row, owner: Owner, lease_s: float, *, chained: bool, now: float) -> Delivery:
     task = row.task
     row.lease = Lease(
         token=uuid4().hex,
@@ -181,6 +187,7 @@ def _claim(row: Row, *, owner: Owner, lease_s: float, now: float) -> Delivery:
         claimed_at=now,
         expires_at=now + lease_s,
         waited_as=task.status,
+        chained=chained,
     )
     row.task = replace(task, attempt=task.attempt + 1, deliveries=task.deliveries + 1)
     return row.delivery(row.lease)

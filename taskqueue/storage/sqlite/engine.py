@@ -10,7 +10,6 @@ from taskqueue.rules.edits import Change, EditResult
 from taskqueue.rules.expiry import ExpiredTask
 from taskqueue.rules.filters import MAX_ROWS, Found, Sort, TaskFilter
 from taskqueue.rules.logs import LogPage
-from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import (
     ENDED,
     Accepted,
@@ -44,10 +43,11 @@ from taskqueue.storage.sqlite.operations import (
     settling,
 )
 from taskqueue.storage.sqlite.schedules import SQLiteSchedules
+from taskqueue.storage.sqlite.sizes import SQLiteSizes
 from taskqueue.storage.sqlite.summaries import SQLiteSummaries
 
 
-class SQLiteStorage(SQLiteSummaries, SQLiteSchedules, Storage):
+class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, Storage):
     """Tasks in the SQLite file at `path`, which one process at a time may have open.
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs
@@ -106,6 +106,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSchedules, Storage):
         *,
         limit: int,
         most_limited: int | None = None,
+        chain: int = 0,
         ageing_s: float | None = None,
         owner: Owner,
         lease_s: float,
@@ -118,6 +119,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSchedules, Storage):
                 queue=queue,
                 limit=limit,
                 most_limited=most_limited,
+                chain=chain,
                 ageing_s=ageing_s,
                 owner=owner,
                 expires_at=now + lease_s,
@@ -207,9 +209,6 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSchedules, Storage):
     async def resume(self, queue: str) -> None:
         await self._write(partial(administration.resume, queue=queue))
 
-    async def set_size(self, pool: str, change: SizeChange) -> None:
-        await self._write(partial(administration.set_size, pool=pool, change=change))
-
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
@@ -239,9 +238,6 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSchedules, Storage):
 
     async def next_due(self, queue: str) -> float | None:
         return await self._read(partial(reads.next_due, queue=queue))
-
-    async def sizes(self) -> Mapping[str, SetSize]:
-        return await self._read(reads.sizes)
 
     async def next_expiry(self) -> float | None:
         return await self._read(expiry.next_expiry)

@@ -19,6 +19,7 @@ from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
 from taskqueue.testing.contract.backlogs import BacklogsContract
+from taskqueue.testing.contract.chains import ChainsContract
 from taskqueue.testing.contract.gates import GatesContract
 from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
@@ -36,6 +37,7 @@ class StorageContract(
     TasksContract,
     LeasesContract,
     GatesContract,
+    ChainsContract,
     RatesContract,
     TurnsContract,
     GroupsContract,

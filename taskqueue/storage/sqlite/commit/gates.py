@@ -18,6 +18,7 @@ import msgspec
 
 from taskqueue.rules import limits
 from taskqueue.rules.limits import NEVER, UNLIMITED, GateState, LimitUse, LimitValues
+from taskqueue.storage.sqlite.commit import chains
 from taskqueue.storage.sqlite.sql import parking, rows
 
 _MOST_OPENED = 64  # at once; a claim that takes them opens the next
@@ -73,11 +74,14 @@ class Gates:
                 return
 
     def free(self, seqs: Iterable[int], returned: Collection[int], *, now: float) -> None:
-        """Free the slots of held rows; give the starts of `returned` ones back."""
+        """Free the slots of held rows, or pass them on; give the starts of `returned` ones back."""
         [has_slots] = self._db.execute(parking.HAS_SLOTS).fetchone()
         if not has_slots:
             return
-        freed = self._db.execute(parking.FREE_SLOTS, (rows.json_array(seqs),)).fetchall()
+        deleted = self._db.execute(parking.FREE_SLOTS, (rows.json_array(seqs),)).fetchall()
+        freed = [line for line in deleted if not chains.is_waiting(line[1])]
+        if freed:
+            chains.pass_on(self._db, {line[0] for line in freed})
         for seq, gate, name, cost in freed:
             state = self._states.pop(gate, None)
             if seq in returned and self.values(name).starts is not None:

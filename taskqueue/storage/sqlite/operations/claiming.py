@@ -16,7 +16,7 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.operations import leases, membership
+from taskqueue.storage.sqlite.operations import chaining, leases, membership
 from taskqueue.storage.sqlite.operations.ordering import ready_in_order
 from taskqueue.storage.sqlite.sql import parking, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
@@ -30,12 +30,13 @@ def claim(
     *,
     limit: int,
     most_limited: int | None = None,
+    chain: int = 0,
     ageing_s: float | None = None,
     owner: Owner,
     expires_at: float,
     now: float,
 ) -> tuple[Delivery, ...]:
-    """Lease ready tasks in their order; up to `most_limited` that have limits."""
+    """Lease ready tasks in their order, up to `most_limited` that have limits; chain some more."""
     chosen = _Chosen(tx, queue, limit=limit, most_limited=most_limited, now=now)
     lease = {
         "node": owner.node,
@@ -53,16 +54,36 @@ def claim(
             if chosen.has_flows:
                 tx.turns.serve(seqs)
             claimed += _deliveries(tx.db, seqs, batch.nonce, expires_at)
+    if chain and ageing_s is None and not chosen.has_flows:
+        seqs, nonce = chaining.chain(
+            tx,
+            queue,
+            claimed,
+            most=chain,
+            at_once=most_limited,
+            is_full=chosen.is_full,
+            lease=lease,
+        )
+        claimed += _deliveries(tx.db, seqs, nonce, expires_at, chained=True)
     return tuple(claimed)
 
 
 def _deliveries(
-    db: sqlite3.Connection, seqs: Sequence[int], nonce: str, expires_at: float
+    db: sqlite3.Connection,
+    seqs: Sequence[int],
+    nonce: str,
+    expires_at: float,
+    *,
+    chained: bool = False,
 ) -> Iterator[Delivery]:
     tasks = _claimed(db, seqs)
     for seq in seqs:
         yield Delivery(
-            token=f"{seq:x}-{nonce}", task=tasks[seq], expires_at=expires_at, started=False
+            token=f"{seq:x}-{nonce}",
+            task=tasks[seq],
+            expires_at=expires_at,
+            started=False,
+            chained=chained,
         )
 
 

@@ -1,8 +1,9 @@
 """What the verbs about limits do: inside a transaction, or in what is committed."""
 
+import math
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -94,8 +95,10 @@ def _waiting_for_any(
 ) -> Counter[tuple[str, Reason]]:
     """Count what waits for a limit, key by key up to `MOST_COUNTED`, by queue and reason."""
     gates, waiting = Gates(db), Counter[tuple[str, Reason]]()
+    for queue, tasks in db.execute(parking.CHAINED_OF_LIMIT, (name,)).fetchall():
+        waiting[queue, Reason.SLOT] += tasks
     gate: str | None = name
-    while gate is not None and (left := MOST_COUNTED - waiting.total()):
+    while gate is not None and (left := MOST_COUNTED - waiting.total()) > 0:
         asked = {"gate": gate, "limit": left}
         for queue, tasks in db.execute(parking.COUNT_PARKED_BY_QUEUE, asked).fetchall():
             waiting[queue, limits.reason(allowed, gates.state(gate))] += tasks
@@ -111,6 +114,11 @@ def _keys_behind(name: str, gate: str) -> dict[str, str]:
 def _waiting(db: sqlite3.Connection, gate: str, most: int = MOST_COUNTED) -> int:
     [waiting] = db.execute(parking.COUNT_PARKED, {"gate": gate, "limit": most}).fetchone()
     return int(waiting)
+
+
+def _chained(db: sqlite3.Connection, gate: str) -> int:
+    [chained] = db.execute(parking.COUNT_CHAINED, (gate,)).fetchone()
+    return int(chained)
 
 
 def keys_of(
@@ -136,26 +144,49 @@ def _key(db: sqlite3.Connection, name: str, gate: str, *, now: float) -> KeyUsag
     return KeyUsage(
         key=key,
         running=state.running,
-        waiting=_waiting(db, gate),
+        waiting=min(_waiting(db, gate) + _chained(db, gate), MOST_COUNTED),
         opens_at=at if at > now else None,
     )
 
 
 def gate_of(db: sqlite3.Connection, task_id: str, *, now: float) -> GateFacts | None:
-    """Return what holds a parked task back."""
+    """Return what holds a task back that is parked, or chained."""
     with snapshot(db):
-        row = db.execute(parking.PARKED_TASK, (task_id,)).fetchone()
-        if row is None:
-            return None
-        return _facts(db, *row, now=now)
+        if (parked := db.execute(parking.PARKED_TASK, (task_id,)).fetchone()) is not None:
+            gate, text, *place = parked
+            use = next(use for use in limits.decoded(text) if use.gate == gate)
+            before = _before(db, parking.COUNT_PARKED_BEFORE, gate, math.inf, *place)
+            return _facts(db, use, before + _before_in_chain(db, gate, math.inf, *place), now=now)
+        if (chained := db.execute(parking.CHAINED_TASK, (task_id,)).fetchone()) is not None:
+            text, claimed_at, *place = chained
+            use = _full(db, limits.decoded(text))
+            return _facts(db, use, _before_in_chain(db, use.gate, claimed_at, *place), now=now)
+    return None
 
 
-def _facts(db: sqlite3.Connection, gate: str, text: str, *place: Any, now: float) -> GateFacts:
+def _full(db: sqlite3.Connection, uses: Sequence[LimitUse]) -> LimitUse:
+    """Return the first of these limits that has no slot free."""
     gates = Gates(db)
-    use = next(use for use in limits.decoded(text) if use.gate == gate)
-    names = ("queue", "priority", "turn", "run_at", "id")
-    asked = {**dict(zip(names, place, strict=True)), "gate": gate, "limit": MOST_COUNTED}
-    [ahead] = db.execute(parking.COUNT_PARKED_BEFORE, asked).fetchone()
+
+    def is_full(use: LimitUse) -> bool:
+        return limits.opens_at(gates.values(use.name), gates.state(use.gate), use.cost) == math.inf
+
+    return next(filter(is_full, uses), uses[0])
+
+
+def _before_in_chain(db: sqlite3.Connection, *line: Any) -> int:
+    return _before(db, parking.COUNT_CHAINED_BEFORE, *line)
+
+
+def _before(db: sqlite3.Connection, count: str, *line: Any) -> int:
+    names = ("gate", "claimed_at", "queue", "priority", "turn", "run_at", "id")
+    asked = {**dict(zip(names, line, strict=True)), "limit": MOST_COUNTED}
+    [before] = db.execute(count, asked).fetchone()
+    return int(before)
+
+
+def _facts(db: sqlite3.Connection, use: LimitUse, ahead: int, *, now: float) -> GateFacts:
+    gates, gate = Gates(db), use.gate
     values, state = gates.values(use.name), gates.state(gate)
     at = limits.opens_at(msgspec.structs.replace(values, running=None), state, use.cost)
     return GateFacts(
@@ -164,7 +195,7 @@ def _facts(db: sqlite3.Connection, gate: str, text: str, *place: Any, now: float
         running=tuple(task_id for [task_id] in db.execute(parking.RUNNING_AT, (gate,)).fetchall()),
         count=state.running,
         opens_at=at if at > now else None,
-        ahead=ahead,
+        ahead=min(ahead, MOST_COUNTED),
     )
 
 

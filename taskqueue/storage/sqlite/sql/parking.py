@@ -41,6 +41,11 @@ FIRST_PARKED = f"""
 SELECT seq, limits {_PARKED} AND gate IS NOT NULL AND queue = :queue
 ORDER BY priority, turn, run_at, id LIMIT :limit
 """
+NEXT_IN_LINE = f"""
+SELECT seq, limits, priority, turn, run_at, id {_PARKED} AND gate IS NOT NULL AND queue = :queue
+    AND run_at <= :now
+ORDER BY priority, turn, run_at, id LIMIT :limit
+"""
 IS_PARKED_BEFORE = f"""
 SELECT EXISTS (
     SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue = :queue
@@ -85,6 +90,50 @@ GATE_STATE = """
 SELECT (SELECT count(*) FROM main.held_slots INDEXED BY slots_of_gate WHERE gate = :gate),
     (SELECT debt_at FROM main.gate_debts WHERE gate = :gate)
 """
+
+# Rows that wait in chains, see `commit.chains`. Their gates are between "/" and "0".
+AWAIT_SLOT = """
+INSERT INTO main.held_slots (task, gate, name, cost)
+SELECT value, '/' || ?2, '/' || ?3, ?4 FROM json_each(?1)
+"""
+_CHAINED = "held_slots.gate > '/' AND held_slots.gate < '0'"
+HAS_CHAINED = f"""
+SELECT EXISTS (SELECT 1 FROM main.held_slots INDEXED BY slots_of_gate WHERE {_CHAINED})
+"""
+FREED = """
+SELECT limits, queue, count(*) FROM main.tasks
+WHERE seq IN (SELECT value FROM json_each(?)) GROUP BY limits, queue
+"""
+_FIRST_GATE = """
+'/' || (:limits ->> '$[0][0]') || coalesce('/' || (:limits ->> '$[0][1]'), '')
+"""
+NEXT_CHAINED = f"""
+SELECT seq FROM main.held_slots INDEXED BY slots_of_gate CROSS JOIN main.tasks ON seq = task
+WHERE held_slots.gate = {_FIRST_GATE} AND limits = :limits AND queue = :queue
+ORDER BY claimed_at, priority, turn, run_at, id LIMIT :limit
+"""
+GIVE_SLOTS = """
+UPDATE main.held_slots SET gate = substr(gate, 2), name = substr(name, 2)
+WHERE task IN (SELECT value FROM json_each(?))
+"""
+COUNT_CHAINED = """
+SELECT count(*) FROM main.held_slots INDEXED BY slots_of_gate WHERE gate = '/' || ?
+"""
+CHAINED_OF_LIMIT = """
+SELECT queue, count(DISTINCT task) FROM main.held_slots CROSS JOIN main.tasks ON seq = task
+WHERE name = '/' || ? GROUP BY queue
+"""
+COUNT_CHAINED_BEFORE = """
+SELECT count(*) FROM main.held_slots INDEXED BY slots_of_gate CROSS JOIN main.tasks ON seq = task
+WHERE held_slots.gate = '/' || :gate AND queue = :queue
+    AND (claimed_at, priority, turn, run_at, id)
+        < (:claimed_at, :priority, :turn, :run_at, :id)
+"""
+CHAINED_TASK = f"""
+SELECT limits, claimed_at, queue, priority, turn, run_at, id FROM main.tasks
+WHERE id = ? AND EXISTS (SELECT 1 FROM main.held_slots WHERE task = seq AND {_CHAINED})
+"""
+
 SET_DEBT = """
 INSERT INTO main.gate_debts (gate, debt_at) VALUES (?, ?)
 ON CONFLICT (gate) DO UPDATE SET debt_at = excluded.debt_at

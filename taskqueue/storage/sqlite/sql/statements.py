@@ -81,6 +81,7 @@ SET token = printf('%x-', seq) || :nonce,
     attempt = attempt + 1, deliveries = deliveries + 1
 WHERE seq IN {_SEQS.format(":seqs")}
 """
+CLAIM_PARKED = CLAIM.replace("attempt = attempt + 1", "gate = NULL, attempt = attempt + 1")
 
 CLAIMED = f"""
 SELECT {CLAIMED_COLUMNS} FROM main.tasks WHERE seq IN {_SEQS.format("?1")} GROUP BY 1, 2, 3, 4

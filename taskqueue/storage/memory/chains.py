@@ -1,0 +1,95 @@
+"""Claims in memory, with what is chained behind them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from taskqueue.rules import limits
+from taskqueue.rules.tasks import Delivery, Owner, Postpone, Release, Settlement
+from taskqueue.storage.memory.gates import Gates
+from taskqueue.storage.memory.rows import Lease, Row
+
+
+class ChainedGates(Gates):
+    """What a claim takes, and what waits behind it for the same slots."""
+
+    def claim(
+        self,
+        queue: str,
+        *,
+        limit: int,
+        most_limited: int | None,
+        chain: int,
+        ageing_s: float | None,
+        owner: Owner,
+        lease_s: float,
+        now: float,
+    ) -> tuple[Delivery, ...]:
+        """Lease what is next, and up to `chain` more behind it."""
+        chosen = self.chosen(
+            queue, limit=limit, most_limited=most_limited, ageing_s=ageing_s, now=now
+        )
+        claimed = self._table.claim(chosen, owner=owner, lease_s=lease_s, now=now)
+        if not chain or ageing_s is not None:
+            return claimed
+        waiting = list(self._chained(queue, claimed, most=chain, at_once=most_limited, now=now))
+        chained = self._table.claim(waiting, owner=owner, lease_s=lease_s, now=now, chained=True)
+        return claimed + chained
+
+    def _chained(
+        self,
+        queue: str,
+        claimed: Sequence[Delivery],
+        *,
+        most: int,
+        at_once: int | None,
+        now: float,
+    ) -> Iterator[Row]:
+        texts = {each.task.limits: None for each in claimed if each.task.limits is not None}
+        for others, text in zip(reversed(range(len(texts))), texts, strict=True):
+            behind = list(self._behind(queue, text, claimed, at_once, now=now))
+            share = math.ceil(most / (others + 1))
+            yield from behind[:share]
+            most -= len(behind[:share])
+
+    def _behind(
+        self,
+        queue: str,
+        text: str,
+        claimed: Sequence[Delivery],
+        at_once: int | None,
+        *,
+        now: float,
+    ) -> Iterator[Row]:
+        """Yield the rows with these limits that are next in line."""
+        uses = limits.decoded(text)
+        if any(self.values(use.name).starts is not None for use in uses):
+            return
+        gates, closed = {use.gate for use in uses}, set[str]()
+        not_at_once = () if at_once is None else islice(claimed, at_once, None)
+        until = min((self._table.rows[each.task.id].place for each in not_at_once), default=None)
+        for row in self._table.ready(queue, now=now):
+            gate = self._held_back_at(limits.decoded(row.task.limits), closed, now=now)
+            is_alike = row.task.limits == text
+            if gate is None or row.flow is not None or (until is not None and row.place > until):
+                return
+            if gate in gates and not is_alike:
+                return
+            if is_alike:
+                yield row
+
+    def settled(self, row: Row, lease: Lease, settlement: Settlement) -> None:
+        """Give the slots that a settled row had to the first that waits behind it, if one does."""
+        if lease.chained:
+            return
+        if isinstance(settlement, Release | Postpone):
+            self.returned(row)
+        waiting = [
+            (other.claimed_at, each.place, other)
+            for each, other in self._table.leased()
+            if other.chained
+            and (each.task.queue, each.task.limits) == (row.task.queue, row.task.limits)
+        ]
+        if waiting:
+            _, _, first = min(waiting, key=lambda each: each[:2])
+            first.chained = False
