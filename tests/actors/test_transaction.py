@@ -10,9 +10,15 @@ from typing import Any
 import aiosqlite
 import pytest
 
+from taskqueue import Limit
+from taskqueue.actors.messages import QUEUE
 from taskqueue.api.context import Context
+from taskqueue.commands import Pause, Resume
 from taskqueue.errors import StatementRefused
+from taskqueue.rules.leases import chains
 from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import DEFAULT_QUEUE
+from taskqueue.runtime import ask
 from taskqueue.storage.sqlite.connections import spawn
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
@@ -316,3 +322,31 @@ async def test_statements_that_kill_the_process_that_writes_are_the_crash_of_the
         assert await world.outcomes(killing) == ["crashed"] * 3
         assert [await world.outcomes(each) for each in (first, *paying)] == [["completed"]] * 3
         assert await bank.balances() == {"ann": 97}
+
+
+async def test_a_transaction_sees_the_one_before_it_under_the_same_limit(
+    world: World, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "CHAIN_S", 600.0)  # however busy the machine is
+
+    @world.app.task("count", limit=Limit(running=1, name="counter"))
+    async def count(ctx: Context, is_warm_up: bool = False) -> None:
+        if is_warm_up:
+            return
+        tx = ctx.transaction()
+        [[balance]] = await tx.fetch("SELECT balance FROM accounts WHERE name = 'ann'")
+        tx.execute("UPDATE accounts SET balance = ? WHERE name = 'ann'", (int(str(balance)) + 1,))
+
+    await world.start(slots=4)
+    await bank.open(ann=0)
+    for _ in range(4):  # so that chains have become longer
+        await world.completed(await world.enqueue("count", is_warm_up=True))
+    queue = world.system.address(QUEUE)
+    await ask(queue, Pause(queue=DEFAULT_QUEUE))
+    tasks = [await world.enqueue("count") for _ in range(5)]
+
+    await ask(queue, Resume(queue=DEFAULT_QUEUE))
+    await world.completed(*tasks)
+
+    assert [await world.outcomes(task) for task in tasks] == [["completed"]] * 5
+    assert await bank.balances() == {"ann": 5}

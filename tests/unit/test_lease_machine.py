@@ -92,6 +92,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def begin_life(self) -> None:
         self.life += 1
         self.leases: Leases[str] = Leases(QUEUES, 2, RetryPolicy())
+        self.leases._chains._lengths.update(dict.fromkeys(QUEUES, 4))  # as after a few chains
         self.mailbox: list[tuple[object, ...]] = []
         self.registered: set[str] = set()
         self.settled_by_life: set[str] = set()
@@ -500,3 +501,72 @@ class LeaseMachine(RuleBasedStateMachine):
 
 TestLeases = LeaseMachine.TestCase
 TestLeases.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+
+
+class ChainMachine(LeaseMachine):
+    """Most tasks have limits, and most steps are those that chains depend on."""
+
+    drain = insert = insert_as_claimed = pause = claim = block = cancel = poll = None
+    find_queue = change_the_limit = time_passes = None
+
+    @rule(happens=st.integers(0, 3))
+    def replace_queue_actor(self, happens: int) -> None:
+        if happens == 3:  # seldom
+            super().replace_queue_actor()
+
+    @rule(pick=PICK, seldom=st.sampled_from(["end", "change", "late", "", "", ""]))
+    def disturb(self, pick: int, seldom: str) -> None:
+        match seldom:
+            case "end":
+                self.end_consumer(pick, ordered=False, culprit=True, late=True)
+            case "change":
+                LeaseMachine.change_the_limit(self)
+            case "late":
+                LeaseMachine.time_passes(self)
+
+    @rule(
+        queue=st.sampled_from(QUEUES),
+        count=st.integers(2, 6),
+        picks=st.lists(PICK, min_size=1, max_size=4),
+    )
+    def run_chain(self, queue: str, count: int, picks: list[int]) -> None:
+        """Claim tasks with limits, and run some of them: these steps seldom meet by chance."""
+        self.recover()
+        self.ready[queue, LIMITS] += count
+        before = len(self.claims)
+        self.send(self.leases.reserve(queue, at=0.0))
+        if len(self.claims) > before:
+            self.commit_claim(before)
+            self.answer_claim(before, lost=False)
+            for pick in picks:
+                self.take(pick)
+            self.end_attempts(picks)
+
+    def recover(self) -> None:
+        """Do what has to be done before anything can be claimed."""
+        if not self.living():
+            self.start_consumer(2)
+        for each in self.living():
+            if not each.blocked:
+                self.register(each)
+        self.read_mail(len(self.mailbox))
+        if not self.is_searching and self.is_search_due:
+            self.begin_search()
+        if self.is_searching and not self.leases.reserved:
+            self.ask_what_is_held()
+            self.end_search()
+
+    @rule(picks=st.lists(PICK, min_size=1, max_size=4))
+    def end_attempts(self, picks: list[int]) -> None:
+        for pick in picks:
+            self.end_attempt(pick)
+
+    @rule()
+    def settle_all(self) -> None:
+        for index in reversed(range(len(self.settling))):
+            self.commit_settlement(index)
+            self.answer_settlement(index)
+
+
+TestChains = ChainMachine.TestCase
+TestChains.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
