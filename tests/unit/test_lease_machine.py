@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -568,5 +569,5 @@ class ChainMachine(LeaseMachine):
             self.answer_settlement(index)
 
 
-TestChains = ChainMachine.TestCase
+TestChains = pytest.mark.timeout(180)(ChainMachine.TestCase)
 TestChains.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
