@@ -1,7 +1,8 @@
 """The app under test: an action for every way in which a handler behaves, well or badly.
 
-Each attempt first writes a row into `effects` through its transaction. So a row that is in the
-database belongs to the attempt that completed its task, or a promise was broken.
+Each attempt, but of those `WITHOUT_EFFECT`, first writes a row into `effects` through its
+transaction. So a row that is in the database belongs to the attempt that completed its task, or a
+promise was broken.
 """
 
 import asyncio
@@ -9,7 +10,6 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from taskqueue import App, Cancel, Context, Limit, Reject, Retry, Snooze, every
 from taskqueue.verification.witness import witnessed
@@ -27,8 +27,9 @@ CHILD = "child"
 LANES = 2  # keys of a limit
 NARROW = Limit(running=2, key="narrow:{lane}")
 SINGLE = Limit(running=1, name="single")
+BRISK = Limit(running=1, name="brisk")
 RATED = Limit(starts=8, per_s=1, burst=3, name="rated")
-AT_ONCE: Mapping[str, int] = {"narrow": 2, "single": 1}
+AT_ONCE: Mapping[str, int] = {"narrow": 2, "single": 1, "brisk": 1}
 """How many tasks of each key may run, by the name of their limit."""
 
 TICK = "tick"
@@ -38,51 +39,6 @@ COMPLETE_SCHEDULES: Mapping[str, int] = {"beside": 2, "one-by-one": 3}
 PATIENT = 10_000  # so many attempts that no number of faults spends them
 
 app = App()
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What clients know of an action."""
-
-    weight: int
-    """How often it is posted, in proportion to the others."""
-    ends: frozenset[str]
-    """How its tasks may end."""
-    is_limited: bool = False
-    """Whether its lists are of this action alone, so that more is posted than may run."""
-    has_lanes: bool = False
-    """Whether its data name one of the lanes."""
-
-
-COMPLETED = frozenset({"completed"})
-DEAD = frozenset({"dead"})
-CANCELLED = frozenset({"cancelled"})
-
-BEHAVIOURS: Mapping[str, Behaviour] = {
-    "quick": Behaviour(400, COMPLETED),
-    "thread": Behaviour(100, COMPLETED),
-    "slow": Behaviour(150, COMPLETED),
-    "process": Behaviour(60, COMPLETED),
-    "die_once": Behaviour(4, COMPLETED),
-    "raise_once": Behaviour(40, COMPLETED),
-    "decline_once": Behaviour(40, COMPLETED),
-    "retry_once": Behaviour(40, COMPLETED),
-    "snooze_once": Behaviour(40, COMPLETED),
-    "time_out_once": Behaviour(10, COMPLETED),
-    "crash_once": Behaviour(2, COMPLETED),
-    "block": Behaviour(5, COMPLETED),
-    "parent": Behaviour(60, COMPLETED),
-    "fragile": Behaviour(40, COMPLETED | DEAD),
-    "hapless": Behaviour(20, DEAD),
-    "reject": Behaviour(20, DEAD),
-    "call_off": Behaviour(20, CANCELLED),
-    "narrow": Behaviour(120, COMPLETED, is_limited=True, has_lanes=True),
-    "narrow_process": Behaviour(20, COMPLETED, is_limited=True, has_lanes=True),
-    "narrow_thrice": Behaviour(20, COMPLETED, is_limited=True, has_lanes=True),
-    "single": Behaviour(40, COMPLETED, is_limited=True),
-    "rated": Behaviour(60, COMPLETED, is_limited=True),
-    "single_and_rated": Behaviour(10, COMPLETED, is_limited=True),
-}
 
 
 def note_effect(ctx: Context) -> None:
@@ -255,6 +211,14 @@ async def single(ctx: Context, key: str) -> str:
     with witnessed(ctx.task.id, "single"):
         note_effect(ctx)
         await asyncio.sleep(0.1)
+    return key
+
+
+@app.task("brisk", max_attempts=PATIENT, limit=BRISK)
+async def brisk(ctx: Context, key: str) -> str:
+    """Be short and have no transaction, so that those of the key follow each other as a chain."""
+    with witnessed(ctx.task.id, "brisk"):
+        await asyncio.sleep(0.001)
     return key
 
 

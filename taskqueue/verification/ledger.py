@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from taskqueue.verification import gate_checks, group_checks, slot_checks
-from taskqueue.verification.app import BEHAVIOURS, CANCELLED, CHILDREN, TICK
+from taskqueue.verification.app import CHILDREN, TICK
+from taskqueue.verification.behaviours import BEHAVIOURS, CANCELLED, WITHOUT_EFFECT
 from taskqueue.verification.books import Books
 
 ENDED = {"completed", "dead", "cancelled"}
@@ -95,7 +96,8 @@ def wrong_result(books: Books) -> Iterator[str]:
 def lost_effects(books: Books) -> Iterator[str]:
     """The effect of a completed task is there."""
     for task in books.tasks:
-        if task["status"] == "completed" and not books.effects[task["id"]]:
+        has_effect = task["action"] not in WITHOUT_EFFECT
+        if has_effect and task["status"] == "completed" and not books.effects[task["id"]]:
             yield f"{task['id']} ({task['action']}) is completed and without effect"
 
 

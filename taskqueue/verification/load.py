@@ -10,7 +10,8 @@ from typing import Any
 
 import aiohttp
 
-from taskqueue.verification.app import BEHAVIOURS, LANES
+from taskqueue.verification.app import LANES
+from taskqueue.verification.behaviours import BEHAVIOURS
 
 CLIENTS = 8
 PAUSE_S = 0.08  # between two tasks of one client, on average

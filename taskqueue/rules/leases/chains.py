@@ -130,8 +130,6 @@ class Chains:
         claim its own task may come before those that wait.
         """
         self._inherited.discard(delivery.token)
-        if delivery.task.limits is None:
-            return ()
         key = _key(delivery)
         chain = self._chains.get(key)
         if chain is None or delivery.token not in chain.slots:

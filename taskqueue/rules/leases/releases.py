@@ -50,7 +50,8 @@ class Releases(Generic[C]):
 
     def _unchained(self, ended: Sequence[Finished]) -> list[Finished]:
         """Return what is to be released, because of what has ended and passed no slot on."""
-        waited = (behind for each in ended for behind in self._chains.end(each.delivery))
+        limited = (each.delivery for each in ended if each.delivery.task.limits is not None)
+        waited = (behind for each in limited for behind in self._chains.end(each))
         return [never_begun(each, Interrupted()) for each in waited]
 
 
