@@ -8,7 +8,9 @@ from taskqueue import Context, Limit
 from taskqueue.actors.messages import DATABASE, QUEUE, Charge
 from taskqueue.commands import ChangeLimit
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.leases import chains
 from taskqueue.rules.limits import LimitUse, LimitValues
+from taskqueue.rules.options import Options
 from taskqueue.runtime import ask
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.storage import FaultyStorage
@@ -145,3 +147,29 @@ async def test_what_a_handler_has_spent_is_charged_though_its_consumer_ends(
     taken = await world.storage.use(Storage.take_starts, LimitUse("tokens"), now=NOW)
     assert taken is not None
     assert taken.retry_at > NOW + 1_000
+
+
+async def test_queues_that_share_a_limit_take_turns(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "CHAIN_S", -1.0)  # no chains
+    queues: list[str] = []
+
+    @world.app.task("one by one", limit=Limit(running=1, name="single"))
+    async def one_by_one(ctx: Context) -> None:
+        queues.append(ctx.task.queue)
+        await world.gate.passed()
+
+    await world.start(slots=4, queues={"mail": 1, "news": 1})
+    first = await world.enqueue("one by one", options=Options(queue="mail"))
+    await world.begun(first)
+    waiting = [
+        await world.enqueue("one by one", options=Options(queue=queue))
+        for queue in ("mail", "news")
+        for _ in range(3)
+    ]
+
+    world.gate.open()
+    await world.completed(first, *waiting)
+
+    assert queues[:3] == ["mail", "news", "mail"]

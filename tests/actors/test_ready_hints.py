@@ -57,3 +57,18 @@ def test_what_is_forgotten_is_not_expected() -> None:
     hints.forget()
 
     assert (hints.ready, hints.in_s()) == ((), math.inf)
+
+
+def test_the_queue_that_was_served_longest_ago_is_first() -> None:
+    hints = ReadyHints(QUEUES, ManualClock())
+
+    def ready() -> tuple[str, ...]:
+        for queue in QUEUES:
+            hints.expect(queue)
+        return hints.ready
+
+    assert ready() == ("default", "mail")
+    hints.served("default")
+    assert ready() == ("mail", "default")
+    hints.served("mail")
+    assert ready() == ("default", "mail")

@@ -192,6 +192,7 @@ class Fetcher:
         now = self._clock.monotonic()
         if deliveries:
             self._measures.claimed(reservation.queue, now)
+            self._schedule.hints.served(reservation.queue)
         if _limited(deliveries):
             self._schedule.hints.note_limited(reservation.queue)
         self._driver.feed(Leases.add, reservation, deliveries, at=now)

@@ -4,6 +4,7 @@ Bookkeeping without I/O. A hint may be wrong: then a claim returns nothing. One 
 tasks that others insert: the storage is polled for these.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ class ReadyHints:
         self._due: dict[str, float] = {}
         self._limited: set[str] = set()
         self._await_slots: set[str] = set()
+        self._next_turn = itertools.count()
+        self._turns: dict[str, int] = {}  # of the latest claim of each queue that took something
 
     def expect(self, queue: str, at: float = 0.0) -> bool:
         """Note that there are tasks of a queue at that instant; 0: now. Return whether it is news.
@@ -66,10 +69,21 @@ class ReadyHints:
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """The queues that have tasks now."""
+        """The queues that have tasks now, first the one that was served longest ago.
+
+        So queues that share a limit take turns with its slots.
+        """
         now = self._clock.now()
         come_due = (queue for queue, due in self._due.items() if due <= now)
-        return (*self._ready, *(queue for queue in come_due if queue not in self._ready))
+        ready = (*self._ready, *(queue for queue in come_due if queue not in self._ready))
+        return ready if len(ready) < 2 else tuple(sorted(ready, key=self._turn_of))
+
+    def served(self, queue: str) -> None:
+        """Note that tasks of a queue were claimed."""
+        self._turns[queue] = next(self._next_turn)
+
+    def _turn_of(self, queue: str) -> int:
+        return self._turns.get(queue, -1)
 
     def begin_claim(self, queue: str) -> bool:
         """Drop the hints that a claim uses up; tasks that come during it are expected again.
