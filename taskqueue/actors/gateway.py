@@ -23,7 +23,12 @@ from taskqueue.http.audit_writer import AuditWriter
 from taskqueue.http.event_stream.streams import StreamLimits
 from taskqueue.http.server import descriptors
 from taskqueue.http.server.binding import address_of
-from taskqueue.http.server.limits import LIMITS, Limits, connections_within
+from taskqueue.http.server.limits import (
+    LIMITS,
+    Limits,
+    connections_within,
+    descriptors_for,
+)
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.state import HttpState
 from taskqueue.http.tasks.waiting import TaskWaits
@@ -89,6 +94,7 @@ class GatewayActor(Actor):
         self._shutdown_s = shutdown_s
         clock = clock or SystemClock()
         availability = availability or Availability()
+        self._limits = limits
         connections = connections_within(limits, descriptors.limit())
         port = ServicePort(
             self._cell.system,
@@ -125,6 +131,7 @@ class GatewayActor(Actor):
         self.own(listener.close)
         self.own(self._server.cut)
         await self._server.start(listener)
+        _warn_of_few(self._limits, descriptors.limit())
         events.info("gateway_listening", host=self.host, port=self.port)
 
     async def on_stop(self) -> None:
@@ -143,3 +150,16 @@ class GatewayActor(Actor):
         except TimeoutError:
             events.warning("gateway_requests_cut", after_s=self._shutdown_s)
         await self._audit.finish()
+
+
+def _warn_of_few(limits: Limits, available: int) -> None:
+    """Say that fewer connections can be open than are configured, and what that takes."""
+    allowed = connections_within(limits, available)
+    if allowed < limits.max_connections:
+        events.warning(
+            "connections_limited",
+            max_connections=limits.max_connections,
+            allowed=allowed,
+            descriptors=available,
+            needed=descriptors_for(limits.max_connections),
+        )

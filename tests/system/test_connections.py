@@ -70,3 +70,22 @@ async def test_the_limit_of_descriptors_is_raised_as_far_as_it_may(services: Ser
     limits = resource.prlimit(service.pid, resource.RLIMIT_NOFILE)
 
     assert limits == (2048, 2048)
+
+
+async def test_fewer_connections_than_configured_are_logged_with_what_they_take(
+    services: Services,
+) -> None:
+    service = await services.start("--max-connections", "14000", kind=FewDescriptors)
+
+    [limited] = service.events.select("connections_limited")
+    assert limited["max_connections"] == 14_000
+    assert (limited["allowed"], limited["descriptors"]) == (768, 1_024)
+    assert limited["needed"] == 18_667
+
+
+async def test_connections_that_are_all_allowed_are_no_reason_to_complain(
+    services: Services,
+) -> None:
+    service = await services.start("--max-connections", "768", kind=FewDescriptors)
+
+    assert service.events.select("connections_limited") == []

@@ -50,3 +50,14 @@ def connections_within(limits: Limits, descriptors: int) -> int:
     """
     reserve = max(128, descriptors // 4)
     return max(8, min(limits.max_connections, descriptors - reserve))
+
+
+def descriptors_for(connections: int) -> int:
+    """Return how many descriptors a process needs that is to have so many connections open.
+
+    >>> descriptors_for(2_000), descriptors_for(100)
+    (2667, 228)
+    >>> connections_within(Limits(), descriptors_for(2_000))
+    2000
+    """
+    return max(connections + 128, -(-4 * connections // 3))
