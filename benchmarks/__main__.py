@@ -15,16 +15,31 @@ from benchmarks import (
     http,
     life,
     limits,
+    page,
     processes,
     service,
     soak,
     streams,
+    waiters,
     wakeup,
 )
 from benchmarks.harness import Figure, measure, silence_logs
 from benchmarks.results import Result, columns, table
 
-AREAS = (actors, http, streams, wakeup, life, limits, processes, service, growth, soak)
+AREAS = (
+    actors,
+    http,
+    streams,
+    waiters,
+    wakeup,
+    page,
+    life,
+    limits,
+    processes,
+    service,
+    growth,
+    soak,
+)
 FIGURES: tuple[Figure, ...] = tuple(figure for area in AREAS for figure in area.FIGURES)
 
 

@@ -9,20 +9,20 @@ nothing else may.
 """
 
 import asyncio
-import itertools
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from benchmarks.harness import Figure, Measure, apart
+from benchmarks.harness import Figure, apart
 from benchmarks.memory import resident_mb
 from benchmarks.results import Target
 from benchmarks.running import Running, running
+from benchmarks.runs import Runs
 from taskqueue import App, Context
 from taskqueue.rules.tasks import ENDED
 from taskqueue.storage.protocol import Storage
@@ -184,27 +184,7 @@ async def _accepted(n: int, due_at: float, latencies: Latencies) -> None:
 
 # --- all of it ------------------------------------------------------------------------------------
 
-
-class Runs:
-    """The runs of one call of the benchmarks, shared by all that is read off them."""
-
-    def __init__(self) -> None:
-        self._found: list[Run] = []
-
-    def read(self, value: Callable[[Run], float]) -> Measure:
-        """Return the measure whose n-th round is read off the n-th run."""
-        rounds = itertools.count()
-
-        def measured(seconds: float) -> float:
-            number = next(rounds)
-            while number >= len(self._found):
-                self._found.append(apart(soak, seconds))
-            return value(self._found[number])
-
-        return measured
-
-
-RUNS = Runs()
+RUNS = Runs(partial(apart, soak))
 
 FIGURES = (
     Figure(

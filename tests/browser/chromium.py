@@ -1,22 +1,12 @@
-"""The browser that the page is tested in: Chromium, as the system has it."""
+"""The browser that the page is tested in."""
 
 import os
-import shutil
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-VARIABLE = "CHROMIUM"
+from benchmarks.chromium import FLAGS, VARIABLE, found
 
-# Root may not use the sandbox, small machines have no GPU, and a test asks no other host.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-)
+__all__ = ["FLAGS", "find"]
 
 
 def find() -> str:
@@ -24,9 +14,9 @@ def find() -> str:
 
     Without one the test is skipped; where `CI` is set, it fails.
     """
-    found = os.environ.get(VARIABLE) or next(filter(None, map(shutil.which, NAMES)), None)
-    if found:
-        return found
+    path = found()
+    if path is not None:
+        return path
     missing = f"no Chromium: run bin/browser, or name one in {VARIABLE}"
     if os.environ.get("CI"):
         pytest.fail(missing)

@@ -1,0 +1,232 @@
+"""The figures of the page: a real Chromium before a service with 200,000 tasks.
+
+    python -m benchmarks page --seconds 600 --rounds 1     # is its memory flat?
+
+While a user works with the page, 2,000 tasks a second come in and are completed; where the machine
+is too slow for that, `page.load` says so. An interaction lasts from the input event to the paint
+that shows its outcome, as the page itself tells; a search begins when the page has seen that the
+typing pauses, for which it waits a quarter of a second.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from benchmarks import chromium
+from benchmarks.harness import Figure
+from benchmarks.load import quantile
+from benchmarks.page_site import (
+    PER_SECOND,
+    SETTLED_S,
+    Site,
+    browser,
+    loaded,
+    serving,
+    window,
+)
+from benchmarks.page_user import INTERACTIONS, work
+from benchmarks.results import Target
+from benchmarks.runs import Runs
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+LEAST_WINDOW_S = 5.0  # in which the processor time is counted: what is asked now and then is in it
+NEVER = 1e-6  # a ratio needs a number above 0
+
+FIRST = Target("ours", "≤", 300)
+
+
+# --- the service ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """How much of a core the service takes, in percent."""
+
+    with_page: float
+    without: float
+
+
+def idle_cost(seconds: float) -> Cost:
+    """Return the cost of an open page where nothing happens."""
+    with serving() as site:
+        return _cost(site, seconds)
+
+
+def loaded_cost(seconds: float) -> Cost:
+    """Return the cost of an open page under load."""
+    with serving() as site, loaded(site):
+        return _cost(site, seconds)
+
+
+def _cost(site: Site, seconds: float) -> Cost:
+    """Open and close the page in turns, so that what changes meanwhile changes both."""
+    part_s = max(seconds / 4, LEAST_WINDOW_S)
+    with browser() as opened, window(opened) as page:
+
+        def percent(url: str) -> float:
+            page.goto(url)
+            time.sleep(SETTLED_S)
+            return site.percent(part_s)
+
+        urls = ("about:blank", site.url, site.url, "about:blank")
+        before, first, second, after = map(percent, urls)
+    return Cost(with_page=(first + second) / 2, without=(before + after) / 2)
+
+
+# --- the first look -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How the page comes up in a browser that has never seen it."""
+
+    first_paint_ms: float
+    first_contentful_paint_ms: float
+    tree_ms: float
+    kilobytes: float
+    """Over the wire, with headers."""
+    bare_ms: float
+    """The first paint of a page of one word."""
+
+
+def look(seconds: float) -> Look:
+    """Look at the page of an idle service, again and again; return the medians."""
+    with serving() as site, browser() as opened:
+        looks: list[Look] = []
+        ends_at = time.monotonic() + seconds
+        while not looks or time.monotonic() < ends_at:
+            with window(opened) as page:
+                bare_ms = _bare_ms(page)
+            with window(opened) as page:
+                looks.append(_look(page, site, bare_ms))
+        return _median(looks)
+
+
+def _look(page: "Page", site: Site, bare_ms: float) -> Look:
+    received: list[float] = []
+    network = page.context.new_cdp_session(page)
+    network.on("Network.loadingFinished", lambda each: received.append(each["encodedDataLength"]))
+    network.send("Network.enable")
+    page.goto(site.url)
+    tree_ms = float(page.evaluate("pageClock.treeAt()"))
+    page.wait_for_selector(".uplot")
+    paints = page.evaluate("pageClock.paints()")
+    return Look(
+        first_paint_ms=paints["first-paint"],
+        first_contentful_paint_ms=paints["first-contentful-paint"],
+        tree_ms=tree_ms,
+        kilobytes=sum(received) / 1_000,
+        bare_ms=bare_ms,
+    )
+
+
+def _bare_ms(page: "Page") -> float:
+    page.goto("data:text/html,<p>taskqueue</p>")
+    page.wait_for_function("pageClock.paints()['first-paint']")
+    return float(page.evaluate("pageClock.paints()")["first-paint"])
+
+
+def _median(looks: Sequence[Look]) -> Look:
+    def of(value: Callable[[Look], float]) -> float:
+        return statistics.median(map(value, looks))
+
+    return Look(
+        first_paint_ms=of(lambda each: each.first_paint_ms),
+        first_contentful_paint_ms=of(lambda each: each.first_contentful_paint_ms),
+        tree_ms=of(lambda each: each.tree_ms),
+        kilobytes=of(lambda each: each.kilobytes),
+        bare_ms=of(lambda each: each.bare_ms),
+    )
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+WORK, LOOK = Runs(work), Runs(look)
+IDLE, LOADED = Runs(idle_cost), Runs(loaded_cost)
+
+
+def _first(name: str, value: Callable[[Look], float], target: Target | None) -> Figure:
+    return Figure(
+        name=f"page.{name}",
+        unit="ms",
+        ours=LOOK.read(value),
+        against="the first paint of a page of one word",
+        floor=LOOK.read(lambda run: run.bare_ms),
+        target=target,
+    )
+
+
+def _interaction(name: str) -> Figure:
+    return Figure(
+        name=f"page.{name}_p95",
+        unit="ms",
+        ours=WORK.read(lambda run: quantile(run.took_ms[name], 0.95)),
+        against=f"its own p50; {INTERACTIONS[name]}",
+        floor=WORK.read(lambda run: quantile(run.took_ms[name], 0.50)),
+        target=Target("ours", "≤", 100),
+    )
+
+
+def _processor(name: str, runs: Runs[Cost], against: str) -> Figure:
+    return Figure(
+        name=f"page.{name}",
+        unit="%",
+        ours=runs.read(lambda run: run.with_page),
+        against=against,
+        floor=runs.read(lambda run: run.without),
+        target=Target("difference", "≤", 2),
+    )
+
+
+_FIGURES = (
+    _first("first_paint", lambda run: run.first_paint_ms, FIRST),
+    _first("first_contentful_paint", lambda run: run.first_contentful_paint_ms, FIRST),
+    _first("tree_shown", lambda run: run.tree_ms, None),
+    Figure(
+        name="page.bytes",
+        unit="KB",
+        ours=LOOK.read(lambda run: run.kilobytes),
+        against="150 KB",
+        floor=lambda _: 150.0,
+        target=Target("ours", "≤", 150),
+    ),
+    *map(_interaction, INTERACTIONS),
+    Figure(
+        name="page.longest_task",
+        unit="ms",
+        ours=WORK.read(lambda run: max(run.long_tasks_ms, default=NEVER)),
+        against="50 ms; the browser does not tell of shorter ones",
+        floor=lambda _: 50.0,
+        target=Target("ours", "≤", 50),
+    ),
+    Figure(
+        name="page.long_tasks",
+        unit="/min",
+        ours=WORK.read(lambda run: max(60 * len(run.long_tasks_ms) / run.seconds, NEVER)),
+        against="one a minute",
+        floor=lambda _: 1.0,
+    ),
+    Figure(
+        name="page.heap",
+        unit="MB",
+        ours=WORK.read(lambda run: run.heap_mb[1]),
+        against="after the first turn",
+        floor=WORK.read(lambda run: run.heap_mb[0]),
+        target=Target("ratio", "≤", 1.2),
+    ),
+    Figure(
+        name="page.load",
+        unit="tasks/s",
+        ours=WORK.read(lambda run: run.completed_per_s),
+        against="what is sent",
+        floor=lambda _: PER_SECOND,
+        target=Target("ratio", "≥", 0.95),
+    ),
+    _processor("processor_idle", IDLE, "the idle service without a page"),
+    _processor("processor", LOADED, "the service under load without a page"),
+)
+FIGURES = tuple(replace(figure, missing=chromium.missing()) for figure in _FIGURES)

@@ -1,0 +1,70 @@
+/** Times interactions in the page: from the input event to the first paint that shows their outcome.
+
+The benchmark has it run before the page's own code. Its predicates look at what a user sees.
+*/
+
+(() => {
+  const longTasks = [];
+  new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration))).observe({
+    type: "longtask",
+    buffered: true,
+  });
+
+  const rows = () => [...document.querySelectorAll("tr[data-id]")];
+  const wanted = () => new URLSearchParams(location.hash.split("?")[1]).get("text");
+  const hasWanted = (row) => row.querySelector(".data").textContent.includes(wanted());
+
+  // The event with which each begins, and whether its outcome is there; `old` are the rows of before.
+  const interactions = {
+    list: ["click", () => rows().length > 0],
+    filter: ["click", () => rows().length > 0 && rows().every((row) => row.dataset.status === "dead")],
+    open: ["click", () => document.querySelector('section[aria-label="Attempts"]')],
+    // The page lets the typing pause before it asks, on purpose; then it notes the search in its address.
+    search: ["hashchange", (old) => document.querySelector("main .empty") || rows().some((row) => !old.has(row) && hasWanted(row))],
+    more: ["click", (old) => rows().length > old.size],
+    screen: ["click", () => document.querySelector("tr[data-queue]")],
+  };
+
+  /** Call `then` when what is in the document now has been painted. */
+  const afterPaint = (then) =>
+    requestAnimationFrame(() => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = then;
+      channel.port2.postMessage(null);
+    });
+
+  const timed = ([trigger, isShown]) =>
+    new Promise((resolve) => {
+      addEventListener(
+        trigger,
+        (event) => {
+          const old = new Set(rows());
+          const observer = new MutationObserver(() => {
+            if (!isShown(old)) return;
+            observer.disconnect();
+            afterPaint(() => resolve(performance.now() - event.timeStamp));
+          });
+          observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+        },
+        { capture: true, once: true },
+      );
+    });
+
+  let outcome = null;
+
+  globalThis.pageClock = {
+    longTasks: () => longTasks,
+    start: (name) => void (outcome = timed(interactions[name])),
+    took: () => outcome,
+    isShown: (name) => Boolean(interactions[name][1](new Set())),
+    /** A word that only some of the latest tasks have in their data. */
+    word: () => rows().map((row) => row.textContent.match(/batch-\d+/)).find(Boolean)?.[0],
+    paints: () => Object.fromEntries(performance.getEntriesByType("paint").map((entry) => [entry.name, entry.startTime])),
+    treeAt: () =>
+      new Promise((resolve) => {
+        const isDrawn = () => document.querySelector('tr[data-path="root/database"]');
+        const look = () => (isDrawn() ? afterPaint(() => resolve(performance.now())) : requestAnimationFrame(look));
+        look();
+      }),
+  };
+})();
