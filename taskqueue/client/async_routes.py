@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from http import HTTPStatus
@@ -14,12 +14,13 @@ from yarl import URL
 
 from taskqueue.client import routes
 from taskqueue.client.address import ServiceAddress, address_of, file_url_of
+from taskqueue.client.async_writes import AsyncWrites
 from taskqueue.client.call import Answer, Call, NoAnswer, refused
 from taskqueue.client.event_stream import SILENCE_S, Block, BlockReader
 from taskqueue.client.following import ENDED, Following
 from taskqueue.client.retries import Retries
 from taskqueue.client.sockets import advice
-from taskqueue.client.waiting import read_pauses
+from taskqueue.client.waiting import Looking, Pause
 from taskqueue.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
@@ -67,20 +68,42 @@ def route_of(url: str | None, token: str | None, *, timeout_s: float, retry_s: f
 
 
 class FileRoute:
-    """Does calls on the file, on threads of its own, and reads a task until it has ended."""
+    """Does calls on the file, on threads of its own, and reads a task again after commits."""
 
     def __init__(self, file: "TaskFile") -> None:
         self._file = file
+        self._writes = AsyncWrites(file.watch)
         self._threads: ThreadPoolExecutor | None = None
 
     async def do(self, call: Call[T]) -> T:
-        answer = await self._once(call)
-        for pause_s in read_pauses(call.waits_s, time.monotonic):
-            if call.is_final(answer):
-                break
-            await asyncio.sleep(pause_s)
-            answer = await self._once(call)
+        if not call.waits_s:
+            return await self._once(call.directly)
+        await self._version()  # opens the file, so there is a log to watch
+        with self._writes.watched() as is_told:
+            looking = Looking(call.waits_s, is_told=is_told, monotonic=time.monotonic)
+            return await self._final(call, looking)
+
+    async def _final(self, call: Call[T], looking: Looking) -> T:
+        seen, version = self._writes.count, await self._version()
+        answer = await self._once(call.directly)
+        while not call.is_final(answer) and (pause := looking.next_pause()) is not None:
+            await self._rest(pause, seen)
+            if pause.until_written and self._writes.count != seen:
+                looking.written()
+            seen, before, version = self._writes.count, version, await self._version()
+            if version != before:
+                looking.changed()
+                answer = await self._once(call.directly)
         return answer
+
+    async def _rest(self, pause: Pause, seen: int) -> None:
+        if pause.until_written:
+            await self._writes.wait(seen, pause.seconds)
+        else:
+            await asyncio.sleep(pause.seconds)
+
+    async def _version(self) -> tuple[int, int]:
+        return await self._once(lambda file: file.version())
 
     def follow(self, path: str) -> AsyncGenerator[Block, None]:
         return refused(self._file)
@@ -94,11 +117,11 @@ class FileRoute:
             await asyncio.get_running_loop().run_in_executor(threads, self._file.close)
             threads.shutdown(wait=False)
 
-    async def _once(self, call: Call[T]) -> T:
+    async def _once(self, use: Callable[["TaskFile"], T]) -> T:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="taskqueue-file")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, call.directly, self._file)
+        return await loop.run_in_executor(self._threads, use, self._file)
 
 
 class HTTPRoute:

@@ -10,7 +10,7 @@ from taskqueue.client.call import Answer, Call, NoAnswer, refused
 from taskqueue.client.event_stream import Block
 from taskqueue.client.following import ENDED, Following
 from taskqueue.client.retries import Retries
-from taskqueue.client.waiting import read_pauses
+from taskqueue.client.waiting import Looking, Pause
 
 if TYPE_CHECKING:
     from taskqueue.client.file import TaskFile
@@ -58,19 +58,38 @@ def task_file(url: str, retry_s: float) -> "TaskFile":
 
 
 class FileRoute:
-    """Does calls on the file, and reads a task until it has ended."""
+    """Does calls on the file, and reads a task again after commits until it has ended."""
 
     def __init__(self, file: "TaskFile") -> None:
         self._file = file
+        self._writes = file.writes
 
     def do(self, call: Call[T]) -> T:
+        if not call.waits_s:
+            return call.directly(self._file)
+        self._file.version()  # opens the file, so there is a log to watch
+        with self._writes.watched() as is_told:
+            looking = Looking(call.waits_s, is_told=is_told, monotonic=time.monotonic)
+            return self._final(call, looking)
+
+    def _final(self, call: Call[T], looking: Looking) -> T:
+        seen, version = self._writes.count, self._file.version()
         answer = call.directly(self._file)
-        for pause_s in read_pauses(call.waits_s, time.monotonic):
-            if call.is_final(answer):
-                break
-            time.sleep(pause_s)
-            answer = call.directly(self._file)
+        while not call.is_final(answer) and (pause := looking.next_pause()) is not None:
+            self._rest(pause, seen)
+            if pause.until_written and self._writes.count != seen:
+                looking.written()
+            seen, before, version = self._writes.count, version, self._file.version()
+            if version != before:
+                looking.changed()
+                answer = call.directly(self._file)
         return answer
+
+    def _rest(self, pause: Pause, seen: int) -> None:
+        if pause.until_written:
+            self._writes.wait(seen, pause.seconds)
+        else:
+            time.sleep(pause.seconds)
 
     def follow(self, path: str) -> Iterator[Block]:
         return refused(self._file)

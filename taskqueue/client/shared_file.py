@@ -7,6 +7,8 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, ServiceUnavailable, StorageUnavailable
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.direct import SharedFile
+from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch
+from taskqueue.storage.sqlite.disk.log_writes import LogWrites
 
 
 class ServiceFile:
@@ -26,6 +28,24 @@ class ServiceFile:
         self._url = url
         self._file = SharedFile(_database(url).path, patience_s=patience_s)
         self._clock = clock or SystemClock()
+        self.writes = LogWrites(self._file.log)
+
+    def watch(self) -> FileEventWatch:
+        """Watch the write-ahead log, to which every commit is written.
+
+        Raises:
+            OSError: the system does not tell of writes.
+        """
+        return FileEventWatch.on(self._file.log, FileEvent.WRITTEN)
+
+    def version(self) -> tuple[int, int]:
+        """Return what changes with every commit, of whatever process; no row is read for it.
+
+        Raises:
+            ServiceUnavailable: the file cannot be read.
+        """
+        with self._reachable():
+            return self._file.version()
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""

@@ -1,8 +1,8 @@
-"""How a client waits for the end of a task: one long poll after the other, or reads of its row."""
+"""How a client waits for the end of a task: one long poll after the other, or looks at its file."""
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from taskqueue.client.views import TaskInfo
 from taskqueue.errors import RateSpent, TaskNotCompleted
@@ -24,16 +24,54 @@ def slices(timeout_s: float | None, monotonic: Callable[[], float]) -> Iterator[
                 return
 
 
-FIRST_READ_S = 0.002
-LAST_READ_S = 0.032
+SHORT_S = (0.0005, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+LONG_S = (0.064, 0.128, 0.256)
+
+_FIRST_AGAIN = SHORT_S.index(0.002)
 
 
-def read_pauses(waits_s: float, monotonic: Callable[[], float]) -> Iterator[float]:
-    """Yield the pauses between reads of a task's row until `waits_s` are over; they double."""
-    deadline, pause_s = monotonic() + waits_s, FIRST_READ_S
-    while (left_s := deadline - monotonic()) > 0:
-        yield min(pause_s, left_s)
-        pause_s = min(2 * pause_s, LAST_READ_S)
+class Pause(NamedTuple):
+    """How long to wait before the next look, and whether a write to the log ends it."""
+
+    seconds: float
+    until_written: bool
+
+
+class Looking:
+    """When a client that waits looks whether its file has changed; without that it reads nothing.
+
+    A commit counts some time after it was written to the log, when the disk has synced it. So a
+    write is followed by several looks. After them there is none until the next write; or they go
+    on, if the system does not tell of writes.
+    """
+
+    def __init__(self, waits_s: float, *, is_told: bool, monotonic: Callable[[], float]) -> None:
+        """Begin, perhaps between a write and its commit; `waits_s` is the longest wait."""
+        self._deadline = monotonic() + waits_s
+        self._is_told = is_told
+        self._monotonic = monotonic
+        self._first = self._step = 0
+
+    def next_pause(self) -> Pause | None:
+        """Return the pause before the next look, None when the time is up."""
+        left_s = self._deadline - self._monotonic()
+        if left_s <= 0:
+            return None
+        step = self._step
+        self._step += 1
+        if step < len(SHORT_S) or not self._is_told:
+            return Pause(min(left_s, SHORT_S[min(step, len(SHORT_S) - 1)]), until_written=False)
+        later = LONG_S[step - len(SHORT_S) :]
+        return Pause(min([left_s, *later[:1]]), until_written=True)
+
+    def written(self) -> None:
+        """Note that a write has ended the pause."""
+        self._first = self._step = 0
+
+    def changed(self) -> None:
+        """Note that a look has found a change: the next comes later, while changes keep coming."""
+        self._first = min(max(self._first + 1, _FIRST_AGAIN), len(SHORT_S) - 1)
+        self._step = self._first
 
 
 class TakePatience:

@@ -1,11 +1,14 @@
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from taskqueue import Client
 from taskqueue.rules.access import Role, Token, digest_of
 from taskqueue.storage.databases import tokens_of
 from taskqueue.storage.sqlite.database import SQLiteDatabase
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.process import ServiceProcess
 
 APP = ("--app", "tests.client.shop:app")
@@ -29,3 +32,24 @@ def tokens(service: ServiceProcess, tmp_path: Path) -> Callable[[str], Awaitable
         return text
 
     return make
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file that a service has migrated, and that none serves now."""
+    path = tmp_path / "tasks.db"
+
+    async def migrate() -> None:
+        storage = SQLiteStorage(path)
+        await storage.migrate()
+        await storage.open()
+        await storage.close()
+
+    asyncio.run(migrate())
+    return path
+
+
+@pytest.fixture
+def queue(path: Path) -> Iterator[Client]:
+    with Client(f"sqlite:///{path}") as queue:
+        yield queue

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from taskqueue import (
 )
 from taskqueue.errors import SchemaMismatch, StorageCorrupt
 from taskqueue.rules.tasks import Status
-from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.process import ServiceProcess
 from tests.client import shop
 
@@ -37,27 +36,6 @@ ROOT = Path(__file__).parent.parent.parent
 
 async def in_thread(function: Callable[[], Any]) -> Any:
     return await asyncio.to_thread(function)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file that a service has migrated, and that none serves now."""
-    path = tmp_path / "tasks.db"
-
-    async def migrate() -> None:
-        storage = SQLiteStorage(path)
-        await storage.migrate()
-        await storage.open()
-        await storage.close()
-
-    asyncio.run(migrate())
-    return path
-
-
-@pytest.fixture
-def queue(path: Path) -> Iterator[Client]:
-    with Client(f"sqlite:///{path}") as queue:
-        yield queue
 
 
 def url_of(service: ServiceProcess, folder: Path) -> str:

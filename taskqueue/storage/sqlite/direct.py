@@ -27,6 +27,7 @@ from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.disk.inotify import touch
 from taskqueue.storage.sqlite.disk.lock import real_path
+from taskqueue.storage.sqlite.disk.wal import data_version
 from taskqueue.storage.sqlite.schema import runner
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class SharedFile:
             check=False,
         )
         self._patience_s = patience_s
-        self._log = Path(f"{real_path(path)}-wal")
+        self.log = Path(f"{real_path(path)}-wal")
         self._writing = _Connection(path, "rw", patience_s, set_up)
         self._reading = _Connection(path, "ro", patience_s, _set_up_reader)
 
@@ -68,7 +69,7 @@ class SharedFile:
             [result] = commit([operation], watch, self._patience_s, db).results
             if result.error is not None:
                 raise result.error
-            touch(self._log)  # the service, if one runs, looks for new tasks at once
+            touch(self.log)  # the service, if one runs, looks for new tasks at once
             value: T = result.value
             return value
 
@@ -82,6 +83,15 @@ class SharedFile:
             SchemaMismatch, ForeignSchema, StorageCorrupt: the file is not this release's.
         """
         return self._reading.run(lambda _, db: query(db))
+
+    def version(self) -> tuple[int, int]:
+        """Return what changes with every commit, of whatever process; no table is read for it.
+
+        Raises:
+            StorageUnavailable, SchemaMismatch, ForeignSchema, StorageCorrupt: as `read` does.
+        """
+        # The number is one of its connection, and a new connection may begin with the same.
+        return self.read(lambda db: (id(db), data_version(db)))
 
     def close(self) -> None:
         """Close the connections. A later call opens them again."""
