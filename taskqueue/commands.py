@@ -135,10 +135,11 @@ class CancelTask(Request[CancelResult]):
 
 
 class EditTask(Request[EditResult]):
-    """Change a task that has not ended and that no consumer holds."""
+    """Change a task that has not ended and that no consumer holds; its history names `who`."""
 
     task_id: str
     change: Change
+    who: str | None = None
 
 
 class Redrive(Request[tuple[str, ...]]):
@@ -423,6 +424,7 @@ class GetChanges(Request[tuple[AuditedChange, ...]]):
 
     limit: int
     before: str | None = None
+    task_id: str | None = None
 
 
 class RecordChanges(Request[None]):

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("activity", "Show what was done lately, and what was restarted."),
             ("top", "Watch queues, running tasks and restarts."),
             ("tree", "Show the supervision tree."),
+            ("audit", "List who has changed what."),
             ("settings", "List the settings of the service, and where each comes from."),
             ("openapi", "Print the OpenAPI document of the service."),
             ("backup", "Copy the database, also while the service runs."),

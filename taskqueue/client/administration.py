@@ -82,14 +82,23 @@ class Administration(BulkChanges):
 
     # --- access ---------------------------------------------------------------------------------
 
-    def audit(self, *, limit: int = 100, cursor: str | None = None) -> Sequence[Change]:
+    def audit(
+        self, *, limit: int = 100, cursor: str | None = None, task: str | None = None
+    ) -> Sequence[Change]:
         """Return the latest changes of the service's state, newest first; needs the role `admin`.
 
         Args:
             limit: 1 to 1,000.
             cursor: the id of a change; only those before it are returned.
+            task: the id of a task; only changes that name it are returned.
         """
-        return self._do(calls.audit(limit, cursor))
+        found: list[Change] = []
+        while True:
+            page = self._do(calls.audit(limit - len(found), cursor, task))
+            found += page.changes
+            cursor = page.next
+            if cursor is None or len(found) >= limit:
+                return found
 
     def settings(self) -> Sequence[SettingInfo]:
         """Return the settings with which the service was started, and where each comes from.

@@ -264,7 +264,14 @@ class AsyncClient:
 
     async def limits(self) -> Sequence[LimitInfo]:
         """Return all limits, by name, with what is used of each."""
-        return await self._do(limit_calls.limits())
+        found: list[LimitInfo] = []
+        cursor: str | None = None
+        while True:
+            page = await self._do(limit_calls.limits(cursor))
+            found += page.limits
+            cursor = page.next
+            if cursor is None:
+                return found
 
     def limit(self, name: str) -> AsyncLimit:
         """Return the limit of this name, without asking whether there is one."""
@@ -277,14 +284,17 @@ class AsyncClient:
 
     # --- access ---------------------------------------------------------------------------------
 
-    async def audit(self, *, limit: int = 100, cursor: str | None = None) -> Sequence[Change]:
-        """Return the latest changes of the service's state, newest first; needs the role `admin`.
-
-        Args:
-            limit: 1 to 1,000.
-            cursor: the id of a change; only those before it are returned.
-        """
-        return await self._do(calls.audit(limit, cursor))
+    async def audit(
+        self, *, limit: int = 100, cursor: str | None = None, task: str | None = None
+    ) -> Sequence[Change]:
+        """Return the latest changes of the service's state, newest first; see `Client.audit`."""
+        found: list[Change] = []
+        while True:
+            page = await self._do(calls.audit(limit - len(found), cursor, task))
+            found += page.changes
+            cursor = page.next
+            if cursor is None or len(found) >= limit:
+                return found
 
     async def settings(self) -> Sequence[SettingInfo]:
         """Return the settings of the service, and where each comes from; see `Client.settings`."""

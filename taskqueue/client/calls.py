@@ -11,7 +11,7 @@ from taskqueue.client.attempt_views import LogsPage, TaskStack
 from taskqueue.client.call import Call, refused
 from taskqueue.client.verbs import Filters, NewTaskBody, Verbs
 from taskqueue.client.views import (
-    Change,
+    Changes,
     Progress,
     QueueInfo,
     Receipt,
@@ -224,11 +224,10 @@ def set_consumers(count: int | None) -> Call[ConsumersSize]:
     return Call(method="PUT", path="/supervision/consumers", body=body, read=read)
 
 
-def audit(limit: int, cursor: str | None) -> Call[Sequence[Change]]:
-    """Ask who has changed what."""
-    read = _reader(_Changes)
-    path = f"/audit{query_of(limit=limit, cursor=cursor)}"
-    return Call(method="GET", path=path, read=lambda body: read(body).changes)
+def audit(limit: int, cursor: str | None, task: str | None) -> Call[Changes]:
+    """Ask for a page of who has changed what."""
+    path = f"/audit{query_of(limit=limit, cursor=cursor, task=task)}"
+    return Call(method="GET", path=path, read=_reader(Changes))
 
 
 def settings() -> Call[Sequence[SettingInfo]]:
@@ -239,10 +238,6 @@ def settings() -> Call[Sequence[SettingInfo]]:
 
 class _Settings(msgspec.Struct):
     settings: list[SettingInfo]
-
-
-class _Changes(msgspec.Struct):
-    changes: list[Change]
 
 
 class _Queues(msgspec.Struct):

@@ -1,6 +1,5 @@
 """One request per verb about limits, with the reader of its answer. No I/O here."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from urllib.parse import quote, urlencode
 
@@ -13,8 +12,11 @@ USUAL_WAIT_S = 1.0
 """The pause before another try, if the answer does not say how long it has to be."""
 
 
-class _Limits(msgspec.Struct):
+class Limits(msgspec.Struct):
+    """A page of limits, and where the next one begins."""
+
     limits: list[LimitInfo]
+    next: str | None = None
 
 
 class _Spent(msgspec.Struct):
@@ -24,10 +26,10 @@ class _Spent(msgspec.Struct):
 _spent = msgspec.json.Decoder(_Spent)
 
 
-def limits() -> Call[Sequence[LimitInfo]]:
-    """Ask for all limits."""
-    read = msgspec.json.Decoder(_Limits).decode
-    return Call(method="GET", path="/limits", read=lambda body: read(body).limits)
+def limits(cursor: str | None) -> Call[Limits]:
+    """Ask for a page of limits."""
+    query = "" if cursor is None else f"?{urlencode({'cursor': cursor})}"
+    return Call(method="GET", path=f"/limits{query}", read=msgspec.json.Decoder(Limits).decode)
 
 
 def page(name: str, cursor: str | None) -> Call[LimitPage]:

@@ -255,7 +255,14 @@ class Client(Administration):
 
     def limits(self) -> Sequence[LimitInfo]:
         """Return all limits, by name, with what is used of each."""
-        return self._do(limit_calls.limits())
+        found: list[LimitInfo] = []
+        cursor: str | None = None
+        while True:
+            page = self._do(limit_calls.limits(cursor))
+            found += page.limits
+            cursor = page.next
+            if cursor is None:
+                return found
 
     def queue(self, name: str) -> ClientQueue:
         """Return the queue of this name, without asking whether there is one."""

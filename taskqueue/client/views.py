@@ -245,6 +245,13 @@ class Change(Struct):
     body: str | None = None
 
 
+class Changes(Struct):
+    """A page of changes, and where the next one begins."""
+
+    changes: Sequence[Change]
+    next: str | None = None
+
+
 class SettingInfo(Struct):
     """A setting of the service. Value and default are written as a flag or a variable takes them.
 

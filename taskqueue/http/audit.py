@@ -7,19 +7,22 @@ second, for `GET /audit`. Enqueues are kept in memory only: the tasks are their 
 import asyncio
 from collections import deque
 from itertools import islice
+from uuid import UUID
 
 from taskqueue.commands import Ask, GetChanges
 from taskqueue.events import Level, events
 from taskqueue.http.answers import Answer
-from taskqueue.http.queries import Query, whole_number
+from taskqueue.http.pages import fitting
+from taskqueue.http.queries import Parameter, Query, whole_number
 from taskqueue.http.route import Call
-from taskqueue.http.tasks.queries import CURSOR
+from taskqueue.http.tasks.queries import CURSOR, task_id_of
 from taskqueue.rules.access import Role
 from taskqueue.rules.audit import MAX_STORED, AuditedChange
 from taskqueue.structs import Struct
 
 KEPT = 1_000  # enqueues
 MAX_PAGE = 1_000  # changes in one answer
+MAX_BYTES = 1 << 20  # of their texts
 
 
 class Changes(Struct):
@@ -98,9 +101,17 @@ class TrailQuery(Struct):
 
     limit: int = 100
     cursor: str | None = None
+    task: str | None = None
 
 
-TRAIL_QUERY = Query(TrailQuery, {"limit": whole_number(1, MAX_PAGE), "cursor": CURSOR})
+TRAIL_QUERY = Query(
+    TrailQuery,
+    {
+        "limit": whole_number(1, MAX_PAGE),
+        "cursor": CURSOR,
+        "task": Parameter(task_id_of, "the id of a task", UUID),
+    },
+)
 
 
 class AuditRoutes:
@@ -112,11 +123,17 @@ class AuditRoutes:
 
     async def list_changes(self, call: Call[None, TrailQuery]) -> Answer:
         """Return who has changed what, newest first."""
-        limit, cursor = call.query.limit, call.query.cursor
+        limit, cursor, task_id = call.query.limit, call.query.cursor, call.query.task
         # Taken first: what is stored while the storage is read is then in both.
-        in_memory = [c for c in self._trail.in_memory() if cursor is None or c.id < cursor]
-        stored = await self._ask(GetChanges(limit=limit, before=cursor))
+        in_memory = [
+            change
+            for change in self._trail.in_memory()
+            if (cursor is None or change.id < cursor) and (task_id is None or change.names(task_id))
+        ]
+        stored = await self._ask(GetChanges(limit=limit, before=cursor, task_id=task_id))
         found = {change.id: change for change in (*in_memory, *stored)}
-        shown = tuple(found[id_] for id_ in sorted(found, reverse=True)[:limit])
-        next_ = shown[-1].id if len(shown) == limit else None
+        newest = [found[id_] for id_ in sorted(found, reverse=True)[:limit]]
+        shown = tuple(newest[: fitting((change.size for change in newest), MAX_BYTES)])
+        has_more = len(newest) == limit or len(shown) < len(newest)
+        next_ = shown[-1].id if has_more else None
         return Answer(Changes(changes=shown, count=len(shown), next=next_))

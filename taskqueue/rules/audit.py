@@ -23,3 +23,13 @@ class AuditedChange(Struct):
     """Of the answer. From 500 on it is not known whether anything was changed."""
     body: str | None = None
     """The request's, of calls whose body says what is changed: the first 1,000 bytes."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes its texts have."""
+        texts = (self.who, self.remote, self.path, self.body or "")
+        return sum(len(text.encode()) for text in texts)
+
+    def names(self, task_id: str) -> bool:
+        """Tell whether it names this task, by its id in the path or in the body."""
+        return any(task_id in text.lower() for text in (self.path, self.body or ""))

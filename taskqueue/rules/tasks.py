@@ -178,10 +178,14 @@ class Attempt(Struct):
 
 
 class Edit(Struct):
-    """One edit of a task: what the changed fields were before; None for `payload`."""
+    """One edit of a task: what the changed fields were before; None for `payload`.
+
+    `who` made it: the name of a token, or `local`; None if that is not known.
+    """
 
     at: float
     before: Mapping[str, int | float | None]
+    who: str | None = None
 
 
 class TaskHistory(Struct):

@@ -91,10 +91,13 @@ class Administration(Protocol):
         """Add to the audit trail. A change whose id is there already is left as it is."""
         ...
 
-    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
+    async def changes(
+        self, *, before: str | None = None, task_id: str | None = None, limit: int
+    ) -> tuple[AuditedChange, ...]:
         """Return up to `limit` changes, newest first: greatest id first.
 
-        With `before`, only those whose ids are less.
+        With `before`, only those whose ids are less; with `task_id`, which is in lower case, only
+        those that name this task. For these the whole trail may be read.
 
         Raises:
             ValueError: `limit` is negative.

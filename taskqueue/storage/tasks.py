@@ -122,12 +122,15 @@ class Tasks(Protocol):
         """
         ...
 
-    async def edit(self, task_id: str, change: Change, *, now: float) -> EditResult:
+    async def edit(
+        self, task_id: str, change: Change, *, who: str | None = None, now: float
+    ) -> EditResult:
         """Change a task that has not ended and that nothing holds.
 
-        Each edit that changes something becomes a line of its history; the latest 100 are kept. A
-        new `run_at` makes the task `scheduled` or `queued`; one that is `retrying` stays so. The
-        fingerprint of its unique key stays: it is that of the request which made the task.
+        Each edit that changes something becomes a line of its history, which names `who` made it;
+        the latest 100 are kept. A new `run_at` makes the task `scheduled` or `queued`; one that is
+        `retrying` stays so. The fingerprint of its unique key stays: it is that of the request
+        which made the task.
         """
         ...
 

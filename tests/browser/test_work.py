@@ -328,6 +328,8 @@ async def test_a_task_is_edited_cloned_and_run_now(site: Site, http: aiohttp.Cli
     await page.get_by_label("Data, as JSON").fill('{"url": "edited.png"}')
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("region", name="Data")).to_contain_text("edited.png")
+    await expect(page.get_by_role("region", name="Edits")).to_contain_text("local changed payload")
+    await expect(page.get_by_role("region", name="Changes")).to_contain_text("local 127.0.0.1 edit")
     await page.get_by_role("button", name="Run now").click()
     await dialog_says_yes(page, "Run now 1")
     await expect(page.get_by_role("region", name="Result")).to_contain_text("edited.png?width=400")

@@ -371,6 +371,22 @@ async def test_the_settings_are_shown_with_the_flag_that_gave_them(run: Command)
     assert listed["app"]["given_as"] == "--app"
 
 
+async def test_who_has_changed_what_is_listed_for_all_and_for_one_task(run: Command) -> None:
+    task_id = (await run("enqueue", "resize", "url=a.png", "--delay-s", "3600")).out
+    await run("tasks", "cancel", task_id)
+    await run("queues", "pause", "default")
+
+    header, *rows = (await run("audit", "--limit", "2")).out.splitlines()
+    of_task = (await run("audit", "--task", task_id, "--json")).json
+
+    assert header.split() == ["when", "who", "from", "what", "answer"]
+    assert [row.split()[-3:] for row in rows] == [
+        ["POST", "/queues/default/pause", "200"],
+        ["POST", f"/tasks/{task_id}/cancel", "200"],
+    ]
+    assert [each["path"] for each in of_task] == [f"/tasks/{task_id}/cancel"]
+
+
 # --- how commands end ---------------------------------------------------------------------------
 
 

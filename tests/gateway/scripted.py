@@ -164,8 +164,8 @@ class ScriptedService:
             case CancelTask(task_id=task_id, reason=reason):
                 [result] = await self.storage.cancel([task_id], reason=reason, now=NOW)
                 return result
-            case EditTask(task_id=task_id, change=change):
-                return await self.storage.edit(task_id, change, now=NOW)
+            case EditTask(task_id=task_id, change=change, who=who):
+                return await self.storage.edit(task_id, change, who=who, now=NOW)
             case Redrive(task_ids=task_ids):
                 return await self.storage.redrive(task_ids, now=NOW)
             case RedriveDead(action=action, queue=queue):

@@ -67,7 +67,7 @@ async def test_data_and_options_of_a_waiting_task_are_changed(
     assert (shown["priority"], shown["max_attempts"]) == (1, 9)
     assert (shown["run_at"], shown["status"]) == (NOW + 60, "scheduled")
     before = {"payload": None, "priority": 7, "max_attempts": 5, "run_at": NOW}
-    assert shown["edits"] == [{"at": NOW, "before": before}]
+    assert shown["edits"] == [{"at": NOW, "before": before, "who": "local"}]
 
 
 async def test_what_an_edit_leaves_out_or_gives_as_null_stays(

@@ -73,7 +73,8 @@ async def test_all_limits_are_shown_with_what_is_used(
                 "running": 3,
                 "waiting": 1,
             },
-        ]
+        ],
+        "next": None,
     }
 
 

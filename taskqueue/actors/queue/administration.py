@@ -59,7 +59,11 @@ class QueueAdministration(Actor):
     async def on_edit_task(self, message: EditTask) -> EditResult:
         """Change a task that no consumer holds; it may be due sooner now."""
         result = await self._storage.use(
-            Storage.edit, message.task_id, message.change, now=self._clock.now()
+            Storage.edit,
+            message.task_id,
+            message.change,
+            who=message.who,
+            now=self._clock.now(),
         )
         if result.changed:
             events.info("task_edited", task_id=message.task_id, changed=result.changed)

@@ -1,6 +1,6 @@
 """The schedules of a service, for programs with asyncio."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
 from taskqueue.client.async_routes import AsyncRoute
@@ -17,7 +17,18 @@ class AsyncSchedules:
 
     async def list(self) -> Sequence[ScheduleInfo]:
         """Return all schedules, by name, without their slots."""
-        return await self._route.do(calls.find())
+        return [each async for each in self]
+
+    async def __aiter__(self) -> AsyncIterator[ScheduleInfo]:
+        """Yield all schedules, by name, without their slots."""
+        cursor: str | None = None
+        while True:
+            page = await self._route.do(calls.find(cursor))
+            for each in page.schedules:
+                yield each
+            cursor = page.next
+            if cursor is None:
+                return
 
     async def get(self, name: str) -> ScheduleInfo:
         """Return a schedule with its next slots, and what became of the latest ones."""

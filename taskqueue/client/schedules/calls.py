@@ -1,9 +1,9 @@
 """One request per verb about schedules. No I/O here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -16,16 +16,20 @@ _info = msgspec.json.Decoder(ScheduleInfo).decode
 _receipt = msgspec.json.Decoder(Receipt).decode
 
 
-class _List(msgspec.Struct):
+class ScheduleList(msgspec.Struct):
+    """A page of schedules, and where the next one begins."""
+
     schedules: list[ScheduleInfo]
+    next: str | None = None
 
 
-_list = msgspec.json.Decoder(_List).decode
+_list = msgspec.json.Decoder(ScheduleList).decode
 
 
-def find() -> Call[Sequence[ScheduleInfo]]:
-    """Ask for all schedules."""
-    return Call(method="GET", path="/schedules", read=lambda body: _list(body).schedules)
+def find(cursor: str | None) -> Call[ScheduleList]:
+    """Ask for a page of schedules."""
+    query = "" if cursor is None else f"?{urlencode({'cursor': cursor})}"
+    return Call(method="GET", path=f"/schedules{query}", read=_list)
 
 
 def get(name: str) -> Call[ScheduleInfo]:

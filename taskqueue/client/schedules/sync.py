@@ -23,11 +23,17 @@ class Schedules:
 
     def list(self) -> Sequence[ScheduleInfo]:
         """Return all schedules, by name, without their slots."""
-        return self._route.do(calls.find())
+        return [*self]
 
     def __iter__(self) -> Iterator[ScheduleInfo]:
         """Yield all schedules, by name, without their slots."""
-        return iter(self.list())
+        cursor: str | None = None
+        while True:
+            page = self._route.do(calls.find(cursor))
+            yield from page.schedules
+            cursor = page.next
+            if cursor is None:
+                return
 
     def get(self, name: str) -> ScheduleInfo:
         """Return a schedule with its next slots, and what became of the latest ones.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Self
 
+from taskqueue.http.pages import NamesRequest, page_of
 from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitValues
 from taskqueue.structs import Struct
 
@@ -54,9 +55,21 @@ class LimitView(Struct):
 
 
 class LimitList(Struct):
-    """All limits, by name."""
+    """Some limits, by name. `next` is the cursor of the page after this one, or None."""
 
     limits: Sequence[LimitView]
+    next: str | None = None
+
+    @classmethod
+    def of(cls, usages: Sequence[LimitUsage], asked: NamesRequest) -> Self:
+        """Return the page that is asked for."""
+        page = page_of(
+            usages,
+            asked,
+            name_of=lambda usage: usage.name,
+            size_of=lambda usage: len(usage.name.encode()),
+        )
+        return cls(limits=[*map(LimitView.of, page.entries)], next=page.next)
 
 
 class LimitDetail(Struct):

@@ -10,10 +10,13 @@ from taskqueue.errors import Fault
 from taskqueue.http.answers import Answer
 from taskqueue.http.limits.answers import LimitDetail, LimitList, LimitView, TakenAnswer
 from taskqueue.http.limits.requests import KeysRequest, TakeRequest
+from taskqueue.http.pages import NamesRequest
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.rules.limit_checks import LIMIT_NAME_RULE, is_limit_name
 from taskqueue.rules.limits import LimitUsage, LimitUse, LimitValues
+
+_NAMED = 20  # limits in the answer about one that is not there
 
 
 class LimitRoutes:
@@ -23,10 +26,9 @@ class LimitRoutes:
         self._ask = ask
         self._clock = clock
 
-    async def list_limits(self, _: Call[Any, Any]) -> Answer:
-        """List all limits, with what is used of them."""
-        usages = await self._ask(GetLimits())
-        return Answer(LimitList(limits=[LimitView.of(usage) for usage in usages]))
+    async def list_limits(self, call: Call[Any, NamesRequest]) -> Answer:
+        """List the limits by name, with what is used of them."""
+        return Answer(LimitList.of(await self._ask(GetLimits()), call.query))
 
     async def show_limit(self, call: Call[Any, KeysRequest]) -> Answer:
         """Show a limit with its keys that are in use."""
@@ -78,8 +80,10 @@ class LimitRoutes:
         raise await self._no_limit(name)
 
     async def _no_limit(self, name: str) -> Problem:
-        names = ", ".join(usage.name for usage in await self._ask(GetLimits())) or "none"
-        detail = f"There is no limit {name!r}; there are: {names}."
+        names = [usage.name for usage in await self._ask(GetLimits())]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        there = ", ".join(names[:_NAMED]) or "none"
+        detail = f"There is no limit {name!r}; there are: {there}{more}."
         return Problem(HTTPStatus.NOT_FOUND, "no such limit", detail)
 
 

@@ -14,6 +14,7 @@ from taskqueue.http.limits.requests import (
     read_values,
 )
 from taskqueue.http.limits.routes import LimitRoutes
+from taskqueue.http.pages import NAMES
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
 from taskqueue.rules.access import Role
@@ -29,7 +30,13 @@ def limit_table(ask: Ask, clock: Clock) -> Iterator[Route]:
     """Yield the calls about limits."""
     limits = LimitRoutes(ask, clock)
     yield Route(
-        "GET", "/limits", limits.list_limits, Role.READ, {_OK: LimitList}, unavailable=_READING
+        "GET",
+        "/limits",
+        limits.list_limits,
+        Role.READ,
+        {_OK: LimitList},
+        query=NAMES,
+        unavailable=_READING,
     )
     yield Route(
         "GET",

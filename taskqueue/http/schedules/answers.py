@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from msgspec import Raw
 
+from taskqueue.http.pages import NamesRequest, page_of
 from taskqueue.rules.schedules.cron import zone_of
 from taskqueue.rules.schedules.deciding import next_of
 from taskqueue.rules.schedules.values import Schedule, ScheduleHistory
@@ -73,9 +74,21 @@ class ScheduleDetail(ScheduleView):
 
 
 class ScheduleList(Struct):
-    """All schedules, by name."""
+    """Some schedules, by name. `next` is the cursor of the page after this one, or None."""
 
     schedules: Sequence[ScheduleView]
+    next: str | None = None
+
+    @classmethod
+    def of(cls, schedules: Sequence[Schedule], asked: NamesRequest) -> Self:
+        """Return the page that is asked for."""
+        page = page_of(
+            schedules,
+            asked,
+            name_of=lambda schedule: schedule.name,
+            size_of=lambda schedule: len(schedule.plan.data.encode()),
+        )
+        return cls(schedules=[*map(ScheduleView.of, page.entries)], next=page.next)
 
 
 def _fields(schedule: Schedule) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from taskqueue.commands import (
 from taskqueue.errors import Fault, UnknownAction
 from taskqueue.http import problems
 from taskqueue.http.answers import Answer
+from taskqueue.http.pages import NamesRequest
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.http.schedules.answers import (
@@ -43,10 +44,9 @@ class ScheduleCalls:
         self._app = app
         self._clock = clock
 
-    async def list_schedules(self, _: Call[Any, Any]) -> Answer:
-        """List the schedules, with their next instant and what was decided last."""
-        schedules = await self._ask(GetSchedules())
-        return Answer(ScheduleList(schedules=[*map(ScheduleView.of, schedules)]))
+    async def list_schedules(self, call: Call[Any, NamesRequest]) -> Answer:
+        """List the schedules by name, with their next instant and what was decided last."""
+        return Answer(ScheduleList.of(await self._ask(GetSchedules()), call.query))
 
     async def show_schedule(self, call: Call[Any, Any]) -> Answer:
         """Show a schedule with its next five instants, and what became of its latest slots."""

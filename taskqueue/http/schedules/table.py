@@ -6,6 +6,7 @@ from http import HTTPStatus
 from taskqueue.api.app import App
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask
+from taskqueue.http.pages import NAMES
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.route import Body, Route
 from taskqueue.http.schedules.answers import ScheduleDetail, ScheduleList, ScheduleView
@@ -39,6 +40,7 @@ def schedule_table(ask: Ask, app: App, clock: Clock) -> Iterator[Route]:
         calls.list_schedules,
         Role.READ,
         {HTTPStatus.OK: ScheduleList},
+        query=NAMES,
         unavailable=_READING,
     )
     yield Route(

@@ -4,12 +4,12 @@ Payload, result and progress are not parsed here: their text goes from the row i
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw
 
+from taskqueue.http.pages import fitting
 from taskqueue.http.tasks.heads import PAYLOAD_HEAD, data_head
 from taskqueue.rules.filters import Found
 from taskqueue.rules.forecast import NextAttempt
@@ -205,7 +205,7 @@ class Page(Struct, omit_defaults=True):
         each task it shows `fields`, or all; `heads` are what payloads begin with, by id.
         """
         tasks = found.tasks
-        count = min(limit, _fitting(tasks, max_bytes))
+        count = min(limit, fitting((task.size for task in tasks), max_bytes))
         views = [
             TaskView.of(task, payload_head=data_head(task.action, heads.get(task.id)))
             for task in tasks[:count]
@@ -217,12 +217,6 @@ class Page(Struct, omit_defaults=True):
             next=tasks[count - 1].id if len(tasks) > count else found.looked_to,
             truncated=is_cut or count < min(limit, len(tasks)),
         )
-
-
-def _fitting(tasks: Sequence[Task], max_bytes: int) -> int:
-    """Return how many of the first tasks fit; one does in any case."""
-    totals = accumulate(task.size for task in tasks)
-    return max(1, sum(1 for total in totals if total <= max_bytes)) if tasks else 0
 
 
 def _only(fields: Sequence[str], view: TaskView) -> Mapping[str, object]:

@@ -130,7 +130,8 @@ class BulkRoutes:
 
         async def run_now(task_ids: tuple[str, ...]) -> int:
             change = Change(run_at=self._clock.now())
-            asked = (self._ask(EditTask(task_id=each, change=change)) for each in task_ids)
+            who = None if call.caller is None else call.caller.name
+            asked = (self._ask(EditTask(task_id=each, change=change, who=who)) for each in task_ids)
             results = await asyncio.gather(*asked)
             return sum(each.answer is EditAnswer.EDITED for each in results)
 

@@ -30,6 +30,7 @@ from taskqueue.http.tasks.requests import (
     instant_of,
     read_options,
 )
+from taskqueue.rules.access import Caller
 from taskqueue.rules.edits import Change, EditAnswer, status_at
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import Task, TaskHistory
@@ -94,7 +95,7 @@ class TaskEditing:
         """Change the data or the options of a task that has not ended and does not run."""
         task_id = call.path["id"]
         history = await history_of(self._ask, task_id)
-        await self._edit(history.task, self._change(history, call.body))
+        await self._edit(history.task, self._change(history, call.body), call.caller)
         return Answer(await detail_of(self._ask, await history_of(self._ask, task_id)))
 
     async def run_now(self, call: Call[Any, Any]) -> Answer:
@@ -104,7 +105,7 @@ class TaskEditing:
         now = self._clock.now()
         # A task that is due keeps its place: a later `run_at` would put it behind others.
         change = Change(run_at=now) if task.run_at > now else Change()
-        await self._edit(task, change)
+        await self._edit(task, change, call.caller)
         status = status_at(task.status, run_at=now, now=now)
         return Answer(Receipt(id=task_id, status=status), HTTPStatus.ACCEPTED)
 
@@ -143,8 +144,9 @@ class TaskEditing:
             raise Problem.invalid("invalid task", (Fault("data", rule),))
         return new.payload
 
-    async def _edit(self, task: Task, change: Change) -> None:
-        result = await self._ask(EditTask(task_id=task.id, change=change))
+    async def _edit(self, task: Task, change: Change, caller: Caller | None) -> None:
+        who = None if caller is None else caller.name
+        result = await self._ask(EditTask(task_id=task.id, change=change, who=who))
         match result.answer:
             case EditAnswer.EDITED:
                 return

@@ -17,7 +17,6 @@ MAX_PAGE = 100  # tasks in one answer
 MAX_WAIT_S = 60  # proxies commonly give up then
 MAX_LOG_BYTES = 256 << 10  # of logs in one answer, or little more
 MAX_COUNTED = 100_000  # tasks of one status that match
-MAX_PAGE_BYTES = 4 << 20  # of their payloads, results and progress, unless one alone has more
 
 
 class WaitRequest(Struct):

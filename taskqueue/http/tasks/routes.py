@@ -18,6 +18,7 @@ from taskqueue.commands import (
     SearchTasks,
 )
 from taskqueue.http.answers import Answer
+from taskqueue.http.pages import MAX_PAGE_BYTES
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.http.tasks.answers import (
@@ -34,7 +35,6 @@ from taskqueue.http.tasks.log_answers import LoggedAttemptView, Logs
 from taskqueue.http.tasks.queries import (
     MAX_COUNTED,
     MAX_LOG_BYTES,
-    MAX_PAGE_BYTES,
     LogsRequest,
     PageRequest,
     WaitRequest,

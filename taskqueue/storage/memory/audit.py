@@ -20,11 +20,17 @@ class MemoryAudit(MemoryPart):
         for change in changes:
             self._changes.setdefault(change.id, change)
 
-    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
+    async def changes(
+        self, *, before: str | None = None, task_id: str | None = None, limit: int
+    ) -> tuple[AuditedChange, ...]:
         check_limit(limit)
         self._require_open()
-        newest_first = sorted(self._changes, reverse=True)
-        found = [self._changes[id_] for id_ in newest_first if before is None or id_ < before]
+        newest_first = [self._changes[id_] for id_ in sorted(self._changes, reverse=True)]
+        found = [
+            change
+            for change in newest_first
+            if (before is None or change.id < before) and (task_id is None or change.names(task_id))
+        ]
         return tuple(found[:limit])
 
     async def trim_changes(self, role: Role, *, before: float, most: int, limit: int) -> int:

@@ -9,7 +9,7 @@ from taskqueue.storage.memory.rows import Row
 from taskqueue.storage.memory.settling import new_turn
 
 
-def edit(row: Row | None, change: Change, *, now: float) -> EditResult:
+def edit(row: Row | None, change: Change, *, who: str | None = None, now: float) -> EditResult:
     """Change a task that nothing holds."""
     if row is None:
         return EditResult(answer=EditAnswer.UNKNOWN)
@@ -20,7 +20,7 @@ def edit(row: Row | None, change: Change, *, now: float) -> EditResult:
         return EditResult(answer=refusal)
     current = Change(**{name: getattr(task, name) for name in Change.__struct_fields__})
     if changed := edits.new_values(change, current):
-        row.edits.append(Edit(at=now, before=edits.old_values(changed, current)))
+        row.edits.append(Edit(at=now, before=edits.old_values(changed, current), who=who))
         row.task = replace(task, **changed)
         row.turn = row.turn if row.turn == turns.AGAIN else new_turn(row)
     if "run_at" in changed:

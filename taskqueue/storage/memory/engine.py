@@ -196,9 +196,11 @@ class MemoryStorage(
         self._turn_groups(now=now)
         return results
 
-    async def edit(self, task_id: str, change: Change, *, now: float) -> EditResult:
+    async def edit(
+        self, task_id: str, change: Change, *, who: str | None = None, now: float
+    ) -> EditResult:
         self._require_open()
-        return editing.edit(self._table.rows.get(task_id), change, now=now)
+        return editing.edit(self._table.rows.get(task_id), change, who=who, now=now)
 
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         self._require_open()

@@ -1,4 +1,4 @@
-"""What one SQLite file keeps beside tasks: groups, access tokens, and the audit trail."""
+"""What one SQLite file keeps beside tasks: groups, sizes, access tokens, and the audit trail."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -6,15 +6,16 @@ from functools import partial
 from taskqueue.rules.access import Role, Token
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.rules.groups import Close, CloseResult, Group
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import NewTask
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.sqlite.connections.pickling import Batch
 from taskqueue.storage.sqlite.lifecycle import SQLiteLifecycle
-from taskqueue.storage.sqlite.operations import audit, groups, tokens
+from taskqueue.storage.sqlite.operations import administration, audit, groups, reads, tokens
 
 
 class SQLiteRecords(SQLiteLifecycle):
-    """The verbs about groups, tokens and changes."""
+    """The verbs about groups, sizes, tokens and changes."""
 
     async def close_group(
         self, wanted: Close, tasks: Sequence[NewTask] = (), *, now: float
@@ -29,6 +30,12 @@ class SQLiteRecords(SQLiteLifecycle):
     ) -> tuple[Group, ...]:
         check_limit(limit)
         return await self._read(partial(groups.latest, before=before, ended=ended, limit=limit))
+
+    async def set_size(self, pool: str, change: SizeChange) -> None:
+        await self._write(partial(administration.set_size, pool=pool, change=change))
+
+    async def sizes(self) -> Mapping[str, SetSize]:
+        return await self._read(reads.sizes)
 
     async def record_changes(self, changes: Sequence[AuditedChange]) -> None:
         await self._write(partial(audit.record, changes=tuple(changes)))
@@ -48,9 +55,11 @@ class SQLiteRecords(SQLiteLifecycle):
     async def note_token_use(self, used: Mapping[str, float]) -> None:
         await self._write(partial(tokens.note_use, used=dict(used)))
 
-    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
+    async def changes(
+        self, *, before: str | None = None, task_id: str | None = None, limit: int
+    ) -> tuple[AuditedChange, ...]:
         check_limit(limit)
-        return await self._read(partial(audit.latest, before=before, limit=limit))
+        return await self._read(partial(audit.latest, before=before, task_id=task_id, limit=limit))
 
     async def tokens(self) -> tuple[Token, ...]:
         return await self._read(tokens.every)

@@ -226,6 +226,28 @@ class AdministrationContract:
 
         assert pages == [(c, b), (a,), ()]
 
+    async def test_the_changes_that_name_a_task_are_listed_alone(self, storage: Storage) -> None:
+        task, other = "0197a4c8-0000-7000-8000-00000000000a", "0197a4c8-0000-7000-8000-00000000000b"
+        named = [
+            msgspec.structs.replace(change("a"), path=f"/tasks/{task}"),
+            msgspec.structs.replace(change("c"), path=f"/tasks/{task.upper()}/cancel"),
+            msgspec.structs.replace(change("e"), body=f'{{"ids":["{other}","{task}"]}}'),
+        ]
+        others = [
+            change("b"),
+            msgspec.structs.replace(change("d"), path=f"/tasks/{other}/cancel"),
+            msgspec.structs.replace(change("f"), body=f'{{"ids":["{other}"]}}'),
+        ]
+        await storage.record_changes([*named, *others])
+
+        pages = [
+            await storage.changes(task_id=task, limit=2),
+            await storage.changes(task_id=task, before="c", limit=2),
+            await storage.changes(task_id="0197a4c8-0000-7000-8000-00000000000c", limit=2),
+        ]
+
+        assert pages == [(named[2], named[1]), (named[0],), ()]
+
     async def test_a_change_that_is_recorded_again_is_left_as_it_is(self, storage: Storage) -> None:
         await storage.record_changes([change("a")])
 

@@ -41,14 +41,14 @@ class EditContract:
         self, storage: Storage
     ) -> None:
         await add(storage, "a", priority=3, max_attempts=5)
-        await storage.edit("a", Change(priority=1, run_at=7.5), now=1.25)
+        await storage.edit("a", Change(priority=1, run_at=7.5), who="ci", now=1.25)
         await storage.edit("a", Change(payload="{}", priority=1), now=2.0)
 
         history = await storage.get("a", now=2.0)
 
         assert history is not None
         assert history.edits == (
-            Edit(at=1.25, before={"priority": 3, "run_at": 0.0}),
+            Edit(at=1.25, before={"priority": 3, "run_at": 0.0}, who="ci"),
             Edit(at=2.0, before={"payload": None}),
         )
 

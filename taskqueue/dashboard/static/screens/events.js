@@ -1,15 +1,14 @@
 /** What happens in the service, and who has changed what. */
 
-import { html, useState } from "../vendor/preact.js";
-import { get } from "../app/api.js";
+import { html } from "../vendor/preact.js";
 import { isRestart, useEvents } from "../app/events.js";
-import { useLive } from "../app/live.js";
+import { usePages } from "../app/pages.js";
 import { useActivity } from "../app/samples.js";
 import { useMay } from "../app/session.js";
 import { EventList } from "../components/event-list.js";
+import { More } from "../components/more.js";
 import { Empty, Shown } from "../components/states.js";
 import { Time } from "../components/time.js";
-import { attempt } from "../components/toasts.js";
 
 export function Events() {
   const may = useMay();
@@ -34,26 +33,14 @@ function withEarlier(events, restarts) {
 
 const PAGE = 50;
 
-/** The stored trail: the latest page is kept up to date, older ones are added below it. */
+/** The stored trail. */
 function Audit() {
-  const audit = useLive(`audit?limit=${PAGE}`);
-  const [older, setOlder] = useState(null);
-  const loadMore = async () => {
-    const before = older || audit.data;
-    const page = await get(`audit?limit=${PAGE}&cursor=${before.next}`);
-    setOlder({ changes: [...(older ? older.changes : []), ...page.changes], next: page.next });
-  };
-  const { next } = older || audit.data || {};
+  const audit = usePages("audit", { limit: PAGE }, "changes", "id");
   return html`<section class="card" aria-label="Changes">
     <header><h2>Changes</h2><span class="small faint">the audit trail, which outlives the service</span></header>
-    <${Shown} live=${audit}>${({ changes }) => html`<${Changes} changes=${joined(changes, older ? older.changes : [])} />`}<//>
-    ${next && html`<footer class="more"><button type="button" onClick=${() => attempt(loadMore)}>Load more</button></footer>`}
+    <${Shown} live=${audit.live}>${() => html`<${Changes} changes=${audit.entries} />`}<//>
+    <${More} load=${audit.loadMore} />
   </section>`;
-}
-
-function joined(latest, older) {
-  const ids = new Set(latest.map((change) => change.id));
-  return [...latest, ...older.filter((change) => !ids.has(change.id))];
 }
 
 function Changes({ changes }) {

@@ -4,10 +4,12 @@ import { html, useState } from "../vendor/preact.js";
 import { remove } from "../app/api.js";
 import { count, plural } from "../app/format.js";
 import { refresh, useLive } from "../app/live.js";
+import { usePages } from "../app/pages.js";
 import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
 import { ChangeLimit } from "../components/change-limit.js";
 import { Icon } from "../components/icon.js";
+import { More } from "../components/more.js";
 import { Empty, Shown } from "../components/states.js";
 import { Time } from "../components/time.js";
 import { attempt } from "../components/toasts.js";
@@ -19,11 +21,12 @@ export function Limits({ route }) {
 }
 
 function All() {
-  const limits = useLive("limits", 3);
+  const limits = usePages("limits", {}, "limits", "name", 3);
   return html`
     <div class="title"><h1>Limits</h1></div>
     <section class="card" aria-label="Limits">
-      <${Shown} live=${limits}>${(data) => html`<${Table} limits=${data.limits} />`}<//>
+      <${Shown} live=${limits.live}>${() => html`<${Table} limits=${limits.entries} />`}<//>
+      <${More} load=${limits.loadMore} />
     </section>
   `;
 }

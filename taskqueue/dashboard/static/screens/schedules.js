@@ -1,9 +1,10 @@
 /** The schedules: when each runs, what was decided last; pause, resume, run now. */
 
 import { html } from "../vendor/preact.js";
-import { useLive } from "../app/live.js";
+import { usePages } from "../app/pages.js";
 import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
+import { More } from "../components/more.js";
 import { ScheduleButtons } from "../components/schedule-buttons.js";
 import { toneOfSlot } from "../components/slot-list.js";
 import { Empty, Shown } from "../components/states.js";
@@ -14,11 +15,12 @@ import { Schedule } from "./schedule.js";
 export const Schedules = ({ route }) => (route.id ? html`<${Schedule} name=${route.id} key=${route.id} />` : html`<${List} />`);
 
 function List() {
-  const schedules = useLive("schedules", 3);
+  const schedules = usePages("schedules", {}, "schedules", "name", 3);
   return html`
     <div class="title"><h1>Schedules</h1></div>
     <section class="card" aria-label="Schedules">
-      <${Shown} live=${schedules}>${(data) => html`<${Table} schedules=${data.schedules} />`}<//>
+      <${Shown} live=${schedules.live}>${() => html`<${Table} schedules=${schedules.entries} />`}<//>
+      <${More} load=${schedules.loadMore} />
     </section>
   `;
 }

@@ -60,6 +60,7 @@ function Found({ task }) {
         ${task.progress !== undefined && html`<${JSONCard} title="Progress" text=${pretty(raw(task, "progress"))} />`}
         ${task.status === "completed" && html`<${JSONCard} title="Result" text=${pretty(raw(task, "result"))} />`}
         ${task.edits && task.edits.length > 0 && html`<${Edits} edits=${task.edits} />`}
+        <${Changes} id=${task.id} />
       </div>
       <div class="stack"><${Facts} task=${task} /><${Children} task=${task} /></div>
     </div>
@@ -144,8 +145,31 @@ const shownLimit = ({ name, key, cost }) => `${key === null ? name : `${name}:${
 function Edits({ edits }) {
   return html`<section class="card" aria-label="Edits"><header><h2>Edits</h2></header>
     <ul class="inside small">
-      ${edits.map((edit, i) => html`<li key=${i}><span class="soft"><${Time} at=${edit.at} /></span> changed
+      ${edits.map((edit, i) => html`<li key=${i}><span class="soft"><${Time} at=${edit.at} /></span>
+        ${" "}${edit.who && html`<strong>${edit.who}</strong> `}changed
         ${" "}${Object.entries(edit.before).map(([name, value]) => (value === null ? name : `${name}, which was ${value}`)).join("; ")}</li>`)}
     </ul>
   </section>`;
+}
+
+const CHANGES = 50;
+
+/** Who has cancelled, redriven or otherwise changed the task, for those who may read the audit trail. */
+function Changes({ id }) {
+  const may = useMay();
+  const { data } = useLive(may("admin") ? `audit?task=${encodeURIComponent(id)}&limit=${CHANGES}` : null, 5);
+  if (!data || data.changes.length === 0) return null;
+  return html`<section class="card" aria-label="Changes"><header><h2>Changes</h2></header>
+    <ul class="inside small">
+      ${data.changes.map((change) => html`<li key=${change.id}><span class="soft"><${Time} at=${change.at} /></span>
+        ${" "}<strong>${change.who}</strong> <span class="faint">${change.remote}</span> <code>${callOf(change)}</code>
+        ${change.status >= 500 && html` <span class="bad">with an unknown outcome</span>`}</li>`)}
+    </ul>
+  </section>`;
+}
+
+/** What a change has called: `cancel`, or the whole call if it is not about one task. */
+function callOf({ method, path }) {
+  const [place, , verb] = path.split("?")[0].split("/").slice(1);
+  return (place === "tasks" && (verb || { PATCH: "edit", DELETE: "delete" }[method])) || `${method} ${path}`;
 }

@@ -13,7 +13,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 _LATEST = """
 SELECT id, at, role, who, remote, method, path, status, body FROM main.audited_changes
-WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2
+WHERE (?1 IS NULL OR id < ?1)
+    AND (?2 IS NULL OR instr(lower(path), ?2) > 0 OR instr(lower(body), ?2) > 0)
+ORDER BY id DESC LIMIT ?3
 """
 _TRIM = """
 DELETE FROM main.audited_changes WHERE id IN (
@@ -35,8 +37,10 @@ def record(tx: Transaction, changes: Sequence[AuditedChange]) -> None:
     tx.db.executemany(_RECORD, rows)
 
 
-def latest(db: sqlite3.Connection, before: str | None, limit: int) -> tuple[AuditedChange, ...]:
-    """Return changes, newest first."""
+def latest(
+    db: sqlite3.Connection, before: str | None, task_id: str | None, limit: int
+) -> tuple[AuditedChange, ...]:
+    """Return changes, newest first; with `task_id`, those that name this task."""
     return tuple(
         AuditedChange(
             id=id_,
@@ -50,7 +54,7 @@ def latest(db: sqlite3.Connection, before: str | None, limit: int) -> tuple[Audi
             body=body,
         )
         for id_, at, role, who, remote, method, path, status, body in db.execute(
-            _LATEST, (before, limit)
+            _LATEST, (before, task_id, limit)
         ).fetchall()
     )
 

@@ -10,7 +10,9 @@ from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.sql import rows, statements
 
 
-def edit(tx: Transaction, task_id: str, change: Change, *, now: float) -> EditResult:
+def edit(
+    tx: Transaction, task_id: str, change: Change, *, who: str | None = None, now: float
+) -> EditResult:
     """Change a task that nothing holds."""
     found = tx.db.execute(statements.TO_EDIT, (task_id,)).fetchone()
     if found is None:
@@ -21,7 +23,7 @@ def edit(tx: Transaction, task_id: str, change: Change, *, now: float) -> EditRe
         return EditResult(answer=refusal)
     current = Change(**dict(zip(Change.__struct_fields__, values, strict=True)))
     if changed := edits.new_values(change, current):
-        line = Edit(at=now, before=edits.old_values(changed, current))
+        line = Edit(at=now, before=edits.old_values(changed, current), who=who)
         edited = replace(current, **changed)
         after = _write(tx, seq, Status(status), edited, (*rows.edits(history), line))
         tx.moved(status, after)
