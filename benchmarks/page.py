@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import chromium
 from benchmarks.harness import Figure
@@ -88,7 +88,7 @@ class Look:
     first_contentful_paint_ms: float
     tree_ms: float
     kilobytes: float
-    """Over the wire, with headers."""
+    """Over the wire, with headers: the files, and the first answer of each call."""
     bare_ms: float
     """The first paint of a page of one word."""
 
@@ -107,10 +107,7 @@ def look(seconds: float) -> Look:
 
 
 def _look(page: "Page", site: Site, bare_ms: float) -> Look:
-    received: list[float] = []
-    network = page.context.new_cdp_session(page)
-    network.on("Network.loadingFinished", lambda each: received.append(each["encodedDataLength"]))
-    network.send("Network.enable")
+    received = _received(page)
     page.goto(site.url)
     tree_ms = float(page.evaluate("pageClock.treeAt()"))
     page.wait_for_selector(".uplot")
@@ -119,9 +116,27 @@ def _look(page: "Page", site: Site, bare_ms: float) -> Look:
         first_paint_ms=paints["first-paint"],
         first_contentful_paint_ms=paints["first-contentful-paint"],
         tree_ms=tree_ms,
-        kilobytes=sum(received) / 1_000,
+        kilobytes=sum(received.values()) / 1_000,
         bare_ms=bare_ms,
     )
+
+
+def _received(page: "Page") -> dict[str, float]:
+    """Return the bytes of each address that the page loads from now on; the first time counts."""
+    addresses: dict[str, str] = {}
+    received: dict[str, float] = {}
+
+    def on_request(event: dict[str, Any]) -> None:
+        addresses[event["requestId"]] = event["request"]["url"]
+
+    def on_end(event: dict[str, Any]) -> None:
+        received.setdefault(addresses[event["requestId"]], event["encodedDataLength"])
+
+    network = page.context.new_cdp_session(page)
+    network.on("Network.requestWillBeSent", on_request)
+    network.on("Network.loadingFinished", on_end)
+    network.send("Network.enable")
+    return received
 
 
 def _bare_ms(page: "Page") -> float:
