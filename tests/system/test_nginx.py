@@ -49,6 +49,7 @@ proxy_set_header X-Forwarded-Proto $scheme;
 """
 
 QUEUE_EXAMPLE = {"Host": "queue.example"}
+MADE = ("tokens new --role admin --name ops", "file")  # the entry of the token itself
 
 
 def free_port() -> int:
@@ -139,10 +140,11 @@ async def test_a_token_administers_through_the_proxy_and_the_trail_has_the_clien
         async with client.post(pause, json={}, headers=headers) as answer:
             paused = answer.status
         async with client.get(f"{proxied}/audit", headers={**QUEUE_EXAMPLE, **admin}) as answer:
-            [change] = (await answer.json())["changes"]
+            [change, made] = (await answer.json())["changes"]
 
     assert (stranger, other_name, paused) == (401, 403, 200)
     assert (change["who"], change["remote"]) == ("ops", CLIENT)
+    assert (made["path"], made["remote"]) == MADE
 
 
 async def test_a_proxy_may_reach_the_service_by_its_unix_socket(
@@ -163,9 +165,10 @@ async def test_a_proxy_may_reach_the_service_by_its_unix_socket(
         async with client.post(f"{proxied}/tasks", json=task, headers=headers) as answer:
             queued = answer.status
         async with client.get(f"{proxied}/audit", headers=headers) as answer:
-            [change] = (await answer.json())["changes"]
+            [change, made] = (await answer.json())["changes"]
 
     assert (stranger, queued, change["remote"]) == (401, 202, CLIENT)
+    assert (made["path"], made["remote"]) == MADE
 
 
 async def test_a_browser_session_behind_https_is_secure(
