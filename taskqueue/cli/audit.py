@@ -4,7 +4,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
-from taskqueue.client.views import Change
+from taskqueue.client.audit_views import Change
 
 MOST = 1_000
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from taskqueue.client import calls, live_calls, summary_calls
+from taskqueue.client.audit_views import Change
 from taskqueue.client.bulk_changes import BulkChanges
 from taskqueue.client.verbs import Filters
-from taskqueue.client.views import Change, Counts, DeadGroup, QueueInfo, SettingInfo
+from taskqueue.client.views import Counts, DeadGroup, QueueInfo, SettingInfo
 from taskqueue.rules.service_activity import RecentActivity
 from taskqueue.rules.sizes import ConsumersSize
 

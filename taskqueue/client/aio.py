@@ -24,13 +24,13 @@ from taskqueue.client.async_queue import AsyncQueue
 from taskqueue.client.async_routes import route_of
 from taskqueue.client.async_task import AsyncTask
 from taskqueue.client.attempt_views import RunningTask
+from taskqueue.client.audit_views import Change
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
 from taskqueue.client.schedules.aio import AsyncSchedules
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import (
-    Change,
     Counts,
     DeadGroup,
     GroupInfo,

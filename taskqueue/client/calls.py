@@ -8,10 +8,10 @@ import msgspec
 from msgspec.structs import replace
 
 from taskqueue.client.attempt_views import LogsPage, TaskStack
+from taskqueue.client.audit_views import Changes
 from taskqueue.client.call import Call, refused
 from taskqueue.client.verbs import Filters, NewTaskBody, Verbs
 from taskqueue.client.views import (
-    Changes,
     Progress,
     QueueInfo,
     Receipt,
