@@ -15,7 +15,8 @@ from taskqueue.http.answers import Answer
 from taskqueue.http.pages import fitting
 from taskqueue.http.queries import Parameter, Query, whole_number
 from taskqueue.http.route import Call
-from taskqueue.http.tasks.queries import CURSOR, task_id_of
+from taskqueue.http.tasks.ids import task_id_of
+from taskqueue.http.tasks.queries import CURSOR
 from taskqueue.rules.access import Role
 from taskqueue.rules.audit import MAX_STORED, AuditedChange
 from taskqueue.structs import Struct
