@@ -14,6 +14,7 @@ from taskqueue.executors.eager import eagerly
 from taskqueue.executors.lines import Frames, stack_of_coroutine
 from taskqueue.executors.middleware import inside_middleware
 from taskqueue.executors.outcome import outcome_of
+from taskqueue.executors.unfinished import unfinished
 from taskqueue.rules.running import HandlerStack
 from taskqueue.rules.tasks import Outcome
 
@@ -41,10 +42,12 @@ class LoopExecutor:
         call, task_id = inside_middleware(handler, context, handle), context.task.id
         self._thread = threading.get_ident()
         self._running[task_id] = call
+        note_end = unfinished.begin(context.task)  # a blocked loop outlives its consumer
         try:
             outcome = await outcome_of(eagerly(call), context, handler)
         finally:
             del self._running[task_id]
+            note_end()
         if asyncio.get_running_loop().time() >= self._turn_ends:
             await self._let_others_run()
         return outcome

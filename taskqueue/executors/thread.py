@@ -19,8 +19,9 @@ from taskqueue.executors.lines import Frames, stack_of_thread
 from taskqueue.executors.middleware import inside_middleware
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
+from taskqueue.executors.unfinished import unfinished
 from taskqueue.rules.running import NO_STACK, HandlerStack
-from taskqueue.rules.tasks import Outcome
+from taskqueue.rules.tasks import Outcome, Task
 
 Work = Callable[[], object]
 End = tuple[object, BaseException | None]  # what was returned, or what was raised
@@ -30,8 +31,9 @@ class ThreadExecutor:
     """Runs each handler in a thread, and keeps up to `slots` idle threads for the next ones.
 
     Belongs to the loop it is used on. A thread cannot be stopped: when the caller is cancelled, the
-    handler runs on and its outcome is discarded. It occupies no slot, and as a daemon thread it
-    does not keep the process alive. (`concurrent.futures` joins its threads at exit, for ever.)
+    handler runs on and its outcome is discarded. It occupies no slot of its consumer (those of a
+    limit are kept, see `unfinished`), and as a daemon thread it does not keep the process alive.
+    (`concurrent.futures` joins its threads at exit, for ever.)
     """
 
     def __init__(self, slots: int, *, name: str = "handler") -> None:
@@ -49,7 +51,7 @@ class ThreadExecutor:
         Middleware stays on the loop.
         """
         work = partial(called, handler, context, kwargs)
-        call = partial(self._call, work, context.task.id)
+        call = partial(self._call, work, context.task)
         if handler.middleware:
             running = eagerly(inside_middleware(handler, context, call))
         else:
@@ -75,13 +77,15 @@ class ThreadExecutor:
             thread.end()
         self._idle.clear()
 
-    async def _call(self, work: Work, task_id: str) -> object:
+    async def _call(self, work: Work, task: Task) -> object:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[End] = loop.create_future()
-        thread = self._running[task_id] = self._idle.pop() if self._idle else self._new_thread()
+        thread = self._running[task.id] = self._idle.pop() if self._idle else self._new_thread()
         self._busy[ended] = thread
+        note_end = unfinished.begin(task)
 
         def is_reported(end: End) -> bool:
+            note_end()
             try:
                 loop.call_soon_threadsafe(self._done, ended, end)
             except RuntimeError:
@@ -94,7 +98,7 @@ class ThreadExecutor:
         try:
             value, error = await ended
         finally:
-            self._running.pop(task_id, None)  # middleware may have called it twice
+            self._running.pop(task.id, None)  # middleware may have called it twice
         if error is not None:
             raise error
         return value

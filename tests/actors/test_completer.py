@@ -9,11 +9,13 @@ import pytest
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
+from taskqueue.actors.queue.handler_ends import HandlerEnds
 from taskqueue.actors.storage_client import RetryingClient
 from taskqueue.api.hooks import Hooks
 from taskqueue.attempt_log import AttemptLog
 from taskqueue.clock import SystemClock
 from taskqueue.errors import OperationFailed, StorageUnavailable
+from taskqueue.executors.unfinished import UnfinishedHandlers
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Finished, Settle, Taken
@@ -84,6 +86,7 @@ async def settle(
         activity=activity or Activity(),
         measures=TaskMeasures(queues, ("quick",)),
         hooks=Hooks(),
+        handler_ends=HandlerEnds(UnfinishedHandlers()),
     )
     await completer.settle(action.finished, lambda: answers.append(None))
     return leases.ours, len(answers)

@@ -35,6 +35,7 @@ from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.expirer import Expirer
 from taskqueue.actors.queue.fetcher import Fetcher
+from taskqueue.actors.queue.handler_ends import HandlerEnds
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.queue.limit_declaration import LimitDeclaration
 from taskqueue.actors.queue.settings import QueueSettings
@@ -47,6 +48,7 @@ from taskqueue.commands import (
     GetQueues,
     GetReadiness,
 )
+from taskqueue.executors.unfinished import unfinished
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.health import QueueState, Readiness
 from taskqueue.rules.leases.ledger import Leases
@@ -81,6 +83,7 @@ class QueueActor(QueueAdministration):
             settings.queues, settings.prefetch, settings.retry, fair=settings.fair_queues
         )
         self._dispatch = DispatchBuffer(leases, self._clock)
+        self._handler_ends = HandlerEnds(unfinished)
         self._completer = Completer(
             self._storage,
             settings.policy_of,
@@ -92,6 +95,7 @@ class QueueActor(QueueAdministration):
             activity=activity,
             measures=measures,
             hooks=hooks,
+            handler_ends=self._handler_ends,
         )
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._limits = LimitDeclaration(settings.limits, self._storage, self._clock)
@@ -247,6 +251,7 @@ class QueueActor(QueueAdministration):
         """Hand nothing out any more; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
         self._driver.feed(Leases.drain)
+        self._handler_ends.stop()
         left_s = message.deadline - self._clock.monotonic()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left_s):

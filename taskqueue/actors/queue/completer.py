@@ -1,6 +1,7 @@
 """The completer: writes the outcomes of deliveries, however long the storage is away."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, TypeAlias
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from taskqueue.actors import task_log
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import FetchSchedule
+from taskqueue.actors.queue.handler_ends import HandlerEnds
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.api.hooks import Hooks
 from taskqueue.clock import Clock
@@ -79,6 +81,7 @@ class Completer:
         activity: Activity,
         measures: TaskMeasures,
         hooks: Hooks,
+        handler_ends: HandlerEnds,
     ) -> None:
         """Make a completer that has nothing to write.
 
@@ -93,6 +96,7 @@ class Completer:
             activity: counts what is written, for the last minutes.
             measures: counts it since the start.
             hooks: are called for it.
+            handler_ends: keeps outcomes back.
         """
         self._storage = storage
         self._policy_of = policy_of
@@ -104,26 +108,44 @@ class Completer:
         self._activity = activity
         self._measures = measures
         self._hooks = hooks
+        self._handler_ends = handler_ends
         activity.begin(clock.monotonic())
         self._writing: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Task[None]] = set()  # until their handlers end
 
     def settle(
         self, finished: Sequence[Finished], then: Callable[[], object] | None = None
     ) -> asyncio.Task[None]:
         """Write the outcomes of some deliveries, and call `then` when all of them are written.
 
-        The task also ends when its owner does, so its end alone proves no write.
+        The task also ends when its owner does, so its end alone proves no write. Outcomes of
+        limited tasks whose handlers still run are written once these have ended; neither `then`
+        nor the task waits for them.
         """
-        pending = [self._pending(each) for each in finished]
+        pending = []
+        for each in finished:
+            if self._handler_ends.is_awaited(each):
+                self._kept.add(keeping := self._start_task(self._settle_at_end(each)))
+                keeping.add_done_callback(self._kept.discard)
+            else:
+                pending.append(self._pending(each))
         writing = self._start_task(self._write(pending, then))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing
 
+    async def _settle_at_end(self, finished: Finished) -> None:
+        delivery, began_at = finished.delivery, finished.started_at or self._clock.now()
+        with contextlib.suppress(*UNREACHABLE):  # else its status alone does not tell that it runs
+            await self._storage.use(Storage.start, (delivery.token,), now=began_at)
+        await self._handler_ends.wait(delivery.task)
+        self.settle([finished])
+
     async def idle(self) -> None:
-        """Wait until everything is written."""
-        while self._writing:
-            await asyncio.wait(self._writing)
+        """Wait for no handler any more, and until everything is written."""
+        self._handler_ends.stop()
+        while pending := self._writing | self._kept:
+            await asyncio.wait(pending)
 
     def _pending(self, finished: Finished) -> PendingSettlement:
         task, now = finished.delivery.task, self._clock.now()

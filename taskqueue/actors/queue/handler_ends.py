@@ -1,0 +1,58 @@
+"""Handler ends: keeps back the outcomes of limited tasks whose handlers cannot be stopped.
+
+What is not written keeps the slots of the task. So no limit is exceeded by a thread that runs on
+when its task is cancelled or its consumer has ended.
+"""
+
+import asyncio
+import contextlib
+from functools import partial
+
+from taskqueue.events import events
+from taskqueue.executors.unfinished import UnfinishedHandlers
+from taskqueue.rules.leases.values import Finished
+from taskqueue.rules.tasks import Task
+
+
+class HandlerEnds:
+    """Waits for handlers to end, until the service stops: then nothing more is started here."""
+
+    def __init__(self, handlers: UnfinishedHandlers) -> None:
+        """Wait for nothing yet."""
+        self._handlers = handlers
+        self._awaited: set[asyncio.Event] = set()
+        self._is_stopping = False
+
+    def is_awaited(self, finished: Finished) -> bool:
+        """Tell whether an outcome has to wait for its handler."""
+        return not self._is_stopping and self._handlers.includes(finished.delivery.task)
+
+    async def wait(self, task: Task) -> None:
+        """Wait until no handler of this task runs, or the service stops."""
+        events.warning(
+            "handler_runs_on",
+            task_id=task.id,
+            action=task.action,
+            queue=task.queue,
+            attempt=task.attempt,
+        )
+        ended = asyncio.Event()
+        if self._is_stopping:
+            return
+        self._awaited.add(ended)
+        try:
+            self._handlers.when_ended(task, partial(_set, ended, asyncio.get_running_loop()))
+            await ended.wait()
+        finally:
+            self._awaited.discard(ended)
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        self._is_stopping = True
+        for ended in self._awaited:
+            ended.set()
+
+
+def _set(event: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed, and nothing waits there any more
+        loop.call_soon_threadsafe(event.set)
