@@ -113,6 +113,7 @@ class GateFacts(Struct):
         count: how many tasks have them.
         opens_at: when its rate allows the first start; None if it is not the rate.
         ahead: how many tasks of the same queue wait for the same key before it, up to a thousand.
+        is_shared: whether tasks of other queues wait for it as well: one of them may be next.
     """
 
     use: LimitUse
@@ -121,6 +122,7 @@ class GateFacts(Struct):
     count: int
     opens_at: float | None
     ahead: int
+    is_shared: bool = False
 
 
 class Taken(Struct):

@@ -199,6 +199,7 @@ class TaskHistory(Struct):
     edits: tuple[Edit, ...] = ()
     key: KeyState | None = None  # None: it has no unique key
     flow: str | None = None  # whose turns it takes; None: it takes none
+    is_held: bool = False  # claimed: it runs, or waits in a buffer for a free slot
 
 
 class Owner(Struct):

@@ -1,9 +1,15 @@
 """Turns: how the flows of a queue share it fairly. Pure.
 
-Start-time fair queueing: each task of a flow gets the turn after the flow's last one, or after the
-turn that is served now, whichever is later. The least turn is served first. So a flow with 100,000
-tasks waiting does not keep another from its next turn, and a flow that was idle has saved up none.
-A task that gets no turn (0) comes first, and one that has to be done again (-1) before all others.
+Fair queueing: each task of a flow gets the turn after the flow's last one. The least turn is served
+first, and of equal ones the task that has waited longest. So a flow with 100,000 tasks waiting does
+not keep another from its next turn. A flow that comes, or comes back, begins half a turn after the
+one that is served now: the others have one start each before it at most, and what they had while it
+was away is forgotten.
+
+What a flow has to do again does not queue behind its backlog: it takes turns of its own. So a flow
+has two lanes at most.
+
+Where there is no flow there is no turn (0), and what has to be done again (-1) comes first.
 """
 
 from typing import NamedTuple
@@ -11,7 +17,10 @@ from typing import NamedTuple
 from taskqueue.structs import Struct
 
 AGAIN = -1.0
+"""Of a task that has to be done again; one with a flow gets its turn when it is due."""
 NONE = 0.0
+NO_TURN = -1.0
+"""The latest turn of a lane that has had none."""
 
 # With larger ones a turn would be lost in the rounding of the turns before it.
 MIN_WEIGHT, MAX_WEIGHT = 0.001, 1_000.0
@@ -60,17 +69,29 @@ class Waiting(NamedTuple):
     priority: int
     flow: str
     weight: float
+    is_again: bool
+
+    @property
+    def lane(self) -> str:
+        """The turns that it takes: those of its flow, or those for what is done again."""
+        return lane(self.flow, is_again=self.is_again)
+
+
+def lane(flow: str, *, is_again: bool) -> str:
+    """Return the name of a lane of a flow, in which there is no line break."""
+    return f"{flow}\n" if is_again else flow
 
 
 def next_turn(last: float, served: float, weight: float) -> float:
-    """Return the turn of a flow's next task.
+    """Return the next turn of a lane.
 
     Args:
-        last: the latest turn that the flow was given; 0 if it is new.
-        served: the turn that was served last, of all flows.
+        last: the latest turn that the lane was given. One that was before `served` is as good as
+            none, which is less than 0.
+        served: the turn that was served last, of all flows; 0 if none was.
         weight: how many turns the flow gets for one of a flow of weight 1.
 
-    >>> next_turn(7.0, 3.0, 1.0), next_turn(0.0, 3.0, 2.0)
-    (8.0, 3.5)
+    >>> next_turn(7.0, 3.0, 1.0), next_turn(NO_TURN, 3.0, 1.0), next_turn(NO_TURN, 3.0, 2.0)
+    (8.0, 3.5, 3.25)
     """
-    return max(last, served) + 1.0 / weight
+    return last + 1.0 / weight if last >= served else served + 0.5 / weight

@@ -11,7 +11,8 @@ class Gates(Protocol):
 
     A task counts towards its limits from its claim to its settlement: what is held is what runs.
     So no slot can leak or expire while a lease is held. A start is counted at the claim. It is
-    given back by a settlement that returns the attempt, such as a release or a snooze.
+    given back by a settlement that returns the attempt, such as a release or a snooze, and by a
+    `Cancel` of a delivery that was never started.
 
     Within a key, a task that is claimed later waits behind one of its queue that comes before it in
     the order of a claim, even if it costs less.

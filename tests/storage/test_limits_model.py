@@ -66,6 +66,8 @@ class TwoStorages(RuleBasedStateMachine):
         self.names = 0
         self.held: dict[str, tuple[str, str, str | None]] = {}  # by id: both tokens, limits
         self.allowed: dict[str, LimitValues] = {}
+        self.starts: dict[str, list[float]] = {}  # by gate, since its limit has its values
+        self.returns: dict[str, list[float]] = {}
 
     @initialize(slots=slots_values, rate=rate_values, backlog=st.lists(use_lists, max_size=3))
     def open(
@@ -213,6 +215,22 @@ class TwoStorages(RuleBasedStateMachine):
             for use in decoded(model.task.limits) if not model.chained else ():
                 most = self.allowed[use.name].running
                 assert most is None or self.running(use.gate) <= most
+                self.begins(use)
+
+    def begins(self, use: LimitUse) -> None:
+        """In any `t` seconds at most `burst + t * starts / per_s` starts happen.
+
+        A start that is given back may be made again at once.
+        """
+        starts = self.starts.setdefault(use.gate, [])
+        starts.append(self.now)
+        values, returns = self.allowed[use.name], self.returns.get(use.gate, [])
+        if values.starts is None:
+            return
+        for number, since in enumerate(starts):
+            may = (values.burst or 1) + (self.now - since) * values.starts / (values.per_s or 1)
+            again = sum(at >= since for at in returns)
+            assert len(starts) - number <= may + again + 1e-6, f"{use.gate}: {starts}, {returns}"
 
     def running(self, gate: str) -> int:
         keys = self.run(self.sqlite.limit_keys(gate.partition("/")[0], limit=9, now=self.now))
@@ -251,8 +269,10 @@ class TwoStorages(RuleBasedStateMachine):
                 )
 
         self.run(settle_both())
-        for task_id in chosen:
-            del self.held[task_id]
+        for task_id, settlement in zip(chosen, settlements, strict=True):
+            *_, limits = self.held.pop(task_id)
+            for use in decoded(limits) if isinstance(settlement, Release | Postpone) else ():
+                self.returns.setdefault(use.gate, []).append(self.now)
 
     @rule(data=st.data(), queue=st.sampled_from(QUEUES), times=st.integers(1, 3))
     def consume(self, data: st.DataObject, queue: str, times: int) -> None:
@@ -320,11 +340,15 @@ class TwoStorages(RuleBasedStateMachine):
         self.both(lambda storage: storage.change_limit(name, changed, now=self.now))
         usages, _ = self.both(lambda storage: storage.limits(now=self.now))
         self.allowed = {usage.name: usage.values for usage in usages}
+        for gate in [each for each in self.starts if each.partition("/")[0] == name]:
+            del self.starts[gate]
 
     @rule(use=uses)
     def take(self, use: LimitUse) -> None:
         expected, taken = self.both(lambda storage: storage.take_starts(use, now=self.now))
         assert taken == expected
+        if taken is not None and taken.granted:
+            self.begins(use)
 
     @rule(queue=st.sampled_from(QUEUES), pauses=st.booleans())
     def pause(self, queue: str, pauses: bool) -> None:

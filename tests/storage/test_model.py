@@ -561,6 +561,15 @@ class TwoStorages(RuleBasedStateMachine):
 
         self.run(reopen_both())
 
+    @rule()
+    def kill(self) -> None:
+        async def kill_both() -> None:
+            for storage in (self.model, self.sqlite):
+                storage.abandon()
+                await storage.open()
+
+        self.run(kill_both())
+
     # --- questions --------------------------------------------------------------------------------
 
     @rule(status=st.one_of(st.none(), statuses), before=st.one_of(st.none(), ids), limit=limits)

@@ -160,7 +160,7 @@ class TwoStorages(RuleBasedStateMachine):
     @rule()
     def kill(self) -> None:
         async def kill() -> None:
-            await self.sqlite.close()
+            self.sqlite.abandon()
             await self.sqlite.open()
 
         self.run(kill())

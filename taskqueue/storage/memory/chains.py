@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from taskqueue.rules import limits
-from taskqueue.rules.tasks import Delivery, Owner, Postpone, Release, Settlement
+from taskqueue.rules.tasks import Cancel, Delivery, Owner, Postpone, Release, Settlement
 from taskqueue.storage.memory.gates import Gates
 from taskqueue.storage.memory.rows import Lease, Row
 
@@ -82,7 +82,8 @@ class ChainedGates(Gates):
         """Give the slots that a settled row had to the first that waits behind it, if one does."""
         if lease.chained:
             return
-        if isinstance(settlement, Release | Postpone):
+        never_began = isinstance(settlement, Cancel) and not lease.started
+        if never_began or isinstance(settlement, Release | Postpone):
             self.returned(row)
         waiting = [
             (other.claimed_at, each.place, other)

@@ -235,7 +235,7 @@ class MemoryStorage(
     async def ahead(self, task: Task, *, limit: int, now: float) -> int:
         check_limit(limit)
         self._require_open()
-        return min(limit, self._table.ahead(task, now=now))
+        return min(limit, self._table.ahead(task, self._gates.turn_of(task.id), now=now))
 
     async def next_due(self, queue: str) -> float | None:
         self._require_open()

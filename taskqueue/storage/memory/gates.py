@@ -64,6 +64,11 @@ class Gates:
             self._turns.give(queue, now=now)
         return answers
 
+    def turn_of(self, task_id: str) -> float:
+        """Return the turn of a task, or that which it would get now."""
+        row = self._table.rows.get(task_id)
+        return 0.0 if row is None else self._turns.of(row)
+
     # --- claims -----------------------------------------------------------------------------------
 
     def chosen(
@@ -289,9 +294,10 @@ class Gates:
 
     def _facts(self, row: Row, use: LimitUse, *, now: float) -> GateFacts:
         held = sorted(self._held(use.gate), key=lambda each: each.lease.claimed_at)  # type: ignore[union-attr]
+        waiting = self._waiting(use.gate, now=now)
         before = [
             each
-            for each in self._waiting(use.gate, now=now)
+            for each in waiting
             if each.task.queue == row.task.queue and _in_line(each) < _in_line(row)
         ]
         at = self._rate_opens_at(use)
@@ -302,6 +308,7 @@ class Gates:
             count=len(held),
             opens_at=at if at > now else None,
             ahead=min(len(before), MOST_COUNTED),
+            is_shared=any(each.task.queue != row.task.queue for each in waiting),
         )
 
 

@@ -22,6 +22,7 @@ class MemoryHistories(MemoryPart):
             edits=tuple(row.edits[-MAX_EDITS:]),
             key=keys.state(row, now=now),
             flow=row.flow,
+            is_held=row.lease is not None,
         )
 
     async def logs(

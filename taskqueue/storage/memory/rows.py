@@ -43,6 +43,11 @@ class Row:
     edits: list[Edit] = field(default_factory=list)
 
     @property
+    def awaits_turn(self) -> bool:
+        """Whether it gets its turn when it is due."""
+        return self.turn is None or (self.turn == turns.AGAIN and self.flow is not None)
+
+    @property
     def place(self) -> tuple[int, float, float, str]:
         """Its place in the order of a claim."""
         return self.task.priority, self.turn or 0.0, self.task.run_at, self.task.id

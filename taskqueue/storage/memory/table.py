@@ -64,17 +64,16 @@ class Table:
     def ready(self, queue: str, *, ageing_s: float | None = None, now: float) -> Sequence[Row]:
         """Return what can be claimed, in the order of a claim."""
         ready = (
-            row for row in self.waiting(queue) if row.task.run_at <= now and row.turn is not None
+            row for row in self.waiting(queue) if row.task.run_at <= now and not row.awaits_turn
         )
         in_order = sorted(ready, key=lambda row: row.place)
         return in_order if ageing_s is None else list(_aged(in_order, ageing_s))
 
-    def ahead(self, task: Task, *, now: float) -> int:
-        """Return how many due tasks of its queue come before `task`."""
-        row = self.rows.get(task.id)
-        place = (task.priority, (row.turn if row else 0) or 0.0, task.run_at, task.id)
+    def ahead(self, task: Task, turn: float, *, now: float) -> int:
+        """Return how many due tasks of its queue come before `task`, which has that turn."""
+        place = (task.priority, turn, task.run_at, task.id)
         due = (each for each in self.unclaimed(task.queue) if each.task.run_at <= now)
-        return sum(each.place < place for each in due)
+        return sum(each.place < place for each in due if not each.awaits_turn)
 
     def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         """Delete what ended first in this status, before that instant; return how many."""

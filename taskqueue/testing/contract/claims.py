@@ -35,6 +35,18 @@ class ClaimContract:
         assert delivery.task.status is Status.QUEUED
         assert delivery.task == await task_of(storage, "a", now=2.0)
 
+    async def test_a_task_shows_whether_it_is_held(self, storage: Storage) -> None:
+        await add(storage, "a", "b")
+        [held] = await claim(storage, limit=1)
+
+        histories = [await storage.get(task_id, now=0.0) for task_id in ("a", "b")]
+        await settle(storage, held, DONE)
+        ended = await storage.get("a", now=1.0)
+
+        assert [each.is_held for each in histories if each is not None] == [True, False]
+        assert ended is not None
+        assert not ended.is_held
+
     async def test_claims_go_by_priority_then_run_at_then_id(self, storage: Storage) -> None:
         await add(storage, "d", priority=0, run_at=3.0)
         await add(storage, "c", "b", priority=0, run_at=2.0)

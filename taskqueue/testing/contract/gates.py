@@ -291,6 +291,13 @@ class GatesContract:
         assert by_slot.opens_at is None
         assert await storage.gate_of("a", now=1.0) is None
         assert await storage.gate_of("unknown", now=1.0) is None
+        assert not by_slot.is_shared
+
+        await storage.insert([of_key("f", "x", queue="mail")], now=1.0)
+
+        shared = await storage.gate_of("c", now=1.0)
+        assert shared is not None
+        assert (shared.is_shared, shared.ahead) == (True, 1)
 
 
 _WHO: Any = {"owner": ME, "lease_s": 30.0, "now": 0.0}

@@ -3,7 +3,7 @@
 import pytest
 
 from taskqueue.rules.limits import LimitUse, LimitValues, Taken
-from taskqueue.rules.tasks import Release, Settlement
+from taskqueue.rules.tasks import Release, SettleBy, Settlement
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.gates import limited
 from taskqueue.testing.contract.steps import (
@@ -78,10 +78,32 @@ class RatesContract:
         await storage.declare_limits({"smtp": LimitValues(starts=1, per_s=100.0)}, now=0.0)
         await storage.insert([limited("a"), limited("b", run_at=1.0)], now=0.0)
         [held] = await claim(storage)
+        await storage.start([held.token], now=0.0)
 
         await settle(storage, held, settlement, now=1.0)
 
         assert bool(await claim(storage, limit=1, now=2.0)) is not counts
+
+    async def test_a_claimed_task_that_is_cancelled_before_it_begins_gives_its_start_back(
+        self, storage: Storage
+    ) -> None:
+        await storage.declare_limits({"smtp": LimitValues(starts=1, per_s=100.0)}, now=0.0)
+        await storage.insert([limited("a"), limited("b")], now=0.0)
+        [held] = await claim(storage)
+
+        await settle(storage, held, CANCEL)
+
+        assert ids(await claim(storage, now=1.0)) == ["b"]
+
+    async def test_a_cancelled_task_that_began_unnoticed_does_not(self, storage: Storage) -> None:
+        await storage.declare_limits({"smtp": LimitValues(starts=1, per_s=100.0)}, now=0.0)
+        await storage.insert([limited("a"), limited("b")], now=0.0)
+        [held] = await claim(storage)
+
+        by = SettleBy(token=held.token, settlement=CANCEL, started_at=0.5)
+        await storage.settle([by], now=1.0)
+
+        assert await claim(storage, now=1.0) == ()
 
     async def test_a_cost_that_is_charged_later_leaves_a_debt_and_may_be_given_back(
         self, storage: Storage

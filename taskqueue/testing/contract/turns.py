@@ -55,7 +55,7 @@ class TurnsContract:
         await storage.insert([*of("b", 1, 2), *of("c", 1)], now=1.0)
 
         following = ids(await claim(storage, limit=7, now=1.0))
-        assert following == ["a003", "b001", "c001", "a004", "b002", "a005", "a006"]
+        assert following == ["b001", "c001", "a003", "b002", "a004", "a005", "a006"]
 
     async def test_a_flow_of_twice_the_weight_gets_twice_the_turns(self, storage: Storage) -> None:
         await storage.insert(of("a", *range(9)), now=0.0)
@@ -71,7 +71,7 @@ class TurnsContract:
 
         await storage.insert(of("b", *range(1, 9)), now=1.0)
 
-        assert [name[0] for name in ids(await claim(storage, limit=6, now=1.0))] == [*"ababab"]
+        assert [name[0] for name in ids(await claim(storage, limit=6, now=1.0))] == [*"bababa"]
 
     async def test_a_scheduled_task_gets_its_turn_when_it_is_due(self, storage: Storage) -> None:
         await storage.insert(of("b", 1, 2, run_at=10.0), now=0.0)
@@ -80,9 +80,9 @@ class TurnsContract:
         assert ids(await claim(storage, limit=1, now=9.0)) == ["a001"]
         await storage.insert(of("a", 3), now=9.0)
 
-        assert ids(await claim(storage, now=10.0)) == ["a002", "b001", "a003", "b002"]
+        assert ids(await claim(storage, now=10.0)) == ["b001", "a002", "b002", "a003"]
 
-    async def test_only_a_task_that_failed_or_was_released_keeps_its_turn(
+    async def test_a_released_task_keeps_its_turn_and_a_failed_one_gets_the_next(
         self, storage: Storage
     ) -> None:
         await storage.insert(of("a", 1, 2, 3), now=0.0)
@@ -92,9 +92,73 @@ class TurnsContract:
         await storage.insert(of("b", 1, 2, 3), now=2.0)
 
         assert ids(await claim(storage, now=10.0)) == [
-            *("a001", "a002"),
-            *("b001", "a003", "b002", "b003"),
+            *("a002", "b001", "a001"),
+            *("a003", "b002", "b003"),
         ]
+
+    async def test_what_a_flow_does_again_delays_another_by_one_start(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", *range(50)), now=0.0)
+        for held in await claim(storage, limit=50):
+            await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
+
+        await storage.insert(of("b", 1, 2), now=11.0)
+
+        assert ids(await claim(storage, limit=5, now=11.0)) == [
+            *("a000", "b001", "a001", "b002", "a002")
+        ]
+
+    async def test_what_is_done_again_goes_before_the_backlog_of_its_flow_and_has_turns_too(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", *range(50)), now=0.0)
+        for held in await claim(storage, limit=20):
+            await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
+
+        await storage.insert(of("b", 1, 2), now=11.0)
+
+        assert ids(await claim(storage, limit=7, now=11.0)) == [
+            *("a000", "b001"),
+            *("a020", "a001", "b002"),
+            *("a021", "a002"),
+        ]
+
+    async def test_a_failed_task_keeps_its_place_when_it_is_edited(self, storage: Storage) -> None:
+        await storage.insert(of("a", *range(9)), now=0.0)
+        [held] = await claim(storage, limit=1)
+        await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
+
+        await storage.edit("a000", Change(run_at=2.0), now=1.0)
+
+        assert ids(await claim(storage, limit=2, now=2.0)) == ["a000", "a001"]
+
+    async def test_the_place_of_a_task_that_has_come_due_is_known_before_it_has_its_turn(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("b", 9, run_at=10.0), now=0.0)
+        await storage.insert([*of("a", *range(5)), *of("b", *range(5))], now=0.0)
+        await claim(storage, limit=2)
+
+        history = await storage.get("b009", now=10.0)
+
+        assert history is not None
+        assert await storage.ahead(history.task, limit=99, now=10.0) == 8
+        assert ids(await claim(storage, limit=9, now=10.0))[8:] == ["b009"]
+
+    async def test_the_place_of_a_failed_task_is_known_before_it_has_its_turn(
+        self, storage: Storage
+    ) -> None:
+        await storage.insert(of("a", *range(9)), now=0.0)
+        [held, _] = await claim(storage, limit=2)
+        await storage.insert(of("b", *range(9)), now=0.0)
+        await settle(storage, held, FAILURE, now=1.0)  # due again at 10.0
+
+        history = await storage.get("a000", now=10.0)
+
+        assert history is not None
+        assert await storage.ahead(history.task, limit=99, now=10.0) == 1
+        assert ids(await claim(storage, limit=2, now=10.0)) == ["b000", "a000"]
 
     async def test_a_snoozed_task_that_was_cancelled_meanwhile_takes_no_turn(
         self, storage: Storage

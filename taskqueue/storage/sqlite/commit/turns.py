@@ -6,7 +6,7 @@ A row with a flow is parked until it is due. Then it gets a turn, by which it is
 import sqlite3
 from collections.abc import Sequence
 
-from taskqueue.rules.turns import Waiting, next_turn
+from taskqueue.rules.turns import NO_TURN, Waiting, next_turn
 from taskqueue.storage.sqlite.sql import rows, turns
 
 MOST_GIVEN = 5_000
@@ -25,13 +25,13 @@ class Turns:
         last: dict[tuple[int, str], float] = {}
         served: dict[int, float] = {}
         for row in map(Waiting._make, due):
-            flow = row.priority, row.flow
-            if flow not in last:
-                last[flow], served[row.priority] = self._turns(queue, row)
-            last[flow] = next_turn(last[flow], served[row.priority], row.weight)
-            self._db.execute(turns.GIVE_TURN, (last[flow], row.seq))
-        for (priority, flow_name), turn in last.items():
-            self._db.execute(turns.NOTE_TURN, (queue, priority, flow_name, turn))
+            lane = row.priority, row.lane
+            if lane not in last:
+                last[lane], served[row.priority] = self._turns(queue, row)
+            last[lane] = next_turn(last[lane], served[row.priority], row.weight)
+            self._db.execute(turns.GIVE_TURN, (last[lane], row.seq))
+        for (priority, lane_name), turn in last.items():
+            self._db.execute(turns.NOTE_TURN, (queue, priority, lane_name, turn))
         for priority, turn in served.items():
             of_priority = {"queue": queue, "priority": priority, "served": turn}
             self._db.execute(turns.FORGET_TURNS, of_priority)
@@ -40,8 +40,12 @@ class Turns:
         """Note which turns are served by a claim."""
         self._db.execute(turns.NOTE_SERVED, (rows.json_array(seqs),))
 
+    def expected(self, queue: str, row: Waiting) -> float:
+        """Return the turn that a row would get now."""
+        return next_turn(*self._turns(queue, row), row.weight)
+
     def _turns(self, queue: str, row: Waiting) -> tuple[float, float]:
-        """Return the latest turn of a row's flow, and the one that was served last."""
-        asked = {"queue": queue, "priority": row.priority, "flow": row.flow}
+        """Return the latest turn of a row's lane, and the one that was served last."""
+        asked = {"queue": queue, "priority": row.priority, "flow": row.lane}
         last, served = self._db.execute(turns.TURNS_OF, asked).fetchone()
-        return last or 0.0, served or 0.0
+        return NO_TURN if last is None else last, served or 0.0

@@ -156,11 +156,13 @@ def gate_of(db: sqlite3.Connection, task_id: str, *, now: float) -> GateFacts | 
             gate, text, *place = parked
             use = next(use for use in limits.decoded(text) if use.gate == gate)
             before = _before(db, parking.COUNT_PARKED_BEFORE, gate, math.inf, *place)
-            return _facts(db, use, before + _before_in_chain(db, gate, math.inf, *place), now=now)
+            ahead = before + _before_in_chain(db, gate, math.inf, *place)
+            return _facts(db, use, place[0], ahead, now=now)
         if (chained := db.execute(parking.CHAINED_TASK, (task_id,)).fetchone()) is not None:
             text, claimed_at, *place = chained
             use = _full(db, limits.decoded(text))
-            return _facts(db, use, _before_in_chain(db, use.gate, claimed_at, *place), now=now)
+            ahead = _before_in_chain(db, use.gate, claimed_at, *place)
+            return _facts(db, use, place[0], ahead, now=now)
     return None
 
 
@@ -185,8 +187,11 @@ def _before(db: sqlite3.Connection, count: str, *line: Any) -> int:
     return int(before)
 
 
-def _facts(db: sqlite3.Connection, use: LimitUse, ahead: int, *, now: float) -> GateFacts:
+def _facts(
+    db: sqlite3.Connection, use: LimitUse, queue: str, ahead: int, *, now: float
+) -> GateFacts:
     gates, gate = Gates(db), use.gate
+    [is_shared] = db.execute(parking.IS_SHARED, {"gate": gate, "queue": queue}).fetchone()
     values, state = gates.values(use.name), gates.state(gate)
     at = limits.opens_at(msgspec.structs.replace(values, running=None), state, use.cost)
     return GateFacts(
@@ -196,6 +201,7 @@ def _facts(db: sqlite3.Connection, use: LimitUse, ahead: int, *, now: float) -> 
         count=state.running,
         opens_at=at if at > now else None,
         ahead=min(ahead, MOST_COUNTED),
+        is_shared=bool(is_shared),
     )
 
 

@@ -15,7 +15,9 @@ from taskqueue.rules.tasks import (
     Task,
     TaskHistory,
 )
+from taskqueue.rules.turns import Waiting
 from taskqueue.storage.limits import MAX_ATTEMPTS
+from taskqueue.storage.sqlite.commit.turns import Turns
 from taskqueue.storage.sqlite.operations.searching import snapshot
 from taskqueue.storage.sqlite.sql import queries, ready, rows
 
@@ -41,10 +43,9 @@ def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Deliver
 def ahead(db: sqlite3.Connection, task: Task, *, limit: int, now: float) -> int:
     """Return how many due tasks of its queue come before `task`, up to `limit`."""
     found = 0
-    turn = db.execute(queries.TURN, (task.id,)).fetchone() or (0.0,)
     place: dict[str, object] = {"queue": task.queue, "now": now, "run_at": task.run_at}
     place |= {"id": task.id, "own_priority": task.priority, "priority": ready.FIRST_OF_ALL}
-    place["turn"] = turn[0]
+    place["turn"] = _turn_of(db, task)
     while found < limit:
         [priority] = db.execute(ready.PRIORITY_FROM, place).fetchone()
         if priority is None or priority > task.priority:
@@ -54,6 +55,15 @@ def ahead(db: sqlite3.Connection, task: Task, *, limit: int, now: float) -> int:
         found += more
         place["priority"] = priority + 1
     return found
+
+
+def _turn_of(db: sqlite3.Connection, task: Task) -> float:
+    """Return the turn of a task, or that which it would get now."""
+    turn, weight, flow = db.execute(queries.TURN, (task.id,)).fetchone() or (0.0, 1.0, None)
+    if flow is None:
+        return float(turn)
+    waiting = Waiting(0, task.priority, flow, weight, is_again=turn < 0)
+    return Turns(db).expected(task.queue, waiting)
 
 
 def next_due(db: sqlite3.Connection, queue: str) -> float | None:
@@ -93,6 +103,7 @@ def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | No
             now=now,
         ),
         flow=flow,
+        is_held=bool(is_held),
     )
 
 

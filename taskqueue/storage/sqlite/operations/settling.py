@@ -172,7 +172,7 @@ class _Settling:
         self._completing: list[SettleBy] = []
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[int] = []
-        self._returned: set[int] = set()  # whose attempts are
+        self._returned: set[int] = set()  # whose starts are
 
     def add(self, lease: Lease, by: SettleBy) -> Settled:
         """Add one settlement of a lease that holds; return what will have become of it."""
@@ -202,9 +202,11 @@ class _Settling:
                 self._add_attempt(lease, by, outcome, error, settlement.traceback)
             case Cancel(reason=reason):
                 after, change = Status.CANCELLED, (reason, now)
+                if not _has_begun(lease, by):
+                    self._returned.add(lease.seq)
                 self._add_attempt(lease, by, AttemptOutcome.CANCELLED, reason)
             case Release(delivery_counts=delivery_counts):
-                started = lease.started or by.started_at is not None
+                started = _has_begun(lease, by)
                 self._returned.add(lease.seq)
                 after, change = lease.waited_as, (int(not (delivery_counts or started)),)
                 if started:
@@ -243,6 +245,10 @@ class _Settling:
     ) -> None:
         line = (lease.seq, by.started_at, outcome.value, error, traceback, by.log)
         self._attempts.append(line)
+
+
+def _has_begun(lease: Lease, by: SettleBy) -> bool:
+    return lease.started or by.started_at is not None
 
 
 def _crashes(outcome: AttemptOutcome) -> int:

@@ -66,6 +66,10 @@ SELECT count(*) FROM (
     LIMIT :limit
 )
 """
+IS_SHARED = f"""
+SELECT EXISTS (SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue < :queue)
+    OR EXISTS (SELECT 1 {_PARKED} AND gate IS NOT NULL AND queue > :queue)
+"""
 NEXT_PARKED_GATE = """
 SELECT min(gate) FROM main.tasks INDEXED BY parked
 WHERE gate IS NOT NULL AND gate > :behind AND gate < :end

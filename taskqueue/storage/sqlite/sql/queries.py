@@ -24,7 +24,8 @@ WHERE token IS NOT NULL
 ORDER BY claimed_at, priority, turn, run_at, id
 """
 
-TURN = "SELECT turn FROM main.tasks WHERE id = ?"
+# With a flow if it gets its turn at the next claim.
+TURN = "SELECT turn, weight, iif(gate = '/turn', flow, NULL) FROM main.tasks WHERE id = ?"
 
 KEY = "coalesce(unique_key, former_key), unique_until, former_key IS NOT NULL, token IS NOT NULL"
 GET = f"SELECT seq, edits, flow, {KEY}, {TASK} FROM main.tasks WHERE id = ?"

@@ -58,7 +58,7 @@ SET_EXPIRY = "UPDATE main.tasks SET start_by = ? WHERE seq = ?"
 LIMITS_OF = "SELECT limits FROM main.tasks WHERE seq = ?"
 REPLACE = """
 UPDATE main.tasks SET fingerprint = ?5, limits = ?1, flow = ?2, weight = ?3,
-    gate = iif(?2 IS NULL OR turn < 0, NULL, '/turn')
+    gate = iif(?2 IS NULL, NULL, '/turn'), turn = min(turn, 0)
 WHERE seq = ?4
 """
 # What few new tasks have is written after their row, so that the others need not mention it.
@@ -134,11 +134,11 @@ _CHANGE: dict[type[Settlement], str] = {
     ),
     Requeue: (
         f"{_STARTED}, status = 'retrying', run_at = column3, reason = column4,"
-        " crashes = crashes + column5, turn = -1"
+        " crashes = crashes + column5, turn = -1, gate = iif(flow IS NULL, NULL, '/turn')"
     ),
     Postpone: (
         f"{_STARTED}, status = 'scheduled', run_at = column3, attempt = attempt - 1,"
-        " turn = column4, gate = iif(column4 < 0 OR flow IS NULL, NULL, '/turn')"
+        " turn = column4, gate = iif(flow IS NULL, NULL, '/turn')"
     ),
     DeadLetter: (
         f"{_STARTED}, status = 'dead', reason = column3, crashes = crashes + column4,"
@@ -200,7 +200,7 @@ FROM main.tasks WHERE id = ?
 EDIT = """
 UPDATE main.tasks
 SET payload = ?, priority = ?, run_at = ?, max_attempts = ?, status = ?, edits = ?,
-    gate = iif(flow IS NULL OR turn < 0, NULL, '/turn')
+    gate = iif(flow IS NULL, NULL, '/turn'), turn = min(turn, 0)
 WHERE seq = ?
 """
 

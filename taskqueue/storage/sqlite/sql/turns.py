@@ -2,7 +2,7 @@
 """The SQL of turns: what waits for one, which the flows have, and which was served."""
 
 AWAITING_TURN = """
-SELECT seq, priority, flow, weight FROM main.tasks INDEXED BY awaits_turn
+SELECT seq, priority, flow, weight, turn < 0 FROM main.tasks INDEXED BY awaits_turn
 WHERE gate = '/turn' AND queue = ? AND run_at <= ? ORDER BY run_at, id LIMIT ?
 """
 TURNS_OF = """
@@ -19,7 +19,7 @@ ON CONFLICT (queue, priority, flow) DO UPDATE SET turn = excluded.turn
 FORGET_TURNS = """
 DELETE FROM main.flow_turns WHERE (queue, priority, flow) IN (
     SELECT queue, priority, flow FROM main.flow_turns INDEXED BY served_flows
-    WHERE queue = :queue AND priority = :priority AND turn <= :served LIMIT 2
+    WHERE queue = :queue AND priority = :priority AND turn < :served LIMIT 2
 )
 """
 NOTE_SERVED = """
