@@ -93,6 +93,7 @@ class ExplainWaiting(Request[str | None]):
 
     task: Task
     flow: str | None = None  # whose turns it takes
+    is_held: bool = False  # whether it is claimed
 
 
 class ForecastRetries(Request[tuple[NextAttempt, ...]]):

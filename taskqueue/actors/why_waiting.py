@@ -1,6 +1,7 @@
 """Why is a task not running? Asks for what the sentence depends on."""
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
 
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.commands import ExplainWaiting
@@ -21,14 +22,18 @@ async def why_waiting(
     task = message.task
     if not is_waiting(task):
         return None
-    try:
+    states: Mapping[str, QueueState] | None = None
+    with contextlib.suppress(ActorUnavailable, AskTimeout):
         states = {queue.name: queue for queue in await queues()}
-    except (ActorUnavailable, AskTimeout):
-        return "the queue is restarting"
     gate = None
     if task.limits is not None:
         gate = await storage.use(Storage.gate_of, task.id, now=now)
-    ahead = 0 if gate else await storage.use(Storage.ahead, task, limit=MOST_AHEAD, now=now)
-    queue, takes_turns = states.get(task.queue), message.flow is not None
-    line = Line(queue=queue, ahead=ahead, gate=gate, takes_turns=takes_turns)
+    line = Line(
+        queue=(states or {}).get(task.queue),
+        ahead=0 if gate else await storage.use(Storage.ahead, task, limit=MOST_AHEAD, now=now),
+        gate=gate,
+        takes_turns=message.flow is not None,
+        is_claimed=message.is_held,
+        is_restarting=states is None,
+    )
     return waiting_for(task, line, now=now)

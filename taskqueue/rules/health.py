@@ -23,10 +23,22 @@ class Availability:
 
 
 class QueueState(Struct):
-    """How a named queue stands."""
+    """How a named queue stands.
+
+    Attributes:
+        name: its name.
+        paused_at: since when nothing of it is handed out; None: it is not paused.
+        consumers: how many serve it.
+        buffered: how many tasks are claimed ahead, and wait for a free slot.
+        ageing_s: after how long a task counts as one of the next priority; None: tasks do not age.
+        takes_turns: whether its tasks have flows.
+        is_limited: whether some of its tasks have limits: those that are full are passed over.
+    """
 
     name: str
-    paused_at: float | None  # since when nothing of it is handed out
-    consumers: int  # how many serve it
-    ageing_s: float | None = None  # after how long a task counts as one of the next priority
-    takes_turns: bool = False  # whether its tasks have flows
+    paused_at: float | None
+    consumers: int
+    ageing_s: float | None = None
+    takes_turns: bool = False
+    buffered: int = 0
+    is_limited: bool = False

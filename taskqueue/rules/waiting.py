@@ -21,15 +21,20 @@ class Line(Struct):
 
     Attributes:
         queue: its queue; None if the service does not serve it.
-        ahead: how many due tasks of the queue will be claimed first, up to `MOST_AHEAD`.
+        ahead: how many due tasks of the queue are not claimed, and come before it, up to
+            `MOST_AHEAD`.
         gate: which limit holds it back; None if none does.
         takes_turns: whether it takes turns with others: what comes later may go before it.
+        is_claimed: whether it is claimed already, and waits in a buffer.
+        is_restarting: whether the queue is being restarted, so that nothing else is known of it.
     """
 
     queue: QueueState | None
     ahead: int
     gate: GateFacts | None = None
     takes_turns: bool = False
+    is_claimed: bool = False
+    is_restarting: bool = False
 
 
 def is_waiting(task: Task) -> bool:
@@ -54,9 +59,13 @@ def waiting_for(task: Task, line: Line, *, now: float) -> str | None:
 
 
 def _why(task: Task, line: Line, *, now: float) -> str:
+    if line.is_claimed:
+        return "claimed; waits for a free slot"
     if task.run_at > now:
         what = "next attempt is due" if task.status is Status.RETRYING else "due"
         return f"{what} in {duration(task.run_at - now)}"
+    if line.is_restarting:
+        return "the queue is restarting"
     if line.queue is None:
         return f"no consumer serves queue {task.queue!r}"
     if line.queue.paused_at is not None:
@@ -64,38 +73,51 @@ def _why(task: Task, line: Line, *, now: float) -> str:
     if not line.queue.consumers:
         return f"no consumer serves queue {task.queue!r} now"
     if line.gate is not None:
-        return _held_back(line.gate, now=now)
+        return _held_back(line.gate, takes_turns=line.takes_turns, now=now)
     return _place(line, line.queue)
 
 
-def _held_back(gate: GateFacts, *, now: float) -> str:
+def _held_back(gate: GateFacts, *, takes_turns: bool, now: float) -> str:
     name = f"`{gate.use.shown}`"
     most = gate.values.running
+    place = _in_line(gate, is_exact=not (takes_turns or gate.is_shared))
     if most is not None and gate.count >= most:
         ids = ", ".join(gate.running) + (", …" if gate.count > len(gate.running) else "")
-        return f"waits for a slot of {name} ({gate.count} of {most} running: {ids}){_in_line(gate)}"
+        return f"waits for a slot of {name} ({gate.count} of {most} running: {ids}); {place}"
     if gate.opens_at is not None:
         rate = f"{gate.values.starts:g} per {gate.values.per_s:g} s"
         opens = f"allows the next start in {duration(gate.opens_at - now)}"
-        return f"waits for its rate: {name} {opens} ({rate}){_in_line(gate)}"
-    return f"waits for {name}{_in_line(gate)}"
+        return f"waits for its rate: {name} {opens} ({rate}); {place}"
+    return f"waits for {name}; {place}"
 
 
-def _in_line(gate: GateFacts) -> str:
+def _in_line(gate: GateFacts, *, is_exact: bool) -> str:
     if gate.ahead >= MOST_AHEAD:
-        return f"; {MOST_AHEAD:,} tasks or more are ahead of it"
-    return f"; {_ordinal(gate.ahead + 1)} in line" if gate.ahead else "; next in line"
+        return f"{MOST_AHEAD:,} tasks or more are ahead of it"
+    return _nth(gate.ahead + 1, is_exact=is_exact)
 
 
 def _place(line: Line, queue: QueueState) -> str:
-    if line.ahead >= MOST_AHEAD:
+    ahead = line.ahead + queue.buffered
+    if ahead >= MOST_AHEAD:
         return f"waits for a free slot; {MOST_AHEAD:,} tasks or more are ahead of it in its queue"
-    if line.ahead:
-        may_change = line.takes_turns or queue.ageing_s is not None
-        about = "about " if may_change else ""
-        return f"waits for a free slot; {about}{_ordinal(line.ahead + 1)} in line"
+    is_exact = not _may_change(line, queue)
+    if ahead or not is_exact:
+        return f"waits for a free slot; {_nth(ahead + 1, is_exact=is_exact)}"
     consumers = "consumer" if queue.consumers == 1 else "consumers"
     return f"next in line; waits for a free slot of {queue.consumers} {consumers}"
+
+
+def _may_change(line: Line, queue: QueueState) -> bool:
+    """Whether another may go first; what is buffered is counted at another moment than the rest."""
+    ages = queue.ageing_s is not None
+    return bool(line.takes_turns or ages or queue.is_limited or queue.buffered)
+
+
+def _nth(number: int, *, is_exact: bool) -> str:
+    if number == 1:
+        return "next in line" if is_exact else "among the next in line"
+    return f"{'' if is_exact else 'about '}{_ordinal(number)} in line"
 
 
 def duration(seconds: float) -> str:

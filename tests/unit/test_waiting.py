@@ -21,10 +21,13 @@ def line(
     ahead: int = 0,
     queue: QueueState | None = SERVED,
     gate: GateFacts | None = None,
-    *,
-    takes_turns: bool = False,
+    **facts: bool,
 ) -> Line:
-    return Line(queue=queue, ahead=ahead, gate=gate, takes_turns=takes_turns)
+    return Line(queue=queue, ahead=ahead, gate=gate, **facts)
+
+
+def queue(**facts: int) -> QueueState:
+    return replace(SERVED, **facts)
 
 
 def full(*running: str, most: int | None = 2, count: int = 2, ahead: int = 0) -> GateFacts:
@@ -171,6 +174,44 @@ def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = F
         ),
         (task(), line(gate=full(), queue=None), "no consumer serves queue 'default'"),
         (task(Status.RUNNING), line(gate=full()), None),
+        # What is claimed ahead goes first, and is counted a moment before or after the others.
+        (task(), line(queue=queue(buffered=1)), "waits for a free slot; about 2nd in line"),
+        (task(), line(2, queue(buffered=3)), "waits for a free slot; about 6th in line"),
+        (
+            task(),
+            line(MOST_AHEAD - 3, queue(buffered=3)),
+            "waits for a free slot; 1,000 tasks or more are ahead of it in its queue",
+        ),
+        (task(), line(is_claimed=True), "claimed; waits for a free slot"),
+        (task(), line(queue=queue(buffered=3), is_claimed=True), "claimed; waits for a free slot"),
+        (task(), line(is_claimed=True, is_restarting=True), "claimed; waits for a free slot"),
+        (task(Status.RUNNING), line(is_claimed=True), None),
+        # Another may go first.
+        (task(), line(3, queue(ageing_s=60)), "waits for a free slot; about 4th in line"),
+        (task(), line(0, queue(ageing_s=60)), "waits for a free slot; among the next in line"),
+        (task(), line(3, queue(is_limited=True)), "waits for a free slot; about 4th in line"),
+        (task(), line(0, takes_turns=True), "waits for a free slot; among the next in line"),
+        (
+            task(),
+            line(gate=replace(full(ahead=1), is_shared=True)),
+            "waits for a slot of `smtp:example.org` (2 of 2 running: a, b); about 2nd in line",
+        ),
+        (
+            task(),
+            line(gate=replace(full(), is_shared=True)),
+            "waits for a slot of `smtp:example.org` (2 of 2 running: a, b); among the next in line",
+        ),
+        (
+            task(),
+            line(gate=spent(NOW + 14), takes_turns=True),
+            (
+                "waits for its rate: `openai` allows the next start in 14 s (100 per 60 s); "
+                "about 3rd in line"
+            ),
+        ),
+        # The queue actor does not answer.
+        (task(), line(queue=None, is_restarting=True), "the queue is restarting"),
+        (task(run_at=NOW + 14), line(queue=None, is_restarting=True), "due in 14 s"),
     ],
 )
 def test_each_situation_has_a_sentence(

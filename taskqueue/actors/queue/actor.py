@@ -166,6 +166,8 @@ class QueueActor(QueueAdministration):
                     consumers=leases.serving(name),
                     ageing_s=self._settings.ageing.get(name),
                     takes_turns=name in self._settings.fair_queues,
+                    buffered=leases.buffered(name),
+                    is_limited=self._schedule.hints.is_limited(name),
                 )
                 for name in self._queues
             )

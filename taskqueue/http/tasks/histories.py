@@ -20,6 +20,8 @@ async def history_of(ask: Ask, task_id: str) -> TaskHistory:
 
 async def detail_of(ask: Ask, history: TaskHistory) -> TaskDetail:
     """Return a task as one call shows it, with why it does not run and when it is tried again."""
-    waiting_for = await ask(ExplainWaiting(task=history.task, flow=history.flow))
+    waiting_for = await ask(
+        ExplainWaiting(task=history.task, flow=history.flow, is_held=history.is_held)
+    )
     next_attempts = await ask(ForecastRetries(task=history.task))
     return TaskDetail.of_history(history, waiting_for, next_attempts)

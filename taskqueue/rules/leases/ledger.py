@@ -148,6 +148,10 @@ class Leases(Releases[C]):
         """Return how many consumers serve a queue."""
         return self._consumers.serving(queue)
 
+    def buffered(self, queue: str) -> int:
+        """Return how many deliveries of a queue wait for a free slot."""
+        return len(self._buffers[queue].deliveries)
+
     def is_idle(self, consumer: C) -> bool:
         """Tell whether a consumer has registered, and runs nothing."""
         registration = self._consumers.get(consumer)
