@@ -202,6 +202,58 @@ async def test_a_group_shows_its_progress_and_its_dead_are_redriven(
     await expect(page.locator("tr[data-id]")).to_have_count(3)
 
 
+async def test_a_group_is_closed_with_what_follows_it(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    calls = client(http, site)
+    done = await calls.post("resize", url="a.png", options={"group": "import-18"})
+    await when([done], site.service, "task_completed")
+    page = await site.open("#/groups")
+    group = page.locator('tr[data-group="import-18"]')
+
+    await group.get_by_role("button", name="Close import-18").click()
+    await page.get_by_label("Then run this action").fill("resize")
+    await page.get_by_label("Its data, as JSON").fill('{"width": "wide"}')
+    await dialog_says_yes(page, "Close")
+    await expect(page.get_by_role("alert")).to_contain_text("then.data.width")
+    await page.get_by_label("Its data, as JSON").fill('{"width": 7}')
+    await dialog_says_yes(page, "Close")
+
+    await expect(group.locator(".status")).to_have_text("ended")
+    await expect(group.get_by_role("button")).to_have_count(0)
+    await group.get_by_role("link", name="resize", exact=True).click()
+    await expect(page.get_by_role("region", name="Result")).to_contain_text("a.png?width=7")
+
+
+async def test_a_task_gets_the_options_of_the_form(site: Site, http: aiohttp.ClientSession) -> None:
+    page = await site.open("#/tasks")
+    given = {
+        "Attempts at most": "3",
+        "Delay in seconds": "3600",
+        "Expires in seconds": "7200",
+        "Or the fields that make it": "url, width",
+    }
+
+    await page.get_by_role("button", name="New task").click()
+    await page.get_by_label("Action", exact=True).last.fill("resize")
+    await page.get_by_label("Data, as JSON").fill('{"url": "form.png", "width": 200}')
+    for label, text in given.items():
+        await page.get_by_label(label).fill(text)
+    await page.get_by_label("The key is held until").select_option("started")
+    await page.get_by_label("If a task holds the key").select_option("postpone")
+    await page.get_by_label("Postponed by seconds, at most").fill("9000")
+    await page.get_by_role("button", name="Enqueue").click()
+
+    found = await until(
+        lambda: client(http, site).get("/tasks?text=form.png"),
+        lambda answer: answer.body["count"] == 1,
+    )
+    [task] = found.body["tasks"]
+    shown = await client(http, site).show(task["id"])
+    assert (shown["max_attempts"], shown["unique_key"] is not None) == (3, True)
+    assert shown["expires_at"] == pytest.approx(shown["created_at"] + 7200, abs=1)
+
+
 async def test_a_queue_is_paused_and_resumed(site: Site, http: aiohttp.ClientSession) -> None:
     page = await site.open("#/queues")
     mail = page.locator('tr[data-queue="mail"]')

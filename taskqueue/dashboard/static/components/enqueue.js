@@ -10,13 +10,18 @@ import { Choice } from "./choice.js";
 import { Dialog } from "./dialog.js";
 import { say } from "./toasts.js";
 
-const blank = { action: "", data: "{}", queue: "", priority: "", delay_s: "", unique_key: "", on_repeat: "", group: "" };
+const numbers = ["priority", "max_attempts", "delay_s", "expires_s", "latest_s"];
+const texts = ["queue", "unique_key", "unique_until", "on_repeat", "group"];
+const blank = { action: "", data: "{}", unique_by: "", ...Object.fromEntries([...numbers, ...texts].map((name) => [name, ""])) };
+const untils = [["", "as the action says"], ["deleted", "it is deleted"], ["ended", "it has ended"], ["started", "it has started"], ["3600", "an hour is over"], ["86400", "a day is over"]];
 
 /** Return the text of a form's request, its data as they are written. Throws a SyntaxError if they are no JSON. */
 function request(form) {
   const task = { action: form.action.trim() };
-  for (const name of ["priority", "delay_s"]) if (form[name] !== "") task[name] = Number(form[name]);
-  for (const name of ["queue", "unique_key", "on_repeat", "group"]) if (form[name]) task[name] = form[name];
+  for (const name of numbers) if (form[name] !== "") task[name] = Number(form[name]);
+  for (const name of texts) if (form[name]) task[name] = form[name];
+  if (Number(form.unique_until)) task.unique_until = Number(form.unique_until);
+  if (form.unique_by.trim()) task.unique_by = form.unique_by.split(",").map((name) => name.trim());
   return objectText(task, { data: checked(form.data || "{}") });
 }
 
@@ -70,13 +75,33 @@ export function Enqueue({ onClose, initial = {}, original = null }) {
           <input id="new-delay" type="number" min="0" step="any" placeholder="0" value=${form.delay_s} onInput=${set("delay_s")} />
         </div>
         <div class="field">
+          <label for="new-attempts">Attempts at most</label>
+          <input id="new-attempts" type="number" min="1" placeholder="as the action says" value=${form.max_attempts} onInput=${set("max_attempts")} />
+        </div>
+        <div class="field">
+          <label for="new-expires">Expires in seconds</label>
+          <input id="new-expires" type="number" min="0" step="any" placeholder="as the action says" value=${form.expires_s} onInput=${set("expires_s")} />
+        </div>
+        <div class="field">
           <label for="new-key">Unique key</label>
           <input id="new-key" autocomplete="off" value=${form.unique_key} onInput=${set("unique_key")} />
+        </div>
+        <div class="field">
+          <label for="new-unique-by">Or the fields that make it</label>
+          <input id="new-unique-by" autocomplete="off" placeholder="user_id, day" value=${form.unique_by} onInput=${set("unique_by")} />
+        </div>
+        <div class="field">
+          <label for="new-until">The key is held until</label>
+          <${Choice} id="new-until" value=${form.unique_until} options=${untils} onValue=${(unique_until) => setForm({ ...form, unique_until })} />
         </div>
         <div class="field">
           <label for="new-repeat">If a task holds the key</label>
           <${Choice} id="new-repeat" value=${form.on_repeat} onValue=${(on_repeat) => setForm({ ...form, on_repeat })}
             options=${[["", "as the action says"], ["keep", "keep that task"], ["replace", "replace its data"], ["postpone", "postpone it"], ["reject", "refuse this one"]]} />
+        </div>
+        <div class="field">
+          <label for="new-latest">Postponed by seconds, at most</label>
+          <input id="new-latest" type="number" min="0" step="any" placeholder="any number" value=${form.latest_s} onInput=${set("latest_s")} />
         </div>
         <div class="field">
           <label for="new-group">Group</label>

@@ -1,35 +1,53 @@
-/** What can be done to a schedule: pause, resume, run now. */
+/** What can be done to a schedule: pause, resume, run now; edit and delete one that was made over HTTP. */
 
 import { html, useState } from "../vendor/preact.js";
-import { post } from "../app/api.js";
+import { post, remove } from "../app/api.js";
 import { refresh } from "../app/live.js";
-import { to } from "../app/router.js";
+import { go, to } from "../app/router.js";
+import { ChangeSchedule, PauseSchedule } from "./change-schedule.js";
+import { Confirm } from "./dialog.js";
 import { Icon } from "./icon.js";
 import { attempt, say } from "./toasts.js";
 
-export function ScheduleButtons({ schedule }) {
+/** `all`: also those that change what it is. */
+export function ScheduleButtons({ schedule, all = false }) {
   const [busy, setBusy] = useState(false);
+  const [dialog, setDialog] = useState(null);
   const { name } = schedule;
-  const verb = schedule.paused ? "resume" : "pause";
-  const path = (word) => `schedules/${encodeURIComponent(name)}/${word}`;
+  const path = `schedules/${encodeURIComponent(name)}`;
+  const close = () => setDialog(null);
   const doing = (action) => async () => {
     setBusy(true);
     await attempt(action);
     refresh();
     setBusy(false);
   };
-  const turn = doing(async () => {
-    await post(path(verb));
-    say(`Schedule ${name} ${verb}d`);
+  const resume = doing(async () => {
+    await post(`${path}/resume`);
+    say(`Schedule ${name} resumed`);
   });
   const run = doing(async () => {
-    const task = await post(path("run"));
+    const task = await post(`${path}/run`);
     say(`${name} runs now`, { to: to("tasks", task.id), text: "Open" });
   });
+  const drop = doing(async () => {
+    await remove(path);
+    say(`Schedule ${name} deleted`);
+    close();
+    go(to("schedules"));
+  });
+  const button = (icon, verb, onClick, label = `${verb} ${name}`, tone = "") => html`<button type="button" class=${tone}
+    onClick=${onClick} disabled=${busy} aria-label=${label}><${Icon} name=${icon} />${verb}</button>`;
   return html`<span class="buttons">
-    <button type="button" onClick=${run} disabled=${busy} aria-label=${`Run ${name} now`}><${Icon} name="bolt" />Run now</button>
-    <button type="button" onClick=${turn} disabled=${busy} aria-label=${`${schedule.paused ? "Resume" : "Pause"} ${name}`}>
-      <${Icon} name=${schedule.paused ? "play" : "pause"} />${schedule.paused ? "Resume" : "Pause"}
-    </button>
-  </span>`;
+      ${button("bolt", "Run now", run, `Run ${name} now`)}
+      ${schedule.paused ? button("play", "Resume", resume) : button("pause", "Pause", () => setDialog("pause"))}
+      ${all && schedule.origin === "api" && button("edit", "Edit", () => setDialog("edit"))}
+      ${all && schedule.origin === "api" && button("trash", "Delete", () => setDialog("delete"), `Delete ${name}`, "danger")}
+    </span>
+    ${dialog === "pause" && html`<${PauseSchedule} schedule=${schedule} onClose=${close} />`}
+    ${dialog === "edit" && html`<${ChangeSchedule} schedule=${schedule} onClose=${close} />`}
+    ${dialog === "delete" &&
+    html`<${Confirm} title=${`Delete ${name}?`} action="Delete" onDo=${drop} onClose=${close} busy=${busy}>
+      <p>It runs no more, and what became of its slots is gone. Its tasks stay.</p>
+    <//>`}`;
 }

@@ -1,4 +1,4 @@
-/** The groups: how far each is, what follows its end; cancel or redrive its tasks. */
+/** The groups: how far each is, what follows its end; cancel or redrive its tasks, or close it. */
 
 import { html, useState } from "../vendor/preact.js";
 import { withQuery } from "../app/api.js";
@@ -6,7 +6,7 @@ import { count } from "../app/format.js";
 import { useLive } from "../app/live.js";
 import { go, to } from "../app/router.js";
 import { useMay } from "../app/session.js";
-import { AllDialog } from "../components/bulk.js";
+import { CloseGroup, concerned, GroupDialog } from "../components/change-group.js";
 import { Choice } from "../components/choice.js";
 import { Icon } from "../components/icon.js";
 import { Empty, Shown } from "../components/states.js";
@@ -14,7 +14,6 @@ import { Status } from "../components/status.js";
 import { Time } from "../components/time.js";
 
 const kinds = [["", "Every group"], ["false", "Not ended"], ["true", "Ended"]];
-const LIVE = "queued,scheduled,running,retrying";
 
 export function Groups({ route }) {
   const { ended = "", cursor = "" } = route.query;
@@ -28,7 +27,7 @@ export function Groups({ route }) {
     <section class="card" aria-label="Groups">
       <${Shown} live=${groups}>${(data) => html`<${Table} data=${data} query=${route.query} onAct=${setDialog} />`}<//>
     </section>
-    ${dialog && html`<${AllDialog} verb=${dialog.verb} filter=${{ group: dialog.group }} onClose=${close} onDone=${close} />`}
+    ${dialog && (dialog.verb === "close" ? html`<${CloseGroup} group=${dialog.group} onClose=${close} />` : html`<${GroupDialog} ...${dialog} onClose=${close} />`)}
   `;
 }
 
@@ -41,9 +40,9 @@ function Table({ data, query, onAct }) {
       <caption class="unseen">Groups</caption>
       <thead><tr>
         <th>Group</th><th>State</th><th>Progress</th><th class="number">Tasks</th><th class="number">Dead</th>
-        <th class="wide">Then</th><th class="wide">Since</th>${may("admin") && html`<th><span class="unseen">Actions</span></th>`}
+        <th class="wide">Then</th><th class="wide">Since</th>${may("enqueue") && html`<th><span class="unseen">Actions</span></th>`}
       </tr></thead>
-      <tbody>${data.groups.map((group) => html`<${Row} key=${group.name} group=${group} canAct=${may("admin")} onAct=${onAct} />`)}</tbody>
+      <tbody>${data.groups.map((group) => html`<${Row} key=${group.name} group=${group} canAct=${may("enqueue")} onAct=${onAct} />`)}</tbody>
     </table></div>
     ${data.next && html`<footer class="more"><a href=${to("groups", "", { ...query, cursor: data.next })}>Older</a></footer>`}`;
 }
@@ -79,10 +78,10 @@ function Then({ then }) {
 }
 
 function Actions({ group, onAct }) {
-  const isLive = LIVE.split(",").some((status) => group.tasks[status] > 0);
-  const act = (verb) => onAct({ verb, group: group.name });
+  const act = (verb) => onAct({ verb, group });
   return html`
-    ${isLive && html`<button type="button" class="danger" onClick=${() => act("cancel")} aria-label=${`Cancel ${group.name}`}><${Icon} name="stop" />Cancel</button>`}
+    ${!group.closed && html`<button type="button" onClick=${() => act("close")} aria-label=${`Close ${group.name}`}><${Icon} name="check" />Close</button>`}
+    ${concerned("cancel", group) > 0 && html`<button type="button" class="danger" onClick=${() => act("cancel")} aria-label=${`Cancel ${group.name}`}><${Icon} name="stop" />Cancel</button>`}
     ${group.tasks.dead > 0 &&
     html`<button type="button" onClick=${() => act("redrive")} aria-label=${`Redrive ${group.name}`}><${Icon} name="retry" />Redrive</button>`}`;
 }

@@ -31,7 +31,7 @@ function Found({ schedule, path }) {
     <div class="title">
       <h1>${schedule.name}</h1><${Status} value=${schedule.paused ? "paused" : "active"} tone=${schedule.paused ? "warning" : "good"} />
       <span class="soft">${schedule.when}</span><span class="gap"></span>
-      ${may("admin") && html`<${ScheduleButtons} schedule=${schedule} />`}
+      ${may("admin") && html`<${ScheduleButtons} schedule=${schedule} all />`}
     </div>
     ${schedule.paused_because && html`<p class="why" data-tone="warning"><strong>Why it is paused:</strong> ${schedule.paused_because}</p>`}
     ${last && last.reason && html`<p class="why"><strong>The last decision:</strong> ${exact(last.slot)} ${last.outcome}: ${last.reason}</p>`}

@@ -1,9 +1,11 @@
-/** The schedules: when each runs, what was decided last; pause, resume, run now. */
+/** The schedules: when each runs, what was decided last; create, pause, resume, run now. */
 
-import { html } from "../vendor/preact.js";
+import { html, useState } from "../vendor/preact.js";
 import { usePages } from "../app/pages.js";
 import { to } from "../app/router.js";
 import { useMay } from "../app/session.js";
+import { ChangeSchedule } from "../components/change-schedule.js";
+import { Icon } from "../components/icon.js";
 import { More } from "../components/more.js";
 import { ScheduleButtons } from "../components/schedule-buttons.js";
 import { toneOfSlot } from "../components/slot-list.js";
@@ -16,12 +18,17 @@ export const Schedules = ({ route }) => (route.id ? html`<${Schedule} name=${rou
 
 function List() {
   const schedules = usePages("schedules", {}, "schedules", "name", 3);
+  const may = useMay();
+  const [isNew, setNew] = useState(false);
   return html`
-    <div class="title"><h1>Schedules</h1></div>
+    <div class="title"><h1>Schedules</h1><span class="gap"></span>
+      ${may("admin") && html`<button type="button" onClick=${() => setNew(true)}><${Icon} name="plus" />New schedule</button>`}
+    </div>
     <section class="card" aria-label="Schedules">
       <${Shown} live=${schedules.live}>${() => html`<${Table} schedules=${schedules.entries} />`}<//>
       <${More} load=${schedules.loadMore} />
     </section>
+    ${isNew && html`<${ChangeSchedule} onClose=${() => setNew(false)} />`}
   `;
 }
 
