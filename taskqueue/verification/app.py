@@ -33,6 +33,8 @@ AT_ONCE: Mapping[str, int] = {"narrow": 2, "single": 1, "brisk": 1}
 """How many tasks of each key may run, by the name of their limit."""
 
 TICK = "tick"
+LATEST = ("latest", 5)
+"""A schedule of which the latest slot fires after a while without, and its seconds."""
 COMPLETE_SCHEDULES: Mapping[str, int] = {"beside": 2, "one-by-one": 3}
 """The seconds between the slots of those schedules of which every slot has to fire."""
 
@@ -194,6 +196,14 @@ def narrow_process(ctx: Context, key: str, lane: int) -> str:
     return key
 
 
+@app.task("narrow_thread", max_attempts=PATIENT, limit=NARROW)
+def narrow_thread(ctx: Context, key: str, lane: int) -> str:
+    with witnessed(ctx.task.id, f"narrow:{lane}"):
+        note_effect(ctx)
+        time.sleep(0.3)  # runs on when its task is cancelled, and when its consumer is killed
+    return key
+
+
 @app.task("narrow_thrice", max_attempts=PATIENT, limit=NARROW)
 async def narrow_thrice(ctx: Context, key: str, lane: int) -> str:
     with witnessed(ctx.task.id, f"narrow:{lane}"):
@@ -251,7 +261,7 @@ async def single_and_rated(ctx: Context, key: str) -> str:
     missed="all",
     overlap="queue",
 )
-@app.schedule(every(seconds=5), name="latest", data={"key": "latest {slot}"})
+@app.schedule(every(seconds=LATEST[1]), name=LATEST[0], data={"key": "latest {slot}"})
 @app.task(TICK, max_attempts=PATIENT)
 async def tick(ctx: Context, key: str) -> str:
     note_effect(ctx)

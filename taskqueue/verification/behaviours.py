@@ -1,4 +1,4 @@
-"""What clients know of each action of the app under test."""
+"""What clients know of the actions under test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """An action, as its clients see it."""
+    """What clients know of an action."""
 
     weight: int
     """How often it is posted, in proportion to the others."""
@@ -18,6 +18,8 @@ class Behaviour:
     """Whether its data name one of the lanes."""
     has_effect: bool = True
     """Whether its attempts write a row with their result."""
+    cancels: float = 0.1
+    """The share of its tasks that are asked to end."""
 
 
 COMPLETED = frozenset({"completed"})
@@ -44,6 +46,7 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "call_off": Behaviour(20, CANCELLED),
     "narrow": Behaviour(120, COMPLETED, is_limited=True, has_lanes=True),
     "narrow_process": Behaviour(20, COMPLETED, is_limited=True, has_lanes=True),
+    "narrow_thread": Behaviour(30, COMPLETED, is_limited=True, has_lanes=True, cancels=0.5),
     "narrow_thrice": Behaviour(20, COMPLETED, is_limited=True, has_lanes=True),
     "single": Behaviour(40, COMPLETED, is_limited=True),
     "brisk": Behaviour(120, COMPLETED, is_limited=True, has_effect=False),

@@ -35,6 +35,7 @@ async def calm(site: Site, load: Load) -> float:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CALM_LIMIT_S), aiohttp.ClientSession() as http:
             await load.resume(http)
+            await load.reset_limit(http)
             while not await _is_over(http, site, calm_at):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(POLL_S)
     return calm_at

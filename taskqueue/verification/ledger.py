@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from taskqueue.rules.expiry import EXPIRED
 from taskqueue.verification import gate_checks, group_checks, slot_checks
 from taskqueue.verification.app import CHILDREN, TICK
 from taskqueue.verification.behaviours import BEHAVIOURS, CANCELLED, WITHOUT_EFFECT
@@ -72,12 +73,12 @@ def stuck(books: Books) -> Iterator[str]:
 
 def wrong_end(books: Books) -> Iterator[str]:
     """Each task has ended as its handler decides, whatever the faults."""
-    asked = {note.key: note for note in books.notes if note.cancel_asked}
+    notes = {note.key: note for note in books.notes}
     for task in books.tasks:
         behaviour = BEHAVIOURS.get(task["action"])
         ends = behaviour.ends if behaviour is not None else frozenset({"completed"})
-        note = asked.get(task["key"])
-        if note is not None:
+        note = notes.get(task["key"])
+        if note is not None and (note.cancel_asked or note.expires_s is not None):
             ends = CANCELLED if note.cancelled else ends | CANCELLED
         if task["status"] in ENDED - ends:
             yield f"{task['id']} ({task['action']}) is {task['status']}: {task['reason']}"
@@ -153,6 +154,20 @@ def gaps_in_history(books: Books) -> Iterator[str]:
             yield f"{task['id']} ({task['status']}, attempt {task['attempt']}) tells {told}"
 
 
+def begun_though_expired(books: Books) -> Iterator[str]:
+    """The handler of a task that has expired never began, and only a task with an expiry has."""
+    notes = {note.key: note for note in books.notes}
+    for task in books.tasks:
+        if task["reason"] != EXPIRED:
+            continue
+        note = notes.get(task["key"])
+        if note is None or note.expires_s is None:
+            yield f"{task['id']} ({task['action']}) has expired without an expiry"
+        lines = books.lines.get(task["seq"], ())
+        if any(line["started_at"] is not None for line in lines):
+            yield f"{task['id']} ({task['action']}) had begun, and has expired"
+
+
 def wrong_counters(books: Books) -> Iterator[str]:
     """The counters are the numbers of tasks by status."""
     counted = Counter(task["status"] for task in books.tasks)
@@ -183,6 +198,7 @@ CHECKS: Mapping[str, Check] = {
     "wrong follow-ups": wrong_follow_ups,
     "too many attempts": too_many_attempts,
     "gaps in the history": gaps_in_history,
+    "begun though expired": begun_though_expired,
     "wrong counters": wrong_counters,
     "damage to the file": broken_file,
     "more at once than a limit": gate_checks.too_many_at_once,
@@ -190,6 +206,7 @@ CHECKS: Mapping[str, Check] = {
     "slots of limits not freed": gate_checks.slots_not_freed,
     "slots of schedules left out": slot_checks.left_out,
     "slots without exactly one task": slot_checks.not_one_task,
+    "slots of which nothing was decided": slot_checks.undecided,
     "wrong counts of groups": group_checks.wrong_counts,
     "ends of groups that nothing follows": group_checks.not_followed,
 }

@@ -19,9 +19,11 @@ RETRY_S = 0.1
 ANSWER_TIMEOUT_S = 5.0
 IMPATIENT = 0.2  # share of the tasks that are posted only once, whatever the answer
 LISTS, LONGEST_LIST = 0.1, 8  # share of the posts that are lists
-CANCELS, DELETES = 0.1, 0.1  # share of the accepted tasks that are asked to end, or to go
+DELETES = 0.1  # share of the accepted tasks that are asked to go
+EXPIRES, MAY_WAIT_S = 0.05, (0.02, 0.2, 2.0)  # share of the tasks that expire, and after how long
 GROUPED, CLOSES = 0.3, 0.1  # share of the posts into a group, and of those that it is closed after
 QUEUE = "default"
+LIMIT = "narrow"
 
 
 @dataclass(slots=True)
@@ -39,6 +41,7 @@ class Note:
     delete_asked: bool = False
     deleted: bool = False
     group: str | None = None
+    expires_s: float | None = None
     follows: str | None = None  # the group whose end it follows
     closed: bool = False  # that group, as the answer said
 
@@ -77,6 +80,7 @@ class Load:
                 draw = random.Random(f"{self._seed}/client/{client}")
                 clients.create_task(self._post_on(http, draw))
             clients.create_task(self._pause_on(http, random.Random(f"{self._seed}/operator")))
+            clients.create_task(self._narrow_on(http, random.Random(f"{self._seed}/limits")))
             try:
                 yield
             finally:
@@ -91,7 +95,7 @@ class Load:
             mine += notes
             await self._post(http, notes)
             await asyncio.sleep(draw.expovariate(1 / PAUSE_S))
-            if draw.random() < CANCELS:
+            if draw.random() < BEHAVIOURS[notes[-1].action].cancels:
                 await self._cancel(http, notes[-1])
             if draw.random() < DELETES:
                 await self._delete(http, draw.choice(mine))
@@ -114,7 +118,13 @@ class Load:
         patient = draw.random() >= IMPATIENT
         joined = group if draw.random() < GROUPED else None
         return [
-            Note(key=key, action=action, patient=patient, group=joined)
+            Note(
+                key=key,
+                action=action,
+                patient=patient,
+                group=joined,
+                expires_s=draw.choice(MAY_WAIT_S) if draw.random() < EXPIRES else None,
+            )
             for key, action in zip(keys, actions, strict=True)
         ]
 
@@ -202,6 +212,19 @@ class Load:
         while await self._asked(http, [], "POST", f"/queues/{QUEUE}/resume", json={}) is None:  # noqa: ASYNC110
             await asyncio.sleep(RETRY_S)
 
+    async def _narrow_on(self, http: aiohttp.ClientSession, draw: random.Random) -> None:
+        """Have a limit allow less, and as much as before again."""
+        while not self._over:
+            await asyncio.sleep(draw.uniform(0.5, 3.0))
+            await self._asked(http, [], "PUT", f"/limits/{LIMIT}", json={"running": 1})
+            await asyncio.sleep(draw.uniform(0.5, 2.0))
+            await self.reset_limit(http)
+
+    async def reset_limit(self, http: aiohttp.ClientSession) -> None:
+        """Take the change of the limit back, with as many requests as that takes."""
+        while await self._asked(http, [], "DELETE", f"/limits/{LIMIT}") is None:  # noqa: ASYNC110
+            await asyncio.sleep(RETRY_S)
+
     async def _asked(
         self,
         http: aiohttp.ClientSession,
@@ -231,5 +254,6 @@ def _body(note: Note) -> dict[str, Any]:
     data: dict[str, Any] = {"key": note.key}
     if BEHAVIOURS[note.action].has_lanes:
         data["lane"] = zlib.crc32(note.key.encode()) % LANES
-    group = {} if note.group is None else {"group": note.group}
-    return {"action": note.action, "data": data, **group}
+    given = {"group": note.group, "expires_s": note.expires_s}
+    options = {name: value for name, value in given.items() if value is not None}
+    return {"action": note.action, "data": data, **options}

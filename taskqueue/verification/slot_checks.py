@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from taskqueue.verification.app import COMPLETE_SCHEDULES, TICK
+from taskqueue.verification.app import COMPLETE_SCHEDULES, LATEST, TICK
 from taskqueue.verification.books import Books, Row
 
 
@@ -17,6 +17,22 @@ def left_out(books: Books) -> Iterator[str]:
             yield from _not_fired(schedule, slots, every_s, until=books.calm_at)
     for name in COMPLETE_SCHEDULES.keys() - {schedule["name"] for schedule in books.schedules}:
         yield f"there is no schedule {name}"
+
+
+def undecided(books: Books) -> Iterator[str]:
+    """Each slot of a schedule that leaves some out has fired, was skipped, or was missed."""
+    name, every_s = LATEST
+    decided: set[int] = set()
+    for slot in books.slots:
+        if slot["schedule"] == name:
+            slots = slot.get("slots") or 1  # a line of missed ones stands for several
+            decided |= {int(slot["at"]) - every_s * back for back in range(slots)}
+    if not decided:
+        return
+    last = max(decided | {_next(books.calm_at, every_s) - every_s})
+    for at in range(min(decided), last + every_s, every_s):
+        if at not in decided:
+            yield f"{name} has decided nothing of {iso(at)}"
 
 
 def not_one_task(books: Books) -> Iterator[str]:

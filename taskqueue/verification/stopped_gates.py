@@ -14,6 +14,10 @@ from pathlib import Path
 from taskqueue.structs import Struct
 from taskqueue.verification.app import AT_ONCE
 
+_RUNNING = """
+SELECT name, coalesce(changed, declared) ->> 'running' AS most FROM task_limits
+WHERE most IS NOT NULL
+"""
 _OPEN_GATES = """
 SELECT iif(use ->> 1 IS NULL, use ->> 0, (use ->> 0) || '/' || (use ->> 1))
 FROM (
@@ -24,12 +28,16 @@ FROM (
 
 
 class StoppedGates(Struct):
-    """Which tasks have slots of a gate, are parked there, or are open; which gates open later."""
+    """Which tasks have slots of a gate, are parked there, or are open; which gates open later.
+
+    `running` is how many each limit allows at the moment, which may be fewer than it ever does.
+    """
 
     held: Mapping[str, int]
     parked: Mapping[str, int]
     open: Mapping[str, int]
     opening: Set[str]
+    running: Mapping[str, int] = {}
 
 
 def disordered(gates: StoppedGates) -> Iterator[str]:
@@ -39,7 +47,8 @@ def disordered(gates: StoppedGates) -> Iterator[str]:
         if most is not None and held > most:
             yield f"{held} tasks have slots of {gate}, which has {most}"
     for gate, parked in gates.parked.items():
-        most = AT_ONCE.get(gate.partition("/")[0])
+        name = gate.partition("/")[0]
+        most = gates.running.get(name, AT_ONCE.get(name))
         is_shut = gate in gates.opening if most is None else gates.held.get(gate, 0) >= most
         if not is_shut and not gates.open.get(gate):
             yield f"{parked} tasks wait for {gate}, which has room, and none of them is open"
@@ -79,4 +88,5 @@ def _read(db: sqlite3.Connection) -> StoppedGates:
         parked=Counter(gate for [gate] in db.execute(parked)),
         open=Counter(gate for [gate] in db.execute(_OPEN_GATES)),
         opening={gate for [gate] in db.execute("SELECT gate FROM gate_openings")},
+        running=dict(db.execute(_RUNNING).fetchall()),
     )

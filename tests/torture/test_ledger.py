@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from taskqueue.rules.expiry import EXPIRED
 from taskqueue.verification.app import CHILDREN
 from taskqueue.verification.books import Books
 from taskqueue.verification.evidence import HandlerRun
@@ -40,7 +41,7 @@ def row(seq: int, action: str, status: str, **columns: Any) -> dict[str, Any]:
 
 
 def line(attempt: int, outcome: str) -> dict[str, Any]:
-    return {"attempt": attempt, "outcome": outcome}
+    return {"attempt": attempt, "outcome": outcome, "started_at": None}
 
 
 def slot(schedule: str, at: int, outcome: str = "fired") -> dict[str, Any]:
@@ -171,6 +172,17 @@ def with_lines(seq: int, *lines: dict[str, Any]) -> Books_:
     return lambda books: replace(books, lines={**books.lines, seq: lines})
 
 
+def expired(begun_at: float | None) -> Books_:
+    """Have the first task end by its expiry, after its handler began or before."""
+
+    def change(books: Books) -> Books:
+        cancelled = with_task(1, status="cancelled", result=None, reason=EXPIRED)
+        told = with_lines(1, {**line(1, "cancelled"), "started_at": begun_at})
+        return with_note(expires_s=1.0)(told(cancelled(books)))
+
+    return change
+
+
 def with_effects(**times: int) -> Books_:
     """Change how many effects tasks have had."""
     renamed = {name.replace("_", "-"): number for name, number in times.items()}
@@ -237,6 +249,10 @@ BROKEN: list[tuple[str, Books_]] = [
     ("slots without exactly one task", with_slots(*SLOTS, slot("latest", 10))),
     ("slots without exactly one task", with_slots(*SLOTS[:-1])),
     ("slots without exactly one task", with_more(row(30, "tick", "completed", key=TICKED))),
+    ("slots of which nothing was decided", with_slots(*SLOTS, slot("latest", 15))),
+    ("slots of which nothing was decided", lambda books: replace(books, calm_at=12.0)),
+    ("begun though expired", with_task(5, reason=EXPIRED)),
+    ("begun though expired", expired(begun_at=3.0)),
     ("wrong counts of groups", with_groups(group(2, 1))),
     ("wrong counts of groups", with_groups()),
     ("wrong counts of groups", with_task(1, group_name="group-1")),
@@ -244,6 +260,23 @@ BROKEN: list[tuple[str, Books_]] = [
     ("ends of groups that nothing follows", with_last_note(closed=True)),
     ("damage to the file", lambda books: replace(books, integrity="row 3 missing from index")),
 ]
+
+
+def test_a_task_that_has_expired_before_it_began_is_sound() -> None:
+    books = expired(begun_at=None)(sound())
+    counters = {**books.counters, "completed": books.counters["completed"] - 1, "cancelled": 2}
+
+    found = violations(replace(books, counters=counters, effects=books.effects - Counter(["id-1"])))
+
+    assert found == dict.fromkeys(CHECKS, ())
+
+
+def test_a_line_of_missed_slots_stands_for_all_of_them() -> None:
+    missed = {**slot("latest", 20, "missed"), "slots": 3}
+
+    found = violations(with_slots(*SLOTS, missed)(sound()))
+
+    assert found == dict.fromkeys(CHECKS, ())
 
 
 def test_books_without_a_fault_show_none() -> None:

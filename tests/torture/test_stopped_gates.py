@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from taskqueue.rules.limits import LimitUse, LimitValues, encoded
 from taskqueue.storage.sqlite.engine import SQLiteStorage
@@ -43,6 +44,12 @@ def test_gates_in_order(sound: StoppedGates) -> None:
 )
 def test_gates_out_of_order(broken: StoppedGates) -> None:
     assert len([*disordered(broken)]) == 1
+
+
+def test_a_limit_that_was_lowered_keeps_its_tasks_waiting() -> None:
+    lowered = replace(gates(1, 5), running={"narrow": 1})
+
+    assert [*disordered(lowered)] == []
 
 
 async def test_the_file_is_read_beside_its_log(tmp_path: Path) -> None:
