@@ -1,9 +1,13 @@
 """A backup is restored with the commands of the page."""
 
+import asyncio
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from taskqueue.client.sync import Client
@@ -65,3 +69,40 @@ async def test_a_backup_is_restored_as_the_page_says(tmp_path: Path) -> None:
     assert found == [kept]
     assert lost not in found
     assert (tmp_path / "lib/taskqueue/old/tasks.db").exists()
+
+
+async def test_a_restored_schedule_fires_nothing_again_that_the_backup_knows(
+    tmp_path: Path,
+) -> None:
+    back_up, restore = commands("Backup and restore", tmp_path)
+    (tmp_path / "backups/taskqueue").mkdir(parents=True)
+    database = tmp_path / "lib/taskqueue/tasks.db"
+    flags = ("--database", str(database), "--app", "tests.deploying.ticking_app:app")
+
+    async with ServiceProcess(tmp_path, *flags) as service:
+        await service.wait_for("task_completed", nth=3)
+        await asyncio.to_thread(run, back_up, tmp_path)
+        noted = len(ticks(tmp_path))
+        while len(ticks(tmp_path)) < noted + 2:  # noqa: ASYNC110 - another process writes them
+            await asyncio.sleep(0.05)
+    run(restore, tmp_path)
+    known = completed(database)
+    async with ServiceProcess(tmp_path, *flags) as service:
+        await service.wait_for("task_completed", nth=5)
+
+    after = completed(database)
+    assert len(known) >= 3
+    assert set(known) < set(after)
+    assert len(after) == len(set(after)), "a slot has two tasks"
+    assert [Counter(ticks(tmp_path))[slot] for slot in known] == [1] * len(known)
+
+
+def ticks(folder: Path) -> list[str]:
+    return (folder / "ticks").read_text().splitlines()
+
+
+def completed(database: Path) -> list[str]:
+    """Return the slots whose tasks have completed, in their order."""
+    with closing(sqlite3.connect(database)) as db:
+        query = "SELECT payload ->> '$.data.slot' FROM tasks WHERE status = 'completed' ORDER BY 1"
+        return [slot for [slot] in db.execute(query)]

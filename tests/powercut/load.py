@@ -11,6 +11,8 @@ import aiohttp
 CLIENTS = 6
 LIST = 150  # tasks at most
 LONGEST = 3_000  # characters of a payload
+LIMITED, GROUPED = 0.1, 0.2  # share of the tasks
+GROUPS = 20
 RETRY_S = 0.05
 ANSWER_TIMEOUT_S = 10.0
 LOOK_S = 0.5  # seldom: no log begins anew beside a read
@@ -95,7 +97,14 @@ class Load:
     def _task(self) -> dict[str, Any]:
         later = {"delay_s": 3600} if self._draw.random() < 0.1 else {}
         data = {"text": "x" * self._draw.randint(0, LONGEST)}
-        return {"action": "uppercase", "data": data, **later}
+        group = {"group": f"group-{self._draw.randint(1, GROUPS)}"} if self._draws(GROUPED) else {}
+        if self._draws(LIMITED):
+            lane = self._draw.choice("ab")
+            return {"action": "limited", "data": {**data, "lane": lane}, **later, **group}
+        return {"action": "uppercase", "data": data, **later, **group}
+
+    def _draws(self, share: float) -> bool:
+        return self._draw.random() < share
 
     def _note(self, task_ids: list[str], status: str | None) -> None:
         position = self._now()

@@ -18,7 +18,7 @@ from tests.powercut.scenarios import ACTIONS, BIRTH, FAULTS, birth
 from tests.powercut.service import SYNCHRONOUS, RecordedService
 from tests.powercut.trace import records
 
-FLAGS = ("--demo-work-s", "0", "--drain-s", "0")
+FLAGS = ("--app", "tests.powercut.app:app", "--drain-s", "0")
 NOTES = 1_000  # before a fault, and after it: the log is brought into the file several times
 IMAGES = 30  # of one round
 LOGS = 2  # begun after the fault: all that is in the second was written afterwards

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from taskqueue import App, Context
+from taskqueue import App, Context, Limit
 
 MAKE_EFFECTS = "CREATE TABLE effects (task TEXT NOT NULL) STRICT"
 
@@ -39,4 +39,12 @@ def make_app() -> App:
     return app
 
 
+def make_gated_app() -> App:
+    """Make an app whose tasks have a limit and take turns."""
+    app = App()
+    app.task("work", limit=Limit(running=1, name="single"), fair_by="runs")(work)
+    return app
+
+
 app = make_app()
+gated_app = make_gated_app()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from taskqueue import Service
+from taskqueue import App, Service
 from taskqueue.actors.messages import CONSUMERS, Resize
 from taskqueue.assembly import Parts
 from taskqueue.rules.policy import RetryPolicy
@@ -169,7 +169,7 @@ class Town:
 
 @contextlib.asynccontextmanager
 async def town_in(
-    folder: Path, *, consumers: int, writes_in: WritesIn = "thread"
+    folder: Path, *, consumers: int, writes_in: WritesIn = "thread", app: App | None = None
 ) -> AsyncIterator[Town]:
     database = SQLiteDatabase(path=folder / "data" / "tasks.db")
     settings = Settings(
@@ -181,7 +181,7 @@ async def town_in(
     )
     database.path.parent.mkdir(exist_ok=True)
     backend = Given(partial(SQLiteStorage, database.path, writes_in=writes_in))
-    async with Service(make_app(), settings, parts=Parts(backend=backend)) as service:
+    async with Service(app or make_app(), settings, parts=Parts(backend=backend)) as service:
         yield Town(folder, service.system, service.url)
 
 
@@ -191,9 +191,11 @@ async def post(
     runs: Path,
     action: str = "work",
     key: str | None = None,
+    *,
+    group: str | None = None,
 ) -> str | None:
     """Post a task; return its id if it was accepted."""
-    body = {"action": action, "data": {"runs": str(runs)}, "unique_key": key}
+    body = {"action": action, "data": {"runs": str(runs)}, "unique_key": key, "group": group}
     async with http.post(f"{url}/tasks", json=body) as answer:
         if answer.status == 503:
             return None
@@ -240,3 +242,22 @@ def found_in(folder: Path, told: str | None, but: str | None = None) -> Found:
             query = "SELECT count(*) FROM effects WHERE task = ?"
             [found.effects] = db.execute(query, (task["id"],)).fetchone()
     return found
+
+
+def left_of_gates(folder: Path) -> list[str]:
+    """Return what is not as it should be of limits, turns and groups when all tasks have ended."""
+    with database_in(folder) as db:
+        slots = [f"a slot of {gate}" for [gate] in db.execute("SELECT gate FROM held_slots")]
+        parked = [f"parked at {gate}" for [gate] in db.execute(_PARKED)]
+        counted = {name: completed for name, completed in db.execute(_COUNTED) if completed}
+        there = dict(db.execute(_THERE).fetchall())
+        wrong = [f"{counted} by the counts, {there} by the rows"] if counted != there else []
+        return [*slots, *parked, *wrong]
+
+
+_PARKED = "SELECT gate FROM tasks WHERE gate IS NOT NULL"
+_COUNTED = """
+SELECT name, completed + 1000 * (queued + scheduled + running + retrying + dead + cancelled)
+FROM task_groups
+"""
+_THERE = "SELECT group_name, count(*) FROM tasks WHERE group_name IS NOT NULL GROUP BY 1"

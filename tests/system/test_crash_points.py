@@ -11,7 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from taskqueue import App
 from tests.bytecode import cached_in
+from tests.system.crash_app import make_gated_app
 from tests.system.crash_fates import (
     CUT_SHORT,
     FATES,
@@ -19,6 +21,7 @@ from tests.system.crash_fates import (
     all_ended,
     database_in,
     found_in,
+    left_of_gates,
     make_effects,
     post,
     town_in,
@@ -80,6 +83,22 @@ def test_the_process_dies(crashes: Mapping[str, Found | BaseException], point: s
     assert found.effects == fate.there
 
 
+COMMITS = [point for point in POINTS if "commit" in point]
+
+
+@pytest.mark.parametrize("point", COMMITS)
+async def test_the_process_dies_with_a_task_that_has_a_limit_a_turn_and_a_group(
+    tmp_path: Path, bytecode: Path, point: str
+) -> None:
+    found = await _crash(tmp_path, point, bytecode, app=make_gated_app())
+
+    fate = FATES[point]
+    assert (found.told is not None, len(found.ids)) == (fate.told, fate.there)
+    assert found.outcomes == list(fate.outcomes)
+    assert (found.deliveries, found.effects) == (fate.deliveries, fate.there)
+    assert left_of_gates(tmp_path) == []
+
+
 def test_every_point_of_the_short_cut_has_a_fate() -> None:
     assert tuple(CUT_SHORT) == SHORT_CUT_POINTS
 
@@ -120,22 +139,23 @@ def _env(point: str, bytecode: Path) -> dict[str, str]:
     return {"CRASH_POINT": point, **cached_in(bytecode)}
 
 
-async def _crash(folder: Path, point: str, bytecode: Path) -> Found:
+async def _crash(folder: Path, point: str, bytecode: Path, app: App | None = None) -> Found:
     """Have a service crash at the point, start another one on its file, and look."""
     told = None
     # Without consumers nothing is claimed before the client has heard.
-    flags = ("--app", "tests.system.crash_app:app", "--consumers", "0")
+    name, group = ("app", None) if app is None else ("gated_app", "import")
+    flags = ("--app", f"tests.system.crash_app:{name}", "--consumers", "0")
     async with (
         CrashingService(folder, *flags, env=_env(point, bytecode)) as crashing,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
     ):
         make_effects(folder)
         with contextlib.suppress(aiohttp.ClientConnectionError):
-            told = await post(http, crashing.url, folder / "runs")
+            told = await post(http, crashing.url, folder / "runs", group=group)
             async with http.put(f"{crashing.url}/supervision/consumers", json={"count": 1}):
                 pass
         async with asyncio.timeout(TIMEOUT_S):
             assert await crashing.wait() == -9
-    async with town_in(folder, consumers=1) as town:
+    async with town_in(folder, consumers=1, app=app) as town:
         await town.all_ended()
     return found_in(folder, told)
