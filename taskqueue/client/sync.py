@@ -127,7 +127,6 @@ class Client(Administration):
             latest_s: repeats do not move the task beyond so many seconds after its enqueue.
             expires_s: cancel it if it has not started so many seconds after its enqueue.
             expires_at: likewise, at this instant.
-            unique_key: at most one task has it. Enqueueing the same again returns the same task.
             group: the group whose member it is.
             arguments: arguments of the handler.
 

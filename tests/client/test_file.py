@@ -213,6 +213,26 @@ def test_a_status_that_does_not_exist_is_refused(queue: Client) -> None:
         list(queue.tasks(status="finished"))
 
 
+def test_what_only_the_service_can_do_is_refused(queue: Client) -> None:
+    task, limit = queue.enqueue("add", left=1, right=1), queue.limit("smtp")
+    calls: list[Callable[[], object]] = [
+        *(queue.queues, queue.running, queue.audit, queue.settings, queue.limits),
+        *(queue.consumers, lambda: queue.set_consumers(2)),
+        *(limit.info, limit.reset, lambda: limit.change(running=1), lambda: limit.take(1)),
+        *(queue.schedules.list, lambda: queue.schedules.get("x"), lambda: queue.schedules.run("x")),
+        *(lambda: task.edit(priority=1), task.run_now, task.clone),
+        *(lambda: next(iter(task.events())), lambda: next(iter(queue.events()))),
+        *(lambda: queue.cancel_tasks(action="add"), lambda: queue.delete_tasks(action="add")),
+        *(lambda: queue.redrive_tasks(action="add"), lambda: queue.run_tasks_now(action="add")),
+    ]
+
+    for call in calls:
+        with pytest.raises(CallRefused, match="over HTTP"):
+            call()
+
+    assert task.status() == "queued"
+
+
 def test_a_queue_is_paused_in_the_file_and_its_consumers_are_not_known_there(
     queue: Client, path: Path
 ) -> None:

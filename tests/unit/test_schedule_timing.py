@@ -1,6 +1,7 @@
 """When slots come: expressions, intervals, and the nights in which clocks change."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -30,6 +31,7 @@ NIGHTS = [
     (LORD_HOWE, "2026-04-04", "45 1 * * *", ["01:45+11"]),
     (BERLIN, "2026-10-24", "20 30 2 * * *", ["02:30:20+02"]),
     (BERLIN, "2026-10-24", "*/30 2 * * *", ["02:00+02", "02:30+02", "02:00+01", "02:30+01"]),
+    (BERLIN, "2026-10-24", "0 * * * *", ["02:00+02", "02:00+01"]),
     (NEW_YORK, "2026-10-31", "0 * * * *", ["01:00-04", "01:00-05", "02:00-05"]),
     (
         LORD_HOWE,
@@ -52,6 +54,16 @@ def test_the_nights_in_which_clocks_change(
     shown = [datetime.fromtimestamp(slot, ZoneInfo(zone)) for slot in slots]
     near = [_shown(at) for at in shown if _shown(at) in expected or at.hour == 2]
     assert near == expected
+
+
+@pytest.mark.parametrize(("zone", "day"), sorted({(zone, day) for zone, day, *_ in NIGHTS}))
+def test_an_interval_does_not_notice_these_nights(zone: str, day: str) -> None:
+    noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=ZoneInfo(zone)).timestamp()
+
+    slots = Timing(every_s=1_800).between(noon, noon + 86_400, limit=100)
+
+    assert len(slots) == 48
+    assert {later - slot for slot, later in pairwise(slots)} == {1_800}
 
 
 def _shown(at: datetime) -> str:
