@@ -109,6 +109,18 @@ def test_nothing_is_claimed_without_a_consumer() -> None:
     assert ledger().room("default") == 0
 
 
+def test_a_task_that_is_taken_too_late_does_not_begin() -> None:
+    leases, late = ledger(), delivery("late")
+    leases.register("a", 2, ("default",))
+    put(leases, "default", [replace(late, task=replace(late.task, expires_at=5.0)), delivery("b")])
+
+    for _ in range(2):
+        leases.take("a", now=6.0, at=0.0)
+
+    assert set(leases.running) == {"late", "b"}
+    assert leases.begun == ("b",)
+
+
 def test_there_is_room_for_the_free_slots_and_the_prefetch() -> None:
     leases = ledger(prefetch=5)
     leases.register("a", 2, ["default"])

@@ -61,7 +61,7 @@ class LeaseKeeper:
     async def note_starts(self) -> None:
         """Record what consumers have started; one that its handler blocks cannot do so."""
         with self._dispatch as leases:
-            running = frozenset(leases.running)
+            running = frozenset(leases.begun)
         new = running - self._noted
         if new:
             await self._storage.use(Storage.start, tuple(new), now=self._clock.now())

@@ -240,6 +240,11 @@ class Leases(Releases[C]):
         return tuple(self._consumers.running)
 
     @property
+    def begun(self) -> tuple[str, ...]:
+        """The tokens of running attempts whose handlers have begun, or are about to."""
+        return tuple(self._consumers.begun)
+
+    @property
     def ours(self) -> tuple[str, ...]:
         """The tokens of all leases here: buffered, chained, running or settling."""
         waiting = (*self._buffers, *self._chains)

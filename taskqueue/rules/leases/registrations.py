@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 from typing import Generic
 
+from taskqueue.rules import expiry
 from taskqueue.rules.leases.values import C, Taken
 from taskqueue.rules.tasks import Delivery
 
@@ -65,6 +66,14 @@ class Registrations(Generic[C]):
             for token, taken in each.running.items()
             if token in tokens
         ]
+
+    @property
+    def begun(self) -> Iterator[str]:
+        """The tokens of what runs, without tasks that were taken too late to begin."""
+        for each in self._all.values():
+            for token, taken in each.running.items():
+                if expiry.at_start(taken.delivery.task, now=taken.at) is None:
+                    yield token
 
     def runner_of(self, token: str) -> C | None:
         return next((c for c, each in self._all.items() if token in each.running), None)
