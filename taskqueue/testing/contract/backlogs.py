@@ -105,11 +105,11 @@ class BacklogsContract:
 
         assert found == await storage.flows("default", limit=MOST)
         assert [(each.name, each.priority, each.waiting, each.next_turn) for each in found] == [
-            ("a", 0, 4, 2.0),
-            ("b", 0, 2, 1.0),
-            ("b", 3, 2, 1.0),
+            ("a", 0, 4, 1.5),
+            ("b", 0, 2, 0.5),
+            ("b", 3, 2, 0.5),
         ]
-        assert [each.served_turn for each in found] == [1.0, 1.0, 0.0]
+        assert [each.served_turn for each in found] == [0.5, 0.5, 0.0]
         assert await storage.flows("empty", limit=MOST) == ()
 
     async def test_flows_come_page_by_page(self, storage: Storage) -> None:
@@ -137,7 +137,7 @@ class BacklogsContract:
 
         [flow] = await storage.flows("default", limit=MOST)
 
-        assert (flow.waiting, flow.next_turn, flow.served_turn) == (1, 6.0, 4.0)
+        assert (flow.waiting, flow.next_turn, flow.served_turn) == (1, 5.5, 3.5)
 
     async def test_no_more_of_a_flow_are_counted_than_a_thousand(self, storage: Storage) -> None:
         await storage.insert(of("a", *range(1_200)), now=0.0)
