@@ -31,6 +31,8 @@ from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 
+pytestmark = pytest.mark.timeout(240)  # thousands of commits, perhaps on a busy machine
+
 T = TypeVar("T")
 
 ME = Owner(node="here", incarnation="1")
