@@ -12,7 +12,6 @@ What the storage says this owner holds, and is in none of these places, is an or
 from collections.abc import Collection, Iterable, Sequence
 
 from taskqueue.attempt_log import AttemptLog
-from taskqueue.rules import policy
 from taskqueue.rules.leases.buffers import Buffers
 from taskqueue.rules.leases.registrations import Registration, Registrations
 from taskqueue.rules.leases.releases import Releases, never_begun
@@ -53,8 +52,7 @@ class Leases(Releases[C]):
             fair: those whose tasks take turns. None waits beyond the free slots: it would start
                 before the tasks of others whose turn is earlier.
         """
-        super().__init__()
-        self._retry = retry
+        super().__init__(retry)
         self._buffers = Buffers(queues, prefetch, fair)
         self._consumers: Registrations[C] = Registrations()
         # During a search: every token that has been ours since it began.
@@ -303,10 +301,6 @@ class Leases(Releases[C]):
     def _see(self, tokens: Iterable[str]) -> None:
         if self._seen is not None:
             self._seen.update(tokens)
-
-    def _abandoned(self, delivery: Delivery) -> Finished:
-        outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
-        return Finished(delivery=delivery, outcome=outcome, started_at=None)
 
     def _cancel_if_asked(self, delivery: Delivery) -> Actions[C]:
         reason = delivery.task.cancel_reason

@@ -3,15 +3,18 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Generic
 
+from taskqueue.rules import policy
 from taskqueue.rules.leases.chains import Chains, Key
 from taskqueue.rules.leases.values import Actions, C, Finished, Settle
+from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Delivery, Interrupted, Outcome
 
 
 class Releases(Generic[C]):
     """What is being settled, and what waits in chains behind it."""
 
-    def __init__(self) -> None:
+    def __init__(self, retry: RetryPolicy) -> None:
+        self._retry = retry
         self._chains = Chains()
         self._settling: set[str] = set()
         self._unwanted: dict[str, str] = {}  # runs although its task is cancelled: reasons
@@ -53,6 +56,10 @@ class Releases(Generic[C]):
         limited = (each.delivery for each in ended if each.delivery.task.limits is not None)
         waited = (behind for each in limited for behind in self._chains.end(each))
         return [never_begun(each, Interrupted()) for each in waited]
+
+    def _abandoned(self, delivery: Delivery) -> Finished:
+        outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
+        return Finished(delivery=delivery, outcome=outcome, started_at=None)
 
 
 def never_begun(delivery: Delivery, outcome: Outcome) -> Finished:

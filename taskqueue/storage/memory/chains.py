@@ -1,12 +1,14 @@
-"""Claims in memory, with what is chained behind them."""
+"""Claims in memory, with what is chained behind them, and why the others wait."""
 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from taskqueue.rules import limits
+from taskqueue.rules.limits import GateFacts, LimitUse
 from taskqueue.rules.tasks import Cancel, Delivery, Owner, Postpone, Release, Settlement
-from taskqueue.storage.memory.gates import Gates
+from taskqueue.storage.limits import MOST_COUNTED
+from taskqueue.storage.memory.gates import Gates, in_line
 from taskqueue.storage.memory.rows import Lease, Row
 
 
@@ -94,3 +96,34 @@ class ChainedGates(Gates):
         if waiting:
             _, _, first = min(waiting, key=lambda each: each[:2])
             first.chained = False
+
+    def facts(self, row: Row | None, *, now: float) -> GateFacts | None:
+        """Return what holds a waiting row back."""
+        if row is None or row.task.processed_at is not None or row.task.run_at > now:
+            return None
+        uses = limits.decoded(row.task.limits)
+        full = (use for use in uses if self._opens_at(use) > now)
+        if row.lease is None:
+            use = next(full, None)
+        else:
+            use = next(full, uses[0]) if row.lease.chained else None
+        return None if use is None else self._facts(row, use, now=now)
+
+    def _facts(self, row: Row, use: LimitUse, *, now: float) -> GateFacts:
+        held = sorted(self._held(use.gate), key=lambda each: each.lease.claimed_at)  # type: ignore[union-attr]
+        waiting = self._waiting(use.gate, now=now)
+        before = [
+            each
+            for each in waiting
+            if each.task.queue == row.task.queue and in_line(each) < in_line(row)
+        ]
+        at = self._rate_opens_at(use)
+        return GateFacts(
+            use=use,
+            values=self.values(use.name),
+            running=tuple(each.task.id for each in held[:5]),
+            count=len(held),
+            opens_at=at if at > now else None,
+            ahead=min(len(before), MOST_COUNTED),
+            is_shared=any(each.task.queue != row.task.queue for each in waiting),
+        )

@@ -237,14 +237,6 @@ class MemoryStorage(
         self._require_open()
         return min(limit, self._table.ahead(task, self._gates.turn_of(task.id), now=now))
 
-    async def next_due(self, queue: str) -> float | None:
-        self._require_open()
-        return self._gates.next_due(queue)
-
-    async def all_due(self) -> Mapping[str, float]:
-        self._require_open()
-        return self._gates.all_due()
-
     async def search(
         self,
         wanted: TaskFilter,

@@ -13,7 +13,6 @@ from taskqueue.rules.holds import HeldBack, Reason
 from taskqueue.rules.limits import (
     NEVER,
     UNLIMITED,
-    GateFacts,
     GateState,
     KeyUsage,
     LimitUsage,
@@ -171,7 +170,7 @@ class Gates:
             )
         )
         chained = (row for row in self._using(gate) if row.lease and row.lease.chained)
-        return sorted((*chained, *held_back), key=_in_line)
+        return sorted((*chained, *held_back), key=in_line)
 
     def _using(self, gate: str) -> Iterator[Row]:
         for row in self._table.rows.values():
@@ -280,38 +279,7 @@ class Gates:
         rate = replace(self.values(use.name), running=None)
         return limits.opens_at(rate, self._state(use.gate), use.cost)
 
-    def facts(self, row: Row | None, *, now: float) -> GateFacts | None:
-        """Return what holds a waiting row back."""
-        if row is None or row.task.processed_at is not None or row.task.run_at > now:
-            return None
-        uses = limits.decoded(row.task.limits)
-        full = (use for use in uses if self._opens_at(use) > now)
-        if row.lease is None:
-            use = next(full, None)
-        else:
-            use = next(full, uses[0]) if row.lease.chained else None
-        return None if use is None else self._facts(row, use, now=now)
 
-    def _facts(self, row: Row, use: LimitUse, *, now: float) -> GateFacts:
-        held = sorted(self._held(use.gate), key=lambda each: each.lease.claimed_at)  # type: ignore[union-attr]
-        waiting = self._waiting(use.gate, now=now)
-        before = [
-            each
-            for each in waiting
-            if each.task.queue == row.task.queue and _in_line(each) < _in_line(row)
-        ]
-        at = self._rate_opens_at(use)
-        return GateFacts(
-            use=use,
-            values=self.values(use.name),
-            running=tuple(each.task.id for each in held[:5]),
-            count=len(held),
-            opens_at=at if at > now else None,
-            ahead=min(len(before), MOST_COUNTED),
-            is_shared=any(each.task.queue != row.task.queue for each in waiting),
-        )
-
-
-def _in_line(row: Row) -> tuple[float, tuple[int, float, float, str]]:
+def in_line(row: Row) -> tuple[float, tuple[int, float, float, str]]:
     """Return when a row that waits at a gate will be next: what is chained comes before others."""
     return math.inf if row.lease is None else row.lease.claimed_at, row.place

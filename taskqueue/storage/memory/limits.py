@@ -40,3 +40,11 @@ class MemoryLimits(MemoryPart):
     async def gate_of(self, task_id: str, *, now: float) -> GateFacts | None:
         self._require_open()
         return self._gates.facts(self._table.rows.get(task_id), now=now)
+
+    async def next_due(self, queue: str) -> float | None:
+        self._require_open()
+        return self._gates.next_due(queue)
+
+    async def all_due(self) -> Mapping[str, float]:
+        self._require_open()
+        return self._gates.all_due()
