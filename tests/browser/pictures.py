@@ -4,6 +4,7 @@ A service works for a while: most goes well, a payment gateway fails, and one co
 """
 
 import asyncio
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -53,7 +54,19 @@ async def play(browser: Browser, http: aiohttp.ClientSession, url: str) -> None:
     await keep(dark, "crash")
     await http.post("/tasks", json=[*work_of(ROUNDS)])
     await asyncio.sleep(ROUND_S / 3)
+    await until(lambda: dead_shown(light), lambda shown: len(set(shown)) == 1)
     await keep(light, "overview")
+
+
+async def dead_shown(page: Page) -> list[str]:
+    """How many dead tasks the figures tell of, the navigation, and what needs attention.
+
+    They are asked for one after the other: a picture may not show numbers of two moments.
+    """
+    figure = await page.locator(".figures a[data-tone=bad] b").inner_text()
+    tally = await page.locator(".side .tally").inner_text()
+    attention = await page.locator(".attention").inner_text()
+    return [figure, tally, re.findall(r"charge: (\d+) dead", attention)[0]]
 
 
 async def running(http: aiohttp.ClientSession) -> list[dict[str, str]]:
