@@ -34,7 +34,7 @@ function Table({ queues }) {
     <caption class="unseen">Queues</caption>
     <thead><tr>
       <th>Queue</th><th>State</th><th class="number">Waiting</th><th class="number">Running</th><th class="number">Later</th>
-      <th class="number">Consumers</th><th class="number">A minute</th><th class="number">Waited, p95</th><th class="number">Oldest has waited</th>${may("admin") && html`<th><span class="unseen">Actions</span></th>`}
+      <th class="number">Consumers</th><th class="number">A minute</th><th class="number">Wait, p95</th><th class="number">Oldest</th>${may("admin") && html`<th><span class="unseen">Actions</span></th>`}
     </tr></thead>
     <tbody>${queues.map((queue) => html`<${Row} key=${queue.queue} queue=${queue} canSwitch=${may("admin")} />`)}</tbody>
   </table></div>`;

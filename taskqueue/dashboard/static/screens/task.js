@@ -1,6 +1,6 @@
 /** One task: what it is, what happened to it, why it does not run, and what can be done. */
 
-import { html, useState } from "../vendor/preact.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
 import { actions } from "../app/actions.js";
 import { duration } from "../app/format.js";
 import { useKeys } from "../app/keys.js";
