@@ -10,14 +10,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
-from taskqueue.client import (
-    calls,
-    enqueueing,
-    group_calls,
-    limit_calls,
-    live_calls,
-    summary_calls,
-)
+from taskqueue.client import calls, enqueueing, group_calls, limit_calls, live_calls, summary_calls
 from taskqueue.client.async_group import AsyncGroup
 from taskqueue.client.async_limit import AsyncLimit
 from taskqueue.client.async_queue import AsyncQueue
