@@ -212,7 +212,7 @@ async def test_each_slot_of_a_simulated_day_fires_once_whatever_is_killed(tmp_pa
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_each_slot_of_many_schedules_fires_once_whatever_is_killed(tmp_path: Path) -> None:
-    await simulate(tmp_path / "tasks.db", schedules=200, hours=5, minutes=1, seed=2)
+    await simulate(tmp_path / "tasks.db", schedules=60, hours=3, minutes=1, seed=2)
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ export function Shell({ onSignOut }) {
         <span class="gap"></span>
         <${Connection} />
         ${may("enqueue") &&
-        html`<button type="button" class="primary" onClick=${() => setOpen("enqueue")}><${Icon} name="plus" /><span>New task</span></button>`}
+        html`<button type="button" class="primary" aria-label="New task" onClick=${() => setOpen("enqueue")}><${Icon} name="plus" /><span>New task</span></button>`}
         <button type="button" class="quiet" onClick=${nextTheme} aria-label=${`Theme: ${theme}`} data-tip=${`Theme: ${theme}`}>
           <${Icon} name=${theme} />
         </button>
