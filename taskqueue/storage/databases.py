@@ -14,12 +14,14 @@ from taskqueue.storage.backend import Backend, Database
 from taskqueue.storage.examination import Examination
 from taskqueue.storage.lifecycle import Migration, Schema
 from taskqueue.storage.memory.database import MemoryDatabase
+from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.tokens import Tokens
 
 DATABASES: Mapping[str, type[Database]] = MappingProxyType(
-    {database.scheme: database for database in (SQLiteDatabase, MemoryDatabase)}
+    {database.scheme: database for database in (SQLiteDatabase, PostgresDatabase, MemoryDatabase)}
 )
+_ALIASES = {"postgres": PostgresDatabase.scheme}
 
 DEFAULT: Database = SQLiteDatabase(path=Path("data/tasks.db"))
 
@@ -37,6 +39,7 @@ def named(text: str) -> Database | None:
     if found is None:
         return SQLiteDatabase.at(text)
     scheme = found["scheme"] or found["plain"]
+    scheme = _ALIASES.get(scheme, scheme)
     if scheme not in DATABASES:
         known = ", ".join(f"{each.scheme} ({each.example})" for each in DATABASES.values())
         # The rest is not repeated: it may hold a password.
@@ -52,6 +55,10 @@ def backend_of(database: Database) -> Backend:
             from taskqueue.storage.sqlite.backend import SQLiteBackend  # noqa: PLC0415
 
             return SQLiteBackend(database)
+        case PostgresDatabase():
+            from taskqueue.storage.postgres.backend import PostgresBackend  # noqa: PLC0415
+
+            return PostgresBackend(database)
         case MemoryDatabase():
             from taskqueue.storage.memory.backend import MemoryBackend  # noqa: PLC0415
 

@@ -1,0 +1,8 @@
+"""The engine on PostgreSQL: one database, any number of nodes.
+
+verbs/       what the protocol names: each verb hands an operation to `_write` or `_read`
+operations/  what an operation does, over a `Transaction` or a connection; plain coroutines
+commit.py    group commit: what waits shares one transaction
+schema/      numbered steps, and what takes them
+sql/         the texts of statements
+"""

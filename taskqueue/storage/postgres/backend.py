@@ -1,0 +1,54 @@
+"""PostgreSQL while a service runs on it: one node of any number."""
+
+import secrets
+import socket
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from taskqueue.rules.measures import CommitMeasures
+from taskqueue.rules.tasks import Owner
+from taskqueue.storage.postgres.connections import connect
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.storage.postgres.errors import translated
+from taskqueue.storage.postgres.schema import runner
+from taskqueue.storage.protocol import Storage
+
+NODE = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+"""This process among all nodes. A name that a later process has as well would let it take what a
+living one holds, so none is ever used again: what a dead node held is rescued after its lease."""
+
+
+class PostgresBackend:
+    """The engine of one database."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self.owner = Owner(node=NODE, incarnation=uuid4().hex)
+        self.commits = CommitMeasures()
+        self.database = database
+
+    async def prepare(self) -> None:
+        """Make sure that the server answers and that its schema is not newer than this release."""
+        where = str(self.database)
+        connection = await connect(self.database)
+        try:
+            with translated(where):
+                await runner.known_version_of(connection, where)
+        finally:
+            await connection.close(timeout=1.0)
+
+    def storage(self) -> Storage:
+        from taskqueue.storage.postgres.engine import PostgresStorage  # noqa: PLC0415
+
+        return PostgresStorage(self.database, commits=self.commits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing was started ahead."""

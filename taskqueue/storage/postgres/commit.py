@@ -1,0 +1,231 @@
+"""Commits everything that waits in one transaction, and again as soon as that one ended.
+
+    write ─┐                      ┌─ answer
+    write ─┼─▶ pending ─▶ commit ─┼─ answer      meanwhile the next ones gather
+    write ─┘   (BEGIN … COMMIT,   └─ answer
+                one connection)
+
+There is no timer: a lone write is committed at once, and the more come together, the more share one
+sync of the server's disk.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from taskqueue.errors import StorageLost, StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
+from taskqueue.rules.measures import CommitMeasures
+from taskqueue.rules.tasks import Accepted, NewTask
+from taskqueue.storage.follow_ups import tell_refused
+from taskqueue.storage.postgres.connections import Connection, Kept
+from taskqueue.storage.postgres.errors import (
+    CommitUndecided,
+    is_conflict,
+    is_lost,
+    storage_error,
+)
+from taskqueue.storage.postgres.operations.groups import write_counts
+from taskqueue.storage.postgres.transaction import Operation, Transaction
+
+T = TypeVar("T")
+
+TURNS = 3
+"""How many turns of the loop a commit gathers for: an insert brings a claim."""
+
+MOST_TRIES = 12
+"""How often a commit is tried that loses to those of other nodes."""
+
+RETRY_S = 0.01
+
+# A database that is set to answer before its disk has the commit would break the first promise.
+BEGIN = """
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT set_config('synchronous_commit', 'on', true)
+WHERE current_setting('synchronous_commit') = 'off'
+"""
+
+
+class Write(Generic[T]):
+    """An operation that waits for its commit, and how it went."""
+
+    def __init__(
+        self, operation: Callable[[Transaction], Awaitable[T]], answer: "asyncio.Future[T]"
+    ) -> None:
+        self.operation = operation
+        self._answer = answer
+
+    def resolve(self, value: T) -> None:
+        """Give the caller its answer, if it is still there."""
+        if self._is_awaited():
+            self._answer.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise `error` in the caller, if it is still there."""
+        if self._is_awaited():
+            self._answer.set_exception(error)
+
+    def _is_awaited(self) -> bool:
+        return not self._answer.done() and not self._answer.get_loop().is_closed()
+
+
+class Committed(NamedTuple):
+    """What a transaction has left behind for those outside it."""
+
+    values: list[Any]
+    refused: list[tuple[NewTask, Accepted]]
+    ended: list[GroupEnd]
+    rows_changed: int
+
+
+class Writer:
+    """The one writer of a storage."""
+
+    def __init__(
+        self,
+        kept: Kept,
+        where: str,
+        *,
+        commits: CommitMeasures,
+        on_group_end: Callable[[GroupEnd], object],
+        on_commit: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Write over `kept`, which it owns.
+
+        `commits` counts what it commits, `on_group_end` is called for each group that has ended,
+        `on_commit` after each commit that has changed tasks.
+        """
+        self._kept = kept
+        self._where = where
+        self._commits = commits
+        self._on_group_end = on_group_end
+        self._on_commit = on_commit
+        self._pending: list[Write[Any]] = []
+        self._committing: list[Write[Any]] = []
+        self._running: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def write(self, operation: Callable[[Transaction], Awaitable[T]]) -> "asyncio.Future[T]":
+        """Answer with what `operation` returns, once that is committed.
+
+        Operations are applied in the order of the calls. Cancelling the answer changes nothing for
+        the operation, nor for those that share its commit. One that raises fails alone. It may be
+        run several times, each in another transaction of which at most one commits.
+
+        Raises:
+            StorageUnavailable: the writer is closed.
+        """
+        if self._closed:
+            raise StorageUnavailable("closed")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._pending.append(Write(operation, answer))
+        if self._running is None:
+            self._running = loop.create_task(self._run())
+        return answer
+
+    async def close(self) -> None:
+        """Refuse what comes, commit what waits, close the connection."""
+        self._closed = True
+        if self._running is not None:
+            await self._running
+        await self._kept.close()
+
+    def abandon(self) -> None:
+        """Let go without waiting. What is being committed may be written, what waits is not begun.
+
+        All are answered `StorageUnavailable`.
+        """
+        self._closed = True
+        unanswered = [*self._committing, *self._pending]
+        self._committing, self._pending = [], []
+        for write in unanswered:
+            write.fail(StorageUnavailable("closed before the commit was known"))
+        if self._running is not None and not self._running.get_loop().is_closed():
+            self._running.cancel()
+        self._kept.abandon()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
+                if not self._pending:
+                    return
+                self._committing, self._pending = self._pending, []
+                await self._commit(self._committing)
+                self._committing = []
+        finally:
+            self._running = None
+
+    async def _commit(self, writes: Sequence[Write[Any]]) -> None:
+        """Commit all writes or, if one of them fails, each alone."""
+        began = asyncio.get_running_loop().time()
+        try:
+            committed = await self._transact([write.operation for write in writes])
+        except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
+            meaning = storage_error(error, self._where)
+            if meaning is None and len(writes) > 1:
+                for write in writes:
+                    await self._commit([write])
+                return
+            for write in writes:
+                # An error each, because each is raised to another caller.
+                write.fail(storage_error(error, self._where) or error)
+            return
+        took_s = asyncio.get_running_loop().time() - began
+        self._commits.committed(took_s, committed.rows_changed)
+        tell_refused(committed.refused)
+        for end in committed.ended:
+            self._on_group_end(end)
+        for write, value in zip(writes, committed.values, strict=True):
+            write.resolve(value)
+        if committed.rows_changed:
+            self._on_commit()
+
+    async def _transact(self, operations: Sequence[Operation]) -> Committed:
+        """Commit all operations or none, again if another node was in the way.
+
+        A connection that is lost before the commit has written nothing: that is tried again once.
+        """
+        was_lost = False
+        for tried in range(1, MOST_TRIES + 1):
+            connection = await self._kept.get()
+            try:
+                return await _try(connection, operations)
+            except Exception as error:
+                if is_lost(error):
+                    self._kept.forget()
+                    if was_lost or isinstance(error, CommitUndecided):
+                        raise
+                    was_lost = True
+                elif not is_conflict(error) or tried == MOST_TRIES:
+                    raise
+                else:
+                    await asyncio.sleep(random.uniform(0.0, RETRY_S * tried))  # noqa: S311
+            except BaseException:
+                self._kept.forget()  # cancelled in the middle of a transaction
+                raise
+        raise AssertionError("unreachable")
+
+
+async def _try(connection: Connection, operations: Sequence[Operation]) -> Committed:
+    await connection.execute(BEGIN)
+    try:
+        tx = Transaction(connection)
+        values = [await operation(tx) for operation in operations]
+        await write_counts(tx)
+    except Exception as error:
+        if not is_lost(error):
+            await connection.execute("ROLLBACK")
+        raise
+    try:
+        tag = await connection.execute("COMMIT")
+    except Exception as error:
+        if is_lost(error):
+            raise CommitUndecided from error
+        raise
+    if tag != "COMMIT":  # an operation has hidden an error of the server
+        raise StorageLost("the server has rolled the transaction back")
+    return Committed(values, tx.refused, tx.ended, tx.rows_changed)

@@ -1,0 +1,77 @@
+"""PostgreSQL in the settings: which server and database."""
+
+from typing import ClassVar, Self
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from taskqueue.storage.backend import Database
+
+HIDDEN = "***"
+_POOLER = "pooler"
+_FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+class PostgresDatabase(Database):
+    """Tasks in a PostgreSQL database, in its schema `taskqueue`.
+
+    `postgresql://user:password@host:5432/name`, with the parameters that libpq has, such as
+    `?sslmode=verify-full`. `?pooler=true` says that a pooler in transaction mode stands between.
+    """
+
+    scheme: ClassVar[str] = "postgresql"
+    example: ClassVar[str] = "postgresql://user@host/name"
+
+    url: str
+
+    @classmethod
+    def named(cls, url: str) -> Self | None:
+        parts = urlsplit(url)
+        _ = parts.port  # raises if it is none
+        if parts.fragment:
+            raise ValueError("a PostgreSQL URL has no part behind #; write it as %23")
+        if unquote(parts.password or "") == HIDDEN:
+            raise ValueError(f"the password of this PostgreSQL URL is hidden ({HIDDEN})")
+        if parts.path.strip("/") == "":
+            raise ValueError("a PostgreSQL URL names a database: postgresql://user@host/name")
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            if name == _POOLER and value.lower() not in _FLAGS:
+                raise ValueError(f"pooler is true or false, not {value!r}")
+        return cls(url=_text(parts._replace(scheme=cls.scheme)))
+
+    @property
+    def has_pooler(self) -> bool:
+        """Whether a session may change from statement to statement outside a transaction."""
+        return any(name == _POOLER and _FLAGS[value.lower()] for name, value in self._options)
+
+    @property
+    def dsn(self) -> str:
+        """The URL for the driver: with the password, without what is ours alone."""
+        others = [(name, value) for name, value in self._options if name != _POOLER]
+        query = urlencode(others, quote_via=quote)
+        return _text(urlsplit(self.url)._replace(query=query))
+
+    @property
+    def _options(self) -> list[tuple[str, str]]:
+        return parse_qsl(urlsplit(self.url).query, keep_blank_values=True)
+
+    def __str__(self) -> str:
+        return _text(_without_passwords(urlsplit(self.url), self._options))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+
+def _text(parts: SplitResult) -> str:
+    # The library leaves out the slashes of a URL without a host, which names a local socket.
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{parts.path}{query}"
+
+
+def _without_passwords(parts: SplitResult, options: list[tuple[str, str]]) -> SplitResult:
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    shown = f"{name}{colon}{HIDDEN if colon else ''}{at}{host}"
+    query = parts.query
+    if any("password" in option for option, _ in options):
+        hidden = [(name, HIDDEN if "password" in name else value) for name, value in options]
+        query = urlencode(hidden, quote_via=quote, safe="*")
+    return parts._replace(netloc=shown, query=query)

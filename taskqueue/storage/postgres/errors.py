@@ -1,0 +1,118 @@
+"""What the errors of the driver and of the server mean to callers of the storage."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from taskqueue.errors import (
+    StorageCorrupt,
+    StorageError,
+    StorageLost,
+    StorageReadOnly,
+    StorageUnavailable,
+)
+
+MISSING_DRIVER = (
+    "the PostgreSQL engine needs asyncpg, which is not installed: pip install "
+    "'taskqueue-otp[postgres]'"
+)
+
+_CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+
+# By the beginning of their SQLSTATE. What is not here is the error of one operation.
+_LOST = ("08", "57P01", "57P02", "57P05", "25P03")
+_UNAVAILABLE = {
+    "53100": "the disk of the server is full",
+    "53200": "the server is out of memory",
+    "53300": "the server has no connection left",
+    "53400": "the server has reached a limit of its configuration",
+    "57P03": "the server does not accept connections yet",
+    "57014": "the server has cancelled a statement",
+    "55P03": "a lock was not granted in time",
+    "58": "the server cannot read or write its files",
+    "28": "the server refuses this user",
+    "3D000": "there is no such database",
+    "3F000": "there is no schema `taskqueue`: run the migration",
+    "42P01": "a table is missing: run the migration",
+    "42501": "the user of the database lacks a right",
+}
+_READ_ONLY = "25006"
+_CORRUPT = "XX"
+
+
+class CommitUndecided(Exception):
+    """The connection was lost while a commit was under way, so it is written or it is not."""
+
+
+def sqlstate_of(error: BaseException) -> str | None:
+    """Return the code that the server gave its error; None if the error is not the server's."""
+    state = getattr(error, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Tell whether a transaction has lost to another one, and succeeds when it is tried again."""
+    return sqlstate_of(error) in _CONFLICTS
+
+
+def storage_error(error: BaseException, where: str) -> StorageError | None:
+    """Return what is wrong with the storage `where`; None if only one operation is."""
+    if isinstance(error, StorageError):
+        return error
+    if isinstance(error, CommitUndecided):
+        return StorageLost(f"{where}: {error.__cause__ or 'connection lost'} (during a commit)")
+    state = sqlstate_of(error)
+    if state is None:
+        return _of_client(error, where)
+    if state == _READ_ONLY:
+        return StorageReadOnly(f"{where} is read-only: a standby, or set so")
+    if state.startswith(_CORRUPT) and state != "XX000":
+        return StorageCorrupt(where, _line(error))
+    if state.startswith(_LOST):
+        return StorageLost(f"{where}: {_line(error)}")
+    for beginning, meaning in _UNAVAILABLE.items():
+        if state.startswith(beginning):
+            return StorageUnavailable(f"{where}: {meaning} ({_line(error)})")
+    return None
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether the connection on which this was raised has ended."""
+    return isinstance(storage_error(error, ""), StorageLost)
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Raise the errors that are the storage's as what they mean."""
+    try:
+        yield
+    except Exception as error:
+        meaning = storage_error(error, where)
+        if meaning is None or meaning is error:
+            raise
+        raise meaning from error
+
+
+def _of_client(error: BaseException, where: str) -> StorageError | None:
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return StorageUnavailable(f"{where} does not answer")
+    if isinstance(error, ConnectionError | EOFError):
+        return StorageLost(f"{where}: {_line(error)}")
+    if isinstance(error, OSError):  # no such host, refused, no such socket, TLS
+        return StorageUnavailable(f"{where}: {_line(error)}")
+    if type(error).__name__ in _CLIENT_LOST or _says_closed(error):
+        return StorageLost(f"{where}: {_line(error)}")
+    return None
+
+
+_CLIENT_LOST = frozenset({"ConnectionDoesNotExistError", "InternalClientError", "ProtocolError"})
+
+
+def _says_closed(error: BaseException) -> bool:
+    is_interface = any(kind.__name__ == "InterfaceError" for kind in type(error).__mro__)
+    return is_interface and "clos" in str(error)
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:300]

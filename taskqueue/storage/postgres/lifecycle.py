@@ -1,0 +1,117 @@
+"""The life of a storage under the verbs: migrated, opened, lost, closed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from taskqueue.errors import StorageLost, StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
+from taskqueue.rules.measures import CommitMeasures
+from taskqueue.storage.lifecycle import Migration
+from taskqueue.storage.postgres.commit import Writer
+from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.storage.postgres.errors import translated
+from taskqueue.storage.postgres.operations import probing
+from taskqueue.storage.postgres.schema import runner
+from taskqueue.storage.postgres.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class PostgresLifecycle:
+    """Opens and closes the connections for `PostgresStorage`."""
+
+    def __init__(
+        self, database: PostgresDatabase, *, commits: CommitMeasures | None = None
+    ) -> None:
+        super().__init__()
+        self._database = database
+        self._where = str(database)
+        self._commits = commits or CommitMeasures()
+        self._turn = asyncio.Lock()  # open, migrate and close, one after the other
+        self._writer: Writer | None = None
+        self._readers: Readers | None = None
+        self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
+        self._tell_foreign_commit: Callable[[], object] = lambda: None
+        self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
+
+    def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
+        self._tell_loss = notify
+
+    def on_foreign_commit(self, notify: Callable[[], object]) -> None:
+        self._tell_foreign_commit = notify
+
+    def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
+        self._tell_group_end = notify
+
+    async def open(self) -> None:
+        async with self._turn:
+            if self._writer is not None:
+                return
+            check = partial(runner.require_version, where=self._where)
+            writing = Kept(self._database, check, self._on_loss)
+            readers = Readers(self._database, check)
+            try:
+                await writing.get()
+            except BaseException:
+                writing.abandon()
+                raise
+            self._readers = readers
+            self._writer = Writer(
+                writing, self._where, commits=self._commits, on_group_end=self._on_group_end
+            )
+
+    async def migrate(self) -> tuple[Migration, ...]:
+        async with self._turn:
+            connection = await connect(self._database)
+            try:
+                with translated(self._where):
+                    return await runner.migrate(connection, self._where)
+            finally:
+                drop(connection)
+
+    async def probe(self) -> None:
+        await self._write(probing.probe)
+
+    async def close(self) -> None:
+        async with self._turn:
+            writer, readers = self._writer, self._readers
+            if writer is not None and readers is not None:
+                await writer.close()
+                self._writer = self._readers = None
+                await readers.close()
+
+    def abandon(self) -> None:
+        writer, self._writer = self._writer, None
+        readers, self._readers = self._readers, None
+        if writer is not None:
+            writer.abandon()
+        if readers is not None:
+            readers.abandon()
+
+    async def _write(self, operation: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Return what `operation` returns, once that is committed."""
+        if self._writer is None:
+            raise StorageUnavailable("closed")
+        return await self._writer.write(operation)
+
+    async def _read(self, query: Callable[[SQL], Awaitable[T]]) -> T:
+        """Return what `query`, which is one statement, finds in what is committed."""
+        return await self._reading().read(query, snapshot=False)
+
+    async def _read_snapshot(self, query: Callable[[SQL], Awaitable[T]]) -> T:
+        """Return what `query` finds; all its statements see the same commits."""
+        return await self._reading().read(query, snapshot=True)
+
+    def _reading(self) -> Readers:
+        if self._readers is None:
+            raise StorageUnavailable("closed")
+        return self._readers
+
+    def _on_loss(self, error: StorageLost) -> None:
+        self._tell_loss(error)
+
+    def _on_group_end(self, end: GroupEnd) -> None:
+        self._tell_group_end(end)

@@ -1,0 +1,142 @@
+"""What `claim` does inside a transaction.
+
+Where neither limits nor turns nor ageing are used, a batch is chosen, locked and leased by one
+statement. Elsewhere rows are locked in their order, chosen one by one, and leased together.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from taskqueue.rules.tasks import Delivery, Owner
+from taskqueue.storage.postgres.connections import Row
+from taskqueue.storage.postgres.operations.gates import Candidate
+from taskqueue.storage.postgres.operations.ordering import ready_in_order
+from taskqueue.storage.postgres.sql import ready, rows
+from taskqueue.storage.postgres.transaction import Transaction
+
+_TASK_COLUMNS = 23
+_TOKEN, _SEQ, _TURN = _TASK_COLUMNS, _TASK_COLUMNS + 1, _TASK_COLUMNS + 2
+
+
+async def claim(
+    tx: Transaction,
+    queue: str,
+    *,
+    limit: int,
+    most_limited: int | None = None,
+    ageing_s: float | None = None,
+    owner: Owner,
+    expires_at: float,
+    now: float,
+) -> tuple[Delivery, ...]:
+    """Lease ready tasks in their order; up to `most_limited` that have limits."""
+    if not limit:
+        return ()
+    nonce = secrets.token_hex(16)
+    chosen = _Chosen(tx, queue, limit=limit, most_limited=most_limited, now=now)
+    await chosen.look()
+    if chosen.is_plain and ageing_s is None:
+        lease = (nonce, owner.node, owner.incarnation, expires_at)
+        return await _claim_by_priority(tx, queue, limit, lease, expires_at, now=now)
+    order = ready_in_order(tx.db, queue, ageing_s=ageing_s, again=chosen.has_limited, now=now)
+    claimed: list[Delivery] = []
+    while not chosen.is_full and (batch := await order.next(chosen.left)) is not None:
+        seqs = [seq async for seq in chosen.choose(batch)]
+        if seqs:
+            leased = (nonce, owner.node, owner.incarnation, now, expires_at)
+            found = await tx.db.fetch(ready.CLAIM, seqs, *leased)
+            tx.rows_changed += len(found)
+            if chosen.has_flows:
+                await tx.turns.serve(seqs)
+            by_seq = {row[_SEQ]: row for row in found}
+            claimed += _deliveries((by_seq[seq] for seq in seqs), expires_at, now=now)
+    return tuple(claimed)
+
+
+async def _claim_by_priority(
+    tx: Transaction,
+    queue: str,
+    limit: int,
+    lease: tuple[str, str, str, float],
+    expires_at: float,
+    *,
+    now: float,
+) -> tuple[Delivery, ...]:
+    claimed: list[Delivery] = []
+    priority: int | None = ready.FIRST_OF_ALL
+    while priority is not None and len(claimed) < limit:
+        asked = (queue, now, priority)
+        found = await tx.db.fetch(ready.CLAIM_READY, *asked, limit - len(claimed), *lease)
+        tx.rows_changed += len(found)
+        found.sort(key=lambda row: (row[_TURN], row[10], row[0]))
+        claimed += _deliveries(found, expires_at, now=now)
+        if found:
+            # What is left of its priority is locked by others, or less than was asked for.
+            priority = found[0][4] + 1
+        else:
+            priority = await tx.db.fetchval(ready.FOLLOWING, *asked)
+    return tuple(claimed)
+
+
+def _deliveries(found: Iterable[Row], expires_at: float, *, now: float) -> Iterable[Delivery]:
+    for row in found:
+        yield Delivery(
+            token=row[_TOKEN], task=rows.task(row, now=now), expires_at=expires_at, started=False
+        )
+
+
+class _Chosen:
+    """Chooses which of the ready rows are claimed, in their order."""
+
+    def __init__(
+        self, tx: Transaction, queue: str, *, limit: int, most_limited: int | None, now: float
+    ) -> None:
+        self.left = limit
+        self.is_full = not limit
+        self.has_limited = False
+        self.has_flows = False
+        self._tx = tx
+        self._queue = queue
+        self._limited_left = limit if most_limited is None else most_limited
+        self._now = now
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the order decides."""
+        return not (self.has_limited or self.has_flows)
+
+    async def look(self) -> None:
+        """Find out what decides; give turns and open gates that have come due."""
+        if await self._beyond_priorities():
+            await self._tx.turns.give(self._queue, now=self._now)
+            await self._tx.gates.open_due(now=self._now)
+            await self._beyond_priorities()
+
+    async def _beyond_priorities(self) -> bool:
+        """Return whether gates or turns have come due."""
+        row = await self._tx.db.fetchrow(ready.BEYOND_PRIORITIES, self._queue, self._now)
+        is_due, self.has_limited, self.has_flows = row or (False, False, False)
+        return bool(is_due)
+
+    async def choose(self, batch: Sequence[Candidate]) -> AsyncIterator[int]:
+        """Yield the numbers of those of the next ready rows that are claimed."""
+        if self.has_limited:
+            await self._tx.gates.lock(row.limits for row in batch)
+        gates, opened = self._tx.gates, self._tx.gates.opened
+        for row in batch:
+            if row.limits is None:
+                yield self._taken(row)
+            elif not self._limited_left:
+                if await gates.is_open(self._queue, row, now=self._now):
+                    self.is_full = True  # what comes behind it must not overtake it
+                    return
+            elif await gates.take(self._queue, row, now=self._now):
+                self._limited_left -= 1
+                yield self._taken(row)
+            if gates.opened > opened:
+                return  # what was opened may come before the next
+
+    def _taken(self, row: Candidate) -> int:
+        self.left -= 1
+        self.is_full = self.is_full or not self.left
+        return row.seq

@@ -1,0 +1,166 @@
+"""What the inserting verbs do inside a transaction.
+
+A task that need not wait is inserted as claimed: one row written instead of one written twice, in
+one commit instead of two, and nothing to be read back.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
+from taskqueue.storage.order import are_plain, first_due
+from taskqueue.storage.postgres.operations import keys, membership
+from taskqueue.storage.postgres.operations.turns import MOST_GIVEN
+from taskqueue.storage.postgres.sql import inserting as sql
+from taskqueue.storage.postgres.sql import ready, rows
+from taskqueue.storage.postgres.transaction import Transaction
+
+_ACCEPTED = Acceptance.ACCEPTED
+
+_Insert = Callable[[Sequence[NewTask]], Awaitable[Collection[str]]]
+"""Inserts those of these tasks that are not there yet; returns their ids."""
+
+
+async def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
+    """Insert what is not there yet and whose group takes members; answer in the order given."""
+    admitted = await membership.admitted(tx.db, tasks)
+    answers = await insert_admitted(tx, admitted, now=now)
+    return await membership.with_refused(tx.db, tasks, admitted, answers, now=now)
+
+
+async def insert_admitted(
+    tx: Transaction, tasks: Sequence[NewTask], *, now: float
+) -> tuple[Accepted, ...]:
+    """Insert what is not there yet, whether its group is closed or not."""
+
+    async def write(given: Sequence[NewTask]) -> Collection[str]:
+        found = await tx.db.fetch(sql.INSERT, now, *rows.columns_of(given))
+        return [task_id for (task_id,) in found]
+
+    return await _insert(tx, tasks, write, now=now)
+
+
+async def insert_and_claim(
+    tx: Transaction,
+    tasks: Sequence[NewTask],
+    *,
+    room: Mapping[str, int],
+    owner: Owner,
+    expires_at: float,
+    now: float,
+) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
+    """Insert as `insert` does, and as claimed what need not wait."""
+    admitted = await membership.admitted(tx.db, tasks)
+    places = await _to_claim(tx, admitted, room, now=now)
+    tokens: dict[str, str] = {}
+    if places:
+        claimed = {id(admitted[place]) for place in places}
+        lease = (secrets.token_hex(16), owner.node, owner.incarnation, expires_at)
+
+        async def write(given: Sequence[NewTask]) -> Collection[str]:
+            are_claimed = [id(task) in claimed for task in given]
+            found = await tx.db.fetch(
+                sql.INSERT_CLAIMED, now, *rows.columns_of(given), are_claimed, *lease
+            )
+            tokens.update((task_id, token) for task_id, token in found if token is not None)
+            return [task_id for task_id, _ in found]
+
+        answers = await _insert(tx, admitted, write, now=now)
+    else:
+        answers = await insert_admitted(tx, admitted, now=now)
+    deliveries = tuple(
+        rows.first_delivery(admitted[place], token, expires_at=expires_at, now=now)
+        for place in places
+        if answers[place].acceptance is _ACCEPTED
+        and (token := tokens.get(admitted[place].id)) is not None
+    )
+    answered = await membership.with_refused(tx.db, tasks, admitted, answers, now=now)
+    return answered, deliveries
+
+
+async def _to_claim(
+    tx: Transaction, tasks: Sequence[NewTask], room: Mapping[str, int], *, now: float
+) -> list[int]:
+    """Return the places of the tasks that need not wait, those of a queue in their order."""
+    places: list[int] = []
+    for queue, most in room.items():
+        first = first_due(tasks, queue, limit=most, now=now)
+        if first and await tx.db.fetchval(ready.IS_IDLE, queue, now):
+            places += first
+    return places
+
+
+async def _insert(
+    tx: Transaction, tasks: Sequence[NewTask], write: _Insert, *, now: float
+) -> tuple[Accepted, ...]:
+    if not tasks:
+        return ()
+    inserted = await write(tasks)
+    if len(inserted) == len(tasks):
+        answers = [Accepted(id=task.id, acceptance=_ACCEPTED) for task in tasks]
+    else:
+        answers = await _answers(tx, tasks, {*inserted}, write, now=now)
+    await _count(tx, tasks, answers, now=now)
+    return tuple(answers)
+
+
+async def _answers(
+    tx: Transaction,
+    tasks: Sequence[NewTask],
+    inserted: set[str],
+    write: _Insert,
+    *,
+    now: float,
+) -> list[Accepted]:
+    """Say what became of tasks of which not all were new.
+
+    Of two tasks of the same id the first was inserted, and another is a repetition.
+    """
+    answers = []
+    for task in tasks:
+        answer: Accepted | None = None
+        if task.id in inserted:
+            inserted.discard(task.id)
+            answer = Accepted(id=task.id, acceptance=_ACCEPTED)
+        elif await tx.db.fetchval(sql.IS_THERE, task.id):
+            answer = Accepted(id=task.id, acceptance=Acceptance.REPEATED)
+        else:
+            answer = await _meet(tx, task, write, now=now)
+        answers.append(answer)
+    return answers
+
+
+async def _meet(tx: Transaction, task: NewTask, write: _Insert, *, now: float) -> Accepted:
+    """Answer for a task whose key is taken, or was when it was to be inserted."""
+    answer = await keys.meet(tx, task, now=now)
+    if answer is not None:
+        return answer
+    is_new = bool(await write((task,)))
+    return Accepted(id=task.id, acceptance=_ACCEPTED if is_new else Acceptance.REPEATED)
+
+
+async def _count(
+    tx: Transaction, tasks: Sequence[NewTask], answers: Sequence[Accepted], *, now: float
+) -> None:
+    new = [
+        task for task, answer in zip(tasks, answers, strict=True) if answer.acceptance is _ACCEPTED
+    ]
+    scheduled = sum(task.run_at is not None and task.run_at > now for task in new)
+    tx.moved(None, Status.SCHEDULED, scheduled)
+    tx.moved(None, Status.QUEUED, len(new) - scheduled)
+    membership.count_new(tx, new, now=now)
+    if not are_plain(new):
+        await _find_places(tx, new, now=now)
+
+
+async def _find_places(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None:
+    """Give turns to those that take turns, and park those for which a limit has no room."""
+    in_flows = Counter(task.queue for task in new if task.flow is not None)
+    for queue, tasks in in_flows.items():
+        # As many as there are new ones: else a backlog without turns would delay the next flow's.
+        await tx.turns.give(queue, now=now, most=max(tasks, MOST_GIVEN))
+    limited = {(task.queue, task.limits): None for task in new if task.limits is not None}
+    await tx.gates.lock(text for _, text in limited)
+    for queue, limits in limited:
+        await tx.gates.park_full(queue, limits, now=now)

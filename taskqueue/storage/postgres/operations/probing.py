@@ -1,0 +1,17 @@
+"""Checks that a write can be made durable."""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskqueue.storage.postgres.transaction import Transaction
+
+_BALLAST_BYTES = 64 * 1024  # as much as a busy commit writes; random, so it cannot be compressed
+
+
+async def probe(tx: "Transaction") -> None:
+    """Write as much as a busy commit does, and take it away again."""
+    await tx.db.execute(
+        "INSERT INTO taskqueue.probe (ballast) VALUES ($1)", os.urandom(_BALLAST_BYTES)
+    )
+    await tx.db.execute("DELETE FROM taskqueue.probe")

@@ -1,0 +1,1 @@
+"""The schema of the tables, as numbered steps."""

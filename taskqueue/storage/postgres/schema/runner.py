@@ -1,0 +1,124 @@
+"""Takes the numbered steps that a database lacks, all in one transaction.
+
+A step is a file `0001_name.sql` beside this one. A step that was released is never edited; a change
+is the next number. However many nodes start at once, one takes the steps and the others wait.
+"""
+
+from importlib.resources import files
+
+from taskqueue.errors import ForeignSchema, SchemaMismatch
+from taskqueue.storage.lifecycle import Migration, Schema
+from taskqueue.storage.postgres.connections import SQL
+from taskqueue.structs import Struct
+
+SCHEMA = "taskqueue"
+
+# Released with the transaction, so that a pooler may stand between.
+_TURN = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.migration', 0))"
+_HAS_SCHEMA = "SELECT to_regnamespace('taskqueue') IS NOT NULL"
+_HAS_META = "SELECT to_regclass('taskqueue.meta') IS NOT NULL"
+_HAS_TABLES = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'taskqueue')"
+_META = "CREATE TABLE taskqueue.meta (name text PRIMARY KEY, value text NOT NULL)"
+_VERSION = "SELECT value::integer FROM taskqueue.meta WHERE name = 'schema_version'"
+_SET_VERSION = """
+INSERT INTO taskqueue.meta (name, value) VALUES ('schema_version', $1)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
+
+class Step(Struct):
+    """One numbered change of the schema."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def _steps() -> tuple[Step, ...]:
+    found = []
+    for script in files(__package__).iterdir():
+        version, _, name = script.name.partition("_")
+        if name.endswith(".sql"):
+            text = script.read_text("utf-8")
+            found.append(Step(version=int(version), name=name.removesuffix(".sql"), sql=text))
+    return tuple(sorted(found, key=lambda step: step.version))
+
+
+POSTGRES_STEPS = _steps()
+POSTGRES_VERSION = POSTGRES_STEPS[-1].version
+
+
+async def version_of(db: SQL, where: str) -> int:
+    """Return the schema version of the database, 0 if it was never migrated.
+
+    Raises:
+        ForeignSchema: the schema `taskqueue` is there, and is not this program's.
+    """
+    if await db.fetchval(_HAS_META):
+        return int(await db.fetchval(_VERSION) or 0)
+    if await db.fetchval(_HAS_TABLES):
+        raise ForeignSchema(where, "has another program's tables in its schema `taskqueue`")
+    return 0
+
+
+async def known_version_of(db: SQL, where: str) -> int:
+    """Return the schema version of the database, 0 if it was never migrated.
+
+    Raises:
+        SchemaMismatch: it is newer than this release.
+    """
+    version = await version_of(db, where)
+    if version > POSTGRES_VERSION:
+        raise SchemaMismatch(version, POSTGRES_VERSION)
+    return version
+
+
+async def require_version(db: SQL, where: str) -> None:
+    """Make sure that the database has the schema of this release.
+
+    Raises:
+        SchemaMismatch: it has not.
+    """
+    found = await version_of(db, where)
+    if found != POSTGRES_VERSION:
+        raise SchemaMismatch(found, POSTGRES_VERSION)
+
+
+async def schema_of(db: SQL, where: str) -> Schema:
+    """Return the version of the database, and the steps to the one of this release."""
+    version = await known_version_of(db, where)
+    return Schema(version=version, wanted=POSTGRES_VERSION, pending=_migrations(version))
+
+
+async def migrate(db: SQL, where: str) -> tuple[Migration, ...]:
+    """Take the steps that are missing, all or none; return what was taken.
+
+    Raises:
+        SchemaMismatch: the database is newer than the last step.
+    """
+    await db.execute("BEGIN")
+    try:
+        await db.execute(_TURN)
+        version = await known_version_of(db, where)
+        if not await db.fetchval(_HAS_SCHEMA):  # an administrator may have made it for us
+            await db.execute(f"CREATE SCHEMA {SCHEMA}")
+        if not version:
+            await db.execute(_META)
+        for step in POSTGRES_STEPS:
+            if step.version > version:
+                await db.execute(step.sql)
+        if version < POSTGRES_VERSION:
+            await db.execute(_SET_VERSION, str(POSTGRES_VERSION))
+    except BaseException:
+        await db.execute("ROLLBACK")
+        raise
+    await db.execute("COMMIT")
+    return _migrations(version)
+
+
+def _migrations(version: int) -> tuple[Migration, ...]:
+    return tuple(
+        Migration(version=step.version, name=step.name)
+        for step in POSTGRES_STEPS
+        if step.version > version
+    )

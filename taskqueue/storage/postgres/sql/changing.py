@@ -1,0 +1,53 @@
+# ruff: noqa: S608  the only texts put together here are this module's own
+"""The SQL that changes tasks by their ids: cancel, edit, redrive, delete."""
+
+TO_CANCEL = """
+SELECT id, seq, status, token, processed_at IS NOT NULL, action, queue, group_name,
+    CASE WHEN gate IS NULL THEN limits END
+FROM taskqueue.tasks WHERE id = ANY ($1::text[]) ORDER BY seq FOR UPDATE
+"""
+CANCEL_WAITING = """
+UPDATE taskqueue.tasks SET status = 'cancelled', reason = $2, processed_at = $3, gate = NULL
+WHERE seq = ANY ($1::bigint[])
+"""
+MARK_CANCELLED = """
+UPDATE taskqueue.tasks SET cancel_reason = coalesce(cancel_reason, $2)
+WHERE seq = ANY ($1::bigint[])
+"""
+
+TO_EDIT = """
+SELECT seq, status, token IS NOT NULL, processed_at IS NOT NULL, attempt, edits, limits,
+    group_name, payload, priority, run_at, max_attempts
+FROM taskqueue.tasks WHERE id = $1 FOR UPDATE
+"""
+EDIT = """
+UPDATE taskqueue.tasks
+SET payload = $1, priority = $2, run_at = $3, max_attempts = $4, status = $5, edits = $6,
+    gate = CASE WHEN flow IS NOT NULL AND turn >= 0 THEN '/turn' END
+WHERE seq = $7
+"""
+
+_DEAD = """
+WITH dead AS MATERIALIZED (
+    SELECT seq FROM taskqueue.tasks WHERE id = ANY ($1::text[]) AND status = 'dead'
+    ORDER BY seq FOR UPDATE
+)
+"""
+REDRIVE = f"""
+{_DEAD}
+UPDATE taskqueue.tasks
+SET status = 'queued', run_at = $2, attempt = 0, crashes = 0, deliveries = 0,
+    turn = 0, gate = CASE WHEN flow IS NOT NULL THEN '/turn' END,
+    processed_at = NULL, reason = NULL, cancel_reason = NULL, start_by = NULL
+FROM dead WHERE tasks.seq = dead.seq RETURNING tasks.id, tasks.group_name
+"""
+
+DELETE = """
+WITH ended AS MATERIALIZED (
+    SELECT seq FROM taskqueue.tasks WHERE id = ANY ($1::text[]) AND processed_at IS NOT NULL
+    ORDER BY seq FOR UPDATE
+)
+DELETE FROM taskqueue.tasks USING ended WHERE tasks.seq = ended.seq
+RETURNING tasks.id, tasks.seq, tasks.status, tasks.group_name
+"""
+DELETE_ATTEMPTS = "DELETE FROM taskqueue.attempts WHERE task = ANY ($1::bigint[])"

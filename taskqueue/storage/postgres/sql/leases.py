@@ -1,0 +1,59 @@
+# ruff: noqa: S608  the only texts put together here are this module's own
+"""The SQL of leases: what holds, what is started, extended and reported, what can be rescued.
+
+Row numbers and tokens come as an array each. A token begins with the number of its row, so a row is
+found by its number, and held by its own token only.
+"""
+
+from taskqueue.storage.postgres.sql.rows import DELIVERY
+
+_HELD = "seq = ANY ($1::bigint[]) AND token = ANY ($2::text[])"
+
+# In the order of their numbers, so that two nodes that lock the same rows do not wait in a circle.
+LEASES = """
+SELECT seq, token, status, CASE status WHEN 'running' THEN waited_as ELSE status END,
+    settled_token, settled_as, cancel_reason IS NOT NULL, group_name, limits IS NOT NULL
+FROM taskqueue.tasks WHERE seq = ANY ($1::bigint[]) ORDER BY seq FOR UPDATE
+"""
+
+START = """
+UPDATE taskqueue.tasks
+SET waited_as = status, status = 'running', started_at = $2, progress = NULL
+WHERE seq = ANY ($1::bigint[])
+"""
+
+# The rows are locked in order first: whatever locks several does it in the order of their numbers.
+_LOCKED = f"""
+WITH held AS MATERIALIZED (
+    SELECT seq FROM taskqueue.tasks WHERE {_HELD} ORDER BY seq FOR UPDATE
+)
+"""
+EXTEND = f"""
+{_LOCKED}
+UPDATE taskqueue.tasks SET expires_at = $3
+FROM held WHERE tasks.seq = held.seq RETURNING tasks.token
+"""
+
+REPORT = """
+UPDATE taskqueue.tasks SET progress = given.progress
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS given (seq, token, progress)
+WHERE tasks.seq = given.seq AND tasks.token = given.token
+"""
+
+HELD = f"""
+SELECT {DELIVERY} FROM taskqueue.tasks WHERE token IS NOT NULL AND node = $1 AND incarnation = $2
+ORDER BY claimed_at, priority, turn, run_at, id
+"""
+
+CANCEL_REQUESTS = """
+SELECT token, cancel_reason FROM taskqueue.tasks
+WHERE token IS NOT NULL AND cancel_reason IS NOT NULL AND node = $1 AND incarnation = $2
+"""
+
+RESCUABLE = f"""
+SELECT {DELIVERY} FROM taskqueue.tasks
+WHERE token IS NOT NULL AND ((node = $1 AND incarnation <> $2) OR expires_at < $3)
+ORDER BY claimed_at, priority, turn, run_at, id
+"""
+
+TURN = "SELECT turn FROM taskqueue.tasks WHERE id = $1"

