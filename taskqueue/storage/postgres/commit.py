@@ -14,7 +14,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from taskqueue.errors import StorageLost, StorageUnavailable
+from taskqueue.errors import StorageLost, StorageReadOnly, StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Accepted, NewTask
@@ -38,6 +38,9 @@ MOST_TRIES = 12
 """How often a commit is tried that loses to those of other nodes."""
 
 RETRY_S = 0.01
+
+COMMIT_S = 30.0
+"""How long a server may take that does not answer, or a lock that somebody else holds."""
 
 # A database that is set to answer before its disk has the commit would break the first promise.
 BEGIN = """
@@ -77,6 +80,7 @@ class Committed(NamedTuple):
     refused: list[tuple[NewTask, Accepted]]
     ended: list[GroupEnd]
     rows_changed: int
+    is_news: bool
 
 
 class Writer:
@@ -89,18 +93,18 @@ class Writer:
         *,
         commits: CommitMeasures,
         on_group_end: Callable[[GroupEnd], object],
-        on_commit: Callable[[], object] = lambda: None,
+        on_news: Callable[[], object] = lambda: None,
     ) -> None:
         """Write over `kept`, which it owns.
 
         `commits` counts what it commits, `on_group_end` is called for each group that has ended,
-        `on_commit` after each commit that has changed tasks.
+        `on_news` after each commit that other nodes should know of.
         """
         self._kept = kept
         self._where = where
         self._commits = commits
         self._on_group_end = on_group_end
-        self._on_commit = on_commit
+        self._on_news = on_news
         self._pending: list[Write[Any]] = []
         self._committing: list[Write[Any]] = []
         self._running: asyncio.Task[None] | None = None
@@ -129,7 +133,7 @@ class Writer:
         """Refuse what comes, commit what waits, close the connection."""
         self._closed = True
         if self._running is not None:
-            await self._running
+            await asyncio.wait({self._running})
         await self._kept.close()
 
     def abandon(self) -> None:
@@ -158,6 +162,8 @@ class Writer:
                 self._committing = []
         finally:
             self._running = None
+            for write in self._committing:  # a defect of ours, or abandoned
+                write.fail(StorageLost("the writer has ended"))
 
     async def _commit(self, writes: Sequence[Write[Any]]) -> None:
         """Commit all writes or, if one of them fails, each alone."""
@@ -166,6 +172,8 @@ class Writer:
             committed = await self._transact([write.operation for write in writes])
         except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
             meaning = storage_error(error, self._where)
+            if isinstance(meaning, StorageReadOnly):
+                self._kept.forget()  # another server may have become the primary
             if meaning is None and len(writes) > 1:
                 for write in writes:
                     await self._commit([write])
@@ -181,8 +189,8 @@ class Writer:
             self._on_group_end(end)
         for write, value in zip(writes, committed.values, strict=True):
             write.resolve(value)
-        if committed.rows_changed:
-            self._on_commit()
+        if committed.is_news:
+            self._on_news()
 
     async def _transact(self, operations: Sequence[Operation]) -> Committed:
         """Commit all operations or none, again if another node was in the way.
@@ -193,7 +201,11 @@ class Writer:
         for tried in range(1, MOST_TRIES + 1):
             connection = await self._kept.get()
             try:
-                return await _try(connection, operations)
+                async with asyncio.timeout(COMMIT_S):
+                    return await _try(connection, operations)
+            except TimeoutError:
+                self._kept.forget()
+                raise
             except Exception as error:
                 if is_lost(error):
                     self._kept.forget()
@@ -228,4 +240,4 @@ async def _try(connection: Connection, operations: Sequence[Operation]) -> Commi
         raise
     if tag != "COMMIT":  # an operation has hidden an error of the server
         raise StorageLost("the server has rolled the transaction back")
-    return Committed(values, tx.refused, tx.ended, tx.rows_changed)
+    return Committed(values, tx.refused, tx.ended, tx.rows_changed, tx.is_news)

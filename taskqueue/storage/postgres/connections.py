@@ -21,6 +21,9 @@ T = TypeVar("T")
 CONNECT_S = 10.0
 READERS = 2
 
+READ_S = 30.0
+"""How long a query may take, or a server that does not answer."""
+
 Row: TypeAlias = tuple[Any, ...]
 """What a query answers: asyncpg's records can be read as tuples, by place."""
 
@@ -74,12 +77,15 @@ async def connect(database: PostgresDatabase) -> Connection:
     except ImportError as error:
         raise StorageUnavailable(MISSING_DRIVER) from error
     with translated(str(database)):
-        connection: Connection = await asyncpg.connect(
-            database.dsn,
-            timeout=CONNECT_S,
-            statement_cache_size=0 if database.has_pooler else 256,
-            server_settings={"application_name": "taskqueue"},
-        )
+        try:
+            connection: Connection = await asyncpg.connect(
+                database.dsn,
+                timeout=CONNECT_S,
+                statement_cache_size=0 if database.has_pooler else 256,
+                server_settings={"application_name": "taskqueue"},
+            )
+        except ValueError as error:  # its text may repeat the URL, with the password
+            raise StorageUnavailable(f"{database}: {type(error).__name__}") from None
         return connection
 
 
@@ -191,15 +197,17 @@ class Readers:
         connection = await kept.get()
         try:
             with translated(self._where):
-                if not (snapshot or self._always_in_transaction):
-                    return await query(connection)
-                async with _transaction(connection):
-                    return await query(connection)
-        except StorageLost:
-            kept.forget()
+                async with asyncio.timeout(READ_S):
+                    if not (snapshot or self._always_in_transaction):
+                        return await query(connection)
+                    async with _transaction(connection):
+                        return await query(connection)
+        except (StorageLost, asyncio.CancelledError):
+            kept.forget()  # if it was cancelled, its query may still run
             raise
-        except asyncio.CancelledError:
-            kept.forget()  # its query may still run
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, TimeoutError):
+                kept.forget()
             raise
 
     @asynccontextmanager
@@ -211,12 +219,13 @@ class Readers:
             self._free.put_nowait(kept)
 
     async def close(self) -> None:
-        """Close all of them, after the queries that run."""
-        for _ in self._all:
-            await self._free.get()
+        """Close all of them, after the queries that run, if these end soon."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_S):
+                for _ in self._all:
+                    await self._free.get()
         for each in self._all:
             await each.close()
-            self._free.put_nowait(each)
 
     def abandon(self) -> None:
         """Drop all of them: queries that run fail."""

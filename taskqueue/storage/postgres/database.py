@@ -25,7 +25,8 @@ class PostgresDatabase(Database):
     @classmethod
     def named(cls, url: str) -> Self | None:
         parts = urlsplit(url)
-        _ = parts.port  # raises if it is none
+        if "," not in parts.netloc:  # several hosts have a port each
+            _ = parts.port  # raises if it is none
         if parts.fragment:
             raise ValueError("a PostgreSQL URL has no part behind #; write it as %23")
         if unquote(parts.password or "") == HIDDEN:

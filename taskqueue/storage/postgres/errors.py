@@ -68,6 +68,8 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
         return StorageReadOnly(f"{where} is read-only: a standby, or set so")
     if state.startswith(_CORRUPT) and state != "XX000":
         return StorageCorrupt(where, _line(error))
+    if state in _CONFLICTS:
+        return StorageUnavailable(f"{where}: other nodes were in the way ({_line(error)})")
     if state.startswith(_LOST):
         return StorageLost(f"{where}: {_line(error)}")
     for beginning, meaning in _UNAVAILABLE.items():

@@ -13,6 +13,7 @@ from taskqueue.storage.postgres.commit import Writer
 from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
+from taskqueue.storage.postgres.notices import Notices
 from taskqueue.storage.postgres.operations import probing
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.transaction import Transaction
@@ -33,6 +34,7 @@ class PostgresLifecycle:
         self._turn = asyncio.Lock()  # open, migrate and close, one after the other
         self._writer: Writer | None = None
         self._readers: Readers | None = None
+        self._notices: Notices | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._tell_foreign_commit: Callable[[], object] = lambda: None
         self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
@@ -58,9 +60,15 @@ class PostgresLifecycle:
             except BaseException:
                 writing.abandon()
                 raise
+            notices = self._notices = Notices(self._database, self._on_foreign_commit)
+            notices.start()
             self._readers = readers
             self._writer = Writer(
-                writing, self._where, commits=self._commits, on_group_end=self._on_group_end
+                writing,
+                self._where,
+                commits=self._commits,
+                on_group_end=self._on_group_end,
+                on_news=notices.tell,
             )
 
     async def migrate(self) -> tuple[Migration, ...]:
@@ -77,19 +85,23 @@ class PostgresLifecycle:
 
     async def close(self) -> None:
         async with self._turn:
-            writer, readers = self._writer, self._readers
-            if writer is not None and readers is not None:
+            writer, readers, notices = self._writer, self._readers, self._notices
+            if writer is not None and readers is not None and notices is not None:
                 await writer.close()
-                self._writer = self._readers = None
+                self._writer = self._readers = self._notices = None
+                await notices.close()
                 await readers.close()
 
     def abandon(self) -> None:
         writer, self._writer = self._writer, None
         readers, self._readers = self._readers, None
+        notices, self._notices = self._notices, None
         if writer is not None:
             writer.abandon()
         if readers is not None:
             readers.abandon()
+        if notices is not None:
+            notices.abandon()
 
     async def _write(self, operation: Callable[[Transaction], Awaitable[T]]) -> T:
         """Return what `operation` returns, once that is committed."""
@@ -112,6 +124,9 @@ class PostgresLifecycle:
 
     def _on_loss(self, error: StorageLost) -> None:
         self._tell_loss(error)
+
+    def _on_foreign_commit(self) -> None:
+        self._tell_foreign_commit()
 
     def _on_group_end(self, end: GroupEnd) -> None:
         self._tell_group_end(end)

@@ -42,11 +42,14 @@ class Transaction:
         """The latest instant at which a member of a group has moved."""
         self.rows_changed = 0
         """How many rows of tasks were written, as far as operations say."""
+        self.is_news = False
+        """Whether other nodes should know of this commit at once, not only by their next poll."""
         self._moved: Counter[str] = Counter()
 
     def moved(self, before: str | None, after: str | None, tasks: int = 1) -> None:
         """Note that so many tasks went from one status to another; None is outside."""
         self.rows_changed += tasks
+        self.is_news |= after in _NEWS and tasks > 0
         _move(self._moved, before, after, tasks)
 
     def member_moved(
@@ -74,6 +77,10 @@ class Transaction:
         if not changed_rows(await self.db.execute(counters.MOVE_IN_A_FREE_SHARD, *by)):
             await self.db.execute(counters.MOVE_IN_ANY_SHARD, *by)
 
+
+# What is claimed or settled concerns the node that does so. A task that waits may be another's, and
+# one that is cancelled as well.
+_NEWS = frozenset({Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.CANCELLED})
 
 Operation: TypeAlias = Callable[[Transaction], Awaitable[Any]]
 

@@ -32,6 +32,7 @@ async def cancel(
     waiting = [row for row in found.values() if row.token is None and not row.has_ended]
     if held:
         await tx.db.execute(sql.MARK_CANCELLED, held, reason)
+        tx.is_news = True  # another node may hold it
     if waiting:
         await tx.db.execute(sql.CANCEL_WAITING, [row.seq for row in waiting], reason, now)
     for row in waiting:

@@ -1,0 +1,102 @@
+"""Tells other nodes that something was committed, and hears it from them.
+
+    commit ─▶ NOTIFY, on a connection of its own ─▶ LISTEN ─▶ on_foreign_commit
+
+A notice only shortens the wait until the next poll: it may be missed, and nothing waits for it.
+PostgreSQL takes a lock of the whole database for each commit that notifies. So notices are sent
+beside the commits of tasks, at most one in `SPACING_S`. Behind a pooler in transaction mode there
+are none.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable
+
+from taskqueue.errors import StorageError
+from taskqueue.storage.postgres.connections import Connection, connect, drop
+from taskqueue.storage.postgres.database import PostgresDatabase
+
+CHANNEL = "taskqueue"
+SPACING_S = 0.05
+AGAIN_S = 5.0
+"""When a lost connection is tried again."""
+
+# Nothing waits for this commit, so it need not wait for the disk.
+_TELL = """
+BEGIN; SET LOCAL synchronous_commit TO off; NOTIFY {channel}, '{sender}'; COMMIT
+"""
+
+
+class Notices:
+    """The connection that notices go over, in both directions."""
+
+    def __init__(self, database: PostgresDatabase, notify: Callable[[], object]) -> None:
+        """Call `notify` for notices of others."""
+        self._database = database
+        self._notify = notify
+        self._sender = secrets.token_hex(8)
+        self._text = _TELL.format(channel=CHANNEL, sender=self._sender)
+        self._connection: Connection | None = None
+        self._is_due = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen, unless a pooler stands between."""
+        if not self._database.has_pooler:
+            self._running = asyncio.get_running_loop().create_task(self._run())
+
+    def tell(self) -> None:
+        """Send a notice soon."""
+        self._is_due.set()
+
+    async def close(self) -> None:
+        """Stop. What is due is not sent any more."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            await asyncio.wait({running})
+
+    def abandon(self) -> None:
+        """Stop without waiting."""
+        running, self._running = self._running, None
+        if running is not None and not running.get_loop().is_closed():
+            running.cancel()
+        self._drop()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                with contextlib.suppress(StorageError, OSError, TimeoutError):
+                    await self._serve(await self._connected())
+                self._drop()
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            self._drop()
+
+    async def _connected(self) -> Connection:
+        connection = self._connection = await connect(self._database)
+        await connection.add_listener(CHANNEL, self._heard)
+        self._notify()  # of what was missed
+        return connection
+
+    async def _serve(self, connection: Connection) -> None:
+        connection.add_termination_listener(lambda _: self._is_due.set())
+        while not connection.is_closed():
+            await self._is_due.wait()
+            self._is_due.clear()
+            if not connection.is_closed():
+                try:
+                    await connection.execute(self._text)
+                except Exception:  # noqa: BLE001  lost: it is made again
+                    return
+                await asyncio.sleep(SPACING_S)
+
+    def _heard(self, _: Connection, pid: int, channel: str, payload: object) -> None:
+        if payload != self._sender:
+            self._notify()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            drop(connection)
