@@ -79,6 +79,10 @@ def tokens_of(database: Database) -> AbstractAsyncContextManager[Tokens]:
             from taskqueue.storage.sqlite.tokens_file import tokens_file  # noqa: PLC0415
 
             return tokens_file(database.path)
+        case PostgresDatabase():
+            from taskqueue.storage.postgres.tools import tokens_in  # noqa: PLC0415
+
+            return tokens_in(database)
         case _:
             raise StorageUnavailable(f"tokens need a database file, and {database} is none")
 
@@ -129,6 +133,10 @@ def schema_of(database: Database) -> Schema:
             from taskqueue.storage.sqlite.migrating import schema_of  # noqa: PLC0415
 
             return schema_of(database.path)
+        case PostgresDatabase():
+            from taskqueue.storage.postgres.tools import schema_of  # noqa: PLC0415
+
+            return schema_of(database)
         case _:
             raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
 
@@ -145,6 +153,10 @@ async def migrate(database: Database) -> tuple[Migration, ...]:
             from taskqueue.storage.sqlite.migrating import migrate  # noqa: PLC0415
 
             return await migrate(database.path)
+        case PostgresDatabase():
+            from taskqueue.storage.postgres.tools import migrate  # noqa: PLC0415
+
+            return await migrate(database)
         case _:
             raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
 
