@@ -9,6 +9,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import backend_of
 from taskqueue.storage.memory.database import MemoryDatabase
+from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.testing.contract.backend import BackendContract, opened
 from taskqueue.testing.process import children_of
@@ -48,6 +49,12 @@ class TestMemory(BackendContract):
     @pytest.fixture
     def database(self) -> Database:
         return MemoryDatabase()
+
+
+class TestPostgres(BackendContract):
+    @pytest.fixture
+    def database(self, empty_database: PostgresDatabase) -> Database:
+        return empty_database
 
 
 def test_a_database_of_no_engine_is_a_mistake_of_the_program() -> None:

@@ -1,5 +1,6 @@
 """PostgreSQL while a service runs on it: one node of any number."""
 
+import os
 import secrets
 import socket
 from types import TracebackType
@@ -14,16 +15,23 @@ from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.protocol import Storage
 
-NODE = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-"""This process among all nodes. A name that a later process has as well would let it take what a
-living one holds, so none is ever used again: what a dead node held is rescued after its lease."""
+_names: dict[int, str] = {}  # by process: a fork is another node
+
+
+def this_node() -> str:
+    """Return the name of this process among all nodes.
+
+    No later process has it as well: that could take what this one holds, as soon as it starts. What
+    a dead process held is rescued by any other when its leases have expired.
+    """
+    return _names.setdefault(os.getpid(), f"{socket.gethostname()}-{secrets.token_hex(4)}")
 
 
 class PostgresBackend:
     """The engine of one database."""
 
     def __init__(self, database: PostgresDatabase) -> None:
-        self.owner = Owner(node=NODE, incarnation=uuid4().hex)
+        self.owner = Owner(node=this_node(), incarnation=uuid4().hex)
         self.commits = CommitMeasures()
         self.database = database
 
