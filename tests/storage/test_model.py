@@ -1,4 +1,4 @@
-"""SQLite answers whatever is asked as the obvious storage does, and both keep the invariants."""
+"""An engine answers whatever is asked as the obvious storage does; both keep the invariants."""
 
 import asyncio
 import tempfile
@@ -198,7 +198,7 @@ class TwoStorages(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.model = MemoryStorage()
-        self.sqlite = SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+        self.engine = self.make_engine()
         self.now = 0.0
         self.accepted: set[str] = set()
         self.tokens: list[tuple[str, str]] = []
@@ -210,25 +210,33 @@ class TwoStorages(RuleBasedStateMachine):
         self.followed: set[tuple[str, int]] = set()  # groups that something has followed
         self.seen: list[Statement] = []  # what handlers were shown, with its digest
 
+    def make_engine(self) -> Storage:
+        """Return what is compared with the model."""
+        return SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+
     @initialize()
     def open(self) -> None:
         async def open_both() -> None:
-            for storage in (self.model, self.sqlite):
+            for storage in (self.model, self.engine):
                 await storage.migrate()
                 await storage.open()
 
         self.run(open_both())
         self.model.on_group_end(self.note_end)
+        self.make_tables()
+        self.insert([NewTask(id=task_id, action="echo", payload="{}") for task_id in IDS[::2]])
+        self.claim("default", 3, OWNERS[0], 30.0)
+
+    def make_tables(self) -> None:
+        """Make the tables of the handlers."""
         self.insert([NewTask(id="tables", action="echo", payload="{}")])
         self.claim("default", 1, OWNERS[0], 30.0)
         [pair] = self.tokens
         settlement = Complete(result="1", statements=TABLES)
         assert self.settle_all([(pair, settlement)]) == (Settled.WRITTEN,)
-        self.insert([NewTask(id=task_id, action="echo", payload="{}") for task_id in IDS[::2]])
-        self.claim("default", 3, OWNERS[0], 30.0)
 
     def teardown(self) -> None:
-        self.run(self.sqlite.close())
+        self.run(self.engine.close())
         self.runner.close()
         self.folder.cleanup()
 
@@ -239,7 +247,7 @@ class TwoStorages(RuleBasedStateMachine):
 
     def ask(self, verb: Verb[T]) -> tuple[T, T]:
         async def ask_both() -> tuple[T, T]:
-            return await verb(self.model), await verb(self.sqlite)
+            return await verb(self.model), await verb(self.engine)
 
         return self.run(ask_both())
 
@@ -251,7 +259,7 @@ class TwoStorages(RuleBasedStateMachine):
 
     def same_deliveries(self, verb: Verb[tuple[Delivery, ...]]) -> tuple[Delivery, ...]:
         expected, answer = self.ask(verb)
-        known = {sqlite: model for model, sqlite in self.tokens}
+        known = {other: model for model, other in self.tokens}
         assert expected == tuple(
             msgspec.structs.replace(delivery, token=known[delivery.token]) for delivery in answer
         )
@@ -319,8 +327,8 @@ class TwoStorages(RuleBasedStateMachine):
         assert [_untold(delivery) for delivery in claimed] == [
             _untold(delivery) for delivery in expected
         ]
-        for model, sqlite in zip(expected, claimed, strict=True):
-            self.tokens.append((model.token, sqlite.token))
+        for model, other in zip(expected, claimed, strict=True):
+            self.tokens.append((model.token, other.token))
             assert model.task.id not in self.held
             assert model.task.id not in self.over
             assert model.task.attempt <= model.task.max_attempts
@@ -337,12 +345,12 @@ class TwoStorages(RuleBasedStateMachine):
     @rule(data=st.data(), count=st.integers(1, 4), lease_s=st.sampled_from([1.0, 30.0]))
     def extend(self, data: st.DataObject, count: int, lease_s: float) -> None:
         pairs = [self.pick(data) for _ in range(count)]
-        lost, lost_by_sqlite = self.both_tokens(
+        lost, lost_by_other = self.both_tokens(
             pairs, lambda storage, tokens: storage.extend(tokens, lease_s=lease_s, now=self.now)
         )
 
         known = dict(self.tokens)
-        assert [known[token] for token in lost] == list(lost_by_sqlite)
+        assert [known[token] for token in lost] == list(lost_by_other)
         assert set(lost) == {model for model, _ in pairs} - set(self.held.values())
 
     def both_tokens(
@@ -351,7 +359,7 @@ class TwoStorages(RuleBasedStateMachine):
         async def ask_both() -> tuple[T, T]:
             return (
                 await verb(self.model, [model for model, _ in pairs]),
-                await verb(self.sqlite, [sqlite for _, sqlite in pairs]),
+                await verb(self.engine, [other for _, other in pairs]),
             )
 
         return self.run(ask_both())
@@ -398,12 +406,12 @@ class TwoStorages(RuleBasedStateMachine):
 
         async def crash() -> None:
             by = SettleBy(token=pair[1], settlement=settlement)
-            settling = asyncio.ensure_future(self.sqlite.settle([by], now=self.now))
+            settling = asyncio.ensure_future(self.engine.settle([by], now=self.now))
             for _ in range(turns):  # of the loop: it may be on its way, or written
                 await asyncio.sleep(0)
-            self.sqlite.abandon()
+            self.engine.abandon()
             await asyncio.gather(settling, return_exceptions=True)
-            await self.sqlite.open()
+            await self.engine.open()
 
         self.run(crash())
         self.settle_all([(pair, settlement)], repeated=True)
@@ -415,7 +423,7 @@ class TwoStorages(RuleBasedStateMachine):
         started_at: float | None = None,
         repeated: bool = False,
     ) -> tuple[Settled | NotApplied, ...]:
-        """Settle with both; `repeated`: it may be that only SQLite has done so before."""
+        """Settle with both; `repeated`: it may be that only the engine has done so before."""
 
         def settle(
             storage: Storage, tokens: list[str]
@@ -555,7 +563,7 @@ class TwoStorages(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         async def reopen_both() -> None:
-            for storage in (self.model, self.sqlite):
+            for storage in (self.model, self.engine):
                 await storage.close()
                 await storage.open()
 

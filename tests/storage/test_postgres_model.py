@@ -1,0 +1,107 @@
+"""PostgreSQL answers whatever is asked as the obvious storage does: the machine of `test_model`."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from taskqueue.rules.groups import CloseResult, Group
+from taskqueue.rules.tasks import Outcome, Succeeded
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.protocol import Storage
+from tests.postgres_server import PostgresServer
+from tests.storage import test_model
+from tests.storage.test_model import T, TwoStorages, Verb, groups, limits
+
+_places: list[tuple[PostgresServer, str]] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server(postgres: PostgresServer, migrated_template: str) -> Iterator[None]:
+    _places.append((postgres, migrated_template))
+    yield
+    _places.clear()
+
+
+class MemoryAndPostgres(TwoStorages):
+    """All but the SQL of handlers, which this engine refuses."""
+
+    def make_engine(self) -> Storage:
+        server, template = _places[0]
+        self.name = self.run(server.create(template=template))
+        return PostgresStorage(PostgresDatabase(url=server.url_of(self.name)))
+
+    @initialize()
+    def open(self) -> None:
+        TwoStorages.open(self)
+
+    def make_tables(self) -> None:
+        """Handlers have none."""
+
+    def teardown(self) -> None:
+        self.run(self.engine.close())
+        self.run(_places[0][0].drop(self.name))
+        self.runner.close()
+        self.folder.cleanup()
+
+    def outcomes(self, n: int) -> tuple[st.SearchStrategy[Outcome], st.SearchStrategy[Outcome]]:
+        _, failure = super().outcomes(n)
+        success = st.builds(
+            Succeeded,
+            result=st.just("1"),
+            follow_ups=st.lists(test_model.new_tasks, max_size=2).map(tuple),
+        )
+        return success, failure
+
+    # Without a mark they are no rules and no invariants.
+
+    def dry_run(self) -> None:  # type: ignore[override]
+        """Not here."""
+
+    def what_handlers_wrote_is_there_once_and_alike(self) -> None:
+        """Not here."""
+
+    # Numbers of groups grow here as well, but leave some out.
+
+    def same(self, verb: Verb[T]) -> T:
+        expected, answer = self.ask(verb)
+        assert unnumbered(answer) == unnumbered(expected)
+        return expected
+
+    @rule(name=groups, ended=st.none() | st.booleans(), limit=limits)
+    def list_groups(self, name: str, ended: bool | None, limit: int) -> None:  # type: ignore[override]
+        async def before(storage: Storage) -> tuple[Group, ...]:
+            group = await storage.get_group(name)
+            number = None if group is None else group.number
+            return await storage.groups(before=number, ended=ended, limit=limit)
+
+        self.same(before)
+
+
+def unnumbered(answer: object) -> object:
+    """Return an answer with the same number for all groups."""
+    match answer:
+        case Group():
+            return msgspec.structs.replace(answer, number=0)
+        case CloseResult():
+            group = msgspec.structs.replace(answer.group, number=0)
+            return msgspec.structs.replace(answer, group=group)
+        case tuple():
+            return tuple(map(unnumbered, answer))
+        case _:
+            return answer
+
+
+TestPostgresModel = pytest.mark.timeout(600)(MemoryAndPostgres.TestCase)
+TestPostgresModel.settings = settings(
+    max_examples=25,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
