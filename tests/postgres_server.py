@@ -23,6 +23,8 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 
+from taskqueue.storage.postgres.database import PostgresDatabase
+
 TEMPLATE = "taskqueue_template"
 STARTED_WITHIN_S = 30.0
 _numbers = itertools.count(1)
@@ -61,6 +63,34 @@ class PostgresServer:
             await connection.execute(sql)
         finally:
             await connection.close()
+
+
+_EMPTY = """
+DO $$
+DECLARE name text;
+BEGIN
+    PERFORM pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend';
+    FOR name IN
+        SELECT tablename FROM pg_tables
+        WHERE schemaname = 'taskqueue' AND tablename NOT IN ('meta', 'counters')
+    LOOP
+        EXECUTE format('DELETE FROM taskqueue.%I', name);
+    END LOOP;
+    UPDATE taskqueue.counters SET queued = 0, scheduled = 0, running = 0, retrying = 0,
+        completed = 0, dead = 0, cancelled = 0;
+END $$
+"""
+
+
+async def empty(database: PostgresDatabase) -> None:
+    """Delete all that is in a migrated database, and end the connections to it."""
+    connection = await asyncpg.connect(database.dsn)
+    try:
+        await connection.execute(_EMPTY)
+    finally:
+        await connection.close()
 
 
 @contextmanager

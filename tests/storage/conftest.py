@@ -7,7 +7,7 @@ import pytest
 
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from tests.postgres_server import PostgresServer, postgres_server
+from tests.postgres_server import PostgresServer, empty, postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -29,11 +29,31 @@ def migrated_template(postgres: PostgresServer) -> str:
     return asyncio.run(make())
 
 
+@pytest.fixture(scope="session")
+def shared_database(postgres: PostgresServer, migrated_template: str) -> PostgresDatabase:
+    """Give a migrated database, which tests use one after another."""
+
+    async def make() -> str:
+        return await postgres.create(template=migrated_template)
+
+    return PostgresDatabase(url=postgres.url_of(asyncio.run(make())))
+
+
 @pytest.fixture
-async def migrated_database(
+async def migrated_database(shared_database: PostgresDatabase) -> AsyncIterator[PostgresDatabase]:
+    """Give a database that is migrated and empty. It is emptied after the test.
+
+    That takes milliseconds; to make a database and drop it takes a good part of a second.
+    """
+    yield shared_database
+    await empty(shared_database)
+
+
+@pytest.fixture
+async def fresh_database(
     postgres: PostgresServer, migrated_template: str
 ) -> AsyncIterator[PostgresDatabase]:
-    """Give a database of its own, migrated and empty."""
+    """Give a migrated database of its own, for a test that changes more than rows."""
     name = await postgres.create(template=migrated_template)
     yield PostgresDatabase(url=postgres.url_of(name))
     await postgres.drop(name)

@@ -206,11 +206,11 @@ async def test_a_database_that_was_never_migrated_is_not_opened(
         await PostgresStorage(empty_database).open()
 
 
-async def test_a_newer_schema_is_refused(migrated_database: PostgresDatabase) -> None:
-    connection = await asyncpg.connect(migrated_database.dsn)
+async def test_a_newer_schema_is_refused(fresh_database: PostgresDatabase) -> None:
+    connection = await asyncpg.connect(fresh_database.dsn)
     await connection.execute("UPDATE taskqueue.meta SET value = '999'")
     await connection.close()
-    storage = PostgresStorage(migrated_database)
+    storage = PostgresStorage(fresh_database)
 
     with pytest.raises(SchemaMismatch):
         await storage.open()
@@ -291,18 +291,19 @@ async def test_a_database_that_is_not_there_is_unavailable(
         await PostgresStorage(database).open()
 
 
-async def test_a_database_that_is_read_only_is_said_to_be(
-    here: PostgresStorage, migrated_database: PostgresDatabase
-) -> None:
-    connection = await asyncpg.connect(migrated_database.dsn)
+async def test_a_database_that_is_read_only_is_said_to_be(fresh_database: PostgresDatabase) -> None:
+    here = PostgresStorage(fresh_database)
+    await here.open()
+    connection = await asyncpg.connect(fresh_database.dsn)
     name = await connection.fetchval("SELECT current_database()")
     await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await connection.close()
-    await end_connections(migrated_database)
+    await end_connections(fresh_database)
 
     with pytest.raises(StorageUnavailable, match="read-only"):
         await add(here, "a")
     assert sum((await here.counts()).values()) == 0
+    await here.close()
 
 
 # --- neighbours in one commit ---------------------------------------------------------------------

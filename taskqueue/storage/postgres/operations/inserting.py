@@ -6,7 +6,7 @@ one commit instead of two, and nothing to be read back.
 
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage.order import are_plain, first_due
@@ -18,8 +18,8 @@ from taskqueue.storage.postgres.transaction import Transaction
 
 _ACCEPTED = Acceptance.ACCEPTED
 
-_Insert = Callable[[Sequence[NewTask]], Awaitable[Collection[str]]]
-"""Inserts those of these tasks that are not there yet; returns their ids."""
+_Insert = Callable[[Sequence[NewTask]], Awaitable[dict[str, str | None]]]
+"""Inserts those of these tasks that are not there yet; returns their ids, with their keys."""
 
 
 async def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
@@ -34,9 +34,8 @@ async def insert_admitted(
 ) -> tuple[Accepted, ...]:
     """Insert what is not there yet, whether its group is closed or not."""
 
-    async def write(given: Sequence[NewTask]) -> Collection[str]:
-        found = await tx.db.fetch(sql.INSERT, now, *rows.columns_of(given))
-        return [task_id for (task_id,) in found]
+    async def write(given: Sequence[NewTask]) -> dict[str, str | None]:
+        return dict(await tx.db.fetch(sql.INSERT, now, *rows.columns_of(given)))
 
     return await _insert(tx, tasks, write, now=now)
 
@@ -58,13 +57,13 @@ async def insert_and_claim(
         claimed = {id(admitted[place]) for place in places}
         lease = (secrets.token_hex(16), owner.node, owner.incarnation, expires_at)
 
-        async def write(given: Sequence[NewTask]) -> Collection[str]:
+        async def write(given: Sequence[NewTask]) -> dict[str, str | None]:
             are_claimed = [id(task) in claimed for task in given]
             found = await tx.db.fetch(
                 sql.INSERT_CLAIMED, now, *rows.columns_of(given), are_claimed, *lease
             )
-            tokens.update((task_id, token) for task_id, token in found if token is not None)
-            return [task_id for task_id, _ in found]
+            tokens.update((task_id, token) for task_id, _, token in found if token is not None)
+            return {task_id: key for task_id, key, _ in found}
 
         answers = await _insert(tx, admitted, write, now=now)
     else:
@@ -100,7 +99,7 @@ async def _insert(
     if len(inserted) == len(tasks):
         answers = [Accepted(id=task.id, acceptance=_ACCEPTED) for task in tasks]
     else:
-        answers = await _answers(tx, tasks, {*inserted}, write, now=now)
+        answers = await _answers(tx, tasks, inserted, write, now=now)
     await _count(tx, tasks, answers, now=now)
     return tuple(answers)
 
@@ -108,22 +107,21 @@ async def _insert(
 async def _answers(
     tx: Transaction,
     tasks: Sequence[NewTask],
-    inserted: set[str],
+    inserted: dict[str, str | None],
     write: _Insert,
     *,
     now: float,
 ) -> list[Accepted]:
     """Say what became of tasks of which not all were new.
 
-    Of two tasks of the same id the first was inserted, and another is a repetition.
+    Of two tasks of the same id the first was inserted, unless its key was taken.
     """
     answers = []
     for task in tasks:
-        answer: Accepted | None = None
-        if task.id in inserted:
-            inserted.discard(task.id)
+        if task.id in inserted and inserted[task.id] == task.unique_key:
+            del inserted[task.id]  # another of the same id is a repetition
             answer = Accepted(id=task.id, acceptance=_ACCEPTED)
-        elif await tx.db.fetchval(sql.IS_THERE, task.id):
+        elif task.id not in inserted and await tx.db.fetchval(sql.IS_THERE, task.id):
             answer = Accepted(id=task.id, acceptance=Acceptance.REPEATED)
         else:
             answer = await _meet(tx, task, write, now=now)

@@ -25,7 +25,7 @@ SELECT {_VALUES} FROM (
     SELECT * FROM unnest({_ARRAYS}) WITH ORDINALITY AS given ({_NAMES}, place) ORDER BY place
 ) AS new
 ON CONFLICT DO NOTHING
-RETURNING id
+RETURNING id, unique_key
 """
 
 # Those that are `claimed` get a token, which begins with the number of its row.
@@ -46,7 +46,7 @@ FROM (
     ) AS ordered
 ) AS new
 ON CONFLICT DO NOTHING
-RETURNING id, token
+RETURNING id, unique_key, token
 """
 
 IS_THERE = "SELECT EXISTS (SELECT 1 FROM taskqueue.tasks WHERE id = $1)"

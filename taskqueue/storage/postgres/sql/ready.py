@@ -15,6 +15,8 @@ OPEN_ROW = "token IS NULL AND processed_at IS NULL AND gate IS NULL"
 FIRST_OF_ALL = -(2**63)
 """A priority before all others."""
 
+_FIRST = f"({FIRST_OF_ALL})::bigint"
+
 # What has to be done again keeps the place that it had: it comes before what has only waited. Each
 # turn is a range of the index in which what is due comes first.
 _TURNS = ("turn = -1 AND {due}", "turn = 0 AND {due}", "turn > 0")
@@ -190,7 +192,7 @@ _IS_PAUSED = "(SELECT EXISTS (SELECT 1 FROM taskqueue.paused WHERE queue = $1))"
 # rows of it are parked, and of the rows that await their turn.
 NEXT_DUE = f"""
 WITH RECURSIVE waiting (priority) AS (
-    SELECT {_first_priority(str(FIRST_OF_ALL) + "::bigint")}
+    SELECT {_first_priority(_FIRST)}
     UNION ALL
     SELECT {_next_priority("waiting")} FROM waiting WHERE waiting.priority IS NOT NULL
 )
@@ -259,6 +261,6 @@ SELECT queue FROM behind_rates WHERE queue IS NOT NULL AND queue <> ''
 
 # Without a due task the walk ends behind the last priority.
 IS_IDLE = f"""
-WITH RECURSIVE {_up_to_the_first_due(str(FIRST_OF_ALL) + "::bigint")}
+WITH RECURSIVE {_up_to_the_first_due(_FIRST)}
 SELECT NOT {_IS_PAUSED} AND EXISTS (SELECT 1 FROM waiting WHERE waiting.priority IS NULL)
 """
