@@ -1,34 +1,77 @@
 """What the verbs about queues and statuses do, in a transaction or on a connection that reads."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.postgres.connections import SQL
-from taskqueue.storage.postgres.sql import counters
+from taskqueue.storage.postgres.operations import groups
+from taskqueue.storage.postgres.sql import changing, counters
 from taskqueue.storage.postgres.transaction import Transaction
+
+_PAUSE = "INSERT INTO taskqueue.paused (queue, paused_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_RESUME = "DELETE FROM taskqueue.paused WHERE queue = $1"
+_PAUSED = "SELECT queue, paused_at FROM taskqueue.paused"
+_SET_SIZE = """
+INSERT INTO taskqueue.consumer_sizes (pool, consumers) VALUES ($1, $2)
+ON CONFLICT (pool) DO UPDATE SET consumers = excluded.consumers
+"""
+_FORGET_SIZE = "DELETE FROM taskqueue.consumer_sizes WHERE pool = $1"
+_SIZES = "SELECT pool, consumers FROM taskqueue.consumer_sizes"
+
+# What another node deletes at the same time is left to it.
+_EXPIRE = """
+WITH old AS MATERIALIZED (
+    SELECT seq FROM taskqueue.tasks
+    WHERE status = $1 AND processed_at IS NOT NULL AND processed_at < $2
+    ORDER BY processed_at LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+DELETE FROM taskqueue.tasks USING old WHERE tasks.seq = old.seq
+RETURNING tasks.seq, tasks.group_name
+"""
+_DEPTHS = """
+SELECT queue, status, count(*) FROM taskqueue.tasks
+WHERE status <> 'running' AND status IN ('queued', 'scheduled', 'retrying')
+GROUP BY queue, status
+UNION ALL
+SELECT queue, status, count(*) FROM taskqueue.tasks
+WHERE token IS NOT NULL AND status = 'running' GROUP BY queue, status
+"""
 
 
 async def pause(tx: Transaction, queue: str, *, now: float) -> None:
     """Note that nothing of the queue may be claimed, unless that is noted."""
-    raise NotImplementedError
+    await tx.db.execute(_PAUSE, queue, now)
 
 
 async def resume(tx: Transaction, queue: str) -> None:
     """Take that note away."""
-    raise NotImplementedError
+    await tx.db.execute(_RESUME, queue)
+    tx.is_news = True
 
 
 async def set_size(tx: Transaction, pool: str, consumers: int | None) -> None:
     """Note how many consumers a pool is meant to have, or take that note away."""
-    raise NotImplementedError
+    if consumers is None:
+        await tx.db.execute(_FORGET_SIZE, pool)
+    else:
+        await tx.db.execute(_SET_SIZE, pool, consumers)
 
 
 async def expire(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:
     """Delete the tasks that ended first, with their history; return how many.
 
-    Groups that were closed without a task go like one that completed: `groups.expire_empty`.
+    Groups that were closed without a task go like one that completed.
     """
-    raise NotImplementedError
+    found = await tx.db.fetch(_EXPIRE, status.value, ended_before, limit)
+    if found:
+        await tx.db.execute(changing.DELETE_ATTEMPTS, [seq for seq, _ in found])
+    tx.moved(status, None, len(found))
+    for _, group in found:
+        tx.member_moved(group, status, None)
+    if status is Status.COMPLETED:
+        await groups.expire_empty(tx, ended_before=ended_before, limit=limit)
+    return len(found)
 
 
 async def counts(db: SQL) -> Mapping[Status, int]:
@@ -39,14 +82,17 @@ async def counts(db: SQL) -> Mapping[Status, int]:
 
 async def depths(db: SQL) -> Mapping[str, Mapping[Status, int]]:
     """Count the tasks that have not ended."""
-    raise NotImplementedError
+    found: dict[str, Counter[Status]] = {}
+    for queue, status, tasks in await db.fetch(_DEPTHS):
+        found.setdefault(queue, Counter())[Status(status)] += tasks
+    return found
 
 
 async def paused(db: SQL) -> Mapping[str, float]:
     """Return the paused queues, and since when."""
-    raise NotImplementedError
+    return dict(await db.fetch(_PAUSED))
 
 
 async def sizes(db: SQL) -> Mapping[str, int]:
     """Return the pools whose number of consumers is kept."""
-    raise NotImplementedError
+    return dict(await db.fetch(_SIZES))

@@ -24,9 +24,9 @@ _Insert = Callable[[Sequence[NewTask]], Awaitable[dict[str, str | None]]]
 
 async def insert(tx: Transaction, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
     """Insert what is not there yet and whose group takes members; answer in the order given."""
-    admitted = await membership.admitted(tx.db, tasks)
+    admitted = await membership.admitted(tx, tasks, now=now)
     answers = await insert_admitted(tx, admitted, now=now)
-    return await membership.with_refused(tx.db, tasks, admitted, answers, now=now)
+    return await membership.with_refused(tx, tasks, admitted, answers, now=now)
 
 
 async def insert_admitted(
@@ -50,7 +50,7 @@ async def insert_and_claim(
     now: float,
 ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
     """Insert as `insert` does, and as claimed what need not wait."""
-    admitted = await membership.admitted(tx.db, tasks)
+    admitted = await membership.admitted(tx, tasks, now=now)
     places = await _to_claim(tx, admitted, room, now=now)
     tokens: dict[str, str] = {}
     if places:
@@ -74,7 +74,7 @@ async def insert_and_claim(
         if answers[place].acceptance is _ACCEPTED
         and (token := tokens.get(admitted[place].id)) is not None
     )
-    answered = await membership.with_refused(tx.db, tasks, admitted, answers, now=now)
+    answered = await membership.with_refused(tx, tasks, admitted, answers, now=now)
     return answered, deliveries
 
 

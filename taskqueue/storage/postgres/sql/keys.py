@@ -1,0 +1,17 @@
+"""The SQL about unique keys."""
+
+HOLDER = """
+SELECT seq, id, fingerprint, unique_until, status, token IS NOT NULL, attempt, started_at,
+    created_at, run_at, queue
+FROM taskqueue.tasks WHERE unique_key = $1
+"""
+LOCK_HOLDER = f"{HOLDER} FOR UPDATE"
+FREE_KEY = "UPDATE taskqueue.tasks SET former_key = unique_key, unique_key = NULL WHERE seq = $1"
+SET_EXPIRY = "UPDATE taskqueue.tasks SET start_by = $1 WHERE seq = $2"
+LIMITS_OF = "SELECT limits FROM taskqueue.tasks WHERE seq = $1"
+REPLACE = """
+UPDATE taskqueue.tasks SET fingerprint = $5, limits = $1, flow = $2, weight = $3,
+    gate = CASE WHEN $2::text IS NOT NULL AND turn >= 0 THEN '/turn' END
+WHERE seq = $4
+"""
+STATUS_OF = "SELECT status, run_at FROM taskqueue.tasks WHERE seq = $1"
