@@ -71,6 +71,7 @@ class Transaction:
 
     async def write_counts(self) -> None:
         """Bring the counters up to date: one row of one shard per commit, as its last statement."""
+        await self.gates.flush()
         if not any(self._moved.values()):
             return
         by = [self._moved[status] for status in Status]

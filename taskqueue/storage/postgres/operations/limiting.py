@@ -2,43 +2,138 @@
 
 from collections.abc import Mapping
 
-from taskqueue.rules.limits import GateFacts, KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
-from taskqueue.storage.postgres.connections import SQL
+import msgspec
+
+from taskqueue.rules import limits
+from taskqueue.rules.limits import (
+    UNLIMITED,
+    GateFacts,
+    KeyUsage,
+    LimitUsage,
+    LimitUse,
+    LimitValues,
+    Taken,
+)
+from taskqueue.storage.limits import MOST_COUNTED
+from taskqueue.storage.postgres.connections import SQL, changed_rows
+from taskqueue.storage.postgres.operations.gate_books import decode_values, states_of, values_of
+from taskqueue.storage.postgres.sql import parking
 from taskqueue.storage.postgres.transaction import Transaction
 
 
 async def declare(tx: Transaction, declared: Mapping[str, LimitValues], *, now: float) -> None:
-    """Replace what the app declares; wake the gates of what has changed."""
-    raise NotImplementedError
+    """Replace what is declared, and open what that makes room for."""
+    await tx.gates.lock_values()
+    named = {name for (name,) in await tx.db.fetch(parking.LIMIT_NAMES)}
+    await tx.db.execute(parking.DECLARE, [*declared], [*map(_text, declared.values())])
+    await tx.db.execute(parking.UNDECLARE, [*declared])
+    await tx.db.execute(parking.FORGET_LIMITS)
+    tx.gates.forget_values()
+    for name in sorted(named | declared.keys()):
+        await tx.gates.wake_all(name, now=now)
+    tx.is_news = True
 
 
 async def change(tx: Transaction, name: str, values: LimitValues | None, *, now: float) -> bool:
-    """Set or reset what a limit allows; return whether there is such a limit."""
-    raise NotImplementedError
+    """Set what a limit allows at run time, or take that back; return whether there is one."""
+    await tx.gates.lock_values()
+    if values is not None:
+        await tx.db.execute(parking.CHANGE_LIMIT, name, _text(values), now)
+    elif not changed_rows(await tx.db.execute(parking.RESET_LIMIT, name)):
+        return False
+    await tx.db.execute(parking.FORGET_LIMITS)
+    tx.gates.forget_values()
+    await tx.gates.wake_all(name, now=now)
+    tx.is_news = True
+    return True
 
 
 async def take(tx: Transaction, use: LimitUse, *, now: float) -> Taken | None:
-    """Take starts for what is no task; None if there is no such limit."""
-    raise NotImplementedError
+    """Take starts for what is no task."""
+    if not await tx.gates.is_known(use.name):
+        return None
+    at = await tx.gates.spend(use, now=now)
+    return Taken(granted=at <= now, retry_at=max(at, now))
 
 
 async def charge(tx: Transaction, use: LimitUse, *, now: float) -> bool:
     """Count starts that were made already; return whether there is such a limit."""
-    raise NotImplementedError
+    await tx.gates.charge(use, now=now)
+    return await tx.gates.is_known(use.name)
 
 
 async def all_limits(db: SQL) -> tuple[LimitUsage, ...]:
     """Return all limits, by name."""
-    raise NotImplementedError
+    return tuple(
+        [
+            LimitUsage(
+                name=name,
+                values=decode_values(values),
+                declared=None if declared is None else decode_values(declared),
+                changed_at=changed_at,
+                running=await db.fetchval(parking.HELD_OF_LIMIT, name),
+                waiting=await _waiting_for_any(db, name),
+            )
+            for name, values, declared, changed_at in await db.fetch(parking.LIMITS)
+        ]
+    )
+
+
+async def _waiting_for_any(db: SQL, name: str) -> int:
+    waiting = 0
+    gate: str | None = name
+    while gate is not None and waiting < MOST_COUNTED:
+        waiting += await _waiting(db, gate, MOST_COUNTED - waiting)
+        behind = f"{name}/" if gate == name else gate
+        gate = await db.fetchval(parking.NEXT_PARKED_GATE, behind, f"{name}0")
+    return waiting
+
+
+async def _waiting(db: SQL, gate: str, most: int = MOST_COUNTED) -> int:
+    return int(await db.fetchval(parking.COUNT_PARKED, gate, most))
 
 
 async def keys_of(
     db: SQL, name: str, *, after: str | None, limit: int, now: float
 ) -> tuple[KeyUsage, ...]:
     """Return the keys of a limit that are in use, by key."""
-    raise NotImplementedError
+    asked = (None if after is not None else name, f"{name}/{after or ''}", f"{name}0", limit)
+    gates = [gate for (gate,) in await db.fetch(parking.GATES_OF_LIMIT, *asked)]
+    states = await states_of(db, gates)
+    values = (await values_of(db)).get(name, UNLIMITED)
+    found = []
+    for gate in gates:
+        rate = msgspec.structs.replace(values, running=None)
+        at = limits.opens_at(rate, states[gate], cost=1.0)
+        usage = KeyUsage(
+            key=gate[len(name) + 1 :] if gate != name else None,
+            running=states[gate].running,
+            waiting=await _waiting(db, gate),
+            opens_at=at if at > now else None,
+        )
+        found.append(usage)
+    return tuple(found)
 
 
 async def gate_of(db: SQL, task_id: str, *, now: float) -> GateFacts | None:
     """Return what holds a parked task back."""
-    raise NotImplementedError
+    row = await db.fetchrow(parking.PARKED_TASK, task_id)
+    if row is None:
+        return None
+    gate, text, *place = row
+    use = next(use for use in limits.decoded(text) if use.gate == gate)
+    values = (await values_of(db)).get(use.name, UNLIMITED)
+    state = (await states_of(db, (gate,)))[gate]
+    at = limits.opens_at(msgspec.structs.replace(values, running=None), state, use.cost)
+    return GateFacts(
+        use=use,
+        values=values,
+        running=tuple([task_id for (task_id,) in await db.fetch(parking.RUNNING_AT, gate)]),
+        count=state.running,
+        opens_at=at if at > now else None,
+        ahead=await db.fetchval(parking.COUNT_PARKED_BEFORE, gate, *place, MOST_COUNTED),
+    )
+
+
+def _text(values: LimitValues) -> str:
+    return msgspec.json.encode(values).decode()

@@ -24,9 +24,9 @@ WHERE name = ANY ($1::text[]) ORDER BY name FOR NO KEY UPDATE
 """
 MAKE = """
 INSERT INTO taskqueue.task_groups (name, created_at)
-SELECT name, $2 FROM unnest($1::text[]) AS name
-WHERE NOT EXISTS (SELECT 1 FROM taskqueue.task_groups AS known WHERE known.name = name)
-ORDER BY name
+SELECT wanted, $2 FROM unnest($1::text[]) AS given (wanted)
+WHERE NOT EXISTS (SELECT 1 FROM taskqueue.task_groups AS known WHERE known.name = wanted)
+ORDER BY wanted
 ON CONFLICT (name) DO NOTHING
 """
 

@@ -1,0 +1,43 @@
+"""The SQL of turns: what waits for one, which the flows have, and which was served."""
+
+# One transaction at a time gives the turns of a queue; what another finds meanwhile can wait.
+TRY_TO_GIVE = "SELECT pg_try_advisory_xact_lock(hashtextextended('taskqueue.turns/' || $1, 0))"
+AWAITING_TURN = """
+SELECT seq, priority, flow, weight FROM taskqueue.tasks
+WHERE gate = '/turn' AND queue = $1 AND run_at <= $2
+ORDER BY run_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+"""
+TURNS_OF = """
+SELECT given.priority, given.flow,
+    coalesce((
+        SELECT turn FROM taskqueue.flow_turns
+        WHERE queue = $1 AND priority = given.priority AND flow = given.flow
+    ), 0),
+    coalesce((
+        SELECT turn FROM taskqueue.served_turns WHERE queue = $1 AND priority = given.priority
+    ), 0)
+FROM unnest($2::int8[], $3::text[]) AS given (priority, flow)
+"""
+GIVE_TURNS = """
+UPDATE taskqueue.tasks SET gate = NULL, turn = given.turn
+FROM unnest($1::int8[], $2::float8[]) AS given (seq, turn) WHERE tasks.seq = given.seq
+"""
+NOTE_TURNS = """
+INSERT INTO taskqueue.flow_turns (queue, priority, flow, turn)
+SELECT $1, priority, flow, turn
+FROM unnest($2::int8[], $3::text[], $4::float8[]) AS given (priority, flow, turn)
+ON CONFLICT (queue, priority, flow) DO UPDATE SET turn = excluded.turn
+"""
+# Those that are noted forget some that were served, so they do not pile up.
+FORGET_TURNS = """
+DELETE FROM taskqueue.flow_turns WHERE (queue, priority, flow) IN (
+    SELECT queue, priority, flow FROM taskqueue.flow_turns
+    WHERE queue = $1 AND priority = $2 AND turn <= $3 LIMIT $4
+)
+"""
+NOTE_SERVED = """
+INSERT INTO taskqueue.served_turns (queue, priority, turn)
+SELECT queue, priority, max(turn) FROM taskqueue.tasks
+WHERE seq = ANY ($1::bigint[]) AND turn > 0 GROUP BY queue, priority ORDER BY queue, priority
+ON CONFLICT (queue, priority) DO UPDATE SET turn = greatest(served_turns.turn, excluded.turn)
+"""
