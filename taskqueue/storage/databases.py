@@ -134,9 +134,9 @@ def schema_of(database: Database) -> Schema:
 
             return schema_of(database.path)
         case PostgresDatabase():
-            from taskqueue.storage.postgres.tools import schema_of  # noqa: PLC0415
+            from taskqueue.storage.postgres import tools  # noqa: PLC0415
 
-            return schema_of(database)
+            return tools.schema_of(database)
         case _:
             raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
 
@@ -154,9 +154,9 @@ async def migrate(database: Database) -> tuple[Migration, ...]:
 
             return await migrate(database.path)
         case PostgresDatabase():
-            from taskqueue.storage.postgres.tools import migrate  # noqa: PLC0415
+            from taskqueue.storage.postgres import tools  # noqa: PLC0415
 
-            return await migrate(database)
+            return await tools.migrate(database)
         case _:
             raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
 

@@ -31,7 +31,8 @@ async def close(
     tx: Transaction, wanted: Close, tasks: Sequence[NewTask], *, now: float
 ) -> CloseResult:
     """Insert tasks, then close the group, unless it is closed."""
-    await membership.lock(tx, [wanted.name], now=now)
+    joined = [task.group for task in tasks if task.group is not None]
+    await membership.lock(tx, [*joined, wanted.name], now=now)
     before = await _existing(tx.db, wanted.name)
     answer = _close_answer(wanted, before)
     if answer is CloseAnswer.CONFLICT:

@@ -26,8 +26,8 @@ async def lock(tx: Transaction, names: Iterable[str], *, now: float) -> set[str]
     Returns those that are closed. A group that is made here and gets no member is deleted at the
     end of the commit.
     """
-    wanted = sorted({*names})
-    found = dict(await tx.db.fetch(groups.LOCK_CLOSED, wanted))
+    wanted = [*dict.fromkeys(names)]
+    found: dict[str, bool] = dict(await tx.db.fetch(groups.LOCK_CLOSED, wanted))
     while lacking := [name for name in wanted if name not in found]:
         await tx.db.execute(groups.MAKE, lacking, now)
         for name in lacking:
@@ -89,7 +89,7 @@ def count_new(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None:
 
 
 async def _closed(tx: Transaction, tasks: Iterable[NewTask], *, now: float) -> set[str | None]:
-    names = {task.group for task in tasks if task.group is not None}
+    names = [task.group for task in tasks if task.group is not None]
     return {*await lock(tx, names, now=now)}
 
 

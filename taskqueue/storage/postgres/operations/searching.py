@@ -116,7 +116,7 @@ async def _matching(
 
 async def _within_bytes(db: SQL, ids: Sequence[str], max_bytes: int) -> list[str]:
     """Return the ids up to the one with which their tasks exceed `max_bytes`."""
-    sizes = dict(await db.fetch(pages.SIZES, list(ids)))
+    sizes: dict[str, int] = dict(await db.fetch(pages.SIZES, list(ids)))
     total, within = 0, []
     for task_id in ids:
         within.append(task_id)

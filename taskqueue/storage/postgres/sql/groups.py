@@ -22,11 +22,17 @@ LOCK_CLOSED = """
 SELECT name, closed_at IS NOT NULL FROM taskqueue.task_groups
 WHERE name = ANY ($1::text[]) ORDER BY name FOR NO KEY UPDATE
 """
+# Numbered in the order given, and inserted in the order in which they are locked.
 MAKE = """
-INSERT INTO taskqueue.task_groups (name, created_at)
-SELECT wanted, $2 FROM unnest($1::text[]) AS given (wanted)
-WHERE NOT EXISTS (SELECT 1 FROM taskqueue.task_groups AS known WHERE known.name = wanted)
-ORDER BY wanted
+WITH lacking AS MATERIALIZED (
+    SELECT nextval('taskqueue.task_groups_seq_seq') AS seq, wanted FROM (
+        SELECT wanted FROM unnest($1::text[]) WITH ORDINALITY AS given (wanted, place)
+        WHERE NOT EXISTS (SELECT 1 FROM taskqueue.task_groups WHERE name = wanted)
+        ORDER BY place
+    ) AS in_order
+)
+INSERT INTO taskqueue.task_groups (seq, name, created_at) OVERRIDING SYSTEM VALUE
+SELECT seq, wanted, $2 FROM lacking ORDER BY wanted
 ON CONFLICT (name) DO NOTHING
 """
 
