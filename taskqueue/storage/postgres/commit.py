@@ -22,6 +22,7 @@ from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.postgres.connections import Connection, Kept
 from taskqueue.storage.postgres.errors import (
     CommitUndecided,
+    GatesBusy,
     is_conflict,
     is_lost,
     storage_error,
@@ -198,11 +199,12 @@ class Writer:
         A connection that is lost before the commit has written nothing: that is tried again once.
         """
         was_lost = False
+        first: frozenset[int] = frozenset()  # buckets of gates
         for tried in range(1, MOST_TRIES + 1):
             connection = await self._kept.get()
             try:
                 async with asyncio.timeout(COMMIT_S):
-                    return await _try(connection, operations)
+                    return await _try(connection, operations, first)
             except TimeoutError:
                 self._kept.forget()
                 raise
@@ -215,6 +217,8 @@ class Writer:
                 elif not is_conflict(error) or tried == MOST_TRIES:
                     raise
                 else:
+                    if isinstance(error, GatesBusy):
+                        first |= error.buckets
                     await asyncio.sleep(random.uniform(0.0, RETRY_S * tried))  # noqa: S311
             except BaseException:
                 self._kept.forget()  # cancelled in the middle of a transaction
@@ -222,10 +226,13 @@ class Writer:
         raise AssertionError("unreachable")
 
 
-async def _try(connection: Connection, operations: Sequence[Operation]) -> Committed:
+async def _try(
+    connection: Connection, operations: Sequence[Operation], first: frozenset[int]
+) -> Committed:
     await connection.execute(BEGIN)
     try:
         tx = Transaction(connection)
+        await tx.gates.lock_first(first)
         values = [await operation(tx) for operation in operations]
         await write_counts(tx)
     except Exception as error:

@@ -40,6 +40,18 @@ _READ_ONLY = "25006"
 _CORRUPT = "XX"
 
 
+class GatesBusy(Exception):
+    """Another transaction holds gates that cannot be waited for; `buckets` are those to lock first.
+
+    Locks are waited for in one order only. What is to be locked later, and comes before, is tried
+    without waiting; if that fails, the commit is tried again, and begins with these locks.
+    """
+
+    def __init__(self, buckets: frozenset[int]) -> None:
+        self.buckets = buckets
+        super().__init__(f"{len(buckets)} gates are in use")
+
+
 class CommitUndecided(Exception):
     """The connection was lost while a commit was under way, so it is written or it is not."""
 
@@ -52,7 +64,7 @@ def sqlstate_of(error: BaseException) -> str | None:
 
 def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction has lost to another one, and succeeds when it is tried again."""
-    return sqlstate_of(error) in _CONFLICTS
+    return isinstance(error, GatesBusy) or sqlstate_of(error) in _CONFLICTS
 
 
 def storage_error(error: BaseException, where: str) -> StorageError | None:
@@ -61,6 +73,8 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
         return error
     if isinstance(error, CommitUndecided):
         return StorageLost(f"{where}: {error.__cause__ or 'connection lost'} (during a commit)")
+    if isinstance(error, GatesBusy):
+        return StorageUnavailable(f"{where}: other nodes were in the way ({error})")
     state = sqlstate_of(error)
     if state is None:
         return _of_client(error, where)

@@ -12,6 +12,7 @@ import msgspec
 from taskqueue.rules import limits
 from taskqueue.rules.limits import NEVER, UNLIMITED, GateState, LimitUse, LimitValues
 from taskqueue.storage.postgres.connections import SQL, Row
+from taskqueue.storage.postgres.errors import GatesBusy
 from taskqueue.storage.postgres.sql import parking
 
 BUCKETS = 256
@@ -37,11 +38,23 @@ class GateBooks:
         if not new:
             return
         await self.values()
-        buckets = sorted({*map(_bucket_of, new)} - self._buckets)
-        if buckets:
-            await self._db.execute(parking.LOCK_GATES, buckets)
-            self._buckets |= {*buckets}
+        await self.lock_buckets({*map(_bucket_of, new)})
         self._states |= await states_of(self._db, new)
+
+    async def lock_buckets(self, wanted: Collection[int]) -> None:
+        """Lock all gates of these buckets.
+
+        Raises:
+            GatesBusy: another transaction holds one, and would wait for this one.
+        """
+        new = sorted({*wanted} - self._buckets)
+        if not new:
+            return
+        if not self._buckets or new[0] > max(self._buckets):
+            await self._db.execute(parking.LOCK_GATES, new)
+        elif not await self._db.fetchval(parking.TRY_GATES, new):
+            raise GatesBusy(frozenset({*self._buckets, *new}))
+        self._buckets |= {*new}
 
     async def values(self) -> Mapping[str, LimitValues]:
         """Return what the limits allow. They do not change before the commit."""

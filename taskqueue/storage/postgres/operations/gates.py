@@ -72,6 +72,10 @@ class Gates:
         """
         await self._books.lock(use.gate for text in {*texts} for use in limits.decoded(text))
 
+    async def lock_first(self, buckets: Collection[int]) -> None:
+        """Begin with these locks: an earlier try of the same commit needed them."""
+        await self._books.lock_buckets(buckets)
+
     async def take(self, queue: str, row: Candidate, *, now: float) -> bool:
         """Take a slot of each limit of an open row; if one has none, park the row.
 
@@ -104,7 +108,11 @@ class Gates:
             await self._wake(gate, now=now)
 
     async def let_go(self, text: str | None, *, now: float) -> None:
-        """Wake the gates of an open row that leaves the line; `text` is its `limits`."""
+        """Wake the gates of an open row that leaves the line; `text` is its `limits`.
+
+        None if it was parked.
+        """
+        self._heads.clear()  # it may have been the first
         if text is not None:
             await self.wake(limits.decoded(text), now=now)
 
@@ -211,11 +219,17 @@ class Gates:
         at = await self._books.opens_at(use)
         if at <= now:
             room = await self._room(use)
-            tag = await self._db.execute(parking.OPEN, gate, head.queue, room)
-            self.opened += changed_rows(tag)
+            opened = changed_rows(await self._db.execute(parking.OPEN, gate, head.queue, room))
+            self.opened += opened
             self._heads.pop(gate, None)
+            if opened < room and await self._has_parked(gate, head.queue):
+                # A claim that met it when it was open holds its lock. The next claim opens it.
+                await self._db.execute(parking.OPEN_AT, gate, now)
         elif at < math.inf:
             await self._db.execute(parking.OPEN_AT, gate, at)
+
+    async def _has_parked(self, gate: str, queue: str) -> bool:
+        return any(head.queue == queue for head in await self._heads_of(gate))
 
     async def _room(self, use: LimitUse) -> int:
         values = await self._books.of(use)

@@ -10,6 +10,10 @@ LOCK_GATES = """
 SELECT pg_advisory_xact_lock(hashtext('taskqueue.gates'), bucket)
 FROM (SELECT bucket FROM unnest($1::int4[]) AS bucket ORDER BY bucket OFFSET 0) AS in_order
 """
+TRY_GATES = """
+SELECT bool_and(pg_try_advisory_xact_lock(hashtext('taskqueue.gates'), bucket))
+FROM unnest($1::int4[]) AS bucket
+"""
 # What is decided by what the limits allow is committed before they change.
 SHARE_LIMITS = "SELECT pg_advisory_xact_lock_shared(hashtextextended('taskqueue.limits', 0))"
 LOCK_LIMITS = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.limits', 0))"

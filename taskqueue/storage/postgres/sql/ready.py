@@ -82,36 +82,34 @@ _PLACE = "seq, limits, priority, turn, run_at, id"
 """The fields of a `gates.Candidate`."""
 
 
-def _locked(turn: str, order: str, limit: str) -> str:
+def _locked(turn: str, order: str, limit: str, also: str) -> str:
     """Return the query for due rows of one priority and turn that nobody else is about to claim."""
     return f"""(
-        SELECT {_PLACE} {_OPEN_IN_QUEUE} AND priority = (SELECT priority FROM here) AND {turn}
+        SELECT {_PLACE} {_OPEN_IN_QUEUE} AND priority = (SELECT priority FROM here) AND {turn}{also}
         ORDER BY {order} LIMIT {limit} FOR UPDATE SKIP LOCKED
     )"""
 
 
-# The due rows of the first priority from $3 on that has some, up to $4, in the order of a claim.
-# Rows that other nodes are claiming are passed over.
-_READY = f"""
-WITH RECURSIVE {_up_to_the_first_due("$3::bigint")},
-here AS MATERIALIZED (SELECT max(priority) AS priority FROM waiting),
-again AS MATERIALIZED {_locked("turn = -1 AND run_at <= $2", "run_at, id", "$4::bigint")},
-fresh AS MATERIALIZED {
-    _locked("turn = 0 AND run_at <= $2", "run_at, id", "$4::bigint - (SELECT count(*) FROM again)")
-},
-in_turn AS MATERIALIZED {
-    _locked(
-        "turn > 0",
-        "turn, run_at, id",
-        "$4::bigint - (SELECT count(*) FROM again) - (SELECT count(*) FROM fresh)",
-    )
-},
-chosen AS MATERIALIZED (
-    SELECT * FROM again UNION ALL SELECT * FROM fresh UNION ALL SELECT * FROM in_turn
-)
-"""
+def _ready(also: str = "") -> str:
+    """Return the due rows of the first priority from $3 on that has some, up to $4, as `chosen`.
 
-READY = f"{_READY} SELECT {_PLACE} FROM chosen ORDER BY turn, run_at, id"
+    They are locked. Rows that other nodes are claiming are passed over.
+    """
+    left = "$4::bigint - (SELECT count(*) FROM again)"
+    left_in_turn = f"{left} - (SELECT count(*) FROM fresh)"
+    return f"""
+    WITH RECURSIVE {_up_to_the_first_due("$3::bigint")},
+    here AS MATERIALIZED (SELECT max(priority) AS priority FROM waiting),
+    again AS MATERIALIZED {_locked("turn = -1 AND run_at <= $2", "run_at, id", "$4::bigint", also)},
+    fresh AS MATERIALIZED {_locked("turn = 0 AND run_at <= $2", "run_at, id", left, also)},
+    in_turn AS MATERIALIZED {_locked("turn > 0", "turn, run_at, id", left_in_turn, also)},
+    chosen AS MATERIALIZED (
+        SELECT * FROM again UNION ALL SELECT * FROM fresh UNION ALL SELECT * FROM in_turn
+    )
+    """
+
+
+READY = f"{_ready()} SELECT {_PLACE} FROM chosen ORDER BY turn, run_at, id"
 
 # The priority to go on from is that of `here` as well: it may have rows that are locked now.
 FOLLOWING = f"""
@@ -126,9 +124,10 @@ _LEASE = """
     attempt = attempt + 1, deliveries = deliveries + 1
 """
 
-# Both in one statement, where nothing has to be looked at beside the order.
+# Both in one statement, where nothing has to be looked at beside the order. Another commit may have
+# opened a row that has limits just now: it is for the next claim.
 CLAIM_READY = f"""
-{_READY}
+{_ready(also=" AND limits IS NULL")}
 UPDATE taskqueue.tasks SET
 {_LEASE.format(nonce="$5", node="$6", incarnation="$7", now="$2", expires_at="$8")}
 FROM chosen WHERE tasks.seq = chosen.seq
