@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from taskqueue.errors import StatementRefused
+from taskqueue.rules.tasks import Complete, NotApplied, Statement
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
@@ -15,6 +17,7 @@ from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
+from taskqueue.testing.contract.steps import ME, add, claim, settle
 from taskqueue.testing.contract.tasks import TasksContract
 from taskqueue.testing.contract.turns import TurnsContract
 
@@ -39,3 +42,22 @@ class TestPostgres(
         await storage.open()
         yield storage
         await storage.close()
+
+    async def test_a_member_may_add_to_its_closed_group(  # type: ignore[override]
+        self, storage: Storage
+    ) -> None:
+        # The contract has it with statements of a handler as well.
+        await super().test_a_member_may_add_to_its_closed_group(storage, ())
+
+    async def test_statements_of_handlers_are_refused(self, storage: Storage) -> None:
+        await add(storage, "a")
+        [delivery] = await claim(storage)
+        statement = Statement(sql="SELECT 1")
+
+        answer = await settle(storage, delivery, Complete(result="1", statements=(statement,)))
+
+        assert isinstance(answer, NotApplied)
+        assert "PostgreSQL" in answer.error
+        assert await storage.held(ME) == (delivery,)
+        with pytest.raises(StatementRefused, match="PostgreSQL"):
+            await storage.dry_run((), statement, limit_s=1.0)
