@@ -396,15 +396,16 @@ def test_memory_is_a_database_without_a_path() -> None:
 @pytest.mark.parametrize(
     ("given", "because"),
     [
-        ("", "expected a path or a URL (sqlite:, memory:)"),
-        ("data/", "expected a path or a URL (sqlite:, memory:)"),
-        ("sqlite:///", "expected a path or a URL (sqlite:, memory:)"),
-        ("sqlite:///a%00b", "expected a path or a URL (sqlite:, memory:)"),
-        (5, "expected a path or a URL (sqlite:, memory:)"),
+        ("", "expected a path or a URL (sqlite:, postgresql:, memory:)"),
+        ("data/", "expected a path or a URL (sqlite:, postgresql:, memory:)"),
+        ("sqlite:///", "expected a path or a URL (sqlite:, postgresql:, memory:)"),
+        ("sqlite:///a%00b", "expected a path or a URL (sqlite:, postgresql:, memory:)"),
+        (5, "expected a path or a URL (sqlite:, postgresql:, memory:)"),
         ("mysql://host/tasks", "no engine has the scheme 'mysql'"),
         (
             "mysql://host/tasks",
-            "known are: sqlite (sqlite:///data/tasks.db, or a path), memory (memory:)",
+            "known are: sqlite (sqlite:///data/tasks.db, or a path), "
+            "postgresql (postgresql://user@host/name), memory (memory:)",
         ),
         ("file:tasks.db?mode=ro", "no engine has the scheme 'file'"),
         ("SQLITE:///tasks.db", "no engine has the scheme 'SQLITE'"),
@@ -426,9 +427,9 @@ def test_what_is_no_database_file_is_refused_with_the_reason(given: object, beca
 
 
 def test_a_refused_url_does_not_show_its_password() -> None:
-    [fault] = faults(environ={"TASKQUEUE_DATABASE": "postgresql://ann:secret@db/tasks"})
+    [fault] = faults(environ={"TASKQUEUE_DATABASE": "mysql://ann:secret@db/tasks"})
 
-    assert "'postgresql'" in fault
+    assert "'mysql'" in fault
     assert "secret" not in fault
 
 
