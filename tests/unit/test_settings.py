@@ -404,8 +404,10 @@ def test_memory_is_a_database_without_a_path() -> None:
         ("mysql://host/tasks", "no engine has the scheme 'mysql'"),
         (
             "mysql://host/tasks",
-            "known are: sqlite (sqlite:///data/tasks.db, or a path), "
-            "postgresql (postgresql://user@host/name), memory (memory:)",
+            (
+                "known are: sqlite (sqlite:///data/tasks.db, or a path), "
+                "postgresql (postgresql://user@host/name), memory (memory:)"
+            ),
         ),
         ("file:tasks.db?mode=ro", "no engine has the scheme 'file'"),
         ("SQLITE:///tasks.db", "no engine has the scheme 'SQLITE'"),
