@@ -11,6 +11,7 @@ from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
+from taskqueue.testing.contract.backlogs import BacklogsContract
 from taskqueue.testing.contract.gates import GatesContract
 from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.leases import LeasesContract
@@ -18,6 +19,7 @@ from taskqueue.testing.contract.lifecycle import LifecycleContract
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
 from taskqueue.testing.contract.steps import ME, add, claim, settle
+from taskqueue.testing.contract.summaries import SummariesContract
 from taskqueue.testing.contract.tasks import TasksContract
 from taskqueue.testing.contract.turns import TurnsContract
 
@@ -31,10 +33,12 @@ class TestPostgres(
     TurnsContract,
     GroupsContract,
     AdministrationContract,
+    BacklogsContract,
+    SummariesContract,
     SchedulesContract,
     TokensContract,
 ):
-    """All parts but the SQL of handlers, which this engine refuses."""
+    """All parts but the SQL of handlers, which this engine refuses, and chains: it chains nothing."""
 
     @pytest.fixture
     async def storage(self, migrated_database: PostgresDatabase) -> AsyncIterator[Storage]:

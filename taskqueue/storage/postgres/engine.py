@@ -6,6 +6,7 @@ from taskqueue.storage.postgres.verbs.handler_sql import PostgresHandlerSQL
 from taskqueue.storage.postgres.verbs.leases import PostgresLeases
 from taskqueue.storage.postgres.verbs.records import PostgresRecords
 from taskqueue.storage.postgres.verbs.schedules import PostgresSchedules
+from taskqueue.storage.postgres.verbs.summaries import PostgresSummaries
 from taskqueue.storage.postgres.verbs.tasks import PostgresTasks
 from taskqueue.storage.protocol import Storage
 
@@ -15,6 +16,7 @@ class PostgresStorage(
     PostgresLeases,
     PostgresGates,
     PostgresAdministration,
+    PostgresSummaries,
     PostgresSchedules,
     PostgresRecords,
     PostgresHandlerSQL,

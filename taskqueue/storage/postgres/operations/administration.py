@@ -3,6 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from msgspec import UNSET
+
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.operations import groups
@@ -12,12 +15,17 @@ from taskqueue.storage.postgres.transaction import Transaction
 _PAUSE = "INSERT INTO taskqueue.paused (queue, paused_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _RESUME = "DELETE FROM taskqueue.paused WHERE queue = $1"
 _PAUSED = "SELECT queue, paused_at FROM taskqueue.paused"
+# Whether a number is changed is said beside it: one that another node sets meanwhile is left alone.
 _SET_SIZE = """
-INSERT INTO taskqueue.consumer_sizes (pool, consumers) VALUES ($1, $2)
-ON CONFLICT (pool) DO UPDATE SET consumers = excluded.consumers
+INSERT INTO taskqueue.consumer_sizes (pool, consumers, slots) VALUES ($1, $2, $3)
+ON CONFLICT (pool) DO UPDATE SET
+    consumers = CASE WHEN $4 THEN excluded.consumers ELSE consumer_sizes.consumers END,
+    slots = CASE WHEN $5 THEN excluded.slots ELSE consumer_sizes.slots END
 """
-_FORGET_SIZE = "DELETE FROM taskqueue.consumer_sizes WHERE pool = $1"
-_SIZES = "SELECT pool, consumers FROM taskqueue.consumer_sizes"
+_FORGET_SIZE = """
+DELETE FROM taskqueue.consumer_sizes WHERE pool = $1 AND consumers IS NULL AND slots IS NULL
+"""
+_SIZES = "SELECT pool, consumers, slots FROM taskqueue.consumer_sizes"
 
 # What another node deletes at the same time is left to it.
 _EXPIRE = """
@@ -50,12 +58,12 @@ async def resume(tx: Transaction, queue: str) -> None:
     tx.is_news = True
 
 
-async def set_size(tx: Transaction, pool: str, consumers: int | None) -> None:
-    """Note how many consumers a pool is meant to have, or take that note away."""
-    if consumers is None:
-        await tx.db.execute(_FORGET_SIZE, pool)
-    else:
-        await tx.db.execute(_SET_SIZE, pool, consumers)
+async def set_size(tx: Transaction, pool: str, change: SizeChange) -> None:
+    """Change what is noted of the size of a pool; what notes nothing is taken away."""
+    noted = SetSize().changed(change)
+    is_changed = (change.count is not UNSET, change.slots is not UNSET)
+    await tx.db.execute(_SET_SIZE, pool, noted.count, noted.slots, *is_changed)
+    await tx.db.execute(_FORGET_SIZE, pool)
 
 
 async def expire(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:
@@ -93,6 +101,8 @@ async def paused(db: SQL) -> Mapping[str, float]:
     return dict(await db.fetch(_PAUSED))
 
 
-async def sizes(db: SQL) -> Mapping[str, int]:
-    """Return the pools whose number of consumers is kept."""
-    return dict(await db.fetch(_SIZES))
+async def sizes(db: SQL) -> Mapping[str, SetSize]:
+    """Return what is kept of the sizes of pools."""
+    return {
+        pool: SetSize(count=count, slots=slots) for pool, count, slots in await db.fetch(_SIZES)
+    }

@@ -18,7 +18,9 @@ ON CONFLICT (id) DO NOTHING
 """
 _LATEST = """
 SELECT id, at, role, who, remote, method, path, status, body FROM taskqueue.audited_changes
-WHERE $1::text IS NULL OR id < $1 ORDER BY id DESC LIMIT $2
+WHERE ($1::text IS NULL OR id < $1)
+    AND ($2::text IS NULL OR strpos(lower(path), $2) > 0 OR strpos(lower(body), $2) > 0)
+ORDER BY id DESC LIMIT $3
 """
 # What another node deletes at the same time is left to it.
 _TRIM = """
@@ -44,8 +46,10 @@ async def record(tx: Transaction, changes: Sequence[AuditedChange]) -> None:
         await tx.db.execute(_RECORD, *zip(*rows, strict=True))
 
 
-async def latest(db: SQL, before: str | None, limit: int) -> tuple[AuditedChange, ...]:
-    """Return changes, newest first."""
+async def latest(
+    db: SQL, before: str | None, task_id: str | None, limit: int
+) -> tuple[AuditedChange, ...]:
+    """Return changes, newest first; with `task_id`, those that name this task."""
     return tuple(
         AuditedChange(
             id=id_,
@@ -59,7 +63,7 @@ async def latest(db: SQL, before: str | None, limit: int) -> tuple[AuditedChange
             body=body,
         )
         for id_, at, role, who, remote, method, path, status, body in await db.fetch(
-            _LATEST, before, limit
+            _LATEST, before, task_id, limit
         )
     )
 

@@ -14,7 +14,7 @@ from taskqueue.storage.postgres.operations.ordering import ready_in_order
 from taskqueue.storage.postgres.sql import ready, rows
 from taskqueue.storage.postgres.transaction import Transaction
 
-_TASK_COLUMNS = 23
+_TASK_COLUMNS = 25
 _TOKEN, _SEQ, _TURN = _TASK_COLUMNS, _TASK_COLUMNS + 1, _TASK_COLUMNS + 2
 
 

@@ -11,7 +11,9 @@ from taskqueue.storage.postgres.sql import rows
 from taskqueue.storage.postgres.transaction import Transaction
 
 
-async def edit(tx: Transaction, task_id: str, change: Change, *, now: float) -> EditResult:
+async def edit(
+    tx: Transaction, task_id: str, change: Change, *, who: str | None = None, now: float
+) -> EditResult:
     """Change a task that nothing holds."""
     found = await tx.db.fetchrow(sql.TO_EDIT, task_id)
     if found is None:
@@ -22,7 +24,7 @@ async def edit(tx: Transaction, task_id: str, change: Change, *, now: float) -> 
         return EditResult(answer=refusal)
     current = Change(**dict(zip(Change.__struct_fields__, values, strict=True)))
     if changed := edits.new_values(change, current):
-        line = Edit(at=now, before=edits.old_values(changed, current))
+        line = Edit(at=now, before=edits.old_values(changed, current), who=who)
         edited = replace(current, **changed)
         after = await _write(tx, seq, Status(status), edited, (*rows.edits(history), line))
         tx.moved(status, after)

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from taskqueue.rules.tasks import Delivery, Owner, Status, Task
+from taskqueue.rules.turns import Waiting
 from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.operations.turns import Turns
 from taskqueue.storage.postgres.sql import leases as sql
 from taskqueue.storage.postgres.sql import ready, rows
 from taskqueue.storage.postgres.transaction import Transaction
@@ -132,7 +134,7 @@ async def rescue(db: SQL, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
 async def ahead(db: SQL, task: Task, *, limit: int, now: float) -> int:
     """Return how many due tasks of its queue come before `task`, up to `limit`."""
     found = 0
-    turn = await db.fetchval(sql.TURN, task.id) or 0.0
+    turn = await _turn_of(db, task)
     place = (task.priority, turn, task.run_at, task.id)
     priority = ready.FIRST_OF_ALL
     while found < limit:
@@ -143,6 +145,15 @@ async def ahead(db: SQL, task: Task, *, limit: int, now: float) -> int:
         found += await db.fetchval(ready.COUNT_AHEAD, *asked)
         priority += 1
     return found
+
+
+async def _turn_of(db: SQL, task: Task) -> float:
+    """Return the turn of a task, or that which it would get now."""
+    turn, weight, flow = await db.fetchrow(sql.TURN, task.id) or (0.0, 1.0, None)
+    if flow is None:
+        return float(turn)
+    waiting = Waiting(0, task.priority, flow, weight, is_again=turn < 0)
+    return await Turns(db).expected(task.queue, waiting)
 
 
 async def next_due(db: SQL, queue: str) -> float | None:

@@ -1,11 +1,14 @@
 """What the verbs about limits do, in a transaction or on a connection that reads."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
 
 from taskqueue.rules import limits
+from taskqueue.rules.holds import HeldBack, Reason
 from taskqueue.rules.limits import (
+    NEVER,
     UNLIMITED,
     GateFacts,
     KeyUsage,
@@ -64,26 +67,38 @@ async def charge(tx: Transaction, use: LimitUse, *, now: float) -> bool:
 
 async def all_limits(db: SQL) -> tuple[LimitUsage, ...]:
     """Return all limits, by name."""
-    return tuple(
-        [
-            LimitUsage(
-                name=name,
-                values=decode_values(values),
-                declared=None if declared is None else decode_values(declared),
-                changed_at=changed_at,
-                running=await db.fetchval(parking.HELD_OF_LIMIT, name),
-                waiting=await _waiting_for_any(db, name),
-            )
-            for name, values, declared, changed_at in await db.fetch(parking.LIMITS)
-        ]
+    return tuple([await _usage(db, *row) for row in await db.fetch(parking.LIMITS)])
+
+
+async def _usage(
+    db: SQL, name: str, values: str, declared: str | None, changed_at: float | None
+) -> LimitUsage:
+    allowed = decode_values(values)
+    waiting = await _waiting_for_any(db, name, allowed)
+    debt_at = await db.fetchval(parking.GREATEST_DEBT, name, f"{name}/", f"{name}0")
+    return LimitUsage(
+        name=name,
+        values=allowed,
+        declared=None if declared is None else decode_values(declared),
+        changed_at=changed_at,
+        running=await db.fetchval(parking.HELD_OF_LIMIT, name),
+        waiting=waiting.total(),
+        held_back=tuple(
+            HeldBack(queue=queue, reason=reason, tasks=tasks)
+            for (queue, reason), tasks in sorted(waiting.items())
+        ),
+        debt_at=NEVER if debt_at is None else debt_at,
     )
 
 
-async def _waiting_for_any(db: SQL, name: str) -> int:
-    waiting = 0
+async def _waiting_for_any(db: SQL, name: str, allowed: LimitValues) -> Counter[tuple[str, Reason]]:
+    """Count what waits for a limit, key by key up to `MOST_COUNTED`, by queue and reason."""
+    waiting = Counter[tuple[str, Reason]]()
     gate: str | None = name
-    while gate is not None and waiting < MOST_COUNTED:
-        waiting += await _waiting(db, gate, MOST_COUNTED - waiting)
+    while gate is not None and (left := MOST_COUNTED - waiting.total()) > 0:
+        if found := await db.fetch(parking.COUNT_PARKED_BY_QUEUE, gate, left):
+            reason = limits.reason(allowed, (await states_of(db, (gate,)))[gate])
+            waiting.update({(queue, reason): tasks for queue, tasks in found})
         behind = f"{name}/" if gate == name else gate
         gate = await db.fetchval(parking.NEXT_PARKED_GATE, behind, f"{name}0")
     return waiting
@@ -132,6 +147,7 @@ async def gate_of(db: SQL, task_id: str, *, now: float) -> GateFacts | None:
         count=state.running,
         opens_at=at if at > now else None,
         ahead=await db.fetchval(parking.COUNT_PARKED_BEFORE, gate, *place, MOST_COUNTED),
+        is_shared=await db.fetchval(parking.IS_SHARED, gate, place[0]),
     )
 
 

@@ -1,8 +1,7 @@
 """The ready rows of a queue in the order of a claim, batch by batch, locked until the commit.
 
 by priority   all that is due of the first priority, then of the next
-with ageing   the priority whose first row has waited longest, as far as its rows have waited longer
-              than the first of every other
+with ageing   the priority in which a row has waited longest, until one of another has waited longer
 """
 
 import math
@@ -75,18 +74,39 @@ class _Ageing:
         )
         if not heads:
             return None
-        (_, priority), (until, _) = heads[0], (*heads, (math.inf, 0))[1]
+        (_, priority), until = heads[0], (*heads, (math.inf, 0))[1]
         found = await self._db.fetch(ready.READY, self._queue, self._now, priority, most)
         rows = [row for row in map(Candidate._make, found) if row.priority == priority]
         if not rows:
             self._locked_elsewhere.add(priority)
-        return list(self._until(until, rows))
+        return rows[: self._count_until(until, priority, rows)]
 
-    def _until(self, until: float, rows: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the rows before the first that has not waited longer than that of another."""
-        since = [self._since(row.priority, row.run_at) for row in rows]
-        late = (place for place, each in enumerate(since) if place and each > until)
-        return rows[: next(late, len(rows))]
+    def _count_until(
+        self, until: tuple[float, int], priority: int, rows: Sequence[Candidate]
+    ) -> int:
+        """Return how many rows come before it is the turn of another priority."""
+        late = (
+            place
+            for place, run_at in enumerate(_oldest_from(rows))
+            if place and (self._since(priority, run_at), priority) > until
+        )
+        return next(late, len(rows))
 
     def _since(self, priority: int, run_at: float) -> float:
         return run_at + self._ageing_s * priority
+
+
+def _oldest_from(candidates: Sequence[Candidate]) -> Sequence[float]:
+    """Return for each row since when its priority has waited once those before it are claimed.
+
+    Rows beyond these may have waited longer still; then the next batch goes on with this priority.
+    """
+    waited = in_turn = math.inf
+    found = []
+    for row in reversed(candidates):
+        if row.turn > 0:
+            in_turn = row.run_at
+        else:
+            waited = min(waited, row.run_at)
+        found.append(min(waited, in_turn))
+    return found[::-1]

@@ -31,6 +31,7 @@ async def get(db: SQL, task_id: str, *, now: float) -> TaskHistory | None:
             now=now,
         ),
         flow=flow,
+        is_held=is_held,
     )
 
 

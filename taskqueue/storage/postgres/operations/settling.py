@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from taskqueue.rules import turns
+from taskqueue.rules.summaries import error_pattern
 from taskqueue.rules.tasks import (
     ENDED,
     AttemptOutcome,
@@ -70,7 +71,7 @@ class _Settling:
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[int] = []
         self._limited: list[int] = []
-        self._returned: set[int] = set()  # whose attempts are
+        self._returned: set[int] = set()  # whose starts are
 
     async def add(self, lease: Lease, by: SettleBy) -> Settled:
         """Add one settlement of a lease that holds; return what will have become of it."""
@@ -94,13 +95,16 @@ class _Settling:
                 self._returned.add(lease.seq)
                 self._add_attempt(lease, by, outcome, error_or_none)
             case DeadLetter(reason=reason, outcome=outcome, error=error):
-                after, change = Status.DEAD, (reason, _crashes(outcome), now)
+                pattern = error_pattern(reason)
+                after, change = Status.DEAD, (reason, _crashes(outcome), now, pattern)
                 self._add_attempt(lease, by, outcome, error, settlement.traceback)
             case Cancel(reason=reason):
                 after, change = Status.CANCELLED, (reason, now)
+                if not _has_begun(lease, by):
+                    self._returned.add(lease.seq)
                 self._add_attempt(lease, by, AttemptOutcome.CANCELLED, reason)
             case Release(delivery_counts=delivery_counts):
-                started = lease.started or by.started_at is not None
+                started = _has_begun(lease, by)
                 self._returned.add(lease.seq)
                 after, change = lease.waited_as, (int(not (delivery_counts or started)),)
                 if started:
@@ -144,6 +148,10 @@ class _Settling:
     ) -> None:
         line = (lease.seq, by.started_at, outcome.value, error, traceback, by.log)
         self._attempts.append(line)
+
+
+def _has_begun(lease: Lease, by: SettleBy) -> bool:
+    return lease.started or by.started_at is not None
 
 
 def _crashes(outcome: AttemptOutcome) -> int:

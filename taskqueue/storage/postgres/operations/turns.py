@@ -31,20 +31,26 @@ class Turns:
         due = [*map(Waiting._make, found)]
         if not due:
             return
-        flows = [*dict.fromkeys((row.priority, row.flow) for row in due)]
-        known = await self._db.fetch(turns.TURNS_OF, queue, *map(list, zip(*flows, strict=True)))
-        last = {(priority, flow): turn for priority, flow, turn, _ in known}
+        lanes = [*dict.fromkeys((row.priority, row.lane) for row in due)]
+        known = await self._db.fetch(turns.TURNS_OF, queue, *map(list, zip(*lanes, strict=True)))
+        last = {(priority, lane): turn for priority, lane, turn, _ in known}
         served = {priority: turn for priority, _, _, turn in known}
         given: list[float] = []
         for row in due:
-            flow = row.priority, row.flow
-            last[flow] = next_turn(last[flow], served[row.priority], row.weight)
-            given.append(last[flow])
+            lane = row.priority, row.lane
+            last[lane] = next_turn(last[lane], served[row.priority], row.weight)
+            given.append(last[lane])
         await self._db.execute(turns.GIVE_TURNS, [row.seq for row in due], given)
-        noted = [(priority, flow, turn) for (priority, flow), turn in last.items()]
+        noted = [(priority, lane, turn) for (priority, lane), turn in last.items()]
         await self._db.execute(turns.NOTE_TURNS, queue, *map(list, zip(*noted, strict=True)))
         for priority, turn in served.items():
             await self._db.execute(turns.FORGET_TURNS, queue, priority, turn, 2 * len(noted))
+
+    async def expected(self, queue: str, row: Waiting) -> float:
+        """Return the turn that a row would get now."""
+        lane = ([row.priority], [row.lane])
+        [(_, _, last, served)] = await self._db.fetch(turns.TURNS_OF, queue, *lane)
+        return next_turn(last, served, row.weight)
 
     async def serve(self, seqs: Sequence[int]) -> None:
         """Note which turns are served by a claim of these rows."""

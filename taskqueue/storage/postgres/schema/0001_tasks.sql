@@ -51,7 +51,11 @@ CREATE TABLE taskqueue.tasks (
     flow          text COLLATE "C",       -- those of a queue take turns
     weight        double precision NOT NULL DEFAULT 1,
     start_by      double precision,       -- by when the task has to start
-    group_name    text COLLATE "C"
+    group_name    text COLLATE "C",
+    -- where it comes from: the task whose handler has enqueued it, or a schedule
+    parent        text COLLATE "C",
+    schedule      text COLLATE "C",
+    error_pattern text COLLATE "C"        -- of a dead task: its error without what differs from task to task
 ) WITH (
     fillfactor = 80,
     autovacuum_vacuum_scale_factor = 0.01,
@@ -99,6 +103,16 @@ CREATE INDEX expiring ON taskqueue.tasks (start_by, id)
 
 CREATE INDEX of_group ON taskqueue.tasks (group_name, status, id, run_at)
     WHERE group_name IS NOT NULL;
+
+-- The children of a task, in the order of their ids. Only tasks that have a parent are in it.
+CREATE INDEX of_parent ON taskqueue.tasks (parent, id) WHERE parent IS NOT NULL;
+
+-- Dead tasks by action and error, and the tasks of each in the order of a page.
+CREATE INDEX dead_errors ON taskqueue.tasks (action, error_pattern, id) WHERE status = 'dead';
+
+-- What waits for its turn, so that each flow can be counted.
+CREATE INDEX waiting_flows ON taskqueue.tasks (queue, priority, flow, turn)
+    WHERE turn > 0 AND token IS NULL AND processed_at IS NULL AND gate IS DISTINCT FROM '/turn';
 
 -- One line per settled attempt but the completing one, which the task's own row tells.
 CREATE TABLE taskqueue.attempts (
@@ -276,8 +290,10 @@ CREATE TABLE taskqueue.task_groups (
     cancelled  bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 500, vacuum_truncate = off);
 
--- How many consumers a pool has been told to have; a pool that is not here has as many as configured.
+-- How many consumers a pool has been told to have, and how many slots each of them; NULL: as many as
+-- configured.
 CREATE TABLE taskqueue.consumer_sizes (
     pool      text COLLATE "C" PRIMARY KEY,
-    consumers bigint NOT NULL
+    consumers bigint,
+    slots     bigint
 );

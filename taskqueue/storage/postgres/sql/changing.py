@@ -23,7 +23,7 @@ FROM taskqueue.tasks WHERE id = $1 FOR UPDATE
 EDIT = """
 UPDATE taskqueue.tasks
 SET payload = $1, priority = $2, run_at = $3, max_attempts = $4, status = $5, edits = $6,
-    gate = CASE WHEN flow IS NOT NULL AND turn >= 0 THEN '/turn' END
+    gate = CASE WHEN flow IS NOT NULL THEN '/turn' END, turn = least(turn, 0)
 WHERE seq = $7
 """
 
@@ -38,7 +38,8 @@ REDRIVE = f"""
 UPDATE taskqueue.tasks
 SET status = 'queued', run_at = $2, attempt = 0, crashes = 0, deliveries = 0,
     turn = 0, gate = CASE WHEN flow IS NOT NULL THEN '/turn' END,
-    processed_at = NULL, reason = NULL, cancel_reason = NULL, start_by = NULL
+    processed_at = NULL, reason = NULL, error_pattern = NULL, cancel_reason = NULL,
+    start_by = NULL
 FROM dead WHERE tasks.seq = dead.seq RETURNING tasks.id, tasks.group_name
 """
 

@@ -9,13 +9,14 @@ _NEXT = len(NEW_TASK) + 2  # the first parameter behind those of the tasks
 
 _COLUMNS = """
     seq, created_at, status, run_at, gate, id, payload, action, queue, priority, max_attempts,
-    unique_key, fingerprint, traceparent, limits, flow, weight, start_by, group_name, unique_until
+    unique_key, fingerprint, traceparent, limits, flow, weight, start_by, group_name, parent,
+    schedule, unique_until
 """
 _VALUES = """
     nextval('taskqueue.task_seq'), $1, CASE WHEN run_at > $1 THEN 'scheduled' ELSE 'queued' END,
     coalesce(run_at, $1), CASE WHEN flow IS NOT NULL THEN '/turn' END,
     id, payload, action, queue, priority, max_attempts, unique_key, fingerprint, traceparent,
-    limits, flow, weight, expires_at, "group", until
+    limits, flow, weight, expires_at, "group", parent, schedule, until
 """
 
 # Rows are numbered in the order given, in which the first of two equal ids or keys wins.

@@ -11,7 +11,7 @@ SET_EXPIRY = "UPDATE taskqueue.tasks SET start_by = $1 WHERE seq = $2"
 LIMITS_OF = "SELECT limits FROM taskqueue.tasks WHERE seq = $1"
 REPLACE = """
 UPDATE taskqueue.tasks SET fingerprint = $5, limits = $1, flow = $2, weight = $3,
-    gate = CASE WHEN $2::text IS NOT NULL AND turn >= 0 THEN '/turn' END
+    gate = CASE WHEN $2::text IS NOT NULL THEN '/turn' END, turn = least(turn, 0)
 WHERE seq = $4
 """
 STATUS_OF = "SELECT status, run_at FROM taskqueue.tasks WHERE seq = $1"

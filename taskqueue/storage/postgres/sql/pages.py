@@ -4,6 +4,8 @@
     nothing        along the ids
     running        all that is held, which is as short as the slots and buffers are
     a group        its members of each status
+    an error       dead tasks of an action with that error
+    a parent       its children along their ids
     anything else  the first of each kind, merged
 
 A *kind* is what has status, action and queue in common; the index `by_kind` has the tasks of each
@@ -11,7 +13,8 @@ in the order of their ids. What was not asked for is stepped through from value 
 kinds are found without walking their tasks.
 
 Every text has the same parameters, so that they can be joined: `$1` the id to go on behind, `$2`
-how many, `$3` now, `$4` the action, `$5` the queue, `$6` the group, `$7` statuses.
+how many, `$3` now, `$4` the action, `$5` the queue, `$6` the group, `$7` statuses, `$8` the
+parent, `$9` the error.
 """
 
 from collections.abc import Collection
@@ -58,6 +61,16 @@ def members(order: Order, status: str, *conditions: str) -> str:
     """Return the text that finds the members of a group of this status."""
     where = " AND ".join(("group_name = $6", f"status = '{status}'", *conditions))
     return _ids(order, where)
+
+
+def of_error(order: Order) -> str:
+    """Return the text that finds the dead tasks of an action with an error."""
+    return _ids(order, f"status = 'dead' AND error_pattern = $9 AND {_ANY_KIND}")
+
+
+def children(order: Order) -> str:
+    """Return the text that finds the tasks that the handler of another one has enqueued."""
+    return _ids(order, "parent = $8")
 
 
 def scheduled(order: Order, side: str) -> str:
@@ -110,7 +123,8 @@ def page(order: Order, sources: Collection[str]) -> str:
     """Return the text that finds the ids of a page, from where they come."""
     return f"""
     WITH asked AS (
-        SELECT $1::text, $2::bigint, $3::float8, $4::text, $5::text, $6::text, $7::text[]
+        SELECT $1::text, $2::bigint, $3::float8, $4::text, $5::text, $6::text, $7::text[],
+            $8::text, $9::text
     )
     SELECT id FROM ({" UNION ALL ".join(sources)}) AS each
     ORDER BY id {order.direction} LIMIT $2
@@ -137,22 +151,27 @@ def of_key(order: Order, separator: str, after_scopes: str) -> str:
 _COMPARED = {
     "action": "action = {}",
     "queue": "queue = {}",
+    "group": "coalesce(group_name = {}, false)",
+    "any_status": """strpos({}, ',' || CASE
+        WHEN status = 'scheduled' AND run_at <= $2 THEN 'queued' ELSE status END || ',') > 0""",
     "created_after": "created_at >= {}",
     "created_before": "created_at < {}",
     "ended_after": "coalesce(processed_at >= {}, false)",
     "ended_before": "coalesce(processed_at < {}, false)",
     "trace": "coalesce(substr(traceparent, 4, 32) = {}, false)",
+    "error": "coalesce(status = 'dead' AND error_pattern = {}, false)",
     "text": "(strpos(payload, {0}) > 0 OR coalesce(strpos(reason, {0}), 0) > 0)",
 }
 
 
 def compared(conditions: Collection[str], order: Order) -> str:
-    """Return the text that says of the ids `$1`: whether it matches, and the length looked at."""
+    """Return the text that says of the ids `$1` at `$2`: whether it matches, and the length looked at."""
     matches = " AND ".join(
-        _COMPARED[name].format(f"${place}") for place, name in enumerate(conditions, 2)
+        _COMPARED[name].format(f"${place}") for place, name in enumerate(conditions, 3)
     )
     length = "length(payload)" if "text" in conditions else "0"
     return f"""
+    WITH asked AS (SELECT $2::float8)
     SELECT id, {matches}, {length} FROM taskqueue.tasks
     WHERE id = ANY ($1::text[]) ORDER BY id {order.direction}
     """

@@ -68,6 +68,14 @@ UPDATE taskqueue.tasks SET gate = NULL FROM first WHERE tasks.seq = first.seq
 COUNT_PARKED = """
 SELECT count(*) FROM (SELECT 1 FROM taskqueue.tasks WHERE gate = $1 LIMIT $2) AS parked
 """
+COUNT_PARKED_BY_QUEUE = """
+SELECT queue, count(*) FROM (SELECT queue FROM taskqueue.tasks WHERE gate = $1 LIMIT $2) AS parked
+GROUP BY queue
+"""
+IS_SHARED = """
+SELECT EXISTS (SELECT 1 FROM taskqueue.tasks WHERE gate = $1 AND queue < $2)
+    OR EXISTS (SELECT 1 FROM taskqueue.tasks WHERE gate = $1 AND queue > $2)
+"""
 COUNT_PARKED_BEFORE = f"""
 SELECT count(*) FROM (
     SELECT 1 FROM taskqueue.tasks WHERE gate = $1 AND queue = $2
@@ -142,6 +150,9 @@ SELECT gate FROM taskqueue.held_slots WHERE gate > $2 AND gate < $3 OR gate = $1
 UNION
 SELECT gate FROM taskqueue.gate_debts WHERE gate > $2 AND gate < $3 OR gate = $1
 ORDER BY gate LIMIT $4
+"""
+GREATEST_DEBT = """
+SELECT max(debt_at) FROM taskqueue.gate_debts WHERE gate > $2 AND gate < $3 OR gate = $1
 """
 RUNNING_AT = """
 SELECT tasks.id FROM taskqueue.held_slots JOIN taskqueue.tasks ON tasks.seq = held_slots.task

@@ -151,7 +151,9 @@ def _due_rows(columns: str, where: str, limit: str) -> str:
     return " UNION ALL ".join(_of_each_turn(one))
 
 
-# The first due row of each priority that has one.
+# Since when each priority has waited that has a due row. Its order is by turns first, so what has
+# to be done again stands before rows that have waited longer. Of the rows that take turns the first
+# one counts: the others would have to be read through.
 HEADS = f"""
 WITH RECURSIVE waiting (priority) AS (
     SELECT {_first_priority("$3::bigint")}
@@ -159,9 +161,8 @@ WITH RECURSIVE waiting (priority) AS (
     SELECT {_next_priority("waiting")} FROM waiting WHERE waiting.priority IS NOT NULL
 )
 SELECT priority, (
-    SELECT run_at FROM ({
-    _due_rows("turn, run_at, id", "tasks.priority = waiting.priority", "1")
-}) AS first ORDER BY turn, run_at, id LIMIT 1
+    SELECT min(run_at)
+    FROM ({_due_rows("run_at", "tasks.priority = waiting.priority", "1")}) AS first
 )
 FROM waiting WHERE priority IS NOT NULL
 """
@@ -178,6 +179,18 @@ SELECT count(*) FROM (SELECT 1 FROM ({
         "$8",
     )
 }) AS each LIMIT $8) AS ahead
+"""
+
+# Of the priority $3, up to $4.
+COUNT_DUE = f"""
+SELECT count(*) FROM (
+    SELECT 1 FROM ({_due_rows("1", "priority = $3", "$4")}) AS each LIMIT $4
+) AS due
+"""
+COUNT_DUE_TURNS = """
+SELECT count(*) FROM (
+    SELECT 1 FROM taskqueue.tasks WHERE gate = '/turn' AND queue = $1 AND run_at <= $2 LIMIT $3
+) AS due
 """
 
 _FIRST_OF_TURN = f"""(

@@ -16,7 +16,8 @@ TASK = (
     " tasks.attempt, tasks.max_attempts, tasks.crashes, tasks.deliveries, tasks.run_at,"
     " tasks.created_at, tasks.started_at, tasks.processed_at, tasks.result, tasks.reason,"
     " coalesce(tasks.unique_key, tasks.former_key), tasks.progress, tasks.cancel_reason,"
-    " tasks.traceparent, tasks.limits, tasks.start_by, tasks.group_name"
+    " tasks.traceparent, tasks.limits, tasks.start_by, tasks.group_name,"
+    " tasks.parent, tasks.schedule"
 )
 BRIEF = (
     TASK.replace("tasks.payload", "''")
@@ -45,6 +46,8 @@ NEW_TASK: tuple[tuple[str, str], ...] = (
     ("weight", "float8"),
     ("expires_at", "float8"),
     ("group", "text"),
+    ("parent", "text"),
+    ("schedule", "text"),
     ("until", "text"),
 )
 
@@ -102,16 +105,18 @@ def task(row: Row, *, now: float) -> Task:
         limits=row[20],
         expires_at=row[21],
         group=row[22],
+        parent=row[23],
+        schedule=row[24],
     )
 
 
 def delivery(row: Row) -> Delivery:
     """Return a row of `DELIVERY` columns. What is held had come due when it was claimed."""
-    held = task(row, now=row[25])
+    held = task(row, now=row[27])
     return Delivery(
-        token=row[23],
+        token=row[25],
         task=held,
-        expires_at=row[24],
+        expires_at=row[26],
         started=held.status is Status.RUNNING,
     )
 
@@ -141,6 +146,8 @@ def first_delivery(new: NewTask, token: str, *, expires_at: float, now: float) -
             traceparent=new.traceparent,
             expires_at=new.expires_at,
             group=new.group,
+            parent=new.parent,
+            schedule=new.schedule,
         ),
         expires_at=expires_at,
         started=False,

@@ -37,7 +37,8 @@ _CHANGES: dict[type[Settlement], tuple[tuple[tuple[str, str], ...], str]] = {
         (("run_at", "float8"), ("reason", "text"), ("crashes", "int4")),
         (
             f"{_STARTED}, status = 'retrying', run_at = given.run_at, reason = given.reason,"
-            " crashes = tasks.crashes + given.crashes, turn = -1"
+            " crashes = tasks.crashes + given.crashes, turn = -1,"
+            " gate = CASE WHEN flow IS NOT NULL THEN '/turn' END"
         ),
     ),
     Postpone: (
@@ -45,14 +46,15 @@ _CHANGES: dict[type[Settlement], tuple[tuple[tuple[str, str], ...], str]] = {
         (
             f"{_STARTED}, status = 'scheduled', run_at = given.run_at, attempt = attempt - 1,"
             " turn = given.turn,"
-            " gate = CASE WHEN given.turn < 0 OR flow IS NULL THEN NULL ELSE '/turn' END"
+            " gate = CASE WHEN flow IS NOT NULL THEN '/turn' END"
         ),
     ),
     DeadLetter: (
-        (("reason", "text"), ("crashes", "int4"), ("ended_at", "float8")),
+        (("reason", "text"), ("crashes", "int4"), ("ended_at", "float8"), ("error", "text")),
         (
             f"{_STARTED}, status = 'dead', reason = given.reason,"
-            " crashes = tasks.crashes + given.crashes, processed_at = given.ended_at"
+            " crashes = tasks.crashes + given.crashes, processed_at = given.ended_at,"
+            " error_pattern = given.error"
         ),
     ),
     Cancel: (

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
+from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import ENDED, Status
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.postgres.lifecycle import PostgresLifecycle
@@ -18,8 +19,8 @@ class PostgresAdministration(PostgresLifecycle):
     async def resume(self, queue: str) -> None:
         await self._write(partial(administration.resume, queue=queue))
 
-    async def set_size(self, pool: str, consumers: int | None) -> None:
-        await self._write(partial(administration.set_size, pool=pool, consumers=consumers))
+    async def set_size(self, pool: str, change: SizeChange) -> None:
+        await self._write(partial(administration.set_size, pool=pool, change=change))
 
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         if status not in ENDED:
@@ -29,7 +30,7 @@ class PostgresAdministration(PostgresLifecycle):
             partial(administration.expire, status=status, ended_before=ended_before, limit=limit)
         )
 
-    async def sizes(self) -> Mapping[str, int]:
+    async def sizes(self) -> Mapping[str, SetSize]:
         return await self._read(administration.sizes)
 
     async def paused(self) -> Mapping[str, float]:

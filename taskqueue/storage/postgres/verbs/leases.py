@@ -34,6 +34,7 @@ class PostgresLeases(PostgresLifecycle):
         *,
         limit: int,
         most_limited: int | None = None,
+        chain: int = 0,  # nothing is chained here, as the protocol allows
         ageing_s: float | None = None,
         owner: Owner,
         lease_s: float,

@@ -47,9 +47,11 @@ class PostgresRecords(PostgresLifecycle):
     async def note_token_use(self, used: Mapping[str, float]) -> None:
         await self._write(partial(tokens.note_use, used=dict(used)))
 
-    async def changes(self, *, before: str | None = None, limit: int) -> tuple[AuditedChange, ...]:
+    async def changes(
+        self, *, before: str | None = None, task_id: str | None = None, limit: int
+    ) -> tuple[AuditedChange, ...]:
         check_limit(limit)
-        return await self._read(partial(audit.latest, before=before, limit=limit))
+        return await self._read(partial(audit.latest, before=before, task_id=task_id, limit=limit))
 
     async def tokens(self) -> tuple[Token, ...]:
         return await self._read(tokens.every)

@@ -32,8 +32,12 @@ class PostgresTasks(PostgresLifecycle):
             partial(cancelling.cancel, task_ids=tuple(task_ids), reason=reason, now=now)
         )
 
-    async def edit(self, task_id: str, change: Change, *, now: float) -> EditResult:
-        return await self._write(partial(editing.edit, task_id=task_id, change=change, now=now))
+    async def edit(
+        self, task_id: str, change: Change, *, who: str | None = None, now: float
+    ) -> EditResult:
+        return await self._write(
+            partial(editing.edit, task_id=task_id, change=change, who=who, now=now)
+        )
 
     async def redrive(self, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
         return await self._write(partial(cancelling.redrive, task_ids=tuple(task_ids), now=now))
