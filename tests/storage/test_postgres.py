@@ -38,7 +38,7 @@ class TestPostgres(
     SchedulesContract,
     TokensContract,
 ):
-    """All parts but the SQL of handlers, which this engine refuses, and chains: it chains nothing."""
+    """All parts but chains, of which it has none, and the SQL of handlers, which it refuses."""
 
     @pytest.fixture
     async def storage(self, migrated_database: PostgresDatabase) -> AsyncIterator[Storage]:

@@ -165,7 +165,10 @@ _COMPARED = {
 
 
 def compared(conditions: Collection[str], order: Order) -> str:
-    """Return the text that says of the ids `$1` at `$2`: whether it matches, and the length looked at."""
+    """Return the text that says of each of the ids `$1` whether it matches at the instant `$2`.
+
+    And how much of it was looked at.
+    """
     matches = " AND ".join(
         _COMPARED[name].format(f"${place}") for place, name in enumerate(conditions, 3)
     )
