@@ -572,7 +572,7 @@ class TwoStorages(RuleBasedStateMachine):
     @rule()
     def kill(self) -> None:
         async def kill_both() -> None:
-            for storage in (self.model, self.sqlite):
+            for storage in (self.model, self.engine):
                 storage.abandon()
                 await storage.open()
 
