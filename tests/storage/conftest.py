@@ -2,18 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from tests.postgres_server import PostgresServer, empty, postgres_server
+from tests.postgres_server import NoPostgres, PostgresServer, empty, postgres_server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """Give a server that ends with the session; each worker has its own."""
-    with postgres_server() as server:
+    """Give a server that ends with the session; each worker has its own.
+
+    Without one its tests are skipped, and say so.
+    """
+    with ExitStack() as running:
+        try:
+            server = running.enter_context(postgres_server())
+        except NoPostgres as none:
+            pytest.skip(str(none))
         yield server
 
 

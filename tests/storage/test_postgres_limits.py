@@ -57,6 +57,7 @@ def a_settlement(draw: random.Random) -> Settlement:
     return Complete(result="1")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_no_more_is_held_than_a_limit_allows_on_all_nodes_together(
     nodes: list[PostgresStorage],

@@ -17,6 +17,8 @@ from tests.postgres_server import PostgresServer
 from tests.storage import test_model
 from tests.storage.test_model import T, TwoStorages, Verb, groups, limits
 
+pytestmark = pytest.mark.long
+
 _places: list[tuple[PostgresServer, str]] = []
 
 

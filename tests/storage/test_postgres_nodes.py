@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from taskqueue.errors import SchemaMismatch, StorageLost, StorageUnavailable
@@ -34,6 +33,8 @@ from taskqueue.testing.contract.steps import (
     settle,
     task_of,
 )
+
+asyncpg = pytest.importorskip("asyncpg")
 
 NODES = 4
 CLAIMERS = 4  # of each node
