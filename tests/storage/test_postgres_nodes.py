@@ -20,6 +20,7 @@ from taskqueue.rules.tasks import (
     Succeeded,
 )
 from taskqueue.storage.databases import named
+from taskqueue.storage.postgres.backend import PostgresBackend
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.testing.contract.steps import (
@@ -159,6 +160,14 @@ async def test_what_a_dead_node_held_is_rescued_by_another(
 
     assert await there.rescue(ANOTHER, now=30.0) == ()
     assert await there.rescue(ANOTHER, now=30.1) == (delivery,)
+
+
+def test_services_of_one_process_are_nodes_of_their_own(
+    migrated_database: PostgresDatabase,
+) -> None:
+    nodes = {PostgresBackend(migrated_database).owner.node for _ in range(3)}
+
+    assert len(nodes) == 3
 
 
 async def test_a_node_hears_of_what_another_has_inserted(

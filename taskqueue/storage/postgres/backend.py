@@ -1,6 +1,5 @@
 """PostgreSQL while a service runs on it: one node of any number."""
 
-import os
 import secrets
 import socket
 from types import TracebackType
@@ -15,23 +14,18 @@ from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.protocol import Storage
 
-_names: dict[int, str] = {}  # by process: a fork is another node
-
-
-def this_node() -> str:
-    """Return the name of this process among all nodes.
-
-    No later process has it as well: that could take what this one holds, as soon as it starts. What
-    a dead process held is rescued by any other when its leases have expired.
-    """
-    return _names.setdefault(os.getpid(), f"{socket.gethostname()}-{secrets.token_hex(4)}")
-
 
 class PostgresBackend:
-    """The engine of one database."""
+    """The engine of one database, for one node.
+
+    The name of the node is made anew each time. A service that had the name of one that is still
+    alive would take what that one holds, as soon as it starts. What a dead node held is rescued by
+    any other when its leases have expired.
+    """
 
     def __init__(self, database: PostgresDatabase) -> None:
-        self.owner = Owner(node=this_node(), incarnation=uuid4().hex)
+        node = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self.owner = Owner(node=node, incarnation=uuid4().hex)
         self.commits = CommitMeasures()
         self.database = database
 
