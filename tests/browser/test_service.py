@@ -96,7 +96,7 @@ async def test_the_flows_of_a_queue_are_listed_with_the_next_one_first(
 
     flows = page.get_by_label("Flows of reports").locator("tbody tr")
 
-    await expect(flows).to_have_text(["tenant=acme011", "tenant=zenith031"])
+    await expect(flows).to_have_text(["tenant=acme010.5", "tenant=zenith030.5"])
 
 
 async def test_the_page_reconnects_to_a_service_that_was_started_again(
