@@ -208,6 +208,7 @@ async def test_a_group_is_closed_with_what_follows_it(
     calls = client(http, site)
     done = await calls.post("resize", url="a.png", options={"group": "import-18"})
     await when([done], site.service, "task_completed")
+    site.expect(422, "/groups/import-18/close")  # a width that is no number
     page = await site.open("#/groups")
     group = page.locator('tr[data-group="import-18"]')
 
