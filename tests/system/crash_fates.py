@@ -12,9 +12,11 @@ from pathlib import Path
 import aiohttp
 
 from taskqueue import App, Service
+from taskqueue.actors.consumers import SHARED
 from taskqueue.actors.messages import CONSUMERS, Resize
 from taskqueue.assembly import Parts
 from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.sizes import Capacity
 from taskqueue.runtime import ActorRef, System, ask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.connections.opener import WritesIn
@@ -137,7 +139,8 @@ class Town:
         self._system = system
 
     async def resize(self, count: int) -> None:
-        await ask(self._system.address(CONSUMERS), Resize(count=count), timeout_s=None)
+        resize = Resize(pool=SHARED, size=Capacity(count=count, slots=1))
+        await ask(self._system.address(CONSUMERS), resize, timeout_s=None)
 
     def kill(self, victim: str) -> "asyncio.Future[object] | None":
         """Kill a part, from any thread; what is returned is done when it has ended."""
