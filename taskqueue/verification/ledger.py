@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from taskqueue.rules.expiry import EXPIRED
 from taskqueue.verification import gate_checks, group_checks, slot_checks
-from taskqueue.verification.app import CHILDREN, TICK
+from taskqueue.verification.app import CHILD, CHILDREN, TICK
 from taskqueue.verification.behaviours import BEHAVIOURS, CANCELLED, WITHOUT_EFFECT
 from taskqueue.verification.books import Books
 
@@ -116,7 +116,9 @@ def duplicated_effects(books: Books) -> Iterator[str]:
 
 def wrong_follow_ups(books: Books) -> Iterator[str]:
     """The follow-ups of a completed parent are there once, and no others are."""
-    children = Counter((task["parent"], task["key"]) for task in books.tasks if "parent" in task)
+    children = Counter(
+        (task["parent"], task["key"]) for task in books.tasks if task["action"] == CHILD
+    )
     wanted = Counter(
         (task["id"], f"{task['key']}/{number}")
         for task in books.tasks
