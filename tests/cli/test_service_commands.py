@@ -469,7 +469,7 @@ async def test_flows_are_listed_those_first_that_are_next(run: Command) -> None:
     assert [line.split() for line in table] == [
         ["flow", "priority", "waiting", "turns", "away"],
         ["tenant=acme", "0", "1", "0.5"],
-        ["tenant=zenith", "0", "2", "1"],
+        ["tenant=zenith", "0", "2", "0.5"],
         ["tenant=late", "3", "1", "0.5"],
     ]
     assert [each["flow"] for each in as_json] == [line.split()[0] for line in table[1:]]

@@ -19,7 +19,6 @@ from taskqueue.sqlite import enqueue
 from taskqueue.testing.process import ServiceProcess
 from tests.client import shop
 from tests.client.test_client import in_thread
-from tests.client.test_file import queue  # noqa: F401 - a fixture
 
 
 def counted(tasks: object) -> dict[str, int]:
