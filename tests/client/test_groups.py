@@ -96,7 +96,7 @@ async def test_what_is_refused_is_raised_as_what_it_is(service: ServiceProcess) 
     await in_thread(script)
 
 
-def test_the_file_has_the_same_words(queue: Client, path: Path) -> None:  # noqa: F811
+def test_the_file_has_the_same_words(queue: Client, path: Path) -> None:
     queue.enqueue("add", left=1, right=2, group="import")
     with sqlite3.connect(path) as db:
         enqueue(db, shop.add.with_options(group="import").prepare(3, 4))
