@@ -54,7 +54,7 @@ def waiting(port: int) -> Iterator[None]:
 
 
 def p99_ms(seconds: float) -> float:
-    """Return the p99 of `POST /tasks` while nobody waits, in ms."""
+    """Return the p99 of `POST /tasks` in ms, without waiting clients."""
     with serving() as (port, _):
         return answers(A_FEW, port, seconds).p99_ms
 

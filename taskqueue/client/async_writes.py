@@ -52,7 +52,7 @@ class AsyncWrites:
     async def wait(self, seen: int, timeout_s: float) -> None:
         """Wait until the `count` is not `seen` any more, for `timeout_s` at most.
 
-        Only for a coroutine that is told of writes.
+        To be called inside `watched`, if that has yielded True.
         """
         watch = self._watch
         if self.count != seen or watch is None:

@@ -58,5 +58,5 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what waits for work. Waits for nothing; harmless when repeated."""
+        """Release threads and processes, without waiting for them; harmless when repeated."""
         ...

@@ -64,7 +64,7 @@ async def test_why_a_schedule_is_paused_is_said(site: Site, http: aiohttp.Client
 async def test_a_schedule_is_created_edited_and_deleted(
     site: Site, http: aiohttp.ClientSession
 ) -> None:
-    site.expect(422, "/schedules")  # the expression that is none
+    site.expect(422, "/schedules")  # "nonsense" is no expression
     site.expect(404, "/schedules/hourly")  # what was being asked when it went
     page = await site.open("#/schedules")
     dialog = page.get_by_role("dialog")

@@ -38,6 +38,6 @@ class Executors:
         await self._processes.retire()
 
     def close(self) -> None:
-        """Let go of what waits for work. Waits for nothing."""
+        """Release all threads and processes, without waiting for them."""
         for executor in self.by_kind.values():
             executor.close()

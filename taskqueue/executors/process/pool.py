@@ -107,7 +107,7 @@ class ProcessExecutor:
             await asyncio.gather(*retiring)
 
     def close(self) -> None:
-        """Kill all processes. Waits for nothing; harmless when repeated."""
+        """Kill all processes, without waiting for them; harmless when repeated."""
         self._closed = True
         if self._server is not None:
             self._server.close()

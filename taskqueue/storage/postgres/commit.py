@@ -41,7 +41,7 @@ MOST_TRIES = 12
 RETRY_S = 0.01
 
 COMMIT_S = 30.0
-"""How long a server may take that does not answer, or a lock that somebody else holds."""
+"""How long a commit may take, in seconds: the server may hang, or another hold a lock too long."""
 
 # A database that is set to answer before its disk has the commit would break the first promise.
 BEGIN = """

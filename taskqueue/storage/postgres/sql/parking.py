@@ -5,7 +5,7 @@ from taskqueue.storage.postgres.sql import ready
 from taskqueue.storage.postgres.sql.ready import OPEN_ROW
 
 # Gates are locked by buckets, because each lock takes a place in a table of the server that all its
-# transactions share. In the order of the buckets, so that nobody waits in a circle.
+# transactions share. They are locked in ascending order, which rules deadlocks out.
 LOCK_GATES = """
 SELECT pg_advisory_xact_lock(hashtext('taskqueue.gates'), bucket)
 FROM (SELECT bucket FROM unnest($1::int4[]) AS bucket ORDER BY bucket OFFSET 0) AS in_order
@@ -57,7 +57,7 @@ SELECT given.gate, heads.* FROM unnest($1::text[]) AS given (gate) CROSS JOIN LA
     WHERE queues.queue IS NOT NULL
 ) AS heads
 """
-# What somebody else has locked is being cancelled or edited, and leaves the line.
+# A row that another transaction has locked is being cancelled or edited, so the next one is opened.
 OPEN = f"""
 WITH first AS MATERIALIZED (
     SELECT seq FROM taskqueue.tasks WHERE gate = $1 AND queue = $2

@@ -83,7 +83,7 @@ _PLACE = "seq, limits, priority, turn, run_at, id"
 
 
 def _locked(turn: str, order: str, limit: str, also: str) -> str:
-    """Return the query for due rows of one priority and turn that nobody else is about to claim."""
+    """Return the query that locks due rows of a priority and turn, but no row locked already."""
     return f"""(
         SELECT {_PLACE} {_OPEN_IN_QUEUE} AND priority = (SELECT priority FROM here) AND {turn}{also}
         ORDER BY {order} LIMIT {limit} FOR UPDATE SKIP LOCKED

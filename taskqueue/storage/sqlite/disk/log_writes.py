@@ -55,7 +55,7 @@ class LogWrites:
     def wait(self, seen: int, timeout_s: float) -> None:
         """Wait until the `count` is not `seen` any more, for `timeout_s` at most; maybe for less.
 
-        Only for a thread that is told of writes.
+        To be called inside `watched`, if that has yielded True.
         """
         with self._change:
             if self.count != seen:
