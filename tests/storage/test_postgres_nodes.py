@@ -23,6 +23,7 @@ from taskqueue.storage.databases import named
 from taskqueue.storage.postgres.backend import PostgresBackend
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.postgres.notices import CHANNEL
 from taskqueue.testing.contract.steps import (
     ANOTHER,
     DONE,
@@ -41,7 +42,7 @@ NODES = 4
 CLAIMERS = 4  # of each node
 FAILING = 0.2  # share of the attempts
 AT_ONCE = RetryPolicy(initial_s=0.0)
-SOON_S = 5.0
+SOON_S = 20.0
 
 
 @pytest.fixture
@@ -185,17 +186,28 @@ async def test_a_node_hears_of_what_another_has_inserted(
         await heard.wait()
 
 
-async def test_a_node_does_not_hear_of_its_own(here: PostgresStorage) -> None:
-    heard = asyncio.Event()
-    here.on_foreign_commit(heard.set)
+async def test_a_node_does_not_hear_of_its_own(
+    here: PostgresStorage, migrated_database: PostgresDatabase
+) -> None:
+    heard, sent, calls = asyncio.Event(), asyncio.Event(), list[None]()
+
+    def on_foreign_commit() -> None:
+        calls.append(None)
+        heard.set()
+
+    here.on_foreign_commit(on_foreign_commit)
+    other = await asyncpg.connect(migrated_database.dsn)
+    await other.add_listener(CHANNEL, lambda *_: sent.set())
     async with asyncio.timeout(SOON_S):
+        await heard.wait()  # that it listens
+        heard.clear()
+        await add(here, "a")
+        await sent.wait()
+        await other.execute(f"NOTIFY {CHANNEL}, 'another'")  # comes after its own
         await heard.wait()
-    heard.clear()
+    await other.close()
 
-    await add(here, "a")
-    await asyncio.sleep(0.2)
-
-    assert not heard.is_set()
+    assert len(calls) == 2
 
 
 # --- migrations -----------------------------------------------------------------------------------
