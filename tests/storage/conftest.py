@@ -1,6 +1,7 @@
 """A PostgreSQL server for the session, and a fresh database for each test that asks for one."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
@@ -15,12 +16,14 @@ from tests.postgres_server import NoPostgres, PostgresServer, empty, postgres_se
 def postgres() -> Iterator[PostgresServer]:
     """Give a server that ends with the session; each worker has its own.
 
-    Without one its tests are skipped, and say so.
+    Without one its tests are skipped, and say so; in CI they fail.
     """
     with ExitStack() as running:
         try:
             server = running.enter_context(postgres_server())
         except NoPostgres as none:
+            if os.environ.get("CI"):
+                pytest.fail(str(none))
             pytest.skip(str(none))
         yield server
 

@@ -21,6 +21,7 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
+from taskqueue.rules.uniqueness import KeyEnd, KeyRule
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.testing.contract.steps import new_task
@@ -166,6 +167,27 @@ async def test_one_of_many_inserts_under_one_key_is_accepted_on_all_nodes_togeth
     found = Counter(answer.acceptance for [answer] in answers)
     assert found == {Acceptance.ACCEPTED: 1, Acceptance.REPEATED: NODES * 5 - 1}
     assert len({answer.id for [answer] in answers}) == 1
+
+
+async def test_one_of_many_inserts_gets_a_key_that_was_released_on_all_nodes_together(
+    nodes: list[PostgresStorage],
+) -> None:
+    until_ended = KeyRule(until=KeyEnd.ENDED)
+    for n in range(40):
+        answers = await asyncio.gather(
+            *(
+                node.insert(
+                    [new_task(f"{n}-{m}", unique_key="k", fingerprint="f", key_rule=until_ended)],
+                    now=0.0,
+                )
+                for m, node in enumerate(nodes)
+            )
+        )
+        found = Counter(answer.acceptance for [answer] in answers)
+        [there] = {answer.id for [answer] in answers}
+        assert found == {Acceptance.ACCEPTED: 1, Acceptance.REPEATED: NODES - 1}
+        assert await nodes[0].get(there, now=0.0) is not None
+        await nodes[0].cancel([there], reason="its key is released", now=0.0)
 
 
 @pytest.mark.timeout(120)

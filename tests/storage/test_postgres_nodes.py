@@ -390,3 +390,12 @@ def test_a_database_never_shows_its_password(scheme: str) -> None:
 def test_a_url_that_names_no_database_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         named(url)
+
+
+@pytest.mark.parametrize("password", ["s3/cret", "12/34", "s3?cret", "s3#cret", "s3@cret/"])
+def test_a_password_that_is_not_escaped_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(ValueError, match="URL") as refused:
+        named(f"postgresql://me:{password}@db.example/tasks")
+
+    assert "cret" not in str(refused.value)
+    assert "12" not in str(refused.value)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
-from taskqueue.storage.postgres.connections import connect
+from taskqueue.storage.postgres.connections import connect, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.schema import runner
@@ -35,7 +35,8 @@ class PostgresBackend:
         connection = await connect(self.database)
         try:
             with translated(where):
-                await runner.known_version_of(connection, where)
+                async with transaction(connection):
+                    await runner.known_version_of(connection, where)
         finally:
             await connection.close(timeout=1.0)
 

@@ -163,7 +163,8 @@ class Writer:
                 self._committing = []
         finally:
             self._running = None
-            for write in self._committing:  # a defect of ours, or abandoned
+            left, self._pending = self._pending, []
+            for write in (*self._committing, *left):  # a defect of ours, or abandoned
                 write.fail(StorageLost("the writer has ended"))
 
     async def _commit(self, writes: Sequence[Write[Any]]) -> None:

@@ -131,7 +131,8 @@ class Kept:
         connection = await connect(self._database)
         try:
             with translated(str(self._database)):
-                await self._check(connection)
+                async with transaction(connection):  # see `Readers`
+                    await self._check(connection)
             self._require_open()
         except BaseException:
             drop(connection)
@@ -200,7 +201,7 @@ class Readers:
                 async with asyncio.timeout(READ_S):
                     if not (snapshot or self._always_in_transaction):
                         return await query(connection)
-                    async with _transaction(connection):
+                    async with transaction(connection):
                         return await query(connection)
         except (StorageLost, asyncio.CancelledError):
             kept.forget()  # if it was cancelled, its query may still run
@@ -234,7 +235,8 @@ class Readers:
 
 
 @asynccontextmanager
-async def _transaction(connection: Connection) -> AsyncIterator[None]:
+async def transaction(connection: Connection) -> AsyncIterator[None]:
+    """Have all queries of the block see the same commits; it may not write."""
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         yield

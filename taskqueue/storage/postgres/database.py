@@ -25,8 +25,13 @@ class PostgresDatabase(Database):
     @classmethod
     def named(cls, url: str) -> Self | None:
         parts = urlsplit(url)
-        if "," not in parts.netloc:  # several hosts have a port each
-            _ = parts.port  # raises if it is none
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":  # else a password would be shown
+            raise ValueError(
+                "in the user, password or options of a PostgreSQL URL write / as %2F, ? as %3F, "
+                "# as %23 and @ as %40"
+            )
+        if not _has_port(parts):
+            raise ValueError("the port of this PostgreSQL URL is no number up to 65535")
         if parts.fragment:
             raise ValueError("a PostgreSQL URL has no part behind #; write it as %23")
         if unquote(parts.password or "") == HIDDEN:
@@ -61,6 +66,14 @@ class PostgresDatabase(Database):
         return f"{type(self).__name__}({str(self)!r})"
 
 
+def _has_port(parts: SplitResult) -> bool:
+    """Tell whether the port, if there is one, can be one. What it is may be part of a password."""
+    try:
+        return "," in parts.netloc or (parts.port or 0) >= 0  # several hosts have a port each
+    except ValueError:
+        return False
+
+
 def _text(parts: SplitResult) -> str:
     # The library leaves out the slashes of a URL without a host, which names a local socket.
     query = f"?{parts.query}" if parts.query else ""
@@ -72,7 +85,9 @@ def _without_passwords(parts: SplitResult, options: list[tuple[str, str]]) -> Sp
     name, colon, _ = user.partition(":")
     shown = f"{name}{colon}{HIDDEN if colon else ''}{at}{host}"
     query = parts.query
-    if any("password" in option for option, _ in options):
-        hidden = [(name, HIDDEN if "password" in name else value) for name, value in options]
+    if any("password" in option.lower() for option, _ in options):
+        hidden = [
+            (name, HIDDEN if "password" in name.lower() else value) for name, value in options
+        ]
         query = urlencode(hidden, quote_via=quote, safe="*")
     return parts._replace(netloc=shown, query=query)

@@ -13,7 +13,7 @@ import contextlib
 import secrets
 from collections.abc import Callable
 
-from taskqueue.errors import StorageError
+from taskqueue.errors import StorageError, StorageLost
 from taskqueue.storage.postgres.connections import Connection, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 
@@ -76,7 +76,10 @@ class Notices:
 
     async def _connected(self) -> Connection:
         connection = self._connection = await connect(self._database)
-        await connection.add_listener(CHANNEL, self._heard)
+        try:
+            await connection.add_listener(CHANNEL, self._heard)
+        except Exception as error:
+            raise StorageLost(f"{self._database}: no notices") from error
         self._notify()  # of what was missed
         return connection
 

@@ -12,7 +12,7 @@ from taskqueue.ids import new_id
 from taskqueue.rules.access import Role, Token
 from taskqueue.rules.audit import AuditedChange
 from taskqueue.storage.lifecycle import Migration, Schema
-from taskqueue.storage.postgres.connections import connect, drop
+from taskqueue.storage.postgres.connections import connect, drop, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.errors import translated
@@ -37,7 +37,8 @@ def schema_of(database: PostgresDatabase) -> Schema:
         connection = await connect(database)
         try:
             with translated(where):
-                return await runner.schema_of(connection, where)
+                async with transaction(connection):
+                    return await runner.schema_of(connection, where)
         finally:
             drop(connection)
 

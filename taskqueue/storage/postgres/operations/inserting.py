@@ -131,11 +131,14 @@ async def _answers(
 
 async def _meet(tx: Transaction, task: NewTask, write: _Insert, *, now: float) -> Accepted:
     """Answer for a task whose key is taken, or was when it was to be inserted."""
-    answer = await keys.meet(tx, task, now=now)
-    if answer is not None:
-        return answer
-    is_new = bool(await write((task,)))
-    return Accepted(id=task.id, acceptance=_ACCEPTED if is_new else Acceptance.REPEATED)
+    while True:  # as soon as the key is free, another node may take it
+        answer = await keys.meet(tx, task, now=now)
+        if answer is not None:
+            return answer
+        if await write((task,)):
+            return Accepted(id=task.id, acceptance=_ACCEPTED)
+        if await tx.db.fetchval(sql.IS_THERE, task.id):
+            return Accepted(id=task.id, acceptance=Acceptance.REPEATED)
 
 
 async def _count(
