@@ -1,11 +1,12 @@
 """Tasks of a hot key run one after the other, without a commit between them, and never at once."""
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 
-from taskqueue import Context, Limit, Retry
+from taskqueue import CallNext, Context, Limit, Retry
 from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.commands import CancelTask, ChangeLimit, Pause, Resume
 from taskqueue.rules.leases import chains
@@ -84,6 +85,36 @@ async def test_the_next_begins_before_the_end_of_the_one_before_is_written(
     assert (usage.running, usage.waiting) == (1, 3)  # as far as is written
     assert hot.runs == tasks
     assert [hot.at_once[task] for task in tasks] == [1] * 4
+
+
+async def test_a_thread_that_outlives_its_middleware_keeps_its_slot(world: World) -> None:
+    @world.app.middleware
+    async def give_up(ctx: Context, call_next: CallNext) -> object:
+        try:
+            async with asyncio.timeout(0.01 if ctx.task.action == "thread" else None):
+                return await call_next()
+        except TimeoutError:
+            return None  # the thread runs on
+
+    @world.app.task("thread", limit=Limit(running=1, name="hot"))
+    def in_thread(ctx: Context, block: bool = False) -> None:
+        world.runs.append(ctx.task.id)
+        if block:
+            world.gate.block()
+
+    hot = Hot(world)
+    await hot.start()
+    await hot.tell(Pause(queue=DEFAULT_QUEUE))
+    first, second = [await world.enqueue("thread", block=block) for block in (True, False)]
+    await hot.tell(Resume(queue=DEFAULT_QUEUE))
+
+    await world.events.wait_for("handler_runs_on", task_id=first)
+    await world.completed(await world.enqueue("quick"))
+    begun_beside_it = second in world.runs
+    world.gate.open()
+    await world.completed(first, second)
+
+    assert not begun_beside_it
 
 
 async def test_one_that_is_to_be_done_again_keeps_its_place(world: World) -> None:

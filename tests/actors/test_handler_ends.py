@@ -7,6 +7,7 @@ import pytest
 from taskqueue import Context, Limit
 from taskqueue.actors.messages import QUEUE
 from taskqueue.commands import CancelTask
+from taskqueue.rules.options import Options
 from taskqueue.runtime import ask
 from tests.actors.world import PATIENCE_S, World
 
@@ -83,6 +84,21 @@ async def test_it_does_so_although_the_queue_actor_ends_as_well(world: World) ->
     assert second not in world.runs
     world.gate.open()
     await world.completed(first, second)
+
+
+async def test_its_outcome_outlives_the_queue_actor(world: World) -> None:
+    await world.start(slots=4)
+    stuck = await world.enqueue("thread", options=Options(max_attempts=1))
+    await world.begun(stuck)
+    await ask(world.system.address(QUEUE), CancelTask(task_id=stuck, reason="unwanted"))
+    await run_on(world, stuck)
+
+    world.queue.kill()
+    await run_on(world, stuck, times=2)
+    world.gate.open()
+
+    await world.events.wait_for("task_cancelled", task_id=stuck)
+    assert await world.outcomes(stuck) == ["cancelled"]
 
 
 async def test_other_outcomes_of_its_consumer_are_written_meanwhile(world: World) -> None:

@@ -154,6 +154,18 @@ def test_room_follows_the_slots_of_a_consumer_and_what_runs_beyond_them_goes_on(
     assert leases.resize("unknown", 4) == ()
 
 
+def test_fewer_slots_release_what_is_buffered() -> None:
+    leases = ledger(prefetch=0)
+    leases.register("a", 4, ["default"])
+    put(leases, "default", deliveries("1234"))
+    assert took(leases, "a") == "1"
+
+    fewer = leases.resize("a", 1)
+
+    assert settled(fewer) == [(token, "Interrupted") for token in "234"]
+    assert settled(leases.resize("a", 4)) == []
+
+
 def test_room_that_is_kept_is_given_once_and_comes_back_with_what_it_was_kept_for() -> None:
     leases = ledger(prefetch=5)
     leases.register("a", 2, ["default"])

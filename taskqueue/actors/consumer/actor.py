@@ -225,7 +225,8 @@ class ConsumerActor(Actor):
             log=taken.log.text(),
         )
         self._reports.finished(finished)
-        return taken.delivery if finished.passes_slot_on else None
+        passes_on = finished.passes_slot_on and not self._executors.runs_on(taken.delivery.task)
+        return taken.delivery if passes_on else None
 
     async def _run(self, this: Attempt) -> Outcome:
         delivery, note_start = this.taken.delivery, self._reports.note

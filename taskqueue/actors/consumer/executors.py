@@ -8,7 +8,9 @@ from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.process.pool import ProcessExecutor
 from taskqueue.executors.protocol import Executor
 from taskqueue.executors.thread import ThreadExecutor
+from taskqueue.executors.unfinished import unfinished
 from taskqueue.rules.recycling import ProcessPolicy
+from taskqueue.rules.tasks import Task
 
 
 class Executors:
@@ -27,6 +29,13 @@ class Executors:
     def pids(self) -> tuple[int, ...]:
         """The worker processes, busy or not."""
         return self._processes.pids
+
+    def runs_on(self, task: Task) -> bool:
+        """Tell whether the handler of a task with limits outlives its attempt.
+
+        A thread does if middleware returns without it. The task keeps its slots until it ends.
+        """
+        return unfinished.includes(task)
 
     def resize(self, slots: int) -> None:
         """Prepare for so many handlers at a time. Those that run go on."""

@@ -231,7 +231,7 @@ class QueueActor(QueueAdministration):
 
     @receives(Finish)
     def on_finish(self, message: Finish) -> None:
-        """Answer once the outcomes are written.
+        """Answer once the outcomes are written, or kept until handlers that run on have ended.
 
         Not concurrently: the end of the consumer may be the next message, and must find that it has
         reported these.

@@ -123,8 +123,9 @@ class Completer:
         nor the task waits for them.
         """
         pending = []
-        for each in finished:
+        for each in map(self._handler_ends.known, finished):
             if self._handler_ends.is_awaited(each):
+                self._handler_ends.keep(each)
                 self._kept.add(keeping := self._start_task(self._settle_at_end(each)))
                 keeping.add_done_callback(self._kept.discard)
             else:
@@ -168,6 +169,7 @@ class Completer:
             with self._dispatch as leases:
                 leases.settled(each.finished.delivery.token for each, _ in written)
                 waited_for = leases.waited_for
+            self._handler_ends.written(each.finished.delivery.token for each, _ in written)
             now = self._clock.monotonic()
             for each, answer in written:
                 self._report(each, answer, waited_for)

@@ -6,6 +6,7 @@ when its task is cancelled or its consumer has ended.
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from functools import partial
 
 from taskqueue.events import events
@@ -15,10 +16,10 @@ from taskqueue.rules.tasks import Task
 
 
 class HandlerEnds:
-    """Waits for handlers to end, until the service stops: then nothing more is started here."""
+    """Waits for handlers to end, until the service stops."""
 
     def __init__(self, handlers: UnfinishedHandlers) -> None:
-        """Wait for nothing yet."""
+        """Make one that keeps nothing back yet."""
         self._handlers = handlers
         self._awaited: set[asyncio.Event] = set()
         self._is_stopping = False
@@ -26,6 +27,20 @@ class HandlerEnds:
     def is_awaited(self, finished: Finished) -> bool:
         """Tell whether an outcome has to wait for its handler."""
         return not self._is_stopping and self._handlers.includes(finished.delivery.task)
+
+    def keep(self, finished: Finished) -> None:
+        """Remember an outcome until it is written, also if this queue actor ends."""
+        self._handlers.outcomes[finished.delivery.token] = finished
+
+    def known(self, finished: Finished) -> Finished:
+        """Return the outcome that was kept of an attempt: a new queue actor can only guess it."""
+        return self._handlers.outcomes.get(finished.delivery.token, finished)
+
+    def written(self, tokens: Iterable[str]) -> None:
+        """Forget the outcomes of these deliveries."""
+        if self._handlers.outcomes:
+            for token in tokens:
+                self._handlers.outcomes.pop(token, None)
 
     async def wait(self, task: Task) -> None:
         """Wait until no handler of this task runs, or the service stops."""
@@ -47,7 +62,7 @@ class HandlerEnds:
             self._awaited.discard(ended)
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Stop waiting: what was kept back is to be written."""
         self._is_stopping = True
         for ended in self._awaited:
             ended.set()

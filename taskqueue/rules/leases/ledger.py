@@ -79,12 +79,16 @@ class Leases(Releases[C]):
         return (*self._settle_alike(waited, Interrupted()), *self._slots_changed())
 
     def resize(self, consumer: C, slots: int) -> Actions[C]:
-        """A consumer has so many slots now. What it runs beyond them goes on."""
+        """A consumer has so many slots now. What it runs beyond them goes on.
+
+        If they are fewer, what is buffered is released: it may hold slots of limits.
+        """
         registration = self._consumers.get(consumer)
         if registration is None:
             return ()
-        registration.slots = slots
-        return self._slots_changed()
+        are_fewer, registration.slots = slots < registration.slots, slots
+        released = self.release(*registration.queues) if are_fewer else ()
+        return (*released, *self._slots_changed())
 
     def leave(self, consumer: C) -> dict[str, str]:
         """A consumer stops and gets no more deliveries. Return the reasons of its cancellations."""
