@@ -96,9 +96,9 @@ async def test_the_flows_of_a_queue_are_listed_with_what_waits_and_their_next_tu
 
     fields = ("flow", "priority", "waiting", "next_turn", "served_turn")
     assert [tuple(each[name] for name in fields) for each in listed["flows"]] == [
-        ("", 0, 1, 1.0, 1.0),
-        ("tenant=acme", 0, 4, 2.0, 1.0),
-        ("tenant=acme", 3, 1, 1.0, 0.0),
+        ("", 0, 1, 0.5, 0.5),
+        ("tenant=acme", 0, 4, 1.5, 0.5),
+        ("tenant=acme", 3, 1, 0.5, 0.0),
     ]
     assert (listed["next"], first != second) == (None, True)
     queues = (await (await http.get("/queues")).json())["queues"]

@@ -44,6 +44,10 @@ class TestSQLite(BackendContract):
         assert len(started) == len(before) + 1
         assert children_of(os.getpid()) == before
 
+    async def test_a_service_keeps_the_name_of_its_node(self, database: Database) -> None:
+        with backend_of(database) as first, backend_of(database) as second:
+            assert first.owner.node == second.owner.node
+
 
 class TestMemory(BackendContract):
     @pytest.fixture

@@ -73,4 +73,3 @@ class BackendContract:
     async def test_each_life_of_a_service_is_another_owner(self, database: Database) -> None:
         with backend_of(database) as first, backend_of(database) as second:
             assert first.owner != second.owner
-            assert first.owner.node == second.owner.node
