@@ -445,7 +445,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule()
     def change_the_limit(self) -> None:
         self.obey(self.leases.bar_chains())
-        assert not self.leases.waited_for
+        assert not self.leases.chained_keys
         self.leases.unbar_chains()
 
     @rule()

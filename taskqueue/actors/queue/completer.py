@@ -168,11 +168,11 @@ class Completer:
             written = [(each, answer) for each, answer in answered if isinstance(answer, Settled)]
             with self._dispatch as leases:
                 leases.settled(each.finished.delivery.token for each, _ in written)
-                waited_for = leases.waited_for
+                chained_keys = leases.chained_keys
             self._handler_ends.written(each.finished.delivery.token for each, _ in written)
             now = self._clock.monotonic()
             for each, answer in written:
-                self._report(each, answer, waited_for)
+                self._report(each, answer, chained_keys)
                 self._count(each, answer, now)
             batch = [
                 self._pending(replace(each.finished, outcome=_outcome_of(answer)))
@@ -183,12 +183,12 @@ class Completer:
             then()
 
     def _report(
-        self, pending: PendingSettlement, written: Settled, waited_for: Collection[Key]
+        self, pending: PendingSettlement, written: Settled, chained_keys: Collection[Key]
     ) -> None:
         task, settlement = pending.finished.delivery.task, pending.settlement
         task_log.settled(task, pending.finished.outcome, settlement, written)
         self._hooks.settled(task, settlement, written)
-        if task.limits is not None and (task.queue, task.limits) not in waited_for:
+        if task.limits is not None and (task.queue, task.limits) not in chained_keys:
             self._schedule.slot_freed(task.queue)
         if written is not Settled.CANCELLED:
             for queue, ready_at in _ready_at(task, settlement):

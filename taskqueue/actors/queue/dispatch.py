@@ -41,8 +41,8 @@ class DispatchBuffer(Generic[C]):
     def take(self, consumer: C, after: Delivery | None = None) -> Taken | None:
         """Take a delivery to run; None if there is none for this consumer.
 
-        With `after`, which has just ended in the slot and passes its own slot on, the next in its
-        chain is first.
+        The delivery in `after` has just ended and passes its slots on, so the next in its chain
+        comes first.
         """
         now, at = self._clock.now(), self._clock.monotonic()
         with self._lock:

@@ -52,13 +52,13 @@ class Chains:
         return (each for chain in self._chains.values() for each in chain.waiting)
 
     @property
-    def waited_for(self) -> Collection[Key]:
+    def chained_keys(self) -> Collection[Key]:
         """The queues and limits with deliveries that wait."""
         if not self._waiting:
             return ()
         return {key for key, chain in self._chains.items() if chain.waiting}
 
-    def length(self, queue: str) -> int:
+    def allowance(self, queue: str) -> int:
         """Return how many deliveries of a queue may be chained by the next claim."""
         if self._bars or self._inherited:
             return 0

@@ -124,7 +124,7 @@ class Leases(Releases[C]):
         registration = self._consumers.get(consumer)
         running = {} if registration is None else registration.running
         own = [each for each in finished if running.pop(each.delivery.token, None) is not None]
-        return (self._settle([*own, *self._unchained(own)]), *self._slots_changed())
+        return (self._settle([*own, *self._released_by(own)]), *self._slots_changed())
 
     def gone(self, consumer: C, end: ConsumerEnd) -> Actions[C]:
         """A consumer has ended, and its attempts with it."""
@@ -138,10 +138,10 @@ class Leases(Releases[C]):
             )
             for token, each in self._consumers.remove(consumer).items()
         ]
-        unchained = self._unchained(finished)
+        released = self._released_by(finished)
         return (
             *((self._settle(finished, f"{end.consumer} ended: {end.reason}"),) if finished else ()),
-            *((self._settle(unchained),) if unchained else ()),
+            *((self._settle(released),) if released else ()),
             *((Search(),) if was_silent else ()),  # only the storage knows what it ran
             *self._slots_changed(),
         )
@@ -203,7 +203,7 @@ class Leases(Releases[C]):
         room = buffer.room(free) if most is None else min(most, buffer.space(free))
         self.reserved += room > 0
         reservation = buffer.reserve(queue, room, at, free)
-        chain = 0 if buffer.takes_turns or not self.is_complete else self._chains.length(queue)
+        chain = 0 if buffer.takes_turns or not self.is_complete else self._chains.allowance(queue)
         return reservation._replace(chain=chain, era=self._chains.era) if chain else reservation
 
     def add(
@@ -217,9 +217,9 @@ class Leases(Releases[C]):
         if self.is_shut or reservation.epoch != buffer.epoch:
             return self._settle_alike(deliveries, Interrupted())
         free = self._consumers.free(reservation.queue) or 0
-        ready, unchained = self._chains.admit(deliveries, era=reservation.era, at=at)
+        ready, released = self._chains.admit(deliveries, era=reservation.era, at=at)
         self._buffers.add(reservation, ready, free, at)
-        return (*self._settle_alike(unchained, Interrupted()), *self.wake())
+        return (*self._settle_alike(released, Interrupted()), *self.wake())
 
     def release(self, *queues: str) -> Actions[C]:
         """Release what is buffered for these queues, or for all, or still reserved."""
@@ -256,7 +256,7 @@ class Leases(Releases[C]):
         """The task of a delivery is cancelled. A later search finds those that are not here yet."""
         if dropped := (*self._buffers.drop({token}), *self._chains.drop({token})):
             cancelled = [never_begun(each, Cancelled(reason=reason)) for each in dropped]
-            return (self._settle([*cancelled, *self._unchained(cancelled)]),)
+            return (self._settle([*cancelled, *self._released_by(cancelled)]),)
         runner = self._consumers.runner_of(token)
         if runner is None:
             return ()

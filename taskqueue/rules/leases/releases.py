@@ -20,9 +20,9 @@ class Releases(Generic[C]):
         self._unwanted: dict[str, str] = {}  # runs although its task is cancelled: reasons
 
     @property
-    def waited_for(self) -> Collection[Key]:
+    def chained_keys(self) -> Collection[Key]:
         """The queues and limits with deliveries that wait in chains."""
-        return self._chains.waited_for
+        return self._chains.chained_keys
 
     def release_late(self, *, at: float) -> Actions[C]:
         """Release what has waited in chains for longer than it may. `at`: the monotonic clock."""
@@ -51,7 +51,7 @@ class Releases(Generic[C]):
             self._unwanted.pop(each.delivery.token, None)
         return Settle(finished=tuple(finished), rescue=rescue)
 
-    def _unchained(self, ended: Sequence[Finished]) -> list[Finished]:
+    def _released_by(self, ended: Sequence[Finished]) -> list[Finished]:
         """Return what is to be released, because of what has ended and passed no slot on."""
         limited = (each.delivery for each in ended if each.delivery.task.limits is not None)
         waited = (behind for each in limited for behind in self._chains.end(each))

@@ -68,7 +68,7 @@ class Gates:
         """Lock the gates of these limits until the commit.
 
         `texts` are `limits` columns. A claim calls this for all its candidates before it looks at
-        the first, so that nodes do not wait for one another in a circle.
+        the first, so that nodes do not deadlock.
         """
         await self._books.lock(use.gate for text in {*texts} for use in limits.decoded(text))
 

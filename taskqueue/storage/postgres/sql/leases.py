@@ -9,7 +9,7 @@ from taskqueue.storage.postgres.sql.rows import DELIVERY
 
 _HELD = "seq = ANY ($1::bigint[]) AND token = ANY ($2::text[])"
 
-# In the order of their numbers, so that two nodes that lock the same rows do not wait in a circle.
+# In the order of their numbers, so that two nodes that lock the same rows do not deadlock.
 LEASES = """
 SELECT seq, token, status, CASE status WHEN 'running' THEN waited_as ELSE status END,
     settled_token, settled_as, cancel_reason IS NOT NULL, group_name, limits IS NOT NULL

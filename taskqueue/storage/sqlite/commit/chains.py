@@ -1,8 +1,9 @@
 """The slots of limits that rows wait for which are leased already.
 
-Such a row has a line in `held_slots` for each of its gates, with a slash before the gate and the
-name of the limit, as no gate has one there: so it counts for nothing yet. The settlement of a row
-that has slots takes the slash from the next one's lines: the slots pass on, in one commit.
+Such a row has a line in `held_slots` for each of its gates. A slash before the gate and before the
+name of the limit, where no gate and no name has one, keeps it from being counted. When a row that
+has slots is settled, the slash is taken from the lines of the next one: so the slots pass on, in
+one commit.
 """
 
 import sqlite3

@@ -10,21 +10,18 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, TypeAlias
 
-import msgspec
-
 from taskqueue.rules import limits
 from taskqueue.rules.tasks import Delivery
 from taskqueue.storage.sqlite.commit import chains
 from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
+from taskqueue.storage.sqlite.operations.candidates import candidates, decode_seqs
 from taskqueue.storage.sqlite.operations.leases import seq_of
 from taskqueue.storage.sqlite.sql import parking, ready, rows, statements
 
 Place: TypeAlias = tuple[float | str, ...]
 
 _BEHIND_ALL: Place = (math.inf,)
-
-_decode_seqs = msgspec.json.Decoder(list[int]).decode
 
 
 def chain(
@@ -82,9 +79,8 @@ def _first_left(
     elif is_full:
         first = {"queue": queue, "now": now, "from_priority": ready.FIRST_OF_ALL, "limit": 1}
         text, _, _ = tx.db.execute(ready.READY, first).fetchone()
-        seqs = _decode_seqs(text)
-    found = tx.db.execute(parking.LIMITS_OF, (rows.json_array(seqs),)).fetchall()
-    return min((_place(Candidate(*row)) for row in found), default=_BEHIND_ALL)
+        seqs = decode_seqs(text)
+    return min(map(_place, candidates(tx.db, seqs)), default=_BEHIND_ALL)
 
 
 def _behind(

@@ -14,9 +14,9 @@ from taskqueue.rules.tasks import (
     Status,
     Task,
 )
-from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import chaining, leases, membership
+from taskqueue.storage.sqlite.operations.candidates import candidates
 from taskqueue.storage.sqlite.operations.ordering import ready_in_order
 from taskqueue.storage.sqlite.sql import parking, rows, statements
 from taskqueue.storage.sqlite.sql.bulk import chunks
@@ -122,7 +122,7 @@ class _Chosen:
 
     def _limited(self, seqs: Sequence[int]) -> Iterator[int]:
         gates, opened = self._tx.gates, self._tx.gates.opened
-        for row in self._candidates(seqs):
+        for row in candidates(self._tx.db, seqs):  # one by one: one may park others
             if row.limits is None:
                 yield row.seq
             elif not self._limited_left:
@@ -134,13 +134,6 @@ class _Chosen:
                 yield row.seq
             if gates.opened > opened:
                 return  # what was opened may come before the next
-
-    def _candidates(self, seqs: Sequence[int]) -> Iterator[Candidate]:
-        """Read the rows one by one, in their order: one may park others."""
-        found = self._tx.db.execute(parking.LIMITS_OF, (rows.json_array(seqs),)).fetchall()
-        by_seq = {row[0]: Candidate(*row) for row in found}
-        for seq in seqs:
-            yield by_seq[seq]
 
 
 def _claimed(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Task]:

@@ -9,12 +9,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
-
 from taskqueue.storage.sqlite.commit.gates import Candidate
-from taskqueue.storage.sqlite.sql import parking, ready, rows
-
-_decode_seqs = msgspec.json.Decoder(list[int]).decode
+from taskqueue.storage.sqlite.operations.candidates import candidates, decode_seqs
+from taskqueue.storage.sqlite.sql import ready, rows
 
 
 class Batch(NamedTuple):
@@ -63,7 +60,7 @@ class _ByPriority:
             return None
         wanted = {**self._wanted, "from_priority": self._priority, "limit": most}
         text, following, nonce = self._db.execute(ready.READY, wanted).fetchone()
-        batch = Batch(_decode_seqs(text), text, nonce)
+        batch = Batch(decode_seqs(text), text, nonce)
         if not (batch.seqs and self._again):
             self._priority = following
         return batch
@@ -87,24 +84,19 @@ class _Ageing:
         (_, priority), until = heads[0], (*heads, (math.inf, 0))[1]
         wanted = {**self._wanted, "from_priority": priority, "limit": most}
         text, _, nonce = self._db.execute(ready.READY, wanted).fetchone()
-        seqs = _decode_seqs(text)
+        seqs = decode_seqs(text)
         seqs = seqs[: self._count_until(until, priority, seqs)]
         return Batch(seqs, rows.json_array(seqs), nonce)
 
     def _count_until(self, until: tuple[float, int], priority: int, seqs: Sequence[int]) -> int:
         """Return how many rows come before it is the turn of another priority."""
-        oldest = enumerate(_oldest_from(self._in_order(seqs)))
+        oldest = enumerate(_oldest_from(candidates(self._db, seqs)))
         late = (
             place
             for place, run_at in oldest
             if place and (self._since(priority, run_at), priority) > until
         )
         return next(late, len(seqs))
-
-    def _in_order(self, seqs: Sequence[int]) -> Sequence[Candidate]:
-        found = self._db.execute(parking.LIMITS_OF, (rows.json_array(seqs),)).fetchall()
-        by_seq = {row[0]: Candidate(*row) for row in found}
-        return [by_seq[seq] for seq in seqs]
 
     def _since(self, priority: int, run_at: float) -> float:
         return run_at + self._ageing_s * priority
