@@ -81,6 +81,8 @@ async def test_the_stack_of_a_running_handler_is_shown_when_it_is_opened(
     await expect(page.get_by_text("Right now:")).to_be_visible()
     asked_before = [url for url in asked if url.endswith("/stack")]
 
+    site.expect(409, f"/tasks/{task_id}/stack")  # it may be asked for when the handler has ended
+
     await page.get_by_text("Stack of the handler").click()
 
     stack = page.get_by_label("Stack", exact=True)

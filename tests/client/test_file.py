@@ -217,7 +217,9 @@ def test_what_only_the_service_can_do_is_refused(queue: Client) -> None:
     task, limit = queue.enqueue("add", left=1, right=1), queue.limit("smtp")
     calls: list[Callable[[], object]] = [
         *(queue.queues, queue.running, queue.audit, queue.settings, queue.limits),
-        *(queue.consumers, lambda: queue.set_consumers(2)),
+        *(queue.consumers, lambda: queue.set_consumers(2), queue.queue("mail").consumers),
+        *(lambda: queue.queue("mail").resize(slots=2), lambda: next(queue.queue("mail").flows())),
+        *(queue.activity, queue.count_tasks, queue.dead_groups, task.stack),
         *(limit.info, limit.reset, lambda: limit.change(running=1), lambda: limit.take(1)),
         *(queue.schedules.list, lambda: queue.schedules.get("x"), lambda: queue.schedules.run("x")),
         *(lambda: task.edit(priority=1), task.run_now, task.clone),

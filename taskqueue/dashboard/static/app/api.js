@@ -2,7 +2,7 @@
 
 import { parsed } from "./raw.js";
 
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, details) {
     super(details.detail || details.error || `The service answered ${status}.`);
     this.status = status;

@@ -8,7 +8,7 @@ import { useEffect, useState } from "../vendor/preact.js";
 import { concerns } from "./concerns.js";
 import { nudge, reportConnection } from "./live.js";
 
-export const names = [
+const names = [
   "child_started", "child_exited", "child_terminated", "child_restarted", "child_start_failed", "child_stopped", "supervisor_escalated",
   "consumer_blocked", "consumer_unblocked", "loop_lagged", "storage_degraded", "storage_ready", "service_stopping", "queue_paused", "queue_resumed", "limit_changed", "group_ended",
   "schedule_created", "schedule_changed", "schedule_paused", "schedule_resumed", "schedule_deleted", "schedule_undeclared", "schedule_skipped", "schedule_missed",
@@ -90,8 +90,6 @@ export function useEvents() {
   }, []);
   return events;
 }
-
-export const eventsSoFar = () => kept;
 
 /** Whether a supervisor has started a child again. */
 export const isRestart = (event) => event.name === "child_restarted";

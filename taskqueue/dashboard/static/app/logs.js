@@ -3,9 +3,12 @@
 import { useEffect, useRef, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
 import { useLive } from "./live.js";
+import { joined } from "./pages.js";
 
 const RUNNING_S = 2;
 const ENDED_S = 60;
+
+const begun = ({ attempt, started_at }) => `${attempt} ${started_at}`; // one that was interrupted keeps its number
 
 /** Return the logs, and what loads older ones if there are any. */
 export function useLogs({ id, status, attempts }) {
@@ -21,9 +24,10 @@ export function useLogs({ id, status, attempts }) {
   }, [ends]);
   const latest = data || { attempts: [], next: null };
   const { next } = older || latest;
+  const logs = joined(latest.attempts, older ? older.attempts : latest.attempts, begun);
   const loadMore = async () => {
     const page = await get(`${path}?cursor=${next}`);
-    setOlder({ attempts: [...(older ? older.attempts : []), ...page.attempts], next: page.next });
+    setOlder({ attempts: [...logs, ...page.attempts], next: page.next });
   };
-  return { attempts: [...latest.attempts, ...(older ? older.attempts : [])], loadMore: next === null ? null : loadMore };
+  return { attempts: logs, loadMore: next === null ? null : loadMore };
 }

@@ -4,25 +4,28 @@ import { useEffect, useState } from "../vendor/preact.js";
 import { get, withQuery } from "./api.js";
 import { useLive } from "./live.js";
 
-/** Return the entries of all pages so far, newest answer first.
+/** Return the entries of all pages so far.
 
-`field` is the list in the answer, `id` what tells its entries apart. `loadMore` is there while there are more.
+`field` is the list in the answer, `id` the field that tells its entries apart. `loadMore` is there while there are more.
 */
 export function usePages(path, query, field, id, every) {
   const whole = withQuery(path, query);
   const live = useLive(whole, every);
   const [older, setOlder] = useState(null);
   useEffect(() => setOlder(null), [whole]);
+  const first = live.data ? live.data[field] : [];
+  const key = (entry) => entry[id];
+  const seen = older ? older.entries : first;
   const { next } = older || live.data || {};
   const loadMore = async () => {
     const page = await get(withQuery(path, { ...query, cursor: next }));
-    setOlder({ entries: [...(older ? older.entries : []), ...page[field]], next: page.next });
+    setOlder({ entries: [...joined(first, seen, key), ...page[field]], next: page.next });
   };
-  const first = live.data ? live.data[field] : [];
-  return { live, entries: joined(first, older ? older.entries : [], id), loadMore: next ? loadMore : null };
+  return { live, entries: joined(first, seen, key), loadMore: next ? loadMore : null };
 }
 
-function joined(latest, older, id) {
-  const ids = new Set(latest.map((entry) => entry[id]));
-  return [...latest, ...older.filter((entry) => !ids.has(entry[id]))];
+/** Put the latest page before what was seen behind its last entry: entries may have moved out of it, or are gone. */
+export function joined(latest, seen, key) {
+  const last = latest.map(key).at(-1);
+  return [...latest, ...seen.slice(seen.findIndex((entry) => key(entry) === last) + 1)];
 }

@@ -112,7 +112,6 @@ function focusSearch() {
   }
 }
 
-
 function Connection() {
   const { isUp, since } = useConnection();
   const now = useNow();

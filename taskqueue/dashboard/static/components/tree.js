@@ -76,7 +76,7 @@ function Runs({ attempts }) {
 }
 
 /** That a handler blocks the loop of a consumer, and where. */
-const Blocked = ({ part }) => html`<span class="tag" data-tone="bad" title=${`at ${place(part.line)}`}>blocked for ${duration(part.blocked_s)}</span>`;
+const Blocked = ({ part }) => html`<span class="tag" data-tone="bad" data-tip=${`at ${place(part.line)}`}>blocked for ${duration(part.blocked_s)}</span>`;
 
 function Doing({ part }) {
   if (part.restart_in_s !== undefined) return html`restarts in ${duration(part.restart_in_s)}`;
