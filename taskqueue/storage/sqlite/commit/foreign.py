@@ -120,12 +120,14 @@ class ForeignCommits:
             self._writing.run(data_version).add_done_callback(self._looked)
 
     def _looked(self, hop: "asyncio.Future[int]") -> None:
-        if self._closed or hop.cancelled():
+        if hop.cancelled():
             return
         try:
             version = hop.result()
         except (sqlite3.Error, StorageUnavailable):
             version = self._version  # our next commit says what is wrong; the poll finds the tasks
+        if self._closed:
+            return
         if version != self._version:
             self._version = version
             self._step = max(self._step, SUSTAINED)  # what we write now is most likely ours

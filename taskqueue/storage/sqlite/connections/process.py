@@ -208,6 +208,8 @@ class ProcessConnection:
         """
         self._closed = True
         self._shut()
+        if self._watchdog.is_opening:  # nothing is in hand, and to begin may take it long
+            self._process.kill()
         self._process.send_signal(signal.SIGCONT)  # one that is stopped would never end
         self._fail(StorageUnavailable("closed"))
         if self._process.returncode is None:
