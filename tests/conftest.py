@@ -1,12 +1,17 @@
 """Fixtures of all tests: those that are shipped for users."""
 
 import pytest
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 # The contract is shipped with the package, so pytest would not explain its assertions by itself.
 # Here, because tests outside of `storage/` import some of it too, and that must come later.
 pytest.register_assert_rewrite("taskqueue.testing.contract")
 
 pytest_plugins = ("taskqueue.testing.fixtures",)
+
+
+# With all its locals a traceback takes 40 ms and more to be printed, on the thread that crashes.
+ConsoleRenderer.get_active().exception_formatter = plain_traceback
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
