@@ -1,5 +1,6 @@
 """What it costs to have many tasks: each figure on a large file, beside the same on a small one."""
 
+import atexit
 import itertools
 import tempfile
 import time
@@ -72,6 +73,7 @@ class Files:
     async def _of(self, rows: int) -> Path:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="taskqueue-growth-")
+            atexit.register(self._folder.cleanup)
         path = Path(self._folder.name) / f"{rows}.db"
         if not path.exists():
             await grown.make(path, rows, now=time.time())

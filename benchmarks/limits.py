@@ -5,6 +5,7 @@
              parked and a few thousand have ended, until 20,000 more have
 """
 
+import atexit
 import shutil
 import tempfile
 import time
@@ -109,6 +110,7 @@ class Crowds:
         """Return the file with so many parked tasks."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="taskqueue-crowd-")
+            atexit.register(self._folder.cleanup)
         path = Path(self._folder.name) / f"{rows}.db"
         if not path.exists():
             async with _opened(path) as storage:

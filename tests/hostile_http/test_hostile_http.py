@@ -13,7 +13,7 @@ from tests.hostile_http.attacks import KINDS
 from tests.hostile_http.report import report
 from tests.hostile_http.run import hostile
 
-SECONDS = float(os.environ.get("TEST_HOSTILE_S", "30"))
+SECONDS = float(os.environ.get("TEST_HOSTILE_S", "20"))
 SEED = int(os.environ.get("TEST_HOSTILE_SEED", random.randrange(2**32)))
 
 

@@ -21,7 +21,7 @@ from tests.misdeeds.plan import KINDS, Misdeed, Plan, chosen, drawn, misdeeds_of
 from tests.misdeeds.processes import Resources
 from tests.misdeeds.shrink import shrunk
 
-SECONDS = float(os.environ.get("TEST_MISDEEDS_S", "30"))
+SECONDS = float(os.environ.get("TEST_MISDEEDS_S", "20"))
 SEED = int(os.environ.get("TEST_MISDEEDS_SEED", random.randrange(2**32)))
 
 

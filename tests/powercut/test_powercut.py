@@ -19,7 +19,7 @@ from tests.powercut.trace import Record
 
 pytestmark = pytest.mark.long
 
-SECONDS = float(os.environ.get("TEST_POWERCUT_S", "30"))
+SECONDS = float(os.environ.get("TEST_POWERCUT_S", "20"))
 SEED = int(os.environ.get("TEST_POWERCUT_SEED", random.randrange(2**32)))
 DRAWS = 200
 

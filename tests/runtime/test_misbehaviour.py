@@ -281,7 +281,7 @@ def test_actors_that_misbehave_harm_no_others(seed: int) -> None:
 
 @pytest.mark.long
 def test_actors_that_misbehave_for_long_harm_no_others() -> None:
-    _misbehaves(secrets.randbelow(1_000_000), 30.0)
+    _misbehaves(secrets.randbelow(1_000_000), 15.0)
 
 
 class Alone(Puppet):

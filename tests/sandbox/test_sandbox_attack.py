@@ -16,7 +16,7 @@ from tests.sandbox.__main__ import report
 from tests.sandbox.attack import attack
 from tests.sandbox.hostile import ENDLESS, ENDLESS_STEPS, TOO_LARGE
 
-SECONDS = float(os.environ.get("TEST_SANDBOX_S", "30"))
+SECONDS = float(os.environ.get("TEST_SANDBOX_S", "20"))
 HOGS = [each[:300] for each in (*ENDLESS_STEPS.values(), *TOO_LARGE.values(), *ENDLESS)]
 SEED = int(os.environ.get("TEST_SANDBOX_SEED", random.randrange(2**32)))
 

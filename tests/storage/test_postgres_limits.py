@@ -61,11 +61,11 @@ def a_settlement(draw: random.Random) -> Settlement:
 @pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_no_more_is_held_than_a_limit_allows_on_all_nodes_together(
-    nodes: list[PostgresStorage],
+    nodes: list[PostgresStorage], request: pytest.FixtureRequest
 ) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
-    total = 150
+    total = 150 if request.config.getoption("--full") else 60
     draw = random.Random(seed)
     limits = {"smtp": LimitValues(running=MOST), "api": LimitValues(running=1)}
     await nodes[0].declare_limits(limits, now=0.0)

@@ -100,7 +100,7 @@ def unnumbered(answer: object) -> object:
 
 TestPostgresModel = pytest.mark.timeout(600)(MemoryAndPostgres.TestCase)
 TestPostgresModel.settings = settings(
-    max_examples=25,
+    max_examples=10,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -19,7 +19,7 @@ from tests.torture.run import torture
 
 pytestmark = pytest.mark.long
 
-SECONDS = float(os.environ.get("TEST_TORTURE_S", "60"))
+SECONDS = float(os.environ.get("TEST_TORTURE_S", "40"))
 SEED = int(os.environ.get("TEST_TORTURE_SEED", random.randrange(2**32)))
 
 
@@ -37,6 +37,7 @@ async def test_whatever_is_done_to_the_service_every_promise_is_kept(tmp_path: P
         assert {name for name in possible if not run.injected.get(name)} == set()
 
 
+@pytest.mark.timeout(180)  # it takes a while until the first fault
 async def test_a_run_that_is_interrupted_leaves_no_process_behind(tmp_path: Path) -> None:
     run = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.torture", "--seconds", "60", "--seed", "1"),
