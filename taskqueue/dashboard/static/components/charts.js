@@ -20,8 +20,8 @@ const durations = (title, name) => ({
   title,
   format: duration,
   series: [
-    { name: `${name}50`, label: "half", color: "--active", fill: true },
-    { name: `${name}95`, label: "95 %", color: "--later", dash: [4, 3] },
+    { name: `${name}50`, label: "p50", color: "--active", fill: true },
+    { name: `${name}95`, label: "p95", color: "--later", dash: [4, 3] },
   ],
 });
 const waits = durations("Wait before an attempt", "wait");
