@@ -60,12 +60,15 @@ def command() -> click.Command:
 
 def _copy(*, source: Database, target: Database, start_over: bool, json: bool) -> None:
     with reported():
-        tables = asyncio.run(_copied(source, target, start_over=start_over))
+        tables, left_out = asyncio.run(_copied(source, target, start_over=start_over))
     differing = [table.table for table in tables if not table.is_same]
     if json:
-        output.print_json({"source": str(source), "target": str(target), "tables": tables})
+        sides = {"source": str(source), "target": str(target)}
+        output.print_json({**sides, "tables": tables, "left_out": left_out})
     else:
         _print_table(tables)
+    if left_out:
+        exits.complain(f"not copied, because not the queue's: {', '.join(left_out)}")
     if differing:
         exits.complain(
             f"{', '.join(differing)} differ, so no service starts on {target}; if the source was "
@@ -74,7 +77,10 @@ def _copy(*, source: Database, target: Database, start_over: bool, json: bool) -
     sys.exit(exits.FAILED if differing else exits.OK)
 
 
-async def _copied(source: Database, target: Database, *, start_over: bool) -> tuple[Compared, ...]:
+async def _copied(
+    source: Database, target: Database, *, start_over: bool
+) -> tuple[tuple[Compared, ...], tuple[str, ...]]:
+    """Copy and compare; return what each table is like, and the tables that were left out."""
     async with opened(source, target, start_over=start_over) as copy:
         with progress("copy") as on_progress:
             await copy.run(on_progress)
@@ -82,7 +88,7 @@ async def _copied(source: Database, target: Database, *, start_over: bool) -> tu
             tables = await copy.compare(on_progress)
         if all(table.is_same for table in tables):
             await copy.finish()
-        return tables
+        return tables, await copy.left_out()
 
 
 def _print_table(tables: tuple[Compared, ...]) -> None:

@@ -22,19 +22,20 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         with output.progress_bar(label) as move:
             yield move
     else:
-        yield Lines(label, monotonic()).move
+        yield Lines(label).move
 
 
 class Lines:
-    """Says how far something is, a line every `LINE_S` seconds."""
+    """Says how far something is, in a line every `LINE_S` seconds of a clock."""
 
-    def __init__(self, label: str, now: float) -> None:
+    def __init__(self, label: str, clock: Callable[[], float] = monotonic) -> None:
         self._label = label
-        self._due_at = now + LINE_S
+        self._clock = clock
+        self._due_at = clock() + LINE_S
 
     def move(self, done: int, of: int) -> None:
         """Print a line if one is due."""
-        now = monotonic()
+        now = self._clock()
         if now >= self._due_at:
             self._due_at = now + LINE_S
             click.echo(line(self._label, done, of), err=True)

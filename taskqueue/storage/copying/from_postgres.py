@@ -24,6 +24,10 @@ class PostgresReader:
         self._db = db
         self._where = where
 
+    async def left_out(self) -> tuple[str, ...]:
+        """Return none: what the schema of the queue has is the queue's, and others are not read."""
+        return ()
+
     async def count(self, table: Table) -> int:
         """Return how many rows a table has."""
         with translated(self._where):

@@ -25,6 +25,11 @@ class SQLiteReader:
         self._db = db
         self._path = path
 
+    async def left_out(self) -> tuple[str, ...]:
+        """Return the tables of handlers' own, which are in the same file."""
+        with translated(self._path):
+            return runner.other_tables(self._db)
+
     async def count(self, table: Table) -> int:
         """Return how many rows a table has."""
         with translated(self._path):

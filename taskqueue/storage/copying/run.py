@@ -36,6 +36,10 @@ class Copy:
         self._source = source
         self._target = target
 
+    async def left_out(self) -> tuple[str, ...]:
+        """Return the tables of the source that are not the queue's, and are not copied."""
+        return await self._source.left_out()
+
     async def run(self, on_progress: OnProgress) -> None:
         """Copy all rows that are not there yet."""
         of = sum([await self._source.count(table) for table in TABLES])

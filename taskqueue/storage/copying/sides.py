@@ -28,6 +28,10 @@ class Mark(Struct):
 class Reader(Protocol):
     """A database that nothing is written to meanwhile. All reads see the same commits."""
 
+    async def left_out(self) -> tuple[str, ...]:
+        """Return the tables beside those of the queue that a copy does not take along."""
+        ...
+
     async def count(self, table: Table) -> int:
         """Return how many rows a table has."""
         ...
