@@ -57,12 +57,11 @@ async def reading(database: PostgresDatabase) -> AsyncIterator[PostgresReader]:
         SchemaMismatch: it is of another release.
     """
     where = str(database)
-    async with session(database) as db:
+    async with session(database) as db, transaction(db):
         with translated(where):
-            async with transaction(db):
-                await runner.require_version(db, where)
-                await serving.require_whole(db, where)
-                yield PostgresReader(db, where)
+            await runner.require_version(db, where)
+            await serving.require_whole(db, where)
+        yield PostgresReader(db, where)
 
 
 def _select(table: Table, after: Key | None) -> str:
