@@ -30,14 +30,14 @@ async def half_copied(source: Path, target: str) -> None:
 
 
 async def test_it_prints_what_each_table_has_on_both_sides(
-    tmp_path: Path, empty_database: PostgresDatabase
+    tmp_path: Path, migrated_database: PostgresDatabase
 ) -> None:
     path = await filled(tmp_path / "kept.db")
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE orders (id TEXT)")
 
-    there = await taskqueue("copy", str(path), empty_database.url)
-    back = await taskqueue("copy", empty_database.url, f"sqlite:///{tmp_path}/new.db", "--json")
+    there = await taskqueue("copy", str(path), migrated_database.url)
+    back = await taskqueue("copy", migrated_database.url, f"sqlite:///{tmp_path}/new.db", "--json")
 
     header, *lines = there.out.splitlines()
     assert there.code == 0
@@ -46,7 +46,7 @@ async def test_it_prints_what_each_table_has_on_both_sides(
     assert [line.split()[0] for line in lines] == [table.name for table in TABLES]
     for table, source, target, ours, theirs, verdict in map(str.split, lines):
         assert (table, source, ours, verdict) == (table, target, theirs, "same")
-    assert back.json["source"] == str(empty_database)
+    assert back.json["source"] == str(migrated_database)
     assert back.json["target"] == f"{tmp_path}/new.db"
     assert back.json["left_out"] == []
     for table in back.json["tables"]:
@@ -55,20 +55,20 @@ async def test_it_prints_what_each_table_has_on_both_sides(
 
 
 async def test_a_difference_ends_it_with_1_and_no_service_starts(
-    tmp_path: Path, empty_database: PostgresDatabase
+    tmp_path: Path, migrated_database: PostgresDatabase
 ) -> None:
     path = await filled(tmp_path / "kept.db")
-    await half_copied(path, empty_database.url)
+    await half_copied(path, migrated_database.url)
     storage = SQLiteStorage(path)
     await storage.open()
     await storage.pause("fax", now=3.0)
     await storage.close()
 
-    done = await taskqueue("copy", str(path), empty_database.url)
+    done = await taskqueue("copy", str(path), migrated_database.url)
     with pytest.raises(ServiceEnded, match="half a copy of another database"):
-        async with ServiceProcess(tmp_path, *APP, "--database", empty_database.url):
+        async with ServiceProcess(tmp_path, *APP, "--database", migrated_database.url):
             pass
-    again = await taskqueue("copy", str(path), empty_database.url, "--start-over")
+    again = await taskqueue("copy", str(path), migrated_database.url, "--start-over")
 
     [line] = [line for line in done.out.splitlines() if line.startswith("paused")]
     assert (done.code, again.code) == (1, 0)
@@ -91,7 +91,7 @@ async def test_a_source_or_target_that_cannot_be_is_named(tmp_path: Path) -> Non
 
 @pytest.mark.timeout(120)
 async def test_a_service_on_the_copy_runs_what_was_queued_and_what_was_running(
-    tmp_path: Path, empty_database: PostgresDatabase
+    tmp_path: Path, migrated_database: PostgresDatabase
 ) -> None:
     before = tmp_path / "data/tasks.db"
     async with ServiceProcess(tmp_path, *APP) as source, AsyncClient(source.url) as client:
@@ -101,9 +101,9 @@ async def test_a_service_on_the_copy_runs_what_was_queued_and_what_was_running(
         queued = [await client.enqueue("resize", url=f"{n}.png") for n in range(3)]
         source.kill()
         await source.wait()
-    done = await taskqueue("copy", str(before), empty_database.url)
+    done = await taskqueue("copy", str(before), migrated_database.url)
 
-    flags = (*APP, "--database", empty_database.url)
+    flags = (*APP, "--database", migrated_database.url)
     async with ServiceProcess(tmp_path, *flags) as target, AsyncClient(target.url) as client:
         await client.resume("default")
         results = [await client.task(task.id).result(timeout_s=30.0) for task in queued]

@@ -96,16 +96,16 @@ async def test_there_and_back_again_is_the_same(
 
 
 async def test_the_service_after_a_copy_goes_on_where_the_source_was(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase
 ) -> None:
     before = SQLiteStorage(kept.path)
     await before.open()
     counts, groups = await before.counts(), await before.groups(limit=9)
     [held, *_] = await claim(before, queue="keys", limit=1)
     await before.close()
-    await copied(kept, empty_database)
+    await copied(kept, migrated_database)
 
-    after = PostgresStorage(empty_database)
+    after = PostgresStorage(migrated_database)
     await after.open()
     stale = await settle(after, held, DONE)
     rescued = await after.rescue(ME, now=1_000.0)
@@ -121,7 +121,7 @@ async def test_the_service_after_a_copy_goes_on_where_the_source_was(
 
 
 async def test_what_engines_can_store_only_in_their_own_way_is_the_same_in_a_copy(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase, back: SQLiteDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase, back: SQLiteDatabase
 ) -> None:
     numbers = {"turn": -0.0, "weight": 5e-324, "run_at": 1e308, "created_at": 0.1 + 0.2}
     with closing(sqlite3.connect(kept.path)) as db, db:
@@ -129,23 +129,23 @@ async def test_what_engines_can_store_only_in_their_own_way_is_the_same_in_a_cop
             db.execute(f"UPDATE tasks SET {column} = ? WHERE id = 'odd'", (value,))
         db.execute("UPDATE tasks SET priority = ? WHERE id = 'odd'", (2**63 - 1,))
         db.execute("UPDATE tasks SET reason = ? WHERE id = 'odd'", ("\x01\u2028é🎉" * 9_999,))
-    await copied(kept, empty_database)
-    await execute(empty_database, "UPDATE taskqueue.tasks SET turn = '-0' WHERE turn = 0")
+    await copied(kept, migrated_database)
+    await execute(migrated_database, "UPDATE taskqueue.tasks SET turn = '-0' WHERE turn = 0")
 
-    assert await copied(empty_database, back) == set()
+    assert await copied(migrated_database, back) == set()
 
     assert dump_of(back.path) == without_leases(dump_of(kept.path))
 
 
 async def test_a_text_that_the_target_cannot_store_is_named(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase
 ) -> None:
     with closing(sqlite3.connect(kept.path)) as db, db:
         db.execute("UPDATE tasks SET reason = 'a' || char(0) WHERE id = 'odd'")
         [seq] = db.execute("SELECT seq FROM tasks WHERE id = 'odd'").fetchone()
 
     with pytest.raises(OperationFailed, match=rf"tasks {seq}: reason has the character NUL"):
-        await copied(kept, empty_database)
+        await copied(kept, migrated_database)
 
 
 # --- interrupted ----------------------------------------------------------------------------------
@@ -161,28 +161,28 @@ async def killed(source: str, target: str, in_commit: int) -> int:
 
 @pytest.mark.parametrize("in_commit", [1, 10, 15, 20])
 async def test_a_copy_to_postgres_that_was_killed_goes_on(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase, back: SQLiteDatabase, in_commit: int
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase, back: SQLiteDatabase, in_commit: int
 ) -> None:
-    ended = await killed(str(kept.path), empty_database.url, in_commit)
+    ended = await killed(str(kept.path), migrated_database.url, in_commit)
     with pytest.raises(StorageUnavailable, match="half a copy"):
-        await backend_of(empty_database).prepare()
-    assert await copied(kept, empty_database) == set()
+        await backend_of(migrated_database).prepare()
+    assert await copied(kept, migrated_database) == set()
 
-    await backend_of(empty_database).prepare()
-    await copied(empty_database, back)
+    await backend_of(migrated_database).prepare()
+    await copied(migrated_database, back)
     assert ended == -signal.SIGKILL
     assert dump_of(back.path) == without_leases(dump_of(kept.path))
 
 
 @pytest.mark.parametrize("in_commit", [1, 10, 15, 20])
 async def test_a_copy_to_sqlite_that_was_killed_goes_on(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase, back: SQLiteDatabase, in_commit: int
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase, back: SQLiteDatabase, in_commit: int
 ) -> None:
-    await copied(kept, empty_database)
+    await copied(kept, migrated_database)
 
-    ended = await killed(empty_database.url, str(back.path), in_commit)
+    ended = await killed(migrated_database.url, str(back.path), in_commit)
     is_there = back.path.exists()
-    assert await copied(empty_database, back) == set()
+    assert await copied(migrated_database, back) == set()
 
     assert (ended, is_there) == (-signal.SIGKILL, False)
     assert [each.name for each in back.path.parent.iterdir() if "copying" in each.name] == []
@@ -190,32 +190,32 @@ async def test_a_copy_to_sqlite_that_was_killed_goes_on(
 
 
 async def test_half_a_copy_is_continued_only_from_its_own_source(
-    tmp_path: Path, kept: SQLiteDatabase, empty_database: PostgresDatabase, back: SQLiteDatabase
+    tmp_path: Path, kept: SQLiteDatabase, migrated_database: PostgresDatabase, back: SQLiteDatabase
 ) -> None:
     another = SQLiteDatabase(path=await filled(tmp_path / "another.db"))
-    await killed(str(kept.path), empty_database.url, 8)
+    await killed(str(kept.path), migrated_database.url, 8)
 
     with pytest.raises(StorageUnavailable, match=f"half a copy of {kept.path}, not of"):
-        await copied(another, empty_database)
+        await copied(another, migrated_database)
     with pytest.raises(StorageUnavailable, match="half a copy"):
-        await copied(empty_database, back)
+        await copied(migrated_database, back)
 
-    assert await copied(another, empty_database, start_over=True) == set()
+    assert await copied(another, migrated_database, start_over=True) == set()
 
 
 async def test_a_source_that_was_served_since_the_copy_began_is_noticed(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase, back: SQLiteDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase, back: SQLiteDatabase
 ) -> None:
-    await killed(str(kept.path), empty_database.url, 12)
+    await killed(str(kept.path), migrated_database.url, 12)
     storage = SQLiteStorage(kept.path)
     await storage.open()
     await storage.cancel(["3-queued"], reason="not wanted", now=3.0)
     await storage.close()
 
-    assert "tasks" in await copied(kept, empty_database)
+    assert "tasks" in await copied(kept, migrated_database)
     with pytest.raises(StorageUnavailable, match="half a copy"):
-        await backend_of(empty_database).prepare()
-    assert await copied(kept, empty_database, start_over=True) == set()
+        await backend_of(migrated_database).prepare()
+    assert await copied(kept, migrated_database, start_over=True) == set()
 
 
 @pytest.mark.parametrize(
@@ -230,12 +230,12 @@ async def test_a_source_that_was_served_since_the_copy_began_is_noticed(
     ],
 )
 async def test_a_row_that_is_not_as_it_was_is_found(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase, table: str, change: str
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase, table: str, change: str
 ) -> None:
-    async with run.opened(kept, empty_database) as copying:
+    async with run.opened(kept, migrated_database) as copying:
         await copying.run(lambda *_: None)
         before = await copying.compare(lambda *_: None)
-        tag = await execute(empty_database, change)
+        tag = await execute(migrated_database, change)
         after = await copying.compare(lambda *_: None)
 
     assert tag.split()[-1] != "0"
@@ -247,64 +247,64 @@ async def test_a_row_that_is_not_as_it_was_is_found(
 
 
 async def test_a_file_that_is_served_is_not_copied(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase
 ) -> None:
     storage = SQLiteStorage(kept.path)
     await storage.open()
 
     with pytest.raises(StorageUnavailable, match="holds"):
-        await copied(kept, empty_database)
+        await copied(kept, migrated_database)
 
     await storage.close()
 
 
 async def test_a_database_that_is_served_is_neither_source_nor_target(
-    kept: SQLiteDatabase, fresh_database: PostgresDatabase, back: SQLiteDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase, back: SQLiteDatabase
 ) -> None:
-    node = PostgresStorage(fresh_database)
+    node = PostgresStorage(migrated_database)
     await node.open()
 
     with pytest.raises(StorageUnavailable, match="a service runs on"):
-        await copied(fresh_database, back)
+        await copied(migrated_database, back)
     with pytest.raises(StorageUnavailable, match="a service runs on"):
-        await copied(kept, fresh_database)
+        await copied(kept, migrated_database)
 
     await node.close()
-    assert await copied(kept, fresh_database) == set()
+    assert await copied(kept, migrated_database) == set()
 
 
 async def test_no_service_starts_on_either_side_of_a_copy(
-    kept: SQLiteDatabase, fresh_database: PostgresDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase
 ) -> None:
-    async with run.opened(kept, fresh_database):
-        for side in (kept, fresh_database):
+    async with run.opened(kept, migrated_database):
+        for side in (kept, migrated_database):
             with backend_of(side) as backend, pytest.raises(StorageUnavailable):
                 await backend.prepare()
         with pytest.raises(StorageUnavailable, match="is being copied"):
-            await PostgresStorage(fresh_database).open()
+            await PostgresStorage(migrated_database).open()
 
 
 async def test_no_program_writes_to_a_file_beside_a_copy(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase
 ) -> None:
-    async with run.opened(kept, empty_database):
+    async with run.opened(kept, migrated_database):
         db = sqlite3.connect(kept.path, timeout=0)
         with closing(db), pytest.raises(sqlite3.OperationalError, match="locked"):
             db.execute("DELETE FROM tasks")
 
 
 async def test_a_node_whose_connection_was_lost_does_not_write_beside_a_copy(
-    fresh_database: PostgresDatabase, back: SQLiteDatabase
+    migrated_database: PostgresDatabase, back: SQLiteDatabase
 ) -> None:
-    node = PostgresStorage(fresh_database)
+    node = PostgresStorage(migrated_database)
     await node.open()
     await execute(
-        fresh_database,
+        migrated_database,
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
 
-    async with run.opened(fresh_database, back):
+    async with run.opened(migrated_database, back):
         with pytest.raises(StorageUnavailable, match="is being copied"):
             await add(node, "a")
     await add(node, "b")
@@ -314,12 +314,12 @@ async def test_a_node_whose_connection_was_lost_does_not_write_beside_a_copy(
 
 
 async def test_behind_a_pooler_no_commit_is_made_beside_a_copy(
-    fresh_database: PostgresDatabase, back: SQLiteDatabase
+    migrated_database: PostgresDatabase, back: SQLiteDatabase
 ) -> None:
-    node = PostgresStorage(PostgresDatabase(url=f"{fresh_database.url}&pooler=true"))
+    node = PostgresStorage(PostgresDatabase(url=f"{migrated_database.url}&pooler=true"))
     await node.open()
 
-    async with run.opened(fresh_database, back) as copying:
+    async with run.opened(migrated_database, back) as copying:
         adding = asyncio.create_task(add(node, "a"))
         await copying.run(lambda *_: None)
         tables = await copying.compare(lambda *_: None)
@@ -332,18 +332,18 @@ async def test_behind_a_pooler_no_commit_is_made_beside_a_copy(
 
 
 async def test_a_pooler_cannot_be_copied_through(
-    kept: SQLiteDatabase, empty_database: PostgresDatabase
+    kept: SQLiteDatabase, migrated_database: PostgresDatabase
 ) -> None:
-    through = PostgresDatabase(url=f"{empty_database.url}&pooler=true")
+    through = PostgresDatabase(url=f"{migrated_database.url}&pooler=true")
 
     with pytest.raises(StorageUnavailable, match="without pooler=true"):
         await copied(kept, through)
 
 
 async def test_a_target_keeps_what_is_its_own(
-    tmp_path: Path, kept: SQLiteDatabase, fresh_database: PostgresDatabase
+    tmp_path: Path, kept: SQLiteDatabase, migrated_database: PostgresDatabase
 ) -> None:
-    node = PostgresStorage(fresh_database)
+    node = PostgresStorage(migrated_database)
     await node.open()
     await node.pause("mail", now=1.0)
     await node.close()
@@ -351,7 +351,7 @@ async def test_a_target_keeps_what_is_its_own(
 
     for start_over in (False, True):
         with pytest.raises(StorageUnavailable, match=r"something of its own \(paused\)"):
-            await copied(kept, fresh_database, start_over=start_over)
+            await copied(kept, migrated_database, start_over=start_over)
         with pytest.raises(StorageUnavailable, match="exists"):
             await copied(kept, another, start_over=start_over)
 

@@ -10,7 +10,7 @@ from time import monotonic
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.postgres.connections import SQL
 
-HANDOVER_S = 1.0
+HANDOVER_S = 3.0
 """How long a session that has ended may take to release the lock."""
 
 _RETRY_S = 0.02
