@@ -68,6 +68,7 @@ BEGIN
     LOOP
         EXECUTE format('DELETE FROM taskqueue.%I', name);
     END LOOP;
+    DELETE FROM taskqueue.meta WHERE meta.name = 'copy';
     UPDATE taskqueue.counters SET queued = 0, scheduled = 0, running = 0, retrying = 0,
         completed = 0, dead = 0, cancelled = 0;
 END $$

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("settings", "List the settings of the service, and where each comes from."),
             ("openapi", "Print the OpenAPI document of the service."),
             ("backup", "Copy the database, also while the service runs."),
+            ("copy", "Copy a database into another one, also of another engine."),
             ("check", "Look for damage in a database or a backup."),
             ("migrate", "Bring the schema of a database up to date."),
             ("tokens", "Create, list and revoke access tokens."),

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import ClientSession
 
 from taskqueue import AsyncClient
+from taskqueue.storage.sqlite.migrating import migrate
 from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Command
 
@@ -137,6 +138,19 @@ async def test_a_backup_shows_its_progress(
     assert seen.code == 0
     assert "100%" in seen.text
     assert seen.lines[-1].startswith("copied ")
+
+
+async def test_a_copy_shows_its_progress(tmp_path: Path, env: dict[str, str]) -> None:
+    await migrate(tmp_path / "tasks.db")
+    words = ("copy", str(tmp_path / "tasks.db"), str(tmp_path / "copy.db"))
+
+    seen = await asyncio.to_thread(on_terminal, *words, env=env)
+
+    assert seen.code == 0
+    assert "copy" in seen.text
+    assert "compare" in seen.text
+    assert seen.lines[-1].startswith("audited_changes")
+    assert max(map(len, seen.lines)) <= 80
 
 
 async def test_the_tree_is_watched_until_ctrl_c(env: dict[str, str]) -> None:

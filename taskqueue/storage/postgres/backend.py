@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
+from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.connections import connect, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
@@ -30,13 +31,17 @@ class PostgresBackend:
         self.database = database
 
     async def prepare(self) -> None:
-        """Make sure that the server answers and that its schema is not newer than this release."""
+        """Make sure that the server answers, and that its tables are all there or none is.
+
+        Its schema must not be newer than this release, and no copy of it may be under way.
+        """
         where = str(self.database)
         connection = await connect(self.database)
         try:
             with translated(where):
                 async with transaction(connection):
-                    await runner.known_version_of(connection, where)
+                    if await runner.known_version_of(connection, where):
+                        await serving.share(connection, where, for_session=False)
         finally:
             await connection.close(timeout=1.0)
 

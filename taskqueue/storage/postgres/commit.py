@@ -28,6 +28,7 @@ from taskqueue.storage.postgres.errors import (
     storage_error,
 )
 from taskqueue.storage.postgres.operations.groups import write_counts
+from taskqueue.storage.postgres.serving import SHARE_FOR_A_COMMIT
 from taskqueue.storage.postgres.transaction import Operation, Transaction
 
 T = TypeVar("T")
@@ -49,6 +50,14 @@ BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT set_config('synchronous_commit', 'on', true)
 WHERE current_setting('synchronous_commit') = 'off'
 """
+
+
+def begin(*, has_pooler: bool) -> str:
+    """Return the statements that a commit of a service begins with.
+
+    Behind a pooler each waits while the database is being copied: see `serving`.
+    """
+    return f"{BEGIN};{SHARE_FOR_A_COMMIT}" if has_pooler else BEGIN
 
 
 class Write(Generic[T]):
@@ -94,15 +103,18 @@ class Writer:
         *,
         commits: CommitMeasures,
         on_group_end: Callable[[GroupEnd], object],
+        begin: str = BEGIN,
         on_news: Callable[[], object] = lambda: None,
     ) -> None:
         """Write over `kept`, which it owns.
 
-        `commits` counts what it commits, `on_group_end` is called for each group that has ended,
-        `on_news` after each commit that other nodes should know of.
+        `begin` is what a commit begins with, `commits` counts what it commits, `on_group_end` is
+        called for each group that has ended, `on_news` after each commit that other nodes should
+        know of.
         """
         self._kept = kept
         self._where = where
+        self._begin = begin
         self._commits = commits
         self._on_group_end = on_group_end
         self._on_news = on_news
@@ -205,7 +217,7 @@ class Writer:
             connection = await self._kept.get()
             try:
                 async with asyncio.timeout(COMMIT_S):
-                    return await _try(connection, operations, first)
+                    return await _try(connection, self._begin, operations, first)
             except TimeoutError:
                 self._kept.forget()
                 raise
@@ -228,9 +240,9 @@ class Writer:
 
 
 async def _try(
-    connection: Connection, operations: Sequence[Operation], first: frozenset[int]
+    connection: Connection, begin: str, operations: Sequence[Operation], first: frozenset[int]
 ) -> Committed:
-    await connection.execute(BEGIN)
+    await connection.execute(begin)
     try:
         tx = Transaction(connection)
         await tx.gates.lock_first(first)

@@ -3,7 +3,8 @@
 Writer    one, used by the group commit alone
 Readers   two, lent to one query after another
 
-A session has no state that matters: a pooler in transaction mode may give each transaction another.
+A session has no state that matters, except that without a pooler the writer's holds a lock: see
+`serving`. A pooler in transaction mode may give each transaction another session.
 """
 
 import asyncio

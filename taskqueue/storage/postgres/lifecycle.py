@@ -9,7 +9,8 @@ from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.lifecycle import Migration
-from taskqueue.storage.postgres.commit import Writer
+from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres.commit import Writer, begin
 from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
@@ -52,9 +53,8 @@ class PostgresLifecycle:
         async with self._turn:
             if self._writer is not None:
                 return
-            check = partial(runner.require_version, where=self._where)
-            writing = Kept(self._database, check, self._on_loss)
-            readers = Readers(self._database, check)
+            writing = Kept(self._database, self._may_write, self._on_loss)
+            readers = Readers(self._database, partial(runner.require_version, where=self._where))
             try:
                 await writing.get()
             except BaseException:
@@ -66,10 +66,15 @@ class PostgresLifecycle:
             self._writer = Writer(
                 writing,
                 self._where,
+                begin=begin(has_pooler=self._database.has_pooler),
                 commits=self._commits,
                 on_group_end=self._on_group_end,
                 on_news=notices.tell,
             )
+
+    async def _may_write(self, db: SQL) -> None:
+        await runner.require_version(db, self._where)
+        await serving.share(db, self._where, for_session=not self._database.has_pooler)
 
     async def migrate(self) -> tuple[Migration, ...]:
         async with self._turn:

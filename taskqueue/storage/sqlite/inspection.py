@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from taskqueue.errors import SchemaMismatch, StorageUnavailable
 from taskqueue.storage.sqlite.disk.faults import translated
+from taskqueue.storage.sqlite.disk.file import sync_names_in
 from taskqueue.storage.sqlite.disk.lock import PRIVATE_FILE, real_path
 from taskqueue.storage.sqlite.schema import runner
 
@@ -80,7 +81,7 @@ def back_up(source: Path, target: Path, on_progress: OnProgress = _nothing) -> i
                 _copy(db, copy, on_progress)
             with translated(target):
                 partial.rename(target)
-                _sync(target.parent)
+                sync_names_in(target.parent)
         finally:
             partial.unlink(missing_ok=True)
     return target.stat().st_size
@@ -133,11 +134,3 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
             db.execute("PRAGMA query_only = ON")
             runner.require_ours(db, path)
         yield db
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

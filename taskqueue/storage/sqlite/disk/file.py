@@ -30,13 +30,14 @@ def make_folder(folder: Path) -> None:
     for each in reversed((folder, *folder.parents)):
         if not each.exists():
             each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-            _sync_names_in(each.parent)
+            sync_names_in(each.parent)
     folder.mkdir(exist_ok=True)  # raises if it is something else
     with contextlib.suppress(OSError):  # a parent that we may not read, or a read-only disk
-        _sync_names_in(folder.parent)
+        sync_names_in(folder.parent)
 
 
-def _sync_names_in(folder: Path) -> None:
+def sync_names_in(folder: Path) -> None:
+    """Have the names of files in a folder on disk: those that were made, renamed or removed."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -115,6 +115,13 @@ def require_ours(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def other_tables(db: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the tables that are not the queue's, such as those that handlers write to."""
+    found = db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' ORDER BY name")
+    names = (name for [name] in found.fetchall())
+    return tuple(name for name in names if name not in _TABLES and not name.startswith("sqlite_"))
+
+
 def missing(steps: tuple[Step, ...], found: int) -> tuple[Step, ...]:
     """Return those of `steps` that a database of version `found` lacks.
 
