@@ -36,7 +36,7 @@ FLOORS = (
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),
     ("what the service can be asked", ("commands",)),
-    ("storage", ("storage", "sqlite")),
+    ("storage", ("storage", "sqlite", "postgres")),
     ("the client", ("client",)),
     ("what users write", ("api", "opentelemetry")),
     ("settings", ("settings",)),
