@@ -4,4 +4,6 @@ settle  ─▶ sessions ─▶ its own group commit ─▶ settling ─▶ execu
 dry_run ─▶ sessions ─▶ a transaction of its own ─────────▶ execution     rolled back
                                                               ├─ permissions   before a statement
                                                               └─ footprint     after all of them
+
+ctx.connection() ─▶ transactions     the handler's own connection, committed with the ack
 """

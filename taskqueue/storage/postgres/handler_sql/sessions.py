@@ -18,6 +18,7 @@ from taskqueue.storage.postgres.connections import Connection, Kept
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import is_lost, translated
 from taskqueue.storage.postgres.handler_sql import execution, settling
+from taskqueue.storage.postgres.handler_sql.transactions import PostgresTransactions
 from taskqueue.storage.postgres.handler_sql.values import set_codecs
 from taskqueue.storage.postgres.schema import runner
 
@@ -41,6 +42,9 @@ class HandlerSessions:
         on_news: Callable[[], object],
     ) -> None:
         self._where = str(database)
+        self.transactions = PostgresTransactions(
+            database, on_group_end=on_group_end, on_news=on_news
+        )
 
         async def check(connection: Connection) -> None:
             await runner.require_version(connection, self._where)
