@@ -209,6 +209,25 @@ async def test_in_autocommit_mode_the_call_commits_as_a_whole(
         assert await there(storage) == ["c", "a"]
 
 
+@pytest.mark.parametrize("isolation", ["repeatable_read", "serializable"])
+async def test_a_stricter_transaction_gets_answers_or_a_conflict_to_repeat(
+    storage: PostgresStorage, database: PostgresDatabase, isolation: str
+) -> None:
+    connection = await asyncpg.connect(database.dsn)
+    async with connection.transaction(isolation=isolation):
+        await connection.execute(ORDER)  # its snapshot is taken
+        await storage.insert([keyed("a", key="k")], now=0.0)
+        await postgres.enqueue_async(connection, new_task("b"))
+        with pytest.raises(asyncpg.SerializationError):
+            await postgres.enqueue_async(connection, keyed("c", key="k"))
+    async with connection.transaction(isolation=isolation):
+        [repeated] = await postgres.enqueue_async(connection, keyed("c", key="k"))
+    await connection.close()
+
+    assert repeated == Accepted(id="a", acceptance=Acceptance.REPEATED)
+    assert await there(storage) == ["b", "a"]
+
+
 async def test_without_a_notice_the_tasks_are_there_all_the_same(
     storage: PostgresStorage, database: PostgresDatabase
 ) -> None:

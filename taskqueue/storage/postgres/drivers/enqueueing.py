@@ -52,7 +52,7 @@ async def _try(
     await session.execute(begin)
     try:
         await runner.require_version(session, WHERE)
-        tx = Transaction(session)
+        tx = Transaction(session, is_users=True)
         await tx.gates.lock_first(first)
         answers = await inserting.insert(tx, tasks, now=now)
         await write_counts(tx)
