@@ -5,9 +5,11 @@ from typing import Any
 
 from taskqueue.storage.postgres.connections import Row
 
+_IDLE = 0  # `psycopg.pq.TransactionStatus`
+
 
 class PsycopgSession:
-    """A connection of psycopg; `run` calls a method of it, and waits for the answer."""
+    """A connection of psycopg."""
 
     def __init__(self, connection: Any, *, is_async: bool) -> None:
         # Only who has a connection of it comes here.
@@ -48,6 +50,3 @@ class PsycopgSession:
         done = self._cursor.execute(query, given or None)
         if self._is_async:
             await done
-
-
-_IDLE = 0  # `psycopg.pq.TransactionStatus`

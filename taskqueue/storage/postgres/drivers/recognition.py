@@ -14,6 +14,9 @@ _ASYNC = (
     " AsyncSession of SQLAlchemy on one of these drivers"
 )
 
+# SQLAlchemy begins its transaction with the first statement that goes through it.
+_BEGIN = "SELECT 1"
+
 
 def session_of(connection: object) -> UserSession:
     """Return how to use a connection that does not await.
@@ -60,10 +63,6 @@ async def _driven_by_async_sqlalchemy(connection: Any) -> object:
     begun: Awaitable[object] = connection.exec_driver_sql(_BEGIN)
     await begun
     return (await connection.get_raw_connection()).driver_connection
-
-
-# SQLAlchemy begins its transaction with the first statement that goes through it.
-_BEGIN = "SELECT 1"
 
 
 def _is_of(connection: object, library: str) -> bool:
