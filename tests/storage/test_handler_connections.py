@@ -17,6 +17,7 @@ from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
+from taskqueue.testing.contract.steps import DONE, FAILURE, add, claim, settle
 from taskqueue.testing.events import EventLog
 from tests.actors.world import Lives, World
 from tests.postgres_server import run_in
@@ -187,6 +188,29 @@ async def test_who_loses_the_lease_after_its_blocks_writes_nothing(
     await world.events.wait_for("task_lease_lost", task_id=task_id)
 
     assert await outside.fetchval(LEFT) == 100
+
+
+async def test_what_is_committed_is_settled_for_every_settlement_that_follows(
+    database: PostgresDatabase, outside: asyncpg.Connection
+) -> None:
+    storage = PostgresStorage(database)
+    await storage.open()
+    await add(storage, "a")
+    [delivery] = await claim(storage)
+    transactions = await storage.handler_transactions()
+    assert transactions is not None
+
+    transaction = await transactions.begin("a", delivery.token)
+    async with transaction.block() as db:
+        await db.execute(TAKE, 1)
+    written = await transaction.settle(SettleBy(token=delivery.token, settlement=DONE), now=1.0)
+    again = await settle(storage, delivery, DONE)
+    failed = await settle(storage, delivery, FAILURE)  # as after a commit of unknown end
+
+    assert (written, again, failed) == (Settled.WRITTEN, Settled.REPEATED, Settled.LEASE_LOST)
+    assert await outside.fetchval(LEFT) == 99
+    assert (await storage.counts())[Status.COMPLETED] == 1
+    await storage.close()
 
 
 async def test_a_constraint_that_fails_at_the_commit_fails_the_attempt(
