@@ -68,6 +68,7 @@ _FORBIDDEN = (
     "PREPARE TRANSACTION 'mine'",
     "SET TRANSACTION READ ONLY",
     "SELECT set_config('transaction_read_only', 'on', true)",
+    "SELECT set_config('track_counts', 'off', true)",
     # what outlives the transaction, or belongs to the session
     "SET search_path TO mine",
     "SET LOCAL ROLE postgres",

@@ -5,6 +5,7 @@ the server is asked, before and after: how many rows of the queue has this trans
 belongs to the queue's schema, which locks that only a change of the schema takes are held.
 """
 
+from taskqueue.errors import StatementRefused
 from taskqueue.storage.postgres.connections import SQL, Row
 
 _LOCKS = """
@@ -16,9 +17,10 @@ _FOOTPRINT = f"""
 WITH ours AS MATERIALIZED (
     SELECT oid FROM pg_class WHERE relnamespace = 'taskqueue'::regnamespace
 )
-SELECT transaction_timestamp(),
+SELECT current_setting('track_counts')::bool,
+    transaction_timestamp(),
     current_user::text || ' ' || session_user::text,
-    current_setting('transaction_read_only') || current_setting('track_counts'),
+    current_setting('transaction_read_only'),
     pg_my_temp_schema(),
     (SELECT sum(pg_stat_get_xact_tuples_inserted(oid) + pg_stat_get_xact_tuples_updated(oid)
         + pg_stat_get_xact_tuples_deleted(oid))::bigint FROM ours),
@@ -28,7 +30,7 @@ SELECT transaction_timestamp(),
         AND mode IN ({_LOCKS}) AND relation IN (SELECT oid FROM ours))
 """  # noqa: S608  the only texts put together here are this module's own
 
-# In the order of the columns.
+# In the order of the columns, behind the first.
 _MEANINGS = (
     "end the transaction",
     "change the role",
@@ -41,9 +43,17 @@ _MEANINGS = (
 
 
 async def footprint(db: SQL) -> Row:
-    """Return what is to be the same after the statements of a handler."""
-    found = await db.fetchrow(_FOOTPRINT)
-    return tuple(found or ())
+    """Return what is to be the same after the statements of a handler.
+
+    Raises:
+        StatementRefused: the server does not count, so that nothing can be told.
+    """
+    is_counting, *found = await db.fetchrow(_FOOTPRINT) or (False,)
+    if not is_counting:
+        raise StatementRefused(
+            "the server has track_counts = off, and so does not tell which tables are changed"
+        )
+    return tuple(found)
 
 
 def overstep(before: Row, after: Row) -> str | None:
