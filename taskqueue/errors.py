@@ -237,7 +237,10 @@ class NoConnection(TaskQueueError):
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
-        super().__init__(f"ctx.connection(): {reason}; ctx.transaction() can be used instead")
+        super().__init__(
+            f"ctx.connection(): {reason}; it is for `async def` handlers on the loop of a service "
+            "on PostgreSQL, and ctx.transaction() for all others"
+        )
 
 
 class LeaseLost(TaskQueueError):

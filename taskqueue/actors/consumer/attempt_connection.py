@@ -45,7 +45,7 @@ class AttemptConnection:
     async def _begun(self) -> HandlerTransaction:
         transactions = await self._storage.use(Storage.handler_transactions)
         if transactions is None:
-            raise NoConnection("the tasks of this service are in no PostgreSQL database")
+            raise NoConnection("the database of this service lends none")
         delivery = self._taken.delivery
         return await transactions.begin(delivery.task.id, delivery.token)
 

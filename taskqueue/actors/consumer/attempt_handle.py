@@ -96,7 +96,7 @@ class ConsumerAttemptHandle(AttemptHandle):
 
     def connection(self) -> AbstractAsyncContextManager[Any]:
         if threading.get_ident() != self._thread:
-            raise NoConnection("only an `async def` handler on the loop can use it")
+            raise NoConnection("it was asked for on another thread")
         return self._connection.lent()
 
     async def concluded(self, outcome: Outcome) -> Outcome:
