@@ -17,6 +17,8 @@
     ├─ ServiceFailed           reason               the supervision tree gave up
     ├─ NotRunning              actions              there is no service to enqueue to
     ├─ WouldBlock              what, instead        a blocking call on the service's own loop
+    ├─ NoConnection            reason               `ctx.connection()` where there is none
+    ├─ LeaseLost               task_id              another attempt has the task
     ├─ NoResources                                  `ctx.resources` of an app that has none
     ├─ ResourcesNotOpened      reason               the app's resources could not be opened
     ├─ ResourcesLost           reason               they ended while they were in use
@@ -228,6 +230,25 @@ class WouldBlock(TaskQueueError):
         self.what = what
         self.instead = instead
         super().__init__(f"{what} would block the service's event loop; use {instead}")
+
+
+class NoConnection(TaskQueueError):
+    """A handler asked for `ctx.connection()`, and there is none; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"ctx.connection(): {reason}; it is for `async def` handlers on the loop of a service "
+            "on PostgreSQL, and ctx.transaction() for all others"
+        )
+
+
+class LeaseLost(TaskQueueError):
+    """The attempt no longer holds the task `task_id`: what it wrote is rolled back."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(f"another attempt has task {task_id!r}, or it has ended")
 
 
 class NoResources(TaskQueueError):

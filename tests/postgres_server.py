@@ -77,7 +77,12 @@ END $$
 
 async def empty(database: PostgresDatabase) -> None:
     """Delete all that is in a migrated database, and end the connections to it."""
-    await _execute(database.dsn, _EMPTY)
+    await run_in(database, _EMPTY)
+
+
+async def run_in(database: PostgresDatabase, sql: str) -> None:
+    """Run statements in a database."""
+    await _execute(database.dsn, sql)
 
 
 async def _execute(url: str, sql: str) -> None:

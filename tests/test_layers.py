@@ -36,7 +36,7 @@ FLOORS = (
     ("supervision", ("supervision",)),
     ("rules", ("rules",)),
     ("what the service can be asked", ("commands",)),
-    ("storage", ("storage", "sqlite")),
+    ("storage", ("storage", "sqlite", "postgres")),
     ("the client", ("client",)),
     ("what users write", ("api", "opentelemetry")),
     ("settings", ("settings",)),
@@ -89,7 +89,7 @@ STRANGERS = {
 
 
 # Whose drivers are behind the storage, and the words of one engine alone.
-DRIVERS = ("sqlite3", "aiosqlite", "asyncpg", "taskqueue.storage.sqlite")
+DRIVERS = ("sqlite3", "aiosqlite", "asyncpg", "psycopg", "taskqueue.storage.sqlite")
 WORDS_OF_ENGINES = re.compile(r"(?i)sqlite|postgres|\bsynchronous\b|writer_?lost|\bwriter\b|fsync")
 
 # Above the storage these alone know an engine.

@@ -1,10 +1,11 @@
 """The way back into the service that an attempt has while it runs."""
 
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from taskqueue.attempt_log import Lines
 from taskqueue.rules.limits import LimitUse
-from taskqueue.rules.tasks import Rows, Statement
+from taskqueue.rules.tasks import Outcome, Rows, Statement
 
 
 class AttemptHandle(Protocol):
@@ -37,4 +38,25 @@ class AttemptHandle(Protocol):
         Raises:
             RuntimeError: called where the answer would arrive, so that it never could.
         """
+        ...
+
+    def connection(self) -> AbstractAsyncContextManager[Any]:
+        """Lend a connection in the attempt's own transaction; see `HandlerTransaction.block`.
+
+        Raises:
+            NoConnection: there is none here.
+            LeaseLost: another attempt has the task.
+            StorageUnavailable, ActorError: the database does not answer now.
+        """
+        ...
+
+    async def concluded(self, outcome: Outcome) -> Outcome:
+        """Commit what was written on a connection, if `outcome` says so; return what came of it.
+
+        Called once, after a handler that has had one.
+        """
+        ...
+
+    def abandon_connection(self) -> None:
+        """Roll back without waiting what was not concluded."""
         ...

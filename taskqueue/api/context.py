@@ -1,8 +1,10 @@
 """What a handler knows about the attempt it is making."""
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, cast
 
 from msgspec.structs import replace
 from structlog.typing import FilteringBoundLogger
@@ -12,12 +14,12 @@ from taskqueue.api.attempt_logger import attempt_logger
 from taskqueue.api.tracing import Tracing, traced
 from taskqueue.api.transaction import Transaction
 from taskqueue.attempt_log import Lines
-from taskqueue.errors import NoResources, NotRunning
+from taskqueue.errors import NoConnection, NoResources, NotRunning, StatementRefused
 from taskqueue.logger import log
 from taskqueue.rules import encoding, limits
 from taskqueue.rules.limit_checks import spent
 from taskqueue.rules.limits import LimitUse
-from taskqueue.rules.tasks import NewTask, Rows, Statement, Task, require_tasks
+from taskqueue.rules.tasks import NewTask, Outcome, Rows, Statement, Task, require_tasks
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # its default lets a bare `Context` be complete
@@ -70,6 +72,8 @@ class Context(Generic[T_co]):
         self.traceparent = task.traceparent
         """The trace of this attempt (W3C `traceparent`), to be passed on; None: it has none."""
         self._transaction: Transaction | None = None  # most handlers have none
+        self.has_connection = False
+        """Whether the handler has asked for a connection."""
         self._follow_ups: list[NewTask] = []
 
     @property
@@ -148,11 +152,39 @@ class Context(Generic[T_co]):
         What it gathers is written if and only if this attempt completes the task, in the one commit
         that writes the result: a handler that raises, is cut, times out, or was believed dead and
         wakes up writes nothing.
+
+        Raises:
+            StatementRefused: this attempt has used `connection`.
         """
+        if self.has_connection:
+            raise StatementRefused("this attempt has a ctx.connection(): run it there")
         with _first_use:  # two threads of a handler must not get two
             if self._transaction is None:
                 self._transaction = Transaction(self.handle)
             return self._transaction
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """Lend a connection of asyncpg to the service's PostgreSQL database; for `async def`.
+
+        It is inside a transaction, which is the attempt's own: all blocks of an attempt share it.
+        What they write is committed if and only if this attempt completes the task, in the one
+        commit that writes the result. A block that raises takes its own writes back.
+
+            async with ctx.connection() as db:
+                await db.execute("UPDATE accounts SET balance = balance - $1", amount)
+
+        Raises:
+            NoConnection: the service does not run on PostgreSQL, the handler runs in a thread or a
+                process, or this attempt has used `transaction`.
+            LeaseLost: at the end of the block: another attempt has the task.
+            StorageUnavailable, ActorError: the database does not answer now.
+        """
+        if self._transaction is not None:
+            raise NoConnection("this attempt has used ctx.transaction()")
+        self.has_connection = True
+        async with self.handle.connection() as connection:
+            yield connection
 
     def enqueue(self, action: Preparable[P], /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Accept a follow-up task together with the ack of this one; return its id.
@@ -209,3 +241,12 @@ class _Nowhere:
 
     def dry_run_blocking(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         raise NotRunning((self._task.action,))
+
+    def connection(self) -> AbstractAsyncContextManager[Any]:
+        raise NotRunning((self._task.action,))
+
+    async def concluded(self, outcome: Outcome) -> Outcome:
+        return outcome
+
+    def abandon_connection(self) -> None:
+        """Nothing was lent."""

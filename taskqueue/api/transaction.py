@@ -4,6 +4,8 @@
     tx.execute("UPDATE accounts SET balance = balance - ? WHERE id = ?", (amount, source))
     [[left]] = await tx.fetch("SELECT balance FROM accounts WHERE id = ?", (source,))
 
+The SQL is that of the service's database: PostgreSQL has `$1`, `$2`, … where SQLite has `?`.
+
 Nothing holds the database meanwhile. `execute` gathers, and what is gathered is applied in the one
 commit that writes the result. `fetch` is a dry run: it applies what was gathered, reads, and rolls
 back. The commit checks the rows that it returned once more; if one has changed since, nothing is

@@ -45,7 +45,11 @@ class LoopExecutor:
         note_end = unfinished.begin(context.task)  # a blocked loop outlives its consumer
         try:
             outcome = await outcome_of(eagerly(call), context, handler)
+            if context.has_connection:
+                outcome = await context.handle.concluded(outcome)
         finally:
+            if context.has_connection:
+                context.handle.abandon_connection()
             del self._running[task_id]
             note_end()
         if asyncio.get_running_loop().time() >= self._turn_ends:

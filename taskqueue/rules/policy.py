@@ -16,6 +16,7 @@ from taskqueue.rules.tasks import (
     DeadLetter,
     Failed,
     Interrupted,
+    NotApplied,
     Outcome,
     Postpone,
     Rejected,
@@ -76,6 +77,17 @@ def conflict_s(deliveries: int, *, jitter: float) -> float:
     """
     doublings = min(max(deliveries - 1, 0), 16)  # a float overflows long before a count does
     return min(MAX_CONFLICT_S, CONFLICT_S * 2.0**doublings) * (1.0 + jitter)
+
+
+def outcome_of(refused: NotApplied) -> Outcome:
+    """Return what it makes of an attempt that its settlement was not written."""
+    match refused.outcome:
+        case AttemptOutcome.CONFLICTED:
+            return Conflicted(error=refused.error)
+        case AttemptOutcome.CRASHED:
+            return Crashed(error=refused.error)
+        case _:
+            return Failed(error=refused.error)
 
 
 def settlement(

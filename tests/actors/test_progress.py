@@ -114,7 +114,9 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
     reports = ProgressReports(storage, ManualClock(), tasks.start)
     charges = Charges(System().address(QUEUE), ManualClock(), tasks.start)
     taken = Taken(delivery("token"), 0.0, AttemptLog())
-    handle = ConsumerAttemptHandle(taken, storage, reports, charges, lambda: starts.append(None))
+    handle = ConsumerAttemptHandle(
+        taken, storage, reports, charges, lambda: starts.append(None), clock=ManualClock()
+    )
     loop = asyncio.get_running_loop()
     later: list[Callable[[], None]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", later.append)

@@ -17,7 +17,7 @@ from taskqueue.rules.tasks import AttemptOutcome, NotApplied, Settled, Statement
 from taskqueue.storage.sqlite.connections import spawn
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.storage.sqlite.handler_sql import sandbox
-from taskqueue.testing.contract.sql_samples import NO_LIMIT_S
+from taskqueue.testing.contract.sql_dialect import NO_LIMIT_S
 from taskqueue.testing.contract.sql_steps import apply, complete, query
 from taskqueue.testing.contract.steps import add, claim
 from tests.actors import fatal_sql

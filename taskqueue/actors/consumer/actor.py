@@ -229,11 +229,11 @@ class ConsumerActor(Actor):
         return taken.delivery if passes_on else None
 
     async def _run(self, this: Attempt) -> Outcome:
-        delivery, note_start = this.taken.delivery, self._reports.note
+        taken, delivery, note_start = this.taken, this.taken.delivery, self._reports.note
         task_log.attempt_started(delivery.task, self.ref.label)
         self._app.hooks.started(delivery.task)
         handle = ConsumerAttemptHandle(
-            this.taken, self._storage, self._progress, self._charges, note_start
+            taken, self._storage, self._progress, self._charges, note_start, clock=self._clock
         )
         this.handle = handle
         try:

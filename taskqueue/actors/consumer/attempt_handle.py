@@ -3,15 +3,21 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
+from taskqueue.actors.consumer.attempt_connection import AttemptConnection
 from taskqueue.actors.consumer.charges import Charges
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.attempt_log import Lines
+from taskqueue.clock import Clock
+from taskqueue.errors import NoConnection
 from taskqueue.rules.leases.values import Taken
 from taskqueue.rules.limits import LimitUse
-from taskqueue.rules.tasks import Rows, Statement
+from taskqueue.rules.tasks import Outcome, Rows, Statement
+from taskqueue.runtime.cancellation import undisturbed
 from taskqueue.storage.protocol import Storage
 
 DRY_RUN_LIMIT_S = 1.0
@@ -30,6 +36,8 @@ class ConsumerAttemptHandle(AttemptHandle):
         reports: ProgressReports,
         charges: Charges,
         note_start: Callable[[], None],
+        *,
+        clock: Clock,
     ) -> None:
         """Make a handle; to be called on the consumer's loop.
 
@@ -40,6 +48,7 @@ class ConsumerAttemptHandle(AttemptHandle):
             charges: takes what it spends.
             note_start: notes the start of the attempt, unless that was done: a start that is noted
                 after its progress would erase that.
+            clock: the time.
         """
         self._delivery = taken.delivery
         self._log = taken.log
@@ -47,6 +56,7 @@ class ConsumerAttemptHandle(AttemptHandle):
         self._reports = reports
         self._charges = charges
         self._note_start = note_start
+        self._connection = AttemptConnection(taken, storage, clock)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self.latest: str | None = None
@@ -83,3 +93,16 @@ class ConsumerAttemptHandle(AttemptHandle):
             raise RuntimeError("fetch_blocking would block the loop; use `await fetch`")
         asking = self.dry_run(statements, query)
         return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+
+    def connection(self) -> AbstractAsyncContextManager[Any]:
+        if threading.get_ident() != self._thread:
+            raise NoConnection("it was asked for on another thread")
+        return self._connection.lent()
+
+    async def concluded(self, outcome: Outcome) -> Outcome:
+        concluding = asyncio.ensure_future(self._connection.conclude(outcome))
+        await undisturbed(concluding)  # a commit is not cut by what cuts its handler
+        return concluding.result()
+
+    def abandon_connection(self) -> None:
+        self._connection.abandon()

@@ -22,14 +22,9 @@ from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import (
-    AttemptOutcome,
     Complete,
-    Conflicted,
-    Crashed,
     DeadLetter,
-    Failed,
     NotApplied,
-    Outcome,
     Postpone,
     Release,
     Requeue,
@@ -175,7 +170,7 @@ class Completer:
                 self._report(each, answer, chained_keys)
                 self._count(each, answer, now)
             batch = [
-                self._pending(replace(each.finished, outcome=_outcome_of(answer)))
+                self._pending(replace(each.finished, outcome=policy.outcome_of(answer)))
                 for each, answer in answered
                 if isinstance(answer, NotApplied)
             ]
@@ -239,16 +234,6 @@ class Completer:
             for each in batch
         ]
         return await self._storage.use(Storage.settle, settlements, now=self._clock.now())
-
-
-def _outcome_of(answer: NotApplied) -> Outcome:
-    match answer.outcome:
-        case AttemptOutcome.CONFLICTED:
-            return Conflicted(error=answer.error)
-        case AttemptOutcome.CRASHED:
-            return Crashed(error=answer.error)
-        case _:
-            return Failed(error=answer.error)
 
 
 def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:

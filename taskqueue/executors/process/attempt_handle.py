@@ -1,13 +1,15 @@
 """The handle of an attempt in a worker process: what it says and asks goes through the pipe."""
 
 import threading
+from contextlib import AbstractAsyncContextManager
 from time import monotonic  # before a handler's library replaces it
+from typing import Any
 
 from taskqueue.api.attempt_handle import AttemptHandle
 from taskqueue.attempt_log import MAX_LINES, AttemptLog, Lines
 from taskqueue.children.blocking_pipe import BlockingPipe
 from taskqueue.children.messages import framed
-from taskqueue.errors import StatementRefused, StorageUnavailable
+from taskqueue.errors import NoConnection, StatementRefused, StorageUnavailable
 from taskqueue.executors.process.messages import (
     Done,
     DryRunAnswer,
@@ -69,6 +71,15 @@ class WorkerAttemptHandle(AttemptHandle):
                 raise StatementRefused("the attempt has ended")
             self._pipe.send(framed(DryRunQuery(statements=statements, query=query)))
             return _rows_of(self._pipe.receive())
+
+    def connection(self) -> AbstractAsyncContextManager[Any]:
+        raise NoConnection("this handler runs in a process, and the connection is the service's")
+
+    async def concluded(self, outcome: Outcome) -> Outcome:
+        return outcome
+
+    def abandon_connection(self) -> None:
+        """Nothing was lent."""
 
     def done(self, outcome: Outcome, memory_mb: float | None, *, is_last: bool) -> None:
         """Say that the attempt is made; nothing is said after that."""

@@ -2,6 +2,8 @@
 
 verbs/       what the protocol names: each verb hands an operation to `_write` or `_read`
 operations/  what an operation does, over a `Transaction` or a connection; plain coroutines
+handler_sql/ what statements of handlers may do, and where they run
+drivers/     our SQL on connections that users have opened
 commit.py    group commit: what waits shares one transaction
 schema/      numbered steps, and what takes them
 sql/         the texts of statements

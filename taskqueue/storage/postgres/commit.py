@@ -45,11 +45,11 @@ COMMIT_S = 30.0
 """How long a commit may take, in seconds: the server may hang, or another hold a lock too long."""
 
 # A database that is set to answer before its disk has the commit would break the first promise.
-BEGIN = """
-BEGIN ISOLATION LEVEL READ COMMITTED;
+DURABLY = """
 SELECT set_config('synchronous_commit', 'on', true)
 WHERE current_setting('synchronous_commit') = 'off'
 """
+BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {DURABLY}"
 
 
 def begin(*, has_pooler: bool) -> str:
@@ -105,12 +105,18 @@ class Writer:
         on_group_end: Callable[[GroupEnd], object],
         begin: str = BEGIN,
         on_news: Callable[[], object] = lambda: None,
+        most: int | None = None,
     ) -> None:
         """Write over `kept`, which it owns.
 
-        `begin` is what a commit begins with, `commits` counts what it commits, `on_group_end` is
-        called for each group that has ended, `on_news` after each commit that other nodes should
-        know of.
+        Args:
+            kept: the connection.
+            where: the database, for errors.
+            commits: counts what is committed.
+            on_group_end: called for each group that has ended.
+            begin: what a commit begins with.
+            on_news: called after each commit that other nodes should know of.
+            most: how many operations share a commit; None: all that wait.
         """
         self._kept = kept
         self._where = where
@@ -118,6 +124,7 @@ class Writer:
         self._commits = commits
         self._on_group_end = on_group_end
         self._on_news = on_news
+        self._most = most
         self._pending: list[Write[Any]] = []
         self._committing: list[Write[Any]] = []
         self._running: asyncio.Task[None] | None = None
@@ -170,7 +177,8 @@ class Writer:
                     await asyncio.sleep(0)
                 if not self._pending:
                     return
-                self._committing, self._pending = self._pending, []
+                self._committing = self._pending[: self._most]
+                self._pending = self._pending[len(self._committing) :]
                 await self._commit(self._committing)
                 self._committing = []
         finally:

@@ -58,6 +58,12 @@ class Connection(SQL, Protocol):
 
     def is_closed(self) -> bool: ...
 
+    def transaction(self) -> Any: ...
+
+    async def prepare(self, query: str, *, name: str) -> Any: ...
+
+    async def set_type_codec(self, typename: str, **how: object) -> None: ...
+
     def add_termination_listener(self, callback: Callable[["Connection"], object]) -> None: ...
 
     def remove_termination_listener(self, callback: Callable[["Connection"], object]) -> None: ...
@@ -108,7 +114,7 @@ class Kept:
     def __init__(
         self,
         database: PostgresDatabase,
-        check: Callable[[SQL], Awaitable[None]],
+        check: Callable[["Connection"], Awaitable[None]],
         on_loss: Callable[[StorageLost], object] = lambda _: None,
     ) -> None:
         """Keep a connection to `database`, each of which `check` accepts or raises.

@@ -14,6 +14,7 @@ from taskqueue.storage.postgres.commit import Writer, begin
 from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
+from taskqueue.storage.postgres.handler_sql.sessions import HandlerSessions
 from taskqueue.storage.postgres.notices import Notices
 from taskqueue.storage.postgres.operations import probing
 from taskqueue.storage.postgres.schema import runner
@@ -36,6 +37,7 @@ class PostgresLifecycle:
         self._writer: Writer | None = None
         self._readers: Readers | None = None
         self._notices: Notices | None = None
+        self._handlers: HandlerSessions | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._tell_foreign_commit: Callable[[], object] = lambda: None
         self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
@@ -63,6 +65,12 @@ class PostgresLifecycle:
             notices = self._notices = Notices(self._database, self._on_foreign_commit)
             notices.start()
             self._readers = readers
+            self._handlers = HandlerSessions(
+                self._database,
+                commits=self._commits,
+                on_group_end=self._on_group_end,
+                on_news=notices.tell,
+            )
             self._writer = Writer(
                 writing,
                 self._where,
@@ -91,6 +99,9 @@ class PostgresLifecycle:
     async def close(self) -> None:
         async with self._turn:
             writer, readers, notices = self._writer, self._readers, self._notices
+            handlers, self._handlers = self._handlers, None
+            if handlers is not None:
+                await handlers.close()
             if writer is not None and readers is not None and notices is not None:
                 await writer.close()
                 self._writer = self._readers = self._notices = None
@@ -101,6 +112,9 @@ class PostgresLifecycle:
         writer, self._writer = self._writer, None
         readers, self._readers = self._readers, None
         notices, self._notices = self._notices, None
+        handlers, self._handlers = self._handlers, None
+        if handlers is not None:
+            handlers.abandon()
         if writer is not None:
             writer.abandon()
         if readers is not None:
@@ -126,6 +140,11 @@ class PostgresLifecycle:
         if self._readers is None:
             raise StorageUnavailable("closed")
         return self._readers
+
+    def _running_handlers(self) -> HandlerSessions:
+        if self._handlers is None:
+            raise StorageUnavailable("closed")
+        return self._handlers
 
     def _on_loss(self, error: StorageLost) -> None:
         self._tell_loss(error)

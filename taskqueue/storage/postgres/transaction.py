@@ -28,8 +28,12 @@ class GroupMoves:
 class Transaction:
     """One commit in the making: the connection, and by how much each count has moved."""
 
-    def __init__(self, db: SQL) -> None:
+    def __init__(self, db: SQL, *, is_users: bool = False) -> None:
+        """Begin with nothing; `is_users`: a user has begun it, at whichever isolation level."""
         self.db = db
+        self._move_counts = (
+            counters.MOVE_IN_AN_UNCHANGED_SHARD if is_users else counters.MOVE_IN_A_FREE_SHARD
+        )
         self.gates = Gates(db)
         self.turns = Turns(db)
         self.refused: list[tuple[NewTask, Accepted]] = []
@@ -75,7 +79,7 @@ class Transaction:
         if not any(self._moved.values()):
             return
         by = [self._moved[status] for status in Status]
-        if not changed_rows(await self.db.execute(counters.MOVE_IN_A_FREE_SHARD, *by)):
+        if not changed_rows(await self.db.execute(self._move_counts, *by)):
             await self.db.execute(counters.MOVE_IN_ANY_SHARD, *by)
 
 

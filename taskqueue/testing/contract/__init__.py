@@ -10,7 +10,8 @@
             await storage.close()
 
 Each part of the protocol has a module of the same name here. An engine without SQL of handlers
-lists the other six as its bases. Needs pytest with pytest-asyncio in auto mode.
+lists the other parts as its bases; one whose SQL is not SQLite's sets `dialect`. Needs pytest with
+pytest-asyncio in auto mode.
 """
 
 import pytest

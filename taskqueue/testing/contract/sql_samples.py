@@ -1,6 +1,7 @@
-"""The SQL that tests of handlers use: endless, wrong or forbidden."""
+"""The SQL that tests of handlers use, as SQLite has it."""
 
 from taskqueue.rules.tasks import Statement
+from taskqueue.testing.contract.sql_dialect import Dialect
 
 ENDLESS_READ = """
 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n) SELECT n FROM n WHERE n < 0
@@ -10,8 +11,6 @@ ENDLESS_WRITE = """
 WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n)
 INSERT INTO accounts SELECT -n, n FROM n
 """
-
-NO_LIMIT_S = 60.0
 
 MISTAKES = {
     "no SQL": Statement(sql="this is no SQL"),
@@ -113,4 +112,92 @@ FORBIDDEN = (
     "DELETE FROM sqlite_sequence",
     "INSERT INTO sqlite_sequence VALUES ('tasks', 9)",
     "VACUUM INTO 'copy.db'",
+)
+
+SQLITE = Dialect(
+    bank=(
+        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER CHECK (balance >= 0))",
+        "INSERT INTO accounts VALUES (1, 100), (2, 10)",
+        """
+        CREATE TRIGGER never_delete BEFORE DELETE ON accounts
+        BEGIN SELECT RAISE(ROLLBACK, 'accounts are for ever'); END
+        """,
+        "CREATE VIEW through_a_view AS SELECT 1 AS one",
+        """
+        CREATE TRIGGER far INSTEAD OF INSERT ON through_a_view
+        BEGIN DELETE FROM tasks; END
+        """,
+        "CREATE TABLE through_a_trigger (x)",
+        """
+        CREATE TRIGGER further AFTER INSERT ON through_a_trigger
+        BEGIN UPDATE tasks SET status = 'queued'; END
+        """,
+        "CREATE VIRTUAL TABLE notes USING fts5 (text)",
+        "CREATE TABLE numbered (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+    ),
+    pay_in=Statement(
+        sql="UPDATE accounts SET balance = balance + :by WHERE id = :id",
+        parameters={"by": 5, "id": 1},
+    ),
+    endless_read=ENDLESS_READ,
+    endless_write=ENDLESS_WRITE,
+    mistakes=MISTAKES,
+    forbidden=FORBIDDEN,
+    schema="SELECT * FROM sqlite_master",
+    own_objects=(
+        "CREATE TABLE mine (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)",
+        "CREATE INDEX by_name ON mine (name COLLATE NOCASE)",
+        "ALTER TABLE mine ADD COLUMN age INTEGER NOT NULL DEFAULT 1 CHECK (age > 0)",
+        "ALTER TABLE mine RENAME COLUMN name TO called",
+        "ALTER TABLE mine RENAME TO people",
+        "CREATE TABLE log (called TEXT)",
+        """
+        CREATE TRIGGER logging AFTER INSERT ON people
+        BEGIN INSERT INTO log VALUES (new.called); END
+        """,
+        "CREATE VIEW named AS SELECT called FROM people",
+        "INSERT INTO people (called) VALUES ('Ada')",
+        "REINDEX by_name",
+    ),
+    own_drops=(
+        "DROP TRIGGER logging",
+        "DROP INDEX by_name",
+        "DROP VIEW named",
+        "DROP TABLE people",
+    ),
+    people="SELECT name FROM sqlite_master WHERE name IN ('people')",
+    changes=(
+        "UPDATE accounts SET balance = 99 WHERE id = 1",
+        "INSERT INTO accounts VALUES (3, 0)",
+        "UPDATE accounts SET balance = 110 - balance",  # the same rows in another order
+        "INSERT INTO accounts VALUES (3, zeroblob(1048576))",  # more than was ever shown
+    ),
+    deferred=(
+        """
+        CREATE TABLE cards (
+            account INTEGER REFERENCES accounts (id) DEFERRABLE INITIALLY DEFERRED
+        )
+        """,
+        "INSERT INTO cards VALUES (9)",
+    ),
+    has_constraints=False,
+    values=(None, 0, -(2**63), 2**63 - 1, 0.1, float("inf"), "", "é🧵\0x", b"", b"\0\xff"),
+    values_shown="SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?",
+    blob="zeroblob({})",
+    differing=(
+        "SELECT 1",
+        "SELECT 1.0",
+        "SELECT '1'",
+        "SELECT x'31'",
+        "SELECT NULL",
+        "SELECT ''",
+        "SELECT 1 WHERE 0",
+        "SELECT 1, 2",
+        "SELECT 2, 1",
+        "VALUES (1), (2)",
+        "VALUES (2), (1)",
+        "SELECT 'ab', 'c'",
+        "SELECT 'a', 'bc'",
+    ),
+    one="SELECT ?",
 )

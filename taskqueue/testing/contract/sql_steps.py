@@ -11,7 +11,7 @@ from taskqueue.rules.tasks import (
     Statement,
 )
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract.sql_samples import NO_LIMIT_S
+from taskqueue.testing.contract.sql_dialect import NO_LIMIT_S
 from taskqueue.testing.contract.steps import (
     add,
     claim,

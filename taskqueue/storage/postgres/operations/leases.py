@@ -81,6 +81,12 @@ def seqs_of(tokens: Iterable[str]) -> list[int]:
     return [*map(seq_of, tokens)]
 
 
+async def is_held(db: SQL, token: str) -> bool:
+    """Tell whether a token holds at this moment, without locking its row."""
+    held: bool = await db.fetchval(sql.IS_HELD, seqs_of([token]), _storable([token]))
+    return held
+
+
 async def start(tx: Transaction, tokens: Sequence[str], *, now: float) -> None:
     """Mark as running what still holds and is not running yet."""
     found = await Leases.of(tx.db, tokens)

@@ -13,7 +13,6 @@ from taskqueue.rules.tasks import (
     Complete,
     DeadLetter,
     NewTask,
-    NotApplied,
     Postpone,
     Release,
     Requeue,
@@ -24,7 +23,7 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.follow_ups import is_refused
 from taskqueue.storage.postgres.connections import Row
-from taskqueue.storage.postgres.operations import handler_sql, membership
+from taskqueue.storage.postgres.operations import membership
 from taskqueue.storage.postgres.operations.inserting import insert_admitted
 from taskqueue.storage.postgres.operations.leases import Lease, Leases
 from taskqueue.storage.postgres.sql import settling as sql
@@ -33,31 +32,25 @@ from taskqueue.storage.postgres.transaction import Transaction
 
 async def settle(
     tx: Transaction, settlements: Sequence[SettleBy], *, now: float
-) -> tuple[Settled | NotApplied, ...]:
-    """Write what the tokens give the right to; answer in the order given."""
+) -> tuple[Settled, ...]:
+    """Write what the tokens give the right to; answer in the order given.
+
+    Statements of handlers were applied before: see `handler_sql.settling`.
+    """
     found = await Leases.of(tx.db, [by.token for by in settlements])
     writing = _Settling(tx, now=now)
-    answers: list[Settled | NotApplied] = []
+    answers: list[Settled] = []
     for by in settlements:
         settled_as = sql.SETTLED_AS[type(by.settlement)]
         lease = found.holding(by.token)
         if lease is None:
             repeated = found.settled(by.token, settled_as)
             answers.append(Settled.REPEATED if repeated else Settled.LEASE_LOST)
-        elif (refusal := await _apply_statements(tx, by)) is not None:
-            answers.append(refusal)
         else:
             answers.append(await writing.add(lease, by))
             found.settle(lease, settled_as)
     await writing.write()
     return tuple(answers)
-
-
-async def _apply_statements(tx: Transaction, by: SettleBy) -> NotApplied | None:
-    """Apply the handler's statements if there are any; return why they cannot be."""
-    if not isinstance(by.settlement, Complete) or not by.settlement.statements:
-        return None
-    return await handler_sql.apply(tx, by.settlement.statements)
 
 
 class _Settling:

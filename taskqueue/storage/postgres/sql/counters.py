@@ -11,6 +11,14 @@ UPDATE taskqueue.counters SET {_MOVED} WHERE shard = (
     SELECT shard FROM taskqueue.counters ORDER BY shard LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 """
+# At REPEATABLE READ, what has changed since the snapshot cannot be changed. Such a version has an
+# `xmax` (as has one that was only locked, which matters little).
+MOVE_IN_AN_UNCHANGED_SHARD = f"""
+UPDATE taskqueue.counters SET {_MOVED} WHERE shard = (
+    SELECT shard FROM taskqueue.counters ORDER BY xmax <> '0'::xid, random()
+    LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+"""
 MOVE_IN_ANY_SHARD = f"""
 UPDATE taskqueue.counters SET {_MOVED} WHERE shard = (
     SELECT shard FROM taskqueue.counters ORDER BY random() LIMIT 1

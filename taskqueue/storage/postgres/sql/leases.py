@@ -16,6 +16,8 @@ SELECT seq, token, status, CASE status WHEN 'running' THEN waited_as ELSE status
 FROM taskqueue.tasks WHERE seq = ANY ($1::bigint[]) ORDER BY seq FOR UPDATE
 """
 
+IS_HELD = f"SELECT EXISTS (SELECT 1 FROM taskqueue.tasks WHERE {_HELD})"
+
 START = """
 UPDATE taskqueue.tasks
 SET waited_as = status, status = 'running', started_at = $2, progress = NULL

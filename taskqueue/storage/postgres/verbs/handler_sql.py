@@ -1,11 +1,10 @@
-"""The verb that runs statements of handlers without a trace."""
+"""The verbs that run statements of handlers without a trace, and lend connections to them."""
 
 from collections.abc import Sequence
-from functools import partial
 
 from taskqueue.rules.tasks import Rows, Statement
+from taskqueue.storage.handler_sql import HandlerTransactions
 from taskqueue.storage.postgres.lifecycle import PostgresLifecycle
-from taskqueue.storage.postgres.operations import handler_sql
 
 
 class PostgresHandlerSQL(PostgresLifecycle):
@@ -14,6 +13,8 @@ class PostgresHandlerSQL(PostgresLifecycle):
     async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
     ) -> Rows:
-        return await self._read(
-            partial(handler_sql.dry_run, statements=tuple(statements), query=query)
-        )
+        handlers = self._running_handlers()
+        return await handlers.dry_run(tuple(statements), query, limit_s=limit_s)
+
+    async def handler_transactions(self) -> HandlerTransactions | None:
+        return self._running_handlers().transactions

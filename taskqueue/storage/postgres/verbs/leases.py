@@ -1,5 +1,6 @@
 """The verbs that lease tasks and settle their attempts."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -15,6 +16,7 @@ from taskqueue.rules.tasks import (
     Task,
 )
 from taskqueue.storage.limits import check_limit
+from taskqueue.storage.postgres.handler_sql.settling import statements_of
 from taskqueue.storage.postgres.lifecycle import PostgresLifecycle
 from taskqueue.storage.postgres.operations import (
     claiming,
@@ -88,6 +90,22 @@ class PostgresLeases(PostgresLifecycle):
     async def settle(
         self, settlements: Sequence[SettleBy], *, now: float
     ) -> tuple[Settled | NotApplied, ...]:
+        others = [by for by in settlements if not statements_of(by)]
+        if len(others) == len(settlements):
+            return await self._settle(others, now=now)
+        handlers = self._running_handlers()
+        applying = [handlers.settle(by, now=now) for by in settlements if statements_of(by)]
+        settled, applied = await asyncio.gather(
+            self._settle(others, now=now), asyncio.gather(*applying)
+        )
+        plain, with_statements = iter(settled), iter(applied)
+        return tuple(
+            next(with_statements) if statements_of(by) else next(plain) for by in settlements
+        )
+
+    async def _settle(self, settlements: Sequence[SettleBy], *, now: float) -> tuple[Settled, ...]:
+        if not settlements:
+            return ()
         return await self._write(partial(settling.settle, settlements=tuple(settlements), now=now))
 
     async def expire_waiting(self, *, limit: int, now: float) -> tuple[ExpiredTask, ...]:

@@ -12,18 +12,15 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
 from taskqueue.errors import StatementRefused
-from taskqueue.rules.tasks import Row, Rows, Statement
+from taskqueue.rules.tasks import Rows, Statement
+from taskqueue.storage.answers import MAX_BYTES, Answer
 from taskqueue.storage.sqlite.handler_sql.permissions import Permissions
 
 LIMIT_S = 1.0  # the statements of one settlement
-MAX_ROWS = 1024 * 1024  # bytes that one query may answer
 _OPCODES_PER_LOOK = 10_000  # between two looks at the clock: about a tenth of a millisecond
 
 # A statement may need no more than this. What SQLite does in one go (comparing, searching or
@@ -120,7 +117,7 @@ def dry_run(
     finally:
         _undo(db)
     if answer is None:
-        raise StatementRefused(f"answers more than {MAX_ROWS} bytes{_in(query)}")
+        raise StatementRefused(f"answers more than {MAX_BYTES} bytes{_in(query)}")
     return answer
 
 
@@ -175,7 +172,7 @@ class _Guard:
             deque(self._run(statement), maxlen=0)
 
     def query(self, statement: Statement) -> Rows | None:
-        """Return what a statement answers, None if that is more than `MAX_ROWS`."""
+        """Return what a statement answers, None if that is more than `MAX_BYTES`."""
         with self._refusing(statement):
             return _gather(self._run(statement))
 
@@ -233,19 +230,12 @@ def _is_outage(error: Exception) -> bool:
 
 
 def _gather(cursor: sqlite3.Cursor) -> Rows | None:
-    # In MessagePack 1, 1.0, '1' and b'1' differ, and a row tells where it ends.
-    digest = blake2b(digest_size=16)
-    rows: list[Row] = []
-    size = 0
+    answer = Answer()
     for row in cursor:
-        encoded = msgspec.msgpack.encode(row)
-        size += len(encoded)
-        if size > MAX_ROWS:
+        if not answer.add(row):
             cursor.close()
             return None
-        digest.update(encoded)
-        rows.append(row)
-    return Rows(rows=tuple(rows), digest=digest.hexdigest())
+    return answer.rows
 
 
 def _in(statement: Statement) -> str:

@@ -1,0 +1,72 @@
+"""The connection of an attempt whose handler has asked for one, and how its writes end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from taskqueue.actors.storage_client import StorageClient
+from taskqueue.clock import Clock
+from taskqueue.errors import NoConnection
+from taskqueue.rules import policy
+from taskqueue.rules.leases.values import Taken
+from taskqueue.rules.tasks import Complete, NotApplied, Outcome, SettleBy, Succeeded
+from taskqueue.storage.handler_sql import HandlerTransaction
+from taskqueue.storage.protocol import Storage
+
+
+class AttemptConnection:
+    """At most one transaction, from the first block that asks for it to the end of the attempt.
+
+    It is settled here, where its connection lives. The outcome is reported all the same, and the
+    queue settles it once more: the token tells that this was done.
+    """
+
+    def __init__(self, taken: Taken, storage: StorageClient, clock: Clock) -> None:
+        self._taken = taken
+        self._storage = storage
+        self._clock = clock
+        self._transaction: HandlerTransaction | None = None
+        self._is_lent = False
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[Any]:
+        """Lend the connection to a block of the handler."""
+        if self._is_lent:
+            raise NoConnection("another block of this attempt is using it")
+        self._is_lent = True
+        try:
+            if self._transaction is None:
+                self._transaction = await self._begun()
+            async with self._transaction.block() as connection:
+                yield connection
+        finally:
+            self._is_lent = False
+
+    async def _begun(self) -> HandlerTransaction:
+        transactions = await self._storage.use(Storage.handler_transactions)
+        if transactions is None:
+            raise NoConnection("the database of this service lends none")
+        delivery = self._taken.delivery
+        return await transactions.begin(delivery.task.id, delivery.token)
+
+    async def conclude(self, outcome: Outcome) -> Outcome:
+        """Commit with the result, or roll back; return the outcome that this makes."""
+        transaction, self._transaction = self._transaction, None
+        if transaction is None:
+            return outcome
+        if not isinstance(outcome, Succeeded):
+            await transaction.roll_back()
+            return outcome
+        by = SettleBy(
+            token=self._taken.delivery.token,
+            settlement=Complete(result=outcome.result, follow_ups=outcome.follow_ups),
+            started_at=self._taken.at,
+            log=self._taken.log.text(),
+        )
+        answer = await transaction.settle(by, now=self._clock.now())
+        return policy.outcome_of(answer) if isinstance(answer, NotApplied) else outcome
+
+    def abandon(self) -> None:
+        """Drop the connection, if it was not concluded."""
+        if self._transaction is not None:
+            self._transaction.abandon()

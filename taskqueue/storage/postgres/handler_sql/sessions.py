@@ -1,0 +1,112 @@
+"""The connections that statements of handlers run on, each made when it is first needed.
+
+One writes, in a group commit of its own: statements that are slow, or wait for a row that another
+program has locked, hold up no commit of the queue. Two try statements out.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.groups import GroupEnd
+from taskqueue.rules.measures import CommitMeasures
+from taskqueue.rules.tasks import NotApplied, Rows, SettleBy, Settled, Statement
+from taskqueue.storage.postgres.commit import Writer
+from taskqueue.storage.postgres.connections import Connection, Kept
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.storage.postgres.errors import is_lost, translated
+from taskqueue.storage.postgres.handler_sql import execution, settling
+from taskqueue.storage.postgres.handler_sql.transactions import PostgresTransactions
+from taskqueue.storage.postgres.handler_sql.values import set_codecs
+from taskqueue.storage.postgres.schema import runner
+
+TRYING = 2
+SHARED = 8
+"""How many settlements share a commit: each may take a second."""
+
+ANSWER_S = 5.0
+"""How much longer than its statements the server may take to answer a dry run."""
+
+
+class HandlerSessions:
+    """Runs statements of handlers for one node."""
+
+    def __init__(
+        self,
+        database: PostgresDatabase,
+        *,
+        commits: CommitMeasures,
+        on_group_end: Callable[[GroupEnd], object],
+        on_news: Callable[[], object],
+    ) -> None:
+        self._where = str(database)
+        self.transactions = PostgresTransactions(
+            database, on_group_end=on_group_end, on_news=on_news
+        )
+
+        async def check(connection: Connection) -> None:
+            await runner.require_version(connection, self._where)
+            await set_codecs(connection)
+
+        self._writer = Writer(
+            Kept(database, check),
+            self._where,
+            commits=commits,
+            on_group_end=on_group_end,
+            on_news=on_news,
+            most=SHARED,
+        )
+        self._trying = [Kept(database, check) for _ in range(TRYING)]
+        self._free: asyncio.LifoQueue[Kept] = asyncio.LifoQueue()
+        for each in self._trying:
+            self._free.put_nowait(each)
+
+    def settle(self, by: SettleBy, *, now: float) -> "asyncio.Future[Settled | NotApplied]":
+        """Answer what became of a settlement with statements, once that is committed."""
+        return self._writer.write(partial(settling.settle, by=by, now=now))
+
+    async def dry_run(
+        self, statements: Sequence[Statement], query: Statement, *, limit_s: float
+    ) -> Rows:
+        """Return the rows of `query` as if `statements` had been applied."""
+        kept = await self._free.get()
+        try:
+            connection = await kept.get()
+            with translated(self._where):
+                async with asyncio.timeout(limit_s + ANSWER_S), _undone(connection):
+                    return await execution.dry_run(connection, statements, query, limit_s=limit_s)
+        except (StorageUnavailable, asyncio.CancelledError):
+            kept.forget()  # lost, or the query may still run
+            raise
+        finally:
+            self._free.put_nowait(kept)
+
+    async def close(self) -> None:
+        """Commit what waits, close the connections."""
+        await self._writer.close()
+        for each in self._trying:
+            await each.close()
+
+    def abandon(self) -> None:
+        """Let go without waiting: what runs fails."""
+        self._writer.abandon()
+        for each in self._trying:
+            each.abandon()
+
+
+@asynccontextmanager
+async def _undone(connection: Connection) -> AsyncIterator[None]:
+    """Have nothing that the block does stay."""
+    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    try:
+        yield
+    except Exception as error:
+        if not is_lost(error):
+            await connection.execute(_UNDO)
+        raise
+    await connection.execute(_UNDO)
+
+
+_UNDO = f"ROLLBACK; {execution.FORGET}"
