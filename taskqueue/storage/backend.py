@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
 
+from taskqueue.clock import Clock
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.protocol import Storage
@@ -32,6 +33,14 @@ class Backend(Protocol):
     @property
     def commits(self) -> CommitMeasures:
         """What all its storages have committed, as far as this engine measures it."""
+        ...
+
+    @property
+    def clock(self) -> Clock | None:
+        """The clock that all services of this database go by; None: this machine's own.
+
+        Right once `prepare` has returned. Heartbeats keep it right.
+        """
         ...
 
     async def prepare(self) -> None:

@@ -16,6 +16,7 @@ from taskqueue.testing.contract.gates import GatesContract
 from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
+from taskqueue.testing.contract.nodes import NodesContract
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
 from taskqueue.testing.contract.steps import ME, add, claim, settle
@@ -36,6 +37,7 @@ class TestPostgres(
     BacklogsContract,
     SummariesContract,
     SchedulesContract,
+    NodesContract,
     TokensContract,
 ):
     """All parts but chains, of which it has none, and the SQL of handlers, which it refuses."""

@@ -193,10 +193,10 @@ class QueueActor(QueueAdministration):
 
     @receives(ForeignCommit, concurrently=True)
     async def on_foreign_commit(self, message: ForeignCommit) -> None:
-        """Take up at once what another process has inserted or cancelled."""
+        """Take up at once what another process has inserted, cancelled, paused or asked for."""
         for queue, due in message.due.items():
             self._schedule.expect_due(queue, due)
-        await self._fetcher.cancel_marked()
+        await self._fetcher.heed_others()
 
     @receives(SlotsFired)
     def on_slots_fired(self, message: SlotsFired) -> None:

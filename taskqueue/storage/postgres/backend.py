@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
+from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.connections import connect, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
@@ -27,23 +28,25 @@ class PostgresBackend:
         node = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self.owner = Owner(node=node, incarnation=uuid4().hex)
         self.commits = CommitMeasures()
+        self.clock = ServerClock()
         self.database = database
 
     async def prepare(self) -> None:
-        """Make sure that the server answers and that its schema is not newer than this release."""
+        """Make sure that the server answers and that its schema is not too new; learn the time."""
         where = str(self.database)
         connection = await connect(self.database)
         try:
             with translated(where):
                 async with transaction(connection):
                     await runner.known_version_of(connection, where)
+                    await self.clock.measure(connection)
         finally:
             await connection.close(timeout=1.0)
 
     def storage(self) -> Storage:
         from taskqueue.storage.postgres.engine import PostgresStorage  # noqa: PLC0415
 
-        return PostgresStorage(self.database, commits=self.commits)
+        return PostgresStorage(self.database, commits=self.commits, clock=self.clock)
 
     def __enter__(self) -> Self:
         return self
