@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -104,9 +105,8 @@ async def test_a_frozen_node_finds_its_lease_lost_writes_nothing_and_says_so_onc
     ended = await other.show(task)
     frozen.service.send(signal.SIGCONT)
     await frozen.service.wait_for("task_lease_lost", task_id=task)
-    await when(
-        [await frozen.post("hold", until=str(tmp_path / "go"))], frozen.service, "task_completed"
-    )
+    after = await frozen.post("hold", until=str(tmp_path / "go"))  # it serves again
+    await until(lambda: frozen.show(after), lambda shown: shown["status"] == "completed")
 
     assert await other.show(task) == ended
     assert [each["outcome"] for each in ended["attempts"]] == ["crashed", "completed"]
@@ -194,3 +194,68 @@ async def test_consumers_that_are_set_at_one_node_are_there_at_another(
     with Stopwatch():
         await here.change("PUT", "/queues/default/consumers", {"count": 3})
         await there.service.wait_for("child_started", child_id="consumer-3")
+
+
+async def test_a_node_that_is_drained_from_another_finishes_what_runs_and_claims_no_more(
+    here: Client, there: Client, nodes: Nodes, tmp_path: Path
+) -> None:
+    running, waiting = [await there.post("hold", until=str(tmp_path / "go")) for _ in range(2)]
+    await when([running], there.service, "attempt_started")
+    await until(nodes.claimed_ahead, lambda tasks: tasks == 1)
+    name = await _name_of(there)
+
+    with Stopwatch():
+        await here.change("POST", f"/nodes/{name}/drain")
+        await there.service.wait_for("node_draining", node=name)
+        await until(nodes.claimed_ahead, lambda tasks: tasks == 0)
+    draining = await _node(here, name)
+    (tmp_path / "go").touch()
+    await when([running], there.service, "task_completed")
+    late = await there.post("hold", until=str(tmp_path / "go"))
+    still = [(await here.show(task))["status"] for task in (waiting, late)]
+    with Stopwatch():
+        await here.change("POST", f"/nodes/{name}/resume")
+        await when([waiting, late], there.service, "task_completed")
+
+    assert (draining["state"], draining["slots"]) == ("draining", 1)
+    assert still == ["queued", "queued"]
+    assert (await _node(here, name))["state"] == "serving"
+
+
+async def test_the_nodes_are_listed_until_they_stop_and_as_silent_if_they_die(
+    nodes: Nodes, http: aiohttp.ClientSession
+) -> None:
+    here, stopping, dying = [await nodes.start() for _ in range(3)]
+    names = {await _name_of(each): each for each in (here, stopping, dying)}
+    listed = {each["name"]: each for each in await _nodes(here)}
+
+    assert await stopping.service.stop() == 0
+    dying.service.kill()
+    after_stop = await until(lambda: _nodes(here), lambda found: len(found) == 2)
+    dead = await _name_of(dying, among=after_stop)
+    await until(lambda: _node(here, dead), lambda node: node["state"] == "silent")
+
+    assert {name: each["address"] for name, each in listed.items()} == {
+        name: client.service.url for name, client in names.items()
+    }
+    assert {each["state"] for each in listed.values()} == {"serving"}
+
+
+async def _nodes(client: Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await client.get("/nodes")).body["nodes"]
+    return found
+
+
+async def _node(client: Client, name: str) -> dict[str, Any]:
+    [found] = [node for node in await _nodes(client) if node["name"] == name]
+    return found
+
+
+async def _name_of(client: Client, *, among: list[dict[str, Any]] | None = None) -> str:
+    """Return the name of the node that is behind a client."""
+    url = client.service.url
+    found = among or await until(
+        lambda: _nodes(client), lambda found: any(node["address"] == url for node in found)
+    )
+    [name] = [node["name"] for node in found if node["address"] == url]
+    return str(name)
