@@ -23,8 +23,8 @@ from taskqueue.runtime import Actor, is_orderly, receives, request
 from taskqueue.storage.protocol import Storage
 
 LOOK_S = 0.5
-LEAVE_S = 1.0
-"""How long a stop waits for the storage to forget this node."""
+PATIENCE_S = 1.0
+"""How long a start or a stop waits for the storage; it goes on without."""
 
 _NOTHING_SET = SetSize()
 
@@ -58,15 +58,17 @@ class NodeActor(Actor):
         self._changed = asyncio.Event()
         self._beat_at = -math.inf
 
-    def on_start(self) -> None:
-        """Look and beat from now on."""
+    async def on_start(self) -> None:
+        """Have a first heartbeat stored, before the door opens, and look and beat from then on."""
+        await self._round(StorageClient(self.address(DATABASE), PATIENCE_S))
         self.start_task(self._keep_looking())
 
     async def on_stop(self) -> None:
         """Leave. After a crash the next node actor goes on."""
         if self.exit_reason is not None and is_orderly(self.exit_reason):
             with contextlib.suppress(*UNREACHABLE):
-                await StorageClient(self.address(DATABASE), LEAVE_S).use(Storage.leave, self._owner)
+                storage = StorageClient(self.address(DATABASE), PATIENCE_S)
+                await storage.use(Storage.leave, self._owner)
 
     @receives(LookAgain)
     def on_look_again(self, _: LookAgain) -> None:
@@ -76,11 +78,14 @@ class NodeActor(Actor):
     async def _keep_looking(self) -> None:
         while True:
             self._changed.clear()
-            with contextlib.suppress(*UNREACHABLE):
-                self._follow(await self._storage.use(Storage.sizes))
-                await self._beat()
+            await self._round(self._storage)
             now = self._clock.monotonic()
             await self._clock.wait(self._changed, next_beat(now, LOOK_S) - now)
+
+    async def _round(self, storage: StorageClient) -> None:
+        with contextlib.suppress(*UNREACHABLE):
+            self._follow(await storage.use(Storage.sizes))
+            await self._beat(storage)
 
     def _follow(self, stored: Mapping[str, SetSize]) -> None:
         """Tell the supervisor of the sizes that it does not know."""
@@ -92,11 +97,11 @@ class NodeActor(Actor):
                 self._sizes[pool.name] = size
                 self._beat_at = -math.inf
 
-    async def _beat(self) -> None:
+    async def _beat(self, storage: StorageClient) -> None:
         now = self._clock.monotonic()
         if now < self._beat_at:
             return
-        await self._storage.use(Storage.beat, self._heartbeat(), now=self._clock.now())
+        await storage.use(Storage.beat, self._heartbeat(), now=self._clock.now())
         self._beat_at = next_beat(now, BEAT_S)
 
     def _heartbeat(self) -> Heartbeat:

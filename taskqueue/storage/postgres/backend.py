@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from taskqueue.clock import Clock
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.postgres.clock import ServerClock
@@ -24,11 +25,12 @@ class PostgresBackend:
     any other when its leases have expired.
     """
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, *, own_clock: Clock | None = None) -> None:
+        """Make a node; `own_clock` is that of this machine."""
         node = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self.owner = Owner(node=node, incarnation=uuid4().hex)
         self.commits = CommitMeasures()
-        self.clock = ServerClock()
+        self.clock = ServerClock(own_clock)
         self.database = database
 
     async def prepare(self) -> None:
