@@ -51,6 +51,7 @@ class NodeActor(Actor):
         self._pools = tuple(pools)
         self._roster = roster
         self._clock = clock
+        self._version = version()
         self._address = address
         self._started_at = started_at
         self._storage = StorageClient(self.address(DATABASE))
@@ -108,7 +109,7 @@ class NodeActor(Actor):
         serving = [(pool, self._sizes[pool.name]) for pool in self._pools]
         return Heartbeat(
             owner=self._owner,
-            version=version(),
+            version=self._version,
             address=self._address,
             started_at=self._started_at,
             queues=tuple(

@@ -29,7 +29,7 @@ async def test_a_program_on_asyncio_drains_a_node(service: ServiceProcess) -> No
     async with AsyncClient(service.url) as queue:
         await queue.drain_node("local")
         await service.wait_for("node_draining")
-        task = await queue.enqueue("add", a=1, b=2)
+        task = await queue.enqueue("add", left=1, right=2)
         [draining] = await queue.nodes()
 
         await queue.resume_node("local")

@@ -43,9 +43,11 @@ RETRY_S = 0.01
 COMMIT_S = 30.0
 """How long a commit may take, in seconds: the server may hang, or another hold a lock too long."""
 
-# A database that is set to answer before its disk has the commit would break the first promise.
+# A database that is set to answer before its disk has the commit would break the first promise. A
+# node that is frozen within a commit would hold its locks against all others.
 BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL idle_in_transaction_session_timeout = '5s';
 SELECT set_config('synchronous_commit', 'on', true)
 WHERE current_setting('synchronous_commit') = 'off'
 """
