@@ -167,6 +167,7 @@ class QueueActor(QueueAdministration):
                     ageing_s=self._settings.ageing.get(name),
                     takes_turns=name in self._settings.fair_queues,
                     buffered=leases.buffered(name),
+                    is_draining=leases.is_suspended,
                     is_limited=self._schedule.hints.is_limited(name),
                 )
                 for name in self._queues
