@@ -37,6 +37,7 @@ class LeaseKeeper:
         self._storage = storage
         self._dispatch = dispatch
         self._driver = driver
+        self._heeding = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
 
     async def settle_orphans(self) -> None:
@@ -46,6 +47,8 @@ class LeaseKeeper:
         queue actor sent is committed, and `held` shows it. Only a settlement with statements may
         still wait, as another process commits it. Of that and of an orphan's the first counts.
         """
+        async with self._heeding:
+            await self._heed_drain()  # before the first claim of a new queue actor
         await self._extend()
         held = await self._storage.use(Storage.held, self._owner)
         overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
@@ -67,9 +70,10 @@ class LeaseKeeper:
     async def heed_others(self) -> None:
         """Do what other processes have asked for: drain this node, pause a queue, cancel a task."""
         with contextlib.suppress(*UNREACHABLE):
-            await self._heed_drain()
-            await self._heed_pauses()
-            await self._heed_cancellations()
+            async with self._heeding:
+                await self._heed_drain()
+                await self._heed_pauses()
+                await self._heed_cancellations()
 
     async def _heed_drain(self) -> None:
         is_draining = await self._storage.use(Storage.is_draining, self._owner)
