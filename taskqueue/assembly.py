@@ -44,7 +44,7 @@ class Parts:
 
     Attributes:
         backend: the engine; None: that of the settings' database.
-        clock: for all instants of tasks, the app's included; None: the wall clock.
+        clock: for all instants of tasks, the app's included; None: the engine's, or the wall clock.
         recovery: how an unavailable storage is tried again.
         intensity: of the root supervisor.
         make_system: makes the actors' system; the service closes it.
@@ -79,6 +79,9 @@ async def configuration(
         await _require_database(backend)
     if faults:
         raise ServiceNotStarted(tuple(faults))
+    clock = parts.clock or backend.clock
+    if clock is not None:
+        app.count_delays_by(clock)
     http_state = HttpState()
     resources.callback(http_state.close)
     return Configuration(
@@ -87,7 +90,7 @@ async def configuration(
         owner=backend.owner,
         listener=listener,
         make_storage=backend.storage,
-        clock=parts.clock or SystemClock(),
+        clock=clock or SystemClock(),
         recovery=parts.recovery,
         intensity=parts.intensity,
         http_state=http_state,

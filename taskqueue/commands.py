@@ -22,6 +22,7 @@ from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.limits import KeyUsage, LimitUsage, LimitUse, LimitValues, Taken
 from taskqueue.rules.logs import LogPage, RunningLog
 from taskqueue.rules.measures import Measures
+from taskqueue.rules.nodes import ServiceNode
 from taskqueue.rules.running import Running, RunningStack
 from taskqueue.rules.schedules.values import Declared, Fired, Schedule, ScheduleHistory
 from taskqueue.rules.service_activity import RecentActivity
@@ -243,6 +244,25 @@ class Resume(Request[None]):
     """Dispatch tasks of this queue again. Harmless if it was not paused."""
 
     queue: str
+
+
+# --- nodes --------------------------------------------------------------------------------------
+
+
+class GetNodes(Request[tuple[ServiceNode, ...]]):
+    """Return the nodes that share the database, by name."""
+
+
+class DrainNode(Request[bool]):
+    """Have a node claim nothing until it is resumed or restarted; False if there is none."""
+
+    name: str
+
+
+class ResumeNode(Request[bool]):
+    """Have a node claim tasks again; False if there is none of this name."""
+
+    name: str
 
 
 # --- limits -------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from taskqueue.errors import (
     TaskNotFound,
 )
 from taskqueue.events import events
-from taskqueue.http.server.binding import address_of
+from taskqueue.http.server.binding import address_of, url_of
 from taskqueue.rules.tasks import ENDED, Owner, Task
 from taskqueue.runtime import SHUTDOWN, ActorRef, Crash, ExitReason, Shutdown, System
 from taskqueue.settings import Settings, checked
@@ -121,10 +121,7 @@ class Service:
         Raises:
             RuntimeError: it does not listen.
         """
-        host, port = self.address
-        if self.settings.listen:
-            return self.settings.listen
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        return self.settings.listen or url_of(self.address)
 
     async def task(self, task_id: str) -> Task:
         """Return a task as it is now.
@@ -240,6 +237,7 @@ class Service:
                     self._app, self.settings, self._parts, http=self._http, resources=resources
                 )
                 self.owner = found.owner
+                self._clock = found.clock
                 resources.enter_context(restarts_noted(found.activity.service))
                 if found.listener is not None:
                     self._address = address_of(found.listener)
@@ -255,7 +253,7 @@ class Service:
         if self._app.is_attached:
             fault = Fault("app", "another Service runs it; an app belongs to one at a time")
             raise ServiceNotStarted((fault,))
-        self._app.attach(QueueClient(self.system.address(QUEUE)), clock=self._parts.clock)
+        self._app.attach(QueueClient(self.system.address(QUEUE)))
         resources.callback(self._app.detach)
 
     async def _root(self, found: Configuration) -> ActorRef | None:

@@ -23,6 +23,7 @@ from taskqueue.actors.database import DatabaseActor, Recovery
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.hooks import HooksActor
 from taskqueue.actors.migration import MigrationActor
+from taskqueue.actors.node import NodeActor
 from taskqueue.actors.queue.actor import QueueActor
 from taskqueue.actors.queue.settings import QueueSettings
 from taskqueue.actors.retention import RetentionActor
@@ -31,6 +32,7 @@ from taskqueue.actors.schedules.actor import SchedulesActor
 from taskqueue.actors.watchdog import WatchdogActor
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
+from taskqueue.http.server.binding import address_of, url_of
 from taskqueue.http.server.limits import Limits
 from taskqueue.http.state import HttpState
 from taskqueue.rules.activity import Activity
@@ -151,6 +153,18 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
             ),
             type=ChildType.SUPERVISOR,
         ),
+        ChildSpec(
+            id="node",
+            start=partial(
+                NodeActor.start_link,
+                configuration.owner,
+                pools(configuration.app, settings),
+                configuration.roster,
+                clock,
+                address=address(configuration),
+                started_at=clock.now(),
+            ),
+        ),
         *gateway(configuration),
     )
 
@@ -167,6 +181,12 @@ def hooks(configuration: Configuration) -> tuple[ChildSpec, ...]:
 def declared(configuration: Configuration) -> tuple[Declared, ...]:
     """Return the schedules of the code and of the settings."""
     return (*configuration.app.schedules.values(), *configuration.settings.schedules)
+
+
+def address(configuration: Configuration) -> str | None:
+    """Return where the service listens, if it does."""
+    listener = configuration.listener
+    return None if listener is None else url_of(address_of(listener))
 
 
 def gateway(configuration: Configuration) -> tuple[ChildSpec, ...]:

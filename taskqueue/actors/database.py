@@ -11,8 +11,10 @@ from collections.abc import Callable
 
 from taskqueue.actors.messages import (
     DATABASE,
+    NODE,
     QUEUE,
     ForeignCommit,
+    LookAgain,
     Migrate,
     StorageReady,
     TasksAccepted,
@@ -102,6 +104,7 @@ class DatabaseActor(Actor):
             self._recover_soon(self._recovery.first_s)
 
     async def _announce_foreign_commit(self) -> None:
+        tell(self.address(NODE), LookAgain())
         with contextlib.suppress(Exception):  # the queue's next poll meets it as well
             tell(self.address(QUEUE), ForeignCommit(due=await self._storage.all_due()))
 

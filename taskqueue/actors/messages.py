@@ -13,6 +13,7 @@ from taskqueue.runtime import ActorRef, Message, Request
 # Names under which the roles are found; a group for the consumers.
 DATABASE = "database"
 QUEUE = "queue"
+NODE = "node"
 RETENTION = "retention"
 SCHEDULES = "schedules"
 WATCHDOG = "watchdog"
@@ -44,6 +45,13 @@ class ForeignCommit(Message):
 
     due: Mapping[str, float]
     """When the first waiting task of each queue comes due."""
+
+
+# --- to the node ----------------------------------------------------------------------------------
+
+
+class LookAgain(Message):
+    """To the node: what all nodes follow has been changed, perhaps by another one."""
 
 
 # --- to the queue -------------------------------------------------------------------------------

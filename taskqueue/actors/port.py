@@ -21,6 +21,7 @@ from taskqueue.actors.held_back import held_back
 from taskqueue.actors.limit_requests import LimitRequests
 from taskqueue.actors.live_requests import LiveRequests
 from taskqueue.actors.messages import DATABASE, QUEUE, SCHEDULES
+from taskqueue.actors.node_requests import NodeRequests
 from taskqueue.actors.queue.dead_letters import DeadLetters
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.sizes import Sizes
@@ -225,6 +226,7 @@ class StorageRequests:
             GetChanges: self._get_changes,
             RecordChanges: self._record_changes,
             **LimitRequests(storage, clock).handlers,
+            **NodeRequests(storage, clock).handlers,
             **SummaryRequests(storage, clock).handlers,
             GetSchedules: self._get_schedules,
             GetSchedule: self._get_schedule,

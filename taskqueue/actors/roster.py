@@ -55,6 +55,10 @@ class Roster:
         )
         return Running(attempts=tuple(attempts), truncated=len(found) > most)
 
+    def count(self) -> int:
+        """Return how many attempts run."""
+        return sum(1 for _ in self._found())
+
     async def stack(self, task_id: str, *, answer_s: float = ANSWER_S) -> RunningStack | None:
         """Return the attempt that runs at a task, with its stack if that is known after `answer_s`.
 

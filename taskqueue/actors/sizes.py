@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from taskqueue.actors.consumers import SHARED, Pool
 from taskqueue.actors.descriptors import require_descriptors
-from taskqueue.actors.messages import CONSUMERS, Resize
+from taskqueue.actors.messages import NODE, LookAgain
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.commands import ChangePoolSize, GetConsumers, GetPoolSize, SetConsumers
 from taskqueue.http.server.limits import Limits
@@ -18,7 +18,7 @@ from taskqueue.rules.sizes import (
     pool_size,
     size_of,
 )
-from taskqueue.runtime import World, request
+from taskqueue.runtime import World, tell
 from taskqueue.storage.protocol import Storage
 
 _NOTHING_SET = SetSize()
@@ -34,11 +34,11 @@ class Sizes:
 
         `pools` are as they are configured.
         """
-        self._consumers = system.address(CONSUMERS)
+        self._node = system.address(NODE)
         self._storage = storage
         self._limits = limits
         self._pools = {pool.name: pool for pool in pools}
-        # What is stored last has to be what the supervisor is told last.
+        # Two changes at the same time would each be checked without the other.
         self._changing = asyncio.Lock()
 
     async def get(self, _: GetConsumers) -> ConsumersSize:
@@ -47,7 +47,7 @@ class Sizes:
         return self._shared_of(stored)
 
     async def set(self, message: SetConsumers) -> ConsumersSize:
-        """Store the number of shared consumers, and have the supervisor follow it."""
+        """Store the number of shared consumers, which every node follows."""
         stored = await self._change(self._pools[SHARED], SizeChange(count=message.count))
         return self._shared_of(stored)
 
@@ -57,7 +57,7 @@ class Sizes:
         return None if pool is None else _size(pool, await self._storage.use(Storage.sizes))
 
     async def change_pool(self, message: ChangePoolSize) -> PoolSize | None:
-        """Store a change of such a pool, and have the supervisor follow it."""
+        """Store a change of such a pool, which every node follows."""
         pool = self._serving(message.queue)
         return None if pool is None else _size(pool, await self._change(pool, message.change))
 
@@ -68,9 +68,8 @@ class Sizes:
             sizes = {name: _holding(each, changed) for name, each in self._pools.items()}
             require_descriptors(sum(size.count for size in sizes.values()), self._limits)
             await self._storage.use(Storage.set_size, pool.name, change)
-            # Its answer comes when the last one has drained.
-            request(self._consumers, Resize(pool=pool.name, size=sizes[pool.name]))
-            return changed
+        tell(self._node, LookAgain())
+        return changed
 
     def _serving(self, queue: str) -> Pool | None:
         return next((pool for pool in self._pools.values() if queue in pool.queues), None)

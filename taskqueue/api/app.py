@@ -215,10 +215,13 @@ class App(Contents, Scheduling):
         """Forget the client, and close its connections."""
         self._destination.disconnect()
 
-    def attach(self, enqueuer: Enqueuer, *, clock: Clock | None = None) -> None:
-        """Send new tasks there from now on; delays count by `clock`, if it has one of its own."""
+    def attach(self, enqueuer: Enqueuer) -> None:
+        """Send new tasks there from now on."""
         self._destination.attach(enqueuer)
-        self._time = clock or self._clock
+
+    def count_delays_by(self, clock: Clock) -> None:
+        """Go by the clock of the service that it is attached to."""
+        self._time = clock
 
     def detach(self) -> None:
         """Refuse new tasks from now on."""

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("groups", "List, show, await, close, cancel, redrive groups."),
             ("dead", "Find, group, redrive and delete dead tasks."),
             ("queues", "List, pause, resume queues; size their consumers."),
+            ("nodes", "List, drain, resume the services that share a database."),
             ("limits", "List, show, set, reset and take limits."),
             ("schedules", "List, create, edit, pause, resume, run, delete."),
             ("consumers", "Show and change how many consumers the queues share."),

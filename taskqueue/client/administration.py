@@ -6,13 +6,14 @@ from typing import Unpack
 from taskqueue.client import calls, live_calls, summary_calls
 from taskqueue.client.audit_views import Change
 from taskqueue.client.bulk_changes import BulkChanges
+from taskqueue.client.nodes import NodeVerbs
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import Counts, DeadGroup, QueueInfo, SettingInfo
 from taskqueue.rules.service_activity import RecentActivity
 from taskqueue.rules.sizes import ConsumersSize
 
 
-class Administration(BulkChanges):
+class Administration(BulkChanges, NodeVerbs):
     """The part of `Client` that is about the service as a whole."""
 
     # --- many tasks -----------------------------------------------------------------------------

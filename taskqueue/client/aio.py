@@ -21,6 +21,7 @@ from taskqueue.client.audit_views import Change
 from taskqueue.client.call import Call
 from taskqueue.client.enqueueing import AnyTask
 from taskqueue.client.event_stream import Block, EventFilters, ServiceEvent, event_of, path_of
+from taskqueue.client.nodes import AsyncNodeVerbs
 from taskqueue.client.schedules.aio import AsyncSchedules
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import (
@@ -40,7 +41,7 @@ from taskqueue.rules.uniqueness import OnRepeatName, ScopeName, UntilName
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncNodeVerbs):
     """Enqueues, watches and manages tasks of a service. It belongs to one event loop.
 
     Over HTTP or through the service's file, with the guarantees of `Client`.

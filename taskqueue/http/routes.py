@@ -24,6 +24,7 @@ from taskqueue.http.event_stream.streams import EventStreams
 from taskqueue.http.groups.table import group_table
 from taskqueue.http.limits.table import limit_table
 from taskqueue.http.metrics.routes import MetricsRoutes
+from taskqueue.http.nodes.table import node_table
 from taskqueue.http.probes import Alive, Probes, Ready
 from taskqueue.http.problems import Unavailable
 from taskqueue.http.queues.table import queue_table
@@ -69,6 +70,7 @@ def routes(
         *group_table(ask, app, clock, waits),
         *_of_dead(ask),
         *queue_table(ask),
+        *node_table(ask, clock),
         *limit_table(ask, clock),
         *schedule_table(ask, app, clock),
         *_of_events(streams),

@@ -32,6 +32,7 @@ class QueueState(Struct):
         buffered: how many tasks are claimed ahead, and wait for a free slot.
         ageing_s: after how long a task counts as one of the next priority; None: tasks do not age.
         takes_turns: whether its tasks have flows.
+        is_draining: whether this node claims nothing until it is resumed.
         is_limited: whether some of its tasks have limits: those that are full are passed over.
     """
 
@@ -41,4 +42,5 @@ class QueueState(Struct):
     ageing_s: float | None = None
     takes_turns: bool = False
     buffered: int = 0
+    is_draining: bool = False
     is_limited: bool = False

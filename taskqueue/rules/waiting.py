@@ -70,6 +70,8 @@ def _why(task: Task, line: Line, *, now: float) -> str:
         return f"no consumer serves queue {task.queue!r}"
     if line.queue.paused_at is not None:
         return f"queue {task.queue!r} is paused since {_instant(line.queue.paused_at)}"
+    if line.queue.is_draining:
+        return "this node drains: it claims nothing until it is resumed"
     if not line.queue.consumers:
         return f"no consumer serves queue {task.queue!r} now"
     if line.gate is not None:

@@ -10,12 +10,15 @@ Locks, files, processes, connections and errors of the engine stay below this.
 
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
+
+if TYPE_CHECKING:  # the settings know this module, and `--help` must not load asyncio
+    from taskqueue.clock import Clock
 
 
 class Backend(Protocol):
@@ -32,6 +35,14 @@ class Backend(Protocol):
     @property
     def commits(self) -> CommitMeasures:
         """What all its storages have committed, as far as this engine measures it."""
+        ...
+
+    @property
+    def clock(self) -> "Clock | None":
+        """The clock that all services of this database go by; None: this machine's own.
+
+        Right once `prepare` has returned. Heartbeats keep it right.
+        """
         ...
 
     async def prepare(self) -> None:

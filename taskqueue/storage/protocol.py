@@ -16,6 +16,7 @@ from taskqueue.storage.groups import Groups
 from taskqueue.storage.handler_sql import HandlerSQL
 from taskqueue.storage.leases import Leases
 from taskqueue.storage.lifecycle import Lifecycle
+from taskqueue.storage.nodes import Nodes
 from taskqueue.storage.schedules import Schedules
 from taskqueue.storage.summaries import Summaries
 from taskqueue.storage.tasks import Tasks
@@ -31,6 +32,7 @@ class Storage(
     Administration,
     Summaries,
     Schedules,
+    Nodes,
     Tokens,
     HandlerSQL,
     Protocol,

@@ -16,6 +16,7 @@ class Given:
     def __init__(self, make_storage: Callable[[], Storage]) -> None:
         self.owner = Owner(node="local", incarnation=uuid4().hex)
         self.commits = CommitMeasures()
+        self.clock = None
         self.storage = make_storage
 
     async def prepare(self) -> None:

@@ -32,6 +32,7 @@ SCREENS = {
     "#/queues": "Consumers",
     "#/schedules": "At 03:00 every day",
     "#/schedules/nightly": "Next slots",
+    "#/nodes": "local",
     "#/limits": "Allows",
     "#/limits/smtp": "Nothing is used",
     "#/groups": "import-17",

@@ -36,6 +36,7 @@ SCREENS = {
     "queues": ("#/queues", "mail"),
     "schedules": ("#/schedules", "At 03:00 every day"),
     "schedule": ("#/schedules/nightly", "Next slots"),
+    "nodes": ("#/nodes", "local"),
     "limits": ("#/limits", "Allows"),
     "limit": ("#/limits/smtp", "Nothing is used"),
     "groups": ("#/groups", "import"),

@@ -512,3 +512,25 @@ async def test_the_number_of_consumers_is_changed_shown_and_given_up(run: Comman
     assert configured == back == again == "2, as configured"
     assert changed == shown == "3, changed at run time; 2 configured"
     assert wrong.code == 2
+
+
+async def test_nodes_are_listed_drained_and_resumed(run: Command, service: ServiceProcess) -> None:
+    drained = await run("nodes", "drain", "local")
+    await service.wait_for("node_draining")
+    [header, row] = (await run("nodes", "list")).out.splitlines()
+    resumed = await run("nodes", "resume", "local", "--json")
+    unknown = await run("nodes", "drain", "nowhere")
+
+    assert drained == Done(0, "draining local", "")
+    assert header.split() == [
+        "node",
+        "state",
+        "running",
+        "slots",
+        "heartbeat",
+        "version",
+        "address",
+    ]
+    assert row.split()[:3] == ["local", "draining", "0"]
+    assert resumed.json == [{"node": "local", "draining": False}]
+    assert (unknown.code, "there are: local" in unknown.err) == (4, True)

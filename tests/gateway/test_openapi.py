@@ -25,7 +25,8 @@ from taskqueue.rules.running import HandlerLine, HandlerStack, RunningAttempt, R
 from taskqueue.rules.schedules.timing import Timing
 from taskqueue.rules.schedules.values import Declared, Plan
 from taskqueue.rules.schedules.words import Origin
-from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask
+from taskqueue.rules.tasks import AttemptOutcome, Complete, DeadLetter, NewTask, Owner
+from taskqueue.testing.contract.nodes import heartbeat
 from tests.gateway.scripted import NOW, ScriptedService, leaf, table_of
 
 UNKNOWN = "0197a4c8-0000-7000-8000-000000000000"
@@ -159,6 +160,11 @@ async def with_a_limit(service: ScriptedService) -> None:
     await service.storage.declare_limits({"mail": LimitValues(starts=1, per_s=60)}, now=NOW)
 
 
+async def with_a_node(service: ScriptedService) -> None:
+    owner = Owner(node="mail", incarnation="1")
+    await service.storage.beat(heartbeat(owner), now=NOW)
+
+
 async def with_a_spent_limit(service: ScriptedService) -> None:
     await with_a_limit(service)
     await service.storage.take_starts(LimitUse("mail", "acme"), now=NOW)
@@ -226,6 +232,8 @@ SETTINGS: dict[tuple[str, str], Setting] = {
     ("close_group", "409"): in_a_closed_group,
     ("kill_actor", "202"): with_a_consumer,
     ("begin_session", "200"): protected,
+    ("drain_node", "200"): with_a_node,
+    ("resume_node", "200"): with_a_node,
     ("show_limit", "200"): with_a_limit,
     ("reset_limit", "204"): with_a_limit,
     ("take_starts", "200"): with_a_limit,

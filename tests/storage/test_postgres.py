@@ -15,6 +15,7 @@ from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
+from taskqueue.testing.contract.nodes import NodesContract
 from taskqueue.testing.contract.postgres_samples import POSTGRES
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
@@ -36,6 +37,7 @@ class TestPostgres(
     BacklogsContract,
     SummariesContract,
     SchedulesContract,
+    NodesContract,
     TokensContract,
 ):
     """All parts but chains, of which it has none; the SQL of handlers is below."""

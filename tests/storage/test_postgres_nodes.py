@@ -11,6 +11,7 @@ from taskqueue.errors import SchemaMismatch, StorageLost, StorageUnavailable
 from taskqueue.rules.policy import RetryPolicy, settlement
 from taskqueue.rules.tasks import (
     Acceptance,
+    CancelAnswer,
     Delivery,
     Failed,
     Owner,
@@ -20,10 +21,12 @@ from taskqueue.rules.tasks import (
     Succeeded,
 )
 from taskqueue.storage.databases import named
+from taskqueue.storage.postgres import commit
 from taskqueue.storage.postgres.backend import PostgresBackend
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.notices import CHANNEL
+from taskqueue.storage.postgres.transaction import Transaction
 from taskqueue.testing.contract.steps import (
     ANOTHER,
     DONE,
@@ -161,6 +164,32 @@ async def test_what_a_dead_node_held_is_rescued_by_another(
 
     assert await there.rescue(ANOTHER, now=30.0) == ()
     assert await there.rescue(ANOTHER, now=30.1) == (delivery,)
+
+
+async def test_a_node_that_stands_still_within_a_commit_does_not_hold_up_the_others(
+    here: PostgresStorage, there: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(here, "a")
+    monkeypatch.setattr(commit, "BEGIN", commit.BEGIN.replace("5s", "200ms"))
+    is_locked, is_thawed, tries = asyncio.Event(), asyncio.Event(), list[None]()
+
+    async def stand_still(tx: Transaction) -> None:
+        tries.append(None)
+        await tx.db.execute("UPDATE taskqueue.tasks SET priority = 1")
+        is_locked.set()
+        await is_thawed.wait()
+        await tx.db.execute("UPDATE taskqueue.tasks SET priority = 2")
+
+    frozen = asyncio.ensure_future(here._write(stand_still))
+    async with asyncio.timeout(SOON_S):
+        await is_locked.wait()
+        [cancelled] = await there.cancel(["a"], reason="not wanted", now=1.0)
+        is_thawed.set()
+        await frozen
+
+    assert cancelled.answer is CancelAnswer.CANCELLED
+    assert len(tries) == 2  # the first was undone
+    assert (await task_of(here, "a")).priority == 2
 
 
 def test_services_of_one_process_are_nodes_of_their_own(

@@ -110,6 +110,12 @@ class Client:
         """Ask for something."""
         return await self._answer("GET", path, None)
 
+    async def change(self, method: str, path: str, body: object = None) -> "Answer":
+        """Have something changed, which must be accepted."""
+        answer = await self._answer(method, path, {} if body is None else body)
+        assert answer.status < 300, answer
+        return answer
+
     async def show(self, task_id: str) -> dict[str, Any]:
         """Return a task and its attempts."""
         answer = await self.get(f"/tasks/{task_id}")

@@ -139,6 +139,7 @@ async def test_the_door_is_open_while_handlers_drain_and_then_closed_first(
     assert (ready.status, ready.body["detail"]) == (503, "the service is stopping")
     assert stopped == [
         "gateway",
+        "node",
         "consumer-1",
         "consumers",
         "watchdog",

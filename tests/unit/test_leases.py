@@ -121,6 +121,34 @@ def test_a_task_that_is_taken_too_late_does_not_begin() -> None:
     assert leases.begun == ("b",)
 
 
+def test_a_node_that_drains_claims_nothing_and_releases_what_has_not_begun() -> None:
+    leases = ledger()
+    leases.register("a", 1, ["default"])
+    put(leases, "default", deliveries("12"))
+    took(leases, "a")
+    coming = leases.reserve("default", at=0.0)
+
+    released = leases.suspend()
+    late = leases.add(coming, deliveries("3"), at=0.0)
+
+    assert (settled(released), settled(late)) == ([("2", "Interrupted")], [("3", "Interrupted")])
+    assert (leases.room("default"), leases.slots("default")) == (0, 0)
+    assert leases.reserve("default", 1, at=0.0).room == 0
+    assert leases.running == ("1",)
+    assert settled(finish(leases, "a", "1")) == [("1", "Succeeded")]
+
+
+def test_a_node_that_is_resumed_claims_again() -> None:
+    leases = ledger()
+    leases.register("a", 1, ["default"])
+    room = leases.room("default")
+
+    leases.suspend()
+    leases.resume()
+
+    assert leases.room("default") == room > 0
+
+
 def test_there_is_room_for_the_free_slots_and_the_prefetch() -> None:
     leases = ledger(prefetch=5)
     leases.register("a", 2, ["default"])

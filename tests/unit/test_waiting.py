@@ -95,6 +95,11 @@ def task(status: Status = Status.QUEUED, *, run_at: float = NOW, ended: bool = F
         (task(), line(queue=None), "no consumer serves queue 'default'"),
         (
             task(),
+            line(queue=replace(SERVED, is_draining=True, consumers=0)),
+            "this node drains: it claims nothing until it is resumed",
+        ),
+        (
+            task(),
             line(queue=replace(SERVED, consumers=0)),
             "no consumer serves queue 'default' now",
         ),

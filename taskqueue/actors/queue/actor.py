@@ -167,6 +167,7 @@ class QueueActor(QueueAdministration):
                     ageing_s=self._settings.ageing.get(name),
                     takes_turns=name in self._settings.fair_queues,
                     buffered=leases.buffered(name),
+                    is_draining=leases.is_suspended,
                     is_limited=self._schedule.hints.is_limited(name),
                 )
                 for name in self._queues
@@ -193,10 +194,10 @@ class QueueActor(QueueAdministration):
 
     @receives(ForeignCommit, concurrently=True)
     async def on_foreign_commit(self, message: ForeignCommit) -> None:
-        """Take up at once what another process has inserted or cancelled."""
+        """Take up at once what another process has inserted, cancelled, paused or asked for."""
         for queue, due in message.due.items():
             self._schedule.expect_due(queue, due)
-        await self._fetcher.cancel_marked()
+        await self._fetcher.heed_others()
 
     @receives(SlotsFired)
     def on_slots_fired(self, message: SlotsFired) -> None:

@@ -21,8 +21,7 @@ from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
 
-# How long a new queue actor waits for consumers to register. One that is blocked by its handler
-# cannot.
+# How long a new queue actor waits for consumers to register: one that is blocked cannot.
 REGISTRATION_S = 1.0
 
 
@@ -91,9 +90,10 @@ class Fetcher:
         with self._dispatch as leases:
             return leases.reserved
 
-    async def cancel_marked(self) -> None:
-        """Cancel what another process has marked. A later search does so too."""
-        await self._keeper.cancel_marked()
+    async def heed_others(self) -> None:
+        """Do what other processes have asked for. The next poll does so too."""
+        await self._keeper.heed_others()
+        self._schedule.changed.set()
 
     async def serve(self) -> None:
         """Extend leases, settle orphans, claim for a while, and repeat."""
@@ -104,7 +104,7 @@ class Fetcher:
                 await self._search()
                 self._say_ready()
                 self._schedule.poll_soon()
-                await self._claim_for(self._lease_s / 3)
+                await self._claim_for(await self._keeper.search_in_s())
             except UNREACHABLE:
                 await self._storage.again()
 
@@ -224,6 +224,7 @@ class Fetcher:
         It only reads, because a claim would compete with other writes.
         """
         await self._keeper.note_starts()
+        await self._keeper.heed_others()
         for queue, due in (await self._storage.use(Storage.all_due)).items():
             self._schedule.expect_due(queue, due)
         self._driver.feed(Leases.wake)  # a consumer that was woken may be blocked

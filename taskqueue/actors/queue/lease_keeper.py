@@ -1,4 +1,4 @@
-"""The lease keeper: extends the leases of a queue actor, and settles what it runs no longer."""
+"""The lease keeper: keeps the leases of a queue actor in step with what the storage says."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,14 @@ from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock
+from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
+
+LEASE_OVER_S = 0.1
+"""How long after the end of a lease to look: it holds at its end, and an extension may be late."""
 
 
 class LeaseKeeper:
@@ -33,6 +37,7 @@ class LeaseKeeper:
         self._storage = storage
         self._dispatch = dispatch
         self._driver = driver
+        self._heeding = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
 
     async def settle_orphans(self) -> None:
@@ -42,21 +47,56 @@ class LeaseKeeper:
         queue actor sent is committed, and `held` shows it. Only a settlement with statements may
         still wait, as another process commits it. Of that and of an orphan's the first counts.
         """
+        async with self._heeding:
+            await self._heed_drain()  # before the first claim of a new queue actor
         await self._extend()
         held = await self._storage.use(Storage.held, self._owner)
         overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
         if settling := self._driver.feed(Leases.end_search, held, overdue):
             await asyncio.wait(settling)
 
-    async def cancel_marked(self) -> None:
-        """Cancel what another process has marked."""
+    async def search_in_s(self) -> float:
+        """Return after how long to search for orphans again.
+
+        In a third of our lease, when ours have to be extended, or as soon as another node's lease
+        ends unless it is extended: a dead node's tasks do not wait longer than they have to.
+        """
+        usual_s = self._lease_s / 3
+        ends_at = await self._storage.use(Storage.next_lease_end, self._owner)
+        if ends_at is None:
+            return usual_s
+        return min(usual_s, max(ends_at - self._clock.now(), 0.0) + LEASE_OVER_S)
+
+    async def heed_others(self) -> None:
+        """Do what other processes have asked for: drain this node, pause a queue, cancel a task."""
+        with contextlib.suppress(*UNREACHABLE):
+            async with self._heeding:
+                await self._heed_drain()
+                await self._heed_pauses()
+                await self._heed_cancellations()
+
+    async def _heed_drain(self) -> None:
+        is_draining = await self._storage.use(Storage.is_draining, self._owner)
+        with self._dispatch as leases:
+            if leases.is_suspended == is_draining:
+                return
+        self._driver.feed(Leases.suspend if is_draining else Leases.resume)
+        events.info("node_draining" if is_draining else "node_resumed", node=self._owner.node)
+
+    async def _heed_pauses(self) -> None:
+        with self._dispatch as leases:
+            buffered = leases.buffered_queues
+        paused = await self._storage.use(Storage.paused) if buffered else {}
+        if queues := [queue for queue in buffered if queue in paused]:
+            self._driver.feed(Leases.release, *queues)
+
+    async def _heed_cancellations(self) -> None:
         with self._dispatch as leases:
             if not leases.ours:
                 return
-        with contextlib.suppress(*UNREACHABLE):
-            marked = await self._storage.use(Storage.cancel_requests, self._owner)
-            for token, reason in marked.items():
-                self._driver.feed(Leases.cancel, token, reason)
+        marked = await self._storage.use(Storage.cancel_requests, self._owner)
+        for token, reason in marked.items():
+            self._driver.feed(Leases.cancel, token, reason)
 
     async def note_starts(self) -> None:
         """Record what consumers have started; one that its handler blocks cannot do so."""

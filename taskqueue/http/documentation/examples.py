@@ -11,6 +11,7 @@ from taskqueue.http.audit import Changes
 from taskqueue.http.dead.routes import DeadGroups, DeadGroupView, Deleted, Redriven
 from taskqueue.http.dead.selection import ByAction, ByIds, ByQueue, Everything
 from taskqueue.http.documentation.live_examples import LIVE_EXAMPLES
+from taskqueue.http.documentation.node_examples import NODE_EXAMPLES
 from taskqueue.http.documentation.schedule_examples import PLAN_CHANGE_EXAMPLE, SCHEDULE_EXAMPLES
 from taskqueue.http.groups.answers import Closed, GroupPage, GroupView, ThenView
 from taskqueue.http.groups.closing import CloseRequest
@@ -267,6 +268,7 @@ _EXAMPLES: Sequence[Any] = (
     TakenAnswer(),
     *SCHEDULE_EXAMPLES,
     *LIVE_EXAMPLES,
+    *NODE_EXAMPLES,
     Alive(),
     Ready(),
     _PART,

@@ -50,7 +50,7 @@ _SECURITY_SCHEMES = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
 }
 
-_TAGS = {"tasks", "groups", "dead", "queues", "limits", "events", "supervision"}
+_TAGS = {"tasks", "groups", "dead", "queues", "nodes", "limits", "events", "supervision"}
 
 _NO_JSON = {Text, Content, EventStream, MetricsText}
 

@@ -48,6 +48,8 @@ FIELDS: Mapping[str, Sequence[str]] = {
     "group_ended": ("group", "completed", "dead", "cancelled", "then"),
     "queue_paused": ("queue",),
     "queue_resumed": ("queue",),
+    "node_draining": ("node",),
+    "node_resumed": ("node",),
     "limit_changed": ("limit", "running", "starts", "per_s", "burst"),
     "schedule_created": _SCHEDULE,
     "schedule_changed": _SCHEDULE,

@@ -142,6 +142,14 @@ RESTARTS = Metric(
 MAILBOX = Metric(
     "taskqueue_actor_mailbox_messages", "gauge", "Messages that wait in a mailbox.", ("actor",)
 )
+NODES = Metric(
+    "taskqueue_nodes", "gauge", "Services that share the database, by their state.", ("state",)
+)
+HEARTBEAT_AGE = Metric(
+    "taskqueue_node_heartbeat_age_seconds",
+    "gauge",
+    "How old the latest heartbeat of a node is: that of the node which was silent for longest.",
+)
 EVENT_STREAMS = Metric("taskqueue_event_streams", "gauge", "Open event streams.")
 
 METRICS = (
@@ -150,5 +158,6 @@ METRICS = (
     *(HELD_BACK, LIMIT_RUNNING, LIMIT_WAITING, LIMIT_MAX, LIMIT_RATE_USED),
     *(STORAGE_UP, COMMIT_SECONDS, COMMIT_ROWS, LOOP_LAG),
     *(SCHEDULE_SLOTS, SCHEDULE_LAG),
+    *(NODES, HEARTBEAT_AGE),
     *(HOOKS_FAILED, HOOKS_DROPPED, RESTARTS, MAILBOX, EVENT_STREAMS),
 )

@@ -15,6 +15,7 @@ from taskqueue.commands import (
     GetHeldBack,
     GetLimits,
     GetMeasures,
+    GetNodes,
     GetOldestRunnable,
     GetQueues,
     GetSchedules,
@@ -25,6 +26,7 @@ from taskqueue.rules.health import QueueState
 from taskqueue.rules.holds import HeldBack
 from taskqueue.rules.limits import LimitUsage
 from taskqueue.rules.measures import Measures
+from taskqueue.rules.nodes import ServiceNode
 from taskqueue.rules.schedules.values import Schedule
 from taskqueue.rules.tasks import Status
 from taskqueue.runtime import Request
@@ -47,6 +49,7 @@ class Reading(NamedTuple):
     held_back: tuple[HeldBack, ...] | None
     tree: Node | None
     schedules: tuple[Schedule, ...] | None
+    nodes: tuple[ServiceNode, ...] | None
     now: float
     """On the monotonic clock."""
     at: float
@@ -95,9 +98,10 @@ class Readings:
         self._held_back = Latest(ask, GetHeldBack())
         self._tree = Latest(ask, GetTree())
         self._schedules = Latest(ask, GetSchedules())
+        self._nodes = Latest(ask, GetNodes())
         self._all: tuple[Latest[Any], ...] = (
             *(self._depths, self._oldest, self._queues),
-            *(self._limits, self._held_back, self._schedules, self._tree),
+            *(self._limits, self._held_back, self._schedules, self._nodes, self._tree),
         )
 
     async def read(self) -> Reading:
@@ -114,6 +118,7 @@ class Readings:
             held_back=self._held_back.value,
             tree=self._tree.value,
             schedules=self._schedules.value,
+            nodes=self._nodes.value,
             now=self._clock.monotonic(),
             at=self._clock.now(),
         )

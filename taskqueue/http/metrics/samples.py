@@ -13,6 +13,7 @@ from taskqueue.release import version
 from taskqueue.rules.holds import Reason
 from taskqueue.rules.limits import LimitUsage, rate_used
 from taskqueue.rules.measures import OTHER, Histogram, Measures
+from taskqueue.rules.nodes import NodeState, ServiceNode
 from taskqueue.rules.tasks import ENDED, Acceptance, Status
 from taskqueue.supervision import Node
 
@@ -51,6 +52,7 @@ def samples(
         *_of_limits(reading.limits or (), now=reading.at),
         *_of_what_is_held_back(reading),
         *_of_actors(reading.tree),
+        *_of_nodes(reading.nodes or (), now=reading.at),
         *starmap(Sample, schedule_samples(reading.schedules or (), now=reading.at)),
     ):
         found[sample.metric].append(sample)
@@ -138,6 +140,14 @@ def _depths(
 
 def _depth(queue: str, status: Status, tasks: int) -> Sample:
     return Sample(names.DEPTH, (queue, str(status)), tasks)
+
+
+def _of_nodes(nodes: Sequence[ServiceNode], *, now: float) -> Iterator[Sample]:
+    if nodes:
+        states = Counter(node.state(now) for node in nodes)
+        for state in NodeState:
+            yield Sample(names.NODES, (str(state),), states[state])
+        yield Sample(names.HEARTBEAT_AGE, (), max(node.age_s(now) for node in nodes))
 
 
 def _of_actors(node: Node | None) -> Iterator[Sample]:

@@ -36,6 +36,18 @@ def address_of(listener: socket.socket) -> tuple[str, int]:
     return (name, 0) if listener.family == socket.AF_UNIX else name[:2]
 
 
+def url_of(address: tuple[str, int]) -> str:
+    """Return where a service listens, as `http://127.0.0.1:8080` or `unix:///run/t.sock`.
+
+    >>> url_of(("::1", 8080)), url_of(("/run/t.sock", 0))
+    ('http://[::1]:8080', 'unix:///run/t.sock')
+    """
+    host, port = address
+    if not port:
+        return f"unix://{host}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def _resolved(host: str, port: int) -> tuple[int, Any]:
     try:
         [family, _, _, _, address], *_ = socket.getaddrinfo(

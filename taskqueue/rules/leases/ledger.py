@@ -61,6 +61,8 @@ class Leases(Releases[C]):
         """How many reservations wait for their deliveries."""
         self.is_shut = False
         """Whether nothing can be taken any more."""
+        self.is_suspended = False
+        """Whether nothing is claimed until `resume`."""
 
     # --- consumers --------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ class Leases(Releases[C]):
     def room(self, queue: str) -> int:
         """Return how many deliveries of a queue to claim now; none without a consumer for them."""
         free = self._consumers.free(queue)
-        return 0 if free is None or self.is_shut else self._buffers[queue].room(free)
+        return 0 if free is None or self._claims_nothing else self._buffers[queue].room(free)
 
     def slots(self, queue: str) -> int:
         """Return how many slots for a queue are free, beyond those that buffered deliveries fill.
@@ -190,7 +192,7 @@ class Leases(Releases[C]):
         from running.
         """
         free = self._consumers.free(queue)
-        return 0 if free is None or self.is_shut else self._buffers[queue].slots(free)
+        return 0 if free is None or self._claims_nothing else self._buffers[queue].slots(free)
 
     def reserve(self, queue: str, most: int | None = None, *, at: float) -> Reservation:
         """Reserve room for up to `most` deliveries until `add`; None: as much as a claim may fill.
@@ -198,7 +200,7 @@ class Leases(Releases[C]):
         During a search there is no room for claimed inserts, as they would look like orphans.
         """
         buffer, free = self._buffers[queue], self._consumers.free(queue)
-        if free is None or self.is_shut or self._seen is not None:
+        if free is None or self._claims_nothing or self._seen is not None:
             return buffer.reserve(queue, 0, at)
         room = buffer.room(free) if most is None else min(most, buffer.space(free))
         self.reserved += room > 0
@@ -228,6 +230,25 @@ class Leases(Releases[C]):
         for each in released:
             self._chains.end(each)
         return self._settle_alike([*released, *waited], Interrupted())
+
+    @property
+    def buffered_queues(self) -> tuple[str, ...]:
+        """The queues of which deliveries wait for a free slot."""
+        return tuple(queue for queue, _ in self._buffers.waiting)
+
+    @property
+    def _claims_nothing(self) -> bool:
+        return self.is_shut or self.is_suspended
+
+    def suspend(self) -> Actions[C]:
+        """Claim nothing until `resume`, and release what was not begun. What runs goes on."""
+        self.is_suspended = True
+        return self.release()
+
+    def resume(self) -> Actions[C]:
+        """Claim again."""
+        self.is_suspended = False
+        return ()
 
     def drain(self) -> Actions[C]:
         """Hand out no more deliveries, and release the buffered ones."""

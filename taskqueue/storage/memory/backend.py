@@ -16,6 +16,7 @@ class MemoryBackend:
     def __init__(self) -> None:
         self.owner = Owner(node="local", incarnation=uuid4().hex)
         self.commits = CommitMeasures()
+        self.clock = None
         self._storage = MemoryStorage()
 
     async def prepare(self) -> None:

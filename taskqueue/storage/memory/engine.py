@@ -38,6 +38,7 @@ from taskqueue.storage.memory.groups import MemoryGroups
 from taskqueue.storage.memory.handler_sql import HandlerDatabase
 from taskqueue.storage.memory.histories import MemoryHistories
 from taskqueue.storage.memory.limits import MemoryLimits
+from taskqueue.storage.memory.nodes import MemoryNodes
 from taskqueue.storage.memory.rows import Row, deliveries
 from taskqueue.storage.memory.schedules import MemorySchedules
 from taskqueue.storage.memory.sizes import MemorySizes
@@ -54,6 +55,7 @@ class MemoryStorage(
     MemoryLimits,
     MemoryGroups,
     MemorySchedules,
+    MemoryNodes,
     MemoryTokens,
     MemoryAudit,
     MemoryBacklogs,

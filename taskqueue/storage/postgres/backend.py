@@ -6,9 +6,11 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from taskqueue.clock import Clock
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.connections import connect, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
@@ -24,16 +26,19 @@ class PostgresBackend:
     any other when its leases have expired.
     """
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: PostgresDatabase, *, own_clock: Clock | None = None) -> None:
+        """Make a node; `own_clock` is that of this machine."""
         node = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self.owner = Owner(node=node, incarnation=uuid4().hex)
         self.commits = CommitMeasures()
+        self.clock = ServerClock(own_clock)
         self.database = database
 
     async def prepare(self) -> None:
         """Make sure that the server answers, and that its tables are all there or none is.
 
-        Its schema must not be newer than this release, and no copy of it may be under way.
+        Its schema must not be newer than this release, and no copy of it may be under way. The
+        clock is set by the server's.
         """
         where = str(self.database)
         connection = await connect(self.database)
@@ -42,13 +47,14 @@ class PostgresBackend:
                 async with transaction(connection):
                     if await runner.known_version_of(connection, where):
                         await serving.share(connection, where, for_session=False)
+                    await self.clock.measure(connection)
         finally:
             await connection.close(timeout=1.0)
 
     def storage(self) -> Storage:
         from taskqueue.storage.postgres.engine import PostgresStorage  # noqa: PLC0415
 
-        return PostgresStorage(self.database, commits=self.commits)
+        return PostgresStorage(self.database, commits=self.commits, clock=self.clock)
 
     def __enter__(self) -> Self:
         return self

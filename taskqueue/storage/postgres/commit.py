@@ -49,7 +49,12 @@ DURABLY = """
 SELECT set_config('synchronous_commit', 'on', true)
 WHERE current_setting('synchronous_commit') = 'off'
 """
-BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {DURABLY}"
+# A node that is frozen within a commit would hold its locks against all others.
+BEGIN = f"""
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL idle_in_transaction_session_timeout = '5s';
+{DURABLY}
+"""
 
 
 def begin(*, has_pooler: bool) -> str:

@@ -4,6 +4,7 @@ from taskqueue.storage.postgres.verbs.administration import PostgresAdministrati
 from taskqueue.storage.postgres.verbs.gates import PostgresGates
 from taskqueue.storage.postgres.verbs.handler_sql import PostgresHandlerSQL
 from taskqueue.storage.postgres.verbs.leases import PostgresLeases
+from taskqueue.storage.postgres.verbs.nodes import PostgresNodes
 from taskqueue.storage.postgres.verbs.records import PostgresRecords
 from taskqueue.storage.postgres.verbs.schedules import PostgresSchedules
 from taskqueue.storage.postgres.verbs.summaries import PostgresSummaries
@@ -18,6 +19,7 @@ class PostgresStorage(
     PostgresAdministration,
     PostgresSummaries,
     PostgresSchedules,
+    PostgresNodes,
     PostgresRecords,
     PostgresHandlerSQL,
     Storage,

@@ -10,6 +10,7 @@ from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer, begin
 from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -27,12 +28,17 @@ class PostgresLifecycle:
     """Opens and closes the connections for `PostgresStorage`."""
 
     def __init__(
-        self, database: PostgresDatabase, *, commits: CommitMeasures | None = None
+        self,
+        database: PostgresDatabase,
+        *,
+        commits: CommitMeasures | None = None,
+        clock: ServerClock | None = None,
     ) -> None:
         super().__init__()
         self._database = database
         self._where = str(database)
         self._commits = commits or CommitMeasures()
+        self._clock = clock or ServerClock()
         self._turn = asyncio.Lock()  # open, migrate and close, one after the other
         self._writer: Writer | None = None
         self._readers: Readers | None = None

@@ -9,6 +9,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
 from taskqueue.storage.protocol import Storage
+from taskqueue.storage.registry import NodeRegistry
 from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 
@@ -26,6 +27,8 @@ class SQLiteBackend:
         """Start the process that writes; that it cannot start is found when it is needed."""
         self.owner = Owner(node=NODE, incarnation=uuid4().hex)
         self.commits = CommitMeasures()
+        self.clock = None
+        self._nodes = NodeRegistry()
         self.database = database
         self.spawn = SpawnedAhead()
 
@@ -50,6 +53,7 @@ class SQLiteBackend:
             writes_in="process",
             spawn=self.spawn,
             commits=self.commits,
+            nodes=self._nodes,
         )
 
     def _prepare_folder(self) -> None:

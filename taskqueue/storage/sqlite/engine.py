@@ -31,6 +31,7 @@ from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.connections.pickling import Batch
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
+from taskqueue.storage.sqlite.nodes import SQLiteNodes
 from taskqueue.storage.sqlite.operations import (
     administration,
     claiming,
@@ -47,7 +48,7 @@ from taskqueue.storage.sqlite.sizes import SQLiteSizes
 from taskqueue.storage.sqlite.summaries import SQLiteSummaries
 
 
-class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, Storage):
+class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, Storage):
     """Tasks in the SQLite file at `path`, which one process at a time may have open.
 
     With `synchronous="FULL"` a verb that writes returns after the disk was synced. `"NORMAL"` syncs

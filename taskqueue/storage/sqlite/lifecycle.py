@@ -13,6 +13,7 @@ from taskqueue.children.launch import Child
 from taskqueue.errors import StorageCorrupt, StorageUnavailable
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.lifecycle import Migration
+from taskqueue.storage.registry import NodeRegistry
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
 from taskqueue.storage.sqlite.commit.transaction import Transaction
@@ -58,11 +59,13 @@ class SQLiteLifecycle(SQLiteNotices):
         spawn: Callable[[], Child] = spawn,
         busy_timeout_s: float = 1.0,
         commits: CommitMeasures | None = None,
+        nodes: NodeRegistry | None = None,
     ) -> None:
         super().__init__()
         self._path = Path(path).absolute()
         self._busy_timeout_s = busy_timeout_s
         self._commits = commits or CommitMeasures()
+        self._nodes = nodes or NodeRegistry()
         self._opener = Opener(
             path=self._path,
             synchronous=synchronous,

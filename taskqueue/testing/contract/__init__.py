@@ -26,6 +26,7 @@ from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
+from taskqueue.testing.contract.nodes import NodesContract
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
 from taskqueue.testing.contract.summaries import SummariesContract
@@ -46,6 +47,7 @@ class StorageContract(
     BacklogsContract,
     SummariesContract,
     SchedulesContract,
+    NodesContract,
     TokensContract,
     HandlerSQLContract,
 ):

@@ -7,6 +7,7 @@ const roots = [
   [/^(child|supervisor)_/, ["supervision", "running"]],
   [/^(storage|service)_/, ["ready", "supervision"]],
   [/^queue_/, ["queues", "tasks"]],
+  [/^node_/, ["nodes"]],
   [/^limit_/, ["limits", "queues", "tasks"]],
   [/^group_/, ["groups"]],
   [/^schedule_/, ["schedules"]],

@@ -10,7 +10,7 @@ import { nudge, reportConnection } from "./live.js";
 
 const names = [
   "child_started", "child_exited", "child_terminated", "child_restarted", "child_start_failed", "child_stopped", "supervisor_escalated",
-  "consumer_blocked", "consumer_unblocked", "loop_lagged", "storage_degraded", "storage_ready", "service_stopping", "queue_paused", "queue_resumed", "limit_changed", "group_ended",
+  "consumer_blocked", "consumer_unblocked", "loop_lagged", "storage_degraded", "storage_ready", "service_stopping", "queue_paused", "queue_resumed", "node_draining", "node_resumed", "limit_changed", "group_ended",
   "schedule_created", "schedule_changed", "schedule_paused", "schedule_resumed", "schedule_deleted", "schedule_undeclared", "schedule_skipped", "schedule_missed",
   "task_dead_lettered", "task_rescued", "task_redriven", "task_edited", "dead_redriven", "dead_deleted", "tasks_expired", "audit_change", "gap",
 ];

@@ -27,7 +27,7 @@ export const shortcuts = [
   ["/", "Search tasks"],
   ["⌘ K, Ctrl K", "Command palette"],
   ["n", "New task"],
-  ["g o, g t, g q, g l, g c, g g, g d, g a, g e, g s", "Go to a screen"],
+  ["g o, g t, g q, g n, g l, g c, g g, g d, g a, g e, g s", "Go to a screen"],
   ["j, k", "Next, previous task"],
   ["x", "Select the task"],
   ["Enter", "Open the task"],

@@ -9,6 +9,7 @@ import { Dead } from "../screens/dead.js";
 import { Events } from "../screens/events.js";
 import { Groups } from "../screens/groups.js";
 import { Limits } from "../screens/limits.js";
+import { Nodes } from "../screens/nodes.js";
 import { Overview } from "../screens/overview.js";
 import { Queues } from "../screens/queues.js";
 import { Schedules } from "../screens/schedules.js";
@@ -21,6 +22,7 @@ const screens = [
   { id: "queues", name: "Queues", icon: "queues", key: "q", isFirst: true, view: Queues },
   { id: "dead", name: "Dead", icon: "dead", key: "d", isFirst: true, view: Dead },
   { id: "actors", name: "Actors", icon: "actors", key: "a", isFirst: true, view: Actors },
+  { id: "nodes", name: "Nodes", icon: "nodes", key: "n", view: Nodes },
   { id: "limits", name: "Limits", icon: "limits", key: "l", view: Limits },
   { id: "schedules", name: "Schedules", icon: "schedules", key: "c", view: Schedules },
   { id: "groups", name: "Groups", icon: "groups", key: "g", view: Groups },

@@ -54,6 +54,14 @@ function* ofQueues(queues) {
   }
 }
 
+function* ofNodes(nodes) {
+  for (const { name, state, age_s, running } of nodes ? nodes.nodes : []) {
+    const link = to("nodes");
+    if (state === "silent") yield { key: `node ${name}`, tone: "bad", text: `Node ${name} is silent`, detail: `last heard of ${duration(age_s)} ago`, link };
+    if (state === "draining") yield { key: `node ${name}`, tone: "warning", text: `Node ${name} drains`, detail: `${plural(running, "task")} left to finish`, link };
+  }
+}
+
 function* ofDead(groups, dead) {
   for (const { action, error, tasks } of dead && groups ? groups.groups : []) {
     const link = to("tasks", "", { status: "dead", action, error });
@@ -64,9 +72,10 @@ function* ofDead(groups, dead) {
 export function Attention({ tree, queues, dead }) {
   const { data: groups } = useLive(dead ? DEAD : null, 5);
   const ready = useLive("ready", 3);
+  const nodes = useLive("nodes", 3).data;
   const events = useEvents();
   const now = useNow(5);
-  const all = [...ofService(ready), ...ofTree(tree), ...ofLags(events, now), ...ofDead(groups, dead), ...ofQueues(queues)];
+  const all = [...ofService(ready), ...ofTree(tree), ...ofNodes(nodes), ...ofLags(events, now), ...ofDead(groups, dead), ...ofQueues(queues)];
   const items = [...all.filter((item) => item.tone === "bad"), ...all.filter((item) => item.tone !== "bad")];
   if (!tree || !queues) return null;
   if (items.length === 0) return html`<p class="calm">Nothing. Every part runs, no queue is behind, no task is dead.</p>`;

@@ -11,6 +11,7 @@ const paths = {
   groups: "M3 3h6v6H3zM11 3h6v6h-6zM3 11h6v6H3zM14 11v6M11 14h6",
   dead: "M10 3l8 14H2zM10 8v4M10 14.5v.5",
   actors: "M10 3v4M10 7H5v4M10 7h5v4M3.5 11h3v3h-3zM13.500 11h3v3h-3zM8.500 2h3v3h-3z",
+  nodes: "M3 3h14v5H3zM3 12h14v5H3zM6 5.500h.01M6 14.500h.01",
   events: "M10 3a7 7 0 1 0 .01 0M10 6v4l3 2",
   settings: "M3 6h8M15 6h2M11 4h4v4h-4zM3 14h2M9 14h8M5 12h4v4H5z",
   search: "M9 3a6 6 0 1 0 .01 0M13.500 13.500L17 17",

@@ -17,6 +17,9 @@ const tones = {
   restarting: "warning",
   stopped: "quiet",
   paused: "warning",
+  serving: "good",
+  draining: "warning",
+  silent: "bad",
 };
 
 export const statuses = ["queued", "scheduled", "running", "retrying", "completed", "dead", "cancelled"];

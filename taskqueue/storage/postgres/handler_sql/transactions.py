@@ -20,6 +20,7 @@ from taskqueue.storage.postgres.errors import GatesBusy, is_conflict
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.groups import write_counts
 from taskqueue.storage.postgres.operations.leases import is_held
+from taskqueue.storage.postgres.serving import SHARE_FOR_A_COMMIT
 from taskqueue.storage.postgres.transaction import Transaction
 
 CLOSE_S = 5.0
@@ -45,6 +46,8 @@ class PostgresTransactions:
         try:
             transaction = connection.transaction()
             await transaction.start()
+            if self._database.has_pooler:
+                await connection.execute(SHARE_FOR_A_COMMIT)
             began_at = await connection.fetchval(_BEGAN_AT)
         except BaseException:
             drop(connection)

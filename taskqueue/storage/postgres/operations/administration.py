@@ -50,6 +50,7 @@ WHERE token IS NOT NULL AND status = 'running' GROUP BY queue, status
 async def pause(tx: Transaction, queue: str, *, now: float) -> None:
     """Note that nothing of the queue may be claimed, unless that is noted."""
     await tx.db.execute(_PAUSE, queue, now)
+    tx.is_news = True
 
 
 async def resume(tx: Transaction, queue: str) -> None:
@@ -64,6 +65,7 @@ async def set_size(tx: Transaction, pool: str, change: SizeChange) -> None:
     is_changed = (change.count is not UNSET, change.slots is not UNSET)
     await tx.db.execute(_SET_SIZE, pool, noted.count, noted.slots, *is_changed)
     await tx.db.execute(_FORGET_SIZE, pool)
+    tx.is_news = True
 
 
 async def expire(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:

@@ -137,6 +137,12 @@ async def rescue(db: SQL, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
     return tuple(map(rows.delivery, found))
 
 
+async def next_lease_end(db: SQL, owner: Owner) -> float | None:
+    """Return when the first lease of another node ends."""
+    ends_at: float | None = await db.fetchval(sql.NEXT_LEASE_END, owner.node)
+    return ends_at
+
+
 async def ahead(db: SQL, task: Task, *, limit: int, now: float) -> int:
     """Return how many due tasks of its queue come before `task`, up to `limit`."""
     found = 0

@@ -297,3 +297,12 @@ CREATE TABLE taskqueue.consumer_sizes (
     consumers bigint,
     slots     bigint
 );
+
+-- The nodes that share this database. What a heartbeat changes is in no index, so it moves no other row.
+CREATE TABLE taskqueue.nodes (
+    name           text COLLATE "C" PRIMARY KEY,
+    incarnation    text COLLATE "C" NOT NULL,
+    said           text NOT NULL,  -- what the node says of itself, as JSON
+    beat_at        double precision NOT NULL,
+    draining_since double precision
+) WITH (fillfactor = 20, autovacuum_vacuum_threshold = 500, vacuum_truncate = off);

@@ -58,6 +58,10 @@ WHERE token IS NOT NULL AND ((node = $1 AND incarnation <> $2) OR expires_at < $
 ORDER BY claimed_at, priority, turn, run_at, id
 """
 
+NEXT_LEASE_END = """
+SELECT min(expires_at) FROM taskqueue.tasks WHERE token IS NOT NULL AND node <> $1
+"""
+
 # With a flow if it gets its turn at the next claim.
 TURN = """
 SELECT turn, weight, CASE WHEN gate = '/turn' THEN flow END FROM taskqueue.tasks WHERE id = $1

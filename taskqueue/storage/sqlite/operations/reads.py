@@ -40,6 +40,12 @@ def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Deliver
     return tuple(map(rows.delivery, db.execute(queries.RESCUABLE, known).fetchall()))
 
 
+def next_lease_end(db: sqlite3.Connection, owner: Owner) -> float | None:
+    """Return when the first lease of another node ends."""
+    [ends_at] = db.execute(queries.NEXT_LEASE_END, (owner.node,)).fetchone()
+    return None if ends_at is None else float(ends_at)
+
+
 def ahead(db: sqlite3.Connection, task: Task, *, limit: int, now: float) -> int:
     """Return how many due tasks of its queue come before `task`, up to `limit`."""
     found = 0

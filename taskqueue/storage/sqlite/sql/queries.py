@@ -24,6 +24,10 @@ WHERE token IS NOT NULL
 ORDER BY claimed_at, priority, turn, run_at, id
 """
 
+NEXT_LEASE_END = """
+SELECT min(expires_at) FROM main.tasks INDEXED BY held WHERE token IS NOT NULL AND node <> ?
+"""
+
 # With a flow if it gets its turn at the next claim.
 TURN = "SELECT turn, weight, iif(gate = '/turn', flow, NULL) FROM main.tasks WHERE id = ?"
 

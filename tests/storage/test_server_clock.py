@@ -1,0 +1,90 @@
+"""All nodes of a PostgreSQL database go by the clock of its server."""
+
+import time
+
+import pytest
+
+from taskqueue.clock import SystemClock
+from taskqueue.storage.postgres.backend import PostgresBackend
+from taskqueue.storage.postgres.clock import MOST_UNSURE_S, ServerClock
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.testing.clock import ManualClock
+
+pytest.importorskip("asyncpg")
+
+SERVER_AT = 5_000.0
+
+
+class Server:
+    """Tells the time after so many seconds on the way there and back."""
+
+    def __init__(self, clock: ManualClock, at: float, *, there_s: float, back_s: float) -> None:
+        self._clock = clock
+        self._at = at
+        self._there_s = there_s
+        self._back_s = back_s
+
+    async def fetchval(self, query: str, *args: object) -> float:
+        self._clock.advance(self._there_s)
+        at = self._at
+        self._clock.advance(self._back_s)
+        return at
+
+
+class WrongClock(SystemClock):
+    """The clock of a machine that is an hour ahead."""
+
+    def now(self) -> float:
+        return super().now() + 3_600.0
+
+
+async def measured(clock: ServerClock, own: ManualClock, at: float, *, there_s: float) -> float:
+    """Measure, and return by how much the clock is wrong then."""
+    back_s = 0.01
+    await clock.measure(Server(own, at, there_s=there_s, back_s=back_s))  # type: ignore[arg-type]
+    return clock.now() - (at + back_s)
+
+
+async def test_a_node_whose_own_clock_is_an_hour_ahead_goes_by_the_server(
+    migrated_database: PostgresDatabase,
+) -> None:
+    backend = PostgresBackend(migrated_database, own_clock=WrongClock())
+    before = backend.clock.now()
+
+    await backend.prepare()
+
+    assert before - time.time() == pytest.approx(3_600.0, abs=5.0)
+    assert backend.clock.now() == pytest.approx(time.time(), abs=5.0)  # it runs on this machine
+
+
+async def test_a_clock_is_wrong_by_half_of_the_round_trip_at_most_and_runs_on() -> None:
+    own = ManualClock()
+    clock = ServerClock(own)
+
+    wrong_by = await measured(clock, own, SERVER_AT, there_s=0.21)
+    at = clock.now()
+    own.advance(60.0)
+
+    assert abs(wrong_by) <= 0.11
+    assert clock.now() - at == pytest.approx(60.0)
+
+
+async def test_what_was_measured_while_the_process_was_frozen_is_ignored() -> None:
+    own = ManualClock()
+    clock = ServerClock(own)
+    await measured(clock, own, SERVER_AT, there_s=0.01)
+
+    wrong_by = await measured(clock, own, SERVER_AT, there_s=2 * MOST_UNSURE_S)
+
+    assert clock.now() == pytest.approx(SERVER_AT + 0.02 + 2 * MOST_UNSURE_S)
+    assert wrong_by == pytest.approx(0.01 + 2 * MOST_UNSURE_S, abs=0.02)
+
+
+async def test_a_clock_that_was_set_on_the_server_is_followed_by_the_next_heartbeat() -> None:
+    own = ManualClock()
+    clock = ServerClock(own)
+    await measured(clock, own, SERVER_AT, there_s=0.01)
+
+    await measured(clock, own, SERVER_AT + 30.0, there_s=0.01)
+
+    assert clock.now() == pytest.approx(SERVER_AT + 30.01)
