@@ -25,7 +25,7 @@ from tests.storage.kept import dump_of, filled, statuses_of, without_leases
 
 asyncpg = pytest.importorskip("asyncpg")
 
-OF_ENGINES_ALONE = {"counters", "probe", "meta"}
+OF_ENGINES_ALONE = {"nodes", "counters", "probe", "meta"}
 
 
 async def copied(source: Database, target: Database, *, start_over: bool = False) -> set[str]:

@@ -1,7 +1,7 @@
 """The tables that a copy takes along, with the columns that all engines have.
 
 Left out is what an engine counts or keeps for itself alone: its counters, which the writers make
-anew, and the row that `probe` writes.
+anew, the row that `probe` writes, and the nodes, none of which may be alive.
 """
 
 from functools import cached_property
