@@ -74,7 +74,7 @@ async def test_what_a_killed_node_ran_is_rescued_when_its_lease_is_over(
 ) -> None:
     dying = await nodes.start()
     task = await dying.post("hold", until=str(tmp_path / "go"))
-    await when([task], dying.service, "attempt_started")
+    await _runs(dying, task)
     other = await nodes.start()
 
     dying.service.kill()
@@ -95,7 +95,7 @@ async def test_a_frozen_node_finds_its_lease_lost_writes_nothing_and_says_so_onc
 ) -> None:
     frozen = await nodes.start()
     task = await frozen.post("hold", until=str(tmp_path / "go"))
-    await when([task], frozen.service, "attempt_started")
+    await _runs(frozen, task)
     frozen.service.send(signal.SIGSTOP)
     other = await nodes.start()
 
@@ -239,6 +239,11 @@ async def test_the_nodes_are_listed_until_they_stop_and_as_silent_if_they_die(
         name: client.service.url for name, client in names.items()
     }
     assert {each["state"] for each in listed.values()} == {"serving"}
+
+
+async def _runs(client: Client, task: str) -> None:
+    """Wait until it is stored that the task runs: only then does a crash count."""
+    await until(lambda: client.show(task), lambda shown: shown["status"] == "running")
 
 
 async def _nodes(client: Client) -> list[dict[str, Any]]:
