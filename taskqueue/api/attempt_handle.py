@@ -58,5 +58,5 @@ class AttemptHandle(Protocol):
         ...
 
     def abandon_connection(self) -> None:
-        """Roll back without waiting what was not concluded."""
+        """Roll back without waiting what was not concluded, and lend nothing any more."""
         ...

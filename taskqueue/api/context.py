@@ -182,8 +182,8 @@ class Context(Generic[T_co]):
         """
         if self._transaction is not None:
             raise NoConnection("this attempt has used ctx.transaction()")
-        self.has_connection = True
         async with self.handle.connection() as connection:
+            self.has_connection = True
             yield connection
 
     def enqueue(self, action: Preparable[P], /, *args: P.args, **kwargs: P.kwargs) -> str:

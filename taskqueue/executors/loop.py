@@ -48,8 +48,7 @@ class LoopExecutor:
             if context.has_connection:
                 outcome = await context.handle.concluded(outcome)
         finally:
-            if context.has_connection:
-                context.handle.abandon_connection()
+            context.handle.abandon_connection()
             del self._running[task_id]
             note_end()
         if asyncio.get_running_loop().time() >= self._turn_ends:

@@ -1,6 +1,7 @@
 """What a handler writes on its own connection commits with the ack, fenced by the token."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,13 +14,14 @@ from taskqueue.errors import LeaseLost, NoConnection, StatementRefused
 from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
 from taskqueue.rules.options import Options
 from taskqueue.rules.tasks import Cancel, SettleBy, Settled, Status
+from taskqueue.runtime import Reply
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.steps import DONE, FAILURE, add, claim, settle
 from taskqueue.testing.events import EventLog
-from tests.actors.world import Lives, World
+from tests.actors.world import PATIENCE_S, Lives, World
 from tests.postgres_server import run_in
 
 TAKE = "UPDATE accounts SET balance = balance - $1 WHERE name = 'ann'"
@@ -348,3 +350,28 @@ async def test_a_handler_off_the_loop_has_no_connection(world: World) -> None:
     assert "on another thread" in str((await world.history(task_id)).task.result)
     with pytest.raises(NoConnection, match="in a process"):
         WorkerAttemptHandle(None).connection()  # type: ignore[arg-type]
+
+
+async def test_a_connection_that_is_asked_for_after_the_attempt_is_refused(world: World) -> None:
+    refused = Reply[str]()
+
+    @world.app.task("late")
+    async def late(ctx: Context) -> None:
+        background.add(asyncio.ensure_future(ask_later(ctx)))
+
+    background = set[asyncio.Future[None]]()
+
+    async def ask_later(ctx: Context) -> None:
+        await asyncio.to_thread(gate.wait)
+        try:
+            async with ctx.connection():
+                refused.set("lent")
+        except NoConnection as error:
+            refused.set(str(error))
+
+    gate = threading.Event()
+    await world.start()
+    await world.completed(await world.enqueue("late"))
+    gate.set()
+
+    assert "the attempt has ended" in await refused.within(PATIENCE_S, TimeoutError)

@@ -180,6 +180,22 @@ async def test_a_value_that_a_row_cannot_hold_is_refused_with_what_to_do(
     assert await query(storage, "SELECT ARRAY[1]::text") == (("{1}",),)
 
 
+@pytest.mark.parametrize("value", ["closed", "enclosure"])  # words of drivers for a lost connection
+async def test_a_value_that_does_not_fit_is_refused_whatever_it_says(
+    storage: PostgresStorage, value: str
+) -> None:
+    statement = Statement(sql="SELECT balance FROM accounts WHERE id = $1", parameters=(value,))
+    await add(storage, "a")
+    [a] = await claim(storage)
+
+    with pytest.raises(StatementRefused, match=value):
+        await storage.dry_run((), statement, limit_s=1.0)
+    answer = await complete(storage, a, statement)
+
+    assert isinstance(answer, NotApplied)
+    assert value in answer.error
+
+
 async def test_parameters_by_name_are_refused_with_what_to_do(storage: PostgresStorage) -> None:
     statement = Statement(sql="SELECT 1", parameters={"a": 1})
 

@@ -9,7 +9,7 @@ from taskqueue.clock import Clock
 from taskqueue.errors import NoConnection
 from taskqueue.rules import policy
 from taskqueue.rules.leases.values import Taken
-from taskqueue.rules.tasks import Complete, NotApplied, Outcome, SettleBy, Succeeded
+from taskqueue.rules.tasks import Complete, Failed, NotApplied, Outcome, SettleBy, Succeeded
 from taskqueue.storage.handler_sql import HandlerTransaction
 from taskqueue.storage.protocol import Storage
 
@@ -27,6 +27,7 @@ class AttemptConnection:
         self._clock = clock
         self._transaction: HandlerTransaction | None = None
         self._is_lent = False
+        self._has_ended = False
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Any]:
@@ -36,6 +37,7 @@ class AttemptConnection:
         self._is_lent = True
         try:
             if self._transaction is None:
+                self._require_running()
                 self._transaction = await self._begun()
             async with self._transaction.block() as connection:
                 yield connection
@@ -47,13 +49,26 @@ class AttemptConnection:
         if transactions is None:
             raise NoConnection("the database of this service lends none")
         delivery = self._taken.delivery
-        return await transactions.begin(delivery.task.id, delivery.token)
+        transaction = await transactions.begin(delivery.task.id, delivery.token)
+        try:
+            self._require_running()
+        except NoConnection:
+            transaction.abandon()
+            raise
+        return transaction
+
+    def _require_running(self) -> None:
+        if self._has_ended:  # nobody would conclude it
+            raise NoConnection("the attempt has ended")
 
     async def conclude(self, outcome: Outcome) -> Outcome:
         """Commit with the result, or roll back; return the outcome that this makes."""
+        self._has_ended = True
         transaction, self._transaction = self._transaction, None
         if transaction is None:
             return outcome
+        if self._is_lent and isinstance(outcome, Succeeded):
+            outcome = Failed(error="a block of ctx.connection() was still open at the end")
         if not isinstance(outcome, Succeeded):
             await transaction.roll_back()
             return outcome
@@ -67,6 +82,7 @@ class AttemptConnection:
         return policy.outcome_of(answer) if isinstance(answer, NotApplied) else outcome
 
     def abandon(self) -> None:
-        """Drop the connection, if it was not concluded."""
+        """Drop the connection, if it was not concluded, and lend none any more."""
+        self._has_ended = True
         if self._transaction is not None:
             self._transaction.abandon()

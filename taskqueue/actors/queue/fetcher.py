@@ -224,7 +224,7 @@ class Fetcher:
         It only reads, because a claim would compete with other writes.
         """
         await self._keeper.note_starts()
-        await self._keeper.heed_others()
+        await self._keeper.heed_now_and_then()
         for queue, due in (await self._storage.use(Storage.all_due)).items():
             self._schedule.expect_due(queue, due)
         self._driver.feed(Leases.wake)  # a consumer that was woken may be blocked

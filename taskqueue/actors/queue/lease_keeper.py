@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import math
 
 from taskqueue.actors.queue.dispatch import DispatchBuffer
+from taskqueue.actors.queue.fetch_schedule import POLL_S
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
-from taskqueue.clock import Clock
+from taskqueue.clock import Clock, next_beat
 from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.tasks import Owner
@@ -37,6 +39,7 @@ class LeaseKeeper:
         self._storage = storage
         self._dispatch = dispatch
         self._driver = driver
+        self._heed_at = -math.inf
         self._heeding = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
 
@@ -67,6 +70,13 @@ class LeaseKeeper:
             return usual_s
         return min(usual_s, max(ends_at - self._clock.now(), 0.0) + LEASE_OVER_S)
 
+    async def heed_now_and_then(self) -> None:
+        """Do so again after half a second. Other reasons to poll come far more often."""
+        now = self._clock.monotonic()
+        if now >= self._heed_at:
+            self._heed_at = next_beat(now, POLL_S)
+            await self.heed_others()
+
     async def heed_others(self) -> None:
         """Do what other processes have asked for: drain this node, pause a queue, cancel a task."""
         with contextlib.suppress(*UNREACHABLE):
@@ -78,7 +88,7 @@ class LeaseKeeper:
     async def _heed_drain(self) -> None:
         is_draining = await self._storage.use(Storage.is_draining, self._owner)
         with self._dispatch as leases:
-            if leases.is_suspended == is_draining:
+            if leases.is_shut or leases.is_suspended == is_draining:
                 return
         self._driver.feed(Leases.suspend if is_draining else Leases.resume)
         events.info("node_draining" if is_draining else "node_resumed", node=self._owner.node)

@@ -14,6 +14,9 @@ from taskqueue.storage.postgres.errors import translated
 
 CLOSE_S = 10.0
 
+# A snapshot idles while the other side is compared, and to count takes long.
+_PATIENT = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
+
 
 class Cursor(Protocol):
     """A cursor of asyncpg."""
@@ -48,6 +51,7 @@ async def session(database: PostgresDatabase) -> AsyncIterator[Session]:
     try:
         with translated(str(database)):
             await serving.hold(connection, str(database))
+            await connection.execute(_PATIENT)
         yield connection
     finally:
         # Waited for, so that a service can start as soon as the command has ended.

@@ -80,12 +80,12 @@ class PostgresWriter(PostgresReader):
     async def finish(self) -> None:
         """Count the tasks, number new rows behind the copied ones, and let services start."""
         with translated(self._where):
+            await self._db.execute(_ANALYZE)  # else claims would be planned for empty tables
             async with _commit(self._db):
                 await self._db.execute(_COUNT)
                 for statement in _NUMBER_ON:
                     await self._db.execute(statement)
                 await self._db.execute(_TAKE_MARK)
-            await self._db.execute(_ANALYZE)  # without it claims would be planned for empty tables
 
 
 @asynccontextmanager

@@ -86,6 +86,7 @@ async def writing(
     try:
         if path.exists():
             raise StorageUnavailable(f"{path} exists; a copy makes a new file, so choose another")
+        _require_no_log(path)
         if start_over:
             _remove(unfinished)
         with translated(unfinished):
@@ -96,6 +97,13 @@ async def writing(
             yield SQLiteWriter(db, path, unfinished, mark)
     finally:
         lock.release()
+
+
+def _require_no_log(path: Path) -> None:
+    for suffix in ("-wal", "-journal"):
+        log = path.with_name(path.name + suffix)
+        if log.exists():  # SQLite would apply it to the copy
+            raise StorageUnavailable(f"{log} is left of another database; move it away")
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -50,11 +50,8 @@ SELECT set_config('synchronous_commit', 'on', true)
 WHERE current_setting('synchronous_commit') = 'off'
 """
 # A node that is frozen within a commit would hold its locks against all others.
-BEGIN = f"""
-BEGIN ISOLATION LEVEL READ COMMITTED;
-SET LOCAL idle_in_transaction_session_timeout = '5s';
-{DURABLY}
-"""
+UNFROZEN = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {UNFROZEN}; {DURABLY}"
 
 
 def begin(*, has_pooler: bool) -> str:
@@ -255,8 +252,8 @@ class Writer:
 async def _try(
     connection: Connection, begin: str, operations: Sequence[Operation], first: frozenset[int]
 ) -> Committed:
-    await connection.execute(begin)
     try:
+        await connection.execute(begin)
         tx = Transaction(connection)
         await tx.gates.lock_first(first)
         values = [await operation(tx) for operation in operations]

@@ -125,6 +125,8 @@ _CLIENT_LOST = frozenset({"ConnectionDoesNotExistError", "InternalClientError", 
 
 
 def _says_closed(error: BaseException) -> bool:
+    if isinstance(error, ValueError):  # it quotes a value that does not fit, which may say anything
+        return False
     is_interface = any(kind.__name__ == "InterfaceError" for kind in type(error).__mro__)
     return is_interface and "clos" in str(error)
 

@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from taskqueue.rules.tasks import Accepted, NewTask
+from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.commit import MOST_TRIES
 from taskqueue.storage.postgres.drivers.protocol import UserSession
 from taskqueue.storage.postgres.errors import GatesBusy, storage_error
@@ -52,6 +53,7 @@ async def _try(
     await session.execute(begin)
     try:
         await runner.require_version(session, WHERE)
+        await serving.share(session, WHERE, for_session=False)
         tx = Transaction(session, is_users=True)
         await tx.gates.lock_first(first)
         answers = await inserting.insert(tx, tasks, now=now)

@@ -13,7 +13,7 @@ from typing import Protocol
 from taskqueue.errors import StatementRefused, StorageCorrupt, StorageLost
 from taskqueue.rules.tasks import Rows, Scalar, Statement
 from taskqueue.storage.answers import MAX_BYTES, Answer
-from taskqueue.storage.postgres.commit import DURABLY
+from taskqueue.storage.postgres.commit import DURABLY, UNFROZEN
 from taskqueue.storage.postgres.connections import SQL, Row
 from taskqueue.storage.postgres.errors import is_conflict, sqlstate_of, storage_error
 from taskqueue.storage.postgres.handler_sql import permissions
@@ -36,7 +36,7 @@ SAVEPOINT checking; SET CONSTRAINTS ALL IMMEDIATE;
 ROLLBACK TO SAVEPOINT checking; RELEASE SAVEPOINT checking
 """
 
-RESTORE = f"RESET ALL; {DURABLY}"
+RESTORE = f"RESET ALL; {UNFROZEN}; {DURABLY}"
 """Has the settings be those of the session again, after statements that were applied."""
 
 FORGET = "SELECT pg_advisory_unlock_all(); UNLISTEN *"

@@ -13,6 +13,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import NotApplied, Rows, SettleBy, Settled, Statement
+from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.commit import Writer, begin
 from taskqueue.storage.postgres.connections import Connection, Kept
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -48,6 +49,7 @@ class HandlerSessions:
 
         async def check(connection: Connection) -> None:
             await runner.require_version(connection, self._where)
+            await serving.share(connection, self._where, for_session=not database.has_pooler)
             await set_codecs(connection)
 
         self._writer = Writer(

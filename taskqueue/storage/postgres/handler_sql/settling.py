@@ -16,16 +16,21 @@ from taskqueue.rules.tasks import (
     Statement,
 )
 from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.errors import sqlstate_of
 from taskqueue.storage.postgres.handler_sql import execution
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.leases import is_held
 from taskqueue.storage.postgres.transaction import Transaction
 
 # One such commit at a time, on all nodes: what a handler has seen still holds until it is written.
+# Others may take longer than a commit is waited for.
 _BEGIN = """
+SAVEPOINT handler; SET LOCAL lock_timeout = '3s';
 SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.handler_sql', 0));
-SAVEPOINT handler
+SET LOCAL lock_timeout TO DEFAULT
 """
+_LOCK_TIMEOUT = "55P03"
+_BUSY = "statements of other handlers took too long"
 _UNDO = f"ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler; {execution.FORGET}"
 _KEEP = f"RELEASE SAVEPOINT handler; {execution.FORGET}"
 
@@ -37,7 +42,9 @@ def statements_of(by: SettleBy) -> tuple[Statement, ...]:
 
 async def settle(tx: Transaction, by: SettleBy, *, now: float) -> Settled | NotApplied:
     """Apply the statements and write the settlement, if the token holds."""
-    await tx.db.execute(_BEGIN)
+    if not await _is_alone(tx.db):
+        await tx.db.execute(_UNDO)
+        return NotApplied(error=_BUSY, outcome=AttemptOutcome.CONFLICTED)
     answer: Settled | NotApplied
     if await is_held(tx.db, by.token) and (refused := await _apply(tx.db, by)) is not None:
         answer = refused
@@ -45,6 +52,17 @@ async def settle(tx: Transaction, by: SettleBy, *, now: float) -> Settled | NotA
         [answer] = await settling.settle(tx, [by], now=now)
     await tx.db.execute(_KEEP if answer is Settled.WRITTEN else _UNDO)
     return answer
+
+
+async def _is_alone(db: SQL) -> bool:
+    """Begin; tell whether no other commit with statements is under way any more."""
+    try:
+        await db.execute(_BEGIN)
+    except Exception as error:
+        if sqlstate_of(error) != _LOCK_TIMEOUT:
+            raise
+        return False
+    return True
 
 
 async def _apply(db: SQL, by: SettleBy) -> NotApplied | None:

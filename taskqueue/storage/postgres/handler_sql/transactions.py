@@ -13,14 +13,14 @@ from taskqueue.errors import LeaseLost
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.tasks import AttemptOutcome, NotApplied, SettleBy, Settled
 from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.postgres.commit import COMMIT_S, DURABLY, MOST_TRIES
+from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres.commit import COMMIT_S, DURABLY, MOST_TRIES, UNFROZEN
 from taskqueue.storage.postgres.connections import Connection, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import GatesBusy, is_conflict
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.groups import write_counts
 from taskqueue.storage.postgres.operations.leases import is_held
-from taskqueue.storage.postgres.serving import SHARE_FOR_A_COMMIT
 from taskqueue.storage.postgres.transaction import Transaction
 
 CLOSE_S = 5.0
@@ -44,10 +44,9 @@ class PostgresTransactions:
     async def begin(self, task_id: str, token: str) -> "PostgresTransaction":
         connection = await connect(self._database)
         try:
-            transaction = connection.transaction()
+            transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
-            if self._database.has_pooler:
-                await connection.execute(SHARE_FOR_A_COMMIT)
+            await serving.share(connection, str(self._database), for_session=False)
             began_at = await connection.fetchval(_BEGAN_AT)
         except BaseException:
             drop(connection)
@@ -135,6 +134,7 @@ class PostgresTransaction:
     async def _settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
         if await self._connection.fetchval(_BEGAN_AT) != self._began_at:
             return NotApplied(error="the handler has ended the transaction of ctx.connection()")
+        await self._connection.execute(UNFROZEN)
         first: frozenset[int] = frozenset()  # buckets of gates
         for tried in range(1, MOST_TRIES + 1):
             try:
