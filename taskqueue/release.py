@@ -5,14 +5,17 @@
 `taskqueue` on the package index is another project.
 """
 
+import sys
+from functools import cache
 from importlib import metadata
 
 DISTRIBUTION = "taskqueue-otp"
 
 
+@cache
 def version() -> str:
     """Return its version; `(not installed)` if the package is only on the import path."""
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
+    places: list[object] = [*sys.path]  # an app may put anything there
+    folders = [each for each in places if isinstance(each, str)]
+    found = metadata.distributions(name=DISTRIBUTION, path=folders)
+    return next((each.version for each in found), "(not installed)")
