@@ -55,7 +55,7 @@ def test_a_verb_that_writes_is_no_read() -> None:
         *("settle", "cancel", "pause", "resume", "redrive", "delete", "expire", "edit"),
         *("put_schedule", "declare_schedules", "pause_schedule", "resume_schedule"),
         *("delete_schedule", "fire", "pass_over", "rewind_schedules", "trim_slots"),
-        *("expire_waiting", "set_size"),
+        *("expire_waiting", "set_size", "handler_transactions"),
         *("beat", "leave", "drain_node", "resume_node"),
         "close_group",
         *("add_token", "revoke_token", "note_token_use", "record_changes", "trim_changes"),
