@@ -8,10 +8,11 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from taskqueue.rules.tasks import Delivery, Owner
+from taskqueue.storage import task_rows
 from taskqueue.storage.postgres.connections import Row
 from taskqueue.storage.postgres.operations.gates import Candidate
 from taskqueue.storage.postgres.operations.ordering import ready_in_order
-from taskqueue.storage.postgres.sql import ready, rows
+from taskqueue.storage.postgres.sql import ready
 from taskqueue.storage.postgres.transaction import Transaction
 
 _TASK_COLUMNS = 25
@@ -81,7 +82,10 @@ async def _claim_by_priority(
 def _deliveries(found: Iterable[Row], expires_at: float, *, now: float) -> Iterable[Delivery]:
     for row in found:
         yield Delivery(
-            token=row[_TOKEN], task=rows.task(row, now=now), expires_at=expires_at, started=False
+            token=row[_TOKEN],
+            task=task_rows.task(row, now=now),
+            expires_at=expires_at,
+            started=False,
         )
 
 

@@ -6,8 +6,8 @@ from msgspec.structs import astuple, replace
 from taskqueue.rules import edits
 from taskqueue.rules.edits import MAX_EDITS, Change, EditAnswer, EditResult
 from taskqueue.rules.tasks import Edit, Status
+from taskqueue.storage import task_rows
 from taskqueue.storage.postgres.sql import changing as sql
-from taskqueue.storage.postgres.sql import rows
 from taskqueue.storage.postgres.transaction import Transaction
 
 
@@ -26,7 +26,7 @@ async def edit(
     if changed := edits.new_values(change, current):
         line = Edit(at=now, before=edits.old_values(changed, current), who=who)
         edited = replace(current, **changed)
-        after = await _write(tx, seq, Status(status), edited, (*rows.edits(history), line))
+        after = await _write(tx, seq, Status(status), edited, (*task_rows.edits(history), line))
         tx.moved(status, after)
         tx.member_moved(group, status, after, now=now)
         await tx.gates.let_go(limits, now=now)

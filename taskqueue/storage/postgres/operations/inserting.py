@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
+from taskqueue.storage import task_rows
 from taskqueue.storage.order import are_plain, first_due
 from taskqueue.storage.postgres.operations import keys, membership
 from taskqueue.storage.postgres.operations.turns import MOST_GIVEN
@@ -69,7 +70,7 @@ async def insert_and_claim(
     else:
         answers = await insert_admitted(tx, admitted, now=now)
     deliveries = tuple(
-        rows.first_delivery(admitted[place], token, expires_at=expires_at, now=now)
+        task_rows.first_delivery(admitted[place], token, expires_at=expires_at, now=now)
         for place in places
         if answers[place].acceptance is _ACCEPTED
         and (token := tokens.get(admitted[place].id)) is not None

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from taskqueue.rules.tasks import Delivery, Owner, Status, Task
 from taskqueue.rules.turns import Waiting
+from taskqueue.storage import task_rows
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.operations.turns import Turns
 from taskqueue.storage.postgres.sql import leases as sql
-from taskqueue.storage.postgres.sql import ready, rows
+from taskqueue.storage.postgres.sql import ready
 from taskqueue.storage.postgres.transaction import Transaction
 
 _NO_SEQ = 0
@@ -122,7 +123,7 @@ def _storable(tokens: Iterable[str]) -> list[str]:
 
 async def held(db: SQL, owner: Owner) -> tuple[Delivery, ...]:
     """Return what exactly this owner holds."""
-    return tuple(map(rows.delivery, await db.fetch(sql.HELD, owner.node, owner.incarnation)))
+    return tuple(map(task_rows.delivery, await db.fetch(sql.HELD, owner.node, owner.incarnation)))
 
 
 async def cancel_requests(db: SQL, owner: Owner) -> Mapping[str, str]:
@@ -134,7 +135,7 @@ async def cancel_requests(db: SQL, owner: Owner) -> Mapping[str, str]:
 async def rescue(db: SQL, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
     """Return what a dead incarnation holds, and what any owner holds past its lease."""
     found = await db.fetch(sql.RESCUABLE, owner.node, owner.incarnation, now)
-    return tuple(map(rows.delivery, found))
+    return tuple(map(task_rows.delivery, found))
 
 
 async def next_lease_end(db: SQL, owner: Owner) -> float | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from taskqueue.rules.keys import Holder, key_state
 from taskqueue.rules.tasks import Attempt, AttemptOutcome, Status, Task, TaskHistory
+from taskqueue.storage import task_rows
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.sql import queries, rows
@@ -16,12 +17,12 @@ async def get(db: SQL, task_id: str, *, now: float) -> TaskHistory | None:
         return None
     seq, edits, flow, key, until, was_freed, is_held, *columns = row
     attempts = await db.fetch(queries.ATTEMPTS, seq)
-    task = rows.task(tuple(columns), now=now)
-    whole = (*map(rows.attempt, reversed(attempts)), *_completing(task))
+    task = task_rows.task(tuple(columns), now=now)
+    whole = (*map(task_rows.attempt, reversed(attempts)), *_completing(task))
     return TaskHistory(
         task=task,
         attempts=whole[-MAX_ATTEMPTS:],
-        edits=rows.edits(edits),
+        edits=task_rows.edits(edits),
         key=None
         if key is None
         else key_state(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from taskqueue.rules.filters import MAX_TEXT, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import Status, Task
 from taskqueue.rules.uniqueness import AFTER_SCOPES, SEPARATOR
+from taskqueue.storage import task_rows
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.sql import pages, rows
 
@@ -153,4 +154,4 @@ async def _tasks(db: SQL, ids: Sequence[str], *, now: float, brief: bool) -> tup
     columns = rows.BRIEF if brief else rows.TASK
     text = f"SELECT {columns} FROM taskqueue.tasks WHERE id = ANY ($1::text[])"  # noqa: S608
     found = {row[0]: row for row in await db.fetch(text, list(ids))} if ids else {}
-    return tuple(rows.task(found[task_id], now=now) for task_id in ids)
+    return tuple(task_rows.task(found[task_id], now=now) for task_id in ids)

@@ -6,8 +6,9 @@ from msgspec.structs import astuple, replace
 from taskqueue.rules import edits
 from taskqueue.rules.edits import MAX_EDITS, Change, EditAnswer, EditResult
 from taskqueue.rules.tasks import Edit, Status
+from taskqueue.storage import task_rows
 from taskqueue.storage.sqlite.commit.transaction import Transaction
-from taskqueue.storage.sqlite.sql import rows, statements
+from taskqueue.storage.sqlite.sql import statements
 
 
 def edit(
@@ -25,7 +26,7 @@ def edit(
     if changed := edits.new_values(change, current):
         line = Edit(at=now, before=edits.old_values(changed, current), who=who)
         edited = replace(current, **changed)
-        after = _write(tx, seq, Status(status), edited, (*rows.edits(history), line))
+        after = _write(tx, seq, Status(status), edited, (*task_rows.edits(history), line))
         tx.moved(status, after)
         tx.member_moved(group, status, after, now=now)
         tx.gates.let_go(limits, now=now)

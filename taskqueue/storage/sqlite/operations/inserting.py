@@ -13,6 +13,7 @@ from operator import attrgetter
 
 from taskqueue.rules.keys import stored_until
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
+from taskqueue.storage import task_rows
 from taskqueue.storage.order import are_plain, first_due
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.turns import MOST_GIVEN
@@ -100,7 +101,7 @@ def _insert_claimed(
             answers += _answers(tx, given, again, last_seq=last_seq + len(answers), now=now)
     _count(tx, tasks, answers, now=now)
     deliveries = (
-        rows.first_delivery(tasks[place], token, expires_at=expires_at, now=now)
+        task_rows.first_delivery(tasks[place], token, expires_at=expires_at, now=now)
         for place, token in tokens.items()
         if answers[place].acceptance is _ACCEPTED
     )

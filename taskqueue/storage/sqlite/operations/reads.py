@@ -16,16 +16,17 @@ from taskqueue.rules.tasks import (
     TaskHistory,
 )
 from taskqueue.rules.turns import Waiting
+from taskqueue.storage import task_rows
 from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.sqlite.commit.turns import Turns
 from taskqueue.storage.sqlite.operations.searching import snapshot
-from taskqueue.storage.sqlite.sql import queries, ready, rows
+from taskqueue.storage.sqlite.sql import queries, ready
 
 
 def held(db: sqlite3.Connection, owner: Owner) -> tuple[Delivery, ...]:
     """Return what exactly this owner holds."""
     found = db.execute(queries.HELD, (owner.node, owner.incarnation))
-    return tuple(map(rows.delivery, found.fetchall()))
+    return tuple(map(task_rows.delivery, found.fetchall()))
 
 
 def cancel_requests(db: sqlite3.Connection, owner: Owner) -> Mapping[str, str]:
@@ -37,7 +38,7 @@ def cancel_requests(db: sqlite3.Connection, owner: Owner) -> Mapping[str, str]:
 def rescue(db: sqlite3.Connection, owner: Owner, *, now: float) -> tuple[Delivery, ...]:
     """Return what a dead incarnation holds, and what any owner holds past its lease."""
     known = {"node": owner.node, "incarnation": owner.incarnation, "now": now}
-    return tuple(map(rows.delivery, db.execute(queries.RESCUABLE, known).fetchall()))
+    return tuple(map(task_rows.delivery, db.execute(queries.RESCUABLE, known).fetchall()))
 
 
 def next_lease_end(db: sqlite3.Connection, owner: Owner) -> float | None:
@@ -94,12 +95,12 @@ def get(db: sqlite3.Connection, task_id: str, *, now: float) -> TaskHistory | No
             return None
         seq, edits, flow, key, until, was_freed, is_held, *columns = row
         attempts = db.execute(queries.ATTEMPTS, (seq,)).fetchall()
-    task = rows.task(tuple(columns), now=now)
-    whole = (*map(rows.attempt, reversed(attempts)), *_completing(task))
+    task = task_rows.task(tuple(columns), now=now)
+    whole = (*map(task_rows.attempt, reversed(attempts)), *_completing(task))
     return TaskHistory(
         task=task,
         attempts=whole[-MAX_ATTEMPTS:],
-        edits=rows.edits(edits),
+        edits=task_rows.edits(edits),
         key=None
         if key is None
         else key_state(

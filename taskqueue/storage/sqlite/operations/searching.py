@@ -14,6 +14,7 @@ from typing import Any
 
 from taskqueue.rules.filters import MAX_TEXT, Found, Sort, TaskFilter
 from taskqueue.rules.tasks import Status, Task
+from taskqueue.storage import task_rows
 from taskqueue.storage.limits import within_bytes
 from taskqueue.storage.sqlite.sql import pages, queries, rows
 
@@ -92,7 +93,7 @@ def _of_kinds(
 ) -> tuple[Task, ...]:
     queries = _queries(db, wanted, pages.ORDERS[sort], now=page["now"])
     with _merged(db, [pages.brief(q) if brief else q for q in queries], page, sort) as found:
-        tasks = (rows.task(row, now=page["now"]) for row in islice(found, page["limit"]))
+        tasks = (task_rows.task(row, now=page["now"]) for row in islice(found, page["limit"]))
         return _cut(tasks, max_bytes)
 
 
@@ -123,7 +124,7 @@ def matching(
 
 def _task(db: sqlite3.Connection, task_id: str, *, now: float, brief: bool) -> Task:
     query = pages.brief(queries.ONE) if brief else queries.ONE
-    return rows.task(db.execute(query, (task_id,)).fetchone(), now=now)
+    return task_rows.task(db.execute(query, (task_id,)).fetchone(), now=now)
 
 
 @contextmanager
