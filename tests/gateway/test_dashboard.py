@@ -50,20 +50,20 @@ async def test_the_page_loads_only_files_of_this_service_and_all_of_them(
 async def test_the_page_may_not_load_or_run_anything_else(http: ClientSession) -> None:
     [script] = [link for link in await links_of(http) if link.endswith("app/main.js")][:1]
 
-    for path in ("/", f"/{script}"):
-        headers = (await fetch(http, path)).headers
-        policy = headers["Content-Security-Policy"].split("; ")
-        assert policy == [
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' data:",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-        assert headers["X-Content-Type-Options"] == "nosniff"
+    document = (await fetch(http, "/")).headers
+    file = (await fetch(http, f"/{script}")).headers
+
+    assert document["Content-Security-Policy"].split("; ") == [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+    assert document["X-Content-Type-Options"] == file["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_the_page_is_asked_for_again_and_its_files_are_kept(http: ClientSession) -> None:
