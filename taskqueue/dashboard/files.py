@@ -16,8 +16,8 @@ FOLDER = Path(__file__).parent / "static"
 _INDEX = "index.html"
 _HTML = "text/html; charset=utf-8"
 _TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css",
+    ".js": "text/javascript",
 }
 _VERSION_DIGITS = 16
 

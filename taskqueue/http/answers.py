@@ -49,7 +49,11 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] | None = None
 
 
-HEADERS = {hdrs.CACHE_CONTROL: "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS = {
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Content-Type-Options": "nosniff",
+    hdrs.SERVER: "taskqueue",  # else aiohttp tells its version and that of Python
+}
 
 
 def encoded(answer: Answer) -> web.StreamResponse:
