@@ -1,7 +1,7 @@
 """What a handler knows about the attempt it is making."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, cast
@@ -182,8 +182,13 @@ class Context(Generic[T_co]):
         """
         if self._transaction is not None:
             raise NoConnection("this attempt has used ctx.transaction()")
-        async with self.handle.connection() as connection:
-            self.has_connection = True
+        had_one, self.has_connection = self.has_connection, True  # from now on: it takes a while
+        async with AsyncExitStack() as lent:
+            try:
+                connection = await lent.enter_async_context(self.handle.connection())
+            except NoConnection:
+                self.has_connection = had_one
+                raise
             yield connection
 
     def enqueue(self, action: Preparable[P], /, *args: P.args, **kwargs: P.kwargs) -> str:

@@ -16,8 +16,6 @@ from taskqueue.testing.process import ServiceEnded, ServiceProcess
 from tests.cli.conftest import Done, taskqueue
 from tests.storage.kept import filled
 
-asyncpg = pytest.importorskip("asyncpg")
-
 APP = ("--app", "tests.cli.jobs:app")
 
 

@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from taskqueue.errors import OperationFailed, SchemaMismatch, StorageUnavailable
@@ -22,8 +23,6 @@ from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.contract.steps import DONE, ME, add, claim, ids, settle, task_of
 from tests.storage.kept import dump_of, filled, statuses_of, without_leases
-
-asyncpg = pytest.importorskip("asyncpg")
 
 OF_ENGINES_ALONE = {"nodes", "counters", "probe", "meta"}
 
@@ -264,9 +263,13 @@ async def test_a_database_that_is_served_is_neither_source_nor_target(
     node = PostgresStorage(migrated_database)
     await node.open()
 
-    with pytest.raises(StorageUnavailable, match="a service runs on"):
+    with pytest.raises(
+        StorageUnavailable, match="a service, a program that enqueues or another copy uses"
+    ):
         await copied(migrated_database, back)
-    with pytest.raises(StorageUnavailable, match="a service runs on"):
+    with pytest.raises(
+        StorageUnavailable, match="a service, a program that enqueues or another copy uses"
+    ):
         await copied(kept, migrated_database)
 
     await node.close()
@@ -282,6 +285,20 @@ async def test_no_service_starts_on_either_side_of_a_copy(
                 await backend.prepare()
         with pytest.raises(StorageUnavailable, match="is being copied"):
             await PostgresStorage(migrated_database).open()
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+async def test_a_log_of_another_file_of_this_name_is_not_applied_to_the_copy(
+    kept: SQLiteDatabase, back: SQLiteDatabase, suffix: str
+) -> None:
+    back.path.parent.mkdir()
+    log = back.path.with_name(back.path.name + suffix)
+    log.write_bytes(b"of another database")
+
+    with pytest.raises(StorageUnavailable, match=f"{log.name} is left of another database"):
+        await copied(kept, back)
+
+    assert not back.path.exists()
 
 
 async def test_no_program_writes_to_a_file_beside_a_copy(

@@ -312,6 +312,30 @@ async def test_an_attempt_has_either_a_connection_or_a_transaction(world: World)
     assert "has used ctx.transaction()" in str((await world.history(other_id)).task.result)
 
 
+async def test_a_transaction_is_refused_while_a_connection_is_being_made(world: World) -> None:
+    @world.app.task("at once")
+    async def at_once(ctx: Context) -> str:
+        async def use() -> None:
+            async with ctx.connection() as db:
+                await db.execute(TAKE, 1)
+
+        using = asyncio.ensure_future(use())
+        await asyncio.sleep(0)  # it has asked, and waits for the server
+        try:
+            ctx.transaction()
+        except StatementRefused as error:
+            return str(error)
+        finally:
+            await using
+        return ""
+
+    await world.start()
+    task_id = await world.enqueue("at once")
+    await world.completed(task_id)
+
+    assert "has a ctx.connection()" in str((await world.history(task_id)).task.result)
+
+
 async def test_without_postgresql_the_error_names_what_to_use(events: EventLog) -> None:
     storage = MemoryStorage()
     async with World(events, lambda: storage) as world:
@@ -321,7 +345,17 @@ async def test_without_postgresql_the_error_names_what_to_use(events: EventLog) 
             async with ctx.connection():
                 pass
 
+        @world.app.task("fall back")
+        async def fall_back(ctx: Context) -> str:
+            try:
+                async with ctx.connection():
+                    return "lent"
+            except NoConnection:
+                ctx.transaction()
+                return "has another"
+
         await world.start()
+        await world.completed(await world.enqueue("fall back"))
         task_id = await world.enqueue("pay", options=Options(max_attempts=1))
         await world.ended(task_id)
         reason = str((await world.history(task_id)).task.reason)

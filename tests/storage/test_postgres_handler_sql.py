@@ -15,9 +15,10 @@ from taskqueue.rules.tasks import (
     Statement,
     Status,
 )
+from taskqueue.storage.postgres import commit
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from taskqueue.storage.postgres.handler_sql import permissions
+from taskqueue.storage.postgres.handler_sql import execution, permissions, settling
 from taskqueue.testing.contract.sql_steps import apply, complete, look, query
 from taskqueue.testing.contract.steps import add, claim, new_task, settle, task_of
 from tests.postgres_server import run_in
@@ -194,6 +195,35 @@ async def test_a_value_that_does_not_fit_is_refused_whatever_it_says(
 
     assert isinstance(answer, NotApplied)
     assert value in answer.error
+
+
+async def test_statements_that_wait_too_long_for_those_of_others_are_a_conflict_and_no_outage(
+    storage: PostgresStorage, program: asyncpg.Connection
+) -> None:
+    change = Statement(sql="UPDATE accounts SET balance = balance + 1")
+    await add(storage, "a")
+    [a] = await claim(storage)
+
+    async with program.transaction():  # as the commit of another node, which takes long
+        await program.execute(settling.ALONE)
+        refused = await complete(storage, a, change)
+
+    assert isinstance(refused, NotApplied)
+    assert refused.outcome is AttemptOutcome.CONFLICTED
+    assert await complete(storage, a, change) is Settled.WRITTEN
+    assert await query(storage, BALANCE) == ((101,),)
+
+
+async def test_a_commit_with_statements_is_ended_by_the_server_if_its_node_freezes(
+    program: asyncpg.Connection,
+) -> None:
+    await program.execute(commit.BEGIN)
+    await program.execute(execution.RESTORE)  # after the statements
+
+    limit = await program.fetchval("SELECT current_setting('idle_in_transaction_session_timeout')")
+
+    await program.execute("ROLLBACK")
+    assert limit == "5s"
 
 
 async def test_parameters_by_name_are_refused_with_what_to_do(storage: PostgresStorage) -> None:

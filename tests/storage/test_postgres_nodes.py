@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from taskqueue.errors import SchemaMismatch, StorageLost, StorageUnavailable
@@ -38,8 +39,6 @@ from taskqueue.testing.contract.steps import (
     settle,
     task_of,
 )
-
-asyncpg = pytest.importorskip("asyncpg")
 
 NODES = 4
 CLAIMERS = 4  # of each node

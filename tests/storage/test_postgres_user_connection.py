@@ -10,10 +10,11 @@ import psycopg
 import pytest
 
 from taskqueue import KeyConflict, postgres
-from taskqueue.errors import SchemaMismatch
+from taskqueue.errors import SchemaMismatch, StorageUnavailable
 from taskqueue.rules.limits import LimitUse, LimitValues, encoded
 from taskqueue.rules.tasks import Acceptance, Accepted
 from taskqueue.rules.uniqueness import KeyRule, OnRepeat
+from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.testing.contract.keys import keyed
@@ -88,6 +89,16 @@ async def test_a_task_comes_with_the_callers_own_rows(
     assert before == ([], 0)
     assert (await there(storage), await orders(database)) == (["b", "a"], 1)
     assert ids(await claim(storage)) == ["a", "b"]
+
+
+async def test_none_is_accepted_beside_a_copy(database: PostgresDatabase, user: User) -> None:
+    connection = await asyncpg.connect(database.dsn)
+    try:
+        await serving.hold(connection, str(database))  # as a copy does
+        with pytest.raises(StorageUnavailable, match="is being copied"):
+            await user.enqueue(new_task("a"), now=0.0)
+    finally:
+        await connection.close()
 
 
 async def test_a_rollback_leaves_neither_the_task_nor_the_row(

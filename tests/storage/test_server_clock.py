@@ -10,8 +10,6 @@ from taskqueue.storage.postgres.clock import MOST_UNSURE_S, ServerClock
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.testing.clock import ManualClock
 
-pytest.importorskip("asyncpg")
-
 SERVER_AT = 5_000.0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -16,8 +17,6 @@ from tests.storage.conftest import fresh_database, migrated_template, postgres
 from tests.system.services import Client, Services, until, when
 
 __all__ = ["fresh_database", "migrated_template", "postgres"]
-
-asyncpg = pytest.importorskip("asyncpg")
 
 LEASE_S = 2.0
 SOON_S = 1.0
@@ -220,6 +219,16 @@ async def test_a_node_that_is_drained_from_another_finishes_what_runs_and_claims
     assert (draining["state"], draining["slots"]) == ("draining", 1)
     assert still == ["queued", "queued"]
     assert (await _node(here, name))["state"] == "serving"
+
+
+async def test_a_drained_node_that_is_stopped_does_not_resume(here: Client, there: Client) -> None:
+    name = await _name_of(there)
+    await here.change("POST", f"/nodes/{name}/drain")
+    await there.service.wait_for("node_draining", node=name)
+
+    assert await there.service.stop() == 0
+
+    assert there.service.events.select("node_resumed") == []
 
 
 async def test_the_nodes_are_listed_until_they_stop_and_as_silent_if_they_die(

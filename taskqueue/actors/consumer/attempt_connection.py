@@ -58,7 +58,7 @@ class AttemptConnection:
         return transaction
 
     def _require_running(self) -> None:
-        if self._has_ended:  # nobody would conclude it
+        if self._has_ended:  # its transaction would never be concluded
             raise NoConnection("the attempt has ended")
 
     async def conclude(self, outcome: Outcome) -> Outcome:

@@ -71,7 +71,7 @@ class LeaseKeeper:
         return min(usual_s, max(ends_at - self._clock.now(), 0.0) + LEASE_OVER_S)
 
     async def heed_now_and_then(self) -> None:
-        """Do so again after half a second. Other reasons to poll come far more often."""
+        """Do what other processes have asked for, if that was not done in the last half second."""
         now = self._clock.monotonic()
         if now >= self._heed_at:
             self._heed_at = next_beat(now, POLL_S)

@@ -73,7 +73,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     def set_up(db: sqlite3.Connection) -> None:
         runner.require_ours(db, path)
         runner.require_version(db)
-        # As if it were to write: the lock of the file keeps no client out that writes through it.
+        # Clients that write through the file do not take its lock; SQLite makes them wait.
         db.execute("BEGIN IMMEDIATE")
 
     return connect(real_path(path), "rw", busy_timeout_s=HANDOVER_S, set_up=set_up)

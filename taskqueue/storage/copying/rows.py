@@ -1,7 +1,7 @@
 """Rows as a copy reads them: the same in every engine, in chunks, with a checksum.
 
 Flags are 0 or 1, and how long a task holds its unique key is a text. A lease is copied as one that
-has expired: nobody holds it at the target, whose first service rescues the task as after a crash.
+has expired, so the first service at the target rescues the task, as after a crash.
 """
 
 from collections.abc import Iterable

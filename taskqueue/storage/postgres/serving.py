@@ -1,7 +1,7 @@
 """Keeps services and copies of a database apart: services share a lock, a copy holds it alone.
 
-A service holds it with the session that it writes in, so whatever it commits was allowed. Behind a
-pooler in transaction mode a session is nobody's: there each commit takes the lock for itself.
+Each session in which a service writes holds a share of the lock. Behind a pooler in transaction
+mode a session is not kept, so each commit takes a share.
 """
 
 import asyncio
@@ -54,12 +54,12 @@ async def hold(db: SQL, where: str) -> None:
     """Take the whole lock for this session.
 
     Raises:
-        StorageUnavailable: a service runs on the database, or another copy.
+        StorageUnavailable: a service or a transaction that enqueues uses it, or another copy.
     """
     deadline = monotonic() + HANDOVER_S
     while not await db.fetchval(_HOLD):
         if monotonic() >= deadline:
             raise StorageUnavailable(
-                f"a service runs on {where}, or another copy; stop all services first"
+                f"a service, a program that enqueues or another copy uses {where}; stop them first"
             )
         await asyncio.sleep(_RETRY_S)

@@ -57,7 +57,7 @@ def refusal(sql: str) -> str | None:
 
 
 def _words(sql: str) -> Iterator[str]:
-    """Give the words up to the first that is none, without comments and opening parentheses."""
+    """Yield the words that a statement begins with; skip comments and opening parentheses."""
     place = 0
     while (token := _TOKEN.match(sql, place)) is not None:
         place = token.end()

@@ -22,11 +22,13 @@ from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.leases import is_held
 from taskqueue.storage.postgres.transaction import Transaction
 
-# One such commit at a time, on all nodes: what a handler has seen still holds until it is written.
-# Others may take longer than a commit is waited for.
-_BEGIN = """
+ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.handler_sql', 0))"
+"""One such commit at a time, on all nodes: what a handler has seen holds until it is written."""
+
+# Bounded, because a commit that takes too long counts as an outage of the storage.
+_BEGIN = f"""
 SAVEPOINT handler; SET LOCAL lock_timeout = '3s';
-SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.handler_sql', 0));
+{ALONE};
 SET LOCAL lock_timeout TO DEFAULT
 """
 _LOCK_TIMEOUT = "55P03"
