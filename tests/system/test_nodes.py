@@ -18,6 +18,8 @@ from tests.system.services import Client, Services, until, when
 
 __all__ = ["fresh_database", "migrated_template", "postgres"]
 
+pytestmark = pytest.mark.long
+
 LEASE_S = 2.0
 SOON_S = 1.0
 """Within which every node does what was decided at another."""
