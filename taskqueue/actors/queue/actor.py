@@ -20,6 +20,7 @@ from taskqueue.actors.messages import (
     Drain,
     Finish,
     ForeignCommit,
+    ForeignTasks,
     Leave,
     Leaving,
     QueueReady,
@@ -191,6 +192,11 @@ class QueueActor(QueueAdministration):
     def on_storage_ready(self, _: StorageReady) -> None:
         """Go on with whatever waits for the storage."""
         self._storage.is_back()
+
+    @receives(ForeignTasks)
+    def on_foreign_tasks(self, _: ForeignTasks) -> None:
+        """Claim at once, before what is due is known."""
+        self._schedule.expect_any()
 
     @receives(ForeignCommit, concurrently=True)
     async def on_foreign_commit(self, message: ForeignCommit) -> None:

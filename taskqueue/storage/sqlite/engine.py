@@ -154,11 +154,11 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         return answer
 
     async def settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         isolation = self._serving().isolation
         if isolation is None or not any(map(settling.has_statements, settlements)):
-            return await self._settle(settlements, now=now)
+            return await self._settle(settlements, patient=patient, now=now)
         isolated = [by for by in settlements if settling.has_statements(by)]
         others = [by for by in settlements if not settling.has_statements(by)]
         of_isolated, of_others = await asyncio.gather(
@@ -169,12 +169,13 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         return tuple(next(a if settling.has_statements(by) else b) for by in settlements)
 
     async def _settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         # A handler's statement that fails is the answer for its token, not an error of the batch.
         pack = Batch if all(map(settling.only_completes, settlements)) else tuple
         answers = await self._write(
-            partial(settling.settle, settlements=pack(settlements), refused={}, now=now)
+            partial(settling.settle, settlements=pack(settlements), refused={}, now=now),
+            patient=patient,
         )
         # Without a share of time nothing is put off.
         return cast("tuple[Settled | NotApplied, ...]", answers)
@@ -250,6 +251,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         return await self._read(reads.all_due)
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
+        self._serving().writer.hurry()  # the end of this task may be about to be written
         return await self._read(partial(reads.get, task_id=task_id, now=now))
 
     async def logs(

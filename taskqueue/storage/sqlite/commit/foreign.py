@@ -5,7 +5,8 @@
 Our own commits write to the log as well. The version tells them apart: a connection does not see it
 change by its own commits. A commit counts some time after its last write, when the disk has synced
 it, and nothing is written to the log then. So the version is looked at several times. Our clients
-touch the log after a commit: then one look suffices, and it comes at once.
+touch the log after a commit: then one look suffices, and it comes at once. Before it is done, tasks
+may be claimed: a touch says that there are some, most likely.
 """
 
 import asyncio
@@ -31,20 +32,23 @@ SUSTAINED = 6
 
 
 class ForeignCommits:
-    """Calls a function, on its loop, after others have committed. Some commits share a call."""
+    """Calls functions, on its loop, after others have committed. Some commits share a call."""
 
     def __init__(
         self,
         writes: FileEventWatch,
         touches: FileEventWatch,
         writing: ThreadConnection | ProcessConnection,
-        notify: Callable[[], object],
         version: int,
+        *,
+        notify: Callable[[], object],
+        notify_early: Callable[[], object],
     ) -> None:
         self._writes = writes
         self._touches = touches
         self._writing = writing
         self._notify = notify
+        self._notify_early = notify_early
         self._version = version
         self._loop = asyncio.get_running_loop()
         self._step = len(PAUSES_S)  # the next pause; none is left while all is quiet
@@ -59,9 +63,14 @@ class ForeignCommits:
         cls,
         log: Path,
         writing: ThreadConnection | ProcessConnection,
+        *,
         notify: Callable[[], object],
+        notify_early: Callable[[], object],
     ) -> "ForeignCommits | None":
-        """Watch the log of an open file; None if the system does not allow that."""
+        """Watch the log of an open file; None if the system does not allow that.
+
+        `notify_early` is called after touches that do not follow each other closely.
+        """
         with contextlib.ExitStack() as watches:
             try:
                 writes = watches.enter_context(closing(FileEventWatch.on(log, FileEvent.WRITTEN)))
@@ -69,7 +78,14 @@ class ForeignCommits:
             except OSError as error:
                 events.warning("foreign_commits_unwatched", reason=f"{log}: {error.strerror}")
                 return None
-            begun = cls(writes, touches, writing, notify, await writing.run(data_version))
+            begun = cls(
+                writes,
+                touches,
+                writing,
+                await writing.run(data_version),
+                notify=notify,
+                notify_early=notify_early,
+            )
             watches.pop_all()
         return begun
 
@@ -96,7 +112,11 @@ class ForeignCommits:
 
     def _touched(self) -> None:
         self._touches.drain()
-        self._look_at(self._looked_at + (PAUSES_S[SUSTAINED] if self._is_sustained() else 0.0))
+        if self._is_sustained():
+            self._look_at(self._looked_at + PAUSES_S[SUSTAINED])
+        else:
+            self._notify_early()
+            self._look_at(self._looked_at)
 
     def _is_sustained(self) -> bool:
         return SUSTAINED < self._step < len(PAUSES_S)
