@@ -5,8 +5,8 @@
 Our own commits write to the log as well. The version tells them apart: a connection does not see it
 change by its own commits. A commit counts some time after its last write, when the disk has synced
 it, and nothing is written to the log then. So the version is looked at several times. Our clients
-touch the log after a commit: then one look suffices, and it comes at once. Before it is done, tasks
-may be claimed: a touch says that there are some, most likely.
+touch the log after a commit. That says that there are tasks, most likely: they are claimed before
+the look, which has time then.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch
 from taskqueue.storage.sqlite.disk.wal import data_version
 
-PAUSES_S = (0.0005, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
-"""From one look to the next after a write: short beside the sync that the look waits for."""
+PAUSES_S = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+"""From a write to the first look and from one to the next: short beside the sync they wait for."""
 
-SUSTAINED = 6
+SUSTAINED = 5
 """The pause between looks while writes keep coming, as an index: a look delays one."""
 
 
@@ -69,7 +69,7 @@ class ForeignCommits:
     ) -> "ForeignCommits | None":
         """Watch the log of an open file; None if the system does not allow that.
 
-        `notify_early` is called after touches that do not follow each other closely.
+        `notify_early` is called after touches, before the look.
         """
         with contextlib.ExitStack() as watches:
             try:
@@ -108,18 +108,12 @@ class ForeignCommits:
         self._loop.remove_reader(self._writes)
         is_quiet = self._step == len(PAUSES_S)
         self._step = 0 if is_quiet else min(self._step, SUSTAINED)
-        self._look_at(self._looked_at + PAUSES_S[SUSTAINED])
+        self._look_at(max(self._looked_at + PAUSES_S[SUSTAINED], self._loop.time() + PAUSES_S[0]))
 
     def _touched(self) -> None:
         self._touches.drain()
-        if self._is_sustained():
-            self._look_at(self._looked_at + PAUSES_S[SUSTAINED])
-        else:
-            self._notify_early()
-            self._look_at(self._looked_at)
-
-    def _is_sustained(self) -> bool:
-        return SUSTAINED < self._step < len(PAUSES_S)
+        self._notify_early()
+        self._look_at(self._loop.time() + PAUSES_S[SUSTAINED])
 
     def _look_at(self, at: float) -> None:
         if self._timer is None or at < self._timer.when():
