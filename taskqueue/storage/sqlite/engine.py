@@ -163,7 +163,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         others = [by for by in settlements if not settling.has_statements(by)]
         of_isolated, of_others = await asyncio.gather(
             self._settle_isolated(isolation, isolated, now=now),
-            self._settle(others, now=now) if others else _no_answers(),
+            self._settle(others, now=now),
         )
         a, b = iter(of_isolated), iter(of_others)
         return tuple(next(a if settling.has_statements(by) else b) for by in settlements)
@@ -171,6 +171,8 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
     async def _settle(
         self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
+        if not settlements:
+            return ()
         # A handler's statement that fails is the answer for its token, not an error of the batch.
         pack = Batch if all(map(settling.only_completes, settlements)) else tuple
         answers = await self._write(
@@ -296,7 +298,3 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
 
     async def paused(self) -> Mapping[str, float]:
         return await self._read(reads.paused)
-
-
-async def _no_answers() -> tuple[Settled | NotApplied, ...]:
-    return ()

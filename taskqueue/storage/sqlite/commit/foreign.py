@@ -27,6 +27,8 @@ from taskqueue.storage.sqlite.disk.wal import data_version
 PAUSES_S = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 """From a write to the first look and from one to the next: short beside the sync they wait for."""
 
+AFTER_TOUCH_S = 0.016
+
 SUSTAINED = 5
 """The pause between looks while writes keep coming, as an index: a look delays one."""
 
@@ -113,7 +115,7 @@ class ForeignCommits:
     def _touched(self) -> None:
         self._touches.drain()
         self._notify_early()
-        self._look_at(self._loop.time() + PAUSES_S[SUSTAINED])
+        self._look_at(self._loop.time() + AFTER_TOUCH_S)
 
     def _look_at(self, at: float) -> None:
         if self._timer is None or at < self._timer.when():
