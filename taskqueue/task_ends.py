@@ -67,7 +67,7 @@ class TaskEnds:
         self._waiting[key].add(ended)
         self.count += 1
         if self._subscription is None:
-            self._subscription = events.subscribed(self._on_event)
+            self._subscription = events.subscribed(self._on_event, *_ENDS, _GROUP_END)
             self._subscription.__enter__()
 
     def _discard(self, key: str, ended: "asyncio.Future[None]") -> None:
