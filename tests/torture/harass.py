@@ -1,0 +1,48 @@
+"""Does harm to services, one thing after the other, at moments drawn from the seed."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias, TypeVar
+
+S = TypeVar("S")
+R = TypeVar("R", bound="Recovering")
+
+# A fault does its harm, undoes it, and says whether there was anything to harm.
+Fault: TypeAlias = Callable[[S, random.Random], Awaitable[bool]]
+
+LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 1.2  # between two faults
+
+
+class Recovering(Protocol):
+    """What is harmed."""
+
+    async def ready(self) -> None:
+        """Wait until it accepts tasks again."""
+        ...
+
+
+async def harass(
+    site: R,
+    faults: Mapping[str, Fault[R]],
+    draw: random.Random,
+    injected: Counter[str],
+    on: Callable[[str], None],
+) -> None:
+    """Do one thing after the other, all kinds equally often, until cancelled.
+
+    Args:
+        site: what is harmed.
+        faults: how, by name.
+        draw: decides what and when.
+        injected: counts what was done.
+        on: hears what is done now.
+    """
+    while True:
+        for name in draw.sample(list(faults), len(faults)):
+            await asyncio.sleep(draw.uniform(LEAST_PAUSE_S, MOST_PAUSE_S))
+            on(name)
+            injected[name] += await faults[name](site, draw)
+            if draw.random() < 0.8:  # else the next one strikes while it starts
+                await site.ready()
