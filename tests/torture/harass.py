@@ -12,7 +12,7 @@ R = TypeVar("R", bound="Recovering")
 # A fault does its harm, undoes it, and says whether there was anything to harm.
 Fault: TypeAlias = Callable[[S, random.Random], Awaitable[bool]]
 
-LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 1.2  # between two faults
+PAUSE_S = (0.1, 1.2)  # between two faults
 
 
 class Recovering(Protocol):
@@ -29,6 +29,8 @@ async def harass(
     draw: random.Random,
     injected: Counter[str],
     on: Callable[[str], None],
+    *,
+    pause_s: tuple[float, float] = PAUSE_S,
 ) -> None:
     """Do one thing after the other, all kinds equally often, until cancelled.
 
@@ -38,10 +40,11 @@ async def harass(
         draw: decides what and when.
         injected: counts what was done.
         on: hears what is done now.
+        pause_s: the least and the most between two of them.
     """
     while True:
         for name in draw.sample(list(faults), len(faults)):
-            await asyncio.sleep(draw.uniform(LEAST_PAUSE_S, MOST_PAUSE_S))
+            await asyncio.sleep(draw.uniform(*pause_s))
             on(name)
             injected[name] += await faults[name](site, draw)
             if draw.random() < 0.8:  # else the next one strikes while it starts

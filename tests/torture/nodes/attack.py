@@ -24,6 +24,8 @@ from tests.torture.nodes.outages import sure
 from tests.torture.nodes.server_faults import crashes, cuts
 from tests.torture.nodes.site import SURE_S, NodesSite
 
+PAUSE_S = (0.5, 3.0)  # between two faults of a kind; those of several kinds overlap
+
 
 class NodesAttack:
     """What is done to several nodes that share an empty database."""
@@ -85,7 +87,9 @@ class NodesAttack:
         async with asyncio.TaskGroup() as attackers:
             for kind, faults in self._faults.items():
                 draw = random.Random(f"{seed}/{kind}")
-                attackers.create_task(harass(self._site, faults, draw, injected, on))
+                attackers.create_task(
+                    harass(self._site, faults, draw, injected, on, pause_s=PAUSE_S)
+                )
 
     async def close(self) -> None:
         await self._site.close()

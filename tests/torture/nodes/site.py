@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import aiohttp
+
 from taskqueue.testing.process import ServiceProcess
 from taskqueue.verification.collector import Collector
 from taskqueue.verification.kept import KeptService
@@ -22,6 +24,10 @@ LEASE_S = 12.0
 
 SURE_S = 6.0
 """A lease is extended after a third of it: so long it lasts from any moment on, and to spare."""
+
+
+POLL_S = 0.1
+ASK_TIMEOUT = aiohttp.ClientTimeout(total=1.0)  # a frozen node does not answer
 
 
 class Node:
@@ -79,24 +85,21 @@ class NodesSite:
             for node in self.nodes:
                 node.service.start()
             try:
-                await self._all_ready()
+                await self._all_started()
                 yield
             finally:
                 for node in self.nodes:
                     await node.service.end()
 
     async def ready(self) -> None:
-        """Wait until one node accepts tasks."""
-        waiting = [asyncio.create_task(node.service.ready()) for node in self.nodes]
-        try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for each in done:
-                await each
-        finally:
-            for each in waiting:
-                each.cancel()
+        """Wait until one node says that it accepts tasks."""
+        async with aiohttp.ClientSession(timeout=ASK_TIMEOUT) as http:
+            while True:
+                if any(await asyncio.gather(*(_is_ready(http, node) for node in self.nodes))):
+                    return
+                await asyncio.sleep(POLL_S)
 
-    async def _all_ready(self) -> None:
+    async def _all_started(self) -> None:
         for node in self.nodes:
             await node.service.ready()
 
@@ -129,4 +132,12 @@ class NodesSite:
 
     @property
     def services(self) -> Sequence[KeptService]:
+        """The services of the nodes."""
         return [node.service for node in self.nodes]
+
+
+async def _is_ready(http: aiohttp.ClientSession, node: Node) -> bool:
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        async with http.get(f"{node.service.url}/ready") as answer:
+            return answer.status == 200
+    return False
