@@ -6,80 +6,17 @@ Clients reach the primary at one address, a link to the folder with its socket. 
 when the standby has it on its disk, so nothing that was answered is lost with the primary.
 """
 
-import os
-import shutil
-import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
-from tests.postgres_programs import hand_over, make_cluster, run_program
-from tests.postgres_server import OPTIONS, STARTED_WITHIN_S, PostgresServer
+from tests.postgres_cluster import Cluster, folder_of_servers, url_at
+from tests.postgres_programs import make_cluster
+from tests.postgres_server import STARTED_WITHIN_S, PostgresServer
 
-PORT = 5432
 POLL_S = 0.02
-
-# A standby and its primary find each other again at once, not after 5 s.
-_SOON = "-c wal_retrieve_retry_interval=100ms -c wal_receiver_timeout=5s"
 _IS_STREAMING = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
-
-
-class Cluster:
-    """The files of a server, which runs or does not."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.data = folder / "data"
-
-    @property
-    def url(self) -> str:
-        """Of its maintenance database, whoever is the primary."""
-        return _url(self.folder)
-
-    def prepare(self) -> None:
-        """Make the folder, without what was there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
-        hand_over(self.folder)
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        options = f"-k {self.folder} -p {PORT} {OPTIONS} {_SOON}"
-        self._control("-w", "-l", self.folder / "log", "-o", options, "start")
-
-    def stop(self, mode: str) -> None:
-        """Stop it: `fast` after a checkpoint, `immediate` as if it had crashed."""
-        self._control("-m", mode, "stop")
-
-    def promote(self) -> None:
-        """Make a standby a primary."""
-        self._control("-w", "promote")
-
-    def copy_to(self, standby: "Cluster") -> None:
-        """Make the files of a standby of this one."""
-        standby.prepare()
-        source = f"host={self.folder} port={PORT} user=postgres application_name=standby"
-        run_program("pg_basebackup", "-D", standby.data, "-d", source, "-R", "-c", "fast",
-                    "--no-sync")  # fmt: skip
-
-    def ask(self, sql: str) -> str:
-        """Return what a statement answers."""
-        host = ("-h", self.folder, "-p", PORT, "-U", "postgres", "-d", "postgres")
-        return run_program("psql", *host, "-X", "-A", "-t", "-c", sql).strip()
-
-    def kill_backend(self) -> bool:
-        """SIGKILL one of the processes that serve clients: the server begins anew."""
-        pids = self.ask("SELECT pid FROM pg_stat_activity WHERE application_name = 'taskqueue'")
-        for pid in pids.split()[:1]:
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
-        return bool(pids)
-
-    def _control(self, *arguments: object) -> None:
-        run_program("pg_ctl", "-D", self.data, "-t", STARTED_WITHIN_S, *arguments)
 
 
 class PostgresPair:
@@ -94,7 +31,7 @@ class PostgresPair:
     @property
     def server(self) -> PostgresServer:
         """Return it as clients know it."""
-        return PostgresServer(_url(self._address))
+        return PostgresServer(url_at(self._address))
 
     def start(self) -> None:
         """Make both and start them."""
@@ -169,16 +106,10 @@ def postgres_pair() -> Iterator[PostgresPair]:
     Raises:
         NoPostgres: there are no programs of PostgreSQL.
     """
-    folder = Path(tempfile.mkdtemp(prefix="taskqueue-pg-"))
-    folder.chmod(0o755)  # who runs the servers passes through
-    pair = PostgresPair(folder)
-    try:
-        pair.start()
-        yield pair
-    finally:
-        pair.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _url(folder: Path) -> str:
-    return f"postgresql:///postgres?host={quote(str(folder))}&user=postgres"
+    with folder_of_servers() as folder:
+        pair = PostgresPair(folder)
+        try:
+            pair.start()
+            yield pair
+        finally:
+            pair.stop()
