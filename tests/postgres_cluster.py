@@ -30,6 +30,11 @@ class Cluster:
         """That of its maintenance database."""
         return url_at(self.folder)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return (self.data / "postmaster.pid").exists()
+
     def prepare(self) -> None:
         """Make the folder, without what was there."""
         shutil.rmtree(self.folder, ignore_errors=True)

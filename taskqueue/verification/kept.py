@@ -15,12 +15,16 @@ from taskqueue.testing.process import PRINTED, ServiceEnded, ServiceProcess
 RESTART_S = 0.1  # systemd's RestartSec
 STOP_LIMIT_S = 30.0  # after SIGTERM
 
-# Events that no fault from outside may cause.
 SURPRISES = ("actor_close_failed", "http_error", "message_unexpected", PRINTED)
 
 # How a life may end: stopped, also before it handled signals; given up, because the tree
 # escalated; killed by us.
 STOPPED, TOO_EARLY, GAVE_UP, KILLED = 0, -signal.SIGTERM, 1, -signal.SIGKILL
+
+
+def is_surprising(event: Mapping[str, Any]) -> bool:
+    """Tell whether no fault from outside may cause this."""
+    return event.get("event") in SURPRISES
 
 
 class NeverReady(Exception):
@@ -30,9 +34,10 @@ class NeverReady(Exception):
 class FiledLog(EventLog):
     """The log of one life, also in a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_surprise: Callable[[Mapping[str, Any]], bool]) -> None:
         super().__init__()
         self._file = path.open("w")
+        self._is_surprise = is_surprise
         self.surprises: list[str] = []
         self.restarts = 0
 
@@ -41,7 +46,7 @@ class FiledLog(EventLog):
         self._file.write(json.dumps(event) + "\n")
         self._file.flush()
         self.restarts += event.get("event") == "child_restarted"
-        if event.get("event") in SURPRISES:
+        if self._is_surprise(event):
             self.surprises.append(f"in the log: {json.dumps(event)}")
         super().record(event)
 
@@ -63,6 +68,7 @@ class KeptService:
         logs: Callable[[int], Path],
         *,
         between_lives: Callable[[], Awaitable[Sequence[str]]] = nothing_wrong,
+        is_surprise: Callable[[Mapping[str, Any]], bool] = is_surprising,
     ) -> None:
         """Keep nothing yet.
 
@@ -70,10 +76,12 @@ class KeptService:
             new_life: makes a life that is still to be launched.
             logs: where the log of a life goes, by its number.
             between_lives: is called after each life; what it returns are surprises.
+            is_surprise: tells whether an event is one as well.
         """
         self._new_life = new_life
         self._logs = logs
         self._between_lives = between_lives
+        self._is_surprise = is_surprise
         self.url = ""
         self.ends: Counter[int] = Counter()  # exit codes
         self.restarts = 0  # of parts of the service, as its logs tell
@@ -144,7 +152,7 @@ class KeptService:
     async def _keep(self) -> None:
         for number in range(1, 10**6):
             life = self._new_life()
-            life.events = FiledLog(self._logs(number))
+            life.events = FiledLog(self._logs(number), self._is_surprise)
             self._life = await life.launch()
             self._end = asyncio.create_task(life.wait())
             with contextlib.suppress(ServiceEnded):

@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from taskqueue.testing.process import ServiceProcess
 from taskqueue.verification.collector import Collector
-from taskqueue.verification.kept import KeptService
+from taskqueue.verification.kept import KeptService, is_surprising
 from taskqueue.verification.site import FLAGS, UnconfiguredProcess
 from taskqueue.verification.statements import ENGINE
 from taskqueue.verification.witness import NODE
@@ -25,6 +26,10 @@ LEASE_S = 12.0
 SURE_S = 6.0
 """A lease is extended after a third of it: so long it lasts from any moment on, and to spare."""
 
+
+# No absence of the server is a crash of an actor, or ends a node.
+CRASHES = ("actor_crashed", "child_start_failed", "supervisor_escalated")
+AS_ASKED = "the consumer goes down"  # says a handler
 
 POLL_S = 0.1
 ASK_TIMEOUT = aiohttp.ClientTimeout(total=1.0)  # a frozen node does not answer
@@ -58,6 +63,7 @@ class NodesSite:
             KeptService(
                 partial(self._new_life, name),
                 lambda number: self._folder / f"{name}-{number:03}.jsonl",
+                is_surprise=_is_surprise,
             ),
         )
 
@@ -141,3 +147,8 @@ async def _is_ready(http: aiohttp.ClientSession, node: Node) -> bool:
         async with http.get(f"{node.service.url}/ready") as answer:
             return answer.status == 200
     return False
+
+
+def _is_surprise(event: Mapping[str, Any]) -> bool:
+    is_crash = event.get("event") in CRASHES and AS_ASKED not in str(event.get("reason"))
+    return is_crash or is_surprising(event)
