@@ -38,15 +38,15 @@ def make_tables(database: Path) -> None:
             db.execute(statement)
 
 
-async def calm(site: Reachable, load: Load) -> float:
-    """Wait until all tasks have ended, and no slot of a schedule is due.
+async def calm(site: Reachable, load: Load, *, limit_s: float = CALM_LIMIT_S) -> float:
+    """Wait up to `limit_s` until all tasks have ended, and no slot of a schedule is due.
 
     The ledger names what is left after the limit. Returns the instant since which it was calm.
     """
     await site.ready()
     calm_at = time.time()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(CALM_LIMIT_S), aiohttp.ClientSession() as http:
+        async with asyncio.timeout(limit_s), aiohttp.ClientSession() as http:
             await load.resume(http)
             await load.reset_limit(http)
             while not await _is_over(http, site, calm_at):  # noqa: ASYNC110 - it is another process
