@@ -3,7 +3,8 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Protocol, TypeAlias, TypeVar
 
 S = TypeVar("S")
@@ -31,6 +32,7 @@ async def harass(
     on: Callable[[str], None],
     *,
     pause_s: tuple[float, float] = PAUSE_S,
+    first: Sequence[str] = (),
 ) -> None:
     """Do one thing after the other, all kinds equally often, until cancelled.
 
@@ -41,11 +43,18 @@ async def harass(
         injected: counts what was done.
         on: hears what is done now.
         pause_s: the least and the most between two of them.
+        first: what is done before all others, so that a short run has it.
     """
+    for name in chain(first, _rounds(faults, draw)):
+        await asyncio.sleep(draw.uniform(*pause_s))
+        on(name)
+        injected[name] += await faults[name](site, draw)
+        if draw.random() < 0.8:  # else the next one strikes while it starts
+            await site.ready()
+
+
+def _rounds(names: Iterable[str], draw: random.Random) -> Iterator[str]:
+    """Yield all of them in an order, then in another one, for ever."""
+    among = list(names)
     while True:
-        for name in draw.sample(list(faults), len(faults)):
-            await asyncio.sleep(draw.uniform(*pause_s))
-            on(name)
-            injected[name] += await faults[name](site, draw)
-            if draw.random() < 0.8:  # else the next one strikes while it starts
-                await site.ready()
+        yield from draw.sample(among, len(among))

@@ -21,7 +21,7 @@ from tests.torture.nodes.books import read_books
 from tests.torture.nodes.gates import GateWatch
 from tests.torture.nodes.node_faults import FREEZES, NODE_FAULTS
 from tests.torture.nodes.outages import sure
-from tests.torture.nodes.server_faults import crashes, cuts
+from tests.torture.nodes.server_faults import FAILOVER, crashes, cuts
 from tests.torture.nodes.site import SURE_S, NodesSite
 
 PAUSE_S = (0.5, 3.0)  # between two faults of a kind; those of several kinds overlap
@@ -49,6 +49,7 @@ class NodesAttack:
         self._site = NodesSite(folder, url, nodes)
         self._gates = GateWatch(url)
         self._faults = {"nodes": NODE_FAULTS, "freezes": FREEZES, "server": server_faults}
+        self._first = [name for name in server_faults if name == FAILOVER]
         self.impossible = impossible
 
     @property
@@ -87,8 +88,9 @@ class NodesAttack:
         async with asyncio.TaskGroup() as attackers:
             for kind, faults in self._faults.items():
                 draw = random.Random(f"{seed}/{kind}")
+                first = self._first if kind == "server" else ()
                 attackers.create_task(
-                    harass(self._site, faults, draw, injected, on, pause_s=PAUSE_S)
+                    harass(self._site, faults, draw, injected, on, pause_s=PAUSE_S, first=first)
                 )
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 PairFault: TypeAlias = Callable[[PostgresPair, NodesSite, random.Random], Awaitable[bool]]
 
+FAILOVER = "failover to the standby"
 CONNECT_S = 5.0
 CUTS, CUT_PAUSE_S = 10, 0.1
 _CONNECTIONS = """
@@ -92,7 +93,7 @@ def crashes(pair: PostgresPair) -> Mapping[str, Fault[NodesSite]]:
         "restart of the server": partial(restart, "fast"),
         "crash of the server": partial(restart, "immediate"),
         "kill -9 of a process of the server": crash_backend,
-        "failover to the standby": fail_over,
+        FAILOVER: fail_over,
         "restart of the standby": detach_standby,
     }
     return {name: partial(fault, pair) for name, fault in faults.items()}
