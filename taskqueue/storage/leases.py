@@ -105,7 +105,8 @@ class Leases(Protocol):
 
         An expired lease still holds until another token settles the task. Settling twice with the
         same token and the same kind of settlement is `REPEATED`, until the task is settled by
-        another token; anything else is `LEASE_LOST`.
+        another token; anything else is `LEASE_LOST`. So is a settlement with a `lease_end` if the
+        lease ends later: between a `rescue` and its settlement the holder may have extended it.
 
         | settlement | status | attempt | line in the history |
         |---|---|---|---|
@@ -161,7 +162,8 @@ class Leases(Protocol):
 
         These are all deliveries of other incarnations of `owner.node`, whatever their leases say,
         and all with an expired lease (`expires_at < now`), oldest claim first. Writes nothing:
-        until the caller settles, the old holder still may.
+        until the caller settles, the old holder still may, or may extend the lease. So the caller
+        settles with the `lease_end` that it was shown.
         """
         ...
 

@@ -279,6 +279,8 @@ class MemoryStorage(
         settlement = by.settlement
         this = (by.token, type(settlement))
         for row, lease in self._table.holding([by.token]):
+            if by.lease_end is not None and lease.expires_at > by.lease_end:
+                return Settled.LEASE_LOST
             if isinstance(settlement, Complete) and settlement.statements:
                 refusal = self._handlers.apply(settlement.statements)
                 if refusal is not None:

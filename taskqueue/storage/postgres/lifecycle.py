@@ -12,7 +12,7 @@ from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer, begin
-from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
+from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect_within, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.handler_sql.sessions import HandlerSessions
@@ -22,6 +22,10 @@ from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.transaction import Transaction
 
 T = TypeVar("T")
+
+MIGRATE_WITHIN_S = 5.0
+"""How long a node that starts waits for a server that restarts just then. The migration is tried
+again a few times only, so its tries must not all fail within a moment."""
 
 
 class PostgresLifecycle:
@@ -96,7 +100,7 @@ class PostgresLifecycle:
 
     async def migrate(self) -> tuple[Migration, ...]:
         async with self._turn:
-            connection = await connect(self._database)
+            connection = await connect_within(self._database, MIGRATE_WITHIN_S)
             try:
                 with translated(self._where):
                     return await runner.migrate(connection, self._where)
