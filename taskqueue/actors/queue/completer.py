@@ -43,6 +43,7 @@ from taskqueue.task_ends import is_awaited
 MAX_FAILURES = 3
 
 _FAILURES = frozenset({Requeue, DeadLetter})
+_OF_ANOTHER = frozenset({Settled.REPEATED, Settled.LEASE_LOST})
 _NOT_COUNTED = frozenset({Settled.CANCELLED, Settled.LEASE_LOST})
 
 Answer: TypeAlias = Settled | NotApplied
@@ -58,8 +59,8 @@ class PendingSettlement(Struct):
     rescue: str | None  # why no consumer has reported it
 
     def is_needless(self, written: Settled) -> bool:
-        """Whether it was a rescue that another node has made, or that its holder did not need."""
-        return self.rescue is not None and written is Settled.LEASE_LOST
+        """Tell whether another node has made this rescue, or the holder did not need it."""
+        return self.finished.lease_end is not None and written in _OF_ANOTHER
 
 
 class Completer:
