@@ -9,7 +9,7 @@ from uuid import uuid4
 from taskqueue.clock import Clock
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
-from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres import poolers, serving
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.connections import connect, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -38,8 +38,10 @@ class PostgresBackend:
         """Make sure that the server answers, and that its tables are all there or none is.
 
         Its schema must not be newer than this release, and no copy of it may be under way. The
-        clock is set by the server's.
+        clock is set by the server's. If a pooler in transaction mode stands between, it is found.
         """
+        self.database = await poolers.with_route(self.database)
+        await poolers.require_direct(self.database)
         where = str(self.database)
         connection = await connect(self.database)
         try:

@@ -58,6 +58,8 @@ class Connection(SQL, Protocol):
 
     def is_closed(self) -> bool: ...
 
+    def get_server_pid(self) -> int: ...
+
     def transaction(self, *, isolation: str | None = None) -> Any: ...
 
     async def prepare(self, query: str, *, name: str) -> Any: ...
@@ -73,8 +75,12 @@ class Connection(SQL, Protocol):
     ) -> None: ...
 
 
-async def connect(database: PostgresDatabase) -> Connection:
+async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Connection:
     """Open a connection.
+
+    Args:
+        database: where.
+        prepares: keep statements prepared, unless a pooler in transaction mode stands between.
 
     Raises:
         StorageUnavailable: the server cannot be reached or refuses, or the driver is missing.
@@ -88,7 +94,7 @@ async def connect(database: PostgresDatabase) -> Connection:
             connection: Connection = await asyncpg.connect(
                 database.dsn,
                 timeout=CONNECT_S,
-                statement_cache_size=0 if database.has_pooler else 256,
+                statement_cache_size=256 if prepares and not database.has_pooler else 0,
                 server_settings={"application_name": "taskqueue"},
             )
         except ValueError as error:  # its text may repeat the URL, with the password

@@ -1,7 +1,9 @@
 """PostgreSQL in the settings: which server and database."""
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from msgspec.structs import replace
 
 from taskqueue.storage.backend import Database
 
@@ -14,13 +16,17 @@ class PostgresDatabase(Database):
     """Tasks in a PostgreSQL database, in its schema `taskqueue`.
 
     `postgresql://user:password@host:5432/name`, with the parameters that libpq has, such as
-    `?sslmode=verify-full`. `?pooler=true` says that a pooler in transaction mode stands between.
+    `?sslmode=verify-full`. `?pooler=true` says that a pooler in transaction mode stands between,
+    `?pooler=false` that none does; without either, `poolers` finds out.
     """
 
     scheme: ClassVar[str] = "postgresql"
     example: ClassVar[str] = "postgresql://user@host/name"
 
     url: str
+    database_direct: Annotated[
+        Database | None, "URL of the server itself, if --database is that of a pooler."
+    ] = None
 
     @classmethod
     def named(cls, url: str) -> Self | None:
@@ -46,7 +52,26 @@ class PostgresDatabase(Database):
     @property
     def has_pooler(self) -> bool:
         """Whether a session may change from statement to statement outside a transaction."""
-        return any(name == _POOLER and _FLAGS[value.lower()] for name, value in self._options)
+        return bool(self.says_pooler)
+
+    @property
+    def says_pooler(self) -> bool | None:
+        """Whether the URL says that there is a pooler in transaction mode; None: it does not."""
+        said = [_FLAGS[value.lower()] for name, value in self._options if name == _POOLER]
+        return said[-1] if said else None
+
+    @property
+    def behind_pooler(self) -> Self:
+        """The same database, with the URL saying that a pooler in transaction mode is there."""
+        others = [(name, value) for name, value in self._options if name != _POOLER]
+        query = urlencode([*others, (_POOLER, "true")], quote_via=quote)
+        return replace(self, url=_text(urlsplit(self.url)._replace(query=query)))
+
+    @property
+    def direct(self) -> "PostgresDatabase":
+        """The same database, reached in the way that is known to keep a session."""
+        direct = self.database_direct
+        return direct if isinstance(direct, PostgresDatabase) else self
 
     @property
     def dsn(self) -> str:
