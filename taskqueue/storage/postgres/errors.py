@@ -19,6 +19,8 @@ MISSING_DRIVER = (
 
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
+_LOCK_TIMEOUT = "55P03"
+
 # By the beginning of their SQLSTATE. What is not here is the error of one operation.
 _LOST = ("08", "57P01", "57P02", "57P05", "25P03")
 _UNAVAILABLE = {
@@ -28,7 +30,7 @@ _UNAVAILABLE = {
     "53400": "the server has reached a limit of its configuration",
     "57P03": "the server does not accept connections yet",
     "57014": "the server has cancelled a statement",
-    "55P03": "a lock was not granted in time",
+    _LOCK_TIMEOUT: "a lock was not granted in time",
     "58": "the server cannot read or write its files",
     "28": "the server refuses this user",
     "3D000": "there is no such database",
@@ -52,6 +54,10 @@ class GatesBusy(Exception):
         super().__init__(f"{len(buckets)} gates are in use")
 
 
+class LocksHeld(Exception):
+    """Another transaction holds a lock for longer than a commit waits; the text says which."""
+
+
 class CommitUndecided(Exception):
     """The connection was lost while a commit was under way, so it is written or it is not."""
 
@@ -67,12 +73,19 @@ def is_conflict(error: BaseException) -> bool:
     return isinstance(error, GatesBusy) or sqlstate_of(error) in _CONFLICTS
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Tell whether another transaction held a lock for too long."""
+    return sqlstate_of(error) == _LOCK_TIMEOUT
+
+
 def storage_error(error: BaseException, where: str) -> StorageError | None:
     """Return what is wrong with the storage `where`; None if only one operation is."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, CommitUndecided):
         return StorageLost(f"{where}: {error.__cause__ or 'connection lost'} (during a commit)")
+    if isinstance(error, LocksHeld):
+        return StorageUnavailable(f"{where}: {_UNAVAILABLE[_LOCK_TIMEOUT]} ({error})")
     if isinstance(error, GatesBusy):
         return StorageUnavailable(f"{where}: other nodes were in the way ({error})")
     state = sqlstate_of(error)
