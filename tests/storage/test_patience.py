@@ -10,6 +10,7 @@ import pytest
 
 from taskqueue import postgres
 from taskqueue.errors import StorageUnavailable
+from taskqueue.storage.copying.session import session as copy_session
 from taskqueue.storage.postgres import commit
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
@@ -85,6 +86,26 @@ async def test_a_server_that_stands_still_is_given_up_and_asked_again(
         os.kill(pid, signal.SIGCONT)
 
     assert (await task_of(storage, "b")).id == "b"
+
+
+async def test_a_commit_that_does_not_even_begin_leaves_the_connection_in_order(
+    migrated_database: PostgresDatabase, storage: PostgresStorage
+) -> None:
+    behind_pooler = PostgresStorage(migrated_database.behind_pooler)
+    await storage.close()
+    await behind_pooler.open()
+    pid = await behind_pooler._write(_pid_of)
+
+    async with copy_session(migrated_database):
+        with pytest.raises(StorageUnavailable, match="not granted in time"):
+            await add(behind_pooler, "a")  # its BEGIN waits for the end of the copy
+    await add(behind_pooler, "b")
+    is_same = await behind_pooler._write(_pid_of) == pid
+    await behind_pooler.close()
+    await storage.open()
+
+    assert is_same
+    assert ids(await claim(storage)) == ["b"]
 
 
 async def _pid_of(tx: commit.Transaction) -> int:

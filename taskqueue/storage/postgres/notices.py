@@ -4,12 +4,14 @@
 
 A notice only shortens the wait until the next poll: it may be missed, and nothing waits for it.
 PostgreSQL takes a lock of the whole database for each commit that notifies. So notices are sent
-beside the commits of tasks, at most one in `SPACING_S`. They need a session, so behind a pooler in
+beside the commits of tasks, at most one in `SPACING_S`, and whoever hears of many is woken as
+seldom. They need a session, so behind a pooler in
 transaction mode there are none, unless the server can be reached directly as well.
 """
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 
@@ -45,6 +47,8 @@ class Notices:
         self._text = _TELL.format(channel=CHANNEL, sender=self._sender)
         self._connection: Connection | None = None
         self._is_due = asyncio.Event()
+        self._waking: asyncio.TimerHandle | None = None
+        self._woken_at = -math.inf
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -103,7 +107,15 @@ class Notices:
                 await asyncio.sleep(SPACING_S)
 
     def _heard(self, _: Connection, pid: int, channel: str, payload: object) -> None:
-        if payload != self._sender:
+        if payload == self._sender or self._waking is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._waking = loop.call_at(max(loop.time(), self._woken_at + SPACING_S), self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self._woken_at = asyncio.get_running_loop().time()
+        if self._running is not None:  # else it was closed meanwhile
             self._notify()
 
     def _drop(self) -> None:
