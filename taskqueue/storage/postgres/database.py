@@ -1,5 +1,6 @@
 """PostgreSQL in the settings: which server and database."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -9,6 +10,7 @@ from taskqueue.storage.backend import Database
 
 HIDDEN = "***"
 _POOLER = "pooler"
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -79,6 +81,11 @@ class PostgresDatabase(Database):
         others = [(name, value) for name, value in self._options if name != _POOLER]
         query = urlencode(others, quote_via=quote)
         return _text(urlsplit(self.url)._replace(query=query))
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The files that the URL names, by the parameters that do so."""
+        return {name: path for name, path in self._options if name in _FILES}
 
     @property
     def _options(self) -> list[tuple[str, str]]:

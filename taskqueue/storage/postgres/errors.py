@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 
 from taskqueue.errors import (
     StorageCorrupt,
@@ -94,14 +95,14 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
     if state == _READ_ONLY:
         return StorageReadOnly(f"{where} is read-only: a standby, or set so")
     if state.startswith(_CORRUPT) and state != "XX000":
-        return StorageCorrupt(where, _line(error))
+        return StorageCorrupt(where, line_of(error))
     if state in _CONFLICTS:
-        return StorageUnavailable(f"{where}: other nodes were in the way ({_line(error)})")
+        return StorageUnavailable(f"{where}: other nodes were in the way ({line_of(error)})")
     if state.startswith(_LOST):
-        return StorageLost(f"{where}: {_line(error)}")
+        return StorageLost(f"{where}: {line_of(error)}")
     for beginning, meaning in _UNAVAILABLE.items():
         if state.startswith(beginning):
-            return StorageUnavailable(f"{where}: {meaning} ({_line(error)})")
+            return StorageUnavailable(f"{where}: {meaning} ({line_of(error)})")
     return None
 
 
@@ -125,12 +126,18 @@ def translated(where: str) -> Iterator[None]:
 def _of_client(error: BaseException, where: str) -> StorageError | None:
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return StorageUnavailable(f"{where} does not answer")
+    if isinstance(error, SSLCertVerificationError):
+        why = error.verify_message.rstrip(".")
+        return StorageUnavailable(
+            f"{where}: the certificate of the server is refused ({why}); "
+            "sslrootcert has to name the certificate of its CA, and the URL the host as in it"
+        )
     if isinstance(error, ConnectionError | EOFError):
-        return StorageLost(f"{where}: {_line(error)}")
+        return StorageLost(f"{where}: {line_of(error)}")
     if isinstance(error, OSError):  # no such host, refused, no such socket, TLS
-        return StorageUnavailable(f"{where}: {_line(error)}")
+        return StorageUnavailable(f"{where}: {line_of(error)}")
     if type(error).__name__ in _CLIENT_LOST or _says_closed(error):
-        return StorageLost(f"{where}: {_line(error)}")
+        return StorageLost(f"{where}: {line_of(error)}")
     return None
 
 
@@ -144,6 +151,7 @@ def _says_closed(error: BaseException) -> bool:
     return is_interface and "clos" in str(error)
 
 
-def _line(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
+    """Return what an error says, in one line that is not too long."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text[:300]
