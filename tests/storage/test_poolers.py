@@ -30,6 +30,7 @@ from taskqueue.testing.contract.postgres_samples import POSTGRES
 from taskqueue.testing.contract.schedules import SchedulesContract
 from taskqueue.testing.contract.steps import add, claim, ids, new_task
 from taskqueue.testing.contract.tasks import TasksContract
+from taskqueue.testing.events import EventLog
 from tests.pgbouncer import PGBOUNCER, pgbouncer
 from tests.postgres_server import run_in
 
@@ -142,6 +143,19 @@ async def test_many_nodes_share_few_sessions(
 
     assert len({task for each in claimed for task in ids(each)}) == 20 * NODES
     assert (await nodes[0].counts())[Status.QUEUED] == 20 * NODES
+
+
+@pytest.mark.parametrize("has_notices", [False, True])
+async def test_a_service_says_that_it_has_found_a_pooler(
+    migrated_database: PostgresDatabase, pooler: str, events: EventLog, has_notices: bool
+) -> None:
+    direct = migrated_database if has_notices else None
+
+    await PostgresBackend(migrated_database).prepare()
+    await PostgresBackend(through(pooler, direct=direct)).prepare()
+
+    [found] = events.select("pooler_found")
+    assert found["has_notices"] is has_notices
 
 
 async def test_no_session_keeps_anything_of_a_node(
