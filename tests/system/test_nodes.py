@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
@@ -264,7 +265,7 @@ async def test_an_idle_node_asks_the_server_little(
     idle = await nodes.start()
     await idle.service.wait_for("queue_ready")
     observer = await asyncpg.connect(postgres.url)  # in another database
-    name = fresh_database.url.rpartition("/")[2].partition("?")[0]
+    name = urlsplit(fresh_database.url).path.strip("/")
 
     async def asked() -> int:
         return int(await observer.fetchval(_TRANSACTIONS, name))
