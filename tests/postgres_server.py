@@ -9,14 +9,21 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from taskqueue.storage.postgres.database import PostgresDatabase
-from tests.postgres_programs import NoPostgres, hand_over, make_cluster, run_program
+from tests.postgres_programs import (
+    NoPostgres,
+    hand_over,
+    make_cluster,
+    programs_with_tls,
+    run_program,
+)
 
 STARTED_WITHIN_S = 30
 OPTIONS = (
@@ -94,6 +101,20 @@ async def _execute(url: str, sql: str) -> None:
 
 
 @contextmanager
+def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
+    """Run a server of our own that can do TLS.
+
+    `prepare` gets the folder of its data, and returns options for `postgres`.
+
+    Raises:
+        NoPostgres: no program here can do it.
+    """
+    programs = programs_with_tls()
+    with _folder() as folder, _running(folder, programs, prepare) as server:
+        yield server
+
+
+@contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server of our own, or use the one that the environment names.
 
@@ -105,23 +126,31 @@ def postgres_server() -> Iterator[PostgresServer]:
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return
+    with _folder() as folder, _running(folder) as server:
+        yield server
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="taskqueue-pg-"))  # short: it has the socket
     try:
-        with _running(folder) as server:
-            yield server
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[PostgresServer]:
+def _running(
+    folder: Path, programs: Path | None = None, prepare: Callable[[Path], str] = lambda _: ""
+) -> Iterator[PostgresServer]:
     hand_over(folder)
     data = folder / "data"
-    make_cluster(data)
+    make_cluster(data, folder=programs)
+    options = f"-k {folder} {OPTIONS} {prepare(data)}"
     # `pg_ctl` leaves it to init, so it is no child of this process: tests count those.
-    control = ("pg_ctl", "-D", data, "-t", STARTED_WITHIN_S)
-    run_program(*control, "-w", "-l", folder / "log", "-o", f"-k {folder} {OPTIONS}", "start")
+    control = partial(run_program, "pg_ctl", "-D", data, "-t", STARTED_WITHIN_S, folder=programs)
+    control("-w", "-l", folder / "log", "-o", options, "start")
     try:
         yield PostgresServer(f"postgresql:///postgres?host={quote(str(folder))}&user=postgres")
     finally:
-        run_program(*control, "-m", "immediate", "stop")  # the data goes with the session
+        control("-m", "immediate", "stop")  # the data goes with the session

@@ -8,10 +8,11 @@ from taskqueue.doctor.door import Door, door_of
 from taskqueue.doctor.file import findings_of_file
 from taskqueue.doctor.findings import Finding, Level, warning
 from taskqueue.doctor.handlers import findings_of_app
+from taskqueue.doctor.server import findings_of_server
 from taskqueue.errors import ConfigError
 from taskqueue.settings import SettingInForce, Settings, load
 from taskqueue.storage.databases import examined
-from taskqueue.storage.examination import Contents, Examination
+from taskqueue.storage.examination import Contents, Examination, Server, ServerExamination
 from taskqueue.structs import Struct
 
 
@@ -55,22 +56,31 @@ def _findings(settings: Settings, *, min_free_bytes: int, now: float) -> Iterato
     door, finding = door_of(settings)
     yield finding
     examination = examined(settings.database)
-    if examination is None:
-        yield warning(
-            "database",
-            f"{settings.database} keeps tasks only as long as the service runs",
-            "choose a file with --database",
-        )
-    else:
-        yield from findings_of_file(
-            examination,
-            min_free_bytes=min_free_bytes,
-            is_served=door is Door.SERVED,
-            now=now,
-        )
+    match examination:
+        case None:
+            yield warning(
+                "database",
+                f"{settings.database} keeps tasks only as long as the service runs",
+                "choose a file with --database",
+            )
+        case Examination():
+            yield from findings_of_file(
+                examination,
+                min_free_bytes=min_free_bytes,
+                is_served=door is Door.SERVED,
+                now=now,
+            )
+        case ServerExamination():
+            yield from findings_of_server(examination)
     yield from findings_of_app(settings.app, _waiting(examination))
 
 
-def _waiting(examination: Examination | None) -> Mapping[str, int]:
-    contents = None if examination is None else examination.contents
-    return contents.waiting if isinstance(contents, Contents) else {}
+def _waiting(examination: Examination | ServerExamination | None) -> Mapping[str, int]:
+    match examination:
+        case (
+            Examination(contents=Contents(waiting=waiting))
+            | ServerExamination(server=Server(contents=Contents(waiting=waiting)))
+        ):
+            return waiting
+        case _:
+            return {}

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.backend import Backend, Database
-from taskqueue.storage.examination import Examination
+from taskqueue.storage.examination import Examination, ServerExamination
 from taskqueue.storage.lifecycle import Migration, Schema
 from taskqueue.storage.memory.database import MemoryDatabase
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -161,12 +161,16 @@ async def migrate(database: Database) -> tuple[Migration, ...]:
             raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
 
 
-def examined(database: Database) -> Examination | None:
-    """Return what can be found out about `database` and its disk; None if it is on no disk."""
+def examined(database: Database) -> Examination | ServerExamination | None:
+    """Return what can be found out about `database` and where it is; None if it is kept nowhere."""
     match database:
         case SQLiteDatabase():
             from taskqueue.storage.sqlite.examination import examine  # noqa: PLC0415
 
             return examine(database.path)
+        case PostgresDatabase():
+            from taskqueue.storage.postgres import examination  # noqa: PLC0415
+
+            return examination.examine(database)
         case _:
             return None

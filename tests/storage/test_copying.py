@@ -14,6 +14,7 @@ from taskqueue.errors import OperationFailed, SchemaMismatch, StorageUnavailable
 from taskqueue.rules.tasks import Settled, Status
 from taskqueue.storage.backend import Database
 from taskqueue.storage.copying import run
+from taskqueue.storage.copying.session import session
 from taskqueue.storage.copying.tables import TABLES
 from taskqueue.storage.databases import backend_of
 from taskqueue.storage.memory.database import MemoryDatabase
@@ -346,6 +347,21 @@ async def test_behind_a_pooler_no_commit_is_made_beside_a_copy(
     assert is_waiting
     assert {table.source.rows for table in tables} == {0}
     await node.close()
+
+
+@pytest.mark.parametrize("limit", ["statement_timeout", "idle_in_transaction_session_timeout"])
+async def test_limits_that_the_server_has_for_others_do_not_end_a_copy(
+    fresh_database: PostgresDatabase, limit: str
+) -> None:
+    connection = await asyncpg.connect(fresh_database.dsn)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET {limit} = '10s'")
+    await connection.close()
+
+    async with session(fresh_database) as copying:
+        in_force = await copying.fetchval(f"SELECT current_setting('{limit}')")
+
+    assert in_force == "0"
 
 
 async def test_a_pooler_cannot_be_copied_through(

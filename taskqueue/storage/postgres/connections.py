@@ -9,13 +9,21 @@ A session has no state that matters, except that without a pooler the writer's h
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ssl import SSLError
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.storage.postgres.database import PostgresDatabase
-from taskqueue.storage.postgres.errors import MISSING_DRIVER, is_lost, translated
+from taskqueue.storage.postgres.errors import (
+    MISSING_DRIVER,
+    is_lost,
+    line_of,
+    storage_error,
+    translated,
+)
 
 T = TypeVar("T")
 
@@ -59,6 +67,8 @@ class Connection(SQL, Protocol):
 
     def is_closed(self) -> bool: ...
 
+    def get_server_pid(self) -> int: ...
+
     def transaction(self, *, isolation: str | None = None) -> Any: ...
 
     async def prepare(self, query: str, *, name: str) -> Any: ...
@@ -74,8 +84,12 @@ class Connection(SQL, Protocol):
     ) -> None: ...
 
 
-async def connect(database: PostgresDatabase) -> Connection:
+async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Connection:
     """Open a connection.
+
+    Args:
+        database: where.
+        prepares: keep statements prepared, unless a pooler in transaction mode stands between.
 
     Raises:
         StorageUnavailable: the server cannot be reached or refuses, or the driver is missing.
@@ -84,16 +98,26 @@ async def connect(database: PostgresDatabase) -> Connection:
         import asyncpg  # noqa: PLC0415 - an extra, and only this engine needs it
     except ImportError as error:
         raise StorageUnavailable(MISSING_DRIVER) from error
+    for name, path in database.files.items():
+        if not os.access(path, os.R_OK):  # the driver would not say which
+            raise StorageUnavailable(f"{database}: {name} is a file that cannot be read: {path}")
     with translated(str(database)):
         try:
             connection: Connection = await asyncpg.connect(
                 database.dsn,
                 timeout=CONNECT_S,
-                statement_cache_size=0 if database.has_pooler else 256,
+                statement_cache_size=256 if prepares and not database.has_pooler else 0,
                 server_settings={"application_name": "taskqueue"},
             )
+        except asyncpg.exceptions.ClientConfigurationError as error:
+            raise StorageUnavailable(f"{database}: {line_of(error)}") from error
+        except SSLError:  # one kind of which is a ValueError as well
+            raise
         except ValueError as error:  # its text may repeat the URL, with the password
             raise StorageUnavailable(f"{database}: {type(error).__name__}") from None
+        except asyncpg.PostgresError as error:  # whatever it is, the server lets nobody in
+            refused = StorageUnavailable(f"{database}: {line_of(error)}")
+            raise storage_error(error, str(database)) or refused from error
         return connection
 
 
@@ -258,10 +282,17 @@ class Readers:
             each.abandon()
 
 
+# One that is frozen would keep the server from freeing the space of what is deleted.
+_BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL idle_in_transaction_session_timeout = '5s'
+"""
+
+
 @asynccontextmanager
 async def transaction(connection: Connection) -> AsyncIterator[None]:
     """Have all queries of the block see the same commits; it may not write."""
-    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    await connection.execute(_BEGIN)
     try:
         yield
     except Exception as error:

@@ -76,7 +76,9 @@ class PostgresLifecycle:
             except BaseException:
                 writing.abandon()
                 raise
-            notices = self._notices = Notices(self._database, self._on_foreign_commit)
+            notices = self._notices = Notices(
+                self._database.direct, self._on_foreign_commit, self._keeps_out_copies
+            )
             notices.start()
             self._readers = readers
             self._handlers = HandlerSessions(
@@ -98,9 +100,14 @@ class PostgresLifecycle:
         await runner.require_version(db, self._where)
         await serving.share(db, self._where, for_session=not self._database.has_pooler)
 
+    async def _keeps_out_copies(self, db: SQL) -> None:
+        """Behind a pooler no session of the writer holds a lock, so that of the notices does."""
+        if self._database.has_pooler:
+            await serving.share(db, self._where, for_session=True)
+
     async def migrate(self) -> tuple[Migration, ...]:
         async with self._turn:
-            connection = await connect_within(self._database, MIGRATE_WITHIN_S)
+            connection = await connect_within(self._database.direct, MIGRATE_WITHIN_S)
             try:
                 with translated(self._where):
                     return await runner.migrate(connection, self._where)

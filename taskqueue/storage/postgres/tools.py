@@ -16,6 +16,7 @@ from taskqueue.storage.postgres.connections import connect, drop, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.errors import translated
+from taskqueue.storage.postgres.poolers import with_route
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.tokens import Tokens
 
@@ -26,7 +27,7 @@ COMMAND = "CLI"
 
 async def migrate(database: PostgresDatabase) -> tuple[Migration, ...]:
     """Take the steps that a database lacks, all or none; return them."""
-    return await PostgresStorage(database).migrate()
+    return await PostgresStorage(await with_route(database)).migrate()
 
 
 def schema_of(database: PostgresDatabase) -> Schema:
@@ -34,7 +35,7 @@ def schema_of(database: PostgresDatabase) -> Schema:
 
     async def look() -> Schema:
         where = str(database)
-        connection = await connect(database)
+        connection = await connect((await with_route(database)).direct)
         try:
             with translated(where):
                 async with transaction(connection):
@@ -90,7 +91,7 @@ class AuditedTokens(Tokens):
 @asynccontextmanager
 async def tokens_in(database: PostgresDatabase) -> AsyncIterator[Tokens]:
     """Open the tokens of a database, which is migrated first."""
-    storage = PostgresStorage(database)
+    storage = PostgresStorage(await with_route(database))
     await storage.migrate()
     await storage.open()
     try:
