@@ -63,8 +63,9 @@ BEGIN
     WHERE datname = current_database() AND pid <> pg_backend_pid()
         AND backend_type = 'client backend';
     FOR name IN
-        SELECT tablename FROM pg_tables
-        WHERE schemaname = 'taskqueue' AND tablename NOT IN ('meta', 'counters')
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'taskqueue'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND relname NOT IN ('meta', 'counters')
     LOOP
         EXECUTE format('DELETE FROM taskqueue.%I', name);
     END LOOP;
@@ -97,6 +98,18 @@ async def _execute(url: str, sql: str) -> None:
 
 class NoPostgres(Exception):
     """There is no server, and no programs of one: why."""
+
+
+def missing_part() -> str | None:
+    """Return what is missing to run a server here, None if nothing is."""
+    if importlib.util.find_spec("asyncpg") is None:
+        return "asyncpg"
+    try:
+        if not os.environ.get("TASKQUEUE_TEST_PG"):
+            _programs()
+    except NoPostgres:
+        return "PostgreSQL"
+    return None
 
 
 @contextmanager

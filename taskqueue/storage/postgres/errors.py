@@ -67,6 +67,16 @@ def is_conflict(error: BaseException) -> bool:
     return isinstance(error, GatesBusy) or sqlstate_of(error) in _CONFLICTS
 
 
+def has_moved(error: BaseException) -> bool:
+    """Tell whether a row that was to be locked has just been moved: its task has ended."""
+    return sqlstate_of(error) == "40001"
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    """Tell whether a lock was not free in time, which is no fault of anything."""
+    return sqlstate_of(error) == "55P03"
+
+
 def storage_error(error: BaseException, where: str) -> StorageError | None:
     """Return what is wrong with the storage `where`; None if only one operation is."""
     if isinstance(error, StorageError):

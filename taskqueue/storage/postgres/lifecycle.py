@@ -8,8 +8,10 @@ from typing import TypeVar
 from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
+from taskqueue.rules.retention import Retention
+from taskqueue.rules.tasks import Status
 from taskqueue.storage.lifecycle import Migration
-from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres import history, serving
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer, begin
 from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
@@ -64,7 +66,7 @@ class PostgresLifecycle:
             writing = Kept(self._database, self._may_write, self._on_loss)
             readers = Readers(self._database, partial(runner.require_version, where=self._where))
             try:
-                await writing.get()
+                await self._prepare(await writing.get())
             except BaseException:
                 writing.abandon()
                 raise
@@ -85,6 +87,23 @@ class PostgresLifecycle:
                 on_group_end=self._on_group_end,
                 on_news=notices.tell,
             )
+
+    async def _prepare(self, db: SQL) -> None:
+        with translated(self._where):
+            await history.prepare(db, kept_s=Retention().completed_s, now=self._clock.now())
+
+    async def _drop_old(self, status: Status, *, ended_before: float) -> int:
+        """Drop what is old enough as a whole, and make room for what will end."""
+        now = self._clock.now()
+        connection = await connect(self._database)
+        try:
+            with translated(self._where):
+                await history.make(connection, status, kept_s=now - ended_before, now=now)
+                return await history.drop_old(
+                    connection, status, ended_before=ended_before, now=now
+                )
+        finally:
+            drop(connection)
 
     async def _may_write(self, db: SQL) -> None:
         await runner.require_version(db, self._where)

@@ -16,8 +16,9 @@ async def get(db: SQL, task_id: str, *, now: float) -> TaskHistory | None:
     if row is None:
         return None
     seq, edits, flow, key, until, was_freed, is_held, *columns = row
-    attempts = await db.fetch(queries.ATTEMPTS, seq)
     task = task_rows.task(tuple(columns), now=now)
+    place = queries.place_of(task.status, task.processed_at)
+    attempts = await db.fetch(queries.ATTEMPTS, seq, *place)
     whole = (*map(task_rows.attempt, reversed(attempts)), *_completing(task))
     return TaskHistory(
         task=task,
