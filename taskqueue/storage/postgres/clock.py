@@ -13,7 +13,7 @@ from taskqueue.storage.postgres.connections import SQL
 MOST_UNSURE_S = 0.5
 """A measurement that may be wrong by more is ignored: the process was frozen, or the network."""
 
-_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
+NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 
 class ServerClock:
@@ -44,7 +44,7 @@ class ServerClock:
         What this may be wrong by is half of the round trip.
         """
         asked = self._own.monotonic()
-        server_at: float = await db.fetchval(_NOW)
+        server_at: float = await db.fetchval(NOW)
         unsure_s = (self._own.monotonic() - asked) / 2
         if unsure_s <= MOST_UNSURE_S or self._ahead_s is None:
             self._ahead_s = server_at - asked - unsure_s

@@ -64,6 +64,15 @@ async def look(db: SQL, status: Status) -> History:
     )
 
 
+def has_work(found: History, *, ended_before: float, now: float) -> bool:
+    """Tell whether a partition is lacking or old."""
+    return bool(
+        found.detached
+        or spans.old(found.spans, ended_before=ended_before, now=now)
+        or _lacking(found, kept_s=now - ended_before, now=now)
+    )
+
+
 async def prepare(db: SQL, *, kept_s: float, now: float) -> None:
     """Make the partitions that a service needs which begins now, if another node does not."""
     for status in _STATUSES:

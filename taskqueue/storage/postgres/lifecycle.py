@@ -95,10 +95,14 @@ class PostgresLifecycle:
     async def _drop_old(self, status: Status, *, ended_before: float) -> int:
         """Drop what is old enough as a whole, and make room for what will end."""
         now = self._clock.now()
+        found = await self._read_snapshot(partial(history.look, status=status))
+        if not history.has_work(found, ended_before=ended_before, now=now):
+            return 0
         connection = await connect(self._database)
         try:
             with translated(self._where):
-                await history.make(connection, status, kept_s=now - ended_before, now=now)
+                kept_s = now - ended_before
+                await history.make(connection, status, kept_s=kept_s, now=now)
                 return await history.drop_old(
                     connection, status, ended_before=ended_before, now=now
                 )

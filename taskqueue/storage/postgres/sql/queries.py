@@ -5,7 +5,9 @@ from taskqueue.storage.limits import MAX_ATTEMPTS
 from taskqueue.storage.postgres.sql.rows import ATTEMPT, TASK
 
 KEY = "coalesce(unique_key, former_key), unique_until, former_key IS NOT NULL, token IS NOT NULL"
-GET = f"SELECT seq, edits, flow, {KEY}, {TASK} FROM taskqueue.tasks WHERE id = $1"
+_GET = f"SELECT seq, edits, flow, {KEY}, {TASK} FROM {{}} WHERE id = $1"
+GET_LIVE = _GET.format("taskqueue.live_tasks AS tasks")
+GET = _GET.format("taskqueue.tasks")
 
 _ATTEMPTS_OF = "FROM taskqueue.attempts WHERE task = $1 AND task_status = $2 AND task_end = $3"
 """All attempts at a task lie in one partition: `place_of` gives the last two parameters."""
