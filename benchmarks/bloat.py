@@ -32,8 +32,8 @@ DONE = Complete(result="null")
 _FILL = """
 INSERT INTO taskqueue.live_tasks
     (id, payload, status, created_at, action, queue, priority, run_at, max_attempts)
-SELECT 'waiting-' || n, '{"action": "echo", "data": {}}', 'queued', $1, 'echo', 'default', 0,
-    $1 + n / 1e6, 5
+SELECT 'waiting-' || n, '{"action": "echo", "data": {}}', 'queued', $1::float8, 'echo', 'default',
+    0, $1::float8 + n / 1e6::float8, 5
 FROM generate_series(1, $2::bigint) AS n
 """
 

@@ -10,11 +10,17 @@ import pytest
 
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.postgres.operations import fronts
 from taskqueue.storage.postgres.sql import ready
 from taskqueue.testing.contract.nodes import heartbeat
-from taskqueue.testing.contract.steps import DONE, ME, add, claim, new_task, settle
+from taskqueue.testing.contract.steps import DONE, ME, add, claim, ids, new_task, settle
 
 TIMES = 50
+DEAD = 400
+SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = 'taskqueue' AND datname = current_database()
+"""
 
 
 @pytest.fixture
@@ -83,6 +89,42 @@ async def test_a_claim_reads_the_index_of_what_is_ready_whatever_else_there_is(
     read_whole = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
     assert read_whole <= {"paused"}
     assert {node["Index Name"] for node in nodes if "Index Name" in node} == {"ready", "live_seqs"}
+
+
+async def test_beside_an_open_transaction_claims_read_past_what_was_claimed_once_in_a_while(
+    fresh_database: PostgresDatabase, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fronts, "SLOW_S", 0.0)
+    monkeypatch.setattr(fronts, "MOST_READ", DEAD // 2)
+    monkeypatch.setattr(fronts, "HOLDS_S", 60.0)
+    storage = PostgresStorage(fresh_database)
+    await storage.open()
+    await storage.insert([new_task(f"{n:05}") for n in range(DEAD)], now=0.0)
+    async with sql.transaction(isolation="repeatable_read"):
+        await sql.fetchval("SELECT count(*) FROM taskqueue.tasks")
+        for delivery in await claim(storage, limit=DEAD):
+            await settle(storage, delivery, DONE)
+        await storage.insert([new_task(f"later-{n:02}") for n in range(TIMES)], now=1.0)
+        claimed = [ids(await claim(storage, limit=1, now=2.0)) for _ in range(TIMES - 1)]
+        await add(storage, "urgent", priority=-1, now=2.0)
+        last = await claim(storage, limit=2, now=2.0)
+        await storage.close()
+
+    assert claimed == [[f"later-{n:02}"] for n in range(TIMES - 1)]
+    assert sorted(ids(last)) == [f"later-{TIMES - 1:02}", "urgent"]
+    assert await entries_read(sql) < 20 * DEAD
+
+
+async def entries_read(sql: asyncpg.Connection) -> int:
+    """Return how many entries of the index `ready` were read, once all sessions have ended."""
+    async with asyncio.timeout(20.0):
+        while await sql.fetchval(SESSIONS):  # they are counted at their end
+            pass
+    return int(
+        await sql.fetchval(
+            "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'ready'"
+        )
+    )
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

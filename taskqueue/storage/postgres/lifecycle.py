@@ -20,6 +20,7 @@ from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.handler_sql.sessions import HandlerSessions
 from taskqueue.storage.postgres.notices import Notices
 from taskqueue.storage.postgres.operations import probing
+from taskqueue.storage.postgres.operations.fronts import Fronts
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.transaction import Transaction
 
@@ -41,6 +42,7 @@ class PostgresLifecycle:
         self._where = str(database)
         self._commits = commits or CommitMeasures()
         self._clock = clock or ServerClock()
+        self._fronts = Fronts()
         self._turn = asyncio.Lock()  # open, migrate and close, one after the other
         self._writer: Writer | None = None
         self._readers: Readers | None = None

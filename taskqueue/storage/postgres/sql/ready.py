@@ -133,12 +133,26 @@ _LEASE = """
 # Both in one statement, where nothing has to be looked at beside the order. Another commit may have
 # opened a row that has limits just now: it is for the next claim. The rows are named by an array,
 # because the server would expect a tenth of all waiting rows of a join, and read the whole table.
-CLAIM_READY = f"""
-{_ready(also=" AND limits IS NULL")}
+_CLAIM_CHOSEN = f"""
 UPDATE taskqueue.live_tasks AS tasks SET
 {_LEASE.format(nonce="$5", node="$6", incarnation="$7", now="$2", expires_at="$8")}
 WHERE tasks.seq = ANY (ARRAY(SELECT seq FROM chosen))
 RETURNING {TASK}, tasks.token, tasks.seq, tasks.turn
+"""
+CLAIM_READY = f"""
+{_ready(also=" AND limits IS NULL")}
+{_CLAIM_CHOSEN}
+"""
+
+# The same from a place on: of one priority, among what has no turn.
+CLAIM_FROM = f"""
+WITH chosen AS MATERIALIZED (
+    SELECT seq {_OPEN_IN_QUEUE} AND priority = $3::bigint AND turn = 0
+        AND run_at BETWEEN $9::float8 AND $2 AND limits IS NULL
+        AND NOT (SELECT EXISTS (SELECT 1 FROM taskqueue.paused WHERE queue = $1))
+    ORDER BY run_at, id LIMIT $4::bigint FOR UPDATE SKIP LOCKED
+)
+{_CLAIM_CHOSEN}
 """
 
 CLAIM = f"""
