@@ -11,7 +11,7 @@ import pytest
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.operations import fronts
-from taskqueue.storage.postgres.sql import ready
+from taskqueue.storage.postgres.sql import claims, ready
 from taskqueue.testing.contract.nodes import heartbeat
 from taskqueue.testing.contract.steps import DONE, ME, add, claim, ids, new_task, settle
 
@@ -81,7 +81,7 @@ async def test_a_claim_reads_the_index_of_what_is_ready_whatever_else_there_is(
     await sql.execute("ANALYZE")
 
     lease = ("nonce", ME.node, ME.incarnation, 30.0)
-    text = f"EXPLAIN (FORMAT JSON) {ready.CLAIM_READY}"
+    text = f"EXPLAIN (FORMAT JSON) {claims.CLAIM_READY}"
     asked = ("default", 1.0, ready.FIRST_OF_ALL, 10)
     plan = json.loads(await sql.fetchval(text, *asked, *lease))
 

@@ -72,11 +72,6 @@ def has_moved(error: BaseException) -> bool:
     return sqlstate_of(error) == "40001"
 
 
-def is_lock_timeout(error: BaseException) -> bool:
-    """Tell whether a lock was not free in time, which is no fault of anything."""
-    return sqlstate_of(error) == "55P03"
-
-
 def storage_error(error: BaseException, where: str) -> StorageError | None:
     """Return what is wrong with the storage `where`; None if only one operation is."""
     if isinstance(error, StorageError):

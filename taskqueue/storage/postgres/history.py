@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.postgres import spans
-from taskqueue.storage.postgres.connections import SQL
-from taskqueue.storage.postgres.errors import is_lock_timeout
+from taskqueue.storage.postgres.connections import SQL, Connection, transaction
+from taskqueue.storage.postgres.errors import sqlstate_of
 from taskqueue.storage.postgres.handler_sql.settling import ALONE
 from taskqueue.storage.postgres.operations.groups import write_counts
 from taskqueue.storage.postgres.spans import Span
@@ -40,6 +40,9 @@ FROM pg_class WHERE oid = ('taskqueue.' || $1 || '_tasks_past')::regclass
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('taskqueue.history', 0))"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'"
 _BRIEFLY = "SET LOCAL lock_timeout = '100ms'"
+
+# A lock was not free; what was to have a partition has come to lie in the rest just now.
+_LATER = frozenset({"55P03", "23514"})
 
 _STATUSES = (Status.COMPLETED, Status.CANCELLED, Status.DEAD)
 _KINDS = ("tasks", "attempts")
@@ -73,21 +76,25 @@ def has_work(found: History, *, ended_before: float, now: float) -> bool:
     )
 
 
-async def prepare(db: SQL, *, kept_s: float, now: float) -> None:
+async def prepare(db: Connection, *, kept_s: float, now: float) -> None:
     """Make the partitions that a service needs which begins now, if another node does not."""
     for status in _STATUSES:
-        await make(db, status, kept_s=kept_s, now=now)
+        async with transaction(db):
+            found = await look(db, status)
+        if _lacking(found, kept_s=kept_s, now=now):
+            await make(db, status, kept_s=kept_s, now=now)
 
 
 async def make(db: SQL, status: Status, *, kept_s: float, now: float) -> None:
     """Make what is lacking from now on."""
-    if not _lacking(await look(db, status), kept_s=kept_s, now=now):
-        return
     async with _schema_change(db) as is_ours:
         if is_ours and not await _is_crowded(db, status):
-            for span in _lacking(await look(db, status), kept_s=kept_s, now=now):
-                if not await _is_in_the_rest(db, status, span):
-                    await _attach(db, status, span)
+            lacking = _lacking(await look(db, status), kept_s=kept_s, now=now)
+            new = [span for span in lacking if not await _is_in_the_rest(db, status, span)]
+            if new:
+                await _keep_handlers_out(db)
+            for span in new:
+                await _attach(db, status, span)
 
 
 def _lacking(history: History, *, kept_s: float, now: float) -> list[Span]:
@@ -127,25 +134,38 @@ async def drop_old(db: SQL, status: Status, *, ended_before: float, now: float) 
     First they are detached, which takes no longer for many rows than for few. Then nothing else
     uses them, and they are counted. What a node does not finish is found detached by the next one.
     """
-    history = await look(db, status)
-    for span in spans.old(history.spans, ended_before=ended_before, now=now):
-        async with _schema_change(db) as is_ours:
-            if is_ours:
-                for kind in _KINDS:
-                    parent, name = f"taskqueue.{status}_{kind}", _name(status, kind, span)
-                    await db.execute(f"ALTER TABLE {parent} DETACH PARTITION {name}")
-    dropped = 0
-    for span in (await look(db, status)).detached:
-        async with _schema_change(db) as is_ours:
-            if is_ours:
-                dropped += await _drop(db, status, span)
-    return dropped
+    async with _schema_change(db) as is_ours:
+        known = (await look(db, status)).spans if is_ours else []
+        old = spans.old(known, ended_before=ended_before, now=now)
+        if old:
+            await _keep_handlers_out(db)
+        for span in old:
+            await _detach(db, status, span)
+    total = 0
+    while (dropped := await _drop_next(db, status)) is not None:
+        total += dropped
+    return total
+
+
+async def _detach(db: SQL, status: Status, span: Span) -> None:
+    for kind in _KINDS:
+        parent, name = f"taskqueue.{status}_{kind}", _name(status, kind, span)
+        await db.execute(f"ALTER TABLE {parent} DETACH PARTITION {name}")
+
+
+async def _drop_next(db: SQL, status: Status) -> int | None:
+    """Drop a detached partition; return how many tasks it had, None if there is none."""
+    async with _schema_change(db) as is_ours:
+        if is_ours and (detached := (await look(db, status)).detached):
+            return await _drop(db, status, detached[0])
+    return None
 
 
 async def _drop(db: SQL, status: Status, span: Span) -> int:
     """Drop a detached partition, and take its tasks out of all counts."""
     tasks, attempts = (_name(status, kind, span) for kind in _KINDS)
     rows = await db.fetch(f"SELECT group_name, count(*) FROM {tasks} GROUP BY group_name")
+    await _keep_handlers_out(db)
     await db.execute(f"DROP TABLE {tasks}, {attempts}")
     tx = Transaction(db)
     total = 0
@@ -165,18 +185,19 @@ def _name(status: Status, kind: str, span: Span) -> str:
 async def _schema_change(db: SQL) -> AsyncIterator[bool]:
     """Begin a transaction, tell whether it is our turn, and commit.
 
-    Nothing is changed, and nothing raised, if a lock is not free in time. Handlers whose statements
-    are watched for changes of this schema wait meanwhile.
+    If a lock is not free in time, nothing is changed, and nothing raised.
     """
     await db.execute(_BEGIN)
     try:
-        is_ours = bool(await db.fetchval(_TURN))
-        if is_ours:
-            await db.execute(ALONE)
-            await db.execute(_BRIEFLY)
-        yield is_ours
+        yield bool(await db.fetchval(_TURN))
         await db.execute("COMMIT")
     except Exception as error:
         await db.execute("ROLLBACK")
-        if not is_lock_timeout(error):
+        if sqlstate_of(error) not in _LATER:
             raise
+
+
+async def _keep_handlers_out(db: SQL) -> None:
+    """Wait for handlers whose statements are watched for changes of this schema; let none begin."""
+    await db.execute(ALONE)
+    await db.execute(_BRIEFLY)

@@ -14,7 +14,7 @@ from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.postgres import history, serving
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer, begin
-from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
+from taskqueue.storage.postgres.connections import SQL, Connection, Kept, Readers, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.handler_sql.sessions import HandlerSessions
@@ -90,7 +90,7 @@ class PostgresLifecycle:
                 on_news=notices.tell,
             )
 
-    async def _prepare(self, db: SQL) -> None:
+    async def _prepare(self, db: Connection) -> None:
         with translated(self._where):
             await history.prepare(db, kept_s=Retention().completed_s, now=self._clock.now())
 

@@ -14,7 +14,7 @@ from taskqueue.storage.postgres.connections import Row
 from taskqueue.storage.postgres.operations.fronts import Fronts, Place
 from taskqueue.storage.postgres.operations.gates import Candidate
 from taskqueue.storage.postgres.operations.ordering import ready_in_order
-from taskqueue.storage.postgres.sql import ready
+from taskqueue.storage.postgres.sql import claims, ready
 from taskqueue.storage.postgres.transaction import Transaction
 
 _TASK_COLUMNS = 25
@@ -52,7 +52,7 @@ async def claim(
         seqs = [seq async for seq in chosen.choose(batch)]
         if seqs:
             leased = (nonce, owner.node, owner.incarnation, now, expires_at)
-            found = await tx.db.fetch(ready.CLAIM, seqs, *leased)
+            found = await tx.db.fetch(claims.CLAIM, seqs, *leased)
             tx.rows_changed += len(found)
             if chosen.has_flows:
                 await tx.turns.serve(seqs)
@@ -74,7 +74,7 @@ async def _claim_at_front(tx: Transaction, asked: _Asked, *, now: float) -> Iter
     if front is None:
         return ()
     wanted = (asked.queue, now, front.priority, asked.limit)
-    found = await tx.db.fetch(ready.CLAIM_FROM, *wanted, *asked.lease, front.run_at)
+    found = await tx.db.fetch(claims.CLAIM_FROM, *wanted, *asked.lease, front.run_at)
     return sorted(found, key=_in_order)
 
 
@@ -85,7 +85,7 @@ async def _claim_by_priority(
     priority: int | None = ready.FIRST_OF_ALL
     while priority is not None and len(claimed) < limit:
         wanted = (asked.queue, now, priority)
-        claiming = tx.db.fetch(ready.CLAIM_READY, *wanted, limit - len(claimed), *asked.lease)
+        claiming = tx.db.fetch(claims.CLAIM_READY, *wanted, limit - len(claimed), *asked.lease)
         if priority == ready.FIRST_OF_ALL:
             claiming = asked.fronts.watched(tx.db, asked.queue, claiming, _place_of)
         found = sorted(await claiming, key=_in_order)

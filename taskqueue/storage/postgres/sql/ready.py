@@ -8,8 +8,6 @@ before the first of priority 1. The same holds for the turns within a priority.
 
 from collections.abc import Iterator
 
-from taskqueue.storage.postgres.sql.rows import TASK
-
 OPEN_ROW = "token IS NULL AND processed_at IS NULL AND gate IS NULL"
 
 FIRST_OF_ALL = -(2**63)
@@ -21,7 +19,7 @@ _FIRST = f"({FIRST_OF_ALL})::bigint"
 # turn is a range of the index in which what is due comes first.
 _TURNS = ("turn = -1 AND {due}", "turn = 0 AND {due}", "turn > 0")
 
-_OPEN_IN_QUEUE = f"FROM taskqueue.live_tasks AS tasks WHERE {OPEN_ROW} AND queue = $1"
+OPEN_IN_QUEUE = f"FROM taskqueue.live_tasks AS tasks WHERE {OPEN_ROW} AND queue = $1"
 
 
 def _of_each_turn(select: str, *, due: str = "run_at <= $2") -> Iterator[str]:
@@ -35,7 +33,7 @@ def _any_due(priority: str) -> str:
     Not with EXISTS, for which the server may read a whole table: an order names the index.
     """
     first = f"""(
-        SELECT true {_OPEN_IN_QUEUE} AND tasks.priority = {priority} AND {{turn}}
+        SELECT true {OPEN_IN_QUEUE} AND tasks.priority = {priority} AND {{turn}}
         ORDER BY turn, run_at LIMIT 1
     )"""
     return f"coalesce({', '.join(_of_each_turn(first))}, false)"
@@ -44,7 +42,7 @@ def _any_due(priority: str) -> str:
 def _next_priority(table: str) -> str:
     """Return the query for the priority that comes after that of a row of `table`."""
     return f"""(
-        SELECT tasks.priority {_OPEN_IN_QUEUE} AND tasks.priority > {table}.priority
+        SELECT tasks.priority {OPEN_IN_QUEUE} AND tasks.priority > {table}.priority
         ORDER BY tasks.priority LIMIT 1
     )"""
 
@@ -52,7 +50,7 @@ def _next_priority(table: str) -> str:
 def _first_priority(least: str) -> str:
     """Return the query for the first priority from `least` on; NULL if the queue is paused."""
     return f"""(
-        SELECT priority {_OPEN_IN_QUEUE} AND priority >= {least}
+        SELECT priority {OPEN_IN_QUEUE} AND priority >= {least}
             AND NOT (SELECT EXISTS (SELECT 1 FROM taskqueue.paused WHERE queue = $1))
         ORDER BY priority LIMIT 1
     )"""
@@ -80,7 +78,7 @@ SELECT
     EXISTS (
         SELECT 1 FROM taskqueue.live_tasks WHERE gate = '/turn' AND queue = $1 AND run_at <= $2
     ) OR EXISTS (SELECT 1 FROM taskqueue.gate_openings WHERE at <= $2),
-    EXISTS (SELECT 1 {_OPEN_IN_QUEUE} AND limits IS NOT NULL),
+    EXISTS (SELECT 1 {OPEN_IN_QUEUE} AND limits IS NOT NULL),
     EXISTS (SELECT 1 FROM taskqueue.flow_turns WHERE queue = $1)
 """
 
@@ -91,12 +89,12 @@ _PLACE = "seq, limits, priority, turn, run_at, id"
 def _locked(turn: str, order: str, limit: str, also: str) -> str:
     """Return the query that locks due rows of a priority and turn, but no row locked already."""
     return f"""(
-        SELECT {_PLACE} {_OPEN_IN_QUEUE} AND priority = (SELECT priority FROM here) AND {turn}{also}
+        SELECT {_PLACE} {OPEN_IN_QUEUE} AND priority = (SELECT priority FROM here) AND {turn}{also}
         ORDER BY {order} LIMIT {limit} FOR UPDATE SKIP LOCKED
     )"""
 
 
-def _ready(also: str = "") -> str:
+def chosen(also: str = "") -> str:
     """Return the due rows of the first priority from $3 on that has some, up to $4, as `chosen`.
 
     They are locked. Rows that other nodes are claiming are passed over.
@@ -115,7 +113,7 @@ def _ready(also: str = "") -> str:
     """
 
 
-READY = f"{_ready()} SELECT {_PLACE} FROM chosen ORDER BY turn, run_at, id"
+READY = f"{chosen()} SELECT {_PLACE} FROM chosen ORDER BY turn, run_at, id"
 
 # The priority to go on from is that of `here` as well: it may have rows that are locked now.
 FOLLOWING = f"""
@@ -124,49 +122,11 @@ here AS MATERIALIZED (SELECT max(priority) AS priority FROM waiting)
 SELECT {_next_priority("here")} FROM here
 """
 
-_LEASE = """
-    token = to_hex(tasks.seq) || '-' || {nonce}::text, node = {node}, incarnation = {incarnation},
-    claimed_at = {now}::float8, expires_at = {expires_at}::float8,
-    attempt = attempt + 1, deliveries = deliveries + 1
-"""
-
-# Both in one statement, where nothing has to be looked at beside the order. Another commit may have
-# opened a row that has limits just now: it is for the next claim. The rows are named by an array,
-# because the server would expect a tenth of all waiting rows of a join, and read the whole table.
-_CLAIM_CHOSEN = f"""
-UPDATE taskqueue.live_tasks AS tasks SET
-{_LEASE.format(nonce="$5", node="$6", incarnation="$7", now="$2", expires_at="$8")}
-WHERE tasks.seq = ANY (ARRAY(SELECT seq FROM chosen))
-RETURNING {TASK}, tasks.token, tasks.seq, tasks.turn
-"""
-CLAIM_READY = f"""
-{_ready(also=" AND limits IS NULL")}
-{_CLAIM_CHOSEN}
-"""
-
-# The same from a place on: of one priority, among what has no turn.
-CLAIM_FROM = f"""
-WITH chosen AS MATERIALIZED (
-    SELECT seq {_OPEN_IN_QUEUE} AND priority = $3::bigint AND turn = 0
-        AND run_at BETWEEN $9::float8 AND $2 AND limits IS NULL
-        AND NOT (SELECT EXISTS (SELECT 1 FROM taskqueue.paused WHERE queue = $1))
-    ORDER BY run_at, id LIMIT $4::bigint FOR UPDATE SKIP LOCKED
-)
-{_CLAIM_CHOSEN}
-"""
-
-CLAIM = f"""
-UPDATE taskqueue.live_tasks AS tasks SET
-{_LEASE.format(nonce="$2", node="$3", incarnation="$4", now="$5", expires_at="$6")}
-WHERE seq = ANY ($1::bigint[])
-RETURNING {TASK}, tasks.token, tasks.seq, tasks.turn
-"""
-
 
 def _due_rows(columns: str, where: str, limit: str) -> str:
     """Return the query for due rows, in the order of a claim, up to `limit` of each turn."""
     one = f"""(
-        SELECT {columns} {_OPEN_IN_QUEUE} AND {where} AND {{turn}}
+        SELECT {columns} {OPEN_IN_QUEUE} AND {where} AND {{turn}}
         ORDER BY turn, run_at, id LIMIT {limit}
     )"""
     return " UNION ALL ".join(_of_each_turn(one))
@@ -190,7 +150,7 @@ FROM waiting WHERE priority IS NOT NULL
 
 # $3: from which priority on. Within the task's own priority ($4) only what comes before it: its
 # turn, its instant and its id are $5, $6 and $7. Up to $8.
-PRIORITY_FROM = f"SELECT min(priority) {_OPEN_IN_QUEUE} AND priority >= $2"
+PRIORITY_FROM = f"SELECT min(priority) {OPEN_IN_QUEUE} AND priority >= $2"
 COUNT_AHEAD = f"""
 SELECT count(*) FROM (SELECT 1 FROM ({
     _due_rows(
@@ -216,7 +176,7 @@ SELECT count(*) FROM (
 """
 
 _FIRST_OF_TURN = f"""(
-    SELECT run_at {_OPEN_IN_QUEUE} AND tasks.priority = waiting.priority AND {{turn}}
+    SELECT run_at {OPEN_IN_QUEUE} AND tasks.priority = waiting.priority AND {{turn}}
     ORDER BY turn, run_at LIMIT 1
 )"""
 _FIRST_OF_TURNS = " UNION ALL ".join(_of_each_turn(_FIRST_OF_TURN, due="true"))
