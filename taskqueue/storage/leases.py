@@ -99,7 +99,7 @@ class Leases(Protocol):
         ...
 
     async def settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         """Write each settlement whose token still holds; answer in the order given.
 
@@ -136,6 +136,9 @@ class Leases(Protocol):
         touch transactions, attached files or pragmas. If one fails, takes the settlement longer
         than a second, or answers rows of another digest than it `saw`, nothing of this settlement
         is written, its neighbours are not disturbed, and the answer is `NotApplied`.
+
+        If the caller is `patient`, an engine may write a few milliseconds later, in one commit with
+        what comes until then.
         """
         ...
 

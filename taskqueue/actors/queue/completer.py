@@ -36,6 +36,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
+from taskqueue.task_ends import is_awaited
 
 # How many times a completion is tried that fails although the storage works. Then its attempt has
 # failed: a result or a follow-up that cannot be stored now never will be.
@@ -233,7 +234,22 @@ class Completer:
             )
             for each in batch
         ]
-        return await self._storage.use(Storage.settle, settlements, now=self._clock.now())
+        patient = len(batch) == 1 and _is_for_nobody(batch[0])
+        return await self._storage.use(
+            Storage.settle, settlements, patient=patient, now=self._clock.now()
+        )
+
+
+def _is_for_nobody(pending: PendingSettlement) -> bool:
+    """Tell whether nothing waits for this to be written: no caller, no slot, group or task."""
+    task, settlement = pending.finished.delivery.task, pending.settlement
+    return (
+        isinstance(settlement, Complete)
+        and not settlement.follow_ups
+        and task.limits is None
+        and task.group is None
+        and not is_awaited(task.id)
+    )
 
 
 def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:

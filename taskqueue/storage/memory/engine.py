@@ -179,7 +179,7 @@ class MemoryStorage(
         return self._handlers.dry_run(tuple(statements), query, limit_s=limit_s)
 
     async def settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         self._require_open()
         answers = tuple(self._settle(by, now=now) for by in settlements)

@@ -50,6 +50,7 @@ class PostgresLifecycle:
         self._handlers: HandlerSessions | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._tell_foreign_commit: Callable[[], object] = lambda: None
+        self._tell_foreign_tasks: Callable[[], object] = lambda: None
         self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
 
     def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
@@ -57,6 +58,9 @@ class PostgresLifecycle:
 
     def on_foreign_commit(self, notify: Callable[[], object]) -> None:
         self._tell_foreign_commit = notify
+
+    def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
+        self._tell_foreign_tasks = notify
 
     def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
         self._tell_group_end = notify
@@ -181,6 +185,7 @@ class PostgresLifecycle:
         self._tell_loss(error)
 
     def _on_foreign_commit(self) -> None:
+        self._tell_foreign_tasks()
         self._tell_foreign_commit()
 
     def _on_group_end(self, end: GroupEnd) -> None:
