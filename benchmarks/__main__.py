@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import (
     actors,
+    bloat,
     growth,
     http,
     life,
@@ -38,6 +39,7 @@ AREAS = (
     processes,
     service,
     growth,
+    bloat,
     soak,
 )
 FIGURES: tuple[Figure, ...] = tuple(figure for area in AREAS for figure in area.FIGURES)
@@ -72,6 +74,7 @@ def main() -> None:
         return
     silence_logs()
     growth.FILES.many = options.rows
+    bloat.SERVERS.many = options.waiting
     results = []
     for figure in figures:
         if figure.missing is not None:
@@ -100,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=growth.MANY,
         help=f"tasks in the large file of the area growth (default: {growth.MANY:,})",
+    )
+    parser.add_argument(
+        "--waiting",
+        type=int,
+        default=bloat.MANY,
+        help=f"tasks that wait in the large database of the area bloat (default: {bloat.MANY:,})",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     parser.add_argument("--list", action="store_true", help="show what there is; measure nothing")

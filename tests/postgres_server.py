@@ -21,6 +21,7 @@ from tests.postgres_programs import (
     NoPostgres,
     hand_over,
     make_cluster,
+    programs,
     programs_with_tls,
     run_program,
 )
@@ -68,8 +69,9 @@ BEGIN
     WHERE datname = current_database() AND pid <> pg_backend_pid()
         AND backend_type = 'client backend';
     FOR name IN
-        SELECT tablename FROM pg_tables
-        WHERE schemaname = 'taskqueue' AND tablename NOT IN ('meta', 'counters')
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'taskqueue'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND relname NOT IN ('meta', 'counters')
     LOOP
         EXECUTE format('DELETE FROM taskqueue.%I', name);
     END LOOP;
@@ -112,6 +114,18 @@ def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
     programs = programs_with_tls()
     with _folder() as folder, _running(folder, programs, prepare) as server:
         yield server
+
+
+def missing_part() -> str | None:
+    """Return what is missing to run a server here, None if nothing is."""
+    if importlib.util.find_spec("asyncpg") is None:
+        return "asyncpg"
+    try:
+        if not os.environ.get("TASKQUEUE_TEST_PG"):
+            programs()
+    except NoPostgres:
+        return "PostgreSQL"
+    return None
 
 
 @contextmanager

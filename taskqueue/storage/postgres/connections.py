@@ -28,7 +28,6 @@ from taskqueue.storage.postgres.errors import (
 T = TypeVar("T")
 
 CONNECT_S = 10.0
-AGAIN_S = 0.1
 READERS = 2
 
 READ_S = 30.0
@@ -119,22 +118,6 @@ async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Conne
             refused = StorageUnavailable(f"{database}: {line_of(error)}")
             raise storage_error(error, str(database)) or refused from error
         return connection
-
-
-async def connect_within(database: PostgresDatabase, seconds: float) -> Connection:
-    """Open a connection; a server that cannot be reached is waited for.
-
-    Raises:
-        StorageUnavailable: it is still so after so many seconds.
-    """
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        try:
-            return await connect(database)
-        except StorageUnavailable:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise
-        await asyncio.sleep(AGAIN_S)
 
 
 def drop(connection: Connection) -> None:
