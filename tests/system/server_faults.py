@@ -101,7 +101,7 @@ async def read_only(served: Served) -> AsyncIterator[None]:
 
 
 FAULTS = (
-    ServerFault("locked", locked, "a lock was not granted in time (process"),
+    ServerFault("locked", locked, "(a shell) holds locks"),
     ServerFault("crowded", crowded, "no connection left", readable=False),
     ServerFault("closed", closed, "not currently accepting connections", readable=False),
     ServerFault("read-only", read_only, "read-only"),
