@@ -21,7 +21,7 @@ BRIEFLY = "SET LOCAL lock_timeout = '250ms'"
 """For writes of a commit that had to wait, each alone: those behind them wait as well."""
 
 # Not those that wait themselves, nor idle ones, which share the lock that keeps copies out. Of a
-# session of another user nothing is shown, not even its state.
+# session of another user only the name of the program is shown.
 _HOLDER = """
 SELECT pid, application_name, extract(epoch FROM clock_timestamp() - xact_start)::float8
 FROM pg_stat_activity
@@ -43,8 +43,8 @@ LIMIT 1
 async def holder_of_locks(connection: Connection) -> str:
     """Return which transaction has held locks of the queue for longest, in words.
 
-    The one that was waited for, as a rule. Of other users only the number of the process is shown,
-    unless this one may see all (`GRANT pg_read_all_stats`).
+    The one that was waited for, as a rule. For how long is known of other users only if this one
+    may see all (`GRANT pg_read_all_stats`).
     """
     async with transaction(connection):
         found = await connection.fetchrow(_HOLDER)
