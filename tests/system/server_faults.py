@@ -12,7 +12,8 @@ from pathlib import Path
 import asyncpg
 
 from taskqueue.storage.postgres.database import PostgresDatabase
-from tests.postgres_server import PostgresServer, server_user
+from tests.postgres_programs import server_user
+from tests.postgres_server import PostgresServer
 
 ROLE = "app"
 """The user of the service: no limit binds an administrator."""
@@ -101,7 +102,7 @@ async def read_only(served: Served) -> AsyncIterator[None]:
 
 
 FAULTS = (
-    ServerFault("locked", locked, "a lock was not granted in time (process"),
+    ServerFault("locked", locked, "(a shell) holds locks"),
     ServerFault("crowded", crowded, "no connection left", readable=False),
     ServerFault("closed", closed, "not currently accepting connections", readable=False),
     ServerFault("read-only", read_only, "read-only"),

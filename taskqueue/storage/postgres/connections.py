@@ -1,19 +1,16 @@
 """Connections to the server: made when they are needed, made again when they are lost.
 
-Writer    one, used by the group commit alone
-Readers   two, lent to one query after another
-
-A session has no state that matters, except that without a pooler the writer's holds a lock: see
-`serving`. A pooler in transaction mode may give each transaction another session.
+The group commit has one to itself, and queries share those of `readers`. A session has no state
+that matters, except that without a pooler the writer's holds a lock: see `serving`. A pooler in
+transaction mode may give each transaction another session.
 """
 
-import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ssl import SSLError
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -25,13 +22,8 @@ from taskqueue.storage.postgres.errors import (
     translated,
 )
 
-T = TypeVar("T")
-
 CONNECT_S = 10.0
-READERS = 2
-
-READ_S = 30.0
-"""How long a query may take, or a server that does not answer."""
+AGAIN_S = 0.1
 
 Row: TypeAlias = tuple[Any, ...]
 """What a query answers: asyncpg's records can be read as tuples, by place."""
@@ -120,6 +112,22 @@ async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Conne
         return connection
 
 
+async def connect_within(database: PostgresDatabase, seconds: float) -> Connection:
+    """Open a connection; a server that cannot be reached is waited for.
+
+    Raises:
+        StorageUnavailable: it is still so after so many seconds.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await connect(database)
+        except StorageUnavailable:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+        await asyncio.sleep(AGAIN_S)
+
+
 def drop(connection: Connection) -> None:
     """End a connection at once, even if its loop has ended."""
     with contextlib.suppress(RuntimeError):
@@ -200,69 +208,6 @@ class Kept:
         """Drop it without waiting; later calls are refused."""
         self._closed = True
         self.forget()
-
-
-class Readers:
-    """A few connections that are lent to queries."""
-
-    def __init__(self, database: PostgresDatabase, check: Callable[[SQL], Awaitable[None]]) -> None:
-        self._where = str(database)
-        # Behind a pooler, a statement is prepared and run in the same session only in one.
-        self._always_in_transaction = database.has_pooler
-        self._all = [Kept(database, check) for _ in range(READERS)]
-        self._free: asyncio.LifoQueue[Kept] = asyncio.LifoQueue()
-        for each in self._all:
-            self._free.put_nowait(each)
-
-    async def read(self, query: Callable[[SQL], Awaitable[T]], *, snapshot: bool) -> T:
-        """Return what `query` finds; with `snapshot` all its statements see the same commits.
-
-        A query that loses its connection is run once more, on a new one.
-        """
-        async with self._lent() as kept:
-            try:
-                return await self._try(kept, query, snapshot=snapshot)
-            except StorageLost:
-                return await self._try(kept, query, snapshot=snapshot)
-
-    async def _try(self, kept: Kept, query: Callable[[SQL], Awaitable[T]], *, snapshot: bool) -> T:
-        connection = await kept.get()
-        try:
-            with translated(self._where):
-                async with asyncio.timeout(READ_S):
-                    if not (snapshot or self._always_in_transaction):
-                        return await query(connection)
-                    async with transaction(connection):
-                        return await query(connection)
-        except (StorageLost, asyncio.CancelledError):
-            kept.forget()  # if it was cancelled, its query may still run
-            raise
-        except StorageUnavailable as error:
-            if isinstance(error.__cause__, TimeoutError):
-                kept.forget()
-            raise
-
-    @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[Kept]:
-        kept = await self._free.get()
-        try:
-            yield kept
-        finally:
-            self._free.put_nowait(kept)
-
-    async def close(self) -> None:
-        """Close all of them, after the queries that run, if these end soon."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CONNECT_S):
-                for _ in self._all:
-                    await self._free.get()
-        for each in self._all:
-            await each.close()
-
-    def abandon(self) -> None:
-        """Drop all of them: queries that run fail."""
-        for each in self._all:
-            each.abandon()
 
 
 # One that is frozen would keep the server from freeing the space of what is deleted.

@@ -18,8 +18,8 @@ from taskqueue.storage.postgres.connections import (
     SQL,
     Connection,
     Kept,
-    Readers,
     connect,
+    connect_within,
     drop,
 )
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -28,6 +28,7 @@ from taskqueue.storage.postgres.handler_sql.sessions import HandlerSessions
 from taskqueue.storage.postgres.notices import Notices
 from taskqueue.storage.postgres.operations import probing
 from taskqueue.storage.postgres.operations.fronts import Fronts
+from taskqueue.storage.postgres.readers import Readers
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.transaction import Transaction
 
@@ -36,8 +37,6 @@ T = TypeVar("T")
 MIGRATE_WITHIN_S = 5.0
 """How long a node that starts waits for a server that restarts just then. The migration is tried
 again a few times only, so its tries must not all fail within a moment."""
-
-CONNECT_AGAIN_S = 0.1
 
 
 class PostgresLifecycle:
@@ -141,7 +140,7 @@ class PostgresLifecycle:
 
     async def migrate(self) -> tuple[Migration, ...]:
         async with self._turn:
-            connection = await _connect_within(self._database.direct, MIGRATE_WITHIN_S)
+            connection = await connect_within(self._database.direct, MIGRATE_WITHIN_S)
             try:
                 with translated(self._where):
                     return await runner.migrate(connection, self._where)
@@ -210,19 +209,3 @@ class PostgresLifecycle:
 
     def _on_group_end(self, end: GroupEnd) -> None:
         self._tell_group_end(end)
-
-
-async def _connect_within(database: PostgresDatabase, seconds: float) -> Connection:
-    """Open a connection; a server that cannot be reached is waited for.
-
-    Raises:
-        StorageUnavailable: it is still so after so many seconds.
-    """
-    deadline = asyncio.get_running_loop().time() + seconds
-    while True:
-        try:
-            return await connect(database)
-        except StorageUnavailable:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise
-        await asyncio.sleep(CONNECT_AGAIN_S)

@@ -4,9 +4,9 @@
 
 A notice only shortens the wait until the next poll: it may be missed, and nothing waits for it.
 PostgreSQL takes a lock of the whole database for each commit that notifies. So notices are sent
-beside the commits of tasks, at most one in `SPACING_S`, and whoever hears of many is woken as
-seldom. They need a session, so behind a pooler in
-transaction mode there are none, unless the server can be reached directly as well.
+beside the commits of tasks, at most one in `SPACING_S`, and a node that hears of many is woken as
+seldom. They need a session: behind a pooler in transaction mode there are none, unless the server
+can be reached directly as well.
 """
 
 import asyncio

@@ -20,10 +20,13 @@ SET LOCAL idle_in_transaction_session_timeout = '5s'
 BRIEFLY = "SET LOCAL lock_timeout = '250ms'"
 """For writes of a commit that had to wait, each alone: those behind them wait as well."""
 
+# Not those that wait themselves, nor idle ones, which share the lock that keeps copies out. Of a
+# session of another user only the name of the program is shown.
 _HOLDER = """
 SELECT pid, application_name, extract(epoch FROM clock_timestamp() - xact_start)::float8
 FROM pg_stat_activity
-WHERE pid <> pg_backend_pid() AND EXISTS (
+WHERE pid <> pg_backend_pid() AND wait_event_type IS DISTINCT FROM 'Lock'
+    AND (xact_start IS NOT NULL OR state IS NULL) AND EXISTS (
     SELECT FROM pg_locks LEFT JOIN pg_class ON pg_class.oid = pg_locks.relation
     WHERE pg_locks.pid = pg_stat_activity.pid AND granted
         AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -40,8 +43,8 @@ LIMIT 1
 async def holder_of_locks(connection: Connection) -> str:
     """Return which transaction has held locks of the queue for longest, in words.
 
-    The one that was waited for, as a rule. Of other users only the number of the process is shown,
-    unless this one may see all (`GRANT pg_read_all_stats`).
+    The one that was waited for, as a rule. For how long is known of other users only if this one
+    may see all (`GRANT pg_read_all_stats`).
     """
     async with transaction(connection):
         found = await connection.fetchrow(_HOLDER)

@@ -19,7 +19,7 @@ from taskqueue.storage.postgres.connections import Connection, connect, drop, tr
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
 
-ROUNDS = 3
+ROUNDS = 20
 """How often it is tried to see a session change: others may use the pooler as well."""
 
 SECOND_S = 5.0
