@@ -7,7 +7,7 @@ from time import perf_counter
 
 from msgspec.structs import replace
 
-from benchmarks import life_floors, peers
+from benchmarks import beside_huey, life_floors
 from benchmarks.harness import Figure, Measure, on_loop
 from benchmarks.programs import program
 from benchmarks.results import Target
@@ -235,34 +235,34 @@ FIGURES = (
         unit="/s",
         ours=end_to_end(),
         against="Huey on SQLite, which does not sync",
-        floor=peers.huey_sqlite(fsync=False),
+        floor=beside_huey.huey_sqlite(fsync=False),
         target=Target("ratio", "≥", 10),
-        missing=peers.missing_for_sqlite(),
+        missing=beside_huey.missing_for_sqlite(),
     ),
     Figure(
         name="life.end_to_end_huey_sqlite_fsync",
         unit="/s",
         ours=end_to_end(),
         against="Huey on SQLite, which syncs as we do",
-        floor=peers.huey_sqlite(fsync=True),
-        missing=peers.missing_for_sqlite(),
+        floor=beside_huey.huey_sqlite(fsync=True),
+        missing=beside_huey.missing_for_sqlite(),
     ),
     Figure(
         name="life.end_to_end_huey_redis",
         unit="/s",
         ours=end_to_end(),
         against="Huey on Redis in memory, threads or processes",
-        floor=peers.huey_redis(),
+        floor=beside_huey.huey_redis(),
         target=Target("ratio", "≥", 3),
-        missing=peers.missing_for_redis(),
+        missing=beside_huey.missing_for_redis(),
     ),
     Figure(
         name="life.end_to_end_serial",
         unit="/s",
         ours=end_to_end(in_flight=1),
         against="Huey on SQLite, which does not sync, one call at a time too",
-        floor=peers.huey_sqlite(fsync=False),
-        missing=peers.missing_for_sqlite(),
+        floor=beside_huey.huey_sqlite(fsync=False),
+        missing=beside_huey.missing_for_sqlite(),
     ),
     Figure(
         name="life.beside_a_thread",
