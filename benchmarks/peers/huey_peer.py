@@ -23,7 +23,7 @@ def _huey(url: str) -> Huey:
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         fsync = parse_qs(parts.query)["fsync"] == ["1"]
-        return SqliteHuey(filename=parts.path, fsync=fsync)
+        return SqliteHuey(filename=parts.path.removeprefix("/"), fsync=fsync)
     return RedisHuey(url=url)
 
 
@@ -39,7 +39,11 @@ def _note(number: int) -> int:
 note = huey.task()(_note)
 
 
-def worker() -> Sequence[str]:
+async def install() -> None:
+    """Make nothing: Huey makes its tables."""
+
+
+def worker(_: int) -> Sequence[str]:
     """Return the command of its manual, at its fastest."""
     polling = ("--delay", IDLE_S, "--max-delay", IDLE_S, "--backoff", "1")
     workers = ("--workers", str(WORKERS), "--worker-type", _KIND)

@@ -1,7 +1,7 @@
 """The app of taskqueue as one of the peers."""
 
 from benchmarks.peers import ledger
-from taskqueue import App, Context
+from taskqueue import App, Context, Limit
 
 app = App()
 APP = f"{__name__}:app"
@@ -10,5 +10,12 @@ APP = f"{__name__}:app"
 @app.task("note")
 async def note(ctx: Context, number: int) -> int:
     """Do the work."""
+    ledger.note(number)
+    return number
+
+
+@app.task("note_limited", limit=Limit(running=1, name="hot"))
+async def note_limited(ctx: Context, number: int) -> int:
+    """Do the same, one at a time on all nodes together."""
     ledger.note(number)
     return number

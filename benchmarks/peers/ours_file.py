@@ -10,14 +10,23 @@ from benchmarks.peers.ours_app import APP
 from benchmarks.peers.ours_client import ClientProducer
 from benchmarks.peers.peer import address
 from taskqueue import Client
+from taskqueue.storage.sqlite.engine import SQLiteStorage
 
-_FILE = urlsplit(address()).path
+_FILE = urlsplit(address()).path.removeprefix("/")  # of four slashes
 _COMPLETED = "SELECT tasks FROM counters WHERE status = 'completed'"
 
 
-def worker() -> Sequence[str]:
+async def install() -> None:
+    """Make the file as the service does, so that a client may write there before that runs."""
+    storage = SQLiteStorage(_FILE)
+    await storage.migrate()
+    await storage.open()
+    await storage.close()
+
+
+def worker(_: int) -> Sequence[str]:
     """Return the command that starts the service with its default settings."""
-    where = ("--port", "0", "--database", _FILE)
+    where = ("--port", "0", "--database", address())
     return (sys.executable, "-m", "taskqueue.supervisor", "--app", APP, *where)
 
 
@@ -34,5 +43,5 @@ class FileProducer(ClientProducer):
 @asynccontextmanager
 async def producing() -> AsyncIterator[FileProducer]:
     """Open the file."""
-    with Client(f"sqlite://{_FILE}") as client:
+    with Client(address()) as client:
         yield FileProducer(client)

@@ -14,7 +14,11 @@ _URL = urlsplit(address())
 _DATABASE = parse_qs(_URL.query)["database"][0]
 
 
-def worker() -> Sequence[str]:
+async def install() -> None:
+    """Make nothing: the service makes its file."""
+
+
+def worker(_: int) -> Sequence[str]:
     """Return the command that starts the service with its default settings."""
     where = ("--port", str(_URL.port), "--database", _DATABASE)
     return (sys.executable, "-m", "taskqueue.supervisor", "--app", APP, *where)

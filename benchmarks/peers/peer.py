@@ -7,12 +7,14 @@ from typing import Protocol
 
 _ADDRESS = "BENCHMARK_ADDRESS"
 
+AT_ONCE = 500  # tasks that a producer is asked to enqueue together
+
 
 class Producer(Protocol):
     """Enqueues tasks that `note` a number in the ledger, as the peer's manual says."""
 
     async def enqueue(self, number: int) -> None:
-        """Enqueue one; return when the peer has accepted it."""
+        """Enqueue one; return when the peer has accepted it. Calls may overlap."""
 
     async def enqueue_many(self, numbers: Sequence[int]) -> None:
         """Enqueue them all, in the best way that the peer has for many."""
@@ -22,10 +24,16 @@ class Producer(Protocol):
 
 
 class Peer(Protocol):
-    """One task queue: a module with these two functions."""
+    """One task queue: a module with these functions."""
 
-    def worker(self) -> Sequence[str]:
-        """Return the command that runs its workers until a signal; empty if the producer does."""
+    async def install(self) -> None:
+        """Make what has to be there before its workers start, such as tables."""
+
+    def worker(self, number: int) -> Sequence[str]:
+        """Return the command that runs workers until a signal; empty if the producer runs them.
+
+        With each further `number`, from 0 on, the fleet grows.
+        """
 
     def producing(self) -> AbstractAsyncContextManager[Producer]:
         """Connect a producer, for as long as the block lasts."""
