@@ -4,7 +4,7 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from benchmarks import (
     wakeup,
 )
 from benchmarks.harness import Figure, measure, silence_logs
-from benchmarks.peers import __main__ as peers
+from benchmarks.peers import fleet
+from benchmarks.peers import turns as peers
 from benchmarks.results import Result, columns, table
 
 AREAS = (
@@ -43,6 +44,9 @@ AREAS = (
     growth,
     soak,
 )
+# What has switches and tables of its own.
+COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"peers": peers.main, "fleet": fleet.main}
+
 FIGURES: tuple[Figure, ...] = tuple(figure for area in AREAS for figure in area.FIGURES)
 
 
@@ -64,8 +68,8 @@ def _is_meant(figure: Figure, name: str) -> bool:
 
 def main() -> None:
     """Measure what was asked for; print the table."""
-    if sys.argv[1:2] == ["peers"]:
-        peers.main(sys.argv[2:])
+    if (command := COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "")) is not None:
+        command(sys.argv[2:])
         return
     parser = _parser()
     options = parser.parse_args()
@@ -92,7 +96,9 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measure each figure beside its floor."
+        prog="python -m benchmarks",
+        description="Measure each figure beside its floor.",
+        epilog="Other commands: `peers` and `fleet`, each with its own --help.",
     )
     parser.add_argument("names", nargs="*", help="figures or areas; all if none is given")
     parser.add_argument(

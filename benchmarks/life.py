@@ -7,8 +7,10 @@ from time import perf_counter
 
 from msgspec.structs import replace
 
-from benchmarks import beside_huey, life_floors
+from benchmarks import life_floors
 from benchmarks.harness import Figure, Measure, on_loop
+from benchmarks.peers.field import BY_NAME
+from benchmarks.peers.measures import end_to_end as peer_end_to_end
 from benchmarks.programs import program
 from benchmarks.results import Target
 from benchmarks.running import Running, running
@@ -231,34 +233,34 @@ FIGURES = (
         unit="/s",
         ours=end_to_end(),
         against="Huey on SQLite, which does not sync",
-        floor=beside_huey.huey_sqlite(fsync=False),
+        floor=peer_end_to_end("huey-sqlite-nosync"),
         target=Target("ratio", "≥", 10),
-        missing=beside_huey.missing_for_sqlite(),
+        missing=BY_NAME["huey-sqlite"].missing,
     ),
     Figure(
         name="life.end_to_end_huey_sqlite_fsync",
         unit="/s",
         ours=end_to_end(),
         against="Huey on SQLite, which syncs as we do",
-        floor=beside_huey.huey_sqlite(fsync=True),
-        missing=beside_huey.missing_for_sqlite(),
+        floor=peer_end_to_end("huey-sqlite"),
+        missing=BY_NAME["huey-sqlite"].missing,
     ),
     Figure(
         name="life.end_to_end_huey_redis",
         unit="/s",
         ours=end_to_end(),
-        against="Huey on Redis in memory, threads or processes",
-        floor=beside_huey.huey_redis(),
+        against="Huey on Redis in memory",
+        floor=peer_end_to_end("huey-redis"),
         target=Target("ratio", "≥", 3),
-        missing=beside_huey.missing_for_redis(),
+        missing=BY_NAME["huey-redis"].missing,
     ),
     Figure(
         name="life.end_to_end_serial",
         unit="/s",
         ours=end_to_end(in_flight=1),
         against="Huey on SQLite, which does not sync, one call at a time too",
-        floor=beside_huey.huey_sqlite(fsync=False),
-        missing=beside_huey.missing_for_sqlite(),
+        floor=peer_end_to_end("huey-sqlite-nosync"),
+        missing=BY_NAME["huey-sqlite"].missing,
     ),
     Figure(
         name="life.beside_a_thread",

@@ -25,7 +25,7 @@ MAINTENANCE_PER_MILLION = 100_000
 def _broker(url: str) -> Broker:
     if url.startswith("amqp:"):
         return RabbitmqBroker(url=url, confirm_delivery=True)
-    return RedisBroker(
+    return RedisBroker(  # type: ignore[no-untyped-call]
         url=url, heartbeat_timeout=SILENT_MS, maintenance_chance=MAINTENANCE_PER_MILLION
     )
 
@@ -37,7 +37,7 @@ def _note(number: int) -> None:
     ledger.note(number)
 
 
-note = dramatiq.actor(_note, actor_name="note")
+note = dramatiq.actor(actor_name="note")(_note)
 
 
 async def install() -> None:

@@ -119,10 +119,16 @@ ENTRANTS = (
         beside="taskqueue-postgres",
     ),
 )
-RAW = Entrant(
-    name="raw SKIP LOCKED",
-    module="benchmarks.peers.raw_postgres",
-    server=servers.postgres,
-    beside="taskqueue-postgres",
+FLEET_ONLY = (
+    Entrant(
+        name="taskqueue-hot-key",
+        module="benchmarks.peers.ours_hot",
+        server=servers.postgres,
+    ),
+    Entrant(
+        name="raw-skip-locked",
+        module="benchmarks.peers.raw_postgres",
+        server=servers.postgres,
+    ),
 )
-BY_NAME: Mapping[str, Entrant] = {entrant.name: entrant for entrant in (*ENTRANTS, RAW)}
+BY_NAME: Mapping[str, Entrant] = {entrant.name: entrant for entrant in (*ENTRANTS, *FLEET_ONLY)}

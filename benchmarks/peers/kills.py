@@ -13,7 +13,8 @@ from benchmarks.peers.sessions import Session
 KILLS = 5
 TASKS = 5_000
 LOOK_S = 0.001
-SILENT_S = 20.0  # after which nothing more comes: the peers here give a task up to others after 5
+SETTLED_LOOK_S = 0.2
+SILENT_S = 20.0  # after which nothing more comes: the peers give a task up to others after 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ async def killed(running: Session, seconds: float) -> Toll | None:
 
     There are 5,000 tasks, or less if there is less than a second.
     """
-    if not running.workers.are_apart:
+    if not len(running.workers):
         return None
     tasks = max(KILLS + 1, int(TASKS * min(1.0, seconds)))
     await running.hold()
@@ -79,7 +80,8 @@ async def _reach(ledger: Ledger, records: int) -> None:
 
 async def _settle(running: Session) -> None:
     """Wait until every task has run and finished, or nothing has happened for long."""
-    seen, seen_at = (-1, None), monotonic()
+    seen: tuple[int, int | None] = (-1, None)
+    seen_at = monotonic()
     while monotonic() - seen_at < SILENT_S:
         now = (len(running.ledger), await running.finished())
         ran = {record.number for record in running.ledger.records()}
@@ -87,4 +89,4 @@ async def _settle(running: Session) -> None:
             return
         if now != seen:
             seen, seen_at = now, monotonic()
-        await asyncio.sleep(SILENT_S / 100)
+        await asyncio.sleep(SETTLED_LOOK_S)

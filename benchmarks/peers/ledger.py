@@ -17,13 +17,13 @@ LOOK_S = 0.005
 STALLED_S = 60.0  # without a record, after which there will be none
 
 _PATH = "BENCHMARK_LEDGER"
-_RECORD = struct.Struct("<qq")
+_RECORD = struct.Struct("<qqq")
 
 
 def note(number: int) -> None:
     """Be the first line of a handler: record that the task of this number runs now."""
     now = time.monotonic_ns()  # a clock that all processes share
-    os.write(_file(), _RECORD.pack(number, now))
+    os.write(_file(), _RECORD.pack(number, now, os.getpid()))
 
 
 @cache
@@ -46,6 +46,7 @@ class Record:
 
     number: int
     at_s: float  # of the monotonic clock
+    process: int
 
 
 class Ledger:
@@ -65,7 +66,9 @@ class Ledger:
         """Return the records in their order, without the first `since`."""
         with self._path.open("rb") as file:
             file.seek(since * _RECORD.size)
-            return [Record(n, at_ns / 1e9) for n, at_ns in _RECORD.iter_unpack(file.read())]
+            read = file.read()
+        whole = read[: len(read) // _RECORD.size * _RECORD.size]
+        return [Record(n, at_ns / 1e9, pid) for n, at_ns, pid in _RECORD.iter_unpack(whole)]
 
     async def reaches(self, wanted: int, *, look_s: float = LOOK_S) -> None:
         """Wait until there are so many records.

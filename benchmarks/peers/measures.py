@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import monotonic
 from typing import TypeAlias, TypeVar
 
@@ -78,20 +79,20 @@ async def _latency_s(running: Session) -> float:
     return record.at_s - began
 
 
-# --- many -----------------------------------------------------------------------------------------
-
-
-async def end_to_end_per_s(running: Session, seconds: float, *, in_flight: int = 1) -> float:
-    """Enqueue with so many calls at once for as long; return the rate until all have finished."""
+async def end_to_end_of(running: Session, seconds: float) -> tuple[list[float], float]:
+    """Enqueue as above; return that, and the rate from the first call until all have finished."""
     before, began = running.enqueued, monotonic()
-
-    async def one_by_one() -> None:
-        while monotonic() < began + seconds or running.enqueued == before:
-            await running.enqueue()
-
-    await asyncio.gather(*(one_by_one() for _ in range(in_flight)))
+    calls_s = await enqueueing_s(running, seconds)
     await running.finish()
-    return (running.enqueued - before) / (monotonic() - began)
+    return calls_s, (running.enqueued - before) / (monotonic() - began)
+
+
+def end_to_end(peer: str) -> Measure:
+    """Return the rate of a peer with one producer, from the first call until all have finished."""
+    return lambda seconds: measured(peer, end_to_end_of, seconds)[1]
+
+
+# --- many -----------------------------------------------------------------------------------------
 
 
 async def bulk_per_s(running: Session, seconds: float) -> float:
@@ -102,14 +103,21 @@ async def bulk_per_s(running: Session, seconds: float) -> float:
     return (running.enqueued - before) / (monotonic() - began)
 
 
-async def drain_per_s(running: Session) -> float:
-    """Release what waits; return the rate from the first that runs until all have finished."""
-    ran = len(running.ledger)
+async def drain_per_s(running: Session, seconds: float) -> float:
+    """Release what waits; return at what rate it finishes, from the first, for so long at most.
+
+    What finishes is what the peer says has; if it says nothing, what has begun.
+    """
+    ran, before = len(running.ledger), await running.finished()
     await running.release()
-    await running.finish()
-    ended_at = monotonic()
-    records = running.ledger.records(ran)
-    return len(records) / (ended_at - records[0].at_s)
+    await running.ledger.reaches(ran + 1)
+    [first, *_] = running.ledger.records(ran)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(running.ledger.reaches(running.enqueued), seconds)
+    ended, now = await running.finished(), monotonic()
+    if before is None or ended is None:
+        before, ended = ran, len(running.ledger)
+    return (ended - before) / (now - first.at_s)
 
 
 # --- all of it, in one session --------------------------------------------------------------------
@@ -119,10 +127,7 @@ async def round_of(running: Session, seconds: float) -> dict[str, float]:
     """Return every figure of `report.FIGURES` by its name, each measured for so long."""
     latencies = await latencies_s(running, seconds)
     await running.finish()
-    before, began = running.enqueued, monotonic()
-    calls = await enqueueing_s(running, seconds)
-    await running.finish()
-    end_to_end = (running.enqueued - before) / (monotonic() - began)
+    calls, tasks_per_s = await end_to_end_of(running, seconds)
     await running.hold()
     bulk = await bulk_per_s(running, seconds)
     return {
@@ -130,7 +135,7 @@ async def round_of(running: Session, seconds: float) -> dict[str, float]:
         "enqueue_p99": 1e3 * quantile(calls, 0.99),
         "enqueue": len(calls) / sum(calls),
         "bulk": bulk,
-        "drain": await drain_per_s(running),
+        "drain": await drain_per_s(running, seconds),
         "latency_p50": 1e3 * quantile(latencies, 0.50),
-        "end_to_end": end_to_end,
+        "end_to_end": tasks_per_s,
     }

@@ -1,7 +1,11 @@
 """The app of taskqueue as one of the peers."""
 
+from typing import Any, TypeAlias
+
 from benchmarks.peers import ledger
-from taskqueue import App, Context, Limit
+from taskqueue import Action, App, Context, Limit
+
+NoteAction: TypeAlias = Action[..., Any]
 
 app = App()
 APP = f"{__name__}:app"

@@ -5,14 +5,14 @@ it, each in a process of its own.
 """
 
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from benchmarks.peers.ours_app import APP, app, note
+from benchmarks.peers.ours_app import APP, NoteAction, app, note
 from benchmarks.peers.peer import address
 from benchmarks.running import Running
-from taskqueue import Service
-from taskqueue.rules.tasks import NewTask, Status
+from taskqueue import Service, Settings
+from taskqueue.rules.tasks import Status
 
 SILENT_S = 5
 _IS_SHARED = address().startswith("postgresql:")
@@ -34,19 +34,19 @@ def worker(_: int) -> Sequence[str]:
 
 
 class InsideProducer:
-    """Calls the action."""
+    """Calls an action."""
 
-    def __init__(self, service: Running, prepare: Callable[..., NewTask] = note.prepare) -> None:
+    def __init__(self, service: Running, action: NoteAction) -> None:
         self._service = service
-        self._prepare = prepare
+        self._action = action
 
     async def enqueue(self, number: int) -> None:
         """Enqueue one task."""
-        await note.enqueue(number=number)
+        await self._action.enqueue(number=number)
 
     async def enqueue_many(self, numbers: Sequence[int]) -> None:
         """Enqueue a list."""
-        await app.enqueue(*(note.prepare(number=number) for number in numbers))
+        await app.enqueue(*(self._action.prepare(number=number) for number in numbers))
 
     async def finished(self) -> int:
         """Return how many are completed."""
@@ -66,10 +66,11 @@ class PausableProducer(InsideProducer):
 
 
 @asynccontextmanager
-async def producing() -> AsyncIterator[InsideProducer]:
+async def producing(action: NoteAction = note) -> AsyncIterator[InsideProducer]:
     """Run the service, without HTTP."""
-    consumers = {"consumers": 0} if _IS_SHARED else {}
-    async with Service(app, http=False, database=address(), **consumers) as service:
+    settings = Settings(consumers=0) if _IS_SHARED else Settings()
+    async with Service(app, settings, http=False, database=address()) as service:
         running = Running(service.system)
         await running.ready()
-        yield InsideProducer(running) if _IS_SHARED else PausableProducer(running)
+        kind = InsideProducer if _IS_SHARED else PausableProducer
+        yield kind(running, action)

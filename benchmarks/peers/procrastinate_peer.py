@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 
 import procrastinate
 from procrastinate import JobContext, PsycopgConnector
+from procrastinate.types import JSONDict
 
 from benchmarks.peers import ledger
 from benchmarks.peers.peer import address
 
 CONCURRENCY = 30
+POLL_S = "1"  # for what its notices miss, instead of 5
 POOL = 8
 SILENT_S = 5
 
@@ -48,7 +50,8 @@ async def install() -> None:
 def worker(_: int) -> Sequence[str]:
     """Return the command of its manual."""
     program = (sys.executable, "-m", "procrastinate", f"--app={__name__}.app")
-    return (*program, "--log-level", "error", "worker", "--concurrency", str(CONCURRENCY))
+    size = ("--concurrency", str(CONCURRENCY), "--fetch-job-polling-interval", POLL_S)
+    return (*program, "--log-level", "error", "worker", *size)
 
 
 class ProcrastinateProducer:
@@ -60,7 +63,8 @@ class ProcrastinateProducer:
 
     async def enqueue_many(self, numbers: Sequence[int]) -> None:
         """Defer them in one statement."""
-        await note.batch_defer_async(*({"number": number} for number in numbers))
+        jobs: list[JSONDict] = [{"number": number} for number in numbers]
+        await note.batch_defer_async(*jobs)
 
     async def finished(self) -> int:
         """Return how many have succeeded."""

@@ -111,7 +111,7 @@ def _running(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[No
         server.wait()
 
 
-def _wait_for(family: socket.AddressFamily, address: object) -> None:
+def _wait_for(family: socket.AddressFamily, address: str | tuple[str, int]) -> None:
     ends_at = time.monotonic() + READY_WITHIN_S
     while True:
         with socket.socket(family) as sock:

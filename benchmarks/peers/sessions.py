@@ -28,7 +28,7 @@ FIRST_LOOK_S = 0.1
 
 @runtime_checkable
 class Pausable(Protocol):
-    """A producer whose workers cannot be stopped, because they accept its tasks too."""
+    """A producer whose workers cannot be frozen, because they accept its tasks too."""
 
     async def pause(self) -> None:
         """Have them start no tasks."""
@@ -83,29 +83,34 @@ class Session:
         return await self._producer.finished()
 
     async def begin(self) -> None:
-        """Wait until the workers have run a task.
+        """Wait until each worker has run a task, and nothing is left to do.
 
         Raises:
             WorkersEnded: they never will.
+            Stalled: one has not for a minute.
         """
-        await self.enqueue()
-        while len(self.ledger) < self.enqueued:
+        began, wanted = monotonic(), max(1, len(self.workers))
+        while (worked := len({record.process for record in self.ledger.records()})) < wanted:
             self.workers.require()
+            if monotonic() - began > STALLED_S:
+                raise Stalled(worked, wanted)
+            await self.enqueue_many(wanted)
             await asyncio.sleep(FIRST_LOOK_S)
+        await self.finish()
 
     async def hold(self) -> None:
         """Have no tasks started until `release`."""
         if isinstance(self._producer, Pausable):
             await self._producer.pause()
         else:
-            self.workers.stop()
+            self.workers.freeze()
 
     async def release(self) -> None:
         """Have them started."""
         if isinstance(self._producer, Pausable):
             await self._producer.resume()
         else:
-            self.workers.start()
+            self.workers.thaw()
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The workers of a peer: processes that are started, stopped and killed together."""
+"""The workers of a peer: processes that are started, frozen and killed together."""
 
 import os
 import signal
@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-STOPPED_WITHIN_S = 20.0
 LOOK_S = 0.01
 
 
@@ -24,15 +23,14 @@ class Workers:
         self, command: Callable[[int], Sequence[str]], folder: Path, *, count: int = 1
     ) -> None:
         """Say what to start: the command of each number from 0 on, if there is one."""
-        self._commands = [command(number) for number in range(count)]
+        self._commands = [made for number in range(count) if (made := command(number))]
         self._folder = folder
         self._log = folder / "workers.log"
         self._running: list[subprocess.Popen[bytes]] = []
 
-    @property
-    def are_apart(self) -> bool:
-        """Whether there are any outside of the producer."""
-        return any(self._commands)
+    def __len__(self) -> int:
+        """Return how many there are; none if the producer does their work."""
+        return len(self._commands)
 
     def start(self) -> None:
         """Start them, each as the leader of a process group."""
@@ -48,7 +46,6 @@ class Workers:
                     process_group=0,
                 )
                 for command in self._commands
-                if command
             ]
 
     def require(self) -> None:
@@ -60,25 +57,27 @@ class Workers:
         if any(process.poll() is not None for process in self._running):
             raise WorkersEnded(self._log.read_text(errors="replace")[-4000:])
 
-    def stop(self) -> None:
-        """Have them end as their manual says; kill those that do not."""
-        for process in self._running:
-            process.terminate()
-        for process in self._running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOPPED_WITHIN_S)
-        self.kill()
+    def freeze(self) -> None:
+        """Have them do nothing until `thaw`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have them go on, all at once."""
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill them all at once, as the OOM killer would, and wait until they are gone."""
-        for process in self._running:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         for process in self._running:
             process.wait()
             while _exists(process.pid):
                 time.sleep(LOOK_S)
         self._running = []
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
 
 
 def _exists(group: int) -> bool:

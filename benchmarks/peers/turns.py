@@ -13,7 +13,7 @@ from benchmarks.peers.report import FIGURES, Found, as_json, tables
 from benchmarks.results import Series
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure who was asked for, in turns; print the tables."""
     options = _parser().parse_args(arguments)
     present = [each for each in _chosen(options.names) if not _is_skipped(each)]
@@ -68,7 +68,3 @@ def _found(
         print(f"kill -9: {entrant.name}", file=sys.stderr)
         toll = measured(entrant.name, killed, options.seconds)
     return Found(name=entrant.name, beside=entrant.beside, figures=figures, toll=toll)
-
-
-if __name__ == "__main__":
-    main()
