@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.peers.field import BY_NAME, ENTRANTS, Entrant
-from benchmarks.peers.kills import killed
+from benchmarks.peers.kills import Toll, killed
 from benchmarks.peers.measures import measured, round_of
 from benchmarks.peers.report import FIGURES, Found, as_json, tables
 from benchmarks.results import Series
@@ -22,7 +22,8 @@ def main(arguments: Sequence[str]) -> None:
         for each in present:
             print(f"round {number + 1}: {each.name}", file=sys.stderr)
             rounds[each.name].append(measured(each.name, round_of, options.seconds))
-    found = [_found(each, rounds[each.name], options) for each in present]
+    tolls = {} if options.no_kills else {each.name: _toll(each, options) for each in present}
+    found = [_found(each, rounds[each.name], tolls.get(each.name)) for each in present]
     print(tables(found))
     if options.json is not None:
         options.json.write_text(json.dumps([*map(as_json, found)], indent=2) + "\n")
@@ -59,12 +60,11 @@ def _is_skipped(entrant: Entrant) -> bool:
     return entrant.missing is not None
 
 
-def _found(
-    entrant: Entrant, rounds: Sequence[dict[str, float]], options: argparse.Namespace
-) -> Found:
+def _toll(entrant: Entrant, options: argparse.Namespace) -> Toll | None:
+    print(f"kill -9: {entrant.name}", file=sys.stderr)
+    return measured(entrant.name, killed, options.seconds)
+
+
+def _found(entrant: Entrant, rounds: Sequence[dict[str, float]], toll: Toll | None) -> Found:
     figures = {name: Series(tuple(each[name] for each in rounds)) for name in FIGURES}
-    toll = None
-    if not options.no_kills:
-        print(f"kill -9: {entrant.name}", file=sys.stderr)
-        toll = measured(entrant.name, killed, options.seconds)
     return Found(name=entrant.name, beside=entrant.beside, figures=figures, toll=toll)
