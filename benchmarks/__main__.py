@@ -4,7 +4,7 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from benchmarks import (
     http,
     life,
     limits,
+    lone,
     page,
     processes,
     service,
@@ -25,6 +26,8 @@ from benchmarks import (
     wakeup,
 )
 from benchmarks.harness import Figure, measure, silence_logs
+from benchmarks.peers import fleet
+from benchmarks.peers import turns as peers
 from benchmarks.results import Result, columns, table
 
 AREAS = (
@@ -35,6 +38,7 @@ AREAS = (
     wakeup,
     page,
     life,
+    lone,
     limits,
     processes,
     service,
@@ -42,6 +46,9 @@ AREAS = (
     bloat,
     soak,
 )
+# What has switches and tables of its own.
+COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"peers": peers.main, "fleet": fleet.main}
+
 FIGURES: tuple[Figure, ...] = tuple(figure for area in AREAS for figure in area.FIGURES)
 
 
@@ -63,6 +70,9 @@ def _is_meant(figure: Figure, name: str) -> bool:
 
 def main() -> None:
     """Measure what was asked for; print the table."""
+    if (command := COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "")) is not None:
+        command(sys.argv[2:])
+        return
     parser = _parser()
     options = parser.parse_args()
     try:
@@ -89,7 +99,9 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measure each figure beside its floor."
+        prog="python -m benchmarks",
+        description="Measure each figure beside its floor.",
+        epilog="Other commands: `peers` and `fleet`, each with its own --help.",
     )
     parser.add_argument("names", nargs="*", help="figures or areas; all if none is given")
     parser.add_argument(

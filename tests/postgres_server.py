@@ -101,15 +101,15 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
-def missing_part() -> str | None:
-    """Return what is missing to run a server here, None if nothing is."""
+def missing() -> str | None:
+    """Return what keeps `postgres_server` from running here; None if nothing does."""
     if importlib.util.find_spec("asyncpg") is None:
-        return "asyncpg"
-    try:
-        if not os.environ.get("TASKQUEUE_TEST_PG"):
+        return "asyncpg is not installed"
+    if "TASKQUEUE_TEST_PG" not in os.environ:
+        try:
             programs()
-    except NoPostgres:
-        return "PostgreSQL"
+        except NoPostgres as none:
+            return str(none)
     return None
 
 
@@ -120,8 +120,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     Raises:
         NoPostgres: there is none, or nothing to reach it with.
     """
-    if importlib.util.find_spec("asyncpg") is None:
-        raise NoPostgres("asyncpg is not installed")
+    if (reason := missing()) is not None:
+        raise NoPostgres(reason)
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return

@@ -5,6 +5,7 @@ that matters, except that without a pooler the writer's holds a lock: see `servi
 transaction mode may give each transaction another session.
 """
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
