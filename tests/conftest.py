@@ -1,5 +1,7 @@
 """Fixtures of all tests: those that are shipped for users."""
 
+import gc
+
 import pytest
 from structlog.dev import ConsoleRenderer, plain_traceback
 
@@ -16,6 +18,18 @@ ConsoleRenderer.get_active().exception_formatter = plain_traceback
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long form of what has one")
+
+
+def pytest_configure() -> None:
+    """Look for no garbage among ten thousand tests while they are collected."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor among them ever after: a test that collects garbage would take half a second for it."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from taskqueue import AsyncClient
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 
 ROOT = Path(__file__).parents[2]
 MOST_LINES = 45
@@ -52,7 +52,7 @@ async def web_process(
 async def test_a_flask_application_enqueues_and_shows_what_became_of_it(tmp_path: Path) -> None:
     flags = ("--app", "examples.flask_app:jobs")
     async with (
-        ServiceProcess(tmp_path, *flags) as service,
+        ForkedService(tmp_path, *flags) as service,
         web_process(
             *("flask", "--app", "examples.flask_app", "run", "--port", "0"),
             env={"TASKQUEUE_URL": service.url},
