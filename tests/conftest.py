@@ -5,9 +5,13 @@ import gc
 import pytest
 from structlog.dev import ConsoleRenderer, plain_traceback
 
+from tests import examples_of_hypothesis
+
 # The contract is shipped with the package, so pytest would not explain its assertions by itself.
 # Here, because tests outside of `storage/` import some of it too, and that must come later.
 pytest.register_assert_rewrite("taskqueue.testing.contract")
+
+examples_of_hypothesis.register()
 
 pytest_plugins = ("taskqueue.testing.fixtures",)
 

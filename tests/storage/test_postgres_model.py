@@ -13,6 +13,7 @@ from taskqueue.rules.tasks import Outcome, Succeeded
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
+from tests.examples_of_hypothesis import share_of
 from tests.postgres_server import PostgresServer
 from tests.storage import test_model
 from tests.storage.test_model import T, TwoStorages, Verb, groups, limits
@@ -100,7 +101,7 @@ def unnumbered(answer: object) -> object:
 
 TestPostgresModel = pytest.mark.timeout(600)(MemoryAndPostgres.TestCase)
 TestPostgresModel.settings = settings(
-    max_examples=10,
+    max_examples=share_of(10),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
