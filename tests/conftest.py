@@ -3,7 +3,6 @@
 import gc
 
 import pytest
-from structlog.dev import ConsoleRenderer, plain_traceback
 
 from tests import examples_of_hypothesis
 
@@ -14,10 +13,6 @@ pytest.register_assert_rewrite("taskqueue.testing.contract")
 examples_of_hypothesis.register()
 
 pytest_plugins = ("taskqueue.testing.fixtures",)
-
-
-# With all its locals a traceback takes 40 ms and more to be printed, on the thread that crashes.
-ConsoleRenderer.get_active().exception_formatter = plain_traceback
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
