@@ -25,6 +25,7 @@ def test_every_exit_code_is_explained() -> None:
 
 
 @pytest.mark.timeout(450)
+@pytest.mark.long
 async def test_the_commands_of_the_page_run_as_written(tmp_path: Path) -> None:
     start, *others = BLOCKS
     flags = re.sub(r"\s+#.*", "", start).split()[1:]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from taskqueue import AsyncClient
 from tests.forked.service import ForkedService
@@ -99,6 +100,7 @@ async def test_a_fastapi_application_runs_the_service_and_shows_what_became_of_i
     assert lines_of("fastapi_app.py") <= MOST_LINES
 
 
+@pytest.mark.long
 async def test_all_workers_of_an_application_use_the_service_that_one_of_them_runs(
     tmp_path: Path,
 ) -> None:
