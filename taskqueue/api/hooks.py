@@ -71,11 +71,12 @@ class Hooks:
         self.measures = HookMeasures()
         self.calls: Buffer[HookCall] = Buffer(MOST_WAITING)
         self._hooks: dict[Moment, list[Hook]] = {moment: [] for moment in Moment}
+        self._is_used = False
         self._drops = ThrottledLog("hooks_dropped", SystemClock())
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
-        return any(self._hooks.values())
+        return self._is_used
 
     def register(self, moment: Moment, hook: H) -> H:
         """Have a hook called at these moments.
@@ -86,6 +87,7 @@ class Hooks:
         if not is_async(hook):
             raise ConfigError((Fault(f"on_{moment}", "must be an `async def`"),))
         self._hooks[moment].append(hook)
+        self._is_used = True
         return hook
 
     def started(self, task: Task) -> None:
@@ -95,7 +97,7 @@ class Hooks:
 
     def settled(self, task: Task, settlement: Settlement, written: Settled) -> None:
         """What became of an attempt has been written, or could not be."""
-        if written is Settled.LEASE_LOST or written is Settled.CANCELLED:
+        if not self._is_used or written is Settled.LEASE_LOST or written is Settled.CANCELLED:
             return
         for moment, event in _events_of(task, settlement):
             for hook in self._hooks[moment]:

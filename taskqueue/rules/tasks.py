@@ -380,6 +380,7 @@ class SettleBy(Struct):
     settlement: Settlement
     started_at: float | None = None  # when the attempt began, if `start` has never noted it
     log: str | None = None  # what the attempt has logged, JSON text
+    lease_end: float | None = None  # not if the lease ends later by now: its holder lives
 
 
 class Settled(StrEnum):
@@ -388,7 +389,7 @@ class Settled(StrEnum):
     WRITTEN = "written"
     CANCELLED = "cancelled"  # written, and the task has ended instead of being done again
     REPEATED = "repeated"  # the same token had ended the same way before: success, not an error
-    LEASE_LOST = "lease_lost"  # settled, rescued or handed back by another
+    LEASE_LOST = "lease_lost"  # settled, rescued, extended or handed back by another
 
 
 class NotApplied(Struct):

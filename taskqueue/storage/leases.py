@@ -99,13 +99,14 @@ class Leases(Protocol):
         ...
 
     async def settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         """Write each settlement whose token still holds; answer in the order given.
 
         An expired lease still holds until another token settles the task. Settling twice with the
         same token and the same kind of settlement is `REPEATED`, until the task is settled by
-        another token; anything else is `LEASE_LOST`.
+        another token; anything else is `LEASE_LOST`. So is a settlement with a `lease_end` if the
+        lease ends later: between a `rescue` and its settlement the holder may have extended it.
 
         | settlement | status | attempt | line in the history |
         |---|---|---|---|
@@ -136,6 +137,9 @@ class Leases(Protocol):
         touch transactions, attached files or pragmas. If one fails, takes the settlement longer
         than a second, or answers rows of another digest than it `saw`, nothing of this settlement
         is written, its neighbours are not disturbed, and the answer is `NotApplied`.
+
+        If the caller is `patient`, an engine may write a few milliseconds later, in one commit with
+        what comes until then.
         """
         ...
 
@@ -158,7 +162,8 @@ class Leases(Protocol):
 
         These are all deliveries of other incarnations of `owner.node`, whatever their leases say,
         and all with an expired lease (`expires_at < now`), oldest claim first. Writes nothing:
-        until the caller settles, the old holder still may.
+        until the caller settles, the old holder still may, or may extend the lease. So the caller
+        settles with the `lease_end` that it was shown.
         """
         ...
 

@@ -68,6 +68,13 @@ class Lifecycle(Protocol):
         """
         ...
 
+    def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
+        """Call `notify` as soon as another process has most likely inserted tasks that are due.
+
+        A hint as well, and `on_foreign_commit` follows.
+        """
+        ...
+
     def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
         """Call `notify` after each commit of this storage in which a group has ended, once for it.
 

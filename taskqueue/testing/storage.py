@@ -155,6 +155,10 @@ class FaultyStorage(_AnyStorage):
         """Report that another process has written what was written to the storage inside."""
         self._notify_foreign()
 
+    def insert_elsewhere(self) -> None:
+        """Report early that another process has inserted tasks into the storage inside."""
+        self._notify_foreign_tasks()
+
     def repair(self) -> None:
         """End the outage."""
         self._outage = None
@@ -168,6 +172,11 @@ class FaultyStorage(_AnyStorage):
         """Let the storage inside call `notify`, and `commit_elsewhere`."""
         self._notify_foreign = notify
         self.inner.on_foreign_commit(notify)
+
+    def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
+        """Let the storage inside call `notify`, and `insert_elsewhere`."""
+        self._notify_foreign_tasks = notify
+        self.inner.on_foreign_tasks(notify)
 
     def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
         """Let the storage inside call `notify`."""

@@ -12,14 +12,8 @@ import time
 from collections.abc import Mapping
 
 from taskqueue import App, Cancel, Context, Limit, Reject, Retry, Snooze, every
+from taskqueue.verification import statements
 from taskqueue.verification.witness import witnessed
-
-MAKE_TABLES = """
-CREATE TABLE effects (task TEXT NOT NULL, attempt INTEGER NOT NULL) STRICT;
-CREATE TABLE starts (claimed_at REAL NOT NULL) STRICT;
-"""
-NOTE_EFFECT = "INSERT INTO effects (task, attempt) VALUES (?, ?)"
-NOTE_START = "INSERT INTO starts SELECT claimed_at FROM tasks WHERE id = ?"
 
 CHILDREN = 2
 CHILD = "child"
@@ -41,11 +35,17 @@ COMPLETE_SCHEDULES: Mapping[str, int] = {"beside": 2, "one-by-one": 3}
 PATIENT = 10_000  # so many attempts that no number of faults spends them
 
 app = App()
+_SQL = statements.of_this_service()
 
 
 def note_effect(ctx: Context) -> None:
     """Have one row committed with the result of this attempt."""
-    ctx.transaction().execute(NOTE_EFFECT, (ctx.task.id, ctx.attempt))
+    ctx.transaction().execute(_SQL.note_effect, (ctx.task.id, ctx.attempt))
+
+
+def note_start(ctx: Context) -> None:
+    """Have the instant of the claim of this attempt committed with its result."""
+    ctx.transaction().execute(_SQL.note_start, (ctx.task.id,))
 
 
 @app.task("quick", max_attempts=PATIENT)
@@ -235,7 +235,7 @@ async def brisk(ctx: Context, key: str) -> str:
 @app.task("rated", max_attempts=PATIENT, limit=RATED)
 async def rated(ctx: Context, key: str) -> str:
     note_effect(ctx)
-    ctx.transaction().execute(NOTE_START, (ctx.task.id,))
+    note_start(ctx)
     return key
 
 
@@ -243,7 +243,7 @@ async def rated(ctx: Context, key: str) -> str:
 async def single_and_rated(ctx: Context, key: str) -> str:
     with witnessed(ctx.task.id, "single"):
         note_effect(ctx)
-        ctx.transaction().execute(NOTE_START, (ctx.task.id,))
+        note_start(ctx)
         await asyncio.sleep(0.1)
     return key
 

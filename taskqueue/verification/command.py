@@ -14,9 +14,9 @@ from taskqueue.doctor.file import finding_of_sync, keeps_syncs
 from taskqueue.settings import Settings
 from taskqueue.storage.databases import examined
 from taskqueue.storage.examination import Disk
+from taskqueue.verification.kept import NeverReady
 from taskqueue.verification.killing import Progress, kill_and_compare
 from taskqueue.verification.report import Report, lines, progress_line
-from taskqueue.verification.site import NeverReady
 
 OK, FAILED, MISUSED = 0, 1, 2
 

@@ -20,6 +20,7 @@ class Begun(Struct, tag="begun"):
     process: str
     at: float  # on the monotonic clock, which all processes of a machine share
     beside: tuple[str, ...]  # the other processes that live, looked at after `at`
+    node: str = ""  # the service of the process, if there are several
 
 
 class Over(Struct, tag="over"):
@@ -38,6 +39,7 @@ class HandlerRun(Struct):
     began_at: float
     ended_at: float | None  # None: its process was killed, or it runs on
     beside: tuple[str, ...]
+    node: str = ""
 
     def overlaps(self, later: "HandlerRun") -> bool:
         """Return whether this run had certainly not ended when a later one began."""
@@ -70,4 +72,5 @@ def _run(begun: Begun, over: Mapping[str, float]) -> HandlerRun:
         began_at=begun.at,
         ended_at=over.get(begun.run),
         beside=begun.beside,
+        node=begun.node,
     )

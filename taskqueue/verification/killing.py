@@ -62,14 +62,14 @@ async def kill_and_compare(
                     while True:
                         await site.ready()
                         await asyncio.sleep(draw.uniform(*_LIFE_S))
-                        await site.kill()
+                        await site.service.kill()
                         kills += 1
                         on(Progress(kills=kills, accepted=_accepted(load)))
         calm_at = await calm(site, load)
-        await site.close()
+        await site.service.close()
         runs = await site.evidence.runs()
     books = Books.read(site.database, load.notes, runs, calm_at=calm_at)
-    return _verdict(kills, books, site.surprises)
+    return _verdict(kills, books, site.service.surprises)
 
 
 def _accepted(load: Load) -> int:

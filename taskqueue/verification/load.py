@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import random
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
 from taskqueue.verification.app import LANES
-from taskqueue.verification.behaviours import BEHAVIOURS
+from taskqueue.verification.behaviours import BEHAVIOURS, Behaviour
 
 CLIENTS = 8
 PAUSE_S = 0.08  # between two tasks of one client, on average
@@ -54,17 +54,24 @@ class Note:
 class Load:
     """The clients. `notes` are all that they were told."""
 
-    def __init__(self, seed: int, url: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        url: Callable[[], str],
+        behaviours: Mapping[str, Behaviour] = BEHAVIOURS,
+    ) -> None:
         """Make clients that post nothing yet.
 
         Args:
             seed: decides who posts what, and when.
             url: where the service is now.
+            behaviours: of the actions that are posted.
         """
         self.notes: list[Note] = []
         self.pauses = 0
         self._seed = seed
         self._url = url
+        self._behaviours = behaviours
         self._over = False
         self._numbers = iter(range(10**9))
 
@@ -95,7 +102,7 @@ class Load:
             mine += notes
             await self._post(http, notes)
             await asyncio.sleep(draw.expovariate(1 / PAUSE_S))
-            if draw.random() < BEHAVIOURS[notes[-1].action].cancels:
+            if draw.random() < self._behaviours[notes[-1].action].cancels:
                 await self._cancel(http, notes[-1])
             if draw.random() < DELETES:
                 await self._delete(http, draw.choice(mine))
@@ -111,9 +118,9 @@ class Load:
         length = draw.randint(1, LONGEST_LIST) if draw.random() < LISTS else None
         key = f"{self._seed}-{next(self._numbers)}"
         keys = [key] if length is None else [f"{key}/{index}" for index in range(length)]
-        weights = [each.weight for each in BEHAVIOURS.values()]
-        actions = draw.choices(list(BEHAVIOURS), weights, k=len(keys))
-        if BEHAVIOURS[actions[0]].is_limited:
+        weights = [each.weight for each in self._behaviours.values()]
+        actions = draw.choices(list(self._behaviours), weights, k=len(keys))
+        if self._behaviours[actions[0]].is_limited:
             actions = actions[:1] * len(keys)
         patient = draw.random() >= IMPATIENT
         joined = group if draw.random() < GROUPED else None
@@ -135,7 +142,7 @@ class Load:
 
     async def _try(self, http: aiohttp.ClientSession, notes: Sequence[Note]) -> bool:
         """Post tasks once; return whether the answer is final."""
-        bodies = [_body(note) for note in notes]
+        bodies = [self._body(note) for note in notes]
         key, _, index = notes[0].key.partition("/")
         body = bodies if index else bodies[0]
         told = await self._asked(
@@ -159,7 +166,7 @@ class Load:
         told = None
         while told is None and not self._over:
             told = await self._asked(
-                http, [note], "POST", f"/groups/{group}/close", json={"then": _body(note)}
+                http, [note], "POST", f"/groups/{group}/close", json={"then": self._body(note)}
             )
             await asyncio.sleep(RETRY_S)
         match told:
@@ -244,16 +251,15 @@ class Load:
             note.unanswered += 1
         return None
 
+    def _body(self, note: Note) -> dict[str, Any]:
+        data: dict[str, Any] = {"key": note.key}
+        if self._behaviours[note.action].has_lanes:
+            data["lane"] = zlib.crc32(note.key.encode()) % LANES
+        given = {"group": note.group, "expires_s": note.expires_s}
+        options = {name: value for name, value in given.items() if value is not None}
+        return {"action": note.action, "data": data, **options}
+
 
 def _refuse(notes: Sequence[Note], status: int, answer: object) -> None:
     for note in notes:
         note.refusals.append(f"{status} {answer}")
-
-
-def _body(note: Note) -> dict[str, Any]:
-    data: dict[str, Any] = {"key": note.key}
-    if BEHAVIOURS[note.action].has_lanes:
-        data["lane"] = zlib.crc32(note.key.encode()) % LANES
-    given = {"group": note.group, "expires_s": note.expires_s}
-    options = {name: value for name, value in given.items() if value is not None}
-    return {"action": note.action, "data": data, **options}

@@ -18,6 +18,9 @@ from taskqueue.verification.evidence import Begun, Over, encode
 PORT = "VERIFICATION_PORT"
 """The variable with the port of the loopback interface at which the evidence is collected."""
 
+NODE = "VERIFICATION_NODE"
+"""The variable with the name of this service, if there are several."""
+
 ALIVE = Path("alive")
 """A file for each process, in its working folder, that is locked for as long as it lives."""
 
@@ -67,6 +70,7 @@ def _begun(voice: _Voice, run: str, task: str, keys: Sequence[str], at: float) -
         process=voice.name,
         at=at,
         beside=voice.others_alive(),
+        node=os.environ.get(NODE, ""),
     )
 
 

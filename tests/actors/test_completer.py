@@ -21,8 +21,19 @@ from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Finished, Settle, Taken
 from taskqueue.rules.measures import TaskMeasures
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import Complete, Delivery, NewTask, Requeue, SettleBy, Settled, Succeeded
+from taskqueue.rules.tasks import (
+    Complete,
+    Delivery,
+    Failed,
+    NewTask,
+    Outcome,
+    Requeue,
+    SettleBy,
+    Settled,
+    Succeeded,
+)
 from taskqueue.runtime import System
+from taskqueue.task_ends import TaskEnds
 from taskqueue.testing.claims import claimed
 
 
@@ -34,11 +45,13 @@ class Script(RetryingClient):
         self.unwritable = frozenset(unwritable)
         self.away: list[Exception] = []
         self.batches: list[list[str]] = []
+        self.patient: list[bool] = []
         self.written: dict[str, object] = {}
         self.answers: dict[str, Settled] = {}  # where it is another one than "written"
 
-    async def use(self, verb: Callable[..., Any], *args: Any, **_: Any) -> Any:
+    async def use(self, verb: Callable[..., Any], *args: Any, **options: Any) -> Any:
         [batch] = args
+        self.patient.append(options["patient"])
         self.batches.append([each.token for each in batch])
         if self.away:
             raise self.away.pop()
@@ -54,20 +67,25 @@ class Script(RetryingClient):
         await asyncio.sleep(0)
 
 
-def finished(token: str) -> Finished:
-    task = claimed(NewTask(id=token, action="work", payload="{}"))
+def finished(token: str, outcome: Outcome | None = None, **fields: Any) -> Finished:
+    task = claimed(NewTask(id=token, action="work", payload="{}", **fields))
     delivery = Delivery(token=token, task=task, expires_at=30.0, started=True)
-    return Finished(delivery=delivery, outcome=Succeeded(result="1"), started_at=0.0)
+    return Finished(delivery=delivery, outcome=outcome or Succeeded(result="1"), started_at=0.0)
 
 
 async def settle(
     storage: Script, tokens: str, activity: Activity | None = None
 ) -> tuple[Sequence[str], int]:
     """Settle attempts of a consumer; return what is not settled after that, and the answers."""
+    return await settle_all(storage, [finished(each) for each in tokens], activity)
+
+
+async def settle_all(
+    storage: Script, reported: Sequence[Finished], activity: Activity | None = None
+) -> tuple[Sequence[str], int]:
     answers: list[None] = []
     clock, queues = SystemClock(), ("default",)
     leases: Leases[Any] = Leases(queues, 5, RetryPolicy())
-    reported = [finished(each) for each in tokens]
     leases.register("a", 9, queues, [Taken(each.delivery, 0.0, AttemptLog()) for each in reported])
     [action, *_] = leases.finished("a", reported)
     assert isinstance(action, Settle)
@@ -130,3 +148,50 @@ async def test_what_is_written_is_counted_once_and_nothing_else() -> None:
         [last_minute, *_] = activity.recent("default", SystemClock().monotonic())
 
     assert (last_minute.completed_per_min, last_minute.failed_per_min) == (12.0, 6.0)
+
+
+async def test_the_end_of_a_lone_task_that_nobody_waits_for_may_wait() -> None:
+    async with System() as system:
+        storage = Script(system)
+
+        await settle(storage, "a")
+
+    assert storage.patient == [True]
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        [finished("a"), finished("b")],
+        [finished("a", limits='[["smtp", ""]]')],
+        [finished("a", group="import")],
+        [
+            finished(
+                "a", Succeeded(result="1", follow_ups=(NewTask(id="b", action="c", payload=""),))
+            )
+        ],
+        [finished("a", Failed(error="no"))],
+    ],
+    ids=["several", "a slot", "a group", "a task that follows", "a retry"],
+)
+async def test_an_end_that_something_waits_for_is_written_at_once(ended: list[Finished]) -> None:
+    async with System() as system:
+        storage = Script(system)
+
+        await settle_all(storage, ended)
+
+    assert storage.patient == [False]
+
+
+async def test_an_end_that_a_caller_waits_for_is_written_at_once() -> None:
+    waits = TaskEnds()
+    async with System() as system:
+        storage = Script(system)
+
+        with waits.registered("a"), waits.registered("a"):
+            pass
+        with waits.registered("a"):
+            await settle(storage, "a")
+        await settle(storage, "a")
+
+    assert storage.patient == [False, True]

@@ -41,3 +41,16 @@ async def test_a_handler_stops_when_another_process_has_cancelled_its_task(
     await world.events.wait_for("task_cancelled", task_id=task_id)
 
     assert await world.outcomes(task_id) == ["cancelled"]
+
+
+async def test_a_task_of_another_process_starts_before_it_is_known_what_is_due(
+    world: World, storage: FaultyStorage
+) -> None:
+    await world.start()
+    await world.completed(await world.enqueue("quick"))
+
+    task = world.prepare("quick")
+    await storage.inner.insert([task], now=time.time())
+    storage.insert_elsewhere()  # and `commit_elsewhere` never comes
+
+    await world.completed(task.id)

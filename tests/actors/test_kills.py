@@ -21,11 +21,17 @@ from taskqueue.errors import ActorError, StorageUnavailable
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import ENDED, NewTask
 from taskqueue.storage.memory.engine import MemoryStorage
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import Lives, World
+from tests.postgres_server import PostgresServer
+from tests.storage.conftest import migrated_template, postgres
+
+__all__ = ["migrated_template", "postgres"]
 
 SECONDS = float(os.environ.get("TEST_KILLS_S", "2"))  # for each storage
 SEED = int(os.environ.get("TEST_KILLS_SEED", random.randrange(2**32)))
@@ -44,12 +50,24 @@ def in_a_file(folder: Path) -> Callable[[], Storage]:
     return partial(SQLiteStorage, folder / "tasks.db")
 
 
-@pytest.fixture(params=[in_memory, in_a_file])
-async def stormy(
-    request: pytest.FixtureRequest, events: EventLog, tmp_path: Path
-) -> AsyncIterator[World]:
+@pytest.fixture(params=["memory", "a file", "a server"])
+def make_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Storage]:
+    match request.param:
+        case "memory":
+            return in_memory(tmp_path)
+        case "a file":
+            return in_a_file(tmp_path)
+        case _:
+            server: PostgresServer = request.getfixturevalue("postgres")
+            template: str = request.getfixturevalue("migrated_template")
+            name = asyncio.run(server.create(template=template))
+            return partial(PostgresStorage, PostgresDatabase(url=server.url_of(name)))
+
+
+@pytest.fixture
+async def stormy(events: EventLog, make_storage: Callable[[], Storage]) -> AsyncIterator[World]:
     lives = Lives()
-    async with World(events, request.param(tmp_path), kill_grace_s=0.5) as world:
+    async with World(events, make_storage, kill_grace_s=0.5) as world:
         yield world
     await lives.assert_no_more()
 

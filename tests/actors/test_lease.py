@@ -1,5 +1,8 @@
 """Leases: what is ours stays ours, whatever the clock says; what is nobody's is taken back."""
 
+import pytest
+
+from taskqueue.actors.queue import lease_keeper
 from taskqueue.errors import StorageUnavailable
 from taskqueue.rules.tasks import Cancel, Owner, SettleBy, Status
 from taskqueue.testing.storage import FaultyStorage
@@ -165,6 +168,34 @@ async def test_what_was_taken_from_the_buffer_is_not_run(
     await world.completed(running, await world.enqueue("quick"))
 
     assert buffered not in world.runs
+
+
+async def test_after_an_outage_other_nodes_have_time_to_extend_their_leases(
+    world: World, storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_keeper, "RETURN_S", 1.0)
+    clock = world.clock = ManualClock()
+    alive, dead = world.prepare("quick"), world.prepare("quick")
+    await storage.inner.migrate()
+    await storage.inner.open()
+    await storage.inner.insert([alive, dead], now=NOW)
+    other = Owner(node="elsewhere", incarnation="1")
+    await storage.inner.claim("default", limit=2, owner=other, lease_s=10, now=NOW)
+    held = {each.task.id: each.token for each in await storage.inner.held(other)}
+    await world.start(lease_s=LEASE_S)
+
+    storage.break_down()
+    await world.events.wait_for("storage_degraded")
+    clock.time = NOW + 11  # no lease could be extended
+    await storage.called("open", times=3)  # it takes longer than our lease
+    storage.repair()
+    await storage.called("extend", times=2)
+    lost = await storage.inner.extend([held[alive.id]], lease_s=10, now=clock.time)
+    await world.completed(dead.id)
+
+    assert lost == ()
+    assert [e["task_id"] for e in world.events.select("task_rescued")] == [dead.id]
+    assert [each.task.id for each in await storage.inner.held(other)] == [alive.id]
 
 
 async def test_another_node_is_judged_by_its_lease_alone(

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 from time import monotonic
 
-from tests.torture.faults import descendants
+from tests.torture.service_faults import descendants
 
 MOST = 8  # how many times as long as on an idle machine a limit lasts at most
 LOOK_S = 0.25  # between two looks at the processes

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.torture.faults import descendants
+from tests.torture.service_faults import descendants
 
 PR_SET_CHILD_SUBREAPER = 36
 POLL_S = 0.02

@@ -9,7 +9,8 @@ import pytest
 
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from tests.postgres_server import NoPostgres, PostgresServer, empty, postgres_server
+from tests.postgres_programs import NoPostgres
+from tests.postgres_server import PostgresServer, empty, postgres_server
 
 
 @pytest.fixture(scope="session")

@@ -109,9 +109,9 @@ def _hanging_syncs() -> Iterator[None]:
 async def _kill_in_commit(pid: int, path: Path) -> None:
     """Kill the process as soon as its commit is in the log, which it cannot sync."""
     log = path.with_name(f"{path.name}-wal")
-    size = log.stat().st_size
+    written_at = log.stat().st_mtime_ns
     async with asyncio.timeout(PATIENCE_S):
-        while log.stat().st_size == size:  # noqa: ASYNC110  another process writes it
+        while log.stat().st_mtime_ns == written_at:  # noqa: ASYNC110  another process writes it
             await asyncio.sleep(0.001)
     os.kill(pid, signal.SIGKILL)
 

@@ -23,6 +23,7 @@ from taskqueue.rules.tasks import (
     Settlement,
 )
 from taskqueue.storage.memory.engine import MemoryStorage
+from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from tests.examples_of_hypothesis import share_of
 
@@ -48,7 +49,7 @@ class Fairness(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.model = MemoryStorage()
-        self.sqlite = SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+        self.engine = self.make_engine()
         self.now = 0.0
         self.names = 0
         self.due: dict[str, tuple[float, bool]] = {}  # what is not held: from when, and is it again
@@ -60,15 +61,19 @@ class Fairness(RuleBasedStateMachine):
     @initialize(backlog=st.integers(0, 30))
     def open(self, backlog: int) -> None:
         async def open_both() -> None:
-            for storage in (self.model, self.sqlite):
+            for storage in (self.model, self.engine):
                 await storage.migrate()
                 await storage.open()
 
         self.run(open_both())
         self.insert("a", backlog, None)
 
+    def make_engine(self) -> Storage:
+        """Return what is compared with the model."""
+        return SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+
     def teardown(self) -> None:
-        self.run(self.sqlite.close())
+        self.run(self.engine.close())
         self.runner.close()
         self.folder.cleanup()
 
@@ -95,7 +100,7 @@ class Fairness(RuleBasedStateMachine):
         ]
 
         async def insert_both() -> None:
-            for storage in (self.model, self.sqlite):
+            for storage in (self.model, self.engine):
                 await storage.insert(tasks, now=self.now)
 
         self.run(insert_both())
@@ -107,15 +112,15 @@ class Fairness(RuleBasedStateMachine):
         async def claim_both() -> list[tuple[Delivery, ...]]:
             return [
                 await storage.claim("default", limit=limit, owner=ME, lease_s=30.0, now=self.now)
-                for storage in (self.model, self.sqlite)
+                for storage in (self.model, self.engine)
             ]
 
         self.begin_waits()
         expected, claimed = self.run(claim_both())
         assert [each.task for each in claimed] == [each.task for each in expected]
-        for model, sqlite in zip(expected, claimed, strict=True):
-            self.begins(sqlite.task.id)
-            self.held[sqlite.task.id] = model, sqlite
+        for model, engine in zip(expected, claimed, strict=True):
+            self.begins(engine.task.id)
+            self.held[engine.task.id] = model, engine
         self.waiting = {flow for flow, _ in self.lanes()}
 
     @precondition(lambda self: self.held)
@@ -133,8 +138,8 @@ class Fairness(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         async def reopen() -> None:
-            self.sqlite.abandon()
-            await self.sqlite.open()
+            self.engine.abandon()
+            await self.engine.open()
 
         self.run(reopen())
 
@@ -176,7 +181,7 @@ class Fairness(RuleBasedStateMachine):
         }
 
         async def settle_both() -> None:
-            both = zip((self.model, self.sqlite), self.held.pop(task_id), strict=True)
+            both = zip((self.model, self.engine), self.held.pop(task_id), strict=True)
             for storage, delivery in both:
                 by = SettleBy(token=delivery.token, settlement=settlements[how])
                 await storage.settle([by], now=self.now)

@@ -88,6 +88,21 @@ async def test_a_commit_through_the_file_is_noticed_without_waiting_for_the_next
     file.close()
 
 
+async def test_a_client_s_commit_is_told_before_the_look(
+    storage: SQLiteStorage, notices: Notices, tmp_path: Path
+) -> None:
+    early: list[int] = []
+    storage.on_foreign_tasks(lambda: early.append(notices.count))
+    insert = partial(inserting.insert, tasks=[new_task("a")], now=1.0)
+    file = SharedFile(tmp_path / "tasks.db", patience_s=IN_TIME_S)
+
+    await asyncio.to_thread(file.write, insert)
+    await notices.next()
+    file.close()
+
+    assert set(early) == {0}  # SQLite touches the log as well, when it opens it
+
+
 async def test_a_commit_that_comes_long_after_its_writes_is_noticed(
     storage: SQLiteStorage, other: sqlite3.Connection, notices: Notices
 ) -> None:

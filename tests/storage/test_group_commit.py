@@ -236,3 +236,97 @@ async def test_when_the_file_is_locked_all_who_share_the_commit_are_told(path: P
     assert read_meanwhile == ()
     assert ids(await storage.find(limit=10, now=0.0)) == ["after"]
     await storage.close()
+
+
+async def _settle(storage: SQLiteStorage, token: str, *, patient: bool = True) -> Any:
+    by = SettleBy(token=token, settlement=Complete(result="1"))
+    return await storage.settle([by], patient=patient, now=1.0)
+
+
+@pytest.fixture
+def endless_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "PATIENCE_S", 3600.0)
+
+
+@pytest.mark.usefixtures("endless_patience")
+async def test_a_patient_write_shares_the_commit_of_the_next(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "a")
+    [a] = await claim(storage)
+    before = commits(path)
+
+    settling = asyncio.ensure_future(_settle(storage, a.token))
+    await asyncio.sleep(0.02)
+    assert commits(path) == before
+    assert not settling.done()
+
+    await add(storage, "b")
+    assert await settling == (Settled.WRITTEN,)
+    assert commits(path) - before == 1
+
+
+@pytest.mark.usefixtures("endless_patience")
+async def test_only_so_many_patient_writes_wait(storage: SQLiteStorage, path: Path) -> None:
+    await add(storage, *(f"{n}" for n in range(writer.MOST_PATIENT + 1)))
+    claimed = await claim(storage, limit=writer.MOST_PATIENT + 1)
+    before = commits(path)
+
+    answers = await asyncio.gather(*(_settle(storage, each.token) for each in claimed))
+
+    assert answers == [(Settled.WRITTEN,)] * (writer.MOST_PATIENT + 1)
+    assert commits(path) - before == 1
+
+
+@pytest.mark.usefixtures("endless_patience")
+async def test_who_reads_a_task_has_its_end_written_at_once(
+    storage: SQLiteStorage,
+) -> None:
+    await add(storage, "a")
+    [a] = await claim(storage)
+    settling = asyncio.ensure_future(_settle(storage, a.token))
+    await asyncio.sleep(0)
+
+    await storage.get("a", now=1.0)  # who asks for the task waits for its end
+
+    assert await settling == (Settled.WRITTEN,)
+
+
+@pytest.mark.usefixtures("endless_patience")
+async def test_a_patient_write_is_committed_before_the_file_is_closed(
+    storage: SQLiteStorage,
+) -> None:
+    await add(storage, "a")
+    [a] = await claim(storage)
+    settling = asyncio.ensure_future(_settle(storage, a.token))
+    await asyncio.sleep(0)
+
+    await storage.close()
+
+    assert await settling == (Settled.WRITTEN,)
+
+
+@pytest.mark.usefixtures("endless_patience")
+async def test_a_patient_write_that_comes_during_a_commit_waits_for_the_one_after(
+    storage: SQLiteStorage, path: Path
+) -> None:
+    await add(storage, "a")
+    [a] = await claim(storage)
+    before = commits(path)
+    begun = asyncio.Event()
+    first = asyncio.ensure_future(storage.insert([announced(new_task("first"), begun)], now=0.0))
+    await begun.wait()
+    settling = asyncio.ensure_future(_settle(storage, a.token))
+    await first
+    assert not settling.done()
+
+    await add(storage, "b")
+    assert await settling == (Settled.WRITTEN,)
+    assert commits(path) - before == 2
+
+
+async def test_a_patient_write_is_soon_committed_alone(storage: SQLiteStorage) -> None:
+    await add(storage, "a")
+    [a] = await claim(storage)
+
+    assert await _settle(storage, a.token) == (Settled.WRITTEN,)

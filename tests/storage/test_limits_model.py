@@ -64,7 +64,7 @@ class TwoStorages(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.model = MemoryStorage()
-        self.sqlite = SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+        self.engine = self.make_engine()
         self.now = 0.0
         self.names = 0
         self.held: dict[str, tuple[str, str, str | None]] = {}  # by id: both tokens, limits
@@ -77,7 +77,7 @@ class TwoStorages(RuleBasedStateMachine):
         self, slots: LimitValues, rate: LimitValues, backlog: list[tuple[LimitUse, ...]]
     ) -> None:
         async def open_both() -> None:
-            for storage in (self.model, self.sqlite):
+            for storage in (self.model, self.engine):
                 await storage.migrate()
                 await storage.open()
                 await storage.declare_limits({"slots": slots, "rate": rate}, now=self.now)
@@ -87,8 +87,12 @@ class TwoStorages(RuleBasedStateMachine):
         for each in backlog:
             self.insert(queue="a", uses=each, count=3, priority=0, delay_s=None, claims=False)
 
+    def make_engine(self) -> Storage:
+        """Return what is compared with the model."""
+        return SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+
     def teardown(self) -> None:
-        self.run(self.sqlite.close())
+        self.run(self.engine.close())
         self.runner.close()
         self.folder.cleanup()
 
@@ -97,7 +101,7 @@ class TwoStorages(RuleBasedStateMachine):
 
     def both(self, verb: Callable[[Storage], Awaitable[T]]) -> tuple[T, T]:
         async def ask_both() -> tuple[T, T]:
-            return await verb(self.model), await verb(self.sqlite)
+            return await verb(self.model), await verb(self.engine)
 
         return self.run(ask_both())
 
@@ -153,7 +157,7 @@ class TwoStorages(RuleBasedStateMachine):
         self.note(expected, claimed)
 
     def limited_wait(self, queue: str) -> bool:
-        """Whether it depends on what SQLite has parked if an insert claims."""
+        """Whether it depends on what the engine has parked if an insert claims."""
         found = self.run(self.model.find(queue=queue, limit=1_000, now=self.now))
         return any(task.limits is not None and task.processed_at is None for task in found)
 
@@ -172,7 +176,7 @@ class TwoStorages(RuleBasedStateMachine):
         chain: int = 0,
         ageing_s: float | None = None,
     ) -> None:
-        # What waits for a limit is let in by its place, so it depends on what SQLite has parked
+        # What waits for a limit is let in by its place, so it depends on what the engine has parked
         # which of it is there to be ordered by age.
         if ageing_s is not None and self.limited_wait(queue):
             ageing_s = None
@@ -197,7 +201,7 @@ class TwoStorages(RuleBasedStateMachine):
     def without_surplus(
         self, expected: Sequence[Delivery], claimed: Sequence[Delivery]
     ) -> Sequence[Delivery]:
-        """Release what the model has chained beyond SQLite; an engine may chain fewer."""
+        """Release what the model has chained beyond the other; an engine may chain fewer."""
         chained = Counter(each.task.limits for each in claimed if each.chained)
         kept, surplus = [], []
         for each in expected:
@@ -213,8 +217,8 @@ class TwoStorages(RuleBasedStateMachine):
         assert [(each.task, each.chained) for each in claimed] == [
             (each.task, each.chained) for each in expected
         ]
-        for model, sqlite in zip(expected, claimed, strict=True):
-            self.held[model.task.id] = (model.token, sqlite.token, model.task.limits)
+        for model, engine in zip(expected, claimed, strict=True):
+            self.held[model.task.id] = (model.token, engine.token, model.task.limits)
             for use in decoded(model.task.limits) if not model.chained else ():
                 most = self.allowed[use.name].running
                 assert most is None or self.running(use.gate) <= most
@@ -236,7 +240,7 @@ class TwoStorages(RuleBasedStateMachine):
             assert len(starts) - number <= may + again + 1e-6, f"{use.gate}: {starts}, {returns}"
 
     def running(self, gate: str) -> int:
-        keys = self.run(self.sqlite.limit_keys(gate.partition("/")[0], limit=9, now=self.now))
+        keys = self.run(self.engine.limit_keys(gate.partition("/")[0], limit=9, now=self.now))
         key = gate.partition("/")[2] or None
         return sum(each.running for each in keys if each.key == key)
 
@@ -262,7 +266,7 @@ class TwoStorages(RuleBasedStateMachine):
         ]
 
         async def settle_both() -> None:
-            for place, storage in enumerate((self.model, self.sqlite)):
+            for place, storage in enumerate((self.model, self.engine)):
                 await storage.settle(
                     [
                         SettleBy(token=self.held[task_id][place], settlement=settlement)
@@ -363,8 +367,8 @@ class TwoStorages(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         async def reopen() -> None:
-            self.sqlite.abandon()
-            await self.sqlite.open()
+            self.engine.abandon()
+            await self.engine.open()
 
         self.run(reopen())
 

@@ -1,12 +1,15 @@
-"""PostgreSQL answers whatever is asked as the obvious storage does: the machine of `test_model`."""
+"""PostgreSQL answers whatever is asked as the obvious storage does: the machines of all models."""
 
+import asyncio
 from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+from unittest import TestCase
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from taskqueue.rules.groups import CloseResult, Group
 from taskqueue.rules.tasks import Outcome, Succeeded
@@ -15,7 +18,7 @@ from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
 from tests.examples_of_hypothesis import share_of
 from tests.postgres_server import PostgresServer
-from tests.storage import test_model
+from tests.storage import test_fairness_model, test_limits_model, test_model, test_schedule_model
 from tests.storage.test_model import T, TwoStorages, Verb, groups, limits
 
 pytestmark = pytest.mark.long
@@ -30,13 +33,27 @@ def _server(postgres: PostgresServer, migrated_template: str) -> Iterator[None]:
     _places.clear()
 
 
-class MemoryAndPostgres(TwoStorages):
-    """All but the SQL of handlers, which this engine refuses."""
+class OnPostgres(RuleBasedStateMachine):
+    """A machine that compares the model with PostgreSQL, each time in a database of its own."""
+
+    runner: asyncio.Runner
+    folder: TemporaryDirectory[str]
+    engine: Storage
 
     def make_engine(self) -> Storage:
         server, template = _places[0]
-        self.name = self.run(server.create(template=template))
+        self.name = self.runner.run(server.create(template=template))
         return PostgresStorage(PostgresDatabase(url=server.url_of(self.name)))
+
+    def teardown(self) -> None:
+        self.runner.run(self.engine.close())
+        self.runner.run(_places[0][0].drop(self.name))
+        self.runner.close()
+        self.folder.cleanup()
+
+
+class MemoryAndPostgres(OnPostgres, TwoStorages):
+    """All but the SQL of handlers, whose words differ."""
 
     @initialize()
     def open(self) -> None:
@@ -44,12 +61,6 @@ class MemoryAndPostgres(TwoStorages):
 
     def make_tables(self) -> None:
         """Handlers have none."""
-
-    def teardown(self) -> None:
-        self.run(self.engine.close())
-        self.run(_places[0][0].drop(self.name))
-        self.runner.close()
-        self.folder.cleanup()
 
     def outcomes(self, n: int) -> tuple[st.SearchStrategy[Outcome], st.SearchStrategy[Outcome]]:
         _, failure = super().outcomes(n)
@@ -99,12 +110,33 @@ def unnumbered(answer: object) -> object:
             return answer
 
 
-TestPostgresModel = pytest.mark.timeout(600)(MemoryAndPostgres.TestCase)
-TestPostgresModel.settings = settings(
-    max_examples=share_of(10),
-    stateful_step_count=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+class Limits(OnPostgres, test_limits_model.TwoStorages):
+    """Nothing is chained here, as the protocol allows."""
+
+
+class Fairness(OnPostgres, test_fairness_model.Fairness):
+    """All of it."""
+
+
+class Schedules(OnPostgres, test_schedule_model.TwoStorages):
+    """All of it."""
+
+
+def case_of(machine: type[OnPostgres], *, examples: int) -> type[TestCase]:
+    """Return the test of a machine."""
+    case: type[TestCase] = machine.TestCase
+    case.settings = settings(  # type: ignore[attr-defined]
+        max_examples=share_of(examples),
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    return pytest.mark.timeout(600)(case)
+
+
+TestPostgresModel = case_of(MemoryAndPostgres, examples=10)
+TestPostgresLimits = case_of(Limits, examples=20)
+TestPostgresFairness = case_of(Fairness, examples=15)
+TestPostgresSchedules = case_of(Schedules, examples=10)

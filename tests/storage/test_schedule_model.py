@@ -1,4 +1,4 @@
-"""SQLite decides of slots as the obvious storage does, and no slot makes two tasks."""
+"""An engine decides of slots as the obvious storage does, and no slot makes two tasks."""
 
 import asyncio
 import tempfile
@@ -58,7 +58,7 @@ class TwoStorages(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
         self.model = MemoryStorage()
-        self.sqlite = SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+        self.engine = self.make_engine()
         self.now = 1000.0
         self.made = 0
         self.fired: Counter[tuple[str, float]] = Counter()  # since their schedule was created
@@ -66,14 +66,18 @@ class TwoStorages(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         async def open_both() -> None:
-            for storage in (self.model, self.sqlite):
+            for storage in (self.model, self.engine):
                 await storage.migrate()
                 await storage.open()
 
         self.run(open_both())
 
+    def make_engine(self) -> Storage:
+        """Return what is compared with the model."""
+        return SQLiteStorage(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+
     def teardown(self) -> None:
-        self.run(self.sqlite.close())
+        self.run(self.engine.close())
         self.runner.close()
         self.folder.cleanup()
 
@@ -84,7 +88,7 @@ class TwoStorages(RuleBasedStateMachine):
         """Ask both, check that they answer alike, return the answer."""
 
         async def ask_both() -> tuple[T, T]:
-            return await verb(self.model), await verb(self.sqlite)
+            return await verb(self.model), await verb(self.engine)
 
         expected, answer = self.run(ask_both())
         assert answer == expected
@@ -161,8 +165,8 @@ class TwoStorages(RuleBasedStateMachine):
     @rule()
     def kill(self) -> None:
         async def kill() -> None:
-            self.sqlite.abandon()
-            await self.sqlite.open()
+            self.engine.abandon()
+            await self.engine.open()
 
         self.run(kill())
 

@@ -20,6 +20,7 @@ from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import AttemptOutcome, SettleBy, Settled, Status
 from taskqueue.storage.sqlite import lifecycle
+from taskqueue.storage.sqlite.commit import log_space
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk import faults
@@ -642,6 +643,13 @@ async def test_a_full_disk_is_unavailable_and_the_same_storage_recovers(
     assert shell(path, "PRAGMA integrity_check") == [("ok",)]
 
 
+@pytest.fixture
+def no_room_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each commit make the log longer."""
+    monkeypatch.setattr(log_space, "add_room", lambda log, _: log.stat().st_size)
+
+
+@pytest.mark.usefixtures("no_room_in_the_log")
 async def test_a_disk_with_room_for_a_few_bytes_only_fails_the_probe(
     storage: SQLiteStorage, path: Path
 ) -> None:
@@ -662,6 +670,7 @@ async def test_a_disk_with_room_for_a_few_bytes_only_fails_the_probe(
     assert shell(path, "SELECT count(*) FROM probe") == [(0,)]
 
 
+@pytest.mark.usefixtures("no_room_in_the_log")
 async def test_a_probe_reaches_the_disk_and_leaves_room_for_the_next(
     storage: SQLiteStorage, path: Path
 ) -> None:

@@ -91,6 +91,29 @@ async def test_what_a_killed_node_ran_is_rescued_when_its_lease_is_over(
     assert after_s < LEASE_S + 3 * SOON_S
 
 
+async def test_of_several_nodes_one_says_that_it_has_rescued_a_task(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    dying = await nodes.start()
+    tasks = [await dying.post("hold", until=str(tmp_path / "go")) for _ in range(8)]
+    for task in tasks:
+        await _runs(dying, task)
+    others = [await nodes.start() for _ in range(2)]
+
+    dying.service.kill()
+    (tmp_path / "go").touch()
+    for task in tasks:
+        await until(
+            lambda task=task: others[0].show(task),  # type: ignore[misc]
+            lambda shown: shown["status"] == "completed",
+        )
+
+    events = [event for each in others for event in each.service.events.select("task_rescued")]
+    lost = [event for each in others for event in each.service.events.select("task_lease_lost")]
+    assert sorted(event["task_id"] for event in events) == sorted(tasks)
+    assert lost == []
+
+
 async def test_a_frozen_node_finds_its_lease_lost_writes_nothing_and_says_so_once(
     nodes: Nodes, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from taskqueue.verification.killing import Progress, kill_and_compare
 from tests.disk.faulty import NO_COMPILER
 from tests.disk.shim import compiler
 from tests.executors.procs import gone
-from tests.torture.faults import descendants
+from tests.torture.service_faults import descendants
 
 pytestmark = pytest.mark.long
 

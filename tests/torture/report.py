@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from taskqueue.verification.gate_checks import most_at_once
-from tests.torture.faults import DISK_FAULTS, FAULTS
 from tests.torture.run import Run
 
 SHOWN = 5  # of what breaks a promise
@@ -19,12 +18,12 @@ def _lines(run: Run) -> Iterator[str]:
     notes, tasks = run.books.notes, run.books.tasks
     ends = Counter(task["status"] for task in tasks)
     yield "faults"
-    for name in FAULTS:
-        yield _row(run.injected.get(name, 0), name)
-    if not run.has_shim:
-        yield f"  (none of {', '.join(DISK_FAULTS)}: no C compiler here)"
-    yield _row(run.lives, f"lives of the service ({run.gave_up} gave up by themselves)")
-    yield _row(run.restarts, "restarts of its parts")
+    for name, number in run.injected.items():
+        yield _row(number, name)
+    if run.impossible:
+        yield f"  ({run.impossible})"
+    yield _row(run.lives, f"lives of services ({run.gave_up} gave up by themselves)")
+    yield _row(run.restarts, "restarts of their parts")
     yield "clients"
     yield _row(len(notes), "tasks posted")
     yield _row(sum(note.accepted for note in notes), "accepted")

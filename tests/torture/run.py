@@ -6,15 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from taskqueue.verification.books import Books
-from taskqueue.verification.calm import calm, make_tables
+from taskqueue.verification.calm import CALM_LIMIT_S, calm
+from taskqueue.verification.kept import GAVE_UP
 from taskqueue.verification.ledger import violations
 from taskqueue.verification.load import Load
-from taskqueue.verification.site import GAVE_UP
-from tests.torture.faults import harass, spoil_the_making
-from tests.torture.site import FaultySite
+from tests.torture.attack import Attack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +24,9 @@ class Run:
     calm_s: float  # from the last fault to the end of the last task
     books: Books
     pauses: int
-    has_shim: bool
+    impossible: str  # faults that cannot be done here
     violations: Mapping[str, Sequence[str]]
-    injected: Mapping[str, int]
+    injected: Mapping[str, int]  # each fault, also those that were not
     lives: int
     gave_up: int
     restarts: int
@@ -40,44 +38,47 @@ class Run:
 
 
 async def torture(
-    folder: Path, *, seconds: float, seed: int, on: Callable[[str], None] = lambda _: None
+    attack: Attack, *, seconds: float, seed: int, on: Callable[[str], None] = lambda _: None
 ) -> Run:
-    """Run the service under load and do it harm for so many seconds; then compare the books.
+    """Run services under load and do them harm for so many seconds; then compare the books.
 
     Args:
-        folder: an empty one, for the database and the logs.
+        attack: which services, and what harm.
         seconds: how long.
         seed: decides what is posted and what harm is done, though not how threads are scheduled.
         on: hears what is done now.
     """
-    site = FaultySite(folder)
-    load = Load(seed, lambda: site.url)
-    injected: Counter[str] = Counter()
+    load = Load(seed, lambda: attack.url, attack.behaviours)
+    injected = Counter(dict.fromkeys(attack.faults, 0))
     began_at = time.monotonic()
-    await spoil_the_making(site, seed, on)
-    async with site.open():
-        make_tables(site.database)
+    async with attack.opened(seed, on):
         async with load.on():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await harass(site, seed, injected, on)
+                    await attack.harass(seed, injected, on)
         calm_from = time.monotonic()
         on("calm")
-        calm_at = await calm(site, load)
+        # Schedules make up for what they have missed, one slot after the other.
+        calm_at = await calm(attack, load, limit_s=CALM_LIMIT_S + seconds)
         calm_s = time.monotonic() - calm_from
-        await site.close()
-        runs = await site.evidence.runs()
-    books = Books.read(site.database, load.notes, runs, calm_at=calm_at)
+        await attack.close()
+        books = await attack.books(load.notes, calm_at)
+    services = attack.services
+    surprises = tuple(each for service in services for each in service.surprises)
     return Run(
         seed=seed,
         took_s=time.monotonic() - began_at,
         calm_s=calm_s,
         books=books,
         pauses=load.pauses,
-        has_shim=site.disk is not None,
-        violations={**violations(books), "surprises of the service": site.surprises},
+        impossible=attack.impossible,
+        violations={
+            **violations(books),
+            **attack.violations(),
+            "surprises of the service": surprises,
+        },
         injected=injected,
-        lives=site.ends.total(),
-        gave_up=site.ends[GAVE_UP],
-        restarts=site.restarts,
+        lives=sum(service.ends.total() for service in services),
+        gave_up=sum(service.ends[GAVE_UP] for service in services),
+        restarts=sum(service.restarts for service in services),
     )

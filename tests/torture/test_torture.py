@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.executors.procs import gone
-from tests.torture.faults import DISK_FAULTS, FAULTS, descendants
+from tests.torture.file_attack import FileAttack
+from tests.torture.file_faults import DISK_FAULTS, FAULTS
 from tests.torture.report import report
 from tests.torture.run import torture
+from tests.torture.service_faults import descendants
 
 pytestmark = pytest.mark.long
 
@@ -27,14 +29,14 @@ SEED = int(os.environ.get("TEST_TORTURE_SEED", random.randrange(2**32)))
 async def test_whatever_is_done_to_the_service_every_promise_is_kept(tmp_path: Path) -> None:
     print(f"seed {SEED}")  # noqa: T201
 
-    run = await torture(tmp_path, seconds=SECONDS, seed=SEED)
+    run = await torture(FileAttack(tmp_path), seconds=SECONDS, seed=SEED)
 
     print(report(run))  # noqa: T201
     assert {name: found for name, found in run.violations.items() if found} == {}
     assert sum(note.accepted for note in run.books.notes) > 5 * SECONDS
     if SECONDS >= 90:  # every kind has had its turn
-        possible = FAULTS if run.has_shim else FAULTS.keys() - DISK_FAULTS
-        assert {name for name in possible if not run.injected.get(name)} == set()
+        possible = FAULTS.keys() - DISK_FAULTS if run.impossible else FAULTS.keys()
+        assert {name for name in possible if not run.injected[name]} == set()
 
 
 @pytest.mark.timeout(180)  # it takes a while until the first fault

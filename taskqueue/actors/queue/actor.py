@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
+from functools import lru_cache
 
 from taskqueue.actors.consumer.actor import CANCEL_GRACE_S
 from taskqueue.actors.messages import (
@@ -20,6 +21,7 @@ from taskqueue.actors.messages import (
     Drain,
     Finish,
     ForeignCommit,
+    ForeignTasks,
     Leave,
     Leaving,
     QueueReady,
@@ -57,6 +59,9 @@ from taskqueue.rules.tasks import Accepted, Owner
 from taskqueue.runtime import ActorRef, Down, ask, is_orderly, receives, tell
 from taskqueue.storage.protocol import Storage
 
+MOST_POLICIES = 1_000
+"""Actions whose answer to failures is remembered: it takes as long to make as a short message."""
+
 
 class QueueActor(QueueAdministration):
     """Accepts, claims, hands out, settles and rescues tasks."""
@@ -86,7 +91,7 @@ class QueueActor(QueueAdministration):
         self._handler_ends = HandlerEnds(unfinished)
         self._completer = Completer(
             self._storage,
-            settings.policy_of,
+            lru_cache(MOST_POLICIES)(settings.policy_of),
             self._clock,
             jitter=jitter,
             start_task=self.start_task,
@@ -191,6 +196,11 @@ class QueueActor(QueueAdministration):
     def on_storage_ready(self, _: StorageReady) -> None:
         """Go on with whatever waits for the storage."""
         self._storage.is_back()
+
+    @receives(ForeignTasks)
+    def on_foreign_tasks(self, _: ForeignTasks) -> None:
+        """Claim at once, before what is due is known."""
+        self._schedule.expect_any()
 
     @receives(ForeignCommit, concurrently=True)
     async def on_foreign_commit(self, message: ForeignCommit) -> None:

@@ -36,6 +36,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
+from taskqueue.task_ends import is_awaited
 
 # How many times a completion is tried that fails although the storage works. Then its attempt has
 # failed: a result or a follow-up that cannot be stored now never will be.
@@ -54,6 +55,11 @@ class PendingSettlement(Struct):
     finished: Finished
     settlement: Settlement
     decided_at: float  # when its attempt had just ended
+    rescue: str | None  # why no consumer has reported it
+
+    def is_needless(self, written: Settled) -> bool:
+        """Whether it was a rescue that another node has made, or that its holder did not need."""
+        return self.rescue is not None and written is Settled.LEASE_LOST
 
 
 class Completer:
@@ -109,13 +115,17 @@ class Completer:
         self._kept: set[asyncio.Task[None]] = set()  # until their handlers end
 
     def settle(
-        self, finished: Sequence[Finished], then: Callable[[], object] | None = None
+        self,
+        finished: Sequence[Finished],
+        then: Callable[[], object] | None = None,
+        *,
+        rescue: str | None = None,
     ) -> asyncio.Task[None]:
         """Write the outcomes of some deliveries, and call `then` when all of them are written.
 
         The task also ends when its owner does, so its end alone proves no write. Outcomes of
         limited tasks whose handlers still run are written once these have ended; neither `then`
-        nor the task waits for them.
+        nor the task waits for them. `rescue` says why no consumer has reported them.
         """
         pending = []
         for each in map(self._handler_ends.known, finished):
@@ -124,7 +134,7 @@ class Completer:
                 self._kept.add(keeping := self._start_task(self._settle_at_end(each)))
                 keeping.add_done_callback(self._kept.discard)
             else:
-                pending.append(self._pending(each))
+                pending.append(self._pending(each, rescue))
         writing = self._start_task(self._write(pending, then))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
@@ -143,7 +153,7 @@ class Completer:
         while pending := self._writing | self._kept:
             await asyncio.wait(pending)
 
-    def _pending(self, finished: Finished) -> PendingSettlement:
+    def _pending(self, finished: Finished, rescue: str | None = None) -> PendingSettlement:
         task, now = finished.delivery.task, self._clock.now()
         settlement = policy.settlement(
             task,
@@ -152,7 +162,9 @@ class Completer:
             now=now,
             jitter=self._jitter(),
         )
-        return PendingSettlement(finished=finished, settlement=settlement, decided_at=now)
+        return PendingSettlement(
+            finished=finished, settlement=settlement, decided_at=now, rescue=rescue
+        )
 
     async def _write(
         self, batch: Sequence[PendingSettlement], then: Callable[[], object] | None
@@ -167,6 +179,8 @@ class Completer:
             self._handler_ends.written(each.finished.delivery.token for each, _ in written)
             now = self._clock.monotonic()
             for each, answer in written:
+                if each.is_needless(answer):
+                    continue
                 self._report(each, answer, chained_keys)
                 self._count(each, answer, now)
             batch = [
@@ -181,6 +195,8 @@ class Completer:
         self, pending: PendingSettlement, written: Settled, chained_keys: Collection[Key]
     ) -> None:
         task, settlement = pending.finished.delivery.task, pending.settlement
+        if pending.rescue is not None:
+            task_log.rescued(task, pending.rescue)
         task_log.settled(task, pending.finished.outcome, settlement, written)
         self._hooks.settled(task, settlement, written)
         if task.limits is not None and (task.queue, task.limits) not in chained_keys:
@@ -230,10 +246,26 @@ class Completer:
                 settlement=each.settlement,
                 started_at=each.finished.started_at,
                 log=each.finished.log,
+                lease_end=each.finished.lease_end,
             )
             for each in batch
         ]
-        return await self._storage.use(Storage.settle, settlements, now=self._clock.now())
+        patient = len(batch) == 1 and _is_for_nobody(batch[0])
+        return await self._storage.use(
+            Storage.settle, settlements, patient=patient, now=self._clock.now()
+        )
+
+
+def _is_for_nobody(pending: PendingSettlement) -> bool:
+    """Tell whether nothing waits for this to be written: no caller, no slot, group or task."""
+    task, settlement = pending.finished.delivery.task, pending.settlement
+    return (
+        isinstance(settlement, Complete)
+        and not settlement.follow_ups
+        and task.limits is None
+        and task.group is None
+        and not is_awaited(task.id)
+    )
 
 
 def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:

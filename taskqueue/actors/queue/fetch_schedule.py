@@ -10,6 +10,9 @@ from taskqueue.clock import Clock, next_beat
 # How often to look for tasks that users insert on connections of their own.
 POLL_S = 0.5
 
+MOST_TRIED = 4
+"""Of so many queues each is claimed from in vain rather than that one waits for a look."""
+
 
 class FetchSchedule:
     """Wakes the fetcher when there is something to do."""
@@ -20,6 +23,7 @@ class FetchSchedule:
         self.search_is_due = False
         """Whether there may be orphans."""
         self.changed = asyncio.Event()
+        self._queues = tuple(queues)
         self._clock = clock
         self._poll_at = -math.inf
 
@@ -31,6 +35,12 @@ class FetchSchedule:
     def expect_due(self, queue: str, due: float) -> None:
         """There are tasks of a queue that come due, or came due, at that instant."""
         self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
+
+    def expect_any(self) -> None:
+        """There may be tasks of any queue to claim now; so many queues are polled instead."""
+        if len(self._queues) <= MOST_TRIED:
+            for queue in self._queues:
+                self.expect_work(queue)
 
     def slot_freed(self, queue: str) -> None:
         """A task that had limits is settled: another may run, of this queue or of others."""

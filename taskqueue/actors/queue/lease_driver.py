@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Concatenate, ParamSpec, TypeAlias, assert_never
 
-from taskqueue.actors import task_log
 from taskqueue.actors.messages import CancelAttempt, HandlerCrash, Work
 from taskqueue.actors.queue.completer import Completer
 from taskqueue.actors.queue.dispatch import DispatchBuffer
@@ -78,9 +77,7 @@ class LeaseDriver:
     def _obey(self, action: Action[ActorRef], then: Callable[[], object] | None = None) -> Writing:
         match action:
             case Settle(finished=finished, rescue=why):
-                if why is not None:
-                    task_log.rescued(finished, why)
-                return [self._completer.settle(finished, then)]
+                return [self._completer.settle(finished, then, rescue=why)]
             case Wake(consumer=consumer):
                 tell(consumer, Work(dispatch=self._dispatch))
             case CancelRunning(consumer=consumer, token=token, reason=reason):

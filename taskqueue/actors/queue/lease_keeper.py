@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+from collections.abc import Sequence
 
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.fetch_schedule import POLL_S
@@ -11,12 +12,16 @@ from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock, next_beat
 from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
-from taskqueue.rules.tasks import Owner
+from taskqueue.rules.tasks import Delivery, Owner
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
 
 LEASE_OVER_S = 0.1
 """How long after the end of a lease to look: it holds at its end, and an extension may be late."""
+
+RETURN_S = 7.0
+"""After an outage, how long the other nodes have to extend their leases before these are rescued.
+Longer than the longest pause between two attempts of a database actor to recover."""
 
 
 class LeaseKeeper:
@@ -40,8 +45,16 @@ class LeaseKeeper:
         self._dispatch = dispatch
         self._driver = driver
         self._heed_at = -math.inf
+        self._extended_at: float | None = None
+        self._is_cut_off = False
+        self._rescue_from = -math.inf
         self._heeding = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
+
+    async def await_storage(self) -> None:
+        """Wait before the next try: the storage could not be reached, so no lease was extended."""
+        self._is_cut_off = True
+        await self._storage.again()
 
     async def settle_orphans(self) -> None:
         """Extend our leases, and settle orphans: attempts that no consumer will settle.
@@ -53,10 +66,25 @@ class LeaseKeeper:
         async with self._heeding:
             await self._heed_drain()  # before the first claim of a new queue actor
         await self._extend()
+        self._note_return()
         held = await self._storage.use(Storage.held, self._owner)
-        overdue = await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
-        if settling := self._driver.feed(Leases.end_search, held, overdue):
+        if settling := self._driver.feed(Leases.end_search, held, await self._overdue()):
             await asyncio.wait(settling)
+
+    def _note_return(self) -> None:
+        """Note that leases can be extended; after an outage that was long, those of others too.
+
+        A lease that was extended after a third of its time lasts for the other two.
+        """
+        now, last = self._clock.monotonic(), self._extended_at
+        if self._is_cut_off and last is not None and now - last > self._lease_s * 2 / 3:
+            self._rescue_from = now + RETURN_S
+        self._extended_at, self._is_cut_off = now, False
+
+    async def _overdue(self) -> Sequence[Delivery]:
+        if self._clock.monotonic() < self._rescue_from:
+            return ()
+        return await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
 
     async def search_in_s(self) -> float:
         """Return after how long to search for orphans again.
@@ -68,7 +96,8 @@ class LeaseKeeper:
         ends_at = await self._storage.use(Storage.next_lease_end, self._owner)
         if ends_at is None:
             return usual_s
-        return min(usual_s, max(ends_at - self._clock.now(), 0.0) + LEASE_OVER_S)
+        rescue_in_s = max(ends_at - self._clock.now(), 0.0) + LEASE_OVER_S
+        return min(usual_s, max(rescue_in_s, self._rescue_from - self._clock.monotonic()))
 
     async def heed_now_and_then(self) -> None:
         """Do what other processes have asked for, if that was not done in the last half second."""

@@ -314,7 +314,12 @@ class Leases(Releases[C]):
         if not self.is_complete:
             seen.update(each.token for each in held)
         found = {each.token: each for each in (*held, *overdue)}
-        orphans = [self._abandoned(each) for token, each in found.items() if token not in seen]
+        own = {each.token for each in held}
+        orphans = [
+            self._abandoned(each, lease_end=None if token in own else each.expires_at)
+            for token, each in found.items()
+            if token not in seen
+        ]
         # The slots of an orphan may pass to what is chained here, which would not learn of it.
         waited = self._chains.release() if orphans else ()
         return (

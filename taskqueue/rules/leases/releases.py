@@ -57,9 +57,9 @@ class Releases(Generic[C]):
         waited = (behind for each in limited for behind in self._chains.end(each))
         return [never_begun(each, Interrupted()) for each in waited]
 
-    def _abandoned(self, delivery: Delivery) -> Finished:
+    def _abandoned(self, delivery: Delivery, lease_end: float | None = None) -> Finished:
         outcome = policy.abandoned(delivery.task, started=delivery.started, policy=self._retry)
-        return Finished(delivery=delivery, outcome=outcome, started_at=None)
+        return Finished(delivery=delivery, outcome=outcome, started_at=None, lease_end=lease_end)
 
 
 def never_begun(delivery: Delivery, outcome: Outcome) -> Finished:

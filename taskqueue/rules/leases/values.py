@@ -40,6 +40,7 @@ class Finished(Struct):
     outcome: Outcome
     started_at: float | None  # None: its handler never began
     log: str | None = None  # JSON text; None: it has logged nothing
+    lease_end: float | None = None  # of another holder's lease, which that one may extend yet
 
     @property
     def passes_slot_on(self) -> bool:

@@ -179,7 +179,7 @@ class MemoryStorage(
         return self._handlers.dry_run(tuple(statements), query, limit_s=limit_s)
 
     async def settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         self._require_open()
         answers = tuple(self._settle(by, now=now) for by in settlements)
@@ -279,6 +279,8 @@ class MemoryStorage(
         settlement = by.settlement
         this = (by.token, type(settlement))
         for row, lease in self._table.holding([by.token]):
+            if by.lease_end is not None and lease.expires_at > by.lease_end:
+                return Settled.LEASE_LOST
             if isinstance(settlement, Complete) and settlement.statements:
                 refusal = self._handlers.apply(settlement.statements)
                 if refusal is not None:

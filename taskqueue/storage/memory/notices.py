@@ -21,3 +21,6 @@ class MemoryNotices:
 
     def on_foreign_commit(self, notify: Callable[[], object]) -> None:
         """Never calls it: no other process has this memory."""
+
+    def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
+        """Never calls it either."""

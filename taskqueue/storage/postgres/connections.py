@@ -20,6 +20,7 @@ from taskqueue.storage.postgres.errors import MISSING_DRIVER, is_lost, translate
 T = TypeVar("T")
 
 CONNECT_S = 10.0
+AGAIN_S = 0.1
 READERS = 2
 
 READ_S = 30.0
@@ -94,6 +95,22 @@ async def connect(database: PostgresDatabase) -> Connection:
         except ValueError as error:  # its text may repeat the URL, with the password
             raise StorageUnavailable(f"{database}: {type(error).__name__}") from None
         return connection
+
+
+async def connect_within(database: PostgresDatabase, seconds: float) -> Connection:
+    """Open a connection; a server that cannot be reached is waited for.
+
+    Raises:
+        StorageUnavailable: it is still so after so many seconds.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await connect(database)
+        except StorageUnavailable:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise
+        await asyncio.sleep(AGAIN_S)
 
 
 def drop(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer, begin
-from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect, drop
+from taskqueue.storage.postgres.connections import SQL, Kept, Readers, connect_within, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.handler_sql.sessions import HandlerSessions
@@ -22,6 +22,10 @@ from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.transaction import Transaction
 
 T = TypeVar("T")
+
+MIGRATE_WITHIN_S = 5.0
+"""How long a node that starts waits for a server that restarts just then. The migration is tried
+again a few times only, so its tries must not all fail within a moment."""
 
 
 class PostgresLifecycle:
@@ -46,6 +50,7 @@ class PostgresLifecycle:
         self._handlers: HandlerSessions | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._tell_foreign_commit: Callable[[], object] = lambda: None
+        self._tell_foreign_tasks: Callable[[], object] = lambda: None
         self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
 
     def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
@@ -53,6 +58,9 @@ class PostgresLifecycle:
 
     def on_foreign_commit(self, notify: Callable[[], object]) -> None:
         self._tell_foreign_commit = notify
+
+    def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
+        self._tell_foreign_tasks = notify
 
     def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
         self._tell_group_end = notify
@@ -92,7 +100,7 @@ class PostgresLifecycle:
 
     async def migrate(self) -> tuple[Migration, ...]:
         async with self._turn:
-            connection = await connect(self._database)
+            connection = await connect_within(self._database, MIGRATE_WITHIN_S)
             try:
                 with translated(self._where):
                     return await runner.migrate(connection, self._where)
@@ -156,6 +164,7 @@ class PostgresLifecycle:
         self._tell_loss(error)
 
     def _on_foreign_commit(self) -> None:
+        self._tell_foreign_tasks()
         self._tell_foreign_commit()
 
     def _on_group_end(self, end: GroupEnd) -> None:

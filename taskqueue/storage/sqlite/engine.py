@@ -154,27 +154,30 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         return answer
 
     async def settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         isolation = self._serving().isolation
         if isolation is None or not any(map(settling.has_statements, settlements)):
-            return await self._settle(settlements, now=now)
+            return await self._settle(settlements, patient=patient, now=now)
         isolated = [by for by in settlements if settling.has_statements(by)]
         others = [by for by in settlements if not settling.has_statements(by)]
         of_isolated, of_others = await asyncio.gather(
             self._settle_isolated(isolation, isolated, now=now),
-            self._settle(others, now=now) if others else _no_answers(),
+            self._settle(others, now=now),
         )
         a, b = iter(of_isolated), iter(of_others)
         return tuple(next(a if settling.has_statements(by) else b) for by in settlements)
 
     async def _settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
+        if not settlements:
+            return ()
         # A handler's statement that fails is the answer for its token, not an error of the batch.
         pack = Batch if all(map(settling.only_completes, settlements)) else tuple
         answers = await self._write(
-            partial(settling.settle, settlements=pack(settlements), refused={}, now=now)
+            partial(settling.settle, settlements=pack(settlements), refused={}, now=now),
+            patient=patient,
         )
         # Without a share of time nothing is put off.
         return cast("tuple[Settled | NotApplied, ...]", answers)
@@ -250,6 +253,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         return await self._read(reads.all_due)
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
+        self._serving().writer.hurry()  # the end of this task may be about to be written
         return await self._read(partial(reads.get, task_id=task_id, now=now))
 
     async def logs(
@@ -294,7 +298,3 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
 
     async def paused(self) -> Mapping[str, float]:
         return await self._read(reads.paused)
-
-
-async def _no_answers() -> tuple[Settled | NotApplied, ...]:
-    return ()

@@ -16,6 +16,7 @@ from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.registry import NodeRegistry
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
+from taskqueue.storage.sqlite.commit.log_space import LogSpace
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.opener import Opener, WritesIn
@@ -115,12 +116,12 @@ class SQLiteLifecycle(SQLiteNotices):
         """
         self._abandon(then=lambda: None)
 
-    async def _write(self, operation: Callable[[Transaction], T]) -> T:
+    async def _write(self, operation: Callable[[Transaction], T], *, patient: bool = False) -> T:
         opened = self._serving()
         if self._unsynced is not None:
             raise self._unsynced
         with self._suspecting():
-            return await opened.write(operation)
+            return await opened.write(operation, patient=patient)
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         opened = self._serving()
@@ -187,7 +188,12 @@ class SQLiteLifecycle(SQLiteNotices):
             with translated(self._path):
                 watch = watch.with_log()
             log = Path(f"{real_path(self._path)}-wal")
-            foreign = await ForeignCommits.begin(log, writing, self._on_foreign_commit)
+            foreign = await ForeignCommits.begin(
+                log,
+                writing,
+                notify=self._on_foreign_commit,
+                notify_early=self._on_foreign_tasks,
+            )
         except BaseException:
             for connection in opened:
                 connection.abandon()
@@ -205,6 +211,7 @@ class SQLiteLifecycle(SQLiteNotices):
             writer=writer,
             reader=reading,
             checkpointer=Checkpointer(checkpointing, writing, self._path, self._on_failed_sync),
+            log_space=LogSpace(writing, log),
             isolation=self._isolation(lock, writer, watch),
             foreign=foreign,
         )

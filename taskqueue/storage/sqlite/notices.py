@@ -12,6 +12,7 @@ class SQLiteNotices:
     def __init__(self) -> None:
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._tell_foreign_commit: Callable[[], object] = lambda: None
+        self._tell_foreign_tasks: Callable[[], object] = lambda: None
         self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
 
     def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
@@ -20,11 +21,17 @@ class SQLiteNotices:
     def on_foreign_commit(self, notify: Callable[[], object]) -> None:
         self._tell_foreign_commit = notify
 
+    def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
+        self._tell_foreign_tasks = notify
+
     def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
         self._tell_group_end = notify
 
     def _on_foreign_commit(self) -> None:
         self._tell_foreign_commit()
+
+    def _on_foreign_tasks(self) -> None:
+        self._tell_foreign_tasks()
 
     def _on_group_end(self, end: GroupEnd) -> None:
         self._tell_group_end(end)

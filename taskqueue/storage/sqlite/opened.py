@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from taskqueue.storage.sqlite.commit.checkpointer import Checkpointer
 from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
+from taskqueue.storage.sqlite.commit.log_space import LogSpace
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.writer import Writer
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
@@ -27,19 +28,20 @@ class OpenFile:
     writer: Writer
     reader: ThreadConnection
     checkpointer: Checkpointer
+    log_space: LogSpace
     isolation: Isolation | None
     """None: the writer runs the statements of handlers as well."""
     foreign: ForeignCommits | None
     """None: the system does not allow to watch the log."""
 
-    async def write(self, operation: Callable[[Transaction], T]) -> T:
-        """Answer with what `operation` returns, once that is committed.
+    async def write(self, operation: Callable[[Transaction], T], *, patient: bool = False) -> T:
+        """Answer with what `operation` returns, once that is committed; see `Writer.write`.
 
         Raises:
             StorageUnavailable, StorageCorrupt: it is not, or the latest checkpoint has failed.
         """
         self.checkpointer.check()
-        answer = await self.writer.write(operation)
+        answer = await self.writer.write(operation, patient=patient)
         self.committed()
         return answer
 
@@ -53,9 +55,10 @@ class OpenFile:
         return await self.reader.run(partial(_read, self.watch, query))
 
     def committed(self) -> None:
-        """Checkpoint if enough was written since the last time."""
+        """Checkpoint if enough was written since the last time, and keep room in the log."""
         isolated = 0 if self.isolation is None else self.isolation.rows_changed
         self.checkpointer.written(self.writer.rows_changed + isolated)
+        self.log_space.committed()
 
     async def part(self) -> None:
         """Refuse what comes, and commit what waits.

@@ -1,6 +1,6 @@
 """The part of the storage contract about leases: start, report, extend, held, rescue, due."""
 
-from taskqueue.rules.tasks import Postpone, Status
+from taskqueue.rules.tasks import Postpone, SettleBy, Settled, Status
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.claims import ClaimContract
 from taskqueue.testing.contract.expiry import ExpiryContract
@@ -9,6 +9,7 @@ from taskqueue.testing.contract.settlements import SettlementContract
 from taskqueue.testing.contract.started import StartedContract
 from taskqueue.testing.contract.steps import (
     ANOTHER,
+    CRASH,
     DONE,
     EARLIER_ME,
     FAILURE,
@@ -22,6 +23,9 @@ from taskqueue.testing.contract.steps import (
     task_of,
 )
 from taskqueue.testing.contract.tokens import TokenContract
+
+EXACT = 1_796_044_946.084_952_4
+"""An instant of our days, with all the digits that a number has."""
 
 
 class LeasesContract(
@@ -171,6 +175,27 @@ class LeasesContract(
 
         assert at_expiry == ()
         assert after == by_its_owner == (delivery,)
+
+    async def test_a_lease_that_is_extended_after_a_rescue_was_decided_holds(
+        self, storage: Storage
+    ) -> None:
+        await add(storage, "a", now=EXACT)
+        [delivery] = await claim(storage, lease_s=30.0, now=EXACT)
+        [rescued] = await storage.rescue(ANOTHER, now=EXACT + 31.0)
+        by = SettleBy(token=rescued.token, settlement=CRASH, lease_end=rescued.expires_at)
+
+        assert await storage.extend([delivery.token], lease_s=30.0, now=EXACT + 32.0) == ()
+        assert await storage.settle([by], now=EXACT + 33.0) == (Settled.LEASE_LOST,)
+        assert ids(await storage.held(ME)) == ["a"]
+        assert await settle(storage, delivery, DONE, now=EXACT + 34.0) is Settled.WRITTEN
+
+    async def test_a_lease_that_was_not_extended_is_rescued(self, storage: Storage) -> None:
+        await add(storage, "a", now=EXACT)
+        await claim(storage, lease_s=30.0, now=EXACT)
+        [rescued] = await storage.rescue(ANOTHER, now=EXACT + 31.0)
+        by = SettleBy(token=rescued.token, settlement=CRASH, lease_end=rescued.expires_at)
+
+        assert await storage.settle([by], now=EXACT + 32.0) == (Settled.WRITTEN,)
 
     async def test_what_an_earlier_life_of_the_node_holds_is_rescued_whatever_its_lease_says(
         self, storage: Storage

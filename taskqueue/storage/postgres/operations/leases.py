@@ -29,11 +29,16 @@ class Lease(NamedTuple):
     cancelling: bool  # its cancellation was asked for
     group: str | None
     limited: bool  # it counts towards limits
+    expires_at: float | None
 
     @property
     def started(self) -> bool:
         """Whether the delivery has left the buffer."""
         return self.status == Status.RUNNING
+
+    def is_extended_since(self, lease_end: float | None) -> bool:
+        """Return whether the lease ends later than it did; None: that does not matter."""
+        return lease_end is not None and self.expires_at is not None and self.expires_at > lease_end
 
 
 class Leases:

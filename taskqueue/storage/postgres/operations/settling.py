@@ -45,6 +45,8 @@ async def settle(
         if lease is None:
             repeated = found.settled(by.token, settled_as)
             answers.append(Settled.REPEATED if repeated else Settled.LEASE_LOST)
+        elif lease.is_extended_since(by.lease_end):
+            answers.append(Settled.LEASE_LOST)
         else:
             answers.append(await writing.add(lease, by))
             found.settle(lease, settled_as)

@@ -88,7 +88,7 @@ class PostgresLeases(PostgresLifecycle):
         await self._write(partial(leases.report, progress=dict(progress)))
 
     async def settle(
-        self, settlements: Sequence[SettleBy], *, now: float
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
     ) -> tuple[Settled | NotApplied, ...]:
         others = [by for by in settlements if not statements_of(by)]
         if len(others) == len(settlements):

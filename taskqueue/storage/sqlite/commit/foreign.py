@@ -5,7 +5,8 @@
 Our own commits write to the log as well. The version tells them apart: a connection does not see it
 change by its own commits. A commit counts some time after its last write, when the disk has synced
 it, and nothing is written to the log then. So the version is looked at several times. Our clients
-touch the log after a commit: then one look suffices, and it comes at once.
+touch the log after a commit. That says that there are tasks, most likely: they are claimed before
+the look, which has time then.
 """
 
 import asyncio
@@ -23,28 +24,33 @@ from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch
 from taskqueue.storage.sqlite.disk.wal import data_version
 
-PAUSES_S = (0.0005, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
-"""From one look to the next after a write: short beside the sync that the look waits for."""
+PAUSES_S = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
+"""From a write to the first look and from one to the next: short beside the sync they wait for."""
 
-SUSTAINED = 6
+AFTER_TOUCH_S = 0.016
+
+SUSTAINED = 5
 """The pause between looks while writes keep coming, as an index: a look delays one."""
 
 
 class ForeignCommits:
-    """Calls a function, on its loop, after others have committed. Some commits share a call."""
+    """Calls functions, on its loop, after others have committed. Some commits share a call."""
 
     def __init__(
         self,
         writes: FileEventWatch,
         touches: FileEventWatch,
         writing: ThreadConnection | ProcessConnection,
-        notify: Callable[[], object],
         version: int,
+        *,
+        notify: Callable[[], object],
+        notify_early: Callable[[], object],
     ) -> None:
         self._writes = writes
         self._touches = touches
         self._writing = writing
         self._notify = notify
+        self._notify_early = notify_early
         self._version = version
         self._loop = asyncio.get_running_loop()
         self._step = len(PAUSES_S)  # the next pause; none is left while all is quiet
@@ -59,9 +65,14 @@ class ForeignCommits:
         cls,
         log: Path,
         writing: ThreadConnection | ProcessConnection,
+        *,
         notify: Callable[[], object],
+        notify_early: Callable[[], object],
     ) -> "ForeignCommits | None":
-        """Watch the log of an open file; None if the system does not allow that."""
+        """Watch the log of an open file; None if the system does not allow that.
+
+        `notify_early` is called after touches, before the look.
+        """
         with contextlib.ExitStack() as watches:
             try:
                 writes = watches.enter_context(closing(FileEventWatch.on(log, FileEvent.WRITTEN)))
@@ -69,7 +80,14 @@ class ForeignCommits:
             except OSError as error:
                 events.warning("foreign_commits_unwatched", reason=f"{log}: {error.strerror}")
                 return None
-            begun = cls(writes, touches, writing, notify, await writing.run(data_version))
+            begun = cls(
+                writes,
+                touches,
+                writing,
+                await writing.run(data_version),
+                notify=notify,
+                notify_early=notify_early,
+            )
             watches.pop_all()
         return begun
 
@@ -92,14 +110,12 @@ class ForeignCommits:
         self._loop.remove_reader(self._writes)
         is_quiet = self._step == len(PAUSES_S)
         self._step = 0 if is_quiet else min(self._step, SUSTAINED)
-        self._look_at(self._looked_at + PAUSES_S[SUSTAINED])
+        self._look_at(max(self._looked_at + PAUSES_S[SUSTAINED], self._loop.time() + PAUSES_S[0]))
 
     def _touched(self) -> None:
         self._touches.drain()
-        self._look_at(self._looked_at + (PAUSES_S[SUSTAINED] if self._is_sustained() else 0.0))
-
-    def _is_sustained(self) -> bool:
-        return SUSTAINED < self._step < len(PAUSES_S)
+        self._notify_early()
+        self._look_at(self._loop.time() + AFTER_TOUCH_S)
 
     def _look_at(self, at: float) -> None:
         if self._timer is None or at < self._timer.when():

@@ -5,8 +5,8 @@
     write ─┘   (one hop to the    └─ answer
                 writer's thread)
 
-There is no timer: a lone write is committed at once, and the more come together, the more share
-one sync of the disk.
+A lone write is committed at once, and the more come together, the more share one sync of the disk.
+Only a write that nobody waits for, a *patient* one, waits a moment for another to share its commit.
 """
 
 import asyncio
@@ -41,6 +41,13 @@ TURNS = 3
 # interpreter, the more both get done. An idle loop does not wait.
 BUSY_S = 0.000_05
 GATHER_S = 0.005
+
+# Who sends one request after the other sends the next about a millisecond after the last answer.
+# The task before has ended by then, and both share a commit.
+PATIENCE_S = 0.003
+
+# That wait at a time: so many more tasks may be run again after a crash of the process.
+MOST_PATIENT = 1
 
 
 class Write(Generic[T]):
@@ -83,6 +90,8 @@ class Writer:
         self._commit_began = 0.0  # by the clock of the loop
         self._watch = watch
         self._pending: list[Write[Any]] = []
+        self._is_urgent = False  # some of what is pending does not wait
+        self._patience: asyncio.TimerHandle | None = None  # its end, for what waits now
         self._alone: list[Write[Any]] = []  # of a commit that could not be sent: each in its own
         self._committing: list[Write[Any]] = []
         self._turns: deque[asyncio.Future[None]] = deque()  # of `held`
@@ -93,8 +102,12 @@ class Writer:
         self.rows_changed = 0
         """By all commits so far, undone or not."""
 
-    def write(self, operation: Callable[[Transaction], T]) -> asyncio.Future[T]:
+    def write(
+        self, operation: Callable[[Transaction], T], *, patient: bool = False
+    ) -> asyncio.Future[T]:
         """Answer with what `operation` returns, once that is committed.
+
+        One that is `patient` waits up to `PATIENCE_S` for others to be committed with.
 
         Operations are applied in the order of the calls. Cancelling the answer changes nothing for
         the operation, nor for those that share its commit. An operation that raises fails alone.
@@ -108,10 +121,23 @@ class Writer:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         self._pending.append(Write(operation, answer))
+        if not patient or len(self._pending) > MOST_PATIENT:
+            self.hurry()
+        elif self._patience is None:
+            self._patience = loop.call_later(PATIENCE_S, self.hurry)
+        return answer
+
+    def hurry(self) -> None:
+        """Let what is patient wait no longer."""
+        if self._pending:
+            self._is_urgent = True
+            self._begin()
+
+    def _begin(self) -> None:
+        """Commit soon, unless that is under way."""
         if self._idle.is_set():
             self._idle.clear()
-            self._commit_soon(loop)
-        return answer
+            self._commit_soon(asyncio.get_running_loop())
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -128,9 +154,8 @@ class Writer:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._turns.append(turn)
-        if self._idle.is_set():
-            self._idle.clear()
-            self._commit_soon(loop)
+        self.hurry()
+        self._begin()
         try:
             await turn
         except asyncio.CancelledError:
@@ -150,6 +175,7 @@ class Writer:
                 connection is open nothing of it is lost.
         """
         self._closed = True
+        self.hurry()
         await self._idle.wait()
         with contextlib.suppress(WriterLost):
             await self._connection.run(partial(part, self._watch))
@@ -164,6 +190,7 @@ class Writer:
         All are answered `StorageUnavailable`; `then` is called when the thread is done.
         """
         self._closed = True
+        self._end_patience()
         unanswered = [*self._committing, *self._alone, *self._pending]
         self._committing, self._alone, self._pending = [], [], []
         for write in unanswered:
@@ -189,17 +216,24 @@ class Writer:
         else:
             self._commit_pending()
 
+    def _end_patience(self) -> None:
+        self._is_urgent = False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
     def _commit_pending(self) -> None:
         while self._turns and self._turns[0].cancelled():
             self._turns.popleft()
-        if self._turns and (self._turn_is_due or not (self._alone or self._pending)):
+        if self._turns and (self._turn_is_due or not (self._alone or self._is_urgent)):
             self._turn_is_due = False
             self._turns.popleft().set_result(None)
             return
         self._turn_is_due = bool(self._turns)
         if self._alone:
             self._committing = [self._alone.pop(0)]
-        elif self._pending:
+        elif self._is_urgent:
+            self._end_patience()
             self._committing, self._pending = self._pending, []
         else:
             self._idle.set()

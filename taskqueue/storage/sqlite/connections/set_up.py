@@ -8,12 +8,11 @@ from typing import Literal, TypeAlias
 from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.file import require_whole
+from taskqueue.storage.sqlite.disk.log_space import LONGEST_BYTES
 from taskqueue.storage.sqlite.schema.runner import require_ours, require_version
 
 Mode: TypeAlias = Literal["ro", "rw", "rwc"]
 SetUp: TypeAlias = Callable[[sqlite3.Connection], object]
-
-_LONGEST_LOG_BYTES = 48 * 1024 * 1024  # kept when the log is reset
 
 # Source: https://sqlite.org/pragma.html#pragma_synchronous
 _SYNCHRONOUS = {"OFF": 0, "NORMAL": 1, "FULL": 2, "EXTRA": 3}
@@ -70,7 +69,7 @@ def set_up_writer(
     require(db, "synchronous", _SYNCHRONOUS[synchronous])
     require(db, "foreign_keys", 0)  # however SQLite was built: see handler_sql
     require(db, "wal_autocheckpoint", 0)  # SQLite ignores the errors of its own checkpoints
-    require(db, "journal_size_limit", _LONGEST_LOG_BYTES)
+    require(db, "journal_size_limit", LONGEST_BYTES)
     require(db, "cache_size", -32 * 1024)  # KiB
     require(db, "busy_timeout", 0)  # the writer has its own way to wait
 

@@ -69,6 +69,12 @@ def seq_of(token: str) -> int:
     return seq if seq <= _LAST_SEQ else _NO_SEQ
 
 
+def is_extended(db: sqlite3.Connection, lease: Lease, lease_end: float) -> bool:
+    """Return whether a lease ends later than it did."""
+    [ends_at] = db.execute(statements.LEASE_END, (lease.seq,)).fetchone()
+    return bool(ends_at > lease_end)
+
+
 class Standing(NamedTuple):
     """How many tasks stand where, how many belong to groups, and how many have limits."""
 

@@ -68,6 +68,7 @@ def only_completes(by: SettleBy) -> bool:
     """
     return (
         type(by.settlement) is Complete
+        and by.lease_end is None
         and not by.settlement.statements
         and not membership.has_members(by.settlement.follow_ups)
     )
@@ -131,6 +132,8 @@ def _settle_each(
         if lease is None:
             repeated = found.settled(by.token, settled_as)
             answers.append(Settled.REPEATED if repeated else Settled.LEASE_LOST)
+        elif by.lease_end is not None and leases.is_extended(tx.db, lease, by.lease_end):
+            answers.append(Settled.LEASE_LOST)
         elif (refusal := _apply_statements(tx, by, refused)) is not None:
             answers.append(refusal)
         else:

@@ -95,6 +95,8 @@ SELECT json_group_array(json_array(
 FROM main.tasks WHERE seq IN {_SEQS.format("?1")}
 """
 
+LEASE_END = "SELECT expires_at FROM main.tasks WHERE seq = ?"
+
 # A task that is held has one of these.
 HELD_AS = (Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.RUNNING)
 STANDING = f"""

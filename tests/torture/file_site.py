@@ -7,7 +7,7 @@ from tests.bytecode import KEPT, fill
 from tests.disk.faulty import CommandedDisk
 
 
-class FaultySite(Site):
+class FileSite(Site):
     """A site with faults of the disk, where there is a C compiler."""
 
     def __init__(self, folder: Path) -> None:

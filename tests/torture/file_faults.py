@@ -1,4 +1,4 @@
-"""What is done to the service from outside, at moments and with strengths drawn from the seed."""
+"""What is done to a service on a file from outside, with strengths drawn from the seed."""
 
 import asyncio
 import contextlib
@@ -9,76 +9,41 @@ import resource
 import signal
 import sqlite3
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
-
-import aiohttp
 
 from taskqueue.testing.process import ServiceEnded
+from taskqueue.verification.kept import KeptService
 from taskqueue.verification.site import LEASE_S
-from tests.torture.site import FaultySite
+from tests.torture.file_site import FileSite
+from tests.torture.harass import Fault
+from tests.torture.service_faults import SERVICE_FAULTS, freeze
 
-# A fault does its harm, undoes it, and says whether there was anything to harm.
-Fault: TypeAlias = Callable[[FaultySite, random.Random], Awaitable[bool]]
-
-LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 1.2  # between two faults
-HTTP_TIMEOUT_S = 5.0
 STARTS_WITHIN_S = 10.0
 
 
-async def kill_service(site: FaultySite, draw: random.Random) -> bool:
-    """kill -9."""
-    await site.kill()
-    return True
+def of_service(fault: Fault[KeptService]) -> Fault[FileSite]:
+    """Do something to the service of a site."""
+
+    async def of_site(site: FileSite, draw: random.Random) -> bool:
+        return await fault(site.service, draw)
+
+    return of_site
 
 
-async def stop_service(site: FaultySite, draw: random.Random) -> bool:
-    """SIGTERM, as a deploy does."""
-    await site.stop()
-    return True
+async def freeze_service(site: FileSite, draw: random.Random) -> bool:
+    """SIGSTOP for longer than a lease."""
+    return await freeze(draw.uniform(1.1, 2.0) * LEASE_S, site.service)
 
 
-async def kill_executors(site: FaultySite, draw: random.Random) -> bool:
-    """kill -9 of some of the processes in which handlers run, as the OOM killer would."""
-    children = list(descendants(site.pid))
-    for pid in draw.sample(children, draw.randint(0, len(children))):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return bool(children)
-
-
-async def kill_actor(path: str, site: FaultySite, draw: random.Random) -> bool:
-    """Press the let-it-crash button."""
-    timeout = aiohttp.ClientTimeout(total=HTTP_TIMEOUT_S)
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the gateway dies before it says
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as http,
-            http.post(f"{site.url}/supervision/kill", json={"path": path}) as answer,
-        ):
-            return answer.status == 202
-    return path.endswith("gateway")
-
-
-async def freeze(site: FaultySite, draw: random.Random) -> bool:
-    """SIGSTOP for longer than a lease, as a machine that swaps or is migrated does."""
-    site.send(signal.SIGSTOP)
-    try:
-        await asyncio.sleep(draw.uniform(1.1, 2.0) * LEASE_S)
-    finally:
-        site.send(signal.SIGCONT)  # also when the time of faults is over meanwhile
-    return True
-
-
-async def kill_writer(site: FaultySite, draw: random.Random) -> bool:
+async def kill_writer(site: FileSite, draw: random.Random) -> bool:
     """kill -9 of the process that commits."""
     return _send(site.writers, signal.SIGKILL)
 
 
-async def freeze_writer(site: FaultySite, draw: random.Random) -> bool:
+async def freeze_writer(site: FileSite, draw: random.Random) -> bool:
     """SIGSTOP of the process that commits, shorter or longer than the service waits for it."""
     writers = site.writers
     stopped = _send(writers, signal.SIGSTOP)
@@ -96,7 +61,7 @@ def _send(pids: Sequence[int], number: signal.Signals) -> bool:
     return bool(pids)
 
 
-async def disk_fault(line: str, site: FaultySite, draw: random.Random) -> bool:
+async def disk_fault(line: str, site: FileSite, draw: random.Random) -> bool:
     """What the shim can do; `{}` in the line is drawn."""
     if site.disk is None:
         return False
@@ -105,7 +70,7 @@ async def disk_fault(line: str, site: FaultySite, draw: random.Random) -> bool:
     return True
 
 
-async def clock_jump(site: FaultySite, draw: random.Random) -> bool:
+async def clock_jump(site: FileSite, draw: random.Random) -> bool:
     """The wall clock jumps, and back again."""
     if site.disk is None:
         return False
@@ -115,7 +80,7 @@ async def clock_jump(site: FaultySite, draw: random.Random) -> bool:
     return True
 
 
-async def fill_disk(site: FaultySite, draw: random.Random) -> bool:
+async def fill_disk(site: FileSite, draw: random.Random) -> bool:
     """Let no file grow, wherever the next write happens to be.
 
     A limit on the size of files needs no rights and no file system of its own; unlike a full disk
@@ -125,7 +90,9 @@ async def fill_disk(site: FaultySite, draw: random.Random) -> bool:
     size = log.stat().st_size if log.exists() else 0
     room = draw.randint(0, 2 * size)
     with contextlib.ExitStack() as limits:
-        limited = [limits.enter_context(_limited(pid, room)) for pid in (site.pid, *site.writers)]
+        limited = [
+            limits.enter_context(_limited(pid, room)) for pid in (site.service.pid, *site.writers)
+        ]
         await asyncio.sleep(draw.uniform(0.2, 2.0))
     for pid in site.writers:  # one that was started meanwhile has inherited the limit
         with _limited(pid, room):
@@ -133,12 +100,12 @@ async def fill_disk(site: FaultySite, draw: random.Random) -> bool:
     return all(limited)
 
 
-async def lock_database(site: FaultySite, draw: random.Random) -> bool:
+async def lock_database(site: FileSite, draw: random.Random) -> bool:
     """Somebody sits in a shell with a transaction open."""
     return await asyncio.to_thread(_lock, site.database, draw.uniform(0.2, 3.0))
 
 
-DISK_FAULTS: Mapping[str, Fault] = {
+DISK_FAULTS: Mapping[str, Fault[FileSite]] = {
     "slow syncs": partial(disk_fault, "sync sleep {}"),
     "failing syncs": partial(disk_fault, f"sync error {errno.EIO}"),
     "failing writes": partial(disk_fault, f"write error {errno.EIO}"),
@@ -158,46 +125,18 @@ MAKING = (
 )
 """What is wrong while the file is made."""
 
-FAULTS: Mapping[str, Fault] = {
-    "kill -9 of the service": kill_service,
-    "SIGTERM and restart": stop_service,
-    "kill -9 of executor processes": kill_executors,
-    "kill of the database actor": partial(kill_actor, "root/database"),
-    "kill of the queue actor": partial(kill_actor, "root/queue"),
-    "kill of a consumer": partial(kill_actor, "root/consumers/consumer-1"),
-    "kill of all consumers": partial(kill_actor, "root/consumers"),
-    "kill of the gateway": partial(kill_actor, "root/gateway"),
+FAULTS: Mapping[str, Fault[FileSite]] = {
+    **{name: of_service(fault) for name, fault in SERVICE_FAULTS.items()},
     "disk full": fill_disk,
     "database locked": lock_database,
-    "SIGSTOP past the lease": freeze,
+    "SIGSTOP past the lease": freeze_service,
     "kill -9 of the writer": kill_writer,
     "SIGSTOP of the writer": freeze_writer,
     **DISK_FAULTS,
 }
 
 
-async def harass(
-    site: FaultySite, seed: int, injected: Counter[str], on: Callable[[str], None]
-) -> None:
-    """Do one thing after the other to the service, all kinds equally often, until cancelled.
-
-    Args:
-        site: where the service is.
-        seed: decides what and when.
-        injected: counts what was done.
-        on: hears what is done now.
-    """
-    draw = random.Random(f"{seed}/faults")
-    while True:
-        for name in draw.sample(list(FAULTS), len(FAULTS)):
-            await asyncio.sleep(draw.uniform(LEAST_PAUSE_S, MOST_PAUSE_S))
-            on(name)
-            injected[name] += await FAULTS[name](site, draw)
-            if draw.random() < 0.8:  # else the next one strikes while it starts
-                await site.ready()
-
-
-async def spoil_the_making(site: FaultySite, seed: int, on: Callable[[str], None]) -> int:
+async def spoil_the_making(site: FileSite, seed: int, on: Callable[[str], None]) -> int:
     """Let some lives fail while they make the database, each at another line; return how many."""
     draw = random.Random(f"{seed}/making")
     for line in draw.sample(MAKING, len(MAKING)):
@@ -210,18 +149,6 @@ async def spoil_the_making(site: FaultySite, seed: int, on: Callable[[str], None
                 await asyncio.sleep(draw.uniform(0.0, 0.2))
             await life.end()
     return len(MAKING)
-
-
-def descendants(pid: int) -> Iterator[int]:
-    """Yield the processes that a process has started, and theirs."""
-    try:
-        threads = [*Path(f"/proc/{pid}/task").iterdir()]
-        children = [int(each) for t in threads for each in (t / "children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-        return
-    for child in children:
-        yield child
-        yield from descendants(child)
 
 
 @contextlib.contextmanager

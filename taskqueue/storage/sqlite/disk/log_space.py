@@ -1,0 +1,68 @@
+"""Gives a log room before commits need it: one that makes its file longer takes half as long again.
+
+Then the disk writes the new length of the file as well as the commit. SQLite stops reading a log at
+the first frame that is not of it, so zeros after the last one are no part of it.
+"""
+
+import contextlib
+import errno
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+STEP_BYTES = 4 * 1024 * 1024
+"""What is added at a time: 10 ms of disk, for the next hundred lone commits and more."""
+
+LONGEST_BYTES = 48 * 1024 * 1024
+"""To what SQLite cuts a log that is longer, when it begins it anew."""
+
+_PIECE = bytes(256 * 1024)
+_PATIENCE_S = 0.05
+_RETRY_S = 0.001
+
+
+def add_room(log: Path, db: sqlite3.Connection) -> int:
+    """Add zeros at the end of a log, up to `LONGEST_BYTES`; return how long it is then.
+
+    Nothing is added while another connection writes, or where the disk has no room for it.
+
+    Raises:
+        sqlite3.Error, OSError: as the disk has it.
+    """
+    if not _begin(db):
+        return log.stat().st_size
+    try:
+        return _lengthen(log)
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _begin(db: sqlite3.Connection) -> bool:
+    """Keep all others from writing to the log, if that can be had soon."""
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end:
+        with contextlib.suppress(sqlite3.OperationalError):
+            db.execute("BEGIN IMMEDIATE")
+            return True
+        time.sleep(_RETRY_S)
+    return False
+
+
+def _lengthen(log: Path) -> int:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        length = os.fstat(descriptor).st_size
+        end = min(length + STEP_BYTES, LONGEST_BYTES)
+        try:
+            for at in range(length, end, len(_PIECE)):
+                os.pwrite(descriptor, _PIECE[: end - at], at)
+        except OSError as error:
+            os.ftruncate(descriptor, length)
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            return length
+        os.fdatasync(descriptor)
+        return max(length, end)
+    finally:
+        os.close(descriptor)
