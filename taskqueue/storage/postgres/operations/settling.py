@@ -21,7 +21,6 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
-from taskqueue.storage.follow_ups import is_refused
 from taskqueue.storage.postgres.connections import Row
 from taskqueue.storage.postgres.operations import membership
 from taskqueue.storage.postgres.operations.inserting import insert_admitted
@@ -138,7 +137,7 @@ class _Settling:
         if self._follow_ups:
             answers = await insert_admitted(self._tx, self._follow_ups, now=now)
             answered = zip(self._follow_ups, answers, strict=True)
-            self._tx.refused += [each for each in answered if is_refused(each[1])]
+            self._tx.refused += [each for each in answered if each[1].is_refused]
 
     def _add_attempt(
         self,
