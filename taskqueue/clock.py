@@ -6,10 +6,16 @@ to the very edge of a lease.
 
 import asyncio
 import contextlib
+import sys
 
 # Bound now: handlers share this process, and libraries replace these in their module for a while.
-from time import monotonic, time
+from time import clock_gettime, monotonic, time
 from typing import Protocol, TypeVar
+
+if sys.platform == "linux":
+    from time import CLOCK_BOOTTIME as _SINCE_BOOT
+else:
+    from time import CLOCK_MONOTONIC as _SINCE_BOOT
 
 L = TypeVar("L", bound=asyncio.AbstractEventLoop)
 
@@ -46,6 +52,14 @@ class SystemClock:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await event.wait()
+
+
+def since_boot() -> float:
+    """Return seconds that never run backwards.
+
+    On Linux they run on while the machine is suspended, as `monotonic` does not.
+    """
+    return clock_gettime(_SINCE_BOOT)
 
 
 def next_beat(now: float, period_s: float) -> float:

@@ -8,7 +8,6 @@ The order and its task are there together, or neither is. No service has to run 
 does starts the task when you have committed.
 """
 
-from taskqueue.clock import SystemClock
 from taskqueue.rules.keys import refuse_unaccepted
 from taskqueue.rules.tasks import Accepted, NewTask, require_tasks
 from taskqueue.storage.postgres.drivers import enqueueing
@@ -30,7 +29,8 @@ def enqueue(
         tasks: as `Action.prepare` and `App.prepare` make them.
         notify: wake the service at the commit. PostgreSQL commits one after the other what
             notifies. False: the service finds the tasks when it polls next.
-        now: when they are accepted, in seconds since 1970 (UTC); None: at this moment.
+        now: when they are accepted, in seconds since 1970 (UTC); None: at this moment, by the clock
+            of the server, as everything in its database.
 
     Raises:
         KeyConflict, KeyTaken, GroupClosed: a unique key belongs to a different request; one is
@@ -38,11 +38,11 @@ def enqueue(
             in the transaction.
         SchemaMismatch: the database was never migrated, or by another release.
         TypeError: `connection` is of another driver, or has to be awaited.
+        ValueError: it is in pipeline mode, where a statement does not say what it has done.
         StorageUnavailable: other transactions hold the limits of these tasks.
         Exception: the driver's own, as for any statement: also for a conflict of transactions.
     """
     require_tasks(*tasks)
-    now = SystemClock().now() if now is None else now
     session = session_of(connection)
     answers = enqueueing.without_waiting(enqueueing.enqueue(session, tasks, notify=notify, now=now))
     refuse_unaccepted(tasks, answers)
@@ -68,7 +68,6 @@ async def enqueue_async(
         Exception: as `enqueue` does.
     """
     require_tasks(*tasks)
-    now = SystemClock().now() if now is None else now
     session = await session_of_async(connection)
     answers = await enqueueing.enqueue(session, tasks, notify=notify, now=now)
     refuse_unaccepted(tasks, answers)

@@ -9,14 +9,21 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from taskqueue.storage.postgres.database import PostgresDatabase
-from tests.postgres_programs import NoPostgres, hand_over, make_cluster, run_program
+from tests.postgres_programs import (
+    NoPostgres,
+    hand_over,
+    make_cluster,
+    programs,
+    programs_with_tls,
+    run_program,
+)
 
 STARTED_WITHIN_S = 30
 OPTIONS = (
@@ -61,8 +68,9 @@ BEGIN
     WHERE datname = current_database() AND pid <> pg_backend_pid()
         AND backend_type = 'client backend';
     FOR name IN
-        SELECT tablename FROM pg_tables
-        WHERE schemaname = 'taskqueue' AND tablename NOT IN ('meta', 'counters')
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'taskqueue'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND relname NOT IN ('meta', 'counters')
     LOOP
         EXECUTE format('DELETE FROM taskqueue.%I', name);
     END LOOP;
@@ -93,6 +101,18 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
+def missing() -> str | None:
+    """Return what keeps `postgres_server` from running here; None if nothing does."""
+    if importlib.util.find_spec("asyncpg") is None:
+        return "asyncpg is not installed"
+    if "TASKQUEUE_TEST_PG" not in os.environ:
+        try:
+            programs()
+        except NoPostgres as none:
+            return str(none)
+    return None
+
+
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server of our own, or use the one that the environment names.
@@ -100,28 +120,50 @@ def postgres_server() -> Iterator[PostgresServer]:
     Raises:
         NoPostgres: there is none, or nothing to reach it with.
     """
-    if importlib.util.find_spec("asyncpg") is None:
-        raise NoPostgres("asyncpg is not installed")
+    if (reason := missing()) is not None:
+        raise NoPostgres(reason)
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return
+    with _running(programs()) as server:
+        yield server
+
+
+@contextmanager
+def tls_server(prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
+    """Run a server of our own that can do TLS.
+
+    `prepare` gets the folder of its data, and returns options for `postgres`.
+
+    Raises:
+        NoPostgres: no program here can do it.
+    """
+    with _running(programs_with_tls(), prepare) as server:
+        yield server
+
+
+@contextmanager
+def _running(at: Path, prepare: Callable[[Path], str] = lambda _: "") -> Iterator[PostgresServer]:
+    """Run the programs in the folder `at`."""
     folder = Path(tempfile.mkdtemp(prefix="taskqueue-pg-"))  # short: it has the socket
     try:
-        with _running(folder) as server:
+        with _started(folder, at, prepare) as server:
             yield server
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[PostgresServer]:
+def _started(folder: Path, at: Path, prepare: Callable[[Path], str]) -> Iterator[PostgresServer]:
     hand_over(folder)
     data = folder / "data"
-    make_cluster(data)
+    make_cluster(data, folder=at)
+    options = f"-k {folder} {OPTIONS} {prepare(data)}"
     # `pg_ctl` leaves it to init, so it is no child of this process: tests count those.
     control = ("pg_ctl", "-D", data, "-t", STARTED_WITHIN_S)
-    run_program(*control, "-w", "-l", folder / "log", "-o", f"-k {folder} {OPTIONS}", "start")
+    run_program(*control, "-w", "-l", folder / "log", "-o", options, "start", folder=at)
     try:
         yield PostgresServer(f"postgresql:///postgres?host={quote(str(folder))}&user=postgres")
     finally:
-        run_program(*control, "-m", "immediate", "stop")  # the data goes with the session
+        # The data goes with the session.
+        run_program(*control, "-m", "immediate", "stop", folder=at)

@@ -7,7 +7,9 @@ counted.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
+from time import monotonic
 
 from taskqueue.actors.messages import (
     DATABASE,
@@ -44,11 +46,16 @@ REOPENED_S = 2.0  # for how long a read waits for the storage to be opened again
 
 
 class Recovery(Struct):
-    """The pauses between attempts to recover, in seconds."""
+    """The pauses between attempts to recover, in seconds.
+
+    An outage that begins within `relapse_s` of the end of the last one goes on with its pauses: the
+    probe works, and what is to be written does not.
+    """
 
     first_s: float = 0.1
     factor: float = 2.0
     max_s: float = 5.0
+    relapse_s: float = 10.0
 
 
 class DatabaseActor(Actor):
@@ -69,6 +76,8 @@ class DatabaseActor(Actor):
         self._groups = groups or GroupMeasures()
         self._recovery = recovery or Recovery()
         self._recovering = False
+        self._pause_s = self._recovery.first_s
+        self._well_at = -math.inf  # when the last outage was over
         self._turn = asyncio.Lock()  # migrating, closing and opening, one after the other
         self._at_rest = asyncio.Event()  # set, except between close and open: reads wait for it
         self._at_rest.set()
@@ -103,7 +112,7 @@ class DatabaseActor(Actor):
             self.readable = self.readable and leaves_reads(error)
             self.unavailable = _reason_of(error)
             events.info("storage_not_there_yet", reason=self.unavailable)
-            self._recover_soon(self._recovery.first_s)
+            self._recover_soon()
 
     async def _announce_foreign_commit(self) -> None:
         tell(self.address(NODE), LookAgain())
@@ -225,22 +234,29 @@ class DatabaseActor(Actor):
             events.warning("storage_degraded", reason=reason)
         self.unavailable = reason
         is_lost = isinstance(error, StorageLost)  # waiting does not bring it back
-        self._recover_soon(0.0 if is_lost else self._recovery.first_s)
+        self._recover_soon(at_once=is_lost)
 
-    def _recover_soon(self, in_s: float) -> None:
+    def _recover_soon(self, *, at_once: bool = False) -> None:
         if not self._recovering:
             self._recovering = True
-            self.start_task(self._recover(in_s))
+            self.start_task(self._recover(at_once=at_once))
 
-    async def _recover(self, in_s: float) -> None:
-        pause_s = self._recovery.first_s
+    async def _recover(self, *, at_once: bool) -> None:
+        if monotonic() - self._well_at > self._recovery.relapse_s:
+            self._pause_s = self._recovery.first_s
         while self.unavailable is not None:
-            await asyncio.sleep(in_s)
-            in_s, pause_s = pause_s, min(pause_s * self._recovery.factor, self._recovery.max_s)
+            await asyncio.sleep(0.0 if at_once else self._next_pause_s())
+            at_once = False
             async with self._turn:
                 if self.unavailable is not None:  # else the migration has opened it meanwhile
                     await self._try_again()
+        self._well_at = monotonic()
         self._recovering = False
+
+    def _next_pause_s(self) -> float:
+        pause_s = self._pause_s
+        self._pause_s = min(pause_s * self._recovery.factor, self._recovery.max_s)
+        return pause_s
 
     async def _try_again(self) -> None:
         if not self.readable:

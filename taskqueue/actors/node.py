@@ -1,8 +1,10 @@
 """The node actor: says that this node lives, and follows what was set at others.
 
 every 2 s            Storage.beat: the row of this node
-every 0.5 s, and     Storage.sizes: have the consumers' supervisor follow sizes that were changed,
-when others commit   here or at another node
+as often, every      Storage.sizes: have the consumers' supervisor follow sizes that were changed,
+0.5 s beside other   here or at another node
+nodes, and when
+others commit
 """
 
 import asyncio
@@ -58,6 +60,7 @@ class NodeActor(Actor):
         self._sizes = {pool.name: pool.size for pool in pools}  # which the supervisor knows
         self._changed = asyncio.Event()
         self._beat_at = -math.inf
+        self._is_alone = True
 
     async def on_start(self) -> None:
         """Have a first heartbeat stored, before the door opens, and look and beat from then on."""
@@ -81,7 +84,8 @@ class NodeActor(Actor):
             self._changed.clear()
             await self._round(self._storage)
             now = self._clock.monotonic()
-            await self._clock.wait(self._changed, next_beat(now, LOOK_S) - now)
+            look_at = next_beat(now, BEAT_S if self._is_alone else LOOK_S)
+            await self._clock.wait(self._changed, look_at - now)
 
     async def _round(self, storage: StorageClient) -> None:
         with contextlib.suppress(*UNREACHABLE):
@@ -103,6 +107,7 @@ class NodeActor(Actor):
         if now < self._beat_at:
             return
         await storage.use(Storage.beat, self._heartbeat(), now=self._clock.now())
+        self._is_alone = len(await storage.use(Storage.nodes)) < 2
         self._beat_at = next_beat(now, BEAT_S)
 
     def _heartbeat(self) -> Heartbeat:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from statistics import median
 
 from taskqueue.doctor.findings import Finding, ok, problem, warning
+from taskqueue.doctor.schema import EMPTY, finding_of_schema
 from taskqueue.errors import StorageError
 from taskqueue.storage.examination import Contents, Disk, Examination, File, Holder
 
@@ -148,31 +149,14 @@ def _lock(holder: Holder | None, *, is_served: bool) -> Finding:
 
 def _contents(found: Examination) -> Finding:
     match found.contents:
-        case None | Contents(version=0):
-            return ok("database", "it is empty; the service makes its tables")
-        case Contents(version=version, wanted=wanted):
-            return _schema(version, wanted)
+        case None:
+            return EMPTY
+        case Contents() as contents:
+            return finding_of_schema(contents, backup="taskqueue backup")
         case StorageError() as error:
             return problem(
                 "database", str(error), "restore a backup, or choose another file with --database"
             )
-
-
-def _schema(found: int, wanted: int) -> Finding:
-    if found > wanted:
-        return problem(
-            "database",
-            f"its schema has version {found}, and this release knows {wanted} at most",
-            "upgrade taskqueue, or restore the backup from before the upgrade",
-        )
-    if found < wanted:
-        return warning(
-            "database",
-            f"its schema has version {found}; this release works with {wanted}",
-            "make a backup (taskqueue backup), then run `taskqueue migrate` or start the service, "
-            "which does the same",
-        )
-    return ok("database", f"its schema has version {found}, that of this release")
 
 
 def _clock(latest_at: float | None, now: float) -> Finding:

@@ -28,8 +28,8 @@ def conflicts(settings: Settings, reading: Reading) -> Iterator[Fault]:
                 yield Fault(
                     reading.name(key), f"the service listens on {settings.listen}; leave it out"
                 )
-    for key in reading.values:
-        engine = BY_KEY[key].engine
+    for key, value in reading.values.items():
+        engine = BY_KEY[key].engine if value is not None else None
         if engine and reading.has_read("database") and engine != settings.database.scheme:
             yield Fault(
                 reading.name(key),

@@ -226,6 +226,28 @@ class DatabaseURL(Kind):
         return named(str(value)) if isinstance(value, str | Path) else None
 
 
+@dataclass(frozen=True)
+class EngineURL(Kind):
+    """Another database of one engine; nothing: there is none."""
+
+    engine: type[Database]
+    metavar = "URL"
+
+    @property
+    def expected(self) -> str:
+        return f"a URL of this engine ({self.engine.example}), or nothing"
+
+    def read(self, value: object) -> object:
+        return None if value == "" else super().read(value)
+
+    def parse(self, value: object) -> Database | None:
+        meant = named(value) if isinstance(value, str) else value
+        return meant if isinstance(meant, self.engine) else None
+
+    def spell(self, value: object) -> str:
+        return "" if value is None else str(value)
+
+
 def _number(value: object) -> float | None:
     """Return a number as it is, which may still be none of any range (`nan`, 400 digits)."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value):

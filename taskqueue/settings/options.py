@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
-from taskqueue.settings.kinds import Choice, DatabaseURL, Kind
+from taskqueue.settings.kinds import Choice, DatabaseURL, EngineURL, Kind
 from taskqueue.settings.model import TABLES, Settings
 from taskqueue.storage.backend import Database
 from taskqueue.storage.databases import DATABASES
@@ -86,10 +86,11 @@ def _options_of_table(table: str, rules: type[Struct]) -> Iterator[Option]:
 def _options_of_engine(database: type[Database]) -> Iterator[Option]:
     for field in fields(database):
         if get_origin(field.type) is Annotated:
-            words, text = get_args(field.type)
+            accepted, text = get_args(field.type)
+            is_choice = get_origin(accepted) is Literal
             yield Option(
                 key=field.name,
-                kind=Choice(get_args(words)),
+                kind=Choice(get_args(accepted)) if is_choice else EngineURL(database),
                 help=text,
                 default=field.default,
                 engine=database.scheme,

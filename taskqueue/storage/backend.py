@@ -74,7 +74,8 @@ class Database(Struct):
     """Which database a service uses, and how. `str` shows it, without any password.
 
     A field that is annotated with a help text is a setting of this engine, under its own name:
-    `Annotated[Literal["A", "B"], "What it does."]`.
+    `Annotated[Literal["A", "B"], "What it does."]`, or for another URL of the engine
+    `Annotated[Database | None, "What it is for."]`.
     """
 
     scheme: ClassVar[str]

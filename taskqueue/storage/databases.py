@@ -10,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.versions import Fleet
 from taskqueue.storage.backend import Backend, Database
-from taskqueue.storage.examination import Examination
+from taskqueue.storage.examination import Examination, ServerExamination
 from taskqueue.storage.lifecycle import Migration, Schema
 from taskqueue.storage.memory.database import MemoryDatabase
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -161,12 +162,37 @@ async def migrate(database: Database) -> tuple[Migration, ...]:
             raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
 
 
-def examined(database: Database) -> Examination | None:
-    """Return what can be found out about `database` and its disk; None if it is on no disk."""
+def fleet_of(database: Database, *, now: float) -> tuple[Fleet, float] | None:
+    """Return which release a database and the nodes on it have, and the instant by its clock.
+
+    None if nothing is kept there, or there is no database yet. Only an engine for several nodes
+    knows them.
+
+    Raises:
+        StorageError: it cannot be read, is damaged, another program's, or of a newer release.
+    """
+    match database:
+        case PostgresDatabase():
+            from taskqueue.storage.postgres import tools  # noqa: PLC0415
+
+            return tools.fleet_of(database)
+        case SQLiteDatabase() if database.path.exists():
+            schema = schema_of(database)
+            return Fleet(schema=schema.version, wanted=schema.wanted, nodes=()), now
+        case _:
+            return None
+
+
+def examined(database: Database) -> Examination | ServerExamination | None:
+    """Return what can be found out about `database` and where it is; None if it is kept nowhere."""
     match database:
         case SQLiteDatabase():
             from taskqueue.storage.sqlite.examination import examine  # noqa: PLC0415
 
             return examine(database.path)
+        case PostgresDatabase():
+            from taskqueue.storage.postgres import examination  # noqa: PLC0415
+
+            return examination.examine(database)
         case _:
             return None

@@ -1,6 +1,7 @@
 """What can be found out about a database without serving it: facts, without a verdict."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 
 from taskqueue.errors import StorageError
@@ -52,7 +53,7 @@ class Contents(Struct):
 
 
 class Examination(Struct):
-    """All of that. `file`, `holder`, `contents`: None if there is none."""
+    """All of that for a file. `file`, `holder`, `contents`: None if there is none."""
 
     path: Path
     disk: Disk
@@ -60,3 +61,54 @@ class Examination(Struct):
     holder: Holder | None
     contents: Contents | StorageError | None
     """An error says why the file cannot be read."""
+
+
+class Route(StrEnum):
+    """How a URL leads to its server: straight, or through a pooler that lends its sessions."""
+
+    DIRECT = "direct"
+    SESSION = "session pooler"
+    """A session is a client's until it leaves."""
+    TRANSACTION = "transaction pooler"
+    """Each transaction may have another session."""
+
+
+class OpenTransaction(Struct):
+    """A transaction of another session."""
+
+    pid: int
+    program: str
+    """What the client calls itself; may be empty."""
+    open_s: float
+
+
+class Server(Struct):
+    """A server that has answered, and what is in the database there."""
+
+    version: str
+    route: Route
+    is_read_only: bool
+    syncs: bool
+    """Whether a commit waits for the disk (`fsync`)."""
+    max_connections: int
+    """For users that are no administrators."""
+    connections: int
+    oldest: OpenTransaction | None
+    """The one that has been open longest, None if there is none."""
+    ahead_s: float
+    """Of the clock of this machine."""
+    contents: Contents | StorageError
+
+
+class ServerExamination(Struct):
+    """What can be found out about a database on a server."""
+
+    name: str
+    server: Server | StorageError
+    """An error says why it cannot be used."""
+    says_pooler: bool | None
+    """What its URL says of a pooler in transaction mode."""
+    direct: str | None
+    """The server itself, if it has a URL of its own."""
+    direct_fault: str | None
+    """Why that cannot be used."""

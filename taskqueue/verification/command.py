@@ -13,7 +13,7 @@ from taskqueue.cli.serving import print_error
 from taskqueue.doctor.file import finding_of_sync, keeps_syncs
 from taskqueue.settings import Settings
 from taskqueue.storage.databases import examined
-from taskqueue.storage.examination import Disk
+from taskqueue.storage.examination import Disk, Examination
 from taskqueue.verification.kept import NeverReady
 from taskqueue.verification.killing import Progress, kill_and_compare
 from taskqueue.verification.report import Report, lines, progress_line
@@ -79,7 +79,7 @@ def _report(
 
 def _disk(settings: Settings) -> Disk:
     found = examined(settings.database)
-    assert found is not None  # `file_of` takes no database without a disk
+    assert isinstance(found, Examination)  # `file_of` takes no database without a disk
     return found.disk
 
 

@@ -31,6 +31,7 @@ from tests.actors.world import World
 
 TASK = NewTask(id="1", action="echo", payload='{"action":"echo","data":{}}')
 ME = Owner(node="local", incarnation="this")
+TICK_S = 0.01  # by which a timer may be early
 AT_ONCE = Recovery(first_s=0.001, max_s=0.002)
 
 
@@ -255,6 +256,23 @@ async def test_an_outage_of_one_call_hurts_nobody_else(
     held.release()
 
     await written
+
+
+async def test_an_outage_that_comes_back_soon_is_waited_for_longer(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, Recovery(first_s=0.001, factor=200))
+    loop, took_s = asyncio.get_running_loop(), []
+
+    for outage in (1, 2):
+        migrated.fail_next("insert", StorageUnavailable("locked"))  # a probe would work
+        began = loop.time()
+        with pytest.raises(StorageUnavailable, match="locked"):
+            await client.use(Storage.insert, [TASK], now=1.0)
+        await events.wait_for("storage_ready", nth=1 + outage)
+        took_s.append(loop.time() - began)
+
+    assert took_s[1] >= 0.2 - TICK_S
 
 
 async def test_a_corrupt_storage_is_unavailable_and_left_to_a_person(

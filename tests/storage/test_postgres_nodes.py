@@ -238,6 +238,30 @@ async def test_a_node_does_not_hear_of_its_own(
     assert len(calls) == 2
 
 
+async def test_of_many_notices_at_once_a_node_is_woken_once(
+    here: PostgresStorage, migrated_database: PostgresDatabase
+) -> None:
+    heard, calls = asyncio.Event(), list[None]()
+
+    def on_foreign_commit() -> None:
+        calls.append(None)
+        heard.set()
+
+    here.on_foreign_commit(on_foreign_commit)
+    other = await asyncpg.connect(migrated_database.dsn)
+    async with asyncio.timeout(SOON_S):
+        await heard.wait()  # that it listens
+        heard.clear()
+        await other.execute("".join(f"NOTIFY {CHANNEL}, '{n}';" for n in range(1_000)))
+        await heard.wait()
+        heard.clear()
+        await other.execute(f"NOTIFY {CHANNEL}, 'the last'")  # comes after all of them
+        await heard.wait()
+    await other.close()
+
+    assert len(calls) <= 1 + 2 + 1  # the first, the thousand, which may come in two parts, the last
+
+
 # --- migrations -----------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 
@@ -89,6 +90,37 @@ async def test_a_task_comes_with_the_callers_own_rows(
     assert before == ([], 0)
     assert (await there(storage), await orders(database)) == (["b", "a"], 1)
     assert ids(await claim(storage)) == ["a", "b"]
+
+
+async def test_a_task_is_accepted_by_the_clock_of_the_server(
+    storage: PostgresStorage, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskqueue.clock.time", lambda: 0.0)  # this machine believes in 1970
+
+    await user.enqueue(new_task("a"))
+    await user.commit()
+
+    assert (await task_of(storage, "a")).created_at == pytest.approx(time.time(), abs=60.0)
+
+
+def test_a_connection_in_pipeline_mode_is_refused(database: PostgresDatabase) -> None:
+    with (
+        psycopg.connect(database.dsn) as connection,
+        connection.pipeline(),
+        pytest.raises(ValueError, match="pipeline mode"),
+    ):
+        postgres.enqueue(connection, new_task("a"), now=0.0)
+
+
+async def test_an_asynchronous_connection_in_pipeline_mode_is_refused_too(
+    database: PostgresDatabase,
+) -> None:
+    async with (
+        await psycopg.AsyncConnection.connect(database.dsn) as connection,
+        connection.pipeline(),
+    ):
+        with pytest.raises(ValueError, match="pipeline mode"):
+            await postgres.enqueue_async(connection, new_task("a"), now=0.0)
 
 
 async def test_none_is_accepted_beside_a_copy(database: PostgresDatabase, user: User) -> None:

@@ -57,7 +57,7 @@ async def test_a_node_whose_own_clock_is_an_hour_ahead_goes_by_the_server(
 
 async def test_a_clock_is_wrong_by_half_of_the_round_trip_at_most_and_runs_on() -> None:
     own = ManualClock()
-    clock = ServerClock(own)
+    clock = ServerClock(own, elapsed=own.monotonic)
 
     wrong_by = await measured(clock, own, SERVER_AT, there_s=0.21)
     at = clock.now()
@@ -69,7 +69,7 @@ async def test_a_clock_is_wrong_by_half_of_the_round_trip_at_most_and_runs_on() 
 
 async def test_what_was_measured_while_the_process_was_frozen_is_ignored() -> None:
     own = ManualClock()
-    clock = ServerClock(own)
+    clock = ServerClock(own, elapsed=own.monotonic)
     await measured(clock, own, SERVER_AT, there_s=0.01)
 
     wrong_by = await measured(clock, own, SERVER_AT, there_s=2 * MOST_UNSURE_S)
@@ -80,9 +80,20 @@ async def test_what_was_measured_while_the_process_was_frozen_is_ignored() -> No
 
 async def test_a_clock_that_was_set_on_the_server_is_followed_by_the_next_heartbeat() -> None:
     own = ManualClock()
-    clock = ServerClock(own)
+    clock = ServerClock(own, elapsed=own.monotonic)
     await measured(clock, own, SERVER_AT, there_s=0.01)
 
     await measured(clock, own, SERVER_AT + 30.0, there_s=0.01)
 
     assert clock.now() == pytest.approx(SERVER_AT + 30.01)
+
+
+async def test_a_machine_that_was_suspended_does_not_believe_in_the_past() -> None:
+    awake, elapsed = ManualClock(), ManualClock()
+    clock = ServerClock(awake, elapsed=elapsed.monotonic)
+    await clock.measure(Server(elapsed, SERVER_AT, there_s=0.0, back_s=0.0))  # type: ignore[arg-type]
+
+    elapsed.advance(3_600.0)  # of which the machine was awake for none
+
+    assert clock.now() == pytest.approx(SERVER_AT + 3_600.0)
+    assert awake.monotonic() == ManualClock().monotonic()

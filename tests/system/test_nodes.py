@@ -8,18 +8,20 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
 import pytest
 
 from taskqueue.storage.postgres.database import PostgresDatabase
+from tests.postgres_server import PostgresServer
 from tests.storage.conftest import fresh_database, migrated_template, postgres
 from tests.system.services import Client, Services, until, when
 
 __all__ = ["fresh_database", "migrated_template", "postgres"]
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 LEASE_S = 2.0
 SOON_S = 1.0
@@ -28,6 +30,11 @@ SOON_S = 1.0
 _CLAIMED_AHEAD = """
 SELECT count(*) FROM taskqueue.tasks WHERE token IS NOT NULL AND status <> 'running'
 """
+
+_TRANSACTIONS = "SELECT xact_commit FROM pg_stat_database WHERE datname = $1"
+SAMPLE = 80
+IDLE_PER_S = 20.0
+"""It is half of that. A start is part of the sample, and autovacuum."""
 
 APP = (
     "--app",
@@ -272,6 +279,26 @@ async def test_the_nodes_are_listed_until_they_stop_and_as_silent_if_they_die(
         name: client.service.url for name, client in names.items()
     }
     assert {each["state"] for each in listed.values()} == {"serving"}
+
+
+async def test_an_idle_node_asks_the_server_little(
+    nodes: Nodes, fresh_database: PostgresDatabase, postgres: PostgresServer
+) -> None:
+    idle = await nodes.start()
+    await idle.service.wait_for("queue_ready")
+    observer = await asyncpg.connect(postgres.url)  # in another database
+    name = urlsplit(fresh_database.url).path.strip("/")
+
+    async def asked() -> int:
+        return int(await observer.fetchval(_TRANSACTIONS, name))
+
+    before = await until(asked, lambda transactions: transactions > 0)
+    began = time.monotonic()
+    await until(asked, lambda transactions: transactions >= before + SAMPLE)
+    took_s = time.monotonic() - began
+    await observer.close()
+
+    assert SAMPLE / took_s < IDLE_PER_S
 
 
 async def _runs(client: Client, task: str) -> None:

@@ -12,11 +12,12 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.proxies import Proxies
 from taskqueue.rules.recycling import ProcessPolicy
 from taskqueue.rules.retention import Retention
-from taskqueue.settings import OPTIONS, Option, Settings, load
+from taskqueue.settings import OPTIONS, Option, Settings, in_force, load
 from taskqueue.settings.kinds import Duration
 from taskqueue.settings.loading import checked
 from taskqueue.storage.databases import DATABASES
 from taskqueue.storage.memory.database import MemoryDatabase
+from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 
 CWD = Path("/srv/shop")
@@ -505,6 +506,29 @@ def test_the_first_wait_must_not_be_longer_than_the_longest() -> None:
     assert load({"retry.max_s": "20m"}, environ, CWD).retry.initial_s == 1200.0
 
 
+def test_a_pooler_and_the_server_behind_it_are_two_urls_of_one_engine() -> None:
+    pooler, server = "postgresql://me@pooler/tasks", "postgresql://me:s3cret@server/tasks"
+
+    both = load({"database": pooler, "database_direct": server}, {}, CWD)
+    none = load({"database": pooler}, {"TASKQUEUE_DATABASE_DIRECT": ""}, CWD)
+    shown = {each.name: each.value for each in in_force(both)}
+
+    assert (str(both.database), shown["database"]) == (pooler, pooler)
+    assert shown["database_direct"] == "postgresql://me:***@server/tasks"
+    assert isinstance(both.database, PostgresDatabase)
+    assert both.database.direct.dsn == server
+    assert isinstance(none.database, PostgresDatabase)
+    assert none.database.direct is none.database
+    assert faults({"database": pooler, "database_direct": "tasks.db"}) == [
+        (
+            "--database-direct: expected a URL of this engine (postgresql://user@host/name), or "
+            "nothing, got 'tasks.db'"
+        )
+    ]
+    [elsewhere] = faults({"database_direct": server})
+    assert "a setting of postgresql databases; /srv/shop/data/tasks.db is none" in elsewhere
+
+
 # --- the words themselves ------------------------------------------------------------------------
 
 
@@ -517,7 +541,7 @@ def test_every_setting_is_in_the_table() -> None:
     keys = {option.key for option in OPTIONS}
 
     engines = {option.key for option in OPTIONS if option.engine}
-    assert engines == {"synchronous"}
+    assert engines == {"synchronous", "database_direct"}
     tables = {"retry", "retention", "process"}
     assert keys - engines == (set(asdict(Settings())) - tables - {"origins"}) | {
         f"{table}.{name}"

@@ -11,6 +11,7 @@ from taskqueue.storage.postgres.connections import Connection, connect
 from taskqueue.storage.postgres.connections import Row as Record
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
+from taskqueue.storage.postgres.poolers import with_route
 
 CLOSE_S = 10.0
 
@@ -42,10 +43,10 @@ async def session(database: PostgresDatabase) -> AsyncIterator[Session]:
         StorageUnavailable: a service runs on the database, it cannot be reached, or the URL is
             that of a pooler.
     """
-    if database.has_pooler:
+    if (await with_route(database)).has_pooler:
         raise StorageUnavailable(
-            f"{database}: a copy holds a lock with its session; give the URL of the server itself, "
-            "without pooler=true"
+            f"{database} leads through a pooler in transaction mode, and a copy holds a lock with "
+            "its session; give the URL of the server itself, without pooler=true"
         )
     connection = cast("Session", await connect(database))
     try:

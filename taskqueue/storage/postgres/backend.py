@@ -7,9 +7,10 @@ from typing import Self
 from uuid import uuid4
 
 from taskqueue.clock import Clock
+from taskqueue.events import events
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Owner
-from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres import poolers, serving
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.connections import connect, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -38,8 +39,9 @@ class PostgresBackend:
         """Make sure that the server answers, and that its tables are all there or none is.
 
         Its schema must not be newer than this release, and no copy of it may be under way. The
-        clock is set by the server's.
+        clock is set by the server's. If a pooler in transaction mode stands between, it is found.
         """
+        await self._find_pooler()
         where = str(self.database)
         connection = await connect(self.database)
         try:
@@ -50,6 +52,14 @@ class PostgresBackend:
                     await self.clock.measure(connection)
         finally:
             await connection.close(timeout=1.0)
+
+    async def _find_pooler(self) -> None:
+        self.database = database = await poolers.with_route(self.database)
+        await poolers.require_direct(database)
+        if database.has_pooler:
+            events.info(
+                "pooler_found", database=str(database), has_notices=not database.direct.has_pooler
+            )
 
     def storage(self) -> Storage:
         from taskqueue.storage.postgres.engine import PostgresStorage  # noqa: PLC0415

@@ -1,34 +1,45 @@
 """The server's clock, as a node knows it: all nodes of a database go by it.
 
-    server's clock ──round trip──▶ offset from this machine's monotonic clock ─▶ now()
+    server's clock ──round trip──▶ offset from the time since this machine's boot ─▶ now()
 
-A node's own wall clock may be minutes off, or be set while it runs: that does not matter here.
+A node's own wall clock may be minutes off, or be set while it runs: that does not matter here. A
+machine may also be suspended: that time counts, so that it does not believe in the past when it
+goes on.
 """
 
 import asyncio
+from collections.abc import Callable
 
-from taskqueue.clock import Clock, SystemClock
+from taskqueue.clock import Clock, SystemClock, since_boot
 from taskqueue.storage.postgres.connections import SQL
 
 MOST_UNSURE_S = 0.5
 """A measurement that may be wrong by more is ignored: the process was frozen, or the network."""
 
-_NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
+NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 
 class ServerClock:
     """A clock that is as exact as the latest measurement; this machine's until the first."""
 
-    def __init__(self, own: Clock | None = None) -> None:
-        """Make a clock that was not measured yet; `own` is this machine's."""
+    def __init__(
+        self, own: Clock | None = None, *, elapsed: Callable[[], float] = since_boot
+    ) -> None:
+        """Make a clock that was not measured yet.
+
+        Args:
+            own: that of this machine.
+            elapsed: seconds that never run backwards, and run on while the machine is suspended.
+        """
         self._own = own or SystemClock()
-        self._ahead_s: float | None = None  # of the monotonic clock
+        self._elapsed = elapsed
+        self._ahead_s: float | None = None  # of `elapsed`
 
     def now(self) -> float:
         """Return the server's wall clock, in seconds since the epoch, UTC."""
         if self._ahead_s is None:
             return self._own.now()
-        return self._own.monotonic() + self._ahead_s
+        return self._elapsed() + self._ahead_s
 
     def monotonic(self) -> float:
         """Return monotonic seconds of this machine."""
@@ -43,8 +54,8 @@ class ServerClock:
 
         What this may be wrong by is half of the round trip.
         """
-        asked = self._own.monotonic()
-        server_at: float = await db.fetchval(_NOW)
-        unsure_s = (self._own.monotonic() - asked) / 2
+        asked = self._elapsed()
+        server_at: float = await db.fetchval(NOW)
+        unsure_s = (self._elapsed() - asked) / 2
         if unsure_s <= MOST_UNSURE_S or self._ahead_s is None:
             self._ahead_s = server_at - asked - unsure_s

@@ -23,11 +23,14 @@ from taskqueue.storage.postgres.connections import Connection, Kept
 from taskqueue.storage.postgres.errors import (
     CommitUndecided,
     GatesBusy,
+    LocksHeld,
     is_conflict,
+    is_lock_timeout,
     is_lost,
     storage_error,
 )
 from taskqueue.storage.postgres.operations.groups import write_counts
+from taskqueue.storage.postgres.patience import BRIEFLY, COMMIT_S, LIMITS, holder_of_locks
 from taskqueue.storage.postgres.serving import SHARE_FOR_A_COMMIT
 from taskqueue.storage.postgres.transaction import Operation, Transaction
 
@@ -41,17 +44,12 @@ MOST_TRIES = 12
 
 RETRY_S = 0.01
 
-COMMIT_S = 30.0
-"""How long a commit may take, in seconds: the server may hang, or another hold a lock too long."""
-
 # A database that is set to answer before its disk has the commit would break the first promise.
 DURABLY = """
 SELECT set_config('synchronous_commit', 'on', true)
 WHERE current_setting('synchronous_commit') = 'off'
 """
-# A node that is frozen within a commit would hold its locks against all others.
-UNFROZEN = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
-BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {UNFROZEN}; {DURABLY}"
+BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {LIMITS}; {DURABLY}"
 
 
 def begin(*, has_pooler: bool) -> str:
@@ -181,7 +179,7 @@ class Writer:
                     return
                 self._committing = self._pending[: self._most]
                 self._pending = self._pending[len(self._committing) :]
-                await self._commit(self._committing)
+                await self._commit(self._committing, self._begin)
                 self._committing = []
         finally:
             self._running = None
@@ -189,18 +187,20 @@ class Writer:
             for write in (*self._committing, *left):  # a defect of ours, or abandoned
                 write.fail(StorageLost("the writer has ended"))
 
-    async def _commit(self, writes: Sequence[Write[Any]]) -> None:
-        """Commit all writes or, if one of them fails, each alone."""
+    async def _commit(self, writes: Sequence[Write[Any]], begin: str) -> None:
+        """Commit all writes or, if one of them fails or has to wait for locks, each alone."""
         began = asyncio.get_running_loop().time()
         try:
-            committed = await self._transact([write.operation for write in writes])
+            committed = await self._transact([write.operation for write in writes], begin)
         except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
             meaning = storage_error(error, self._where)
             if isinstance(meaning, StorageReadOnly):
                 self._kept.forget()  # another server may have become the primary
-            if meaning is None and len(writes) > 1:
+            is_ones_own = meaning is None or isinstance(error, LocksHeld)
+            if is_ones_own and len(writes) > 1:
+                alone = f"{self._begin};{BRIEFLY}" if meaning else self._begin
                 for write in writes:
-                    await self._commit([write])
+                    await self._commit([write], alone)
                 return
             for write in writes:
                 # An error each, because each is raised to another caller.
@@ -216,7 +216,7 @@ class Writer:
         if committed.is_news:
             self._on_news()
 
-    async def _transact(self, operations: Sequence[Operation]) -> Committed:
+    async def _transact(self, operations: Sequence[Operation], begin: str) -> Committed:
         """Commit all operations or none, again if another node was in the way.
 
         A connection that is lost before the commit has written nothing: that is tried again once.
@@ -227,7 +227,7 @@ class Writer:
             connection = await self._kept.get()
             try:
                 async with asyncio.timeout(COMMIT_S):
-                    return await _try(connection, self._begin, operations, first)
+                    return await _try(connection, begin, operations, first)
             except TimeoutError:
                 self._kept.forget()
                 raise
@@ -237,6 +237,8 @@ class Writer:
                     if was_lost or isinstance(error, CommitUndecided):
                         raise
                     was_lost = True
+                elif is_lock_timeout(error):
+                    raise LocksHeld(await holder_of_locks(connection)) from error
                 elif not is_conflict(error) or tried == MOST_TRIES:
                     raise
                 else:

@@ -1,30 +1,30 @@
 """Connections to the server: made when they are needed, made again when they are lost.
 
-Writer    one, used by the group commit alone
-Readers   two, lent to one query after another
-
-A session has no state that matters, except that without a pooler the writer's holds a lock: see
-`serving`. A pooler in transaction mode may give each transaction another session.
+The group commit has one to itself, and queries share those of `readers`. A session has no state
+that matters, except that without a pooler the writer's holds a lock: see `serving`. A pooler in
+transaction mode may give each transaction another session.
 """
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeAlias, TypeVar
+from ssl import SSLError
+from typing import Any, Protocol, TypeAlias
 
 from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.storage.postgres.database import PostgresDatabase
-from taskqueue.storage.postgres.errors import MISSING_DRIVER, is_lost, translated
-
-T = TypeVar("T")
+from taskqueue.storage.postgres.errors import (
+    MISSING_DRIVER,
+    is_lost,
+    line_of,
+    storage_error,
+    translated,
+)
 
 CONNECT_S = 10.0
 AGAIN_S = 0.1
-READERS = 2
-
-READ_S = 30.0
-"""How long a query may take, or a server that does not answer."""
 
 Row: TypeAlias = tuple[Any, ...]
 """What a query answers: asyncpg's records can be read as tuples, by place."""
@@ -59,6 +59,8 @@ class Connection(SQL, Protocol):
 
     def is_closed(self) -> bool: ...
 
+    def get_server_pid(self) -> int: ...
+
     def transaction(self, *, isolation: str | None = None) -> Any: ...
 
     async def prepare(self, query: str, *, name: str) -> Any: ...
@@ -74,8 +76,12 @@ class Connection(SQL, Protocol):
     ) -> None: ...
 
 
-async def connect(database: PostgresDatabase) -> Connection:
+async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Connection:
     """Open a connection.
+
+    Args:
+        database: where.
+        prepares: keep statements prepared, unless a pooler in transaction mode stands between.
 
     Raises:
         StorageUnavailable: the server cannot be reached or refuses, or the driver is missing.
@@ -84,16 +90,26 @@ async def connect(database: PostgresDatabase) -> Connection:
         import asyncpg  # noqa: PLC0415 - an extra, and only this engine needs it
     except ImportError as error:
         raise StorageUnavailable(MISSING_DRIVER) from error
+    for name, path in database.files.items():
+        if not os.access(path, os.R_OK):  # the driver would not say which
+            raise StorageUnavailable(f"{database}: {name} is a file that cannot be read: {path}")
     with translated(str(database)):
         try:
             connection: Connection = await asyncpg.connect(
                 database.dsn,
                 timeout=CONNECT_S,
-                statement_cache_size=0 if database.has_pooler else 256,
+                statement_cache_size=256 if prepares and not database.has_pooler else 0,
                 server_settings={"application_name": "taskqueue"},
             )
+        except asyncpg.exceptions.ClientConfigurationError as error:
+            raise StorageUnavailable(f"{database}: {line_of(error)}") from error
+        except SSLError:  # one kind of which is a ValueError as well
+            raise
         except ValueError as error:  # its text may repeat the URL, with the password
             raise StorageUnavailable(f"{database}: {type(error).__name__}") from None
+        except asyncpg.PostgresError as error:  # whatever it is, the server lets nobody in
+            refused = StorageUnavailable(f"{database}: {line_of(error)}")
+            raise storage_error(error, str(database)) or refused from error
         return connection
 
 
@@ -195,73 +211,17 @@ class Kept:
         self.forget()
 
 
-class Readers:
-    """A few connections that are lent to queries."""
-
-    def __init__(self, database: PostgresDatabase, check: Callable[[SQL], Awaitable[None]]) -> None:
-        self._where = str(database)
-        # Behind a pooler, a statement is prepared and run in the same session only in one.
-        self._always_in_transaction = database.has_pooler
-        self._all = [Kept(database, check) for _ in range(READERS)]
-        self._free: asyncio.LifoQueue[Kept] = asyncio.LifoQueue()
-        for each in self._all:
-            self._free.put_nowait(each)
-
-    async def read(self, query: Callable[[SQL], Awaitable[T]], *, snapshot: bool) -> T:
-        """Return what `query` finds; with `snapshot` all its statements see the same commits.
-
-        A query that loses its connection is run once more, on a new one.
-        """
-        async with self._lent() as kept:
-            try:
-                return await self._try(kept, query, snapshot=snapshot)
-            except StorageLost:
-                return await self._try(kept, query, snapshot=snapshot)
-
-    async def _try(self, kept: Kept, query: Callable[[SQL], Awaitable[T]], *, snapshot: bool) -> T:
-        connection = await kept.get()
-        try:
-            with translated(self._where):
-                async with asyncio.timeout(READ_S):
-                    if not (snapshot or self._always_in_transaction):
-                        return await query(connection)
-                    async with transaction(connection):
-                        return await query(connection)
-        except (StorageLost, asyncio.CancelledError):
-            kept.forget()  # if it was cancelled, its query may still run
-            raise
-        except StorageUnavailable as error:
-            if isinstance(error.__cause__, TimeoutError):
-                kept.forget()
-            raise
-
-    @asynccontextmanager
-    async def _lent(self) -> AsyncIterator[Kept]:
-        kept = await self._free.get()
-        try:
-            yield kept
-        finally:
-            self._free.put_nowait(kept)
-
-    async def close(self) -> None:
-        """Close all of them, after the queries that run, if these end soon."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CONNECT_S):
-                for _ in self._all:
-                    await self._free.get()
-        for each in self._all:
-            await each.close()
-
-    def abandon(self) -> None:
-        """Drop all of them: queries that run fail."""
-        for each in self._all:
-            each.abandon()
+# One that is frozen would keep the server from freeing the space of what is deleted.
+_BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL idle_in_transaction_session_timeout = '5s'
+"""
 
 
 @asynccontextmanager
 async def transaction(connection: Connection) -> AsyncIterator[None]:
     """Have all queries of the block see the same commits; it may not write."""
-    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    await connection.execute(_BEGIN)
     try:
         yield
     except Exception as error:

@@ -1,12 +1,16 @@
 """PostgreSQL in the settings: which server and database."""
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from msgspec.structs import replace
 
 from taskqueue.storage.backend import Database
 
 HIDDEN = "***"
 _POOLER = "pooler"
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -14,13 +18,17 @@ class PostgresDatabase(Database):
     """Tasks in a PostgreSQL database, in its schema `taskqueue`.
 
     `postgresql://user:password@host:5432/name`, with the parameters that libpq has, such as
-    `?sslmode=verify-full`. `?pooler=true` says that a pooler in transaction mode stands between.
+    `?sslmode=verify-full`. `?pooler=true` says that a pooler in transaction mode stands between,
+    `?pooler=false` that none does; without either, `poolers` finds out.
     """
 
     scheme: ClassVar[str] = "postgresql"
     example: ClassVar[str] = "postgresql://user@host/name"
 
     url: str
+    database_direct: Annotated[
+        Database | None, "URL of the server itself, if --database is that of a pooler."
+    ] = None
 
     @classmethod
     def named(cls, url: str) -> Self | None:
@@ -46,7 +54,26 @@ class PostgresDatabase(Database):
     @property
     def has_pooler(self) -> bool:
         """Whether a session may change from statement to statement outside a transaction."""
-        return any(name == _POOLER and _FLAGS[value.lower()] for name, value in self._options)
+        return bool(self.says_pooler)
+
+    @property
+    def says_pooler(self) -> bool | None:
+        """Whether the URL says that there is a pooler in transaction mode; None: it does not."""
+        said = [_FLAGS[value.lower()] for name, value in self._options if name == _POOLER]
+        return said[-1] if said else None
+
+    @property
+    def behind_pooler(self) -> Self:
+        """The same database, with the URL saying that a pooler in transaction mode is there."""
+        others = [(name, value) for name, value in self._options if name != _POOLER]
+        query = urlencode([*others, (_POOLER, "true")], quote_via=quote)
+        return replace(self, url=_text(urlsplit(self.url)._replace(query=query)))
+
+    @property
+    def direct(self) -> "PostgresDatabase":
+        """The same database, reached in the way that is known to keep a session."""
+        direct = self.database_direct
+        return direct if isinstance(direct, PostgresDatabase) else self
 
     @property
     def dsn(self) -> str:
@@ -54,6 +81,11 @@ class PostgresDatabase(Database):
         others = [(name, value) for name, value in self._options if name != _POOLER]
         query = urlencode(others, quote_via=quote)
         return _text(urlsplit(self.url)._replace(query=query))
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The files that the URL names, by the parameters that do so."""
+        return {name: path for name, path in self._options if name in _FILES}
 
     @property
     def _options(self) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLCertVerificationError
 
 from taskqueue.errors import (
     StorageCorrupt,
@@ -19,6 +20,8 @@ MISSING_DRIVER = (
 
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
+_LOCK_TIMEOUT = "55P03"
+
 # By the beginning of their SQLSTATE. What is not here is the error of one operation.
 _LOST = ("08", "57P01", "57P02", "57P05", "25P03")
 _UNAVAILABLE = {
@@ -28,7 +31,7 @@ _UNAVAILABLE = {
     "53400": "the server has reached a limit of its configuration",
     "57P03": "the server does not accept connections yet",
     "57014": "the server has cancelled a statement",
-    "55P03": "a lock was not granted in time",
+    _LOCK_TIMEOUT: "a lock was not granted in time",
     "58": "the server cannot read or write its files",
     "28": "the server refuses this user",
     "3D000": "there is no such database",
@@ -52,6 +55,10 @@ class GatesBusy(Exception):
         super().__init__(f"{len(buckets)} gates are in use")
 
 
+class LocksHeld(Exception):
+    """Another transaction holds a lock for longer than a commit waits; the text says which."""
+
+
 class CommitUndecided(Exception):
     """The connection was lost while a commit was under way, so it is written or it is not."""
 
@@ -67,12 +74,24 @@ def is_conflict(error: BaseException) -> bool:
     return isinstance(error, GatesBusy) or sqlstate_of(error) in _CONFLICTS
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Tell whether another transaction held a lock for too long."""
+    return sqlstate_of(error) == _LOCK_TIMEOUT
+
+
+def has_moved(error: BaseException) -> bool:
+    """Tell whether a row that was to be locked has just been moved: its task has ended."""
+    return sqlstate_of(error) == "40001"
+
+
 def storage_error(error: BaseException, where: str) -> StorageError | None:
     """Return what is wrong with the storage `where`; None if only one operation is."""
     if isinstance(error, StorageError):
         return error
     if isinstance(error, CommitUndecided):
         return StorageLost(f"{where}: {error.__cause__ or 'connection lost'} (during a commit)")
+    if isinstance(error, LocksHeld):
+        return StorageUnavailable(f"{where}: {_UNAVAILABLE[_LOCK_TIMEOUT]} ({error})")
     if isinstance(error, GatesBusy):
         return StorageUnavailable(f"{where}: other nodes were in the way ({error})")
     state = sqlstate_of(error)
@@ -81,14 +100,14 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
     if state == _READ_ONLY:
         return StorageReadOnly(f"{where} is read-only: a standby, or set so")
     if state.startswith(_CORRUPT) and state != "XX000":
-        return StorageCorrupt(where, _line(error))
+        return StorageCorrupt(where, line_of(error))
     if state in _CONFLICTS:
-        return StorageUnavailable(f"{where}: other nodes were in the way ({_line(error)})")
+        return StorageUnavailable(f"{where}: other nodes were in the way ({line_of(error)})")
     if state.startswith(_LOST):
-        return StorageLost(f"{where}: {_line(error)}")
+        return StorageLost(f"{where}: {line_of(error)}")
     for beginning, meaning in _UNAVAILABLE.items():
         if state.startswith(beginning):
-            return StorageUnavailable(f"{where}: {meaning} ({_line(error)})")
+            return StorageUnavailable(f"{where}: {meaning} ({line_of(error)})")
     return None
 
 
@@ -112,12 +131,18 @@ def translated(where: str) -> Iterator[None]:
 def _of_client(error: BaseException, where: str) -> StorageError | None:
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return StorageUnavailable(f"{where} does not answer")
+    if isinstance(error, SSLCertVerificationError):
+        why = error.verify_message.rstrip(".")
+        return StorageUnavailable(
+            f"{where}: the certificate of the server is refused ({why}); "
+            "sslrootcert has to name the certificate of its CA, and the URL the host as in it"
+        )
     if isinstance(error, ConnectionError | EOFError):
-        return StorageLost(f"{where}: {_line(error)}")
+        return StorageLost(f"{where}: {line_of(error)}")
     if isinstance(error, OSError):  # no such host, refused, no such socket, TLS
-        return StorageUnavailable(f"{where}: {_line(error)}")
+        return StorageUnavailable(f"{where}: {line_of(error)}")
     if type(error).__name__ in _CLIENT_LOST or _says_closed(error):
-        return StorageLost(f"{where}: {_line(error)}")
+        return StorageLost(f"{where}: {line_of(error)}")
     return None
 
 
@@ -131,6 +156,7 @@ def _says_closed(error: BaseException) -> bool:
     return is_interface and "clos" in str(error)
 
 
-def _line(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
+    """Return what an error says, in one line that is not too long."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text[:300]

@@ -5,9 +5,10 @@ from typing import Any, TypeVar
 
 from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres.clock import NOW
 from taskqueue.storage.postgres.commit import MOST_TRIES
 from taskqueue.storage.postgres.drivers.protocol import UserSession
-from taskqueue.storage.postgres.errors import GatesBusy, storage_error
+from taskqueue.storage.postgres.errors import GatesBusy, has_moved, storage_error
 from taskqueue.storage.postgres.notices import CHANNEL
 from taskqueue.storage.postgres.operations import inserting
 from taskqueue.storage.postgres.operations.groups import write_counts
@@ -28,17 +29,21 @@ _ALONE = ("BEGIN", "COMMIT", "ROLLBACK")
 
 
 async def enqueue(
-    session: UserSession, tasks: Sequence[NewTask], *, notify: bool, now: float
+    session: UserSession, tasks: Sequence[NewTask], *, notify: bool, now: float | None
 ) -> tuple[Accepted, ...]:
-    """Insert tasks; answer in the order given."""
+    """Insert tasks; answer in the order given. `now` is None: the server says what time it is."""
     first: frozenset[int] = frozenset()  # buckets of gates
     for _ in range(MOST_TRIES):
         try:
             return await _try(session, tasks, first, notify=notify, now=now)
         except GatesBusy as busy:
             first |= busy.buckets
-            last = busy
-    raise storage_error(last, WHERE) or last
+            last: Exception = busy
+        except Exception as error:
+            if not has_moved(error):
+                raise
+            last = error
+    raise last if has_moved(last) else storage_error(last, WHERE) or last
 
 
 async def _try(
@@ -47,13 +52,15 @@ async def _try(
     first: frozenset[int],
     *,
     notify: bool,
-    now: float,
+    now: float | None,
 ) -> tuple[Accepted, ...]:
     begin, keep, undo = _JOINED if session.joins else _ALONE
     await session.execute(begin)
     try:
         await runner.require_version(session, WHERE)
         await serving.share(session, WHERE, for_session=False)
+        if now is None:
+            now = await session.fetchval(NOW)
         tx = Transaction(session, is_users=True)
         await tx.gates.lock_first(first)
         answers = await inserting.insert(tx, tasks, now=now)

@@ -6,12 +6,23 @@ from typing import Any
 from taskqueue.storage.postgres.connections import Row
 
 _IDLE = 0  # `psycopg.pq.TransactionStatus`
+_NO_PIPELINE = 0  # `psycopg.pq.PipelineStatus`
 
 
 class PsycopgSession:
     """A connection of psycopg."""
 
     def __init__(self, connection: Any, *, is_async: bool) -> None:
+        """Use a connection.
+
+        Raises:
+            ValueError: it is in pipeline mode.
+        """
+        if connection.pgconn.pipeline_status != _NO_PIPELINE:
+            raise ValueError(
+                "connection is in pipeline mode, where a statement does not say what it has done; "
+                "enqueue before or after its pipeline() block"
+            )
         # Only who has a connection of it comes here.
         from psycopg import AsyncRawCursor, RawCursor  # noqa: PLC0415
         from psycopg.rows import tuple_row  # noqa: PLC0415

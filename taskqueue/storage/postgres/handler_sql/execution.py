@@ -13,12 +13,13 @@ from typing import Protocol
 from taskqueue.errors import StatementRefused, StorageCorrupt, StorageLost
 from taskqueue.rules.tasks import Rows, Scalar, Statement
 from taskqueue.storage.answers import MAX_BYTES, Answer
-from taskqueue.storage.postgres.commit import DURABLY, UNFROZEN
+from taskqueue.storage.postgres.commit import DURABLY
 from taskqueue.storage.postgres.connections import SQL, Row
 from taskqueue.storage.postgres.errors import is_conflict, sqlstate_of, storage_error
 from taskqueue.storage.postgres.handler_sql import permissions
 from taskqueue.storage.postgres.handler_sql.footprint import footprint, overstep
 from taskqueue.storage.postgres.handler_sql.values import plain_row
+from taskqueue.storage.postgres.patience import LIMITS
 
 LIMIT_S = 1.0
 """How long the statements of one settlement may take."""
@@ -36,7 +37,7 @@ SAVEPOINT checking; SET CONSTRAINTS ALL IMMEDIATE;
 ROLLBACK TO SAVEPOINT checking; RELEASE SAVEPOINT checking
 """
 
-RESTORE = f"RESET ALL; {UNFROZEN}; {DURABLY}"
+RESTORE = f"RESET ALL; {LIMITS}; {DURABLY}"
 """Has the settings be those of the session again, after statements that were applied."""
 
 FORGET = "SELECT pg_advisory_unlock_all(); UNLISTEN *"

@@ -16,10 +16,11 @@ from taskqueue.rules.tasks import (
     Statement,
 )
 from taskqueue.storage.postgres.connections import SQL
-from taskqueue.storage.postgres.errors import sqlstate_of
+from taskqueue.storage.postgres.errors import is_lock_timeout
 from taskqueue.storage.postgres.handler_sql import execution
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.leases import is_held
+from taskqueue.storage.postgres.patience import LIMITS
 from taskqueue.storage.postgres.transaction import Transaction
 
 ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.handler_sql', 0))"
@@ -29,9 +30,8 @@ ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.handler_sql', 
 _BEGIN = f"""
 SAVEPOINT handler; SET LOCAL lock_timeout = '3s';
 {ALONE};
-SET LOCAL lock_timeout TO DEFAULT
+{LIMITS}
 """
-_LOCK_TIMEOUT = "55P03"
 _BUSY = "statements of other handlers took too long"
 _UNDO = f"ROLLBACK TO SAVEPOINT handler; RELEASE SAVEPOINT handler; {execution.FORGET}"
 _KEEP = f"RELEASE SAVEPOINT handler; {execution.FORGET}"
@@ -61,7 +61,7 @@ async def _is_alone(db: SQL) -> bool:
     try:
         await db.execute(_BEGIN)
     except Exception as error:
-        if sqlstate_of(error) != _LOCK_TIMEOUT:
+        if not is_lock_timeout(error):
             raise
         return False
     return True

@@ -14,13 +14,14 @@ from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.tasks import AttemptOutcome, NotApplied, SettleBy, Settled
 from taskqueue.storage.follow_ups import tell_refused
 from taskqueue.storage.postgres import serving
-from taskqueue.storage.postgres.commit import COMMIT_S, DURABLY, MOST_TRIES, UNFROZEN
+from taskqueue.storage.postgres.commit import DURABLY, MOST_TRIES
 from taskqueue.storage.postgres.connections import Connection, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
-from taskqueue.storage.postgres.errors import GatesBusy, is_conflict
+from taskqueue.storage.postgres.errors import GatesBusy, has_moved, is_conflict, is_lock_timeout
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.groups import write_counts
 from taskqueue.storage.postgres.operations.leases import is_held
+from taskqueue.storage.postgres.patience import COMMIT_S, LIMITS
 from taskqueue.storage.postgres.transaction import Transaction
 
 CLOSE_S = 5.0
@@ -116,7 +117,8 @@ class PostgresTransaction:
                 answer = await self._settle(by, now=now)
         except Exception as error:  # noqa: BLE001  whatever it is, this attempt has failed by it
             drop(self._connection)
-            outcome = AttemptOutcome.CONFLICTED if is_conflict(error) else AttemptOutcome.FAILED
+            has_lost = is_conflict(error) or is_lock_timeout(error)
+            outcome = AttemptOutcome.CONFLICTED if has_lost else AttemptOutcome.FAILED
             return NotApplied(error=f"{type(error).__name__}: {error}", outcome=outcome)
         await self._close()
         return answer
@@ -134,16 +136,17 @@ class PostgresTransaction:
     async def _settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
         if await self._connection.fetchval(_BEGAN_AT) != self._began_at:
             return NotApplied(error="the handler has ended the transaction of ctx.connection()")
-        await self._connection.execute(UNFROZEN)
+        await self._connection.execute(LIMITS)
         first: frozenset[int] = frozenset()  # buckets of gates
         for tried in range(1, MOST_TRIES + 1):
             try:
                 tx, answer = await self._write(by, first, now=now)
                 break
-            except GatesBusy as busy:
-                if tried == MOST_TRIES:
+            except Exception as error:
+                if tried == MOST_TRIES or not (isinstance(error, GatesBusy) or has_moved(error)):
                     raise
-                first |= busy.buckets
+                if isinstance(error, GatesBusy):
+                    first |= error.buckets
         if answer is Settled.WRITTEN:
             await self._connection.execute(DURABLY)
             await self._transaction.commit()
