@@ -4,6 +4,8 @@
     python -m benchmarks actors.ask           one figure, or one area
     python -m benchmarks --list               what there is
     python -m benchmarks --seconds 0.05 --rounds 1 --json out.json
+    python -m benchmarks peers                beside other task queues; `benchmarks.peers` says how
+    python -m benchmarks fleet                several nodes on PostgreSQL
 
 A floor is the least that could do the same work: a bare queue, a bare task, a library without us.
 Ours and the floor take turns, round after round, so what disturbs the machine disturbs both, and

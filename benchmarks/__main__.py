@@ -4,17 +4,19 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks import (
     actors,
+    bloat,
     growth,
     http,
     life,
     limits,
+    lone,
     page,
     processes,
     service,
@@ -24,6 +26,8 @@ from benchmarks import (
     wakeup,
 )
 from benchmarks.harness import Figure, measure, silence_logs
+from benchmarks.peers import fleet
+from benchmarks.peers import turns as peers
 from benchmarks.results import Result, columns, table
 
 AREAS = (
@@ -34,12 +38,17 @@ AREAS = (
     wakeup,
     page,
     life,
+    lone,
     limits,
     processes,
     service,
     growth,
+    bloat,
     soak,
 )
+# What has switches and tables of its own.
+COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"peers": peers.main, "fleet": fleet.main}
+
 FIGURES: tuple[Figure, ...] = tuple(figure for area in AREAS for figure in area.FIGURES)
 
 
@@ -61,6 +70,9 @@ def _is_meant(figure: Figure, name: str) -> bool:
 
 def main() -> None:
     """Measure what was asked for; print the table."""
+    if (command := COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else "")) is not None:
+        command(sys.argv[2:])
+        return
     parser = _parser()
     options = parser.parse_args()
     try:
@@ -72,6 +84,7 @@ def main() -> None:
         return
     silence_logs()
     growth.FILES.many = options.rows
+    bloat.SERVERS.many = options.waiting
     results = []
     for figure in figures:
         if figure.missing is not None:
@@ -86,7 +99,9 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="Measure each figure beside its floor."
+        prog="python -m benchmarks",
+        description="Measure each figure beside its floor.",
+        epilog="Other commands: `peers` and `fleet`, each with its own --help.",
     )
     parser.add_argument("names", nargs="*", help="figures or areas; all if none is given")
     parser.add_argument(
@@ -100,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=growth.MANY,
         help=f"tasks in the large file of the area growth (default: {growth.MANY:,})",
+    )
+    parser.add_argument(
+        "--waiting",
+        type=int,
+        default=bloat.MANY,
+        help=f"tasks that wait in the large database of the area bloat (default: {bloat.MANY:,})",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     parser.add_argument("--list", action="store_true", help="show what there is; measure nothing")

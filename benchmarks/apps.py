@@ -20,6 +20,13 @@ async def tell(ctx: Context, port: int) -> None:
     tell_now(port)
 
 
+@app.task("compute")
+def compute(ctx: Context, seconds: float, port: int) -> None:
+    """Compute in a thread of the service, after having told that it begins."""
+    tell_now(port)
+    compute_for(seconds)
+
+
 @burning.task("no_op")
 async def idle(ctx: Context, text: str = "", number: int = 0) -> None:
     """Do nothing."""
@@ -28,7 +35,12 @@ async def idle(ctx: Context, text: str = "", number: int = 0) -> None:
 @burning.task("burn", executor="process")
 def burn(ctx: Context, seconds: float, port: int) -> None:
     """Keep a processor busy, after having told that it begins."""
-    ends_at = time.monotonic() + seconds
     tell_now(port)
+    compute_for(seconds)
+
+
+def compute_for(seconds: float) -> None:
+    """Keep the interpreter busy."""
+    ends_at = time.monotonic() + seconds
     while time.monotonic() < ends_at:
-        pass
+        sum(range(1_000))

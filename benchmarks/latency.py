@@ -5,7 +5,8 @@ import time
 
 from benchmarks.apart import apart
 from benchmarks.arrivals import Arrivals
-from benchmarks.load import WARM_UP, is_whole, post, require_accepted
+from benchmarks.load import WARM_UP, post, require_accepted
+from benchmarks.serial_posts import answer_of
 
 IDLE_S = 0.005  # so that the server has nothing left to do
 
@@ -31,12 +32,5 @@ def _latency_ms(sock: socket.socket, request: bytes, arrivals: Arrivals) -> floa
     sent_at = time.monotonic_ns()
     sock.sendall(request)
     next_at = arrivals.next_at()
-    require_accepted(_answer(sock))
+    require_accepted(answer_of(sock))
     return (next_at - sent_at) / 1e6
-
-
-def _answer(sock: socket.socket) -> bytes:
-    answer = b""
-    while not is_whole(answer):
-        answer += sock.recv(65_536)
-    return answer

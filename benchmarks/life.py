@@ -7,16 +7,15 @@ from time import perf_counter
 
 from msgspec.structs import replace
 
-from benchmarks import life_floors, peers
+from benchmarks import life_floors
 from benchmarks.harness import Figure, Measure, on_loop
+from benchmarks.peers.field import BY_NAME
+from benchmarks.peers.measures import end_to_end as peer_end_to_end
 from benchmarks.programs import program
 from benchmarks.results import Target
 from benchmarks.running import Running, running
 from taskqueue import App, Context
-from taskqueue.actors.messages import QUEUE
-from taskqueue.commands import Pause, Resume
-from taskqueue.rules.tasks import DEFAULT_QUEUE, NewTask
-from taskqueue.runtime import ask
+from taskqueue.rules.tasks import NewTask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.connections.opener import WritesIn
 
@@ -116,11 +115,10 @@ async def drain(seconds: float) -> float:
 
 async def _released_s(service: Running, waiting: list[NewTask]) -> float:
     """Return the seconds from the moment when these may be claimed until they all have ended."""
-    queue = service.system.address(QUEUE)
-    await ask(queue, Pause(queue=DEFAULT_QUEUE))
+    await service.pause()
     await service.insert(waiting)
     released_at = perf_counter()
-    await ask(queue, Resume(queue=DEFAULT_QUEUE))
+    await service.resume()
     await service.ended(len(waiting))
     return perf_counter() - released_at
 
@@ -235,34 +233,34 @@ FIGURES = (
         unit="/s",
         ours=end_to_end(),
         against="Huey on SQLite, which does not sync",
-        floor=peers.huey_sqlite(fsync=False),
+        floor=peer_end_to_end("huey-sqlite-nosync"),
         target=Target("ratio", "≥", 10),
-        missing=peers.missing_for_sqlite(),
+        missing=BY_NAME["huey-sqlite"].missing,
     ),
     Figure(
         name="life.end_to_end_huey_sqlite_fsync",
         unit="/s",
         ours=end_to_end(),
         against="Huey on SQLite, which syncs as we do",
-        floor=peers.huey_sqlite(fsync=True),
-        missing=peers.missing_for_sqlite(),
+        floor=peer_end_to_end("huey-sqlite"),
+        missing=BY_NAME["huey-sqlite"].missing,
     ),
     Figure(
         name="life.end_to_end_huey_redis",
         unit="/s",
         ours=end_to_end(),
-        against="Huey on Redis in memory, threads or processes",
-        floor=peers.huey_redis(),
+        against="Huey on Redis in memory",
+        floor=peer_end_to_end("huey-redis"),
         target=Target("ratio", "≥", 3),
-        missing=peers.missing_for_redis(),
+        missing=BY_NAME["huey-redis"].missing,
     ),
     Figure(
         name="life.end_to_end_serial",
         unit="/s",
         ours=end_to_end(in_flight=1),
         against="Huey on SQLite, which does not sync, one call at a time too",
-        floor=peers.huey_sqlite(fsync=False),
-        missing=peers.missing_for_sqlite(),
+        floor=peer_end_to_end("huey-sqlite-nosync"),
+        missing=BY_NAME["huey-sqlite"].missing,
     ),
     Figure(
         name="life.beside_a_thread",

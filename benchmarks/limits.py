@@ -20,12 +20,9 @@ from benchmarks.harness import Figure, Measure, median_us, on_loop
 from benchmarks.results import Target
 from benchmarks.running import Running, running
 from taskqueue import App, Limit
-from taskqueue.actors.messages import QUEUE
-from taskqueue.commands import Pause, Resume
 from taskqueue.ids import new_id
 from taskqueue.rules.limits import LimitUse, LimitValues, encoded
-from taskqueue.rules.tasks import DEFAULT_QUEUE, NewTask
-from taskqueue.runtime import ask
+from taskqueue.rules.tasks import NewTask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 
@@ -156,10 +153,9 @@ def drained(action: str, settings: Settings | None) -> Measure:
         tasks = int(WAITING * min(1.0, 2 * seconds))
         waiting = [app.prepare(action, b'{"number": %d}' % number) for number in range(tasks)]
         async with running(app, settings) as service:
-            queue = service.system.address(QUEUE)
-            await ask(queue, Pause(queue=DEFAULT_QUEUE))
+            await service.pause()
             await service.insert(waiting)
-            await ask(queue, Resume(queue=DEFAULT_QUEUE))
+            await service.resume()
             return await _rate(service, after=tasks // 20, sample=tasks // 5)
 
     return measured

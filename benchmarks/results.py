@@ -152,9 +152,9 @@ def _cells(result: Result) -> tuple[str, ...]:
     return (
         result.name,
         result.unit,
-        _number(result.ours.median),
+        number(result.ours.median),
         f"{result.ours.spread:.0%}",
-        _number(result.floor.median),
+        number(result.floor.median),
         f"{result.floor.spread:.0%}",
         f"{result.ratio:.2f}",
         "" if result.target is None else str(result.target),
@@ -163,10 +163,10 @@ def _cells(result: Result) -> tuple[str, ...]:
     )
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Return three digits that mean something.
 
-    >>> _number(123_456.7), _number(12.345), _number(0.5)
+    >>> number(123_456.7), number(12.345), number(0.5)
     ('123,000', '12.3', '0.5')
     """
     rounded = float(f"{value:.3g}")

@@ -7,7 +7,7 @@ async with running(app) as service:
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,8 @@ from taskqueue.api.app import App
 from taskqueue.assembly import Parts
 from taskqueue.cli.serving import tune_gc
 from taskqueue.clock import SystemClock
-from taskqueue.commands import GetReadiness
-from taskqueue.rules.tasks import ENDED, NewTask
+from taskqueue.commands import GetReadiness, Pause, Resume
+from taskqueue.rules.tasks import DEFAULT_QUEUE, ENDED, NewTask, Status
 from taskqueue.runtime import System, ask
 from taskqueue.service import Service
 from taskqueue.settings import Settings
@@ -53,8 +53,20 @@ class Running:
         return ended
 
     async def _ended(self) -> int:
-        counts = await self.storage.use(Storage.counts)
+        counts = await self.counts()
         return sum(counts[status] for status in ENDED)
+
+    async def counts(self) -> Mapping[Status, int]:
+        """Return how many tasks there are, by status."""
+        return await self.storage.use(Storage.counts)
+
+    async def pause(self) -> None:
+        """Have the default queue hand out no tasks."""
+        await ask(self.system.address(QUEUE), Pause(queue=DEFAULT_QUEUE))
+
+    async def resume(self) -> None:
+        """Have it hand them out."""
+        await ask(self.system.address(QUEUE), Resume(queue=DEFAULT_QUEUE))
 
     async def ready(self) -> None:
         """Wait until tasks are accepted and worked on."""

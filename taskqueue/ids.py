@@ -9,6 +9,7 @@ import threading
 from time import time_ns
 
 _BLOCK = 256  # ids whose random part is drawn at once: a call of the system costs more than an id
+_LENGTH = 36
 _VARIANT = bytes(0b10 << 6 | byte & 0b111111 for byte in range(256))
 
 
@@ -37,6 +38,22 @@ class UUID7Factory:
         """Draw again for the next id: a forked process must not repeat its parent's draw."""
         self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
         self._tails = []
+
+
+def made_at(id_: str) -> float | None:
+    """Return when an id was made, in seconds since the epoch by the clock of its maker.
+
+    None if it is no UUID of version 7.
+
+    >>> made_at("01980f5a-3c80-7000-8000-000000000000"), made_at("order-17")
+    (1752581684.352, None)
+    """
+    if len(id_) != _LENGTH or id_[14] != "7":
+        return None
+    try:
+        return int(id_[:8] + id_[9:13], 16) / 1_000
+    except ValueError:
+        return None
 
 
 def _random_tails() -> list[str]:

@@ -1,21 +1,34 @@
 """Fixtures of all tests: those that are shipped for users."""
 
+import gc
+
 import pytest
-from structlog.dev import ConsoleRenderer, plain_traceback
+
+from tests import examples_of_hypothesis
 
 # The contract is shipped with the package, so pytest would not explain its assertions by itself.
 # Here, because tests outside of `storage/` import some of it too, and that must come later.
 pytest.register_assert_rewrite("taskqueue.testing.contract")
 
+examples_of_hypothesis.register()
+
 pytest_plugins = ("taskqueue.testing.fixtures",)
-
-
-# With all its locals a traceback takes 40 ms and more to be printed, on the thread that crashes.
-ConsoleRenderer.get_active().exception_formatter = plain_traceback
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long form of what has one")
+
+
+def pytest_configure() -> None:
+    """Look for no garbage among ten thousand tests while they are collected."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor among them ever after: a test that collects garbage would take half a second for it."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

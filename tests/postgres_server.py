@@ -68,8 +68,9 @@ BEGIN
     WHERE datname = current_database() AND pid <> pg_backend_pid()
         AND backend_type = 'client backend';
     FOR name IN
-        SELECT tablename FROM pg_tables
-        WHERE schemaname = 'taskqueue' AND tablename NOT IN ('meta', 'counters')
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'taskqueue'::regnamespace AND relkind IN ('r', 'p')
+            AND NOT relispartition AND relname NOT IN ('meta', 'counters')
     LOOP
         EXECUTE format('DELETE FROM taskqueue.%I', name);
     END LOOP;
@@ -100,6 +101,18 @@ async def _execute(url: str, sql: str) -> None:
         await connection.close()
 
 
+def missing() -> str | None:
+    """Return what keeps `postgres_server` from running here; None if nothing does."""
+    if importlib.util.find_spec("asyncpg") is None:
+        return "asyncpg is not installed"
+    if "TASKQUEUE_TEST_PG" not in os.environ:
+        try:
+            programs()
+        except NoPostgres as none:
+            return str(none)
+    return None
+
+
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """Run a server of our own, or use the one that the environment names.
@@ -107,8 +120,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     Raises:
         NoPostgres: there is none, or nothing to reach it with.
     """
-    if importlib.util.find_spec("asyncpg") is None:
-        raise NoPostgres("asyncpg is not installed")
+    if (reason := missing()) is not None:
+        raise NoPostgres(reason)
     if url := os.environ.get("TASKQUEUE_TEST_PG"):
         yield PostgresServer(url)
         return

@@ -19,6 +19,7 @@ from examples import limits
 from taskqueue import Settings
 from taskqueue.testing.engine import Engine
 from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,7 +73,7 @@ all rows of import-17 have ended
 async def test_the_actions_of_the_tutorial_end_as_it_says(tmp_path: Path) -> None:
     flags = ("--app", "examples.tutorial:app", "--retry-initial-s", "0.01")
 
-    async with ServiceProcess(tmp_path, *flags) as service, aiohttp.ClientSession() as http:
+    async with ForkedService(tmp_path, *flags) as service, aiohttp.ClientSession() as http:
         tasks = [
             await _outcome(service, http, "uppercase", {"text": "hello world"}),
             await _outcome(service, http, "sum", {"numbers": [1, 2, 3.5]}),
@@ -182,7 +183,7 @@ def test_a_trace_goes_from_a_request_over_two_tasks() -> None:
 async def test_a_script_enqueues_through_the_file_and_prints_the_result(tmp_path: Path) -> None:
     path = tmp_path / "data" / "tasks.db"
 
-    async with ServiceProcess(tmp_path, "--app", "examples.tutorial:app"):
+    async with ForkedService(tmp_path, "--app", "examples.tutorial:app"):
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "examples.enqueue_through_the_file", f"sqlite:///{path}", "hey"],
@@ -197,7 +198,7 @@ async def test_a_script_enqueues_through_the_file_and_prints_the_result(tmp_path
 
 
 async def test_what_happens_to_a_task_is_followed_to_its_end(tmp_path: Path) -> None:
-    async with ServiceProcess(tmp_path, "--app", "examples.tutorial:app") as service:
+    async with ForkedService(tmp_path, "--app", "examples.tutorial:app") as service:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "examples.follow_events", service.url, "hey"],
@@ -217,7 +218,7 @@ async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(
     flags = ("--app", "examples.orders:app", "--lease-s", "1")
     path = tmp_path / "data" / "tasks.db"
 
-    async with ServiceProcess(tmp_path, *flags) as service:
+    async with ForkedService(tmp_path, *flags) as service:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "examples.orders", path, "book", "pen", "", "never reached"],
@@ -268,7 +269,7 @@ async def test_pages_are_fetched_over_one_connection(tmp_path: Path) -> None:
 
     async with (
         TestServer(site) as server,
-        ServiceProcess(tmp_path, *flags) as service,
+        ForkedService(tmp_path, *flags) as service,
         aiohttp.ClientSession() as http,
     ):
         data = {"url": str(server.make_url("/"))}
@@ -292,7 +293,7 @@ async def test_errors_are_reported_and_dead_tasks_alert(tmp_path: Path) -> None:
         env = {"ALERT_URL": str(server.make_url("/"))}
         flags = ("--app", "examples.report_errors:app")
         async with (
-            ServiceProcess(tmp_path, *flags, env=env) as service,
+            ForkedService(tmp_path, *flags, env=env) as service,
             aiohttp.ClientSession() as http,
         ):
             data = {"dividend": 1, "divisor": 0}
@@ -327,7 +328,7 @@ async def test_schedules_run_and_are_shown() -> None:
 async def test_heavy_work_ends_as_its_handlers_say(tmp_path: Path) -> None:
     flags = ("--app", "examples.heavy:app", "--retry-initial-s", "0.01")
 
-    async with ServiceProcess(tmp_path, *flags) as service, aiohttp.ClientSession() as http:
+    async with ForkedService(tmp_path, *flags) as service, aiohttp.ClientSession() as http:
         primes = await _outcome(service, http, "primes", {"below": 1_000_000})
         endless = await _outcome(service, http, "endless", {})
         broken = await _outcome(service, http, "broken_library", {})

@@ -59,7 +59,7 @@ class RetentionActor(Actor):
         total = 0
         for status, ended_before in self._retention.limits(self._clock.now()):
             expired, batch = 0, BATCH
-            while batch == BATCH:
+            while batch >= BATCH:  # an engine may drop more at once
                 batch = await self._storage.use(
                     Storage.expire, status, ended_before=ended_before, limit=BATCH
                 )

@@ -9,6 +9,7 @@ import click
 
 from taskqueue.cli import configuration, exits, output
 from taskqueue.errors import ConfigError
+from taskqueue.rules.versions import parsed
 
 if TYPE_CHECKING:
     from taskqueue.doctor.diagnosis import Diagnosis
@@ -38,13 +39,25 @@ def command() -> click.Command:
                 metavar="MB",
                 help="With less free space the disk counts as nearly full.",
             ),
+            click.Option(
+                ["--require-version"],
+                metavar="X",
+                callback=_release,
+                help="Have the database and all nodes on it run this release or a later one.",
+            ),
             click.Option(["--json"], is_flag=True, help="Print JSON, for programs."),
         ],
         help=_HELP,
     )
 
 
-def _doctor(*, min_free_mb: int, json: bool) -> None:
+def _release(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and parsed(value) is None:
+        raise click.BadParameter(f"{value!r} is no version of a release, such as 1.2.0")
+    return value
+
+
+def _doctor(*, min_free_mb: int, require_version: str | None, json: bool) -> None:
     # Imported late: its help need not wait for the service's libraries.
     from taskqueue.doctor.diagnosis import diagnose  # noqa: PLC0415
 
@@ -57,6 +70,7 @@ def _doctor(*, min_free_mb: int, json: bool) -> None:
         os.environ,
         cwd,
         min_free_bytes=min_free_mb * _MB,
+        required=require_version,
         now=time.time(),
     )
     if json:

@@ -102,6 +102,11 @@ class Accepted(Struct):
     acceptance: Acceptance
     status: Status | None = None
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the task was not accepted, and not expected to be there already either."""
+        return self.acceptance in {Acceptance.CONFLICT, Acceptance.REJECTED}
+
 
 class Task(Struct):
     """A task as it is stored."""

@@ -80,7 +80,9 @@ class Administration(Protocol):
     async def expire(self, status: Status, *, ended_before: float, limit: int) -> int:
         """Delete up to `limit` tasks that ended in `status` before that instant; return how many.
 
-        Those that ended first go first, each with its history.
+        Those that ended first go first, each with its history. An engine that keeps what ended at
+        about the same time together may drop all of that at once, whatever the limit, as soon as
+        the last of it is old enough: up to a quarter of the retention later.
 
         Raises:
             ValueError: `status` is not an end, or `limit` is negative.

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.versions import Fleet
 from taskqueue.storage.backend import Backend, Database
 from taskqueue.storage.examination import Examination, ServerExamination
 from taskqueue.storage.lifecycle import Migration, Schema
@@ -159,6 +160,27 @@ async def migrate(database: Database) -> tuple[Migration, ...]:
             return await tools.migrate(database)
         case _:
             raise StorageUnavailable(f"a migration needs a database file, and {database} is none")
+
+
+def fleet_of(database: Database, *, now: float) -> tuple[Fleet, float] | None:
+    """Return which release a database and the nodes on it have, and the instant by its clock.
+
+    None if nothing is kept there, or there is no database yet. Only an engine for several nodes
+    knows them.
+
+    Raises:
+        StorageError: it cannot be read, is damaged, another program's, or of a newer release.
+    """
+    match database:
+        case PostgresDatabase():
+            from taskqueue.storage.postgres import tools  # noqa: PLC0415
+
+            return tools.fleet_of(database)
+        case SQLiteDatabase() if database.path.exists():
+            schema = schema_of(database)
+            return Fleet(schema=schema.version, wanted=schema.wanted, nodes=()), now
+        case _:
+            return None
 
 
 def examined(database: Database) -> Examination | ServerExamination | None:

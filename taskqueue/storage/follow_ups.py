@@ -7,15 +7,10 @@ from taskqueue.rules.tasks import Acceptance, Accepted, NewTask
 from taskqueue.rules.uniqueness import shown_key
 
 
-def is_refused(answer: Accepted) -> bool:
-    """Tell whether a task was not accepted, and not expected to be there already either."""
-    return answer.acceptance in {Acceptance.CONFLICT, Acceptance.REJECTED}
-
-
 def tell_refused(answered: Iterable[tuple[NewTask, Accepted]]) -> None:
     """Log each task that was refused because of its unique key or its group."""
     for task, answer in answered:
-        if is_refused(answer):
+        if answer.is_refused:
             events.warning(
                 "follow_up_refused",
                 action=task.action,

@@ -50,6 +50,7 @@ class ServiceProcess:
     under: ClassVar[tuple[str, ...]] = ()  # a command that starts it, such as `nice`
     module: ClassVar[str] = "taskqueue.supervisor"
     flags: ClassVar[tuple[str, ...]] = ("--port", "0", "--log-format", "json")
+    line_bytes: ClassVar[int] = 1 << 24  # a log line may carry a long traceback
 
     def __init__(self, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         """Say what to start; entering the context starts it and waits until it is ready.
@@ -72,24 +73,31 @@ class ServiceProcess:
 
     async def launch(self) -> Self:
         """Start the process without waiting for it to be ready."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self.under,
-            sys.executable,
-            "-m",
-            self.module,
-            *self.flags,
-            *self._arguments,
-            cwd=self._folder,
-            env=self.inherited() | self._env,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=1 << 24,  # a log line may carry a long traceback
-        )
+        self._process = await self.started(*self.flags, *self._arguments)
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._reading = asyncio.create_task(self._read(self._process.stdout))
         self._complaining = asyncio.create_task(self._process.stderr.read())
         return self
+
+    async def started(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Start it with these flags, with both streams in pipes."""
+        return await asyncio.create_subprocess_exec(
+            *self.under,
+            sys.executable,
+            "-m",
+            self.module,
+            *arguments,
+            cwd=self._folder,
+            env=self.env(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=self.line_bytes,
+        )
+
+    def env(self) -> dict[str, str]:
+        """Return the variables it gets."""
+        return self.inherited() | self._env
 
     def inherited(self) -> dict[str, str]:
         """Return the variables of this process, with its path of modules."""

@@ -12,11 +12,8 @@ from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser import chromium
 from tests.browser.site import Site
-from tests.bytecode import cached_in
-from tests.system.conftest import bytecode
+from tests.forked.service import ForkedService
 from tests.system.services import TIMEOUT_S, Services
-
-__all__ = ["bytecode"]
 
 expect.set_options(timeout=TIMEOUT_S * 1000)
 
@@ -39,9 +36,9 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def site(browser: Browser, tmp_path: Path, bytecode: Path) -> AsyncIterator[Site]:
+async def site(browser: Browser, tmp_path: Path) -> AsyncIterator[Site]:
     """A service, and pages of it."""
-    services = Services(tmp_path, cached_in(bytecode))
+    services = Services(tmp_path, kind=ForkedService)
     site = Site(services, browser, tmp_path)
     try:
         await site.start()

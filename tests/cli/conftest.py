@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from taskqueue.cli.command import command
 from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 
 TIMEOUT_S = 30.0
 
@@ -44,7 +45,7 @@ async def taskqueue(*arguments: str, stdin: str = "", **env: str) -> Done:
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[ServiceProcess]:
-    async with ServiceProcess(tmp_path, "--app", "tests.cli.jobs:app") as service:
+    async with ForkedService(tmp_path, "--app", "tests.cli.jobs:app") as service:
         yield service
 
 

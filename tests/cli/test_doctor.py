@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -26,8 +26,9 @@ from taskqueue import Client
 from taskqueue.doctor.findings import Finding, problem, warning
 from taskqueue.storage.sqlite.disk.probe import kind_of
 from taskqueue.storage.sqlite.schema import runner
-from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Done, taskqueue
+from tests.forked.process import forked
+from tests.forked.service import ForkedService
 
 JOBS = Path(__file__).with_name("jobs.py")
 HOUR_S = 3600.0
@@ -44,18 +45,29 @@ class Broken:
 
 async def doctor(folder: Path, broken: Broken, *more: str) -> Done:
     """Run `taskqueue doctor` in `folder`, as a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        *broken.under,
-        *(sys.executable, "-P", "-m", "taskqueue", *broken.flags, "doctor", *broken.options, *more),
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    arguments = (*broken.flags, "doctor", *broken.options, *more)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = (
+        await started_under(broken.under, *arguments, cwd=folder, env=env)
+        if broken.under
+        else await forked(*arguments, cwd=folder, env=env)
     )
     async with asyncio.timeout(30):
         out, err = await process.communicate()
     assert process.returncode is not None
     return Done(process.returncode, out.decode().strip(), err.decode().strip())
+
+
+async def started_under(
+    under: Sequence[str], *arguments: str, cwd: Path, env: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(*under, sys.executable, "-P", "-m", "taskqueue", *arguments),
+        cwd=cwd,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
 
 
 def free_port() -> str:
@@ -143,7 +155,7 @@ def action_without_handler(folder: Path) -> Iterator[Broken]:
 
 @asynccontextmanager
 async def lock_of_another(folder: Path) -> AsyncIterator[Broken]:
-    async with ServiceProcess(folder) as service:
+    async with ForkedService(folder) as service:
         assert service.pid
         yield Broken()
 
@@ -232,7 +244,7 @@ async def test_a_service_that_runs_is_healthy_and_its_settings_are_named_with_th
     (tmp_path / "jobs.py").write_text(JOBS.read_text())
     (tmp_path / "taskqueue.toml").write_text('app = "jobs:app"\nslots = 3\n')
     env = {"TASKQUEUE_LEASE_S": "20s"}
-    async with ServiceProcess(tmp_path, env=env) as service:
+    async with ForkedService(tmp_path, env=env) as service:
         port = service.url.rpartition(":")[2]
         with Client(service.url) as client:
             client.enqueue("nap", seconds=600)
@@ -274,7 +286,7 @@ async def test_a_file_of_another_user_is_found(tmp_path: Path) -> None:
 
 
 async def test_a_lock_file_that_a_killed_service_has_left_is_no_fault(tmp_path: Path) -> None:
-    async with ServiceProcess(tmp_path) as service:
+    async with ForkedService(tmp_path) as service:
         service.kill()
     path = tmp_path / "data/tasks.db"
     assert path.with_name("tasks.db.lock").exists()

@@ -12,6 +12,7 @@ from taskqueue import AsyncClient
 from taskqueue.storage.sqlite import inspection
 from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Command, Done, taskqueue
+from tests.forked.service import ForkedService
 
 
 async def test_a_backup_beside_a_service_that_is_fed_has_all_that_was_accepted_before(
@@ -68,7 +69,7 @@ async def test_a_backup_under_load_that_is_restored_elsewhere_has_what_was_ackno
     await asyncio.gather(*feeding)
     checked = await taskqueue("check", str(copy))
     async with (
-        ServiceProcess(elsewhere, "--app", "tests.cli.jobs:app") as restored,
+        ForkedService(elsewhere, "--app", "tests.cli.jobs:app") as restored,
         AsyncClient(restored.url) as client,
     ):
         kept = {task.id async for task in client.tasks()}

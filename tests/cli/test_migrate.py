@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from taskqueue.storage.sqlite.schema import runner
-from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Done, taskqueue
+from tests.forked.service import ForkedService
 
 BEFORE, LAST = (step.version for step in runner.SQLITE_STEPS[-2:])
 
@@ -47,7 +47,7 @@ async def test_an_older_file_is_migrated_once_and_check_says_when(old: Path) -> 
 
 async def test_it_refuses_while_a_service_runs_on_the_file(tmp_path: Path) -> None:
     path = tmp_path / "data/tasks.db"
-    async with ServiceProcess(tmp_path):
+    async with ForkedService(tmp_path):
         refused = await taskqueue("--database", str(path), "migrate")
         checked = await taskqueue("--database", str(path), "migrate", "--check")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from taskqueue.cli import exits
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.process import write_command
+from tests.forked.service import ForkedService
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/cli.md").read_text()
@@ -24,17 +25,18 @@ def test_every_exit_code_is_explained() -> None:
 
 
 @pytest.mark.timeout(450)
+@pytest.mark.long
 async def test_the_commands_of_the_page_run_as_written(tmp_path: Path) -> None:
     start, *others = BLOCKS
     flags = re.sub(r"\s+#.*", "", start).split()[1:]
     (tmp_path / "jobs.py").write_text((ROOT / "tests/cli/jobs.py").read_text())
-    (tmp_path / "taskqueue").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m taskqueue "$@"\n')
-    (tmp_path / "taskqueue").chmod(0o700)
+    descriptor = write_command(tmp_path / "taskqueue")
 
-    async with ServiceProcess(tmp_path, *flags) as service:
+    async with ForkedService(tmp_path, *flags) as service:
         shell = await asyncio.create_subprocess_exec(
             *("bash", "-euxc", "".join(others)),
             cwd=tmp_path,
+            pass_fds=[descriptor],
             env={
                 **os.environ,
                 "PATH": f"{tmp_path}:{os.environ['PATH']}",

@@ -10,13 +10,14 @@ from taskqueue.storage.databases import tokens_of
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 
 APP = ("--app", "tests.client.shop:app")
 
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[ServiceProcess]:
-    async with ServiceProcess(tmp_path, *APP) as service:
+    async with ForkedService(tmp_path, *APP) as service:
         yield service
 
 

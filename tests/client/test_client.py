@@ -30,6 +30,7 @@ from taskqueue.rules.tasks import Status
 from taskqueue.rules.uniqueness import KeyState, OnRepeatName, Scope
 from taskqueue.testing.process import ServiceProcess
 from tests.client import shop
+from tests.forked.service import ForkedService
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:
@@ -98,9 +99,9 @@ async def test_the_number_of_consumers_is_kept_over_a_restart_of_the_service(
     tmp_path: Path,
 ) -> None:
     flags = ("--app", "tests.client.shop:app", "--consumers", "2")
-    async with ServiceProcess(tmp_path, *flags) as service, AsyncClient(service.url) as queue:
+    async with ForkedService(tmp_path, *flags) as service, AsyncClient(service.url) as queue:
         set_now = await queue.set_consumers(3)
-    async with ServiceProcess(tmp_path, *flags) as service, AsyncClient(service.url) as queue:
+    async with ForkedService(tmp_path, *flags) as service, AsyncClient(service.url) as queue:
         kept = await queue.consumers()
         [served] = [each for each in await queue.queues() if each.queue == "default"]
         back = await queue.set_consumers(None)

@@ -21,6 +21,7 @@ from taskqueue.storage.databases import tokens_of
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.testing.process import ServiceProcess
 from tests.client.conftest import APP
+from tests.forked.service import ForkedService
 
 LIMIT_S = 20.0  # what a test waits for at most, for anything
 UNKNOWN = "0197a4c8-0000-7000-8000-000000000000"
@@ -68,7 +69,7 @@ class Reader:
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[ServiceProcess]:
     """A service that logs each request, so that a test can wait until a client follows a task."""
-    async with ServiceProcess(tmp_path, *APP, "--log-level", "debug") as service:
+    async with ForkedService(tmp_path, *APP, "--log-level", "debug") as service:
         yield service
 
 
@@ -199,12 +200,12 @@ async def test_a_service_that_was_killed_is_followed_again_after_a_gap(
 ) -> None:
     arguments = (*APP, "--port", str(port))
     async with AsyncClient(f"http://127.0.0.1:{port}") as queue:
-        async with ServiceProcess(tmp_path, *arguments) as service:
+        async with ForkedService(tmp_path, *arguments) as service:
             reader = Reader(queue.events())
             await reader.opened(queue)
             service.kill()
             await service.wait()
-        async with ServiceProcess(tmp_path, *arguments):
+        async with ForkedService(tmp_path, *arguments):
             gap = await reader.next("gap")
             task = await queue.enqueue("add", left=1, right=1)
             end = await reader.next("task_completed")
@@ -219,13 +220,13 @@ async def test_a_task_that_ends_while_the_service_is_restarted_shows_its_end(
 ) -> None:
     arguments = (*APP, "--port", str(port))
     async with AsyncClient(f"http://127.0.0.1:{port}") as queue:
-        async with ServiceProcess(tmp_path, *arguments) as service:
+        async with ForkedService(tmp_path, *arguments) as service:
             task = await queue.enqueue("nap", seconds=60)
             reader = Reader(task.events())
             await service.wait_for("attempt_started", task_id=task.id)
             service.kill()
             await service.wait()
-        async with ServiceProcess(tmp_path, *arguments):
+        async with ForkedService(tmp_path, *arguments):
             await task.cancel("enough")
 
             end = await reader.next("task_cancelled")

@@ -7,8 +7,8 @@ import pytest
 
 from taskqueue import AsyncClient, Client
 from taskqueue.client.views import FlowInfo
-from taskqueue.testing.process import ServiceProcess
 from tests.client import fair_shop
+from tests.forked.service import ForkedService
 
 
 @pytest.mark.parametrize(("through", "by_name"), [("http", "tenant=acme"), ("file", None)])
@@ -21,7 +21,7 @@ async def test_a_prepared_task_has_its_flow_on_every_way_and_a_named_one_over_ht
             named = queue.enqueue("report", tenant="acme")
             return [each.info().flow for each in (prepared, named)]
 
-    async with ServiceProcess(tmp_path, "--app", "tests.client.fair_shop:app") as service:
+    async with ForkedService(tmp_path, "--app", "tests.client.fair_shop:app") as service:
         url = service.url if through == "http" else f"sqlite:///{tmp_path}/data/tasks.db"
         flows = await asyncio.to_thread(script, url)
 
@@ -36,7 +36,7 @@ async def test_both_clients_list_all_flows_of_a_queue(tmp_path: Path) -> None:
     tenants = [f"{number:03}" for number in range(120)]  # more than a page
     flags = ("--app", "tests.client.fair_shop:app", "--consumers", "0")
     async with (
-        ServiceProcess(tmp_path, *flags) as service,
+        ForkedService(tmp_path, *flags) as service,
         AsyncClient(service.url) as queue,
     ):
         await queue.enqueue_many([("report", {"tenant": each}) for each in [*tenants, "007"]])

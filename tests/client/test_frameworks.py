@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from taskqueue import AsyncClient
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 
 ROOT = Path(__file__).parents[2]
 MOST_LINES = 45
@@ -52,7 +53,7 @@ async def web_process(
 async def test_a_flask_application_enqueues_and_shows_what_became_of_it(tmp_path: Path) -> None:
     flags = ("--app", "examples.flask_app:jobs")
     async with (
-        ServiceProcess(tmp_path, *flags) as service,
+        ForkedService(tmp_path, *flags) as service,
         web_process(
             *("flask", "--app", "examples.flask_app", "run", "--port", "0"),
             env={"TASKQUEUE_URL": service.url},
@@ -99,6 +100,7 @@ async def test_a_fastapi_application_runs_the_service_and_shows_what_became_of_i
     assert lines_of("fastapi_app.py") <= MOST_LINES
 
 
+@pytest.mark.long
 async def test_all_workers_of_an_application_use_the_service_that_one_of_them_runs(
     tmp_path: Path,
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from taskqueue import AsyncClient, Client
 from taskqueue.testing.process import ServiceProcess
 from tests.client.conftest import APP
+from tests.forked.service import ForkedService
 
 BETWEEN_KILLS = 10
 SEED = random.randrange(1 << 32)
@@ -51,24 +52,24 @@ async def die_again_and_again(
 ) -> ServiceProcess:
     """Start the service over and over, and kill it while it accepts tasks; return the last."""
     for _ in range(kills):
-        async with ServiceProcess(folder, *APP, "--port", port) as service:
+        async with ForkedService(folder, *APP, "--port", port) as service:
             await service.wait_for("task_completed", nth=draw.randint(1, BETWEEN_KILLS))
             service.kill()
             await service.wait()
-    return ServiceProcess(folder, *APP, "--port", port)
+    return ForkedService(folder, *APP, "--port", port)
 
 
 async def test_an_enqueue_whose_answer_is_lost_after_its_commit_is_accepted_once(
     tmp_path: Path,
 ) -> None:
     port = str(a_free_port())
-    service = await ServiceProcess(tmp_path, *APP, "--port", port).launch()
+    service = await ForkedService(tmp_path, *APP, "--port", port).launch()
     await service.ready()
     async with DeathBeforeTheAnswer(service) as proxy:
         enqueued = asyncio.create_task(asyncio.to_thread(enqueue_one, proxy.url))
         await service.wait()
 
-        async with ServiceProcess(tmp_path, *APP, "--port", port) as successor:
+        async with ForkedService(tmp_path, *APP, "--port", port) as successor:
             task_id = await enqueued
             async with AsyncClient(successor.url) as queue:
                 stored = [task.id async for task in queue.tasks()]

@@ -20,12 +20,13 @@ from taskqueue.rules import sockets as urls
 from taskqueue.testing.process import ServiceProcess
 from tests.client import shop
 from tests.client.conftest import APP
+from tests.forked.service import ForkedService
 
 WAIT_S = 20
 NOBODY = 65_534
 
 
-class OnASocket(ServiceProcess):
+class OnASocket(ForkedService):
     """A service that is given no port."""
 
     flags: ClassVar[tuple[str, ...]] = ("--log-format", "json")
@@ -217,7 +218,7 @@ async def test_a_client_may_be_redirected_from_a_port_to_a_socket_and_back(
     service: ServiceProcess, tmp_path: Path, url: str
 ) -> None:
     (other := tmp_path / "other").mkdir()
-    async with ServiceProcess(other, *APP) as on_a_port, AsyncClient(url) as queue:
+    async with ForkedService(other, *APP) as on_a_port, AsyncClient(url) as queue:
         on_socket = await queue.enqueue("add", left=1, right=1)
         queue.redirect(on_a_port.url)
         on_port = await queue.enqueue("add", left=2, right=2)

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from taskqueue.client.sync import Client
-from taskqueue.testing.process import ServiceProcess
 from tests.deploying.settings_table import PAGE
+from tests.forked.service import ForkedService
 
 LIMIT_S = 60.0
 OF_ROOT = ("systemctl ", "chown ")
@@ -56,13 +56,13 @@ async def test_a_backup_is_restored_as_the_page_says(tmp_path: Path) -> None:
     (tmp_path / "backups/taskqueue").mkdir(parents=True)
     flags = ("--database", str(tmp_path / "lib/taskqueue/tasks.db"), "--consumers", "0")
 
-    async with ServiceProcess(tmp_path, *flags) as service:
+    async with ForkedService(tmp_path, *flags) as service:
         with Client(service.url) as queue:
             kept = queue.enqueue("uppercase", text="before").id
             run(back_up, tmp_path)
             lost = queue.enqueue("uppercase", text="after").id
     run(restore, tmp_path)
-    async with ServiceProcess(tmp_path, *flags) as service:
+    async with ForkedService(tmp_path, *flags) as service:
         with Client(service.url) as queue:
             found = [task.id for task in queue.tasks()]
 
@@ -79,7 +79,7 @@ async def test_a_restored_schedule_fires_nothing_again_that_the_backup_knows(
     database = tmp_path / "lib/taskqueue/tasks.db"
     flags = ("--database", str(database), "--app", "tests.deploying.ticking_app:app")
 
-    async with ServiceProcess(tmp_path, *flags) as service:
+    async with ForkedService(tmp_path, *flags) as service:
         await service.wait_for("task_completed", nth=3)
         await asyncio.to_thread(run, back_up, tmp_path)
         noted = len(ticks(tmp_path))
@@ -87,7 +87,7 @@ async def test_a_restored_schedule_fires_nothing_again_that_the_backup_knows(
             await asyncio.sleep(0.05)
     run(restore, tmp_path)
     known = completed(database)
-    async with ServiceProcess(tmp_path, *flags) as service:
+    async with ForkedService(tmp_path, *flags) as service:
         await service.wait_for("task_completed", nth=5)
 
     after = completed(database)

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from taskqueue.testing.process import PRINTED, ServiceProcess
+from taskqueue.testing.process import PRINTED
+from tests.forked.service import ForkedService
 
 HERE = Path(__file__).parent
 SURPRISES = {"http_error", "http_connection_failed", PRINTED}
@@ -25,7 +26,7 @@ class Run(NamedTuple):
 
 async def described(folder: Path, *, seconds: int, seed: int) -> Run:
     """Check all that the document says against a service in `folder`, for about so long."""
-    async with ServiceProcess(folder, *_SERVICE) as service:
+    async with ForkedService(folder, *_SERVICE) as service:
         client = await asyncio.create_subprocess_exec(
             *_CLIENT,
             *("--config-file", str(HERE / "schemathesis.toml")),

@@ -545,6 +545,7 @@ async def test_what_a_process_has_started_goes_when_it_is_replaced(
     await gone(*family)
 
 
+@pytest.mark.long
 async def test_two_hundred_replacements_leave_nothing_behind() -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201

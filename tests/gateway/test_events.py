@@ -18,7 +18,7 @@ from taskqueue.http.server.server import HttpServer
 from taskqueue.http.sessions import COOKIE
 from taskqueue.http.state import HttpState
 from taskqueue.rules.access import Role
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 from tests.gateway.event_stream import LIMIT_S, streaming
 from tests.gateway.scripted import ScriptedService
 from tests.gateway.wire import request, wire_to
@@ -396,7 +396,7 @@ def stalled_client(sock: socket.socket) -> socket.socket:
 
 async def test_a_real_service_shows_the_life_of_a_task_and_its_own_stop(tmp_path: Path) -> None:
     async with (
-        ServiceProcess(tmp_path) as process,
+        ForkedService(tmp_path) as process,
         ClientSession(base_url=process.url) as http,
         streaming(http) as stream,
     ):
@@ -414,7 +414,7 @@ async def test_a_real_service_shows_the_life_of_a_task_and_its_own_stop(tmp_path
 
 async def test_a_restart_of_the_gateway_loses_no_event(tmp_path: Path) -> None:
     async with (
-        ServiceProcess(tmp_path) as process,
+        ForkedService(tmp_path) as process,
         ClientSession(base_url=process.url) as http,
     ):
         async with streaming(http, "?event=task_completed,child_restarted") as stream:

@@ -12,7 +12,7 @@ from taskqueue.events import events
 from taskqueue.http.server.server import HttpServer
 from taskqueue.http.tasks.waiting import TaskWaits
 from taskqueue.rules.tasks import Complete
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 from tests.gateway.scripted import ScriptedService
 from tests.gateway.wire import request, wire_to
 
@@ -171,7 +171,7 @@ async def test_a_time_that_cannot_be_waited_is_refused(
 
 async def test_a_real_service_answers_when_the_handler_has_ended(tmp_path: Path) -> None:
     async with (
-        ServiceProcess(tmp_path, "--demo-work-s", "0.3") as process,
+        ForkedService(tmp_path, "--demo-work-s", "0.3") as process,
         ClientSession(base_url=process.url) as http,
     ):
         posted = await http.post("/tasks", json={"action": "uppercase", "data": {"text": "hi"}})

@@ -16,6 +16,7 @@ import aiohttp
 
 from benchmarks.apart import apart
 from taskqueue.testing.process import PRINTED, ServiceProcess, children_of
+from tests.forked.service import ForkedService
 from tests.hostile_http import attacks
 from tests.hostile_http.probe import Sample, probe
 from tests.hostile_http.shapes import SECRET
@@ -60,7 +61,7 @@ async def hostile(
     """Attack a service for so long and return what came of it."""
     run = Run(seed)
     flags = ("--consumers", "1", "--demo-work-s", "0", "--log-level", "info")
-    async with ServiceProcess(folder, *flags) as service:
+    async with ForkedService(folder, *flags) as service:
         port = int(service.url.rpartition(":")[2])
         await _prepare(service.url)
         run.memory["before"] = memory_of(service.pid)

@@ -6,6 +6,8 @@ import threading
 import weakref
 from typing import Any
 
+import pytest
+
 from taskqueue.runtime import KILLED, Actor, ActorRef, System, stop, tell
 from taskqueue.runtime.exits import NORMAL
 from tests.runtime.puppets import (
@@ -70,6 +72,7 @@ async def test_closing_ends_those_who_start_others_while_they_die() -> None:
     assert system.actors == ()
 
 
+@pytest.mark.long
 async def test_ten_thousand_actors_leave_nothing_behind() -> None:
     async with System() as system:
         gone: list[weakref.ref[Actor]] = []

@@ -12,8 +12,9 @@ from taskqueue import AsyncClient
 from taskqueue.storage.copying.tables import TABLES
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.process import ServiceEnded, ServiceProcess
+from taskqueue.testing.process import ServiceEnded
 from tests.cli.conftest import Done, taskqueue
+from tests.forked.service import ForkedService
 from tests.storage.kept import filled
 
 APP = ("--app", "tests.cli.jobs:app")
@@ -64,7 +65,7 @@ async def test_a_difference_ends_it_with_1_and_no_service_starts(
 
     done = await taskqueue("copy", str(path), migrated_database.url)
     with pytest.raises(ServiceEnded, match="half a copy of another database"):
-        async with ServiceProcess(tmp_path, *APP, "--database", migrated_database.url):
+        async with ForkedService(tmp_path, *APP, "--database", migrated_database.url):
             pass
     again = await taskqueue("copy", str(path), migrated_database.url, "--start-over")
 
@@ -92,7 +93,7 @@ async def test_a_service_on_the_copy_runs_what_was_queued_and_what_was_running(
     tmp_path: Path, migrated_database: PostgresDatabase
 ) -> None:
     before = tmp_path / "data/tasks.db"
-    async with ServiceProcess(tmp_path, *APP) as source, AsyncClient(source.url) as client:
+    async with ForkedService(tmp_path, *APP) as source, AsyncClient(source.url) as client:
         running = await client.enqueue("nap", seconds=3600.0)
         await source.wait_for("attempt_started", task_id=running.id)
         await client.pause("default")
@@ -102,7 +103,7 @@ async def test_a_service_on_the_copy_runs_what_was_queued_and_what_was_running(
     done = await taskqueue("copy", str(before), migrated_database.url)
 
     flags = (*APP, "--database", migrated_database.url)
-    async with ServiceProcess(tmp_path, *flags) as target, AsyncClient(target.url) as client:
+    async with ForkedService(tmp_path, *flags) as target, AsyncClient(target.url) as client:
         await client.resume("default")
         results = [await client.task(task.id).result(timeout_s=30.0) for task in queued]
         rescued = await target.wait_for("task_rescued", task_id=running.id)

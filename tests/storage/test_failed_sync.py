@@ -313,6 +313,7 @@ async def test_a_disk_that_fails_to_read_is_not_called_damaged_for_certain(tmp_p
 
 
 @pytest.mark.timeout(120)  # a process after the other has to start and to die
+@pytest.mark.long
 async def test_processes_that_are_killed_during_a_commit_have_written_all_of_it_once_or_nothing(
     tmp_path: Path,
 ) -> None:

@@ -30,6 +30,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from tests.examples_of_hypothesis import share_of
 
 pytestmark = pytest.mark.timeout(240)  # thousands of commits, perhaps on a busy machine
 
@@ -382,7 +383,7 @@ class TwoStorages(RuleBasedStateMachine):
 
 
 TwoStorages.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=share_of(60),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

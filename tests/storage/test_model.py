@@ -59,6 +59,7 @@ from taskqueue.rules.uniqueness import KeyEnd, KeyRule, OnRepeat
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from tests.examples_of_hypothesis import share_of
 
 T = TypeVar("T")
 Verb = Callable[[Storage], Awaitable[T]]
@@ -796,7 +797,7 @@ def _unworded(answer: Settled | NotApplied) -> Settled | NotApplied:
 
 TestModel = pytest.mark.timeout(600)(TwoStorages.TestCase)
 TestModel.settings = settings(
-    max_examples=25,
+    max_examples=share_of(25),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -11,7 +11,7 @@ import pytest
 
 import taskqueue
 from taskqueue.storage.postgres.database import PostgresDatabase
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 from tests.postgres_server import run_in
 
 ROOT = Path(taskqueue.__file__).parent.parent
@@ -29,7 +29,7 @@ async def test_an_order_and_its_confirmation_are_there_together_or_not_at_all(
     flags = ("--app", "examples.orders_postgres:app", "--database", database.url)
     program = [sys.executable, "-m", "examples.orders_postgres", database.dsn]
 
-    async with ServiceProcess(tmp_path, *flags) as service:
+    async with ForkedService(tmp_path, *flags) as service:
         done = await asyncio.to_thread(
             subprocess.run,
             [*program, "book", "pen", "", "never reached"],

@@ -16,6 +16,7 @@ from taskqueue.rules.tasks import Outcome, Succeeded
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
+from tests.examples_of_hypothesis import share_of
 from tests.postgres_server import PostgresServer
 from tests.storage import test_fairness_model, test_limits_model, test_model, test_schedule_model
 from tests.storage.test_model import T, TwoStorages, Verb, groups, limits
@@ -125,7 +126,7 @@ def case_of(machine: type[OnPostgres], *, examples: int) -> type[TestCase]:
     """Return the test of a machine."""
     case: type[TestCase] = machine.TestCase
     case.settings = settings(  # type: ignore[attr-defined]
-        max_examples=examples,
+        max_examples=share_of(examples),
         stateful_step_count=40,
         deadline=None,
         derandomize=True,

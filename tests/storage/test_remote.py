@@ -477,6 +477,13 @@ async def test_a_signal_to_all_does_not_end_it_while_it_starts(
 # --- the storage around it ------------------------------------------------------------------------
 
 
+MISTAKEN = (
+    "test_a_statement_that_fails_leaves_nothing_and_the_lease",
+    "test_a_statement_that_fails_disturbs_no_neighbour",
+    "test_a_dry_run_that_fails_leaves_nothing_and_disturbs_no_neighbour",
+)
+
+
 def storage_at(path: Path, *, busy_timeout_s: float = 1.0) -> SQLiteStorage:
     return SQLiteStorage(path, writes_in="process", busy_timeout_s=busy_timeout_s)
 
@@ -489,14 +496,28 @@ async def make(path: Path) -> None:
 
 @pytest.fixture
 async def storage(path: Path) -> AsyncIterator[SQLiteStorage]:
+    made = SQLiteStorage(path)  # with a thread that writes: a process takes longer to start
+    await made.migrate()
+    await made.close()
     storage = storage_at(path)
-    await storage.migrate()
     await storage.open()
     yield storage
     await storage.close()
 
 
 class TestTransactions(HandlerSQLContract):
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Have each mistake made in one of the tests of mistakes: each takes a process.
+
+        `test_sqlite` has them all in each of these tests; here their errors cross a pipe.
+        """
+        if "mistake" not in metafunc.fixturenames:
+            super().pytest_generate_tests(metafunc)
+            return
+        turn = MISTAKEN.index(metafunc.function.__name__)
+        mistakes = dict([*self.dialect.mistakes.items()][turn :: len(MISTAKEN)])
+        metafunc.parametrize("mistake", mistakes.values(), ids=mistakes)
+
     @pytest.fixture
     async def storage(self, storage: Storage) -> Storage:
         return storage

@@ -28,6 +28,7 @@ from taskqueue.rules.tasks import ENDED, NewTask
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from tests.examples_of_hypothesis import share_of
 
 T = TypeVar("T")
 Verb = Callable[[Storage], Awaitable[T]]
@@ -213,7 +214,7 @@ class TwoStorages(RuleBasedStateMachine):
 
 TestScheduleModel = pytest.mark.timeout(600)(TwoStorages.TestCase)
 TestScheduleModel.settings = settings(
-    max_examples=25,
+    max_examples=share_of(25),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -6,22 +6,25 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.bytecode import cached_in, fill
+from taskqueue.testing.process import ServiceProcess
+from tests.bytecode import fill
+from tests.forked.service import ForkedService
 from tests.system.services import TIMEOUT_S, Services
 
 
 @pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for bytecode, filled before the services of a test start together."""
-    folder = tmp_path_factory.mktemp("bytecode")
-    fill(folder)
-    return folder
+def bytecode() -> None:
+    """Have all bytecode there before the services of a test start together."""
+    fill()
 
 
 @pytest.fixture
-async def services(tmp_path: Path, bytecode: Path) -> AsyncIterator[Services]:
-    """The services of this test, in a folder of their own."""
-    services = Services(tmp_path, cached_in(bytecode))
+async def services(
+    request: pytest.FixtureRequest, tmp_path: Path, bytecode: None
+) -> AsyncIterator[Services]:
+    """The services of this test, in a folder of their own; forked if it is marked so."""
+    is_forked = request.node.get_closest_marker("forked") is not None
+    services = Services(tmp_path, kind=ForkedService if is_forked else ServiceProcess)
     try:
         yield services
     finally:

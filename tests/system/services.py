@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from taskqueue.testing.process import PRINTED, ServiceProcess
+from tests.bytecode import KEPT
 
 T = TypeVar("T")
 
@@ -30,9 +31,9 @@ SURPRISES = (
 class Services:
     """Starts services in one folder, and ends those that are left."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, *, kind: type[ServiceProcess] = ServiceProcess) -> None:
         self.folder = folder
-        self._env = env
+        self._kind = kind
         self.lives: list[ServiceProcess] = []
         self._expected: set[str] = set()
 
@@ -44,10 +45,10 @@ class Services:
         self,
         *arguments: str,
         env: Mapping[str, str] | None = None,
-        kind: type[ServiceProcess] = ServiceProcess,
+        kind: type[ServiceProcess] | None = None,
     ) -> ServiceProcess:
         """Start a process without waiting for it to be ready."""
-        life = kind(self.folder, *arguments, env={**self._env, **(env or {})})
+        life = (kind or self._kind)(self.folder, *arguments, env={**KEPT, **(env or {})})
         self.lives.append(life)
         return await life.launch()
 
@@ -55,7 +56,7 @@ class Services:
         self,
         *arguments: str,
         env: Mapping[str, str] | None = None,
-        kind: type[ServiceProcess] = ServiceProcess,
+        kind: type[ServiceProcess] | None = None,
     ) -> ServiceProcess:
         """Start a process and wait until it is ready."""
         return await (await self.launch(*arguments, env=env, kind=kind)).ready()

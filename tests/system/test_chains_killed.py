@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.services import Client, Services, until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 KILLS = 3
 TASKS = 1_000

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from taskqueue import App
-from tests.bytecode import cached_in
+from tests.bytecode import KEPT
 from tests.system.crash_app import make_gated_app
 from tests.system.crash_fates import (
     CUT_SHORT,
@@ -41,7 +41,7 @@ def test_every_point_has_a_fate() -> None:
 
 @pytest.fixture(scope="module")
 def crashes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, bytecode: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, bytecode: None
 ) -> Mapping[str, Found | BaseException]:
     """What came of a crash at each point that is asked for: some at once, to save time.
 
@@ -58,7 +58,7 @@ def crashes(
 
         async def crash(point: str) -> Found:
             async with turn:
-                return await _crash(tmp_path_factory.mktemp("crash"), point, bytecode)
+                return await _crash(tmp_path_factory.mktemp("crash"), point)
 
         found = await asyncio.gather(*map(crash, wanted), return_exceptions=True)
         return dict(zip(wanted, found, strict=True))
@@ -88,9 +88,9 @@ COMMITS = [point for point in POINTS if "commit" in point]
 
 @pytest.mark.parametrize("point", COMMITS)
 async def test_the_process_dies_with_a_task_that_has_a_limit_a_turn_and_a_group(
-    tmp_path: Path, bytecode: Path, point: str
+    tmp_path: Path, bytecode: None, point: str
 ) -> None:
-    found = await _crash(tmp_path, point, bytecode, app=make_gated_app())
+    found = await _crash(tmp_path, point, app=make_gated_app())
 
     fate = FATES[point]
     assert (found.told is not None, len(found.ids)) == (fate.told, fate.there)
@@ -105,13 +105,13 @@ def test_every_point_of_the_short_cut_has_a_fate() -> None:
 
 @pytest.mark.parametrize("point", SHORT_CUT_POINTS)
 async def test_the_process_dies_where_a_task_is_claimed_as_it_is_inserted(
-    tmp_path: Path, bytecode: Path, point: str
+    tmp_path: Path, bytecode: None, point: str
 ) -> None:
     fate, told = CUT_SHORT[point], []
     flags = ("--app", "tests.system.crash_app:app", "--consumers", "1")
     (tmp_path / "runs").touch()
     async with (
-        CrashingService(tmp_path, *flags, env=_env(point, bytecode)) as crashing,
+        CrashingService(tmp_path, *flags, env=_env(point)) as crashing,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
     ):
         make_effects(tmp_path)
@@ -135,18 +135,18 @@ async def test_the_process_dies_where_a_task_is_claimed_as_it_is_inserted(
     assert len((tmp_path / "runs").read_text().splitlines()) == len(effects)
 
 
-def _env(point: str, bytecode: Path) -> dict[str, str]:
-    return {"CRASH_POINT": point, **cached_in(bytecode)}
+def _env(point: str) -> dict[str, str]:
+    return {"CRASH_POINT": point, **KEPT}
 
 
-async def _crash(folder: Path, point: str, bytecode: Path, app: App | None = None) -> Found:
+async def _crash(folder: Path, point: str, app: App | None = None) -> Found:
     """Have a service crash at the point, start another one on its file, and look."""
     told = None
     # Without consumers nothing is claimed before the client has heard.
     name, group = ("app", None) if app is None else ("gated_app", "import")
     flags = ("--app", f"tests.system.crash_app:{name}", "--consumers", "0")
     async with (
-        CrashingService(folder, *flags, env=_env(point, bytecode)) as crashing,
+        CrashingService(folder, *flags, env=_env(point)) as crashing,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
     ):
         make_effects(folder)

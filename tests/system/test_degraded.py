@@ -15,7 +15,7 @@ from taskqueue.testing.process import ServiceProcess
 from tests.system.faults import FAULTS, FULL, Fault, SmallDisk, works
 from tests.system.services import Client, Services, until, when
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 APP = ("--app", "tests.system.app:app")
 AT_ONCE_S = 1.0  # generous: it is a matter of milliseconds, but the machine may be busy

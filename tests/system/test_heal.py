@@ -12,9 +12,12 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
+import pytest
 
 from taskqueue.supervisor import ROOT_INTENSITY
 from tests.system.services import TIMEOUT_S, Client, Services, until, when
+
+pytestmark = pytest.mark.forked
 
 FLAGS = ("--demo-work-s", "0.01", "--retry-initial-s", "0.05")
 VICTIMS = ("consumers/consumer-1", "queue", "database", "consumers")

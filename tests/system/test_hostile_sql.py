@@ -9,7 +9,7 @@ import pytest
 from tests.sandbox.hostile import ENDLESS_STEPS
 from tests.system.services import Client, Services, when
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 FLAGS = ("--app", "tests.system.app:app", "--consumers", "4", "--retry-initial-s", "0.05")
 ONCE = {"max_attempts": 1}

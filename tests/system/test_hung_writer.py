@@ -17,7 +17,7 @@ from taskqueue.testing.process import ServiceProcess, children_of
 from tests.disk.faulty import NO_COMPILER, CommandedDisk
 from tests.system.services import Client, Services, until, when
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 APP = ("--app", "tests.system.app:app")
 
@@ -224,7 +224,7 @@ async def slow_syncs(
 async def test_slow_syncs_are_told_apart_from_a_stopped_writer_and_kill_no_process(
     services: Services, http: aiohttp.ClientSession, disk: CommandedDisk
 ) -> None:
-    service = await services.start(*APP, env=disk.env)
+    service = await services.start(*APP, env=disk.env, kind=ServiceProcess)
     client = Client(http, service)
     done = await client.post("quick")
     await service.wait_for("queue_ready")

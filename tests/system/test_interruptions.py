@@ -10,7 +10,7 @@ import pytest
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 # A lease of a day: whoever is rescued here is rescued because of a fact, and not by the clock.
 FLAGS = (

@@ -21,7 +21,7 @@ from taskqueue.rules.policy import RetryPolicy
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import Client, Services, until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 KILLS, MOST_KILLS = 8, 20
 POSTERS = 4

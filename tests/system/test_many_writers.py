@@ -12,7 +12,7 @@ import pytest
 
 from tests.system.services import Client, Services, until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 SECONDS = float(os.environ.get("TEST_WRITERS_S", "2"))
 WRITERS = 8

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.system.services import Client, Services
+
+pytestmark = pytest.mark.forked
 
 
 async def test_tasks_in_memory_run_and_outlive_the_database_actor(

@@ -6,12 +6,15 @@ from pathlib import Path
 from time import time
 
 import aiohttp
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from taskqueue import AsyncClient
 from taskqueue.http.metrics.names import METRICS
 from taskqueue.testing.process import ServiceProcess
 from tests.system.services import TIMEOUT_S, Services, until
+
+pytestmark = pytest.mark.forked
 
 FLAGS = ("--app", "tests.system.counted_app:app", "--consumers", "2")
 

@@ -17,7 +17,10 @@ from tests.system.test_unix_socket import OnASocket
 NGINX = shutil.which("nginx")
 CLIENT = "127.0.0.9"  # an address of loopback that is not the proxy's
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+pytestmark = [
+    pytest.mark.forked,
+    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
+]
 
 _CONFIGURATION = """
 daemon off;

@@ -20,7 +20,7 @@ from tests.system.services import Client, Services, until, when
 
 __all__ = ["fresh_database", "migrated_template", "postgres"]
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 LEASE_S = 2.0
 SOON_S = 1.0

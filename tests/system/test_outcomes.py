@@ -3,8 +3,11 @@
 from itertools import pairwise
 
 import aiohttp
+import pytest
 
 from tests.system.services import Client, Services, when
+
+pytestmark = pytest.mark.forked
 
 FLAGS = ("--app", "examples.tutorial:app", "--retry-initial-s", "0.05", "--retry-jitter", "0")
 

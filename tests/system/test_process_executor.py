@@ -16,7 +16,7 @@ from tests.executors.procs import descendants, gone, is_there, noted, parent, un
 from tests.system.services import Client, Services, when
 from tests.system.services import until as eventually
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 FLAGS = ("--app", "tests.executors.processes:app", "--retry-initial-s", "0.05")
 ONE = (*FLAGS, "--consumers", "1")

@@ -7,7 +7,7 @@ import aiohttp
 
 from taskqueue import AsyncClient, Client
 from taskqueue.rules.activity import Recent
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 
 TASKS = 12
 
@@ -30,7 +30,7 @@ def attempts(per_min: float, recent: Recent) -> int:
 
 async def test_attempts_are_counted_over_restarts_of_the_queue_actor(tmp_path: Path) -> None:
     async with (
-        ServiceProcess(tmp_path, "--app", "tests.system.counted_app:app") as service,
+        ForkedService(tmp_path, "--app", "tests.system.counted_app:app") as service,
         AsyncClient(service.url) as client,
         aiohttp.ClientSession(service.url) as http,
     ):
@@ -55,7 +55,7 @@ async def test_attempts_are_counted_over_restarts_of_the_queue_actor(tmp_path: P
 
 async def test_the_activity_of_the_service_is_told_with_its_restarts(tmp_path: Path) -> None:
     async with (
-        ServiceProcess(tmp_path, "--app", "tests.system.counted_app:app") as service,
+        ForkedService(tmp_path, "--app", "tests.system.counted_app:app") as service,
         AsyncClient(service.url) as client,
         aiohttp.ClientSession(service.url) as http,
     ):

@@ -9,6 +9,8 @@ from taskqueue.testing.process import ServiceEnded
 from tests.executors.resourceful import FILE
 from tests.system.services import Client, Services, when
 
+pytestmark = pytest.mark.forked
+
 FLAGS = ("--app", "tests.executors.resourceful:app", "--consumers", "1")
 
 

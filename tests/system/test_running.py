@@ -12,6 +12,7 @@ from taskqueue import AsyncClient, Client
 from taskqueue.client.attempt_views import RunningTask
 from taskqueue.errors import CallRefused, TaskNotFound
 from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 from tests.system import busy_app
 
 pytestmark = pytest.mark.timeout(150)
@@ -23,7 +24,7 @@ HERE = "# here"
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[ServiceProcess]:
     arguments = ("--app", "tests.system.busy_app:app", "--consumers", "2", "--slots", "3")
-    async with ServiceProcess(tmp_path, *arguments, "--drain-s", "0") as service:
+    async with ForkedService(tmp_path, *arguments, "--drain-s", "0") as service:
         yield service
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.services import Services
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 FLAGS = ("--app", "tests.system.ticking_app:app")
 KILLS = 8

@@ -9,9 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from taskqueue.testing.process import children_of
 from tests.system.services import Client, Services, until, when
+
+pytestmark = pytest.mark.forked
 
 ONE = ("--consumers", "1", "--slots", "1")
 FLAGS = ("--app", "tests.system.app:app", *ONE, "--retry-initial-s", "0.05")

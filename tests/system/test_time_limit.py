@@ -5,6 +5,8 @@ import pytest
 
 from tests.system.services import TIMEOUT_S, Client, Services
 
+pytestmark = pytest.mark.forked
+
 FLAGS = ("--app", "tests.system.limited:app", "--slots", "4", "--timeout-s", "0.5")
 
 

@@ -16,7 +16,7 @@ from taskqueue.rules.access import digest_of
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from tests.system.services import TIMEOUT_S, Services, until
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.forked]
 
 JSON = {"Content-Type": "application/json"}
 

@@ -6,7 +6,7 @@ import aiohttp
 import msgspec
 
 from taskqueue import AsyncClient
-from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -15,7 +15,7 @@ async def test_the_spans_of_all_processes_make_one_trace(tmp_path: Path) -> None
     header = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
 
     async with (
-        ServiceProcess(tmp_path, "--app", "tests.system.traced_app:app") as service,
+        ForkedService(tmp_path, "--app", "tests.system.traced_app:app") as service,
         aiohttp.ClientSession() as http,
         AsyncClient(service.url) as client,
     ):

@@ -11,10 +11,13 @@ import aiohttp
 import pytest
 
 from taskqueue.testing.process import ServiceProcess
+from tests.forked.service import ForkedService
 from tests.system.services import TIMEOUT_S, Services
 
+pytestmark = pytest.mark.forked
 
-class OnASocket(ServiceProcess):
+
+class OnASocket(ForkedService):
     """A service that is given no port."""
 
     flags: ClassVar[tuple[str, ...]] = ("--log-format", "json")

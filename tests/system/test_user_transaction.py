@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.system.services import TIMEOUT_S, Client, Services
+
+pytestmark = pytest.mark.forked
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ("--app", "tests.system.app:app", "--lease-s", "1")

@@ -8,7 +8,12 @@ from msgspec.structs import replace
 
 from taskqueue.doctor.file import findings_of_file, keeps_syncs
 from taskqueue.doctor.findings import Finding, Level
+from taskqueue.doctor.fleet import findings_of_fleet
+from taskqueue.rules.nodes import ServiceNode
+from taskqueue.rules.tasks import Owner
+from taskqueue.rules.versions import Fleet
 from taskqueue.storage.examination import Contents, Disk, Examination, File, Holder
+from taskqueue.testing.contract.nodes import heartbeat
 
 MB = 1024 * 1024
 NOW = 1_000.0
@@ -100,3 +105,42 @@ def test_a_file_that_this_user_may_not_use_is_a_problem() -> None:
 
     assert found.level == Level.PROBLEM
     assert "belongs to user 7" in found.says
+
+
+# --- a fleet --------------------------------------------------------------------------------------
+
+
+def node(name: str, version: str, *, age_s: float = 1.0) -> ServiceNode:
+    said = replace(heartbeat(Owner(node=name, incarnation="1")), version=version)
+    return ServiceNode(said=said, beat_at=NOW - age_s)
+
+
+def problems_of(
+    *nodes: ServiceNode, schema: int = 3, required: str = "1.2.0", release: str = "1.2.0"
+) -> list[str]:
+    fleet = Fleet(schema=schema, wanted=3, nodes=nodes)
+    every = findings_of_fleet(fleet, required=required, release=release, now=NOW)
+    return [finding.says for finding in every if finding.level is Level.PROBLEM]
+
+
+def test_a_fleet_of_a_release_or_later_ones_is_sound() -> None:
+    assert problems_of(node("a", "1.2.0"), node("b", "1.10.0"), node("c", "2.0"), schema=4) == []
+
+
+@pytest.mark.parametrize("version", ["1.1.9", "1.2.0rc1", "(not installed)"])
+def test_a_living_node_of_an_earlier_release_is_named(version: str) -> None:
+    assert problems_of(node("a", "1.2.0"), node("b", version)) == [f"b runs {version}"]
+
+
+def test_a_silent_node_does_not_count() -> None:
+    assert problems_of(node("a", "1.1.0", age_s=60.0)) == []
+
+
+def test_a_database_that_is_not_migrated_yet_is_behind() -> None:
+    assert problems_of(schema=2) == ["the database has version 2, and 1.2.0 works with 3"]
+
+
+def test_an_earlier_program_cannot_tell() -> None:
+    [said] = problems_of(required="1.3.0")
+
+    assert said == "this is taskqueue 1.2.0, which cannot tell what 1.3.0 needs"

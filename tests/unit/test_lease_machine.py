@@ -32,6 +32,7 @@ from taskqueue.rules.limits import LimitUse, encoded
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
+from tests.examples_of_hypothesis import share_of
 
 QUEUES = ("default", "mail")
 LIMITS = encoded((LimitUse("key"),))
@@ -501,7 +502,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
 
 TestLeases = LeaseMachine.TestCase
-TestLeases.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestLeases.settings = settings(max_examples=share_of(200), stateful_step_count=60, deadline=None)
 
 
 class ChainMachine(LeaseMachine):
@@ -570,4 +571,4 @@ class ChainMachine(LeaseMachine):
 
 
 TestChains = pytest.mark.timeout(180)(ChainMachine.TestCase)
-TestChains.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestChains.settings = settings(max_examples=share_of(100), stateful_step_count=60, deadline=None)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskqueue.rules.schedules.timing import Timing, next_slot
+from tests.examples_of_hypothesis import share_of
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 
@@ -90,7 +91,7 @@ ZONED = st.builds(
 CHANGE = 1_774_746_000.0  # 2026-03-29 01:00 UTC, in Berlin
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=share_of(200), deadline=None)
 @given(
     timing=INTERVALS | ZONED,
     after=st.sampled_from([CHANGE, 1_792_890_000.0, 1_793_512_800.0, 1_775_314_800.0]).flatmap(

@@ -59,7 +59,7 @@ async def reading(database: PostgresDatabase) -> AsyncIterator[PostgresReader]:
     where = str(database)
     async with session(database) as db, transaction(db):
         with translated(where):
-            await runner.require_version(db, where)
+            await runner.require_same_version(db, where)
             await serving.require_whole(db, where)
         yield PostgresReader(db, where)
 

@@ -33,14 +33,22 @@ UPDATE taskqueue.counters SET ({", ".join(Status)}) = (
     FROM taskqueue.tasks
 ) WHERE shard = 0
 """
-_NUMBER_ON = (
-    "SELECT setval('taskqueue.task_seq', coalesce(max(seq), 0) + 1, false) FROM taskqueue.tasks",
-    *(
-        f"SELECT setval(pg_get_serial_sequence('taskqueue.{table}', 'seq'),"
-        f" coalesce(max(seq), 0) + 1, false) FROM taskqueue.{table}"
-        for table in ("attempts", "task_groups")
-    ),
+_NUMBER_ON = tuple(
+    f"SELECT setval('taskqueue.{sequence}', coalesce(max(seq), 0) + 1, false)"
+    f" FROM taskqueue.{table}"
+    for table, sequence in (
+        ("tasks", "task_seq"),
+        ("attempts", "attempt_seq"),
+        ("task_groups", "task_groups_seq_seq"),
+    )
 )
+# Attempts lie where their task lies.
+_PLACE_ATTEMPTS = """
+UPDATE taskqueue.attempts SET task_status = tasks.status, task_end = tasks.processed_at
+FROM taskqueue.tasks
+WHERE tasks.seq = attempts.task AND tasks.processed_at IS NOT NULL
+    AND attempts.task_status = 'live'
+"""
 _ANALYZE = f"ANALYZE {', '.join(f'taskqueue.{table.name}' for table in TABLES)}"
 
 
@@ -82,6 +90,7 @@ class PostgresWriter(PostgresReader):
         with translated(self._where):
             await self._db.execute(_ANALYZE)  # else claims would be planned for empty tables
             async with _commit(self._db):
+                await self._db.execute(_PLACE_ATTEMPTS)
                 await self._db.execute(_COUNT)
                 for statement in _NUMBER_ON:
                     await self._db.execute(statement)
@@ -103,6 +112,7 @@ async def writing(
     async with session(database) as db:
         with translated(where):
             await runner.migrate(db, where)
+            await runner.require_same_version(db, where)
             mark = await _begun(db, where, source=str(source), start_over=start_over)
         yield PostgresWriter(db, where, mark)
 

@@ -5,6 +5,7 @@ operations/  what an operation does, over a `Transaction` or a connection; plain
 handler_sql/ what statements of handlers may do, and where they run
 drivers/     our SQL on connections that users have opened
 commit.py    group commit: what waits shares one transaction
+history.py   partitions of ended tasks: made ahead, dropped when old; spans.py says which
 schema/      numbered steps, and what takes them
 sql/         the texts of statements
 """

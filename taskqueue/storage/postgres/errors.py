@@ -79,6 +79,11 @@ def is_lock_timeout(error: BaseException) -> bool:
     return sqlstate_of(error) == _LOCK_TIMEOUT
 
 
+def has_moved(error: BaseException) -> bool:
+    """Tell whether a row that was to be locked has just been moved: its task has ended."""
+    return sqlstate_of(error) == "40001"
+
+
 def storage_error(error: BaseException, where: str) -> StorageError | None:
     """Return what is wrong with the storage `where`; None if only one operation is."""
     if isinstance(error, StorageError):

@@ -8,16 +8,26 @@ from typing import TypeVar
 from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
+from taskqueue.rules.retention import Retention
+from taskqueue.rules.tasks import Status
 from taskqueue.storage.lifecycle import Migration
-from taskqueue.storage.postgres import serving
+from taskqueue.storage.postgres import history, serving
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer, begin
-from taskqueue.storage.postgres.connections import SQL, Kept, connect_within, drop
+from taskqueue.storage.postgres.connections import (
+    SQL,
+    Connection,
+    Kept,
+    connect,
+    connect_within,
+    drop,
+)
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import translated
 from taskqueue.storage.postgres.handler_sql.sessions import HandlerSessions
 from taskqueue.storage.postgres.notices import Notices
 from taskqueue.storage.postgres.operations import probing
+from taskqueue.storage.postgres.operations.fronts import Fronts
 from taskqueue.storage.postgres.readers import Readers
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.transaction import Transaction
@@ -44,6 +54,7 @@ class PostgresLifecycle:
         self._where = str(database)
         self._commits = commits or CommitMeasures()
         self._clock = clock or ServerClock()
+        self._fronts = Fronts()
         self._turn = asyncio.Lock()  # open, migrate and close, one after the other
         self._writer: Writer | None = None
         self._readers: Readers | None = None
@@ -73,7 +84,7 @@ class PostgresLifecycle:
             writing = Kept(self._database, self._may_write, self._on_loss)
             readers = Readers(self._database, partial(runner.require_version, where=self._where))
             try:
-                await writing.get()
+                await self._prepare(await writing.get())
             except BaseException:
                 writing.abandon()
                 raise
@@ -96,6 +107,27 @@ class PostgresLifecycle:
                 on_group_end=self._on_group_end,
                 on_news=notices.tell,
             )
+
+    async def _prepare(self, db: Connection) -> None:
+        with translated(self._where):
+            await history.prepare(db, kept_s=Retention().completed_s, now=self._clock.now())
+
+    async def _drop_old(self, status: Status, *, ended_before: float) -> int:
+        """Drop what is old enough as a whole, and make room for what will end."""
+        now = self._clock.now()
+        found = await self._read_snapshot(partial(history.look, status=status))
+        if not history.has_work(found, ended_before=ended_before, now=now):
+            return 0
+        connection = await connect(self._database.direct)
+        try:
+            with translated(self._where):
+                kept_s = now - ended_before
+                await history.make(connection, status, kept_s=kept_s, now=now)
+                return await history.drop_old(
+                    connection, status, ended_before=ended_before, now=now
+                )
+        finally:
+            drop(connection)
 
     async def _may_write(self, db: SQL) -> None:
         await runner.require_version(db, self._where)

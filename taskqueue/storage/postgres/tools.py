@@ -3,22 +3,29 @@
 import asyncio
 import os
 import pwd
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
 
 from taskqueue.clock import SystemClock
 from taskqueue.ids import new_id
 from taskqueue.rules.access import Role, Token
 from taskqueue.rules.audit import AuditedChange
+from taskqueue.rules.versions import Fleet
 from taskqueue.storage.lifecycle import Migration, Schema
-from taskqueue.storage.postgres.connections import connect, drop, transaction
+from taskqueue.storage.postgres.clock import NOW
+from taskqueue.storage.postgres.connections import SQL, connect, drop, transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.errors import translated
+from taskqueue.storage.postgres.operations import nodes
 from taskqueue.storage.postgres.poolers import with_route
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.tokens import Tokens
+
+T = TypeVar("T")
 
 REMOTE = "database"
 COMMAND = "CLI"
@@ -32,20 +39,39 @@ async def migrate(database: PostgresDatabase) -> tuple[Migration, ...]:
 
 def schema_of(database: PostgresDatabase) -> Schema:
     """Return the schema of a database."""
+    return _looked(database, partial(runner.schema_of, where=str(database)))
 
-    async def look() -> Schema:
-        where = str(database)
+
+def fleet_of(database: PostgresDatabase) -> tuple[Fleet, float]:
+    """Return the schema of a database and the nodes on it, and what its clock says."""
+
+    async def look(db: SQL) -> tuple[Fleet, float]:
+        schema = await runner.schema_of(db, str(database))
+        fleet = Fleet(
+            schema=schema.version,
+            wanted=schema.wanted,
+            nodes=await nodes.every(db) if schema.version else (),
+        )
+        return fleet, await db.fetchval(NOW)
+
+    return _looked(database, look)
+
+
+def _looked(database: PostgresDatabase, look: Callable[[SQL], Awaitable[T]]) -> T:
+    """Return what `look` finds in one snapshot."""
+
+    async def connected() -> T:
         connection = await connect((await with_route(database)).direct)
         try:
-            with translated(where):
+            with translated(str(database)):
                 async with transaction(connection):
-                    return await runner.schema_of(connection, where)
+                    return await look(connection)
         finally:
             drop(connection)
 
     # On a thread of its own: the caller may be on a loop, and waits for the answer.
     with ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(lambda: asyncio.run(look())).result()
+        return thread.submit(lambda: asyncio.run(connected())).result()
 
 
 class AuditedTokens(Tokens):

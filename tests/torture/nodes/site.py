@@ -17,7 +17,7 @@ from taskqueue.verification.kept import KeptService, is_surprising
 from taskqueue.verification.site import FLAGS, UnconfiguredProcess
 from taskqueue.verification.statements import ENGINE
 from taskqueue.verification.witness import NODE
-from tests.bytecode import cached_in, fill
+from tests.bytecode import KEPT, fill
 from tests.torture.nodes.outages import Outage
 
 LEASE_S = 12.0
@@ -51,7 +51,6 @@ class NodesSite:
         """Use an empty folder and a database, by its URL."""
         self._folder = folder
         self._url = url
-        self._bytecode = folder / "bytecode"  # shared by the lives
         self._draw = random.Random()
         self.evidence = Collector()
         self.nodes = [self._node(f"node-{number}") for number in range(1, nodes + 1)]
@@ -68,7 +67,7 @@ class NodesSite:
         )
 
     def _new_life(self, name: str) -> ServiceProcess:
-        variables = {**cached_in(self._bytecode), **self.evidence.variables, NODE: name}
+        variables = {**KEPT, **self.evidence.variables, NODE: name}
         return UnconfiguredProcess(
             self._folder,
             *FLAGS,
@@ -86,7 +85,7 @@ class NodesSite:
     async def open(self, draw: random.Random) -> AsyncIterator[None]:
         """Keep all nodes running while inside, and draw from them as a seed says."""
         self._draw = draw
-        await asyncio.to_thread(fill, self._bytecode)
+        await asyncio.to_thread(fill)
         async with self.evidence.open():
             for node in self.nodes:
                 node.service.start()

@@ -8,7 +8,7 @@ from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.clock import NOW
 from taskqueue.storage.postgres.commit import MOST_TRIES
 from taskqueue.storage.postgres.drivers.protocol import UserSession
-from taskqueue.storage.postgres.errors import GatesBusy, storage_error
+from taskqueue.storage.postgres.errors import GatesBusy, has_moved, storage_error
 from taskqueue.storage.postgres.notices import CHANNEL
 from taskqueue.storage.postgres.operations import inserting
 from taskqueue.storage.postgres.operations.groups import write_counts
@@ -38,8 +38,12 @@ async def enqueue(
             return await _try(session, tasks, first, notify=notify, now=now)
         except GatesBusy as busy:
             first |= busy.buckets
-            last = busy
-    raise storage_error(last, WHERE) or last
+            last: Exception = busy
+        except Exception as error:
+            if not has_moved(error):
+                raise
+            last = error
+    raise last if has_moved(last) else storage_error(last, WHERE) or last
 
 
 async def _try(

@@ -17,7 +17,7 @@ from taskqueue.storage.postgres import serving
 from taskqueue.storage.postgres.commit import DURABLY, MOST_TRIES
 from taskqueue.storage.postgres.connections import Connection, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
-from taskqueue.storage.postgres.errors import GatesBusy, is_conflict, is_lock_timeout
+from taskqueue.storage.postgres.errors import GatesBusy, has_moved, is_conflict, is_lock_timeout
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.groups import write_counts
 from taskqueue.storage.postgres.operations.leases import is_held
@@ -142,10 +142,11 @@ class PostgresTransaction:
             try:
                 tx, answer = await self._write(by, first, now=now)
                 break
-            except GatesBusy as busy:
-                if tried == MOST_TRIES:
+            except Exception as error:
+                if tried == MOST_TRIES or not (isinstance(error, GatesBusy) or has_moved(error)):
                     raise
-                first |= busy.buckets
+                if isinstance(error, GatesBusy):
+                    first |= error.buckets
         if answer is Settled.WRITTEN:
             await self._connection.execute(DURABLY)
             await self._transaction.commit()

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from taskqueue.rules.sizes import SetSize, SizeChange
 from taskqueue.rules.tasks import Status
-from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.connections import SQL, Row
 from taskqueue.storage.postgres.operations import groups
 from taskqueue.storage.postgres.sql import changing, counters
 from taskqueue.storage.postgres.transaction import Transaction
@@ -27,22 +27,22 @@ DELETE FROM taskqueue.consumer_sizes WHERE pool = $1 AND consumers IS NULL AND s
 """
 _SIZES = "SELECT pool, consumers, slots FROM taskqueue.consumer_sizes"
 
-# What another node deletes at the same time is left to it.
+# What is in no partition that will be dropped. What another node deletes at the same time is left
+# to it.
 _EXPIRE = """
 WITH old AS MATERIALIZED (
-    SELECT seq FROM taskqueue.tasks
-    WHERE status = $1 AND processed_at IS NOT NULL AND processed_at < $2
-    ORDER BY processed_at LIMIT $3 FOR UPDATE SKIP LOCKED
+    SELECT ctid FROM taskqueue.{table} WHERE processed_at < $1
+    ORDER BY processed_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-DELETE FROM taskqueue.tasks USING old WHERE tasks.seq = old.seq
+DELETE FROM taskqueue.{table} AS tasks USING old WHERE tasks.ctid = old.ctid
 RETURNING tasks.seq, tasks.group_name
 """
 _DEPTHS = """
-SELECT queue, status, count(*) FROM taskqueue.tasks
+SELECT queue, status, count(*) FROM taskqueue.live_tasks
 WHERE status <> 'running' AND status IN ('queued', 'scheduled', 'retrying')
 GROUP BY queue, status
 UNION ALL
-SELECT queue, status, count(*) FROM taskqueue.tasks
+SELECT queue, status, count(*) FROM taskqueue.live_tasks
 WHERE token IS NOT NULL AND status = 'running' GROUP BY queue, status
 """
 
@@ -69,11 +69,14 @@ async def set_size(tx: Transaction, pool: str, change: SizeChange) -> None:
 
 
 async def expire(tx: Transaction, status: Status, *, ended_before: float, limit: int) -> int:
-    """Delete the tasks that ended first, with their history; return how many.
+    """Delete the tasks that ended first and lie in no partition of their own; return how many.
 
-    Groups that were closed without a task go like one that completed.
+    With their history. Groups that were closed without a task go like one that completed.
     """
-    found = await tx.db.fetch(_EXPIRE, status.value, ended_before, limit)
+    found: list[Row] = []
+    for table in (f"{status}_tasks_past", f"{status}_tasks_rest"):
+        text = _EXPIRE.format(table=table)
+        found += await tx.db.fetch(text, ended_before, limit - len(found))
     if found:
         await tx.db.execute(changing.DELETE_ATTEMPTS, [seq for seq, _ in found])
     tx.moved(status, None, len(found))

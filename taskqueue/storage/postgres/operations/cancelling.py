@@ -34,12 +34,18 @@ async def cancel(
         await tx.db.execute(sql.MARK_CANCELLED, held, reason)
         tx.is_news = True  # another node may hold it
     if waiting:
-        await tx.db.execute(sql.CANCEL_WAITING, [row.seq for row in waiting], reason, now)
+        await end_waiting(tx, [row.seq for row in waiting], reason=reason, now=now)
     for row in waiting:
         await tx.gates.let_go(row.limits_of_open, now=now)
         tx.moved(row.status, Status.CANCELLED)
         tx.member_moved(row.group, row.status, Status.CANCELLED, now=now)
     return tuple(_answers(task_ids, found))
+
+
+async def end_waiting(tx: Transaction, seqs: Sequence[int], *, reason: str, now: float) -> None:
+    """Write that tasks which nothing holds are cancelled."""
+    await tx.db.execute(sql.CANCEL_WAITING, seqs, reason, now)
+    await tx.db.execute(sql.END_ATTEMPTS, seqs, [Status.CANCELLED.value] * len(seqs), now)
 
 
 def _answers(task_ids: Sequence[str], found: dict[str, _Found]) -> Iterator[CancelResult]:
@@ -65,7 +71,8 @@ def _answers(task_ids: Sequence[str], found: dict[str, _Found]) -> Iterator[Canc
 async def redrive(tx: Transaction, task_ids: Sequence[str], *, now: float) -> tuple[str, ...]:
     """Queue again what is dead; return which those were."""
     found = await tx.db.fetch(sql.REDRIVE, list(task_ids), now)
-    redriven: dict[str, str | None] = dict(found)
+    redriven: dict[str, str | None] = {task_id: group for task_id, _, group in found}
+    await tx.db.execute(sql.REVIVE_ATTEMPTS, [seq for _, seq, _ in found])
     tx.moved(Status.DEAD, Status.QUEUED, len(redriven))
     for group in redriven.values():
         tx.member_moved(group, Status.DEAD, Status.QUEUED, now=now)

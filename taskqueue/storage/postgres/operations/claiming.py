@@ -6,13 +6,15 @@ statement. Elsewhere rows are locked in their order, chosen one by one, and leas
 
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import NamedTuple
 
 from taskqueue.rules.tasks import Delivery, Owner
 from taskqueue.storage import task_rows
 from taskqueue.storage.postgres.connections import Row
+from taskqueue.storage.postgres.operations.fronts import Fronts, Place
 from taskqueue.storage.postgres.operations.gates import Candidate
 from taskqueue.storage.postgres.operations.ordering import ready_in_order
-from taskqueue.storage.postgres.sql import ready
+from taskqueue.storage.postgres.sql import claims, ready
 from taskqueue.storage.postgres.transaction import Transaction
 
 _TASK_COLUMNS = 25
@@ -28,6 +30,7 @@ async def claim(
     ageing_s: float | None = None,
     owner: Owner,
     expires_at: float,
+    fronts: Fronts,
     now: float,
 ) -> tuple[Delivery, ...]:
     """Lease ready tasks in their order; up to `most_limited` that have limits."""
@@ -38,14 +41,18 @@ async def claim(
     await chosen.look()
     if chosen.is_plain and ageing_s is None:
         lease = (nonce, owner.node, owner.incarnation, expires_at)
-        return await _claim_by_priority(tx, queue, limit, lease, expires_at, now=now)
+        asked = _Asked(queue, limit, lease, fronts)
+        rows = [*await _claim_at_front(tx, asked, now=now)]
+        rows += await _claim_by_priority(tx, asked, limit - len(rows), now=now)
+        tx.rows_changed += len(rows)
+        return tuple(_deliveries(rows, expires_at, now=now))
     order = ready_in_order(tx.db, queue, ageing_s=ageing_s, again=chosen.has_limited, now=now)
     claimed: list[Delivery] = []
     while not chosen.is_full and (batch := await order.next(chosen.left)) is not None:
         seqs = [seq async for seq in chosen.choose(batch)]
         if seqs:
             leased = (nonce, owner.node, owner.incarnation, now, expires_at)
-            found = await tx.db.fetch(ready.CLAIM, seqs, *leased)
+            found = await tx.db.fetch(claims.CLAIM, seqs, *leased)
             tx.rows_changed += len(found)
             if chosen.has_flows:
                 await tx.turns.serve(seqs)
@@ -54,29 +61,49 @@ async def claim(
     return tuple(claimed)
 
 
+class _Asked(NamedTuple):
+    queue: str
+    limit: int
+    lease: tuple[str, str, str, float]
+    fronts: Fronts
+
+
+async def _claim_at_front(tx: Transaction, asked: _Asked, *, now: float) -> Iterable[Row]:
+    """Claim from where the latest claim has found the first ready row, if that is known."""
+    front = asked.fronts.of(asked.queue)
+    if front is None:
+        return ()
+    wanted = (asked.queue, now, front.priority, asked.limit)
+    found = await tx.db.fetch(claims.CLAIM_FROM, *wanted, *asked.lease, front.run_at)
+    return sorted(found, key=_in_order)
+
+
 async def _claim_by_priority(
-    tx: Transaction,
-    queue: str,
-    limit: int,
-    lease: tuple[str, str, str, float],
-    expires_at: float,
-    *,
-    now: float,
-) -> tuple[Delivery, ...]:
-    claimed: list[Delivery] = []
+    tx: Transaction, asked: _Asked, limit: int, *, now: float
+) -> Iterable[Row]:
+    claimed: list[Row] = []
     priority: int | None = ready.FIRST_OF_ALL
     while priority is not None and len(claimed) < limit:
-        asked = (queue, now, priority)
-        found = await tx.db.fetch(ready.CLAIM_READY, *asked, limit - len(claimed), *lease)
-        tx.rows_changed += len(found)
-        found.sort(key=lambda row: (row[_TURN], row[10], row[0]))
-        claimed += _deliveries(found, expires_at, now=now)
+        wanted = (asked.queue, now, priority)
+        claiming = tx.db.fetch(claims.CLAIM_READY, *wanted, limit - len(claimed), *asked.lease)
+        if priority == ready.FIRST_OF_ALL:
+            claiming = asked.fronts.watched(tx.db, asked.queue, claiming, _place_of)
+        found = sorted(await claiming, key=_in_order)
+        claimed += found
         if found:
             # What is left of its priority is locked by others, or less than was asked for.
             priority = found[0][4] + 1
         else:
-            priority = await tx.db.fetchval(ready.FOLLOWING, *asked)
-    return tuple(claimed)
+            priority = await tx.db.fetchval(ready.FOLLOWING, *wanted)
+    return claimed
+
+
+def _in_order(row: Row) -> tuple[float, float, str]:
+    return row[_TURN], row[10], row[0]
+
+
+def _place_of(row: Row) -> Place:
+    return Place(priority=row[4], turn=row[_TURN], run_at=row[10])
 
 
 def _deliveries(found: Iterable[Row], expires_at: float, *, now: float) -> Iterable[Delivery]:

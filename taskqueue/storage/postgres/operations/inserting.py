@@ -12,6 +12,7 @@ from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner
 from taskqueue.storage import task_rows
 from taskqueue.storage.order import are_plain, first_due
 from taskqueue.storage.postgres.operations import keys, membership
+from taskqueue.storage.postgres.operations.ended import without_ended
 from taskqueue.storage.postgres.operations.turns import MOST_GIVEN
 from taskqueue.storage.postgres.sql import inserting as sql
 from taskqueue.storage.postgres.sql import ready, rows
@@ -36,7 +37,8 @@ async def insert_admitted(
     """Insert what is not there yet, whether its group is closed or not."""
 
     async def write(given: Sequence[NewTask]) -> dict[str, str | None]:
-        return dict(await tx.db.fetch(sql.INSERT, now, *rows.columns_of(given)))
+        found = await tx.db.fetch(sql.INSERT, now, *rows.columns_of(given))
+        return await without_ended(tx.db, dict(found), now=now)
 
     return await _insert(tx, tasks, write, now=now)
 
@@ -64,7 +66,8 @@ async def insert_and_claim(
                 sql.INSERT_CLAIMED, now, *rows.columns_of(given), are_claimed, *lease
             )
             tokens.update((task_id, token) for task_id, _, token in found if token is not None)
-            return {task_id: key for task_id, key, _ in found}
+            inserted = {task_id: key for task_id, key, _ in found}
+            return await without_ended(tx.db, inserted, now=now)
 
         answers = await _insert(tx, admitted, write, now=now)
     else:

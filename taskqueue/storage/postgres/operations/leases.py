@@ -30,6 +30,7 @@ class Lease(NamedTuple):
     group: str | None
     limited: bool  # it counts towards limits
     expires_at: float | None
+    has_attempts: bool  # lines in its history
 
     @property
     def started(self) -> bool:
@@ -44,16 +45,20 @@ class Lease(NamedTuple):
 class Leases:
     """The rows that some tokens name, locked until the commit."""
 
-    def __init__(self, found: Iterable[Lease]) -> None:
+    def __init__(
+        self, found: Iterable[Lease], ended: Iterable[tuple[str | None, str | None]] = ()
+    ) -> None:
         found = tuple(found)
         self._held = {lease.token: lease for lease in found if lease.token is not None}
-        self._settled = {lease.settled_token: lease.settled_as for lease in found}
+        self._settled = {lease.settled_token: lease.settled_as for lease in found} | dict(ended)
 
     @classmethod
     async def of(cls, db: SQL, tokens: Iterable[str]) -> "Leases":
-        """Read and lock them."""
-        found = await db.fetch(sql.LEASES, seqs_of(tokens))
-        return cls(map(Lease._make, found))
+        """Read and lock them, but those of tasks that have ended: nothing can hold these."""
+        seqs = {*seqs_of(tokens)}
+        found = [*map(Lease._make, await db.fetch(sql.LEASES, [*seqs]))]
+        elsewhere = seqs - {lease.seq for lease in found}
+        return cls(found, await db.fetch(sql.SETTLED, [*elsewhere]) if elsewhere else ())
 
     def holding(self, token: str) -> Lease | None:
         """Return the row if the token holds."""

@@ -31,7 +31,8 @@ async def logs(db: SQL, task_id: str, *, before: int | None, max_bytes: int) -> 
 async def _latest_first(
     db: SQL, row: Row, before: int | None
 ) -> AsyncIterator[tuple[int, LoggedAttempt]]:
-    task, attempt, started_at, processed_at, log = row
+    task, status, attempt, started_at, processed_at, log = row
+    place = queries.place_of(status, processed_at)
     if log is not None and before is None:
         yield (
             _AFTER_ALL,
@@ -44,7 +45,7 @@ async def _latest_first(
             ),
         )
     last = _AFTER_ALL if before is None else before
-    while page := await db.fetch(queries.LOGS, task, last, _AT_ONCE):
+    while page := await db.fetch(queries.LOGS, task, *place, last, _AT_ONCE):
         for seq, number, outcome, began_at, ended_at, text in page:
             last = seq
             yield (

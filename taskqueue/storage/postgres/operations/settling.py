@@ -21,12 +21,12 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
-from taskqueue.storage.follow_ups import is_refused
 from taskqueue.storage.postgres.connections import Row
 from taskqueue.storage.postgres.operations import membership
 from taskqueue.storage.postgres.operations.inserting import insert_admitted
 from taskqueue.storage.postgres.operations.leases import Lease, Leases
 from taskqueue.storage.postgres.sql import settling as sql
+from taskqueue.storage.postgres.sql.changing import END_ATTEMPTS
 from taskqueue.storage.postgres.transaction import Transaction
 
 
@@ -63,8 +63,10 @@ class _Settling:
         self._now = now
         self._changes: defaultdict[type[Settlement], list[Row]] = defaultdict(list)
         self._attempts: list[Row] = []
+        self._with_attempts: set[int] = set()
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[int] = []
+        self._ended: list[tuple[int, str]] = []  # those that have attempts
         self._limited: list[int] = []
         self._returned: set[int] = set()  # whose starts are
 
@@ -113,6 +115,8 @@ class _Settling:
             after = Status.CANCELLED
             self._cancelled.append(lease.seq)
         self._changes[type(settlement)].append((lease.seq, by.started_at, *change))
+        if after in ENDED and (lease.has_attempts or lease.seq in self._with_attempts):
+            self._ended.append((lease.seq, after))
         self._tx.moved(lease.status, after)
         self._tx.member_moved(lease.group, lease.status, after, now=now)
         return Settled.CANCELLED if cancelled else Settled.WRITTEN
@@ -126,12 +130,14 @@ class _Settling:
             await db.execute(sql.SETTLE[kind], *zip(*changes, strict=True))
         if self._cancelled:
             await db.execute(sql.END_CANCELLED, self._cancelled, now)
+        if self._ended:
+            await db.execute(END_ATTEMPTS, *zip(*self._ended, strict=True), now)
         if self._limited:
             await self._tx.gates.free(self._limited, self._returned, now=now)
         if self._follow_ups:
             answers = await insert_admitted(self._tx, self._follow_ups, now=now)
             answered = zip(self._follow_ups, answers, strict=True)
-            self._tx.refused += [each for each in answered if is_refused(each[1])]
+            self._tx.refused += [each for each in answered if each[1].is_refused]
 
     def _add_attempt(
         self,
@@ -143,6 +149,7 @@ class _Settling:
     ) -> None:
         line = (lease.seq, by.started_at, outcome.value, error, traceback, by.log)
         self._attempts.append(line)
+        self._with_attempts.add(lease.seq)
 
 
 def _has_begun(lease: Lease, by: SettleBy) -> bool:

@@ -3,12 +3,19 @@
 --   held    token IS NOT NULL
 --   ended   processed_at IS NOT NULL
 -- Ids, keys and names sort byte by byte, as in every engine: hence the collation.
+--
+-- Where a row lies follows from its status; the update that ends a task moves it there:
+--   live_tasks                          all that have not ended: the only rows that a claim looks at
+--   completed_, cancelled_, dead_tasks  partitions by the time of the end, each dropped as a whole
+--   …_past                              what ended before the first partition; deleted row by row
+--   …_rest                              what ended when there was no partition for it; likewise
+-- The attempts at a task lie in partitions of the same bounds and go where their task goes.
 
 CREATE SEQUENCE taskqueue.task_seq CACHE 1;
 
 CREATE TABLE taskqueue.tasks (
-    seq           bigint PRIMARY KEY DEFAULT nextval('taskqueue.task_seq'),  -- a token names its row by it
-    id            text COLLATE "C" NOT NULL UNIQUE,
+    seq           bigint NOT NULL DEFAULT nextval('taskqueue.task_seq'),  -- a token names its row by it
+    id            text COLLATE "C" NOT NULL,
     payload       text NOT NULL,
     status        text COLLATE "C" NOT NULL,
     result        text,
@@ -56,50 +63,109 @@ CREATE TABLE taskqueue.tasks (
     parent        text COLLATE "C",
     schedule      text COLLATE "C",
     error_pattern text COLLATE "C"        -- of a dead task: its error without what differs from task to task
-) WITH (
-    fillfactor = 80,
-    autovacuum_vacuum_scale_factor = 0.01,
-    autovacuum_vacuum_threshold = 1000,
-    autovacuum_vacuum_insert_scale_factor = 0.05,
-    autovacuum_analyze_scale_factor = 0.02,
-    autovacuum_vacuum_cost_delay = 0,
-    vacuum_truncate = off  -- it takes an exclusive lock
-);
+) PARTITION BY LIST (status);
+
+-- Room on each page for the next version of a row: what changes no index needs no new entries there.
+CREATE TABLE taskqueue.live_tasks PARTITION OF taskqueue.tasks
+    FOR VALUES IN ('queued', 'scheduled', 'retrying', 'running')
+    WITH (
+        fillfactor = 70,
+        autovacuum_vacuum_scale_factor = 0.01,
+        autovacuum_vacuum_threshold = 1000,
+        autovacuum_vacuum_insert_scale_factor = 0.05,
+        autovacuum_analyze_scale_factor = 0.02,
+        autovacuum_vacuum_cost_delay = 0,
+        vacuum_truncate = off  -- it takes an exclusive lock
+    );
+
+-- Ids and keys are unique among live tasks. Whether an ended task has them is asked after each insert.
+CREATE UNIQUE INDEX live_seqs ON taskqueue.live_tasks (seq);
+CREATE UNIQUE INDEX live_ids ON taskqueue.live_tasks (id);
+CREATE UNIQUE INDEX live_keys ON taskqueue.live_tasks (unique_key) WHERE unique_key IS NOT NULL;
 
 -- claim, next_due: open rows that nobody holds, so their number and not the table's sets the price.
-CREATE INDEX ready ON taskqueue.tasks (queue, priority, turn, run_at, id)
+CREATE INDEX ready ON taskqueue.live_tasks (queue, priority, turn, run_at, id)
     WHERE token IS NULL AND processed_at IS NULL AND gate IS NULL;
 
 -- Open rows that have limits: without one in its queue, a claim asks no further.
-CREATE INDEX limited ON taskqueue.tasks (queue, limits, run_at)
+CREATE INDEX limited ON taskqueue.live_tasks (queue, limits, run_at)
     WHERE limits IS NOT NULL AND token IS NULL AND processed_at IS NULL AND gate IS NULL;
 
-CREATE INDEX parked ON taskqueue.tasks (gate, queue, priority, turn, run_at, id)
+CREATE INDEX parked ON taskqueue.live_tasks (gate, queue, priority, turn, run_at, id)
     WHERE gate IS NOT NULL;
 
 -- A task with a flow gets its turn when it is due: until then it is parked at this gate.
-CREATE INDEX awaits_turn ON taskqueue.tasks (queue, run_at, id) WHERE gate = '/turn';
+CREATE INDEX awaits_turn ON taskqueue.live_tasks (queue, run_at, id) WHERE gate = '/turn';
 
 -- held, rescue, find(running): as short as the slots and buffers are, so it is simply walked.
-CREATE INDEX held ON taskqueue.tasks (claimed_at) WHERE token IS NOT NULL;
+CREATE INDEX held ON taskqueue.live_tasks (claimed_at) WHERE token IS NOT NULL;
+
+-- find(queued) and find(scheduled), where the tasks on one side of now are few.
+CREATE INDEX due ON taskqueue.live_tasks (run_at, id) WHERE status = 'scheduled';
+
+-- What may still expire: few tasks have an expiry, and their first claim ends it.
+CREATE INDEX expiring ON taskqueue.live_tasks (start_by, id)
+    WHERE start_by IS NOT NULL AND token IS NULL AND processed_at IS NULL
+        AND attempt = 0 AND started_at IS NULL;
+
+-- What waits for its turn, so that each flow can be counted.
+CREATE INDEX waiting_flows ON taskqueue.live_tasks (queue, priority, flow, turn)
+    WHERE turn > 0 AND token IS NULL AND processed_at IS NULL AND gate IS DISTINCT FROM '/turn';
+
+-- One line per settled attempt but the completing one, which the task's own row tells.
+CREATE SEQUENCE taskqueue.attempt_seq;
+
+CREATE TABLE taskqueue.attempts (
+    seq         bigint NOT NULL DEFAULT nextval('taskqueue.attempt_seq'),
+    task        bigint NOT NULL,  -- tasks.seq
+    attempt     integer NOT NULL,
+    outcome     text NOT NULL,
+    error       text,
+    traceback   text,
+    started_at  double precision,
+    ended_at    double precision NOT NULL,
+    log         text,             -- JSON
+    -- how and when the task has ended: its attempts lie in the partition of that
+    task_status text COLLATE "C" NOT NULL DEFAULT 'live',
+    task_end    double precision NOT NULL DEFAULT 0
+) PARTITION BY LIST (task_status);
+
+CREATE TABLE taskqueue.live_attempts PARTITION OF taskqueue.attempts FOR VALUES IN ('live')
+    WITH (autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = off);
+
+-- Every partition that is made later gets the indexes of its parent.
+DO $$
+DECLARE
+    status text;
+    first  bigint := floor(extract(epoch FROM clock_timestamp()) / 3600) * 3600;
+    kind   text;
+BEGIN
+    FOREACH status IN ARRAY ARRAY['completed', 'cancelled', 'dead'] LOOP
+        EXECUTE format('CREATE TABLE taskqueue.%1$I PARTITION OF taskqueue.tasks
+            FOR VALUES IN (%2$L) PARTITION BY RANGE (processed_at)', status || '_tasks', status);
+        EXECUTE format('CREATE INDEX %I ON taskqueue.%I (seq)', status || '_seqs', status || '_tasks');
+        EXECUTE format('CREATE INDEX %I ON taskqueue.%I (id)', status || '_ids', status || '_tasks');
+        EXECUTE format('CREATE INDEX %I ON taskqueue.%I (unique_key) WHERE unique_key IS NOT NULL',
+            status || '_keys', status || '_tasks');
+        EXECUTE format('CREATE TABLE taskqueue.%1$I PARTITION OF taskqueue.attempts
+            FOR VALUES IN (%2$L) PARTITION BY RANGE (task_end)', status || '_attempts', status);
+        FOREACH kind IN ARRAY ARRAY['tasks', 'attempts'] LOOP
+            EXECUTE format('CREATE TABLE taskqueue.%1$I PARTITION OF taskqueue.%2$I
+                FOR VALUES FROM (MINVALUE) TO (%3$s) WITH (vacuum_truncate = off)',
+                status || '_' || kind || '_past', status || '_' || kind, first);
+            EXECUTE format('CREATE TABLE taskqueue.%1$I PARTITION OF taskqueue.%2$I
+                DEFAULT WITH (vacuum_truncate = off)',
+                status || '_' || kind || '_rest', status || '_' || kind);
+        END LOOP;
+        EXECUTE format('CREATE INDEX ON taskqueue.%I (processed_at)', status || '_tasks_past');
+        EXECUTE format('CREATE INDEX ON taskqueue.%I (processed_at)', status || '_tasks_rest');
+    END LOOP;
+END $$;
+
+CREATE INDEX former_keys ON taskqueue.tasks (former_key, id) WHERE former_key IS NOT NULL;
 
 -- find, of every other status: the tasks of one status, action and queue lie together.
 CREATE INDEX by_kind ON taskqueue.tasks (status, action, queue, id) WHERE status <> 'running';
-
--- find(queued) and find(scheduled), where the tasks on one side of now are few.
-CREATE INDEX due ON taskqueue.tasks (run_at, id) WHERE status = 'scheduled';
-
--- expire: by when it ended, which the order of ids does not tell.
-CREATE INDEX ended ON taskqueue.tasks (status, processed_at) WHERE processed_at IS NOT NULL;
-
--- At most one task has a key, whoever inserts it, until its row is deleted.
-CREATE UNIQUE INDEX keys ON taskqueue.tasks (unique_key) WHERE unique_key IS NOT NULL;
-CREATE INDEX former_keys ON taskqueue.tasks (former_key, id) WHERE former_key IS NOT NULL;
-
--- What may still expire: few tasks have an expiry, and their first claim ends it.
-CREATE INDEX expiring ON taskqueue.tasks (start_by, id)
-    WHERE start_by IS NOT NULL AND token IS NULL AND processed_at IS NULL
-        AND attempt = 0 AND started_at IS NULL;
 
 CREATE INDEX of_group ON taskqueue.tasks (group_name, status, id, run_at)
     WHERE group_name IS NOT NULL;
@@ -108,27 +174,11 @@ CREATE INDEX of_group ON taskqueue.tasks (group_name, status, id, run_at)
 CREATE INDEX of_parent ON taskqueue.tasks (parent, id) WHERE parent IS NOT NULL;
 
 -- Dead tasks by action and error, and the tasks of each in the order of a page.
-CREATE INDEX dead_errors ON taskqueue.tasks (action, error_pattern, id) WHERE status = 'dead';
-
--- What waits for its turn, so that each flow can be counted.
-CREATE INDEX waiting_flows ON taskqueue.tasks (queue, priority, flow, turn)
-    WHERE turn > 0 AND token IS NULL AND processed_at IS NULL AND gate IS DISTINCT FROM '/turn';
-
--- One line per settled attempt but the completing one, which the task's own row tells.
-CREATE TABLE taskqueue.attempts (
-    seq        bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-    task       bigint NOT NULL,  -- tasks.seq
-    attempt    integer NOT NULL,
-    outcome    text NOT NULL,
-    error      text,
-    traceback  text,
-    started_at double precision,
-    ended_at   double precision NOT NULL,
-    log        text              -- JSON
-) WITH (autovacuum_vacuum_scale_factor = 0.05, vacuum_truncate = off);
+CREATE INDEX dead_errors ON taskqueue.dead_tasks (action, error_pattern, id) WHERE status = 'dead';
 
 CREATE INDEX attempts_of ON taskqueue.attempts (task, seq);
 CREATE INDEX logs_of ON taskqueue.attempts (task, seq) WHERE log IS NOT NULL;
+CREATE INDEX attempt_seqs ON taskqueue.attempts (seq);
 
 -- How many tasks stand where, in several rows that are summed: a commit takes one that no other
 -- commit holds. One row for each status would make all commits wait for one another.

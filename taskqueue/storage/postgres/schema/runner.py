@@ -2,6 +2,11 @@
 
 A step is a file `0001_name.sql` beside this one. A step that was released is never edited; a change
 is the next number. However many nodes start at once, one takes the steps and the others wait.
+
+While a fleet is upgraded, nodes of the release before work beside those of this one, on a schema
+that is one version ahead of theirs. So a step only adds what the release before can do without, and
+what is no longer used is taken away by the step after the next. Where tables may be large, a step
+takes no lock for long: no index but `CONCURRENTLY`, no default that has to be written to each row.
 """
 
 from importlib.resources import files
@@ -65,16 +70,27 @@ async def known_version_of(db: SQL, where: str) -> int:
     """Return the schema version of the database, 0 if it was never migrated.
 
     Raises:
-        SchemaMismatch: it is newer than this release.
+        SchemaMismatch: it is newer than that of the next release.
     """
     version = await version_of(db, where)
-    if version > POSTGRES_VERSION:
+    if version > POSTGRES_VERSION + 1:
         raise SchemaMismatch(version, POSTGRES_VERSION)
     return version
 
 
 async def require_version(db: SQL, where: str) -> None:
-    """Make sure that the database has the schema of this release.
+    """Make sure that the database has the schema of this release, or of the next.
+
+    Raises:
+        SchemaMismatch: it has not.
+    """
+    found = await known_version_of(db, where)
+    if found < POSTGRES_VERSION:
+        raise SchemaMismatch(found, POSTGRES_VERSION)
+
+
+async def require_same_version(db: SQL, where: str) -> None:
+    """Make sure that the database has the schema of this release, and of no other.
 
     Raises:
         SchemaMismatch: it has not.

@@ -21,7 +21,7 @@ _VALUES = """
 
 # Rows are numbered in the order given, in which the first of two equal ids or keys wins.
 INSERT = f"""
-INSERT INTO taskqueue.tasks ({_COLUMNS})
+INSERT INTO taskqueue.live_tasks ({_COLUMNS})
 SELECT {_VALUES} FROM (
     SELECT * FROM unnest({_ARRAYS}) WITH ORDINALITY AS given ({_NAMES}, place) ORDER BY place
 ) AS new
@@ -31,7 +31,7 @@ RETURNING id, unique_key
 
 # Those that are `claimed` get a token, which begins with the number of its row.
 INSERT_CLAIMED = f"""
-INSERT INTO taskqueue.tasks (
+INSERT INTO taskqueue.live_tasks (
     {_COLUMNS}, token, attempt, deliveries, claimed_at, node, incarnation, expires_at
 )
 SELECT {_VALUES.replace("nextval('taskqueue.task_seq')", "seq")},
@@ -49,5 +49,17 @@ FROM (
 ON CONFLICT DO NOTHING
 RETURNING id, unique_key, token
 """
+
+# What has ended is not in the indices that keep ids and keys unique. So it is asked for when the
+# new rows are written, by a statement that sees an end which was committed meanwhile. A task cannot
+# have ended before its id was made: $3.
+TAKEN = """
+SELECT id, NULL::text FROM taskqueue.tasks
+WHERE id = ANY ($1::text[]) AND status IN ('completed', 'cancelled', 'dead') AND processed_at >= $3
+UNION ALL
+SELECT NULL, unique_key FROM taskqueue.tasks
+WHERE unique_key = ANY ($2::text[]) AND status IN ('completed', 'cancelled', 'dead')
+"""
+TAKE_BACK = "DELETE FROM taskqueue.live_tasks WHERE id = ANY ($1::text[])"
 
 IS_THERE = "SELECT EXISTS (SELECT 1 FROM taskqueue.tasks WHERE id = $1)"

@@ -24,12 +24,12 @@ _PLACE = "priority, turn, run_at, id"
 # row which it has met: it may have chosen that one. What other claims have locked they park.
 PARK = f"""
 WITH held_back AS MATERIALIZED (
-    SELECT seq FROM taskqueue.tasks
+    SELECT seq FROM taskqueue.live_tasks AS tasks
     WHERE limits = $2 AND {OPEN_ROW} AND queue = $3 AND run_at <= $4
         AND ({_PLACE}) >= ($5::int8, $6::float8, $7::float8, $8::text)
     FOR UPDATE SKIP LOCKED
 )
-UPDATE taskqueue.tasks SET gate = $1 FROM held_back WHERE tasks.seq = held_back.seq
+UPDATE taskqueue.live_tasks AS tasks SET gate = $1 FROM held_back WHERE tasks.seq = held_back.seq
 """
 FIRST_PLACE = (ready.FIRST_OF_ALL, 0.0, 0.0, "")
 
@@ -38,19 +38,19 @@ HEADS = f"""
 SELECT given.gate, heads.* FROM unnest($1::text[]) AS given (gate) CROSS JOIN LATERAL (
     WITH RECURSIVE queues (queue) AS (
         SELECT (
-            SELECT tasks.queue FROM taskqueue.tasks
+            SELECT tasks.queue FROM taskqueue.live_tasks AS tasks
             WHERE tasks.gate = given.gate ORDER BY tasks.queue LIMIT 1
         )
         UNION ALL
         SELECT (
-            SELECT tasks.queue FROM taskqueue.tasks
+            SELECT tasks.queue FROM taskqueue.live_tasks AS tasks
             WHERE tasks.gate = given.gate AND tasks.queue > queues.queue
             ORDER BY tasks.queue LIMIT 1
         )
         FROM queues WHERE queues.queue IS NOT NULL
     )
     SELECT queues.queue, first.* FROM queues CROSS JOIN LATERAL (
-        SELECT limits, {_PLACE} FROM taskqueue.tasks
+        SELECT limits, {_PLACE} FROM taskqueue.live_tasks AS tasks
         WHERE tasks.gate = given.gate AND tasks.queue = queues.queue
         ORDER BY {_PLACE} LIMIT 1
     ) AS first
@@ -60,31 +60,33 @@ SELECT given.gate, heads.* FROM unnest($1::text[]) AS given (gate) CROSS JOIN LA
 # A row that another transaction has locked is being cancelled or edited, so the next one is opened.
 OPEN = f"""
 WITH first AS MATERIALIZED (
-    SELECT seq FROM taskqueue.tasks WHERE gate = $1 AND queue = $2
+    SELECT seq FROM taskqueue.live_tasks WHERE gate = $1 AND queue = $2
     ORDER BY {_PLACE} LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-UPDATE taskqueue.tasks SET gate = NULL FROM first WHERE tasks.seq = first.seq
+UPDATE taskqueue.live_tasks SET gate = NULL WHERE seq = ANY (ARRAY(SELECT seq FROM first))
 """
 COUNT_PARKED = """
-SELECT count(*) FROM (SELECT 1 FROM taskqueue.tasks WHERE gate = $1 LIMIT $2) AS parked
+SELECT count(*) FROM (SELECT 1 FROM taskqueue.live_tasks WHERE gate = $1 LIMIT $2) AS parked
 """
 COUNT_PARKED_BY_QUEUE = """
-SELECT queue, count(*) FROM (SELECT queue FROM taskqueue.tasks WHERE gate = $1 LIMIT $2) AS parked
+SELECT queue, count(*) FROM (
+    SELECT queue FROM taskqueue.live_tasks WHERE gate = $1 LIMIT $2
+) AS parked
 GROUP BY queue
 """
 IS_SHARED = """
-SELECT EXISTS (SELECT 1 FROM taskqueue.tasks WHERE gate = $1 AND queue < $2)
-    OR EXISTS (SELECT 1 FROM taskqueue.tasks WHERE gate = $1 AND queue > $2)
+SELECT EXISTS (SELECT 1 FROM taskqueue.live_tasks WHERE gate = $1 AND queue < $2)
+    OR EXISTS (SELECT 1 FROM taskqueue.live_tasks WHERE gate = $1 AND queue > $2)
 """
 COUNT_PARKED_BEFORE = f"""
 SELECT count(*) FROM (
-    SELECT 1 FROM taskqueue.tasks WHERE gate = $1 AND queue = $2
+    SELECT 1 FROM taskqueue.live_tasks WHERE gate = $1 AND queue = $2
         AND ({_PLACE}) < ($3::int8, $4::float8, $5::float8, $6::text)
     LIMIT $7
 ) AS before
 """
 NEXT_PARKED_GATE = """
-SELECT gate FROM taskqueue.tasks WHERE gate IS NOT NULL AND gate > $1 AND gate < $2
+SELECT gate FROM taskqueue.live_tasks WHERE gate IS NOT NULL AND gate > $1 AND gate < $2
 ORDER BY gate LIMIT 1
 """
 
@@ -155,10 +157,11 @@ GREATEST_DEBT = """
 SELECT max(debt_at) FROM taskqueue.gate_debts WHERE gate > $2 AND gate < $3 OR gate = $1
 """
 RUNNING_AT = """
-SELECT tasks.id FROM taskqueue.held_slots JOIN taskqueue.tasks ON tasks.seq = held_slots.task
+SELECT tasks.id
+FROM taskqueue.held_slots JOIN taskqueue.live_tasks AS tasks ON tasks.seq = held_slots.task
 WHERE held_slots.gate = $1 ORDER BY claimed_at, seq LIMIT 5
 """
 PARKED_TASK = f"""
-SELECT gate, limits, queue, {_PLACE} FROM taskqueue.tasks
+SELECT gate, limits, queue, {_PLACE} FROM taskqueue.live_tasks
 WHERE id = $1 AND gate IS NOT NULL AND gate <> '/turn'
 """

@@ -8,8 +8,6 @@ before the first of priority 1. The same holds for the turns within a priority.
 
 from collections.abc import Iterator
 
-from taskqueue.storage.postgres.sql.rows import TASK
-
 OPEN_ROW = "token IS NULL AND processed_at IS NULL AND gate IS NULL"
 
 FIRST_OF_ALL = -(2**63)
@@ -21,7 +19,7 @@ _FIRST = f"({FIRST_OF_ALL})::bigint"
 # turn is a range of the index in which what is due comes first.
 _TURNS = ("turn = -1 AND {due}", "turn = 0 AND {due}", "turn > 0")
 
-_OPEN_IN_QUEUE = f"FROM taskqueue.tasks WHERE {OPEN_ROW} AND queue = $1"
+OPEN_IN_QUEUE = f"FROM taskqueue.live_tasks AS tasks WHERE {OPEN_ROW} AND queue = $1"
 
 
 def _of_each_turn(select: str, *, due: str = "run_at <= $2") -> Iterator[str]:
@@ -30,15 +28,21 @@ def _of_each_turn(select: str, *, due: str = "run_at <= $2") -> Iterator[str]:
 
 
 def _any_due(priority: str) -> str:
-    """Return the condition that something of this priority is due."""
-    exists = f"EXISTS (SELECT 1 {_OPEN_IN_QUEUE} AND tasks.priority = {priority} AND {{turn}})"
-    return f"({' OR '.join(_of_each_turn(exists))})"
+    """Return the condition that something of this priority is due.
+
+    Not with EXISTS, for which the server may read a whole table: an order names the index.
+    """
+    first = f"""(
+        SELECT true {OPEN_IN_QUEUE} AND tasks.priority = {priority} AND {{turn}}
+        ORDER BY turn, run_at LIMIT 1
+    )"""
+    return f"coalesce({', '.join(_of_each_turn(first))}, false)"
 
 
 def _next_priority(table: str) -> str:
     """Return the query for the priority that comes after that of a row of `table`."""
     return f"""(
-        SELECT tasks.priority {_OPEN_IN_QUEUE} AND tasks.priority > {table}.priority
+        SELECT tasks.priority {OPEN_IN_QUEUE} AND tasks.priority > {table}.priority
         ORDER BY tasks.priority LIMIT 1
     )"""
 
@@ -46,7 +50,7 @@ def _next_priority(table: str) -> str:
 def _first_priority(least: str) -> str:
     """Return the query for the first priority from `least` on; NULL if the queue is paused."""
     return f"""(
-        SELECT priority {_OPEN_IN_QUEUE} AND priority >= {least}
+        SELECT priority {OPEN_IN_QUEUE} AND priority >= {least}
             AND NOT (SELECT EXISTS (SELECT 1 FROM taskqueue.paused WHERE queue = $1))
         ORDER BY priority LIMIT 1
     )"""
@@ -72,9 +76,9 @@ def _up_to_the_first_due(least: str) -> str:
 BEYOND_PRIORITIES = f"""
 SELECT
     EXISTS (
-        SELECT 1 FROM taskqueue.tasks WHERE gate = '/turn' AND queue = $1 AND run_at <= $2
+        SELECT 1 FROM taskqueue.live_tasks WHERE gate = '/turn' AND queue = $1 AND run_at <= $2
     ) OR EXISTS (SELECT 1 FROM taskqueue.gate_openings WHERE at <= $2),
-    EXISTS (SELECT 1 {_OPEN_IN_QUEUE} AND limits IS NOT NULL),
+    EXISTS (SELECT 1 {OPEN_IN_QUEUE} AND limits IS NOT NULL),
     EXISTS (SELECT 1 FROM taskqueue.flow_turns WHERE queue = $1)
 """
 
@@ -85,12 +89,12 @@ _PLACE = "seq, limits, priority, turn, run_at, id"
 def _locked(turn: str, order: str, limit: str, also: str) -> str:
     """Return the query that locks due rows of a priority and turn, but no row locked already."""
     return f"""(
-        SELECT {_PLACE} {_OPEN_IN_QUEUE} AND priority = (SELECT priority FROM here) AND {turn}{also}
+        SELECT {_PLACE} {OPEN_IN_QUEUE} AND priority = (SELECT priority FROM here) AND {turn}{also}
         ORDER BY {order} LIMIT {limit} FOR UPDATE SKIP LOCKED
     )"""
 
 
-def _ready(also: str = "") -> str:
+def chosen(also: str = "") -> str:
     """Return the due rows of the first priority from $3 on that has some, up to $4, as `chosen`.
 
     They are locked. Rows that other nodes are claiming are passed over.
@@ -109,7 +113,7 @@ def _ready(also: str = "") -> str:
     """
 
 
-READY = f"{_ready()} SELECT {_PLACE} FROM chosen ORDER BY turn, run_at, id"
+READY = f"{chosen()} SELECT {_PLACE} FROM chosen ORDER BY turn, run_at, id"
 
 # The priority to go on from is that of `here` as well: it may have rows that are locked now.
 FOLLOWING = f"""
@@ -118,34 +122,11 @@ here AS MATERIALIZED (SELECT max(priority) AS priority FROM waiting)
 SELECT {_next_priority("here")} FROM here
 """
 
-_LEASE = """
-    token = to_hex(tasks.seq) || '-' || {nonce}::text, node = {node}, incarnation = {incarnation},
-    claimed_at = {now}::float8, expires_at = {expires_at}::float8,
-    attempt = attempt + 1, deliveries = deliveries + 1
-"""
-
-# Both in one statement, where nothing has to be looked at beside the order. Another commit may have
-# opened a row that has limits just now: it is for the next claim.
-CLAIM_READY = f"""
-{_ready(also=" AND limits IS NULL")}
-UPDATE taskqueue.tasks SET
-{_LEASE.format(nonce="$5", node="$6", incarnation="$7", now="$2", expires_at="$8")}
-FROM chosen WHERE tasks.seq = chosen.seq
-RETURNING {TASK}, tasks.token, tasks.seq, tasks.turn
-"""
-
-CLAIM = f"""
-UPDATE taskqueue.tasks SET
-{_LEASE.format(nonce="$2", node="$3", incarnation="$4", now="$5", expires_at="$6")}
-WHERE seq = ANY ($1::bigint[])
-RETURNING {TASK}, tasks.token, tasks.seq, tasks.turn
-"""
-
 
 def _due_rows(columns: str, where: str, limit: str) -> str:
     """Return the query for due rows, in the order of a claim, up to `limit` of each turn."""
     one = f"""(
-        SELECT {columns} {_OPEN_IN_QUEUE} AND {where} AND {{turn}}
+        SELECT {columns} {OPEN_IN_QUEUE} AND {where} AND {{turn}}
         ORDER BY turn, run_at, id LIMIT {limit}
     )"""
     return " UNION ALL ".join(_of_each_turn(one))
@@ -169,7 +150,7 @@ FROM waiting WHERE priority IS NOT NULL
 
 # $3: from which priority on. Within the task's own priority ($4) only what comes before it: its
 # turn, its instant and its id are $5, $6 and $7. Up to $8.
-PRIORITY_FROM = f"SELECT min(priority) {_OPEN_IN_QUEUE} AND priority >= $2"
+PRIORITY_FROM = f"SELECT min(priority) {OPEN_IN_QUEUE} AND priority >= $2"
 COUNT_AHEAD = f"""
 SELECT count(*) FROM (SELECT 1 FROM ({
     _due_rows(
@@ -189,12 +170,13 @@ SELECT count(*) FROM (
 """
 COUNT_DUE_TURNS = """
 SELECT count(*) FROM (
-    SELECT 1 FROM taskqueue.tasks WHERE gate = '/turn' AND queue = $1 AND run_at <= $2 LIMIT $3
+    SELECT 1 FROM taskqueue.live_tasks
+    WHERE gate = '/turn' AND queue = $1 AND run_at <= $2 LIMIT $3
 ) AS due
 """
 
 _FIRST_OF_TURN = f"""(
-    SELECT run_at {_OPEN_IN_QUEUE} AND tasks.priority = waiting.priority AND {{turn}}
+    SELECT run_at {OPEN_IN_QUEUE} AND tasks.priority = waiting.priority AND {{turn}}
     ORDER BY turn, run_at LIMIT 1
 )"""
 _FIRST_OF_TURNS = " UNION ALL ".join(_of_each_turn(_FIRST_OF_TURN, due="true"))
@@ -216,13 +198,14 @@ SELECT least(
     (
         SELECT at FROM taskqueue.gate_openings
         WHERE NOT {_IS_PAUSED} AND EXISTS (
-            SELECT 1 FROM taskqueue.tasks
+            SELECT 1 FROM taskqueue.live_tasks AS tasks
             WHERE tasks.gate IS NOT NULL AND tasks.gate = gate_openings.gate AND queue = $1
         )
         ORDER BY at LIMIT 1
     ),
     (
-        SELECT run_at FROM taskqueue.tasks WHERE gate = '/turn' AND queue = $1 AND NOT {_IS_PAUSED}
+        SELECT run_at FROM taskqueue.live_tasks
+        WHERE gate = '/turn' AND queue = $1 AND NOT {_IS_PAUSED}
         ORDER BY run_at LIMIT 1
     )
 )
@@ -234,19 +217,19 @@ SELECT least(
 WAITING_QUEUES = f"""
 WITH RECURSIVE
     queues (queue) AS (
-        SELECT (SELECT queue FROM taskqueue.tasks WHERE {OPEN_ROW} ORDER BY queue LIMIT 1)
+        SELECT (SELECT queue FROM taskqueue.live_tasks WHERE {OPEN_ROW} ORDER BY queue LIMIT 1)
         UNION ALL
         SELECT (
-            SELECT tasks.queue FROM taskqueue.tasks
+            SELECT tasks.queue FROM taskqueue.live_tasks AS tasks
             WHERE {OPEN_ROW} AND tasks.queue > queues.queue ORDER BY tasks.queue LIMIT 1
         )
         FROM queues WHERE queues.queue IS NOT NULL
     ),
     await_turns (queue) AS (
-        SELECT (SELECT queue FROM taskqueue.tasks WHERE gate = '/turn' ORDER BY queue LIMIT 1)
+        SELECT (SELECT queue FROM taskqueue.live_tasks WHERE gate = '/turn' ORDER BY queue LIMIT 1)
         UNION ALL
         SELECT (
-            SELECT tasks.queue FROM taskqueue.tasks
+            SELECT tasks.queue FROM taskqueue.live_tasks AS tasks
             WHERE gate = '/turn' AND tasks.queue > await_turns.queue ORDER BY tasks.queue LIMIT 1
         )
         FROM await_turns WHERE await_turns.queue IS NOT NULL
@@ -257,7 +240,7 @@ WITH RECURSIVE
         ) AS next
         UNION ALL
         SELECT gate, (
-            SELECT tasks.queue FROM taskqueue.tasks
+            SELECT tasks.queue FROM taskqueue.live_tasks AS tasks
             WHERE tasks.gate IS NOT NULL AND tasks.gate = behind_rates.gate
                 AND tasks.queue > behind_rates.queue
             ORDER BY tasks.queue LIMIT 1

@@ -24,6 +24,9 @@ BRIEF = (
 )
 """The same columns without what may be large."""
 
+LIVE = "tasks.status IN ('queued', 'scheduled', 'retrying', 'running')"
+"""What the server has to know to look at live rows alone."""
+
 DELIVERY = f"{TASK}, tasks.token, tasks.expires_at, tasks.claimed_at"
 ATTEMPT = "attempt, outcome, error, traceback, started_at, ended_at"
 

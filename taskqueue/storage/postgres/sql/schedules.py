@@ -52,7 +52,7 @@ ON CONFLICT (schedule, at, run_now) DO UPDATE SET
 CLOSE_ENDED = """
 UPDATE taskqueue.schedule_slots SET is_open = false
 WHERE schedule = $1 AND is_open AND outcome = 'fired' AND NOT EXISTS (
-    SELECT 1 FROM taskqueue.tasks WHERE id = task_id AND processed_at IS NULL
+    SELECT 1 FROM taskqueue.live_tasks WHERE id = task_id
 )
 """
 OPEN = """

@@ -13,6 +13,7 @@ from taskqueue.rules.tasks import (
     Requeue,
     Settlement,
 )
+from taskqueue.storage.postgres.sql.rows import LIVE
 
 SETTLED_AS: dict[type[Settlement], str] = {
     Complete: "complete",
@@ -73,18 +74,23 @@ _CHANGES: dict[type[Settlement], tuple[tuple[tuple[str, str], ...], str]] = {
 }
 
 
+_ENDS = (Complete, DeadLetter, Cancel)
+
+
 def _statement(kind: type[Settlement]) -> str:
     values, change = _CHANGES[kind]
     columns = (("seq", "int8"), ("began_at", "float8"), *values)
     arrays = ", ".join(f"${place}::{of}[]" for place, (_, of) in enumerate(columns, 1))
     names = ", ".join(name for name, _ in columns)
+    # What ends is moved by this, which the table that has all partitions can do.
+    table = "taskqueue.tasks" if kind in _ENDS else "taskqueue.live_tasks AS tasks"
     return f"""
-    UPDATE taskqueue.tasks
+    UPDATE {table}
     SET settled_as = '{SETTLED_AS[kind]}', settled_token = token, token = NULL, node = NULL,
         incarnation = NULL, claimed_at = NULL, expires_at = NULL,
         progress = CASE WHEN status = 'running' OR given.began_at IS NULL THEN progress END,
         {change}
-    FROM unnest({arrays}) AS given ({names}) WHERE tasks.seq = given.seq
+    FROM unnest({arrays}) AS given ({names}) WHERE tasks.seq = given.seq AND {LIVE}
     """
 
 
@@ -92,19 +98,19 @@ SETTLE = {kind: _statement(kind) for kind in _CHANGES}
 
 # Before its settlement, while the row still tells which attempt it was and when that began.
 ADD_ATTEMPT = """
-INSERT INTO taskqueue.attempts
+INSERT INTO taskqueue.live_attempts
     (task, attempt, outcome, error, traceback, started_at, ended_at, log)
 SELECT given.seq, tasks.attempt, given.outcome, given.error, given.traceback,
     CASE tasks.status WHEN 'running' THEN tasks.started_at ELSE given.began_at END, $1, given.log
 FROM unnest($2::int8[], $3::float8[], $4::text[], $5::text[], $6::text[], $7::text[])
     WITH ORDINALITY AS given (seq, began_at, outcome, error, traceback, log, place)
-    JOIN taskqueue.tasks ON tasks.seq = given.seq
+    JOIN taskqueue.live_tasks AS tasks ON tasks.seq = given.seq
 ORDER BY place
 """
 
 # Of what is still to be done after its settlement, though its cancellation was asked for.
-END_CANCELLED = """
+END_CANCELLED = f"""
 UPDATE taskqueue.tasks
 SET status = 'cancelled', reason = cancel_reason, processed_at = $2, gate = NULL
-WHERE seq = ANY ($1::bigint[])
+WHERE seq = ANY ($1::bigint[]) AND {LIVE}
 """

@@ -9,7 +9,8 @@ WITH dead AS (
         AND ($2::text IS NULL OR queue = $2)
     GROUP BY action, error_pattern ORDER BY count(*) DESC, max(id) DESC LIMIT $3
 )
-SELECT dead.*, tasks.reason FROM dead JOIN taskqueue.tasks ON tasks.id = dead.example_id
+SELECT dead.*, tasks.reason FROM dead JOIN taskqueue.tasks
+    ON tasks.id = dead.example_id AND tasks.status = 'dead'
 ORDER BY dead.tasks DESC, example_id DESC
 """
 
@@ -27,7 +28,7 @@ WITH RECURSIVE parked (gate, queue, number) AS (
     SELECT next.gate, next.queue, number + 1 FROM parked CROSS JOIN LATERAL (
         SELECT CASE WHEN gate < '/' OR gate >= '0' THEN gate ELSE '0' COLLATE "C" END AS gate,
             CASE WHEN gate < '/' OR gate >= '0' THEN queue ELSE '' COLLATE "C" END AS queue
-        FROM taskqueue.tasks
+        FROM taskqueue.live_tasks AS tasks
         WHERE gate IS NOT NULL AND (tasks.gate, tasks.queue) > (parked.gate, parked.queue)
         ORDER BY tasks.gate, tasks.queue LIMIT 1
     ) AS next
@@ -35,7 +36,7 @@ WITH RECURSIVE parked (gate, queue, number) AS (
 )
 SELECT gate, queue, (
     SELECT count(*) FROM (
-        SELECT 1 FROM taskqueue.tasks
+        SELECT 1 FROM taskqueue.live_tasks AS tasks
         WHERE tasks.gate = parked.gate AND tasks.queue = parked.queue LIMIT $2
     ) AS here
 )

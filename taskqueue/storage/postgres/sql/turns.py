@@ -4,7 +4,7 @@
 # One transaction at a time gives the turns of a queue; what another finds meanwhile can wait.
 TRY_TO_GIVE = "SELECT pg_try_advisory_xact_lock(hashtextextended('taskqueue.turns/' || $1, 0))"
 AWAITING_TURN = """
-SELECT seq, priority, flow, weight, turn < 0 FROM taskqueue.tasks
+SELECT seq, priority, flow, weight, turn < 0 FROM taskqueue.live_tasks
 WHERE gate = '/turn' AND queue = $1 AND run_at <= $2
 ORDER BY run_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
 """
@@ -20,7 +20,7 @@ SELECT given.priority, given.flow,
 FROM unnest($2::int8[], $3::text[]) AS given (priority, flow)
 """
 GIVE_TURNS = """
-UPDATE taskqueue.tasks SET gate = NULL, turn = given.turn
+UPDATE taskqueue.live_tasks AS tasks SET gate = NULL, turn = given.turn
 FROM unnest($1::int8[], $2::float8[]) AS given (seq, turn) WHERE tasks.seq = given.seq
 """
 NOTE_TURNS = """
@@ -38,12 +38,12 @@ DELETE FROM taskqueue.flow_turns WHERE (queue, priority, flow) IN (
 """
 NOTE_SERVED = """
 INSERT INTO taskqueue.served_turns (queue, priority, turn)
-SELECT queue, priority, max(turn) FROM taskqueue.tasks
+SELECT queue, priority, max(turn) FROM taskqueue.live_tasks
 WHERE seq = ANY ($1::bigint[]) AND turn > 0 GROUP BY queue, priority ORDER BY queue, priority
 ON CONFLICT (queue, priority) DO UPDATE SET turn = greatest(served_turns.turn, excluded.turn)
 """
 
-_WAITING = """FROM taskqueue.tasks
+_WAITING = """FROM taskqueue.live_tasks AS tasks
     WHERE turn > 0 AND token IS NULL AND processed_at IS NULL AND gate IS DISTINCT FROM '/turn'
         AND queue = $1"""
 NEXT_FLOW = f"""

@@ -26,7 +26,8 @@ class PostgresAdministration(PostgresLifecycle):
         if status not in ENDED:
             raise ValueError(f"{status} is not an end")
         check_limit(limit)
-        return await self._write(
+        dropped = await self._drop_old(status, ended_before=ended_before)
+        return dropped + await self._write(
             partial(administration.expire, status=status, ended_before=ended_before, limit=limit)
         )
 

@@ -52,6 +52,7 @@ class PostgresLeases(PostgresLifecycle):
                 ageing_s=ageing_s,
                 owner=owner,
                 expires_at=now + lease_s,
+                fronts=self._fronts,
                 now=now,
             )
         )

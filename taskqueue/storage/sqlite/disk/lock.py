@@ -4,7 +4,6 @@ tasks.db.lock   the path: held to create or replace the database there
 tasks.db        the file, whatever path leads to it: symbolic link, hard link, bind mount
 """
 
-import asyncio
 import errno
 import fcntl
 import os
@@ -84,6 +83,8 @@ class FileLock:
             StorageUnavailable: another holds it, a lock file cannot be opened, or the database is
                 no regular file.
         """
+        import asyncio  # noqa: PLC0415 - the process that writes takes no lock, and starts without
+
         # Real time, not the caller's: this waits for a neighbour, it decides nothing about a task.
         deadline = monotonic() + within_s
         while (lock := cls._try(database)) is None:

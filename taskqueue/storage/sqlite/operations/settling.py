@@ -25,7 +25,6 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
 )
-from taskqueue.storage.follow_ups import is_refused
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.handler_sql import execution
 from taskqueue.storage.sqlite.operations import leases, membership
@@ -109,7 +108,7 @@ def _logs(completing: Sequence[SettleBy]) -> list[rows.Row]:
 def _insert(tx: Transaction, follow_ups: Sequence[NewTask], *, now: float) -> None:
     if follow_ups:
         answered = zip(follow_ups, insert_admitted(tx, follow_ups, now=now), strict=True)
-        tx.refused += [each for each in answered if is_refused(each[1])]
+        tx.refused += [each for each in answered if each[1].is_refused]
 
 
 def _settle_each(

@@ -1,0 +1,40 @@
+"""Whether an ended task has the id or the key of a new one, which no index of live tasks tells."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from taskqueue.ids import made_at
+from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.sql import inserting as sql
+
+_CLOCKS_DIFFER_S = 86_400.0
+"""By how much the clock of a machine that makes ids may be ahead of the server's."""
+
+
+async def without_ended(
+    db: SQL, inserted: Mapping[str, str | None], *, now: float
+) -> dict[str, str | None]:
+    """Take back the new rows that have the id or the key of an ended task; return the others.
+
+    Asked after the rows are written: then a task of the same id or key cannot end unseen any more.
+    In a transaction that sees one snapshot only, what ended since is not seen.
+    """
+    if not inserted:
+        return {}
+    keys = [key for key in inserted.values() if key is not None]
+    found = await db.fetch(sql.TAKEN, [*inserted], keys, _earliest(inserted, now=now))
+    if not found:
+        return dict(inserted)
+    ids, taken = {task_id for task_id, _ in found}, {key for _, key in found} - {None}
+    kept = {
+        task_id: key for task_id, key in inserted.items() if task_id not in ids and key not in taken
+    }
+    await db.execute(sql.TAKE_BACK, [*(inserted.keys() - kept.keys())])
+    return kept
+
+
+def _earliest(ids: Iterable[str], *, now: float) -> float:
+    """Return an instant before which no task of one of these ids can have ended."""
+    made = [made_at(task_id) for task_id in ids]
+    known = [at for at in made if at is not None]
+    return min(now, *known) - _CLOCKS_DIFFER_S if len(known) == len(made) else -math.inf

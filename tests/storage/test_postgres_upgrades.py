@@ -1,0 +1,106 @@
+"""A fleet on PostgreSQL is migrated once, and upgraded node by node."""
+
+import asyncio
+import os
+import sys
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from taskqueue.errors import SchemaMismatch
+from taskqueue.release import version
+from taskqueue.storage.postgres.database import PostgresDatabase
+from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.postgres.schema.runner import POSTGRES_VERSION
+from taskqueue.testing.contract.nodes import heartbeat
+from taskqueue.testing.contract.steps import ANOTHER, ME, add, claim, ids
+from tests.postgres_server import run_in
+
+PROCESSES = 8
+
+
+async def taskqueue(database: PostgresDatabase, *command: str) -> tuple[int, str]:
+    """Run a command on a database in a process of its own; return how it ended and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "taskqueue", "--database", database.dsn, *command),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(90):
+        out, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
+async def set_version(database: PostgresDatabase, number: int) -> None:
+    await run_in(
+        database, f"UPDATE taskqueue.meta SET value = '{number}' WHERE name = 'schema_version'"
+    )
+
+
+async def test_of_many_processes_that_start_at_once_one_migrates(
+    empty_database: PostgresDatabase,
+) -> None:
+    ends = await asyncio.gather(*(taskqueue(empty_database, "migrate") for _ in range(PROCESSES)))
+
+    assert {code for code, _ in ends} == {0}
+    assert sum("migrated from schema version 0" in said for _, said in ends) == 1
+    assert sum("up to date" in said for _, said in ends) == PROCESSES - 1
+
+
+async def test_a_node_works_beside_those_of_the_next_release(
+    fresh_database: PostgresDatabase,
+) -> None:
+    await set_version(fresh_database, POSTGRES_VERSION + 1)
+    storage = PostgresStorage(fresh_database)
+
+    migrated = await storage.migrate()
+    await storage.open()
+    await add(storage, "a")
+    claimed = await claim(storage)
+    await storage.close()
+
+    assert migrated == ()
+    assert ids(claimed) == ["a"]
+
+
+async def test_a_node_two_releases_behind_is_refused(fresh_database: PostgresDatabase) -> None:
+    await set_version(fresh_database, POSTGRES_VERSION + 2)
+    storage = PostgresStorage(fresh_database)
+
+    said = f"schema version {POSTGRES_VERSION + 2}.*needs {POSTGRES_VERSION}.*upgrade taskqueue"
+    with pytest.raises(SchemaMismatch, match=said):
+        await storage.migrate()
+    with pytest.raises(SchemaMismatch, match=said):
+        await storage.open()
+
+
+async def test_doctor_says_whether_the_database_and_all_nodes_are_of_a_release(
+    fresh_database: PostgresDatabase,
+) -> None:
+    storage = PostgresStorage(fresh_database)
+    await storage.open()
+    now = time.time() + 60.0  # they are alive for as long as this test takes
+    new = msgspec.structs.replace(heartbeat(ME), version=version())
+    old = msgspec.structs.replace(heartbeat(ANOTHER), version="0.0.1")
+    await storage.beat(new, now=now)
+    require = ("--port", "0", "doctor", "--require-version", version(), "--json")
+
+    all_new, _ = await taskqueue(fresh_database, *require)
+    await storage.beat(old, now=now)
+    one_old, said = await taskqueue(fresh_database, *require)
+    await storage.close()
+
+    assert (all_new, one_old) == (0, 1)
+    assert problems(said) == [("nodes", f"{ANOTHER.node} runs 0.0.1")]
+
+
+def problems(report: str) -> list[tuple[Any, Any]]:
+    return [
+        (each["check"], each["says"])
+        for each in msgspec.json.decode(report)["findings"]
+        if each["level"] == "problem"
+    ]
