@@ -91,6 +91,7 @@ async def configuration(
         listener=listener,
         make_storage=backend.storage,
         clock=clock or SystemClock(),
+        has_peers=backend.clock is not None,
         recovery=parts.recovery,
         intensity=parts.intensity,
         http_state=http_state,

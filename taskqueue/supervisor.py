@@ -80,6 +80,7 @@ class Configuration:
     listener: socket.socket | None
     make_storage: Callable[[], Storage]
     clock: Clock = field(default_factory=SystemClock)  # for all instants of tasks
+    has_peers: bool = False  # whether other services may use the database at the same time
     recovery: Recovery | None = None
     intensity: Intensity = ROOT_INTENSITY
     # Set by the database actor and read by the gateway, for as long as the configuration lives.
@@ -163,6 +164,7 @@ def children(configuration: Configuration) -> tuple[ChildSpec, ...]:
                 clock,
                 address=address(configuration),
                 started_at=clock.now(),
+                has_peers=configuration.has_peers,
             ),
         ),
         *gateway(configuration),

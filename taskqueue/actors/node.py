@@ -1,10 +1,8 @@
 """The node actor: says that this node lives, and follows what was set at others.
 
 every 2 s            Storage.beat: the row of this node
-as often, every      Storage.sizes: have the consumers' supervisor follow sizes that were changed,
-0.5 s beside other   here or at another node
-nodes, and when
-others commit
+every 0.5 s, and     Storage.sizes: have the consumers' supervisor follow sizes that were changed,
+when others commit   here or at another node; where there is no other, every 2 s
 """
 
 import asyncio
@@ -46,8 +44,12 @@ class NodeActor(Actor):
         *,
         address: str | None,
         started_at: float,
+        has_peers: bool,
     ) -> None:
-        """Make the actor of one incarnation of a node; `pools` are as they are configured."""
+        """Make the actor of one incarnation of a node; `pools` are as they are configured.
+
+        `has_peers`: there may be other nodes, which change sizes without this one being told.
+        """
         super().__init__()
         self._owner = owner
         self._pools = tuple(pools)
@@ -59,8 +61,8 @@ class NodeActor(Actor):
         self._storage = StorageClient(self.address(DATABASE))
         self._sizes = {pool.name: pool.size for pool in pools}  # which the supervisor knows
         self._changed = asyncio.Event()
+        self._look_s = LOOK_S if has_peers else BEAT_S
         self._beat_at = -math.inf
-        self._is_alone = True
 
     async def on_start(self) -> None:
         """Have a first heartbeat stored, before the door opens, and look and beat from then on."""
@@ -84,7 +86,7 @@ class NodeActor(Actor):
             self._changed.clear()
             await self._round(self._storage)
             now = self._clock.monotonic()
-            look_at = next_beat(now, BEAT_S if self._is_alone else LOOK_S)
+            look_at = next_beat(now, self._look_s)
             await self._clock.wait(self._changed, look_at - now)
 
     async def _round(self, storage: StorageClient) -> None:
@@ -107,7 +109,6 @@ class NodeActor(Actor):
         if now < self._beat_at:
             return
         await storage.use(Storage.beat, self._heartbeat(), now=self._clock.now())
-        self._is_alone = len(await storage.use(Storage.nodes)) < 2
         self._beat_at = next_beat(now, BEAT_S)
 
     def _heartbeat(self) -> Heartbeat:

@@ -39,7 +39,7 @@ class Backend(Protocol):
 
     @property
     def clock(self) -> "Clock | None":
-        """The clock that all services of this database go by; None: this machine's own.
+        """The clock that all services of this database go by; None: there is one at a time.
 
         Right once `prepare` has returned. Heartbeats keep it right.
         """
