@@ -25,15 +25,15 @@ def main(arguments: Sequence[str]) -> None:
     for number in range(options.rounds):
         for each in tuple(present):
             print(f"round {number + 1}: {each.name}", file=sys.stderr)
-            if (found := _measured(each, round_of, options.seconds)) is None:
+            if (figures := _measured(each, round_of, options.seconds)) is None:
                 present.remove(each)
             else:
-                rounds[each.name].append(found)
+                rounds[each.name].append(figures)
     tolls = {} if options.no_kills else {each.name: _toll(each, options) for each in present}
-    found_of = [_found(each, rounds[each.name], tolls.get(each.name)) for each in present]
-    print(tables(found_of))
+    found = [_found(each, rounds[each.name], tolls.get(each.name)) for each in present]
+    print(tables(found))
     if options.json is not None:
-        options.json.write_text(json.dumps([*map(as_json, found_of)], indent=2) + "\n")
+        options.json.write_text(json.dumps([*map(as_json, found)], indent=2) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
