@@ -19,7 +19,7 @@ from pgqueuer.queries import Queries
 from benchmarks.peers import ledger
 from benchmarks.peers.peer import address
 
-BATCH = 100  # ten times its default: the fastest for jobs that do nothing
+BATCH = 100  # ten times its default, because jobs that do nothing end at once
 POLL_S = 1  # for what its notices miss, instead of 30
 POOL = 8
 SILENT_S = 5

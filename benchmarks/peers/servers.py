@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import quote
 
 from benchmarks.apart import apart
 from tests.postgres_server import PostgresServer, postgres_server
 
 LOOK_S = 0.01
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 180.0  # RabbitMQ takes its time on a busy machine
+
+Server: TypeAlias = "subprocess.Popen[bytes]"
 
 
 @contextmanager
@@ -55,8 +58,8 @@ def redis(folder: Path) -> Iterator[str]:
     command = ["redis-server", "--dir", str(folder)]
     for name, value in options.items():
         command += [f"--{name}", value]
-    with _running(command, {}):
-        _wait_for(socket.AF_UNIX, str(address))
+    with _running(command, {}) as server:
+        _wait_for(server, socket.AF_UNIX, str(address))
         yield f"unix://{address}"
 
 
@@ -83,8 +86,8 @@ def rabbitmq(folder: Path) -> Iterator[str]:
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
     }
     try:
-        with _running([str(RABBITMQ)], settings):
-            _wait_for(socket.AF_INET, ("127.0.0.1", port))
+        with _running([str(RABBITMQ)], settings) as server:
+            _wait_for(server, socket.AF_INET, ("127.0.0.1", port))
             yield f"amqp://guest:guest@127.0.0.1:{port}"
     finally:
         ended = ["epmd", "-port", str(mapper), "-kill"]
@@ -102,23 +105,23 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[None]:
+def _running(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[Server]:
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | dict(settings))
     try:
-        yield
+        yield server
     finally:
         server.terminate()
         server.wait()
 
 
-def _wait_for(family: socket.AddressFamily, address: str | tuple[str, int]) -> None:
+def _wait_for(server: Server, family: socket.AddressFamily, address: str | tuple[str, int]) -> None:
     ends_at = time.monotonic() + READY_WITHIN_S
     while True:
         with socket.socket(family) as sock:
             try:
                 sock.connect(address)
             except (FileNotFoundError, ConnectionRefusedError):
-                if time.monotonic() > ends_at:
+                if server.poll() is not None or time.monotonic() > ends_at:
                     raise
                 time.sleep(LOOK_S)
             else:

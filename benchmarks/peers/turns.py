@@ -2,15 +2,19 @@
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.peers.field import BY_NAME, ENTRANTS, Entrant
 from benchmarks.peers.kills import Toll, killed
-from benchmarks.peers.measures import measured, round_of
+from benchmarks.peers.measures import Measured, measured, round_of
 from benchmarks.peers.report import FIGURES, Found, as_json, tables
 from benchmarks.results import Series
+
+T = TypeVar("T")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -19,9 +23,12 @@ def main(arguments: Sequence[str]) -> None:
     present = [each for each in _chosen(options.names) if not _is_skipped(each)]
     rounds: dict[str, list[dict[str, float]]] = {each.name: [] for each in present}
     for number in range(options.rounds):
-        for each in present:
+        for each in tuple(present):
             print(f"round {number + 1}: {each.name}", file=sys.stderr)
-            rounds[each.name].append(measured(each.name, round_of, options.seconds))
+            if (figures := _measured(each, round_of, options.seconds)) is None:
+                present.remove(each)
+            else:
+                rounds[each.name].append(figures)
     tolls = {} if options.no_kills else {each.name: _toll(each, options) for each in present}
     found = [_found(each, rounds[each.name], tolls.get(each.name)) for each in present]
     print(tables(found))
@@ -62,7 +69,16 @@ def _is_skipped(entrant: Entrant) -> bool:
 
 def _toll(entrant: Entrant, options: argparse.Namespace) -> Toll | None:
     print(f"kill -9: {entrant.name}", file=sys.stderr)
-    return measured(entrant.name, killed, options.seconds)
+    return _measured(entrant, killed, options.seconds)
+
+
+def _measured(entrant: Entrant, measure: Measured[T], seconds: float) -> T | None:
+    """Measure one peer; None if that fails, which says why and does not end the run."""
+    try:
+        return measured(entrant.name, measure, seconds)
+    except subprocess.CalledProcessError:
+        print(f"failed {entrant.name}: left out, see above", file=sys.stderr)
+        return None
 
 
 def _found(entrant: Entrant, rounds: Sequence[dict[str, float]], toll: Toll | None) -> Found:

@@ -2,11 +2,12 @@
 
 import doctest
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks.peers import kills, ledger, report
+from benchmarks.peers import kills, ledger, report, turns
 from benchmarks.peers.field import BY_NAME, ENTRANTS
 from benchmarks.peers.kills import Toll
 from benchmarks.peers.ledger import Ledger
@@ -75,6 +76,23 @@ def test_every_peer_has_a_counterpart_that_is_ours() -> None:
     assert {entrant.beside for entrant in ENTRANTS if entrant.beside is not None} <= ours
     assert all(name.startswith("taskqueue") for name in ours)
     assert len(BY_NAME) > len(ENTRANTS)
+
+
+def test_a_peer_that_fails_is_left_out_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(peer: str, *_: object) -> dict[str, float]:
+        if peer == "taskqueue-http":
+            raise subprocess.CalledProcessError(1, peer)
+        return dict.fromkeys(FIGURES, 10.0)
+
+    monkeypatch.setattr(turns, "measured", measured)
+
+    turns.main(["taskqueue-http", "taskqueue", "--rounds", "2", "--no-kills"])
+
+    shown = capsys.readouterr()
+    assert [line.split()[0] for line in shown.out.splitlines()[1:]] == ["taskqueue"]
+    assert shown.err.count("failed taskqueue-http: left out") == 1
 
 
 @pytest.mark.parametrize("module", [kills, report])
