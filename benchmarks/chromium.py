@@ -4,7 +4,10 @@ import importlib.util
 import os
 import shutil
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    "chromium-headless-shell",
+)
 VARIABLE = "CHROMIUM"
 
 # Root may not use the sandbox, small machines have no GPU, and the page asks no other host.

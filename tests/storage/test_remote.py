@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from taskqueue.errors import SchemaMismatch, StorageCorrupt, StorageUnavailable
 from taskqueue.process import origin
 from taskqueue.rules.tasks import NewTask, Status
 from taskqueue.storage.protocol import Storage
-from taskqueue.storage.sqlite.connections import opener
+from taskqueue.storage.sqlite.connections import opener, spawn
 from taskqueue.storage.sqlite.connections.pickling import NotSent
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.spawn import SpawnedAhead
@@ -382,6 +383,18 @@ async def test_it_finds_the_standard_library_where_we_do(path: Path, tmp_path: P
     )
 
     assert await service.wait() == 0
+
+
+def test_it_starts_without_the_libraries_of_the_service() -> None:
+    imports, _, _ = spawn.COMMAND.format(path=sys.path, descriptor=0).rpartition("main(")
+    heavy = ("asyncio", "aiohttp", "structlog")
+    program = f"{imports}\nprint([name for name in {heavy} if name in sys.modules])"
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-S", "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("executable", ["", None])
