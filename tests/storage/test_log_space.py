@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from taskqueue.storage.sqlite.disk import log_space
+from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.disk.log_space import LONGEST_BYTES, STEP_BYTES, add_room
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 from taskqueue.testing.contract.steps import add
@@ -14,6 +16,10 @@ from taskqueue.testing.contract.steps import add
 
 def _log(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
+
+
+def _add_room(path: Path, db: sqlite3.Connection) -> int:
+    return add_room(FileWatch(path).with_log(), _log(path), db)
 
 
 def _written(path: Path) -> sqlite3.Connection:
@@ -57,7 +63,7 @@ def test_what_was_committed_before_and_after_is_found_by_another_connection(tmp_
     with closing(_written(path)) as db:
         db.execute("INSERT INTO t VALUES (1)")
         before = _log(path).stat().st_size
-        assert add_room(_log(path), db) == before + STEP_BYTES == _log(path).stat().st_size
+        assert _add_room(path, db) == before + STEP_BYTES == _log(path).stat().st_size
         db.execute("INSERT INTO t VALUES (2)")
         assert _log(path).stat().st_size == before + STEP_BYTES
         # As after a power cut: another file with the same bytes, and no index of the log.
@@ -72,7 +78,7 @@ def test_a_log_that_has_only_room_is_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "some.db"
     with closing(_written(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        assert add_room(_log(path), db) == STEP_BYTES
+        assert _add_room(path, db) == STEP_BYTES
         for name in (path, _log(path)):
             (tmp_path / f"copy-{name.name}").write_bytes(name.read_bytes())
         db.execute("INSERT INTO t VALUES (1)")
@@ -88,7 +94,7 @@ def test_no_room_is_added_while_another_connection_writes(tmp_path: Path) -> Non
         other.execute("INSERT INTO t VALUES (1)")
         length = _log(path).stat().st_size
         db.execute("PRAGMA busy_timeout = 0").fetchall()
-        assert add_room(_log(path), db) == length == _log(path).stat().st_size
+        assert _add_room(path, db) == length == _log(path).stat().st_size
 
 
 def test_a_disk_without_room_keeps_the_log_as_it_is(
@@ -106,6 +112,33 @@ def test_a_disk_without_room_keeps_the_log_as_it_is(
             return pwrite(descriptor, data, at)
 
         monkeypatch.setattr(os, "pwrite", filling)
-        assert add_room(_log(path), db) == length == _log(path).stat().st_size
+        assert _add_room(path, db) == length == _log(path).stat().st_size
         db.execute("INSERT INTO t VALUES (1)")
         assert db.execute("SELECT x FROM t").fetchall() == [(1,)]
+
+
+def test_nothing_is_added_to_the_log_of_another_file(tmp_path: Path) -> None:
+    path, other = tmp_path / "some.db", tmp_path / "other.db"
+    with closing(_written(path)) as db, closing(_written(other)):
+        length = _log(other).stat().st_size
+        watch = FileWatch(path).with_log()
+        assert add_room(watch, _log(other), db) == length == _log(other).stat().st_size
+
+
+def test_a_disk_with_little_room_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "some.db"
+    with closing(_written(path)) as db:
+        length = _log(path).stat().st_size
+        monkeypatch.setattr(log_space, "LEAST_FREE_BYTES", 2**60)
+        assert _add_room(path, db) == length == _log(path).stat().st_size
+
+
+def test_a_log_that_is_long_enough_is_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    with closing(_written(path)) as db, closing(sqlite3.connect(path)) as other:
+        os.truncate(_log(path), LONGEST_BYTES)
+        other.execute("BEGIN IMMEDIATE")  # so whoever asked to write would wait
+        db.execute("PRAGMA busy_timeout = 60000").fetchall()
+        assert _add_room(path, db) == LONGEST_BYTES

@@ -646,7 +646,7 @@ async def test_a_full_disk_is_unavailable_and_the_same_storage_recovers(
 @pytest.fixture
 def no_room_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have each commit make the log longer."""
-    monkeypatch.setattr(log_space, "add_room", lambda log, _: log.stat().st_size)
+    monkeypatch.setattr(log_space, "add_room", lambda _, log, __: log.stat().st_size)
 
 
 @pytest.mark.usefixtures("no_room_in_the_log")

@@ -106,7 +106,7 @@ class Fetcher:
                 self._schedule.poll_soon()
                 await self._claim_for(await self._keeper.search_in_s())
             except UNREACHABLE:
-                await self._keeper.await_storage()
+                await self._storage.again()
 
     async def _await_registrations(self) -> None:
         """Give the consumers some real time to register what they run."""

@@ -19,9 +19,9 @@ from taskqueue.storage.protocol import Storage
 LEASE_OVER_S = 0.1
 """How long after the end of a lease to look: it holds at its end, and an extension may be late."""
 
-RETURN_S = 7.0
+RETURN_S = 17.0
 """After an outage, how long the other nodes have to extend their leases before these are rescued.
-Longer than the longest pause between two attempts of a database actor to recover."""
+Longer than a connection may take to fail, and the longest pause before the next attempt."""
 
 
 class LeaseKeeper:
@@ -46,15 +46,9 @@ class LeaseKeeper:
         self._driver = driver
         self._heed_at = -math.inf
         self._extended_at: float | None = None
-        self._is_cut_off = False
         self._rescue_from = -math.inf
         self._heeding = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
-
-    async def await_storage(self) -> None:
-        """Wait before the next try: the storage could not be reached, so no lease was extended."""
-        self._is_cut_off = True
-        await self._storage.again()
 
     async def settle_orphans(self) -> None:
         """Extend our leases, and settle orphans: attempts that no consumer will settle.
@@ -72,14 +66,15 @@ class LeaseKeeper:
             await asyncio.wait(settling)
 
     def _note_return(self) -> None:
-        """Note that leases can be extended; after an outage that was long, those of others too.
+        """Note that leases are extended; that took so long that others may still have to.
 
-        A lease that was extended after a third of its time lasts for the other two.
+        A lease that was extended after a third of its time lasts for the other two. It does not
+        matter whether the storage was away or slow, or this process stopped.
         """
         now, last = self._clock.monotonic(), self._extended_at
-        if self._is_cut_off and last is not None and now - last > self._lease_s * 2 / 3:
+        if last is not None and now - last > self._lease_s * 2 / 3:
             self._rescue_from = now + RETURN_S
-        self._extended_at, self._is_cut_off = now, False
+        self._extended_at = now
 
     async def _overdue(self) -> Sequence[Delivery]:
         if self._clock.monotonic() < self._rescue_from:

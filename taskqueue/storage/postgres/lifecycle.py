@@ -62,7 +62,6 @@ class PostgresLifecycle:
         self._handlers: HandlerSessions | None = None
         self._tell_loss: Callable[[StorageUnavailable], object] = lambda _: None
         self._tell_foreign_commit: Callable[[], object] = lambda: None
-        self._tell_foreign_tasks: Callable[[], object] = lambda: None
         self._tell_group_end: Callable[[GroupEnd], object] = lambda _: None
 
     def on_loss(self, notify: Callable[[StorageUnavailable], object]) -> None:
@@ -72,7 +71,7 @@ class PostgresLifecycle:
         self._tell_foreign_commit = notify
 
     def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
-        self._tell_foreign_tasks = notify
+        """Never calls it: a notice does not tell tasks from pauses, and to look costs a read."""
 
     def on_group_end(self, notify: Callable[[GroupEnd], object]) -> None:
         self._tell_group_end = notify
@@ -204,7 +203,6 @@ class PostgresLifecycle:
         self._tell_loss(error)
 
     def _on_foreign_commit(self) -> None:
-        self._tell_foreign_tasks()
         self._tell_foreign_commit()
 
     def _on_group_end(self, end: GroupEnd) -> None:

@@ -211,7 +211,7 @@ class SQLiteLifecycle(SQLiteNotices):
             writer=writer,
             reader=reading,
             checkpointer=Checkpointer(checkpointing, writing, self._path, self._on_failed_sync),
-            log_space=LogSpace(writing, log),
+            log_space=LogSpace(writing, watch, log),
             isolation=self._isolation(lock, writer, watch),
             foreign=foreign,
         )

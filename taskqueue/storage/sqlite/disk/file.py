@@ -145,6 +145,11 @@ class FileWatch:
         except FileNotFoundError:
             return False
 
+    def is_of_log(self, descriptor: int) -> bool:
+        """Tell whether an open file is one of those of the log that are watched over."""
+        found = os.fstat(descriptor)
+        return (found.st_dev, found.st_ino) in (identity for _, identity in self._log)
+
     def check(self) -> None:
         """Raise `FileNotFoundError` if the file was removed or replaced, or its log was."""
         if not self.is_there():

@@ -11,6 +11,8 @@ import sqlite3
 import time
 from pathlib import Path
 
+from taskqueue.storage.sqlite.disk.file import FileWatch
+
 STEP_BYTES = 4 * 1024 * 1024
 """What is added at a time: 10 ms of disk, for the next hundred lone commits and more."""
 
@@ -22,18 +24,24 @@ _PATIENCE_S = 0.05
 _RETRY_S = 0.001
 
 
-def add_room(log: Path, db: sqlite3.Connection) -> int:
+LEAST_FREE_BYTES = 64 * 1024 * 1024
+"""A disk with less is left alone: the database itself may need it."""
+
+
+def add_room(watch: FileWatch, log: Path, db: sqlite3.Connection) -> int:
     """Add zeros at the end of a log, up to `LONGEST_BYTES`; return how long it is then.
 
-    Nothing is added while another connection writes, or where the disk has no room for it.
+    Nothing is added while another connection writes, to a log that is not the one that `watch`
+    watches over, or where the disk has little room left.
 
     Raises:
         sqlite3.Error, OSError: as the disk has it.
     """
-    if not _begin(db):
-        return log.stat().st_size
+    length = log.stat().st_size
+    if length >= LONGEST_BYTES or not _begin(db):
+        return length
     try:
-        return _lengthen(log)
+        return _lengthen(watch, log)
     finally:
         db.execute("ROLLBACK")
 
@@ -49,20 +57,31 @@ def _begin(db: sqlite3.Connection) -> bool:
     return False
 
 
-def _lengthen(log: Path) -> int:
+def _lengthen(watch: FileWatch, log: Path) -> int:
     descriptor = os.open(log, os.O_WRONLY | os.O_CLOEXEC)
     try:
         length = os.fstat(descriptor).st_size
         end = min(length + STEP_BYTES, LONGEST_BYTES)
+        if (
+            end <= length
+            or not watch.is_of_log(descriptor)
+            or _free_bytes(descriptor) < LEAST_FREE_BYTES
+        ):
+            return length
         try:
             for at in range(length, end, len(_PIECE)):
                 os.pwrite(descriptor, _PIECE[: end - at], at)
+            os.fdatasync(descriptor)
         except OSError as error:
             os.ftruncate(descriptor, length)
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             return length
-        os.fdatasync(descriptor)
-        return max(length, end)
+        return end
     finally:
         os.close(descriptor)
+
+
+def _free_bytes(descriptor: int) -> int:
+    disk = os.fstatvfs(descriptor)
+    return disk.f_bavail * disk.f_frsize
