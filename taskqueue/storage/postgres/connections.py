@@ -211,17 +211,19 @@ class Kept:
         self.forget()
 
 
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
 # One that is frozen would keep the server from freeing the space of what is deleted.
-_BEGIN = """
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SET LOCAL idle_in_transaction_session_timeout = '5s'
-"""
+_NOT_FROZEN = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
 
 @asynccontextmanager
-async def transaction(connection: Connection) -> AsyncIterator[None]:
-    """Have all queries of the block see the same commits; it may not write."""
-    await connection.execute(_BEGIN)
+async def transaction(connection: Connection, *, idles: bool = False) -> AsyncIterator[None]:
+    """Have all queries of the block see the same commits; it may not write.
+
+    The server ends it when it is idle for seconds, unless the block is one that `idles`.
+    """
+    await connection.execute(_BEGIN if idles else f"{_BEGIN}; {_NOT_FROZEN}")
     try:
         yield
     except Exception as error:
