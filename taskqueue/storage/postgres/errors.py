@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from ssl import SSLCertVerificationError
 
 from taskqueue.errors import (
+    StorageBusy,
     StorageCorrupt,
     StorageError,
     StorageLost,
@@ -21,6 +22,7 @@ MISSING_DRIVER = (
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 _LOCK_TIMEOUT = "55P03"
+_NOT_GRANTED = "a lock was not granted in time"
 
 # By the beginning of their SQLSTATE. What is not here is the error of one operation.
 _LOST = ("08", "57P01", "57P02", "57P05", "25P03")
@@ -31,7 +33,6 @@ _UNAVAILABLE = {
     "53400": "the server has reached a limit of its configuration",
     "57P03": "the server does not accept connections yet",
     "57014": "the server has cancelled a statement",
-    _LOCK_TIMEOUT: "a lock was not granted in time",
     "58": "the server cannot read or write its files",
     "28": "the server refuses this user",
     "3D000": "there is no such database",
@@ -91,7 +92,7 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
     if isinstance(error, CommitUndecided):
         return StorageLost(f"{where}: {error.__cause__ or 'connection lost'} (during a commit)")
     if isinstance(error, LocksHeld):
-        return StorageUnavailable(f"{where}: {_UNAVAILABLE[_LOCK_TIMEOUT]} ({error})")
+        return StorageBusy(f"{where}: {_NOT_GRANTED} ({error})")
     if isinstance(error, GatesBusy):
         return StorageUnavailable(f"{where}: other nodes were in the way ({error})")
     state = sqlstate_of(error)
@@ -101,6 +102,8 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
         return StorageReadOnly(f"{where} is read-only: a standby, or set so")
     if state.startswith(_CORRUPT) and state != "XX000":
         return StorageCorrupt(where, line_of(error))
+    if state == _LOCK_TIMEOUT:
+        return StorageBusy(f"{where}: {_NOT_GRANTED} ({line_of(error)})")
     if state in _CONFLICTS:
         return StorageUnavailable(f"{where}: other nodes were in the way ({line_of(error)})")
     if state.startswith(_LOST):
