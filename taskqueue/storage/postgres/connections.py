@@ -19,6 +19,7 @@ from taskqueue.storage.postgres.errors import (
     MISSING_DRIVER,
     is_lost,
     line_of,
+    may_restart,
     storage_error,
     translated,
 )
@@ -114,17 +115,17 @@ async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Conne
 
 
 async def connect_within(database: PostgresDatabase, seconds: float) -> Connection:
-    """Open a connection; a server that cannot be reached is waited for.
+    """Open a connection; a server that may be restarting is waited for.
 
     Raises:
-        StorageUnavailable: it is still so after so many seconds.
+        StorageUnavailable: it is still so after so many seconds, or it refuses for another reason.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
             return await connect(database)
-        except StorageUnavailable:
-            if asyncio.get_running_loop().time() >= deadline:
+        except StorageUnavailable as error:
+            if not may_restart(error) or asyncio.get_running_loop().time() >= deadline:
                 raise
         await asyncio.sleep(AGAIN_S)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ssl import SSLCertVerificationError
+from ssl import SSLCertVerificationError, SSLError
 
 from taskqueue.errors import (
     StorageBusy,
@@ -21,6 +21,8 @@ MISSING_DRIVER = (
 
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
+_STARTS = "57P03"
+
 _LOCK_TIMEOUT = "55P03"
 _NOT_GRANTED = "a lock was not granted in time"
 
@@ -31,7 +33,7 @@ _UNAVAILABLE = {
     "53200": "the server is out of memory",
     "53300": "the server has no connection left",
     "53400": "the server has reached a limit of its configuration",
-    "57P03": "the server does not accept connections yet",
+    _STARTS: "the server does not accept connections yet",
     "57014": "the server has cancelled a statement",
     "58": "the server cannot read or write its files",
     "28": "the server refuses this user",
@@ -117,6 +119,16 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection on which this was raised has ended."""
     return isinstance(storage_error(error, ""), StorageLost)
+
+
+def may_restart(error: StorageUnavailable) -> bool:
+    """Tell whether a connection has failed as it does while its server restarts."""
+    cause = error.__cause__
+    if isinstance(error, StorageLost):
+        return True
+    if isinstance(cause, OSError):  # refused, no such host, no such socket
+        return not isinstance(cause, SSLError | PermissionError)
+    return cause is not None and sqlstate_of(cause) == _STARTS
 
 
 @contextmanager
