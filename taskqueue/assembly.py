@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskqueue import supervisor
-from taskqueue.actors.database import Recovery
 from taskqueue.actors.descriptors import require_descriptors
+from taskqueue.actors.pauses import Recovery
 from taskqueue.api.app import App
 from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import (

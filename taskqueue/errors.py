@@ -34,6 +34,7 @@
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
     │  │  ├─ StorageLost       reason               it has to be reopened, which may work at once
+    │  │  ├─ StorageBusy       reason               another program holds what this call needs
     │  │  └─ OperationFailed   reason               only this operation failed
     │  ├─ SchemaMismatch       found, wanted        the database was written by another release
     │  ├─ ForeignSchema        path, detail         the database is another program's
@@ -401,6 +402,10 @@ class StorageLost(StorageUnavailable):
 
     A connection or a process that served it has ended. The outcome of writes in flight is unknown.
     """
+
+
+class StorageBusy(StorageUnavailable):
+    """Another program holds what this call needs: it was not written; other calls may succeed."""
 
 
 class OperationFailed(StorageUnavailable):

@@ -19,11 +19,12 @@ from msgspec.structs import replace
 
 from taskqueue.actors.consumer.actor import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
-from taskqueue.actors.database import DatabaseActor, Recovery
+from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.gateway import GatewayActor
 from taskqueue.actors.hooks import HooksActor
 from taskqueue.actors.migration import MigrationActor
 from taskqueue.actors.node import NodeActor
+from taskqueue.actors.pauses import Recovery
 from taskqueue.actors.queue.actor import QueueActor
 from taskqueue.actors.queue.settings import QueueSettings
 from taskqueue.actors.retention import RetentionActor

@@ -7,7 +7,6 @@ counted.
 
 import asyncio
 import contextlib
-import math
 from collections.abc import Callable
 from time import monotonic
 
@@ -24,10 +23,12 @@ from taskqueue.actors.messages import (
     UseStorage,
 )
 from taskqueue.actors.outage import READS, Remedy, leaves_reads, remedy
+from taskqueue.actors.pauses import Pauses, Recovery
 from taskqueue.commands import GetReadiness
 from taskqueue.errors import (
     OperationFailed,
     StatementRefused,
+    StorageBusy,
     StorageCorrupt,
     StorageError,
     StorageLost,
@@ -40,22 +41,8 @@ from taskqueue.rules.measures import GroupMeasures
 from taskqueue.rules.tasks import ENDED, Acceptance, Accepted
 from taskqueue.runtime import Actor, receives, tell
 from taskqueue.storage.protocol import Storage
-from taskqueue.structs import Struct
 
 REOPENED_S = 2.0  # for how long a read waits for the storage to be opened again
-
-
-class Recovery(Struct):
-    """The pauses between attempts to recover, in seconds.
-
-    An outage that begins within `relapse_s` of the end of the last one goes on with its pauses: the
-    probe works, and what is to be written does not.
-    """
-
-    first_s: float = 0.1
-    factor: float = 2.0
-    max_s: float = 5.0
-    relapse_s: float = 10.0
 
 
 class DatabaseActor(Actor):
@@ -74,10 +61,9 @@ class DatabaseActor(Actor):
         super().__init__()
         self._storage = make_storage()
         self._groups = groups or GroupMeasures()
-        self._recovery = recovery or Recovery()
+        self._pauses = Pauses(recovery or Recovery())
         self._recovering = False
-        self._pause_s = self._recovery.first_s
-        self._well_at = -math.inf  # when the last outage was over
+        self._checking = False
         self._turn = asyncio.Lock()  # migrating, closing and opening, one after the other
         self._at_rest = asyncio.Event()  # set, except between close and open: reads wait for it
         self._at_rest.set()
@@ -145,6 +131,9 @@ class DatabaseActor(Actor):
         verb, outages = getattr(self._storage, message.verb), self._outages
         try:
             return await verb(*message.args, **message.kwargs)
+        except StorageBusy:  # of this call alone, unless a probe says otherwise
+            self._check_soon()
+            raise
         except (StorageUnavailable, StorageCorrupt) as error:
             self._on_failure(error, outages)
             raise StorageUnavailable(_reason_of(error)) from error
@@ -226,6 +215,21 @@ class DatabaseActor(Actor):
         if is_news and outages == self._outages:
             self._degrade(error)
 
+    def _check_soon(self) -> None:
+        if self.unavailable is None and not self._checking:
+            self._checking = True
+            self.start_task(self._check())
+
+    async def _check(self) -> None:
+        """Degrade if nothing at all can be written."""
+        outages = self._outages
+        try:
+            await self._storage.probe()
+        except StorageError as error:
+            self._on_failure(error, outages)
+        finally:
+            self._checking = False
+
     def _degrade(self, error: StorageError) -> None:
         """Begin an outage, or note its new reason, and recover."""
         self.readable = self.readable and leaves_reads(error)
@@ -242,21 +246,14 @@ class DatabaseActor(Actor):
             self.start_task(self._recover(at_once=at_once))
 
     async def _recover(self, *, at_once: bool) -> None:
-        if monotonic() - self._well_at > self._recovery.relapse_s:
-            self._pause_s = self._recovery.first_s
+        self._pauses.begin(at_once=at_once, now=monotonic())
         while self.unavailable is not None:
-            await asyncio.sleep(0.0 if at_once else self._next_pause_s())
-            at_once = False
+            await asyncio.sleep(self._pauses.next_s())
             async with self._turn:
                 if self.unavailable is not None:  # else the migration has opened it meanwhile
                     await self._try_again()
-        self._well_at = monotonic()
+        self._pauses.end(now=monotonic())
         self._recovering = False
-
-    def _next_pause_s(self) -> float:
-        pause_s = self._pause_s
-        self._pause_s = min(pause_s * self._recovery.factor, self._recovery.max_s)
-        return pause_s
 
     async def _try_again(self) -> None:
         if not self.readable:

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from taskqueue.actors import database as database_module
-from taskqueue.actors.database import DatabaseActor, Recovery
+from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.messages import DATABASE, Migrate
+from taskqueue.actors.pauses import Recovery
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.commands import GetReadiness
 from taskqueue.errors import (
     AskTimeout,
     OperationFailed,
+    StorageBusy,
     StorageCorrupt,
     StorageLost,
     StorageReadOnly,
@@ -210,6 +212,40 @@ async def test_a_storage_that_was_lost_is_opened_again_without_a_pause(
 
     assert migrated.calls.count("open") == 2
     assert len(await client.use(Storage.insert, [TASK], now=1.0)) == 1
+
+
+async def test_what_another_program_holds_is_refused_to_who_needs_it_and_to_nobody_else(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    database = await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    migrated.fail_next("insert", StorageBusy("process 7 holds a lock"))
+    probing = migrated.hold("probe")
+
+    with pytest.raises(StorageUnavailable, match="process 7 holds a lock"):
+        await client.use(Storage.insert, [TASK], now=1.0)
+    await probing.reached()
+    others = await client.use(Storage.insert, [TASK], now=1.0)
+    probing.release()
+    readiness = await ask(database, GetReadiness())
+
+    assert len(others) == 1
+    assert readiness.ready
+    assert events.select("storage_degraded") == []
+
+
+async def test_a_lock_in_the_way_of_everything_is_an_outage(
+    system: System, migrated: FaultyStorage, client: StorageClient, events: EventLog
+) -> None:
+    await system.spawn(DatabaseActor, lambda: migrated, AT_ONCE)
+    migrated.fail_next("insert", StorageBusy("process 7 holds a lock"))
+    migrated.fail_next("probe", StorageBusy("process 7 holds a table"))
+
+    with pytest.raises(StorageUnavailable, match="process 7 holds a lock"):
+        await client.use(Storage.insert, [TASK], now=1.0)
+    degraded = await events.wait_for("storage_degraded")
+    await events.wait_for("storage_ready", nth=2)
+
+    assert "process 7 holds a table" in degraded["reason"]
 
 
 async def test_who_asks_a_stuck_storage_waits_no_longer_than_it_wants(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from taskqueue.actors.database import DatabaseActor, Recovery
+from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.migration import ExitCode, MigrationActor
+from taskqueue.actors.pauses import Recovery
 from taskqueue.errors import StartFailed, StorageUnavailable
 from taskqueue.runtime import NORMAL, Crash
 from taskqueue.supervision import ChildSpec, Flags, Intensity, Restart, Supervisor, overview

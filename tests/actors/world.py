@@ -9,8 +9,8 @@ import msgspec
 
 from taskqueue import Service
 from taskqueue.actors.consumers import SHARED
-from taskqueue.actors.database import Recovery
 from taskqueue.actors.messages import CONSUMERS, DATABASE, QUEUE, Resize
+from taskqueue.actors.pauses import Recovery
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.api.context import Context

@@ -14,10 +14,12 @@ from taskqueue.errors import OperationFailed, SchemaMismatch, StorageUnavailable
 from taskqueue.rules.tasks import Settled, Status
 from taskqueue.storage.backend import Database
 from taskqueue.storage.copying import run
+from taskqueue.storage.copying.from_postgres import reading
 from taskqueue.storage.copying.session import session
 from taskqueue.storage.copying.tables import TABLES
 from taskqueue.storage.databases import backend_of
 from taskqueue.storage.memory.database import MemoryDatabase
+from taskqueue.storage.postgres import connections
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.sqlite.database import SQLiteDatabase
@@ -107,6 +109,40 @@ async def test_there_and_back_again_is_the_same(
     before, after = dump_of(kept.path), dump_of(back.path)
     assert statuses_of(before) == set(Status)
     assert after == without_leases(before)
+
+
+async def test_a_snapshot_may_be_idle_while_the_other_side_is_compared(
+    migrated_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = "SET LOCAL idle_in_transaction_session_timeout = '50ms'"
+    monkeypatch.setattr(connections, "_NOT_FROZEN", limit)
+    ended = asyncio.Event()
+    async with reading(migrated_database) as reader:
+        of_a_node = await connections.connect(migrated_database)
+        of_a_node.add_termination_listener(lambda _: ended.set())
+        await of_a_node.execute(f"BEGIN; {limit}")
+        await ended.wait()  # so would be the snapshot, which is idle for longer
+
+        assert [chunk async for chunk in reader.chunks(TABLES[0])] == []
+
+
+async def test_what_a_copy_does_at_its_end_may_take_as_long_as_it_takes(
+    kept: SQLiteDatabase, fresh_database: PostgresDatabase
+) -> None:
+    await execute(
+        fresh_database,
+        """
+        CREATE FUNCTION public.require_no_limit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            ASSERT current_setting('statement_timeout') = '0', 'statement_timeout';
+            ASSERT current_setting('lock_timeout') = '0', 'lock_timeout';
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER ending BEFORE UPDATE ON taskqueue.counters
+        FOR EACH ROW EXECUTE FUNCTION public.require_no_limit();
+        """,
+    )
+
+    assert await copied(kept, fresh_database) == set()
 
 
 async def test_the_service_after_a_copy_goes_on_where_the_source_was(

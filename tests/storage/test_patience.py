@@ -9,9 +9,10 @@ import asyncpg
 import pytest
 
 from taskqueue import postgres
-from taskqueue.errors import StorageUnavailable
+from taskqueue.errors import StorageBusy, StorageUnavailable
 from taskqueue.storage.copying.session import session as copy_session
-from taskqueue.storage.postgres import commit
+from taskqueue.storage.postgres import commit, patience
+from taskqueue.storage.postgres.connections import Kept
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.testing.contract.steps import add, claim, ids, new_task, task_of
@@ -64,6 +65,59 @@ async def test_a_long_transaction_of_a_program_holds_up_its_group_and_nothing_el
     assert "a lock was not granted in time" in held.reason
     assert f"process {program.get_server_pid()} of the server (shop) has had" in held.reason
     assert sorted(ids(await claim(storage))) == ["a", "b", "c", "d", "e"]
+
+
+async def test_who_holds_locks_is_asked_once_however_many_wait(
+    storage: PostgresStorage, program: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def holder_of_locks(kept: Kept) -> str:
+        asked.append(await patience.holder_of_locks(kept))
+        return asked[-1]
+
+    monkeypatch.setattr(commit, "holder_of_locks", holder_of_locks)
+    await add(storage, "a", group="import")
+    async with program.transaction():
+        await postgres.enqueue_async(program, new_task("b", group="import"), now=0.0)
+
+        async with asyncio.timeout(SOON_S):
+            held = await asyncio.gather(
+                *(add(storage, f"held-{n}", group="import") for n in range(20)),
+                return_exceptions=True,
+            )
+
+    [who] = asked
+    assert f"process {program.get_server_pid()} " in who
+    assert {type(error) for error in held} == {StorageBusy}
+    assert all(who in str(error) for error in held)
+
+
+def test_writes_that_are_tried_one_by_one_wait_for_a_second_in_all() -> None:
+    waiting = patience.Patience()
+
+    waits = []
+    for _ in range(6):
+        waits.append(waiting.lock_s)
+        waiting.has_waited(waiting.lock_s)
+
+    assert waits == [0.25, 0.25, 0.25, 0.25, 0.0, 0.0]
+    assert "'1ms'" in patience.limit_of_locks(waiting.lock_s)  # 0 were no limit
+
+
+async def test_that_nobody_says_who_holds_a_lock_hides_no_error(
+    storage: PostgresStorage, program: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_HOLDER_LIMIT", "SET LOCAL statement_timeout = '1ms'")
+    monkeypatch.setattr(patience, "_HOLDER", "SELECT pg_sleep(60)")
+    await add(storage, "a", group="import")
+    async with program.transaction():
+        await postgres.enqueue_async(program, new_task("b", group="import"), now=0.0)
+
+        async with asyncio.timeout(SOON_S):
+            with pytest.raises(StorageBusy, match=r"granted in time .*who held it is unknown"):
+                await add(storage, "c", group="import")
+            await add(storage, "d")
 
 
 async def test_a_server_that_stands_still_is_given_up_and_asked_again(

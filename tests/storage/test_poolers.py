@@ -82,7 +82,7 @@ async def test_a_server_is_reached_directly(migrated_database: PostgresDatabase)
     ("mode", "sessions", "route"),
     [
         ("session", 5, Route.SESSION),
-        ("session", 1, Route.SESSION),
+        ("session", 1, Route.TRANSACTION),  # nobody can tell: it has one session
         ("transaction", 5, Route.TRANSACTION),
         ("transaction", 1, Route.TRANSACTION),
     ],
@@ -94,7 +94,7 @@ async def test_a_pooler_is_recognized(
     sessions: int,
     route: Route,
 ) -> None:
-    monkeypatch.setattr("taskqueue.storage.postgres.poolers.SECOND_S", 0.5)
+    monkeypatch.setattr("taskqueue.storage.postgres.poolers.ANSWER_S", 0.5)
     with pgbouncer(migrated_database, mode, sessions=sessions) as url:
         assert await route_to(through(url)) is route
 
@@ -116,6 +116,20 @@ async def test_a_busy_pooler_is_recognized_as_well(
     await asyncio.gather(*users)
 
     assert set(routes) == {Route.TRANSACTION}
+
+
+async def test_nothing_is_concluded_from_a_pooler_whose_sessions_are_all_in_use(
+    migrated_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskqueue.storage.postgres.poolers.ANSWER_S", 0.5)
+    with pgbouncer(migrated_database, "transaction", sessions=1) as url:
+        user = await asyncpg.connect(url, statement_cache_size=0)
+        async with user.transaction():
+            with pytest.raises(StorageUnavailable, match="does not answer"):
+                await route_to(through(url))
+        await user.close()
+
+        assert await route_to(through(url)) is Route.TRANSACTION
 
 
 async def test_a_pooler_that_allows_no_transactions_is_refused_with_its_own_words(

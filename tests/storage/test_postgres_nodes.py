@@ -24,6 +24,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.databases import named
 from taskqueue.storage.postgres import commit
 from taskqueue.storage.postgres.backend import PostgresBackend
+from taskqueue.storage.postgres.connections import connect_within
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.notices import CHANNEL
@@ -363,6 +364,16 @@ async def test_a_database_that_is_not_there_is_unavailable(
 
     with pytest.raises(StorageUnavailable, match="no such database"):
         await PostgresStorage(database).open()
+
+
+async def test_who_is_refused_does_not_wait_as_for_a_server_that_restarts(
+    migrated_database: PostgresDatabase,
+) -> None:
+    database = PostgresDatabase(url=migrated_database.url.replace("/taskqueue_test", "/no_such"))
+
+    async with asyncio.timeout(SOON_S):
+        with pytest.raises(StorageUnavailable, match="no such database"):
+            await connect_within(database, seconds=3600.0)
 
 
 async def test_a_database_that_is_read_only_is_said_to_be(fresh_database: PostgresDatabase) -> None:

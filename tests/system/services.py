@@ -93,9 +93,12 @@ class Client:
             assert response.status == 202, await response.text()
             return str((await response.json())["id"])
 
-    async def try_to_post(self, action: str, **data: Any) -> "Answer":
+    async def try_to_post(
+        self, action: str, *, options: Mapping[str, Any] | None = None, **data: Any
+    ) -> "Answer":
         """Post a task that may be refused."""
-        return await self._answer("POST", "/tasks", {"action": action, "data": data})
+        body = {"action": action, "data": data, **(options or {})}
+        return await self._answer("POST", "/tasks", body)
 
     async def kill(self, path: str) -> None:
         """Have an actor killed."""

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from taskqueue.postgres import enqueue_async as postgres_enqueue
+from taskqueue.testing.contract.steps import new_task
 from tests.postgres_server import PostgresServer
 from tests.storage.conftest import postgres
 from tests.system.server_faults import FAULTS, ROLE, Served, ServerFault, full_at, small_disk
@@ -21,6 +23,7 @@ _HAS_ROLE = f"""
 DO $$ BEGIN CREATE ROLE {ROLE} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$
 """
 SMALL_MB = 40
+QUICK = '{"action": "quick", "data": {}}'
 
 
 async def owned(postgres: PostgresServer, *, tablespace: str = "pg_default") -> Served:
@@ -45,6 +48,34 @@ async def test_a_fault_of_the_server(
     services: Services, http: aiohttp.ClientSession, served: Served, fault: ServerFault
 ) -> None:
     await hold_to_its_promises(fault, services, http, served)
+
+
+async def test_a_key_that_a_program_holds_is_refused_and_the_service_stays_ready(
+    services: Services, http: aiohttp.ClientSession, served: Served
+) -> None:
+    service = await services.start(*APP, "--database", served.url)
+    client = Client(http, service)
+    ordered = new_task("order", action="quick", unique_key="K", payload=QUICK)
+    shop = await served.connect("shop")
+    transaction = shop.transaction()
+    await transaction.start()
+    await postgres_enqueue(shop, ordered)
+
+    refused = [await client.try_to_post("quick", options={"unique_key": "K"}) for _ in range(2)]
+    readiness = await client.get("/ready")
+    accepted = [await client.post("quick")]
+    await when(accepted, service, "task_completed")
+    await transaction.rollback()
+    await shop.close()
+    accepted.append(await client.post("quick", options={"unique_key": "K"}))
+    await when(accepted, service, "task_completed")
+
+    assert [answer.status for answer in refused] == [503, 503]
+    detail = refused[1].body["detail"]  # the first one was answered before its commit gave up
+    assert "It was not stored: " in detail
+    assert "(shop) holds locks" in detail
+    assert readiness.status == 200
+    assert service.events.select("storage_degraded") == []
 
 
 async def test_a_full_disk_of_the_server(

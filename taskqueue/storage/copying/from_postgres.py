@@ -57,7 +57,7 @@ async def reading(database: PostgresDatabase) -> AsyncIterator[PostgresReader]:
         SchemaMismatch: it is of another release.
     """
     where = str(database)
-    async with session(database) as db, transaction(db):
+    async with session(database) as db, transaction(db, idles=True):
         with translated(where):
             await runner.require_same_version(db, where)
             await serving.require_whole(db, where)

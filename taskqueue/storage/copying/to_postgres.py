@@ -15,11 +15,14 @@ from taskqueue.storage.copying.session import Session, session
 from taskqueue.storage.copying.sides import Mark, require_same_source
 from taskqueue.storage.copying.tables import TABLES, Table
 from taskqueue.storage.postgres import serving
-from taskqueue.storage.postgres.commit import BEGIN
+from taskqueue.storage.postgres.commit import DURABLY
 from taskqueue.storage.postgres.connections import transaction
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import sqlstate_of, storage_error, translated
 from taskqueue.storage.postgres.schema import runner
+
+# Without the limits of a service's commits: to count all tasks takes long. See `session`.
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {DURABLY}"
 
 _SET_MARK = """
 INSERT INTO taskqueue.meta (name, value) VALUES ('copy', $1)
@@ -61,7 +64,7 @@ class PostgresWriter(PostgresReader):
 
     async def chunks(self, table: Table, after: Key | None = None) -> AsyncIterator[Sequence[Row]]:
         """Yield what was written, in a snapshot of its own."""
-        async with transaction(self._db):
+        async with transaction(self._db, idles=True):
             async for rows in super().chunks(table, after):
                 yield rows
 
@@ -145,7 +148,7 @@ async def _require_empty(db: Session, where: str) -> None:
 
 @asynccontextmanager
 async def _commit(db: Session) -> AsyncIterator[None]:
-    await db.execute(BEGIN)
+    await db.execute(_BEGIN)
     try:
         yield
     except Exception as error:

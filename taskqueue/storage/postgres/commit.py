@@ -10,9 +10,10 @@ sync of the server's disk.
 """
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from taskqueue.errors import StorageLost, StorageReadOnly, StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
@@ -30,9 +31,18 @@ from taskqueue.storage.postgres.errors import (
     storage_error,
 )
 from taskqueue.storage.postgres.operations.groups import write_counts
-from taskqueue.storage.postgres.patience import BRIEFLY, COMMIT_S, LIMITS, holder_of_locks
+from taskqueue.storage.postgres.patience import (
+    COMMIT_S,
+    HELD_S,
+    LIMITS,
+    ONE_S,
+    Patience,
+    holder_of_locks,
+    limit_of_locks,
+)
 from taskqueue.storage.postgres.serving import SHARE_FOR_A_COMMIT
 from taskqueue.storage.postgres.transaction import Operation, Transaction
+from taskqueue.storage.postgres.writes import Write
 
 T = TypeVar("T")
 
@@ -52,35 +62,18 @@ WHERE current_setting('synchronous_commit') = 'off'
 BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {LIMITS}; {DURABLY}"
 
 
-def begin(*, has_pooler: bool) -> str:
+def begin(*, has_pooler: bool, lock_s: float | None = None) -> str:
     """Return the statements that a commit of a service begins with.
 
-    Behind a pooler each waits while the database is being copied: see `serving`.
+    Behind a pooler each waits while the database is being copied: see `serving`. With `lock_s` it
+    waits for no lock longer than that.
     """
-    return f"{BEGIN};{SHARE_FOR_A_COMMIT}" if has_pooler else BEGIN
-
-
-class Write(Generic[T]):
-    """An operation that waits for its commit, and how it went."""
-
-    def __init__(
-        self, operation: Callable[[Transaction], Awaitable[T]], answer: "asyncio.Future[T]"
-    ) -> None:
-        self.operation = operation
-        self._answer = answer
-
-    def resolve(self, value: T) -> None:
-        """Give the caller its answer, if it is still there."""
-        if self._is_awaited():
-            self._answer.set_result(value)
-
-    def fail(self, error: BaseException) -> None:
-        """Raise `error` in the caller, if it is still there."""
-        if self._is_awaited():
-            self._answer.set_exception(error)
-
-    def _is_awaited(self) -> bool:
-        return not self._answer.done() and not self._answer.get_loop().is_closed()
+    statements = [BEGIN]
+    if lock_s is not None:
+        statements.append(limit_of_locks(lock_s))
+    if has_pooler:
+        statements.append(SHARE_FOR_A_COMMIT)
+    return ";".join(statements)
 
 
 class Committed(NamedTuple):
@@ -103,7 +96,7 @@ class Writer:
         *,
         commits: CommitMeasures,
         on_group_end: Callable[[GroupEnd], object],
-        begin: str = BEGIN,
+        has_pooler: bool = False,
         on_news: Callable[[], object] = lambda: None,
         most: int | None = None,
     ) -> None:
@@ -114,13 +107,13 @@ class Writer:
             where: the database, for errors.
             commits: counts what is committed.
             on_group_end: called for each group that has ended.
-            begin: what a commit begins with.
+            has_pooler: it leads through a pooler in transaction mode.
             on_news: called after each commit that other nodes should know of.
             most: how many operations share a commit; None: all that wait.
         """
         self._kept = kept
         self._where = where
-        self._begin = begin
+        self._has_pooler = has_pooler
         self._commits = commits
         self._on_group_end = on_group_end
         self._on_news = on_news
@@ -129,6 +122,7 @@ class Writer:
         self._committing: list[Write[Any]] = []
         self._running: asyncio.Task[None] | None = None
         self._closed = False
+        self._held_until = -math.inf  # as far as is known, others hold locks
 
     def write(self, operation: Callable[[Transaction], Awaitable[T]]) -> "asyncio.Future[T]":
         """Answer with what `operation` returns, once that is committed.
@@ -179,7 +173,7 @@ class Writer:
                     return
                 self._committing = self._pending[: self._most]
                 self._pending = self._pending[len(self._committing) :]
-                await self._commit(self._committing, self._begin)
+                await self._commit(self._committing)
                 self._committing = []
         finally:
             self._running = None
@@ -187,25 +181,53 @@ class Writer:
             for write in (*self._committing, *left):  # a defect of ours, or abandoned
                 write.fail(StorageLost("the writer has ended"))
 
-    async def _commit(self, writes: Sequence[Write[Any]], begin: str) -> None:
+    async def _commit(self, writes: Sequence[Write[Any]]) -> None:
         """Commit all writes or, if one of them fails or has to wait for locks, each alone."""
-        began = asyncio.get_running_loop().time()
-        try:
-            committed = await self._transact([write.operation for write in writes], begin)
-        except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
-            meaning = storage_error(error, self._where)
-            if isinstance(meaning, StorageReadOnly):
-                self._kept.forget()  # another server may have become the primary
-            is_ones_own = meaning is None or isinstance(error, LocksHeld)
-            if is_ones_own and len(writes) > 1:
-                alone = f"{self._begin};{BRIEFLY}" if meaning else self._begin
-                for write in writes:
-                    await self._commit([write], alone)
-                return
-            for write in writes:
-                # An error each, because each is raised to another caller.
-                write.fail(storage_error(error, self._where) or error)
+        is_held = asyncio.get_running_loop().time() < self._held_until
+        error = await self._try_to_commit(writes, ONE_S if is_held else None)
+        if error is None:
             return
+        held = await self._held(error)
+        if len(writes) > 1 and (held or storage_error(error, self._where) is None):
+            await self._commit_each(writes, held)
+            return
+        for write in writes:
+            self._fail(write, held or error)
+
+    async def _commit_each(self, writes: Sequence[Write[Any]], held: LocksHeld | None) -> None:
+        patience, loop = Patience(), asyncio.get_running_loop()
+        for write in writes:
+            began = loop.time()
+            error = await self._try_to_commit([write], patience.lock_s)
+            if isinstance(error, LocksHeld):
+                patience.has_waited(loop.time() - began)
+                error = held = held or await self._held(error)
+            if error is not None:
+                self._fail(write, error)
+
+    async def _held(self, error: Exception) -> LocksHeld | None:
+        """Return an error that names who holds locks, if that is what has failed."""
+        if not isinstance(error, LocksHeld):
+            return None
+        self._held_until = asyncio.get_running_loop().time() + HELD_S
+        return LocksHeld(await holder_of_locks(self._kept))
+
+    def _fail(self, write: Write[Any], error: Exception) -> None:
+        # An error each, because each is raised to another caller.
+        write.fail(storage_error(error, self._where) or error)
+
+    async def _try_to_commit(
+        self, writes: Sequence[Write[Any]], lock_s: float | None
+    ) -> Exception | None:
+        """Commit all writes and answer them, or return why none is committed."""
+        began = asyncio.get_running_loop().time()
+        begins = begin(has_pooler=self._has_pooler, lock_s=lock_s)
+        try:
+            committed = await self._transact([write.operation for write in writes], begins)
+        except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
+            if isinstance(storage_error(error, self._where), StorageReadOnly):
+                self._kept.forget()  # another server may have become the primary
+            return error
         took_s = asyncio.get_running_loop().time() - began
         self._commits.committed(took_s, committed.rows_changed)
         tell_refused(committed.refused)
@@ -215,6 +237,7 @@ class Writer:
             write.resolve(value)
         if committed.is_news:
             self._on_news()
+        return None
 
     async def _transact(self, operations: Sequence[Operation], begin: str) -> Committed:
         """Commit all operations or none, again if another node was in the way.
@@ -238,7 +261,7 @@ class Writer:
                         raise
                     was_lost = True
                 elif is_lock_timeout(error):
-                    raise LocksHeld(await holder_of_locks(connection)) from error
+                    raise LocksHeld from error
                 elif not is_conflict(error) or tried == MOST_TRIES:
                     raise
                 else:

@@ -19,6 +19,7 @@ from taskqueue.storage.postgres.errors import (
     MISSING_DRIVER,
     is_lost,
     line_of,
+    may_restart,
     storage_error,
     translated,
 )
@@ -114,17 +115,17 @@ async def connect(database: PostgresDatabase, *, prepares: bool = True) -> Conne
 
 
 async def connect_within(database: PostgresDatabase, seconds: float) -> Connection:
-    """Open a connection; a server that cannot be reached is waited for.
+    """Open a connection; a server that may be restarting is waited for.
 
     Raises:
-        StorageUnavailable: it is still so after so many seconds.
+        StorageUnavailable: it is still so after so many seconds, or it refuses for another reason.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         try:
             return await connect(database)
-        except StorageUnavailable:
-            if asyncio.get_running_loop().time() >= deadline:
+        except StorageUnavailable as error:
+            if not may_restart(error) or asyncio.get_running_loop().time() >= deadline:
                 raise
         await asyncio.sleep(AGAIN_S)
 
@@ -211,17 +212,19 @@ class Kept:
         self.forget()
 
 
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
 # One that is frozen would keep the server from freeing the space of what is deleted.
-_BEGIN = """
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SET LOCAL idle_in_transaction_session_timeout = '5s'
-"""
+_NOT_FROZEN = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
 
 @asynccontextmanager
-async def transaction(connection: Connection) -> AsyncIterator[None]:
-    """Have all queries of the block see the same commits; it may not write."""
-    await connection.execute(_BEGIN)
+async def transaction(connection: Connection, *, idles: bool = False) -> AsyncIterator[None]:
+    """Have all queries of the block see the same commits; it may not write.
+
+    The server ends it when it is idle for seconds, unless the block is one that `idles`.
+    """
+    await connection.execute(_BEGIN if idles else f"{_BEGIN}; {_NOT_FROZEN}")
     try:
         yield
     except Exception as error:

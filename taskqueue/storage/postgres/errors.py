@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ssl import SSLCertVerificationError
+from ssl import SSLCertVerificationError, SSLError
 
 from taskqueue.errors import (
+    StorageBusy,
     StorageCorrupt,
     StorageError,
     StorageLost,
@@ -20,7 +21,10 @@ MISSING_DRIVER = (
 
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
+_STARTS = "57P03"
+
 _LOCK_TIMEOUT = "55P03"
+_NOT_GRANTED = "a lock was not granted in time"
 
 # By the beginning of their SQLSTATE. What is not here is the error of one operation.
 _LOST = ("08", "57P01", "57P02", "57P05", "25P03")
@@ -29,9 +33,8 @@ _UNAVAILABLE = {
     "53200": "the server is out of memory",
     "53300": "the server has no connection left",
     "53400": "the server has reached a limit of its configuration",
-    "57P03": "the server does not accept connections yet",
+    _STARTS: "the server does not accept connections yet",
     "57014": "the server has cancelled a statement",
-    _LOCK_TIMEOUT: "a lock was not granted in time",
     "58": "the server cannot read or write its files",
     "28": "the server refuses this user",
     "3D000": "there is no such database",
@@ -91,7 +94,7 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
     if isinstance(error, CommitUndecided):
         return StorageLost(f"{where}: {error.__cause__ or 'connection lost'} (during a commit)")
     if isinstance(error, LocksHeld):
-        return StorageUnavailable(f"{where}: {_UNAVAILABLE[_LOCK_TIMEOUT]} ({error})")
+        return StorageBusy(f"{where}: {_NOT_GRANTED} ({error})")
     if isinstance(error, GatesBusy):
         return StorageUnavailable(f"{where}: other nodes were in the way ({error})")
     state = sqlstate_of(error)
@@ -101,6 +104,8 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
         return StorageReadOnly(f"{where} is read-only: a standby, or set so")
     if state.startswith(_CORRUPT) and state != "XX000":
         return StorageCorrupt(where, line_of(error))
+    if state == _LOCK_TIMEOUT:
+        return StorageBusy(f"{where}: {_NOT_GRANTED} ({line_of(error)})")
     if state in _CONFLICTS:
         return StorageUnavailable(f"{where}: other nodes were in the way ({line_of(error)})")
     if state.startswith(_LOST):
@@ -114,6 +119,16 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection on which this was raised has ended."""
     return isinstance(storage_error(error, ""), StorageLost)
+
+
+def may_restart(error: StorageUnavailable) -> bool:
+    """Tell whether a connection has failed as it does while its server restarts."""
+    cause = error.__cause__
+    if isinstance(error, StorageLost):
+        return True
+    if isinstance(cause, OSError):  # refused, no such host, no such socket
+        return not isinstance(cause, SSLError | PermissionError)
+    return cause is not None and sqlstate_of(cause) == _STARTS
 
 
 @contextmanager

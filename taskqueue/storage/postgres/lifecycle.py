@@ -13,7 +13,7 @@ from taskqueue.rules.tasks import Status
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.postgres import history, serving
 from taskqueue.storage.postgres.clock import ServerClock
-from taskqueue.storage.postgres.commit import Writer, begin
+from taskqueue.storage.postgres.commit import Writer
 from taskqueue.storage.postgres.connections import (
     SQL,
     Connection,
@@ -101,7 +101,7 @@ class PostgresLifecycle:
             self._writer = Writer(
                 writing,
                 self._where,
-                begin=begin(has_pooler=self._database.has_pooler),
+                has_pooler=self._database.has_pooler,
                 commits=self._commits,
                 on_group_end=self._on_group_end,
                 on_news=notices.tell,

@@ -4,7 +4,9 @@ Locks are held until their transaction ends. A commit of the queue holds them fo
 a program that enqueues in a transaction of its own, or an administrator, may hold them for hours.
 """
 
-from taskqueue.storage.postgres.connections import Connection, transaction
+import asyncio
+
+from taskqueue.storage.postgres.connections import Kept, transaction
 
 COMMIT_S = 30.0
 """How long a commit may take in all, in seconds: the server may hang."""
@@ -17,8 +19,15 @@ SET LOCAL statement_timeout = '25s';
 SET LOCAL idle_in_transaction_session_timeout = '5s'
 """
 
-BRIEFLY = "SET LOCAL lock_timeout = '250ms'"
-"""For writes of a commit that had to wait, each alone: those behind them wait as well."""
+ONE_S = 0.25
+ALL_S = 1.0
+HELD_S = 10.0
+"""For how long after a commit has waited in vain the next ones wait briefly: its locks are held by
+something that lasts."""
+
+HOLDER_S = 2.0
+
+_HOLDER_LIMIT = "SET LOCAL statement_timeout = '1s'"
 
 # Not those that wait themselves, nor idle ones, which share the lock that keeps copies out. Of a
 # session of another user only the name of the program is shown.
@@ -40,14 +49,45 @@ LIMIT 1
 """
 
 
-async def holder_of_locks(connection: Connection) -> str:
+class Patience:
+    """How long writes wait for locks that are tried one by one: briefly, and not long in all.
+
+    Those behind them wait as well.
+    """
+
+    def __init__(self) -> None:
+        self._left_s = ALL_S
+
+    @property
+    def lock_s(self) -> float:
+        """How long the next one may wait for a lock."""
+        return min(ONE_S, self._left_s)
+
+    def has_waited(self, seconds: float) -> None:
+        """Count what one has waited in vain."""
+        self._left_s = max(0.0, self._left_s - seconds)
+
+
+def limit_of_locks(seconds: float) -> str:
+    """Return the statement that limits how long a transaction waits for each lock."""
+    return f"SET LOCAL lock_timeout = '{max(1, round(1000 * seconds))}ms'"  # 0 were no limit
+
+
+async def holder_of_locks(kept: Kept) -> str:
     """Return which transaction has held locks of the queue for longest, in words.
 
     The one that was waited for, as a rule. For how long is known of other users only if this one
-    may see all (`GRANT pg_read_all_stats`).
+    may see all (`GRANT pg_read_all_stats`). A server that does not say it soon is not waited for.
     """
-    async with transaction(connection):
-        found = await connection.fetchrow(_HOLDER)
+    try:
+        async with asyncio.timeout(HOLDER_S):
+            connection = await kept.get()
+            async with transaction(connection):
+                await connection.execute(_HOLDER_LIMIT)
+                found = await connection.fetchrow(_HOLDER)
+    except Exception:  # noqa: BLE001  the error to tell is that of the commit
+        kept.forget()
+        return "who held it is unknown"
     if found is None:
         return "who held it has ended"
     pid, program, open_s = found

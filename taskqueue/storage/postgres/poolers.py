@@ -22,8 +22,8 @@ from taskqueue.storage.postgres.errors import translated
 ROUNDS = 20
 """How often it is tried to see a session change: others may use the pooler as well."""
 
-SECOND_S = 5.0
-"""How long a pooler may take to lend a second session: it may have one only."""
+ANSWER_S = 5.0
+"""How long a pooler may take to lend a session: it may have one only, or be busy."""
 
 _PID = "SELECT pg_backend_pid()"
 _LOCK = "SELECT pg_advisory_xact_lock($1)"
@@ -33,19 +33,23 @@ _TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1)"
 async def route_to(database: PostgresDatabase) -> Route:
     """Return how the URL of `database` leads to its server.
 
+    A pooler that lends no second session in time is taken for one in transaction mode: a busy one
+    may be, and what is done for such a one works on every route.
+
     Raises:
-        StorageUnavailable: the server cannot be reached or refuses.
+        StorageUnavailable: the server cannot be reached, refuses, or does not answer in time.
     """
     with translated(str(database)):
         async with _connected(database) as one:
-            number = await _session_of(one)
+            async with asyncio.timeout(ANSWER_S):
+                number = await _session_of(one)
             if number == one.get_server_pid():
                 return Route.DIRECT
             try:
-                async with asyncio.timeout(SECOND_S), _connected(database) as two:
+                async with asyncio.timeout(ANSWER_S), _connected(database) as two:
                     keeps = await _keep_sessions(one, number, two)
-            except TimeoutError:  # no session is left for a second client: each keeps its own
-                keeps = True
+            except TimeoutError:
+                keeps = False
     return Route.SESSION if keeps else Route.TRANSACTION
 
 

@@ -14,7 +14,7 @@ from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import NotApplied, Rows, SettleBy, Settled, Statement
 from taskqueue.storage.postgres import serving
-from taskqueue.storage.postgres.commit import Writer, begin
+from taskqueue.storage.postgres.commit import Writer
 from taskqueue.storage.postgres.connections import Connection, Kept
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import is_lost, translated
@@ -55,7 +55,7 @@ class HandlerSessions:
         self._writer = Writer(
             Kept(database, check),
             self._where,
-            begin=begin(has_pooler=database.has_pooler),
+            has_pooler=database.has_pooler,
             commits=commits,
             on_group_end=on_group_end,
             on_news=on_news,
