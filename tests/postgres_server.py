@@ -26,8 +26,10 @@ from tests.postgres_programs import (
 )
 
 STARTED_WITHIN_S = 30
+# Without syncs: no test cuts its power, and a server that is only killed loses nothing by that.
 OPTIONS = (
     "-c listen_addresses= -c max_connections=200 -c shared_buffers=64MB -c autovacuum_naptime=5s"
+    " -c fsync=off"
 )
 _numbers = itertools.count(1)
 
