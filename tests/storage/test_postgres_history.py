@@ -239,6 +239,32 @@ async def _until_one_waits(sql: asyncpg.Connection) -> None:
             pass
 
 
+async def test_a_settlement_that_waits_for_a_new_partition_is_written_into_it(
+    storage: PostgresStorage,
+    fresh_database: PostgresDatabase,
+    sql: asyncpg.Connection,
+    clock: ManualClock,
+) -> None:
+    clock.advance(30 * DAY_S)  # no node was there to make partitions
+    now = clock.now()
+    await add(storage, "a", now=now)
+    [held] = await claim(storage, now=now)
+    maker = await asyncpg.connect(fresh_database.dsn)
+    async with maker.transaction():
+        await maker.execute(f"""
+            CREATE TABLE taskqueue.new (LIKE taskqueue.tasks INCLUDING DEFAULTS);
+            ALTER TABLE taskqueue.completed_tasks ATTACH PARTITION taskqueue.new
+                FOR VALUES FROM ({now}) TO ({now + DAY_S})
+        """)
+        settling = asyncio.ensure_future(settle(storage, held, DONE, now=now))
+        await _until_one_waits(sql)
+    answer = await settling
+    await maker.close()
+
+    assert answer is Settled.WRITTEN
+    assert await rows(sql, "new") == 1
+
+
 async def test_a_settlement_that_is_repeated_after_the_end_is_known(
     storage: PostgresStorage,
 ) -> None:
