@@ -13,6 +13,7 @@ from taskqueue.storage.postgres import history
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.postgres.errors import is_lost
 from taskqueue.testing.clock import ManualClock
 from taskqueue.testing.contract.steps import (
     BURIAL,
@@ -155,6 +156,42 @@ async def test_retention_does_not_wait_for_a_transaction_that_reads(
     assert while_read == 0
     assert await expire(storage, clock) == 1
     assert (await storage.counts())[Status.COMPLETED] == 1
+
+
+async def test_a_node_that_is_frozen_inside_a_change_of_the_schema_stops_nobody_for_long(
+    fresh_database: PostgresDatabase, storage: PostgresStorage, sql: asyncpg.Connection
+) -> None:
+    frozen = await asyncpg.connect(fresh_database.dsn)
+
+    async def change_and_freeze() -> int:
+        async with history._schema_change(frozen) as is_ours:
+            assert is_ours
+            await frozen.execute("LOCK TABLE taskqueue.completed_tasks IN ACCESS EXCLUSIVE MODE")
+            return await rows(sql, "tasks")  # the server ends the session that is in the way
+        raise AssertionError("it has committed")
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as lost:
+        await change_and_freeze()
+
+    assert is_lost(lost.value)
+    assert lost.value.__context__ is None  # no rollback has hidden it
+
+
+async def test_a_group_goes_with_the_partition_of_its_last_task(
+    storage: PostgresStorage, clock: ManualClock
+) -> None:
+    await complete(storage, "a", now=START, group="gone")
+    await complete(storage, "b", "c", now=START, group="kept")
+    await add(storage, "d", now=START, group="kept")
+
+    clock.advance(KEPT_S + DAY_S)
+    dropped = await expire(storage, clock)
+
+    kept = await storage.get_group("kept")
+    assert dropped == 3
+    assert await storage.get_group("gone") is None
+    assert kept is not None
+    assert (kept.tasks[Status.COMPLETED], kept.tasks[Status.QUEUED]) == (0, 1)
 
 
 async def test_what_a_node_has_detached_another_one_drops(
