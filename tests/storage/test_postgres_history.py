@@ -101,6 +101,41 @@ async def test_a_redriven_task_is_live_again_with_its_attempts(
     assert len(await attempts_of(storage, "a")) == 1
 
 
+async def test_a_key_that_was_accepted_twice_is_redriven_once(
+    storage: PostgresStorage, sql: asyncpg.Connection
+) -> None:
+    await add(storage, "a", "b", "c", now=START)
+    for delivery in await claim(storage, now=START):
+        await settle(storage, delivery, BURIAL, now=START)
+    await add(storage, "live", now=START, unique_key="taken")
+    # As a transaction at REPEATABLE READ can leave them.
+    await sql.execute("UPDATE taskqueue.dead_tasks SET unique_key = 'taken' WHERE id = 'a'")
+    await sql.execute("UPDATE taskqueue.dead_tasks SET unique_key = 'both' WHERE id <> 'a'")
+
+    assert await storage.redrive(["a", "b", "c"], now=START) == ("a", "b", "c")
+
+    found = await sql.fetch("SELECT unique_key, former_key FROM taskqueue.live_tasks ORDER BY id")
+    assert [*map(tuple, found)] == [
+        (None, "taken"),
+        ("both", None),
+        (None, "both"),
+        ("taken", None),
+    ]
+
+
+async def test_a_dead_task_of_an_id_that_is_live_is_not_redriven(
+    storage: PostgresStorage, sql: asyncpg.Connection
+) -> None:
+    await add(storage, "a", "b", now=START)
+    for delivery in await claim(storage, now=START):
+        await settle(storage, delivery, BURIAL, now=START)
+    await add(storage, "live", now=START)
+    await sql.execute("UPDATE taskqueue.dead_tasks SET id = 'live' WHERE id = 'a'")
+
+    assert await storage.redrive(["live", "b"], now=START) == ("b",)
+    assert await rows(sql, "live_tasks") == 2
+
+
 async def test_an_old_partition_is_dropped_with_all_counts(
     storage: PostgresStorage, sql: asyncpg.Connection, clock: ManualClock
 ) -> None:
