@@ -8,7 +8,7 @@ import pytest
 
 from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.retention import DAY_S
-from taskqueue.rules.tasks import Acceptance, Accepted, SettleBy, Settled, Status
+from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, SettleBy, Settled, Status
 from taskqueue.storage.postgres import history
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -44,6 +44,8 @@ async def storage(
 ) -> AsyncIterator[PostgresStorage]:
     storage = PostgresStorage(fresh_database, clock=ServerClock(clock))
     await storage.open()
+    for status in ENDED:
+        await storage.expire(status, ended_before=START - KEPT_S, limit=1)  # makes partitions
     yield storage
     await storage.close()
 
@@ -243,17 +245,46 @@ async def test_what_a_node_has_detached_another_one_drops(
 
 
 async def test_many_nodes_that_start_at_once_make_each_partition_once(
-    fresh_database: PostgresDatabase, clock: ManualClock
+    fresh_database: PostgresDatabase, sql: asyncpg.Connection, clock: ManualClock
 ) -> None:
     nodes = [PostgresStorage(fresh_database, clock=ServerClock(clock)) for _ in range(5)]
+    for node in nodes:
+        await node.open()
 
-    await asyncio.gather(*(node.open() for node in nodes))
+    await asyncio.gather(*(expire(node, clock) for node in nodes))
     await complete(nodes[0], "a", now=START)
     found = await task_of(nodes[1], "a", now=START)
     for node in nodes:
         await node.close()
 
     assert found.status is Status.COMPLETED
+    assert await partitions(sql) == 3
+
+
+async def test_what_ends_before_the_first_partition_costs_a_quarter_of_an_hour_of_one(
+    fresh_database: PostgresDatabase, sql: asyncpg.Connection, clock: ManualClock
+) -> None:
+    node = PostgresStorage(fresh_database, clock=ServerClock(clock))
+    await node.open()
+    opened = await partitions(sql)
+    clock.advance(1000.0)
+    await complete(node, "a", now=clock.now())
+
+    await expire(node, clock)
+    await complete(node, "b", now=clock.now())
+    await complete(node, "c", now=START + 1800.0)
+    await node.close()
+
+    assert opened == 0  # a tool makes none
+    assert await rows(sql, "completed_tasks_rest") == 2
+    assert await partitions(sql) == 3
+
+
+async def partitions(sql: asyncpg.Connection) -> int:
+    """Count those of completed tasks that have a span."""
+    named = "relname ~ '^completed_tasks_[0-9]+_[0-9]+$'"
+    count = f"SELECT count(*) FROM pg_class WHERE {named} AND relkind = 'r'"
+    return int(await sql.fetchval(count))
 
 
 async def test_an_id_and_a_key_are_known_after_the_end(storage: PostgresStorage) -> None:

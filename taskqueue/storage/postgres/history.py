@@ -16,7 +16,7 @@ from typing import NamedTuple
 from taskqueue.events import events
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.postgres import spans
-from taskqueue.storage.postgres.connections import SQL, Connection, transaction
+from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.errors import is_lost, line_of, sqlstate_of
 from taskqueue.storage.postgres.handler_sql.settling import ALONE
 from taskqueue.storage.postgres.operations.groups import forget_members
@@ -53,7 +53,6 @@ _BRIEFLY = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'
 # statement took too long.
 _LATER = frozenset({"55P03", "23514", "57014"})
 
-_STATUSES = (Status.COMPLETED, Status.CANCELLED, Status.DEAD)
 _KINDS = ("tasks", "attempts")
 
 
@@ -85,24 +84,15 @@ def has_work(found: History, *, ended_before: float, now: float) -> bool:
     )
 
 
-async def prepare(db: Connection, *, kept_s: float, now: float) -> None:
-    """Make the partitions that a service needs which begins now, if another node does not."""
-    for status in _STATUSES:
-        async with transaction(db):
-            found = await look(db, status)
-        if _lacking(found, kept_s=kept_s, now=now):
-            await make(db, status, kept_s=kept_s, now=now)
-
-
 async def make(db: SQL, status: Status, *, kept_s: float, now: float) -> None:
     """Make what is lacking from now on."""
     async with _schema_change(db) as is_ours:
         if is_ours and not await _is_crowded(db, status):
             lacking = _lacking(await look(db, status), kept_s=kept_s, now=now)
-            new = [span for span in lacking if not await _is_in_the_rest(db, status, span)]
-            if new:
+            new = [await _free_part(db, status, span, now=now) for span in lacking]
+            if any(new):
                 await _keep_handlers_out(db)
-            for span in new:
+            for span in filter(None, new):
                 await _attach(db, status, span)
 
 
@@ -118,11 +108,16 @@ async def _is_crowded(db: SQL, status: Status) -> bool:
     return rows > MOST_IN_THE_REST
 
 
-async def _is_in_the_rest(db: SQL, status: Status, span: Span) -> bool:
-    """Tell whether something of a span is there already; it stays, and is deleted row by row."""
+async def _free_part(db: SQL, status: Status, span: Span, *, now: float) -> Span | None:
+    """Return the part of a span that a partition can be made for, None if there is none.
+
+    If something of it lies in the rest, that stays and is deleted row by row, and so is what ends
+    until the partition begins.
+    """
     rest = f"taskqueue.{status}_tasks_rest WHERE processed_at >= $1 AND processed_at < $2"
-    is_there: bool = await db.fetchval(f"SELECT EXISTS (SELECT 1 FROM {rest})", *map(float, span))
-    return is_there
+    if await db.fetchval(f"SELECT EXISTS (SELECT 1 FROM {rest})", *map(float, span)):
+        return spans.later_part(span, now=now)
+    return span
 
 
 async def _attach(db: SQL, status: Status, span: Span) -> None:

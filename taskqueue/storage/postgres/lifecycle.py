@@ -9,7 +9,6 @@ from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.events import events
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
-from taskqueue.rules.retention import Retention
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.postgres import history, serving
@@ -17,7 +16,6 @@ from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer, begin
 from taskqueue.storage.postgres.connections import (
     SQL,
-    Connection,
     Kept,
     connect,
     connect_within,
@@ -88,7 +86,7 @@ class PostgresLifecycle:
             writing = Kept(self._database, self._may_write, self._on_loss)
             readers = Readers(self._database, partial(runner.require_version, where=self._where))
             try:
-                await self._prepare(await writing.get())
+                await writing.get()
             except BaseException:
                 writing.abandon()
                 raise
@@ -111,10 +109,6 @@ class PostgresLifecycle:
                 on_group_end=self._on_group_end,
                 on_news=notices.tell,
             )
-
-    async def _prepare(self, db: Connection) -> None:
-        with translated(self._where):
-            await history.prepare(db, kept_s=Retention().completed_s, now=self._clock.now())
 
     async def _drop_old(self, status: Status, *, ended_before: float) -> int:
         """Drop what is old enough as a whole, and make room for what will end."""

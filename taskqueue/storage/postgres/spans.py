@@ -49,6 +49,8 @@ def lacking(known: Iterable[Span], *, past_end: float, length_s: int, now: float
     [Span(start=10, end=16), Span(start=16, end=24), Span(start=24, end=32)]
     >>> [*lacking([Span(28, 99)], past_end=0, length_s=8, now=17)]
     [Span(start=16, end=24), Span(start=24, end=28)]
+    >>> [*lacking([Span(3, 99)], past_end=0, length_s=8, now=5)]
+    []
     >>> [*lacking([], past_end=5, length_s=8, now=30)][:1]
     [Span(start=24, end=32)]
     """
@@ -57,9 +59,20 @@ def lacking(known: Iterable[Span], *, past_end: float, length_s: int, now: float
     while start <= now + AHEAD * length_s:
         end = _begin_of(start, length_s) + length_s
         first = next((span for span in spans if span.end > start and span.start < end), None)
-        if first is None or first.start > start:
-            yield Span(start, end if first is None else first.start)
+        gap = Span(start, end if first is None else first.start)
+        if gap.start < gap.end and gap.end > now:
+            yield gap
         start = end if first is None else first.end
+
+
+def later_part(span: Span, *, now: float) -> Span | None:
+    """Return what of a span comes after this quarter of an hour, None if nothing does.
+
+    >>> later_part(Span(0, 9000), now=1000), later_part(Span(0, 900), now=0)
+    (Span(start=1800, end=9000), None)
+    """
+    start = max(span.start, _begin_of(now, SHORTEST_S) + SHORTEST_S)
+    return Span(start, span.end) if start < span.end else None
 
 
 def old(known: Iterable[Span], *, ended_before: float, now: float) -> list[Span]:
