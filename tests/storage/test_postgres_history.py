@@ -8,7 +8,7 @@ import pytest
 
 from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.retention import DAY_S
-from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, SettleBy, Settled, Status
+from taskqueue.rules.tasks import ENDED, Acceptance, Accepted, SettleBy, Settled, Statement, Status
 from taskqueue.storage.postgres import history
 from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -285,6 +285,34 @@ async def partitions(sql: asyncpg.Connection) -> int:
     named = "relname ~ '^completed_tasks_[0-9]+_[0-9]+$'"
     count = f"SELECT count(*) FROM pg_class WHERE {named} AND relkind = 'r'"
     return int(await sql.fetchval(count))
+
+
+async def test_a_dry_run_is_not_refused_for_a_partition_that_is_made_meanwhile(
+    storage: PostgresStorage, fresh_database: PostgresDatabase, sql: asyncpg.Connection
+) -> None:
+    await sql.execute("CREATE TABLE accounts (balance bigint); INSERT INTO accounts VALUES (1)")
+    adding = Statement(sql="UPDATE accounts SET balance = balance + 1 RETURNING balance")
+    maker = await asyncpg.connect(fresh_database.dsn)
+    async with sql.transaction():
+        await sql.execute("UPDATE accounts SET balance = 2")
+        running = asyncio.ensure_future(storage.dry_run((), adding, limit_s=20.0))
+        await _until_one_waits(sql)
+        making = asyncio.ensure_future(
+            history.make(maker, Status.COMPLETED, kept_s=KEPT_S, now=START + 30 * DAY_S)
+        )
+        async with asyncio.timeout(20.0):
+            while not (making.done() or await sql.fetchval(_WAITS_FOR_DRY_RUNS)):
+                pass
+    answer = await running
+    await making
+    await maker.close()
+
+    assert answer.rows == ((3,),)
+
+
+_WAITS_FOR_DRY_RUNS = (
+    "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+)
 
 
 async def test_an_id_and_a_key_are_known_after_the_end(storage: PostgresStorage) -> None:

@@ -18,6 +18,7 @@ from taskqueue.rules.tasks import Status
 from taskqueue.storage.postgres import spans
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.errors import is_lost, line_of, sqlstate_of
+from taskqueue.storage.postgres.handler_sql.footprint import CHANGE
 from taskqueue.storage.postgres.handler_sql.settling import ALONE
 from taskqueue.storage.postgres.operations.groups import forget_members
 from taskqueue.storage.postgres.spans import Span
@@ -174,7 +175,7 @@ async def _drop(db: SQL, status: Status, span: Span) -> int:
     tasks, attempts = (_name(status, kind, span) for kind in _KINDS)
     await db.execute(f"LOCK TABLE {tasks}, {attempts} IN ACCESS EXCLUSIVE MODE")
     rows = await db.fetch(f"SELECT group_name, count(*) FROM {tasks} GROUP BY group_name")
-    total = sum(number for _, number in rows)
+    total: int = sum(number for _, number in rows)
     tx = Transaction(db)
     tx.moved(status, None, total)
     await tx.write_counts()
@@ -210,5 +211,6 @@ async def _schema_change(db: SQL) -> AsyncIterator[bool]:
 
 async def _keep_handlers_out(db: SQL) -> None:
     """Wait for handlers whose statements are watched for changes of this schema; let none begin."""
+    await db.execute(CHANGE)
     await db.execute(ALONE)
     await db.execute(_BRIEFLY)
