@@ -26,6 +26,8 @@ _STARTS = "57P03"
 _LOCK_TIMEOUT = "55P03"
 _NOT_GRANTED = "a lock was not granted in time"
 
+_CHECK_VIOLATION = "23514"
+
 # By the beginning of their SQLSTATE. What is not here is the error of one operation.
 _LOST = ("08", "57P01", "57P02", "57P05", "25P03")
 _UNAVAILABLE = {
@@ -74,7 +76,7 @@ def sqlstate_of(error: BaseException) -> str | None:
 
 def is_conflict(error: BaseException) -> bool:
     """Tell whether a transaction has lost to another one, and succeeds when it is tried again."""
-    return isinstance(error, GatesBusy) or sqlstate_of(error) in _CONFLICTS
+    return isinstance(error, GatesBusy) or _has_lost(error)
 
 
 def is_lock_timeout(error: BaseException) -> bool:
@@ -83,8 +85,19 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 
 def has_moved(error: BaseException) -> bool:
-    """Tell whether a row that was to be locked has just been moved: its task has ended."""
-    return sqlstate_of(error) == "40001"
+    """Tell whether a row is somewhere else just now: its task has ended, or its place is new."""
+    return sqlstate_of(error) == "40001" or _has_got_a_partition(error)
+
+
+def _has_lost(error: BaseException) -> bool:
+    return sqlstate_of(error) in _CONFLICTS or _has_got_a_partition(error)
+
+
+def _has_got_a_partition(error: BaseException) -> bool:
+    """Tell whether a row was on its way to the rest while a partition was attached for it."""
+    said = getattr(error, "diag", error)  # of psycopg, or of asyncpg
+    table = getattr(said, "table_name", None) or ""
+    return sqlstate_of(error) == _CHECK_VIOLATION and table.endswith("_rest")
 
 
 def storage_error(error: BaseException, where: str) -> StorageError | None:
@@ -106,7 +119,7 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
         return StorageCorrupt(where, line_of(error))
     if state == _LOCK_TIMEOUT:
         return StorageBusy(f"{where}: {_NOT_GRANTED} ({line_of(error)})")
-    if state in _CONFLICTS:
+    if _has_lost(error):
         return StorageUnavailable(f"{where}: other nodes were in the way ({line_of(error)})")
     if state.startswith(_LOST):
         return StorageLost(f"{where}: {line_of(error)}")

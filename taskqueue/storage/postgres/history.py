@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from taskqueue.events import events
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.postgres import spans
-from taskqueue.storage.postgres.connections import SQL, Connection, transaction
-from taskqueue.storage.postgres.errors import sqlstate_of
+from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.errors import is_lost, line_of, sqlstate_of
+from taskqueue.storage.postgres.handler_sql.footprint import CHANGE
 from taskqueue.storage.postgres.handler_sql.settling import ALONE
-from taskqueue.storage.postgres.operations.groups import write_counts
+from taskqueue.storage.postgres.operations.groups import forget_members
 from taskqueue.storage.postgres.spans import Span
 from taskqueue.storage.postgres.transaction import Transaction
 
@@ -38,13 +40,20 @@ SELECT substring(pg_get_expr(relpartbound, oid) FROM 'TO \\(''?([0-9.e+]+)')::fl
 FROM pg_class WHERE oid = ('taskqueue.' || $1 || '_tasks_past')::regclass
 """
 _TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('taskqueue.history', 0))"
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'"
-_BRIEFLY = "SET LOCAL lock_timeout = '100ms'"
 
-# A lock was not free; what was to have a partition has come to lie in the rest just now.
-_LATER = frozenset({"55P03", "23514"})
+# A node that is frozen loses its session, because its locks keep all others from their tasks.
+_BEGIN = """
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL lock_timeout = '2s';
+SET LOCAL statement_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = '2s'
+"""
+_BRIEFLY = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'"
 
-_STATUSES = (Status.COMPLETED, Status.CANCELLED, Status.DEAD)
+# A lock was not free; what was to have a partition has come to lie in the rest just now; a
+# statement took too long.
+_LATER = frozenset({"55P03", "23514", "57014"})
+
 _KINDS = ("tasks", "attempts")
 
 
@@ -76,24 +85,15 @@ def has_work(found: History, *, ended_before: float, now: float) -> bool:
     )
 
 
-async def prepare(db: Connection, *, kept_s: float, now: float) -> None:
-    """Make the partitions that a service needs which begins now, if another node does not."""
-    for status in _STATUSES:
-        async with transaction(db):
-            found = await look(db, status)
-        if _lacking(found, kept_s=kept_s, now=now):
-            await make(db, status, kept_s=kept_s, now=now)
-
-
 async def make(db: SQL, status: Status, *, kept_s: float, now: float) -> None:
     """Make what is lacking from now on."""
     async with _schema_change(db) as is_ours:
         if is_ours and not await _is_crowded(db, status):
             lacking = _lacking(await look(db, status), kept_s=kept_s, now=now)
-            new = [span for span in lacking if not await _is_in_the_rest(db, status, span)]
-            if new:
+            new = [await _free_part(db, status, span, now=now) for span in lacking]
+            if any(new):
                 await _keep_handlers_out(db)
-            for span in new:
+            for span in filter(None, new):
                 await _attach(db, status, span)
 
 
@@ -109,11 +109,16 @@ async def _is_crowded(db: SQL, status: Status) -> bool:
     return rows > MOST_IN_THE_REST
 
 
-async def _is_in_the_rest(db: SQL, status: Status, span: Span) -> bool:
-    """Tell whether something of a span is there already; it stays, and is deleted row by row."""
+async def _free_part(db: SQL, status: Status, span: Span, *, now: float) -> Span | None:
+    """Return the part of a span that a partition can be made for, None if there is none.
+
+    If something of it lies in the rest, that stays and is deleted row by row, and so is what ends
+    until the partition begins.
+    """
     rest = f"taskqueue.{status}_tasks_rest WHERE processed_at >= $1 AND processed_at < $2"
-    is_there: bool = await db.fetchval(f"SELECT EXISTS (SELECT 1 FROM {rest})", *map(float, span))
-    return is_there
+    if await db.fetchval(f"SELECT EXISTS (SELECT 1 FROM {rest})", *map(float, span)):
+        return spans.later_part(span, now=now)
+    return span
 
 
 async def _attach(db: SQL, status: Status, span: Span) -> None:
@@ -162,18 +167,22 @@ async def _drop_next(db: SQL, status: Status) -> int | None:
 
 
 async def _drop(db: SQL, status: Status, span: Span) -> int:
-    """Drop a detached partition, and take its tasks out of all counts."""
+    """Drop a detached partition, and take its tasks out of all counts.
+
+    What others wait for is locked last: rows of groups when all is counted, handlers kept out when
+    nothing is left to be done but the drop.
+    """
     tasks, attempts = (_name(status, kind, span) for kind in _KINDS)
+    await db.execute(f"LOCK TABLE {tasks}, {attempts} IN ACCESS EXCLUSIVE MODE")
     rows = await db.fetch(f"SELECT group_name, count(*) FROM {tasks} GROUP BY group_name")
+    total: int = sum(number for _, number in rows)
+    tx = Transaction(db)
+    tx.moved(status, None, total)
+    await tx.write_counts()
+    members = {group: number for group, number in rows if group is not None}
+    await forget_members(db, status, members)
     await _keep_handlers_out(db)
     await db.execute(f"DROP TABLE {tasks}, {attempts}")
-    tx = Transaction(db)
-    total = 0
-    for group, number in rows:
-        total += number
-        tx.moved(status, None, number)
-        tx.member_moved(group, status, None, number)
-    await write_counts(tx)
     return total
 
 
@@ -185,19 +194,23 @@ def _name(status: Status, kind: str, span: Span) -> str:
 async def _schema_change(db: SQL) -> AsyncIterator[bool]:
     """Begin a transaction, tell whether it is our turn, and commit.
 
-    If a lock is not free in time, nothing is changed, and nothing raised.
+    What takes too long, or waits too long for a lock, changes nothing, and raises nothing.
     """
     await db.execute(_BEGIN)
     try:
         yield bool(await db.fetchval(_TURN))
         await db.execute("COMMIT")
     except Exception as error:
+        if is_lost(error):
+            raise
         await db.execute("ROLLBACK")
         if sqlstate_of(error) not in _LATER:
             raise
+        events.info("retention_postponed", reason=line_of(error))
 
 
 async def _keep_handlers_out(db: SQL) -> None:
     """Wait for handlers whose statements are watched for changes of this schema; let none begin."""
+    await db.execute(CHANGE)
     await db.execute(ALONE)
     await db.execute(_BRIEFLY)

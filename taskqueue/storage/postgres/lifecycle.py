@@ -6,9 +6,9 @@ from functools import partial
 from typing import TypeVar
 
 from taskqueue.errors import StorageLost, StorageUnavailable
+from taskqueue.events import events
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
-from taskqueue.rules.retention import Retention
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.lifecycle import Migration
 from taskqueue.storage.postgres import history, serving
@@ -16,7 +16,6 @@ from taskqueue.storage.postgres.clock import ServerClock
 from taskqueue.storage.postgres.commit import Writer
 from taskqueue.storage.postgres.connections import (
     SQL,
-    Connection,
     Kept,
     connect,
     connect_within,
@@ -37,6 +36,9 @@ T = TypeVar("T")
 MIGRATE_WITHIN_S = 5.0
 """How long a node that starts waits for a server that restarts just then. The migration is tried
 again a few times only, so its tries must not all fail within a moment."""
+
+CHANGE_WITHIN_S = 120.0
+"""How long partitions are made and dropped for; what is left is done in the next round."""
 
 
 class PostgresLifecycle:
@@ -83,7 +85,7 @@ class PostgresLifecycle:
             writing = Kept(self._database, self._may_write, self._on_loss)
             readers = Readers(self._database, partial(runner.require_version, where=self._where))
             try:
-                await self._prepare(await writing.get())
+                await writing.get()
             except BaseException:
                 writing.abandon()
                 raise
@@ -107,24 +109,28 @@ class PostgresLifecycle:
                 on_news=notices.tell,
             )
 
-    async def _prepare(self, db: Connection) -> None:
-        with translated(self._where):
-            await history.prepare(db, kept_s=Retention().completed_s, now=self._clock.now())
-
     async def _drop_old(self, status: Status, *, ended_before: float) -> int:
         """Drop what is old enough as a whole, and make room for what will end."""
         now = self._clock.now()
         found = await self._read_snapshot(partial(history.look, status=status))
         if not history.has_work(found, ended_before=ended_before, now=now):
             return 0
+        try:
+            return await self._change_partitions(status, ended_before=ended_before, now=now)
+        except StorageUnavailable as error:  # the rest of the storage may be as well as ever
+            events.info("retention_postponed", reason=str(error))
+            return 0
+
+    async def _change_partitions(self, status: Status, *, ended_before: float, now: float) -> int:
         connection = await connect(self._database.direct)
         try:
             with translated(self._where):
-                kept_s = now - ended_before
-                await history.make(connection, status, kept_s=kept_s, now=now)
-                return await history.drop_old(
-                    connection, status, ended_before=ended_before, now=now
-                )
+                async with asyncio.timeout(CHANGE_WITHIN_S):
+                    kept_s = now - ended_before
+                    await history.make(connection, status, kept_s=kept_s, now=now)
+                    return await history.drop_old(
+                        connection, status, ended_before=ended_before, now=now
+                    )
         finally:
             drop(connection)
 

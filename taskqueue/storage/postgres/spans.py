@@ -43,19 +43,36 @@ def length_s(kept_s: float) -> int:
 
 
 def lacking(known: Iterable[Span], *, past_end: float, length_s: int, now: float) -> Iterator[Span]:
-    """Yield the spans from now on that need a partition.
+    """Yield the spans from now on that need a partition: what no known one has.
 
     >>> [*lacking([Span(0, 10)], past_end=0, length_s=8, now=9)]
     [Span(start=10, end=16), Span(start=16, end=24), Span(start=24, end=32)]
+    >>> [*lacking([Span(28, 99)], past_end=0, length_s=8, now=17)]
+    [Span(start=16, end=24), Span(start=24, end=28)]
+    >>> [*lacking([Span(3, 99)], past_end=0, length_s=8, now=5)]
+    []
     >>> [*lacking([], past_end=5, length_s=8, now=30)][:1]
     [Span(start=24, end=32)]
     """
-    last_end = max((span.end for span in known), default=math.ceil(past_end))
-    start = max(last_end, _begin_of(now, length_s))
+    spans = sorted(known)
+    start = max(math.ceil(past_end), _begin_of(now, length_s))
     while start <= now + AHEAD * length_s:
         end = _begin_of(start, length_s) + length_s
-        yield Span(start, end)
-        start = end
+        first = next((span for span in spans if span.end > start and span.start < end), None)
+        gap = Span(start, end if first is None else first.start)
+        if gap.start < gap.end and gap.end > now:
+            yield gap
+        start = end if first is None else first.end
+
+
+def later_part(span: Span, *, now: float) -> Span | None:
+    """Return what of a span comes after this quarter of an hour, None if nothing does.
+
+    >>> later_part(Span(0, 9000), now=1000), later_part(Span(0, 900), now=0)
+    (Span(start=1800, end=9000), None)
+    """
+    start = max(span.start, _begin_of(now, SHORTEST_S) + SHORTEST_S)
+    return Span(start, span.end) if start < span.end else None
 
 
 def old(known: Iterable[Span], *, ended_before: float, now: float) -> list[Span]:

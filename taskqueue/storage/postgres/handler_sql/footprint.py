@@ -8,6 +8,12 @@ belongs to the queue's schema, which locks that only a change of the schema take
 from taskqueue.errors import StatementRefused
 from taskqueue.storage.postgres.connections import SQL, Row
 
+WATCH = "SELECT pg_advisory_xact_lock_shared(hashtextextended('taskqueue.schema', 0))"
+"""Keeps the schema as it is while a dry run is watched for changes of it."""
+
+CHANGE = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.schema', 0))"
+"""Waits for the dry runs that are under way, on all nodes, and keeps out others."""
+
 _LOCKS = """
     'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
     'AccessExclusiveLock'

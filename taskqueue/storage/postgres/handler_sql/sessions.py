@@ -19,6 +19,7 @@ from taskqueue.storage.postgres.connections import Connection, Kept
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import is_lost, translated
 from taskqueue.storage.postgres.handler_sql import execution, settling
+from taskqueue.storage.postgres.handler_sql.footprint import WATCH
 from taskqueue.storage.postgres.handler_sql.transactions import PostgresTransactions
 from taskqueue.storage.postgres.handler_sql.values import set_codecs
 from taskqueue.storage.postgres.schema import runner
@@ -104,6 +105,7 @@ async def _undone(connection: Connection) -> AsyncIterator[None]:
     """Have nothing that the block does stay."""
     await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     try:
+        await connection.execute(WATCH)
         yield
     except Exception as error:
         if not is_lost(error):

@@ -21,16 +21,25 @@ async def without_ended(
     """
     if not inserted:
         return {}
-    keys = [key for key in inserted.values() if key is not None]
-    found = await db.fetch(sql.TAKEN, [*inserted], keys, _earliest(inserted, now=now))
-    if not found:
+    ids, keys = await _ended_ids(db, inserted, now=now), await _ended_keys(db, inserted.values())
+    if not ids and not keys:
         return dict(inserted)
-    ids, taken = {task_id for task_id, _ in found}, {key for _, key in found} - {None}
     kept = {
-        task_id: key for task_id, key in inserted.items() if task_id not in ids and key not in taken
+        task_id: key for task_id, key in inserted.items() if task_id not in ids and key not in keys
     }
     await db.execute(sql.TAKE_BACK, [*(inserted.keys() - kept.keys())])
     return kept
+
+
+async def _ended_ids(db: SQL, ids: Iterable[str], *, now: float) -> set[str]:
+    found = await db.fetch(sql.TAKEN_IDS, [*ids], _earliest(ids, now=now))
+    return {task_id for (task_id,) in found}
+
+
+async def _ended_keys(db: SQL, keys: Iterable[str | None]) -> set[str]:
+    wanted = [key for key in keys if key is not None]
+    found = await db.fetch(sql.TAKEN_KEYS, wanted) if wanted else []
+    return {key for (key,) in found}
 
 
 def _earliest(ids: Iterable[str], *, now: float) -> float:

@@ -1,6 +1,6 @@
 """What the verbs about groups do, and what every commit that moves members does at its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -105,6 +105,17 @@ async def _follow(tx: Transaction, name: str) -> GroupEnd:
 
 def _is_new(answer: Accepted) -> bool:
     return answer.acceptance is Acceptance.ACCEPTED
+
+
+async def forget_members(db: SQL, status: Status, members: Mapping[str, int]) -> None:
+    """Count so many members fewer, which had ended so; a group goes with its last one.
+
+    Two statements for any number of groups. What has ended is deleted, so no group ends by it.
+    """
+    if members:
+        names = [*members]
+        await db.execute(groups.LOSE.format(status=status), names, [*members.values()])
+        await db.execute(groups.DELETE_EMPTY, names)
 
 
 async def expire_empty(tx: Transaction, *, ended_before: float, limit: int) -> None:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from taskqueue.errors import ForeignSchema, SchemaMismatch
 from taskqueue.storage.lifecycle import Migration, Schema
 from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.handler_sql.footprint import CHANGE
 from taskqueue.structs import Struct
 
 SCHEMA = "taskqueue"
@@ -116,6 +117,8 @@ async def migrate(db: SQL, where: str) -> tuple[Migration, ...]:
     try:
         await db.execute(_TURN)
         version = await known_version_of(db, where)
+        if version < POSTGRES_VERSION:
+            await db.execute(CHANGE)
         if not await db.fetchval(_HAS_SCHEMA):  # an administrator may have made it for us
             await db.execute(f"CREATE SCHEMA {SCHEMA}")
         if not version:

@@ -29,20 +29,30 @@ SET payload = $1, priority = $2, run_at = $3, max_attempts = $4, status = $5, ed
 WHERE seq = $7
 """
 
-_DEAD = """
+# In a transaction at REPEATABLE READ a key, or an id, may have been accepted beside a dead task of
+# the same. Then only one of them can have it: the live one, or else the oldest.
+REDRIVE = """
 WITH dead AS MATERIALIZED (
-    SELECT seq FROM taskqueue.tasks WHERE id = ANY ($1::text[]) AND status = 'dead'
-    ORDER BY seq FOR UPDATE
+    SELECT seq, id, unique_key FROM taskqueue.tasks
+    WHERE id = ANY ($1::text[]) AND status = 'dead' ORDER BY seq FOR UPDATE
+), ours AS MATERIALIZED (
+    SELECT DISTINCT ON (id) seq,
+        row_number() OVER (PARTITION BY unique_key ORDER BY seq) > 1
+        OR EXISTS (
+            SELECT 1 FROM taskqueue.live_tasks WHERE live_tasks.unique_key = dead.unique_key
+        ) AS is_taken
+    FROM dead
+    WHERE NOT EXISTS (SELECT 1 FROM taskqueue.live_tasks WHERE live_tasks.id = dead.id)
+    ORDER BY id, seq
 )
-"""
-REDRIVE = f"""
-{_DEAD}
 UPDATE taskqueue.tasks
 SET status = 'queued', run_at = $2, attempt = 0, crashes = 0, deliveries = 0,
     turn = 0, gate = CASE WHEN flow IS NOT NULL THEN '/turn' END,
+    unique_key = CASE WHEN NOT is_taken THEN unique_key END,
+    former_key = CASE WHEN is_taken THEN coalesce(unique_key, former_key) ELSE former_key END,
     processed_at = NULL, reason = NULL, error_pattern = NULL, cancel_reason = NULL,
     start_by = NULL
-FROM dead WHERE tasks.seq = dead.seq AND tasks.status = 'dead'
+FROM ours WHERE tasks.seq = ours.seq AND tasks.status = 'dead'
 RETURNING tasks.id, tasks.seq, tasks.group_name
 """
 

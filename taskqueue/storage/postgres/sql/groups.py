@@ -47,6 +47,17 @@ REOPEN = "UPDATE taskqueue.task_groups SET ended_at = NULL WHERE name = $1"
 FOLLOWED = "UPDATE taskqueue.task_groups SET then_at = $1, then_id = $2 WHERE name = $3"
 DELETE = "DELETE FROM taskqueue.task_groups WHERE name = $1"
 
+LOSE = """
+WITH locked AS MATERIALIZED (
+    SELECT name FROM taskqueue.task_groups
+    WHERE name = ANY ($1::text[]) ORDER BY name FOR UPDATE
+)
+UPDATE taskqueue.task_groups SET {status} = {status} - given.tasks
+FROM unnest($1::text[], $2::bigint[]) AS given (name, tasks) JOIN locked USING (name)
+WHERE task_groups.name = given.name
+"""
+DELETE_EMPTY = f"DELETE FROM taskqueue.task_groups WHERE name = ANY ($1::text[]) AND {_ALL} = 0"
+
 EXPIRE_EMPTY = """
 DELETE FROM taskqueue.task_groups WHERE seq IN (
     SELECT seq FROM taskqueue.task_groups
