@@ -1,6 +1,6 @@
 /** Keyboard shortcuts. They are quiet while the user types, and while a dialog is open. */
 
-import { useEffect, useRef } from "../vendor/preact.js";
+import { useLayoutEffect, useRef } from "../vendor/preact.js";
 
 const isTyping = (target) =>
   target.isContentEditable || (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && target.type !== "checkbox");
@@ -9,7 +9,7 @@ const isTyping = (target) =>
 export function useKeys(actions) {
   const latest = useRef(actions);
   latest.current = actions;
-  useEffect(() => {
+  useLayoutEffect(() => { // an effect comes after the first paint, and a key may be pressed before it
     const onKey = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
       if (document.querySelector("dialog[open]")) return;

@@ -1,6 +1,6 @@
 /** The frame around the screens: navigation, search, connection, theme and account. */
 
-import { html, useContext, useEffect, useRef, useState } from "../vendor/preact.js";
+import { html, useContext, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { remove } from "./api.js";
 import { relative } from "./format.js";
 import { useEventStream } from "./events.js";
@@ -91,7 +91,7 @@ function useShortcuts(setOpen, may, screens) {
     actions[screen.key] = (event) => (going.current ? go(to(screen.id)) : other && other(event));
   }
   useKeys(actions);
-  useEffect(() => {
+  useLayoutEffect(() => { // as in `useKeys`
     const onKey = (event) => {
       if (event.key === "k" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
