@@ -16,9 +16,8 @@ _COUNTERS = ", ".join(f"sum({status})::bigint AS {status}" for status in STATUSE
 
 # Each row is in the index that finds it, and the other way round.
 _DAMAGE = """
-SELECT bt_index_check(indexrelid, true) FROM pg_index
-JOIN pg_class ON pg_class.oid = indrelid
-WHERE relnamespace = 'taskqueue'::regnamespace AND indisvalid
+SELECT bt_index_check(pg_class.oid, true) FROM pg_class JOIN pg_am ON pg_am.oid = relam
+WHERE relnamespace = 'taskqueue'::regnamespace AND relkind = 'i' AND amname = 'btree'
 """
 
 
