@@ -1,18 +1,22 @@
 """Keeps room in the log of an open file, so that commits do not make it longer."""
 
 import asyncio
+import contextlib
 import os
 from functools import partial
 from pathlib import Path
 
+from taskqueue.errors import StorageUnavailable
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
 from taskqueue.storage.sqlite.disk.file import FileWatch
 from taskqueue.storage.sqlite.disk.log_space import LONGEST_BYTES, add_room
 
+MOST_ROOM_BYTES = 4 * 1024 * 1024
+
 
 class LogSpace:
-    """Adds room after the first commit, and whenever commits have used it up."""
+    """Adds as much room as the log is long, step by step, whenever commits have used it up."""
 
     def __init__(
         self, writing: ThreadConnection | ProcessConnection, watch: FileWatch, log: Path
@@ -22,26 +26,32 @@ class LogSpace:
         self._watch = watch
         self._log = log
         self._length = 0  # of the log, when room was last added
+        self._goal = 0
         self._is_adding = False
 
     def committed(self) -> None:
-        """Add room if there is none left."""
-        if not self._is_adding and self._used_up():
+        """Begin to add room if there is none left."""
+        if not self._is_adding and self._length < (used := self._used()) < LONGEST_BYTES:
+            self._goal = min(used + min(used, MOST_ROOM_BYTES), LONGEST_BYTES)
             self._add()
 
-    def _used_up(self) -> bool:
+    def _used(self) -> int:
         try:
-            used = os.stat(self._log).st_size  # noqa: PTH116  a third of the cost
+            return os.stat(self._log).st_size  # noqa: PTH116  a third of the cost
         except OSError:  # the next commit says that it is gone
-            return False
-        return self._length < used < LONGEST_BYTES
+            return 0
 
     def _add(self) -> None:
         self._is_adding = True
-        self._writing.run(partial(add_room, self._watch, self._log)).add_done_callback(self._added)
+        with contextlib.suppress(StorageUnavailable):  # it is being closed
+            adding = self._writing.run(partial(add_room, self._watch, self._log))
+            adding.add_done_callback(self._added)
 
     def _added(self, hop: "asyncio.Future[int]") -> None:
         if hop.cancelled() or hop.exception() is not None:
             return  # not again: whatever it is, commits meet it as well, and say so
-        self._length = hop.result()
-        self._is_adding = False
+        before, self._length = self._length, hop.result()
+        if before < self._length < self._goal:
+            self._add()
+        else:
+            self._is_adding = False

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from taskqueue.storage.sqlite.disk.file import FileWatch
 
-STEP_BYTES = 4 * 1024 * 1024
-"""What is added at a time: 10 ms of disk, for the next hundred lone commits and more."""
+STEP_BYTES = 256 * 1024
+"""What is added at a time: no more than a commit may have to sync as well."""
 
 LONGEST_BYTES = 48 * 1024 * 1024
 """To what SQLite cuts a log that is longer, when it begins it anew."""
 
-_PIECE = bytes(256 * 1024)
+_ZEROS = bytes(STEP_BYTES)
 _PATIENCE_S = 0.05
 _RETRY_S = 0.001
 
@@ -29,7 +29,7 @@ LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 
 def add_room(watch: FileWatch, log: Path, db: sqlite3.Connection) -> int:
-    """Add zeros at the end of a log, up to `LONGEST_BYTES`; return how long it is then.
+    """Add a step of zeros at the end of a log, up to `LONGEST_BYTES`; return how long it is then.
 
     Nothing is added while another connection writes, to a log that is not the one that `watch`
     watches over, or where the disk has little room left.
@@ -69,8 +69,7 @@ def _lengthen(watch: FileWatch, log: Path) -> int:
         ):
             return length
         try:
-            for at in range(length, end, len(_PIECE)):
-                os.pwrite(descriptor, _PIECE[: end - at], at)
+            os.pwrite(descriptor, _ZEROS[: end - length], length)
             os.fdatasync(descriptor)
         except OSError as error:
             os.ftruncate(descriptor, length)
