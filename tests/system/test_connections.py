@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from taskqueue.testing.process import ServiceProcess
-from tests.system.services import Client, Services
+from tests.system.services import Client, Services, until
 
 
 class FewDescriptors(ServiceProcess):
@@ -44,6 +44,9 @@ async def test_more_silent_clients_than_descriptors_do_not_keep_others_out(
     service = await services.start(kind=FewDescriptors)
     port = int(service.url.rpartition(":")[2])
     client = Client(http, service)
+
+    async def closed() -> int:
+        return sum(line["closed"] for line in service.events.select("connections_full"))
 
     with ExitStack() as stack:
         for number in range(1_100):
