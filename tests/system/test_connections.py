@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from taskqueue.testing.process import ServiceProcess
-from tests.system.services import Client, Services, until
+from tests.system.services import Client, Services
 
 
 class FewDescriptors(ServiceProcess):
