@@ -135,3 +135,11 @@ def test_a_log_that_is_long_enough_is_not_written_to(tmp_path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")  # so whoever asked to write would wait
         db.execute("PRAGMA busy_timeout = 60000").fetchall()
         assert _add_room(path, db) == LONGEST_BYTES
+
+
+def test_a_connection_that_cannot_write_for_another_reason_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    with closing(_written(path)) as db:
+        db.execute("PRAGMA query_only = 1").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):  # not a lock that passes
+            _add_room(path, db)

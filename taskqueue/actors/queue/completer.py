@@ -251,13 +251,13 @@ class Completer:
             )
             for each in batch
         ]
-        patient = len(batch) == 1 and _is_for_nobody(batch[0])
+        patient = len(batch) == 1 and _may_wait(batch[0])
         return await self._storage.use(
             Storage.settle, settlements, patient=patient, now=self._clock.now()
         )
 
 
-def _is_for_nobody(pending: PendingSettlement) -> bool:
+def _may_wait(pending: PendingSettlement) -> bool:
     """Tell whether nothing waits for this to be written: no caller, no slot, group or task."""
     task, settlement = pending.finished.delivery.task, pending.settlement
     return (

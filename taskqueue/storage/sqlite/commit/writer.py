@@ -6,7 +6,7 @@
                 writer's thread)
 
 A lone write is committed at once, and the more come together, the more share one sync of the disk.
-Only a write that nobody waits for, a *patient* one, waits a moment for another to share its commit.
+A *patient* write, whose caller does not need it at once, waits a moment to share a commit.
 """
 
 import asyncio

@@ -4,7 +4,6 @@ Then the disk writes the new length of the file as well as the commit. SQLite st
 the first frame that is not of it, so zeros after the last one are no part of it.
 """
 
-import contextlib
 import errno
 import os
 import sqlite3
@@ -22,7 +21,6 @@ LONGEST_BYTES = 48 * 1024 * 1024
 _ZEROS = bytes(STEP_BYTES)
 _PATIENCE_S = 0.05
 _RETRY_S = 0.001
-
 
 LEAST_FREE_BYTES = 64 * 1024 * 1024
 """A disk with less is left alone: the database itself may need it."""
@@ -50,10 +48,14 @@ def _begin(db: sqlite3.Connection) -> bool:
     """Keep all others from writing to the log, if that can be had soon."""
     end = time.monotonic() + _PATIENCE_S
     while time.monotonic() < end:
-        with contextlib.suppress(sqlite3.OperationalError):
+        try:
             db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_RETRY_S)
+        else:
             return True
-        time.sleep(_RETRY_S)
     return False
 
 
