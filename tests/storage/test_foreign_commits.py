@@ -100,7 +100,23 @@ async def test_a_client_s_commit_is_told_before_the_look(
     await notices.next()
     file.close()
 
-    assert set(early) == {0}  # SQLite touches the log as well, when it opens it
+    assert set(early) == {0}
+
+
+async def test_another_reader_is_not_taken_for_a_client(
+    storage: SQLiteStorage, notices: Notices, tmp_path: Path
+) -> None:
+    early: list[int] = []
+    await storage.insert([new_task("a")], now=0.0)
+    await asyncio.sleep(QUIET_S)  # until the times of the log differ from now
+    storage.on_foreign_tasks(lambda: early.append(notices.count))
+
+    for _ in range(10):  # as root, SQLite sets the owner of the log when it opens it
+        with closing(sqlite3.connect(tmp_path / "tasks.db")) as reader:
+            reader.execute("SELECT count(*) FROM tasks").fetchone()
+    await asyncio.sleep(QUIET_S)
+
+    assert early == []
 
 
 async def test_a_commit_that_comes_long_after_its_writes_is_noticed(

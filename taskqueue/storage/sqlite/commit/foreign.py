@@ -21,7 +21,7 @@ from taskqueue.errors import StorageUnavailable
 from taskqueue.events import events
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.thread import ThreadConnection
-from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch
+from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch, is_touched
 from taskqueue.storage.sqlite.disk.wal import data_version
 
 PAUSES_S = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
@@ -38,6 +38,7 @@ class ForeignCommits:
 
     def __init__(
         self,
+        log: Path,
         writes: FileEventWatch,
         touches: FileEventWatch,
         writing: ThreadConnection | ProcessConnection,
@@ -46,6 +47,7 @@ class ForeignCommits:
         notify: Callable[[], object],
         notify_early: Callable[[], object],
     ) -> None:
+        self._log = log
         self._writes = writes
         self._touches = touches
         self._writing = writing
@@ -81,6 +83,7 @@ class ForeignCommits:
                 events.warning("foreign_commits_unwatched", reason=f"{log}: {error.strerror}")
                 return None
             begun = cls(
+                log,
                 writes,
                 touches,
                 writing,
@@ -114,8 +117,9 @@ class ForeignCommits:
 
     def _touched(self) -> None:
         self._touches.drain()
-        self._notify_early()
-        self._look_at(self._loop.time() + AFTER_TOUCH_S)
+        if is_touched(self._log):
+            self._notify_early()
+            self._look_at(self._loop.time() + AFTER_TOUCH_S)
 
     def _look_at(self, at: float) -> None:
         if self._timer is None or at < self._timer.when():
