@@ -31,6 +31,7 @@ from taskqueue.rules.uniqueness import KeyState, OnRepeatName, Scope
 from taskqueue.testing.process import ServiceProcess
 from tests.client import shop
 from tests.forked.service import ForkedService
+from tests.system.services import until
 
 
 async def in_thread(function: Callable[[], Any]) -> Any:
@@ -168,7 +169,7 @@ async def test_a_running_task_shows_its_progress_and_is_cancelled(service: Servi
         await service.wait_for("attempt_started", task_id=task.id)
         with pytest.raises(WaitTimeout):
             await task.wait(timeout_s=0.05)
-        progress = await task.progress()
+        progress = await until(task.progress, lambda value: value is not None)
         answer = await task.cancel("enough")
         info = await task.wait(timeout_s=20)
 

@@ -89,9 +89,7 @@ class Client:
     ) -> str:
         """Post a task that must be accepted; return its id."""
         body = {"action": action, "data": data, **(options or {})}
-        async with self.http.post(f"{self.service.url}/tasks", json=body) as response:
-            assert response.status == 202, await response.text()
-            return str((await response.json())["id"])
+        return str((await self.change("POST", "/tasks", body)).body["id"])
 
     async def try_to_post(
         self, action: str, *, options: Mapping[str, Any] | None = None, **data: Any
@@ -102,21 +100,22 @@ class Client:
 
     async def kill(self, path: str) -> None:
         """Have an actor killed."""
-        answer = await self._answer("POST", "/supervision/kill", {"path": path})
-        assert answer.status == 202, answer
+        await self.change("POST", "/supervision/kill", {"path": path})
 
     async def redrive(self, task_id: str) -> None:
         """Have a dead task tried again."""
-        answer = await self._answer("POST", f"/tasks/{task_id}/redrive", None)
-        assert answer.status == 202, answer
+        await self.change("POST", f"/tasks/{task_id}/redrive")
 
     async def get(self, path: str) -> "Answer":
         """Ask for something."""
         return await self._answer("GET", path, None)
 
     async def change(self, method: str, path: str, body: object = None) -> "Answer":
-        """Have something changed, which must be accepted."""
-        answer = await self._answer(method, path, {} if body is None else body)
+        """Have something changed, which must be accepted; for a while, disks may be slow."""
+        answer = await until(
+            lambda: self._answer(method, path, {} if body is None else body),
+            lambda answer: not answer.is_refused_for_now,
+        )
         assert answer.status < 300, answer
         return answer
 
@@ -138,6 +137,11 @@ class Answer:
         self.status = status
         self.body = body
         assert status != 503 or "Retry-After" in headers, headers
+
+    @property
+    def is_refused_for_now(self) -> bool:
+        """Whether the request was not looked at, because the storage did not answer."""
+        return self.status == 503 and "Nothing was changed" in self.body["detail"]
 
     def __repr__(self) -> str:
         return f"{self.status} {self.body}"

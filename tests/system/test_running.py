@@ -11,6 +11,7 @@ import pytest
 from taskqueue import AsyncClient, Client
 from taskqueue.client.attempt_views import RunningTask
 from taskqueue.errors import CallRefused, TaskNotFound
+from taskqueue.rules.running import HandlerLine
 from taskqueue.testing.process import ServiceProcess
 from tests.forked.service import ForkedService
 from tests.system import busy_app
@@ -46,21 +47,18 @@ async def shown(
             await asyncio.sleep(0.01)
 
 
-def line_of(task: RunningTask) -> str:
-    """The text of the line; the file is shown as it lies below the app's folder."""
-    assert task.line is not None
-    assert Path(busy_app.__file__).as_posix().endswith(f"/{task.line.file}")
-    return getline(busy_app.__file__, task.line.number)
+def is_here(line: HandlerLine | None) -> bool:
+    """Tell whether it is the line that a handler stays at, shown below the folder of its app."""
+    return (
+        line is not None
+        and Path(busy_app.__file__).as_posix().endswith(f"/{line.file}")
+        and "here" in getline(busy_app.__file__, line.number)
+    )
 
 
 def at_line(*actions: str) -> Callable[[Mapping[str, RunningTask]], bool]:
     def are_there(running: Mapping[str, RunningTask]) -> bool:
-        return all(
-            action in running
-            and running[action].line is not None
-            and "here" in line_of(running[action])
-            for action in actions
-        )
+        return all(action in running and is_here(running[action].line) for action in actions)
 
     return are_there
 
