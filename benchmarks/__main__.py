@@ -29,6 +29,7 @@ from benchmarks.harness import Figure, measure, silence_logs
 from benchmarks.peers import fleet
 from benchmarks.peers import turns as peers
 from benchmarks.results import Result, columns, table
+from benchmarks.switches import natural
 
 AREAS = (
     actors,
@@ -108,17 +109,20 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=0.5, help="for each measurement (default: 0.5)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="how often ours and the floor take turns (default: 5)"
+        "--rounds",
+        type=natural,
+        default=5,
+        help="how often ours and the floor take turns (default: 5)",
     )
     parser.add_argument(
         "--rows",
-        type=int,
+        type=natural,
         default=growth.MANY,
         help=f"tasks in the large file of the area growth (default: {growth.MANY:,})",
     )
     parser.add_argument(
         "--waiting",
-        type=int,
+        type=natural,
         default=bloat.MANY,
         help=f"tasks that wait in the large database of the area bloat (default: {bloat.MANY:,})",
     )

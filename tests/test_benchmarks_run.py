@@ -35,7 +35,8 @@ def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
 def test_a_run_shows_its_figures_in_its_table_and_in_its_json(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
 
-    ended = run(*FIRST, "--seconds", "0.05", "--rounds", "1", "--json", str(report))
+    tiny = ("--seconds", "0.05", "--rounds", "1", "--rows", "2000", "--waiting", "2000")
+    ended = run(*FIRST, *tiny, "--json", str(report))
 
     assert ended.returncode == 0, ended.stderr
     names = [figure.name for figure in chosen(FIRST) if figure.missing is None]
@@ -130,6 +131,14 @@ def test_a_fleet_is_shown_beside_as_many_other_workers(tmp_path: Path) -> None:
     ]
     for figure in found:
         assert all(0 < number < math.inf for number in figure["ours"]["rounds"])
+
+
+@pytest.mark.parametrize("command", [(), ("peers",), ("fleet",)], ids=["areas", "peers", "fleet"])
+def test_a_run_without_rounds_is_refused(command: tuple[str, ...]) -> None:
+    ended = run(*command, "--rounds", "0")
+
+    assert ended.returncode == 2
+    assert "argument --rounds: 0 is not a number from 1" in ended.stderr
 
 
 def test_an_unknown_name_is_an_error_that_says_so() -> None:

@@ -11,6 +11,7 @@ from benchmarks.peers.field import BY_NAME
 from benchmarks.peers.fleets import fleet_of, lone_of
 from benchmarks.peers.measures import measured
 from benchmarks.results import Result, Series, Target, table
+from benchmarks.switches import natural
 
 OURS, HOT, RAW = "taskqueue-postgres", "taskqueue-hot-key", "raw-skip-locked"
 PEERS = ("procrastinate", "pgqueuer", RAW, HOT)
@@ -55,17 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=2.0, help="for each measurement (default: 2)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="how often all take turns (default: 5)"
+        "--rounds", type=natural, default=5, help="how often all take turns (default: 5)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     return parser
 
 
 def _counts(text: str) -> tuple[int, ...]:
-    counts = tuple(int(count) for count in text.split(","))
-    if min(counts) < 1:
-        raise argparse.ArgumentTypeError(f"a fleet has one node at least, not {min(counts)}")
-    return counts
+    return tuple(natural(each) for each in text.split(","))
 
 
 def _names(text: str) -> tuple[str, ...]:

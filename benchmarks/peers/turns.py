@@ -13,6 +13,7 @@ from benchmarks.peers.kills import Toll, killed
 from benchmarks.peers.measures import Measured, measured, round_of
 from benchmarks.peers.report import FIGURES, Found, as_json, tables
 from benchmarks.results import Series
+from benchmarks.switches import natural
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=1.0, help="for each measurement (default: 1)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=5, help="how often all take turns (default: 5)"
+        "--rounds", type=natural, default=5, help="how often all take turns (default: 5)"
     )
     parser.add_argument("--no-kills", action="store_true", help="do not kill workers at the end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
