@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from taskqueue import AsyncClient
+from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.schema import runner
 from tests.cli.conftest import Done, taskqueue
 from tests.forked.service import ForkedService
@@ -43,6 +45,15 @@ async def test_an_older_file_is_migrated_once_and_check_says_when(old: Path) -> 
     assert again == Done(0, f"{old}: schema version {LAST}, up to date", "")
     assert as_json.json == {"path": str(old), "from": LAST, "to": LAST, "steps": []}
     assert version_of(old) == LAST
+
+
+async def test_clients_can_use_a_migrated_file_before_any_service(old: Path) -> None:
+    await taskqueue("--database", str(old), "migrate")
+
+    async with AsyncClient(f"sqlite:///{old}") as queue:
+        task = await queue.enqueue("greet")
+
+        assert await task.status() is Status.QUEUED
 
 
 async def test_it_refuses_while_a_service_runs_on_the_file(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from taskqueue.storage.sqlite.connections.opener import Opener, WritesIn
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
 from taskqueue.storage.sqlite.connections.set_up import (
     set_up_checkpointer,
+    set_up_log,
     set_up_migration,
     set_up_reader,
 )
@@ -165,6 +166,7 @@ class SQLiteLifecycle(SQLiteNotices):
         try:
             with translated(self._path):
                 done = await connection.run(runner.migrate)
+                await connection.run(set_up_log)  # clients may open the file before a service does
         except BaseException:
             connection.abandon()
             raise
@@ -292,8 +294,5 @@ class SQLiteLifecycle(SQLiteNotices):
 
         Never if the file was moved away: the log would be applied to the next one in its place.
         """
-        return (
-            self._unsynced is not None
-            and self._opened is not None
-            and self._opened.watch.is_there()
-        )
+        opened = self._opened
+        return self._unsynced is not None and opened is not None and opened.watch.is_there()

@@ -65,13 +65,18 @@ def set_up_writer(
     require_ours(db, path)
     if check:
         require_whole(db, path)
-    require(db, "journal_mode", "wal")
+    set_up_log(db)
     require(db, "synchronous", _SYNCHRONOUS[synchronous])
     require(db, "foreign_keys", 0)  # however SQLite was built: see handler_sql
     require(db, "wal_autocheckpoint", 0)  # SQLite ignores the errors of its own checkpoints
     require(db, "journal_size_limit", LONGEST_BYTES)
     require(db, "cache_size", -32 * 1024)  # KiB
     require(db, "busy_timeout", 0)  # the writer has its own way to wait
+
+
+def set_up_log(db: sqlite3.Connection) -> None:
+    """Have commits go to a log beside the file: SQLite's WAL mode, which stays set."""
+    require(db, "journal_mode", "wal")
 
 
 def set_up_reader(db: sqlite3.Connection) -> None:
