@@ -501,7 +501,7 @@ class LeaseMachine(RuleBasedStateMachine):
                     self.end(each, token)
 
 
-TestLeases = LeaseMachine.TestCase
+TestLeases = pytest.mark.timeout(180)(LeaseMachine.TestCase)
 TestLeases.settings = settings(max_examples=share_of(200), stateful_step_count=60, deadline=None)
 
 
