@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 class NoPostgres(Exception):
@@ -72,7 +73,7 @@ def run_program(name: str, *arguments: object, folder: Path | None = None) -> st
         NoPostgres: it is not there.
         RuntimeError: it has failed.
     """
-    done = subprocess.run(  # noqa: PLW1510  its output is part of the error
+    done: subprocess.CompletedProcess[str] = subprocess.run(  # noqa: PLW1510  its output is shown
         [str((folder or programs()) / name), *map(str, arguments)],
         capture_output=True,
         text=True,
@@ -95,7 +96,7 @@ def server_user() -> str:
     return "nobody" if os.geteuid() == 0 else getpass.getuser()
 
 
-def _as(user: str) -> dict[str, object]:
+def _as(user: str) -> dict[str, Any]:
     if user == getpass.getuser():
         return {}
     account = pwd.getpwnam(user)

@@ -4,10 +4,10 @@ by priority   all that is due of the first priority, then of the next
 with ageing   the priority in which a row has waited longest, until one of another has waited longer
 """
 
-import math
 from collections.abc import Sequence
 from typing import Protocol
 
+from taskqueue.rules.ageing import next_turn
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.operations.gates import Candidate
 from taskqueue.storage.postgres.sql import ready
@@ -67,46 +67,12 @@ class _Ageing:
 
     async def next(self, most: int) -> Sequence[Candidate] | None:
         first = (self._queue, self._now, ready.FIRST_OF_ALL)
-        heads = sorted(
-            (self._since(priority, run_at), priority)
-            for priority, run_at in await self._db.fetch(ready.HEADS, *first)
-            if run_at is not None and priority not in self._locked_elsewhere
-        )
-        if not heads:
+        heads = await self._db.fetch(ready.HEADS, *first)
+        open_heads = (head for head in heads if head[0] not in self._locked_elsewhere)
+        if (turn := next_turn(open_heads, self._ageing_s)) is None:
             return None
-        (_, priority), until = heads[0], (*heads, (math.inf, 0))[1]
-        found = await self._db.fetch(ready.READY, self._queue, self._now, priority, most)
-        rows = [row for row in map(Candidate._make, found) if row.priority == priority]
+        found = await self._db.fetch(ready.READY, self._queue, self._now, turn.priority, most)
+        rows = [row for row in map(Candidate._make, found) if row.priority == turn.priority]
         if not rows:
-            self._locked_elsewhere.add(priority)
-        return rows[: self._count_until(until, priority, rows)]
-
-    def _count_until(
-        self, until: tuple[float, int], priority: int, rows: Sequence[Candidate]
-    ) -> int:
-        """Return how many rows come before it is the turn of another priority."""
-        late = (
-            place
-            for place, run_at in enumerate(_oldest_from(rows))
-            if place and (self._since(priority, run_at), priority) > until
-        )
-        return next(late, len(rows))
-
-    def _since(self, priority: int, run_at: float) -> float:
-        return run_at + self._ageing_s * priority
-
-
-def _oldest_from(candidates: Sequence[Candidate]) -> Sequence[float]:
-    """Return for each row since when its priority has waited once those before it are claimed.
-
-    Rows beyond these may have waited longer still; then the next batch goes on with this priority.
-    """
-    waited = in_turn = math.inf
-    found = []
-    for row in reversed(candidates):
-        if row.turn > 0:
-            in_turn = row.run_at
-        else:
-            waited = min(waited, row.run_at)
-        found.append(min(waited, in_turn))
-    return found[::-1]
+            self._locked_elsewhere.add(turn.priority)
+        return rows[: turn.count(rows)]

@@ -4,12 +4,11 @@ by priority   all that is due of the first priority, then of the next
 with ageing   the priority in which a row has waited longest, until one of another has waited longer
 """
 
-import math
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from taskqueue.storage.sqlite.commit.gates import Candidate
+from taskqueue.rules.ageing import next_turn
 from taskqueue.storage.sqlite.operations.candidates import candidates, decode_seqs
 from taskqueue.storage.sqlite.sql import ready, rows
 
@@ -74,45 +73,11 @@ class _Ageing:
 
     def next(self, most: int) -> Batch | None:
         first = {**self._wanted, "from_priority": ready.FIRST_OF_ALL, "limit": 1}
-        heads = sorted(
-            (self._since(priority, run_at), priority)
-            for priority, run_at in self._db.execute(ready.HEADS, first).fetchall()
-            if run_at is not None
-        )
-        if not heads:
+        heads = self._db.execute(ready.HEADS, first).fetchall()
+        if (turn := next_turn(heads, self._ageing_s)) is None:
             return None
-        (_, priority), until = heads[0], (*heads, (math.inf, 0))[1]
-        wanted = {**self._wanted, "from_priority": priority, "limit": most}
+        wanted = {**self._wanted, "from_priority": turn.priority, "limit": most}
         text, _, nonce = self._db.execute(ready.READY, wanted).fetchone()
         seqs = decode_seqs(text)
-        seqs = seqs[: self._count_until(until, priority, seqs)]
+        seqs = seqs[: turn.count(candidates(self._db, seqs))]
         return Batch(seqs, rows.json_array(seqs), nonce)
-
-    def _count_until(self, until: tuple[float, int], priority: int, seqs: Sequence[int]) -> int:
-        """Return how many rows come before it is the turn of another priority."""
-        oldest = enumerate(_oldest_from(candidates(self._db, seqs)))
-        late = (
-            place
-            for place, run_at in oldest
-            if place and (self._since(priority, run_at), priority) > until
-        )
-        return next(late, len(seqs))
-
-    def _since(self, priority: int, run_at: float) -> float:
-        return run_at + self._ageing_s * priority
-
-
-def _oldest_from(candidates: Sequence[Candidate]) -> Sequence[float]:
-    """Return for each row since when its priority has waited once those before it are claimed.
-
-    Rows beyond these may have waited longer still; then the next batch goes on with this priority.
-    """
-    waited = in_turn = math.inf
-    found = []
-    for row in reversed(candidates):
-        if row.turn > 0:
-            in_turn = row.run_at
-        else:
-            waited = min(waited, row.run_at)
-        found.append(min(waited, in_turn))
-    return found[::-1]
