@@ -2,12 +2,14 @@
 
 import { html, render, useCallback, useEffect, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
+import { lazy } from "./lazy.js";
 import { refresh, whenSignedOut } from "./live.js";
 import { Identity } from "./session.js";
 import { Shell } from "./shell.js";
 import { applyTheme } from "./theme.js";
 import { Failure } from "../components/states.js";
-import { SignIn } from "../screens/sign-in.js";
+
+const SignIn = lazy(async () => (await import("../screens/sign-in.js")).SignIn);
 
 const RETRY_MS = 1000;
 
