@@ -60,6 +60,14 @@ The benchmark has it run before the page's own code. Its predicates look at what
     /** A word that only some of the latest tasks have in their data. */
     word: () => rows().map((row) => row.textContent.match(/batch-\d+/)).find(Boolean)?.[0],
     paints: () => Object.fromEntries(performance.getEntriesByType("paint").map((entry) => [entry.name, entry.startTime])),
+    /** When the other screens are loaded, too: one after the other in the order of the navigation. */
+    wholeAt: () =>
+      new Promise((resolve) => {
+        const isLast = ({ name }) => name.endsWith("/settings.js");
+        const look = () =>
+          performance.getEntriesByType("resource").some(isLast) ? resolve(performance.now()) : setTimeout(look, 20);
+        look();
+      }),
     treeAt: () =>
       new Promise((resolve) => {
         const isDrawn = () => document.querySelector('tr[data-path="root/database"]');

@@ -91,9 +91,9 @@ def serving() -> Iterator[Site]:
 
 
 @contextmanager
-def loaded(site: Site) -> Iterator[None]:
-    """Have 2,000 tasks a second come in, and be completed, until the block ends."""
-    module = ("-m", "benchmarks.paced_posts", str(site.port), QUEUE, str(PER_SECOND))
+def loaded(site: Site, per_second: int = PER_SECOND) -> Iterator[None]:
+    """Have so many tasks a second come in, and be completed, until the block ends."""
+    module = ("-m", "benchmarks.paced_posts", str(site.port), QUEUE, str(per_second))
     with subprocess.Popen([sys.executable, *module]) as load:
         try:
             yield

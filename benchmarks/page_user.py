@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.page_site import browser, loaded, serving, window
+from benchmarks.page_site import PER_SECOND, browser, loaded, serving, window
 
 if TYPE_CHECKING:
     from playwright.sync_api import CDPSession, Page
-
-LEAST_TURNS = 2  # of all interactions, one after the other
 
 INTERACTIONS = {
     "list": "opening the list of tasks",
@@ -28,31 +26,38 @@ class Work:
 
     took_ms: Mapping[str, Sequence[float]]
     long_tasks_ms: Sequence[float]
-    heap_mb: tuple[float, float]
-    """After the first turn, and at the end."""
+    heap_mb: tuple[float, float, float]
+    """After the first turn, halfway and at the end, each without garbage."""
     completed_per_s: float
     seconds: float
 
 
-def work(seconds: float) -> Work:
+def work(seconds: float, per_second: int = PER_SECOND) -> Work:
     """Work with the page for so many seconds, under load."""
-    with serving() as site, loaded(site), browser() as opened, window(opened) as page:
+    with serving() as site, loaded(site, per_second), browser() as opened, window(opened) as page:
         page.goto(site.url)
         user, profiler = User(page), page.context.new_cdp_session(page)
         user.turn()  # what only the first one loads is not counted
         heap_before_mb = _heap_mb(profiler)
         completed, began_at = site.completed(), time.monotonic()
-        turns = [user.turn() for _ in range(LEAST_TURNS)]
-        while time.monotonic() < began_at + seconds:
-            turns.append(user.turn())
+        turns = _turns(user, began_at + seconds / 2)
+        heap_halfway_mb = _heap_mb(profiler)
+        turns += _turns(user, began_at + seconds)
         took_s = time.monotonic() - began_at
         return Work(
             took_ms={name: [turn[name] for turn in turns] for name in INTERACTIONS},
             long_tasks_ms=page.evaluate("pageClock.longTasks()"),
-            heap_mb=(heap_before_mb, _heap_mb(profiler)),
+            heap_mb=(heap_before_mb, heap_halfway_mb, _heap_mb(profiler)),
             completed_per_s=(site.completed() - completed) / took_s,
             seconds=took_s,
         )
+
+
+def _turns(user: "User", ends_at: float) -> list[dict[str, float]]:
+    turns = [user.turn()]
+    while time.monotonic() < ends_at:
+        turns.append(user.turn())
+    return turns
 
 
 def _heap_mb(profiler: "CDPSession") -> float:

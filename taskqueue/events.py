@@ -85,9 +85,9 @@ class Events:
     warning = _method("warning")
     error = _method("error")
 
-    def are_wanted(self, level: Level) -> bool:
-        """Return whether events of this level reach a subscriber or the log."""
-        if self.subscribers:
+    def are_wanted(self, level: Level, name: str) -> bool:
+        """Return whether events of this level and name reach a subscriber or the log."""
+        if self.subscribers or name in self.listeners:
             return True
         return bool((log.service or log.bind()).is_enabled_for(_NUMBERS[level]))
 

@@ -29,7 +29,7 @@ MAX_PROGRESS = 4_096  # characters of JSON that an event holds; the task has mor
 
 def enqueued(tasks: Sequence[NewTask], accepted: Sequence[Accepted]) -> None:
     """New tasks are committed. Two lines for each short task are enough unless more are wanted."""
-    if not events.are_wanted("debug"):
+    if not events.are_wanted("debug", "task_enqueued"):
         return
     for task, answer in zip(tasks, accepted, strict=True):
         if answer.acceptance is Acceptance.ACCEPTED:
@@ -44,7 +44,7 @@ def enqueued(tasks: Sequence[NewTask], accepted: Sequence[Accepted]) -> None:
 
 def progressed(task: Task, progress: str) -> None:
     """What a handler reports is written."""
-    if events.are_wanted("debug"):
+    if events.are_wanted("debug", "task_progress"):
         value = msgspec.json.decode(progress) if len(progress) <= MAX_PROGRESS else None
         events.debug("task_progress", **_attempt(task), progress=value)
 

@@ -5,6 +5,8 @@ good, and a page never mixes files of two releases.
 """
 
 import gzip
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
@@ -14,6 +16,8 @@ from typing import NamedTuple
 FOLDER = Path(__file__).parent / "static"
 
 _INDEX = "index.html"
+_ENTRY = ("app", "main.js")
+_IMPORT = re.compile(r'\bfrom "(\.[^"]+)"')  # not import(…), which is for later
 _HTML = "text/html; charset=utf-8"
 _TYPES = {
     ".css": "text/css",
@@ -66,13 +70,23 @@ def _read() -> Iterator[tuple[tuple[str, str], File]]:
 
 
 def _preloads(version: str, files: Mapping[tuple[str, str], File]) -> Iterator[str]:
-    """Yield the links that let a browser fetch all modules at once, not import by import.
+    """Yield the links that let a browser fetch at once what the first screen needs.
 
-    uPlot is a classic script, which the page loads by itself.
+    Without them it would go import by import. Other screens are loaded when they are opened.
     """
-    for folder, name in files:
-        if name.endswith(".js") and name != "uplot.js":
-            yield f'<link rel="modulepreload" href="assets/{version}/{folder}/{name}">'
+    for folder, name in _modules(files):
+        yield f'<link rel="modulepreload" href="assets/{version}/{folder}/{name}">'
+
+
+def _modules(files: Mapping[tuple[str, str], File]) -> list[tuple[str, str]]:
+    """Return the first module and all that it imports, directly or not, each once."""
+    found = [_ENTRY]
+    for folder, name in found:
+        for target in _IMPORT.findall(files[folder, name].body.decode()):
+            place = posixpath.split(posixpath.normpath(posixpath.join(folder, target)))
+            if place not in found:
+                found.append(place)
+    return found
 
 
 def _pack(body: bytes) -> bytes:

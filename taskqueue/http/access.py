@@ -22,7 +22,7 @@ class AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Publish the event; `time` is in seconds."""
         failed = response.status >= 400
-        if not failed and not events.are_wanted("debug"):
+        if not failed and not events.are_wanted("debug", "http_request"):
             return
         emit = events.info if failed else events.debug
         emit(

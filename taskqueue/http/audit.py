@@ -84,7 +84,7 @@ class AuditTrail:
 
 def _publish(change: AuditedChange) -> None:
     level: Level = "info" if change.role is Role.ADMIN else "debug"  # every enqueue is one
-    if not events.are_wanted(level):
+    if not events.are_wanted(level, "audit_change"):
         return
     getattr(events, level)(
         "audit_change",

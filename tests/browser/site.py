@@ -49,11 +49,16 @@ class Site:
     def url(self) -> str:
         return self.service.url
 
-    async def open(self, place: str = "", **options: Any) -> Page:
-        """Open the page at a place such as `#/tasks`, in a window of its own."""
+    async def open(self, place: str = "", *, script: str = "", **options: Any) -> Page:
+        """Open the page at a place such as `#/tasks`, in a window of its own.
+
+        `script` runs before the page's own code.
+        """
         context = await self._browser.new_context(**options)
         self._windows.append(context)
         page = await context.new_page()
+        if script:
+            await page.add_init_script(script)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("response", self._on_response)

@@ -13,12 +13,15 @@ from taskqueue.http.event_stream.filters import EventFilter
 from taskqueue.rules.access import Role
 from tests.gateway.event_stream import LIMIT_S, Received, parsed
 
+ALL = EventFilter()
+
 
 class Reader:
     """Takes everything as soon as it is woken."""
 
-    def __init__(self, broadcaster: Broadcaster) -> None:
-        self._following = broadcaster.followed(None, self._on_more)
+    def __init__(self, broadcaster: Broadcaster, wanted: EventFilter = ALL) -> None:
+        self._wanted = wanted
+        self._following = broadcaster.followed(wanted, None, self._on_more)
         self.received: list[Received] = []
         self.wakes = 0
         self._more = asyncio.Event()
@@ -30,7 +33,7 @@ class Reader:
 
     def _on_more(self) -> None:
         self.wakes += 1
-        while piece := self._feed.take(EventFilter(), Role.READ):
+        while piece := self._feed.take(self._wanted, Role.READ):
             self.received += parsed(piece)
         self._more.set()
 
@@ -51,6 +54,10 @@ async def broadcaster() -> AsyncIterator[Broadcaster]:
 
 def pause(number: int) -> None:
     events.info("queue_paused", queue=str(number))
+
+
+def listeners() -> int:
+    return len(events.listeners.get("queue_paused", ()))
 
 
 def numbers(received: list[Received]) -> list[int]:
@@ -123,14 +130,41 @@ async def test_other_events_wake_no_stream(broadcaster: Broadcaster) -> None:
     assert (reader.wakes, len(reader.received)) == (1, 1)
 
 
+async def test_events_that_no_stream_wants_wake_none(broadcaster: Broadcaster) -> None:
+    pauses = EventFilter(event=frozenset({"queue_paused"}))
+    with Reader(broadcaster, pauses).following() as reader:
+        for _ in range(100):
+            events.info("task_completed", task_id="1", action="resize", queue="images")
+        pause(1)
+
+        await reader.until(1)
+        is_wanted = events.are_wanted("debug", "task_completed")
+
+    assert (reader.wakes, len(reader.received), is_wanted) == (1, 1, False)
+
+
+async def test_streams_that_want_the_same_get_each_event_once(broadcaster: Broadcaster) -> None:
+    pauses = EventFilter(event=frozenset({"queue_paused"}))
+    with Reader(broadcaster, pauses).following() as some, Reader(broadcaster).following() as every:
+        for number in range(3):
+            pause(number)
+        events.info("queue_resumed", queue="3")
+
+        await some.until(3)
+        await every.until(4)
+
+    assert numbers(some.received) == [0, 1, 2]
+    assert numbers(every.received) == [0, 1, 2, 3]
+
+
 async def test_after_a_while_without_streams_nothing_is_subscribed_to() -> None:
-    before = len(events.subscribers)
+    before = listeners()
     with closing(Broadcaster(linger_s=0.01)) as broadcaster:
         with Reader(broadcaster).following():
-            assert len(events.subscribers) == before + 1
+            assert listeners() == before + 1
 
         async with asyncio.timeout(LIMIT_S):
-            while len(events.subscribers) > before:  # noqa: ASYNC110 - nothing announces it
+            while listeners() > before:  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0.01)
 
         with Reader(broadcaster).following() as reader:  # a new life, in which all is as it was
@@ -141,8 +175,8 @@ async def test_after_a_while_without_streams_nothing_is_subscribed_to() -> None:
 async def test_a_client_that_comes_back_in_time_keeps_the_subscription() -> None:
     with closing(Broadcaster(linger_s=0.05)) as broadcaster:
         with Reader(broadcaster).following():
-            subscribed = events.subscribers
+            subscribed = events.listeners
         with Reader(broadcaster).following():
             await asyncio.sleep(0.1)  # longer than without a client
 
-            assert events.subscribers == subscribed
+            assert events.listeners == subscribed

@@ -11,7 +11,7 @@ from multidict import MultiDict
 from taskqueue.events import Event, Level
 from taskqueue.http.event_stream.feed import STALE, Feed
 from taskqueue.http.event_stream.filters import EVENT_FILTER, EventFilter
-from taskqueue.http.event_stream.history import PIECE_BYTES, History
+from taskqueue.http.event_stream.history import MOST, MOST_BYTES, PIECE_BYTES, History
 from taskqueue.http.event_stream.public import FIELDS, MAX_TEXT, PublicEvent, public
 from taskqueue.http.problems import Problem
 from taskqueue.rules.access import Role
@@ -25,6 +25,13 @@ def happened(name: str, *, level: Level = "info", **fields: object) -> PublicEve
     seen = public(Event(name=name, level=level, fields=fields, at=1.5))
     assert seen is not None
     return seen
+
+
+def kept(most: int = MOST, most_bytes: int = MOST_BYTES) -> History:
+    """A history that keeps all events."""
+    history = History(most, most_bytes)
+    history.keep(FIELDS)
+    return history
 
 
 def numbered(history: History, count: int) -> None:
@@ -120,7 +127,7 @@ def test_other_events_are_not_shown(name: str, level: Level) -> None:
 @settings(deadline=None)  # other tests may have the processors
 @given(st.integers(1, 30), st.integers(0, 60))
 def test_the_latest_events_are_kept(most: int, count: int) -> None:
-    history = History(most)
+    history = kept(most)
 
     numbered(history, count)
 
@@ -129,7 +136,7 @@ def test_the_latest_events_are_kept(most: int, count: int) -> None:
 
 
 def test_so_many_bytes_are_kept_and_the_latest_event_always() -> None:
-    history = History(most_bytes=500)
+    history = kept(most_bytes=500)
 
     numbered(history, 100)
     size = len(history.piece(history.first, ALL, Role.READ).blocks)
@@ -141,25 +148,25 @@ def test_so_many_bytes_are_kept_and_the_latest_event_always() -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "9f2c01ab-", "9f2c01ab-1\n", "x" * 9_000, "ab-1", "é-1"])
 def test_an_id_that_is_none_cannot_be_gone_on_from(text: str) -> None:
-    assert History().number_after(text) is None
+    assert kept().number_after(text, FIELDS) is None
 
 
 def test_an_id_of_another_life_or_of_the_future_cannot_be_gone_on_from() -> None:
-    history, other = History(), History()
+    history, other = kept(), kept()
     numbered(history, 3)
 
-    assert history.number_after(other.id_of(1)) is None
-    assert history.number_after(history.id_of(4)) is None
-    assert history.number_after(history.id_of(3)) == 4
+    assert history.number_after(other.id_of(1), FIELDS) is None
+    assert history.number_after(history.id_of(4), FIELDS) is None
+    assert history.number_after(history.id_of(3), FIELDS) == 4
 
 
 # --- what a client gets ---------------------------------------------------------------------------
 
 
 def test_a_client_gets_what_comes_after_it() -> None:
-    history = History()
+    history = kept()
     numbered(history, 3)
-    feed = Feed(history, None)
+    feed = Feed(history, None, ALL)
 
     numbered(history, 2)
 
@@ -172,12 +179,12 @@ def test_a_client_gets_what_comes_after_it() -> None:
 def test_a_client_that_comes_back_gets_each_event_once_or_a_gap(
     before: int, away: int, most: int
 ) -> None:
-    history = History(most)
+    history = kept(most)
     numbered(history, before)
     last = history.id_of(before)
     numbered(history, away)
 
-    received = parsed(Feed(history, last).take(ALL, Role.READ))
+    received = parsed(Feed(history, last, ALL).take(ALL, Role.READ))
 
     if away <= most:
         assert [each.data["queue"] for each in received] == [
@@ -189,29 +196,29 @@ def test_a_client_that_comes_back_gets_each_event_once_or_a_gap(
 
 
 def test_a_gap_gives_the_id_to_go_on_with() -> None:
-    history = History()
+    history = kept()
     numbered(history, 3)
-    [gap] = parsed(Feed(history, "00000000-1").take(ALL, Role.READ))
+    [gap] = parsed(Feed(history, "00000000-1", ALL).take(ALL, Role.READ))
     numbered(history, 1)
 
-    back = Feed(history, gap.id)
+    back = Feed(history, gap.id, ALL)
 
     assert gap.name == "gap"
     assert queues(back.take(ALL, Role.READ)) == ["4"]
 
 
 def test_a_client_that_leaves_before_it_has_read_of_a_gap_is_shown_it_again() -> None:
-    history = History()
+    history = kept()
     numbered(history, 3)
 
-    marked = parsed(Feed(history, "00000000-1").mark())
+    marked = parsed(Feed(history, "00000000-1", ALL).mark())
 
     assert [each.id for each in marked] == []
 
 
 def test_a_client_is_behind_when_what_it_needs_next_is_gone() -> None:
-    history = History(most=3)
-    feed = Feed(history, None)
+    history = kept(most=3)
+    feed = Feed(history, None, ALL)
 
     numbered(history, 3)
     in_time = feed.is_behind
@@ -221,8 +228,8 @@ def test_a_client_is_behind_when_what_it_needs_next_is_gone() -> None:
 
 
 def test_a_client_that_could_not_be_served_in_time_gets_a_gap_and_goes_on() -> None:
-    history = History(most=3)
-    feed = Feed(history, None)
+    history = kept(most=3)
+    feed = Feed(history, None, ALL)
     begun = history.id_of(0)
     numbered(history, 5)
 
@@ -235,8 +242,8 @@ def test_a_client_that_could_not_be_served_in_time_gets_a_gap_and_goes_on() -> N
 
 
 def test_what_a_client_gets_at_once_has_an_end() -> None:
-    history = History()
-    feed = Feed(history, None)
+    history = kept()
+    feed = Feed(history, None, ALL)
     numbered(history, 2_000)
 
     pieces = list(iter(lambda: feed.take(ALL, Role.READ), b""))
@@ -247,8 +254,8 @@ def test_what_a_client_gets_at_once_has_an_end() -> None:
 
 
 def test_clients_at_the_same_place_get_what_each_of_them_wants() -> None:
-    history = History()
-    feeds = [Feed(history, None) for _ in range(6)]
+    history = kept()
+    feeds = [Feed(history, None, ALL) for _ in range(6)]
     history.append(happened("audit_change", who="ci", method="POST", path="/dead/delete"))
     numbered(history, 3)
     mail = EventFilter(event=frozenset({"queue_resumed"}))
@@ -267,8 +274,8 @@ def test_clients_at_the_same_place_get_what_each_of_them_wants() -> None:
 
 
 def test_a_client_that_wants_none_of_many_events_gets_a_later_id() -> None:
-    history = History()
-    feed = Feed(history, None)
+    history = kept()
+    feed = Feed(history, None, ALL)
     numbered(history, STALE + 1)
 
     marked = parsed(feed.take(EventFilter(queue=frozenset({"mail"})), Role.READ))
@@ -277,8 +284,8 @@ def test_a_client_that_wants_none_of_many_events_gets_a_later_id() -> None:
 
 
 def test_only_administrators_see_who_has_changed_what() -> None:
-    history = History()
-    feeds = [Feed(history, None), Feed(history, None)]
+    history = kept()
+    feeds = [Feed(history, None, ALL), Feed(history, None, ALL)]
     history.append(happened("audit_change", who="ci", method="POST", path="/queues/a/pause"))
     history.append(happened("queue_paused", queue="a"))
 
@@ -353,3 +360,40 @@ def test_the_data_is_one_line_of_json() -> None:
     ]
 
     assert msgspec.json.decode(line.removeprefix(b"data: "))["reason"] == "a\nb\r\u2028"
+
+
+# --- what nobody wants ----------------------------------------------------------------------------
+
+PAUSES = EventFilter(event=frozenset({"queue_paused"}))
+RESUMES = EventFilter(event=frozenset({"queue_resumed"}))
+
+
+def test_only_what_a_reader_has_wanted_is_kept() -> None:
+    history = History()
+
+    Feed(history, None, PAUSES)
+
+    assert [name for name in FIELDS if history.keeps(name)] == ["queue_paused"]
+
+
+def test_a_reader_that_wants_more_than_was_kept_gets_a_gap() -> None:
+    history = History()
+    before = parsed(Feed(history, None, PAUSES).mark())[0].id  # then a queue may have been resumed
+
+    assert names(Feed(history, before, RESUMES)) == ["gap"]
+    assert names(Feed(history, before, PAUSES)) == []
+
+
+def test_a_reader_goes_on_after_others_have_begun_to_want_more() -> None:
+    history = History()
+    pauses = Feed(history, None, PAUSES)
+    numbered(history, 1)
+    resumes = Feed(history, None, RESUMES)
+    begun = parsed(resumes.mark())[0].id
+    history.append(happened("queue_resumed", queue="mail"))
+    numbered(history, 1)
+
+    assert names(pauses, PAUSES) == ["queue_paused", "queue_paused"]
+    assert names(resumes, RESUMES) == ["queue_resumed"]
+    assert names(Feed(history, begun, RESUMES), RESUMES) == ["queue_resumed"]
+    assert names(Feed(history, begun, PAUSES), PAUSES) == ["queue_paused"]

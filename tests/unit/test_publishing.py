@@ -49,15 +49,19 @@ def test_a_subscriber_gets_what_the_log_filters_out(events: Events) -> None:
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
-        wanted_before = events.are_wanted("info")
+        wanted_before = events.are_wanted("info", "queue_paused")
         with events.subscribed(Buffer(10)) as buffer:
-            wanted = events.are_wanted("debug")
+            wanted = events.are_wanted("debug", "http_request")
             events.debug("http_request")
+        with events.subscribed(Buffer(10), "queue_paused"):
+            wanted_by_name = events.are_wanted("debug", "queue_paused")
+            other_wanted = events.are_wanted("debug", "http_request")
     finally:
         structlog.configure(**before)
 
     assert names(buffer.take()) == ["http_request"]
     assert (wanted_before, wanted) == (False, True)
+    assert (wanted_by_name, other_wanted) == (True, False)
 
 
 def test_without_subscribers_an_event_is_a_line_and_nothing_else(events: Events) -> None:

@@ -2,19 +2,20 @@
 
 any thread ──▶ incoming ──▶ encoded once, into the history ──▶ streams, a few at a time
 
-While no client listens, nothing is subscribed to, so events cost what they did.
+Only what some client wants is subscribed to, so all other events cost what they did.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from taskqueue.events import Event, events
 from taskqueue.http.event_stream.feed import Feed
+from taskqueue.http.event_stream.filters import EventFilter
 from taskqueue.http.event_stream.history import History
-from taskqueue.http.event_stream.public import FIELDS, public
+from taskqueue.http.event_stream.public import public
 
 LINGER_S = 60.0  # for clients that come back: after a restart of the gateway, or of a proxy
 PACE_S = 0.1  # between two rounds over the streams, each of which costs a write per stream
@@ -45,7 +46,8 @@ class Broadcaster:
         self._is_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timers: dict[str, asyncio.Handle] = {}
-        self._subscription: AbstractContextManager[object] | None = None
+        self._subscriptions = ExitStack()
+        self._is_gathering = False
 
     @property
     def count(self) -> int:
@@ -53,13 +55,16 @@ class Broadcaster:
         return len(self._feeds)
 
     @contextmanager
-    def followed(self, after: str | None, wake: Callable[[], object]) -> Iterator[Feed]:
-        """Yield the events after the id `after`; from here on, if it is None.
+    def followed(
+        self, wanted: EventFilter, after: str | None, wake: Callable[[], object]
+    ) -> Iterator[Feed]:
+        """Yield the wanted events after the id `after`; from here on, if it is None.
 
         `wake` is called on the loop when there are more.
         """
-        self._subscribe()
-        feed = Feed(self._history, after)
+        self._begin()
+        self._subscribe(wanted)
+        feed = Feed(self._history, after, wanted)
         self._feeds[feed] = wake
         try:
             yield feed
@@ -73,9 +78,8 @@ class Broadcaster:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            subscription.__exit__(None, None, None)
+        self._is_gathering = False
+        self._subscriptions.close()
 
     def take_in(self, most: int = A_ROUND) -> None:
         """Encode up to `most` events that have come; streams that take from now on get them."""
@@ -87,21 +91,25 @@ class Broadcaster:
                 self._history.append(seen)
         self._overflowed = len(self._incoming) >= MOST_INCOMING
 
-    def _subscribe(self) -> None:
+    def _begin(self) -> None:
+        """Begin a life, unless one goes on."""
         if (closing := self._timers.pop("close", None)) is not None:
             closing.cancel()
-        if self._subscription is None:
+        if not self._is_gathering:
+            self._is_gathering = True
             self._loop = asyncio.get_running_loop()
             self._history = self._make_history()
             self._incoming.clear()  # of the subscription before, from threads that were late
             self._overflowed = self._is_due = False
-            self._subscription = events.subscribed(self._on_event)
-            self._subscription.__enter__()
+
+    def _subscribe(self, wanted: EventFilter) -> None:
+        """Subscribe to what no stream has wanted before; all others cost no more than without."""
+        new = [name for name in wanted.names if not self._history.keeps(name)]
+        if new:
+            self._subscriptions.enter_context(events.subscribed(self._on_event, *new))
 
     def _on_event(self, event: Event) -> None:
         """Called on the thread that publishes."""
-        if event.name not in FIELDS:
-            return
         if len(self._incoming) < MOST_INCOMING:
             self._incoming.append(event)
         elif not self._overflowed:
@@ -113,7 +121,7 @@ class Broadcaster:
 
     def _go_round(self) -> None:
         """Encode what has come, and wake the streams."""
-        if self._subscription is not None and "round" not in self._timers:
+        if self._is_gathering and "round" not in self._timers:
             self._encode(A_ROUND)
 
     def _encode(self, most: int) -> None:

@@ -14,10 +14,14 @@ class Feed:
     A reader that is slower than the events falls behind when the history drops what it needs next.
     """
 
-    def __init__(self, history: History, after: str | None) -> None:
-        """Begin after this id; at the end, if it is None. A `gap` is first if any are missing."""
+    def __init__(self, history: History, after: str | None, wanted: EventFilter) -> None:
+        """Begin after this id; at the end, if it is None. A `gap` is first if any are missing.
+
+        From here on the history keeps what is wanted.
+        """
         self._history = history
-        number = history.next if after is None else history.number_after(after)
+        number = None if after is None else history.number_after(after, wanted.names)
+        history.keep(wanted.names)
         self._gap = None if after is None or number is not None else gap(after)
         self._next = history.next if number is None else number
         self._told = self._next - 1  # the number of the id that the reader knows

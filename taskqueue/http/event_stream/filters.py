@@ -1,6 +1,6 @@
 """Which events a client wants, as it says in the query of `GET /events`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
@@ -20,6 +20,11 @@ class EventFilter(Struct):
     action: frozenset[str] = frozenset()
     queue: frozenset[str] = frozenset()
     event: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the events that can pass."""
+        return self.event or FIELDS.keys()
 
     def wants(self, event: PublicEvent) -> bool:
         """Return whether an event passes.

@@ -87,7 +87,9 @@ class EventStreams:
         stream = Stream(response.client, beat_s=self._limits.beat_s)
         self._open.add(stream)
         try:
-            with self._broadcaster.followed(response.after, stream.on_more) as feed:
+            with self._broadcaster.followed(
+                response.wanted, response.after, stream.on_more
+            ) as feed:
                 if not self._is_released:
                     await stream.send(
                         feed,

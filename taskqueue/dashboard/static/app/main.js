@@ -2,31 +2,21 @@
 
 import { html, render, useCallback, useEffect, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
+import { lazy } from "./lazy.js";
 import { refresh, whenSignedOut } from "./live.js";
 import { Identity } from "./session.js";
 import { Shell } from "./shell.js";
 import { applyTheme } from "./theme.js";
 import { Failure } from "../components/states.js";
-import { SignIn } from "../screens/sign-in.js";
+
+const SignIn = lazy(async () => (await import("../screens/sign-in.js")).SignIn);
 
 const RETRY_MS = 1000;
 
-function Page() {
-  const [identity, setIdentity] = useState(null);
-  const [problem, setProblem] = useState(null);
-  const ask = useCallback(async () => {
-    try {
-      setIdentity(await get("session"));
-      setProblem(null);
-    } catch (failure) {
-      setIdentity(null);
-      setProblem(failure);
-    }
-  }, []);
-  useEffect(() => {
-    whenSignedOut(ask);
-    ask();
-  }, []);
+function Page({ first }) {
+  const [{ identity, problem }, setAnswer] = useState(first);
+  const ask = useCallback(async () => setAnswer(await whoAsks()), []);
+  useEffect(() => whenSignedOut(ask), []);
   useEffect(() => {
     if (!problem || !problem.isOutage) return undefined;
     const timer = setTimeout(ask, RETRY_MS);
@@ -39,12 +29,21 @@ function Page() {
   if (identity) {
     return html`<${Identity.Provider} value=${identity}><${Shell} onSignOut=${ask} /><//>`;
   }
-  if (problem && problem.status === 401) return html`<${SignIn} onDone=${onSignedIn} />`;
-  if (problem) return html`<main><${Failure} problem=${problem} retry=${ask} /></main>`;
-  return html`<p class="starting" role="status">taskqueue</p>`; // as in index.html
+  if (problem.status === 401) return html`<${SignIn} onDone=${onSignedIn} />`;
+  return html`<main><${Failure} problem=${problem} retry=${ask} /></main>`;
+}
+
+/** Return who uses the page, or why that is not known. */
+async function whoAsks() {
+  try {
+    return { identity: await get("session"), problem: null };
+  } catch (problem) {
+    return { identity: null, problem };
+  }
 }
 
 applyTheme();
 const place = document.getElementById("app");
+const first = await whoAsks(); // until then the frame in index.html is shown
 place.replaceChildren();
-render(html`<${Page} />`, place);
+render(html`<${Page} first=${first} />`, place);

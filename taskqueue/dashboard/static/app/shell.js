@@ -7,7 +7,7 @@ import { useEventStream } from "./events.js";
 import { useKeys } from "./keys.js";
 import { useConnection, useLive, useNow } from "./live.js";
 import { go, to, useRoute } from "./router.js";
-import { useScreens } from "./screens.js";
+import { useScreens, useScreensAhead } from "./screens.js";
 import { Identity, useMay } from "./session.js";
 import { useTheme } from "./theme.js";
 import { Enqueue } from "../components/enqueue.js";
@@ -24,11 +24,13 @@ export function Shell({ onSignOut }) {
   const [open, setOpen] = useState(null);
   const [theme, nextTheme] = useTheme();
   useEventStream();
+  useScreensAhead(screens);
   const close = () => setOpen(null);
   const place = useRef(null);
   const current = screens.find((each) => each.id === route.screen) || screens[0];
-  useScreenTitle(current, route, place);
-  useShortcuts(setOpen, may, screens);
+  const isSearchWanted = useRef(false);
+  useScreenTitle(current, route, place, isSearchWanted);
+  useShortcuts(setOpen, may, screens, isSearchWanted);
   const commands = [
     ...screens.map((each) => ({ name: each.name, hint: "Screen", run: () => go(to(each.id)) })),
     ...(may("enqueue") ? [{ name: "New task", hint: "Action", run: () => setOpen("enqueue") }] : []),
@@ -62,24 +64,26 @@ export function Shell({ onSignOut }) {
   </div>`;
 }
 
-/** Name the screen in the window's title, and give it the focus, which tells screen readers. */
-function useScreenTitle(current, route, place) {
+/** Name the screen in the window's title, and give it or its search the focus, which tells screen readers. */
+function useScreenTitle(current, route, place, isSearchWanted) {
   const isFirst = useRef(true);
   useEffect(() => {
     document.title = `${route.id ? `${current.name} ${route.id.slice(-8)}` : current.name} · taskqueue`;
     if (!isFirst.current) {
-      place.current.focus({ preventScroll: true });
+      const field = isSearchWanted.current && document.getElementById("search");
+      (field || place.current).focus({ preventScroll: true });
       scrollTo(0, 0);
     }
     isFirst.current = false;
+    isSearchWanted.current = false;
   }, [current.id, route.id]);
 }
 
-function useShortcuts(setOpen, may, screens) {
+function useShortcuts(setOpen, may, screens, isSearchWanted) {
   const going = useRef(false);
   const actions = {
     "?": () => setOpen("shortcuts"),
-    "/": () => focusSearch(),
+    "/": () => search(screens, isSearchWanted),
     n: () => may("enqueue") && setOpen("enqueue"),
     g: () => {
       going.current = true;
@@ -103,13 +107,16 @@ function useShortcuts(setOpen, may, screens) {
   }, []);
 }
 
-function focusSearch() {
+/** Go to the search of the tasks. Their screen is loaded before it is shown, so that the search is there by then. */
+async function search(screens, isSearchWanted) {
   const field = document.getElementById("search");
-  if (field) field.focus();
-  else {
-    go(to("tasks"));
-    requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById("search")?.focus()));
+  if (field) {
+    field.focus();
+    return;
   }
+  await screens.find((each) => each.id === "tasks").view.preload().catch(() => {}); // the screen itself tries again
+  isSearchWanted.current = true;
+  go(to("tasks"));
 }
 
 function Connection() {

@@ -4,8 +4,7 @@ import { html, useEffect, useState } from "../vendor/preact.js";
 import { count } from "../app/format.js";
 import { useLive } from "../app/live.js";
 import { to } from "../app/router.js";
-import { Icon } from "./icon.js";
-import { Mark } from "./mark.js";
+import { Icon, Mark } from "./icon.js";
 
 export function Navigation({ screens, current }) {
   const [isOpen, setOpen] = useState(false);

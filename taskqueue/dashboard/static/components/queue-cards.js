@@ -3,7 +3,6 @@
 import { html } from "../vendor/preact.js";
 import { count, duration, perMinute, plural } from "../app/format.js";
 import { to } from "../app/router.js";
-import { HeldBack } from "./held-back.js";
 import { Status } from "./status.js";
 
 export function QueueCards({ queues }) {
@@ -32,3 +31,15 @@ function QueueCard({ queue }) {
     <span class="small faint">${queue.oldest_runnable_s === null ? "Nothing waits to run" : `Oldest has waited ${duration(queue.oldest_runnable_s)}`}</span>
   </a>`;
 }
+
+const MOST_COUNTED = 1000;
+
+/** The limits that hold back tasks of a queue. */
+export function HeldBack({ limits }) {
+  if (limits.length === 0) return null;
+  return html`<span class="held-back small">${limits.map(
+    (limit) => html`<span class="tag" data-tone="warning" key=${limit.name}>${waiting(limit)} wait for <b>${limit.name}</b> (${count(limit.running)} running)</span> `,
+  )}</span>`;
+}
+
+const waiting = ({ waiting: tasks }) => (tasks < MOST_COUNTED ? count(tasks) : `${count(MOST_COUNTED)} or more`);

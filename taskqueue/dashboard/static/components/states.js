@@ -22,9 +22,13 @@ export function Failure({ problem, retry }) {
   </div>`;
 }
 
+/** What stands where `live` has no data: why, or a place for it. While the service is away, the head says so. */
+export function Missing({ live: { problem, reload }, lines }) {
+  if (!problem || problem.status === 0) return html`<${Loading} lines=${lines} />`;
+  return html`<${Failure} problem=${problem} retry=${reload} />`;
+}
+
 /** Show what `live` has: its data, else why there is none. */
 export function Shown({ live, children }) {
-  if (live.data) return children(live.data);
-  if (live.problem) return html`<${Failure} problem=${live.problem} retry=${live.reload} />`;
-  return html`<${Loading} />`;
+  return live.data ? children(live.data) : html`<${Missing} live=${live} />`;
 }

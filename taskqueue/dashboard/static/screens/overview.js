@@ -2,16 +2,22 @@
 
 import { html } from "../vendor/preact.js";
 import { count } from "../app/format.js";
+import { lazy, runScript } from "../app/lazy.js";
 import { useLive } from "../app/live.js";
 import { to } from "../app/router.js";
 import { Attention } from "../components/attention.js";
-import { Charts } from "../components/charts.js";
 import { QueueCards } from "../components/queue-cards.js";
 import { Shown } from "../components/states.js";
 import { toneOf } from "../components/status.js";
 import { Tree } from "../components/tree.js";
 
 const shown = ["queued", "running", "scheduled", "retrying", "completed", "dead"];
+
+// They are the largest part of the page, and not what is looked at first.
+const Charts = lazy(async () => {
+  const [module] = await Promise.all([import("../components/charts.js"), runScript(new URL("../vendor/uplot.js", import.meta.url))]);
+  return module.Charts;
+}, Blanks);
 
 export function Overview() {
   const tree = useLive("supervision", 1);
@@ -48,4 +54,9 @@ function Figures({ tasks }) {
       </li>`,
     )}
   </ul>`;
+}
+
+/** What keeps the place of the charts. */
+function Blanks() {
+  return html`<div class="charts grid">${[1, 2, 3].map((each) => html`<div class="card chart-blank" key=${each}></div>`)}</div>`;
 }

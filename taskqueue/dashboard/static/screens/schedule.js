@@ -9,17 +9,18 @@ import { useMay } from "../app/session.js";
 import { Copy } from "../components/copy.js";
 import { ScheduleButtons } from "../components/schedule-buttons.js";
 import { SlotList } from "../components/slot-list.js";
-import { Empty, Failure, Loading } from "../components/states.js";
+import { Empty, Missing } from "../components/states.js";
 import { Status } from "../components/status.js";
 import { Time } from "../components/time.js";
 
 export function Schedule({ name }) {
   const path = `schedules/${encodeURIComponent(name)}`;
-  const { data, problem, reload } = useLive(path, 2);
+  const live = useLive(path, 2);
+  const { data, problem } = live;
   if (problem && problem.status === 404) {
     return html`<${Empty} title="No such schedule">It was deleted, or the address has a mistake. <a href=${to("schedules")}>All schedules</a><//>`;
   }
-  if (!data) return problem ? html`<${Failure} problem=${problem} retry=${reload} />` : html`<${Loading} lines=${8} />`;
+  if (!data) return html`<${Missing} live=${live} lines=${8} />`;
   return html`<${Found} schedule=${data} path=${path} />`;
 }
 

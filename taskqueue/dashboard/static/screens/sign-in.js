@@ -2,7 +2,7 @@
 
 import { html, useState } from "../vendor/preact.js";
 import { post } from "../app/api.js";
-import { Mark } from "../components/mark.js";
+import { Mark } from "../components/icon.js";
 
 export function SignIn({ onDone }) {
   const [token, setToken] = useState("");

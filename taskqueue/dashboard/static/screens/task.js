@@ -16,7 +16,7 @@ import { Enqueue } from "../components/enqueue.js";
 import { Icon } from "../components/icon.js";
 import { Children, originOf } from "../components/origin.js";
 import { Stack } from "../components/stack.js";
-import { Empty, Failure, Loading } from "../components/states.js";
+import { Empty, Missing } from "../components/states.js";
 import { Status } from "../components/status.js";
 import { Time } from "../components/time.js";
 import { Timeline } from "../components/timeline.js";
@@ -25,14 +25,15 @@ const WAITING = ["queued", "scheduled", "retrying"];
 
 export function Task({ id }) {
   const [hasEnded, setEnded] = useState(false);
-  const { data: task, problem, reload } = useLive(`tasks/${encodeURIComponent(id)}`, hasEnded ? Infinity : 1);
+  const live = useLive(`tasks/${encodeURIComponent(id)}`, hasEnded ? Infinity : 1);
+  const { data: task, problem } = live;
   useEffect(() => setEnded(Boolean(task) && task.processed_at !== null), [task]);
   if (problem && problem.status === 404) {
     return html`<${Empty} title="No such task">
       It was deleted, its time of keeping is over, or the address has a mistake. <a href=${to("tasks")}>All tasks</a>
     <//>`;
   }
-  if (!task) return problem ? html`<${Failure} problem=${problem} retry=${reload} />` : html`<${Loading} lines=${8} />`;
+  if (!task) return html`<${Missing} live=${live} lines=${8} />`;
   return html`<${Found} task=${task} />`;
 }
 

@@ -11,7 +11,7 @@ import { AllDialog, SomeDialog } from "../components/bulk.js";
 import { FilterBar } from "../components/filter-bar.js";
 import { Origins } from "../components/origin.js";
 import { Icon } from "../components/icon.js";
-import { Empty, Failure, Loading } from "../components/states.js";
+import { Empty, Missing } from "../components/states.js";
 import { TaskTable } from "../components/task-table.js";
 import { useNow } from "../app/live.js";
 import { attempt } from "../components/toasts.js";
@@ -70,11 +70,11 @@ function List({ query }) {
 
 /** The table, or why there is none. */
 function Rows({ list, query, children }) {
-  const { data, problem, reload } = list.newest;
-  if (problem && !problem.isOutage) return html`<${Failure} problem=${problem} retry=${reload} />`;
+  const { data, problem } = list.newest;
+  const missing = html`<${Missing} live=${list.newest} lines=${8} />`;
+  if (problem && !problem.isOutage) return missing;
   if (list.tasks.length > 0) return children;
-  if (problem) return html`<${Failure} problem=${problem} retry=${reload} />`;
-  if (!data) return html`<${Loading} lines=${8} />`;
+  if (problem || !data) return missing;
   if (data.next) return html`<${Empty} title="None among the latest">The search goes on with “Load more”.<//>`;
   const isFiltered = isNarrowed(query) || query.status;
   return isFiltered
