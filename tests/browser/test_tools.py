@@ -116,6 +116,20 @@ async def test_the_theme_is_chosen_and_kept(site: Site) -> None:
     assert await page.evaluate(back) == dark != light
 
 
+async def test_the_first_paint_has_the_chosen_theme(site: Site) -> None:
+    page = await site.open(color_scheme="light")
+    await page.get_by_role("button", name="Theme: auto").click()
+    await page.get_by_role("button", name="Theme: light").click()
+    await expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+
+    async with page.expect_request("**/app/main.js"):
+        await page.route("**/app/main.js", lambda _: None)  # which is never answered
+        await page.reload(wait_until="commit")
+
+    await expect(page.locator("main .loading")).to_be_visible()
+    await expect(page.locator("html")).to_have_css("color-scheme", "dark")
+
+
 async def test_the_chips_count_beside_any_filter(site: Site, http: aiohttp.ClientSession) -> None:
     calls = client(http, site)
     done = await calls.post("resize", options={"group": "import-17"})

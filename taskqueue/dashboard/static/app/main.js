@@ -6,7 +6,6 @@ import { lazy } from "./lazy.js";
 import { refresh, whenSignedOut } from "./live.js";
 import { Identity } from "./session.js";
 import { Shell } from "./shell.js";
-import { applyTheme } from "./theme.js";
 import { Failure } from "../components/states.js";
 
 const SignIn = lazy(async () => (await import("../screens/sign-in.js")).SignIn);
@@ -42,7 +41,6 @@ async function whoAsks() {
   }
 }
 
-applyTheme();
 const place = document.getElementById("app");
 const first = await whoAsks(); // until then the frame in index.html is shown
 place.replaceChildren();

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "../vendor/preact.js";
 
-const KEY = "taskqueue.theme";
+const KEY = "taskqueue.theme"; // first-theme.js reads it, too
 const next = { auto: "light", light: "dark", dark: "auto" };
 
 function stored() {
@@ -14,15 +14,11 @@ function stored() {
   }
 }
 
-export function applyTheme(theme = stored()) {
-  document.documentElement.dataset.theme = theme;
-}
-
 /** Return the theme, and what changes it to the next. */
 export function useTheme() {
   const [theme, setTheme] = useState(stored);
   useEffect(() => {
-    applyTheme(theme);
+    document.documentElement.dataset.theme = theme;
     dispatchEvent(new Event("themechange"));
     try {
       localStorage.setItem(KEY, theme);
