@@ -39,6 +39,8 @@ VERSIONS = (HttpVersion10, HttpVersion11)
 UNAVAILABLE = (StorageError, ActorUnavailable, AskTimeout)
 """What the service port raises while a part of the service is down."""
 
+_MAX_NAMED = 20  # names in the answer about one that is not there
+
 REFUSED = (UnknownAction, InvalidTask, TaskTooLarge)
 """What an app raises at a task that it cannot accept."""
 
@@ -149,6 +151,18 @@ class Unavailable(NamedTuple):
     def problem(self) -> Problem:
         """Return the 503."""
         return unavailable(self.error, self.detail)
+
+
+def not_found(what: str, name: str, names: Sequence[str]) -> Problem:
+    """Return the 404 about a name that nothing has, with the names that there are.
+
+    >>> not_found("limit", "smpt", ["api", "smtp"]).detail
+    "There is no limit 'smpt'; there are: api, smtp."
+    """
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    there = ", ".join(names[:_MAX_NAMED]) or "none"
+    detail = f"There is no {what} {name!r}; there are: {there}{more}."
+    return Problem(HTTPStatus.NOT_FOUND, f"no such {what}", detail)
 
 
 def unavailable(error: str, detail: str | None) -> Problem:
