@@ -11,7 +11,8 @@ from typing import NoReturn
 import click
 
 from taskqueue.cli import configuration, run
-from taskqueue.cli.lazy import Lazy, LazyGroup
+from taskqueue.cli.lazy import Lazy
+from taskqueue.cli.root import Root
 
 _HELP = """Run the task queue: accept tasks over HTTP, store them and run them.
 
@@ -70,7 +71,7 @@ def command() -> click.Command:
         callback=_tell_version,
         help="Show the version and exit.",
     )
-    return LazyGroup(
+    return Root(
         "taskqueue",
         COMMANDS,
         callback=_run,

@@ -7,6 +7,7 @@ import click
 
 from taskqueue.cli import exits, output, parameters
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer, Number
 from taskqueue.client.views import GroupInfo
 from taskqueue.rules.tasks import Status
 
@@ -17,10 +18,10 @@ _COLUMNS = ("group", "state", "done", "total", "dead", "cancelled", "age")
 def command() -> click.Command:
     """Return the command."""
     name = click.Argument(["name"], metavar="GROUP")
-    timeout_s = click.Option(["--timeout-s"], type=click.FloatRange(min=0), metavar="S")
+    timeout_s = click.Option(["--timeout-s"], type=Number(min=0), metavar="S")
     limit = click.Option(
         ["--limit"],
-        type=click.IntRange(min=1),
+        type=Integer(min=1),
         default=_LIMIT,
         show_default=True,
         help="Show so many at most.",

@@ -6,6 +6,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer, Number
 from taskqueue.client.views import Allowed, LimitInfo, LimitKey
 
 _COLUMNS = ("limit", "running", "waiting", "allows", "changed")
@@ -47,20 +48,18 @@ def command() -> click.Command:
 
 
 def _values() -> list[click.Parameter]:
-    above_0 = click.FloatRange(min=0, min_open=True)
+    above_0 = Number(min=0, min_open=True)
     return [
-        click.Option(["--running"], type=click.IntRange(min=1), help="How many may run at once."),
+        click.Option(["--running"], type=Integer(min=1), help="How many may run at once."),
         click.Option(["--starts"], type=above_0, help="How many may start within --per-s."),
         click.Option(["--per-s"], type=above_0, metavar="S", help="1 by default."),
-        click.Option(
-            ["--burst"], type=click.FloatRange(min=1), help="At once after a pause; 1 by default."
-        ),
+        click.Option(["--burst"], type=Number(min=1), help="At once after a pause; 1 by default."),
     ]
 
 
 def _of_take() -> list[click.Parameter]:
-    above_0 = click.FloatRange(min=0, min_open=True)
-    seconds = click.FloatRange(min=0)
+    above_0 = Number(min=0, min_open=True)
+    seconds = Number(min=0)
     return [
         click.Option(["--cost"], type=above_0, default=1.0, show_default=True),
         click.Option(["--key"], help="Under this key of the limit."),

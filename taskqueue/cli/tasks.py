@@ -9,6 +9,7 @@ import click
 
 from taskqueue.cli import changes, exits, output, parameters, stack
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer, Number
 from taskqueue.client.attempt_views import AttemptLog
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import TaskInfo
@@ -51,7 +52,7 @@ def command() -> click.Command:
                 _wait,
                 params=[
                     click.Argument(["task_id"], metavar="ID"),
-                    click.Option(["--timeout-s"], type=click.FloatRange(min=0), metavar="S"),
+                    click.Option(["--timeout-s"], type=Number(min=0), metavar="S"),
                 ],
                 help="Wait until a task has ended and print its result, as JSON. Ends with 1 if it "
                 "is dead, cancelled or not at its end after S seconds.",
@@ -83,7 +84,7 @@ def list_command(
             *filters,
             click.Option(
                 ["--limit"],
-                type=click.IntRange(min=1),
+                type=Integer(min=1),
                 default=_LIMIT,
                 show_default=True,
                 help="Show so many at most.",

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from taskqueue.cli.configuration import load_settings
+from taskqueue.cli.numbers import Number
 from taskqueue.clock import SystemClock
 from taskqueue.errors import StorageError, StorageUnavailable
 from taskqueue.rules.access import TOKEN_PREFIX, Role, Token, digest_of
@@ -84,7 +85,7 @@ def _new_command(callback: Callable[..., None]) -> click.Command:
             click.Option(["--name"], required=True, metavar="NAME", help=f"{_NAME_FORM}."),
             click.Option(
                 ["--expires-days"],
-                type=click.FloatRange(min=0, min_open=True, max=36_500),
+                type=Number(min=0, min_open=True, max=36_500),
                 metavar="N",
                 help="Days until the token expires; by default it does not expire.",
             ),
