@@ -26,7 +26,7 @@ def command() -> click.Command:
                 default=_USUAL,
                 show_default=True,
                 metavar="N",
-                help="Look so far back.",
+                help="How far to look back.",
             )
         ],
         help="Show what the service did in the last minutes, and which of its parts were "

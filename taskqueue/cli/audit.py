@@ -21,7 +21,7 @@ def command() -> click.Command:
             click.Option(["--task"], metavar="ID", help="Only changes that name this task."),
             click.Option(["--limit"], type=Integer(1, MOST), default=100, show_default=True),
         ],
-        help="List the latest changes of the service's state, newest first: who has changed what, "
+        help="List the latest changes of the service's state, newest first: who changed what, "
         "and from where. Needs the role admin.",
     )
 

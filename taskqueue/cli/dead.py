@@ -35,7 +35,7 @@ def command() -> click.Command:
                         type=Integer(1, 1_000),
                         default=_LIMIT,
                         show_default=True,
-                        help="Show so many groups at most.",
+                        help="Maximum number of groups.",
                     ),
                 ],
                 help="Count dead tasks by action and error, the largest group first. With both as "

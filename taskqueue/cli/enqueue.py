@@ -36,7 +36,7 @@ def command() -> click.Command:
                 ["--wait", "wait_s"],
                 type=Number(min=0),
                 metavar="S",
-                help="Wait for its end, for S seconds at most.",
+                help="Wait for its end, for at most S seconds.",
             ),
         ],
         help=_HELP,

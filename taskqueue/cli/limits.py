@@ -22,26 +22,26 @@ def command() -> click.Command:
         help="List, show, set, reset and take limits.",
         commands=[
             ServiceCommand(
-                "list", _list, help="List the limits: what is used of each, and what it allows."
+                "list", _list, help="List the limits: what each allows, and how much is used."
             ),
             ServiceCommand(
-                "show", _show, params=[name], help="Show a limit with its keys that are in use."
+                "show", _show, params=[name], help="Show a limit with the keys that are in use."
             ),
             ServiceCommand(
                 "set",
                 _set,
                 params=[name, *_values()],
-                help="Change what a limit allows, also after a restart, until it is reset. What is "
-                "not given is any number.",
+                help="Change what a limit allows, until it is reset; a restart keeps the change. "
+                "Without --running or --starts, that number is unlimited.",
             ),
             ServiceCommand(
-                "reset", _reset, params=[names], help="Have what the app declares hold again."
+                "reset", _reset, params=[names], help="Go back to the values that the app declares."
             ),
             ServiceCommand(
                 "take",
                 _take,
                 params=[name, *_of_take()],
-                help="Take starts for work that is no task, and wait until the rate allows it.",
+                help="Take starts for work outside of tasks, and wait until the rate allows it.",
             ),
         ],
     )

@@ -100,7 +100,7 @@ def data() -> click.Argument:
 def options() -> list[click.Parameter]:
     """Return the options that a task can have when it is enqueued and when it is edited."""
     return [
-        click.Option(["--priority"], type=Integer(0, 255), help="0 is first."),
+        click.Option(["--priority"], type=Integer(0, 255), help="0 is the most urgent."),
         click.Option(["--max-attempts"], type=Integer(min=1)),
         click.Option(["--delay-s"], type=Number(min=0), metavar="S", help="Not before S seconds."),
         click.Option(["--run-at"], type=Instant(), metavar="INSTANT", help="Not before this."),
@@ -123,18 +123,18 @@ def key_options() -> list[click.Parameter]:
             ["--unique-until"],
             type=Until(),
             metavar="EVENT|S",
-            help=f"{', '.join(KeyEnd)}, or so many seconds.",
+            help=f"{', '.join(KeyEnd)}, or a number of seconds.",
         ),
         click.Option(
             ["--on-repeat"],
             type=click.Choice([each.value for each in OnRepeat]),
-            help="If a task holds the key.",
+            help="What to do if a task holds the key.",
         ),
         click.Option(
             ["--latest-s"],
             type=Number(min=0, min_open=True),
             metavar="S",
-            help="Postpone it by S seconds at most.",
+            help="Postpone it by at most S seconds.",
         ),
     ]
 
@@ -148,7 +148,9 @@ def expiry_options() -> list[click.Parameter]:
             metavar="S",
             help="Cancel it if it has not started after S seconds.",
         ),
-        click.Option(["--expires-at"], type=Instant(), metavar="INSTANT", help="Or by then."),
+        click.Option(
+            ["--expires-at"], type=Instant(), metavar="INSTANT", help="The same, as an instant."
+        ),
     ]
 
 

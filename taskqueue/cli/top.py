@@ -32,7 +32,7 @@ def command() -> click.Command:
             )
         ],
         help="Watch the queues, the running tasks with their age and line, and what was restarted, "
-        "until q or Ctrl-C. Where the output is no terminal, show them once.",
+        "until q or Ctrl-C. If the output is not a terminal, show them once.",
     )
 
 

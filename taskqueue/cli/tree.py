@@ -18,7 +18,7 @@ def command() -> click.Command:
         "tree",
         _tree,
         params=[
-            click.Option(["--watch"], is_flag=True, help="Show it again and again, until Ctrl-C."),
+            click.Option(["--watch"], is_flag=True, help="Refresh it until Ctrl-C."),
             click.Option(
                 ["--every-s"],
                 type=Number(min=0.1),
