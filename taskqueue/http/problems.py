@@ -247,7 +247,7 @@ def unknown_version() -> Problem:
 
 def not_http() -> Problem:
     """Return the answer to bytes that are no HTTP request."""
-    return Problem(HTTPStatus.BAD_REQUEST, "invalid HTTP", "This is no valid HTTP/1.1 request.")
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid HTTP", "This is not a valid HTTP/1.1 request.")
 
 
 def header_too_large(limit: int) -> Problem:

@@ -159,7 +159,7 @@ class ScheduleCalls:
 
     async def _replace(self, name: str, plan: Plan, *, expected: int) -> None:
         if await self._put(name, plan, expected=expected) is None:
-            detail = "Another call has changed it meanwhile; send the request again."
+            detail = "Another call changed it at the same time; send the request again."
             raise Problem(HTTPStatus.CONFLICT, "schedule has changed", detail)
 
     async def _put(self, name: str, plan: Plan, *, expected: int) -> Schedule | None:
