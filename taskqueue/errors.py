@@ -23,7 +23,7 @@
     ├─ ResourcesNotOpened      reason               the app's resources could not be opened
     ├─ ResourcesLost           reason               they ended while they were in use
     ├─ ClientError             raised by `taskqueue.Client` alone
-    │  ├─ ServiceUnavailable   url, reason          no answer, or a 503, after all retries
+    │  ├─ ServiceUnavailable   url, reason, status  no answer, or a 503, after all retries
     │  ├─ CallRefused          status, error, detail, faults   any other failure
     │  │  └─ AccessDenied      status, error, detail, faults   401 or 403
     │  ├─ TaskNotCompleted     task_id, status, reason   it has no result: dead or cancelled
@@ -285,13 +285,16 @@ class ClientError(TaskQueueError):
 class ServiceUnavailable(ClientError):
     """The service at `url` cannot be reached, or cannot serve now; `reason` is the last failure.
 
+    `status` is that of the service's answer, None if there was no answer.
+
     A task that was being enqueued may have been accepted. Enqueueing it again under the same unique
     key is safe.
     """
 
-    def __init__(self, url: str, reason: str) -> None:
+    def __init__(self, url: str, reason: str, status: int | None = None) -> None:
         self.url = url
         self.reason = reason
+        self.status = status
         super().__init__(f"{url} is unavailable: {reason}")
 
 

@@ -7,6 +7,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer
 from taskqueue.rules.service_activity import MINUTES, Bucket, RecentActivity
 
 _USUAL = 15
@@ -21,11 +22,11 @@ def command() -> click.Command:
         params=[
             click.Option(
                 ["--minutes"],
-                type=click.IntRange(1, MINUTES),
+                type=Integer(1, MINUTES),
                 default=_USUAL,
                 show_default=True,
                 metavar="N",
-                help="Look so far back.",
+                help="How far to look back.",
             )
         ],
         help="Show what the service did in the last minutes, and which of its parts were "

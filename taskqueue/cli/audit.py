@@ -4,6 +4,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer
 from taskqueue.client.audit_views import Change
 
 MOST = 1_000
@@ -18,9 +19,9 @@ def command() -> click.Command:
         _audit,
         params=[
             click.Option(["--task"], metavar="ID", help="Only changes that name this task."),
-            click.Option(["--limit"], type=click.IntRange(1, MOST), default=100, show_default=True),
+            click.Option(["--limit"], type=Integer(1, MOST), default=100, show_default=True),
         ],
-        help="List the latest changes of the service's state, newest first: who has changed what, "
+        help="List the latest changes of the service's state, newest first: who changed what, "
         "and from where. Needs the role admin.",
     )
 

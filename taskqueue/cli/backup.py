@@ -19,8 +19,8 @@ def command() -> click.Command:
             click.Argument(["path"], type=click.Path(path_type=Path)),
             click.Option(["--json"], is_flag=True, help="Print JSON, for programs."),
         ],
-        help="Copy the database to a new file at PATH. The service may run: the copy has all that "
-        "was committed before, and commits go on meanwhile. The settings are those of the service; "
+        help="Copy the database to a new file at PATH, also while the service runs: the copy has "
+        "everything that was committed before. The settings are those of the service; "
         "flags such as --database go before the command.",
     )
 

@@ -3,6 +3,7 @@
 import click
 
 from taskqueue.cli.configuration import load_settings
+from taskqueue.cli.numbers import Number
 
 _HELP = """Measure the service on this disk, and explain the figures.
 
@@ -19,7 +20,7 @@ def command() -> click.Command:
         params=[
             click.Option(
                 ["--seconds"],
-                type=click.FloatRange(min=0.5, max=3600),
+                type=Number(min=0.5, max=3600),
                 default=20.0,
                 show_default=True,
                 help="Approximate duration.",

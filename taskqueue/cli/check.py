@@ -19,9 +19,9 @@ def command() -> click.Command:
             click.Argument(["path"], required=False),
             click.Option(["--json"], is_flag=True, help="Print JSON, for programs."),
         ],
-        help="Check the database file at PATH, by default that of the settings: SQLite's own check "
-        "of the whole file, and what holds for every task. Nothing is changed, and the service may "
-        "run. Ends with 1 if anything is wrong.",
+        help="Check the database file at PATH, by default the one in the settings: run SQLite's "
+        "own check, and check the rules of the queue. Changes nothing, and the service may run. "
+        "Ends with 1 if anything is wrong.",
     )
 
 

@@ -11,7 +11,8 @@ from typing import NoReturn
 import click
 
 from taskqueue.cli import configuration, run
-from taskqueue.cli.lazy import Lazy, LazyGroup
+from taskqueue.cli.lazy import Lazy
+from taskqueue.cli.root import Root
 
 _HELP = """Run the task queue: accept tasks over HTTP, store them and run them.
 
@@ -25,7 +26,7 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
         for name, summary in (
             ("init", "Write a starter project."),
             ("run", "Run the service, as without a command."),
-            ("enqueue", "Enqueue a task, and wait for its end if you like."),
+            ("enqueue", "Enqueue a task; with --wait, wait for its end."),
             ("tasks", "Find, count, show, await, edit, cancel, redrive, delete."),
             ("groups", "List, show, await, close, cancel, redrive groups."),
             ("dead", "Find, group, redrive and delete dead tasks."),
@@ -35,19 +36,19 @@ COMMANDS: Mapping[str, Lazy] = MappingProxyType(
             ("schedules", "List, create, edit, pause, resume, run, delete."),
             ("consumers", "Show and change how many consumers the queues share."),
             ("running", "List what runs now, and at which line."),
-            ("activity", "Show what was done lately, and what was restarted."),
+            ("activity", "Show recent throughput, failures and restarts."),
             ("top", "Watch queues, running tasks and restarts."),
             ("tree", "Show the supervision tree."),
-            ("audit", "List who has changed what."),
+            ("audit", "List who changed what."),
             ("settings", "List the settings of the service, and where each comes from."),
             ("openapi", "Print the OpenAPI document of the service."),
             ("backup", "Copy the database, also while the service runs."),
-            ("copy", "Copy a database into another one, also of another engine."),
+            ("copy", "Copy a database into another one, of either engine."),
             ("check", "Look for damage in a database or a backup."),
             ("migrate", "Bring the schema of a database up to date."),
             ("tokens", "Create, list and revoke access tokens."),
             ("doctor", "Check settings, file and machine; say what to do."),
-            ("verify", "Kill a service under load, and check what it kept."),
+            ("verify", "Kill a service under load, and check that it kept all."),
             ("bench", "Measure the service on this disk."),
         )
     }
@@ -70,7 +71,7 @@ def command() -> click.Command:
         callback=_tell_version,
         help="Show the version and exit.",
     )
-    return LazyGroup(
+    return Root(
         "taskqueue",
         COMMANDS,
         callback=_run,

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from taskqueue.cli.exits import reported
+from taskqueue.cli.numbers import Number
 from taskqueue.client.address import URL_VARIABLE
 from taskqueue.client.call import Call
 from taskqueue.client.routes import Route, route_of
@@ -94,7 +95,7 @@ def _parameters() -> list[click.Parameter]:
         ),
         click.Option(
             ["--retry-s"],
-            type=click.FloatRange(min=0),
+            type=Number(min=0),
             metavar="S",
             default=RETRY_S,
             show_default=True,

@@ -6,6 +6,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer
 from taskqueue.rules.sizes import ConsumersSize
 
 _HELP = """Show how many shared consumers there are meant to be, or change it.
@@ -26,7 +27,7 @@ class Count(click.ParamType[int | None]):
         """Return the number."""
         if value == "configured":
             return None
-        return click.IntRange(0, 1024).convert(value, param, ctx)
+        return Integer(0, 1024).convert(value, param, ctx)
 
 
 def command() -> click.Command:

@@ -7,6 +7,7 @@ import click
 
 from taskqueue.cli import changes, output, parameters
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer
 from taskqueue.cli.tasks import found, list_command
 from taskqueue.client.verbs import Filters
 from taskqueue.rules.tasks import Status
@@ -31,10 +32,10 @@ def command() -> click.Command:
                     click.Option(["--queue"], metavar="NAME"),
                     click.Option(
                         ["--limit"],
-                        type=click.IntRange(1, 1_000),
+                        type=Integer(1, 1_000),
                         default=_LIMIT,
                         show_default=True,
-                        help="Show so many groups at most.",
+                        help="Maximum number of groups.",
                     ),
                 ],
                 help="Count dead tasks by action and error, the largest group first. With both as "

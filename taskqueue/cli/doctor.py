@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from taskqueue.cli import configuration, exits, output
+from taskqueue.cli.numbers import Integer
 from taskqueue.errors import ConfigError
 from taskqueue.rules.versions import parsed
 
@@ -33,7 +34,7 @@ def command() -> click.Command:
         params=[
             click.Option(
                 ["--min-free-mb"],
-                type=click.IntRange(min=0),
+                type=Integer(min=0),
                 default=256,
                 show_default=True,
                 metavar="MB",

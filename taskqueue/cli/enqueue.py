@@ -6,6 +6,7 @@ import click
 
 from taskqueue.cli import output, parameters
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Number
 from taskqueue.client.task import ClientTask
 from taskqueue.client.waiting import result_of
 
@@ -33,9 +34,9 @@ def command() -> click.Command:
             click.Option(["--group"], metavar="NAME", help="Make it a member of this group."),
             click.Option(
                 ["--wait", "wait_s"],
-                type=click.FloatRange(min=0),
+                type=Number(min=0),
                 metavar="S",
-                help="Wait for its end, for S seconds at most.",
+                help="Wait for its end, for at most S seconds.",
             ),
         ],
         help=_HELP,

@@ -57,7 +57,7 @@ def line_of(error: TaskQueueError) -> str:
     """Return what is wrong, and what to do about it if the error itself does not say that."""
     text = " ".join(str(error).split())
     match error:
-        case ServiceUnavailable():
+        case ServiceUnavailable(status=None):
             return f"{text}; {_ELSEWHERE}"
         case AccessDenied():
             return f"{text}; {_ACCESS}"

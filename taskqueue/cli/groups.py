@@ -7,6 +7,7 @@ import click
 
 from taskqueue.cli import exits, output, parameters
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer, Number
 from taskqueue.client.views import GroupInfo
 from taskqueue.rules.tasks import Status
 
@@ -17,16 +18,16 @@ _COLUMNS = ("group", "state", "done", "total", "dead", "cancelled", "age")
 def command() -> click.Command:
     """Return the command."""
     name = click.Argument(["name"], metavar="GROUP")
-    timeout_s = click.Option(["--timeout-s"], type=click.FloatRange(min=0), metavar="S")
+    timeout_s = click.Option(["--timeout-s"], type=Number(min=0), metavar="S")
     limit = click.Option(
         ["--limit"],
-        type=click.IntRange(min=1),
+        type=Integer(min=1),
         default=_LIMIT,
         show_default=True,
-        help="Show so many at most.",
+        help="Maximum number of groups.",
     )
     ended = click.Option(
-        ["--ended/--not-ended"], default=None, help="Only those that have, or not."
+        ["--ended/--not-ended"], default=None, help="Only groups that have ended, or only others."
     )
     then = click.Option(["--then"], metavar="ACTION", help="Enqueue this when all have ended.")
     return click.Group(
@@ -35,20 +36,23 @@ def command() -> click.Command:
         commands=[
             ServiceCommand("list", _list, params=[ended, limit], help="List groups, newest first."),
             ServiceCommand(
-                "show", _show, params=[name], help="Show how many tasks of a group stand where."
+                "show",
+                _show,
+                params=[name],
+                help="Show a group with its number of tasks by status.",
             ),
             ServiceCommand(
                 "wait",
                 _wait,
                 params=[name, timeout_s],
-                help="Wait until a group has ended: closed, and with it all of its tasks. Ends "
+                help="Wait until a group is closed and all of its tasks have ended. Ends "
                 "with 1 if some are dead or cancelled, or if it has not ended after S seconds.",
             ),
             ServiceCommand(
                 "close",
                 _close,
                 params=[name, then, parameters.data()],
-                help="Close a group: it takes no more tasks, and ends with the last of them. DATA, "
+                help="Close a group: it accepts no more tasks, and ends with its last one. DATA, "
                 "given as for `enqueue`, is for the action that follows.",
             ),
             ServiceCommand(

@@ -6,6 +6,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer, Number
 from taskqueue.client.views import Allowed, LimitInfo, LimitKey
 
 _COLUMNS = ("limit", "running", "waiting", "allows", "changed")
@@ -21,46 +22,44 @@ def command() -> click.Command:
         help="List, show, set, reset and take limits.",
         commands=[
             ServiceCommand(
-                "list", _list, help="List the limits: what is used of each, and what it allows."
+                "list", _list, help="List the limits: what each allows, and how much is used."
             ),
             ServiceCommand(
-                "show", _show, params=[name], help="Show a limit with its keys that are in use."
+                "show", _show, params=[name], help="Show a limit with the keys that are in use."
             ),
             ServiceCommand(
                 "set",
                 _set,
                 params=[name, *_values()],
-                help="Change what a limit allows, also after a restart, until it is reset. What is "
-                "not given is any number.",
+                help="Change what a limit allows, until it is reset; a restart keeps the change. "
+                "Without --running or --starts, that number is unlimited.",
             ),
             ServiceCommand(
-                "reset", _reset, params=[names], help="Have what the app declares hold again."
+                "reset", _reset, params=[names], help="Go back to the values that the app declares."
             ),
             ServiceCommand(
                 "take",
                 _take,
                 params=[name, *_of_take()],
-                help="Take starts for work that is no task, and wait until the rate allows it.",
+                help="Take starts for work outside of tasks, and wait until the rate allows it.",
             ),
         ],
     )
 
 
 def _values() -> list[click.Parameter]:
-    above_0 = click.FloatRange(min=0, min_open=True)
+    above_0 = Number(min=0, min_open=True)
     return [
-        click.Option(["--running"], type=click.IntRange(min=1), help="How many may run at once."),
+        click.Option(["--running"], type=Integer(min=1), help="How many may run at once."),
         click.Option(["--starts"], type=above_0, help="How many may start within --per-s."),
         click.Option(["--per-s"], type=above_0, metavar="S", help="1 by default."),
-        click.Option(
-            ["--burst"], type=click.FloatRange(min=1), help="At once after a pause; 1 by default."
-        ),
+        click.Option(["--burst"], type=Number(min=1), help="At once after a pause; 1 by default."),
     ]
 
 
 def _of_take() -> list[click.Parameter]:
-    above_0 = click.FloatRange(min=0, min_open=True)
-    seconds = click.FloatRange(min=0)
+    above_0 = Number(min=0, min_open=True)
+    seconds = Number(min=0)
     return [
         click.Option(["--cost"], type=above_0, default=1.0, show_default=True),
         click.Option(["--key"], help="Under this key of the limit."),

@@ -27,10 +27,10 @@ def command() -> click.Command:
                 "drain",
                 _drain,
                 params=[names],
-                help="Have nodes claim nothing and finish what runs, until they are resumed or "
+                help="Let nodes claim nothing and finish their tasks, until they are resumed or "
                 "restarted.",
             ),
-            ServiceCommand("resume", _resume, params=[names], help="Have nodes claim tasks again."),
+            ServiceCommand("resume", _resume, params=[names], help="Let nodes claim tasks again."),
         ],
     )
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import click
 import msgspec
 
+from taskqueue.cli.numbers import Integer, Number
 from taskqueue.client.verbs import Filters
 from taskqueue.rules.tasks import Status
 from taskqueue.rules.uniqueness import KeyEnd, OnRepeat, Scope
@@ -99,11 +100,9 @@ def data() -> click.Argument:
 def options() -> list[click.Parameter]:
     """Return the options that a task can have when it is enqueued and when it is edited."""
     return [
-        click.Option(["--priority"], type=click.IntRange(0, 255), help="0 is first."),
-        click.Option(["--max-attempts"], type=click.IntRange(min=1)),
-        click.Option(
-            ["--delay-s"], type=click.FloatRange(min=0), metavar="S", help="Not before S seconds."
-        ),
+        click.Option(["--priority"], type=Integer(0, 255), help="0 is the most urgent."),
+        click.Option(["--max-attempts"], type=Integer(min=1)),
+        click.Option(["--delay-s"], type=Number(min=0), metavar="S", help="Not before S seconds."),
         click.Option(["--run-at"], type=Instant(), metavar="INSTANT", help="Not before this."),
     ]
 
@@ -124,18 +123,18 @@ def key_options() -> list[click.Parameter]:
             ["--unique-until"],
             type=Until(),
             metavar="EVENT|S",
-            help=f"{', '.join(KeyEnd)}, or so many seconds.",
+            help=f"{', '.join(KeyEnd)}, or a number of seconds.",
         ),
         click.Option(
             ["--on-repeat"],
             type=click.Choice([each.value for each in OnRepeat]),
-            help="If a task holds the key.",
+            help="What to do if a task holds the key.",
         ),
         click.Option(
             ["--latest-s"],
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, min_open=True),
             metavar="S",
-            help="Postpone it by S seconds at most.",
+            help="Postpone it by at most S seconds.",
         ),
     ]
 
@@ -145,11 +144,13 @@ def expiry_options() -> list[click.Parameter]:
     return [
         click.Option(
             ["--expires-s"],
-            type=click.FloatRange(min=0, min_open=True),
+            type=Number(min=0, min_open=True),
             metavar="S",
             help="Cancel it if it has not started after S seconds.",
         ),
-        click.Option(["--expires-at"], type=Instant(), metavar="INSTANT", help="Or by then."),
+        click.Option(
+            ["--expires-at"], type=Instant(), metavar="INSTANT", help="The same, as an instant."
+        ),
     ]
 
 
@@ -169,7 +170,7 @@ def filters(*, with_status: bool = True) -> list[click.Parameter]:
             click.Option([f"--{name}"], type=Instant(), metavar="INSTANT")
             for name in ("created-after", "created-before", "ended-after", "ended-before")
         ),
-        click.Option(["--min-age-s"], type=click.FloatRange(min=0), metavar="S"),
+        click.Option(["--min-age-s"], type=Number(min=0), metavar="S"),
         click.Option(["--unique-key"], metavar="KEY"),
         click.Option(["--group"], metavar="NAME", help="Members of this group."),
         click.Option(["--parent"], metavar="ID", help="Enqueued by the handler of this task."),

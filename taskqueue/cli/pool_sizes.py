@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer
 from taskqueue.rules.sizes import MAX_CONSUMERS, MAX_SLOTS, PoolSize, Wanted
 
 _HELP = """Show how many consumers serve a queue, and how many handlers each runs at once; or
@@ -25,7 +26,7 @@ class NumberOrConfigured(click.ParamType[Given]):
     name = "number"
 
     def __init__(self, least: int, most: int) -> None:
-        self._range = click.IntRange(least, most)
+        self._range = Integer(least, most)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

@@ -34,7 +34,7 @@ def command() -> click.Command:
     """Return the command."""
     name = click.Argument(["name"])
     names = click.Argument(["names"], nargs=-1, required=True, metavar="NAME...")
-    reason = click.Option(["--reason"], help="Shown wherever the schedule is.")
+    reason = click.Option(["--reason"], help="Shown with the schedule.")
     return click.Group(
         "schedules",
         help="List, show, create, edit, pause, resume, run and delete schedules.",
@@ -44,7 +44,7 @@ def command() -> click.Command:
                 "show",
                 _show,
                 params=[name],
-                help="Show a schedule: its next slots, and what became of the latest ones.",
+                help="Show a schedule: its next slots, and the outcomes of the latest ones.",
             ),
             ServiceCommand(
                 "create",
@@ -62,20 +62,25 @@ def command() -> click.Command:
                 "edit",
                 _edit,
                 params=[name, parameters.data(), click.Option(["--action"]), *_fields()],
-                help="Change some of a schedule. DATA replaces its data as a whole.",
+                help="Change parts of a schedule. DATA replaces all of its data.",
             ),
             ServiceCommand(
                 "pause",
                 _pause,
                 params=[names, reason],
-                help="Let no slot of these run, also after a restart of the service.",
+                help="Pause schedules until they are resumed, also over restarts.",
             ),
             ServiceCommand(
-                "resume", _resume, params=[names], help="Let slots of these run from now on."
+                "resume",
+                _resume,
+                params=[names],
+                help="Run the slots of these schedules from now on.",
             ),
-            ServiceCommand("run", _run, params=[name], help="Run one once, now; print its task."),
             ServiceCommand(
-                "delete", _delete, params=[names], help="Delete these. Their tasks stay."
+                "run", _run, params=[name], help="Run a schedule once, now; print its task."
+            ),
+            ServiceCommand(
+                "delete", _delete, params=[names], help="Delete schedules. Their tasks stay."
             ),
         ],
     )
@@ -89,9 +94,16 @@ def _fields() -> list[click.Parameter]:
         click.Option(
             ["--missed"], type=click.Choice(_words(Missed)), help="Which missed slots run."
         ),
-        click.Option(["--within"], type=_Span(), metavar="SPAN", help="Later slots do not run."),
         click.Option(
-            ["--overlap"], type=click.Choice(_words(Overlap)), help="Beside an earlier run."
+            ["--within"],
+            type=_Span(),
+            metavar="SPAN",
+            help="Slots that are later than this do not run.",
+        ),
+        click.Option(
+            ["--overlap"],
+            type=click.Choice(_words(Overlap)),
+            help="What to do beside an earlier run.",
         ),
     ]
 

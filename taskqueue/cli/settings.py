@@ -13,7 +13,7 @@ def command() -> click.Command:
         "settings",
         _settings,
         help="List the settings with which the service was started: the value of each, its "
-        "default, and which flag, variable, file or program has given it. Needs the role admin.",
+        "default, and where it comes from. Needs the role admin.",
     )
 
 

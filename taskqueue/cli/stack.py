@@ -13,7 +13,7 @@ def command() -> click.Command:
         "stack",
         _stack,
         params=[click.Argument(["task_id"], metavar="ID")],
-        help="Print in which calls of your code the handler of a running task is, innermost last.",
+        help="Print the call stack of the handler of a running task, innermost call last.",
     )
 
 
@@ -34,4 +34,4 @@ def _print(stack: TaskStack) -> None:
         text = f'File "{call.file}", line {call.number}, in {call.function}'
         click.echo(f"  {output.plain(text)}")
     if not stack.stack:
-        click.echo("  its calls cannot be told now")
+        click.echo("  not available: the process of the handler does not respond")

@@ -9,6 +9,7 @@ import click
 
 from taskqueue.cli import changes, exits, output, parameters, stack
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Integer, Number
 from taskqueue.client.attempt_views import AttemptLog
 from taskqueue.client.verbs import Filters
 from taskqueue.client.views import TaskInfo
@@ -37,7 +38,7 @@ def command() -> click.Command:
                 "show",
                 _show,
                 params=[click.Argument(["task_id"], metavar="ID")],
-                help="Show a task with its attempts, and why it does not run.",
+                help="Show a task with its attempts, and why it is not running.",
             ),
             ServiceCommand(
                 "logs",
@@ -51,10 +52,10 @@ def command() -> click.Command:
                 _wait,
                 params=[
                     click.Argument(["task_id"], metavar="ID"),
-                    click.Option(["--timeout-s"], type=click.FloatRange(min=0), metavar="S"),
+                    click.Option(["--timeout-s"], type=Number(min=0), metavar="S"),
                 ],
                 help="Wait until a task has ended and print its result, as JSON. Ends with 1 if it "
-                "is dead, cancelled or not at its end after S seconds.",
+                "is dead or cancelled, or has not ended after S seconds.",
             ),
             ServiceCommand(
                 "edit",
@@ -65,7 +66,7 @@ def command() -> click.Command:
                     *parameters.options(),
                 ],
                 help="Change a task that no consumer holds. DATA, given as for `enqueue`, replaces "
-                "its data as a whole.",
+                "all of its data.",
             ),
             *changes.commands(parameters.filters(), only={}),
         ],
@@ -83,10 +84,10 @@ def list_command(
             *filters,
             click.Option(
                 ["--limit"],
-                type=click.IntRange(min=1),
+                type=Integer(min=1),
                 default=_LIMIT,
                 show_default=True,
-                help="Show so many at most.",
+                help="Maximum number of tasks.",
             ),
             click.Option(["--sort"], type=click.Choice(["newest", "oldest"]), default="newest"),
         ],

@@ -11,12 +11,14 @@ import click
 import msgspec
 
 from taskqueue.cli.configuration import load_settings
+from taskqueue.cli.numbers import Number
 from taskqueue.clock import SystemClock
 from taskqueue.errors import StorageError, StorageUnavailable
 from taskqueue.rules.access import TOKEN_PREFIX, Role, Token, digest_of
 from taskqueue.settings import Settings
 from taskqueue.settings.kinds import DAY_S
 from taskqueue.storage.databases import tokens_of
+from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.tokens import Tokens
 
 T = TypeVar("T")
@@ -53,10 +55,12 @@ def command() -> click.Group:
         )
 
     def show(*, json: bool) -> None:
+        _require_file(load_settings())
         tokens = _on_tokens(lambda tokens: tokens.tokens())
         click.echo(_as_json(tokens) if json else _as_table(tokens))
 
     def revoke(*, name: str) -> None:
+        _require_file(load_settings())
         if not _on_tokens(lambda tokens: tokens.revoke_token(name)):
             _fail(f"no token is named {name!r}; `taskqueue tokens list` shows the names")
         click.echo(f"revoked {name}")
@@ -84,7 +88,7 @@ def _new_command(callback: Callable[..., None]) -> click.Command:
             click.Option(["--name"], required=True, metavar="NAME", help=f"{_NAME_FORM}."),
             click.Option(
                 ["--expires-days"],
-                type=click.FloatRange(min=0, min_open=True, max=36_500),
+                type=Number(min=0, min_open=True, max=36_500),
                 metavar="N",
                 help="Days until the token expires; by default it does not expire.",
             ),
@@ -120,6 +124,13 @@ def _token(text: str, role: Role, name: str, expires_days: float | None) -> Toke
         created_at=now,
         expires_at=None if expires_days is None else now + expires_days * DAY_S,
     )
+
+
+def _require_file(settings: Settings) -> None:
+    """End the command if there is no file: only `new` makes one."""
+    database = settings.database
+    if isinstance(database, SQLiteDatabase) and not database.path.exists():
+        _fail(f"database: there is no {database.path}; name another with --database")
 
 
 def _run(settings: Settings, use: Callable[[Tokens], Awaitable[T]]) -> T:

@@ -8,6 +8,7 @@ import click
 
 from taskqueue.cli import exits, output, screen
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Number
 from taskqueue.cli.top_view import View, lines, read_view
 from taskqueue.client.routes import Route
 from taskqueue.errors import TaskQueueError
@@ -23,7 +24,7 @@ def command() -> click.Command:
         params=[
             click.Option(
                 ["--every-s"],
-                type=click.FloatRange(min=0.1),
+                type=Number(min=0.1),
                 default=1.0,
                 show_default=True,
                 metavar="S",
@@ -31,7 +32,7 @@ def command() -> click.Command:
             )
         ],
         help="Watch the queues, the running tasks with their age and line, and what was restarted, "
-        "until q or Ctrl-C. Where the output is no terminal, show them once.",
+        "until q or Ctrl-C. If the output is not a terminal, show them once.",
     )
 
 

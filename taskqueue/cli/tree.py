@@ -7,6 +7,7 @@ import click
 
 from taskqueue.cli import output
 from taskqueue.cli.connection import Connection, ServiceCommand
+from taskqueue.cli.numbers import Number
 
 _COLOURS = {"running": "green", "stopped": "bright_black"}
 
@@ -17,10 +18,10 @@ def command() -> click.Command:
         "tree",
         _tree,
         params=[
-            click.Option(["--watch"], is_flag=True, help="Show it again and again, until Ctrl-C."),
+            click.Option(["--watch"], is_flag=True, help="Refresh it until Ctrl-C."),
             click.Option(
                 ["--every-s"],
-                type=click.FloatRange(min=0.1),
+                type=Number(min=0.1),
                 default=1.0,
                 show_default=True,
                 metavar="S",

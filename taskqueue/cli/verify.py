@@ -5,6 +5,7 @@ import random
 import click
 
 from taskqueue.cli.configuration import load_settings
+from taskqueue.cli.numbers import Integer, Number
 
 _HELP = """Kill a service under load on this disk, and check what it has kept.
 
@@ -22,7 +23,7 @@ def command() -> click.Command:
         params=[
             click.Option(
                 ["--seconds"],
-                type=click.FloatRange(min=1, max=86_400),
+                type=Number(min=1, max=86_400),
                 default=60.0,
                 show_default=True,
                 help="Duration of the load.",
@@ -32,7 +33,7 @@ def command() -> click.Command:
             ),
             click.Option(
                 ["--seed"],
-                type=click.IntRange(min=0),
+                type=Integer(min=0),
                 metavar="N",
                 help="Post the same tasks again as a run with this seed.",
             ),

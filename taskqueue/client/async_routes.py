@@ -225,9 +225,10 @@ class HTTPRoute:
         return self._session
 
     def _reason(self, error: Exception) -> str:
-        path = self._address.socket
-        if path is not None and isinstance(error, aiohttp.ClientConnectorError):
-            return advice(path, error.os_error)
+        # That of a certificate has no `os_error`.
+        is_certificate = isinstance(error, aiohttp.ClientConnectorCertificateError)
+        if isinstance(error, aiohttp.ClientConnectorError) and not is_certificate:
+            return advice(self._address.socket, error.os_error)
         return str(error) or "timeout"
 
 

@@ -56,5 +56,6 @@ class Retries:
         pause_s = wait_s(self._retry, asked_s=asked_s, jitter=self._jitter())
         is_ambiguous = isinstance(failed, NoAnswer) and failed.was_sent and not is_repeatable
         if is_ambiguous or self._monotonic() + pause_s > self._deadline:
-            raise ServiceUnavailable(self._url, failed.reason)
+            status = failed.status if isinstance(failed, Answer) else None
+            raise ServiceUnavailable(self._url, failed.reason, status)
         return pause_s

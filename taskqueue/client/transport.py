@@ -76,9 +76,9 @@ class Transport:
         self._pool.clear()
 
     def _reason(self, error: HTTPError) -> str:
-        path, cause = self._address.socket, error.__cause__
-        if path is not None and isinstance(error, _NEVER_SENT) and isinstance(cause, OSError):
-            return advice(path, cause)
+        cause = error.__cause__
+        if isinstance(error, _NEVER_SENT) and isinstance(cause, OSError):
+            return advice(self._address.socket, cause)
         return str(error)
 
 

@@ -66,7 +66,7 @@ def _refused(error: ServiceNotStarted, port: int) -> Finding:
     if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
         return problem(
             "port",
-            f"{fault.message}: another program listens there",
+            f"port {port} is in use: another program listens there",
             f"stop it (ss -ltnp 'sport = :{port}' names it), or choose another --port",
         )
     return problem("port", fault.message, "choose another --host or --port")

@@ -39,6 +39,8 @@ VERSIONS = (HttpVersion10, HttpVersion11)
 UNAVAILABLE = (StorageError, ActorUnavailable, AskTimeout)
 """What the service port raises while a part of the service is down."""
 
+_MAX_NAMED = 20  # names in the answer about one that is not there
+
 REFUSED = (UnknownAction, InvalidTask, TaskTooLarge)
 """What an app raises at a task that it cannot accept."""
 
@@ -151,6 +153,18 @@ class Unavailable(NamedTuple):
         return unavailable(self.error, self.detail)
 
 
+def not_found(what: str, name: str, names: Sequence[str]) -> Problem:
+    """Return the 404 about a name that nothing has, with the names that there are.
+
+    >>> not_found("limit", "smpt", ["api", "smtp"]).detail
+    "There is no limit 'smpt'; there are: api, smtp."
+    """
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    there = ", ".join(names[:_MAX_NAMED]) or "none"
+    detail = f"There is no {what} {name!r}; there are: {there}{more}."
+    return Problem(HTTPStatus.NOT_FOUND, f"no such {what}", detail)
+
+
 def unavailable(error: str, detail: str | None) -> Problem:
     """Return a 503 that tells the client when to try again."""
     status = HTTPStatus.SERVICE_UNAVAILABLE
@@ -233,7 +247,7 @@ def unknown_version() -> Problem:
 
 def not_http() -> Problem:
     """Return the answer to bytes that are no HTTP request."""
-    return Problem(HTTPStatus.BAD_REQUEST, "invalid HTTP", "This is no valid HTTP/1.1 request.")
+    return Problem(HTTPStatus.BAD_REQUEST, "invalid HTTP", "This is not a valid HTTP/1.1 request.")
 
 
 def header_too_large(limit: int) -> Problem:

@@ -48,7 +48,7 @@ _NOT_FOUND, _CONFLICT = HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT
 _READER, _CLIENT, _ADMINISTRATOR = Role.READ, Role.ENQUEUE, Role.ADMIN
 
 _SUPERVISING = Unavailable("supervision unavailable")
-_IN_PART = "Some may have been done. The same request may be sent again."
+_IN_PART = "It may have been done in part. You can send the same request again."
 
 
 def routes(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskqueue.settings import load
+from taskqueue.settings import Settings, load
 from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Done, taskqueue
 
@@ -45,6 +45,7 @@ async def test_the_files_say_what_is_so(tmp_path: Path) -> None:
 
     assert sorted(written) == [str(project / name) for name in NAMES]
     assert (settings.app, str(settings.database)) == ("jobs:app", str(project / "data/tasks.db"))
+    assert (settings.consumers, settings.slots) == (Settings().consumers, Settings().slots)
     assert f"WorkingDirectory={tmp_path}/50%%" in unit
     assert f'ExecStart="{sys.executable}" -m taskqueue run' in unit
 

@@ -402,6 +402,18 @@ async def test_a_service_that_cannot_be_reached_ends_a_command_with_3_and_one_li
     assert done.err.endswith("is it running there? --url or TASKQUEUE_URL says where it is")
 
 
+async def test_a_service_that_cannot_serve_now_is_not_called_unreachable(
+    run: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "data/tasks.db").rename(tmp_path / "data/elsewhere.db")
+
+    done = await run("enqueue", "resize", "url=a.png", "--retry-s", "0")
+
+    assert (done.code, done.out, len(done.err.splitlines())) == (3, "", 1)
+    assert "is unavailable: failed to queue task (503): " in done.err
+    assert "is it running there?" not in done.err
+
+
 async def test_what_is_wrong_is_said_in_one_line_with_its_code(run: Command) -> None:
     for words, code, says in (
         (("enqueue", "resize"), 4, "taskqueue: data.url: required"),

@@ -174,6 +174,23 @@ async def test_a_socket_that_is_not_there_is_named_with_the_flag_that_makes_it(
     }
 
 
+async def test_a_port_on_which_nothing_listens_is_named_in_plain_words() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+        found = await failures_of(url)
+
+    assert found == {f"{url} is unavailable: cannot connect: Connection refused"}
+
+
+async def test_a_host_that_has_no_address_is_named_in_plain_words() -> None:
+    [reason] = await failures_of("http://none.invalid:8080")
+
+    assert reason.startswith("http://none.invalid:8080 is unavailable: cannot connect: ")
+    assert "Connection(" not in reason
+
+
 async def test_a_socket_that_a_killed_service_has_left_is_told_from_that(
     url: str, path: Path
 ) -> None:

@@ -448,7 +448,7 @@ async def test_all_that_is_in_the_way_is_named_at_once_and_nothing_is_left(
             ).__aenter__()
 
     assert [str(fault) for fault in refused.value.faults] == [
-        f"port: cannot listen on 127.0.0.1:{port}: Address already in use",
+        f"port: another program listens on 127.0.0.1:{port}; stop it, or choose another port",
         f"database: {tmp_path}/plain is a file, not a folder",
     ]
     assert (asyncio.all_tasks(), set(threading.enumerate())) == (tasks, threads)

@@ -192,4 +192,4 @@ async def test_who_cannot_be_served_now_may_send_the_same_again(
 
     problem = await answer.json()
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-    assert "may be sent again" in problem["detail"]
+    assert "You can send the same request again." in problem["detail"]

@@ -202,6 +202,7 @@ async def test_there_is_no_such_schedule(http: ClientSession, method: str, path:
     status, problem = await call(http, method, f"/unknown{path}", body)
 
     assert (status, problem["error"]) == (404, "no such schedule")
+    assert problem["detail"].startswith("There is no schedule 'unknown'; there are: ")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,8 @@ async def test_a_file_is_locked_under_the_name_of_a_bind_mount(path: Path, tmp_p
     under = ("unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh")
     second = python(OPEN, str(other), under=under)
 
-    assert second.stderr == f"another taskqueue process holds {other}\n"
+    advice = "stop it, or use another database"
+    assert second.stderr == f"another taskqueue process holds {other}; {advice}\n"
     await storage.close()
 
 

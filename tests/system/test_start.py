@@ -318,7 +318,9 @@ async def test_a_port_in_use_is_refused_before_anything_runs(services: Services)
         service = await services.launch("--port", str(port))
         code = await service.wait()
 
-    complaint = f"port: cannot listen on 127.0.0.1:{port}: Address already in use"
+    complaint = (
+        f"port: another program listens on 127.0.0.1:{port}; stop it, or choose another port"
+    )
     assert await service.complaint() == f"taskqueue: {complaint}\n"
     assert code == 1
     assert _log(service) == ""
@@ -335,7 +337,8 @@ async def test_a_second_process_on_the_same_file_is_refused_and_the_first_does_n
     await client.service.wait_for("task_completed", task_id=task_id)
 
     holds = f"another taskqueue process holds {services.folder / 'data' / 'tasks.db'}"
-    assert await second.complaint() == f"taskqueue: database: {holds}\n"
+    advice = "stop it, or use another database"
+    assert await second.complaint() == f"taskqueue: database: {holds}; {advice}\n"
     assert code == 1
     assert _log(second) == ""
 
@@ -350,7 +353,7 @@ async def test_a_second_process_is_refused_through_a_symbolic_link_as_well(
     second = await services.launch("--database", str(link))
 
     assert await second.wait() == 1
-    holds = f"another taskqueue process holds {link}"
+    holds = f"another taskqueue process holds {link}; stop it, or use another database"
     assert await second.complaint() == f"taskqueue: database: {holds}\n"
 
 

@@ -244,6 +244,19 @@ async def test_a_database_that_is_no_file_has_no_tokens(tmp_path: Path) -> None:
     assert done.err == "taskqueue: database: tokens need a database file, and memory: is none"
 
 
+@pytest.mark.parametrize("arguments", [("list",), ("revoke", "ci")])
+async def test_a_file_that_is_not_there_is_named_and_not_made(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = await tokens(tmp_path, *arguments)
+
+    missing = f"{tmp_path}/data/tasks.db"
+    assert done == Done(
+        1, "", f"taskqueue: database: there is no {missing}; name another with --database"
+    )
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240  a test may wait for its own disk
+
+
 async def test_a_file_of_an_earlier_release_is_migrated_if_no_service_has_it(
     tmp_path: Path,
 ) -> None:

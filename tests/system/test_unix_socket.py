@@ -109,7 +109,8 @@ async def test_a_socket_that_another_process_listens_on_is_left_alone(
 
         assert await service.wait() == 1
         assert await service.complaint() == (
-            f"taskqueue: listen: another process listens on {path}\n"
+            f"taskqueue: listen: another process listens on {path}; "
+            "stop it, or choose another path\n"
         )
         assert path.exists()
 
@@ -120,7 +121,8 @@ async def test_a_file_that_is_no_socket_is_left_alone(services: Services, path: 
     service = await services.launch("--listen", f"unix://{path}", kind=OnASocket)
 
     assert await service.wait() == 1
-    assert await service.complaint() == f"taskqueue: listen: {path} is there and is no socket\n"
+    refusal = f"{path} exists and is not a socket; remove it, or choose another path"
+    assert await service.complaint() == f"taskqueue: listen: {refusal}\n"
     assert path.read_text() == "precious"
 
 

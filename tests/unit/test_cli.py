@@ -53,6 +53,37 @@ def test_every_fault_is_one_line_on_the_error_stream_and_the_exit_code_is_2(tmp_
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("enqueu resize", "No such command 'enqueu'. Did you mean enqueue or queues?"),
+        ("frobnicate", "No such command 'frobnicate'."),
+        (
+            "--url http://q tasks list",
+            "--url belongs after the command: taskqueue tasks list --url …",
+        ),
+        (
+            "backup copy.db --database q.db",
+            "--database belongs before the command: taskqueue --database … backup",
+        ),
+        (
+            "tokens list --database q.db",
+            "--database belongs before the command: taskqueue --database … tokens",
+        ),
+        ("tasks list --database q.db", "No such option '--database'."),
+        ("enqueue resize --priority high", "'high' is not a valid integer."),
+        ("enqueue resize --delay-s soon", "'soon' is not a valid number."),
+    ],
+)
+def test_a_command_that_is_written_wrong_is_refused_with_what_is_right(
+    words: str, says: str
+) -> None:
+    done = CliRunner().invoke(cli.command(), words.split(), prog_name="taskqueue")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].endswith(says)
+
+
 @pytest.mark.parametrize("mode", [("-P", "-m", "taskqueue"), ("-m", "taskqueue")])
 def test_a_working_folder_that_is_gone_is_one_line_on_the_error_stream(
     tmp_path: Path, mode: tuple[str, ...]

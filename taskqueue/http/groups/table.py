@@ -25,7 +25,7 @@ from taskqueue.rules.access import Role
 _OK = HTTPStatus.OK
 _NO_GROUP = {HTTPStatus.NOT_FOUND: "group not found"}
 _READING = Unavailable("database unavailable")
-_REPEATABLE = "It may have been done. The same request may be sent again."
+_REPEATABLE = "It may have been done. You can send the same request again."
 
 
 def group_table(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Route]:

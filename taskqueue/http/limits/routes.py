@@ -7,6 +7,7 @@ from typing import Any
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask, ChangeLimit, GetLimitKeys, GetLimits, TakeStarts
 from taskqueue.errors import Fault
+from taskqueue.http import problems
 from taskqueue.http.answers import Answer
 from taskqueue.http.limits.answers import LimitDetail, LimitList, LimitView, TakenAnswer
 from taskqueue.http.limits.requests import KeysRequest, TakeRequest
@@ -15,8 +16,6 @@ from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
 from taskqueue.rules.limit_checks import LIMIT_NAME_RULE, is_limit_name
 from taskqueue.rules.limits import LimitUsage, LimitUse, LimitValues
-
-_NAMED = 20  # limits in the answer about one that is not there
 
 
 class LimitRoutes:
@@ -81,10 +80,7 @@ class LimitRoutes:
 
     async def _no_limit(self, name: str) -> Problem:
         names = [usage.name for usage in await self._ask(GetLimits())]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        there = ", ".join(names[:_NAMED]) or "none"
-        detail = f"There is no limit {name!r}; there are: {there}{more}."
-        return Problem(HTTPStatus.NOT_FOUND, "no such limit", detail)
+        return problems.not_found("limit", name, names)
 
 
 def _too_early(wait_s: float) -> Problem:

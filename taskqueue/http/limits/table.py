@@ -76,7 +76,7 @@ def limit_table(ask: Ask, clock: Clock) -> Iterator[Route]:
         {_OK: TakenAnswer},
         body=Body(TakeRequest, read_take, required=False),
         problems={**_NO_LIMIT, HTTPStatus.TOO_MANY_REQUESTS: "rate spent"},
-        unavailable=Unavailable("failed to take starts", "They may have been taken."),
+        unavailable=Unavailable("failed to take starts", "They may or may not have been taken."),
         writes=True,
         only_enqueues=True,
     )

@@ -1,16 +1,14 @@
 """The calls about nodes: list, drain and resume them."""
 
-from http import HTTPStatus
 from typing import Any
 
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask, DrainNode, GetNodes, ResumeNode
+from taskqueue.http import problems
 from taskqueue.http.answers import Answer
 from taskqueue.http.nodes.answers import Drained, NodeList, NodeView
 from taskqueue.http.problems import Problem
 from taskqueue.http.route import Call
-
-_NAMED = 20  # nodes in the answer about one that is not there
 
 
 class NodeRoutes:
@@ -49,7 +47,4 @@ class NodeRoutes:
 
     async def _no_node(self, name: str) -> Problem:
         names = [node.name for node in await self._ask(GetNodes())]
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        there = ", ".join(names[:_NAMED]) or "none"
-        detail = f"There is no node {name!r}; there are: {there}{more}."
-        return Problem(HTTPStatus.NOT_FOUND, "no such node", detail)
+        return problems.not_found("node", name, names)

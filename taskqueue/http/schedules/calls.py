@@ -85,21 +85,23 @@ class ScheduleCalls:
         before = (await self._history(call.path["name"])).schedule
         _require_ours(before)
         if not await self._ask(DeleteSchedule(name=before.name)):
-            raise _no_schedule()
+            raise await self._no_schedule(before.name)
         return Answer(None, HTTPStatus.NO_CONTENT)
 
     async def pause_schedule(self, call: Call[str | None, Any]) -> Answer:
         """Let no slot of a schedule run until it is resumed, also after a restart."""
-        schedule = await self._ask(PauseSchedule(name=call.path["name"], reason=call.body))
-        return _shown(schedule)
+        name = call.path["name"]
+        schedule = await self._ask(PauseSchedule(name=name, reason=call.body))
+        return await self._shown(name, schedule)
 
     async def resume_schedule(self, call: Call[Any, Any]) -> Answer:
         """Let slots run again. Those that came during the pause do not."""
-        schedule = await self._ask(ResumeSchedule(name=call.path["name"]))
+        name = call.path["name"]
+        schedule = await self._ask(ResumeSchedule(name=name))
         if schedule is not None and not schedule.is_declared:
             detail = f"It stays paused: {schedule.paused_because}."
             raise Problem(HTTPStatus.CONFLICT, "schedule is not declared", detail)
-        return _shown(schedule)
+        return await self._shown(name, schedule)
 
     async def run_schedule(self, call: Call[Any, Any]) -> Answer:
         """Run a schedule once, now: paused or not, and beside an earlier run that has not ended."""
@@ -110,7 +112,7 @@ class ScheduleCalls:
             raise problems.refusal(error) from error
         fired = await self._ask(RunSchedule(name=schedule.name, task=task))
         if fired.answer is FireAnswer.STALE:
-            raise _no_schedule()
+            raise await self._no_schedule(schedule.name)
         if fired.task_id is None:
             reason = None if fired.decision is None else fired.decision.reason
             raise Problem(HTTPStatus.CONFLICT, "task not accepted", f"It did not run: {reason}.")
@@ -132,7 +134,7 @@ class ScheduleCalls:
     def _exposure_faults(self, action: str) -> Iterator[Fault]:
         try:
             if not self._app.handler(action).schedulable:
-                message = "is not to be scheduled over HTTP; the app says so with schedulable=True"
+                message = "cannot be scheduled over HTTP; the app allows it with schedulable=True"
                 yield Fault("action", message)
         except UnknownAction:
             return  # a fault of the plan
@@ -140,15 +142,24 @@ class ScheduleCalls:
     async def _history(self, name: str) -> ScheduleHistory:
         history = await self._ask(GetSchedule(name=name, slots=SHOWN_SLOTS))
         if history is None:
-            raise _no_schedule()
+            raise await self._no_schedule(name)
         return history
 
     async def _detail(self, name: str, status: HTTPStatus = HTTPStatus.OK) -> Answer:
         return Answer(ScheduleDetail.of_history(await self._history(name)), status)
 
+    async def _shown(self, name: str, schedule: Schedule | None) -> Answer:
+        if schedule is None:
+            raise await self._no_schedule(name)
+        return Answer(ScheduleView.of(schedule))
+
+    async def _no_schedule(self, name: str) -> Problem:
+        names = [schedule.name for schedule in await self._ask(GetSchedules())]
+        return problems.not_found("schedule", name, names)
+
     async def _replace(self, name: str, plan: Plan, *, expected: int) -> None:
         if await self._put(name, plan, expected=expected) is None:
-            detail = "Another call has changed it meanwhile; send the request again."
+            detail = "Another call changed it at the same time; send the request again."
             raise Problem(HTTPStatus.CONFLICT, "schedule has changed", detail)
 
     async def _put(self, name: str, plan: Plan, *, expected: int) -> Schedule | None:
@@ -166,13 +177,3 @@ def _require_ours(schedule: Schedule) -> None:
         where = "the code" if schedule.origin is Origin.CODE else "the settings file"
         detail = f"Change it in {where}. Over HTTP it can be paused, resumed and run."
         raise Problem(HTTPStatus.CONFLICT, "schedule is declared elsewhere", detail)
-
-
-def _shown(schedule: Schedule | None) -> Answer:
-    if schedule is None:
-        raise _no_schedule()
-    return Answer(ScheduleView.of(schedule))
-
-
-def _no_schedule() -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, "no such schedule")

@@ -1,6 +1,7 @@
 """Binds the socket that the gateways listen on."""
 
 import encodings.idna  # noqa: F401 - a look-up imports it, with the user's folder on the path
+import errno
 import socket
 from typing import Any
 
@@ -26,7 +27,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise _refusal("port", f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise _refusal("port", _why(host, port, error)) from error
     return listener
 
 
@@ -56,6 +57,12 @@ def _resolved(host: str, port: int) -> tuple[int, Any]:
     except OSError as error:
         raise _refusal("host", f"cannot resolve {host}: {error.strerror}") from error
     return family, address
+
+
+def _why(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"another program listens on {host}:{port}; stop it, or choose another port"
+    return f"cannot listen on {host}:{port}: {error.strerror}"
 
 
 def _refusal(field: str, message: str) -> ServiceNotStarted:

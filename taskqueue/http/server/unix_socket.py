@@ -61,7 +61,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not is_socket:
-        raise _refusal(f"{path} is there and is no socket")
+        raise _refusal(f"{path} exists and is not a socket; remove it, or choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -71,7 +71,7 @@ def _remove_stale(path: Path) -> None:
             return
         except BlockingIOError:  # its backlog is full
             pass
-    raise _refusal(f"another process listens on {path}")
+    raise _refusal(f"another process listens on {path}; stop it, or choose another path")
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -31,12 +31,12 @@ from taskqueue.rules.tasks import Accepted, NewTask, Payload, Status, Task
 _FAILED = "failed to queue task"
 _QUEUEING = Unavailable(
     _FAILED,
-    "It is not known to be stored. A second try may queue it a second time; "
+    "It may or may not have been stored. A second try may queue it a second time; "
     f"with the header {keys.HEADER} it could not.",
 )
 _QUEUEING_ONCE = Unavailable(
     _FAILED,
-    "It is not known to be stored. Try again with the same key: it will be queued once.",
+    "It may or may not have been stored. Try again with the same key: it will be queued once.",
 )
 
 

@@ -151,7 +151,7 @@ class TaskEditing:
             case EditAnswer.EDITED:
                 return
             case EditAnswer.HELD:
-                detail = "A consumer holds it: it runs, or is the next to run."
+                detail = "A consumer holds it: it is running or about to run."
                 raise Problem(HTTPStatus.CONFLICT, "task is held", detail)
             case EditAnswer.ENDED:
                 status = (await history_of(self._ask, task.id)).task.status

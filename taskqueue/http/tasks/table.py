@@ -40,7 +40,7 @@ _NO_TASK = {_NOT_FOUND: "task not found"}
 _QUEUEING = Unavailable("failed to queue task")
 _EDITING = Unavailable("failed to change task")
 _READING = Unavailable("database unavailable")
-_IN_PART = "Some may have been done. The same request may be sent again."
+_IN_PART = "It may have been done in part. You can send the same request again."
 
 
 def task_table(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Route]:

@@ -54,7 +54,7 @@ def zone_of(name: str) -> tzinfo:
         return ZoneInfo(name)
     except Exception as error:  # it is looked up as a file: any name may meet any error of those
         raise ValueError(
-            f"there is no time zone {name!r}; expected one as Europe/Berlin"
+            f"there is no time zone {name!r}; expected a name such as Europe/Berlin"
         ) from error
 
 

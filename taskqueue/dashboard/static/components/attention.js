@@ -12,7 +12,7 @@ const DEAD = "dead/groups?limit=3";
 
 function* ofService({ problem }) {
   if (!problem || problem.status !== 503) return;
-  yield { key: "/ready", tone: "bad", text: "The service is not ready: no task is accepted", detail: problem.message, link: to("actors", "root/database") };
+  yield { key: "/ready", tone: "bad", text: "The service is not ready: it accepts no tasks", detail: problem.message, link: to("actors", "root/database") };
 }
 
 function* ofTree(tree) {
@@ -57,7 +57,7 @@ function* ofQueues(queues) {
 function* ofNodes(nodes) {
   for (const { name, state, age_s, running } of nodes ? nodes.nodes : []) {
     const link = to("nodes");
-    if (state === "silent") yield { key: `node ${name}`, tone: "bad", text: `Node ${name} is silent`, detail: `last heard of ${duration(age_s)} ago`, link };
+    if (state === "silent") yield { key: `node ${name}`, tone: "bad", text: `Node ${name} is silent`, detail: `last heartbeat ${duration(age_s)} ago`, link };
     if (state === "draining") yield { key: `node ${name}`, tone: "warning", text: `Node ${name} drains`, detail: `${plural(running, "task")} left to finish`, link };
   }
 }

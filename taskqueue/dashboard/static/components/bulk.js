@@ -58,7 +58,7 @@ export function AllDialog({ verb, filter, known = null, onClose, onDone }) {
   const title = isCounted ? `${action.name} ${honest(total)} ${total.matched === 1 ? "task" : "tasks"}?` : `Counting: ${count(total.matched)}`;
   return html`<${Frame} action=${action} title=${title} onClose=${onClose} onRun=${run} label=${`${action.name} ${known === null ? "all" : count(known)}`}
     isReady=${isCounted && total.matched > 0} progress=${progress}>
-    <p class="soft">All that match this filter, also those that are not shown:</p>
+    <p class="soft">All tasks that match this filter, including those not shown:</p>
     <ul class="chips">
       ${Object.entries(filter).map(([name, value]) => html`<li class="tag" key=${name}>${name.replaceAll("_", " ")}: ${INSTANT.test(name) ? exact(Number(value)) : value}</li>`)}
       ${Object.keys(filter).length === 0 && html`<li class="tag">every task</li>`}
@@ -67,10 +67,10 @@ export function AllDialog({ verb, filter, known = null, onClose, onDone }) {
 }
 
 const notes = {
-  cancel: "Tasks that run are asked to stop. Cancelled tasks are not run again.",
-  redrive: "Each has all its attempts before it again; its history is kept.",
+  cancel: "Running tasks are asked to stop. Cancelled tasks do not run again.",
+  redrive: "Each task gets all its attempts again; its history is kept.",
   "run-now": "They are due at once. A paused queue stays paused.",
-  delete: "They are gone with their history. This cannot be taken back.",
+  delete: "They are deleted with their history. This cannot be undone.",
 };
 
 export function Frame({ action, title, label, progress, isReady = true, onRun, onClose, children }) {

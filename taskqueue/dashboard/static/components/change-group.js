@@ -73,7 +73,7 @@ export function CloseGroup({ group, onClose }) {
   };
   return html`<${Dialog} title=${`Close ${group.name}`} onClose=${onClose}>
     <form class="grid" onSubmit=${submit}>
-      <p class="small soft">It takes no more tasks, and ends with the last of those it has. That cannot be taken back.</p>
+      <p class="small soft">The group accepts no more tasks, and ends with its last one. This cannot be undone.</p>
       <div class="field"><label for="then-action">Then run this action</label>
         <input id="then-action" autocomplete="off" placeholder="none" value=${form.action} onInput=${set("action")} /></div>
       <div class="field"><label for="then-data">Its data, as JSON</label>

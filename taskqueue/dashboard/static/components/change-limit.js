@@ -34,7 +34,7 @@ export function ChangeLimit({ limit, onClose }) {
   };
   return html`<${Dialog} title=${`Change ${limit.name}`} onClose=${onClose}>
     <form class="grid" onSubmit=${submit}>
-      <p class="small soft">For each key, from now on, until it is reset. An empty field allows any number. What runs continues.</p>
+      <p class="small soft">For each key, from now on, until it is reset. An empty field means no limit. Running tasks continue.</p>
       <div class="fields">
         ${fields.map(({ name, label, ...rest }) => html`<div class="field" key=${name}>
           <label for=${`limit-${name}`}>${label}</label>

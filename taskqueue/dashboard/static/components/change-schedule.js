@@ -82,9 +82,9 @@ export function ChangeSchedule({ schedule, onClose }) {
           ? field("cron", "Expression", { required: true, placeholder: "0 3 * * *" })
           : field("every_s", "Every so many seconds", { required: true, type: "number", min: 1, step: 1 })}
         ${field("timezone", "Time zone", { required: true })}
-        ${choice("missed", "Of missed slots", missed)}
-        ${field("within_s", "Late by seconds, at most", { type: "number", min: 0, step: "any", placeholder: "any number" })}
-        ${choice("overlap", "While an earlier run lasts", overlap)}
+        ${choice("missed", "Missed slots", missed)}
+        ${field("within_s", "Maximum delay in seconds", { type: "number", min: 0, step: "any", placeholder: "any number" })}
+        ${choice("overlap", "If an earlier run has not ended", overlap)}
       </div>
       <div class="field"><label for="schedule-data">Data, as JSON</label>
         <textarea id="schedule-data" rows="4" spellcheck="false" value=${form.data} onInput=${set("data")}></textarea></div>
@@ -115,7 +115,7 @@ export function PauseSchedule({ schedule, onClose }) {
     <form class="grid" onSubmit=${submit}>
       <div class="field"><label for="pause-reason">Reason</label>
         <input id="pause-reason" autocomplete="off" maxlength="1000" placeholder="none" value=${reason} onInput=${(event) => setReason(event.target.value)} /></div>
-      <p class="small soft">No slot runs until it is resumed, and none of that time runs afterwards.</p>
+      <p class="small soft">No slot runs until you resume it. Slots that come during the pause do not run later.</p>
       ${problem && html`<${Faults} problem=${problem} />`}
       <div class="buttons"><button type="button" onClick=${onClose}>Back</button><button class="primary" disabled=${busy}>Pause</button></div>
     </form>

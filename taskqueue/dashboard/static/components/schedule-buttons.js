@@ -48,6 +48,6 @@ export function ScheduleButtons({ schedule, all = false }) {
     ${dialog === "edit" && html`<${ChangeSchedule} schedule=${schedule} onClose=${close} />`}
     ${dialog === "delete" &&
     html`<${Confirm} title=${`Delete ${name}?`} action="Delete" onDo=${drop} onClose=${close} busy=${busy}>
-      <p>It runs no more, and what became of its slots is gone. Its tasks stay.</p>
+      <p>It stops running, and the history of its slots is deleted. Its tasks stay.</p>
     <//>`}`;
 }

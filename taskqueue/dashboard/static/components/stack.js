@@ -24,7 +24,7 @@ function Calls({ id }) {
 
 /** A stack as Python writes it: the innermost call last. */
 function shown({ stack, truncated }) {
-  if (stack.length === 0) return "It cannot be told now: the process of the handler does not react.";
+  if (stack.length === 0) return "Not available: the process of the handler does not respond.";
   const calls = stack.map((call) => `File "${call.file}", line ${call.number}, in ${call.function}`);
   return [...(truncated ? ["…"] : []), ...calls].join("\n");
 }

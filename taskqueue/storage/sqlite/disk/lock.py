@@ -89,7 +89,9 @@ class FileLock:
         deadline = monotonic() + within_s
         while (lock := cls._try(database)) is None:
             if monotonic() >= deadline:
-                raise StorageUnavailable(f"another taskqueue process holds {database}")
+                raise StorageUnavailable(
+                    f"another taskqueue process holds {database}; stop it, or use another database"
+                )
             await asyncio.sleep(_RETRY_S)
         return lock
 
