@@ -111,7 +111,7 @@ def unnumbered(answer: object) -> object:
 
 
 class Limits(OnPostgres, test_limits_model.TwoStorages):
-    """Nothing is chained here, as the protocol allows."""
+    """All of it."""
 
 
 class Fairness(OnPostgres, test_fairness_model.Fairness):

@@ -12,8 +12,9 @@ _HELD = "seq = ANY ($1::bigint[]) AND token = ANY ($2::text[])"
 # In the order of their numbers, so that two nodes that lock the same rows do not deadlock.
 LEASES = """
 SELECT seq, token, status, CASE status WHEN 'running' THEN waited_as ELSE status END,
-    settled_token, settled_as, cancel_reason IS NOT NULL, group_name, limits IS NOT NULL,
-    expires_at, EXISTS (SELECT 1 FROM taskqueue.live_attempts WHERE task = live_tasks.seq)
+    settled_token, settled_as, cancel_reason IS NOT NULL, group_name, limits,
+    queue, node, incarnation, expires_at,
+    EXISTS (SELECT 1 FROM taskqueue.live_attempts WHERE task = live_tasks.seq)
 FROM taskqueue.live_tasks WHERE seq = ANY ($1::bigint[]) ORDER BY seq FOR UPDATE
 """
 SETTLED = """
