@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +23,7 @@ from tests.system.crash_places import Place
 from tests.system.services import TIMEOUT_S
 
 CONSUMER = "consumer-1"
+KILL_GRACE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,9 @@ async def town_in(
         drain_s=1.0,
         retry=RetryPolicy(initial_s=0.01),
     )
-    parts = Parts(backend=place.backend(writes_in))
+    # What is killed may take long to notice where the machine is busy.
+    make_system = partial(System, kill_grace_s=KILL_GRACE_S)
+    parts = Parts(backend=place.backend(writes_in), make_system=make_system)
     async with Service(app or make_app(), settings, parts=parts) as service:
         yield Town(place, service.system, service.url)
 

@@ -94,6 +94,8 @@ async def test_a_task_that_a_program_holds_keeps_no_other_waiting_and_all_calls_
     gate.touch()
     await service.wait_for("settlement_postponed", timeout_s=TIMEOUT_S)
     others = [await client.post("quick") for _ in range(20)]
+    later = {"delay_s": 0.6}  # claimed by a poll, which notes starts as well
+    others += [await client.post("quick", options=later) for _ in range(3)]
     await when(others, service, "task_completed")
     paths = (f"/tasks/{held}/cancel", "/tasks/cancel?queue=default")
     # A server that is busy may not say at once who holds it, or not before the call is answered.

@@ -124,10 +124,16 @@ async def start(tx: Transaction, tokens: Sequence[str], *, now: float) -> None:
 
 
 async def extend(tx: Transaction, tokens: Sequence[str], *, expires_at: float) -> tuple[str, ...]:
-    """Move the end of the leases that hold; return the tokens that do not."""
+    """Move the end of the leases that hold; return the tokens that do not.
+
+    What another transaction has locked holds until it commits: its lease is left as it is.
+    """
     found = await tx.db.fetch(sql.EXTEND, seqs_of(tokens), _storable(tokens), expires_at)
-    extended = {token for (token,) in found}
-    return tuple(token for token in tokens if token not in extended)
+    holding = {token for (token,) in found}
+    if len(holding) < len(tokens):
+        left = await tx.db.fetch(sql.STILL_HELD, seqs_of(tokens), _storable(tokens))
+        holding |= {token for (token,) in left}
+    return tuple(token for token in tokens if token not in holding)
 
 
 async def report(tx: Transaction, progress: Mapping[str, str]) -> None:

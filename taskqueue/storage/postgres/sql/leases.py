@@ -30,17 +30,16 @@ SET waited_as = status, status = 'running', started_at = $2, progress = NULL
 WHERE seq = ANY ($1::bigint[])
 """
 
-# The rows are locked in order first: whatever locks several does it in the order of their numbers.
-_LOCKED = f"""
-WITH held AS MATERIALIZED (
-    SELECT seq FROM taskqueue.live_tasks WHERE {_HELD} ORDER BY seq FOR UPDATE
-)
-"""
+# One row that a program has locked for long must not cost the leases of all others.
 EXTEND = f"""
-{_LOCKED}
+WITH held AS MATERIALIZED (
+    SELECT seq FROM taskqueue.live_tasks WHERE {_HELD} ORDER BY seq FOR UPDATE SKIP LOCKED
+)
 UPDATE taskqueue.live_tasks AS tasks SET expires_at = $3
 FROM held WHERE tasks.seq = held.seq RETURNING tasks.token
 """
+
+STILL_HELD = f"SELECT token FROM taskqueue.live_tasks WHERE {_HELD}"
 
 REPORT = """
 UPDATE taskqueue.live_tasks AS tasks SET progress = given.progress
