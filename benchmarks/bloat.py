@@ -2,10 +2,13 @@
 
 A transaction that is open keeps the server from freeing the rows that have changed since. So what a
 queue has changed piles up behind one long report. It must not slow the queue down.
+
+A report of five minutes: `python -m benchmarks bloat.beside_a_reader --seconds 300 --rounds 1`.
 """
 
 import asyncio
 import atexit
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -112,21 +115,23 @@ async def beside_a_reader(seconds: float) -> float:
     async with _storage(database) as storage, _connection(database) as reader:
         await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         await reader.fetchval("SELECT count(*) FROM taskqueue.tasks")
-        await _flow(storage, seconds)
+        flowed = await _flow(storage, seconds)
+        print(f"{flowed:.0f} of {RATE} tasks/s have flowed beside the reader", file=sys.stderr)
         capacity = await _capacity(storage)
         await reader.execute("COMMIT")
         return capacity
 
 
-async def _flow(storage: PostgresStorage, seconds: float) -> None:
-    """Have tasks come and go at a steady rate."""
+async def _flow(storage: PostgresStorage, seconds: float) -> float:
+    """Have tasks come and go at a steady rate; return at which they did."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    rounds = 0
+    rounds = tasks = 0
     while loop.time() < began + seconds:
-        await _round(storage)
+        tasks += await _round(storage)
         rounds += 1
         await asyncio.sleep(max(0.0, began + rounds * AT_ONCE / RATE - loop.time()))
+    return tasks / (loop.time() - began)
 
 
 async def _capacity(storage: PostgresStorage) -> float:

@@ -37,7 +37,7 @@ class Endpoint:
             try:
                 await self._backpressure.admit(request)
             except UNAVAILABLE as error:
-                raise self._refusing.problem() from error
+                raise self._refusing.problem(error) from error
         raw = b"" if route.body is None else await body_of(request)
         if not (route.writes and is_large(raw)):
             return await self._answer(path, query, request, raw)
@@ -55,4 +55,4 @@ class Endpoint:
         try:
             return encoded(await route.handler(call))
         except UNAVAILABLE as error:
-            raise route.unavailable.problem() from error
+            raise route.unavailable.problem(error) from error

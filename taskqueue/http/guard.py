@@ -90,7 +90,7 @@ class Guard:
         try:
             caller = await self._permissions.decide(request, host, role, changes=changes)
         except UNAVAILABLE as error:
-            raise (_DOWN if route is None else route.unavailable).problem() from error
+            raise (_DOWN if route is None else route.unavailable).problem(error) from error
         if isinstance(caller, Refusal):
             raise _problem(caller)
         request[CALLER] = caller

@@ -24,6 +24,7 @@ from taskqueue.errors import (
     Fault,
     Faults,
     InvalidTask,
+    StorageBusy,
     StorageError,
     TaskTooLarge,
     UnknownAction,
@@ -142,14 +143,17 @@ class Unavailable(NamedTuple):
     try:
         await ask(Enqueue(tasks=tasks))
     except UNAVAILABLE as error:
-        raise Unavailable("failed to queue task").problem() from error
+        raise Unavailable("failed to queue task").problem(error) from error
     """
 
     error: str
     detail: str = "A part of the service is unavailable."
+    when_busy: str = "Nothing was changed"
 
-    def problem(self) -> Problem:
-        """Return the 503."""
+    def problem(self, cause: Exception) -> Problem:
+        """Return the 503. If another program holds what the call needs, it names that program."""
+        if isinstance(cause, StorageBusy):
+            return unavailable(self.error, f"{self.when_busy}: {cause.reason}")
         return unavailable(self.error, self.detail)
 
 

@@ -49,6 +49,7 @@ _READER, _CLIENT, _ADMINISTRATOR = Role.READ, Role.ENQUEUE, Role.ADMIN
 
 _SUPERVISING = Unavailable("supervision unavailable")
 _IN_PART = "It may have been done in part. You can send the same request again."
+_BUSY = "Some may have been done, others not"
 
 
 def routes(
@@ -104,7 +105,7 @@ def _of_dead(ask: Ask) -> Iterator[Route]:
         _ADMINISTRATOR,
         {_ACCEPTED: Redriven},
         body=Body(SelectionRequest, read_selection, is_audited=True),
-        unavailable=Unavailable("failed to queue tasks", _IN_PART),
+        unavailable=Unavailable("failed to queue tasks", _IN_PART, _BUSY),
         writes=True,
     )
     yield Route(
@@ -114,7 +115,7 @@ def _of_dead(ask: Ask) -> Iterator[Route]:
         _ADMINISTRATOR,
         {_OK: Deleted},
         body=Body(SelectionRequest, read_selection, is_audited=True),
-        unavailable=Unavailable("failed to delete tasks", _IN_PART),
+        unavailable=Unavailable("failed to delete tasks", _IN_PART, _BUSY),
         writes=True,
     )
 

@@ -21,7 +21,8 @@ class Gates(Protocol):
     that has slots, of the same queue and the same limits, gives them to the first that is chained,
     in its commit; they are free when none is. So the holder of these leases may begin one of them
     whenever the handler of another has ended, before that is settled: then no more of them run than
-    have slots. It must not when a limit has been changed since they were claimed.
+    have slots. It must not when it has changed a limit since they were claimed. Slots pass on among
+    what one owner has leased.
     """
 
     async def declare_limits(self, limits: Mapping[str, LimitValues], *, now: float) -> None:

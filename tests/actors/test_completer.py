@@ -14,7 +14,7 @@ from taskqueue.actors.storage_client import RetryingClient
 from taskqueue.api.hooks import Hooks
 from taskqueue.attempt_log import AttemptLog
 from taskqueue.clock import SystemClock
-from taskqueue.errors import OperationFailed, StorageUnavailable
+from taskqueue.errors import OperationFailed, StorageBusy, StorageUnavailable
 from taskqueue.executors.unfinished import UnfinishedHandlers
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.leases.ledger import Leases
@@ -35,6 +35,7 @@ from taskqueue.rules.tasks import (
 from taskqueue.runtime import System
 from taskqueue.task_ends import TaskEnds
 from taskqueue.testing.claims import claimed
+from taskqueue.testing.events import EventLog
 
 
 class Script(RetryingClient):
@@ -44,6 +45,7 @@ class Script(RetryingClient):
         super().__init__(system.address("database"))
         self.unwritable = frozenset(unwritable)
         self.away: list[Exception] = []
+        self.locked: set[str] = set()  # tokens whose rows another program holds
         self.batches: list[list[str]] = []
         self.patient: list[bool] = []
         self.written: dict[str, object] = {}
@@ -55,6 +57,8 @@ class Script(RetryingClient):
         self.batches.append([each.token for each in batch])
         if self.away:
             raise self.away.pop()
+        if not self.locked.isdisjoint(each.token for each in batch):
+            raise StorageBusy("process 7 of the server (shop) holds locks")
         if any(self._fails(each) for each in batch):
             raise OperationFailed("cannot be encoded")
         self.written.update((each.token, each.settlement) for each in batch)
@@ -64,6 +68,8 @@ class Script(RetryingClient):
         return each.token in self.unwritable and isinstance(each.settlement, Complete)
 
     async def again(self) -> None:
+        if self.locked and self.written.keys() >= {"a", "c"}:
+            self.locked.clear()
         await asyncio.sleep(0)
 
 
@@ -131,6 +137,21 @@ async def test_a_batch_is_sent_again_whole_while_the_storage_is_away() -> None:
 
     assert storage.batches == [["a", "b"]] * 3
     assert (left, answers) == ((), 1)
+
+
+async def test_an_outcome_whose_row_another_program_holds_keeps_no_other_waiting(
+    events: EventLog,
+) -> None:
+    async with System() as system:
+        storage = Script(system)
+        storage.locked = {"b"}  # until the others are written
+
+        left, answers = await settle(storage, "abc")
+
+    assert [*storage.written] == ["a", "c", "b"]
+    assert (left, answers) == ((), 1)
+    postponed = events.select("settlement_postponed")[0]
+    assert (postponed["tasks"], "(shop)" in postponed["reason"]) == (3, True)
 
 
 async def test_what_is_written_is_counted_once_and_nothing_else() -> None:

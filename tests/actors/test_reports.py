@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from taskqueue.actors.consumer.reports import MAX_IN_FLIGHT, NOTE_S, ReportBatcher
+from taskqueue.actors.consumer.reports import LATE_S, MAX_IN_FLIGHT, NOTE_S, ReportBatcher
 from taskqueue.rules.leases.values import Finished
 from taskqueue.rules.tasks import Delivery, NewTask, Succeeded
 from taskqueue.testing.claims import claimed
@@ -139,3 +139,29 @@ async def test_what_ends_while_a_report_is_on_its_way_is_reported_as_well_but_no
     assert on_their_way == [["a"], ["b"]]
     assert len(on_their_way) == MAX_IN_FLIGHT
     assert reports == [["a"], ["b"], ["c", "d"]]
+
+
+def test_reports_that_are_late_hold_up_no_others() -> None:
+    reports: list[tuple[float, str]] = []
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+
+        def report(finished: Sequence[Finished]) -> "asyncio.Task[None]":
+            reports.append((loop.time(), "".join(each.delivery.token for each in finished)))
+            return asyncio.create_task(asyncio.sleep(100 * LATE_S))
+
+        news = ReportBatcher(lambda _: None, report)
+        for token in "abcde":
+            end(news, token)
+            await asyncio.sleep(LATE_S / 10)
+        await asyncio.sleep(10 * LATE_S)
+        end(news, "f")
+        await asyncio.sleep(LATE_S)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(scene())
+
+    assert [tokens for _, tokens in reports] == ["a", "b", "cde", "f"]
+    waited_s = reports[2][0] - reports[1][0]
+    assert LATE_S <= waited_s <= 2 * LATE_S

@@ -139,10 +139,15 @@ TABLES = (
     Statement(sql="INSERT INTO ledger VALUES (0, 0), (1, 0)"),
 )
 CONTENT = Statement(
-    sql="SELECT n, NULL FROM effects UNION ALL SELECT n, value FROM ledger ORDER BY 2, 1"
+    sql="SELECT n, NULL FROM effects UNION ALL SELECT n, value FROM ledger "
+    "ORDER BY 2 NULLS FIRST, 1"
 )
 LOOKS = st.sampled_from(
-    ["SELECT * FROM ledger", "SELECT sum(value) FROM ledger", "SELECT count(*) FROM ledger"]
+    [
+        "SELECT * FROM ledger ORDER BY n",
+        "SELECT sum(value) FROM ledger",
+        "SELECT count(*) FROM ledger",
+    ]
 ).map(lambda sql: Statement(sql=sql))
 CHANGES = st.builds(
     Statement,

@@ -10,12 +10,13 @@ import pytest
 
 from taskqueue import postgres
 from taskqueue.errors import StorageBusy, StorageUnavailable
+from taskqueue.rules.tasks import SettleBy
 from taskqueue.storage.copying.session import session as copy_session
 from taskqueue.storage.postgres import commit, patience
 from taskqueue.storage.postgres.connections import Kept
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from taskqueue.testing.contract.steps import add, claim, ids, new_task, task_of
+from taskqueue.testing.contract.steps import DONE, ME, add, claim, ids, new_task, task_of
 
 SOON_S = 20.0
 
@@ -164,3 +165,22 @@ async def test_a_commit_that_does_not_even_begin_leaves_the_connection_in_order(
 
 async def _pid_of(tx: commit.Transaction) -> int:
     return int(await tx.db.fetchval("SELECT pg_backend_pid()"))
+
+
+async def test_a_held_task_that_a_program_has_locked_costs_no_other_its_lease(
+    storage: PostgresStorage, program: asyncpg.Connection
+) -> None:
+    await add(storage, "a")
+    await add(storage, "b")
+    a, b = await claim(storage)
+    await add(storage, "c")
+    [c] = await claim(storage)
+    await storage.settle([SettleBy(token=c.token, settlement=DONE)], now=1.0)
+
+    async with asyncio.timeout(SOON_S), program.transaction():
+        await program.execute("SELECT FROM taskqueue.tasks WHERE id = 'a' FOR UPDATE")
+        lost = await storage.extend([a.token, b.token, c.token], lease_s=90.0, now=10.0)
+
+    assert lost == (c.token,)
+    ends = {each.task.id: each.expires_at for each in await storage.held(ME)}
+    assert ends == {"a": a.expires_at, "b": 100.0}

@@ -10,6 +10,7 @@ from taskqueue.storage.protocol import Storage
 from taskqueue.testing.contract.access_tokens import TokensContract
 from taskqueue.testing.contract.administration import AdministrationContract
 from taskqueue.testing.contract.backlogs import BacklogsContract
+from taskqueue.testing.contract.chains import ChainsContract
 from taskqueue.testing.contract.gates import GatesContract
 from taskqueue.testing.contract.groups import GroupsContract
 from taskqueue.testing.contract.handler_sql import HandlerSQLContract
@@ -30,6 +31,7 @@ class TestPostgres(
     TasksContract,
     LeasesContract,
     GatesContract,
+    ChainsContract,
     RatesContract,
     TurnsContract,
     GroupsContract,
@@ -40,7 +42,7 @@ class TestPostgres(
     NodesContract,
     TokensContract,
 ):
-    """All parts but chains, of which it has none; the SQL of handlers is below."""
+    """All parts; the SQL of handlers is below."""
 
     @pytest.fixture
     async def storage(self, migrated_database: PostgresDatabase) -> AsyncIterator[Storage]:

@@ -1,7 +1,8 @@
 """PostgreSQL answers whatever is asked as the obvious storage does: the machines of all models."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from tempfile import TemporaryDirectory
 from unittest import TestCase
 
@@ -9,10 +10,20 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from taskqueue.errors import LeaseLost
 from taskqueue.rules.groups import CloseResult, Group
-from taskqueue.rules.tasks import Outcome, Succeeded
+from taskqueue.rules.tasks import (
+    Complete,
+    NewTask,
+    NotApplied,
+    Rows,
+    SettleBy,
+    Settled,
+    Settlement,
+    Statement,
+)
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.protocol import Storage
@@ -33,6 +44,61 @@ def _server(postgres: PostgresServer, migrated_template: str) -> Iterator[None]:
     _places.clear()
 
 
+# What the statements of `test_model` are on PostgreSQL, if they are not the same.
+WORDS = {
+    "INSERT OR ROLLBACK INTO ledger VALUES (?, 0)": "INSERT INTO ledger VALUES ($1, 0)",
+    "UPDATE OR FAIL ledger SET value = value + 1 WHERE n >= ?": (
+        "UPDATE ledger SET value = value + 1 WHERE n >= $1"
+    ),
+    "REPLACE INTO ledger VALUES (?, 0) RETURNING value": (
+        "INSERT INTO ledger VALUES ($1, 0) "
+        "ON CONFLICT (n) DO UPDATE SET value = excluded.value RETURNING value"
+    ),
+    # Only what changes something of the queue is refused there, and this always does.
+    "DELETE FROM tasks WHERE seq = ?": "UPDATE taskqueue.counters SET queued = $1",
+}
+
+
+def translated(statement: Statement) -> Statement:
+    """Return the same statement in the words of PostgreSQL."""
+    words = WORDS.get(statement.sql, statement.sql.replace("?", "$1"))
+    return msgspec.structs.replace(statement, sql=words)
+
+
+def translated_settlement(by: SettleBy) -> SettleBy:
+    """Return the same settlement, with its statements in the words of PostgreSQL."""
+    if not isinstance(by.settlement, Complete):
+        return by
+    statements = tuple(map(translated, by.settlement.statements))
+    settlement = msgspec.structs.replace(by.settlement, statements=statements)
+    return msgspec.structs.replace(by, settlement=settlement)
+
+
+class Translating(PostgresStorage):
+    """Takes the SQL of handlers in the words of the model."""
+
+    async def settle(
+        self, settlements: Sequence[SettleBy], *, patient: bool = False, now: float
+    ) -> tuple[Settled | NotApplied, ...]:
+        asked = [*map(translated_settlement, settlements)]
+        return await super().settle(asked, patient=patient, now=now)
+
+    async def dry_run(
+        self, statements: Sequence[Statement], query: Statement, *, limit_s: float
+    ) -> Rows:
+        asked = [*map(translated, statements)]
+        return await super().dry_run(asked, translated(query), limit_s=limit_s)
+
+
+EFFECT = "INSERT INTO effects VALUES (?)"
+
+
+def has_statements(drawn: tuple[tuple[str, str], Settlement]) -> bool:
+    """Tell whether a settlement has any."""
+    _, settlement = drawn
+    return isinstance(settlement, Complete) and bool(settlement.statements)
+
+
 class OnPostgres(RuleBasedStateMachine):
     """A machine that compares the model with PostgreSQL, each time in a database of its own."""
 
@@ -43,7 +109,7 @@ class OnPostgres(RuleBasedStateMachine):
     def make_engine(self) -> Storage:
         server, template = _places[0]
         self.name = self.runner.run(server.create(template=template))
-        return PostgresStorage(PostgresDatabase(url=server.url_of(self.name)))
+        return Translating(PostgresDatabase(url=server.url_of(self.name)))
 
     def teardown(self) -> None:
         self.runner.run(self.engine.close())
@@ -53,31 +119,66 @@ class OnPostgres(RuleBasedStateMachine):
 
 
 class MemoryAndPostgres(OnPostgres, TwoStorages):
-    """All but the SQL of handlers, whose words differ."""
+    """All of it, and handlers that commit on a connection of their own."""
 
     @initialize()
     def open(self) -> None:
         TwoStorages.open(self)
 
-    def make_tables(self) -> None:
-        """Handlers have none."""
+    def settle_all(
+        self,
+        drawn: list[tuple[tuple[str, str], Settlement]],
+        *,
+        started_at: float | None = None,
+        repeated: bool = False,
+    ) -> tuple[Settled | NotApplied, ...]:
+        """Settle with both; one after the other if there are statements.
 
-    def outcomes(self, n: int) -> tuple[st.SearchStrategy[Outcome], st.SearchStrategy[Outcome]]:
-        _, failure = super().outcomes(n)
-        success = st.builds(
-            Succeeded,
-            result=st.just("1"),
-            follow_ups=st.lists(test_model.new_tasks, max_size=2).map(tuple),
-        )
-        return success, failure
+        These have commits of their own, so the order within a batch may be another one.
+        """
+        batches = [[each] for each in drawn] if any(map(has_statements, drawn)) else [drawn]
+        settle = partial(super().settle_all, started_at=started_at, repeated=repeated)
+        return tuple(answer for batch in batches for answer in settle(batch))
 
-    # Without a mark they are no rules and no invariants.
+    @precondition(lambda self: self.tokens)
+    @rule(
+        data=st.data(), fails=st.booleans(), follow_ups=st.lists(test_model.new_tasks, max_size=2)
+    )
+    def settle_on_a_connection(
+        self, data: st.DataObject, fails: bool, follow_ups: list[NewTask]
+    ) -> None:
+        """Commit the result on the connection of the handler, unless it does not hold any more."""
+        pair = self.pick(data)
+        effect = Statement(sql=EFFECT, parameters=(self.tokens.index(pair),))
+        settlement = Complete(result="1", follow_ups=tuple(follow_ups), statements=(effect,))
+        if pair[0] not in self.held.values():
+            with pytest.raises(LeaseLost):
+                self.run(self.write_on_a_connection(pair[1], effect, None))
+        elif fails:
+            self.run(self.write_on_a_connection(pair[1], effect, None))
+        else:
+            plain = msgspec.structs.replace(settlement, statements=())
+            answer = self.run(self.write_on_a_connection(pair[1], effect, plain))
+            assert answer is Settled.WRITTEN
+            self.settle_all([(pair, settlement)], repeated=True)
 
-    def dry_run(self) -> None:  # type: ignore[override]
-        """Not here."""
-
-    def what_handlers_wrote_is_there_once_and_alike(self) -> None:
-        """Not here."""
+    async def write_on_a_connection(
+        self, token: str, effect: Statement, settlement: Complete | None
+    ) -> Settled | NotApplied | None:
+        """Write an effect, and settle with it; without a settlement take it back."""
+        handlers = await self.engine.handler_transactions()
+        assert handlers is not None
+        transaction = await handlers.begin("the task", token)
+        try:
+            async with transaction.block() as db:
+                await db.execute(effect.sql.replace("?", "$1"), *effect.parameters)
+            if settlement is not None:
+                by = SettleBy(token=token, settlement=settlement)
+                return await transaction.settle(by, now=self.now)
+            await transaction.roll_back()
+        finally:
+            transaction.abandon()
+        return None
 
     # Numbers of groups grow here as well, but leave some out.
 
@@ -111,7 +212,7 @@ def unnumbered(answer: object) -> object:
 
 
 class Limits(OnPostgres, test_limits_model.TwoStorages):
-    """Nothing is chained here, as the protocol allows."""
+    """All of it."""
 
 
 class Fairness(OnPostgres, test_fairness_model.Fairness):

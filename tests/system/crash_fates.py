@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import closing
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,13 +18,12 @@ from taskqueue.rules.sizes import Capacity
 from taskqueue.runtime import ActorRef, System, ask
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.connections.opener import WritesIn
-from taskqueue.storage.sqlite.database import SQLiteDatabase
-from taskqueue.storage.sqlite.engine import SQLiteStorage
-from taskqueue.testing.backend import Given
-from tests.system.crash_app import MAKE_EFFECTS, make_app
+from tests.system.crash_app import make_app
+from tests.system.crash_places import Place
 from tests.system.services import TIMEOUT_S
 
 CONSUMER = "consumer-1"
+KILL_GRACE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -124,18 +121,12 @@ def was_done_once(found: Found, *, crashes: int, effects: int = 1) -> None:
         assert found.runs - crashed in (0, 1)
 
 
-async def wait_for(file: Path) -> None:
-    async with asyncio.timeout(TIMEOUT_S):
-        while not file.exists():  # noqa: ASYNC110, ASYNC240 - another process makes it
-            await asyncio.sleep(0.001)
-
-
 class Town:
     """The whole tree in this process."""
 
-    def __init__(self, folder: Path, system: System, url: str) -> None:
+    def __init__(self, place: Place, system: System, url: str) -> None:
         self.url = url
-        self._folder = folder
+        self._place = place
         self._system = system
 
     async def resize(self, count: int) -> None:
@@ -159,7 +150,7 @@ class Town:
 
     async def all_ended(self) -> None:
         """Wait until there is nothing left to do."""
-        await all_ended(self._folder)
+        await all_ended(self._place)
 
     def _whois(self, victim: str) -> ActorRef:
         if victim == CONSUMER:
@@ -172,20 +163,20 @@ class Town:
 
 @contextlib.asynccontextmanager
 async def town_in(
-    folder: Path, *, consumers: int, writes_in: WritesIn = "thread", app: App | None = None
+    place: Place, *, consumers: int, writes_in: WritesIn = "thread", app: App | None = None
 ) -> AsyncIterator[Town]:
-    database = SQLiteDatabase(path=folder / "data" / "tasks.db")
     settings = Settings(
         port=0,
-        database=database,
+        database=place.database,
         consumers=consumers,
         drain_s=1.0,
         retry=RetryPolicy(initial_s=0.01),
     )
-    database.path.parent.mkdir(exist_ok=True)
-    backend = Given(partial(SQLiteStorage, database.path, writes_in=writes_in))
-    async with Service(app or make_app(), settings, parts=Parts(backend=backend)) as service:
-        yield Town(folder, service.system, service.url)
+    # What is killed may take long to notice where the machine is busy.
+    make_system = partial(System, kill_grace_s=KILL_GRACE_S)
+    parts = Parts(backend=place.backend(writes_in), make_system=make_system)
+    async with Service(app or make_app(), settings, parts=parts) as service:
+        yield Town(place, service.system, service.url)
 
 
 async def post(
@@ -206,56 +197,45 @@ async def post(
         return str((await answer.json())["id"])
 
 
-@contextlib.contextmanager
-def database_in(folder: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(folder / "data" / "tasks.db")) as db:
-        db.row_factory = sqlite3.Row
-        yield db
-
-
-def make_effects(folder: Path) -> None:
-    with database_in(folder) as db:
-        db.execute(MAKE_EFFECTS)
-
-
-async def all_ended(folder: Path) -> None:
+async def all_ended(place: Place) -> None:
     async with asyncio.timeout(TIMEOUT_S):
-        while _unfinished(folder):  # noqa: ASYNC110 - only the file knows
+        while await place.fetch(_UNFINISHED):  # noqa: ASYNC110 - only the database knows
             await asyncio.sleep(0.01)
 
 
-def _unfinished(folder: Path) -> int:
-    with database_in(folder) as db:
-        query = "SELECT count(*) FROM tasks WHERE processed_at IS NULL"
-        [number] = db.execute(query).fetchone()
-        return int(number)
+_UNFINISHED = "SELECT id FROM tasks WHERE processed_at IS NULL LIMIT 1"
 
 
-def found_in(folder: Path, told: str | None, but: str | None = None) -> Found:
-    runs = folder / "runs"
+async def found_in(place: Place, told: str | None, but: str | None = None) -> Found:
+    runs = place.folder / "runs"
     found = Found(told, runs=len(runs.read_text().splitlines()) if runs.exists() else 0)
-    with database_in(folder) as db:
-        for task in db.execute("SELECT * FROM tasks WHERE id IS NOT ?", (but,)):
-            found.ids.append(task["id"])
-            found.status = task["status"]
-            found.deliveries = task["deliveries"]
-            lines = db.execute("SELECT outcome FROM attempts WHERE task = ?", (task["seq"],))
-            found.outcomes = [line["outcome"] for line in lines]
-            found.outcomes += ["completed"] * (task["status"] == "completed")
-            query = "SELECT count(*) FROM effects WHERE task = ?"
-            [found.effects] = db.execute(query, (task["id"],)).fetchone()
+    for seq, task_id, status, deliveries in await place.fetch(_TASKS):
+        if task_id != but:
+            found.ids.append(task_id)
+            found.status, found.deliveries = status, deliveries
+            found.outcomes = [line for task, line in await place.fetch(_ATTEMPTS) if task == seq]
+            found.outcomes += ["completed"] * (status == "completed")
+            found.effects = (await effects_in(place)).count(task_id)
     return found
 
 
-def left_of_gates(folder: Path) -> list[str]:
+_TASKS = "SELECT seq, id, status, deliveries FROM tasks"
+_ATTEMPTS = "SELECT task, outcome FROM attempts ORDER BY seq"
+
+
+async def effects_in(place: Place) -> list[str]:
+    """Return the tasks whose effects are there, each as often as it is."""
+    return [task for [task] in await place.fetch("SELECT task FROM effects")]
+
+
+async def left_of_gates(place: Place) -> list[str]:
     """Return what is not as it should be of limits, turns and groups when all tasks have ended."""
-    with database_in(folder) as db:
-        slots = [f"a slot of {gate}" for [gate] in db.execute("SELECT gate FROM held_slots")]
-        parked = [f"parked at {gate}" for [gate] in db.execute(_PARKED)]
-        counted = {name: completed for name, completed in db.execute(_COUNTED) if completed}
-        there = dict(db.execute(_THERE).fetchall())
-        wrong = [f"{counted} by the counts, {there} by the rows"] if counted != there else []
-        return [*slots, *parked, *wrong]
+    slots = [f"a slot of {gate}" for [gate] in await place.fetch("SELECT gate FROM held_slots")]
+    parked = [f"parked at {gate}" for [gate] in await place.fetch(_PARKED)]
+    counted = {name: completed for name, completed in await place.fetch(_COUNTED) if completed}
+    there = {name: tasks for name, tasks in await place.fetch(_THERE)}  # noqa: C416 - rows
+    wrong = [f"{counted} by the counts, {there} by the rows"] if counted != there else []
+    return [*slots, *parked, *wrong]
 
 
 _PARKED = "SELECT gate FROM tasks WHERE gate IS NOT NULL"

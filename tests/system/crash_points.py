@@ -1,5 +1,7 @@
 """The path of a task, step by step, and a trap that springs between any two of them.
 
+The steps are the same on all engines; those of a storage are wrapped in each engine.
+
 Nothing in the package knows of this: the functions that make a step are wrapped by name. A step
 that has been renamed fails to be wrapped, and with it every test that stands on it.
 """
@@ -10,18 +12,26 @@ import importlib
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
+from taskqueue.storage.postgres.connections import Connection
 from taskqueue.storage.sqlite.handler_sql import bounded
 
-# In the order of the path. A verb alone is the commit in which the storage writes it.
+STORAGES = (
+    "taskqueue.storage.sqlite.engine:SQLiteStorage",
+    "taskqueue.storage.postgres.engine:PostgresStorage",
+)
+
+# In the order of the path. A verb alone is the commit in which the storage writes it; one of the
+# `storage` is that of each engine.
 STEPS: dict[str, str] = {
     "accept": "taskqueue.api.app:App.prepare",
     "send the insert": "taskqueue.actors.client:QueueClient.enqueue",
-    "insert": "taskqueue.storage.sqlite.engine:SQLiteStorage.insert",
+    "insert": "storage:insert",
     "commit the insert": "insert",
     "answer": "taskqueue.http.access:AccessLog.log",
-    "claim": "taskqueue.storage.sqlite.engine:SQLiteStorage.claim",
+    "claim": "storage:claim",
     "commit the claim": "claim",
     "take": "taskqueue.actors.queue.dispatch:DispatchBuffer.take",
     "hand over": "taskqueue.actors.task_log:attempt_started",
@@ -31,7 +41,7 @@ STEPS: dict[str, str] = {
     "end the handler": "tests.system.crash_app:end",
     "report": "taskqueue.actors.consumer.queue_link:QueueLink._await_answer",
     "conclude": "taskqueue.actors.queue.completer:Completer.settle",
-    "settle": "taskqueue.storage.sqlite.engine:SQLiteStorage.settle",
+    "settle": "storage:settle",
     "commit the settlement": "settle",
     "hear the answer": "taskqueue.actors.task_log:settled",
 }
@@ -44,7 +54,7 @@ BEGINS: dict[str, str] = {
 
 # In place of an insert and a claim, where nobody waits and there is room.
 SHORT_CUT: dict[str, str] = {
-    "insert as claimed": "taskqueue.storage.sqlite.engine:SQLiteStorage.insert_and_claim",
+    "insert as claimed": "storage:insert_and_claim",
     "commit the claimed insert": "insert_and_claim",
 }
 
@@ -103,6 +113,17 @@ class Trap:
             assert seen, "the start was never committed"
 
 
+class CommitTrap(Trap):
+    """Springs in something that hears of commits only."""
+
+    def passes(self, point: str) -> Awaitable[object] | None:
+        """Hear that a point is passed."""
+        # An insert is of the task; a settlement may be all that is committed there.
+        if point.endswith(("insert", "settlement")):
+            super().passes(ARMED_BY)
+        return super().passes(point)
+
+
 def wrappings(trap: Trap) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     """Yield what is to be put in which place, so that the trap hears of every step."""
     for step, target in (STEPS | SHORT_CUT).items():
@@ -110,9 +131,14 @@ def wrappings(trap: Trap) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
         if step in BEGINS:
             yield _wrapping(trap, BEGINS[step], before, f"begun to {step}")
             yield _wrapping(trap, target, f"ending to {step}", after)
+        elif target.startswith("storage:"):
+            verb = target.removeprefix("storage:")
+            for storage in STORAGES:
+                yield _wrapping(trap, f"{storage}.{verb}", before, after)
         elif ":" in target:
             yield _wrapping(trap, target, before, after)
     yield commit_wrapping(trap)
+    yield server_commit_wrapping(trap)
 
 
 def _wrapping(
@@ -167,15 +193,11 @@ def commit_wrapping(trap: Trap) -> tuple[Any, str, Callable[..., Any]]:
 
 def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:
     """Return a `transact` that passes a point before its COMMIT, when all is done, and after."""
-    steps = {verb: step for step, verb in (STEPS | SHORT_CUT).items() if ":" not in verb}
     transact, counts = committing.transact, committing.Transaction.write_counts
 
     def passed(side: str, operations: Any) -> None:
-        for operation in _unpacked(operations):
-            verb = getattr(operation, "func", operation)  # some are bound to arguments
-            step = steps.get(getattr(verb, "__name__", ""))
-            if step is not None:
-                _blocking(trap.passes(f"{side} {step}"))
+        for step in _steps_of(_unpacked(operations)):
+            _blocking(trap.passes(f"{side} {step}"))
 
     def wrapped(db: Any, operations: Any, patience_s: float) -> Any:
         class Transaction(committing.Transaction):  # type: ignore[misc, name-defined]
@@ -192,6 +214,15 @@ def _wrapped_commit(trap: Trap, committing: Any) -> Callable[..., Any]:
         return answer
 
     return wrapped
+
+
+def _steps_of(operations: Iterable[Any]) -> Iterator[str]:
+    """Yield the steps of which the operations of a commit are the end."""
+    steps = {verb: step for step, verb in (STEPS | SHORT_CUT).items() if ":" not in verb}
+    for operation in operations:
+        verb = getattr(operation, "func", operation)  # some are bound to arguments
+        if (step := steps.get(getattr(verb, "__name__", ""))) is not None:
+            yield step
 
 
 def _unpacked(operations: Iterable[Any]) -> Iterator[Any]:
@@ -212,3 +243,46 @@ def _blocking(spring: Awaitable[object] | None) -> None:
             await spring
 
         asyncio.run(wait())
+
+
+committing_on: ContextVar[Connection] = ContextVar("committing_on")
+"""The connection of the commit that passes a point just now."""
+
+
+def server_commit_wrapping(trap: Trap) -> tuple[Any, str, Callable[..., Any]]:
+    """Return what to put where, so that the trap hears of commits on a server."""
+    committing = importlib.import_module("taskqueue.storage.postgres.commit")
+    return committing, "_try", _wrapped_try(trap, committing._try)
+
+
+def _wrapped_try(trap: Trap, commit: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a `_try` that passes a point before its COMMIT is sent, and when it was answered."""
+
+    async def wrapped(connection: Any, begin: str, operations: Any, first: Any) -> Any:
+        watched = _Watched(connection, trap, [*_steps_of(operations)])
+        return await commit(watched, begin, operations, first)
+
+    return wrapped
+
+
+class _Watched:
+    """A connection that passes the points of a commit."""
+
+    def __init__(self, connection: Any, trap: Trap, steps: list[str]) -> None:
+        self._connection = connection
+        self._trap = trap
+        self._steps = steps
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def execute(self, query: str, *args: object) -> str:
+        if query != "COMMIT":
+            return str(await self._connection.execute(query, *args))
+        committing_on.set(self._connection)
+        for step in self._steps:
+            await _passed(self._trap, f"before {step}")
+        tag = await self._connection.execute(query)
+        for step in self._steps:
+            await _passed(self._trap, f"after {step}")
+        return str(tag)

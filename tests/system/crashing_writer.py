@@ -5,11 +5,10 @@
 
 import os
 import signal
-from collections.abc import Awaitable
 from pathlib import Path
 
 from taskqueue.storage.sqlite.connections import process_main
-from tests.system.crash_points import ARMED_BY, Trap, commit_wrapping
+from tests.system.crash_points import CommitTrap, commit_wrapping
 
 COMMAND = """\
 import sys
@@ -18,14 +17,6 @@ from tests.system.crashing_writer import main
 main({descriptor})
 """
 """In the place of `spawn`'s own."""
-
-
-class _WritersTrap(Trap):
-    def passes(self, point: str) -> Awaitable[object] | None:
-        # An insert is of the task; a settlement may be all that this process commits.
-        if point.endswith(("insert", "settlement")):
-            super().passes(ARMED_BY)
-        return super().passes(point)
 
 
 def main(descriptor: int) -> None:
@@ -37,6 +28,6 @@ def main(descriptor: int) -> None:
             crashed.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-        place, name, wrapped = commit_wrapping(_WritersTrap(os.environ["CRASH_POINT"], die))
+        place, name, wrapped = commit_wrapping(CommitTrap(os.environ["CRASH_POINT"], die))
         setattr(place, name, wrapped)
     process_main.main(descriptor)

@@ -98,6 +98,10 @@ class Client:
         body = {"action": action, "data": data, **(options or {})}
         return await self._answer("POST", "/tasks", body)
 
+    async def try_to_change(self, path: str) -> "Answer":
+        """Ask for a change that may be refused."""
+        return await self._answer("POST", path, {})
+
     async def kill(self, path: str) -> None:
         """Have an actor killed."""
         await self.change("POST", "/supervision/kill", {"path": path})

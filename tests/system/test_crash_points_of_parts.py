@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -14,13 +13,15 @@ from tests.system.crash_fates import (
     FATES,
     Town,
     found_in,
-    make_effects,
     post,
     town_in,
     was_done_once,
 )
+from tests.system.crash_places import Place, migrated_template, place, places, postgres
 from tests.system.crash_points import POINTS, Trap, wrappings
 from tests.system.services import TIMEOUT_S
+
+__all__ = ["migrated_template", "place", "places", "postgres"]
 
 pytestmark = pytest.mark.long
 
@@ -34,7 +35,7 @@ DEATHS = [
 
 @pytest.mark.parametrize(("point", "victim"), DEATHS)
 async def test_a_part_dies(
-    tmp_path: Path,
+    place: Place,
     events: EventLog,
     monkeypatch: pytest.MonkeyPatch,
     point: str,
@@ -42,23 +43,23 @@ async def test_a_part_dies(
 ) -> None:
     towns: list[Town] = []
     trap = Trap(point, lambda: towns[0].kill(victim))
-    for place, name, wrapped in wrappings(trap):
-        monkeypatch.setattr(place, name, wrapped)
+    for owner, name, wrapped in wrappings(trap):
+        monkeypatch.setattr(owner, name, wrapped)
 
-    async with town_in(tmp_path, consumers=0) as town, aiohttp.ClientSession() as http:
+    async with town_in(place, consumers=0) as town, aiohttp.ClientSession() as http:
         towns.append(town)
-        make_effects(tmp_path)
+        await place.make_effects()
         told = None
         with contextlib.suppress(aiohttp.ClientConnectionError):
-            told = await post(http, town.url, tmp_path / "runs")
+            told = await post(http, town.url, place.folder / "runs")
         await town.resize(1)
         await town.all_ended()
         if told is not None:
             await events.wait_for("task_completed", task_id=told, timeout_s=TIMEOUT_S)
         assert await asyncio.to_thread(trap.sprung.wait, TIMEOUT_S)
-        after = await town.post_until_accepted(http, tmp_path / "after")
+        after = await town.post_until_accepted(http, place.folder / "after")
         await events.wait_for("task_completed", task_id=after, timeout_s=TIMEOUT_S)
-    found = found_in(tmp_path, told, but=after)
+    found = await found_in(place, told, but=after)
 
     assert FATES[point].there <= len(found.ids) or found.told is None
     was_done_once(found, crashes=int(victim == CONSUMER))

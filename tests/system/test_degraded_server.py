@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 import aiohttp
 import pytest
@@ -12,7 +13,7 @@ from taskqueue.testing.contract.steps import new_task
 from tests.postgres_server import PostgresServer
 from tests.storage.conftest import postgres
 from tests.system.server_faults import FAULTS, ROLE, Served, ServerFault, full_at, small_disk
-from tests.system.services import Client, Services, until, when
+from tests.system.services import TIMEOUT_S, Answer, Client, Services, until, when
 from tests.system.test_degraded import APP, AT_ONCE_S, lives
 
 __all__ = ["postgres"]
@@ -76,6 +77,45 @@ async def test_a_key_that_a_program_holds_is_refused_and_the_service_stays_ready
     assert "(shop) holds locks" in detail
     assert readiness.status == 200
     assert service.events.select("storage_degraded") == []
+
+
+async def test_a_task_that_a_program_holds_keeps_no_other_waiting_and_all_calls_name_it(
+    services: Services, http: aiohttp.ClientSession, served: Served
+) -> None:
+    service = await services.start(*APP, "--database", served.url)
+    client, gate = Client(http, service), services.folder / "gate"
+    held = await client.post("hold", until=str(gate))
+    await until(lambda: client.get(f"/tasks/{held}"), lambda a: a.body["status"] == "running")
+    shop = await served.connect("shop")
+    transaction = shop.transaction()
+    await transaction.start()
+    await shop.execute("SELECT FROM taskqueue.tasks WHERE id = $1 FOR UPDATE", held)
+
+    gate.touch()
+    await service.wait_for("settlement_postponed", timeout_s=TIMEOUT_S)
+    others = [await client.post("quick") for _ in range(20)]
+    later = {"delay_s": 0.6}  # claimed by a poll, which notes starts as well
+    others += [await client.post("quick", options=later) for _ in range(3)]
+    await when(others, service, "task_completed")
+    paths = (f"/tasks/{held}/cancel", "/tasks/cancel?queue=default")
+    # A server that is busy may not say at once who holds it, or not before the call is answered.
+    refused = [await until(partial(client.try_to_change, path), names_the_shop) for path in paths]
+    readiness = await client.get("/ready")
+    await transaction.rollback()
+    await shop.close()
+    await when([held], service, "task_completed")
+
+    assert [answer.status for answer in refused] == [503] * len(paths)
+    assert "Nothing was changed: " in refused[0].body["detail"]
+    assert readiness.status == 200
+    reasons = [event["reason"] for event in service.events.select("settlement_postponed")]
+    assert any("(shop) holds locks" in reason for reason in reasons)
+    assert service.events.select("storage_degraded") == []
+
+
+def names_the_shop(answer: Answer) -> bool:
+    """Tell whether an answer names the program that holds the task."""
+    return "(shop) holds locks" in answer.body.get("detail", "")
 
 
 async def test_a_full_disk_of_the_server(

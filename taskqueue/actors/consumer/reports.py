@@ -1,7 +1,7 @@
 """Batches the reports of a consumer, because a message costs more than a short task does.
 
 finished ──▶ one report of all that ended ──▶ answered ──▶ another one, of what ended meanwhile
-             (at most two in flight)
+             (at most two in flight that are not late)
 begun ─────▶ still running a moment later? ──▶ one note of all such
 """
 
@@ -16,6 +16,10 @@ NOTE_S = 0.005
 # While the first is committed, the second waits in the storage for the next commit. With one alone,
 # what has just ended would miss that commit and wait for the one after.
 MAX_IN_FLIGHT = 2
+
+# A report is answered when all of its outcomes are written. One of them may wait for a lock that
+# another program holds for hours: those that end meanwhile do not wait for it.
+LATE_S = 1.0
 
 
 class ReportBatcher:
@@ -39,7 +43,8 @@ class ReportBatcher:
         self._finished: list[Finished] = []
         self._noting: asyncio.TimerHandle | None = None
         self._reporting: asyncio.Handle | None = None
-        self._in_flight = 0  # reports
+        self._in_flight: dict[asyncio.Task[None], float] = {}  # not late; each with since when
+        self._looking: asyncio.TimerHandle | None = None  # whether one is late
 
     def begun(self, token: str) -> None:
         """An attempt begins."""
@@ -52,8 +57,12 @@ class ReportBatcher:
         """An attempt has ended."""
         self._begun.pop(finished.delivery.token, None)
         self._finished.append(finished)
-        if self._reporting is None and self._in_flight < MAX_IN_FLIGHT:
+        if self._reporting is not None:
+            return
+        if len(self._in_flight) < MAX_IN_FLIGHT:
             self._reporting = asyncio.get_running_loop().call_soon(self.flush)
+        elif self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(LATE_S, self._look_for_late)
 
     def flush(self) -> None:
         """Report what has ended, now."""
@@ -62,7 +71,7 @@ class ReportBatcher:
         if finished:
             reporting = self._report(finished)
             if reporting is not None:
-                self._in_flight += 1
+                self._in_flight[reporting] = asyncio.get_running_loop().time()
                 reporting.add_done_callback(self._answered)
 
     def note(self) -> None:
@@ -90,6 +99,21 @@ class ReportBatcher:
             self._note(tokens)
 
     def _answered(self, reporting: "asyncio.Task[None]") -> None:
-        self._in_flight -= 1
-        if not reporting.cancelled():  # else the consumer has ended
+        was_awaited = self._in_flight.pop(reporting, None) is not None
+        if was_awaited and not reporting.cancelled():  # else the consumer has ended
             self.flush()
+
+    def _look_for_late(self) -> None:
+        """Wait no longer for reports that are late, if something has ended meanwhile."""
+        self._looking = None
+        if not self._finished:
+            return
+        loop = asyncio.get_running_loop()
+        late_since = loop.time() - LATE_S
+        self._in_flight = {
+            each: since for each, since in self._in_flight.items() if since > late_since
+        }
+        if len(self._in_flight) < MAX_IN_FLIGHT:
+            self.flush()
+        else:
+            self._looking = loop.call_later(LATE_S, self._look_for_late)

@@ -14,7 +14,7 @@ from taskqueue.actors.queue.handler_ends import HandlerEnds
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.api.hooks import Hooks
 from taskqueue.clock import Clock
-from taskqueue.errors import OperationFailed
+from taskqueue.errors import OperationFailed, StorageBusy
 from taskqueue.rules import policy
 from taskqueue.rules.activity import Activity
 from taskqueue.rules.leases.chains import Key
@@ -37,6 +37,7 @@ from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
 from taskqueue.structs import Struct
 from taskqueue.task_ends import is_awaited
+from taskqueue.throttle import ThrottledLog
 
 # How many times a completion is tried that fails although the storage works. Then its attempt has
 # failed: a result or a follow-up that cannot be stored now never will be.
@@ -112,6 +113,7 @@ class Completer:
         self._hooks = hooks
         self._handler_ends = handler_ends
         activity.begin(clock.monotonic())
+        self._postponed = ThrottledLog("settlement_postponed", clock)
         self._writing: set[asyncio.Task[None]] = set()
         self._kept: set[asyncio.Task[None]] = set()  # until their handlers end
 
@@ -172,7 +174,12 @@ class Completer:
     ) -> None:
         """Write a batch. What is refused is written as the outcome that this makes of it."""
         while batch:
-            answered = list(zip(batch, await self._settle(batch), strict=True))
+            try:
+                answered = list(zip(batch, await self._settle(batch), strict=True))
+            except StorageBusy as error:  # one of them waits for another program, the others do not
+                self._postponed.info(tasks=len(batch), reason=error.reason)
+                await asyncio.gather(*(self._write([each], None) for each in batch))
+                break
             written = [(each, answer) for each, answer in answered if isinstance(answer, Settled)]
             with self._dispatch as leases:
                 leases.settled(each.finished.delivery.token for each, _ in written)
@@ -236,6 +243,12 @@ class Completer:
                 failures += 1
                 if failures >= MAX_FAILURES and isinstance(batch[0].settlement, Complete):
                     return [NotApplied(error=f"cannot be completed: {error.reason}")]
+                await self._storage.again()
+            except StorageBusy as error:
+                if len(batch) > 1:
+                    raise
+                task_id = batch[0].finished.delivery.task.id
+                self._postponed.info(task_id=task_id, reason=error.reason)
                 await self._storage.again()
             except UNREACHABLE:
                 await self._storage.again()

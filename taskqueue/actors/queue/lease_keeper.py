@@ -10,6 +10,7 @@ from taskqueue.actors.queue.fetch_schedule import POLL_S
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
 from taskqueue.clock import Clock, next_beat
+from taskqueue.errors import StorageBusy
 from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.tasks import Delivery, Owner
@@ -138,8 +139,16 @@ class LeaseKeeper:
             running = frozenset(leases.begun)
         new = running - self._noted
         if new:
-            await self._storage.use(Storage.start, tuple(new), now=self._clock.now())
+            await self._note(tuple(new))
         self._noted = running
+
+    async def _note(self, begun: Sequence[str]) -> None:
+        """Record starts; one that waits for another program is repeated with the next extension."""
+        try:
+            await self._storage.use(Storage.start, begun, now=self._clock.now())
+        except StorageBusy:
+            if len(begun) > 1:
+                await asyncio.gather(*(self._note((token,)) for token in begun))
 
     async def _extend(self) -> None:
         self._noted = frozenset()

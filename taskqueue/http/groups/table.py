@@ -26,6 +26,7 @@ _OK = HTTPStatus.OK
 _NO_GROUP = {HTTPStatus.NOT_FOUND: "group not found"}
 _READING = Unavailable("database unavailable")
 _REPEATABLE = "It may have been done. You can send the same request again."
+_BUSY = "Some tasks may be done, others not"
 
 
 def group_table(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Route]:
@@ -74,6 +75,6 @@ def group_table(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[
             {_OK: Progress},
             query=query,
             problems=_NO_GROUP,
-            unavailable=Unavailable(f"failed to {verb} group", _REPEATABLE),
+            unavailable=Unavailable(f"failed to {verb} group", _REPEATABLE, _BUSY),
             writes=True,
         )

@@ -15,9 +15,8 @@ from taskqueue.api.app import App
 from taskqueue.api.tracing import traced
 from taskqueue.clock import Clock
 from taskqueue.commands import Ask, Enqueue
-from taskqueue.errors import StorageBusy
 from taskqueue.http.answers import Answer
-from taskqueue.http.problems import UNAVAILABLE, Unavailable, unavailable
+from taskqueue.http.problems import UNAVAILABLE, Unavailable
 from taskqueue.http.route import Call
 from taskqueue.http.tasks import keys
 from taskqueue.http.tasks.answers import Receipt, Receipts, receipt_of, receipts_of
@@ -28,15 +27,17 @@ from taskqueue.http.tasks.requests import TaskRequest
 from taskqueue.http.tasks.traces import read_traceparent
 from taskqueue.rules.tasks import Accepted, NewTask, Payload, Status, Task
 
-_FAILED = "failed to queue task"
+_FAILED, _NOT_STORED = "failed to queue task", "It was not stored"
 _QUEUEING = Unavailable(
     _FAILED,
     "It may or may not have been stored. A second try may queue it a second time; "
     f"with the header {keys.HEADER} it could not.",
+    _NOT_STORED,
 )
 _QUEUEING_ONCE = Unavailable(
     _FAILED,
     "It may or may not have been stored. Try again with the same key: it will be queued once.",
+    _NOT_STORED,
 )
 
 
@@ -93,11 +94,9 @@ class TaskCreation:
         try:
             with traced(self._app.tracing, tasks, trace) as sent:
                 return await self._ask(Enqueue(tasks=sent))
-        except StorageBusy as error:
-            raise unavailable(_FAILED, f"It was not stored: {error.reason}") from error
         except UNAVAILABLE as error:
             told = _QUEUEING if tasks[0].unique_key is None else _QUEUEING_ONCE
-            raise told.problem() from error
+            raise told.problem(error) from error
 
 
 def _copied(task: Task) -> TaskRequest:

@@ -41,6 +41,7 @@ _QUEUEING = Unavailable("failed to queue task")
 _EDITING = Unavailable("failed to change task")
 _READING = Unavailable("database unavailable")
 _IN_PART = "It may have been done in part. You can send the same request again."
+_BUSY = "Some may have been done, others not"
 
 
 def task_table(ask: Ask, app: App, clock: Clock, waits: TaskWaits) -> Iterator[Route]:
@@ -188,6 +189,6 @@ def _changing_all(bulk: BulkRoutes) -> Iterator[Route]:
             _ADMINISTRATOR,
             {_OK: Progress},
             query=query,
-            unavailable=Unavailable(f"failed to {verb} tasks", _IN_PART),
+            unavailable=Unavailable(f"failed to {verb} tasks", _IN_PART, _BUSY),
             writes=True,
         )

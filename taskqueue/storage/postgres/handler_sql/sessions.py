@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from taskqueue.errors import StorageUnavailable
+from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import NotApplied, Rows, SettleBy, Settled, Statement
@@ -67,9 +67,17 @@ class HandlerSessions:
         for each in self._trying:
             self._free.put_nowait(each)
 
-    def settle(self, by: SettleBy, *, now: float) -> "asyncio.Future[Settled | NotApplied]":
-        """Answer what became of a settlement with statements, once that is committed."""
-        return self._writer.write(partial(settling.settle, by=by, now=now))
+    async def settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
+        """Return what became of a settlement with statements, once that is committed.
+
+        If the session ends during the commit, the settlement is tried once more: if it was written,
+        its token says so. The rest of the storage is as well as ever.
+        """
+        operation = partial(settling.settle, by=by, now=now)
+        try:
+            return await self._writer.write(operation)
+        except StorageLost:
+            return await self._writer.write(operation)
 
     async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float

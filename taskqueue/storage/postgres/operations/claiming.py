@@ -11,6 +11,7 @@ from typing import NamedTuple
 from taskqueue.rules.tasks import Delivery, Owner
 from taskqueue.storage import task_rows
 from taskqueue.storage.postgres.connections import Row
+from taskqueue.storage.postgres.operations import chaining
 from taskqueue.storage.postgres.operations.fronts import Fronts, Place
 from taskqueue.storage.postgres.operations.gates import Candidate
 from taskqueue.storage.postgres.operations.ordering import ready_in_order
@@ -27,13 +28,14 @@ async def claim(
     *,
     limit: int,
     most_limited: int | None = None,
+    chain: int = 0,
     ageing_s: float | None = None,
     owner: Owner,
     expires_at: float,
     fronts: Fronts,
     now: float,
 ) -> tuple[Delivery, ...]:
-    """Lease ready tasks in their order; up to `most_limited` that have limits."""
+    """Lease ready tasks in their order, up to `most_limited` that have limits; chain some more."""
     if not limit:
         return ()
     nonce = secrets.token_hex(16)
@@ -46,18 +48,31 @@ async def claim(
         rows += await _claim_by_priority(tx, asked, limit - len(rows), now=now)
         tx.rows_changed += len(rows)
         return tuple(_deliveries(rows, expires_at, now=now))
+    leased = (nonce, owner.node, owner.incarnation, now, expires_at)
     order = ready_in_order(tx.db, queue, ageing_s=ageing_s, again=chosen.has_limited, now=now)
     claimed: list[Delivery] = []
     while not chosen.is_full and (batch := await order.next(chosen.left)) is not None:
         seqs = [seq async for seq in chosen.choose(batch)]
         if seqs:
-            leased = (nonce, owner.node, owner.incarnation, now, expires_at)
             found = await tx.db.fetch(claims.CLAIM, seqs, *leased)
             tx.rows_changed += len(found)
             if chosen.has_flows:
                 await tx.turns.serve(seqs)
             by_seq = {row[_SEQ]: row for row in found}
             claimed += _deliveries((by_seq[seq] for seq in seqs), expires_at, now=now)
+    if chain and ageing_s is None and not chosen.has_flows:
+        behind = chaining.chain(
+            tx,
+            queue,
+            claimed,
+            most=chain,
+            at_once=most_limited,
+            is_full=chosen.is_full,
+            lease=leased,
+        )
+        chained = [row async for row in behind]
+        tx.rows_changed += len(chained)
+        claimed += _deliveries(chained, expires_at, chained=True, now=now)
     return tuple(claimed)
 
 
@@ -106,13 +121,16 @@ def _place_of(row: Row) -> Place:
     return Place(priority=row[4], turn=row[_TURN], run_at=row[10])
 
 
-def _deliveries(found: Iterable[Row], expires_at: float, *, now: float) -> Iterable[Delivery]:
+def _deliveries(
+    found: Iterable[Row], expires_at: float, *, chained: bool = False, now: float
+) -> Iterable[Delivery]:
     for row in found:
         yield Delivery(
             token=row[_TOKEN],
             task=task_rows.task(row, now=now),
             expires_at=expires_at,
             started=False,
+            chained=chained,
         )
 
 

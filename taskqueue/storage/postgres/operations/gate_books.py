@@ -13,6 +13,8 @@ from taskqueue.rules import limits
 from taskqueue.rules.limits import NEVER, UNLIMITED, GateState, LimitUse, LimitValues
 from taskqueue.storage.postgres.connections import SQL, Row
 from taskqueue.storage.postgres.errors import GatesBusy
+from taskqueue.storage.postgres.operations import chains
+from taskqueue.storage.postgres.operations.chains import Holder
 from taskqueue.storage.postgres.sql import parking
 
 BUCKETS = 256
@@ -99,19 +101,25 @@ class GateBooks:
             self._owe(use.gate, limits.debt_after(values, debt_at, use.cost, now=now), now=now)
 
     async def free(
-        self, seqs: Collection[int], returned: Collection[int], *, now: float
+        self, held: Mapping[int, Holder], returned: Collection[int], *, now: float
     ) -> list[str]:
-        """Free the slots of held rows; return their gates."""
+        """Free the slots of held rows, or pass them on; return their gates."""
         await self.flush()
-        found = await self._db.fetch(parking.GATES_OF, seqs)
-        await self.lock(gate for (gate,) in found)
-        freed = await self._db.fetch(parking.FREE_SLOTS, seqs)
+        found = await self._db.fetch(parking.GATES_OF, [*held])
+        await self.lock(chains.gate_of(gate) for (gate,) in found)
+        lines = await self._db.fetch(parking.FREE_SLOTS, [*held])
+        freed = [line for line in lines if not chains.is_waiting(line[1])]
         for seq, gate, name, cost in freed:
             state = self._states[gate]
             self._states[gate] = state._replace(running=state.running - 1)
             values = (await self.values()).get(name, UNLIMITED)
             if seq in returned and values.starts is not None:
                 self._owe(gate, limits.debt_without(values, state.debt_at, cost), now=now)
+        for gate in await chains.pass_on(
+            self._db, (held[seq] for seq in {row[0] for row in freed})
+        ):
+            state = self._states[gate]
+            self._states[gate] = state._replace(running=state.running + 1)
         return [*dict.fromkeys(gate for _, gate, _, _ in freed)]
 
     async def flush(self) -> None:

@@ -15,12 +15,13 @@ no row is waited for: what another transaction has locked is passed over, and le
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from taskqueue.rules import limits
 from taskqueue.rules.limits import GateState, LimitUse
 from taskqueue.storage.postgres.connections import SQL, changed_rows
+from taskqueue.storage.postgres.operations.chains import Holder
 from taskqueue.storage.postgres.operations.gate_books import GateBooks
 from taskqueue.storage.postgres.sql import parking
 
@@ -102,9 +103,11 @@ class Gates:
                 await self._park_at(queue, text, use, at, parking.FIRST_PLACE, now=now)
                 return
 
-    async def free(self, seqs: Sequence[int], returned: Collection[int], *, now: float) -> None:
-        """Free the slots of held rows; give the starts of `returned` ones back."""
-        for gate in await self._books.free(seqs, returned, now=now):
+    async def free(
+        self, held: Mapping[int, Holder], returned: Collection[int], *, now: float
+    ) -> None:
+        """Free the slots of held rows, or pass them on; give the starts of `returned` ones back."""
+        for gate in await self._books.free(held, returned, now=now):
             await self._wake(gate, now=now)
 
     async def let_go(self, text: str | None, *, now: float) -> None:
@@ -149,6 +152,14 @@ class Gates:
     async def lock_values(self) -> None:
         """Let no other transaction use a limit until the commit: they are about to change."""
         await self._books.lock_values()
+
+    async def have_rates(self, uses: Iterable[LimitUse]) -> bool:
+        """Return whether starts are counted by any of these limits."""
+        return any([(await self._books.of(use)).starts is not None for use in uses])
+
+    def forget_heads(self) -> None:
+        """Look at the rows again that are parked: some have left."""
+        self._heads.clear()
 
     def forget_values(self) -> None:
         """Read the limits again: they have changed."""

@@ -8,6 +8,7 @@ from taskqueue.rules.tasks import Delivery, Owner, Status, Task
 from taskqueue.rules.turns import Waiting
 from taskqueue.storage import task_rows
 from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.operations.chains import Holder
 from taskqueue.storage.postgres.operations.turns import Turns
 from taskqueue.storage.postgres.sql import leases as sql
 from taskqueue.storage.postgres.sql import ready
@@ -28,7 +29,10 @@ class Lease(NamedTuple):
     settled_as: str | None
     cancelling: bool  # its cancellation was asked for
     group: str | None
-    limited: bool  # it counts towards limits
+    limits: str | None  # it counts towards these
+    queue: str
+    node: str | None
+    incarnation: str | None
     expires_at: float | None
     has_attempts: bool  # lines in its history
 
@@ -36,6 +40,13 @@ class Lease(NamedTuple):
     def started(self) -> bool:
         """Whether the delivery has left the buffer."""
         return self.status == Status.RUNNING
+
+    @property
+    def holder(self) -> Holder | None:
+        """To whom its slots pass on; None if it counts towards no limits."""
+        if self.limits is None:
+            return None
+        return Holder(self.limits, self.queue, self.node or "", self.incarnation or "")
 
     def is_extended_since(self, lease_end: float | None) -> bool:
         """Return whether the lease ends later than it did; None: that does not matter."""
@@ -113,10 +124,16 @@ async def start(tx: Transaction, tokens: Sequence[str], *, now: float) -> None:
 
 
 async def extend(tx: Transaction, tokens: Sequence[str], *, expires_at: float) -> tuple[str, ...]:
-    """Move the end of the leases that hold; return the tokens that do not."""
+    """Move the end of the leases that hold; return the tokens that do not.
+
+    What another transaction has locked holds until it commits: its lease is left as it is.
+    """
     found = await tx.db.fetch(sql.EXTEND, seqs_of(tokens), _storable(tokens), expires_at)
-    extended = {token for (token,) in found}
-    return tuple(token for token in tokens if token not in extended)
+    holding = {token for (token,) in found}
+    if len(holding) < len(tokens):
+        left = await tx.db.fetch(sql.STILL_HELD, seqs_of(tokens), _storable(tokens))
+        holding |= {token for (token,) in left}
+    return tuple(token for token in tokens if token not in holding)
 
 
 async def report(tx: Transaction, progress: Mapping[str, str]) -> None:

@@ -1,7 +1,8 @@
 """What the verbs about limits do, in a transaction or on a connection that reads."""
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +21,7 @@ from taskqueue.rules.limits import (
 from taskqueue.storage.limits import MOST_COUNTED
 from taskqueue.storage.postgres.connections import SQL, changed_rows
 from taskqueue.storage.postgres.operations.gate_books import decode_values, states_of, values_of
-from taskqueue.storage.postgres.sql import parking
+from taskqueue.storage.postgres.sql import chains, parking
 from taskqueue.storage.postgres.transaction import Transaction
 
 
@@ -94,6 +95,8 @@ async def _usage(
 async def _waiting_for_any(db: SQL, name: str, allowed: LimitValues) -> Counter[tuple[str, Reason]]:
     """Count what waits for a limit, key by key up to `MOST_COUNTED`, by queue and reason."""
     waiting = Counter[tuple[str, Reason]]()
+    for queue, tasks in await db.fetch(chains.COUNT_OF_LIMIT, name):
+        waiting[queue, Reason.SLOT] += tasks
     gate: str | None = name
     while gate is not None and (left := MOST_COUNTED - waiting.total()) > 0:
         if found := await db.fetch(parking.COUNT_PARKED_BY_QUEUE, gate, left):
@@ -123,7 +126,9 @@ async def keys_of(
         usage = KeyUsage(
             key=gate[len(name) + 1 :] if gate != name else None,
             running=states[gate].running,
-            waiting=await _waiting(db, gate),
+            waiting=min(
+                await _waiting(db, gate) + await db.fetchval(chains.COUNT, gate), MOST_COUNTED
+            ),
             opens_at=at if at > now else None,
         )
         found.append(usage)
@@ -131,23 +136,44 @@ async def keys_of(
 
 
 async def gate_of(db: SQL, task_id: str, *, now: float) -> GateFacts | None:
-    """Return what holds a parked task back."""
-    row = await db.fetchrow(parking.PARKED_TASK, task_id)
-    if row is None:
-        return None
-    gate, text, *place = row
-    use = next(use for use in limits.decoded(text) if use.gate == gate)
+    """Return what holds a task back that is parked, or chained."""
+    if (parked := await db.fetchrow(parking.PARKED_TASK, task_id)) is not None:
+        gate, text, *place = parked
+        use = next(use for use in limits.decoded(text) if use.gate == gate)
+        ahead = await db.fetchval(parking.COUNT_PARKED_BEFORE, gate, *place, MOST_COUNTED)
+        ahead += await db.fetchval(chains.COUNT_BEFORE, gate, math.inf, *place)
+        return await _facts(db, use, place[0], ahead, now=now)
+    if (chained := await db.fetchrow(chains.CHAINED_TASK, task_id)) is not None:
+        text, claimed_at, *place = chained
+        use = await _full(db, limits.decoded(text))
+        ahead = await db.fetchval(chains.COUNT_BEFORE, use.gate, claimed_at, *place)
+        return await _facts(db, use, place[0], ahead, now=now)
+    return None
+
+
+async def _full(db: SQL, uses: Sequence[LimitUse]) -> LimitUse:
+    """Return the first of these limits that has no slot free."""
+    values, states = await values_of(db), await states_of(db, [use.gate for use in uses])
+
+    def is_full(use: LimitUse) -> bool:
+        allowed = values.get(use.name, UNLIMITED)
+        return limits.opens_at(allowed, states[use.gate], use.cost) == math.inf
+
+    return next(filter(is_full, uses), uses[0])
+
+
+async def _facts(db: SQL, use: LimitUse, queue: str, ahead: int, *, now: float) -> GateFacts:
     values = (await values_of(db)).get(use.name, UNLIMITED)
-    state = (await states_of(db, (gate,)))[gate]
+    state = (await states_of(db, (use.gate,)))[use.gate]
     at = limits.opens_at(msgspec.structs.replace(values, running=None), state, use.cost)
     return GateFacts(
         use=use,
         values=values,
-        running=tuple([task_id for (task_id,) in await db.fetch(parking.RUNNING_AT, gate)]),
+        running=tuple([task_id for (task_id,) in await db.fetch(parking.RUNNING_AT, use.gate)]),
         count=state.running,
         opens_at=at if at > now else None,
-        ahead=await db.fetchval(parking.COUNT_PARKED_BEFORE, gate, *place, MOST_COUNTED),
-        is_shared=await db.fetchval(parking.IS_SHARED, gate, place[0]),
+        ahead=min(ahead, MOST_COUNTED),
+        is_shared=await db.fetchval(parking.IS_SHARED, use.gate, queue),
     )
 
 

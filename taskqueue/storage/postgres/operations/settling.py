@@ -23,6 +23,7 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.postgres.connections import Row
 from taskqueue.storage.postgres.operations import membership
+from taskqueue.storage.postgres.operations.chains import Holder
 from taskqueue.storage.postgres.operations.inserting import insert_admitted
 from taskqueue.storage.postgres.operations.leases import Lease, Leases
 from taskqueue.storage.postgres.sql import settling as sql
@@ -67,7 +68,7 @@ class _Settling:
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[int] = []
         self._ended: list[tuple[int, str]] = []  # those that have attempts
-        self._limited: list[int] = []
+        self._limited: dict[int, Holder] = {}
         self._returned: set[int] = set()  # whose starts are
 
     async def add(self, lease: Lease, by: SettleBy) -> Settled:
@@ -108,8 +109,8 @@ class _Settling:
                     self._add_attempt(lease, by, AttemptOutcome.INTERRUPTED)
             case never:
                 assert_never(never)
-        if lease.limited:
-            self._limited.append(lease.seq)
+        if (holder := lease.holder) is not None:
+            self._limited[lease.seq] = holder
         cancelled = lease.cancelling and after not in ENDED
         if cancelled:
             after = Status.CANCELLED

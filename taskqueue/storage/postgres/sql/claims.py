@@ -4,7 +4,7 @@
 from taskqueue.storage.postgres.sql.ready import OPEN_IN_QUEUE, chosen
 from taskqueue.storage.postgres.sql.rows import TASK
 
-_LEASE = """
+LEASE = """
     token = to_hex(tasks.seq) || '-' || {nonce}::text, node = {node}, incarnation = {incarnation},
     claimed_at = {now}::float8, expires_at = {expires_at}::float8,
     attempt = attempt + 1, deliveries = deliveries + 1
@@ -14,7 +14,7 @@ _LEASE = """
 # read the whole table.
 _CLAIM_CHOSEN = f"""
 UPDATE taskqueue.live_tasks AS tasks SET
-{_LEASE.format(nonce="$5", node="$6", incarnation="$7", now="$2", expires_at="$8")}
+{LEASE.format(nonce="$5", node="$6", incarnation="$7", now="$2", expires_at="$8")}
 WHERE tasks.seq = ANY (ARRAY(SELECT seq FROM chosen))
 RETURNING {TASK}, tasks.token, tasks.seq, tasks.turn
 """
@@ -38,7 +38,7 @@ WITH chosen AS MATERIALIZED (
 
 CLAIM = f"""
 UPDATE taskqueue.live_tasks AS tasks SET
-{_LEASE.format(nonce="$2", node="$3", incarnation="$4", now="$5", expires_at="$6")}
+{LEASE.format(nonce="$2", node="$3", incarnation="$4", now="$5", expires_at="$6")}
 WHERE seq = ANY ($1::bigint[])
 RETURNING {TASK}, tasks.token, tasks.seq, tasks.turn
 """

@@ -12,8 +12,9 @@ _HELD = "seq = ANY ($1::bigint[]) AND token = ANY ($2::text[])"
 # In the order of their numbers, so that two nodes that lock the same rows do not deadlock.
 LEASES = """
 SELECT seq, token, status, CASE status WHEN 'running' THEN waited_as ELSE status END,
-    settled_token, settled_as, cancel_reason IS NOT NULL, group_name, limits IS NOT NULL,
-    expires_at, EXISTS (SELECT 1 FROM taskqueue.live_attempts WHERE task = live_tasks.seq)
+    settled_token, settled_as, cancel_reason IS NOT NULL, group_name, limits,
+    queue, node, incarnation, expires_at,
+    EXISTS (SELECT 1 FROM taskqueue.live_attempts WHERE task = live_tasks.seq)
 FROM taskqueue.live_tasks WHERE seq = ANY ($1::bigint[]) ORDER BY seq FOR UPDATE
 """
 SETTLED = """
@@ -29,17 +30,16 @@ SET waited_as = status, status = 'running', started_at = $2, progress = NULL
 WHERE seq = ANY ($1::bigint[])
 """
 
-# The rows are locked in order first: whatever locks several does it in the order of their numbers.
-_LOCKED = f"""
-WITH held AS MATERIALIZED (
-    SELECT seq FROM taskqueue.live_tasks WHERE {_HELD} ORDER BY seq FOR UPDATE
-)
-"""
+# One row that a program has locked for long must not cost the leases of all others.
 EXTEND = f"""
-{_LOCKED}
+WITH held AS MATERIALIZED (
+    SELECT seq FROM taskqueue.live_tasks WHERE {_HELD} ORDER BY seq FOR UPDATE SKIP LOCKED
+)
 UPDATE taskqueue.live_tasks AS tasks SET expires_at = $3
 FROM held WHERE tasks.seq = held.seq RETURNING tasks.token
 """
+
+STILL_HELD = f"SELECT token FROM taskqueue.live_tasks WHERE {_HELD}"
 
 REPORT = """
 UPDATE taskqueue.live_tasks AS tasks SET progress = given.progress

@@ -36,7 +36,7 @@ class PostgresLeases(PostgresLifecycle):
         *,
         limit: int,
         most_limited: int | None = None,
-        chain: int = 0,  # nothing is chained here, as the protocol allows
+        chain: int = 0,
         ageing_s: float | None = None,
         owner: Owner,
         lease_s: float,
@@ -49,6 +49,7 @@ class PostgresLeases(PostgresLifecycle):
                 queue=queue,
                 limit=limit,
                 most_limited=most_limited,
+                chain=chain,
                 ageing_s=ageing_s,
                 owner=owner,
                 expires_at=now + lease_s,
