@@ -15,10 +15,8 @@ from taskqueue.cli.numbers import Number
 from taskqueue.clock import SystemClock
 from taskqueue.errors import StorageError, StorageUnavailable
 from taskqueue.rules.access import TOKEN_PREFIX, Role, Token, digest_of
-from taskqueue.settings import Settings
 from taskqueue.settings.kinds import DAY_S
 from taskqueue.storage.databases import tokens_of
-from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.tokens import Tokens
 
 T = TypeVar("T")
@@ -38,15 +36,12 @@ second. The settings are those of the service; flags such as --database go befor
 def command() -> click.Group:
     """Return the command."""
 
-    def _on_tokens(use: Callable[[Tokens], Awaitable[T]]) -> T:
-        return _run(load_settings(), use)
-
     def new(*, role: str, name: str, expires_days: float | None) -> None:
         if not _NAME.fullmatch(name):
             raise click.BadParameter(f"expected {_NAME_FORM}, got {name!r}", param_hint="--name")
         text = TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
         token = _token(text, Role(role), name, expires_days)
-        if not _on_tokens(lambda tokens: tokens.add_token(token)):
+        if not _on_tokens(lambda tokens: tokens.add_token(token), make=True):
             _fail(f"a token named {name!r} exists; revoke it first, or choose another name")
         click.echo(text)
         click.echo(
@@ -55,12 +50,10 @@ def command() -> click.Group:
         )
 
     def show(*, json: bool) -> None:
-        _require_file(load_settings())
         tokens = _on_tokens(lambda tokens: tokens.tokens())
         click.echo(_as_json(tokens) if json else _as_table(tokens))
 
     def revoke(*, name: str) -> None:
-        _require_file(load_settings())
         if not _on_tokens(lambda tokens: tokens.revoke_token(name)):
             _fail(f"no token is named {name!r}; `taskqueue tokens list` shows the names")
         click.echo(f"revoked {name}")
@@ -126,16 +119,12 @@ def _token(text: str, role: Role, name: str, expires_days: float | None) -> Toke
     )
 
 
-def _require_file(settings: Settings) -> None:
-    """End the command if there is no file: only `new` makes one."""
-    database = settings.database
-    if isinstance(database, SQLiteDatabase) and not database.path.exists():
-        _fail(f"database: there is no {database.path}; name another with --database")
+def _on_tokens(use: Callable[[Tokens], Awaitable[T]], *, make: bool = False) -> T:
+    """Return what `use` does with the tokens of the service; only `new` makes a file for them."""
+    database = load_settings().database
 
-
-def _run(settings: Settings, use: Callable[[Tokens], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with tokens_of(settings.database) as tokens:
+        async with tokens_of(database, make=make) as tokens:
             return await use(tokens)
 
     try:

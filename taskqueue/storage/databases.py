@@ -68,8 +68,12 @@ def backend_of(database: Database) -> Backend:
             raise TypeError(f"no engine serves {type(database).__name__}")
 
 
-def tokens_of(database: Database) -> AbstractAsyncContextManager[Tokens]:
+def tokens_of(database: Database, *, make: bool) -> AbstractAsyncContextManager[Tokens]:
     """Open the access tokens for a tool, beside the service if one runs on `database`.
+
+    Args:
+        database: which one.
+        make: make a file if there is none.
 
     Raises:
         StorageUnavailable: they cannot be read or written, on entering or later.
@@ -79,7 +83,7 @@ def tokens_of(database: Database) -> AbstractAsyncContextManager[Tokens]:
         case SQLiteDatabase():
             from taskqueue.storage.sqlite.tokens_file import tokens_file  # noqa: PLC0415
 
-            return tokens_file(database.path)
+            return tokens_file(database.path, make=make)
         case PostgresDatabase():
             from taskqueue.storage.postgres.tools import tokens_in  # noqa: PLC0415
 

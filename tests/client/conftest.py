@@ -28,7 +28,7 @@ def tokens(service: ServiceProcess, tmp_path: Path) -> Callable[[str], Awaitable
     async def make(role: str) -> str:
         text = f"tq_{role}"
         token = Token(name=role, role=Role(role), digest=digest_of(text), created_at=0.0)
-        async with tokens_of(SQLiteDatabase(path=tmp_path / "data/tasks.db")) as kept:
+        async with tokens_of(SQLiteDatabase(path=tmp_path / "data/tasks.db"), make=False) as kept:
             assert await kept.add_token(token)
         return text
 

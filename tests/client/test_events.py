@@ -256,7 +256,7 @@ async def test_a_client_whose_token_is_revoked_may_read_no_more(
     ):
         reader = Reader(readers.events())
         await reader.opened(queue)
-        async with tokens_of(SQLiteDatabase(path=tmp_path / "data/tasks.db")) as kept:
+        async with tokens_of(SQLiteDatabase(path=tmp_path / "data/tasks.db"), make=False) as kept:
             await kept.revoke_token("read")
 
         raised = await reader.raised()

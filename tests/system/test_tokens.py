@@ -252,7 +252,7 @@ async def test_a_file_that_is_not_there_is_named_and_not_made(
 
     missing = f"{tmp_path}/data/tasks.db"
     assert done == Done(
-        1, "", f"taskqueue: database: there is no {missing}; name another with --database"
+        1, "", f"taskqueue: database: there is no {missing}; the service makes it when it starts"
     )
     assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240  a test may wait for its own disk
 

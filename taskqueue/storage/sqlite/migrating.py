@@ -18,7 +18,7 @@ def schema_of(path: Path) -> Schema:
         StorageCorrupt, ForeignSchema: it is no database of the queue.
         SchemaMismatch: it is of a newer release.
     """
-    _require_file(path)
+    require_file(path)
     with opened(path) as db, translated(path):
         version = runner.version_of(db)
     return Schema(
@@ -45,6 +45,11 @@ async def migrate(path: Path) -> tuple[Migration, ...]:
         await storage.close()
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Make sure that there is a file.
+
+    Raises:
+        StorageUnavailable: there is none.
+    """
     if not path.exists():
         raise StorageUnavailable(f"there is no {path}; the service makes it when it starts")

@@ -17,7 +17,7 @@ from taskqueue.storage.sqlite import audited
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.disk.faults import translated
 from taskqueue.storage.sqlite.disk.lock import real_path
-from taskqueue.storage.sqlite.migrating import migrate
+from taskqueue.storage.sqlite.migrating import migrate, require_file
 from taskqueue.storage.sqlite.operations import tokens
 from taskqueue.storage.sqlite.schema import runner
 from taskqueue.storage.tokens import Tokens
@@ -56,13 +56,19 @@ class TokensFile(Tokens):
 
 
 @asynccontextmanager
-async def tokens_file(path: Path) -> AsyncIterator[Tokens]:
-    """Open the tokens of the database at `path`; make or migrate it if no service holds it.
+async def tokens_file(path: Path, *, make: bool) -> AsyncIterator[Tokens]:
+    """Open the tokens of the database at `path`; migrate it if no service holds it.
+
+    Args:
+        path: where it is.
+        make: make it if there is none.
 
     Raises:
-        StorageUnavailable: it cannot be made, opened or written.
+        StorageUnavailable: it is not there, or cannot be made, opened or written.
         SchemaMismatch: a service of another release holds it, or has written it.
     """
+    if not make:
+        require_file(path)
     if _version_at(path) < runner.SQLITE_VERSION:
         await migrate(path)
     with _connected(path) as db:
