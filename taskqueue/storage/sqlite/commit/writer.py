@@ -269,4 +269,7 @@ class Writer:
             self._foreign.commit_ended(version)
         for write, result in zip(committing, results, strict=False):  # none after `abandon`
             write.resolve(result)
-        self._commit_soon(asyncio.get_running_loop())
+        if self._alone or self._is_urgent or self._turns:
+            self._commit_soon(asyncio.get_running_loop())
+        else:
+            self._idle.set()
