@@ -30,7 +30,7 @@ def start_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Non
     return task
 
 
-def begin_task(cell: Cell, work: Coroutine[Any, Any, None]) -> None:
+def begin_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
     """Run a coroutine that is part of an actor, in the actor's context, from its first step on.
 
     That is taken before this returns: what it sends is on its way then.
@@ -47,6 +47,7 @@ def begin_task(cell: Cell, work: Coroutine[Any, Any, None]) -> None:
     task, steps = cell.host.new_task(_guard_begun(cell, work, cell.tasks), context)
     cell.tasks.add(task)
     begin(task, steps, context)
+    return task
 
 
 async def _guard_begun(

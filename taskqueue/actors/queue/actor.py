@@ -94,7 +94,7 @@ class QueueActor(QueueAdministration):
             lru_cache(MOST_POLICIES)(settings.policy_of),
             self._clock,
             jitter=jitter,
-            start_task=self.start_task,
+            begin_task=self.begin_task,
             dispatch=self._dispatch,
             schedule=self._schedule,
             activity=activity,
