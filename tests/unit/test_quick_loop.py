@@ -1,6 +1,7 @@
 """The loop of the service queues calls as asyncio's own loop does, only sooner."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from contextvars import ContextVar, copy_context
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from taskqueue.process.quick_loop import QuickLoop
+
+IN_TIME_S = 20.0
 
 name: ContextVar[str] = ContextVar("name", default="nobody")
 
@@ -92,3 +95,40 @@ def test_debug_mode_checks_what_is_called(loop: QuickLoop) -> None:
 
     with pytest.raises(TypeError, match="coroutines cannot be used"):
         loop.call_soon(coroutine)
+
+
+def test_no_call_of_another_thread_is_left_behind(loop: QuickLoop) -> None:
+    called: list[int] = []
+    done = asyncio.Event()
+    count = 1_000
+
+    def call(number: int) -> None:
+        called.append(number)
+        if len(called) == 2 * count:
+            done.set()
+
+    def post(first: int) -> None:
+        for number in range(first, first + count):
+            loop.call_soon_threadsafe(call, number)
+
+    async def posted() -> None:
+        await asyncio.gather(asyncio.to_thread(post, 0), asyncio.to_thread(post, count))
+        async with asyncio.timeout(IN_TIME_S):
+            await done.wait()
+
+    loop.run_until_complete(posted())
+
+    assert sorted(called) == [*range(2 * count)]
+
+
+def test_a_loop_that_sleeps_is_woken_by_each_call_after_the_last_has_come(loop: QuickLoop) -> None:
+    async def passed_on() -> None:
+        for _ in range(200):
+            came = asyncio.Event()
+            thread = threading.Thread(target=loop.call_soon_threadsafe, args=(came.set,))
+            thread.start()
+            async with asyncio.timeout(IN_TIME_S):
+                await came.wait()
+            thread.join()
+
+    loop.run_until_complete(passed_on())
