@@ -13,6 +13,11 @@ from typing import Any, TypeVarTuple
 Ts = TypeVarTuple("Ts")
 
 
+def is_quiet(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether nothing waits to be called on the running loop; False if that is not known."""
+    return not getattr(loop, "_ready", True)
+
+
 class QuickLoop(asyncio.SelectorEventLoop):
     """asyncio's own loop, on which calls are queued with less ado unless it is in debug mode."""
 

@@ -248,7 +248,7 @@ class QueueActor(QueueAdministration):
         reported these.
         """
         self._driver.finished(message.consumer, message.finished, then=self.defer().reply)
-        self._schedule.changed.set()
+        self._schedule.room_freed()
 
     @receives(Down)
     def on_down(self, message: Down) -> None:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.process.quick_loop import is_quiet
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.follow_ups import tell_refused
@@ -39,7 +40,7 @@ TURNS = 3
 
 # In a turn that takes longer than an idle one others are at work, who may be about to write as
 # well: it does not count, for so long at most. The fewer commits compete with a busy loop for the
-# interpreter, the more both get done. An idle loop does not wait.
+# interpreter, the more both get done. A loop on which nothing else is about to run does not wait.
 BUSY_S = 0.000_05
 GATHER_S = 0.005
 
@@ -215,7 +216,7 @@ class Writer:
         is_busy = now - since > BUSY_S
         if not is_busy or now > until:
             turns -= 1
-        if turns:
+        if turns and not is_quiet(loop):
             loop.call_soon(self._gather, loop, turns, now, until)
         else:
             self._commit_pending()
