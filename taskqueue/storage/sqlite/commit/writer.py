@@ -22,7 +22,8 @@ from taskqueue.process.quick_loop import is_quiet
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.sqlite.commit.batch import Committed, Result, commit
+from taskqueue.storage.sqlite.commit.batch import Committed, Result
+from taskqueue.storage.sqlite.commit.call import CommitCall
 from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.pickling import NotSent
@@ -247,7 +248,7 @@ class Writer:
         self._commit_began = asyncio.get_running_loop().time()
         if self._foreign is not None:
             self._foreign.commit_begins()
-        hop = self._connection.run(partial(commit, operations, self._watch, self._patience_s))
+        hop = self._connection.run(CommitCall(operations, self._watch, self._patience_s))
         hop.add_done_callback(self._committed)
 
     def _committed(self, hop: asyncio.Future[Committed]) -> None:
