@@ -23,6 +23,7 @@ from taskqueue.errors import ConfigError, Fault, ServiceFailed, ServiceNotStarte
 from taskqueue.events import events
 from taskqueue.http.server import descriptors
 from taskqueue.logs import pipeline as logs
+from taskqueue.process.quick_loop import QuickLoop
 from taskqueue.runtime import log_loop_error
 from taskqueue.service import Service
 from taskqueue.settings import Settings
@@ -71,7 +72,7 @@ def serve(
             starter.refused(error.faults)
             return Ended(MISUSED, monotonic())
         selector = selectors.DefaultSelector()
-        loop = with_bound_clock(asyncio.SelectorEventLoop(selector))
+        loop = with_bound_clock(QuickLoop(selector))
         loop.set_exception_handler(log_loop_error)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             code = runner.run(_run(service, Signals(selector), starter))

@@ -21,6 +21,7 @@ from taskqueue.errors import TaskTooLarge
 from taskqueue.executors.eager import outside_of_tasks
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.foreign import rendering
+from taskqueue.process import eager_tasks
 from taskqueue.rules import encoding
 from taskqueue.rules.tasks import (
     Cancelled,
@@ -35,7 +36,7 @@ from taskqueue.rules.tasks import (
 MAX_ERROR = 1 << 10  # bytes
 MAX_TRACEBACK = 16 << 10  # bytes, of its end: the last frames say most
 
-_OWN_FRAMES = str(Path(__file__).parent)
+_OWN_FRAMES = (str(Path(__file__).parent), eager_tasks.__file__)
 
 
 async def outcome_of(running: Awaitable[object], context: Context, handler: Handler) -> Outcome:

@@ -11,6 +11,7 @@ from taskqueue.clock import with_bound_clock
 from taskqueue.events import events
 from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
+from taskqueue.process.quick_loop import QuickLoop
 
 _File: TypeAlias = tuple[int, int]  # what a descriptor stands for: a device and an inode
 
@@ -22,7 +23,7 @@ class LoopLost(Exception):
     """User code has broken the loop: nothing can run on it any more."""
 
 
-class UserLoop(asyncio.SelectorEventLoop):
+class UserLoop(QuickLoop):
     """A loop on which the code of one handler does not affect the others.
 
     - A handler may close a socket that the loop still watches for it. The next file that is opened

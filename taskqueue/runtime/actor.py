@@ -11,7 +11,7 @@ from taskqueue.runtime.deferred import Deferred
 from taskqueue.runtime.exits import NOPROC, Exit, ExitReason
 from taskqueue.runtime.lifecycle import HandlersChanged, Lifecycle
 from taskqueue.runtime.messages import receives
-from taskqueue.runtime.owned import start_task
+from taskqueue.runtime.owned import begin_task, start_task
 from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.signals import ExitSignal, ParentExit, StopRequest
 from taskqueue.runtime.starting import launch
@@ -155,6 +155,14 @@ class Actor(Lifecycle):
             ActorUnavailable: the actor has ended, so nothing would end the work. It has not begun.
         """
         return start_task(self._cell, work)
+
+    def begin_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run a coroutine as `start_task` does; its first step is taken before this returns.
+
+        Raises:
+            ActorUnavailable: as `start_task`.
+        """
+        return begin_task(self._cell, work)
 
     def own(self, closer: Closer) -> None:
         """Call (and await) `closer` when this actor ends, however it ends, last registered first.

@@ -9,7 +9,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from functools import partial
 from typing import Any, TypeAlias, cast
 
@@ -49,6 +49,7 @@ class Cell(Peer):
         "__weakref__",
         "begun",
         "born",
+        "context",
         "current",
         "ending",
         "handled",
@@ -81,6 +82,7 @@ class Cell(Peer):
         self.handled = 0  # messages it has taken, as of its last pause
         self.history: deque[tuple[float, type]]  # when it took the last messages, and their types
         self.main: asyncio.Task[None] | None = None
+        self.context: Context  # of `main`, as it begins
         self.current: Reply[Any] | None = None  # the ask being handled
         self.open_replies: set[Reply[Any]] | None = None  # asks taken out by `defer`
         self.tasks: set[asyncio.Task[None]] | None = None

@@ -10,12 +10,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from selectors import DefaultSelector
 from types import FrameType
 from typing import Any, Self
 
 from taskqueue.events import events
-from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks
+from taskqueue.process.eager_tasks import Steps, new_task
+from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks, hide
 from taskqueue.process.user_loop import LoopLost, UserLoop
 from taskqueue.runtime.reply import Reply
 
@@ -122,6 +124,15 @@ class Host:
         if self._dedicated:
             return hidden_task(work, loop=self.loop, name=name)
         return self.loop.create_task(work, name=name)
+
+    def new_task(
+        self, work: Coroutine[Any, Any, None], context: Context
+    ) -> "tuple[asyncio.Task[None], Steps[None]]":
+        """Return a task for a coroutine of an actor, and its first step. On this host."""
+        task, steps = new_task(work, self.loop, context)
+        if self._dedicated:
+            hide(task)
+        return task, steps
 
     def enter(self, resident: object, lose: Callable[[LoopLost], object]) -> None:
         """Take in an actor that is going to live here.

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from functools import partial
 from time import monotonic
 from types import CoroutineType
@@ -22,9 +23,9 @@ from taskqueue.runtime.cell import Cell, current_cell
 from taskqueue.runtime.crash_reports import report_end
 from taskqueue.runtime.deferred import Deferred
 from taskqueue.runtime.exits import KILLED, NORMAL, Crash, Exit, ExitReason, Ignore, reason_of
-from taskqueue.runtime.mailbox import Mailbox
+from taskqueue.runtime.mailbox import Mail, Mailbox
 from taskqueue.runtime.messages import Handlers, Handling
-from taskqueue.runtime.owned import release, release_without_loop, start_task
+from taskqueue.runtime.owned import begin_task, release, release_without_loop
 from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.reply import Reply
 
@@ -93,7 +94,7 @@ class Lifecycle(_PykkaActor):
         self._cell = cell
         cell.history = deque(maxlen=self.event_log_size)
         self.actor_urn = uuid.uuid4().urn
-        self.actor_inbox = cell.mailbox = Mailbox(cell.host)
+        self.actor_inbox = cell.mailbox = Mailbox(cell.host, self._take_at_once)
         self.actor_stopped = threading.Event()
         self._actor_ref = cell.ref = ActorRef(self, cell)
         self._name_cell()
@@ -126,6 +127,7 @@ class Lifecycle(_PykkaActor):
         """Start, serve, end, and announce the end. Never raises."""
         cell = self._cell
         current_cell.set(cell)
+        cell.context = copy_context()
         cell.main = asyncio.current_task(cell.host.loop)
         ignored: Ignore | None = None
         try:
@@ -200,6 +202,21 @@ class Lifecycle(_PykkaActor):
         finally:
             cell.last_message = message
 
+    def _take_at_once(self, mail: Mail) -> bool:
+        """Begin to handle a message in its sender's turn, while the actor waits for one.
+
+        False if it has to come to the mailbox: its handler does not run beside others.
+        """
+        cell, message = self._cell, mail.message
+        method, handling = self._handlers[type(message)]
+        if not handling.concurrently or cell.pending_exit is not None or cell.sealed:
+            return False
+        cell.handled += 1
+        cell.history.append((monotonic(), type(message)))
+        cell.current = mail.reply_to
+        _start_beside(cell, partial(method, self, message), handling.answers)
+        return True
+
     def _stop(self) -> NoReturn:
         """End in an orderly way, on pykka's own stop message."""
         reply, self._cell.current = self._cell.current, None
@@ -270,7 +287,7 @@ def _start_beside(
     cell: Cell, work: Callable[[], Awaitable[Any]], declared: tuple[type[Exception], ...]
 ) -> None:
     """Let `work` answer the message being handled, while the actor handles others."""
-    start_task(cell, _answer(Deferred(cell), work, declared))
+    begin_task(cell, _answer(Deferred(cell), work, declared))
 
 
 async def _answer(

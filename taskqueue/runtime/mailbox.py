@@ -41,10 +41,16 @@ class Mailbox:
     waits, then looks whether there is something; `close` says so, then takes out what is left.
     """
 
-    __slots__ = ("_held", "_host", "_mail", "_refuse", "_suspended", "_waiting")
+    __slots__ = ("_at_once", "_held", "_host", "_mail", "_refuse", "_suspended", "_waiting")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, at_once: Callable[[Mail], bool] | None = None) -> None:
+        """Make one for an actor on `host`.
+
+        `at_once` is called there with a message that comes while the actor waits and there is no
+        other, and returns whether it has taken that.
+        """
         self._host = host
+        self._at_once = at_once
         self._mail: deque[Mail] = deque()
         self._held: deque[Mail] = deque()  # before all of `_mail`; filled while suspended only
         self._waiting: list[asyncio.Future[None]] = []  # the actor, if it waits
@@ -53,11 +59,22 @@ class Mailbox:
 
     def put(self, mail: Mail) -> None:
         """Add a message; a closed mailbox refuses it (which answers an ask)."""
+        if self._is_taken_at_once(mail):
+            return
         self._mail.append(mail)
         if self._refuse is not None:
             self._take_back(mail, self._mail, self._refuse)
         elif self._waiting:
             self._wake()
+
+    def _is_taken_at_once(self, mail: Mail) -> bool:
+        return (
+            bool(self._waiting)
+            and self._at_once is not None
+            and not (self._mail or self._suspended or self._refuse)
+            and self._host.is_current()
+            and self._at_once(mail)
+        )
 
     def take(self) -> Mail | None:
         """Return the next message for its actor, None if it has to wait. For the actor alone."""
@@ -109,6 +126,7 @@ class Mailbox:
     def close(self, refuse: Callable[[Mail], None]) -> None:
         """Refuse what waits, and what comes from now on."""
         self._refuse = refuse
+        self._at_once = None  # which leads to the actor: a reference must not keep that
         for lane in (self._held, self._mail):
             for mail in [*lane]:
                 self._take_back(mail, lane, refuse)

@@ -54,7 +54,8 @@ def receives(
         answers: declared errors. Raised by the handler they are an answer to the asker; any
             other exception is a crash of the actor.
         concurrently: do not keep the mailbox waiting while this coroutine waits. What it finds
-            after an `await` may have changed.
+            after an `await` may have changed. While the actor waits for messages, one from its own
+            host begins before the send returns.
     """
 
     def mark(method: F) -> F:

@@ -6,6 +6,7 @@ from typing import Any
 
 from taskqueue.errors import ActorUnavailable
 from taskqueue.events import events
+from taskqueue.process.eager_tasks import begin
 from taskqueue.runtime.cancellation import is_torn_down, undisturbed
 from taskqueue.runtime.cell import Cell, Closer
 from taskqueue.runtime.exits import Crash, Exit, reason_of
@@ -27,6 +28,37 @@ def start_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Non
     task.add_done_callback(cell.tasks.discard)
     task.add_done_callback(lambda _: work.close())  # if it was cancelled before its first step
     return task
+
+
+def begin_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Run a coroutine that is part of an actor, in the actor's context, from its first step on.
+
+    That is taken before this returns: what it sends is on its way then.
+
+    Raises:
+        ActorUnavailable: as `start_task`.
+    """
+    if cell.sealed:
+        work.close()
+        raise ActorUnavailable(cell.label, cell.exit_reason)
+    if cell.tasks is None:
+        cell.tasks = set()
+    context = cell.context.copy()
+    task, steps = cell.host.new_task(_guard_begun(cell, work, cell.tasks), context)
+    cell.tasks.add(task)
+    begin(task, steps, context)
+    return task
+
+
+async def _guard_begun(
+    cell: Cell, work: Coroutine[Any, Any, None], tasks: "set[asyncio.Task[None]]"
+) -> None:
+    task = asyncio.current_task(cell.host.loop)
+    try:
+        await _guard(cell, work)
+    finally:
+        if task is not None:
+            tasks.discard(task)
 
 
 async def _guard(cell: Cell, work: Coroutine[Any, Any, None]) -> None:

@@ -96,7 +96,7 @@ async def settle_all(
     [action, *_] = leases.finished("a", reported)
     assert isinstance(action, Settle)
 
-    def start_task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def begin_task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         return asyncio.create_task(work)
 
     completer = Completer(
@@ -104,7 +104,7 @@ async def settle_all(
         lambda action: RetryPolicy(),
         clock,
         jitter=lambda: 0.0,
-        start_task=start_task,
+        begin_task=begin_task,
         dispatch=DispatchBuffer(leases, clock),
         schedule=FetchSchedule(queues, clock),
         activity=activity or Activity(),

@@ -9,18 +9,25 @@ from taskqueue.actors.messages import QUEUE
 from taskqueue.commands import CancelTask
 from taskqueue.rules.options import Options
 from taskqueue.runtime import ask
-from tests.actors.world import PATIENCE_S, World
+from tests.actors.world import PATIENCE_S, Gate, World
 
 ONE = Limit(running=1, name="single")
 
 
+@pytest.fixture
+def blocking() -> Gate:
+    """Return what opens once a handler blocks in a thread."""
+    return Gate()
+
+
 @pytest.fixture(autouse=True)
-def actions(world: World) -> None:
+def actions(world: World, blocking: Gate) -> None:
     """Add two that block one at a time: in a thread, and on the loop of their consumer."""
 
     @world.app.task("thread", limit=ONE)
     def in_thread(ctx: Context) -> None:
         world.runs.append(ctx.task.id)
+        blocking.open()
         world.gate.block()
 
     @world.app.task("loop", limit=ONE)
@@ -86,10 +93,11 @@ async def test_it_does_so_although_the_queue_actor_ends_as_well(world: World) ->
     await world.completed(first, second)
 
 
-async def test_its_outcome_outlives_the_queue_actor(world: World) -> None:
+async def test_its_outcome_outlives_the_queue_actor(world: World, blocking: Gate) -> None:
     await world.start(slots=4)
     stuck = await world.enqueue("thread", options=Options(max_attempts=1))
-    await world.begun(stuck)
+    # Of a last attempt the start is written before its handler is called.
+    await blocking.passed()
     await ask(world.system.address(QUEUE), CancelTask(task_id=stuck, reason="unwanted"))
     await run_on(world, stuck)
 

@@ -88,6 +88,20 @@ async def test_a_commit_through_the_file_is_noticed_without_waiting_for_the_next
     file.close()
 
 
+async def test_a_commit_is_noticed_by_our_next_one_without_waiting_for_a_look(
+    storage: SQLiteStorage, notices: Notices, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(foreign, "PAUSES_S", (2 * IN_TIME_S,) * len(foreign.PAUSES_S))
+    with closing(sqlite3.connect(tmp_path / "tasks.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE notes (text)")
+    before = notices.count
+
+    await storage.insert([new_task("a")], now=0.0)
+    await notices.next()
+
+    assert (before, notices.count) == (0, 1)
+
+
 async def test_a_client_s_commit_is_told_before_the_look(
     storage: SQLiteStorage, notices: Notices, tmp_path: Path
 ) -> None:

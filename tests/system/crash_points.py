@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from taskqueue.storage.postgres.connections import Connection
+from taskqueue.storage.sqlite.commit.call import BatchOperation
 from taskqueue.storage.sqlite.handler_sql import bounded
 
 STORAGES = (
@@ -220,9 +221,15 @@ def _steps_of(operations: Iterable[Any]) -> Iterator[str]:
     """Yield the steps of which the operations of a commit are the end."""
     steps = {verb: step for step, verb in (STEPS | SHORT_CUT).items() if ":" not in verb}
     for operation in operations:
-        verb = getattr(operation, "func", operation)  # some are bound to arguments
-        if (step := steps.get(getattr(verb, "__name__", ""))) is not None:
+        if (step := steps.get(_verb_of(operation))) is not None:
             yield step
+
+
+def _verb_of(operation: Any) -> str:
+    if isinstance(operation, BatchOperation):
+        return operation.verb
+    verb = getattr(operation, "func", operation)  # some are bound to arguments
+    return getattr(verb, "__name__", "")
 
 
 def _unpacked(operations: Iterable[Any]) -> Iterator[Any]:

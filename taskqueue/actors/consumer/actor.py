@@ -50,8 +50,7 @@ from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupte
 from taskqueue.runtime import Actor, ActorRef, Crash, Exit, receives
 from taskqueue.structs import Struct
 
-# How long a cancelled handler may take to notice.
-CANCEL_GRACE_S = 1.0
+CANCEL_GRACE_S = 1.0  # how long a cancelled handler may take to notice
 
 
 class ConsumerSettings(Struct):
@@ -88,7 +87,7 @@ class ConsumerActor(Actor):
         self._slots = settings.slots
         self._queue = QueueLink(
             self.address(QUEUE),
-            self.start_task,
+            self.begin_task,
             registration=self._registration,
             on_written=self._forget,
         )
@@ -183,9 +182,7 @@ class ConsumerActor(Actor):
 
     def _fill_slots(self) -> None:
         while len(self._at_work) < self._slots and (this := self._take()) is not None:
-            slot = self.start_task(self._slot(this))
-            self._at_work.add(slot)
-            slot.add_done_callback(self._at_work.discard)
+            self.begin_task(self._slot(this))
 
     def _take(self, after: Delivery | None = None) -> Attempt | None:
         dispatch = self._dispatch if self._slots else None
@@ -199,14 +196,17 @@ class ConsumerActor(Actor):
         """Make one attempt after the other, while there are deliveries to take."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is always run by a task
-        while this is not None:
-            after = await self._attempt(this, task)
-            if task.cancelling():
-                if this.cancelled_as is None:
-                    return  # this consumer ends
-                break  # the slot goes on in an asyncio task that is not cancelled
-            this = self._take(after) if len(self._at_work) <= self._slots else None
-        self._at_work.discard(task)
+        self._at_work.add(task)
+        try:
+            while this is not None:
+                after = await self._attempt(this, task)
+                if task.cancelling():
+                    if this.cancelled_as is None:
+                        return  # this consumer ends
+                    break  # the slot goes on in an asyncio task that is not cancelled
+                this = self._take(after) if len(self._at_work) <= self._slots else None
+        finally:
+            self._at_work.discard(task)
         self._fill_slots()
 
     async def _attempt(self, this: Attempt, slot: asyncio.Task[None]) -> Delivery | None:

@@ -19,7 +19,7 @@ class QueueLink:
     def __init__(
         self,
         queue: Address,
-        start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        begin_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         *,
         registration: Callable[[], Register],
         on_written: Callable[[Finish], None],
@@ -28,12 +28,12 @@ class QueueLink:
 
         Args:
             queue: where the queue actor is.
-            start_task: runs a coroutine as part of the consumer.
+            begin_task: runs a coroutine as part of the consumer.
             registration: returns what a new queue actor has to know.
             on_written: is called once the outcomes of a report are written.
         """
         self._queue = queue
-        self._start_task = start_task
+        self._begin_task = begin_task
         self._registration = registration
         self._on_written = on_written
         self._registered_with: ActorRef | None = None
@@ -60,7 +60,7 @@ class QueueLink:
     def report(self, finish: Finish) -> asyncio.Task[None] | None:
         """Report outcomes; they are sent on return. None if the consumer has ended itself."""
         try:
-            reporting = self._start_task(self._await_answer(finish, self._send(finish)))
+            reporting = self._begin_task(self._await_answer(finish, self._send(finish)))
         except ActorUnavailable:  # the queue actor settles what this consumer ran
             return None
         self.reporting.add(reporting)

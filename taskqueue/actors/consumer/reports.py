@@ -68,6 +68,9 @@ class ReportBatcher:
         """Report what has ended, now."""
         self._reporting = None
         finished, self._finished = self._finished, []
+        if not self._begun and self._noting is not None:  # it would wake the loop for nothing
+            self._noting.cancel()
+            self._noting = None
         if finished:
             reporting = self._report(finished)
             if reporting is not None:

@@ -94,7 +94,7 @@ class QueueActor(QueueAdministration):
             lru_cache(MOST_POLICIES)(settings.policy_of),
             self._clock,
             jitter=jitter,
-            start_task=self.start_task,
+            begin_task=self.begin_task,
             dispatch=self._dispatch,
             schedule=self._schedule,
             activity=activity,
@@ -248,7 +248,7 @@ class QueueActor(QueueAdministration):
         reported these.
         """
         self._driver.finished(message.consumer, message.finished, then=self.defer().reply)
-        self._schedule.changed.set()
+        self._schedule.room_freed()
 
     @receives(Down)
     def on_down(self, message: Down) -> None:

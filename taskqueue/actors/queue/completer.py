@@ -78,7 +78,7 @@ class Completer:
         clock: Clock,
         *,
         jitter: Callable[[], float],
-        start_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        begin_task: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
         dispatch: DispatchBuffer[ActorRef],
         schedule: FetchSchedule,
         activity: Activity,
@@ -93,7 +93,7 @@ class Completer:
             policy_of: how failures of an action are answered.
             clock: the time.
             jitter: draws from [0, 1).
-            start_task: runs a coroutine as part of the actor that owns the completer.
+            begin_task: runs a coroutine as part of the actor that owns the completer.
             dispatch: whose ledger learns what is written.
             schedule: takes the tasks that are ready then.
             activity: counts what is written, for the last minutes.
@@ -105,7 +105,7 @@ class Completer:
         self._policy_of = policy_of
         self._clock = clock
         self._jitter = jitter
-        self._start_task = start_task
+        self._begin_task = begin_task
         self._dispatch = dispatch
         self._schedule = schedule
         self._activity = activity
@@ -134,11 +134,11 @@ class Completer:
         for each in map(self._handler_ends.known, finished):
             if self._handler_ends.is_awaited(each):
                 self._handler_ends.keep(each)
-                self._kept.add(keeping := self._start_task(self._settle_at_end(each)))
+                self._kept.add(keeping := self._begin_task(self._settle_at_end(each)))
                 keeping.add_done_callback(self._kept.discard)
             else:
                 pending.append(self._pending(each, rescue))
-        writing = self._start_task(self._write(pending, then))
+        writing = self._begin_task(self._write(pending, then))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing

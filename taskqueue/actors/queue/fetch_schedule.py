@@ -49,6 +49,11 @@ class FetchSchedule:
         if self.hints.serves_others(queue):
             self.poll_soon()
 
+    def room_freed(self) -> None:
+        """There is more room for what waits, if something does."""
+        if self.hints.ready:
+            self.changed.set()
+
     def poll_soon(self) -> None:
         """There may be tasks of any queue to claim now."""
         self._poll_at = -math.inf

@@ -28,6 +28,7 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.limits import check_limit
 from taskqueue.storage.protocol import Storage
+from taskqueue.storage.sqlite.commit.call import BatchOperation, settle_call
 from taskqueue.storage.sqlite.connections.pickling import Batch
 from taskqueue.storage.sqlite.handler_sql.dry_run import DryRun
 from taskqueue.storage.sqlite.handler_sql.isolation import Isolation
@@ -37,7 +38,6 @@ from taskqueue.storage.sqlite.operations import (
     claiming,
     editing,
     expiry,
-    inserting,
     logs,
     reads,
     searching,
@@ -79,7 +79,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         await self._write(administration.end_probe)
 
     async def insert(self, tasks: Sequence[NewTask], *, now: float) -> tuple[Accepted, ...]:
-        return await self._write(partial(inserting.insert, tasks=Batch(tasks), now=now))
+        return await self._write(BatchOperation("insert", Batch(tasks), now=now))
 
     async def insert_and_claim(
         self,
@@ -91,9 +91,9 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         now: float,
     ) -> tuple[tuple[Accepted, ...], tuple[Delivery, ...]]:
         return await self._write(
-            partial(
-                inserting.insert_and_claim,
-                tasks=Batch(tasks),
+            BatchOperation(
+                "insert_and_claim",
+                Batch(tasks),
                 room=dict(room),
                 owner=owner,
                 expires_at=now + lease_s,
@@ -174,11 +174,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         if not settlements:
             return ()
         # A handler's statement that fails is the answer for its token, not an error of the batch.
-        pack = Batch if all(map(settling.only_completes, settlements)) else tuple
-        answers = await self._write(
-            partial(settling.settle, settlements=pack(settlements), refused={}, now=now),
-            patient=patient,
-        )
+        answers = await self._write(settle_call(settlements, now=now), patient=patient)
         # Without a share of time nothing is put off.
         return cast("tuple[Settled | NotApplied, ...]", answers)
 

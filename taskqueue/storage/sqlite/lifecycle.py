@@ -207,6 +207,7 @@ class SQLiteLifecycle(SQLiteNotices):
             patience_s=self._busy_timeout_s,
             commits=self._commits,
             on_group_end=self._on_group_end,
+            foreign=foreign,
         )
         self._opened = OpenFile(
             watch=watch,

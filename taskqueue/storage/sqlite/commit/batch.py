@@ -14,6 +14,7 @@ from taskqueue.rules.tasks import Accepted, NewTask
 from taskqueue.storage.sqlite.commit.transaction import Transaction, refresh_schema
 from taskqueue.storage.sqlite.disk.faults import storage_error
 from taskqueue.storage.sqlite.disk.file import FileWatch
+from taskqueue.storage.sqlite.disk.wal import data_version
 from taskqueue.storage.sqlite.handler_sql.execution import TransactionLost
 from taskqueue.storage.sqlite.operations.groups import write_counts
 
@@ -36,6 +37,7 @@ class Committed(NamedTuple):
     refused: list[tuple[NewTask, Accepted]]  # see `Transaction.refused`
     ended: list[GroupEnd]
     rows_changed: int  # undone or not
+    version: int | None  # `disk.wal.data_version` as it began; None if it could not
 
 
 def commit(
@@ -52,13 +54,15 @@ def commit(
     before = db.total_changes
     committing = _Committing(watch, patience_s, db)
     results = committing.commit(operations)
-    return Committed(results, committing.refused, committing.ended, db.total_changes - before)
+    changed = db.total_changes - before
+    return Committed(results, committing.refused, committing.ended, changed, committing.version)
 
 
 class _Committing:
     def __init__(self, watch: FileWatch, patience_s: float, db: sqlite3.Connection) -> None:
         self.refused: list[tuple[NewTask, Accepted]] = []
         self.ended: list[GroupEnd] = []
+        self.version: int | None = None
         self._watch = watch
         self._patience_s = patience_s
         self._db = db
@@ -77,6 +81,7 @@ class _Committing:
             return [Result(error=storage_error(error, path) or error) for _ in operations]
         self.refused += tx.refused
         self.ended += tx.ended
+        self.version = tx.version
         return [Result(value) for value in values]
 
 
@@ -98,6 +103,7 @@ def _try(
     try:
         refresh_schema(db)
         tx = Transaction(db)
+        tx.version = data_version(db)
         values = [operation(tx) for operation in operations]
         write_counts(tx)
         db.execute("COMMIT")

@@ -4,9 +4,11 @@
 
 Our own commits write to the log as well. The version tells them apart: a connection does not see it
 change by its own commits. A commit counts some time after its last write, when the disk has synced
-it, and nothing is written to the log then. So the version is looked at several times. Our clients
-touch the log after a commit. That says that there are tasks, most likely: they are claimed before
-the look, which has time then.
+it, and nothing is written to the log then. So the version is looked at several times. Each commit
+of ours is a look as well, and costs no message of its own.
+
+Our clients touch the log after a commit. That says that there are tasks, most likely: they are
+claimed before the look, which has time then.
 """
 
 import asyncio
@@ -57,6 +59,8 @@ class ForeignCommits:
         self._loop = asyncio.get_running_loop()
         self._step = len(PAUSES_S)  # the next pause; none is left while all is quiet
         self._looked_at = -math.inf
+        self._is_committing = False
+        self._committed_at = -math.inf  # when a commit of ours has looked last
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._listen()
@@ -93,6 +97,17 @@ class ForeignCommits:
             )
             watches.pop_all()
         return begun
+
+    def commit_begins(self) -> None:
+        """Note that a commit of ours is on its way: it will have looked when it is back."""
+        self._is_committing = True
+
+    def commit_ended(self, version: int | None) -> None:
+        """Take in the version that a commit of ours has met; None if it is not known."""
+        self._is_committing = False
+        if version is not None and not self._closed:
+            self._committed_at = self._loop.time()
+            self._compare(version)
 
     def close(self) -> None:
         """Stop watching. Works after the loop has ended; harmless when repeated."""
@@ -133,11 +148,20 @@ class ForeignCommits:
 
     def _look(self) -> None:
         self._timer = None
-        self._looked_at = self._loop.time()
+        now = self._loop.time()
+        if self._is_committing or now < self._committed_at + PAUSES_S[SUSTAINED]:
+            self._look_after_commit(now)
+            return
+        self._looked_at = now
         self._writes.drain()
         self._listen()
         with contextlib.suppress(StorageUnavailable):  # it is being closed
             self._writing.run(data_version).add_done_callback(self._looked)
+
+    def _look_after_commit(self, now: float) -> None:
+        self._step = max(self._step, SUSTAINED)  # what was written is most likely ours
+        at = now if self._is_committing else self._committed_at
+        self._look_at(at + PAUSES_S[SUSTAINED])
 
     def _looked(self, hop: "asyncio.Future[int]") -> None:
         if hop.cancelled():
@@ -148,10 +172,13 @@ class ForeignCommits:
             version = self._version  # our next commit says what is wrong; the poll finds the tasks
         if self._closed:
             return
+        self._compare(version)
+        if self._step < len(PAUSES_S):
+            self._look_at(self._looked_at + PAUSES_S[self._step])
+            self._step += 1
+
+    def _compare(self, version: int) -> None:
         if version != self._version:
             self._version = version
             self._step = max(self._step, SUSTAINED)  # what we write now is most likely ours
             self._notify()
-        if self._step < len(PAUSES_S):
-            self._look_at(self._looked_at + PAUSES_S[self._step])
-            self._step += 1

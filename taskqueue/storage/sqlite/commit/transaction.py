@@ -30,6 +30,8 @@ class Transaction:
         """Follow-ups that were not accepted, and the answers that say why."""
         self.ended: list[GroupEnd] = []
         """Groups that have ended."""
+        self.version: int | None = None
+        """`disk.wal.data_version` as it began, if it was asked for."""
         self.groups: dict[str, GroupMoves] = {}
         """What has moved in groups, and is not written yet: `operations.groups` writes it."""
         self.now = -math.inf

@@ -18,10 +18,13 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from taskqueue.errors import StorageUnavailable
+from taskqueue.process.quick_loop import is_quiet
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.storage.follow_ups import tell_refused
-from taskqueue.storage.sqlite.commit.batch import Committed, Result, commit
+from taskqueue.storage.sqlite.commit.batch import Committed, Result
+from taskqueue.storage.sqlite.commit.call import CommitCall
+from taskqueue.storage.sqlite.commit.foreign import ForeignCommits
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.pickling import NotSent
 from taskqueue.storage.sqlite.connections.process import ProcessConnection
@@ -38,7 +41,7 @@ TURNS = 3
 
 # In a turn that takes longer than an idle one others are at work, who may be about to write as
 # well: it does not count, for so long at most. The fewer commits compete with a busy loop for the
-# interpreter, the more both get done. An idle loop does not wait.
+# interpreter, the more both get done. A loop on which nothing else is about to run does not wait.
 BUSY_S = 0.000_05
 GATHER_S = 0.005
 
@@ -78,15 +81,18 @@ class Writer:
         patience_s: float,
         commits: CommitMeasures,
         on_group_end: Callable[[GroupEnd], object],
+        foreign: ForeignCommits | None,
     ) -> None:
         """Make a writer that waits at most `patience_s` seconds for others to let it begin.
 
-        `commits` counts what it commits; `on_group_end` is called for each group that has ended.
+        `commits` counts what it commits; `on_group_end` is called for each group that has ended;
+        `foreign` hears of each commit, which looks for those of other connections.
         """
         self._connection = connection
         self._patience_s = patience_s
         self._commits = commits
         self._on_group_end = on_group_end
+        self._foreign = foreign
         self._commit_began = 0.0  # by the clock of the loop
         self._watch = watch
         self._pending: list[Write[Any]] = []
@@ -211,7 +217,7 @@ class Writer:
         is_busy = now - since > BUSY_S
         if not is_busy or now > until:
             turns -= 1
-        if turns:
+        if turns and not is_quiet(loop):
             loop.call_soon(self._gather, loop, turns, now, until)
         else:
             self._commit_pending()
@@ -240,25 +246,32 @@ class Writer:
             return
         operations = [write.operation for write in self._committing]
         self._commit_began = asyncio.get_running_loop().time()
-        hop = self._connection.run(partial(commit, operations, self._watch, self._patience_s))
+        if self._foreign is not None:
+            self._foreign.commit_begins()
+        hop = self._connection.run(CommitCall(operations, self._watch, self._patience_s))
         hop.add_done_callback(self._committed)
 
     def _committed(self, hop: asyncio.Future[Committed]) -> None:
         committing, self._committing = self._committing, []
-        defect = hop.exception()
+        defect, version = hop.exception(), None
         if isinstance(defect, NotSent) and len(committing) > 1:
             self._alone, committing = committing, []
             results = []
         elif defect is not None:
             results = [Result(error=defect)] * len(committing)
         else:
-            results, refused, ended, rows_changed = hop.result()
+            results, refused, ended, rows_changed, version = hop.result()
             self.rows_changed += rows_changed
             took_s = asyncio.get_running_loop().time() - self._commit_began
             self._commits.committed(took_s, rows_changed)
             tell_refused(refused)
             for end in ended:
                 self._on_group_end(end)
+        if self._foreign is not None:
+            self._foreign.commit_ended(version)
         for write, result in zip(committing, results, strict=False):  # none after `abandon`
             write.resolve(result)
-        self._commit_soon(asyncio.get_running_loop())
+        if self._alone or self._is_urgent or self._turns:
+            self._commit_soon(asyncio.get_running_loop())
+        else:
+            self._idle.set()

@@ -22,11 +22,7 @@ from taskqueue.children.frames import Body, frame
 from taskqueue.children.launch import Child, when_ended
 from taskqueue.children.pipe import Pipe
 from taskqueue.errors import StorageUnavailable
-from taskqueue.storage.sqlite.connections.pickling import (
-    NotSent,
-    decoded,
-    request,
-)
+from taskqueue.storage.sqlite.connections.pickling import NotSent, answered, request
 from taskqueue.storage.sqlite.connections.set_up import Mode, SetUp, connect
 from taskqueue.storage.sqlite.connections.spawn import spawn
 from taskqueue.storage.sqlite.connections.watchdog import Watchdog
@@ -36,6 +32,7 @@ T = TypeVar("T")
 
 
 class _Call(NamedTuple):
+    function: Callable[..., Any]
     request: bytes
     answer: asyncio.Future[Any]
 
@@ -172,7 +169,7 @@ class ProcessConnection:
             answer.set_exception(self._lost)
             return answer
         try:
-            self._calls.append(_Call(request(function), answer))
+            self._calls.append(_Call(function, request(function), answer))
         except NotSent as error:
             answer.set_exception(error)
             return answer
@@ -230,7 +227,7 @@ class ProcessConnection:
 
     def _answered(self, message: Body) -> None:
         self._watchdog.answers += 1
-        _, answer = self._calls.popleft()
+        function, _, answer = self._calls.popleft()
         if self._calls:
             self._pipe.send(self._calls[0].request)
         else:
@@ -238,7 +235,7 @@ class ProcessConnection:
         if answer.done():  # its asker may have been cancelled
             return
         try:
-            value, error = decoded(message)
+            value, error = answered(message, to=function)
         except Exception as defect:  # noqa: BLE001  else its asker would wait for ever
             value, error = None, defect
         if error is not None:
@@ -278,7 +275,7 @@ class ProcessConnection:
     def _fail(self, error: StorageUnavailable) -> None:
         calls, self._calls = self._calls, deque()
         self._idle.set()
-        for _, answer in calls:
+        for _, _, answer in calls:
             if not answer.done() and not self._loop.is_closed():
                 answer.set_exception(error)
                 answer.exception()  # its caller may be gone, and asyncio would log it

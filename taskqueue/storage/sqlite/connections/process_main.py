@@ -94,6 +94,7 @@ def _requests(pipe: BlockingPipe[Body]) -> Iterator[Body]:
 
 def _answer(request: Body, db: sqlite3.Connection) -> bytes:
     try:
-        return answer(requested(request)(db), None)
+        function = requested(request)
+        return answer(function(db), None, to=function)
     except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the asker
         return answer(None, error)

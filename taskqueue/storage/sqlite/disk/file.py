@@ -118,7 +118,12 @@ class FileWatch:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle it compactly: it goes to the writer with each commit."""
-        return FileWatch, (self._place, self._identity, self._log)
+        return FileWatch, self.state
+
+    @property
+    def state(self) -> tuple[str, Identity, tuple[tuple[str, Identity], ...]]:
+        """What it can be made of again."""
+        return self._place, self._identity, self._log
 
     def with_log(self) -> "FileWatch":
         """Watch over the log as well that is there now, because a connection is open."""

@@ -100,7 +100,7 @@ def serve_reading(
         _read(operation, watch, db) if not place or time.monotonic() < until else Result(NotBegun())
         for place, operation in enumerate(operations)
     ]
-    return Committed(results, refused=[], ended=[], rows_changed=0)
+    return Committed(results, refused=[], ended=[], rows_changed=0, version=None)
 
 
 def _apply(

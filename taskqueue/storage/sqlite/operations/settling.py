@@ -40,6 +40,11 @@ class NotBegun:
 Answer: TypeAlias = Settled | NotApplied | NotBegun
 
 
+def complete(tx: Transaction, settlements: Sequence[SettleBy], *, now: float) -> tuple[Answer, ...]:
+    """Write completions that have no follow-ups and statements, as `settle` does."""
+    return settle(tx, settlements, refused={}, now=now)
+
+
 def settle(
     tx: Transaction,
     settlements: Sequence[SettleBy],
