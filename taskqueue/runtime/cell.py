@@ -100,6 +100,10 @@ class Cell(Peer):
             self.born = not self.sealed
             return self.born
 
+    def is_on_stack(self) -> bool:
+        """Tell whether this runs in a step of the actor, or in one that such a step has begun."""
+        return self is current_cell.get() or self in self.host.interrupted
+
     # --- signals ----------------------------------------------------------------------------
 
     def exit(self, reason: ExitReason, sender: "Cell | None") -> None:

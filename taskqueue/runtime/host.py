@@ -33,6 +33,8 @@ class Host:
         self.thread = threading.current_thread()
         self._ident = self.thread.ident
         self.ended: Reply[None] = Reply()
+        self.interrupted: list[object] = []
+        """The actors in whose steps others have begun, which is not over yet."""
         self._dedicated = dedicated
         self._residents: dict[object, Callable[[LoopLost], object]] = {}
         self._posted: deque[Callable[[], object]] = deque()

@@ -205,11 +205,12 @@ class Lifecycle(_PykkaActor):
     def _take_at_once(self, mail: Mail) -> bool:
         """Begin to handle a message in its sender's turn, while the actor waits for one.
 
-        False if it has to come to the mailbox: its handler does not run beside others.
+        False if its handler does not run beside others, or would interrupt a step of the actor.
         """
         cell, message = self._cell, mail.message
         method, handling = self._handlers[type(message)]
-        if not handling.concurrently or cell.pending_exit is not None or cell.sealed:
+        is_ending = cell.pending_exit is not None or cell.sealed
+        if not handling.concurrently or is_ending or cell.is_on_stack():
             return False
         cell.handled += 1
         cell.history.append((monotonic(), type(message)))

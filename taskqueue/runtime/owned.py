@@ -8,7 +8,7 @@ from taskqueue.errors import ActorUnavailable
 from taskqueue.events import events
 from taskqueue.process.eager_tasks import begin
 from taskqueue.runtime.cancellation import is_torn_down, undisturbed
-from taskqueue.runtime.cell import Cell, Closer
+from taskqueue.runtime.cell import Cell, Closer, current_cell
 from taskqueue.runtime.exits import Crash, Exit, reason_of
 
 
@@ -46,7 +46,12 @@ def begin_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Non
     context = cell.context.copy()
     task, steps = cell.host.new_task(_guard_begun(cell, work, cell.tasks), context)
     cell.tasks.add(task)
-    begin(task, steps, context)
+    interrupted = cell.host.interrupted
+    interrupted.append(current_cell.get())
+    try:
+        begin(task, steps, context)
+    finally:
+        interrupted.pop()
     return task
 
 

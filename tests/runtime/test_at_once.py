@@ -104,6 +104,37 @@ async def test_it_runs_as_a_task_of_its_own_in_the_context_of_its_actor(system: 
     assert (variable, is_same) == ("nothing", True)
 
 
+async def test_it_does_not_interrupt_a_step_of_its_own_actor(system: System) -> None:
+    one, other = await waiting(system), await waiting(system)
+
+    async def ask_back(me: Puppet) -> list[str]:
+        me.hear("begins")
+        tell(other, DoMeanwhile(work=lambda _: tell(one, hear("asked back"))))
+        tell(one, hear("asked itself"))
+        me.hear("goes on")
+        return list(me.heard)
+
+    assert await ask(one, DoMeanwhile(work=ask_back)) == ["begins", "goes on"]
+    await ask(one, Do(work=lambda _: None))
+    assert sorted(heard(one)[2:]) == ["asked back", "asked itself"]
+
+
+async def test_two_that_answer_each_other_for_long_do_not_fill_the_stack(system: System) -> None:
+    one, other = await waiting(system), await waiting(system)
+    ended = asyncio.Event()
+
+    def rally(to: Any, back: Any, left: int) -> None:
+        if left:
+            tell(to, DoMeanwhile(work=lambda _: rally(back, to, left - 1)))
+        else:
+            ended.set()
+
+    rally(one, other, 10_000)
+
+    async with asyncio.timeout(20):
+        await ended.wait()
+
+
 async def test_a_crash_of_its_first_step_is_its_actors_and_not_its_senders(system: System) -> None:
     ref, bug = await waiting(system), Bug()
 
