@@ -8,7 +8,7 @@ from taskqueue.rules.tasks import Cancel, Owner, SettleBy, Status
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import NOW, ManualClock, World
 
-LEASE_S = 0.15  # extended every 0.05 s of real time; it expires by the manual clock
+LEASE_S = 0.6  # extended every 0.2 s of real time; it expires by the manual clock
 
 
 async def token_of(world: World, storage: FaultyStorage, task_id: str) -> str:
@@ -182,7 +182,7 @@ async def test_after_an_outage_other_nodes_have_time_to_extend_their_leases(
     other = Owner(node="elsewhere", incarnation="1")
     await storage.inner.claim("default", limit=2, owner=other, lease_s=10, now=NOW)
     held = {each.task.id: each.token for each in await storage.inner.held(other)}
-    await world.start(lease_s=LEASE_S)
+    await world.start(lease_s=0.15)  # an outage is longer than this one
 
     storage.break_down()
     await world.events.wait_for("storage_degraded")
