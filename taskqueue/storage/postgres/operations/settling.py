@@ -2,25 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import assert_never
 
-from taskqueue.rules import turns
-from taskqueue.rules.summaries import error_pattern
-from taskqueue.rules.tasks import (
-    ENDED,
-    AttemptOutcome,
-    Cancel,
-    Complete,
-    DeadLetter,
-    NewTask,
-    Postpone,
-    Release,
-    Requeue,
-    SettleBy,
-    Settled,
-    Settlement,
-    Status,
-)
+from taskqueue.rules.tasks import ENDED, Complete, NewTask, SettleBy, Settled, Settlement
 from taskqueue.storage.postgres.connections import Row
 from taskqueue.storage.postgres.operations import membership
 from taskqueue.storage.postgres.operations.chains import Holder
@@ -29,6 +12,7 @@ from taskqueue.storage.postgres.operations.leases import Lease, Leases
 from taskqueue.storage.postgres.sql import settling as sql
 from taskqueue.storage.postgres.sql.changing import END_ATTEMPTS
 from taskqueue.storage.postgres.transaction import Transaction
+from taskqueue.storage.settled_rows import change_by
 
 
 async def settle(
@@ -73,54 +57,29 @@ class _Settling:
 
     async def add(self, lease: Lease, by: SettleBy) -> Settled:
         """Add one settlement of a lease that holds; return what will have become of it."""
-        now = self._now
-        settlement = by.settlement
-        after: str
-        change: Row
-        match settlement:
-            case Complete(result=result, follow_ups=follow_ups):
-                after, change = Status.COMPLETED, (result, now, by.log)
-                self._follow_ups += await membership.follow_ups(
-                    self._tx, follow_ups, lease.group, now=now
-                )
-            case Requeue(run_at=run_at, outcome=outcome, error=error):
-                after, change = Status.RETRYING, (run_at, error, _crashes(outcome))
-                self._add_attempt(lease, by, outcome, error, settlement.traceback)
-            case Postpone(run_at=run_at, outcome=outcome, error=error_or_none):
-                after = Status.SCHEDULED
-                turn = turns.NONE if outcome is AttemptOutcome.SNOOZED else turns.AGAIN
-                change = (run_at, turn)
-                self._returned.add(lease.seq)
-                self._add_attempt(lease, by, outcome, error_or_none)
-            case DeadLetter(reason=reason, outcome=outcome, error=error):
-                pattern = error_pattern(reason)
-                after, change = Status.DEAD, (reason, _crashes(outcome), now, pattern)
-                self._add_attempt(lease, by, outcome, error, settlement.traceback)
-            case Cancel(reason=reason):
-                after, change = Status.CANCELLED, (reason, now)
-                if not _has_begun(lease, by):
-                    self._returned.add(lease.seq)
-                self._add_attempt(lease, by, AttemptOutcome.CANCELLED, reason)
-            case Release(delivery_counts=delivery_counts):
-                started = _has_begun(lease, by)
-                self._returned.add(lease.seq)
-                after, change = lease.waited_as, (int(not (delivery_counts or started)),)
-                if started:
-                    self._add_attempt(lease, by, AttemptOutcome.INTERRUPTED)
-            case never:
-                assert_never(never)
+        now, settlement = self._now, by.settlement
+        change = change_by(by, lease, now=now)
+        row: Row = (lease.seq, by.started_at, *change.values)
+        if isinstance(settlement, Complete):
+            row = (*row, by.log)
+            self._follow_ups += await membership.follow_ups(
+                self._tx, settlement.follow_ups, lease.group, now=now
+            )
+        if change.attempt is not None:
+            self._attempts.append((lease.seq, by.started_at, *change.attempt, by.log))
+            self._with_attempts.add(lease.seq)
+        if change.returns_start:
+            self._returned.add(lease.seq)
         if (holder := lease.holder) is not None:
             self._limited[lease.seq] = holder
-        cancelled = lease.cancelling and after not in ENDED
-        if cancelled:
-            after = Status.CANCELLED
+        if change.cuts_short:
             self._cancelled.append(lease.seq)
-        self._changes[type(settlement)].append((lease.seq, by.started_at, *change))
-        if after in ENDED and (lease.has_attempts or lease.seq in self._with_attempts):
-            self._ended.append((lease.seq, after))
-        self._tx.moved(lease.status, after)
-        self._tx.member_moved(lease.group, lease.status, after, now=now)
-        return Settled.CANCELLED if cancelled else Settled.WRITTEN
+        self._changes[type(settlement)].append(row)
+        if change.after in ENDED and (lease.has_attempts or lease.seq in self._with_attempts):
+            self._ended.append((lease.seq, change.after))
+        self._tx.moved(lease.status, change.after)
+        self._tx.member_moved(lease.group, lease.status, change.after, now=now)
+        return Settled.CANCELLED if change.cuts_short else Settled.WRITTEN
 
     async def write(self) -> None:
         """Write all that was added."""
@@ -139,23 +98,3 @@ class _Settling:
             answers = await insert_admitted(self._tx, self._follow_ups, now=now)
             answered = zip(self._follow_ups, answers, strict=True)
             self._tx.refused += [each for each in answered if each[1].is_refused]
-
-    def _add_attempt(
-        self,
-        lease: Lease,
-        by: SettleBy,
-        outcome: AttemptOutcome,
-        error: str | None = None,
-        traceback: str | None = None,
-    ) -> None:
-        line = (lease.seq, by.started_at, outcome.value, error, traceback, by.log)
-        self._attempts.append(line)
-        self._with_attempts.add(lease.seq)
-
-
-def _has_begun(lease: Lease, by: SettleBy) -> bool:
-    return lease.started or by.started_at is not None
-
-
-def _crashes(outcome: AttemptOutcome) -> int:
-    return int(outcome is AttemptOutcome.CRASHED)

@@ -4,27 +4,20 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeAlias, assert_never, cast
+from typing import TypeAlias, cast
 
 from taskqueue.errors import StatementRefused
-from taskqueue.rules import turns
-from taskqueue.rules.summaries import error_pattern
 from taskqueue.rules.tasks import (
-    ENDED,
     AttemptOutcome,
-    Cancel,
     Complete,
-    DeadLetter,
     NewTask,
     NotApplied,
-    Postpone,
-    Release,
-    Requeue,
     SettleBy,
     Settled,
     Settlement,
     Status,
 )
+from taskqueue.storage.settled_rows import change_by
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.handler_sql import execution
 from taskqueue.storage.sqlite.operations import leases, membership
@@ -183,51 +176,23 @@ class _Settling:
 
     def add(self, lease: Lease, by: SettleBy) -> Settled:
         """Add one settlement of a lease that holds; return what will have become of it."""
-        now = self._now
-        settlement = by.settlement
-        after: str
-        change: rows.Row
-        match settlement:
-            case Complete(result=result, follow_ups=follow_ups):
-                after, change = Status.COMPLETED, (result, now)
-                self._completing.append(by)
-                self._follow_ups += membership.follow_ups(
-                    self._tx, follow_ups, lease.group, now=now
-                )
-            case Requeue(run_at=run_at, outcome=outcome, error=error):
-                after, change = Status.RETRYING, (run_at, error, _crashes(outcome))
-                self._add_attempt(lease, by, outcome, error, settlement.traceback)
-            case Postpone(run_at=run_at, outcome=outcome, error=error_or_none):
-                after = Status.SCHEDULED
-                turn = turns.NONE if outcome is AttemptOutcome.SNOOZED else turns.AGAIN
-                change = (run_at, turn)
-                self._returned.add(lease.seq)
-                self._add_attempt(lease, by, outcome, error_or_none)
-            case DeadLetter(reason=reason, outcome=outcome, error=error):
-                pattern = error_pattern(reason)
-                after, change = Status.DEAD, (reason, _crashes(outcome), now, pattern)
-                self._add_attempt(lease, by, outcome, error, settlement.traceback)
-            case Cancel(reason=reason):
-                after, change = Status.CANCELLED, (reason, now)
-                if not _has_begun(lease, by):
-                    self._returned.add(lease.seq)
-                self._add_attempt(lease, by, AttemptOutcome.CANCELLED, reason)
-            case Release(delivery_counts=delivery_counts):
-                started = _has_begun(lease, by)
-                self._returned.add(lease.seq)
-                after, change = lease.waited_as, (int(not (delivery_counts or started)),)
-                if started:
-                    self._add_attempt(lease, by, AttemptOutcome.INTERRUPTED)
-            case never:
-                assert_never(never)
-        cancelled = bool(lease.cancelling) and after not in ENDED
-        if cancelled:
-            after = Status.CANCELLED
+        now, settlement = self._now, by.settlement
+        change = change_by(by, lease, now=now)
+        if isinstance(settlement, Complete):
+            self._completing.append(by)
+            self._follow_ups += membership.follow_ups(
+                self._tx, settlement.follow_ups, lease.group, now=now
+            )
+        if change.attempt is not None:
+            self._attempts.append((lease.seq, by.started_at, *change.attempt, by.log))
+        if change.returns_start:
+            self._returned.add(lease.seq)
+        if change.cuts_short:
             self._cancelled.append(lease.seq)
-        self._changes[type(settlement)].append((lease.seq, by.started_at, *change))
-        self._tx.moved(lease.status, after)
-        self._tx.member_moved(lease.group, lease.status, after, now=now)
-        return Settled.CANCELLED if cancelled else Settled.WRITTEN
+        self._changes[type(settlement)].append((lease.seq, by.started_at, *change.values))
+        self._tx.moved(lease.status, change.after)
+        self._tx.member_moved(lease.group, lease.status, change.after, now=now)
+        return Settled.CANCELLED if change.cuts_short else Settled.WRITTEN
 
     def write(self) -> None:
         """Write all that was added."""
@@ -241,22 +206,3 @@ class _Settling:
         seqs = [change[0] for changes in self._changes.values() for change in changes]
         self._tx.gates.free(seqs, self._returned, now=self._now)
         _insert(self._tx, self._follow_ups, now=self._now)
-
-    def _add_attempt(
-        self,
-        lease: Lease,
-        by: SettleBy,
-        outcome: AttemptOutcome,
-        error: str | None = None,
-        traceback: str | None = None,
-    ) -> None:
-        line = (lease.seq, by.started_at, outcome.value, error, traceback, by.log)
-        self._attempts.append(line)
-
-
-def _has_begun(lease: Lease, by: SettleBy) -> bool:
-    return lease.started or by.started_at is not None
-
-
-def _crashes(outcome: AttemptOutcome) -> int:
-    return int(outcome is AttemptOutcome.CRASHED)
