@@ -4,32 +4,24 @@ An operation is `async def operation(tx, …) -> answer`. It reads and writes th
 tells `tx` what has moved, and keeps nothing outside: when the commit is tried again, so is it.
 """
 
-import math
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.tasks import Accepted, NewTask, Status
+from taskqueue.storage.moves import Moves
 from taskqueue.storage.postgres.connections import SQL, changed_rows
 from taskqueue.storage.postgres.operations.gates import Gates
 from taskqueue.storage.postgres.operations.turns import Turns
 from taskqueue.storage.postgres.sql import counters
 
 
-class GroupMoves:
-    """By how much the counts of one group have moved, and whether a task was deleted from it."""
-
-    def __init__(self) -> None:
-        self.moved: Counter[str] = Counter()
-        self.has_lost_tasks = False
-
-
-class Transaction:
+class Transaction(Moves):
     """One commit in the making: the connection, and by how much each count has moved."""
 
     def __init__(self, db: SQL, *, is_users: bool = False) -> None:
         """Begin with nothing; `is_users`: a user has begun it, at whichever isolation level."""
+        super().__init__()
         self.db = db
         self._move_counts = (
             counters.MOVE_IN_AN_UNCHANGED_SHARD if is_users else counters.MOVE_IN_A_FREE_SHARD
@@ -40,45 +32,23 @@ class Transaction:
         """Follow-ups that were not accepted, and the answers that say why: logged afterwards."""
         self.ended: list[GroupEnd] = []
         """Groups that have ended: told after the commit."""
-        self.groups: dict[str, GroupMoves] = {}
-        """What has moved in groups, and is not written yet: `operations.groups` writes it."""
-        self.now = -math.inf
-        """The latest instant at which a member of a group has moved."""
         self.rows_changed = 0
         """How many rows of tasks were written, as far as operations say."""
         self.is_news = False
         """Whether other nodes should know of this commit at once, not only by their next poll."""
-        self._moved: Counter[str] = Counter()
 
     def moved(self, before: str | None, after: str | None, tasks: int = 1) -> None:
         """Note that so many tasks went from one status to another; None is outside."""
         self.rows_changed += tasks
         self.is_news |= after in _NEWS and tasks > 0
-        _move(self._moved, before, after, tasks)
-
-    def member_moved(
-        self,
-        group: str | None,
-        before: str | None,
-        after: str | None,
-        tasks: int = 1,
-        *,
-        now: float = -math.inf,
-    ) -> None:
-        """Note the same for tasks of one group; nothing if there is no group."""
-        if group is None:
-            return
-        moves = self.groups.setdefault(group, GroupMoves())
-        _move(moves.moved, before, after, tasks)
-        moves.has_lost_tasks |= after is None
-        self.now = max(self.now, now)
+        super().moved(before, after, tasks)
 
     async def write_counts(self) -> None:
         """Bring the counters up to date: one row of one shard per commit, as its last statement."""
         await self.gates.flush()
-        if not any(self._moved.values()):
+        if not any(self.by_status.values()):
             return
-        by = [self._moved[status] for status in Status]
+        by = [self.by_status[status] for status in Status]
         if not changed_rows(await self.db.execute(self._move_counts, *by)):
             await self.db.execute(counters.MOVE_IN_ANY_SHARD, *by)
 
@@ -88,10 +58,3 @@ class Transaction:
 _NEWS = frozenset({Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.CANCELLED})
 
 Operation: TypeAlias = Callable[[Transaction], Awaitable[Any]]
-
-
-def _move(counter: Counter[str], before: str | None, after: str | None, tasks: int) -> None:
-    if before is not None:
-        counter[before] -= tasks
-    if after is not None:
-        counter[after] += tasks

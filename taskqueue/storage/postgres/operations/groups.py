@@ -17,11 +17,12 @@ from taskqueue.rules.groups import (
     turn,
 )
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
+from taskqueue.storage.moves import GroupMoves
 from taskqueue.storage.postgres.connections import SQL, Row
 from taskqueue.storage.postgres.operations import membership
 from taskqueue.storage.postgres.operations.inserting import insert
 from taskqueue.storage.postgres.sql import groups
-from taskqueue.storage.postgres.transaction import GroupMoves, Transaction
+from taskqueue.storage.postgres.transaction import Transaction
 
 _LAST_SEQ = 2**63 - 1
 _decode_task = msgspec.json.Decoder(NewTask).decode

@@ -19,7 +19,8 @@ from taskqueue.rules.groups import (
     turn,
 )
 from taskqueue.rules.tasks import Acceptance, Accepted, NewTask, Status
-from taskqueue.storage.sqlite.commit.transaction import GroupMoves, Transaction
+from taskqueue.storage.moves import GroupMoves
+from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations.inserting import insert
 from taskqueue.storage.sqlite.sql import groups
 
