@@ -97,8 +97,9 @@ async def test_it_measures_beside_a_service_that_runs_and_does_not_touch_its_dat
         (["--database", "file/tasks.db"], "cannot write in"),
         (["--database", "/proc/tasks.db"], "taskqueue: database: cannot write in /proc: "),
         (["--seconds", "0"], "0 is not in the range"),
-        (["--seconds", "soon"], "'soon' is not a valid float"),
-        (["--slots", "2"], "No such option"),
+        (["--seconds", "soon"], "'soon' is not a valid number"),
+        (["--slots", "2"], "--slots belongs before the command"),
+        (["--tasks", "2"], "No such option"),
     ],
 )
 def test_what_cannot_be_measured_is_said_in_a_line_and_ends_with_2(
