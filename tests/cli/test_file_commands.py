@@ -10,6 +10,7 @@ import pytest
 
 from taskqueue import AsyncClient
 from taskqueue.storage.sqlite import inspection
+from taskqueue.storage.sqlite.migrating import migrate
 from taskqueue.testing.process import ServiceProcess
 from tests.cli.conftest import Command, Done, taskqueue
 from tests.forked.service import ForkedService
@@ -112,8 +113,7 @@ async def test_a_backup_in_many_parts_is_one_snapshot_and_ends_beside_a_service_
 
 async def test_a_backup_never_replaces_a_file(tmp_path: Path) -> None:
     source, taken = tmp_path / "tasks.db", tmp_path / "taken"
-    taken.write_text("mine")
-    await taskqueue("--database", str(source), "tokens", "list")
+    await migrate(source)
 
     done = await taskqueue("--database", str(source), "backup", str(taken))
 
@@ -141,7 +141,7 @@ async def test_what_is_wrong_in_a_file_is_named_and_ends_the_check_with_1(
     tmp_path: Path, damage: str, says: str
 ) -> None:
     path = tmp_path / "tasks.db"
-    await taskqueue("--database", str(path), "tokens", "list")
+    await migrate(path)
     sound = await taskqueue("--database", str(path), "check")
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(damage)
