@@ -113,6 +113,7 @@ async def test_a_backup_in_many_parts_is_one_snapshot_and_ends_beside_a_service_
 
 async def test_a_backup_never_replaces_a_file(tmp_path: Path) -> None:
     source, taken = tmp_path / "tasks.db", tmp_path / "taken"
+    taken.write_text("mine")
     await migrate(source)
 
     done = await taskqueue("--database", str(source), "backup", str(taken))

@@ -138,9 +138,8 @@ async def test_events_that_no_stream_wants_wake_none(broadcaster: Broadcaster) -
         pause(1)
 
         await reader.until(1)
-        is_wanted = events.are_wanted("debug", "task_completed")
 
-    assert (reader.wakes, len(reader.received), is_wanted) == (1, 1, False)
+    assert (reader.wakes, len(reader.received)) == (1, 1)
 
 
 async def test_streams_that_want_the_same_get_each_event_once(broadcaster: Broadcaster) -> None:
