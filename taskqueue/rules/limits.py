@@ -173,9 +173,20 @@ def debt_after(values: LimitValues, debt_at: float, cost: float, *, now: float) 
     return max(debt_at, now) + cost * values.interval_s
 
 
-def debt_without(values: LimitValues, debt_at: float, cost: float) -> float:
-    """Return the debt of a gate when a start of this cost is given back."""
-    return debt_at - cost * values.interval_s
+def debt_without(
+    values: LimitValues, debt_at: float, cost: float, *, started_at: float, now: float
+) -> float:
+    """Return the debt of a gate when a start of this cost is given back.
+
+    The time since has paid for a part of it. If the bucket was full meanwhile, others have started
+    with that part, so only the rest is given back: the rate holds for the starts that are left.
+
+    >>> minute = LimitValues(starts=1, per_s=60)
+    >>> [debt_without(minute, 70.0, 1, started_at=10.0, now=at) for at in (10.0, 30.0, 90.0)]
+    [10.0, 30.0, 70.0]
+    """
+    paid_s = abs(now - started_at)  # the clock may have been set back
+    return debt_at - max(0.0, cost * values.interval_s - paid_s)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -67,10 +67,11 @@ class TwoStorages(RuleBasedStateMachine):
         self.engine = self.make_engine()
         self.now = 0.0
         self.names = 0
-        self.held: dict[str, tuple[str, str, str | None]] = {}  # by id: both tokens, limits
+        # By id: both tokens, the limits, and the instant of the claim.
+        self.held: dict[str, tuple[str, str, str | None, float]] = {}
         self.allowed: dict[str, LimitValues] = {}
         self.starts: dict[str, list[float]] = {}  # by gate, since its limit has its values
-        self.returns: dict[str, list[float]] = {}
+        self.returns: dict[str, list[float]] = {}  # of starts from before that
 
     @initialize(slots=slots_values, rate=rate_values, backlog=st.lists(use_lists, max_size=3))
     def open(
@@ -218,7 +219,8 @@ class TwoStorages(RuleBasedStateMachine):
             (each.task, each.chained) for each in expected
         ]
         for model, engine in zip(expected, claimed, strict=True):
-            self.held[model.task.id] = (model.token, engine.token, model.task.limits)
+            tokens = (model.token, engine.token)
+            self.held[model.task.id] = (*tokens, model.task.limits, self.now)
             for use in decoded(model.task.limits) if not model.chained else ():
                 most = self.allowed[use.name].running
                 assert most is None or self.running(use.gate) <= most
@@ -227,7 +229,7 @@ class TwoStorages(RuleBasedStateMachine):
     def begins(self, use: LimitUse) -> None:
         """In any `t` seconds at most `burst + t * starts / per_s` starts happen.
 
-        A start that is given back may be made again at once.
+        A start that is given back does not count, but under values that it was not made under.
         """
         starts = self.starts.setdefault(use.gate, [])
         starts.append(self.now)
@@ -277,9 +279,16 @@ class TwoStorages(RuleBasedStateMachine):
 
         self.run(settle_both())
         for task_id, settlement in zip(chosen, settlements, strict=True):
-            *_, limits = self.held.pop(task_id)
+            *_, limits, claimed_at = self.held.pop(task_id)
             for use in decoded(limits) if isinstance(settlement, Release | Postpone) else ():
-                self.returns.setdefault(use.gate, []).append(self.now)
+                self.returned(use.gate, claimed_at)
+
+    def returned(self, gate: str, claimed_at: float) -> None:
+        starts = self.starts.get(gate, [])
+        if claimed_at in starts:
+            starts.remove(claimed_at)
+        else:
+            self.returns.setdefault(gate, []).append(self.now)
 
     @rule(data=st.data(), queue=st.sampled_from(QUEUES), times=st.integers(1, 3))
     def consume(self, data: st.DataObject, queue: str, times: int) -> None:

@@ -80,13 +80,13 @@ class ChainedGates(Gates):
             if is_alike:
                 yield row
 
-    def settled(self, row: Row, lease: Lease, settlement: Settlement) -> None:
+    def settled(self, row: Row, lease: Lease, settlement: Settlement, *, now: float) -> None:
         """Give the slots that a settled row had to the first that waits behind it, if one does."""
         if lease.chained:
             return
         never_began = isinstance(settlement, Cancel) and not lease.started
         if never_began or isinstance(settlement, Release | Postpone):
-            self.returned(row)
+            self.returned(row, claimed_at=lease.claimed_at, now=now)
         waiting = [
             (other.claimed_at, each.place, other)
             for each, other in self._table.leased()

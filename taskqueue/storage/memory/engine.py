@@ -289,7 +289,7 @@ class MemoryStorage(
                 settling.start(row, lease, now=by.started_at)
             written = settling.settle(row, lease, by, now=now)
             row.lease, row.settled = None, this
-            self._gates.settled(row, lease, settlement)
+            self._gates.settled(row, lease, settlement, now=now)
             if isinstance(settlement, Complete):
                 follow_ups = settlement.follow_ups
                 answers = self._gates.insert(follow_ups, now=now, member_of=row.task.group)

@@ -111,12 +111,14 @@ class Gates:
             if values.starts is not None:
                 self._debts[use.gate] = limits.debt_after(values, debt_at, use.cost, now=now)
 
-    def returned(self, row: Row) -> None:
+    def returned(self, row: Row, *, claimed_at: float, now: float) -> None:
         """Give the starts of an attempt back."""
         for use in limits.decoded(row.task.limits):
             values, debt_at = self.values(use.name), self._debts.get(use.gate, NEVER)
             if values.starts is not None:
-                self._debts[use.gate] = limits.debt_without(values, debt_at, use.cost)
+                self._debts[use.gate] = limits.debt_without(
+                    values, debt_at, use.cost, started_at=claimed_at, now=now
+                )
 
     def next_due(self, queue: str) -> float | None:
         """Return from when on something of a queue can be claimed; None if that is not known."""

@@ -84,6 +84,21 @@ class RatesContract:
 
         assert bool(await claim(storage, limit=1, now=2.0)) is not counts
 
+    async def test_what_the_bucket_has_gained_since_a_start_is_not_given_back_again(
+        self, storage: Storage
+    ) -> None:
+        rate = LimitValues(starts=1, per_s=10.0, burst=2)
+        await storage.declare_limits({"smtp": rate}, now=0.0)
+        await storage.insert([limited(task_id) for task_id in "abcd"], now=0.0)
+        [held] = await claim(storage, limit=1)
+        others = await claim(storage, now=100.0)
+
+        await settle(storage, held, Release(), now=100.0)
+        at_once = await claim(storage, now=100.0)
+        later = await claim(storage, now=110.0)
+
+        assert (ids(others), ids(at_once), ids(later)) == (["b", "c"], [], ["a"])
+
     async def test_a_claimed_task_that_is_cancelled_before_it_begins_gives_its_start_back(
         self, storage: Storage
     ) -> None:

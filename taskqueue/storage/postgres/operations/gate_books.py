@@ -101,7 +101,7 @@ class GateBooks:
             self._owe(use.gate, limits.debt_after(values, debt_at, use.cost, now=now), now=now)
 
     async def free(
-        self, held: Mapping[int, Holder], returned: Collection[int], *, now: float
+        self, held: Mapping[int, Holder], returned: Mapping[int, float], *, now: float
     ) -> list[str]:
         """Free the slots of held rows, or pass them on; return their gates."""
         await self.flush()
@@ -114,7 +114,10 @@ class GateBooks:
             self._states[gate] = state._replace(running=state.running - 1)
             values = (await self.values()).get(name, UNLIMITED)
             if seq in returned and values.starts is not None:
-                self._owe(gate, limits.debt_without(values, state.debt_at, cost), now=now)
+                left_at = limits.debt_without(
+                    values, state.debt_at, cost, started_at=returned[seq], now=now
+                )
+                self._owe(gate, left_at, now=now)
         for gate in await chains.pass_on(
             self._db, (held[seq] for seq in {row[0] for row in freed})
         ):

@@ -104,9 +104,12 @@ class Gates:
                 return
 
     async def free(
-        self, held: Mapping[int, Holder], returned: Collection[int], *, now: float
+        self, held: Mapping[int, Holder], returned: Mapping[int, float], *, now: float
     ) -> None:
-        """Free the slots of held rows, or pass them on; give the starts of `returned` ones back."""
+        """Free the slots of held rows, or pass them on; give the starts of `returned` ones back.
+
+        `returned` says when these were claimed.
+        """
         for gate in await self._books.free(held, returned, now=now):
             await self._wake(gate, now=now)
 

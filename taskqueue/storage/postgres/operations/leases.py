@@ -33,6 +33,7 @@ class Lease(NamedTuple):
     queue: str
     node: str | None
     incarnation: str | None
+    claimed_at: float | None
     expires_at: float | None
     has_attempts: bool  # lines in its history
 

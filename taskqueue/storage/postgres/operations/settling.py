@@ -53,7 +53,7 @@ class _Settling:
         self._cancelled: list[int] = []
         self._ended: list[tuple[int, str]] = []  # those that have attempts
         self._limited: dict[int, Holder] = {}
-        self._returned: set[int] = set()  # whose starts are
+        self._returned: dict[int, float] = {}  # whose starts are, and when these were
 
     async def add(self, lease: Lease, by: SettleBy) -> Settled:
         """Add one settlement of a lease that holds; return what will have become of it."""
@@ -69,7 +69,7 @@ class _Settling:
             self._attempts.append((lease.seq, by.started_at, *change.attempt, by.log))
             self._with_attempts.add(lease.seq)
         if change.returns_start:
-            self._returned.add(lease.seq)
+            self._returned[lease.seq] = now if lease.claimed_at is None else lease.claimed_at
         if (holder := lease.holder) is not None:
             self._limited[lease.seq] = holder
         if change.cuts_short:

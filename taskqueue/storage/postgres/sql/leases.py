@@ -13,7 +13,7 @@ _HELD = "seq = ANY ($1::bigint[]) AND token = ANY ($2::text[])"
 LEASES = """
 SELECT seq, token, status, CASE status WHEN 'running' THEN waited_as ELSE status END,
     settled_token, settled_as, cancel_reason IS NOT NULL, group_name, limits,
-    queue, node, incarnation, expires_at,
+    queue, node, incarnation, claimed_at, expires_at,
     EXISTS (SELECT 1 FROM taskqueue.live_attempts WHERE task = live_tasks.seq)
 FROM taskqueue.live_tasks WHERE seq = ANY ($1::bigint[]) ORDER BY seq FOR UPDATE
 """

@@ -11,7 +11,7 @@ is taken or freed, and when an open row is cancelled, edited or parked elsewhere
 
 import math
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -73,8 +73,11 @@ class Gates:
                 self._park_at(queue, text, use, at, parking.FIRST_PLACE, now=now)
                 return
 
-    def free(self, seqs: Iterable[int], returned: Collection[int], *, now: float) -> None:
-        """Free the slots of held rows, or pass them on; give the starts of `returned` ones back."""
+    def free(self, seqs: Iterable[int], returned: Mapping[int, float], *, now: float) -> None:
+        """Free the slots of held rows, or pass them on; give the starts of `returned` ones back.
+
+        `returned` says when these were claimed.
+        """
         [has_slots] = self._db.execute(parking.HAS_SLOTS).fetchone()
         if not has_slots:
             return
@@ -87,9 +90,16 @@ class Gates:
             if seq in returned and self.values(name).starts is not None:
                 debt_at = (state or self.state(gate)).debt_at
                 self._states.pop(gate, None)
-                self._owe(gate, limits.debt_without(self.values(name), debt_at, cost), now=now)
+                self._give_back(gate, name, cost, debt_at, started_at=returned[seq], now=now)
         for gate in dict.fromkeys(gate for _, gate, _, _ in freed):
             self._wake(gate, now=now)
+
+    def _give_back(
+        self, gate: str, name: str, cost: float, debt_at: float, *, started_at: float, now: float
+    ) -> None:
+        values = self.values(name)
+        left_at = limits.debt_without(values, debt_at, cost, started_at=started_at, now=now)
+        self._owe(gate, left_at, now=now)
 
     def let_go(self, text: str | None, *, now: float) -> None:
         """Wake the gates of an open row that leaves the line."""

@@ -24,6 +24,7 @@ class Lease(NamedTuple):
     settled_as: str | None
     cancelling: Literal[0, 1]  # 1: its cancellation was asked for
     group: str | None
+    claimed_at: float | None
 
     @property
     def started(self) -> bool:

@@ -94,7 +94,7 @@ def _complete(
     for status, tasks in standing.tasks.items():
         tx.moved(status, Status.COMPLETED, tasks)
     if standing.limited:
-        tx.gates.free((seq for seq, *_ in changes), (), now=now)
+        tx.gates.free((seq for seq, *_ in changes), {}, now=now)
     _insert(tx, follow_ups, now=now)
     return (Settled.WRITTEN,) * len(settlements)
 
@@ -172,7 +172,7 @@ class _Settling:
         self._completing: list[SettleBy] = []
         self._follow_ups: list[NewTask] = []
         self._cancelled: list[int] = []
-        self._returned: set[int] = set()  # whose starts are
+        self._returned: dict[int, float] = {}  # whose starts are, and when these were
 
     def add(self, lease: Lease, by: SettleBy) -> Settled:
         """Add one settlement of a lease that holds; return what will have become of it."""
@@ -186,7 +186,7 @@ class _Settling:
         if change.attempt is not None:
             self._attempts.append((lease.seq, by.started_at, *change.attempt, by.log))
         if change.returns_start:
-            self._returned.add(lease.seq)
+            self._returned[lease.seq] = now if lease.claimed_at is None else lease.claimed_at
         if change.cuts_short:
             self._cancelled.append(lease.seq)
         self._changes[type(settlement)].append((lease.seq, by.started_at, *change.values))

@@ -90,7 +90,7 @@ SELECT {CLAIMED_COLUMNS} FROM main.tasks WHERE seq IN {_SEQS.format("?1")} GROUP
 LEASES = f"""
 SELECT json_group_array(json_array(
     seq, token, status, iif(status = 'running', waited_as, status),
-    settled_token, settled_as, cancel_reason IS NOT NULL, group_name
+    settled_token, settled_as, cancel_reason IS NOT NULL, group_name, claimed_at
 ))
 FROM main.tasks WHERE seq IN {_SEQS.format("?1")}
 """
