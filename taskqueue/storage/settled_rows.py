@@ -42,8 +42,8 @@ class HeldRow(Protocol):
         ...
 
 
-class Attempt(NamedTuple):
-    """What the history of the task says of the attempt."""
+class HistoryLine(NamedTuple):
+    """What the history of a task says of an attempt that has ended."""
 
     outcome: str  # the value of an `AttemptOutcome`
     error: str | None = None
@@ -57,8 +57,11 @@ class Change(NamedTuple):
     """Its status."""
     values: tuple[Any, ...]
     """What the statement for this kind of settlement takes, after the row and the start."""
-    attempt: Attempt | None
-    """A line for the history; None: it gets none, or is the row's own."""
+    line: HistoryLine | None
+    """What to add to the history.
+
+    None for a completion, of which the row itself tells, and for a delivery that never began.
+    """
     returns_start: bool = False
     """Whether limits count its start no longer."""
     cuts_short: bool = False
@@ -80,21 +83,21 @@ def _change(settlement: Settlement, waited_as: str, *, has_begun: bool, now: flo
             return Change(Status.COMPLETED, (result, now), None)
         case Requeue(run_at=run_at, outcome=outcome, error=error, traceback=traceback):
             values: tuple[Any, ...] = (run_at, error, _crashes(outcome))
-            return Change(Status.RETRYING, values, Attempt(outcome.value, error, traceback))
+            return Change(Status.RETRYING, values, HistoryLine(outcome.value, error, traceback))
         case Postpone(run_at=run_at, outcome=outcome, error=error_or_none):
             turn = turns.NONE if outcome is AttemptOutcome.SNOOZED else turns.AGAIN
-            attempt = Attempt(outcome.value, error_or_none)
-            return Change(Status.SCHEDULED, (run_at, turn), attempt, returns_start=True)
+            line = HistoryLine(outcome.value, error_or_none)
+            return Change(Status.SCHEDULED, (run_at, turn), line, returns_start=True)
         case DeadLetter(reason=reason, outcome=outcome, error=error, traceback=traceback):
             values = (reason, _crashes(outcome), now, error_pattern(reason))
-            return Change(Status.DEAD, values, Attempt(outcome.value, error, traceback))
+            return Change(Status.DEAD, values, HistoryLine(outcome.value, error, traceback))
         case Cancel(reason=reason):
-            attempt = Attempt(AttemptOutcome.CANCELLED.value, reason)
-            return Change(Status.CANCELLED, (reason, now), attempt, returns_start=not has_begun)
+            line = HistoryLine(AttemptOutcome.CANCELLED.value, reason)
+            return Change(Status.CANCELLED, (reason, now), line, returns_start=not has_begun)
         case Release(delivery_counts=delivery_counts):
             uncounted = int(not (delivery_counts or has_begun))
-            line = Attempt(AttemptOutcome.INTERRUPTED.value) if has_begun else None
-            return Change(waited_as, (uncounted,), line, returns_start=True)
+            cut = HistoryLine(AttemptOutcome.INTERRUPTED.value) if has_begun else None
+            return Change(waited_as, (uncounted,), cut, returns_start=True)
         case never:
             assert_never(never)
 

@@ -145,7 +145,7 @@ class Answer:
     @property
     def is_refused_for_now(self) -> bool:
         """Whether the request was not looked at, because the storage did not answer."""
-        return self.status == 503 and "Nothing was changed" in self.body["detail"]
+        return self.status == 503 and "Nothing was changed" in self.body.get("detail", "")
 
     def __repr__(self) -> str:
         return f"{self.status} {self.body}"

@@ -362,7 +362,7 @@ def test_the_data_is_one_line_of_json() -> None:
     assert msgspec.json.decode(line.removeprefix(b"data: "))["reason"] == "a\nb\r\u2028"
 
 
-# --- what nobody wants ----------------------------------------------------------------------------
+# --- events that no reader asks for ---------------------------------------------------------------
 
 PAUSES = EventFilter(event=frozenset({"queue_paused"}))
 RESUMES = EventFilter(event=frozenset({"queue_resumed"}))

@@ -13,7 +13,7 @@ from taskqueue.process.quick_loop import QuickLoop
 
 IN_TIME_S = 20.0
 
-name: ContextVar[str] = ContextVar("name", default="nobody")
+name: ContextVar[str] = ContextVar("name", default="unset")
 
 
 @pytest.fixture

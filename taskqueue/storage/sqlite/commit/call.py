@@ -24,7 +24,7 @@ from taskqueue.structs import Struct
 _encode = Encoder().encode
 
 
-class _Insert(TypedDict):
+class _Now(TypedDict):
     now: float
 
 
@@ -43,7 +43,7 @@ class _Verb(NamedTuple):
 
 
 _VERBS = {
-    "insert": _Verb(inserting.insert, NewTask, Decoder(_Insert), Decoder(tuple[Accepted, ...])),
+    "insert": _Verb(inserting.insert, NewTask, Decoder(_Now), Decoder(tuple[Accepted, ...])),
     "insert_and_claim": _Verb(
         inserting.insert_and_claim,
         NewTask,
@@ -51,7 +51,7 @@ _VERBS = {
         Decoder(tuple[tuple[Accepted, ...], tuple[Delivery, ...]]),
     ),
     "settle": _Verb(
-        settling.complete, SettleBy, Decoder(_Insert), Decoder(tuple[Settled | NotApplied, ...])
+        settling.complete, SettleBy, Decoder(_Now), Decoder(tuple[Settled | NotApplied, ...])
     ),
 }
 

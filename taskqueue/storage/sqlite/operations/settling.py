@@ -183,8 +183,8 @@ class _Settling:
             self._follow_ups += membership.follow_ups(
                 self._tx, settlement.follow_ups, lease.group, now=now
             )
-        if change.attempt is not None:
-            self._attempts.append((lease.seq, by.started_at, *change.attempt, by.log))
+        if change.line is not None:
+            self._attempts.append((lease.seq, by.started_at, *change.line, by.log))
         if change.returns_start:
             self._returned[lease.seq] = now if lease.claimed_at is None else lease.claimed_at
         if change.cuts_short:
