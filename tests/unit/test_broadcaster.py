@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from itertools import pairwise
 from threading import Thread
 
 import pytest
 
 from taskqueue.events import events
-from taskqueue.http.event_stream.broadcaster import MOST_INCOMING, PACE_S, Broadcaster
+from taskqueue.http.event_stream.broadcaster import (
+    APART_S,
+    MOST_INCOMING,
+    PACE_S,
+    Broadcaster,
+)
 from taskqueue.http.event_stream.filters import EventFilter
 from taskqueue.rules.access import Role
 from tests.gateway.event_stream import LIMIT_S, Received, parsed
@@ -24,6 +30,7 @@ class Reader:
         self._following = broadcaster.followed(wanted, None, self._on_more)
         self.received: list[Received] = []
         self.wakes = 0
+        self.woken_at = 0.0
         self._more = asyncio.Event()
 
     @contextmanager
@@ -33,6 +40,7 @@ class Reader:
 
     def _on_more(self) -> None:
         self.wakes += 1
+        self.woken_at = asyncio.get_running_loop().time()
         while piece := self._feed.take(self._wanted, Role.READ):
             self.received += parsed(piece)
         self._more.set()
@@ -71,6 +79,18 @@ async def test_a_burst_of_one_turn_reaches_clients_that_keep_up(broadcaster: Bro
             pause(number)
 
         assert numbers(await reader.until(10_000)) == [*range(10_000)]
+
+
+async def test_streams_are_not_written_to_in_one_burst(broadcaster: Broadcaster) -> None:
+    """Requests, and the process that commits for them, come between two writes."""
+    with ExitStack() as stack:
+        readers = [stack.enter_context(Reader(broadcaster).following()) for _ in range(20)]
+        pause(1)
+        await asyncio.gather(*(reader.until(1) for reader in readers))
+
+    woken_at = [reader.woken_at for reader in readers]
+    apart_s = [later - earlier for earlier, later in pairwise(woken_at)]
+    assert min(apart_s) >= 0.9 * APART_S  # the clock of the loop is a little coarse
 
 
 async def test_more_than_can_wait_is_a_gap_at_its_place(broadcaster: Broadcaster) -> None:

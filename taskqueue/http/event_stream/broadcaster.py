@@ -1,6 +1,6 @@
 """Gathers the events of the service once for all streams, and wakes these when there are more.
 
-any thread ──▶ incoming ──▶ encoded once, into the history ──▶ streams, a few at a time
+any thread ──▶ incoming ──▶ encoded once, into the history ──▶ streams, one after the other
 
 Only what some client wants is subscribed to, so all other events cost what they did.
 """
@@ -18,8 +18,8 @@ from taskqueue.http.event_stream.history import History
 from taskqueue.http.event_stream.public import public
 
 LINGER_S = 60.0  # for clients that come back: after a restart of the gateway, or of a proxy
-PACE_S = 0.1  # between two rounds over the streams, each of which costs a write per stream
-AT_ONCE = 4  # streams that are woken in one turn of the loop; a request needs turns, too
+PACE_S = 0.1  # the shortest round over the streams, each of which costs a write per stream
+APART_S = 0.001  # between two streams: in a burst they would keep requests and the disk waiting
 A_ROUND = 2_000  # events: so many are taken in at most, so that clients can keep up with a burst
 A_TURN = 32  # events that are encoded in one turn of the loop
 MOST_INCOMING = 20_000  # events that wait for their round; a list of tasks makes 10,000 at once
@@ -134,15 +134,16 @@ class Broadcaster:
             self._wake(deque(self._feeds))
 
     def _wake(self, feeds: deque[Feed]) -> None:
-        for _ in range(min(AT_ONCE, len(feeds))):
-            if (wake := self._feeds.get(feeds.popleft())) is not None:
-                wake()
-        loop = asyncio.get_running_loop()
-        self._timers["round"] = (
-            loop.call_soon(self._wake, feeds)
-            if feeds
-            else loop.call_later(PACE_S, self._next_round)
-        )
+        """Wake one stream after the other, then rest for what is left of the round."""
+        if not feeds:
+            self._later(PACE_S - APART_S * len(self._feeds), self._next_round)
+            return
+        if (wake := self._feeds.get(feeds.popleft())) is not None:
+            wake()
+        self._later(APART_S, partial(self._wake, feeds))
+
+    def _later(self, delay_s: float, step: Callable[[], object]) -> None:
+        self._timers["round"] = asyncio.get_running_loop().call_later(delay_s, step)
 
     def _next_round(self) -> None:
         del self._timers["round"]
