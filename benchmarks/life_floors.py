@@ -35,9 +35,9 @@ def tasks_to_drain(seconds: float) -> int:
 def bare_drain(seconds: float) -> float:
     """Return tasks per second of a loop that claims and completes, a batch in each commit."""
     tasks = tasks_to_drain(seconds)
-    with tempfile.TemporaryDirectory() as folder, _database(Path(folder) / "tasks.db") as db:
-        with _commit(db) as tx:
-            inserting.insert(tx, [_task() for _ in range(tasks)], now=time())
+    with tempfile.TemporaryDirectory() as folder, database(Path(folder) / "tasks.db") as db:
+        with commit(db) as tx:
+            inserting.insert(tx, [new_task() for _ in range(tasks)], now=time())
         began = perf_counter()
         _drain(db)
         return tasks / (perf_counter() - began)
@@ -47,7 +47,7 @@ def _drain(db: sqlite3.Connection) -> None:
     claimed: Sequence[Delivery] = ()
     while True:
         done = [SettleBy(token=each.token, settlement=Complete(result="1")) for each in claimed]
-        with _commit(db) as tx:
+        with commit(db) as tx:
             settling.settle(tx, done, refused={}, now=time())
             claimed = _claim(tx)
         if not claimed:
@@ -103,8 +103,8 @@ def _begun_at() -> float:
 
 
 def _insert_one(db: sqlite3.Connection) -> None:
-    with _commit(db) as tx:
-        inserting.insert(tx, [_task()], now=time())
+    with commit(db) as tx:
+        inserting.insert(tx, [new_task()], now=time())
 
 
 # --- many at once ---------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ async def sleeps(_: float) -> float:
 
 
 @contextmanager
-def _database(path: Path) -> Iterator[sqlite3.Connection]:
+def database(path: Path) -> Iterator[sqlite3.Connection]:
     """Make one with our schema and open it on this thread, as durable as ours."""
     asyncio.run(SQLiteStorage(path).migrate())
     db = sqlite3.connect(path, isolation_level=None)
@@ -144,7 +144,7 @@ def _set_up(db: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _commit(db: sqlite3.Connection) -> Iterator[Transaction]:
+def commit(db: sqlite3.Connection) -> Iterator[Transaction]:
     """Commit what is done in the block. An error ends the benchmark, and so needs no rollback."""
     db.execute("BEGIN IMMEDIATE")
     tx = Transaction(db)
@@ -153,5 +153,6 @@ def _commit(db: sqlite3.Connection) -> Iterator[Transaction]:
     db.execute("COMMIT")
 
 
-def _task() -> NewTask:
-    return NewTask(id=new_id(), action="no-op", payload=PAYLOAD)
+def new_task(*, unique_key: str | None = None) -> NewTask:
+    """Return a task of an action that does nothing."""
+    return NewTask(id=new_id(), action="no-op", payload=PAYLOAD, unique_key=unique_key)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeAlias
 
-from benchmarks import raw_commits, servers
+from benchmarks import lone_floors, raw_commits, servers
 from benchmarks.arrivals import Arrivals
 from benchmarks.harness import Figure, Measure, async_rate, on_loop
 from benchmarks.http import TASK, Server, bare
@@ -59,6 +59,8 @@ async def enqueues_per_second(seconds: float) -> float:
 
 # --- all of it ------------------------------------------------------------------------------------
 
+RAW_COMMITS = "commits of one row with synchronous=FULL, by SQLite alone"
+HUEY = "Huey on SQLite, which syncs as we do"
 POST_AND_COMMIT = "a POST to bare aiohttp, then a commit of one row with synchronous=FULL"
 
 FIGURES = (
@@ -80,7 +82,14 @@ FIGURES = (
         name="lone.enqueue",
         unit="/s",
         ours=enqueues_per_second,
-        against="commits of one row with synchronous=FULL, by SQLite alone",
+        against=RAW_COMMITS,
+        floor=raw_commits.per_second,
+    ),
+    Figure(
+        name="lone.enqueue_sql",
+        unit="/s",
+        ours=lone_floors.lives_per_second,
+        against=RAW_COMMITS,
         floor=raw_commits.per_second,
     ),
     Figure(
@@ -95,7 +104,15 @@ FIGURES = (
         name="lone.file_p50",
         unit="ms",
         ours=quantile_ms("taskqueue-file", enqueueing_s, 0.50),
-        against="Huey on SQLite, which syncs as we do",
+        against=HUEY,
+        floor=quantile_ms("huey-sqlite", enqueueing_s, 0.50),
+        missing=BY_NAME["huey-sqlite"].missing,
+    ),
+    Figure(
+        name="lone.file_sql_p50",
+        unit="ms",
+        ours=lone_floors.insert_p50_ms,
+        against=HUEY,
         floor=quantile_ms("huey-sqlite", enqueueing_s, 0.50),
         missing=BY_NAME["huey-sqlite"].missing,
     ),
