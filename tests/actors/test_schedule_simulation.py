@@ -36,7 +36,7 @@ from taskqueue.testing.clock import START
 MINUTE_S, HOUR_S = 60.0, 3600.0
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 JUMPS = 0.01  # of the steps; then the clock is moved
-MOST_ENDED = 50  # tasks that may end in one step
+LATEST = 5  # tasks per schedule that may end in one step
 
 
 class Killed(Exception):
@@ -140,8 +140,11 @@ class Simulation:
         return self.dice.choice([-self.dice.uniform(0, most), self.dice.uniform(1, 6) * HOUR_S])
 
     async def _end_some_tasks(self) -> None:
-        live = await self.storage.find(status=Status.QUEUED, limit=MOST_ENDED, now=self.clock.now())
-        ids = [task.id for task in live if self.dice.random() < 0.3]
+        """End a share of the latest tasks, so that runs overlap and slots wait, but not for good."""
+        latest = LATEST * len(self.plans)
+        live = await self.storage.find(status=Status.QUEUED, limit=latest, now=self.clock.now())
+        share = self.dice.random()
+        ids = [task.id for task in live if self.dice.random() < share]
         await self.storage.cancel(ids, reason="over", now=self.clock.now())
 
     async def _round(self, chance: float) -> bool:
