@@ -143,6 +143,26 @@ async def test_a_clock_set_back_fires_nothing_again(world: World) -> None:
     ]
 
 
+async def test_a_clock_set_back_beside_a_slot_that_waits_is_not_decided_of_for_ever(
+    world: World,
+) -> None:
+    clock = schedule(world, overlap="queue")
+    await world.start(consumers=0)
+    for minute in range(3):
+        clock.time = FIRST + minute * MINUTE_S
+        await fire(world)
+
+    clock.time = FIRST + 1.0  # so the first slot is looked at again
+    await fire(world)
+    clock.time = FIRST + 3 * MINUTE_S
+    await fire(world)
+
+    assert [(at, outcome) for at, outcome, _ in await outcomes(world)] == [
+        (FIRST, SlotOutcome.FIRED),
+        *[(FIRST + minute * MINUTE_S, SlotOutcome.WAITING) for minute in (1, 2, 3)],
+    ]
+
+
 async def test_no_slot_of_a_pause_fires_after_it(world: World) -> None:
     clock = schedule(world)
     await world.start()

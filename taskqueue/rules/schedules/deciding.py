@@ -157,9 +157,10 @@ def decided(
     A run that an operator asks for leaves its slots where they are.
     """
     outcome = decision.outcome
+    decided_to = before.decided_to if run_now else _to(before, decision.slot, decision.at)
     return replace(
         before,
-        decided_to=before.decided_to if run_now else max(before.decided_to, decision.slot),
+        decided_to=decided_to,
         last=decision,
         fired=before.fired + (outcome is SlotOutcome.FIRED),
         skipped=before.skipped + (outcome is SlotOutcome.SKIPPED),
@@ -191,11 +192,20 @@ def resolution(
     return RUN if firing.run_now else resolve(overlap, unfinished, waiting)
 
 
-def moved_on(before: Schedule, firing: Firing) -> Schedule:
+def moved_on(before: Schedule, firing: Firing, *, now: float) -> Schedule:
     """Return a schedule that goes on after a slot which was decided before."""
     if firing.run_now:
         return before
-    return replace(before, decided_to=max(before.decided_to, firing.slot))
+    return replace(before, decided_to=_to(before, firing.slot, now))
+
+
+def _to(before: Schedule, slot: float, now: float) -> float:
+    """Return up to where slots are decided, with this one.
+
+    One that lies ahead has waited while the clock was set back. It moves nothing: the slots from
+    now to there are still to come.
+    """
+    return max(before.decided_to, slot) if slot <= now else before.decided_to
 
 
 def may_pass(schedule: Schedule, passed: Passed) -> bool:

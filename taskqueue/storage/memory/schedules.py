@@ -100,7 +100,7 @@ class MemorySchedules(MemoryPart):
         if schedule is None or answer is FireAnswer.STALE:
             return Fired(answer=FireAnswer.STALE)
         if answer is not None:
-            self._keep(deciding.moved_on(schedule, firing))
+            self._keep(deciding.moved_on(schedule, firing, now=now))
             return Fired(answer=answer)
         return self._decide(schedule, firing, waits=known is not None, now=now)
 
@@ -115,7 +115,7 @@ class MemorySchedules(MemoryPart):
         waiting = sum(slot.at < firing.slot for slot in self._waiting(name))
         found = deciding.resolution(firing, schedule.plan.overlap, unfinished, waiting)
         if waits and found.outcome is SlotOutcome.WAITING:
-            self._keep(deciding.moved_on(schedule, firing))
+            self._keep(deciding.moved_on(schedule, firing, now=now))
             return Fired(answer=FireAnswer.REPEATED)
         cancelled = self._cancel(found.cancel, deciding.cancel_reason(schedule), now=now)
         task_id, is_new = None, False

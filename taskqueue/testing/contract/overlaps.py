@@ -83,6 +83,25 @@ class OverlapsContract:
         [schedule] = await storage.schedules()
         assert (again.answer, schedule.decided_to) == (FireAnswer.REPEATED, 10_080.0)
 
+    async def test_a_slot_that_waits_ahead_of_the_clock_leaves_the_slots_before_it_to_come(
+        self, storage: Storage
+    ) -> None:
+        await put(storage, overlap=Overlap.QUEUE, now=10_000.0)
+        for slot in (10_020.0, 10_080.0):
+            await fired(storage, slot)
+        await storage.rewind_schedules(now=10_050.0)
+        [rewound] = await storage.schedules()
+
+        waits = await storage.fire(firing(10_080.0), now=10_050.0)
+        [still] = await storage.schedules()
+        await run_all(storage, now=10_050.0)
+        runs = await storage.fire(firing(10_080.0), now=10_050.0)
+
+        assert (waits.answer, runs.answer) == (FireAnswer.REPEATED, FireAnswer.DECIDED)
+        assert still == rewound
+        [schedule] = await storage.schedules()
+        assert schedule.decided_to == rewound.decided_to < 10_050.0
+
     async def test_slots_that_wait_are_skipped_once_the_schedule_does_not_queue_them(
         self, storage: Storage
     ) -> None:

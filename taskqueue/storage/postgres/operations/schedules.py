@@ -105,7 +105,7 @@ async def fire(tx: Transaction, firing: Firing, *, now: float) -> Fired:
     if schedule is None or answer is FireAnswer.STALE:
         return Fired(answer=FireAnswer.STALE)
     if answer is not None:
-        await _kept(tx, deciding.moved_on(schedule, firing))
+        await _move_on(tx, schedule, firing, now=now)
         return Fired(answer=answer)
     return await _decide(tx, schedule, firing, waits=known is not None, now=now)
 
@@ -116,7 +116,7 @@ async def _decide(
     unfinished, waiting = await _earlier(tx, schedule, firing)
     found = deciding.resolution(firing, schedule.plan.overlap, unfinished, waiting)
     if waits and found.outcome is SlotOutcome.WAITING:
-        await _kept(tx, deciding.moved_on(schedule, firing))
+        await _move_on(tx, schedule, firing, now=now)
         return Fired(answer=FireAnswer.REPEATED)
     cancelled = await cancelling.cancel(
         tx, found.cancel, reason=deciding.cancel_reason(schedule), now=now
@@ -144,6 +144,12 @@ async def _decide(
         is_new=is_new,
         cancelled=cancelled,
     )
+
+
+async def _move_on(tx: Transaction, schedule: Schedule, firing: Firing, *, now: float) -> None:
+    after = deciding.moved_on(schedule, firing, now=now)
+    if after != schedule:
+        await _kept(tx, after)
 
 
 async def _earlier(tx: Transaction, schedule: Schedule, firing: Firing) -> tuple[list[str], int]:

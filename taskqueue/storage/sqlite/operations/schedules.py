@@ -98,7 +98,7 @@ def fire(tx: Transaction, firing: Firing, *, now: float) -> Fired:
     if schedule is None or answer is FireAnswer.STALE:
         return Fired(answer=FireAnswer.STALE)
     if answer is not None:
-        _kept(tx, deciding.moved_on(schedule, firing))
+        _move_on(tx, schedule, firing, now=now)
         return Fired(answer=answer)
     return _decide(tx, schedule, firing, waits=known is not None, now=now)
 
@@ -109,7 +109,7 @@ def _decide(
     unfinished, waiting = _earlier(tx, schedule, firing)
     found = deciding.resolution(firing, schedule.plan.overlap, unfinished, waiting)
     if waits and found.outcome is SlotOutcome.WAITING:
-        _kept(tx, deciding.moved_on(schedule, firing))
+        _move_on(tx, schedule, firing, now=now)
         return Fired(answer=FireAnswer.REPEATED)
     cancelled = administration.cancel(
         tx, found.cancel, reason=deciding.cancel_reason(schedule), now=now
@@ -137,6 +137,12 @@ def _decide(
         is_new=is_new,
         cancelled=cancelled,
     )
+
+
+def _move_on(tx: Transaction, schedule: Schedule, firing: Firing, *, now: float) -> None:
+    after = deciding.moved_on(schedule, firing, now=now)
+    if after != schedule:
+        _kept(tx, after)
 
 
 def _earlier(tx: Transaction, schedule: Schedule, firing: Firing) -> tuple[list[str], int]:
