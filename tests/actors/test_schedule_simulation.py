@@ -140,7 +140,7 @@ class Simulation:
         return self.dice.choice([-self.dice.uniform(0, most), self.dice.uniform(1, 6) * HOUR_S])
 
     async def _end_some_tasks(self) -> None:
-        """End a share of the latest tasks, so that runs overlap and slots wait, but not for good."""
+        """End a share of the latest tasks, so that slots wait, but not for good."""
         latest = LATEST * len(self.plans)
         live = await self.storage.find(status=Status.QUEUED, limit=latest, now=self.clock.now())
         share = self.dice.random()
