@@ -15,6 +15,7 @@ from taskqueue.errors import (
     ConfigError,
     Fault,
     ServiceNotStarted,
+    StorageError,
     StorageUnavailable,
     TooManyConsumers,
 )
@@ -121,8 +122,9 @@ def _noted(faults: list[Fault]) -> Iterator[None]:
 async def _require_database(backend: Backend) -> None:
     try:
         await backend.prepare()
-    except StorageUnavailable as error:
-        raise ServiceNotStarted((Fault("database", error.reason),)) from error
+    except StorageError as error:
+        reason = error.reason if isinstance(error, StorageUnavailable) else str(error)
+        raise ServiceNotStarted((Fault("database", reason),)) from error
 
 
 def _require_schedules(app: App, settings: Settings) -> None:

@@ -36,7 +36,7 @@
     │  │  ├─ StorageLost       reason               it has to be reopened, which may work at once
     │  │  ├─ StorageBusy       reason               another program holds what this call needs
     │  │  └─ OperationFailed   reason               only this operation failed
-    │  ├─ SchemaMismatch       found, wanted        the database was written by another release
+    │  ├─ SchemaMismatch       path, found, wanted  the database was written by another release
     │  ├─ ForeignSchema        path, detail         the database is another program's
     │  └─ StorageCorrupt       path, detail         never repaired by deleting
     └─ ActorError
@@ -419,13 +419,16 @@ class OperationFailed(StorageUnavailable):
 
 
 class SchemaMismatch(StorageError):
-    """The database's schema has version `found`; this release works with `wanted`."""
+    """The schema of the database at `path` has version `found`; this release needs `wanted`."""
 
-    def __init__(self, found: int, wanted: int) -> None:
+    def __init__(self, path: str, found: int, wanted: int) -> None:
+        self.path = path
         self.found = found
         self.wanted = wanted
         advice = "upgrade taskqueue" if found > wanted else "run `taskqueue migrate`"
-        super().__init__(f"schema version {found}, this release needs {wanted}: {advice}")
+        super().__init__(
+            f"{path} has schema version {found}, this release needs {wanted}: {advice}"
+        )
 
 
 class ForeignSchema(StorageError):
@@ -444,8 +447,8 @@ class StorageCorrupt(StorageError):
         self.path = path
         self.detail = detail
         super().__init__(
-            f"{path} is not a usable database ({detail}); if that persists, restore it from a "
-            "backup"
+            f"{path} is not a usable database ({detail}); restore it from a backup, or choose "
+            "another file with the setting `database`"
         )
 
 

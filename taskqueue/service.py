@@ -30,6 +30,7 @@ from taskqueue.errors import (
     ServiceFailed,
     ServiceNotStarted,
     StartFailed,
+    StorageError,
     TaskNotFound,
 )
 from taskqueue.events import events
@@ -288,5 +289,7 @@ def _why(cause: object) -> str:
             return f"{child_id}: {_why(reason)}"
         case Crash(cause=ExitCode(why=why)):
             return why
+        case Crash(cause=StorageError() as error):
+            return str(error)
         case _:
             return str(cause)

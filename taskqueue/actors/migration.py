@@ -1,17 +1,17 @@
-"""The migration: a one-shot actor that brings the schema up to date and is gone.
+"""The migration: a one-shot actor that brings the schema up to date and ends.
 
-Like a process it ends with an exit code: 0 is a normal end and it is never started again; any other
-code is abnormal, and its supervisor tries again within its intensity.
+A failure that may pass, such as a lock, ends it with exit code 1, and its supervisor restarts it
+within the intensity. A failure that only an operator can mend fails its start: there is no retry.
 """
 
 from taskqueue.actors.messages import DATABASE, Migrate
-from taskqueue.errors import ActorError, StorageError
+from taskqueue.errors import ActorError, OperationFailed, StorageReadOnly, StorageUnavailable
 from taskqueue.events import events
-from taskqueue.runtime import NORMAL, Actor, Crash, Exit, ask
+from taskqueue.runtime import NORMAL, Actor, Crash, Exit, ExitReason, ask
 
 
 class ExitCode(Exception):
-    """A one-shot actor ended with a code other than 0; `why` is what it had to say."""
+    """A one-shot actor ended with a code other than 0; `why` says why."""
 
     def __init__(self, code: int, why: str) -> None:
         self.code = code
@@ -22,17 +22,27 @@ class ExitCode(Exception):
 class MigrationActor(Actor):
     """Has the database migrate, and exits."""
 
-    def on_start(self) -> None:
-        """Begin; the work is done after the handshake, so that its end is an exit."""
-        self.start_task(self._main())
+    async def on_start(self) -> None:
+        """Migrate, then exit with the result.
 
-    async def _main(self) -> None:
+        Raises:
+            StorageError: the file is no database, is another program's or a newer release's, or
+                cannot be written, or a step of the migration fails.
+        """
+        self.start_task(self._exit(await self._migrate()))
+
+    async def _migrate(self) -> ExitReason:
         try:
             steps = await ask(self.address(DATABASE), Migrate(), timeout_s=None)
-        except (StorageError, ActorError) as error:
+        except (StorageReadOnly, OperationFailed):
+            raise
+        except (StorageUnavailable, ActorError) as error:
             events.error("migration_failed", reason=str(error))
-            raise Exit(Crash(ExitCode(1, str(error)))) from error
+            return Crash(ExitCode(1, str(error)))
         for step in steps:
             events.info("migration_applied", step=step)
         events.info("migration_done", exit_code=0, steps=len(steps))
-        raise Exit(NORMAL)
+        return NORMAL
+
+    async def _exit(self, reason: ExitReason) -> None:
+        raise Exit(reason)

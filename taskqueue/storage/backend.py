@@ -51,8 +51,9 @@ class Backend(Protocol):
         Called before the supervision tree starts, which would try a hopeless case again and again.
 
         Raises:
-            StorageUnavailable: it cannot, and `reason` says why in one line: the place cannot be
-                made or written, or another service serves it and the engine allows only one.
+            StorageUnavailable: the place cannot be made or written, or another service serves it
+                and the engine allows only one; `reason` says so in one line.
+            StorageError: it is no database of the queue, or a newer release's.
         """
         ...
 

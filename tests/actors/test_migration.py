@@ -5,7 +5,15 @@ import pytest
 from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.migration import ExitCode, MigrationActor
 from taskqueue.actors.pauses import Recovery
-from taskqueue.errors import StartFailed, StorageUnavailable
+from taskqueue.errors import (
+    ForeignSchema,
+    SchemaMismatch,
+    StartFailed,
+    StorageCorrupt,
+    StorageError,
+    StorageReadOnly,
+    StorageUnavailable,
+)
 from taskqueue.runtime import NORMAL, Crash
 from taskqueue.supervision import ChildSpec, Flags, Intensity, Restart, Supervisor, overview
 from taskqueue.testing.storage import FaultyStorage
@@ -73,3 +81,26 @@ async def test_one_failure_too_many_fails_the_start(world: World, storage: Fault
         await world.system.spawn(Supervisor, "root", [migration()], flags)
 
     assert len(world.events.select("migration_failed")) == 4
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SchemaMismatch("tasks.db", 2, 1),
+        ForeignSchema("tasks.db", "is another program's"),
+        StorageCorrupt("tasks.db", "no header"),
+        StorageReadOnly("tasks.db: readonly"),
+    ],
+)
+async def test_what_only_an_operator_can_mend_fails_the_start_at_once(
+    world: World, storage: FaultyStorage, error: StorageError
+) -> None:
+    storage.fail_next("migrate", error)
+    await world.system.spawn(DatabaseActor, lambda: storage, Recovery(first_s=60))
+
+    flags = Flags(intensity=Intensity(max_restarts=3, period_s=60))
+    with pytest.raises(StartFailed) as failed:
+        await world.system.spawn(Supervisor, "root", [migration()], flags)
+
+    assert str(error) in str(failed.value)
+    assert world.events.select("child_restarted") == []

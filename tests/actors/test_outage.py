@@ -18,7 +18,7 @@ FULL = StorageUnavailable("disk full")
 READ_ONLY = StorageReadOnly("attempt to write a readonly database")
 LOST = StorageLost("the connection has ended")
 CORRUPT = StorageCorrupt("tasks.db", "malformed")
-OTHER = SchemaMismatch(1, 2)
+OTHER = SchemaMismatch("tasks.db", 1, 2)
 
 
 @pytest.mark.parametrize(

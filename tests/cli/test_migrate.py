@@ -82,5 +82,6 @@ async def test_no_file_is_made_and_a_newer_one_is_left_alone(tmp_path: Path) -> 
     assert refused == Done(
         1,
         "",
-        f"taskqueue: schema version {LAST + 1}, this release needs {LAST}: upgrade taskqueue",
+        f"taskqueue: {newer} has schema version {LAST + 1}, this release needs {LAST}: "
+        "upgrade taskqueue",
     )

@@ -175,7 +175,7 @@ async def test_text_of_a_users_own_type_travels_as_text(connection: ProcessConne
 @pytest.mark.parametrize(
     "error",
     [
-        SchemaMismatch(3, 4),
+        SchemaMismatch("tasks.db", 3, 4),
         StorageCorrupt("there", "damaged"),
         StorageUnavailable("full"),
         ValueError("a", 1),

@@ -28,6 +28,12 @@ class Bare(ServiceProcess):
     flags: ClassVar[tuple[str, ...]] = ()
 
 
+class WithoutRoom(ServiceProcess):
+    """It can write nothing to any file."""
+
+    under: ClassVar[tuple[str, ...]] = ("prlimit", "--fsize=1")
+
+
 class Package(ServiceProcess):
     """`python -m taskqueue`."""
 
@@ -132,9 +138,8 @@ async def test_a_migration_that_exits_with_1_is_tried_again_within_the_intensity
     services: Services,
 ) -> None:
     services.expect("actor_crashed", "supervisor_escalated")
-    _of_a_later_release(services.folder)
 
-    service = await services.launch("--database", "tasks.db")
+    service = await services.launch("--database", "tasks.db", kind=WithoutRoom)
     code = await service.wait()
 
     assert code == 1
@@ -155,6 +160,10 @@ def _below_a_file(folder: Path) -> None:
 
 def _a_folder(folder: Path) -> None:
     (folder / "tasks.db").mkdir()
+
+
+def _a_folder_as_journal(folder: Path) -> None:
+    (folder / "tasks.db-journal").mkdir()
 
 
 def _fifos(*names: str) -> Callable[[Path], None]:
@@ -221,12 +230,19 @@ REFUSALS = {
         "database: {folder}/tasks.db: tasks.db-wal is not a regular file",
         1,
     ),
+    "a folder as its journal": (
+        _a_folder_as_journal,
+        DATABASE,
+        "database: {folder}/tasks.db: tasks.db-journal is a folder, not a file",
+        1,
+    ),
     "no database": (
         _no_database,
         DATABASE,
         (
-            "did not start: migration: {folder}/tasks.db is not a usable database "
-            "(file is not a database (SQLITE_NOTADB)); if that persists, restore it from a backup"
+            "database: {folder}/tasks.db is not a usable database (file is not a database "
+            "(SQLITE_NOTADB)); restore it from a backup, or choose another file with the setting "
+            "`database`"
         ),
         1,
     ),
@@ -234,8 +250,8 @@ REFUSALS = {
         _of_a_later_release,
         DATABASE,
         (
-            "did not start: migration: schema version 999, this release needs "
-            f"{SQLITE_VERSION}: upgrade taskqueue"
+            "did not start: migration: {folder}/tasks.db has schema version 999, this release needs"
+            f" {SQLITE_VERSION}: upgrade taskqueue"
         ),
         1,
     ),
@@ -280,7 +296,7 @@ async def test_what_cannot_be_used_is_refused_in_one_line(
     line: str,
     code: int,
 ) -> None:
-    services.expect("actor_crashed", "supervisor_escalated")
+    services.expect("child_start_failed")
     arrange(services.folder)
     before = _contents(services.folder)
 
@@ -290,6 +306,7 @@ async def test_what_cannot_be_used_is_refused_in_one_line(
     assert await service.complaint() == f"taskqueue: {line.format(folder=services.folder)}\n"
     assert ended_with == code
     assert "Traceback" not in _log(service)
+    assert len(service.events._events) <= 4  # nothing is tried again
     assert before.items() <= _contents(services.folder).items()  # what was there is untouched
 
 

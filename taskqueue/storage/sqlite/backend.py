@@ -35,6 +35,7 @@ class SQLiteBackend:
     # What follows is imported late: while that process starts, the service imports the rest.
 
     async def prepare(self) -> None:
+        from taskqueue.storage.sqlite.disk.file import require_header  # noqa: PLC0415
         from taskqueue.storage.sqlite.disk.lock import FileLock, is_held_here  # noqa: PLC0415
 
         self._prepare_folder()
@@ -42,7 +43,11 @@ class SQLiteBackend:
         if is_held_here(path):
             raise StorageUnavailable(f"another service in this process holds {path}")
         lock = await FileLock.take(path, within_s=HANDOVER_S)
-        lock.release()
+        try:
+            if lock.has_database:
+                require_header(path, lock.database)
+        finally:
+            lock.release()
 
     def storage(self) -> Storage:
         from taskqueue.storage.sqlite.engine import SQLiteStorage  # noqa: PLC0415

@@ -99,7 +99,7 @@ def faults_of(path: Path) -> tuple[str, ...]:
     with opened(path) as db, translated(path):
         found = runner.version_of(db)
         if found != runner.SQLITE_VERSION:
-            raise SchemaMismatch(found, runner.SQLITE_VERSION)
+            raise SchemaMismatch(str(path), found, runner.SQLITE_VERSION)
         db.execute("BEGIN")  # one snapshot for all
         damages = [text for [text] in db.execute(f"PRAGMA integrity_check({_MOST})")]
         broken = [

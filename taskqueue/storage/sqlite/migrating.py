@@ -20,12 +20,11 @@ def schema_of(path: Path) -> Schema:
     """
     require_file(path)
     with opened(path) as db, translated(path):
-        version = runner.version_of(db)
-    return Schema(
-        version=version,
-        wanted=runner.SQLITE_VERSION,
-        pending=runner.migrations(runner.missing(runner.SQLITE_STEPS, version)),
-    )
+        return Schema(
+            version=runner.version_of(db),
+            wanted=runner.SQLITE_VERSION,
+            pending=runner.migrations(runner.missing(runner.SQLITE_STEPS, db)),
+        )
 
 
 async def migrate(path: Path) -> tuple[Migration, ...]:

@@ -74,7 +74,7 @@ async def tokens_file(path: Path, *, make: bool) -> AsyncIterator[Tokens]:
     with _connected(path) as db:
         found = runner.version_of(db)
         if found != runner.SQLITE_VERSION:
-            raise SchemaMismatch(found, runner.SQLITE_VERSION)
+            raise SchemaMismatch(str(path), found, runner.SQLITE_VERSION)
         yield TokensFile(db, path)
 
 

@@ -75,7 +75,7 @@ async def known_version_of(db: SQL, where: str) -> int:
     """
     version = await version_of(db, where)
     if version > POSTGRES_VERSION + 1:
-        raise SchemaMismatch(version, POSTGRES_VERSION)
+        raise SchemaMismatch(where, version, POSTGRES_VERSION)
     return version
 
 
@@ -87,7 +87,7 @@ async def require_version(db: SQL, where: str) -> None:
     """
     found = await known_version_of(db, where)
     if found < POSTGRES_VERSION:
-        raise SchemaMismatch(found, POSTGRES_VERSION)
+        raise SchemaMismatch(where, found, POSTGRES_VERSION)
 
 
 async def require_same_version(db: SQL, where: str) -> None:
@@ -98,7 +98,7 @@ async def require_same_version(db: SQL, where: str) -> None:
     """
     found = await version_of(db, where)
     if found != POSTGRES_VERSION:
-        raise SchemaMismatch(found, POSTGRES_VERSION)
+        raise SchemaMismatch(where, found, POSTGRES_VERSION)
 
 
 async def schema_of(db: SQL, where: str) -> Schema:

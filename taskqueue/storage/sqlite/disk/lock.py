@@ -63,6 +63,11 @@ class FileLock:
         return (self._descriptor,) if self._file is None else (self._descriptor, self.database)
 
     @property
+    def has_database(self) -> bool:
+        """Whether there was a database file when the lock was taken."""
+        return self._file is not None
+
+    @property
     def database(self) -> int:
         """A descriptor of the database file, to read from; not to be closed.
 
@@ -222,7 +227,7 @@ def _require_regular(path: Path) -> _Identity | None:
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        raise IsADirectoryError(errno.EISDIR, f"{path.name} is a folder, not a file")
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, f"{path.name} is not a regular file")
     return found.st_dev, found.st_ino

@@ -62,7 +62,12 @@ def require_version(db: sqlite3.Connection, wanted: int = SQLITE_VERSION) -> Non
     """
     found = version_of(db)
     if found != wanted:
-        raise SchemaMismatch(found, wanted)
+        raise SchemaMismatch(_place_of(db), found, wanted)
+
+
+def _place_of(db: sqlite3.Connection) -> str:
+    [place] = db.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()
+    return str(place)
 
 
 def migrate(
@@ -78,7 +83,7 @@ def migrate(
     db.create_function("error_pattern", 1, error_pattern, deterministic=True)
     db.execute("BEGIN EXCLUSIVE")
     try:
-        lacking = missing(steps, version_of(db))
+        lacking = missing(steps, db)
         for step in lacking:
             for statement in _statements(step.sql):
                 db.execute(statement)
@@ -122,15 +127,15 @@ def other_tables(db: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(name for name in names if name not in _TABLES and not name.startswith("sqlite_"))
 
 
-def missing(steps: tuple[Step, ...], found: int) -> tuple[Step, ...]:
-    """Return those of `steps` that a database of version `found` lacks.
+def missing(steps: tuple[Step, ...], db: sqlite3.Connection) -> tuple[Step, ...]:
+    """Return those of `steps` that a database lacks.
 
     Raises:
         SchemaMismatch: it is newer than the last step.
     """
-    wanted = steps[-1].version
+    found, wanted = version_of(db), steps[-1].version
     if found > wanted:
-        raise SchemaMismatch(found, wanted)
+        raise SchemaMismatch(_place_of(db), found, wanted)
     return tuple(step for step in steps if step.version > found)
 
 
