@@ -21,7 +21,7 @@ from taskqueue.client.following import ENDED, Following
 from taskqueue.client.retries import Retries
 from taskqueue.client.sockets import advice
 from taskqueue.client.waiting import Looking, Pause
-from taskqueue.errors import ConfigError, Fault
+from taskqueue.errors import ConfigError, Fault, ServiceUnavailable
 
 if TYPE_CHECKING:
     from taskqueue.client.file import TaskFile
@@ -86,14 +86,21 @@ class FileRoute:
     async def _final(self, call: Call[T], looking: Looking) -> T:
         seen, version = self._writes.count, await self._version()
         answer = await self._once(call.directly)
+        failure: ServiceUnavailable | None = None
         while not call.is_final(answer) and (pause := looking.next_pause()) is not None:
             await self._rest(pause, seen)
             if pause.until_written and self._writes.count != seen:
                 looking.written()
-            seen, before, version = self._writes.count, version, await self._version()
-            if version != before:
-                looking.changed()
-                answer = await self._once(call.directly)
+            seen, failure = self._writes.count, None
+            try:
+                if (found := await self._version()) != version:
+                    looking.changed()
+                    answer, version = await self._once(call.directly), found
+            except ServiceUnavailable as error:  # perhaps its log was removed
+                looking.failed()
+                failure = error
+        if failure is not None:
+            raise failure
         return answer
 
     async def _rest(self, pause: Pause, seen: int) -> None:

@@ -11,6 +11,7 @@ from taskqueue.client.event_stream import Block
 from taskqueue.client.following import ENDED, Following
 from taskqueue.client.retries import Retries
 from taskqueue.client.waiting import Looking, Pause
+from taskqueue.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
     from taskqueue.client.file import TaskFile
@@ -75,14 +76,21 @@ class FileRoute:
     def _final(self, call: Call[T], looking: Looking) -> T:
         seen, version = self._writes.count, self._file.version()
         answer = call.directly(self._file)
+        failure: ServiceUnavailable | None = None
         while not call.is_final(answer) and (pause := looking.next_pause()) is not None:
             self._rest(pause, seen)
             if pause.until_written and self._writes.count != seen:
                 looking.written()
-            seen, before, version = self._writes.count, version, self._file.version()
-            if version != before:
-                looking.changed()
-                answer = call.directly(self._file)
+            seen, failure = self._writes.count, None
+            try:
+                if (found := self._file.version()) != version:
+                    looking.changed()
+                    answer, version = call.directly(self._file), found
+            except ServiceUnavailable as error:  # perhaps its log was removed
+                looking.failed()
+                failure = error
+        if failure is not None:
+            raise failure
         return answer
 
     def _rest(self, pause: Pause, seen: int) -> None:

@@ -7,8 +7,7 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.errors import ConfigError, Fault, ServiceUnavailable, StorageUnavailable
 from taskqueue.storage.sqlite.database import SQLiteDatabase
 from taskqueue.storage.sqlite.direct import SharedFile
-from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch
-from taskqueue.storage.sqlite.disk.log_writes import LogWrites
+from taskqueue.storage.sqlite.disk.log_writes import LogWatch, LogWrites
 
 
 class ServiceFile:
@@ -30,13 +29,13 @@ class ServiceFile:
         self._clock = clock or SystemClock()
         self.writes = LogWrites(self._file.log)
 
-    def watch(self) -> FileEventWatch:
+    def watch(self) -> LogWatch:
         """Watch the write-ahead log, to which every commit is written.
 
         Raises:
             OSError: the system does not tell of writes.
         """
-        return FileEventWatch.on(self._file.log, FileEvent.WRITTEN)
+        return LogWatch(self._file.log)
 
     def version(self) -> tuple[int, int]:
         """Return what changes with every commit, of whatever process; no row is read for it.

@@ -27,6 +27,9 @@ def slices(timeout_s: float | None, monotonic: Callable[[], float]) -> Iterator[
 SHORT_S = (0.0005, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 LONG_S = (0.064, 0.128, 0.256)
 
+RECOVERY_S = 2.0
+"""The pause after a failed look: by then a service has saved a log that was removed."""
+
 _FIRST_AGAIN = SHORT_S.index(0.002)
 
 
@@ -51,12 +54,16 @@ class Looking:
         self._is_told = is_told
         self._monotonic = monotonic
         self._first = self._step = 0
+        self._has_failed = False
 
     def next_pause(self) -> Pause | None:
         """Return the pause before the next look, None when the time is up."""
         left_s = self._deadline - self._monotonic()
         if left_s <= 0:
             return None
+        if self._has_failed:
+            self._has_failed = False
+            return Pause(min(left_s, RECOVERY_S), until_written=False)
         step = self._step
         self._step += 1
         if step < len(SHORT_S) or not self._is_told:
@@ -67,6 +74,10 @@ class Looking:
     def written(self) -> None:
         """Note that a write has ended the pause."""
         self._first = self._step = 0
+
+    def failed(self) -> None:
+        """Note that the file could not be read: the next look comes after `RECOVERY_S`."""
+        self._has_failed = True
 
     def changed(self) -> None:
         """Note that a look has found a change: the next comes later, while changes keep coming."""

@@ -1,8 +1,12 @@
 """A client on a file waits without reading it, and is woken by the commit of whatever process."""
 
 import asyncio
+import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,8 @@ from taskqueue.client.waiting import LONG_S, SHORT_S
 from taskqueue.rules.tasks import Status
 from taskqueue.storage.sqlite.disk import inotify
 from taskqueue.storage.sqlite.disk.inotify import FileEventWatch
-from taskqueue.storage.sqlite.disk.log_writes import LogWrites
+from taskqueue.storage.sqlite.disk.log_writes import LogWatch, LogWrites
+from taskqueue.testing.process import ServiceProcess
 
 TIMEOUT_S = 30.0
 QUIET_S = 1.0  # a wait for a write that is longer comes when all looks are done
@@ -177,6 +182,157 @@ def test_a_system_that_does_not_tell_of_writes_costs_looks_and_no_reads(
     cancel(path, task.id)
 
     assert task.wait(timeout_s=TIMEOUT_S).status is Status.CANCELLED
+
+
+# --- a log that was removed or replaced by hand ---------------------------------------------------
+
+
+def replace(log: Path) -> None:
+    log.rename(log.with_name("old"))
+    log.touch()
+
+
+def replace_in_one_step(log: Path) -> None:
+    log.with_name("new").touch()
+    log.with_name("new").replace(log)
+
+
+@pytest.mark.parametrize("replaces", [replace, replace_in_one_step])
+def test_a_log_that_was_replaced_ends_the_wait_and_the_new_one_is_watched(
+    tmp_path: Path, replaces: Callable[[Path], None]
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    writes = LogWrites(log)
+
+    with writes.watched(), log.open("a"):  # open somewhere: the system does not tell of its end
+        replaces(log)
+        writes.wait(0, TIMEOUT_S)
+        writes.wait(1, TIMEOUT_S)  # begins to watch again
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(writes.wait, 2, TIMEOUT_S)
+            log.write_text("x")
+            waiting.result(TIMEOUT_S)
+
+    assert writes.count == 3
+
+
+def test_while_there_is_no_log_a_wait_is_short(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    writes = LogWrites(log)
+
+    with writes.watched():
+        log.unlink()
+        writes.wait(0, TIMEOUT_S)
+        for _ in range(3):
+            writes.wait(1, TIMEOUT_S)
+        log.touch()
+        writes.wait(1, TIMEOUT_S)
+
+    assert writes.count == 2
+
+
+def test_a_touch_ends_no_wait(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+
+    with closing(LogWatch(log)) as watch:
+        os.utime(log)
+        is_written = watch.drain()
+
+    assert (is_written, watch.is_lost) == (False, False)
+
+
+async def test_coroutines_watch_the_new_log_as_well(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    writes = AsyncWrites(partial(LogWatch, log))
+
+    async with asyncio.timeout(TIMEOUT_S):
+        with writes.watched():
+            waiting = [asyncio.create_task(writes.wait(0, TIMEOUT_S)) for _ in range(3)]
+            await asyncio.sleep(0)
+            log.unlink()
+            await asyncio.gather(*waiting)
+            await writes.wait(1, TIMEOUT_S)  # there is no log
+            log.touch()
+            await writes.wait(1, TIMEOUT_S)  # begins to watch again
+            again = asyncio.create_task(writes.wait(2, TIMEOUT_S))
+            await asyncio.sleep(0)
+            log.write_text("x")
+            await again
+
+    assert writes.count == 3
+
+
+@pytest.fixture
+def service_on(tmp_path: Path) -> ServiceProcess:
+    return ServiceProcess(tmp_path, "--consumers", "0", "--database", "tasks.db")
+
+
+async def lose(service: ServiceProcess, path: Path, ends: tuple[str, ...]) -> None:
+    """Remove these files beside the database, and wait until its service has opened it again."""
+    for end in ends:
+        path.with_name(f"{path.name}{end}").unlink()
+    await service.wait_for("storage_degraded")
+    await service.wait_for("storage_ready", nth=2)
+
+
+LOSSES = pytest.mark.parametrize("ends", [("-wal",), ("-wal", "-shm")], ids=" ".join)
+
+
+@LOSSES
+async def test_a_thread_that_waits_outlives_the_log(
+    service_on: ServiceProcess, tmp_path: Path, quiet: Quiet, ends: tuple[str, ...]
+) -> None:
+    path = tmp_path / "tasks.db"
+    async with service_on as service:
+        with Client(f"sqlite:///{path}") as queue:
+            task = queue.enqueue("uppercase", text="a")
+            waiting = asyncio.create_task(asyncio.to_thread(task.wait, TIMEOUT_S))
+            await asyncio.to_thread(quiet.wait_for, 1)
+
+            await lose(service, path, ends)
+            await asyncio.to_thread(cancel, path, task.id)
+
+            assert (await waiting).status is Status.CANCELLED
+
+
+@LOSSES
+async def test_a_coroutine_that_waits_outlives_the_log(
+    service_on: ServiceProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: tuple[str, ...],
+) -> None:
+    path, begun, wait = tmp_path / "tasks.db", asyncio.Event(), AsyncWrites.wait
+
+    async def waits(self: AsyncWrites, seen: int, timeout_s: float) -> None:
+        if timeout_s > QUIET_S:
+            begun.set()
+        await wait(self, seen, timeout_s)
+
+    monkeypatch.setattr(AsyncWrites, "wait", waits)
+    async with service_on as service, AsyncClient(f"sqlite:///{path}") as queue:
+        task = await queue.enqueue("uppercase", text="a")
+        waiting = asyncio.create_task(task.wait(timeout_s=TIMEOUT_S))
+        await begun.wait()
+
+        await lose(service, path, ends)
+        await asyncio.to_thread(cancel, path, task.id)
+
+        assert (await waiting).status is Status.CANCELLED
+
+
+async def test_a_service_hears_of_commits_through_the_next_log(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    async with ServiceProcess(tmp_path, "--database", "tasks.db") as service:
+        await lose(service, path, ("-wal",))
+
+        with Client(f"sqlite:///{path}") as queue:
+            task = await asyncio.to_thread(queue.enqueue, "uppercase", text="a")
+        await service.wait_for("task_completed", task_id=task.id)
 
 
 def test_after_a_fork_the_child_has_a_watch_of_its_own(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from taskqueue.errors import StorageError
+from taskqueue.errors import StorageError, StorageUnavailable
 from taskqueue.storage.sqlite.commit.batch import commit
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.connections.set_up import (
@@ -82,7 +82,11 @@ class SharedFile:
             StorageUnavailable: there is no file, or it cannot be read.
             SchemaMismatch, ForeignSchema, StorageCorrupt: the file is not this release's.
         """
-        return self._reading.run(lambda _, db: query(db))
+        try:
+            return self._reading.run(lambda _, db: query(db))
+        except StorageUnavailable:
+            self._writing.drop_if_replaced()  # it may keep a service from opening the file again
+            raise
 
     def version(self) -> tuple[int, int]:
         """Return what changes with every commit, of whatever process; no table is read for it.
@@ -131,6 +135,17 @@ class _Connection:
         self._require_own()
         with self._turn:
             self._drop()
+
+    def drop_if_replaced(self) -> None:
+        """Close it if its file or its log was removed or replaced, unless it is in use."""
+        self._require_own()
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            if self._opened is not None and not self._opened[0].is_in_place():
+                self._drop()
+        finally:
+            self._turn.release()
 
     def _connect(self) -> tuple[FileWatch, sqlite3.Connection]:
         with translated(self._path):

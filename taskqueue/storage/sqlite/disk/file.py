@@ -113,7 +113,7 @@ class FileWatch:
     ) -> None:
         """Watch over the file that is there now, or the one of this `identity`; and its `log`."""
         self._place = str(path)
-        self._identity = identity or _identity(self._place)
+        self._identity = identity or identity_of(self._place)
         self._log = tuple(log)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -128,7 +128,7 @@ class FileWatch:
     def with_log(self) -> "FileWatch":
         """Watch over the log as well that is there now, because a connection is open."""
         places = [f"{real_path(self.path)}{end}" for end in _LOG]  # SQLite follows links as well
-        log = [(place, _identity(place)) for place in places]
+        log = [(place, identity_of(place)) for place in places]
         return FileWatch(self._place, self._identity, log)
 
     @property
@@ -139,16 +139,20 @@ class FileWatch:
     def is_there(self) -> bool:
         """Tell whether the file still stands where it stood."""
         try:
-            return _identity(self._place) == self._identity
+            return identity_of(self._place) == self._identity
         except (FileNotFoundError, NotADirectoryError):
             return False
 
     def log_is_there(self) -> bool:
         """Tell whether the log still stands where it stood, if it is watched over."""
         try:
-            return all(_identity(place) == identity for place, identity in self._log)
+            return all(identity_of(place) == identity for place, identity in self._log)
         except FileNotFoundError:
             return False
+
+    def is_in_place(self) -> bool:
+        """Tell whether the file and its log still stand where they stood."""
+        return self.is_there() and self.log_is_there()
 
     def is_of_log(self, descriptor: int) -> bool:
         """Tell whether an open file is one of those of the log that are watched over."""
@@ -177,6 +181,11 @@ def require_in_place(watch: FileWatch, _: sqlite3.Connection) -> None:
         watch.check()
 
 
-def _identity(path: str) -> Identity:
+def identity_of(path: str) -> Identity:
+    """Return which file stands at `path`, whatever it is called.
+
+    Raises:
+        OSError: there is none.
+    """
     found = os.stat(path)  # noqa: PTH116  Path.stat costs three times as much
     return found.st_dev, found.st_ino

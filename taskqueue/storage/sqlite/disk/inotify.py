@@ -3,24 +3,27 @@
 import ctypes
 import errno
 import os
+import struct
 import sys
 from contextlib import suppress
-from enum import IntEnum
+from enum import IntFlag
 from pathlib import Path
 from typing import Self
 
 from taskqueue.process.forks import close_in_children
 
 _ONE_READ = 4096
+_EVENT = struct.Struct("iIII")  # struct inotify_event; that of a file ends without a name
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-class FileEvent(IntEnum):
+class FileEvent(IntFlag):
     """What can happen to a file. Source: inotify(7), sys/inotify.h."""
 
     WRITTEN = 0x2  # IN_MODIFY
-    TOUCHED = 0x4  # IN_ATTRIB: its times or its owner are set
+    TOUCHED = 0x4  # IN_ATTRIB: its times or its owner are set, or one of its names is removed
+    RENAMED = 0x800  # IN_MOVE_SELF
 
 
 def touch(path: Path) -> None:
@@ -71,12 +74,13 @@ class FileEventWatch:
         """Return the descriptor."""
         return self._descriptor
 
-    def drain(self) -> None:
-        """Forget what has happened so far."""
-        try:
-            os.read(self._descriptor, _ONE_READ)
-        except BlockingIOError:
-            return
+    def drain(self) -> FileEvent:
+        """Return what has happened since the last call."""
+        happened = FileEvent(0)
+        with suppress(BlockingIOError):
+            for _, mask, _, _ in _EVENT.iter_unpack(os.read(self._descriptor, _ONE_READ)):
+                happened |= mask
+        return happened
 
     def close(self) -> None:
         """Close the descriptor; harmless when repeated."""
