@@ -27,8 +27,8 @@ def slices(timeout_s: float | None, monotonic: Callable[[], float]) -> Iterator[
 SHORT_S = (0.0005, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 LONG_S = (0.064, 0.128, 0.256)
 
-RECOVERY_S = 2.0
-"""The pause after a failed look: by then a service has saved a log that was removed."""
+FAILED_S = 0.1
+"""The pause after a failed look."""
 
 _FIRST_AGAIN = SHORT_S.index(0.002)
 
@@ -63,7 +63,7 @@ class Looking:
             return None
         if self._has_failed:
             self._has_failed = False
-            return Pause(min(left_s, RECOVERY_S), until_written=False)
+            return Pause(min(left_s, FAILED_S), until_written=False)
         step = self._step
         self._step += 1
         if step < len(SHORT_S) or not self._is_told:
@@ -76,7 +76,7 @@ class Looking:
         self._first = self._step = 0
 
     def failed(self) -> None:
-        """Note that the file could not be read: the next look comes after `RECOVERY_S`."""
+        """Note that the file could not be read: the next look comes after `FAILED_S`."""
         self._has_failed = True
 
     def changed(self) -> None:

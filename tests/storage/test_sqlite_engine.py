@@ -403,7 +403,7 @@ async def test_a_lock_file_that_cannot_be_opened_is_unavailable(made: Path) -> N
     lock.unlink()
     lock.mkdir()
 
-    with pytest.raises(StorageUnavailable, match="Is a directory"):
+    with pytest.raises(StorageUnavailable, match="is a folder, not a file"):
         await SQLiteStorage(made).open()
 
 

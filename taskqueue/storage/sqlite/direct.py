@@ -5,12 +5,14 @@ file.write(partial(inserting.insert, tasks=tasks, now=now))     # one transactio
 file.read(partial(reads.get, task_id=task_id, now=now))
 """
 
+import math
 import os
 import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 
 from taskqueue.errors import StorageError, StorageUnavailable
@@ -31,6 +33,9 @@ from taskqueue.storage.sqlite.disk.wal import data_version
 from taskqueue.storage.sqlite.schema import runner
 
 T = TypeVar("T")
+
+RECOVERY_S = 10.0
+"""How long a service may take to save a log that was removed, and to begin a new one."""
 
 
 class SharedFile:
@@ -91,9 +96,14 @@ class SharedFile:
     def version(self) -> tuple[int, int]:
         """Return what changes with every commit, of whatever process; no table is read for it.
 
+        After the log was removed, a service that runs brings what it held into the file, and begins
+        a new one. Until then this is unavailable, because a read would miss what was committed.
+
         Raises:
             StorageUnavailable, SchemaMismatch, ForeignSchema, StorageCorrupt: as `read` does.
         """
+        if monotonic() < self._reading.lost_at + RECOVERY_S and not self.log.exists():
+            raise StorageUnavailable(f"{self.log} was removed, and there is no new one yet")
         # The number is one of its connection, and a new connection may begin with the same.
         return self.read(lambda db: (id(db), data_version(db)))
 
@@ -114,6 +124,8 @@ class _Connection:
         self._turn = threading.Lock()
         self._pid = os.getpid()
         self._opened: tuple[FileWatch, sqlite3.Connection] | None = None
+        self.lost_at = -math.inf
+        """When its file or its log was found removed or replaced, by the monotonic clock."""
         self._inherited: list[object] = []  # a fork must neither use its parent's nor close it
 
     def open(self) -> None:
@@ -128,6 +140,8 @@ class _Connection:
                     watch.check()
                     return function(watch, db)
             except StorageError:
+                if not watch.is_in_place():
+                    self.lost_at = monotonic()
                 self._drop()
                 raise
 
