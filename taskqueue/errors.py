@@ -8,44 +8,44 @@
     ├─ TaskNotFound            task_id
     ├─ KeyConflict             keys                 the key belongs to a different request
     ├─ KeyTaken                keys                 the key belongs to a task that stays as it is
-    ├─ GroupClosed             groups               they take no more tasks
+    ├─ GroupClosed             groups               they accept no more tasks
     ├─ GroupNotFound           name
     ├─ StatementRefused        detail               handler SQL that cannot be applied
     │  └─ StatementsFatal      detail               the process that ran it died
     ├─ TooManyConsumers        count, wanted, free, limit   of file descriptors
-    ├─ ServiceNotStarted       faults               port in use, database held, migration failed, …
+    ├─ ServiceNotStarted       faults               port or database in use, migration failed, …
     ├─ ServiceFailed           reason               the supervision tree gave up
-    ├─ NotRunning              actions              there is no service to enqueue to
+    ├─ NotRunning              actions              no service to enqueue to
     ├─ WouldBlock              what, instead        a blocking call on the service's own loop
-    ├─ NoConnection            reason               `ctx.connection()` where there is none
-    ├─ LeaseLost               task_id              another attempt has the task
-    ├─ NoResources                                  `ctx.resources` of an app that has none
+    ├─ NoConnection            reason               `ctx.connection()` is not available here
+    ├─ LeaseLost               task_id              the attempt no longer holds the task
+    ├─ NoResources                                  `ctx.resources` in an app without any
     ├─ ResourcesNotOpened      reason               the app's resources could not be opened
     ├─ ResourcesLost           reason               they ended while they were in use
-    ├─ ClientError             raised by `taskqueue.Client` alone
+    ├─ ClientError             raised only by `Client` and `AsyncClient`
     │  ├─ ServiceUnavailable   url, reason, status  no answer, or a 503, after all retries
     │  ├─ CallRefused          status, error, detail, faults   any other failure
     │  │  └─ AccessDenied      status, error, detail, faults   401 or 403
     │  ├─ TaskNotCompleted     task_id, status, reason   it has no result: dead or cancelled
     │  ├─ WaitTimeout          task_id, after_s     the task has not ended yet
-    │  ├─ RateSpent            limit, retry_after_s, timeout_s   its rate does not allow it in time
+    │  ├─ RateSpent            limit, retry_after_s, timeout_s   the rate does not allow it in time
     │  └─ GroupWaitTimeout     name, after_s        the group has not ended yet
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
-    │  │  ├─ StorageReadOnly   reason               it was opened where nothing can be written
-    │  │  ├─ StorageLost       reason               it has to be reopened, which may work at once
+    │  │  ├─ StorageReadOnly   reason               opened read-only
+    │  │  ├─ StorageLost       reason               must be reopened
     │  │  ├─ StorageBusy       reason               another program holds what this call needs
     │  │  └─ OperationFailed   reason               only this operation failed
     │  ├─ SchemaMismatch       path, found, wanted  the database was written by another release
-    │  ├─ ForeignSchema        path, detail         the database is another program's
-    │  └─ StorageCorrupt       path, detail         never repaired by deleting
+    │  ├─ ForeignSchema        path, detail         the database belongs to another program
+    │  └─ StorageCorrupt       path, detail         not a usable database; left untouched
     └─ ActorError
        ├─ ActorUnavailable     target, cause        does not run, or ended before it answered
        ├─ AskTimeout           target, after_s
        ├─ StartFailed          actor, cause
        └─ StartTimeout         limit_s
 
-An error carries data, and its class builds the message. Raise it with fields, never with prose.
+An error carries data, and its class builds the message: raise it with fields.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ from taskqueue.foreign import rendering
 
 
 class TaskQueueError(Exception):
-    """Anything that taskqueue itself raises. It can be pickled, with all its data."""
+    """Base of all errors that taskqueue raises. It can be pickled with all its data."""
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild it from its data: `Exception` would pass its message to `__init__`."""
@@ -70,7 +70,7 @@ def _again(kind: type[TaskQueueError], args: tuple[object, ...]) -> TaskQueueErr
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with some input: where, and what would be right."""
+    """One fault of an input: the field, and what is expected there."""
 
     field: str
     message: str
@@ -81,29 +81,29 @@ class Fault:
 
 
 MAX_FAULTS = 100
-"""How many faults of one input are named; the others are only counted."""
+"""Maximum number of faults that are named per input; further ones are only counted."""
 
 
 class Faults:
-    """Collects the faults of an input, but only so many that hostile input stays cheap."""
+    """Collects the faults of an input, up to `MAX_FAULTS`, so that hostile input stays cheap."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Create an empty collection."""
         self.named: list[Fault] = []
         self.more = 0
-        """How many other parts of the input are wrong, or were no longer checked."""
+        """Number of further parts of the input that are wrong or were not checked."""
 
     def __bool__(self) -> bool:
-        """Tell whether anything is wrong."""
+        """Return whether there are faults."""
         return bool(self.named)
 
     @property
     def is_full(self) -> bool:
-        """Whether the list is full, so that checking the rest is pointless."""
+        """Whether the list is full, so the rest need not be checked."""
         return len(self.named) >= MAX_FAULTS
 
     def add(self, *faults: Fault, more: int = 0) -> None:
-        """Add these faults, and count `more` that are not named."""
+        """Add these faults, and count `more` unnamed ones."""
         room = MAX_FAULTS - len(self.named)
         self.named += faults[:room]
         self.more += more + max(0, len(faults) - room)
@@ -116,7 +116,7 @@ class _Faulty(TaskQueueError):
 
 
 class ConfigError(_Faulty):
-    """The settings are invalid; `faults` names every fault."""
+    """The settings are invalid; `faults` lists every fault."""
 
 
 class InvalidTask(_Faulty):
@@ -153,7 +153,7 @@ class TaskTooLarge(TaskQueueError):
 
 
 class TaskNotFound(TaskQueueError):
-    """There is no task of this id (any more)."""
+    """There is no task with this id; it may have been deleted."""
 
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
@@ -173,10 +173,10 @@ class KeyConflict(TaskQueueError):
 
 
 class KeyTaken(TaskQueueError):
-    """These unique keys are held by tasks that stay as they are: these tasks were not accepted.
+    """Other tasks hold these unique keys and cannot be changed, so these tasks were not accepted.
 
-    Either a repeat was to be rejected, or the task was to be replaced or postponed and does not
-    wait any more. `keys` maps each key to the id of the task that has it.
+    Either the rule of the key rejects repeats, or it replaces or postpones the task that holds the
+    key, and that task is no longer waiting. `keys` maps each key to the id of that task.
     """
 
     def __init__(self, keys: Mapping[str, str]) -> None:
@@ -186,7 +186,7 @@ class KeyTaken(TaskQueueError):
 
 
 class GroupClosed(TaskQueueError):
-    """These `groups` take no more members, so these tasks were not accepted."""
+    """These `groups` are closed, so these tasks were not accepted."""
 
     def __init__(self, groups: tuple[str, ...]) -> None:
         self.groups = groups
@@ -194,7 +194,7 @@ class GroupClosed(TaskQueueError):
 
 
 class GroupNotFound(TaskQueueError):
-    """There is no group of this name (any more)."""
+    """There is no group with this name; it may have been deleted."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -210,7 +210,7 @@ class StatementRefused(TaskQueueError):
 
 
 class StatementsFatal(StatementRefused):
-    """A handler's statements ended the process that ran them, each time they were tried."""
+    """Each time they ran, a handler's statements ended the process that ran them."""
 
 
 class NotRunning(TaskQueueError):
@@ -225,7 +225,7 @@ class NotRunning(TaskQueueError):
 
 
 class WouldBlock(TaskQueueError):
-    """The call `what` would wait on the event loop that has to do the work; use `instead`."""
+    """The call `what` would block the event loop that has to do its work; use `instead`."""
 
     def __init__(self, what: str, instead: str) -> None:
         self.what = what
@@ -234,7 +234,7 @@ class WouldBlock(TaskQueueError):
 
 
 class NoConnection(TaskQueueError):
-    """A handler asked for `ctx.connection()`, and there is none; `reason` says why."""
+    """`ctx.connection()` is not available to this handler; `reason` says why."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -253,7 +253,7 @@ class LeaseLost(TaskQueueError):
 
 
 class NoResources(TaskQueueError):
-    """A handler asked for `ctx.resources`, and there are none."""
+    """A handler used `ctx.resources`, but the app declares none."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -279,16 +279,14 @@ class ResourcesLost(TaskQueueError):
 
 
 class ClientError(TaskQueueError):
-    """Anything that only a client of the service raises."""
+    """Base of the errors that only clients of the service raise."""
 
 
 class ServiceUnavailable(ClientError):
-    """The service at `url` cannot be reached, or cannot serve now; `reason` is the last failure.
+    """The service at `url` cannot be reached or cannot serve now; `reason` is the last failure.
 
-    `status` is that of the service's answer, None if there was no answer.
-
-    A task that was being enqueued may have been accepted. Enqueueing it again under the same unique
-    key is safe.
+    `status` is the HTTP status of its answer, None without one. A task that was being enqueued may
+    have been accepted; it is safe to enqueue it again with the same unique key.
     """
 
     def __init__(self, url: str, reason: str, status: int | None = None) -> None:
@@ -299,7 +297,7 @@ class ServiceUnavailable(ClientError):
 
 
 class CallRefused(ClientError):
-    """The service refuses a call: the HTTP `status`, the constant `error`, and details."""
+    """The service refused a call: the HTTP `status`, the constant `error`, and details."""
 
     def __init__(
         self, status: int, error: str, detail: str | None = None, faults: tuple[Fault, ...] = ()
@@ -313,7 +311,7 @@ class CallRefused(ClientError):
 
 
 class AccessDenied(CallRefused):
-    """The service does not allow this client to make this call."""
+    """This client is not allowed to make this call (401 or 403)."""
 
 
 class TaskNotCompleted(ClientError):
@@ -336,9 +334,9 @@ class WaitTimeout(ClientError, TimeoutError):
 
 
 class RateSpent(ClientError, TimeoutError):
-    """The rate of a limit does not allow it within `timeout_s` seconds. Nothing was taken.
+    """The rate of a limit does not allow this within `timeout_s` seconds; no start was taken.
 
-    It may in `retry_after_s` seconds.
+    It may allow it in `retry_after_s` seconds.
     """
 
     def __init__(self, limit: str, retry_after_s: float, timeout_s: float) -> None:
@@ -359,11 +357,11 @@ class GroupWaitTimeout(ClientError, TimeoutError):
 
 
 class ServiceNotStarted(_Faulty):
-    """The service cannot start, for reasons outside its settings; `faults` names all of them."""
+    """The service cannot start for a reason outside its settings; `faults` lists all reasons."""
 
 
 class ServiceFailed(TaskQueueError):
-    """The supervision tree gave up: a part crashed too often. Tasks in the database are safe."""
+    """The supervision tree gave up, because an actor crashed too often. Tasks are not lost."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -385,11 +383,11 @@ class TooManyConsumers(TaskQueueError):
 
 
 class StorageError(TaskQueueError):
-    """Anything that the storage raises."""
+    """Base of the errors of the storage."""
 
 
 class StorageUnavailable(StorageError):
-    """The storage cannot serve now, and may later; a write may or may not have happened."""
+    """The storage cannot serve now but may later; a write may or may not have happened."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -408,7 +406,7 @@ class StorageLost(StorageUnavailable):
 
 
 class StorageBusy(StorageUnavailable):
-    """Another program holds what this call needs: it was not written; other calls may succeed."""
+    """Another program holds a lock that this call needs. Nothing was written."""
 
 
 class OperationFailed(StorageUnavailable):
@@ -432,7 +430,7 @@ class SchemaMismatch(StorageError):
 
 
 class ForeignSchema(StorageError):
-    """The database at `path` belongs to another program; `detail` names what it has or lacks."""
+    """The database at `path` belongs to another program; `detail` says why it looks like that."""
 
     def __init__(self, path: str, detail: str) -> None:
         self.path = path
@@ -453,7 +451,7 @@ class StorageCorrupt(StorageError):
 
 
 class ActorError(TaskQueueError):
-    """Anything that the actor runtime raises in a caller of an actor."""
+    """Base of the errors that callers of actors get from the runtime."""
 
 
 class ActorUnavailable(ActorError):
@@ -486,7 +484,7 @@ class StartFailed(ActorError):
 
 
 class StartTimeout(ActorError):
-    """A start took longer than `limit_s` seconds; every actor that it had started was stopped."""
+    """A start took longer than `limit_s` seconds; all actors that it had started were stopped."""
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s

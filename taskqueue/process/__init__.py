@@ -1,1 +1,1 @@
-"""This process: what it got from its parent, what its children get from it, and its end."""
+"""The own process: what it inherits, what its children inherit, and how it ends."""

@@ -1,7 +1,6 @@
-"""Begins a task with its first step, which asyncio takes in the next turn of the loop.
+"""Eager tasks: the first step of a task runs at once, not in the next turn of the loop.
 
-Python 3.12 has eager tasks for this; 3.11 does not, and a turn of the loop costs as much as a short
-handler.
+Python 3.12 has them; 3.11 does not, and a turn of the loop costs as much as a short handler.
 """
 
 import asyncio
@@ -18,14 +17,14 @@ T = TypeVar("T")
 def new_task(
     coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, context: Context
 ) -> "tuple[asyncio.Task[T], Steps[T]]":
-    """Return a task of the running loop that has not begun, and what takes its first step."""
+    """Return a task of the running loop that has not begun, and the object that begins it."""
     steps = Steps(coroutine, loop)
     # Not with `loop.create_task`: user code may have set a task factory.
     return asyncio.Task(steps, loop=loop, context=context), steps
 
 
 def begin(task: "asyncio.Task[T]", steps: "Steps[T]", context: Context) -> None:
-    """Take the first step of a new task, maybe in the middle of a step of another one."""
+    """Run the first step of a new task, possibly inside a step of another task."""
     loop = steps.loop
     caller = asyncio.current_task(loop)
     if caller is not None:
@@ -40,7 +39,7 @@ def begin(task: "asyncio.Task[T]", steps: "Steps[T]", context: Context) -> None:
 
 
 class Steps(Coroutine[Any, Any, T]):
-    """A coroutine whose first step is taken before its task begins to run it."""
+    """A coroutine whose first step runs before its task does."""
 
     __slots__ = ("_coroutine", "_first", "loop", "returned", "value")
 
@@ -49,10 +48,12 @@ class Steps(Coroutine[Any, Any, T]):
         self.value: T
         self._coroutine = coroutine
         self.loop = loop
-        self._first: Callable[[], Any] | None = None  # what came of it, until the task asks
+        self._first: Callable[[], Any] | None = (
+            None  # the result of the first step, until the task takes it
+        )
 
     def take_first(self) -> None:
-        """Take the first step."""
+        """Run the first step."""
         try:
             waits_for = self._coroutine.send(None)
         except StopIteration as ended:
@@ -65,14 +66,14 @@ class Steps(Coroutine[Any, Any, T]):
             self._show_loop()
 
     def send(self, value: Any) -> Any:
-        """Take the next step, for the task."""
+        """Run the next step, for the task."""
         if self.returned:
             raise StopIteration(self.value)
         first, self._first = self._first, None
         return self._step(self._coroutine.send, value) if first is None else first()
 
     def throw(self, error: Any, *_: Any) -> Any:
-        """Take the next step with an exception, for the task."""
+        """Run the next step with an exception, for the task."""
         if self.returned:
             raise StopIteration(self.value)
         first, self._first = self._first, None
@@ -89,7 +90,7 @@ class Steps(Coroutine[Any, Any, T]):
         self._coroutine.close()
 
     def __await__(self) -> NoReturn:
-        """Refuse: only its task runs it."""
+        """Refuse to be awaited: only its task runs it."""
         raise RuntimeError("this coroutine is run by its task")
 
     def __getattr__(self, name: str) -> Any:
@@ -106,7 +107,7 @@ class Steps(Coroutine[Any, Any, T]):
             self._show_loop()
 
     def _show_loop(self) -> None:
-        """Take back that the step has hidden the loop from what runs next, or shown another."""
+        """Set the running loop again, in case the step has changed or unset it."""
         asyncio._set_running_loop(self.loop)  # noqa: SLF001 - there is no public way
 
 

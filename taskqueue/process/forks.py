@@ -1,9 +1,9 @@
-"""Closes what belongs to a process in the children that its handlers fork.
+"""Closes our descriptors in the children that handlers fork.
 
-A fork copies every descriptor. A child that kept the listening socket, the lock of the database or
-a pipe of ours would keep the port or the file from the next service, hide our end from the other
-side, or write into a conversation that is not its own. Programs started by exec inherit none of
-these: their descriptors are close-on-exec.
+A fork copies every descriptor. A child with the listening socket or the lock of the database would
+keep the port or the file from the next service. With one of our pipes, it would hide our end from
+the other side, or write into the pipe. Programs started by exec inherit none of these: the
+descriptors are close-on-exec.
 """
 
 import os
@@ -16,7 +16,7 @@ from taskqueue.process import origin
 
 
 class Closable(Protocol):
-    """What holds a descriptor."""
+    """Owner of a descriptor."""
 
     def close(self) -> object:
         """Close it; harmless when repeated."""
@@ -37,8 +37,8 @@ def close_in_children(resource: C) -> C:
 def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Return two connected sockets, closed in children.
 
-    They block without limit, whatever `socket.setdefaulttimeout` an app has called: a default
-    timeout makes the descriptor itself non-blocking, also for the process at the other end.
+    They block without limit even if the app has called `socket.setdefaulttimeout`: that would make
+    the descriptor itself non-blocking, also for the process at the other end.
     """
     origin.keep_streams()
     pair = socket.socketpair()

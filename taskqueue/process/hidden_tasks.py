@@ -1,7 +1,7 @@
-"""Tasks that user code on the same loop does not find.
+"""Tasks that `asyncio.all_tasks` does not return.
 
-`asyncio.all_tasks` is how code ends what it has begun: it cancels and awaits all that is there. On
-a loop where handlers run, our own tasks would be cancelled with theirs.
+User code cancels and awaits `asyncio.all_tasks` to end what it has started. On a loop where
+handlers run, that would cancel our own tasks as well.
 """
 
 import asyncio
@@ -46,5 +46,5 @@ def hide(task: "asyncio.Task[Any]") -> None:
 
 
 def hidden_tasks(loop: asyncio.AbstractEventLoop) -> "set[asyncio.Task[Any]]":
-    """Return those of this thread's loop that are not done."""
+    """Return the unfinished hidden tasks of this thread's loop."""
     return {task for task in _hidden.get(loop, ()) if not task.done()}

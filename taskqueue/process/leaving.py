@@ -1,4 +1,4 @@
-"""Ends the process, whatever threads and exit handlers of user code still do."""
+"""Ends the process in time, even if threads or exit handlers of user code hang."""
 
 import atexit
 import os
@@ -15,11 +15,11 @@ _LEAST_S = 0.1  # for threads and exit handlers, however late it is
 
 
 def leave(code: int, *, by: float) -> NoReturn:
-    """End this process as the interpreter does at the end of a program, but not later than `by`.
+    """End this process as the interpreter does at the end of a program, at the latest at `by`.
 
-    Waits for the threads that are no daemons, then calls what is registered with `atexit`: both
-    belong to user code, and each may take for ever. Signals change nothing any more. Call it once
-    everything of ours is closed.
+    Waits for the threads that are not daemons, then calls the functions that are registered with
+    `atexit`. Both belong to user code and may hang. Signals are ignored. Call it once everything of
+    ours is closed.
 
     Args:
         code: the exit code.
@@ -28,7 +28,7 @@ def leave(code: int, *, by: float) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_cut, args=(code, by), name="exit-limit", daemon=True).start()
-    # Not `sys.exit`: once the interpreter tears itself down, no thread of it could keep the limit.
+    # Not `sys.exit`: during the interpreter's shutdown no thread could enforce the limit.
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
     atexit._run_exitfuncs()  # noqa: SLF001
     for stream in (sys.stdout, sys.stderr):

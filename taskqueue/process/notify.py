@@ -1,4 +1,4 @@
-"""Messages to the service manager that has started this process, as `sd_notify(3)` defines them."""
+"""Messages to the service manager that started this process; see `sd_notify(3)`."""
 
 import os
 import socket
@@ -11,27 +11,27 @@ SEND_S = 1.0  # the manager reads at once; a full socket must not stop the servi
 
 
 class ServiceManager:
-    """Receives what this process says about itself; without a manager, nothing receives it.
+    """Receives the status of this process; without a manager, messages are dropped.
 
     Attributes:
-        watchdog_s: after so many seconds without `WATCHDOG=1` it ends the process; None: never.
+        watchdog_s: it ends the process after this time without `WATCHDOG=1`; None: never.
     """
 
     def __init__(self, address: str | None, watchdog_s: float | None = None) -> None:
-        """Make it for the datagram socket at `address`; `@` stands for an abstract one."""
+        """Use the datagram socket at `address`; a leading `@` means an abstract socket."""
         self._address = address and address.replace("@", "\0", 1)
         self.watchdog_s = watchdog_s
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
-        """Return the manager that `NOTIFY_SOCKET` names, with its watchdog if that is for us."""
+        """Return the manager at `NOTIFY_SOCKET`, with its watchdog if that is for this process."""
         address = environ.get("NOTIFY_SOCKET") or None
         if address is not None and address[0] not in "/@":
             address = None  # of a virtual machine
         return cls(address, _watchdog_s(environ) if address else None)
 
     def tell(self, *messages: str) -> None:
-        """Send messages such as `READY=1`. One that does not arrive is logged, nothing more."""
+        """Send messages such as `READY=1`. A failure is only logged."""
         if self._address is None:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:

@@ -1,8 +1,8 @@
-"""What this process got from its parent: standard streams, environment, interpreter.
+"""What this process inherited from its parent: standard streams, environment, interpreter.
 
 User code may close, replace or redirect the streams, and set variables that keep Python from
-starting. What we write goes to copies of the streams that user code does not know, and processes of
-ours start as this one did.
+starting. So we write to private copies of the streams, and start child processes with the original
+environment.
 """
 
 import fcntl
@@ -22,10 +22,10 @@ _environment: dict[str, str] = {}
 
 
 def remember() -> None:
-    """Remember both, and make up for what the parent has left out or changed. Call it first.
+    """Remember the streams and the environment. Call it first.
 
-    Streams that are closed are opened on the null device: a file that is opened later would
-    otherwise get the number of a stream, and be written to. Signals that are blocked are unblocked:
+    Closed streams are opened on the null device: otherwise a file that is opened later would get
+    the number of a stream, and output would go into it. Blocked signals are unblocked, because
     those that stop a service would never arrive.
     """
     for descriptor in range(_FIRST_OTHER):
@@ -40,10 +40,10 @@ def remember() -> None:
 
 
 def write_lines() -> None:
-    """Have each line that is printed written at once and whole.
+    """Write each printed line at once and in one piece.
 
-    With PYTHONUNBUFFERED its end is written by itself, and with the buffer of a pipe 8 KiB end
-    anywhere: a line of another process may come in between, and neither is readable then.
+    PYTHONUNBUFFERED writes the end of a line separately, and a block buffer ends after 8 KiB: lines
+    of other processes could be mixed in.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
@@ -55,10 +55,10 @@ def stream(descriptor: int) -> int:
 
 
 def keep_streams() -> None:
-    """Open the standard streams again that user code has closed. Call it before opening anything.
+    """Reopen the standard streams that user code has closed. Call it before opening anything.
 
-    What is opened next would get the number of a closed stream: it would receive what user code
-    prints, and be closed when user code closes that stream again.
+    The next file would get the number of a closed stream: it would receive what user code prints,
+    and be closed when user code closes that stream again.
     """
     for descriptor, copy in _streams.items():
         try:

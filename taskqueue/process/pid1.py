@@ -1,7 +1,7 @@
-"""Process 1 of a container: reaps what is left to it, and passes signals on.
+"""Process 1 of a container: reaps orphans and forwards signals.
 
 The kernel gives every orphan to process 1, which has to reap it. A service cannot do that itself
-without taking exit statuses from those who wait for them, so it runs in a child.
+without taking exit statuses from other callers of `wait`, so it runs in a child.
 """
 
 import os
@@ -13,14 +13,14 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_under_init(service: Callable[[], int]) -> int:
-    """Run `service` and return its exit code; if we are process 1, in a child of ours.
+    """Run `service` and return its exit code; if this is process 1, run it in a child.
 
     Process 1 ends when the service does, with its code, or 128 and the number of the signal that
     killed it; the kernel then ends whatever else is left. Call it while there is one thread.
     """
     if os.getpid() != 1:
         return service()
-    # Held back until there is a child to pass them on to.
+    # Blocked until there is a child to forward them to.
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     child = os.fork()
     if child == 0:

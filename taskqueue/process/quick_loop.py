@@ -1,8 +1,8 @@
-"""An event loop with a shorter way from `call_soon` to its queue.
+"""An event loop with a cheaper `call_soon`.
 
-Every step of a task and every callback of a future goes through `call_soon`. asyncio asks there
-three times whether it is in debug mode, in functions of their own: more than what many a callback
-does itself. And it wakes a loop for each call from another thread, however many wait there already.
+Every step of a task and every callback of a future goes through `call_soon`. asyncio's checks three
+times, in function calls, whether the loop is in debug mode, which costs more than many a callback.
+And it wakes the loop for each call from another thread, even if a wake-up is already pending.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ Ts = TypeVarTuple("Ts")
 
 
 def is_quiet(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether nothing waits to be called on the running loop; False if that is not known."""
+    """Return whether the running loop has no callbacks waiting; False if that is unknown."""
     return not getattr(loop, "_ready", True)
 
 
 class QuickLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop, on which calls are queued with less ado unless it is in debug mode."""
+    """asyncio's own loop with a cheaper `call_soon`, unless it is in debug mode."""
 
-    _is_waking = False  # a wake-up from another thread is on its way
+    _is_waking = False  # a wake-up from another thread is pending
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -38,7 +38,7 @@ class QuickLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Handle:
         """Call it in the next turn; see `asyncio.loop.call_soon_threadsafe`.
 
-        Calls that come before the loop has woken for the first of them share its wake-up.
+        Calls that arrive before the loop has woken up share one wake-up.
         """
         if self._debug or self._closed:  # type: ignore[attr-defined]
             return super().call_soon_threadsafe(callback, *args, context=context)

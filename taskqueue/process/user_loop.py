@@ -1,4 +1,4 @@
-"""The event loop of a thread in which handlers run, which outlives what they do to it."""
+"""The event loop of a thread in which handlers run; it survives what they do to it."""
 
 import asyncio
 import os
@@ -15,22 +15,22 @@ from taskqueue.process.quick_loop import QuickLoop
 
 _File: TypeAlias = tuple[int, int]  # what a descriptor stands for: a device and an inode
 
-# A loop that ends so often in a row before it has turned once is broken.
+# A loop that ends so often in a row without a whole turn is broken.
 MOST_ENDS = 100
 
 
 class LoopLost(Exception):
-    """User code has broken the loop: nothing can run on it any more."""
+    """User code has broken the loop: nothing can run on it anymore."""
 
 
 class UserLoop(QuickLoop):
     """A loop on which the code of one handler does not affect the others.
 
-    - A handler may close a socket that the loop still watches for it. The next file that is opened
-      gets its number, and is watched all the same.
-    - A handler may hide that the loop runs, as libraries do that run a second loop inside it. It is
-      shown again by the next turn.
-    - A child that a handler has forked ends when it comes back to the loop.
+    - A handler may close a socket that the loop still watches. The next file that is opened gets
+      its number, and can be watched all the same.
+    - A handler may unset the running loop, as libraries do that run a second loop inside it. The
+      next turn sets it again.
+    - A child that a handler has forked ends when it returns to the loop.
     """
 
     def __init__(self) -> None:
@@ -44,10 +44,10 @@ class UserLoop(QuickLoop):
         self._turning = False  # whether `_turned` is going to be called
 
     def keep_running(self, host: str, is_wanted: Callable[[], bool]) -> None:
-        """Run as long as it is wanted, however often user code stops it.
+        """Run for as long as it is wanted, however often user code stops it.
 
-        asyncio lets a SystemExit of a callback or a task out of its loop. What others wait for is
-        still there when the loop goes on.
+        A SystemExit in a callback or a task leaves asyncio's loop. Everything that others wait for
+        is still there when the loop goes on.
 
         Args:
             host: the name of what runs it, for the log.
@@ -79,7 +79,7 @@ class UserLoop(QuickLoop):
             events.error("loop_left", host=host, exc_info=error)
 
     def _run_until_stopped(self) -> BaseException | None:
-        """Run until user code or the owner stops the loop; return what has left it, if anything."""
+        """Run until user code or the owner stops the loop; return the exception that left it."""
         try:
             if not self._turning:
                 self.call_soon(self._turned)
@@ -105,9 +105,9 @@ class UserLoop(QuickLoop):
 
 
 class _Selector(selectors.DefaultSelector):
-    """A selector that forgets a descriptor whose number has been given to another file.
+    """A selector that drops a descriptor whose number now belongs to another file.
 
-    The kernel forgets it by itself, so a key that was kept would be taken for one that is watched.
+    The kernel drops it by itself, so a key that was kept would look as if it were still watched.
     """
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 def _file_of(descriptor: int) -> _File | None:
-    """Return what a descriptor stands for; None: it is closed."""
+    """Return which file a descriptor refers to; None if it is closed."""
     try:
         status = os.fstat(descriptor)
     except OSError:

@@ -1,6 +1,6 @@
 """A consumer: runs handlers in its slots, on a host of its own.
 
-It has a thread and a loop to itself, so a handler that blocks stops only this consumer: never
+It has its own thread and loop, so a handler that blocks stops only this consumer, never
 supervision, leases or `/health`.
 
     Work ─▶ a slot: take from the dispatch buffer ─▶ handler ─▶ outcome ─▶ take the next …
@@ -115,9 +115,9 @@ class ConsumerActor(Actor):
         self._queue.find()
 
     async def on_stop(self) -> None:
-        """Take nothing more; let handlers run to the deadline, then cancel them and hand back.
+        """Take no more deliveries; let handlers run until the deadline, then cancel them.
 
-        Not after a crash: the handlers in the other slots end with it, so that the crash is
+        Not after a crash: the handlers in the other slots end with the consumer, so the crash is
         reported, and another consumer started, at once.
         """
         if isinstance(self.exit_reason, Crash):
@@ -146,7 +146,7 @@ class ConsumerActor(Actor):
 
     @receives(SetSlots)
     def on_set_slots(self, message: SetSlots) -> None:
-        """Run so many handlers at once. Those that run beyond that go on to their ends."""
+        """Change the number of slots. Surplus handlers that run are not interrupted."""
         self._slots = message.slots
         self._executors.resize(message.slots)
         self._queue.slots_changed(self.ref, message.slots)
@@ -159,7 +159,7 @@ class ConsumerActor(Actor):
 
     def _cancel(self, token: str, reason: str) -> None:
         unwanted = self._attempts.get(token)
-        # This comes repeatedly; a handler that is cleaning up must not be cancelled again.
+        # Cancellations are repeated; a handler that is cleaning up must not be cancelled again.
         if unwanted is not None and unwanted.cancelled_as is None:
             unwanted.cancel(Cancelled(reason=reason))
 
@@ -193,7 +193,7 @@ class ConsumerActor(Actor):
         return this
 
     async def _slot(self, this: Attempt | None) -> None:
-        """Make one attempt after the other, while there are deliveries to take."""
+        """Run one attempt after the other, while there are deliveries to take."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine is always run by a task
         self._at_work.add(task)
@@ -255,7 +255,7 @@ class ConsumerActor(Actor):
                 raise
             return this.cancelled_as
         except Exception as error:
-            # Anything else is a bug of ours that this attempt has met and the others have not.
+            # Any other error is a bug of ours that only this attempt has met.
             crash = error if isinstance(error, ConsumerCrash) else ConsumerCrash(error)
             self._reports.flush()
             raise Exit(Crash(HandlerCrash(delivery.token, crash))) from error
@@ -263,9 +263,9 @@ class ConsumerActor(Actor):
     # --- stopping ---------------------------------------------------------------------------
 
     async def _run_out(self) -> None:
-        """Let handlers run to the deadline, except those whose task is cancelled meanwhile.
+        """Let handlers run until the deadline, unless their task is cancelled.
 
-        A stopping actor reads no messages, so it asks the queue actor for its news.
+        A stopping actor reads no messages, so it polls the queue actor for cancellations.
         """
         deadline = self._clock.monotonic() + self._settings.drain_s
         while True:
@@ -284,7 +284,7 @@ class ConsumerActor(Actor):
         return leaving
 
     async def _settled_within(self, limit_s: float) -> None:
-        """Wait until all outcomes are written, and register with new queue actors meanwhile."""
+        """Wait until all outcomes are written; meanwhile register with new queue actors."""
         loop = asyncio.get_running_loop()
         end = loop.time() + limit_s
         while True:

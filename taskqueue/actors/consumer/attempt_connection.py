@@ -1,4 +1,4 @@
-"""The connection of an attempt whose handler has asked for one, and how its writes end."""
+"""The database connection of an attempt, for `ctx.connection()`, and the end of its transaction."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,10 +15,10 @@ from taskqueue.storage.protocol import Storage
 
 
 class AttemptConnection:
-    """At most one transaction, from the first block that asks for it to the end of the attempt.
+    """At most one transaction, from the first block that uses it to the end of the attempt.
 
-    It is settled here, where its connection lives. The outcome is reported all the same, and the
-    queue settles it once more: the token tells that this was done.
+    The task is settled here, on the loop of the connection. The outcome is reported as well, and
+    the queue's settlement finds by the token that this was done.
     """
 
     def __init__(self, taken: Taken, storage: StorageClient, clock: Clock) -> None:
@@ -31,7 +31,7 @@ class AttemptConnection:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Any]:
-        """Lend the connection to a block of the handler."""
+        """Give the connection to a block of the handler."""
         if self._is_lent:
             raise NoConnection("another block of this attempt is using it")
         self._is_lent = True
@@ -62,7 +62,7 @@ class AttemptConnection:
             raise NoConnection("the attempt has ended")
 
     async def conclude(self, outcome: Outcome) -> Outcome:
-        """Commit with the result, or roll back; return the outcome that this makes."""
+        """Commit with the result, or roll back; return the resulting outcome."""
         self._has_ended = True
         transaction, self._transaction = self._transaction, None
         if transaction is None:
@@ -82,7 +82,7 @@ class AttemptConnection:
         return policy.outcome_of(answer) if isinstance(answer, NotApplied) else outcome
 
     def abandon(self) -> None:
-        """Drop the connection, if it was not concluded, and lend none any more."""
+        """Drop an open connection, and give out no other."""
         self._has_ended = True
         if self._transaction is not None:
             self._transaction.abandon()

@@ -1,4 +1,4 @@
-"""The handle of an attempt: passes on progress, and reads for the handler's transaction."""
+"""The handle of an attempt: reports progress, and reads for the handler's transaction."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ from taskqueue.storage.protocol import Storage
 DRY_RUN_LIMIT_S = 1.0
 
 SHOWN_PROGRESS = 4 << 10
-"""Characters of a progress that is kept here as well, for those who ask what runs."""
+"""Longest progress, in characters, that is also kept here, for lists of running attempts."""
 
 
 class ConsumerAttemptHandle(AttemptHandle):
@@ -44,10 +44,10 @@ class ConsumerAttemptHandle(AttemptHandle):
         Args:
             taken: the attempt, with its log.
             storage: where its task is.
-            reports: takes its progress.
-            charges: takes what it spends.
-            note_start: notes the start of the attempt, unless that was done: a start that is noted
-                after its progress would erase that.
+            reports: receives its progress.
+            charges: receives what it spends.
+            note_start: notes the start of the attempt, if not done yet: a start that is noted after
+                its progress would erase that.
             clock: the time.
         """
         self._delivery = taken.delivery
@@ -60,7 +60,7 @@ class ConsumerAttemptHandle(AttemptHandle):
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self.latest: str | None = None
-        """The latest progress; None as well if it is long."""
+        """The latest progress; None also if it is too long."""
         self._progress: str | None = None  # the latest, not yet handed over
         self._handing_over = False
 
@@ -101,7 +101,7 @@ class ConsumerAttemptHandle(AttemptHandle):
 
     async def concluded(self, outcome: Outcome) -> Outcome:
         concluding = asyncio.ensure_future(self._connection.conclude(outcome))
-        await undisturbed(concluding)  # a commit is not cut by what cuts its handler
+        await undisturbed(concluding)  # a cancellation of the handler does not cancel a commit
         return concluding.result()
 
     def abandon_connection(self) -> None:

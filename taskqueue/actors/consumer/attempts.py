@@ -1,4 +1,4 @@
-"""The attempts of a consumer, and those of them that run, for other threads to look at."""
+"""The attempts of a consumer, and a view of the running ones for other threads."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -26,17 +26,17 @@ class Attempt:
     cancelled_as: Outcome | None = None  # its outcome, if it was cancelled
 
     def cancel(self, outcome: Outcome) -> None:
-        """Cancel the handler, or keep it from beginning; the first outcome counts."""
+        """Cancel the handler, or prevent its start; the first outcome counts."""
         self.cancelled_as = self.cancelled_as or outcome
         if self.slot is not None:
             self.slot.cancel()
 
 
 class Workplace:
-    """A consumer as other threads see it: its running attempts, without its cooperation.
+    """The running attempts of a consumer, as other threads see them.
 
-    A consumer that is blocked, or stops, reads no messages. What is here is one dictionary that it
-    changes, which is copied in one step.
+    A blocked or stopping consumer reads no messages. So this reads the dictionary that the consumer
+    changes, by copying it in one step.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Workplace:
         self._executors = executors
 
     def running(self) -> Iterator[RunningAttempt]:
-        """Yield what runs now, without the lines."""
+        """Yield the running attempts, without their log lines."""
         for attempt in self._attempts.copy().values():
             executor = self._executor_of(attempt)
             handle = attempt.handle
@@ -72,7 +72,7 @@ class Workplace:
             )
 
     def log(self, task_id: str) -> RunningLog | None:
-        """Return what the attempt that runs at a task has logged; None if nothing or none runs."""
+        """Return the log of a task's running attempt; None if it is empty or none runs."""
         for attempt in self._attempts.copy().values():
             taken = attempt.taken
             is_running = attempt.handle is not None and attempt.slot is not None

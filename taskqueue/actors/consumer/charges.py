@@ -13,7 +13,7 @@ from taskqueue.throttle import ThrottledLog
 
 
 class Charges:
-    """What the attempts of a consumer have spent, on its loop."""
+    """Charges by the attempts of a consumer, on its loop."""
 
     def __init__(
         self,
@@ -21,13 +21,13 @@ class Charges:
         clock: Clock,
         start_task: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        """Begin with none; `start_task` runs a coroutine as part of the consumer."""
+        """Make one; `start_task` runs a coroutine as part of the consumer."""
         self._queue = queue
         self._start_task = start_task
         self._lost = ThrottledLog("cost_not_charged", clock)
 
     def add(self, use: LimitUse) -> None:
-        """Send the charge at once, so that it does not end with this consumer."""
+        """Send the charge at once, so that it survives the end of this consumer."""
         try:
             charged = request(self._queue, Charge(use=use))
         except ActorUnavailable as error:

@@ -1,4 +1,4 @@
-"""The executors of one consumer: one of each kind, for as many handlers as it has slots."""
+"""The executors of one consumer: one of each kind, each for as many handlers as it has slots."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from taskqueue.rules.tasks import Task
 
 
 class Executors:
-    """Where the handlers of a consumer run, by the kind that they ask for."""
+    """The executors of a consumer, by kind."""
 
     def __init__(self, app: App, slots: int, policy: ProcessPolicy, *, name: str) -> None:
         """Make them for a consumer of this name; nothing is started yet."""
@@ -31,19 +31,20 @@ class Executors:
         return self._processes.pids
 
     def runs_on(self, task: Task) -> bool:
-        """Tell whether the handler of a task with limits outlives its attempt.
+        """Return whether the handler of a task with limits outlives its attempt.
 
-        A thread does if middleware returns without it. The task keeps its slots until it ends.
+        A thread does if middleware returns without waiting for it. The task keeps its slots until
+        the handler ends.
         """
         return unfinished.includes(task)
 
     def resize(self, slots: int) -> None:
-        """Prepare for so many handlers at a time. Those that run go on."""
+        """Prepare for this number of concurrent handlers. Running ones are not interrupted."""
         for executor in self.by_kind.values():
             executor.resize(slots)
 
     async def retire(self) -> None:
-        """Let idle worker processes end by themselves, which closes their resources."""
+        """Let idle worker processes end normally, which closes their resources."""
         await self._processes.retire()
 
     def close(self) -> None:

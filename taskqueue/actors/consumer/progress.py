@@ -1,4 +1,4 @@
-"""Writes the progress that handlers report: the latest of each attempt, one write at a time."""
+"""Writes the latest progress of each attempt, one write at a time."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -29,7 +29,7 @@ class ProgressReports:
         self._lost = ThrottledLog("progress_not_noted", clock)
 
     def note(self, delivery: Delivery, progress: str) -> None:
-        """Have the progress of an attempt written, unless a later one comes before that."""
+        """Have the progress of an attempt written, unless a later one replaces it first."""
         self._latest[delivery.token] = delivery, progress
         if not self._writing:
             self._writing = True

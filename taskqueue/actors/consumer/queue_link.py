@@ -1,4 +1,4 @@
-"""The link to the queue actor: registers with each one, and reports until that is written."""
+"""The link to the queue actor: registers with each incarnation, and repeats unanswered reports."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ QUEUE_RETRY_S = 0.1
 
 
 class QueueLink:
-    """The queue actor, as its consumer reaches it."""
+    """A consumer's access to the queue actor."""
 
     def __init__(
         self,
@@ -27,10 +27,10 @@ class QueueLink:
         """Make a link; no queue actor is looked for yet.
 
         Args:
-            queue: where the queue actor is.
+            queue: the address of the queue actor.
             begin_task: runs a coroutine as part of the consumer.
-            registration: returns what a new queue actor has to know.
-            on_written: is called once the outcomes of a report are written.
+            registration: returns the registration for a new queue actor.
+            on_written: called once the outcomes of a report are written.
         """
         self._queue = queue
         self._begin_task = begin_task
@@ -38,12 +38,12 @@ class QueueLink:
         self._on_written = on_written
         self._registered_with: ActorRef | None = None
         self.reporting: set[asyncio.Task[None]] = set()
-        """One task for each report that is not answered."""
+        """One task for each unanswered report."""
 
     def find(self) -> ActorRef | None:
-        """Return the present queue actor, registered with; None if there is none.
+        """Return the current queue actor, after registering with it; None if there is none.
 
-        Each queue actor learns what its consumer runs before it learns how that ended.
+        So each queue actor receives the running attempts before their outcomes.
         """
         queue = self._queue.whereis()
         if queue is not None and queue is not self._registered_with:
@@ -52,13 +52,13 @@ class QueueLink:
         return queue
 
     def slots_changed(self, consumer: ActorRef, slots: int) -> None:
-        """Tell of a new number of slots; each new queue actor learns it with the registration."""
+        """Send a new number of slots; a new queue actor gets it with the registration."""
         queue = self.find()
         if queue is not None:
             tell(queue, SlotsChanged(consumer=consumer, slots=slots))
 
     def report(self, finish: Finish) -> asyncio.Task[None] | None:
-        """Report outcomes; they are sent on return. None if the consumer has ended itself."""
+        """Report outcomes; they are sent when this returns. None if the consumer has ended."""
         try:
             reporting = self._begin_task(self._await_answer(finish, self._send(finish)))
         except ActorUnavailable:  # the queue actor settles what this consumer ran
@@ -88,7 +88,7 @@ class QueueLink:
             sent = self._send(finish)
 
     async def leave(self, consumer: ActorRef) -> Leaving | None:
-        """Have the queue actor give nothing more; None if it does not answer."""
+        """Ask the queue actor for no more deliveries; None if it does not answer."""
         queue = self.find()
         if queue is not None:
             with contextlib.suppress(ActorUnavailable, AskTimeout):

@@ -1,4 +1,4 @@
-"""Batches the reports of a consumer, because a message costs more than a short task does.
+"""Batches the reports of a consumer, because a message costs more than a short task.
 
 finished ──▶ one report of all that ended ──▶ answered ──▶ another one, of what ended meanwhile
              (at most two in flight that are not late)
@@ -13,8 +13,8 @@ from taskqueue.rules.leases.values import Finished
 # The start of an attempt that takes less than this is reported with its end.
 NOTE_S = 0.005
 
-# While the first is committed, the second waits in the storage for the next commit. With one alone,
-# what has just ended would miss that commit and wait for the one after.
+# While the first is committed, the second waits in the storage for the next commit. With only one
+# in flight, attempts that end in the meantime would miss the next commit.
 MAX_IN_FLIGHT = 2
 
 # A report is answered when all of its outcomes are written. One of them may wait for a lock that
@@ -33,8 +33,8 @@ class ReportBatcher:
         """Make one without reports.
 
         Args:
-            note: is called with the tokens of attempts that have begun and last.
-            report: is called with outcomes, and returns what ends when that is answered; None if
+            note: called with the tokens of attempts that have begun and still run.
+            report: called with outcomes; returns a task that ends when they are answered, None if
                 the consumer has ended.
         """
         self._note = note
@@ -47,14 +47,14 @@ class ReportBatcher:
         self._looking: asyncio.TimerHandle | None = None  # whether one is late
 
     def begun(self, token: str) -> None:
-        """An attempt begins."""
+        """Note that an attempt begins."""
         loop = asyncio.get_running_loop()
         lasts_at = self._begun[token] = loop.time() + NOTE_S
         if self._noting is None:
             self._noting = loop.call_at(lasts_at, self._note_lasting)
 
     def finished(self, finished: Finished) -> None:
-        """An attempt has ended."""
+        """Note that an attempt has ended."""
         self._begun.pop(finished.delivery.token, None)
         self._finished.append(finished)
         if self._reporting is not None:
@@ -65,7 +65,7 @@ class ReportBatcher:
             self._looking = asyncio.get_running_loop().call_later(LATE_S, self._look_for_late)
 
     def flush(self) -> None:
-        """Report what has ended, now."""
+        """Report the ended attempts now."""
         self._reporting = None
         finished, self._finished = self._finished, []
         if not self._begun and self._noting is not None:  # it would wake the loop for nothing
@@ -78,16 +78,16 @@ class ReportBatcher:
                 reporting.add_done_callback(self._answered)
 
     def note(self) -> None:
-        """Note all that has begun, now."""
+        """Note all begun attempts now."""
         if self._noting is not None:
             self._noting.cancel()
             self._noting = None
         self._note_all(tuple(self._begun))
 
     def _note_lasting(self) -> None:
-        """Note what has lasted long enough, and come back for the others.
+        """Note the attempts that have run long enough, and come back for the others.
 
-        While handlers follow each other there is always one that has just begun.
+        While handlers follow each other, one of them has always just begun.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()

@@ -30,7 +30,7 @@ class StartNotes:
         self._lost = ThrottledLog("start_not_noted", clock)
 
     def note(self, begun: Sequence[str]) -> None:
-        """Note that attempts have begun, in passing: the queue actor repeats what is lost."""
+        """Note that attempts have begun, without waiting: the queue actor repeats lost notes."""
         try:
             noting = self._storage.send(Storage.start, begun, now=self._clock.now())
             self._start_task(self._await_answer(noting))
@@ -44,7 +44,7 @@ class StartNotes:
             self._lost.info(reason=str(error))
 
     async def write(self, token: str) -> None:
-        """Note that an attempt is about to begin; return once that is written."""
+        """Note that an attempt is about to begin; return once the note is written."""
         while True:
             try:
                 return await self._storage.use(Storage.start, (token,), now=self._clock.now())
@@ -54,10 +54,10 @@ class StartNotes:
 
 
 def must_be_noted_first(task: Task) -> bool:
-    """Tell whether an attempt must not begin before its start is written.
+    """Return whether the start of an attempt must be written before it begins.
 
-    Most starts are noted only if the attempt lasts, so one that ends the process at once may have
-    begun, and is made again. But a last attempt must not be made again, and a task that is
-    delivered for the second time may be what ended the process.
+    Most starts are noted only if the attempt lasts, so an attempt that ends the process at once is
+    repeated. But a last attempt must not be repeated, and a task that is delivered for the second
+    time may be the one that ended the process.
     """
     return task.deliveries > 1 or task.attempt >= task.max_attempts

@@ -12,7 +12,7 @@ _ACCEPTED = Acceptance.ACCEPTED
 
 
 class AcceptedTasks:
-    """Tells the log, the measures and the activity of new tasks."""
+    """Logs new tasks, and counts them in the measures and the activity."""
 
     def __init__(self, measures: TaskMeasures, activity: Activity, clock: Clock) -> None:
         self._measures = measures
@@ -20,7 +20,7 @@ class AcceptedTasks:
         self._clock = clock
 
     def note(self, tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
-        """Note the tasks that are new, of those that were asked for."""
+        """Log and count those of the requested tasks that are new."""
         task_log.enqueued(tasks, answers)
         self._measures.enqueued(tasks, answers)
         new = sum(answer.acceptance is _ACCEPTED for answer in answers)

@@ -1,10 +1,10 @@
-"""The queue actor: feeds the lease ledger with what happens, and does what it asks for.
+"""The queue actor: feeds events to the lease ledger, and carries out its actions.
 
     Enqueue ─▶ Fetcher: insert and claim, commit ─▶ answer; Work, to consumers that wait
     Finish  ─▶ Completer: policy.settlement, settle by token, commit ─▶ answer
 
-All that lasts is in the storage, so this actor can die at any line. Its successor has the consumers
-register with what they run, and settles what none of them does.
+All persistent state is in the storage, so this actor can die at any line. Its successor has the
+consumers register with their running attempts, and settles the attempts that no consumer runs.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ from taskqueue.runtime import ActorRef, Down, ask, is_orderly, receives, tell
 from taskqueue.storage.protocol import Storage
 
 MOST_POLICIES = 1_000
-"""Actions whose answer to failures is remembered: it takes as long to make as a short message."""
+"""Size of the cache of retry policies by action: making one takes as long as a short message."""
 
 
 class QueueActor(QueueAdministration):
@@ -135,7 +135,7 @@ class QueueActor(QueueAdministration):
         self.start_task(self._expirer.serve())
 
     async def on_stop(self) -> None:
-        """Hand back what was never started, and see the last settlements written.
+        """Release deliveries that never started, and wait for the last settlements.
 
         Not after a crash: the next queue actor does that.
         """
@@ -149,19 +149,19 @@ class QueueActor(QueueAdministration):
 
     @receives(Enqueue, answers=UNREACHABLE, concurrently=True)
     async def on_enqueue(self, message: Enqueue) -> tuple[Accepted, ...]:
-        """Answer once the tasks are committed; they are tried from then on."""
+        """Answer once the tasks are committed."""
         return await self._fetcher.enqueue(message.tasks)
 
     @receives(TasksAccepted)
     def on_tasks_accepted(self, message: TasksAccepted) -> None:
-        """Take up at once what was accepted with the close or the end of a group."""
+        """Claim the tasks at once that follow a group."""
         self._uptake.answered(message.tasks, message.accepted)
 
     # --- answering --------------------------------------------------------------------------
 
     @receives(GetQueues, answers=UNREACHABLE, concurrently=True)
     async def on_get_queues(self, _: GetQueues) -> tuple[QueueState, ...]:
-        """Answer which queues are served, and their state."""
+        """Answer with the queues that are served and their state."""
         paused = await self._storage.use(Storage.paused)
         with self._dispatch as leases:
             return tuple(
@@ -180,7 +180,7 @@ class QueueActor(QueueAdministration):
 
     @receives(GetReadiness, concurrently=True)
     async def on_get_readiness(self, _: GetReadiness) -> Readiness:
-        """Answer whether tasks can be accepted, stored and worked on."""
+        """Answer whether tasks can be accepted, stored and run."""
         with self._dispatch as leases:
             if leases.is_shut:
                 return Readiness(ready=False, reason="the service is stopping")
@@ -194,7 +194,7 @@ class QueueActor(QueueAdministration):
 
     @receives(StorageReady)
     def on_storage_ready(self, _: StorageReady) -> None:
-        """Go on with whatever waits for the storage."""
+        """Continue everything that waits for the storage."""
         self._storage.is_back()
 
     @receives(ForeignTasks)
@@ -204,14 +204,14 @@ class QueueActor(QueueAdministration):
 
     @receives(ForeignCommit, concurrently=True)
     async def on_foreign_commit(self, message: ForeignCommit) -> None:
-        """Take up at once what another process has inserted, cancelled, paused or asked for."""
+        """Apply at once what another process has inserted, cancelled, paused or requested."""
         for queue, due in message.due.items():
             self._schedule.expect_due(queue, due)
         await self._fetcher.heed_others()
 
     @receives(SlotsFired)
     def on_slots_fired(self, message: SlotsFired) -> None:
-        """Take up at once what schedules have inserted and cancelled."""
+        """Apply at once what schedules have inserted and cancelled."""
         self._uptake.inserted(message.tasks)
         for result, reason in message.cancelled:
             self._uptake.cancelled(result, reason)
@@ -220,7 +220,7 @@ class QueueActor(QueueAdministration):
 
     @receives(Register)
     def on_register(self, message: Register) -> None:
-        """Have a consumer take deliveries."""
+        """Register a consumer, which may then take deliveries."""
         self.monitor(message.consumer)
         self._driver.feed(
             Leases.register, message.consumer, message.slots, message.queues, message.running
@@ -229,30 +229,33 @@ class QueueActor(QueueAdministration):
 
     @receives(SlotsChanged)
     def on_slots_changed(self, message: SlotsChanged) -> None:
-        """Claim for as many slots as the consumer has now."""
+        """Claim for the consumer's new number of slots."""
         self._driver.feed(Leases.resize, message.consumer, message.slots)
         self._schedule.changed.set()
 
     @receives(Leave)
     def on_leave(self, message: Leave) -> Leaving:
-        """Give a stopping consumer nothing more; answer with what it can no longer receive."""
+        """Give a stopping consumer no more deliveries.
+
+        The answer has its deadline and cancellations, because it no longer reads messages.
+        """
         with self._dispatch as leases:
             unwanted = leases.leave(message.consumer)
         return Leaving(deadline=self._deadline, unwanted=unwanted)
 
     @receives(Finish)
     def on_finish(self, message: Finish) -> None:
-        """Answer once the outcomes are written, or kept until handlers that run on have ended.
+        """Answer once the outcomes are written, or kept until handlers that still run have ended.
 
-        Not concurrently: the end of the consumer may be the next message, and must find that it has
-        reported these.
+        Not concurrently: the next message may be the end of the consumer, which must find these
+        outcomes reported.
         """
         self._driver.finished(message.consumer, message.finished, then=self.defer().reply)
         self._schedule.room_freed()
 
     @receives(Down)
     def on_down(self, message: Down) -> None:
-        """Settle for a consumer that has ended, at once."""
+        """Settle the attempts of a consumer that has ended."""
         # The monitor does not know the reason of one that ended before it was monitored.
         self._driver.gone(message.ref, message.ref.exit_reason or message.reason)
         self._schedule.changed.set()
@@ -261,7 +264,7 @@ class QueueActor(QueueAdministration):
 
     @receives(Drain, concurrently=True)
     async def on_drain(self, message: Drain) -> None:
-        """Hand nothing out any more; answer when nothing runs, or at the deadline."""
+        """Stop handing out tasks; answer when nothing runs, or at the deadline."""
         self._deadline = message.deadline
         self._driver.feed(Leases.drain)
         self._handler_ends.stop()
@@ -274,9 +277,8 @@ class QueueActor(QueueAdministration):
     async def _kill_blocked(self) -> None:
         """Kill the consumers that do not react to their stop.
 
-        They are stopped one by one, and a blocked one reacts to nothing, so their supervisor would
-        wait the full limit for each. An idle one may not have been stopped yet, because the gateway
-        is stopped first.
+        Their supervisor stops them one by one and would wait the full limit for each blocked one.
+        An idle one may not have been stopped yet, because the gateway is stopped first.
         """
         await asyncio.sleep(1.2 * CANCEL_GRACE_S)  # their own grace, and the way to them
         for consumer in self.members(CONSUMERS):

@@ -1,6 +1,6 @@
-"""What the queue actor does for those who administer it: each is one verb of the storage.
+"""The administrative messages of the queue actor; each calls one verb of the storage.
 
-What changes what can be claimed has the fetcher look at once.
+A change that affects what can be claimed wakes the fetcher.
 """
 
 from collections.abc import Sequence
@@ -96,14 +96,14 @@ class QueueAdministration(Actor):
 
     @receives(Resume, answers=UNREACHABLE, concurrently=True)
     async def on_resume(self, message: Resume) -> None:
-        """Hand out tasks of a queue again."""
+        """Resume handing out tasks of a queue."""
         await self._storage.use(Storage.resume, message.queue)
         events.info("queue_resumed", queue=message.queue)
         self._schedule.expect_work(message.queue)
 
     @receives(Charge, answers=UNREACHABLE, concurrently=True)
     async def on_charge(self, message: Charge) -> bool:
-        """Charge a limit for what an attempt has cost; more may start if it gives some back."""
+        """Charge a limit for the cost of an attempt; a refund may let more tasks start."""
         is_there = await self._storage.use(Storage.charge, message.use, now=self._clock.now())
         if message.use.cost < 0:
             self._schedule.poll_soon()
@@ -111,7 +111,7 @@ class QueueAdministration(Actor):
 
     @receives(ChangeLimit, answers=UNREACHABLE, concurrently=True)
     async def on_change_limit(self, message: ChangeLimit) -> bool:
-        """Change what a limit allows; more may run now, or fewer from now on."""
+        """Change what a limit allows; more or fewer tasks may run from now on."""
         self._driver.feed(Leases.bar_chains)
         try:
             is_there = await self._storage.use(
@@ -128,7 +128,7 @@ class QueueAdministration(Actor):
         return is_there
 
     async def _unbar_chains_later(self) -> None:
-        """Let chains begin again when it is certain that no change is still on its way."""
+        """Let chains begin again when no change can still be in flight."""
         while True:
             try:
                 await self._storage.use(Storage.extend, (), lease_s=0.0, now=self._clock.now())

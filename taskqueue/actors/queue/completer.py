@@ -1,4 +1,4 @@
-"""The completer: writes the outcomes of deliveries, however long the storage is away."""
+"""The completer: writes the outcomes of deliveries, and retries through outages of the storage."""
 
 import asyncio
 import contextlib
@@ -39,8 +39,8 @@ from taskqueue.structs import Struct
 from taskqueue.task_ends import is_awaited
 from taskqueue.throttle import ThrottledLog
 
-# How many times a completion is tried that fails although the storage works. Then its attempt has
-# failed: a result or a follow-up that cannot be stored now never will be.
+# How often a completion is tried that fails although the storage works. Then its attempt fails,
+# because its result or a follow-up cannot be stored.
 MAX_FAILURES = 3
 
 _FAILURES = frozenset({Requeue, DeadLetter})
@@ -52,7 +52,7 @@ Answer: TypeAlias = Settled | NotApplied
 
 
 class PendingSettlement(Struct):
-    """What is about to be written about one delivery, and why."""
+    """A settlement of one delivery that is not written yet."""
 
     finished: Finished
     settlement: Settlement
@@ -60,15 +60,15 @@ class PendingSettlement(Struct):
     rescue: str | None  # why no consumer has reported it
 
     def is_needless(self, written: Settled) -> bool:
-        """Tell whether another node has made this rescue, or the holder did not need it."""
+        """Return whether this is a rescue that another node or the holder made superfluous."""
         return self.finished.lease_end is not None and written in _OF_ANOTHER
 
 
 class Completer:
-    """Decides what to write for an outcome, writes it, logs it, and reports what is ready then.
+    """Decides the settlement of each outcome, writes it, and logs and counts it.
 
-    A settlement is sent at once, in the order of `settle`, and again until the storage has
-    answered: a token settles once, however often it is tried.
+    Settlements are sent at once, in the order of `settle`, and again until the storage has
+    answered: a token settles only once, however often it is sent.
     """
 
     def __init__(
@@ -90,16 +90,16 @@ class Completer:
 
         Args:
             storage: where it writes.
-            policy_of: how failures of an action are answered.
+            policy_of: returns the retry policy of an action.
             clock: the time.
             jitter: draws from [0, 1).
             begin_task: runs a coroutine as part of the actor that owns the completer.
             dispatch: whose ledger learns what is written.
-            schedule: takes the tasks that are ready then.
-            activity: counts what is written, for the last minutes.
-            measures: counts it since the start.
-            hooks: are called for it.
-            handler_ends: keeps outcomes back.
+            schedule: notified of tasks that a settlement makes ready.
+            activity: counts settlements of the last minutes.
+            measures: counts settlements since the start.
+            hooks: called for each settlement.
+            handler_ends: holds outcomes back while their handlers still run.
         """
         self._storage = storage
         self._policy_of = policy_of
@@ -126,9 +126,9 @@ class Completer:
     ) -> asyncio.Task[None]:
         """Write the outcomes of some deliveries, and call `then` when all of them are written.
 
-        The task also ends when its owner does, so its end alone proves no write. Outcomes of
-        limited tasks whose handlers still run are written once these have ended; neither `then`
-        nor the task waits for them. `rescue` says why no consumer has reported them.
+        The returned task also ends with its actor, so its end does not prove a write. The outcome
+        of a limited task whose handler still runs is written when that has ended; neither `then`
+        nor the returned task waits for it. `rescue` says why no consumer reported the outcomes.
         """
         pending = []
         for each in map(self._handler_ends.known, finished):
@@ -151,7 +151,7 @@ class Completer:
         self.settle([finished])
 
     async def idle(self) -> None:
-        """Wait for no handler any more, and until everything is written."""
+        """Stop waiting for handlers, and wait until everything is written."""
         self._handler_ends.stop()
         while pending := self._writing | self._kept:
             await asyncio.wait(pending)
@@ -172,7 +172,7 @@ class Completer:
     async def _write(
         self, batch: Sequence[PendingSettlement], then: Callable[[], object] | None
     ) -> None:
-        """Write a batch. What is refused is written as the outcome that this makes of it."""
+        """Write a batch. A refused completion is written as the failure that it becomes."""
         while batch:
             try:
                 answered = list(zip(batch, await self._settle(batch), strict=True))
@@ -271,7 +271,7 @@ class Completer:
 
 
 def _may_wait(pending: PendingSettlement) -> bool:
-    """Tell whether nothing waits for this to be written: no caller, no slot, group or task."""
+    """Return whether nothing waits for this settlement: no caller, slot, group or follow-up."""
     task, settlement = pending.finished.delivery.task, pending.settlement
     return (
         isinstance(settlement, Complete)
@@ -283,7 +283,7 @@ def _may_wait(pending: PendingSettlement) -> bool:
 
 
 def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:
-    """Return where and when tasks are ready that were not before this was written; 0: at once."""
+    """Return the queues in which this makes tasks ready, and when; 0: at once."""
     match settlement:
         case Complete(follow_ups=follow_ups):
             return [(each.queue, each.run_at or 0.0) for each in follow_ups] if follow_ups else ()

@@ -13,8 +13,8 @@ PAGE = 500  # short enough to ride with other writes
 class DeadLetters:
     """The dead tasks of a storage.
 
-    Each page is a commit of its own, so a large redrive does not block other writes. One that is
-    interrupted keeps what it has done, and can be repeated.
+    Each page is a commit of its own, so a large redrive does not block other writes. If it is
+    interrupted, its pages stay committed, and it can be repeated.
     """
 
     def __init__(self, storage: StorageClient, clock: Clock) -> None:
@@ -22,11 +22,11 @@ class DeadLetters:
         self._clock = clock
 
     async def redrive(self, *, action: str | None, queue: str | None) -> int:
-        """Queue all that match again; return how many there were."""
+        """Queue all matching tasks again; return their number."""
         return await self._each_page(self._redrive, action=action, queue=queue)
 
     async def delete(self, *, action: str | None, queue: str | None) -> int:
-        """Delete all that match; return how many there were."""
+        """Delete all matching tasks; return their number."""
         return await self._each_page(self._delete, action=action, queue=queue)
 
     async def _redrive(self, task_ids: Sequence[str]) -> tuple[str, ...]:

@@ -11,17 +11,17 @@ from taskqueue.rules.tasks import Delivery
 
 
 class DispatchBuffer(Generic[C]):
-    """Where consumers take deliveries, each from its own thread.
+    """Deliveries that consumers take, each on its own thread.
 
-    Without a message, because a task may take less time than two messages do. The queue actor has
-    the whole ledger, for as long as it holds the lock:
+    There is no message, because a task may take less time than two messages. The queue actor uses
+    the whole ledger under the lock:
 
         with dispatch as leases:
             actions = leases.finished(consumer, finished)
     """
 
     def __init__(self, leases: Leases[C], clock: Clock) -> None:
-        """Share a ledger; `clock` says since when a delivery is taken."""
+        """Share a ledger; `clock` gives the time at which a delivery is taken."""
         self._leases = leases
         self._clock = clock
         self._lock = threading.Lock()
@@ -49,6 +49,6 @@ class DispatchBuffer(Generic[C]):
             return self._leases.take(consumer, after=after, now=now, at=at)
 
     def shut(self) -> None:
-        """Let nothing more be taken: the queue actor ends, and its successor decides."""
+        """Close the buffer: the queue actor ends, and its successor decides about the rest."""
         with self._lock:
             self._leases.is_shut = True

@@ -1,6 +1,6 @@
-"""The expirer: ends tasks that have expired while they waited.
+"""The expirer: cancels tasks that expired while they waited.
 
-A consumer does not begin a task that has expired, so a task that is claimed meanwhile does no harm.
+A consumer does not begin an expired task, so it does not matter if one is claimed in the meantime.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from taskqueue.rules.measures import TaskMeasures
 from taskqueue.storage.protocol import Storage
 
 PART = 500
-"""How many tasks one commit ends at most."""
+"""Maximum number of tasks that one commit cancels."""
 
 
 class Expirer:
-    """Looks twice a second, in the storage alone, so it also finds what other processes insert."""
+    """Reads the storage twice a second, so it also finds tasks that other processes inserted."""
 
     def __init__(self, storage: RetryingClient, clock: Clock, measures: TaskMeasures) -> None:
-        """Make one that waits for `serve`; `measures` counts what has expired."""
+        """Make one that waits for `serve`; `measures` counts expired tasks."""
         self._storage = storage
         self._clock = clock
         self._measures = measures
 
     async def serve(self) -> None:
-        """End what has expired, again and again."""
+        """Cancel expired tasks, forever."""
         never = asyncio.Event()
         while True:
             try:

@@ -11,7 +11,7 @@ from taskqueue.clock import Clock, next_beat
 POLL_S = 0.5
 
 MOST_TRIED = 4
-"""Of so many queues each is claimed from in vain rather than that one waits for a look."""
+"""With up to so many queues, claim from each of them rather than poll first."""
 
 
 class FetchSchedule:
@@ -28,12 +28,12 @@ class FetchSchedule:
         self._poll_at = -math.inf
 
     def expect_work(self, queue: str, at: float = 0.0) -> None:
-        """There are tasks of a queue to claim at that instant; 0: now."""
+        """Note that a queue has tasks to claim at that time; 0: now."""
         if self.hints.expect(queue, at):
             self.changed.set()
 
     def expect_due(self, queue: str, due: float) -> None:
-        """There are tasks of a queue that come due, or came due, at that instant."""
+        """Note that tasks of a queue come due, or came due, at that time."""
         self.expect_work(queue, 0.0 if due <= self._clock.now() else due)
 
     def expect_any(self) -> None:
@@ -43,24 +43,24 @@ class FetchSchedule:
                 self.expect_work(queue)
 
     def slot_freed(self, queue: str) -> None:
-        """A task that had limits is settled: another may run, of this queue or of others."""
+        """Note that a limited task is settled: another may run, in this queue or in others."""
         self.hints.note_limited(queue)
         self.expect_work(queue)
         if self.hints.serves_others(queue):
             self.poll_soon()
 
     def room_freed(self) -> None:
-        """There is more room for what waits, if something does."""
+        """Note that there is more room for waiting tasks."""
         if self.hints.ready:
             self.changed.set()
 
     def poll_soon(self) -> None:
-        """There may be tasks of any queue to claim now."""
+        """Note that any queue may have tasks to claim now."""
         self._poll_at = -math.inf
         self.changed.set()
 
     def search_soon(self) -> None:
-        """There may be orphans."""
+        """Note that there may be orphans."""
         self.search_is_due = True
         self.changed.set()
 

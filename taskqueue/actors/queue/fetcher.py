@@ -1,4 +1,4 @@
-"""The fetcher: claims tasks, whenever there are some and there is room for them."""
+"""The fetcher: claims tasks when some are ready and there is room for them."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ REGISTRATION_S = 1.0
 
 
 class Fetcher:
-    """Claims in a loop, and now and then has leases extended and orphans settled."""
+    """Claims in a loop; regularly has leases extended and orphans settled."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Fetcher:
         """Whether leases of earlier incarnations are settled."""
 
     async def arrivals(self) -> None:
-        """Wait until no deliveries are on their way from the storage."""
+        """Wait until no claim is in flight."""
         while self._reserved():
             self._arrival.clear()
             await self._arrival.wait()
@@ -91,7 +91,7 @@ class Fetcher:
             return leases.reserved
 
     async def heed_others(self) -> None:
-        """Do what other processes have asked for. The next poll does so too."""
+        """Apply the requests of other processes now, not only at the next poll."""
         await self._keeper.heed_others()
         self._schedule.changed.set()
 
@@ -109,7 +109,7 @@ class Fetcher:
                 await self._storage.again()
 
     async def _await_registrations(self) -> None:
-        """Give the consumers some real time to register what they run."""
+        """Give the consumers some real time to register their running attempts."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(REGISTRATION_S):
                 while not self._is_complete():
@@ -128,9 +128,9 @@ class Fetcher:
     # --- enqueueing --------------------------------------------------------------------------
 
     async def enqueue(self, tasks: Sequence[NewTask]) -> tuple[Accepted, ...]:
-        """Insert tasks, and return once they are committed.
+        """Insert tasks; return once they are committed.
 
-        If no task waits in their queue, they are claimed in the same commit, up to the free room.
+        If no task waits in their queue, as many as there is room for are claimed in that commit.
         """
         reservations = self._reservations_for(tasks)
         if reservations:
@@ -143,7 +143,7 @@ class Fetcher:
         return accepted
 
     def _reservations_for(self, tasks: Sequence[NewTask]) -> Sequence[Reservation]:
-        """Reserve room for tasks of queues in which no task waits, as far as we know."""
+        """Reserve room for tasks of queues in which, as far as we know, no task waits."""
         if self._is_claiming:
             return ()
         now, ready = self._clock.now(), self._schedule.hints.ready
@@ -207,7 +207,7 @@ class Fetcher:
     # --- claiming ---------------------------------------------------------------------------
 
     async def _claim_for(self, period_s: float) -> None:
-        """Claim for a while, whenever there are ready tasks and room for them."""
+        """Claim for `period_s` seconds, whenever tasks are ready and there is room."""
         end, schedule = self._clock.monotonic() + period_s, self._schedule
         while self._clock.monotonic() < end and not schedule.search_is_due:
             if schedule.poll_is_due():
@@ -219,9 +219,9 @@ class Fetcher:
                 await schedule.wait(end)
 
     async def _poll(self) -> None:
-        """Note what has started, and find tasks that others have inserted.
+        """Note starts, and look for tasks that others have inserted.
 
-        It only reads, because a claim would compete with other writes.
+        It does not claim, because a claim would compete with other writes.
         """
         await self._keeper.note_starts()
         await self._keeper.heed_now_and_then()
@@ -287,8 +287,8 @@ class Fetcher:
         """Extend our leases, and settle orphans: attempts that no consumer will settle."""
         with self._dispatch as leases:
             leases.begin_search()
-        # The storage is asked again, however the clock was set. Not later: once the extension is
-        # answered, tasks that were on their way are committed, and new ones are expected.
+        # Ask the storage again, in case the clock was changed. Not later: once the extension is
+        # answered, inserts in flight are committed, and their hints must be kept.
         self._schedule.hints.forget()
         await self.arrivals()
         self._schedule.search_is_due = False

@@ -1,7 +1,7 @@
-"""Handler ends: keeps back the outcomes of limited tasks whose handlers cannot be stopped.
+"""Handler ends: holds back the outcomes of limited tasks whose handlers cannot be stopped.
 
-What is not written keeps the slots of the task. So no limit is exceeded by a thread that runs on
-when its task is cancelled or its consumer has ended.
+A task keeps its slots until its outcome is written. So a thread that still runs after its task was
+cancelled or its consumer ended cannot exceed a limit.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ class HandlerEnds:
     """Waits for handlers to end, until the service stops."""
 
     def __init__(self, handlers: UnfinishedHandlers) -> None:
-        """Make one that keeps nothing back yet."""
+        """Make one that holds nothing back yet."""
         self._handlers = handlers
         self._awaited: set[asyncio.Event] = set()
         self._is_stopping = False
@@ -29,11 +29,11 @@ class HandlerEnds:
         return not self._is_stopping and self._handlers.includes(finished.delivery.task)
 
     def keep(self, finished: Finished) -> None:
-        """Remember an outcome until it is written, also if this queue actor ends."""
+        """Remember an outcome until it is written, even if this queue actor ends."""
         self._handlers.outcomes[finished.delivery.token] = finished
 
     def known(self, finished: Finished) -> Finished:
-        """Return the outcome that was kept of an attempt: a new queue actor can only guess it."""
+        """Return the outcome that was kept of an attempt, which a new queue actor cannot know."""
         return self._handlers.outcomes.get(finished.delivery.token, finished)
 
     def written(self, tokens: Iterable[str]) -> None:
@@ -62,7 +62,7 @@ class HandlerEnds:
             self._awaited.discard(ended)
 
     def stop(self) -> None:
-        """Stop waiting: what was kept back is to be written."""
+        """Stop waiting: outcomes that were held back are to be written."""
         self._is_stopping = True
         for ended in self._awaited:
             ended.set()

@@ -1,7 +1,7 @@
-"""Ready hints: which queues have tasks to claim, and when others will.
+"""Ready hints: which queues have tasks to claim, and when others will. No I/O.
 
-Bookkeeping without I/O. A hint may be wrong: then a claim returns nothing. One may be missing, for
-tasks that others insert: the storage is polled for these.
+A hint may be wrong: then a claim returns nothing. Hints are missing for tasks that others insert:
+the fetcher polls the storage for these.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from taskqueue.clock import Clock
 
 
 class ReadyHints:
-    """What can be claimed of the queues that are served."""
+    """What can be claimed from the queues that are served."""
 
     def __init__(self, queues: Sequence[str], clock: Clock) -> None:
         """Expect nothing yet."""
@@ -27,7 +27,7 @@ class ReadyHints:
         self._turns: dict[str, int] = {}  # of the latest claim of each queue that took something
 
     def expect(self, queue: str, at: float = 0.0) -> bool:
-        """Note that there are tasks of a queue at that instant; 0: now. Return whether it is news.
+        """Note that a queue has tasks at that time; 0: now. Return whether that was unknown.
 
         Queues that are not served here are ignored.
         """
@@ -63,15 +63,15 @@ class ReadyHints:
         return bool(self._served - {queue})
 
     def forget(self) -> None:
-        """Expect nothing: the storage is about to be asked."""
+        """Forget all hints: the storage is about to be read."""
         self._ready.clear()
         self._due.clear()
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """The queues that have tasks now, first the one that was served longest ago.
+        """The queues that have tasks now, least recently served first.
 
-        So queues that share a limit take turns with its slots.
+        So queues that share a limit take turns.
         """
         now = self._clock.now()
         come_due = (queue for queue, due in self._due.items() if due <= now)
@@ -86,9 +86,9 @@ class ReadyHints:
         return self._turns.get(queue, -1)
 
     def begin_claim(self, queue: str) -> bool:
-        """Drop the hints that a claim uses up; tasks that come during it are expected again.
+        """Drop the hints that a claim uses up; tasks that arrive during it set them again.
 
-        Return whether tasks had come due: then the caller has to find out when the next ones will.
+        Return whether tasks had come due: then the caller has to read when the next ones will.
         """
         self._ready.pop(queue, None)
         self._await_slots.discard(queue)
@@ -98,6 +98,6 @@ class ReadyHints:
         return came_due
 
     def in_s(self) -> float:
-        """Return in how many seconds there are tasks of a queue that has none now."""
+        """Return the seconds until a queue that has no tasks now will have some."""
         now = self._clock.now()
         return min((due - now for due in self._due.values() if due > now), default=math.inf)

@@ -56,14 +56,14 @@ class LeaseDriver:
     def finished(
         self, consumer: ActorRef, finished: Sequence[Finished], then: Callable[[], object]
     ) -> None:
-        """A consumer reports outcomes; `then` is called once they are written."""
+        """Take the outcomes that a consumer reports; call `then` once they are written."""
         with self._dispatch as leases:
             actions = leases.finished(consumer, finished)
         for action in actions:
             self._obey(action, then)
 
     def gone(self, consumer: ActorRef, reason: ExitReason) -> None:
-        """A consumer has ended."""
+        """Settle the attempts of a consumer that has ended."""
         cause = reason.cause if isinstance(reason, Crash) else None
         with self._dispatch as leases:
             end = ConsumerEnd(

@@ -1,4 +1,4 @@
-"""The lease keeper: keeps the leases of a queue actor in step with what the storage says."""
+"""The lease keeper: extends the leases of a queue actor, and finds orphans and requests."""
 
 import asyncio
 import contextlib
@@ -54,9 +54,10 @@ class LeaseKeeper:
     async def settle_orphans(self) -> None:
         """Extend our leases, and settle orphans: attempts that no consumer will settle.
 
-        Leases are extended even if there are none: once that is answered, whatever an earlier
-        queue actor sent is committed, and `held` shows it. Only a settlement with statements may
-        still wait, as another process commits it. Of that and of an orphan's the first counts.
+        The extension is sent even without leases: once it is answered, all writes of an earlier
+        queue actor are committed, and `held` shows them. Only a settlement with statements may
+        still wait, because another process commits it; if it competes with the orphan's, the first
+        one counts.
         """
         async with self._heeding:
             await self._heed_drain()  # before the first claim of a new queue actor
@@ -67,10 +68,10 @@ class LeaseKeeper:
             await asyncio.wait(settling)
 
     def _note_return(self) -> None:
-        """Note that leases are extended; that took so long that others may still have to.
+        """Note an extension; if it was late, give other nodes time for theirs.
 
-        A lease that was extended after a third of its time lasts for the other two. It does not
-        matter whether the storage was away or slow, or this process stopped.
+        A lease is extended after a third of its time and lasts for two more thirds. It makes no
+        difference whether the storage was away or slow, or this process was stopped.
         """
         now, last = self._clock.monotonic(), self._extended_at
         if last is not None and now - last > self._lease_s * 2 / 3:
@@ -83,10 +84,10 @@ class LeaseKeeper:
         return await self._storage.use(Storage.rescue, self._owner, now=self._clock.now())
 
     async def search_in_s(self) -> float:
-        """Return after how long to search for orphans again.
+        """Return the seconds until the next search for orphans.
 
-        In a third of our lease, when ours have to be extended, or as soon as another node's lease
-        ends unless it is extended: a dead node's tasks do not wait longer than they have to.
+        That is a third of our lease, when ours have to be extended, or the end of another node's
+        first lease, so that a dead node's tasks are rescued as early as possible.
         """
         usual_s = self._lease_s / 3
         ends_at = await self._storage.use(Storage.next_lease_end, self._owner)
@@ -96,14 +97,14 @@ class LeaseKeeper:
         return min(usual_s, max(rescue_in_s, self._rescue_from - self._clock.monotonic()))
 
     async def heed_now_and_then(self) -> None:
-        """Do what other processes have asked for, if that was not done in the last half second."""
+        """Apply the requests of other processes, if not done in the last half second."""
         now = self._clock.monotonic()
         if now >= self._heed_at:
             self._heed_at = next_beat(now, POLL_S)
             await self.heed_others()
 
     async def heed_others(self) -> None:
-        """Do what other processes have asked for: drain this node, pause a queue, cancel a task."""
+        """Apply the requests of other processes: drain this node, pause a queue, cancel a task."""
         with contextlib.suppress(*UNREACHABLE):
             async with self._heeding:
                 await self._heed_drain()
@@ -134,7 +135,7 @@ class LeaseKeeper:
             self._driver.feed(Leases.cancel, token, reason)
 
     async def note_starts(self) -> None:
-        """Record what consumers have started; one that its handler blocks cannot do so."""
+        """Record starts for consumers that are blocked by a handler and cannot do so."""
         with self._dispatch as leases:
             running = frozenset(leases.begun)
         new = running - self._noted
@@ -143,7 +144,7 @@ class LeaseKeeper:
         self._noted = running
 
     async def _note(self, begun: Sequence[str]) -> None:
-        """Record starts; one that waits for another program is repeated with the next extension."""
+        """Record starts; one that waits for another program is tried again later."""
         try:
             await self._storage.use(Storage.start, begun, now=self._clock.now())
         except StorageBusy:

@@ -1,4 +1,4 @@
-"""The limits of the app are declared to the storage once, before anything is claimed."""
+"""Declares the app's limits to the storage once, before anything is claimed."""
 
 import asyncio
 import contextlib
@@ -14,25 +14,25 @@ PATIENCE_S = 1.0
 
 
 class LimitDeclaration:
-    """Declares what the app says; what was changed at run time stays changed."""
+    """Declares the app's limits; values that were changed at run time are kept."""
 
     def __init__(
         self, limits: Mapping[str, LimitValues], storage: StorageClient, clock: Clock
     ) -> None:
-        """Have nothing declared yet."""
+        """Make one that has declared nothing yet."""
         self._limits = limits
         self._storage = storage
         self._clock = clock
         self._is_made = False
 
     async def begin(self) -> None:
-        """Make it, unless the storage is away now: HTTP, which opens later, shows the limits."""
+        """Declare now if the storage serves: HTTP, which starts later, shows the limits."""
         with contextlib.suppress(*UNREACHABLE, TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 await self.require()
 
     async def require(self) -> None:
-        """Make it, unless it is made.
+        """Declare the limits, unless that is done.
 
         Raises:
             StorageUnavailable, ActorError: the storage is away.

@@ -15,14 +15,14 @@ class QueueSettings(Struct):
     lease_s: float = 30.0
     retry: RetryPolicy = RetryPolicy()
     retry_of: Callable[[str], RetryPolicy] | None = None
-    """How failures of an action are answered; None: as `retry` says."""
+    """Returns the retry policy of an action; None: `retry` for all."""
     limits: Mapping[str, LimitValues] = {}
-    """What the app declares of each limit."""
+    """The values that the app declares for each limit."""
     ageing: Mapping[str, float] = {}
     """After how many seconds a task of a queue counts as one of the next higher priority."""
     fair_queues: frozenset[str] = frozenset()
-    """Those whose tasks take turns: none of them is claimed ahead of a free slot."""
+    """The queues whose tasks take turns: these are claimed only into free slots."""
 
     def policy_of(self, action: str) -> RetryPolicy:
-        """Return how failures of `action` are answered."""
+        """Return the retry policy of `action`."""
         return self.retry if self.retry_of is None else self.retry_of(action)

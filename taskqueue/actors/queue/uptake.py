@@ -1,4 +1,4 @@
-"""Takes up what was committed about tasks: publishes, counts and passes it on."""
+"""Applies commits of others to this queue actor: logs and counts them, and wakes the fetcher."""
 
 from collections.abc import Sequence
 
@@ -27,19 +27,19 @@ class Uptake:
         self._measures = measures
 
     def inserted(self, tasks: Sequence[NewTask]) -> None:
-        """Have tasks claimed that are new and due."""
+        """Expect new tasks, to be claimed when they are due."""
         self.answered(
             tasks, [Accepted(id=task.id, acceptance=Acceptance.ACCEPTED) for task in tasks]
         )
 
     def answered(self, tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> None:
-        """Have those of these tasks claimed that were accepted and are due."""
+        """Expect those of these tasks that were accepted, to be claimed when they are due."""
         self._accepted.note(tasks, answers)
         for queue in {task.queue for task in tasks}:
             self._schedule.expect_work(queue)
 
     def cancelled(self, result: CancelResult, reason: str) -> None:
-        """Have the handler stopped, if it runs."""
+        """Cancel the handler, if it runs."""
         task_log.cancel_asked(result, reason)
         if result.queue is not None and result.action is not None:
             self._measures.cancelled(result.queue, result.action)

@@ -249,7 +249,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         return await self._read(reads.all_due)
 
     async def get(self, task_id: str, *, now: float) -> TaskHistory | None:
-        self._serving().writer.hurry()  # the end of this task may be about to be written
+        self._serving().writer.flush()  # the end of this task may be about to be written
         return await self._read(partial(reads.get, task_id=task_id, now=now))
 
     async def logs(

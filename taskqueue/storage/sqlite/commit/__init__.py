@@ -1,4 +1,4 @@
-"""Group commit: `writer` gathers what waits, `batch` commits it, `checkpointer` shortens the log.
+"""Group commit: `writer` collects writes, `batch` commits them, `checkpointer` keeps the log short.
 
-A `transaction` is what the operations of one commit share.
+A `transaction` is the state that the operations of one commit share.
 """

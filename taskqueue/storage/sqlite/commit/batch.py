@@ -1,7 +1,6 @@
-"""One commit: all that waits in one transaction, and if one of it fails, each in its own.
+"""One commit: a batch of operations in one transaction; if one fails, each in its own.
 
-This runs where the writing connection is, which may be another process: what goes in and what comes
-out can be pickled, and this imports little.
+This may run in the writer process, so arguments and results can be pickled and imports are few.
 """
 
 import sqlite3
@@ -31,7 +30,7 @@ class Result(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """What became of the operations of one commit, in their order."""
+    """The results of the operations of one commit, in order."""
 
     results: list[Result]
     refused: list[tuple[NewTask, Accepted]]  # see `Transaction.refused`
@@ -46,10 +45,10 @@ def commit(
     patience_s: float,
     db: sqlite3.Connection,
 ) -> Committed:
-    """Apply all operations in their order; what they have done is durable when this returns.
+    """Apply all operations in order; their effect is durable when this returns.
 
-    One that raises fails alone. One that raises `TransactionLost` is run again with all others, and
-    must not raise it twice. To begin this waits for other writers, at most for `patience_s`.
+    An operation that raises fails alone. One that raises `TransactionLost` is run again with all
+    others, and must not raise it twice. Waits up to `patience_s` for other writers.
     """
     before = db.total_changes
     committing = _Committing(watch, patience_s, db)
@@ -72,7 +71,7 @@ class _Committing:
         try:
             self._watch.check()
             tx, values = transact(self._db, operations, self._patience_s)
-            self._watch.check()  # only what is still there may be called durable
+            self._watch.check()  # a commit into a removed file is not durable
         except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
             path = self._watch.path
             if storage_error(error, path) is None and len(operations) > 1:
@@ -115,10 +114,10 @@ def _try(
 
 
 def _begin(db: sqlite3.Connection, patience_s: float) -> None:
-    """Begin to write, as soon as no other connection does.
+    """Begin to write as soon as no other connection does.
 
-    Asked for often, because SQLite's own waiting sleeps longer and longer: beside others that write
-    all the time it would hardly ever be awake when the lock is free.
+    Polls the lock, because SQLite's busy handler sleeps longer each time: beside busy writers it
+    would rarely be awake when the lock is free.
     """
     end = time.monotonic() + patience_s
     while True:

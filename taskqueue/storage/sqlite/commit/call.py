@@ -1,7 +1,7 @@
-"""A commit as it is sent to the connection that writes.
+"""A commit as it is sent to the writing connection.
 
-What each task needs (its insert, maybe with its claim, and its completion) goes there as
-MessagePack, and so does what comes back. All else is pickled, with whatever shares the commit.
+Frequent operations (inserts, claims with them, completions) and their answers are MessagePack. A
+commit that has any other operation is pickled as a whole.
 """
 
 import sqlite3
@@ -118,7 +118,7 @@ class CommitCall(Packed):
         return commit(self._operations, self._watch, self._patience_s, db)
 
     def packed(self) -> bytes | None:
-        """Return it as MessagePack; None if some of it is not made for that."""
+        """Return it as MessagePack; None if one of its operations cannot be encoded so."""
         batches = self._batches()
         if batches is None:
             return None
@@ -133,7 +133,7 @@ class CommitCall(Packed):
         return cls(operations, FileWatch(call.place, call.identity, call.log), call.patience_s)
 
     def packed_answer(self, value: Committed) -> bytes | None:
-        """Return the answer as MessagePack; None if it says more than what each task needs."""
+        """Return the answer as MessagePack; None if it has more than the frequent results."""
         says_more = value.refused or value.ended or any(result.error for result in value.results)
         if says_more or self._batches() is None:
             return None

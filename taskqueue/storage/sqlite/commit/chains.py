@@ -1,9 +1,8 @@
-"""The slots of limits that rows wait for which are leased already.
+"""The slots that chained rows wait for: rows that are leased but have no slots yet.
 
-Such a row has a line in `held_slots` for each of its gates. A slash before the gate and before the
-name of the limit, where no gate and no name has one, keeps it from being counted. When a row that
-has slots is settled, the slash is taken from the lines of the next one: so the slots pass on, in
-one commit.
+A chained row has a line in `held_slots` for each of its gates. A slash before the gate and the name
+of the limit, which no gate or name begins with, keeps the line from being counted. The settlement
+of a row with slots removes the slash from the lines of the next row, which passes its slots on.
 """
 
 import sqlite3
@@ -14,19 +13,19 @@ from taskqueue.storage.sqlite.sql import parking, rows
 
 
 def add(db: sqlite3.Connection, seqs: Sequence[int], uses: Iterable[LimitUse]) -> None:
-    """Have rows wait for slots of these limits."""
+    """Add rows that wait for slots of these limits."""
     named = rows.json_array(seqs)
     for use in uses:
         db.execute(parking.AWAIT_SLOT, (named, use.gate, use.name, use.cost))
 
 
 def is_waiting(gate: str) -> bool:
-    """Return whether a line of `held_slots` with this gate stands for a row that waits."""
+    """Return whether a line of `held_slots` with this gate belongs to a waiting row."""
     return gate.startswith("/")
 
 
 def pass_on(db: sqlite3.Connection, freed: Iterable[int]) -> None:
-    """Give the slots of rows that were settled to those that wait with the same limits."""
+    """Give the slots of settled rows to waiting rows with the same limits."""
     [are_there] = db.execute(parking.HAS_CHAINED).fetchone()
     if not are_there:
         return

@@ -1,10 +1,10 @@
-"""Brings the log into the file, beside the commits and not inside them.
+"""Checkpoints the WAL, without delaying commits.
 
-    rows were written ─▶ what the log holds, on a thread of its own, while commits go on
-                           └─ it has grown long ─▶ the little that came since, between two commits
+    rows were written ─▶ checkpoint the log, on a thread of its own, while commits go on
+                           └─ it has grown long ─▶ checkpoint the rest, between two commits
 
-SQLite resets the log only when all of it is in the file, and beside a writer that never rests
-that would never be so: the second step catches up with it, and is short because of the first.
+SQLite resets the log only when all of it has been checkpointed. Beside a busy writer that never
+happens in the first step. The second one catches up, and is short because of the first.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LONG_PAGES = 2_000  # 8 MiB
 
 
 class Checkpointer:
-    """Keeps the log of a database file short, never twice at once."""
+    """Keeps the log of a database file short; one checkpoint at a time."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Checkpointer:
     ) -> None:
         """Use `connection`, which it owns, and `writing`, the writer's.
 
-        It makes no checkpoint after a sync that failed, and calls `on_failed_sync`. The next one
+        After a failed sync it calls `on_failed_sync` and makes no more checkpoints: the next one
         would succeed without the pages that the sync has lost, and SQLite would reset the log.
         """
         self._connection = connection
@@ -49,7 +49,7 @@ class Checkpointer:
         self._closed = False
 
     def check(self) -> None:
-        """Say once that the latest checkpoint has failed.
+        """Raise once if the latest checkpoint has failed.
 
         Raises:
             StorageUnavailable, StorageCorrupt: what SQLite said.
@@ -59,14 +59,17 @@ class Checkpointer:
             raise failure
 
     def written(self, rows: int) -> None:
-        """Begin, if of so many rows changed so far enough are new, and nothing is under way."""
+        """Begin a checkpoint if enough rows have changed and none is under way.
+
+        `rows` is the number of all rows changed so far.
+        """
         if rows - self._rows >= _ROWS and self._idle.is_set() and not self._closed:
             self._rows = rows
             self._idle.clear()
             self._connection.run(checkpoint).add_done_callback(self._caught_up)
 
     async def close(self) -> None:
-        """End what is under way, then close the connection."""
+        """Finish the checkpoint that is under way, then close the connection."""
         self._closed = True
         await self._idle.wait()
         await self._connection.close()

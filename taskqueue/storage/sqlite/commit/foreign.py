@@ -1,14 +1,14 @@
-"""Notices commits of other connections within milliseconds, and costs nothing while there are none.
+"""Detects commits of other connections within milliseconds, at no cost while there are none.
 
     a write to the log ─▶ inotify ─▶ PRAGMA data_version, on the writer's connection ─▶ notify
 
-Our own commits write to the log as well. The version tells them apart: a connection does not see it
-change by its own commits. A commit counts some time after its last write, when the disk has synced
-it, and nothing is written to the log then. So the version is looked at several times. Each commit
-of ours is a look as well, and costs no message of its own.
+Our own commits write to the log as well. The version tells them apart: it does not change for a
+connection by that connection's own commits. A commit takes effect only after its last write to the
+log, when the disk has synced it. So a write is followed by several checks of the version. Each of
+our own commits also checks it, without an extra message.
 
-Our clients touch the log after a commit. That says that there are tasks, most likely: they are
-claimed before the look, which has time then.
+Clients touch the log after a commit, which usually means that there are new tasks: they are claimed
+first, and the version is checked later.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from taskqueue.storage.sqlite.disk.inotify import FileEvent, FileEventWatch, is_
 from taskqueue.storage.sqlite.disk.wal import data_version
 
 PAUSES_S = (0.001, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
-"""From a write to the first look and from one to the next: short beside the sync they wait for."""
+"""Pauses from a write to the first check, and between checks: short compared with a sync."""
 
 AFTER_TOUCH_S = 0.016
 
 SUSTAINED = 5
-"""The pause between looks while writes keep coming, as an index: a look delays one."""
+"""Index of the pause between checks while writes keep coming, because a check delays a write."""
 
 
 class ForeignCommits:
-    """Calls functions, on its loop, after others have committed. Some commits share a call."""
+    """Calls functions on its loop after commits of others. Several commits may share a call."""
 
     def __init__(
         self,
@@ -57,10 +57,10 @@ class ForeignCommits:
         self._notify_early = notify_early
         self._version = version
         self._loop = asyncio.get_running_loop()
-        self._step = len(PAUSES_S)  # the next pause; none is left while all is quiet
+        self._step = len(PAUSES_S)  # the next pause; past the end while nothing is written
         self._looked_at = -math.inf
         self._is_committing = False
-        self._committed_at = -math.inf  # when a commit of ours has looked last
+        self._committed_at = -math.inf  # when a commit of ours has last checked
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._listen()
@@ -75,9 +75,9 @@ class ForeignCommits:
         notify: Callable[[], object],
         notify_early: Callable[[], object],
     ) -> "ForeignCommits | None":
-        """Watch the log of an open file; None if the system does not allow that.
+        """Watch the log of an open file; return None if the system does not support that.
 
-        `notify_early` is called after touches, before the look.
+        `notify_early` is called after touches, before the version is checked.
         """
         with contextlib.ExitStack() as watches:
             try:
@@ -99,11 +99,11 @@ class ForeignCommits:
         return begun
 
     def commit_begins(self) -> None:
-        """Note that a commit of ours is on its way: it will have looked when it is back."""
+        """Note that a commit of ours has begun, which checks the version as well."""
         self._is_committing = True
 
     def commit_ended(self, version: int | None) -> None:
-        """Take in the version that a commit of ours has met; None if it is not known."""
+        """Compare the version that a commit of ours found; None if it is unknown."""
         self._is_committing = False
         if version is not None and not self._closed:
             self._committed_at = self._loop.time()
@@ -124,7 +124,7 @@ class ForeignCommits:
         self._loop.add_reader(self._writes, self._written)
 
     def _written(self) -> None:
-        # Not listening until the next look: meanwhile the kernel counts all writes as one.
+        # Not listening until the next check: meanwhile the kernel merges all writes into one event.
         self._loop.remove_reader(self._writes)
         is_quiet = self._step == len(PAUSES_S)
         self._step = 0 if is_quiet else min(self._step, SUSTAINED)
@@ -169,7 +169,7 @@ class ForeignCommits:
         try:
             version = hop.result()
         except (sqlite3.Error, StorageUnavailable):
-            version = self._version  # our next commit says what is wrong; the poll finds the tasks
+            version = self._version  # our next commit reports the fault; the poll finds the tasks
         if self._closed:
             return
         self._compare(version)

@@ -1,12 +1,12 @@
-"""The gates of limits inside a transaction: what is full is parked, what is freed is opened.
+"""The gates of limits inside a transaction: rows are parked at full gates and opened at free ones.
 
-    claim    ─▶ is the gate of a row open? take a slot : park it, with all that are limited alike
+    claim    ─▶ is the gate of a row open? take a slot : park it and all rows with the same limits
     settle   ─▶ free the slots ─▶ open the first rows that are parked there
-    a rate   ─▶ its first parked row opens at an instant, at the next claim
+    a rate   ─▶ its first parked row opens at a known time, with the next claim
 
-While a gate has room, no row that could pass it next stays parked: the first of each queue is open.
-So a claim finds it in its order, and nothing polls. To keep it so, the gates are woken after a slot
-is taken or freed, and when an open row is cancelled, edited or parked elsewhere.
+Invariant: while a gate has room, the first row of each queue at that gate is open. So a claim finds
+it in its order, and nothing polls. To keep it, gates are woken after a slot is taken or freed, and
+when an open row is cancelled, edited or parked elsewhere.
 """
 
 import math
@@ -27,7 +27,7 @@ decode_values = msgspec.json.Decoder(LimitValues).decode
 
 
 class Candidate(NamedTuple):
-    """An open row, by what the order of a claim depends on."""
+    """An open row, with the columns that decide the order of a claim."""
 
     seq: int
     limits: str | None
@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
 
 
 class Gates:
-    """The limits, and how much of them is used, as this transaction has left it."""
+    """The limits and their usage, as this transaction has left them."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -48,9 +48,9 @@ class Gates:
         self._states: dict[str, GateState] = {}
 
     def take(self, queue: str, row: Candidate, *, now: float) -> bool:
-        """Take a slot of each limit of an open row; if one has none, park the row.
+        """Take a slot of each limit of an open row, or park the row if a limit has none.
 
-        Returns whether the row can be claimed.
+        Return whether the row can be claimed.
         """
         uses = limits.decoded(row.limits)
         if self._park(queue, row, uses, now=now):
@@ -61,7 +61,7 @@ class Gates:
         return True
 
     def is_open(self, queue: str, row: Candidate, *, now: float) -> bool:
-        """Return whether a row could be claimed; if it could not, park it."""
+        """Return whether a row could be claimed; if not, park it."""
         return not self._park(queue, row, limits.decoded(row.limits), now=now)
 
     def park_full(self, queue: str, text: str, *, now: float) -> None:
@@ -102,17 +102,17 @@ class Gates:
         self._owe(gate, left_at, now=now)
 
     def let_go(self, text: str | None, *, now: float) -> None:
-        """Wake the gates of an open row that leaves the line."""
+        """Wake the gates of an open row that is no longer waiting."""
         if text is not None:
             self.wake(limits.decoded(text), now=now)
 
     def open_due(self, *, now: float) -> None:
-        """Open what the rates of its limits allow now."""
+        """Open the rows that the rates of their limits allow now."""
         for [gate] in self._db.execute(parking.DUE_OPENINGS, (now,)).fetchall():
             self._wake(gate, now=now)
 
     def wake(self, uses: Iterable[LimitUse], *, now: float) -> None:
-        """Open the first rows that are parked at these gates, as far as there is room."""
+        """Open the first rows that are parked at these gates, as far as the gates have room."""
         for use in uses:
             self._wake(use.gate, now=now)
 
@@ -125,14 +125,14 @@ class Gates:
             behind = gate
 
     def values(self, name: str) -> LimitValues:
-        """Return what a limit allows; anything, if it is not known."""
+        """Return the values of a limit; an unknown limit allows everything."""
         if self._values is None:
             found = self._db.execute(parking.LIMITS).fetchall()
             self._values = {name: decode_values(now_holds) for name, now_holds, _, _ in found}
         return self._values.get(name, UNLIMITED)
 
     def is_known(self, name: str) -> bool:
-        """Return whether there is a limit of this name."""
+        """Return whether there is a limit with this name."""
         self.values(name)
         return self._values is not None and name in self._values
 

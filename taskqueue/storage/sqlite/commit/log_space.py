@@ -16,7 +16,7 @@ MOST_ROOM_BYTES = 4 * 1024 * 1024
 
 
 class LogSpace:
-    """Adds as much room as the log is long, step by step, whenever commits have used it up."""
+    """Adds zeros to the log in steps, up to its own length, when commits have used up its room."""
 
     def __init__(
         self, writing: ThreadConnection | ProcessConnection, watch: FileWatch, log: Path
@@ -30,7 +30,7 @@ class LogSpace:
         self._is_adding = False
 
     def committed(self) -> None:
-        """Begin to add room if there is none left."""
+        """Begin to add room if none is left."""
         if not self._is_adding and self._length < (used := self._used()) < LONGEST_BYTES:
             self._goal = min(used + min(used, MOST_ROOM_BYTES), LONGEST_BYTES)
             self._add()

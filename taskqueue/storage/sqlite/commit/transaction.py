@@ -1,4 +1,4 @@
-"""What the writes of one commit share."""
+"""The state that the operations of one commit share."""
 
 import sqlite3
 
@@ -11,7 +11,7 @@ from taskqueue.storage.sqlite.sql import statements
 
 
 class Transaction(Moves):
-    """One commit in the making: the connection, and by how much each count has moved."""
+    """A transaction that is not committed yet: its connection, and the change of each count."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ class Transaction(Moves):
 
 
 def refresh_schema(db: sqlite3.Connection) -> None:
-    """Read the schema again in a transaction, if another connection has changed it.
+    """Read the schema again in a transaction if another connection has changed it.
 
-    SQLite does so when a statement runs, but not when one cannot be compiled because of what a
-    trigger names. So the error of a trigger that is gone would be raised again and again, until
+    SQLite does so when a statement runs, but not when a statement fails to compile because of a
+    trigger. So after the trigger is dropped its error would be raised again and again, until
     another statement runs on this connection.
     """
     db.execute("SELECT 1 FROM main.sqlite_master LIMIT 0")

@@ -1,6 +1,6 @@
 """The turns of flows inside a transaction.
 
-A row with a flow is parked until it is due. Then it gets a turn, by which it is claimed.
+A row with a flow is parked until it is due. Then it gets a turn, which orders the claims.
 """
 
 import sqlite3
@@ -10,7 +10,7 @@ from taskqueue.rules.turns import NO_TURN, Waiting, next_turn
 from taskqueue.storage.sqlite.sql import rows, turns
 
 MOST_GIVEN = 5_000
-"""How many turns a claim gives; the next one goes on."""
+"""How many turns a claim gives at most; the next claim continues."""
 
 
 class Turns:
@@ -20,7 +20,7 @@ class Turns:
         self._db = db
 
     def give(self, queue: str, *, now: float, most: int = MOST_GIVEN) -> None:
-        """Give a turn to what has come due, the earliest first, up to `most`."""
+        """Give a turn to rows that have come due, the earliest first, up to `most`."""
         due = self._db.execute(turns.AWAITING_TURN, (queue, now, most)).fetchall()
         last: dict[tuple[int, str], float] = {}
         served: dict[int, float] = {}
@@ -37,7 +37,7 @@ class Turns:
             self._db.execute(turns.FORGET_TURNS, of_priority)
 
     def serve(self, seqs: Sequence[int]) -> None:
-        """Note which turns are served by a claim."""
+        """Record the turns that a claim serves."""
         self._db.execute(turns.NOTE_SERVED, (rows.json_array(seqs),))
 
     def expected(self, queue: str, row: Waiting) -> float:
@@ -45,7 +45,7 @@ class Turns:
         return next_turn(*self._turns(queue, row), row.weight)
 
     def _turns(self, queue: str, row: Waiting) -> tuple[float, float]:
-        """Return the latest turn of a row's lane, and the one that was served last."""
+        """Return the latest turn of a row's lane, and the turn that was served last."""
         asked = {"queue": queue, "priority": row.priority, "flow": row.lane}
         last, served = self._db.execute(turns.TURNS_OF, asked).fetchone()
         return NO_TURN if last is None else last, served or 0.0

@@ -1,12 +1,12 @@
-"""Commits everything that waits in one transaction, and again as soon as that one ended.
+"""Group commit: all waiting writes share a transaction; those that arrive meanwhile share the next.
 
     write ─┐                      ┌─ answer
-    write ─┼─▶ pending ─▶ commit ─┼─ answer      meanwhile the next ones gather
+    write ─┼─▶ pending ─▶ commit ─┼─ answer
     write ─┘   (one hop to the    └─ answer
-                writer's thread)
+                writer)
 
-A lone write is committed at once, and the more come together, the more share one sync of the disk.
-A *patient* write, whose caller does not need it at once, waits a moment to share a commit.
+A lone write is committed at once; under load, many writes share one sync of the disk. A *patient*
+write, which nothing waits for, is held back for a moment to share a commit.
 """
 
 import asyncio
@@ -35,33 +35,33 @@ from taskqueue.storage.sqlite.errors import WriterLost
 
 T = TypeVar("T")
 
-# An insert brings a claim, an answer the next request: the way from one to the other, in turns of
-# the loop. They take some microseconds, a commit of its own takes hundreds.
+# How many turns of the loop a write waits for others. A claim follows an insert, and the next
+# request an answer, within so many turns. They take microseconds, a commit takes hundreds.
 TURNS = 3
 
-# In a turn that takes longer than an idle one others are at work, who may be about to write as
-# well: it does not count, for so long at most. The fewer commits compete with a busy loop for the
-# interpreter, the more both get done. A loop on which nothing else is about to run does not wait.
+# A turn that takes longer than BUSY_S does other work, which may be about to write as well. Such
+# turns do not count, for up to GATHER_S: fewer commits leave more time to a busy loop. On a loop
+# that has nothing else to run, a write does not wait.
 BUSY_S = 0.000_05
 GATHER_S = 0.005
 
-# Who sends one request after the other sends the next about a millisecond after the last answer.
-# The task before has ended by then, and both share a commit.
+# A serial caller sends the next request about a millisecond after the last answer. By then the task
+# before has ended, and its settlement shares a commit with the next insert.
 PATIENCE_S = 0.003
 
-# That wait at a time: so many more tasks may be run again after a crash of the process.
+# How many patient writes wait at a time: a crash of the process may repeat as many tasks.
 MOST_PATIENT = 1
 
 
 class Write(Generic[T]):
-    """An operation that waits for its commit, and how it went."""
+    """An operation that waits for its commit, and the future of its answer."""
 
     def __init__(self, operation: Callable[[Transaction], T], answer: asyncio.Future[T]) -> None:
         self.operation = operation
         self._answer = answer
 
     def resolve(self, result: Result) -> None:
-        """Tell the caller, if it is still there to be told."""
+        """Answer the caller, if it still waits."""
         if self._answer.done() or self._answer.get_loop().is_closed():
             return
         if result.error is not None:
@@ -83,10 +83,15 @@ class Writer:
         on_group_end: Callable[[GroupEnd], object],
         foreign: ForeignCommits | None,
     ) -> None:
-        """Make a writer that waits at most `patience_s` seconds for others to let it begin.
+        """Create a writer.
 
-        `commits` counts what it commits; `on_group_end` is called for each group that has ended;
-        `foreign` hears of each commit, which looks for those of other connections.
+        Args:
+            connection: the writing connection.
+            watch: the file that it has open.
+            patience_s: longest wait for writers of other connections, in seconds.
+            commits: counts the commits.
+            on_group_end: called for each group that has ended.
+            foreign: notified of each commit, because a commit also detects those of others.
         """
         self._connection = connection
         self._patience_s = patience_s
@@ -96,9 +101,11 @@ class Writer:
         self._commit_began = 0.0  # by the clock of the loop
         self._watch = watch
         self._pending: list[Write[Any]] = []
-        self._is_urgent = False  # some of what is pending does not wait
-        self._patience: asyncio.TimerHandle | None = None  # its end, for what waits now
-        self._alone: list[Write[Any]] = []  # of a commit that could not be sent: each in its own
+        self._is_urgent = False  # a pending write is not patient
+        self._patience: asyncio.TimerHandle | None = None  # ends the wait of the patient writes
+        self._alone: list[
+            Write[Any]
+        ] = []  # writes of a commit that could not be sent: each gets its own
         self._committing: list[Write[Any]] = []
         self._turns: deque[asyncio.Future[None]] = deque()  # of `held`
         self._turn_is_due = False  # a commit has begun since the first of them was asked for
@@ -106,18 +113,17 @@ class Writer:
         self._idle.set()
         self._closed = False
         self.rows_changed = 0
-        """By all commits so far, undone or not."""
+        """Rows that all commits so far have changed, rolled back or not."""
 
     def write(
         self, operation: Callable[[Transaction], T], *, patient: bool = False
     ) -> asyncio.Future[T]:
-        """Answer with what `operation` returns, once that is committed.
+        """Return the future of the operation's result; it is set after the commit.
 
-        One that is `patient` waits up to `PATIENCE_S` for others to be committed with.
-
-        Operations are applied in the order of the calls. Cancelling the answer changes nothing for
-        the operation, nor for those that share its commit. An operation that raises fails alone.
-        One that raises `TransactionLost` is run again with all others, and must not raise it twice.
+        Operations are applied in the order of the calls. Cancelling the future does not cancel the
+        operation. An operation that raises fails alone. One that raises `TransactionLost` is run
+        again with all others, and must not raise it twice. A `patient` operation waits up to
+        `PATIENCE_S` to share a commit.
 
         Raises:
             StorageUnavailable: the writer is closed.
@@ -128,13 +134,13 @@ class Writer:
         answer: asyncio.Future[T] = loop.create_future()
         self._pending.append(Write(operation, answer))
         if not patient or len(self._pending) > MOST_PATIENT:
-            self.hurry()
+            self.flush()
         elif self._patience is None:
-            self._patience = loop.call_later(PATIENCE_S, self.hurry)
+            self._patience = loop.call_later(PATIENCE_S, self.flush)
         return answer
 
-    def hurry(self) -> None:
-        """Let what is patient wait no longer."""
+    def flush(self) -> None:
+        """Commit the waiting patient writes now."""
         if self._pending:
             self._is_urgent = True
             self._begin()
@@ -147,10 +153,10 @@ class Writer:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Hold commits back in the block, so that another connection can write.
+        """Commit nothing during the block, so that another connection can write.
 
-        What waits to be committed when this is called is committed before. Blocks and commits take
-        turns, so neither keeps the other waiting for longer than one of its own.
+        Writes that already wait are committed before. Blocks and commits take turns, so each waits
+        for at most one of the other.
 
         Raises:
             StorageUnavailable: the writer is closed.
@@ -160,7 +166,7 @@ class Writer:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._turns.append(turn)
-        self.hurry()
+        self.flush()
         self._begin()
         try:
             await turn
@@ -174,14 +180,16 @@ class Writer:
             self._commit_soon(loop)
 
     async def part(self) -> None:
-        """Refuse what comes, commit what waits; let the file take along what only the log has.
+        """Refuse new writes and commit the waiting ones.
+
+        If the file was moved or its log removed, checkpoint what only the log has.
 
         Raises:
-            StorageUnavailable: the log was removed, and cannot be brought into the file: while this
-                connection is open nothing of it is lost.
+            StorageUnavailable: the log was removed and cannot be checkpointed. Nothing of it is
+                lost while this connection is open.
         """
         self._closed = True
-        self.hurry()
+        self.flush()
         await self._idle.wait()
         with contextlib.suppress(WriterLost):
             await self._connection.run(partial(part, self._watch))
@@ -191,9 +199,9 @@ class Writer:
         await self._connection.close()
 
     def abandon(self, then: Callable[[], object]) -> None:
-        """Let go without waiting. What is being committed ends first, what waits is never begun.
+        """Close without waiting: the commit in progress finishes, waiting writes are dropped.
 
-        All are answered `StorageUnavailable`; `then` is called when the thread is done.
+        All of them get `StorageUnavailable`; `then` is called when the thread is done.
         """
         self._closed = True
         self._end_patience()
@@ -205,14 +213,14 @@ class Writer:
         self._connection.abandon(then)
 
     def _commit_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Commit in a few turns of the loop: what is written until then shares this commit."""
+        """Commit in a few turns of the loop; writes that arrive until then share the commit."""
         now = loop.time()
         loop.call_soon(self._gather, loop, TURNS, now, now + GATHER_S)
 
     def _gather(
         self, loop: asyncio.AbstractEventLoop, turns: int, since: float, until: float
     ) -> None:
-        """End a turn that began at `since`; `turns` are left. After `until` each one counts."""
+        """End a turn that began at `since`, with `turns` left. After `until` every turn counts."""
         now = loop.time()
         is_busy = now - since > BUSY_S
         if not is_busy or now > until:
