@@ -1,4 +1,4 @@
-"""The actor runtime: what OTP gives a process, given to pykka's actors.
+"""The actor runtime: OTP's process semantics for pykka's actors.
 
     class Counter(Actor):
         @receives(Add)
@@ -8,18 +8,18 @@
         counter = await system.spawn(Counter)
         total = await ask(counter, Add(amount=2))
 
-Where to look, from the ground up:
+Modules, from the bottom up:
 
     reply, deadlines, host         the future of an answer; a thread with a loop
-    exits, messages, mailbox       why actors end; what they send each other
-    ref, names, world, signals     how they reach each other, and learn of an end
-    links, cell, owned, deferred   one life: links, monitors, kill, tasks, the order at its end
-    lifecycle, starting, system    start handshake, message loop, end; who is alive
-    asking, timers, limits         ask, request, tell, stop; later; not longer than
-    debugging, info, tracing       what an actor is doing, and has done
-    actor                          the base class of it all
+    exits, messages, mailbox       exit reasons; messages and their queue
+    ref, names, world, signals     references, names, exit signals and `Down`
+    links, cell, owned, deferred   one incarnation: links, monitors, kill, tasks, its end
+    lifecycle, starting, system    start handshake, message loop, end; the living actors
+    asking, timers, limits         ask, request, tell, stop; timers; time limits of starts
+    debugging, info, tracing       what an actor is doing and has done
+    actor                          the base class of actors
 
-`docs/actors.md` is the guided tour. Only this package touches pykka.
+`docs/actors.md` is the tutorial. Only this package imports pykka.
 """
 
 from taskqueue.runtime.actor import Actor

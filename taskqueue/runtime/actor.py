@@ -1,4 +1,4 @@
-"""An actor: what classes derive from, and what they find there."""
+"""The base class of actors."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
@@ -31,7 +31,7 @@ class Actor(Lifecycle):
     _traces: tuple[Trace, ...] = ()
 
     def __init__(self) -> None:
-        """Make the actor, on the thread that starts it. `on_start` runs on its own."""
+        """Create the actor, on the thread that starts it. `on_start` runs on the actor's host."""
 
     @classmethod
     def handles(cls, message: type) -> bool:
@@ -44,8 +44,8 @@ class Actor(Lifecycle):
     async def start_link(cls, *args: Any, **kwargs: Any) -> ActorRef:
         """Start an actor linked to the current one, which becomes its parent.
 
-        Returns when `on_start` is done. Cancelled before, it kills what it began and frees its
-        name. A failed start raises its error and sends no exit signal.
+        Returns when `on_start` has finished. If it is cancelled before that, the new actor is
+        killed and its name freed. A failed start raises its error and sends no exit signal.
         Source: OTP `gen_server:start_link`.
 
         Raises:
@@ -71,12 +71,12 @@ class Actor(Lifecycle):
 
     @property
     def ref(self) -> ActorRef:
-        """The reference of this life."""
+        """The reference to this incarnation."""
         return self._cell.ref
 
     @property
     def exit_reason(self) -> ExitReason | None:
-        """Why it is ending, for `on_stop`."""
+        """Its exit reason, for use in `on_stop`."""
         return self._exit_reason
 
     def get_state(self) -> object:
@@ -88,7 +88,7 @@ class Actor(Lifecycle):
         return self._cell.system.address(name)
 
     def join(self, group: str) -> None:
-        """Join a group, until the end of this life."""
+        """Join a group until this actor ends."""
         self._cell.system.names.join(group, self.ref)
 
     def members(self, group: str) -> tuple[ActorRef, ...]:
@@ -96,7 +96,7 @@ class Actor(Lifecycle):
         return self._cell.system.names.members(group)
 
     def link(self, ref: ActorRef) -> None:
-        """Share fates: when one ends, the other gets an exit signal.
+        """Link another actor: when one of the two ends, the other gets an exit signal.
 
         If it is dead, an actor that traps exits gets the exit signal `NoProc`.
 
@@ -111,10 +111,9 @@ class Actor(Lifecycle):
         cell.exit(NOPROC, other)
 
     def adopt(self, ref: ActorRef) -> bool:
-        """Link an actor that another started; become its parent if it has none.
+        """Link an actor that was started elsewhere; become its parent if it has none.
 
-        Return False if it is dead, or this actor itself. An actor that this one has started is
-        left as it is.
+        Return False if it is dead or this actor itself. An own child stays unchanged.
         """
         cell, other = self._cell, cell_of(ref)
         if other.parent is cell or other is cell:
@@ -124,40 +123,40 @@ class Actor(Lifecycle):
         return cell.link(other)
 
     def unlink(self, ref: ActorRef) -> bool:
-        """Undo a link, and take out an exit signal of it that is already here.
+        """Remove a link, and an exit signal of it that has already arrived.
 
         Return whether there was such a signal.
         """
         return self._cell.unlink(cell_of(ref))
 
     def monitor(self, ref: ActorRef) -> int:
-        """Watch an actor: exactly one `Down` will come, with the number returned here.
+        """Monitor an actor: exactly one `Down` will arrive, with the number returned here.
 
         Its reason is `NoProc` if the actor had ended before.
         """
         return self._cell.monitor(cell_of(ref))
 
     def demonitor(self, monitor: int, ref: ActorRef) -> None:
-        """Stop watching; a `Down` that is already here is taken out."""
+        """Remove a monitor, and its `Down` if that has already arrived."""
         self._cell.demonitor(monitor, cell_of(ref))
 
     def defer(self) -> Deferred:
-        """Take the ask being handled out, to be answered later. Source: OTP `gen_server:reply`.
+        """Answer the current ask later. Source: OTP `gen_server:reply`.
 
-        Not for a handler that runs `concurrently`: the ask being handled is another by then.
+        Not for a handler that runs `concurrently`, because the current ask may be a later one.
         """
         return Deferred(self._cell)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run a coroutine that is part of this actor: its crash is the actor's, its end too.
+        """Run a coroutine as part of this actor: its crash ends the actor, and the reverse.
 
         Raises:
-            ActorUnavailable: the actor has ended, so nothing would end the work. It has not begun.
+            ActorUnavailable: the actor has ended; the coroutine was not started.
         """
         return start_task(self._cell, work)
 
     def begin_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        """Run a coroutine as `start_task` does; its first step is taken before this returns.
+        """Run a coroutine as `start_task` does, and its first step before this returns.
 
         Raises:
             ActorUnavailable: as `start_task`.
@@ -165,10 +164,9 @@ class Actor(Lifecycle):
         return begin_task(self._cell, work)
 
     def own(self, closer: Closer) -> None:
-        """Call (and await) `closer` when this actor ends, however it ends, last registered first.
+        """Call (and await) `closer` when this actor ends, even if killed; last registered first.
 
-        Like a port in Erlang it is closed with its owner, killed or not, before links and monitors
-        are notified of the end.
+        Like a port in Erlang, it is closed before links and monitors are notified of the end.
         """
         if self._cell.owned is None:
             self._cell.owned = []
@@ -186,7 +184,7 @@ class Actor(Lifecycle):
 
     @receives(ExitSignal)
     def on_exit_signal(self, message: ExitSignal) -> Awaitable[None] | None:
-        """Handle a trapped exit signal of any actor but the parent. Default: ignore it."""
+        """Handle a trapped exit signal, except that of the parent. Default: ignore it."""
 
     @receives(Suspend)
     def _on_suspend(self, _: Suspend) -> None:

@@ -21,7 +21,7 @@ Target: TypeAlias = ActorRef | Address
 
 
 def tell(target: Target, message: Any) -> None:
-    """Send without waiting. Never fails: a message to an absent actor is dropped."""
+    """Send without waiting. Never fails: a message to an actor that does not run is dropped."""
     ref = target.whereis() if isinstance(target, Address) else target
     if ref is not None:
         ref.actor_inbox.put(Mail(message))
@@ -34,8 +34,8 @@ async def ask(
 
     Args:
         target: the actor, or its address.
-        message: its type says what the answer is.
-        timeout_s: how long to wait, in seconds; None: as long as it takes.
+        message: its type determines the type of the answer.
+        timeout_s: how long to wait, in seconds; None: no limit.
 
     Raises:
         ActorUnavailable: there is no such actor, or it ended before it answered.
@@ -66,7 +66,7 @@ def request(target: Target, message: Request[R]) -> Reply[R]:
 
 
 async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = None) -> ExitReason:
-    """Ask for an orderly end and wait for it; return the exit reason.
+    """Stop an actor in an orderly way and wait for its end; return the exit reason.
 
     Raises:
         AskTimeout: it has not ended within `timeout_s` seconds.
@@ -81,7 +81,7 @@ async def stop(ref: ActorRef, reason: ExitReason, *, timeout_s: float | None = N
 
 
 def refuse_oneself(ref: ActorRef) -> None:
-    """Raise if an actor waits for itself. A task of it may: it does not keep the mailbox."""
+    """Raise if an actor asks itself. A task of it may, because it does not block the mailbox."""
     cell = current_cell.get()
     if cell is not None and cell.ref is ref and cell.runs_in(cell.main):
         raise RuntimeError(f"{ref} asks itself")

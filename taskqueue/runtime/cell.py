@@ -1,7 +1,7 @@
-"""A cell: what the runtime keeps of one life of an actor, from its start to its end.
+"""A cell: the runtime's state of one incarnation of an actor.
 
-Others rely on the order at the end: the name is freed; the mailbox is closed and the asks in it are
-answered; then links and monitors are notified. Source: OTP, signals; see `docs/otp.md`.
+The order at its end is guaranteed: the name is freed, the mailbox is closed and its asks are
+answered, then links and monitors are notified. Source: OTP, signals; see `docs/otp.md`.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ current_cell: ContextVar["Cell | None"] = ContextVar("current_cell", default=Non
 
 
 class Cell(Peer):
-    """One life of one actor."""
+    """One incarnation of an actor."""
 
     __slots__ = (
         "__weakref__",
@@ -101,19 +101,20 @@ class Cell(Peer):
             return self.born
 
     def is_on_stack(self) -> bool:
-        """Tell whether this runs in a step of the actor, or in one that such a step has begun."""
+        """Return whether this runs in a step of the actor, or in one that such a step began."""
         return self is current_cell.get() or self in self.host.interrupted
 
     # --- signals ----------------------------------------------------------------------------
 
     def exit(self, reason: ExitReason, sender: "Cell | None") -> None:
-        """Take an exit signal. Source: OTP `exit/2`.
+        """Receive an exit signal. Source: OTP `exit/2`.
 
-        An actor that traps exits ends with the reason of its parent's signal; a signal of any other
-        sender is a message. One that does not ends at once, without its stop hook; `Normal` does
-        nothing then, unless the actor sends it to itself.
+        An actor that traps exits ends with the reason of its parent's signal, and gets the signals
+        of other senders as messages. Any other actor ends at once, without its stop hook; `Normal`
+        then has no effect, unless the actor sends it to itself.
 
-        It has taken effect when this returns. An actor that ends itself gets `CancelledError`.
+        The signal has taken effect when this returns. An actor that ends itself gets
+        `CancelledError`.
         """
         reason = as_reason(reason)
         if not self.trap_exit:
@@ -126,7 +127,7 @@ class Cell(Peer):
             self.mailbox.put(Mail(ExitSignal(sender=ref, reason=reason)))
 
     def exit_by_caller(self, reason: ExitReason) -> None:
-        """Take an exit signal of the current actor, or from outside."""
+        """Receive an exit signal from the current actor, or from outside."""
         self.exit(reason, current_cell.get())
 
     def kill(self) -> None:
@@ -150,11 +151,11 @@ class Cell(Peer):
         self._cancel_main()
 
     def _interrupt(self, reason: ExitReason, *, overrides: bool = False) -> None:
-        """End the actor with `reason`, no matter what it does. From any thread.
+        """End the actor with `reason`, whatever it is doing. From any thread.
 
-        Decided before this returns: the sender, and every caller after it, finds a dead actor. The
-        actor itself notices as soon as its host runs it. The first signal counts, unless a later
-        one `overrides` it: a kill of an actor that has not noticed the first.
+        When this returns, the actor is dead for its sender and every later caller. The actor itself
+        notices as soon as its host runs it. The first signal counts, unless a later one `overrides`
+        it: a kill of an actor that has not noticed the first.
         """
         with self.system.lock:
             if self.pending_exit is None or overrides:
@@ -182,7 +183,7 @@ class Cell(Peer):
             events.error("actor_abandoned", actor=self.label, grace_s=self.system.kill_grace_s)
 
     def _break_link(self, other: "Cell", reason: ExitReason) -> None:
-        """Take the exit signal of a link, unless the link is undone before it has arrived."""
+        """Receive the exit signal of a link, unless the link is removed before it arrives."""
         if self.trap_exit:  # a message, so that it comes before the `Down` of the same end
             self._link_broke(other, reason)
         else:
@@ -233,7 +234,7 @@ class Cell(Peer):
             watcher.set(reason)
 
     def refuse_open_asks(self, reason: ExitReason) -> None:
-        """Answer the asks that the actor took but did not answer."""
+        """Answer the asks that the actor received but did not answer."""
         for reply in (self.current, *(self.open_replies or ())):
             self._refuse(reply, reason)
         self.open_replies = None

@@ -1,4 +1,4 @@
-"""Crash reports: what was known of an actor when it ended. Source: OTP `proc_lib`."""
+"""Crash reports: the state of an actor when it crashed. Source: OTP `proc_lib`."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,6 @@
-"""Deadlines: limits on waits, with one timer for all waits of one length on a loop.
+"""Deadlines: time limits of waits, with one timer per loop for all waits of the same length.
 
-A timer for each wait would cost as much as the rest of an ask, and nearly all are cancelled.
+A timer for each wait would cost as much as the rest of an ask, and nearly all would be cancelled.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ Waiter: TypeAlias = "asyncio.Future[None]"
 
 
 class Deadline:
-    """The waits of one length on one loop: who began first expires first."""
+    """The waits of one length on one loop: the first to begin expires first."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit_s: float) -> None:
         self._loop = loop

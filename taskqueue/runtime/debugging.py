@@ -1,6 +1,6 @@
-"""Questions to a living actor, for people who debug. Source: OTP `sys`.
+"""Debugging calls to a living actor. Source: OTP `sys`.
 
-As in OTP these wait for their turn; `process_info` does not.
+As in OTP, they wait in the mailbox; `process_info` does not.
 """
 
 from typing import TypeVar
@@ -39,12 +39,12 @@ class Logged(Message):
 
 
 async def get_state(ref: ActorRef) -> object:
-    """Return what the actor says its state is, after all messages sent to it before."""
+    """Return the actor's state, after all messages that were sent to it before."""
     return await ask_system(ref, GetState())
 
 
 async def get_log(ref: ActorRef) -> tuple[Logged, ...]:
-    """Return the last messages the actor took, oldest first; this question is the last."""
+    """Return the last messages of the actor, oldest first; the last one is this call."""
     return await ask_system(ref, GetLog())
 
 
@@ -54,12 +54,12 @@ async def suspend(ref: ActorRef) -> None:
 
 
 async def resume(ref: ActorRef) -> None:
-    """Make a suspended actor go on."""
+    """Resume a suspended actor."""
     await ask_system(ref, Resume())
 
 
 async def ask_system(ref: ActorRef, message: Request[R]) -> R:
-    """Ask with a message that is taken even while the actor is suspended."""
+    """Ask with a message that is handled even while the actor is suspended."""
     refuse_oneself(ref)
     reply: Reply[R] = Reply()
     ref.actor_inbox.put(SystemMail(message, reply))

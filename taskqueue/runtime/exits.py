@@ -1,6 +1,6 @@
-"""Why an actor ended: the exit reasons.
+"""Exit reasons: why an actor ended.
 
-Orderly are `Normal` and `Shutdown`; everything else is abnormal. Supervisors decide by the reason
+`Normal` and `Shutdown` are normal exits, all others are abnormal. Supervisors decide by the reason
 alone. Source: OTP, `supervisor` (restart types) and `erlang:exit/2`.
 """
 
@@ -13,36 +13,36 @@ from taskqueue.foreign.inspection import is_a, name_of
 
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """It had nothing more to do."""
+    """The actor had finished."""
 
     def __str__(self) -> str:
-        """Return OTP's word."""
+        """Return OTP's term."""
         return "normal"
 
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """It was told to stop, or stopped on purpose; `detail` may say more."""
+    """The actor was told to stop, or stopped on purpose; `detail` may say more."""
 
     detail: object = None
 
     def __str__(self) -> str:
-        """Return OTP's word, with the detail if there is one."""
+        """Return OTP's term, with the detail if there is one."""
         return "shutdown" if self.detail is None else f"shutdown: {rendering.text(self.detail)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """It was killed: nothing could trap that, and no stop hook ran."""
+    """The actor was killed. That cannot be trapped, and no stop hook ran."""
 
     def __str__(self) -> str:
-        """Return OTP's word."""
+        """Return OTP's term."""
         return "killed"
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """It failed. `cause` is the exception, or any term it chose to exit with."""
+    """The actor failed. `cause` is the exception, or any term that it exited with."""
 
     cause: object
 
@@ -59,7 +59,7 @@ class NoProc:
     """There was no living actor to link to or to monitor."""
 
     def __str__(self) -> str:
-        """Return OTP's word."""
+        """Return OTP's term."""
         return "noproc"
 
 
@@ -76,7 +76,7 @@ _REASONS = (Normal, Shutdown, Killed, Crash, NoProc)
 
 
 def as_reason(given: object) -> ExitReason:
-    """Return a reason that is one: another term is the cause of a `Crash`, as in `exit(boom)`.
+    """Return an exit reason; any other term becomes the cause of a `Crash`, as in `exit(boom)`.
 
     >>> as_reason("boom"), as_reason(NORMAL)
     (Crash(cause='boom'), Normal())
@@ -85,18 +85,18 @@ def as_reason(given: object) -> ExitReason:
 
 
 def is_orderly(reason: ExitReason) -> bool:
-    """Return whether a transient child with this end stays gone."""
+    """Return whether this is a normal exit, after which a transient child is not restarted."""
     return isinstance(reason, Normal | Shutdown)
 
 
 def exception_of(reason: ExitReason) -> BaseException | None:
-    """Return the exception that a crash is about; `isinstance` would ask the cause itself."""
+    """Return the exception of a crash. `isinstance` could run code of the cause."""
     cause = reason.cause if is_a(reason, Crash) else None
     return cause if is_a(cause, BaseException) else None
 
 
 class Exit(Exception):
-    """Raised by an actor to end itself with `reason`, from any hook or handler."""
+    """Raised in any hook or handler to end the actor with `reason`."""
 
     def __init__(self, reason: ExitReason) -> None:
         self.reason = as_reason(reason)
@@ -112,4 +112,4 @@ def reason_of(exit_: Exit) -> ExitReason:
 
 
 class Ignore(Exception):
-    """Raised by `on_start`: there is nothing to run here, and that is fine."""
+    """Raised by `on_start` if there is nothing to run; the start is ignored, not failed."""

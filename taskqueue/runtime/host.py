@@ -1,7 +1,7 @@
-"""A host: the thread with an asyncio loop on which actors live.
+"""A host: a thread with an asyncio loop, on which actors run.
 
-Actors of one host never run at the same time. Between hosts everything travels through `post`,
-which wakes the other loop once for all that waits.
+Actors of one host never run at the same time. Calls to another host go through `post`, which wakes
+its loop once for all waiting calls.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Host:
         self._ident = self.thread.ident
         self.ended: Reply[None] = Reply()
         self.interrupted: list[object] = []
-        """The actors in whose steps others have begun, which is not over yet."""
+        """The actors whose current step is interrupted by the first step of another."""
         self._dedicated = dedicated
         self._residents: dict[object, Callable[[LoopLost], object]] = {}
         self._posted: deque[Callable[[], object]] = deque()
@@ -68,12 +68,12 @@ class Host:
         return threading.get_ident() == self._ident
 
     def current_frame(self) -> FrameType | None:
-        """Return what its thread is doing, for people who debug; None if it has ended."""
+        """Return the current frame of its thread, for debugging; None if it has ended."""
         frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread
         return None if self._ident is None else frames.get(self._ident)
 
     def is_waiting(self) -> bool:
-        """Tell whether its loop waits for events, seen from another thread without waking it."""
+        """Return whether its loop waits for events, from another thread without waking it."""
         frame = self.current_frame()
         if frame is None or frame.f_code is not _SELECT:
             return False
@@ -84,18 +84,18 @@ class Host:
         return loops == 1  # else a loop inside of it waits
 
     def call(self, function: Callable[[], object]) -> None:
-        """Run `function` on this host: at once if we are there, else as soon as it gets to it."""
+        """Run `function` on this host: at once if called there, else as soon as possible."""
         if threading.get_ident() == self._ident:
             function()
         else:
             self.post(function)
 
     def show_loop(self) -> None:
-        """Take back that user code has hidden the loop from what runs on it. On this host."""
+        """Set the running loop again, in case user code has unset it. On this host."""
         asyncio._set_running_loop(self.loop)  # noqa: SLF001 - there is no public way
 
     def post(self, function: Callable[[], object]) -> None:
-        """Run `function` on this host, later. Order of posts is kept; a stopped host drops it."""
+        """Run `function` on this host later, in the order of posts; a stopped host drops it."""
         with self._lock:
             if self._closed:
                 return
@@ -137,16 +137,15 @@ class Host:
         return task, steps
 
     def enter(self, resident: object, lose: Callable[[LoopLost], object]) -> None:
-        """Take in an actor that is going to live here.
+        """Register an actor that is going to run here.
 
-        `lose` is called, on this thread, if user code breaks the loop: nothing runs here after
-        that.
+        `lose` is called, on this thread, if user code breaks the loop; nothing runs here then.
         """
         with self._lock:
             self._residents[resident] = lose
 
     def leave(self, resident: object) -> None:
-        """Let an actor go. From any thread."""
+        """Unregister an actor. From any thread."""
         with self._lock:
             self._residents.pop(resident, None)
             deserted = self._dedicated and not self._residents
@@ -185,10 +184,10 @@ class Host:
 
 
 def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log an error that no code has awaited, as asyncio does, and never raise.
+    """Log an unhandled error of a loop, as asyncio does, but never raise.
 
-    asyncio's own handler raises out of the loop what its log call raises a second time: a log
-    record factory of the app, for one.
+    In asyncio's own handler an error of the log call itself (for example from a record factory of
+    the app) would leave the loop.
     """
     try:
         loop.default_exception_handler(context)
@@ -199,7 +198,7 @@ def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
 
 
 def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what user code left behind, give it one chance to notice, and close the loop."""
+    """Cancel the tasks that user code left behind, let them run once, and close the loop."""
     leftovers = asyncio.all_tasks(loop) | hidden_tasks(loop)
     for task in leftovers:
         task.cancel()

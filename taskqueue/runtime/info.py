@@ -1,4 +1,4 @@
-"""What an actor is doing, for people who debug; it is not asked, so it may be stuck.
+"""What an actor is doing, for debugging. The actor is not asked, so this works if it hangs.
 
     info = process_info(ref)
     print(info.status, info.handling, info.handling_s, info.mailbox)
@@ -28,7 +28,7 @@ class Status(StrEnum):
 
 
 class ProcessInfo(Message):
-    """One actor at one moment. Others are named by their labels; durations are in seconds."""
+    """A snapshot of one actor. Other actors are given by label, durations in seconds."""
 
     actor: str
     status: Status

@@ -29,7 +29,7 @@ from taskqueue.runtime.owned import begin_task, release, release_without_loop
 from taskqueue.runtime.ref import ActorRef
 from taskqueue.runtime.reply import Reply
 
-# After so many messages without a pause the other actors of the loop get their turn.
+# After this many messages without a pause, other actors of the loop get their turn.
 TURN = 64
 
 _PYKKA_MESSAGES = (
@@ -43,7 +43,7 @@ _PYKKA_MESSAGES = (
 if TYPE_CHECKING:
 
     class _PykkaActor:
-        """pykka's Actor as a type checker shall see it: with hooks that may be async."""
+        """pykka's Actor for type checkers: its hooks may be async."""
 
         actor_urn: str
         actor_inbox: Any
@@ -56,23 +56,23 @@ else:
 
 
 class HandlersChanged(Exception):
-    """Raised to leave the loop over the messages and begin it again."""
+    """Raised to restart the message loop."""
 
 
 class Lifecycle(_PykkaActor):
-    """Lives on a host's loop as an OTP process does. `Actor` is what classes derive from."""
+    """The life of an actor as an OTP process on a host's loop. Derive from `Actor` instead."""
 
     registered_name: str | None = None
     """Its unique name, from before `on_start` until its end."""
 
     label: str | None = None
-    """Its name in logs and pictures, if it carries no unique name."""
+    """Its name in logs and pictures, if it has no unique name."""
 
     trap_exit: ClassVar[bool] = False
-    """Take exit signals as messages. Only an actor that traps runs `on_stop` on a shutdown."""
+    """Receive exit signals as messages. Only then does `on_stop` run on a shutdown."""
 
     dedicated_host: ClassVar[bool] = False
-    """Live on a thread of its own, which ends with it and those it started there."""
+    """Run on a thread of its own, which ends with this actor and those it started there."""
 
     event_log_size: ClassVar[int] = 16
     """How many of the last messages `get_log` returns."""
@@ -90,7 +90,7 @@ class Lifecycle(_PykkaActor):
         cls._handlers = Handlers.of(cls, (cls._handle_receive, unmarked))
 
     def _embody(self, cell: Cell) -> None:
-        """Do what pykka's `__init__` does, before that of the class can run or fail."""
+        """Do the work of pykka's `__init__`, before the `__init__` of the class runs."""
         self._cell = cell
         cell.history = deque(maxlen=self.event_log_size)
         self.actor_urn = uuid.uuid4().urn
@@ -106,17 +106,17 @@ class Lifecycle(_PykkaActor):
     # --- hooks ------------------------------------------------------------------------------
 
     def on_start(self) -> Awaitable[None] | None:
-        """Prepare. The start returns when this is done."""
+        """Initialize. The start returns when this has finished."""
 
     def on_stop(self) -> Awaitable[None] | None:
-        """Clean up; `exit_reason` says why. Runs on an orderly stop, a trapped exit and a crash.
+        """Clean up; see `exit_reason`. Runs on a normal stop, a trapped exit and a crash.
 
-        Not when killed, nor when an exit signal was not trapped, nor when `on_start` failed:
-        what must be closed in any case belongs to `own`. Source: OTP `terminate/2`.
+        Does not run after a kill, an untrapped exit signal or a failed `on_start`: register
+        resources that must always be closed with `own`. Source: OTP `terminate/2`.
         """
 
     def on_receive(self, message: Any) -> Any:
-        """Handle a message that no handler is marked for. An ask of that kind is a crash."""
+        """Handle a message without a handler: an ask is a crash, others are logged."""
         if self._cell.current is not None:
             raise TypeError(f"{type(self).__name__} does not understand {shape_of(message)}")
         events.warning("message_unexpected", actor=self._cell.label, message=shape_of(message))
@@ -203,9 +203,9 @@ class Lifecycle(_PykkaActor):
             cell.last_message = message
 
     def _take_at_once(self, mail: Mail) -> bool:
-        """Begin to handle a message in its sender's turn, while the actor waits for one.
+        """Begin to handle a message in the sender's turn, while the actor is idle.
 
-        False if its handler does not run beside others, or would interrupt a step of the actor.
+        Return False if its handler is not concurrent, or would interrupt a step of the actor.
         """
         cell, message = self._cell, mail.message
         method, handling = self._handlers[type(message)]
@@ -219,14 +219,14 @@ class Lifecycle(_PykkaActor):
         return True
 
     def _stop(self) -> NoReturn:
-        """End in an orderly way, on pykka's own stop message."""
+        """Stop in an orderly way, on pykka's stop message."""
         reply, self._cell.current = self._cell.current, None
         if reply is not None:
             self._cell.ended().when_done(reply.set)
         raise Exit(NORMAL)
 
     async def _stop_hook(self, reason: ExitReason) -> ExitReason:
-        """Run `on_stop` unless the end is untrapped; return the reason, which it may change."""
+        """Run `on_stop` unless the exit was untrapped; return the reason, which it may change."""
         cell = self._cell
         if cell.untrapped:
             return cell.pending_exit or reason
@@ -275,7 +275,7 @@ class Lifecycle(_PykkaActor):
 
 
 def end_without_loop(cell: Cell, lost: LoopLost) -> None:
-    """End an actor whose host cannot run it any more, as a crash. On its host's thread."""
+    """End an actor as crashed because its host cannot run it anymore. On its host's thread."""
     cell.ending = True
     release_without_loop(cell)
     if not cell.sealed:

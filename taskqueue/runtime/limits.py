@@ -1,4 +1,4 @@
-"""Limits on starts: one that takes too long leaves no actor behind."""
+"""Time limits of starts: a start that takes too long leaves no actor behind."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,9 +14,9 @@ R = TypeVar("R")
 async def start_within(limit_s: float, start: Callable[[], Awaitable[R]]) -> R:
     """Call and await `start`, which starts actors, in the task of the current actor.
 
-    After `limit_s` seconds it is cancelled, and the actors it started and linked are killed; one
-    that does not notice is abandoned. Their names are free when this raises. A start function that
-    swallows its cancellation is late all the same, no matter what it returns.
+    After `limit_s` seconds it is cancelled, and the actors that it started and linked are killed;
+    one that does not react is abandoned. Their names are free when this raises. A start function
+    that swallows its cancellation has failed, whatever it returns.
 
     Raises:
         StartTimeout: it took longer.

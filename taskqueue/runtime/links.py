@@ -1,4 +1,4 @@
-"""Links and monitors: how one actor learns of the end of another.
+"""Links and monitors: notifications of the end of an actor.
 
 Source: OTP, `erlang:link/1`, `erlang:monitor/2`.
 """
@@ -17,16 +17,16 @@ _monitor_ids = itertools.count(1)
 
 
 class Monitor(NamedTuple):
-    """An observer, and the reason it gets: that of the end, unless it came too late."""
+    """An observer, and the reason that it gets: `NoProc` if it came too late."""
 
     observer: "Peer"
     reason: ExitReason | None
 
 
 class Peer:
-    """One actor, as those see it that link to it or watch it.
+    """The links and monitors of one actor.
 
-    `system.lock` guards what several threads touch.
+    `system.lock` guards the state that several threads use.
     """
 
     __slots__ = (
@@ -56,11 +56,11 @@ class Peer:
 
     @property
     def is_doomed(self) -> bool:
-        """Whether it has ended, or is sure to end of a signal that has been sent."""
+        """Whether it has ended, or will end because of a signal that was sent."""
         return self.untrapped or self.exit_reason is not None
 
     def link(self, other: Self) -> bool:
-        """Link both ways, at most once; False if the other is dead."""
+        """Link in both directions, at most once; return False if the other is dead."""
         with self.system.lock:
             if self.links is not None and other in self.links:
                 return True
@@ -72,9 +72,9 @@ class Peer:
             return True
 
     def unlink(self, other: Self) -> bool:
-        """Undo a link; no exit signal of it arrives later. On the host of this actor.
+        """Remove a link; no exit signal of it arrives later. On the host of this actor.
 
-        Return whether such a signal was here already.
+        Return whether such a signal had already arrived.
         """
         self.cut(other)
 
@@ -84,7 +84,7 @@ class Peer:
         return self.mailbox.discard(is_from_other)
 
     def cut(self, other: Self) -> bool:
-        """Remove a link; return whether there was one. Its exit signal, if here, stays."""
+        """Remove a link; return whether there was one. An arrived exit signal stays."""
         with self.system.lock:
             if other.links is not None:
                 other.links.pop(self, None)
@@ -94,9 +94,9 @@ class Peer:
             return linked
 
     def monitor(self, other: "Peer") -> int:
-        """Watch `other`: exactly one `Down` comes, with `NoProc` if it is dead.
+        """Monitor `other`: exactly one `Down` arrives, with `NoProc` if it is dead.
 
-        It comes at once if the other has ended, else at its end: then its name is free.
+        It arrives at once if the other has ended, else at its end, when its name is free.
         """
         monitor = next(_monitor_ids)
         with self.system.lock:
@@ -110,7 +110,7 @@ class Peer:
         return monitor
 
     def demonitor(self, monitor: int, other: "Peer") -> None:
-        """Stop watching; a `Down` that is already here is taken out."""
+        """Remove a monitor, and its `Down` if that has already arrived."""
         with self.system.lock:
             if other.monitors is not None:
                 other.monitors.pop(monitor, None)
@@ -119,13 +119,13 @@ class Peer:
         self.mailbox.discard(lambda m: type(m) is Down and m.monitor == monitor)
 
     def down(self, monitor: int, other: "Peer", reason: ExitReason) -> None:
-        """Take the `Down` of an actor that this one watches."""
+        """Receive the `Down` of a monitored actor."""
         if self.watching is not None:
             self.watching.pop(monitor, None)
         self.mailbox.put(Mail(Down(monitor=monitor, ref=other.ref, reason=reason)))
 
     def ended(self) -> Reply[ExitReason]:
-        """Return a future of the exit reason: a monitor that is awaited instead of received."""
+        """Return a future of the exit reason, to be awaited in place of a `Down`."""
         watcher: Reply[ExitReason] = Reply()
         with self.system.lock:
             if self.exit_reason is None:

@@ -1,7 +1,7 @@
-"""A mailbox: what waits for an actor, in order, from any thread.
+"""A mailbox: the ordered queue of an actor's messages, filled from any thread.
 
 System messages (the parent's exit signal, `stop`, `get_state`) keep their place among the others.
-Only a suspended actor takes them first: its other messages wait. Source: OTP `sys`.
+Only a suspended actor handles them first, while its other messages wait. Source: OTP `sys`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from taskqueue.runtime.reply import Reply
 
 
 class Mail(msgspec.Struct, eq=False):
-    """A message on its way, and when it was sent.
+    """A message in a mailbox, and when it was sent.
 
-    A struct is cheaper to make than pykka's envelope. Compared by identity: to take one out of a
-    mailbox must not call the `__eq__` of a message.
+    A struct is cheaper to create than pykka's envelope. It is compared by identity, so that
+    removing one does not call the `__eq__` of a message.
     """
 
     message: Any
@@ -30,11 +30,11 @@ class Mail(msgspec.Struct, eq=False):
 
 
 class SystemMail(Mail, eq=False):
-    """A message that is taken even while the actor is suspended."""
+    """A message that is handled even while the actor is suspended."""
 
 
 class Mailbox:
-    """An actor's inbox. Nothing put is forgotten: the actor takes it, or it is refused.
+    """An actor's inbox. No message is lost: the actor takes it, or it is refused.
 
     It needs no lock, because the operations of a deque are atomic and each side acts before it
     looks: `put` adds, then checks for a waiting actor or a closed box; the actor says that it
@@ -44,10 +44,10 @@ class Mailbox:
     __slots__ = ("_at_once", "_held", "_host", "_mail", "_refuse", "_suspended", "_waiting")
 
     def __init__(self, host: Host, at_once: Callable[[Mail], bool] | None = None) -> None:
-        """Make one for an actor on `host`.
+        """Create the mailbox of an actor on `host`.
 
-        `at_once` is called there with a message that comes while the actor waits and there is no
-        other, and returns whether it has taken that.
+        `at_once` is called there with a message that arrives at an empty mailbox while the actor is
+        idle, and returns whether it has taken it.
         """
         self._host = host
         self._at_once = at_once
@@ -77,7 +77,7 @@ class Mailbox:
         )
 
     def take(self) -> Mail | None:
-        """Return the next message for its actor, None if it has to wait. For the actor alone."""
+        """Return the next message; None if there is none. Only for the actor."""
         if self._suspended:
             return self._take_system()
         return self._mail.popleft() if self._mail else None
@@ -94,7 +94,7 @@ class Mailbox:
         return None
 
     def waiter(self) -> "asyncio.Future[None]":
-        """Return a future that is done when there is a new message. For the actor alone.
+        """Return a future that is done when there is a new message. Only for the actor.
 
         To be called when `take` has returned None.
         """
@@ -105,17 +105,17 @@ class Mailbox:
         return waiter
 
     def suspend(self) -> None:
-        """Hold ordinary messages back. For the actor alone."""
+        """Hold ordinary messages back. Only for the actor."""
         self._suspended = True
 
     def resume(self) -> None:
-        """Give ordinary messages out again, those held back first. For the actor alone."""
+        """Return ordinary messages again, first those that were held back. Only for the actor."""
         self._suspended = False
         self._mail.extendleft(reversed(self._held))
         self._held.clear()
 
     def discard(self, unwanted: Callable[[Any], bool]) -> bool:
-        """Take out the unwanted messages; return whether there were any. For the actor alone."""
+        """Remove the unwanted messages; return whether there were any. Only for the actor."""
         found = False
         for lane in (self._held, self._mail):
             for mail in [*lane]:
@@ -124,7 +124,7 @@ class Mailbox:
         return found
 
     def close(self, refuse: Callable[[Mail], None]) -> None:
-        """Refuse what waits, and what comes from now on."""
+        """Refuse the waiting messages and all later ones."""
         self._refuse = refuse
         self._at_once = None  # which leads to the actor: a reference must not keep that
         for lane in (self._held, self._mail):
@@ -137,7 +137,7 @@ class Mailbox:
         return self._suspended
 
     def oldest_at(self) -> float | None:
-        """Return when the oldest message came, in monotonic seconds; None if there is none."""
+        """Return when the oldest message arrived, in monotonic seconds; None if there is none."""
         for lane in (self._held, self._mail):
             with contextlib.suppress(IndexError):  # its actor takes messages on another thread
                 return lane[0].at

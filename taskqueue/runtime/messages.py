@@ -1,4 +1,4 @@
-"""Messages: what actors send each other, and how a class declares which of them it handles.
+"""Messages between actors, and how a class declares which of them it handles.
 
 class Double(Request[int]):
     number: int
@@ -51,11 +51,11 @@ def receives(
 
     Args:
         message: the exact type.
-        answers: declared errors. Raised by the handler they are an answer to the asker; any
+        answers: declared errors. If the handler raises one, the caller gets it as the answer; any
             other exception is a crash of the actor.
-        concurrently: do not keep the mailbox waiting while this coroutine waits. What it finds
-            after an `await` may have changed. While the actor waits for messages, one from its own
-            host begins before the send returns.
+        concurrently: run this coroutine beside the handlers of later messages; the actor's state
+            may change at each `await`. If the actor is idle and on the sender's host, the handler
+            begins before the send returns.
     """
 
     def mark(method: F) -> F:
@@ -76,7 +76,7 @@ class Handlers(dict[type, Handler]):
         self._unmarked = unmarked
 
     def __missing__(self, _: type) -> Handler:
-        """Return the handler of all messages that no method is marked for."""
+        """Return the handler of messages without a marked method."""
         return self._unmarked
 
     @classmethod

@@ -1,8 +1,8 @@
 """Names: how actors find each other across restarts.
 
-A unique name belongs to one living actor; it is free again before any other actor learns of that
-actor's end. A group is a name that many may carry. Source: OTP, `erlang:register/2`; Elixir,
-`Registry` with unique and with duplicate keys.
+A unique name belongs to one living actor; it is free again before any other actor is notified of
+that actor's end. A group is a name that several actors share. Source: OTP, `erlang:register/2`;
+Elixir, `Registry` with unique and with duplicate keys.
 """
 
 import threading
@@ -33,7 +33,7 @@ class Names:
         """Give `ref` the unique `name`.
 
         Raises:
-            NameTaken: another living actor carries it.
+            NameTaken: another living actor has it.
             ActorUnavailable: `ref` has ended.
         """
         with self._lock:
@@ -44,7 +44,7 @@ class Names:
             self._carried.setdefault(ref, []).append(name)
 
     def whereis(self, name: str) -> ActorRef | None:
-        """Return the actor that carries `name`, or None."""
+        """Return the actor that is registered as `name`, or None."""
         return self._unique.get(name)
 
     def join(self, group: str, ref: ActorRef) -> None:
@@ -66,7 +66,7 @@ class Names:
             return tuple(self._groups.get(group, ()))
 
     def release(self, ref: ActorRef) -> None:
-        """Free every name of `ref` and take it out of its groups."""
+        """Free all names of `ref` and remove it from its groups."""
         with self._lock:
             for name in self._carried.pop(ref, ()):
                 if self._unique.get(name) is ref:

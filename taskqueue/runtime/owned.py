@@ -1,4 +1,4 @@
-"""What an actor owns: tasks and resources, which end with it."""
+"""The tasks and resources of an actor, which end with it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -16,7 +16,7 @@ def start_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Non
     """Run a coroutine that is part of an actor.
 
     Raises:
-        ActorUnavailable: the actor has ended, so nothing would end the work. It has not begun.
+        ActorUnavailable: the actor has ended; the coroutine was not started.
     """
     if cell.sealed:
         work.close()
@@ -31,9 +31,9 @@ def start_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Non
 
 
 def begin_task(cell: Cell, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    """Run a coroutine that is part of an actor, in the actor's context, from its first step on.
+    """Run a coroutine that is part of an actor, in the actor's context.
 
-    That is taken before this returns: what it sends is on its way then.
+    Its first step runs before this returns.
 
     Raises:
         ActorUnavailable: as `start_task`.
@@ -98,7 +98,7 @@ async def release(cell: Cell) -> None:
 
 
 def release_without_loop(cell: Cell) -> None:
-    """Close an actor's resources, last first, as far as that takes no loop."""
+    """Close those of an actor's resources, last first, that need no loop for that."""
     while cell.owned:
         try:
             closing = cell.owned.pop()()
@@ -110,7 +110,7 @@ def release_without_loop(cell: Cell) -> None:
 
 
 async def _close(cell: Cell, closer: Closer) -> None:
-    """Close one resource. If that fails, it is reported and the end goes on."""
+    """Close one resource. A failure is only reported."""
     task = asyncio.current_task(cell.host.loop)
     try:
         closing = closer()

@@ -1,4 +1,4 @@
-"""A reference: how one incarnation of an actor is reached by others."""
+"""A reference to one incarnation of an actor."""
 
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from taskqueue.runtime.reply import Reply, refuse_to_block
 
 
 class Incarnation(Protocol):
-    """What a reference needs of the actor it stands for; `Cell` provides it."""
+    """What a reference needs from its actor; implemented by `Cell`."""
 
     label: str
     host: Host
@@ -20,15 +20,15 @@ class Incarnation(Protocol):
 
     @property
     def is_doomed(self) -> bool:
-        """Whether it has ended, or is sure to end."""
+        """Whether it has ended, or will end because of a signal."""
         ...
 
     def exit_by_caller(self, reason: ExitReason) -> None:
-        """Take an exit signal of the current actor."""
+        """Receive an exit signal from the current actor."""
         ...
 
     def fail(self, reason: ExitReason) -> None:
-        """End it as a crash of one of its tasks does. On its host."""
+        """End it, as a crash of one of its tasks does. On its host."""
         ...
 
     def kill(self) -> None:
@@ -63,7 +63,7 @@ class ActorRef(pykka.ActorRef[Any]):
         return self.cell.exit_reason
 
     def tell(self, message: Any) -> None:
-        """Put a message into the mailbox. Never fails: a dead actor's is dropped, as in OTP."""
+        """Send a message. Never fails: a message to a dead actor is dropped, as in OTP."""
         self.actor_inbox.put(Mail(message))
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
@@ -81,7 +81,7 @@ class ActorRef(pykka.ActorRef[Any]):
         return reply.get(timeout=timeout) if block else reply
 
     def is_alive(self) -> bool:
-        """Return whether it lives. After a kill it does not, though it may take a moment to end;
+        """Return whether it lives. After a kill it does not, even if its end takes a moment;
         `ended` waits for that.
         """
         return not self.cell.is_doomed
@@ -89,8 +89,8 @@ class ActorRef(pykka.ActorRef[Any]):
     def exit(self, reason: ExitReason) -> None:
         """Send an exit signal from the current actor (or from outside). Source: OTP `exit/2`.
 
-        It has taken effect when this returns: an actor that does not trap it is dead. For an actor
-        that ends itself this way, the call does not return.
+        The signal has taken effect when this returns: an actor that does not trap it is dead. If an
+        actor ends itself this way, the call does not return.
         """
         self.cell.exit_by_caller(reason)
 

@@ -21,13 +21,13 @@ _PENDING = object()
 
 
 class Reply(pykka.Future[T]):
-    """A value that is set once. What comes after the first is refused silently: a late answer.
+    """A value that is set once; later answers are ignored.
 
-    pykka's own future blocks the thread that awaits it; this one does not, and refuses to block a
-    thread that runs a loop, because what it waits for may live on that very loop.
+    pykka's own future blocks the thread that awaits it; this one does not. It refuses to block a
+    thread that runs a loop, because the answering actor may be on that loop.
 
-    It needs no lock, which an ask would pay for four times and a signal handler could hang in:
-    `list.pop` is atomic, so one of many threads gets the right to answer, and one each callback.
+    There is no lock: an ask would take it four times, and a signal handler could deadlock. As
+    `list.pop` is atomic, exactly one thread may answer, and exactly one runs each callback.
     """
 
     # Defaults of the class, so that an ask does not pay for them; the first two are pykka's.
@@ -37,7 +37,7 @@ class Reply(pykka.Future[T]):
     _value: Any = _PENDING
 
     def __init__(self) -> None:
-        """Make one that waits for its answer."""
+        """Create one without an answer."""
         self._right_to_answer = [True]
         self._callbacks: list[Callable[[], None]] = []
 
@@ -68,9 +68,9 @@ class Reply(pykka.Future[T]):
         self._tell()
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Call `callback` on whichever thread answers; at once if there is an answer.
+        """Call `callback` on the thread that answers, or at once if there is an answer.
 
-        What it raises is logged: the actor that answers, and other callbacks, know nothing of it.
+        Its exceptions are only logged, so they do not affect the answering actor.
         """
         self._callbacks.append(callback)
         if self._value is not _PENDING:
@@ -102,7 +102,7 @@ class Reply(pykka.Future[T]):
         """Block this thread until there is an answer; return or raise it.
 
         Raises:
-            pykka.Timeout: none came within `timeout` seconds.
+            pykka.Timeout: there was none within `timeout` seconds.
             RuntimeError: this thread runs an event loop. Use `await`.
         """
         if self._get_hook is not None:

@@ -1,4 +1,4 @@
-"""Signals: what actors learn about the end of others, and how they are asked to end."""
+"""Signals: notifications of the end of other actors, and requests to end."""
 
 from taskqueue.runtime.exits import ExitReason
 from taskqueue.runtime.messages import Message

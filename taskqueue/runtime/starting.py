@@ -1,4 +1,4 @@
-"""Starting: the handshake between an actor and the one that starts it. Source: OTP `proc_lib`."""
+"""The start handshake between an actor and its starter. Source: OTP `proc_lib`."""
 
 import asyncio
 from functools import partial
@@ -23,7 +23,7 @@ async def launch(
 ) -> ActorRef:
     """Start an actor, linked to `parent` if there is one; return when `on_start` is done.
 
-    A cancelled start kills what it began: no other actor has a reference of it.
+    A cancelled start kills the new actor, to which no other actor has a reference.
     """
     cell = begin(system, actor_class, parent, args, kwargs)
     try:

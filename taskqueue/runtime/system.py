@@ -1,4 +1,4 @@
-"""An actor system: hosts, names and the actors on them; what a node is to Erlang."""
+"""An actor system: hosts, names and actors, the counterpart of an Erlang node."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ class System(World):
         """Make a system whose main host is `main`, else the running loop.
 
         Args:
-            main: where actors live that have no host of their own.
+            main: the host of actors without a dedicated one.
             kill_grace_s: how long a killed actor may take to notice before it is abandoned.
         """
         super().__init__(main or Host.adopt(), kill_grace_s)
@@ -51,9 +51,9 @@ class System(World):
         return begin(self, actor_class, None, args, kwargs).started.get()
 
     async def close(self) -> None:
-        """Kill all actors that are left; wait for their end, and for that of their threads.
+        """Kill all remaining actors; wait for them and their threads to end.
 
-        A thread that is stuck in a blocking call is given `kill_grace_s`, then left behind.
+        A thread that is stuck in a blocking call gets `kill_grace_s`, and is then left behind.
         """
         while left := self.actors:  # actors that end may start others
             for ref in left:

@@ -18,10 +18,9 @@ class Timer:
         self._right_to_end = [True]
 
     def cancel(self) -> bool:
-        """Keep the message from being sent. From any thread.
+        """Cancel the message. From any thread.
 
-        Returns:
-            Whether it was kept back; False if it was sent, or cancelled before.
+        Return False if it was already sent or cancelled.
         """
         try:
             self._right_to_end.pop()
@@ -38,9 +37,9 @@ class Timer:
 def send_after(target: Target, message: Any, *, delay_s: float) -> Timer:
     """Send `message` to `target` after `delay_s` seconds. From any thread.
 
-    The timer belongs to no actor: it outlives the one that set it. An address is looked up when the
-    message is sent, so the message reaches the life that has the name then. As with `tell`, a
-    message to an actor that has ended is dropped. Source: OTP `erlang:send_after/3`.
+    The timer outlives the actor that set it. An address is looked up when the message is sent, so
+    it goes to the actor that has the name at that time. As with `tell`, a message to an actor that
+    has ended is dropped. Source: OTP `erlang:send_after/3`.
     """
     if delay_s < 0:
         raise ValueError(f"delay_s must not be negative, and is {delay_s}")

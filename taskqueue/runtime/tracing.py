@@ -1,10 +1,10 @@
-"""Statistics and traces of a living actor, for people who debug. Source: OTP `sys`.
+"""Statistics and traces of a living actor, for debugging. Source: OTP `sys`.
 
     async with traced(ref) as trace:
         await asyncio.sleep(60)
     print(trace.statistics(), trace.events)
 
-An actor that is not traced pays nothing for it.
+An actor that is not traced has no overhead.
 """
 
 from collections import deque
@@ -41,7 +41,7 @@ class Figures(Message):
 
 
 class Trace:
-    """What an actor has handled while it is traced. It may be read at any time."""
+    """The messages that an actor has handled while traced. It may be read at any time."""
 
     def __init__(self, size: int) -> None:
         self.events: deque[Traced] = deque(maxlen=size)
@@ -70,7 +70,7 @@ class AddTrace(Request[None]):
 
 
 class RemoveTrace(Message):
-    """Trace no more."""
+    """Stop tracing."""
 
     trace: Trace
 
@@ -96,7 +96,7 @@ class _Recorder:
     traces: tuple[Trace, ...]
 
     def wrap(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a handler that does the same and is traced."""
+        """Return a traced version of a handler."""
 
         async def handle(actor: object, message: object) -> object:
             began, error = monotonic(), None

@@ -1,4 +1,4 @@
-"""What all actors of one system share: hosts, names, the list of the living."""
+"""The shared state of the actors of one system: hosts, names, the living actors."""
 
 import threading
 from functools import partial
@@ -51,10 +51,9 @@ class World:
 
 
 class Address:
-    """The actor that carries `name` when a message is sent.
+    """A name, which is looked up each time a message is sent.
 
-    A reference names one life; an address names a role, and survives the restart of the actor that
-    plays it.
+    A reference identifies one incarnation. An address stays valid when the actor is restarted.
     """
 
     __slots__ = ("name", "system")
@@ -64,7 +63,7 @@ class Address:
         self.name = name
 
     def whereis(self) -> ActorRef | None:
-        """Return the actor that carries the name now, or None."""
+        """Return the actor that has the name now, or None."""
         return self.system.names.whereis(self.name)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Supervision as OTP does it: specifications, pure decisions, and the actor that obeys them.
+"""OTP supervision: specifications, pure decisions, and the actors that carry them out.
 
     root = await system.spawn(
         Supervisor,
@@ -10,18 +10,18 @@
         Flags(strategy=Strategy.ONE_FOR_ALL, intensity=Intensity(max_restarts=3, period_s=10)),
     )
 
-Where to look, from the ground up:
+Modules, from the bottom up:
 
-    specs, validation           what a supervisor needs to know, and what it refuses
-    decisions                   restart, keep or forget; in which order; one too many?  pure
+    specs, validation           specifications and flags, and their checks
+    decisions                   pure: restart, keep or forget; in which order; intensity exceeded?
     child, reports              one child: its start, its end, its events
     calls, errors               start_child, terminate_child, which_children …
-    base                        a child ends, and is restarted or not
-    ordered, supervisor         a list of children
+    base                        what happens when a child ends
+    ordered, supervisor         an ordered list of children
     dynamic, one_off            children that come and go; a coroutine as a child
-    tree                        a picture of all of it
+    tree                        snapshots and pictures of a tree
 
-`docs/actors.md` is the guided tour, `docs/otp.md` the rules case by case.
+`docs/actors.md` is the tutorial, `docs/otp.md` has every rule.
 """
 
 from taskqueue.supervision.calls import (

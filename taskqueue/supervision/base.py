@@ -1,4 +1,4 @@
-"""What all supervisors have in common: a child ends, and is restarted or not."""
+"""What all supervisors have in common: how the end of a child is handled."""
 
 import asyncio
 from abc import abstractmethod
@@ -38,28 +38,28 @@ from taskqueue.supervision.validation import GivenChild, GivenFlags, read_childr
 
 
 class TryAgain(Message):
-    """A supervisor's note to itself: that child's restart failed.
+    """A supervisor's message to itself: the restart of that child failed, try again.
 
-    It goes to the end of the mailbox, so that calls which wait already are served in between.
+    It goes to the end of the mailbox, so waiting calls are served in between.
     """
 
     child: Child
 
 
 class WakeUp(Message):
-    """A supervisor's note to itself: the backoff of that child is over."""
+    """A supervisor's message to itself: the backoff of that child is over."""
 
     child: Child
     delay: Delay
 
 
 class BaseSupervisor(Actor):
-    """Restarts a child that ended or puts it away, and gives up after one restart too many."""
+    """Restarts children that end, and gives up when the restart intensity is exceeded."""
 
     trap_exit = True
 
     strategies: ClassVar[tuple[Strategy, ...]]
-    """Those it knows; the first is the default."""
+    """The strategies that it supports; the first is the default."""
 
     flags: Flags
     _window: RestartWindow
@@ -73,10 +73,10 @@ class BaseSupervisor(Actor):
         self._clock = clock or SystemClock()
 
     def _read_flags(self) -> None:
-        """Begin to obey the flags that were given.
+        """Read the given flags.
 
         Raises:
-            InvalidSpec: they are wrong (`supervisor_data`).
+            InvalidSpec: they are invalid (`supervisor_data`).
         """
         try:
             self.flags = read_flags(self._given_flags, self.strategies)
@@ -86,10 +86,10 @@ class BaseSupervisor(Actor):
         self._report = Reporter(self.ref.label, self.flags)
 
     def _read_children(self, given: Sequence[GivenChild]) -> tuple[ChildSpec, ...]:
-        """Return the specifications that were given.
+        """Return the given specifications.
 
         Raises:
-            InvalidSpec: one is wrong (`start_spec`).
+            InvalidSpec: one is invalid (`start_spec`).
         """
         try:
             return read_children(given, self.flags.auto_shutdown)
@@ -104,27 +104,27 @@ class BaseSupervisor(Actor):
 
     @abstractmethod
     def _present(self, child: Child) -> Child | None:
-        """Return the actor that runs as `child` now."""
+        """Return the current child in the place of `child`; None if there is none."""
 
     @abstractmethod
     async def _hold(self, failed: Child) -> None:
-        """Make ready for a restart of `failed` that is not made yet."""
+        """Prepare a delayed restart of `failed`."""
 
     @abstractmethod
     async def _revive(self, failed: Child) -> None:
-        """Start `failed` again, and the children that the strategy starts with it."""
+        """Restart `failed`, and the children that the strategy restarts with it."""
 
     @abstractmethod
     def _retire(self, child: Child) -> None:
-        """Put away a child that does not run and is not going to be restarted."""
+        """Keep or forget a child that has ended and is not restarted."""
 
     # --- a child ends by itself -------------------------------------------------------------
 
     @receives(ExitSignal)
     async def on_exit_signal(self, message: ExitSignal) -> None:
-        """Restart the child that ended or put it away; ignore signals of strangers.
+        """Handle the end of a child; ignore signals from other actors.
 
-        A child that sends its supervisor an exit signal and lives on has not ended.
+        A child that sends its supervisor an exit signal without ending has not ended.
         """
         sender = message.sender
         if sender is None or sender not in self._running or sender.exit_reason is None:
@@ -132,7 +132,7 @@ class BaseSupervisor(Actor):
         await self._on_end(self._running[sender], message.reason)
 
     async def _on_end(self, child: Child, reason: ExitReason) -> None:
-        """Obey what the end of a child asks for."""
+        """Restart, keep or forget a child that has ended."""
         if child.ref is not None:
             del self._running[child.ref]
         child.ended(reason, self._clock)
@@ -149,13 +149,13 @@ class BaseSupervisor(Actor):
 
     @receives(TryAgain)
     async def on_try_again(self, message: TryAgain) -> None:
-        """Make the next attempt at a failed restart, unless a call has intervened."""
+        """Try a failed restart again, unless a call has intervened."""
         child = self._present(message.child)
         if child is not None and child.is_tried_again:
             await self._restart(child)
 
     async def _restart(self, failed: Child) -> None:
-        """Restart a child, or give up; with a backoff, restart it later."""
+        """Restart a child, after its backoff if it has one, or give up."""
         wait = failed.next_pause(jitter=random())  # noqa: S311 - no secret
         if decisions.counts(wait) and self._window.add(self._clock.monotonic()):
             self._report.escalated(failed, self._in_period())
@@ -179,12 +179,12 @@ class BaseSupervisor(Actor):
 
     @receives(WakeUp)
     async def on_wake_up(self, message: WakeUp) -> None:
-        """Make the restart that was delayed, unless a call has intervened."""
+        """Make a delayed restart, unless a call has intervened."""
         if message.child.delay is message.delay:
             await self._revive(message.child)
 
     async def _start_again(self, child: Child) -> bool:
-        """Start a child of a restart; if that fails, arrange for another attempt."""
+        """Start a child as part of a restart; if that fails, schedule another attempt."""
         reason = child.last_exit
         try:
             await self._start(child)
@@ -210,11 +210,11 @@ class BaseSupervisor(Actor):
     async def _start(self, child: Child) -> Started | ActorRef | None:
         """Start a child; None if its start is ignored.
 
-        An actor that its start function did not link, such as one of `System.spawn`, is adopted:
-        its end would not be noticed otherwise.
+        If the start function did not link the actor (`System.spawn`), the supervisor links it:
+        otherwise it would not notice its end.
 
         Raises:
-            ChildStartFailed: it failed, in whatever way.
+            ChildStartFailed: it failed.
         """
         try:
             started = await child.start()
@@ -232,7 +232,7 @@ class BaseSupervisor(Actor):
         return started
 
     async def _stop_child(self, child: Child) -> None:
-        """Make sure that a child does not run, within its limit."""
+        """Stop a child within its limit, if it runs."""
         ref = child.ref
         if ref is not None:
             reason = await self._shut_down(ref, child.spec.shutdown_limit)
@@ -242,9 +242,9 @@ class BaseSupervisor(Actor):
         child.rests()
 
     async def _shut_down(self, ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
-        """Make sure that an actor does not run; its exit signal is not handled again.
+        """Stop an actor and drop its exit signal.
 
-        A child that was dead already without an exit signal had cut its link. Source: OTP
+        A child that had died without an exit signal had unlinked itself. Source: OTP
         `supervisor:unlink_flush/2`.
         """
         was_dead = not ref.is_alive()
@@ -274,5 +274,5 @@ class BaseSupervisor(Actor):
 
     @receives(StartInstance, answers=(SupervisionError, InvalidSpec))
     async def on_start_instance(self, message: StartInstance) -> Started | ActorRef | None:
-        """Answer `start_instance`, which only those with a template understand."""
+        """Answer `start_instance`, which only supervisors with a template support."""
         raise InvalidSpec("invalid_child_spec", message.arguments)

@@ -1,7 +1,7 @@
 """The child API of a supervisor: OTP's calls, with typed answers.
 
-Like OTP's they wait as long as it takes. To an absent supervisor, and to one that ends before it
-answers, they raise `ActorUnavailable`.
+Like OTP's, they wait without a time limit. They raise `ActorUnavailable` if the supervisor does not
+run, or ends before it answers.
 """
 
 from taskqueue.runtime import ActorRef, ExitReason, Message, Request, Target, ask
@@ -20,9 +20,9 @@ class ChildExit(Message):
 
 
 class ChildState(Message):
-    """One child, as its supervisor sees it."""
+    """The state of one child."""
 
-    id: str | None  # None: an instance, known by its reference alone
+    id: str | None  # None: an instance, which only has a reference
     type: ChildType
     status: ChildStatus
     ref: ActorRef | None
@@ -31,7 +31,7 @@ class ChildState(Message):
     started_at: float | None  # UTC epoch seconds, of this incarnation
     last_exit: ExitReason | None  # how the incarnation before ended
     last_exit_at: float | None
-    restart_in_s: float | None = None  # its backoff lasts so long yet
+    restart_in_s: float | None = None  # the remaining time of its backoff
     waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
     exits: tuple[ChildExit, ...] = ()  # the latest, oldest first
 
@@ -111,7 +111,7 @@ async def start_child(supervisor: Target, spec: GivenChild) -> Started | ActorRe
     Raises:
         AlreadyStarted, AlreadyPresent: the id is in use; the new specification has no effect.
         ChildStartFailed: it did not start; nothing is kept.
-        InvalidSpec: it is wrong, or does not fit this supervisor.
+        InvalidSpec: the specification is invalid, or not allowed in this supervisor.
         RequirementsNotRunning: siblings that it requires do not run; nothing is kept.
         MaxChildren: a dynamic supervisor has as many children as it may have.
         OnlyInstances: it has a template; see `start_instance`.
@@ -138,17 +138,17 @@ async def terminate_child(supervisor: Target, child: str | ActorRef) -> None:
     `child` is an id; of a dynamic supervisor it is a reference, and nothing of the child is kept.
 
     Raises:
-        ChildNotFound: there is no such child. A `SimpleOneForOne` says so of living actors only.
+        ChildNotFound: there is no such child. A `SimpleOneForOne` raises it for living actors only.
         OnlyInstances: a dynamic supervisor's children have no ids.
     """
     await ask(supervisor, TerminateChild(child=child), timeout_s=None)
 
 
 async def restart_child(supervisor: Target, child: str | ActorRef) -> Started | ActorRef | None:
-    """Start a child that is there but does not run. Not counted as a restart.
+    """Start an existing child that does not run. It does not count as a restart.
 
     Raises:
-        ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
+        ChildNotFound, ChildRunning, ChildRestarting: there is no such child.
         ChildStartFailed: it did not start; it stays as it was.
         RequirementsNotRunning: siblings that it requires do not run; it stays as it was.
         OnlyInstances: a dynamic supervisor keeps no child that does not run.
@@ -157,20 +157,19 @@ async def restart_child(supervisor: Target, child: str | ActorRef) -> Started | 
 
 
 async def delete_child(supervisor: Target, child: str | ActorRef) -> None:
-    """Forget a child that does not run.
+    """Delete the specification of a child that does not run.
 
     Raises:
-        ChildNotFound, ChildRunning, ChildRestarting: it is not of that kind.
+        ChildNotFound, ChildRunning, ChildRestarting: there is no such child.
         OnlyInstances: a dynamic supervisor keeps no child that does not run.
     """
     await ask(supervisor, DeleteChild(child=child), timeout_s=None)
 
 
 async def get_childspec(supervisor: Target, child: str | ActorRef) -> ChildSpec:
-    """Return the specification of a child, with the shutdown limit that is in force.
+    """Return the specification of a child, with its effective shutdown limit.
 
-    Of a `SimpleOneForOne` it is the template, asked for by its id, by an instance or by a dead
-    actor.
+    A `SimpleOneForOne` returns its template for the template's id, an instance or a dead actor.
 
     Raises:
         ChildNotFound: there is no such child.
@@ -180,7 +179,7 @@ async def get_childspec(supervisor: Target, child: str | ActorRef) -> ChildSpec:
 
 
 async def which_child(supervisor: Target, child: str | ActorRef) -> ChildState:
-    """Return what is known of one child.
+    """Return the state of one child.
 
     Raises:
         ChildNotFound: there is no such child.
@@ -195,7 +194,7 @@ async def which_children(supervisor: Target) -> tuple[ChildState, ...]:
 
 
 async def count_children(supervisor: Target) -> Counts:
-    """Return how many specifications, living actors, supervisors and workers there are."""
+    """Return the numbers of specifications, living actors, supervisors and workers."""
     return await ask(supervisor, CountChildren(), timeout_s=None)
 
 

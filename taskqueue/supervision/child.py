@@ -1,4 +1,4 @@
-"""One child: what its supervisor remembers of it, how it is started, and how it is shut down."""
+"""One child: the state that its supervisor keeps, and how it is started and shut down."""
 
 import asyncio
 import math
@@ -36,27 +36,27 @@ from taskqueue.supervision.specs import (
 RESTARTING: Final = "restarting"
 
 MOST_EXITS: Final = 20
-"""How many ends of a child are kept."""
+"""How many exits of a child are kept."""
 
 MOST_REASON: Final = 500
-"""Characters of a reason that is kept."""
+"""Maximum length of a kept reason, in characters."""
 
 
 class Delay:
-    """The instant at which a child with a backoff is restarted; `timer` wakes the supervisor."""
+    """The time at which a child with a backoff is restarted; `timer` wakes the supervisor."""
 
     def __init__(self, until: float) -> None:
         self.until = until  # monotonic seconds
         self.timer: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
-        """Wait no more."""
+        """Cancel the timer."""
         if self.timer is not None:
             self.timer.cancel()
 
 
 class BadReturn(Message):
-    """Cause of the `Crash` with which a start fails that returned `value`, which is no actor."""
+    """The start function returned `value`, which is not an actor: the cause of a failed start."""
 
     value: object
 
@@ -66,14 +66,14 @@ class BadReturn(Message):
 
 
 class Child:
-    """What a supervisor remembers of one child.
+    """The state that a supervisor keeps of one child.
 
     Attributes:
-        id: its id in its supervisor; None if it is an instance, known by its reference.
-        pid: what reports say of its actor: the URN of the one it has, or of the one that has just
-            died; `restarting` while it waits for another attempt; None if it does not run.
-        urn: of the actor it has, or of the last one it had.
-        delay: what it waits for before it is restarted; None if it does not wait for a time.
+        id: its id in its supervisor; None for an instance, which only has a reference.
+        pid: its actor in reports: the URN of the current one or of the one that has just died;
+            `restarting` while it waits for another attempt; None if it does not run.
+        urn: the URN of its current or last actor.
+        delay: the backoff that it waits for; None without one.
         waits_for: siblings that have to run before it is started.
     """
 
@@ -101,7 +101,7 @@ class Child:
 
         Raises:
             Ignore: there is nothing to run.
-            ChildStartFailed: it failed, in whatever way.
+            ChildStartFailed: it failed.
         """
         spec, task = self.spec, asyncio.current_task()
         try:
@@ -127,7 +127,7 @@ class Child:
         return await (start() if limit_s is None else start_within(limit_s, start))
 
     def runs(self, ref: ActorRef, clock: Clock) -> None:
-        """Note a successful start. A temporary child will have no other: what for is let go."""
+        """Note a successful start. The start function of a temporary child is released."""
         self.ref = ref
         self.pid = self.urn = ref.actor_urn
         self._turns(ChildStatus.RUNNING)
@@ -158,12 +158,12 @@ class Child:
         )
 
     def next_pause(self, *, jitter: float) -> Pause | None:
-        """Return how long its next restart waits; None: it has no backoff."""
+        """Return the delay of its next restart; None without a backoff."""
         return None if self._delays is None else self._delays.next(jitter=jitter)
 
     def waits(self, delay: Delay | None = None, siblings: tuple[str, ...] = ()) -> None:
-        """Note that it will be started: after the delay, when the siblings run, or by an attempt
-        that is on its way.
+        """Note that it will be started: after a delay, when its siblings run, or by an attempt
+        that is already queued.
         """
         self._turns(ChildStatus.RESTARTING)
         self.delay, self.waits_for = delay, siblings
@@ -171,7 +171,7 @@ class Child:
 
     @property
     def is_tried_again(self) -> bool:
-        """Whether an attempt at its restart is on its way."""
+        """Whether another restart attempt is queued."""
         return self.status == ChildStatus.RESTARTING and self.delay is None and not self.waits_for
 
     def rests(self) -> None:
@@ -180,7 +180,7 @@ class Child:
         self.pid = None
 
     def _turns(self, status: ChildStatus) -> None:
-        """Enter a status; what the child waited for before does not matter any more."""
+        """Change the status and cancel what the child waited for."""
         self.status = status
         if self.delay is not None:
             self.delay.cancel()
@@ -206,12 +206,12 @@ class Child:
 
 
 def reference(started: Started | ActorRef) -> ActorRef:
-    """Return who was started."""
+    """Return the actor that was started."""
     return started.ref if is_a(started, Started) else started  # type: ignore[return-value] # a type guard narrows one way
 
 
 async def shut_down(ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
-    """Ask, wait, kill: OTP's shutdown of one child. Return its exit reason, soon or late."""
+    """Ask, wait, kill: OTP's shutdown of one child. Return its exit reason."""
     ended = ref.ended()
     if limit == BRUTAL_KILL:
         ref.kill()
@@ -226,7 +226,7 @@ async def shut_down(ref: ActorRef, limit: ShutdownLimit) -> ExitReason:
 
 
 def _reason_of(error: StartFailed) -> ExitReason:
-    """Return why it failed, as a reason: user code may raise it with any cause."""
+    """Return the cause of a failed start as an exit reason; user code may raise any cause."""
     return as_reason(error.cause)
 
 

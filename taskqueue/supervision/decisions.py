@@ -1,4 +1,4 @@
-"""Decisions of a supervisor: what happens when a child ends. Pure: no clock, no actor, no await.
+"""Decisions of a supervisor, as pure functions: no clock, no actor, no await.
 
 Source: OTP `supervisor`; the section numbers are those of `docs/otp.md`.
 """
@@ -28,23 +28,23 @@ from taskqueue.supervision.specs import (
 
 
 class ChildStatus(StrEnum):
-    """Where a child stands, as `which_children` tells it."""
+    """The status of a child, as `which_children` returns it."""
 
     RUNNING = "running"
-    RESTARTING = "restarting"  # it does not run, and will be started without being asked for
-    STOPPED = "stopped"  # listed, not running: terminated by hand, ended orderly, or ignored
+    RESTARTING = "restarting"  # it does not run, and will be started by itself
+    STOPPED = "stopped"  # listed, not running: terminated by a call, ended normally, or ignored
 
 
 class Verdict(StrEnum):
-    """What becomes of a child that ended by itself."""
+    """What happens to a child that ended by itself."""
 
     RESTART = "restart"
     KEEP = "keep"  # listed, not running
-    FORGET = "forget"  # its specification goes too
+    FORGET = "forget"  # its specification is deleted, too
 
 
 def after_exit(restart: Restart, reason: ExitReason) -> Verdict:
-    """Decide what becomes of a child that ended by itself with `reason`.
+    """Decide what happens to a child that ended by itself with `reason`.
 
     >>> from taskqueue.runtime import NORMAL
     >>> [str(after_exit(restart, NORMAL)) for restart in Restart]
@@ -60,14 +60,14 @@ def after_exit(restart: Restart, reason: ExitReason) -> Verdict:
 
 
 def is_reported(restart: Restart, reason: ExitReason) -> bool:
-    """Return whether an exit is a `child_terminated` report: not the expected ones."""
+    """Return whether an exit is reported as `child_terminated`; expected ones are not."""
     return restart == Restart.PERMANENT or not is_orderly(reason)
 
 
 def is_shutdown_error(restart: Restart, limit: ShutdownLimit, reason: ExitReason) -> bool:
-    """Return whether a child that was told to stop ended in another way than it should have.
+    """Return whether a child that was told to stop ended with an unexpected reason.
 
-    A child that may end by itself may have done so just before: any orderly end is fine then.
+    A child that is not permanent may have ended just before, so any normal exit is expected.
     """
     if _is_the_end_asked_for(limit, reason):
         return False
@@ -118,8 +118,8 @@ def to_stop(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str,
 def to_start(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, ...]:
     """Return the children to start when `failed` is restarted, in start order.
 
-    Children of the group that were not running come to life again as well: nothing remembers that
-    they had been stopped on purpose.
+    Children of the group that were terminated by a call are started as well: OTP does not remember
+    the call.
 
     >>> to_start(Strategy.REST_FOR_ONE, ["a", "b", "c", "d"], "b")
     ('b', 'c', 'd')
@@ -138,10 +138,10 @@ def _group(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, 
 
 
 def shuts_down(mode: AutoShutdown, significant_left: Iterable[ChildStatus]) -> bool:
-    """Return whether the supervisor stops now that a significant child has ended for good.
+    """Return whether the supervisor stops, now that a significant child has ended for good.
 
-    `significant_left` is where the other significant children stand; one that waits for a restart
-    attempt still holds the supervisor up.
+    `significant_left` are the statuses of the other significant children; one that waits for a
+    restart attempt counts as running.
     """
     match mode:
         case AutoShutdown.NEVER:
@@ -156,7 +156,7 @@ class RestartWindow:
     """The restarts of one supervisor within its period.
 
     Times are whole seconds, rounded down, and the edge counts, so the window is between `period_s`
-    and `period_s + 1` seconds long: OTP's rule. Adding costs the same however many there are.
+    and `period_s + 1` seconds long, as in OTP. Adding a restart takes constant time.
     """
 
     def __init__(self, intensity: Intensity) -> None:
@@ -164,7 +164,7 @@ class RestartWindow:
         self._times: deque[int] = deque()
 
     def add(self, now: float) -> bool:
-        """Count a restart at `now` (monotonic seconds); return whether it is one too many."""
+        """Count a restart at `now` (monotonic seconds); return whether that is too many."""
         self._times.append(math.floor(now))
         return self.count(now) > self.intensity.max_restarts
 
@@ -187,7 +187,7 @@ class Pause:
 def pause(backoff: Backoff, nth: int, *, jitter: float) -> Pause:
     """Return the wait before the `nth` restart (1, 2, …) of a child that has not been stable since.
 
-    `jitter` in [0, 1] says how much of the backoff's own is added; the caller draws it.
+    `jitter` in [0, 1] is the fraction of the backoff's jitter to add; the caller draws it.
 
     >>> backoff = Backoff(initial_s=1, max_s=30)
     >>> [pause(backoff, nth, jitter=0.0).seconds for nth in (1, 2, 3, 5, 6, 9_999)]
@@ -204,9 +204,9 @@ def pause(backoff: Backoff, nth: int, *, jitter: float) -> Pause:
 def counts(waited: Pause | None) -> bool:
     """Return whether a restart after this wait counts in the intensity window.
 
-    Not while the wait still grows: the child is being slowed down, and to give up on it at its
-    second crash would make that useless. When the wait cannot grow any more, backoff has done
-    what it can, and the intensity decides whether restarts at that pace are tolerable.
+    Not while the wait still grows: the backoff would be useless if the supervisor gave up at the
+    second crash. At the maximum wait, the intensity decides whether restarts at that rate are
+    tolerable.
     """
     return waited is None or not waited.grows
 

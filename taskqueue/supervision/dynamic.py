@@ -1,9 +1,9 @@
-"""Dynamic supervisors: children that come and go in any number, known by their references.
+"""Dynamic supervisors: any number of children, identified by their references.
 
     SimpleOneForOne      OTP's strategy of that name: instances of one template
     DynamicSupervisor    Elixir's: each child brings its own specification
 
-Whatever is done to one instance costs the same however many there are.
+Operations on one child take constant time.
 """
 
 import asyncio
@@ -49,9 +49,9 @@ from taskqueue.supervision.validation import GivenChild, GivenFlags, check_requi
 
 
 class _Dynamic(BaseSupervisor):
-    """Keeps children by reference, each restarted alone, all stopped at the same time.
+    """Keeps children by reference; restarts each alone, stops all at the same time.
 
-    A child that ended for good is gone, and so is one whose start or restart is ignored.
+    A child that ended for good is forgotten, and so is one whose start or restart is ignored.
     """
 
     def __init__(self, name: str, flags: GivenFlags | None, clock: Clock | None) -> None:
@@ -69,7 +69,7 @@ class _Dynamic(BaseSupervisor):
 
     @abstractmethod
     def _report_stops(self, ends: Sequence[tuple[Child, ExitReason]]) -> None:
-        """Report how the children ended that were stopped together."""
+        """Report the exits of children that were stopped together."""
 
     # --- what happens to a child that ended -------------------------------------------------
 
@@ -122,7 +122,7 @@ class _Dynamic(BaseSupervisor):
         return found
 
     def _find(self, child: str | ActorRef) -> Child | None:
-        """Return whose actor that is, or was before the attempt that is awaited."""
+        """Return the child with this actor, or whose last one it was before a queued attempt."""
         if is_a(child, str):
             raise OnlyInstances(plain(child))
         if is_a(child, ActorRef):
@@ -138,7 +138,7 @@ class SimpleOneForOne(_Dynamic):
 
     Args:
         name: registered while it lives.
-        children: the template alone.
+        children: exactly one specification, the template.
         flags: by default one restart in five seconds, of all instances together.
         clock: of its restarts.
 
@@ -161,7 +161,7 @@ class SimpleOneForOne(_Dynamic):
         self._given_children = children
 
     def on_start(self) -> None:
-        """Learn the template; nothing is started yet."""
+        """Read the flags and the template; no child is started."""
         self._read_flags()
         if len(self._given_children) != 1:
             raise InvalidSpec("bad_start_spec", self._given_children)
@@ -174,7 +174,7 @@ class SimpleOneForOne(_Dynamic):
 
     @receives(StartChild, answers=(SupervisionError,))
     async def on_start_child(self, message: StartChild) -> Started | ActorRef | None:
-        """Answer `start_child`: what is started here is the template."""
+        """Answer `start_child`, which starts the template without arguments."""
         raise OnlyInstances(self._template.id)
 
     @receives(TerminateChild, answers=(SupervisionError,))
@@ -224,7 +224,7 @@ class SimpleOneForOne(_Dynamic):
 class DynamicSupervisor(_Dynamic):
     """Elixir's `DynamicSupervisor`: children are added while it runs, each with its specification.
 
-    Their ids stand in reports only; they may repeat. No child is significant here.
+    Their ids only appear in reports and need not be unique. No child is significant.
 
     Args:
         name: registered while it lives.
@@ -247,7 +247,7 @@ class DynamicSupervisor(_Dynamic):
         self.max_children = max_children
 
     def on_start(self) -> None:
-        """Learn the flags."""
+        """Read the flags."""
         self._read_flags()
         if self.flags.auto_shutdown != AutoShutdown.NEVER:
             fault = InvalidSpec("invalid_auto_shutdown", self.flags.auto_shutdown)

@@ -1,4 +1,4 @@
-"""What a supervisor answers when it cannot do what it was asked. `tag` is OTP's word for it.
+"""Errors of supervisor calls. `tag` is OTP's term.
 
 SupervisionError
 ├─ AlreadyStarted      child_id, ref           that id has an actor
@@ -20,7 +20,7 @@ from taskqueue.supervision.specs import ChildSpec
 
 
 class SupervisionError(TaskQueueError):
-    """A supervisor's answer of the kind `{error, Reason}`."""
+    """Base of the errors that correspond to `{error, Reason}` in OTP."""
 
     tag: ClassVar[str]
 

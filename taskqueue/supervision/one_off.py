@@ -4,7 +4,7 @@
     looking_up = await start_one_off(system.address("lookups"), lambda: resolve("example.org"))
     address = await looking_up.result
 
-A task of a plain loop has no owner: it may outlive all that wanted it, and its crash is a line on
+A bare asyncio task has no owner: it may outlive its caller, and its crash is only a line on
 standard error. Source: Elixir `Task.Supervisor.async_nolink/2`.
 """
 
@@ -26,7 +26,7 @@ class OneOff(Generic[T]):
     """A coroutine that runs under a supervisor."""
 
     ref: ActorRef
-    """The actor that runs it: kill it or monitor it like any other."""
+    """The actor that runs it, which can be killed or monitored like any other."""
 
     result: Reply[T]
     """To be awaited. Fails with `ActorUnavailable`, whose cause is the exit reason, if the
@@ -39,7 +39,7 @@ async def start_one_off(
     """Run `work` once as a temporary child of a `DynamicSupervisor`: it is never restarted.
 
     Args:
-        supervisor: that will own it. When it stops, the coroutine is cancelled.
+        supervisor: its owner. When it stops, the coroutine is cancelled.
         work: called in the child; returns the coroutine.
         name: shown in reports.
 
@@ -68,7 +68,7 @@ class _Runner(Actor):
         self._result = result
 
     def on_start(self) -> None:
-        """Begin; the supervisor does not wait for the work."""
+        """Start the coroutine without waiting for it."""
         ended = self.ref.ended()
         ended.when_done(
             lambda: self._result.fail(ActorUnavailable(str(self.label), ended.result()))

@@ -1,4 +1,4 @@
-"""Children in start order: how they are started, restarted and stopped as a list."""
+"""Supervisors with an ordered list of children: start, restart and stop."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -35,13 +35,13 @@ class FailedToStartChild(Message):
 
 
 class SiblingsRun(Message):
-    """A supervisor's note to itself: the siblings that `child` waits for run again."""
+    """A supervisor's message to itself: the siblings that `child` waits for run again."""
 
     child: Child
 
 
 class ListSupervisor(BaseSupervisor):
-    """Starts its children in order and stops them in reverse, as its strategy demands."""
+    """Starts its children in order and stops them in reverse."""
 
     strategies = (Strategy.ONE_FOR_ONE, Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE)
 
@@ -83,17 +83,19 @@ class ListSupervisor(BaseSupervisor):
         raise Exit(Shutdown(FailedToStartChild(child_id=spec.id, reason=reason)))
 
     async def _see_through(self, child: Child) -> None:
-        """Wait until a one-shot child has ended, and obey what its end asks for."""
+        """Wait until a one-shot child has ended for good, and restart it if it has to be."""
         while child.spec.one_shot and child.ref is not None:
             ref = child.ref
             reason = await ref.ended()
             self.unlink(ref)
             await self._on_end(child, reason)
-            while waiting := self._restarting():  # its group's, perhaps: nothing else tries again
+            while (
+                waiting := self._restarting()
+            ):  # it or one of its group; messages are not handled yet
                 await self._attempt(waiting)
 
     async def _attempt(self, waiting: Child) -> None:
-        """Make the next attempt at a restart during the start, when no message is taken."""
+        """Try a restart again during the start, when no messages are handled."""
         if waiting.delay is None:
             await self._restart(waiting)
             return
@@ -143,7 +145,7 @@ class ListSupervisor(BaseSupervisor):
     # --- requirements -----------------------------------------------------------------------
 
     async def _start(self, child: Child) -> Started | ActorRef | None:
-        """Start a child, and call those who have waited for it."""
+        """Start a child, and wake the children that wait for it."""
         started = await super()._start(child)
         if child.spec.id in self._required:
             for each in self._children.values():
@@ -158,11 +160,11 @@ class ListSupervisor(BaseSupervisor):
             tell(self.ref, SiblingsRun(child=waiting))
 
     async def _start_again(self, child: Child) -> bool:
-        """Start a child of a restart, unless it has to wait for its siblings."""
+        """Start a child as part of a restart, unless it has to wait for siblings."""
         return self._awaits_siblings(child) or await super()._start_again(child)
 
     def _awaits_siblings(self, child: Child) -> bool:
-        """Let a child wait if siblings that it requires do not run."""
+        """Have a child wait if siblings that it requires do not run; return whether it does."""
         missing = self._missing(child.spec)
         if missing:
             child.waits(siblings=missing)
@@ -170,7 +172,7 @@ class ListSupervisor(BaseSupervisor):
         return bool(missing)
 
     def _missing(self, spec: ChildSpec) -> tuple[str, ...]:
-        """Return the required siblings that do not run. A dead one does not, noticed or not."""
+        """Return the required siblings that do not run, dead ones included."""
         return tuple(each for each in spec.requires if not self._runs(each))
 
     def _runs(self, child_id: str) -> bool:
@@ -179,7 +181,7 @@ class ListSupervisor(BaseSupervisor):
 
     @receives(SiblingsRun)
     async def on_siblings_run(self, message: SiblingsRun) -> None:
-        """Start a child that has waited for its siblings, alone, unless a call has intervened."""
+        """Start a child that has waited for its siblings, unless a call has intervened."""
         child = message.child
         if child.waits_for and not self._missing(child.spec):
             await self._start_again(child)

@@ -1,4 +1,4 @@
-"""Supervisor reports: one structured event for each thing that happens to a child.
+"""Supervisor reports: one structured event for each start, exit, restart and stop of a child.
 
 The fields are OTP's: `supervisor`, `child_id`, `pid`, `context`, `reason`, `restart`, `intensity`,
 `restarts_in_period`, `strategy`; and `incarnation`, which OTP shows as a new pid. `docs/logs.md`
@@ -14,9 +14,8 @@ from taskqueue.supervision.specs import ChildSpec, Flags
 class Reporter:
     """Writes the reports of one supervisor.
 
-    `pid` and `incarnation` are those of the life the report is about; of a start that failed, of
-    the life before it: 0 if there was none. `in_period` is how many restarts the supervisor counts
-    in its period.
+    `pid` and `incarnation` belong to the reported incarnation; for a failed start, to the one
+    before it (0 if there was none). `in_period` is the number of restarts within the period.
     """
 
     def __init__(self, supervisor: str, flags: Flags) -> None:
@@ -28,11 +27,11 @@ class Reporter:
         events.info("child_started", **self._child(child), incarnation=child.incarnation)
 
     def ignored(self, child: Child) -> None:
-        """A start function had nothing to run."""
+        """A start was ignored."""
         events.info("child_ignored", **self._child(child))
 
     def exited(self, child: Child, reason: ExitReason) -> None:
-        """An expected end: orderly, of a child that is not permanent."""
+        """An expected exit: normal, of a child that is not permanent."""
         events.info("child_exited", **self._offender(child, reason))
 
     def terminated(self, child: Child, reason: ExitReason, in_period: int) -> None:
@@ -45,7 +44,7 @@ class Reporter:
         )
 
     def restarted(self, child: Child, reason: ExitReason | None, in_period: int) -> None:
-        """A child runs again; `reason` is how its life before ended, None if it had none."""
+        """A child was restarted; `reason` is the last exit reason, None if it never ran."""
         events.warning(
             "child_restarted",
             **self._offender(child, reason),
@@ -53,7 +52,7 @@ class Reporter:
         )
 
     def delayed(self, child: Child, seconds: float, in_period: int) -> None:
-        """A restart waits, because the child has a backoff."""
+        """A restart is delayed by the child's backoff."""
         events.warning(
             "child_restart_delayed",
             **self._offender(child, child.last_exit),
@@ -79,7 +78,7 @@ class Reporter:
         )
 
     def stopped(self, child: Child, reason: ExitReason) -> None:
-        """A child that was told to stop has stopped."""
+        """A child was stopped."""
         events.info("child_stopped", **self._offender(child, reason))
 
     def stop_failed(self, child: Child, reason: ExitReason, in_period: int) -> None:
@@ -105,7 +104,7 @@ class Reporter:
         )
 
     def escalated(self, child: Child, in_period: int) -> None:
-        """OTP's supervisor report `shutdown`: one restart too many, the supervisor gives up."""
+        """OTP's supervisor report `shutdown`: the intensity is exceeded, it gives up."""
         events.error(
             "supervisor_escalated",
             context="shutdown",

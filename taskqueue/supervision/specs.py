@@ -1,4 +1,4 @@
-"""Specifications: what a supervisor needs to know of its children and of itself.
+"""Supervisor flags and child specifications.
 
 Source: OTP `supervisor`, "Supervisor flags" and "Child specification". Durations are in seconds
 here; `math.inf` is OTP's `infinity`.
@@ -17,7 +17,7 @@ E = TypeVar("E", bound=Enum)
 
 
 class Strategy(StrEnum):
-    """Who is restarted when one child is."""
+    """Which children are restarted together with one."""
 
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"
@@ -25,7 +25,7 @@ class Strategy(StrEnum):
     SIMPLE_ONE_FOR_ONE = "simple_one_for_one"  # many instances of one specification
 
 
-# Wherever one of these is expected, the plain word is understood as well: `restart="transient"`.
+# Each of these may also be given as a plain string: `restart="transient"`.
 
 
 class Restart(StrEnum):
@@ -37,7 +37,7 @@ class Restart(StrEnum):
 
 
 class ChildType(StrEnum):
-    """What a child is said to be. It decides the default of `shutdown` and how it is counted."""
+    """The declared type of a child: sets the default of `shutdown` and how it is counted."""
 
     WORKER = "worker"
     SUPERVISOR = "supervisor"
@@ -57,7 +57,7 @@ ShutdownLimit: TypeAlias = float | Literal["brutal_kill"]
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a start function may return in place of a bare reference: extra information."""
+    """A reference with extra information, which a start function may return."""
 
     ref: ActorRef
     info: object
@@ -67,10 +67,10 @@ StartFunction: TypeAlias = Callable[..., Awaitable[ActorRef | Started]]
 
 
 class InvalidSpec(ValueError):
-    """A specification is wrong; `tag` is OTP's word for how, `value` what was found.
+    """A specification is invalid; `tag` is OTP's term for the fault, `value` the invalid value.
 
-    When a supervisor starts, the tag says what was looked at (`supervisor_data`, `start_spec`) and
-    the value is the `InvalidSpec` that was found there.
+    When a supervisor starts, the tag is `supervisor_data` or `start_spec`, and the value is the
+    `InvalidSpec` of the fault.
     """
 
     def __init__(self, tag: str, value: object = None) -> None:
@@ -80,12 +80,12 @@ class InvalidSpec(ValueError):
         super().__init__(tag if value is None else f"{tag}: {shown}")
 
 
-# What the signatures promise, checked for those who do without a type checker: a wrong word would
-# be found out at the first crash only.
+# The types are checked at run time as well: without a type checker, a misspelt value would only
+# show at the first crash.
 
 
 def word(kind: type[E], value: Any) -> Any:
-    """Return the word that `value` spells; anything else as it is, for its own check to refuse."""
+    """Return the member that `value` spells; anything else unchanged, to be refused later."""
     try:
         return kind(value)
     except ValueError:
@@ -128,14 +128,14 @@ class Backoff:
 
     Args:
         initial_s: the first wait, in seconds.
-        max_s: no wait is longer, but for the jitter.
-        factor: each wait is so many times the one before.
-        jitter: at most this share of a wait is added to it, so that children which ended together
-            do not come back together.
-        stable_s: once the child has run for so long, the next wait is the first again.
+        max_s: the longest wait, without jitter.
+        factor: ratio of each wait to the one before.
+        jitter: maximum random addition, as a fraction of the wait, so that children which ended
+            together are not restarted together.
+        stable_s: once the child has run this long, the next wait is `initial_s` again.
 
     Raises:
-        InvalidSpec: a value that makes no such row of waits (`invalid_backoff`).
+        InvalidSpec: a value is invalid (`invalid_backoff`).
     """
 
     initial_s: float = 1.0
@@ -168,23 +168,23 @@ class ChildSpec:
             fail. It takes no arguments, except that of a `SimpleOneForOne`, which takes those that
             an instance is started with.
         restart: when it is restarted.
-        shutdown: how long it may take to stop, in seconds, before it is killed; `math.inf` to wait
-            for ever; `BRUTAL_KILL` to kill it without asking. Default: 5 s, for a supervisor
-            `math.inf`, because one that is killed half-way leaves its children to the link signals.
+        shutdown: how long it may take to stop, in seconds, before it is killed; `math.inf` for no
+            limit; `BRUTAL_KILL` to kill it at once. Default: 5 s, for a supervisor `math.inf`,
+            because the children of a killed supervisor end only by their links.
         type: worker or supervisor.
         significant: counts for `AutoShutdown`.
         one_shot: the supervisor's start waits until this child has ended, before it starts the
-            next. Beyond OTP: an abnormal end is restarted within the intensity even then. It must
-            not be permanent, or it would never be over, nor significant.
+            next. Beyond OTP: after an abnormal exit it is restarted within the intensity, even
+            during the start. It must be neither permanent nor significant.
         requires: ids of siblings before it; it is started only while all of them run. Not together
             with `one_shot`: the supervisor's start does not wait for siblings.
         start_timeout_s: how long its start function may take, in seconds, before it is cancelled
-            and the actors it has started are killed; None: no limit. That is a failed start with
+            and the actors it has started are killed; None: no limit. The start has then failed with
             `Crash(StartTimeout)`.
-        backoff: how long a restart waits; None: not at all. See `Backoff`.
+        backoff: delays restarts; None: no delay. See `Backoff`.
 
     Raises:
-        InvalidSpec: a value that no supervisor could obey; the first one found, in OTP's order.
+        InvalidSpec: a value is invalid; the first one, in OTP's order.
     """
 
     id: str
@@ -227,19 +227,19 @@ class ChildSpec:
 
     @property
     def shutdown_limit(self) -> ShutdownLimit:
-        """The limit in force."""
+        """The effective shutdown limit."""
         if self.shutdown is not None:
             return self.shutdown
         return math.inf if self.type == ChildType.SUPERVISOR else 5.0
 
     def complete(self) -> Self:
-        """Return it with the limit in force written down."""
+        """Return the specification with its effective shutdown limit."""
         return replace(self, shutdown=self.shutdown_limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intensity:
-    """How many restarts a supervisor tolerates within a period: one more, and it gives up.
+    """The number of restarts within a period above which a supervisor gives up.
 
     Raises:
         InvalidSpec: the period is not in whole seconds, or a number is too small.
@@ -257,10 +257,10 @@ class Intensity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flags:
-    """How a supervisor treats its children.
+    """The flags of a supervisor.
 
     Raises:
-        InvalidSpec: a value that no supervisor could obey.
+        InvalidSpec: a value is invalid.
     """
 
     strategy: Strategy = Strategy.ONE_FOR_ONE

@@ -1,4 +1,4 @@
-"""A supervisor: a list of children known beforehand, and OTP's calls to change it."""
+"""OTP's `supervisor`: an ordered list of children, and the calls that change it."""
 
 from taskqueue.foreign import rendering
 from taskqueue.foreign.inspection import is_a, plain
@@ -32,7 +32,7 @@ from taskqueue.supervision.validation import check_requires, read_child
 
 
 class Supervisor(ListSupervisor):
-    """OTP's `supervisor`, for a list of children known beforehand and more added later.
+    """OTP's `supervisor`: starts a list of children; more can be added later.
 
     Its start returns when all children run. It stops them in reverse order.
 
@@ -43,8 +43,8 @@ class Supervisor(ListSupervisor):
         clock: of its restarts.
 
     Its start fails with `InvalidSpec` before any child is started if the flags (`supervisor_data`)
-    or a specification (`start_spec`) is wrong, and with `Shutdown(FailedToStartChild)` if a child
-    fails. A class may override `on_start`, to raise `Ignore` or fail for reasons of its own first.
+    or a specification (`start_spec`) are invalid, and with `Shutdown(FailedToStartChild)` if a
+    child fails. A subclass may override `on_start`, for example to raise `Ignore`.
     """
 
     @receives(StartChild, answers=(SupervisionError, InvalidSpec))
@@ -112,7 +112,7 @@ class Supervisor(ListSupervisor):
             raise RequirementsNotRunning(spec.id, missing)
 
     def _find(self, child: str | ActorRef) -> Child:
-        """Return the child of that id; a reference is no id."""
+        """Return the child with that id; a reference is not an id."""
         found = self._children.get(plain(child)) if is_a(child, str) else None
         if found is None:
             raise ChildNotFound(rendering.text(child))

@@ -1,4 +1,4 @@
-"""The whole tree at a glance: a snapshot of all supervisors below a root and their children."""
+"""Snapshots and pictures of a supervision tree."""
 
 import asyncio
 from typing import TypeGuard
@@ -12,11 +12,11 @@ from taskqueue.supervision.decisions import ChildStatus
 from taskqueue.supervision.specs import ChildType
 
 SNAPSHOT_TIMEOUT_S = 1.0
-SLOW_S = 1.0  # a picture shows what has been handled, or has waited, for so long
+SLOW_S = 1.0  # a picture shows messages that have been handled, or have waited, for this long
 
 
 class Node(Message):
-    """One place of the tree. `status` may also be `busy`: a supervisor that does not answer now."""
+    """One child of the tree. `status` may also be `busy`: a supervisor that does not answer."""
 
     path: str
     id: str
@@ -26,7 +26,7 @@ class Node(Message):
     started_at: float | None
     last_exit: str | None
     last_exit_at: float | None
-    restart_in_s: float | None = None  # its backoff lasts so long yet
+    restart_in_s: float | None = None  # the remaining time of its backoff
     waits_for: tuple[str, ...] = ()  # siblings that it requires and that do not run
     exits: tuple[ChildExit, ...] = ()  # the latest, oldest first
     process: ProcessInfo | None = None  # what its actor does at this moment, if it runs
@@ -35,7 +35,7 @@ class Node(Message):
 
 
 class SupervisorFigures(Message):
-    """What a supervisor adds to its node."""
+    """The additional figures of a supervisor."""
 
     strategy: str
     restarts_in_period: int
@@ -46,7 +46,7 @@ class SupervisorFigures(Message):
 async def snapshot(root: ActorRef) -> Node:
     """Return the tree below `root`, children in start order.
 
-    Supervisors side by side are asked at the same time, so each level takes a second at most.
+    Supervisors of one level are asked concurrently, so each level takes a second at most.
     """
     return await _snapshot(
         Node(
@@ -118,7 +118,7 @@ async def find(root: ActorRef, path: str) -> ActorRef | None:
 
 
 def _name(child: ChildState) -> str:
-    """Return a child's id; an instance has none and goes by its label."""
+    """Return a child's id, or the label of an instance, which has none."""
     if child.id is not None:
         return child.id
     return child.spec.id if child.ref is None else child.ref.label
@@ -127,8 +127,8 @@ def _name(child: ChildState) -> str:
 def _supervises(ref: ActorRef | None) -> TypeGuard[ActorRef]:
     """Return whether it answers `GetOverview`.
 
-    A child's `type` is only what its specification says, and a worker that is asked what it does
-    not handle crashes.
+    The declared `type` of a child may be wrong, and a worker crashes at a call that it does not
+    handle.
     """
     if ref is None or not issubclass(ref.actor_class, Actor):
         return False
@@ -136,7 +136,7 @@ def _supervises(ref: ActorRef | None) -> TypeGuard[ActorRef]:
 
 
 def picture(node: Node) -> str:
-    """Return the tree as text, one line an actor.
+    """Return the tree as text, one line per actor.
 
     >>> leaf = Node(path="root/db", id="db", type="worker", status="running", incarnation=3,
     ...             started_at=0.0, last_exit="killed", last_exit_at=0.0)
@@ -148,7 +148,7 @@ def picture(node: Node) -> str:
 
 
 def _standing(node: Node) -> str:
-    """Return the status, or what it waits for."""
+    """Return the status, with what it waits for."""
     if node.waits_for:
         return f"waits for {', '.join(node.waits_for)}"
     if node.restart_in_s is not None:
@@ -157,7 +157,7 @@ def _standing(node: Node) -> str:
 
 
 def _slowness(process: ProcessInfo) -> str:
-    """Return what takes long: the message that is being handled, or the waiting ones."""
+    """Return what takes long: the current message, or the waiting ones."""
     text = ""
     if process.handling_s is not None and process.handling_s >= SLOW_S:
         text += f"  handles {process.handling} for {process.handling_s:.1f} s"

@@ -1,4 +1,4 @@
-"""Validation: what a supervisor is given, checked in OTP's order; the first fault wins.
+"""Checks flags and specifications in OTP's order; the first fault is raised.
 
 Specifications and flags may be plain mappings with OTP's keys, as they come out of a file:
 
@@ -6,7 +6,7 @@ Specifications and flags may be plain mappings with OTP's keys, as they come out
     {"id": "feed", "start": Feed.start_link, "backoff": {"initial_s": 0.5, "max_s": 60}}
     {"strategy": "rest_for_one", "intensity": 3, "period": 10}
 
-Durations are in seconds. Unlike OTP's, they must not have unknown keys: a typo is found at once.
+Durations are in seconds. Unlike in OTP, unknown keys are refused, so a typo is found at once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +39,7 @@ def check_childspecs(specs: Sequence[GivenChild], auto_shutdown: str | None = No
     """Check a list of specifications, for a supervisor with this `auto_shutdown` if it is known.
 
     Raises:
-        InvalidSpec: the first fault, or an id that stands there twice.
+        InvalidSpec: the first fault, or a duplicate id.
     """
     mode = None if auto_shutdown is None else word(AutoShutdown, auto_shutdown)
     if mode is not None and not isinstance(mode, AutoShutdown):
@@ -48,7 +48,7 @@ def check_childspecs(specs: Sequence[GivenChild], auto_shutdown: str | None = No
 
 
 def read_flags(given: GivenFlags, strategies: Collection[Strategy]) -> Flags:
-    """Return the flags of a supervisor that knows these strategies.
+    """Return the flags of a supervisor that supports these strategies.
 
     Raises:
         InvalidSpec: the first fault, looked for in strategy, intensity, period, auto_shutdown.
@@ -77,10 +77,10 @@ def _check_strategy(strategy: object, known: Collection[Strategy]) -> None:
 def read_children(
     given: Sequence[GivenChild], auto_shutdown: AutoShutdown | None
 ) -> tuple[ChildSpec, ...]:
-    """Return a whole list of specifications, so that nothing is started before all are right.
+    """Return a whole list of specifications, so that nothing is started before all are valid.
 
     Raises:
-        InvalidSpec: the first fault, an id that stands there twice, or one that is required by a
+        InvalidSpec: the first fault, a duplicate id, or one that is required by a
             child before it.
     """
     if isinstance(given, str | Mapping) or not isinstance(given, Sequence):

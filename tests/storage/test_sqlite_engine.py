@@ -385,9 +385,9 @@ async def test_a_folder_in_the_place_of_the_file_is_unavailable(path: Path) -> N
     storage = SQLiteStorage(path)
 
     with no_thread_left():
-        with pytest.raises(StorageUnavailable, match=r"SQLITE_CANTOPEN|Is a directory"):
+        with pytest.raises(StorageUnavailable, match="is a folder, not a file"):
             await storage.open()
-        with pytest.raises(StorageUnavailable, match=r"SQLITE_CANTOPEN|Is a directory"):
+        with pytest.raises(StorageUnavailable, match="is a folder, not a file"):
             await storage.migrate()
 
 
