@@ -78,6 +78,20 @@ async def test_a_node_two_releases_behind_is_refused(fresh_database: PostgresDat
         await storage.open()
 
 
+async def test_a_service_two_releases_behind_does_not_start_and_says_so_in_one_line(
+    fresh_database: PostgresDatabase,
+) -> None:
+    await set_version(fresh_database, POSTGRES_VERSION + 2)
+
+    code, said = await taskqueue(fresh_database, "--port", "0")
+
+    [line] = said.splitlines()
+    needs = f"this release needs {POSTGRES_VERSION}: upgrade taskqueue"
+    assert code == 1
+    assert line.startswith("taskqueue: database: postgresql://")
+    assert line.endswith(f" has schema version {POSTGRES_VERSION + 2}, {needs}")
+
+
 async def test_doctor_says_whether_the_database_and_all_nodes_are_of_a_release(
     fresh_database: PostgresDatabase, postgres: PostgresServer
 ) -> None:
