@@ -17,7 +17,7 @@ from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.assembly import Parts
-from taskqueue.cli.serving import tune_gc
+from taskqueue.cli.serving import tune_interpreter
 from taskqueue.clock import SystemClock
 from taskqueue.commands import GetReadiness, Pause, Resume
 from taskqueue.rules.tasks import DEFAULT_QUEUE, ENDED, NewTask, Status
@@ -94,5 +94,5 @@ async def running(
         async with Service(app, settings, http=False, parts=parts) as service:
             running = Running(service.system)
             await running.ready()
-            tune_gc()
+            tune_interpreter()
             yield running

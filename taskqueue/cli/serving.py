@@ -30,6 +30,7 @@ from taskqueue.settings import Settings
 from taskqueue.storage.backend import Backend
 
 OK, FAILED, MISUSED = 0, 1, 2
+SWITCH_S = 0.0002  # four threads that compute take 4 % longer with it
 
 
 class Ended(NamedTuple):
@@ -90,7 +91,7 @@ async def _run(service: Service, signals: Signals, starter: Starter) -> int:
     signals.cancel(main)
     try:
         async with service:
-            tune_gc()
+            tune_interpreter()
             _announce_ready(service)
             starter.ready(service)
             try:
@@ -107,15 +108,21 @@ async def _run(service: Service, signals: Signals, starter: Starter) -> int:
     return FAILED
 
 
-def tune_gc() -> None:
-    """Run the garbage collector less often.
+def tune_interpreter() -> None:
+    """Set the interpreter up for a service: this process does nothing else.
 
-    What is there once the service runs stays to its end, and of what a task makes next to nothing
-    is part of a cycle; Python's own thresholds are for programs that make less.
+    The garbage collector runs less often. What is there once the service runs stays to its end, and
+    of what a task makes next to nothing is part of a cycle; Python's own thresholds are for
+    programs that make less.
+
+    A thread that computes gives up the interpreter sooner. A task takes several turns of two loops,
+    and at each of them a handler that computes in a thread held the interpreter for 5 ms, which is
+    Python's own interval.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    sys.setswitchinterval(SWITCH_S)
 
 
 def _announce_ready(service: Service) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import itertools
+import sys
 import time
 from collections.abc import AsyncIterator
 
 import aiohttp
 
 from taskqueue.testing.process import ServiceProcess
-from tests.system.services import TIMEOUT_S, Client, Services
+from tests.system.services import TIMEOUT_S, Client, Services, when
 
 FLAGS = ("--app", "tests.system.app:app", "--prefetch", "20")
 VICTIMS = (
@@ -41,6 +42,36 @@ async def test_whoever_is_killed_under_load_the_throughput_returns(services: Ser
     assert {victim: took_s for victim, took_s in took.items() if took_s > BACK_WITHIN_S} == {}
     restarted = [event["child_id"] for event in service.events.select("child_restarted")]
     assert restarted == [victim.rpartition("/")[2] for victim in VICTIMS]
+
+
+APP_THAT_COMPUTES = """
+import sys
+
+from taskqueue import App
+
+app = App()
+
+
+@app.task("interval")
+def interval() -> float:
+    return sys.getswitchinterval()
+"""
+
+
+async def test_a_thread_that_computes_gives_up_the_interpreter_sooner_than_by_default(
+    services: Services,
+) -> None:
+    """Else each turn of a loop waits for 5 ms beside it; `benchmarks lone` measures that."""
+    (services.folder / "computing.py").write_text(APP_THAT_COMPUTES)
+    service = await services.start("--app", "computing:app")
+
+    async with aiohttp.ClientSession() as http:
+        client = Client(http, service)
+        task_id = await client.post("interval")
+        await when([task_id], service, "task_completed")
+        result = (await client.show(task_id))["result"]
+
+    assert 0 < result < 0.1 * sys.getswitchinterval()
 
 
 @contextlib.asynccontextmanager
