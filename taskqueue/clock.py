@@ -31,6 +31,14 @@ class Clock(Protocol):
         """Return seconds that never run backwards, for measuring how long something took."""
         ...
 
+    def next_beat(self, period_s: float) -> float:
+        """Return when to do next what repeats, on the monotonic clock: see the function.
+
+        Services that share a database each have a phase of their own, so that those which were
+        started together do not ask it together.
+        """
+        ...
+
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
         """Wait until `event` is set, or until `timeout_s` monotonic seconds have passed."""
         ...
@@ -47,6 +55,10 @@ class SystemClock:
         """Return monotonic seconds."""
         return monotonic()
 
+    def next_beat(self, period_s: float) -> float:
+        """Return the next multiple of the period."""
+        return next_beat(monotonic(), period_s)
+
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
         """Wait for the event, or in real time."""
         with contextlib.suppress(TimeoutError):
@@ -62,16 +74,16 @@ def since_boot() -> float:
     return clock_gettime(_SINCE_BOOT)
 
 
-def next_beat(now: float, period_s: float) -> float:
-    """Return the next multiple of a period, on the monotonic clock.
+def next_beat(now: float, period_s: float, phase_s: float = 0.0) -> float:
+    """Return the next multiple of a period, counted from `phase_s`, on the monotonic clock.
 
     What repeats is done at these instants, so that an idle service wakes once for all of it: a
     processor that has slept is slow at first.
 
-    >>> next_beat(10.1, 0.5), next_beat(10.5, 0.5)
-    (10.5, 11.0)
+    >>> next_beat(10.1, 0.5), next_beat(10.5, 0.5), next_beat(10.5, 0.5, phase_s=0.2)
+    (10.5, 11.0, 10.7)
     """
-    return (now // period_s + 1) * period_s
+    return ((now - phase_s) // period_s + 1) * period_s + phase_s
 
 
 def with_bound_clock(loop: L) -> L:

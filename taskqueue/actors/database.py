@@ -7,7 +7,7 @@ counted.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 
 from taskqueue.actors.messages import (
@@ -101,9 +101,11 @@ class DatabaseActor(Actor):
             self._recover_soon()
 
     async def _announce_foreign_commit(self) -> None:
-        tell(self.address(NODE), LookAgain())
+        due: Mapping[str, float] = {}
         with contextlib.suppress(Exception):  # the queue's next poll meets it as well
-            tell(self.address(QUEUE), ForeignCommit(due=await self._storage.all_due()))
+            due = await self._storage.all_due()
+        tell(self.address(QUEUE), ForeignCommit(due=due))
+        tell(self.address(NODE), LookAgain())
 
     def _on_group_end(self, end: GroupEnd) -> None:
         self._groups.ended += 1

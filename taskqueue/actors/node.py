@@ -1,8 +1,8 @@
 """The node actor: says that this node lives, and follows what was set at others.
 
 every 2 s            Storage.beat: the row of this node
-every 0.5 s, and     Storage.sizes: have the consumers' supervisor follow sizes that were changed,
-when others commit   here or at another node; where there is no other, every 2 s
+every 2 s, and       Storage.sizes: have the consumers' supervisor follow sizes that were changed,
+when others commit   here or at another node; every 0.5 s while nobody tells of their commits
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from taskqueue.actors.consumers import Pool
 from taskqueue.actors.messages import CONSUMERS, DATABASE, NODE, LookAgain, Resize
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
-from taskqueue.clock import Clock, next_beat
+from taskqueue.clock import Clock
 from taskqueue.release import version
 from taskqueue.rules.nodes import BEAT_S, Heartbeat
+from taskqueue.rules.polling import POLL_S
 from taskqueue.rules.sizes import Capacity, SetSize
 from taskqueue.rules.tasks import Owner
 from taskqueue.runtime import Actor, is_orderly, receives, request
 from taskqueue.storage.protocol import Storage
 
-LOOK_S = 0.5
 PATIENCE_S = 1.0
 """How long a start or a stop waits for the storage; it goes on without."""
 
@@ -61,7 +61,8 @@ class NodeActor(Actor):
         self._storage = StorageClient(self.address(DATABASE))
         self._sizes = {pool.name: pool.size for pool in pools}  # which the supervisor knows
         self._changed = asyncio.Event()
-        self._look_s = LOOK_S if has_peers else BEAT_S
+        self._has_peers = has_peers
+        self._look_s = BEAT_S
         self._beat_at = -math.inf
 
     async def on_start(self) -> None:
@@ -85,12 +86,13 @@ class NodeActor(Actor):
         while True:
             self._changed.clear()
             await self._round(self._storage)
-            now = self._clock.monotonic()
-            look_at = next_beat(now, self._look_s)
-            await self._clock.wait(self._changed, look_at - now)
+            look_at = self._clock.next_beat(self._look_s)
+            await self._clock.wait(self._changed, look_at - self._clock.monotonic())
 
     async def _round(self, storage: StorageClient) -> None:
         with contextlib.suppress(*UNREACHABLE):
+            hears_others = not self._has_peers or await storage.use(Storage.hears_others)
+            self._look_s = BEAT_S if hears_others else POLL_S
             self._follow(await storage.use(Storage.sizes))
             await self._beat(storage)
 
@@ -105,11 +107,11 @@ class NodeActor(Actor):
                 self._beat_at = -math.inf
 
     async def _beat(self, storage: StorageClient) -> None:
-        now = self._clock.monotonic()
-        if now < self._beat_at:
+        if self._clock.monotonic() < self._beat_at:
             return
+        beat_at = self._clock.next_beat(BEAT_S)
         await storage.use(Storage.beat, self._heartbeat(), now=self._clock.now())
-        self._beat_at = next_beat(now, BEAT_S)
+        self._beat_at = beat_at
 
     def _heartbeat(self) -> Heartbeat:
         serving = [(pool, self._sizes[pool.name]) for pool in self._pools]

@@ -50,7 +50,8 @@ class RetentionActor(Actor):
                 await self._expire()
             except UNREACHABLE as error:
                 events.info("retention_postponed", reason=str(error))
-            await self._clock.wait(never, self._period_s)
+            in_s = self._clock.next_beat(self._period_s) - self._clock.monotonic()
+            await self._clock.wait(never, in_s)
 
     async def _expire(self) -> int:
         """Delete batch by batch, so that other writes get their turn in between."""

@@ -68,6 +68,14 @@ class Lifecycle(Protocol):
         """
         ...
 
+    async def hears_others(self) -> bool:
+        """Return whether `on_foreign_commit` is called for all that others commit from now on.
+
+        Then they need not be asked often. It is called as well when that ends. False if the engine
+        cannot be sure.
+        """
+        ...
+
     def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
         """Call `notify` as soon as another process has most likely inserted tasks that are due.
 

@@ -10,6 +10,8 @@ import math
 import threading
 from dataclasses import dataclass, field
 
+from taskqueue.clock import next_beat
+
 START = 1_767_225_600.0
 """2026-01-01 00:00 UTC, where a manual clock begins."""
 
@@ -39,6 +41,10 @@ class ManualClock:
     def monotonic(self) -> float:
         """Return the same."""
         return self._now
+
+    def next_beat(self, period_s: float) -> float:
+        """Return the next multiple of the period."""
+        return next_beat(self._now, period_s)
 
     def advance(self, seconds: float) -> None:
         """Let so many seconds pass."""

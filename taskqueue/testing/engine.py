@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Self
 
 from taskqueue.actors.messages import CONSUMERS, DATABASE
-from taskqueue.actors.queue.fetch_schedule import POLL_S
 from taskqueue.actors.schedules.rounds import LOOK_S
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
@@ -24,6 +23,7 @@ from taskqueue.assembly import Parts
 from taskqueue.clock import next_beat
 from taskqueue.errors import StorageError, TaskNotFound
 from taskqueue.rules.policy import RetryPolicy
+from taskqueue.rules.polling import POLL_S
 from taskqueue.rules.schedules.deciding import next_of
 from taskqueue.rules.tasks import ENDED, Status, Task, TaskHistory
 from taskqueue.runtime import System

@@ -4,14 +4,14 @@ import time
 
 import pytest
 
-from taskqueue.actors.queue import fetch_schedule
+from taskqueue.actors.queue import pace
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World
 
 
 @pytest.fixture(autouse=True)
 def never_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch_schedule, "POLL_S", 3600.0)
+    monkeypatch.setattr(pace, "POLL_S", 3600.0)
 
 
 async def test_a_task_of_another_process_starts_when_its_commit_is_reported(

@@ -1,14 +1,18 @@
 """Several nodes on one PostgreSQL database, and connections that end."""
 
 import asyncio
+import os
 import random
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 
 import asyncpg
 import pytest
 
 from taskqueue.errors import SchemaMismatch, StorageLost, StorageUnavailable
+from taskqueue.rules.limits import LimitUse, LimitValues, encoded
 from taskqueue.rules.policy import RetryPolicy, settlement
 from taskqueue.rules.tasks import (
     Acceptance,
@@ -22,7 +26,7 @@ from taskqueue.rules.tasks import (
     Succeeded,
 )
 from taskqueue.storage.databases import named
-from taskqueue.storage.postgres import commit
+from taskqueue.storage.postgres import commit, notices
 from taskqueue.storage.postgres.backend import PostgresBackend
 from taskqueue.storage.postgres.connections import connect_within
 from taskqueue.storage.postgres.database import PostgresDatabase
@@ -261,6 +265,128 @@ async def test_of_many_notices_at_once_a_node_is_woken_once(
     await other.close()
 
     assert len(calls) <= 1 + 2 + 1  # the first, the thousand, which may come in two parts, the last
+
+
+# --- who is told of news --------------------------------------------------------------------------
+
+
+class News:
+    """What a storage is told of."""
+
+    def __init__(self, storage: PostgresStorage) -> None:
+        self._storage = storage
+        self._came = asyncio.Event()
+        storage.on_foreign_commit(self._came.set)
+
+    async def comes(self) -> None:
+        async with asyncio.timeout(SOON_S):
+            await self._came.wait()
+        self._came.clear()
+
+    async def begins(self) -> None:
+        """Wait until the storage listens."""
+        while not await self._storage.hears_others():
+            await self.comes()
+        self._came.clear()
+
+    async def ends(self) -> None:
+        """Wait until it listens no more, which it says as well."""
+        while await self._storage.hears_others():
+            await self.comes()
+
+
+def listener_of(storage: PostgresStorage) -> int:
+    """Return the process of the server that tells a storage of news."""
+    assert storage._notices is not None
+    assert storage._notices._connection is not None
+    return storage._notices._connection.get_server_pid()
+
+
+async def end_listener(storage: PostgresStorage) -> None:
+    await storage._write(partial(_terminate, pid=listener_of(storage)))
+
+
+async def _terminate(tx: Transaction, *, pid: int) -> None:
+    await tx.db.execute("SELECT pg_terminate_backend($1)", pid)
+
+
+async def test_a_node_knows_that_it_hears_others_and_when_that_ends(
+    here: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "AGAIN_S", 0.01)
+    news = News(here)
+    await news.begins()
+
+    await end_listener(here)
+    await news.ends()
+    await news.begins()
+
+    await here.close()
+    assert not await here.hears_others()
+
+
+async def test_a_node_that_has_lost_its_listener_still_tells_the_others(
+    here: PostgresStorage, there: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "AGAIN_S", 3600.0)
+    lost, news = News(here), News(there)
+    await lost.begins()
+    await news.begins()
+    await end_listener(here)
+    await lost.ends()
+
+    await add(here, "a")
+    await news.comes()
+
+    assert not await here.hears_others()
+
+
+async def test_a_node_behind_a_pooler_hears_nobody_but_tells_the_others(
+    there: PostgresStorage, migrated_database: PostgresDatabase
+) -> None:
+    here = PostgresStorage(migrated_database.behind_pooler)
+    await here.open()
+    news = News(there)
+    await news.begins()
+
+    await add(here, "a")
+    await news.comes()
+
+    assert not await here.hears_others()
+    await here.close()
+
+
+async def test_a_connection_that_leads_to_nobody_is_noticed(
+    here: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "PING_S", 0.05)
+    monkeypatch.setattr(notices, "ANSWER_S", 0.5)
+    news = News(here)
+    await news.begins()
+    pid = listener_of(here)
+
+    os.kill(pid, signal.SIGSTOP)  # as a firewall that has forgotten the connection
+    try:
+        await news.ends()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_slot_that_is_freed_is_news_for_what_waits_for_it(
+    here: PostgresStorage, there: PostgresStorage
+) -> None:
+    one = {"few": LimitValues(running=1)}
+    await here.declare_limits(one, now=0.0)
+    for name in ("a", "b"):
+        await add(here, name, limits=encoded((LimitUse("few"),)))
+    [first] = await claim(here, limit=2)
+    news = News(there)
+    await news.begins()
+
+    await settle(here, first, DONE)
+    await news.comes()
+
+    assert await there.all_due() == {"default": 0.0}
 
 
 # --- migrations -----------------------------------------------------------------------------------

@@ -97,3 +97,33 @@ async def test_a_machine_that_was_suspended_does_not_believe_in_the_past() -> No
 
     assert clock.now() == pytest.approx(SERVER_AT + 3_600.0)
     assert awake.monotonic() == ManualClock().monotonic()
+
+
+@pytest.mark.parametrize("period_s", [0.5, 1.0, 2.0, 60.0])
+def test_nodes_that_are_started_together_do_not_poll_together(period_s: float) -> None:
+    own = ManualClock()
+    clocks = [ServerClock(own, phase_s=phase_s) for phase_s in (0.0, 17.2, 41.35)]
+
+    beats = {round(clock.next_beat(period_s), 3) for clock in clocks}
+
+    assert len(beats) == 3
+    assert all(own.monotonic() < beat <= own.monotonic() + period_s for beat in beats)
+
+
+def test_nodes_choose_phases_of_their_own() -> None:
+    own = ManualClock()
+
+    beats = {ServerClock(own).next_beat(2.0) for _ in range(10)}
+
+    assert len(beats) == 10
+
+
+@pytest.mark.parametrize("phase_s", [0.0, 0.3, 41.7])
+def test_a_beat_of_a_longer_period_is_one_of_a_shorter_period_as_well(phase_s: float) -> None:
+    own = ManualClock()
+    clock = ServerClock(own, phase_s=phase_s)
+    long = clock.next_beat(2.0)
+
+    own.advance_to(long - 0.25)
+
+    assert clock.next_beat(0.5) == pytest.approx(long)

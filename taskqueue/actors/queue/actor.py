@@ -104,7 +104,7 @@ class QueueActor(QueueAdministration):
         )
         self._driver = LeaseDriver(self._dispatch, self._completer, self._schedule)
         self._limits = LimitDeclaration(settings.limits, self._storage, self._clock)
-        self._expirer = Expirer(self._storage, self._clock, measures)
+        self._expirer = Expirer(self._storage, self._clock, self._schedule.pace, measures)
         accepted = AcceptedTasks(measures, activity, self._clock)
         self._uptake = Uptake(self._driver, self._schedule, accepted, measures)
         self._fetcher = Fetcher(

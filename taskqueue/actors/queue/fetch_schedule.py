@@ -5,10 +5,8 @@ import math
 from collections.abc import Sequence
 
 from taskqueue.actors.queue.hints import ReadyHints
-from taskqueue.clock import Clock, next_beat
-
-# How often to look for tasks that users insert on connections of their own.
-POLL_S = 0.5
+from taskqueue.actors.queue.pace import Pace
+from taskqueue.clock import Clock
 
 MOST_TRIED = 4
 """With up to so many queues, claim from each of them rather than poll first."""
@@ -22,6 +20,7 @@ class FetchSchedule:
         self.hints = ReadyHints(queues, clock)
         self.search_is_due = False
         """Whether there may be orphans."""
+        self.pace = Pace()
         self.changed = asyncio.Event()
         self._queues = tuple(queues)
         self._clock = clock
@@ -30,7 +29,7 @@ class FetchSchedule:
     def expect_work(self, queue: str, at: float = 0.0) -> None:
         """Note that a queue has tasks to claim at that time; 0: now."""
         if self.hints.expect(queue, at):
-            self.changed.set()
+            self.stir()
 
     def expect_due(self, queue: str, due: float) -> None:
         """Note that tasks of a queue come due, or came due, at that time."""
@@ -57,7 +56,30 @@ class FetchSchedule:
     def poll_soon(self) -> None:
         """Note that any queue may have tasks to claim now."""
         self._poll_at = -math.inf
+        self.stir()
+
+    def stir(self) -> None:
+        """Something has happened: see what can be done, and poll at the quick pace again."""
+        self._be_quick()
         self.changed.set()
+
+    def served(self, queue: str) -> None:
+        """Tasks of a queue were claimed: they run here."""
+        self.hints.served(queue)
+        if self._be_quick():
+            self.changed.set()
+
+    def polled(self, *, may_rest: bool) -> None:
+        """A poll is done. `may_rest`: nothing runs here, and the storage tells when to look."""
+        is_asked_for = self._poll_at <= self._clock.monotonic()
+        if may_rest and not (is_asked_for or self.hints.ready):
+            self.pace.slow_down()
+            self._poll_at = self._next_poll()
+
+    def forget(self) -> None:
+        """Expect nothing but a poll: the storage is about to be asked."""
+        self.hints.forget()
+        self._poll_at = -math.inf
 
     def search_soon(self) -> None:
         """Note that there may be orphans."""
@@ -69,8 +91,17 @@ class FetchSchedule:
         now = self._clock.monotonic()
         if now < self._poll_at:
             return False
-        self._poll_at = next_beat(now, POLL_S)
+        self._poll_at = self._next_poll()
         return True
+
+    def _be_quick(self) -> bool:
+        was_slower = self.pace.quicken()
+        if was_slower:
+            self._poll_at = min(self._poll_at, self._next_poll())
+        return was_slower
+
+    def _next_poll(self) -> float:
+        return self._clock.next_beat(self.pace.period_s)
 
     async def wait(self, until: float) -> None:
         """Wait for a change, for tasks to come due or for the next poll, `until` at the latest."""

@@ -93,7 +93,7 @@ class Fetcher:
     async def heed_others(self) -> None:
         """Apply the requests of other processes now, not only at the next poll."""
         await self._keeper.heed_others()
-        self._schedule.changed.set()
+        self._schedule.stir()
 
     async def serve(self) -> None:
         """Extend leases, settle orphans, claim for a while, and repeat."""
@@ -103,7 +103,6 @@ class Fetcher:
                 await self._limits.require()
                 await self._search()
                 self._say_ready()
-                self._schedule.poll_soon()
                 await self._claim_for(await self._keeper.search_in_s())
             except UNREACHABLE:
                 await self._storage.again()
@@ -192,7 +191,7 @@ class Fetcher:
         now = self._clock.monotonic()
         if deliveries:
             self._measures.claimed(reservation.queue, now)
-            self._schedule.hints.served(reservation.queue)
+            self._schedule.served(reservation.queue)
         if _limited(deliveries):
             self._schedule.hints.note_limited(reservation.queue)
         self._driver.feed(Leases.add, reservation, deliveries, at=now)
@@ -229,6 +228,7 @@ class Fetcher:
             self._schedule.expect_due(queue, due)
         self._driver.feed(Leases.wake)  # a consumer that was woken may be blocked
         self._driver.feed(Leases.release_late, at=self._clock.monotonic())
+        self._schedule.polled(may_rest=await self._keeper.may_rest())
 
     def _claimable(self) -> tuple[str, ...]:
         """Return the queues with ready tasks and room for them."""
@@ -289,7 +289,7 @@ class Fetcher:
             leases.begin_search()
         # Ask the storage again, in case the clock was changed. Not later: once the extension is
         # answered, inserts in flight are committed, and their hints must be kept.
-        self._schedule.hints.forget()
+        self._schedule.forget()
         await self.arrivals()
         self._schedule.search_is_due = False
         await self._keeper.settle_orphans()

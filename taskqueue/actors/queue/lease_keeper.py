@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 
 from taskqueue.actors.queue.dispatch import DispatchBuffer
-from taskqueue.actors.queue.fetch_schedule import POLL_S
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
-from taskqueue.clock import Clock, next_beat
+from taskqueue.clock import Clock
 from taskqueue.errors import StorageBusy
 from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
+from taskqueue.rules.polling import POLL_S
 from taskqueue.rules.tasks import Delivery, Owner
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
@@ -96,11 +96,16 @@ class LeaseKeeper:
         rescue_in_s = max(ends_at - self._clock.now(), 0.0) + LEASE_OVER_S
         return min(usual_s, max(rescue_in_s, self._rescue_from - self._clock.monotonic()))
 
+    async def may_rest(self) -> bool:
+        """Return whether there is no lease here, and the storage tells what others commit."""
+        hears_others = await self._storage.use(Storage.hears_others)
+        with self._dispatch as leases:
+            return hears_others and not (leases.ours or leases.reserved)
+
     async def heed_now_and_then(self) -> None:
         """Apply the requests of other processes, if not done in the last half second."""
-        now = self._clock.monotonic()
-        if now >= self._heed_at:
-            self._heed_at = next_beat(now, POLL_S)
+        if self._clock.monotonic() >= self._heed_at:
+            self._heed_at = self._clock.next_beat(POLL_S)
             await self.heed_others()
 
     async def heed_others(self) -> None:

@@ -14,7 +14,7 @@ from taskqueue.actors.schedules import schedule_log
 from taskqueue.actors.schedules.rounds import Rounds
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.api.schedules import Scheduling
-from taskqueue.clock import Clock, SystemClock, next_beat
+from taskqueue.clock import Clock, SystemClock
 from taskqueue.commands import (
     DeleteSchedule,
     PauseSchedule,
@@ -129,8 +129,8 @@ class SchedulesActor(Actor):
 
     async def _wait_until(self, next_at: float) -> None:
         """Wait for an instant, for a change, or for the next look at the clock."""
-        now = self._clock.monotonic()
-        left_s = min(next_at - self._clock.now(), next_beat(now, LOOK_S) - now)
+        look_in_s = self._clock.next_beat(LOOK_S) - self._clock.monotonic()
+        left_s = min(next_at - self._clock.now(), look_in_s)
         if left_s > 0:
             await self._clock.wait(self._changed, left_s)
 

@@ -22,5 +22,9 @@ class MemoryNotices:
     def on_foreign_commit(self, notify: Callable[[], object]) -> None:
         """Never calls it: no other process has this memory."""
 
+    async def hears_others(self) -> bool:
+        """Return False: there is nobody to hear, and asking costs nothing."""
+        return False
+
     def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
         """Never calls it either."""

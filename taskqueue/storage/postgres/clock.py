@@ -8,13 +8,17 @@ goes on.
 """
 
 import asyncio
+import random
 from collections.abc import Callable
 
-from taskqueue.clock import Clock, SystemClock, since_boot
+from taskqueue.clock import Clock, SystemClock, next_beat, since_boot
 from taskqueue.storage.postgres.connections import SQL
 
 MOST_UNSURE_S = 0.5
 """A measurement that may be wrong by more is ignored: the process was frozen, or the network."""
+
+PHASES_S = 60.0
+"""The phases of nodes are spread over the longest period with which they ask the server."""
 
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
@@ -23,16 +27,22 @@ class ServerClock:
     """A clock that is as exact as the latest measurement; this machine's until the first."""
 
     def __init__(
-        self, own: Clock | None = None, *, elapsed: Callable[[], float] = since_boot
+        self,
+        own: Clock | None = None,
+        *,
+        elapsed: Callable[[], float] = since_boot,
+        phase_s: float | None = None,
     ) -> None:
         """Make a clock that was not measured yet.
 
         Args:
             own: that of this machine.
             elapsed: seconds that never run backwards, and run on while the machine is suspended.
+            phase_s: of the beats of this node; None: any, so that it differs from other nodes.
         """
         self._own = own or SystemClock()
         self._elapsed = elapsed
+        self._phase_s = random.uniform(0.0, PHASES_S) if phase_s is None else phase_s  # noqa: S311
         self._ahead_s: float | None = None  # of `elapsed`
 
     def now(self) -> float:
@@ -44,6 +54,10 @@ class ServerClock:
     def monotonic(self) -> float:
         """Return monotonic seconds of this machine."""
         return self._own.monotonic()
+
+    def next_beat(self, period_s: float) -> float:
+        """Return the next beat of this node. Those of longer periods are beats of shorter ones."""
+        return next_beat(self.monotonic(), period_s, self._phase_s)
 
     async def wait(self, event: asyncio.Event, timeout_s: float) -> None:
         """Wait for the event, or for so long."""

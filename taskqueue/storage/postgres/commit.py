@@ -227,6 +227,8 @@ class Writer:
         except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
             if isinstance(storage_error(error, self._where), StorageReadOnly):
                 self._kept.forget()  # another server may have become the primary
+            if isinstance(error, CommitUndecided | TimeoutError):
+                self._on_news()  # perhaps
             return error
         took_s = asyncio.get_running_loop().time() - began
         self._commits.committed(took_s, committed.rows_changed)

@@ -72,6 +72,9 @@ class PostgresLifecycle:
     def on_foreign_commit(self, notify: Callable[[], object]) -> None:
         self._tell_foreign_commit = notify
 
+    async def hears_others(self) -> bool:
+        return self._notices is not None and self._notices.are_heard
+
     def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
         """Never calls it: a notice does not tell tasks from pauses, and to look costs a read."""
 
@@ -90,7 +93,12 @@ class PostgresLifecycle:
                 writing.abandon()
                 raise
             notices = self._notices = Notices(
-                self._database.direct, self._on_foreign_commit, self._keeps_out_copies
+                self._database.direct,
+                self._on_foreign_commit,
+                on_connect=self._keeps_out_copies,
+                execute_elsewhere=lambda text: readers.read(
+                    lambda db: db.execute(text), snapshot=True
+                ),
             )
             notices.start()
             self._readers = readers

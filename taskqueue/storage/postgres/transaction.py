@@ -46,6 +46,7 @@ class Transaction(Moves):
     async def write_counts(self) -> None:
         """Bring the counters up to date: one row of one shard per commit, as its last statement."""
         await self.gates.flush()
+        self.is_news |= self.gates.has_opened
         if not any(self.by_status.values()):
             return
         by = [self.by_status[status] for status in Status]
@@ -53,8 +54,8 @@ class Transaction(Moves):
             await self.db.execute(counters.MOVE_IN_ANY_SHARD, *by)
 
 
-# What is claimed or settled concerns the node that does so. A task that waits may be another's, and
-# one that is cancelled as well.
+# What is claimed or settled concerns the node that does so, unless it makes room for what waits. A
+# task that waits may be another's, and one that is cancelled as well.
 _NEWS = frozenset({Status.QUEUED, Status.SCHEDULED, Status.RETRYING, Status.CANCELLED})
 
 Operation: TypeAlias = Callable[[Transaction], Awaitable[Any]]

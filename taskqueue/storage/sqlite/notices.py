@@ -21,6 +21,10 @@ class SQLiteNotices:
     def on_foreign_commit(self, notify: Callable[[], object]) -> None:
         self._tell_foreign_commit = notify
 
+    async def hears_others(self) -> bool:
+        """Return False: the file is watched on some systems only, and asking it costs little."""
+        return False
+
     def on_foreign_tasks(self, notify: Callable[[], object]) -> None:
         self._tell_foreign_tasks = notify
 

@@ -64,6 +64,12 @@ class Gates:
         self._heads: dict[str, list[Head]] = {}
         self.opened = 0
         """How many rows were opened so far."""
+        self._opens_later = False
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether rows were opened, or will be at an instant: perhaps another node has room."""
+        return self._opens_later or self.opened > 0
 
     async def lock(self, texts: Iterable[str | None]) -> None:
         """Lock the gates of these limits until the commit.
@@ -214,7 +220,7 @@ class Gates:
         await self._db.execute(parking.PARK, use.gate, text, queue, now, *place)
         self._heads.pop(use.gate, None)
         if now < at < math.inf:
-            await self._db.execute(parking.OPEN_AT, use.gate, at)
+            await self._open_at(use.gate, at)
 
     async def _is_behind(self, queue: str, gate: str, row: Candidate) -> bool:
         """Return whether a row of the same queue waits at the gate that comes first."""
@@ -238,9 +244,13 @@ class Gates:
             self._heads.pop(gate, None)
             if opened < room and await self._has_parked(gate, head.queue):
                 # A claim that met it when it was open holds its lock. The next claim opens it.
-                await self._db.execute(parking.OPEN_AT, gate, now)
+                await self._open_at(gate, now)
         elif at < math.inf:
-            await self._db.execute(parking.OPEN_AT, gate, at)
+            await self._open_at(gate, at)
+
+    async def _open_at(self, gate: str, at: float) -> None:
+        await self._db.execute(parking.OPEN_AT, gate, at)
+        self._opens_later = True
 
     async def _has_parked(self, gate: str, queue: str) -> bool:
         return any(head.queue == queue for head in await self._heads_of(gate))
