@@ -32,11 +32,12 @@ CAPACITY_S = 3.0
 OWNER = Owner(node="benchmark", incarnation="1")
 DONE = Complete(result="null")
 
+# The ids grow with the time, as those of a service do: claims find them side by side in the indexes.
 _FILL = """
 INSERT INTO taskqueue.live_tasks
     (id, payload, status, created_at, action, queue, priority, run_at, max_attempts)
-SELECT 'waiting-' || n, '{"action": "echo", "data": {}}', 'queued', $1::float8, 'echo', 'default',
-    0, $1::float8 + n / 1e6::float8, 5
+SELECT 'waiting-' || lpad(n::text, 7, '0'), '{"action": "echo", "data": {}}', 'queued',
+    $1::float8, 'echo', 'default', 0, $1::float8 + n / 1e6::float8, 5
 FROM generate_series(1, $2::bigint) AS n
 """
 
