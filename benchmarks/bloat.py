@@ -32,7 +32,7 @@ CAPACITY_S = 3.0
 OWNER = Owner(node="benchmark", incarnation="1")
 DONE = Complete(result="null")
 
-# The ids grow with the time, as those of a service do: claims find them side by side in the indexes.
+# Ids grow with the time, as those of a service do, so what is claimed together lies together.
 _FILL = """
 INSERT INTO taskqueue.live_tasks
     (id, payload, status, created_at, action, queue, priority, run_at, max_attempts)

@@ -19,6 +19,7 @@ from taskqueue.rules.tasks import (
     CancelAnswer,
     Delivery,
     Failed,
+    NewTask,
     Owner,
     SettleBy,
     Settled,
@@ -370,6 +371,29 @@ async def test_a_connection_that_leads_to_nobody_is_noticed(
         await news.ends()
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+async def test_what_a_node_inserts_and_claims_itself_is_no_news(
+    migrated_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(notices.Notices, "tell", lambda _: told.append(1))
+    storage = PostgresStorage(migrated_database)
+    await storage.open()
+
+    async def times_told(room: int, *tasks: NewTask) -> int:
+        told.clear()
+        await storage.insert_and_claim(
+            tasks, room={"default": room}, owner=ME, lease_s=30.0, now=0.0
+        )
+        return len(told)
+
+    claimed = await times_told(2, new_task("a"), new_task("b"))
+    later = await times_told(2, new_task("c"), new_task("d", run_at=60.0))
+    left = await times_told(1, new_task("e"), new_task("f"))
+    await storage.close()
+
+    assert (claimed, later, left) == (0, 1, 1)
 
 
 async def test_a_slot_that_is_freed_is_news_for_what_waits_for_it(

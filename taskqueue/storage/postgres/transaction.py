@@ -35,18 +35,24 @@ class Transaction(Moves):
         self.rows_changed = 0
         """How many rows of tasks were written, as far as operations say."""
         self.is_news = False
-        """Whether other nodes should know of this commit at once, not only by their next poll."""
+        """Whether other nodes should know of this commit at once; counts say so when written."""
+        self._left_for_others = 0
 
     def moved(self, before: str | None, after: str | None, tasks: int = 1) -> None:
         """Note that so many tasks went from one status to another; None is outside."""
         self.rows_changed += tasks
-        self.is_news |= after in _NEWS and tasks > 0
+        if after in _NEWS:
+            self._left_for_others += tasks
         super().moved(before, after, tasks)
+
+    def claimed(self, tasks: int) -> None:
+        """Note that so many of those tasks are claimed by this node: others need not look."""
+        self._left_for_others -= tasks
 
     async def write_counts(self) -> None:
         """Bring the counters up to date: one row of one shard per commit, as its last statement."""
         await self.gates.flush()
-        self.is_news |= self.gates.has_opened
+        self.is_news |= self._left_for_others > 0 or self.gates.has_opened
         if not any(self.by_status.values()):
             return
         by = [self.by_status[status] for status in Status]

@@ -78,6 +78,7 @@ async def insert_and_claim(
         if answers[place].acceptance is _ACCEPTED
         and (token := tokens.get(admitted[place].id)) is not None
     )
+    tx.claimed(len(deliveries))
     answered = await membership.with_refused(tx, tasks, admitted, answers, now=now)
     return answered, deliveries
 
