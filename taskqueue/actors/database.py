@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from time import monotonic
 
+from taskqueue.actors.coalesced import Coalesced
 from taskqueue.actors.messages import (
     DATABASE,
     NODE,
@@ -87,7 +88,8 @@ class DatabaseActor(Actor):
         """Try to open; a storage that is missing or not migrated yet is no failure to start."""
         self.own(self._storage.abandon)
         self._storage.on_loss(self._on_loss)
-        self._storage.on_foreign_commit(lambda: self.start_task(self._announce_foreign_commit()))
+        announce = Coalesced(self._announce_foreign_commit)
+        self._storage.on_foreign_commit(lambda: self.start_task(announce()))
         self._storage.on_foreign_tasks(lambda: tell(self.address(QUEUE), ForeignTasks()))
         self._storage.on_group_end(self._on_group_end)
         try:

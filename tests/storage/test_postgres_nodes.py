@@ -396,6 +396,25 @@ async def test_what_a_node_inserts_and_claims_itself_is_no_news(
     assert (claimed, later, left) == (0, 1, 1)
 
 
+async def test_a_node_that_stops_tells_of_its_last_commits(
+    migrated_database: PostgresDatabase, there: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news = News(there)
+    await news.begins()
+    stopping = PostgresStorage(migrated_database)
+    await stopping.open()
+    await News(stopping).begins()
+    monkeypatch.setattr(notices, "SPACING_S", 3600.0)
+    await add(stopping, "a")
+    await news.comes()
+
+    monkeypatch.setattr(notices, "SPACING_S", 0.0)
+    await add(stopping, "b")  # in the pause after that
+    await stopping.close()
+
+    await news.comes()
+
+
 async def test_a_slot_that_is_freed_is_news_for_what_waits_for_it(
     here: PostgresStorage, there: PostgresStorage
 ) -> None:

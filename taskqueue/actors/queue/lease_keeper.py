@@ -5,6 +5,7 @@ import contextlib
 import math
 from collections.abc import Sequence
 
+from taskqueue.actors.coalesced import Coalesced
 from taskqueue.actors.queue.dispatch import DispatchBuffer
 from taskqueue.actors.queue.lease_driver import LeaseDriver
 from taskqueue.actors.storage_client import UNREACHABLE, RetryingClient
@@ -48,7 +49,9 @@ class LeaseKeeper:
         self._heed_at = -math.inf
         self._extended_at: float | None = None
         self._rescue_from = -math.inf
-        self._heeding = asyncio.Lock()  # what was read last has to be done last
+        self.heed_others = Coalesced(self._heed_others)
+        """Applies the requests of other processes: drain this node, pause a queue, cancel a task."""
+        self._heeding_drain = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
 
     async def settle_orphans(self) -> None:
@@ -59,8 +62,7 @@ class LeaseKeeper:
         still wait, because another process commits it; if it competes with the orphan's, the first
         one counts.
         """
-        async with self._heeding:
-            await self._heed_drain()  # before the first claim of a new queue actor
+        await self._heed_drain()  # before the first claim of a new queue actor
         await self._extend()
         self._note_return()
         held = await self._storage.use(Storage.held, self._owner)
@@ -108,21 +110,20 @@ class LeaseKeeper:
             self._heed_at = self._clock.next_beat(POLL_S)
             await self.heed_others()
 
-    async def heed_others(self) -> None:
-        """Apply the requests of other processes: drain this node, pause a queue, cancel a task."""
+    async def _heed_others(self) -> None:
         with contextlib.suppress(*UNREACHABLE):
-            async with self._heeding:
-                await self._heed_drain()
-                await self._heed_pauses()
-                await self._heed_cancellations()
+            await self._heed_drain()
+            await self._heed_pauses()
+            await self._heed_cancellations()
 
     async def _heed_drain(self) -> None:
-        is_draining = await self._storage.use(Storage.is_draining, self._owner)
-        with self._dispatch as leases:
-            if leases.is_shut or leases.is_suspended == is_draining:
-                return
-        self._driver.feed(Leases.suspend if is_draining else Leases.resume)
-        events.info("node_draining" if is_draining else "node_resumed", node=self._owner.node)
+        async with self._heeding_drain:
+            is_draining = await self._storage.use(Storage.is_draining, self._owner)
+            with self._dispatch as leases:
+                if leases.is_shut or leases.is_suspended == is_draining:
+                    return
+            self._driver.feed(Leases.suspend if is_draining else Leases.resume)
+            events.info("node_draining" if is_draining else "node_resumed", node=self._owner.node)
 
     async def _heed_pauses(self) -> None:
         with self._dispatch as leases:

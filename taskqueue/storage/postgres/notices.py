@@ -35,6 +35,9 @@ ANSWER_S = 5.0
 
 TELL_AGAIN_S = 0.5
 
+LAST_S = 1.0
+"""How long a node that stops tries to tell of what it has committed last, such as releases."""
+
 # Nothing waits for this commit, so it need not wait for the disk.
 _TELL = "SET LOCAL synchronous_commit TO off; NOTIFY {channel}, '{sender}'"
 _PING = "SELECT"
@@ -90,12 +93,16 @@ class Notices:
         self._is_due.set()
 
     async def close(self) -> None:
-        """Stop. What is due is not sent any more."""
+        """Stop, once what is due was sent, if that can be done in a moment."""
         running, self._running = self._running, ()
         for task in running:
             task.cancel()
         if running:
             await asyncio.wait(running)
+        if self._is_due.is_set():
+            with contextlib.suppress(StorageError, OSError, TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    await self._execute_elsewhere(self._text)
 
     def abandon(self) -> None:
         """Stop without waiting."""
@@ -113,6 +120,9 @@ class Notices:
             self._is_due.clear()
             try:
                 await self._tell()
+            except asyncio.CancelledError:
+                self._is_due.set()
+                raise
             except (StorageError, OSError, TimeoutError):
                 self._is_due.set()
                 await asyncio.sleep(TELL_AGAIN_S)
