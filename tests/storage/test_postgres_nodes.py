@@ -29,10 +29,11 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.databases import named
 from taskqueue.storage.postgres import commit, notices
 from taskqueue.storage.postgres.backend import PostgresBackend
-from taskqueue.storage.postgres.connections import connect_within
+from taskqueue.storage.postgres.connections import SQL, connect_within
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
 from taskqueue.storage.postgres.notices import CHANNEL
+from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.transaction import Transaction
 from taskqueue.testing.contract.steps import (
     ANOTHER,
@@ -441,6 +442,24 @@ async def test_however_many_nodes_start_one_migrates(empty_database: PostgresDat
     taken = await asyncio.gather(*(node.migrate() for node in nodes))
 
     assert sorted(map(len, taken)) == [0, 0, 0, 0, 0, len(max(taken))]
+
+
+async def test_a_migration_whose_connections_are_cut_is_begun_again(
+    empty_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known_version_of, cuts = runner.known_version_of, iter(range(3))
+
+    async def cut_first(db: SQL, where: str) -> int:
+        if next(cuts, None) is not None:
+            await db.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return await known_version_of(db, where)
+
+    monkeypatch.setattr(runner, "known_version_of", cut_first)
+
+    taken = await PostgresStorage(empty_database).migrate()
+
+    assert len(taken) == len(runner.POSTGRES_STEPS)
+    assert list(cuts) == []
 
 
 async def test_a_database_that_was_never_migrated_is_not_opened(

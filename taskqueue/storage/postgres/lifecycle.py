@@ -34,8 +34,8 @@ from taskqueue.storage.postgres.transaction import Transaction
 T = TypeVar("T")
 
 MIGRATE_WITHIN_S = 5.0
-"""How long a node that starts waits for a server that restarts just then. The migration is tried
-again a few times only, so its tries must not all fail within a moment."""
+"""How long a node that starts waits for a server that restarts just then, or ends its connections.
+The migration is tried again a few times only, so its tries must not all fail within a moment."""
 
 CHANGE_WITHIN_S = 120.0
 """How long partitions are made and dropped for; what is left is done in the next round."""
@@ -152,13 +152,23 @@ class PostgresLifecycle:
             await serving.share(db, self._where, for_session=True)
 
     async def migrate(self) -> tuple[Migration, ...]:
+        loop = asyncio.get_running_loop()
         async with self._turn:
-            connection = await connect_within(self._database.direct, MIGRATE_WITHIN_S)
-            try:
-                with translated(self._where):
-                    return await runner.migrate(connection, self._where)
-            finally:
-                drop(connection)
+            deadline = loop.time() + MIGRATE_WITHIN_S
+            while True:
+                try:
+                    return await self._migrate()
+                except StorageLost:  # all of it is written, or nothing
+                    if loop.time() >= deadline:
+                        raise
+
+    async def _migrate(self) -> tuple[Migration, ...]:
+        connection = await connect_within(self._database.direct, MIGRATE_WITHIN_S)
+        try:
+            with translated(self._where):
+                return await runner.migrate(connection, self._where)
+        finally:
+            drop(connection)
 
     async def probe(self) -> None:
         await self._write(probing.probe)

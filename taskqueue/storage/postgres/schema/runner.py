@@ -14,6 +14,7 @@ from importlib.resources import files
 from taskqueue.errors import ForeignSchema, SchemaMismatch
 from taskqueue.storage.lifecycle import Migration, Schema
 from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.errors import is_lost
 from taskqueue.storage.postgres.handler_sql.footprint import CHANGE
 from taskqueue.structs import Struct
 
@@ -128,8 +129,9 @@ async def migrate(db: SQL, where: str) -> tuple[Migration, ...]:
                 await db.execute(step.sql)
         if version < POSTGRES_VERSION:
             await db.execute(_SET_VERSION, str(POSTGRES_VERSION))
-    except BaseException:
-        await db.execute("ROLLBACK")
+    except BaseException as error:
+        if not is_lost(error):
+            await db.execute("ROLLBACK")
         raise
     await db.execute("COMMIT")
     return _migrations(version)
