@@ -50,7 +50,7 @@ class LeaseKeeper:
         self._extended_at: float | None = None
         self._rescue_from = -math.inf
         self.heed_others = Coalesced(self._heed_others)
-        """Applies the requests of other processes: drain this node, pause a queue, cancel a task."""
+        """Applies requests of other processes: drain this node, pause a queue, cancel a task."""
         self._heeding_drain = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
 
