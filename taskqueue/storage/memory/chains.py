@@ -71,14 +71,17 @@ class ChainedGates(Gates):
         not_at_once = () if at_once is None else islice(claimed, at_once, None)
         until = min((self._table.rows[each.task.id].place for each in not_at_once), default=None)
         for row in self._table.ready(queue, now=now):
-            gate = self._held_back_at(limits.decoded(row.task.limits), closed, now=now)
-            is_alike = row.task.limits == text
+            of_row = limits.decoded(row.task.limits)
+            elsewhere = (use for use in of_row if use.gate not in gates)
+            waits_elsewhere = self._held_back_at(elsewhere, closed, now=now) is not None
+            gate = self._held_back_at(of_row, closed, now=now)
             if gate is None or row.flow is not None or (until is not None and row.place > until):
                 return
-            if gate in gates and not is_alike:
+            if waits_elsewhere:  # so a slot would not be enough for it
+                continue
+            if row.task.limits != text:
                 return
-            if is_alike:
-                yield row
+            yield row
 
     def settled(self, row: Row, lease: Lease, settlement: Settlement, *, now: float) -> None:
         """Give the slots that a settled row had to the first that waits behind it, if one does."""
