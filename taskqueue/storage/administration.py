@@ -46,8 +46,8 @@ class Administration(Protocol):
     async def depths(self) -> Mapping[str, Mapping[Status, int]]:
         """Return the number of tasks per status of each queue that has tasks which have not ended.
 
-        Statuses without a task are left out, `scheduled` includes due ones. This counts one by one:
-        a million waiting tasks take about a fifth of a second.
+        Statuses without a task are left out, `scheduled` includes due ones. An engine may have to
+        count one by one: a million waiting tasks take about a fifth of a second.
         """
         ...
 

@@ -36,6 +36,7 @@ from taskqueue.storage.sqlite.nodes import SQLiteNodes
 from taskqueue.storage.sqlite.operations import (
     administration,
     claiming,
+    depths,
     editing,
     expiry,
     logs,
@@ -290,7 +291,7 @@ class SQLiteStorage(SQLiteSummaries, SQLiteSizes, SQLiteSchedules, SQLiteNodes, 
         return await self._read(reads.counts)
 
     async def depths(self) -> Mapping[str, Mapping[Status, int]]:
-        return await self._read(reads.depths)
+        return await self._read(depths.depths)
 
     async def paused(self) -> Mapping[str, float]:
         return await self._read(reads.paused)

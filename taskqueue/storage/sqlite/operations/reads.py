@@ -1,7 +1,6 @@
 """What each reading verb asks, of whatever is committed."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from taskqueue.rules.keys import Holder, key_state
@@ -130,14 +129,6 @@ def _completing(task: Task) -> Iterator[Attempt]:
 def counts(db: sqlite3.Connection) -> Mapping[Status, int]:
     """Return the counters."""
     return {Status(status): tasks for status, tasks in db.execute(queries.COUNTS).fetchall()}
-
-
-def depths(db: sqlite3.Connection) -> Mapping[str, Mapping[Status, int]]:
-    """Count the tasks that have not ended."""
-    found: dict[str, Counter[Status]] = {}
-    for queue, status, tasks in db.execute(queries.DEPTHS).fetchall():
-        found.setdefault(queue, Counter())[Status(status)] += tasks
-    return found
 
 
 def paused(db: sqlite3.Connection) -> Mapping[str, float]:

@@ -52,6 +52,8 @@ DUE = "run_at <= :now"
 # are met at once, but those that are due come behind all of them, so more of these are sorted.
 _FEW = {AHEAD: 1_000, DUE: 10_000}
 
+_KIND = ("status", "action", "queue")
+
 Given = tuple[str, ...]
 """Which of the columns `action` and `queue` are asked for, by parameters of these names."""
 
@@ -118,15 +120,11 @@ def of_kinds(order: Order, statuses: tuple[Status, ...], given: Given, *conditio
 
     Further conditions are asked of each row in turn, so most should meet them.
     """
-    kind = ("status", "action", "queue")
     first, behind, direction = order
-    foremost = _seek(first, kind, "kinds", f"tasks.id {behind} :after", *conditions)
-    following = _seek(first, kind, "page", f"tasks.id {behind} page.id", *conditions)
+    foremost = _seek(first, _KIND, "kinds", f"tasks.id {behind} :after", *conditions)
+    following = _seek(first, _KIND, "page", f"tasks.id {behind} page.id", *conditions)
     return f"""
-    WITH RECURSIVE
-        statuses (status) AS (VALUES {", ".join(f"('{status}')" for status in statuses)}),
-        actions (status, action) AS ({_step("action", "actions", "statuses", kind[:1], given)}),
-        kinds (status, action, queue) AS ({_step("queue", "kinds", "actions", kind[:2], given)}),
+    WITH RECURSIVE {_kinds(statuses, given)},
         page (id, status, action, queue) AS (
             SELECT {foremost} AS id, status, action, queue FROM kinds
             UNION ALL
@@ -134,6 +132,24 @@ def of_kinds(order: Order, statuses: tuple[Status, ...], given: Given, *conditio
             ORDER BY id {direction} NULLS LAST LIMIT :limit
         )
     SELECT {TASK} FROM main.tasks WHERE id IN (SELECT id FROM page) ORDER BY id {direction}
+    """
+
+
+@cache
+def kinds(statuses: tuple[Status, ...]) -> str:
+    """Return the text that finds all kinds of these statuses, none of them `running`."""
+    return f"""
+    WITH RECURSIVE {_kinds(statuses, given=())}
+    SELECT status, action, queue FROM kinds WHERE queue IS NOT NULL
+    """
+
+
+def _kinds(statuses: tuple[Status, ...], given: Given) -> str:
+    """Step from kind to kind: each row of `kinds` is one, or has no queue."""
+    return f"""
+        statuses (status) AS (VALUES {", ".join(f"('{status}')" for status in statuses)}),
+        actions (status, action) AS ({_step("action", "actions", "statuses", _KIND[:1], given)}),
+        kinds (status, action, queue) AS ({_step("queue", "kinds", "actions", _KIND[:2], given)})
     """
 
 

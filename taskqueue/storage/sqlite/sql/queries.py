@@ -63,13 +63,8 @@ NEXT_EXPIRY = f"SELECT min(start_by) FROM main.tasks INDEXED BY expiring WHERE {
 
 COUNTS = "SELECT status, tasks FROM main.counters"
 
-# In the order of the index: one line for each action, but nothing is sorted.
-DEPTHS = """
-SELECT queue, status, count(*) FROM main.tasks INDEXED BY by_kind
-WHERE status <> 'running' AND status IN ('queued', 'scheduled', 'retrying')
-GROUP BY status, action, queue
-UNION ALL
-SELECT queue, status, count(*) FROM main.tasks INDEXED BY held
+RUNNING_BY_QUEUE = """
+SELECT queue, count(*) FROM main.tasks INDEXED BY held
 WHERE token IS NOT NULL AND status = 'running' GROUP BY queue
 """
 
