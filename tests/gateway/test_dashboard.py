@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 from hatchling.builders.wheel import WheelBuilder
 
-from taskqueue.dashboard.files import FOLDER, page
+from taskqueue.dashboard.files import COMMENT, FOLDER, page
 
 MAX_LINES = 300
 MAX_WIRE_BYTES = 150_000
@@ -142,6 +142,15 @@ async def test_the_first_screen_and_all_of_it_are_small_over_the_wire(http: Clie
 @pytest.mark.parametrize("path", OURS, ids=name_of)
 def test_a_file_is_short_enough_to_be_read(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", OURS, ids=name_of)
+def test_no_comment_that_is_left_out_stands_in_a_template(path: Path) -> None:
+    text = path.read_bytes()
+
+    before = [text[: found.start()] for found in COMMENT.finditer(text)]
+
+    assert all(part.count(b"`") % 2 == 0 for part in before)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
