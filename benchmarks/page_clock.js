@@ -10,18 +10,18 @@ The benchmark has it run before the page's own code. Its predicates look at what
     buffered: true,
   });
 
-  const rows = () => [...document.querySelectorAll("tr[data-id]")];
+  const rows = () => [...document.querySelectorAll("[aria-busy=false] tr[data-id]")]; // not those of the filter before
   const wanted = () => new URLSearchParams(location.hash.split("?")[1]).get("text");
   const hasWanted = (row) => row.querySelector(".data").textContent.includes(wanted());
 
-  // The event with which each begins, and whether its outcome is there; `old` are the rows of before.
+  // The event with which each begins, and whether its outcome is there; `old`: how many rows there were.
   const interactions = {
     list: ["click", () => rows().length > 0],
     filter: ["click", () => rows().length > 0 && rows().every((row) => row.dataset.status === "dead")],
     open: ["click", () => document.querySelector('section[aria-label="Attempts"]')],
     // The page lets the typing pause before it asks, on purpose; then it notes the search in its address.
-    search: ["hashchange", (old) => document.querySelector("main .empty") || rows().some((row) => !old.has(row) && hasWanted(row))],
-    more: ["click", (old) => rows().length > old.size],
+    search: ["hashchange", (old) => document.querySelector("main .empty") || (rows().length > 0 && rows().every(hasWanted))],
+    more: ["click", (old) => rows().length > old],
     screen: ["click", () => document.querySelector("tr[data-queue]")],
   };
 
@@ -38,7 +38,7 @@ The benchmark has it run before the page's own code. Its predicates look at what
       addEventListener(
         trigger,
         (event) => {
-          const old = new Set(rows());
+          const old = rows().length;
           const observer = new MutationObserver(() => {
             if (!isShown(old)) return;
             observer.disconnect();
@@ -50,16 +50,27 @@ The benchmark has it run before the page's own code. Its predicates look at what
       );
     });
 
+  const isShown = (name) => Boolean(interactions[name][1](0));
+
+  /** What `look` finds, at the first frame in which it finds something. */
+  const until = (look) =>
+    new Promise((resolve) => {
+      const again = () => (look() ? resolve(look()) : requestAnimationFrame(again));
+      again();
+    });
+
   let outcome = null;
 
   globalThis.pageClock = {
     longTasks: () => longTasks,
     start: (name) => void (outcome = timed(interactions[name])),
     took: () => outcome,
-    isShown: (name) => Boolean(interactions[name][1](new Set())),
+    /** When an outcome is there that nothing was clicked for; `unlike`: and that of another one is not. */
+    shown: (name, unlike) => until(() => isShown(name) && !(unlike && isShown(unlike))),
     /** A word that only some of the latest tasks have in their data. */
-    word: () => rows().map((row) => row.textContent.match(/batch-\d+/)).find(Boolean)?.[0],
+    word: () => until(() => rows().map((row) => row.textContent.match(/batch-\d+/)).find(Boolean)?.[0]),
     paints: () => Object.fromEntries(performance.getEntriesByType("paint").map((entry) => [entry.name, entry.startTime])),
+    painted: () => until(() => performance.getEntriesByName("first-paint")[0]?.startTime),
     /** When the other screens are loaded, too: one after the other in the order of the navigation. */
     wholeAt: () =>
       new Promise((resolve) => {

@@ -71,6 +71,8 @@ class File:
         if not made.exists():
             asyncio.run(grown.make(made, ROWS, now=time.time()))
         shutil.copy(made, path)
+        with path.open("rb") as copied:
+            os.fsync(copied.fileno())  # else the first commit of the service waits for all of it
 
 
 FILE = File()

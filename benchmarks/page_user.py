@@ -77,14 +77,13 @@ class User:
         took = {"list": self._timed("list", lambda: self._go_to("tasks"))}
         took["filter"] = self._timed("filter", self._press_dead)
         self._press_dead()
-        page.wait_for_function("!pageClock.isShown('filter') && pageClock.isShown('list')")
+        page.evaluate("pageClock.shown('list', 'filter')")
         took["more"] = self._timed("more", page.get_by_role("button", name="Load more").click)
-        page.wait_for_function("pageClock.word()")
         word = page.evaluate("pageClock.word()")
         search = page.locator("#search")
         took["search"] = self._timed("search", lambda: search.fill(word))
         page.get_by_role("button", name="Clear").click()
-        page.wait_for_function("pageClock.isShown('list')")
+        page.evaluate("pageClock.shown('list')")
         page.locator("table.tasks thead").hover()  # holds the rows where they are
         first = page.locator("tr[data-id] a").first
         took["open"] = self._timed("open", first.click)

@@ -5,7 +5,7 @@ once after a change of its own, and soon after an event of the service that conc
 while its tab is hidden. Whether the service answers is known to the whole page: `useConnection`.
 */
 
-import { useCallback, useEffect, useState } from "../vendor/preact.js";
+import { useCallback, useEffect, useLayoutEffect, useState } from "../vendor/preact.js";
 import { get } from "./api.js";
 
 const listeners = new Set();
@@ -151,7 +151,7 @@ export const nudge = (concerns = () => true) => resources.forEach((each) => conc
 */
 export function useLive(path, every = 2) {
   const [, redraw] = useState(nothing);
-  useEffect(() => (path ? resource(path).show(redraw, every) : undefined), [path, every]);
+  useLayoutEffect(() => (path ? resource(path).show(redraw, every) : undefined), [path, every]); // an effect would ask a frame later
   const reload = useCallback(() => path && resource(path).askAnew(), [path]);
   const { data, problem } = path ? resource(path).state : nothing;
   return { data, problem, reload };

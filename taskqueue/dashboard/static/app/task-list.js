@@ -1,7 +1,8 @@
 /** The list of tasks, live, but without moving what the user looks at.
 
 While it is held (the pointer is in it, or something is selected) its rows stay where they are: they
-are brought up to date in place, and new ones are only counted.
+are brought up to date in place, and new ones are only counted. After a change of the filter the old rows
+are shown until the answer is there.
 */
 
 import { useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
@@ -11,6 +12,7 @@ import { raw } from "./raw.js";
 
 const FIELDS = "id,status,action,queue,created_at,started_at,processed_at,run_at,attempt,max_attempts,reason,unique_key,payload_head";
 const PAGE = 50;
+const none = [];
 
 /** The id that follows: a page that starts after it begins with `id` itself. */
 function after(id) {
@@ -21,7 +23,7 @@ function after(id) {
 export function useTaskList(filter, isHeld) {
   const key = withQuery("tasks", filter);
   const [frozen, setFrozen] = useState(null); // the rows that are held
-  const [older, setOlder] = useState({ key, tasks: [], next: undefined });
+  const [older, setOlder] = useState({ key, tasks: none, next: undefined });
   const passed = useRef(null); // an answer that is shown, but not held
   const base = { ...filter, fields: FIELDS, limit: PAGE };
   const top = frozen && frozen.key === key && frozen.tasks.length ? frozen.tasks[0].id : null;
@@ -36,11 +38,14 @@ export function useTaskList(filter, isHeld) {
   }, [isHeld, newest.data, frozen]);
   useEffect(() => {
     setFrozen(null);
-    setOlder({ key, tasks: [], next: undefined });
+    setOlder({ key, tasks: none, next: undefined });
   }, [key]);
-  const first = frozen && frozen.key === key ? inPlace(frozen.tasks, window.data) : newest.data ? newest.data.tasks : [];
-  const more = older.key === key ? older : { tasks: [], next: undefined };
-  const tasks = useMemo(() => merged(first, more.tasks), [first, more.tasks]);
+  const first = frozen && frozen.key === key ? inPlace(frozen.tasks, window.data) : newest.data ? newest.data.tasks : none;
+  const more = older.key === key ? older : { tasks: none, next: undefined };
+  const answered = useMemo(() => merged(first, more.tasks), [first, more.tasks]);
+  const shown = useRef(none);
+  const isWaiting = !newest.data && !newest.problem;
+  const tasks = isWaiting ? shown.current : (shown.current = answered);
   const next = more.next !== undefined ? more.next : newest.data && newest.data.next;
   const loadMore = async () => {
     const cursor = more.next === undefined && tasks.length > 0 ? tasks.at(-1).id : next;
@@ -52,7 +57,7 @@ export function useTaskList(filter, isHeld) {
     setFrozen(null);
   };
   const fresh = top && newest.data ? newest.data.tasks.filter((task) => task.id > top).length : 0;
-  return { tasks, next, loadMore, fresh, show, newest, isFull: fresh >= PAGE };
+  return { tasks, next, loadMore, fresh, show, newest, isWaiting, isFull: fresh >= PAGE };
 }
 
 /** The held rows with what is known of them now; those that do not match any more are marked. */

@@ -25,7 +25,7 @@ export function EventList({ events, children }) {
   return html`<ol class="events">
     ${[...events].reverse().map(
       (event) => html`<li key=${event.key} data-tone=${toneOf(event.name)}>
-        <span class="status"><span class="dot" aria-hidden="true"></span>${event.name.replaceAll("_", " ")}</span>
+        <span class="status">${event.name.replaceAll("_", " ")}</span>
         <span class="what">${about(event)}${event.task_id && html` <a href=${to("tasks", event.task_id)}>task</a>`}</span>
         <span class="faint small"><${Time} at=${event.at} /></span>
       </li>`,

@@ -27,7 +27,5 @@ export const statuses = ["queued", "scheduled", "running", "retrying", "complete
 export const toneOf = (status) => tones[status] || "quiet";
 
 export function Status({ value, tone }) {
-  return html`<span class="status" data-tone=${tone || toneOf(value)}>
-    <span class="dot" aria-hidden="true"></span>${value}
-  </span>`;
+  return html`<span class="status" data-tone=${tone || toneOf(value)}>${value}</span>`;
 }

@@ -1,6 +1,6 @@
 /** An instant, as people say it; the exact one is its tip. */
 
-import { html, useEffect, useRef, useState } from "../vendor/preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import { exact, relative } from "../app/format.js";
 import { useNow } from "../app/live.js";
 
@@ -9,6 +9,7 @@ const COARSE_S = 15; // minutes need no look every second
 
 /** `isTold`: what is around it has a tip that says the exact instant. */
 export function Time({ at, isTold = false }) {
+  const isMissing = at === null || at === undefined;
   const [step, setStep] = useState(1);
   const now = useNow(step);
   const place = useRef(null);
@@ -16,8 +17,8 @@ export function Time({ at, isTold = false }) {
   useEffect(() => {
     // In a table the focus on the row shows it: see `Tips`.
     if (place.current && !isTold && !place.current.closest("tr")) place.current.tabIndex = 0;
-  }, [at === null || at === undefined]);
-  if (at === null || at === undefined) return html`<span class="faint">–</span>`;
-  const machine = new Date(at * 1000).toISOString();
-  return html`<time ref=${place} datetime=${machine} data-tip=${isTold ? undefined : exact(at)}>${relative(at, now)}</time>`;
+  }, [isMissing]);
+  const [machine, tip] = useMemo(() => (isMissing ? [] : [new Date(at * 1000).toISOString(), exact(at)]), [at]); // not every second
+  if (isMissing) return html`<span class="faint">–</span>`;
+  return html`<time ref=${place} datetime=${machine} data-tip=${isTold ? undefined : tip}>${relative(at, now)}</time>`;
 }

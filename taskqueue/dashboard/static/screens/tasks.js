@@ -50,13 +50,14 @@ function List({ query }) {
   const onDone = () => (setDialog(null), clear(), list.show());
   return html`
     <div class="title"><h1>Tasks</h1></div>
-    <${FilterBar} query=${query} filter=${filter} />
+    <${FilterBar} query=${query} filter=${filter} isCounted=${!list.isWaiting} />
     <${Origins} query=${query} />
-    <section class="card" aria-label="Tasks" onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}>
+    <section class="card" aria-label="Tasks" aria-busy=${String(list.isWaiting)} onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}>
       ${selection.size > 0 &&
       html`<${Selected} chosen=${chosen} isAll=${isAll} query=${query} list=${list} onAll=${() => setAll(true)} onClear=${clear} act=${act} />`}
       ${list.fresh > 0 &&
       html`<button type="button" class="fresh" onClick=${list.show}>Show ${list.isFull ? "more than " : ""}${plural(list.fresh, "new task")}</button>`}
+      ${list.isWaiting && list.tasks.length > 0 && html`<span class="unseen" role="status">Loading</span>`}
       <${Rows} list=${list} query=${query}>
         <${TaskTable} tasks=${list.tasks} progress=${progress} selection=${selection} onSelect=${select} canSelect=${may("enqueue")} />
       <//>
