@@ -42,8 +42,8 @@ export function useTaskList(filter, isHeld) {
   }, [key]);
   const first = frozen && frozen.key === key ? inPlace(frozen.tasks, window.data) : newest.data ? newest.data.tasks : none;
   const more = older.key === key ? older : { tasks: none, next: undefined };
-  const answered = useMemo(() => merged(first, more.tasks), [first, more.tasks]);
   const shown = useRef(none);
+  const answered = useMemo(() => asShown(merged(first, more.tasks), shown.current), [first, more.tasks]);
   const isWaiting = !newest.data && !newest.problem;
   const tasks = isWaiting ? shown.current : (shown.current = answered);
   const next = more.next !== undefined ? more.next : newest.data && newest.data.next;
@@ -70,6 +70,13 @@ function inPlace(tasks, page) {
 function merged(first, more) {
   const ids = new Set(first.map((task) => task.id));
   return [...first, ...more.filter((task) => !ids.has(task.id))];
+}
+
+/** The same tasks; one that has not changed since it was shown is the very object, so its row need not be looked at. */
+function asShown(tasks, shown) {
+  const known = new Map(shown.map((task) => [task.id, task]));
+  const isSame = (task) => JSON.stringify(task) === JSON.stringify(known.get(task.id));
+  return tasks.map((task) => (isSame(task) ? known.get(task.id) : task));
 }
 
 /** What the running ones of these tasks have reported last, by id. */

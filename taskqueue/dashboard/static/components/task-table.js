@@ -1,6 +1,6 @@
 /** The rows of the list of tasks. */
 
-import { html, useRef } from "../vendor/preact.js";
+import { html, useCallback, useMemo, useRef } from "../vendor/preact.js";
 import { brief, duration, shortId } from "../app/format.js";
 import { useNow } from "../app/live.js";
 import { useRowKeys } from "../app/row-keys.js";
@@ -19,6 +19,9 @@ export function TaskTable({ tasks, progress, selection, onSelect, canSelect }) {
     latest.current = id;
     onSelect(range, !selection.has(id));
   };
+  const latestToggle = useRef(toggle);
+  latestToggle.current = toggle;
+  const onToggle = useCallback((...of) => latestToggle.current(...of), []); // the same one, so that rows stay as they are
   const all = tasks.length > 0 && tasks.every((task) => selection.has(task.id));
   return html`<div class="wrap">
     <table class="tasks">
@@ -31,14 +34,19 @@ export function TaskTable({ tasks, progress, selection, onSelect, canSelect }) {
       <tbody>
         ${tasks.map(
           (task) => html`<${Row} key=${keys.get(task.id)} task=${task} progress=${progress.get(task.id)} isSelected=${selection.has(task.id)}
-            onToggle=${toggle} canSelect=${canSelect} />`,
+            onToggle=${onToggle} canSelect=${canSelect} />`,
         )}
       </tbody>
     </table>
   </div>`;
 }
 
-function Row({ task, progress, isSelected, onToggle, canSelect }) {
+function Row(props) {
+  const { task, progress, isSelected, onToggle, canSelect } = props;
+  return useMemo(() => rowOf(props), [task, progress, isSelected, onToggle, canSelect]);
+}
+
+function rowOf({ task, progress, isSelected, onToggle, canSelect }) {
   const label = `Select ${task.action} ${shortId(task.id)}`;
   return html`<tr class=${task.hasLeft ? "left" : ""} data-id=${task.id} data-status=${task.status} aria-selected=${String(isSelected)}>
     ${canSelect && html`<td class="check"><input type="checkbox" tabindex="-1" aria-label=${label} checked=${isSelected}
