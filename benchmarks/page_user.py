@@ -38,16 +38,18 @@ def work(seconds: float, per_second: int = PER_SECOND) -> Work:
         page.goto(site.url)
         user, profiler = User(page), page.context.new_cdp_session(page)
         user.turn()  # what only the first one loads is not counted
-        heap_before_mb = _heap_mb(profiler)
+        heap_before_mb = _heap_mb(page, profiler)
         completed, began_at = site.completed(), time.monotonic()
         turns = _turns(user, began_at + seconds / 2)
-        heap_halfway_mb = _heap_mb(profiler)
+        long_tasks_ms = user.long_tasks_ms()
+        heap_halfway_mb = _heap_mb(page, profiler)
         turns += _turns(user, began_at + seconds)
+        long_tasks_ms += user.long_tasks_ms()
         took_s = time.monotonic() - began_at
         return Work(
             took_ms={name: [turn[name] for turn in turns] for name in INTERACTIONS},
-            long_tasks_ms=page.evaluate("pageClock.longTasks()"),
-            heap_mb=(heap_before_mb, heap_halfway_mb, _heap_mb(profiler)),
+            long_tasks_ms=long_tasks_ms,
+            heap_mb=(heap_before_mb, heap_halfway_mb, _heap_mb(page, profiler)),
             completed_per_s=(site.completed() - completed) / took_s,
             seconds=took_s,
         )
@@ -60,8 +62,9 @@ def _turns(user: "User", ends_at: float) -> list[dict[str, float]]:
     return turns
 
 
-def _heap_mb(profiler: "CDPSession") -> float:
+def _heap_mb(page: "Page", profiler: "CDPSession") -> float:
     profiler.send("HeapProfiler.collectGarbage")
+    page.evaluate("pageClock.longTasks()")  # if that was one, it is not the page's
     return float(profiler.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
 
 
@@ -91,6 +94,10 @@ class User:
         self._go_to("")
         page.wait_for_selector('section[aria-label="Supervision"] tr[data-path]')
         return took
+
+    def long_tasks_ms(self) -> list[float]:
+        """Return how long each took that was long, since this was asked last."""
+        return [float(each) for each in self._page.evaluate("pageClock.longTasks()")]
 
     def _go_to(self, screen: str) -> None:
         self._page.locator(f'nav a[href="#/{screen}"]').click()
