@@ -25,6 +25,7 @@ from taskqueue.actors.schedules.rounds import Rounds
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.errors import StorageUnavailable
+from taskqueue.rules.filters import Sort, TaskFilter
 from taskqueue.rules.schedules.timing import Timing
 from taskqueue.rules.schedules.values import Declared, Plan
 from taskqueue.rules.schedules.words import Missed, Origin, Overlap, Slot, SlotOutcome
@@ -36,7 +37,7 @@ from taskqueue.testing.clock import START
 MINUTE_S, HOUR_S = 60.0, 3600.0
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 JUMPS = 0.01  # of the steps; then the clock is moved
-LATEST = 5  # tasks per schedule that may end in one step
+ENDING = 5  # tasks per schedule that may end in one step, of the oldest and of the newest
 
 
 class Killed(Exception):
@@ -140,12 +141,15 @@ class Simulation:
         return self.dice.choice([-self.dice.uniform(0, most), self.dice.uniform(1, 6) * HOUR_S])
 
     async def _end_some_tasks(self) -> None:
-        """End a share of the latest tasks, so that slots wait, but not for good."""
-        latest = LATEST * len(self.plans)
-        live = await self.storage.find(status=Status.QUEUED, limit=latest, now=self.clock.now())
+        """End a share of the oldest and of the newest, so that slots wait, but not for good."""
+        queued, limit = TaskFilter(statuses=(Status.QUEUED,)), ENDING * len(self.plans)
         share = self.dice.random()
-        ids = [task.id for task in live if self.dice.random() < share]
-        await self.storage.cancel(ids, reason="over", now=self.clock.now())
+        for sort in Sort:
+            found = await self.storage.search(
+                queued, sort=sort, limit=limit, max_rows=limit, now=self.clock.now()
+            )
+            ids = [task.id for task in found.tasks if self.dice.random() < share]
+            await self.storage.cancel(ids, reason="over", now=self.clock.now())
 
     async def _round(self, chance: float) -> bool:
         client = MortalClient(self.storage, self.dice, chance)
