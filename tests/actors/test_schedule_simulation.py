@@ -37,6 +37,7 @@ from taskqueue.testing.clock import START
 MINUTE_S, HOUR_S = 60.0, 3600.0
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 JUMPS = 0.01  # of the steps; then the clock is moved
+MOST_ROUNDS = 10  # in a step; runs that wait for each other end in one round each
 ENDING = 5  # tasks per schedule that may end in one step, of the oldest and of the newest
 
 
@@ -129,9 +130,15 @@ class Simulation:
         end = START + hours * HOUR_S
         while self.clock.time < end:
             self.clock.time = min(end, self.clock.time + self._step_s())
-            while not await self._round(chance=self.dice.choice((0, 0, 0.2 / len(self.plans)))):
-                self.kills += 1
-            await self._end_some_tasks()
+            for _ in range(self.dice.randint(1, MOST_ROUNDS)):
+                await self._decide()
+                await self._end_some_tasks()
+            await self.storage.trim_slots(before=START, limit=1)  # which notes what has ended
+
+    async def _decide(self) -> None:
+        """Decide of what is due, however often it takes a new life."""
+        while not await self._round(chance=self.dice.choice((0, 0, 0.2 / len(self.plans)))):
+            self.kills += 1
 
     def _step_s(self) -> float:
         if self.dice.random() > JUMPS:
