@@ -469,7 +469,7 @@ async def test_a_database_that_cannot_be_used_is_refused_in_its_own_words(
         await quiet(jobs, letter).__aenter__()
 
     [fault] = refused.value.faults
-    assert str(fault).startswith(f"did not start: migration: {letter} is not a usable database")
+    assert str(fault).startswith(f"database: {letter} is not a usable database")
     assert children_of_this() == []
 
 

@@ -196,7 +196,7 @@ async def test_a_signal_while_it_starts_ends_it_with_0(services: Services) -> No
     with closing(sqlite3.connect(services.folder / "tasks.db", isolation_level=None)) as shell:
         shell.execute("BEGIN EXCLUSIVE")  # the migration has to wait for us
         service = await services.launch("--database", "tasks.db")
-        await service.wait_for("child_started", child_id="migration")
+        await service.wait_for("child_started", child_id="database")
 
         code = await service.stop()
 
