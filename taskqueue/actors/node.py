@@ -2,7 +2,7 @@
 
 every 2 s            Storage.beat: the row of this node
 every 2 s, and       Storage.sizes: have the consumers' supervisor follow sizes that were changed,
-when others commit   here or at another node; every 0.5 s while nobody tells of their commits
+after a notice       here or at another node; every 0.5 s while notices do not arrive
 """
 
 import asyncio

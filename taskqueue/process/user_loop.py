@@ -107,7 +107,8 @@ class UserLoop(QuickLoop):
 class _Selector(selectors.DefaultSelector):
     """A selector that drops a descriptor whose number now belongs to another file.
 
-    The kernel drops it by itself, so a key that was kept would look as if it were still watched.
+    epoll drops a descriptor when its file is closed. If the selector kept its entry, the new file
+    under that number would seem to be watched, and would not be.
     """
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ changes, poll more and more seldom, but never stop.
 """
 
 POLL_S = 0.5
-"""How often a node polls that has work, or that nobody tells of news."""
+"""How often a node polls that has work, or that does not receive notices."""
 
 LONGEST_S = 2.0
 """How often one polls at least: with each heartbeat."""

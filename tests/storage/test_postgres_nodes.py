@@ -269,11 +269,11 @@ async def test_of_many_notices_at_once_a_node_is_woken_once(
     assert len(calls) <= 1 + 2 + 1  # the first, the thousand, which may come in two parts, the last
 
 
-# --- who is told of news --------------------------------------------------------------------------
+# --- who is notified ------------------------------------------------------------------------------
 
 
 class News:
-    """What a storage is told of."""
+    """Waits until a storage receives a notice."""
 
     def __init__(self, storage: PostgresStorage) -> None:
         self._storage = storage

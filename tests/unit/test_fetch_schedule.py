@@ -48,7 +48,7 @@ def test_after_news_a_poll_comes_soon_and_so_do_the_following() -> None:
     polls = Polls()
     polls.quiet(10)
 
-    polls.schedule.stir()
+    polls.schedule.look_again()
 
     assert polls.schedule.changed.is_set()  # what waits for the poll waits anew
     assert [polls.until_next_s() for _ in range(3)] == [POLL_S] * 3

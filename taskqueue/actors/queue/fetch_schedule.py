@@ -29,7 +29,7 @@ class FetchSchedule:
     def expect_work(self, queue: str, at: float = 0.0) -> None:
         """Note that a queue has tasks to claim at that time; 0: now."""
         if self.hints.expect(queue, at):
-            self.stir()
+            self.look_again()
 
     def expect_due(self, queue: str, due: float) -> None:
         """Note that tasks of a queue come due, or came due, at that time."""
@@ -56,9 +56,9 @@ class FetchSchedule:
     def poll_soon(self) -> None:
         """Note that any queue may have tasks to claim now."""
         self._poll_at = -math.inf
-        self.stir()
+        self.look_again()
 
-    def stir(self) -> None:
+    def look_again(self) -> None:
         """Something has happened: see what can be done, and poll at the quick pace again."""
         self._be_quick()
         self.changed.set()

@@ -93,7 +93,7 @@ class Fetcher:
     async def heed_others(self) -> None:
         """Apply the requests of other processes now, not only at the next poll."""
         await self._keeper.heed_others()
-        self._schedule.stir()
+        self._schedule.look_again()
 
     async def serve(self) -> None:
         """Extend leases, settle orphans, claim for a while, and repeat."""

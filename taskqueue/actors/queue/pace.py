@@ -10,7 +10,8 @@ class Pace:
 
     Attributes:
         period_s: how often to poll now.
-        quickened: set when that has become shorter, for whoever waits for a poll; it clears it.
+        quickened: set when the period gets shorter. Whoever waits for the next poll waits for this
+            as well, and clears it.
     """
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ class MemoryNotices:
         """Never calls it: no other process has this memory."""
 
     async def hears_others(self) -> bool:
-        """Return False: there is nobody to hear, and asking costs nothing."""
+        """Return False: no other process can commit, and polling memory costs nothing."""
         return False
 
     def on_foreign_tasks(self, notify: Callable[[], object]) -> None:

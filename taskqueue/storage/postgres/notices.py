@@ -28,7 +28,7 @@ AGAIN_S = 5.0
 """When a lost connection is tried again."""
 
 PING_S = 5.0
-"""How long a connection is believed that says nothing: it may lead to nobody any more."""
+"""A connection that is silent for so long is tested: the other end may be gone unnoticed."""
 
 ANSWER_S = 5.0
 """How long the server may take for a notice or a ping."""

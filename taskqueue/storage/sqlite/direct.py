@@ -96,8 +96,8 @@ class SharedFile:
     def version(self) -> tuple[int, int]:
         """Return what changes with every commit, of whatever process; no table is read for it.
 
-        After the log was removed, a service that runs brings what it held into the file, and begins
-        a new one. Until then this is unavailable, because a read would miss what was committed.
+        After the log was removed, a running service writes what the log held into the file and
+        begins a new one. Until then this raises, because a read would miss committed changes.
 
         Raises:
             StorageUnavailable, SchemaMismatch, ForeignSchema, StorageCorrupt: as `read` does.
