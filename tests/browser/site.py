@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from taskqueue.testing.process import ServiceProcess
-from tests.system.services import Services
+from tests.system.services import Services, until
 
 # The console repeats an answer that is recorded by its status here; of a connection that could not
 # be made there is no answer, so its message counts.
@@ -64,6 +65,21 @@ class Site:
         page.on("response", self._on_response)
         await page.goto(f"{self.url}/{place}")
         return page
+
+    async def open_signed_out(self, place: str = "", **options: Any) -> Page:
+        """Open the page of a service that has just been given a token, once it asks for one.
+
+        A running service learns of its first token within a second (`tests.system.test_tokens`).
+        """
+        async with aiohttp.ClientSession() as http:
+
+            async def status() -> int:
+                async with http.get(f"{self.url}/session") as answer:
+                    return answer.status
+
+            await until(status, lambda found: found == 401)
+        self.expect(401, "/session")
+        return await self.open(place, **options)
 
     def expect(self, status: int, path: str) -> None:
         """Say that calls of a path (a pattern for all of it) may be answered with this status."""

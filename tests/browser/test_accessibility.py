@@ -200,8 +200,7 @@ async def test_the_navigation_of_a_phone_has_no_violation(site: Site, scheme: st
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_sign_in_has_no_violation(site: Site, tmp_path: Path, scheme: str) -> None:
     token = await new(tmp_path, "read", "rita")
-    site.expect(401, "/session")
-    page = await site.open(color_scheme=scheme, reduced_motion="reduce")
+    page = await site.open_signed_out(color_scheme=scheme, reduced_motion="reduce")
     look = Look(page, scheme)
     await expect(page.get_by_label("Token")).to_be_visible()
 

@@ -18,12 +18,6 @@ pytestmark = [
 ]
 
 
-async def open_signed_out(site: Site, place: str = "") -> Page:
-    """Open the page of a service that wants a token."""
-    site.expect(401, "/session")
-    return await site.open(place)
-
-
 async def sign_in(page: Page, token: str) -> None:
     await page.get_by_label("Token").fill(token)
     await page.get_by_role("button", name="Sign in").click()
@@ -188,7 +182,7 @@ async def test_older_changes_are_listed_below_the_latest(
 
 async def test_an_administrator_signs_in_and_out(site: Site, tmp_path: Path) -> None:
     token = await new(tmp_path, "admin", "ana")
-    page = await open_signed_out(site)
+    page = await site.open_signed_out()
 
     await page.get_by_label("Token").fill("tq_wrong")
     await page.get_by_role("button", name="Sign in").click()
@@ -214,7 +208,7 @@ async def test_a_reader_sees_everything_and_no_button_that_would_be_refused(
     dead = await calls.post("mail", to="nobody")
     await when([dead], site.service, "task_dead_lettered")
     token = await new(tmp_path, "read", "rita")
-    page = await open_signed_out(site)
+    page = await site.open_signed_out()
     await sign_in(page, token)
 
     for place, shows in [
@@ -250,7 +244,7 @@ async def test_the_settings_are_listed_with_what_has_given_them(site: Site) -> N
 
 async def test_the_settings_are_for_administrators(site: Site, tmp_path: Path) -> None:
     token = await new(tmp_path, "enqueue", "ed")
-    page = await open_signed_out(site, "#/settings")
+    page = await site.open_signed_out("#/settings")
 
     await sign_in(page, token)
 
