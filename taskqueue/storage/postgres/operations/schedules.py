@@ -160,9 +160,9 @@ async def _earlier(tx: Transaction, schedule: Schedule, firing: Firing) -> tuple
     if schedule.plan.overlap is Overlap.ALLOW:
         return [], 0
     await tx.db.execute(sql.CLOSE_ENDED, schedule.name)
-    others = await tx.db.fetch(sql.OPEN, schedule.name, firing.slot)
-    waiting = sum(task_id is None and at < firing.slot for at, task_id in others)
-    return [task_id for _, task_id in others if task_id is not None], waiting
+    running = await tx.db.fetch(sql.RUNNING, schedule.name, firing.slot)
+    waiting = await tx.db.fetchval(sql.WAITING, schedule.name, firing.slot, deciding.MAX_WAITING)
+    return [task_id for (task_id,) in running], waiting
 
 
 async def pass_over(tx: Transaction, passed: Passed, *, now: float) -> bool:

@@ -12,6 +12,7 @@ _COLUMNS = (
     "name, origin, plan, active_from, decided_to, created_at, changed_at, version, is_declared, "
     "paused_at, pause_reason, fired, skipped, missed, last"
 )
+_RUNS = "is_open AND outcome = 'fired'"
 _WAITS = "is_open AND outcome = 'waiting'"
 _SCHEDULES = f"""
 SELECT {_COLUMNS}, (
@@ -49,15 +50,20 @@ ON CONFLICT (schedule, at, run_now) DO UPDATE SET
 """
 # Settlements do not know of slots, so that a task pays nothing for them: what has ended is found
 # here, by the schedule's next slot.
-CLOSE_ENDED = """
+CLOSE_ENDED = f"""
 UPDATE taskqueue.schedule_slots SET is_open = false
-WHERE schedule = $1 AND is_open AND outcome = 'fired' AND NOT EXISTS (
+WHERE schedule = $1 AND {_RUNS} AND NOT EXISTS (
     SELECT 1 FROM taskqueue.live_tasks WHERE id = task_id
 )
 """
-OPEN = """
-SELECT at, task_id FROM taskqueue.schedule_slots
-WHERE schedule = $1 AND is_open AND at <> $2 ORDER BY at
+RUNNING = f"""
+SELECT task_id FROM taskqueue.schedule_slots
+WHERE schedule = $1 AND {_RUNS} AND at <> $2 ORDER BY at
+"""
+WAITING = f"""
+SELECT count(*) FROM (
+    SELECT 1 FROM taskqueue.schedule_slots WHERE schedule = $1 AND {_WAITS} AND at < $2 LIMIT $3
+) AS waiting
 """
 SKIP_WAITING = f"""
 UPDATE taskqueue.schedule_slots SET outcome = 'skipped', reason = $2, is_open = false

@@ -153,9 +153,10 @@ def _earlier(tx: Transaction, schedule: Schedule, firing: Firing) -> tuple[list[
     if schedule.plan.overlap is Overlap.ALLOW:
         return [], 0
     tx.db.execute(sql.CLOSE_ENDED, (schedule.name,))
-    others = tx.db.execute(sql.OPEN, (schedule.name, firing.slot)).fetchall()
-    waiting = sum(task_id is None and at < firing.slot for at, task_id in others)
-    return [task_id for _, task_id in others if task_id is not None], waiting
+    running = tx.db.execute(sql.RUNNING, (schedule.name, firing.slot)).fetchall()
+    earlier = (schedule.name, firing.slot, deciding.MAX_WAITING)
+    [waiting] = tx.db.execute(sql.WAITING, earlier).fetchone()
+    return [task_id for (task_id,) in running], waiting
 
 
 def pass_over(tx: Transaction, passed: Passed, *, now: float) -> bool:

@@ -14,6 +14,7 @@ _COLUMNS = (
     "name, origin, plan, active_from, decided_to, created_at, changed_at, version, is_declared, "
     "paused_at, pause_reason, fired, skipped, missed, last"
 )
+_RUNS = "is_open AND outcome = 'fired'"
 _WAITS = "is_open AND outcome = 'waiting'"
 _SCHEDULES = f"""
 SELECT {_COLUMNS}, (
@@ -40,15 +41,21 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # Settlements do not know of slots, so that a task pays nothing for them: what has ended is found
 # here, by the schedule's next slot.
-CLOSE_ENDED = """
+CLOSE_ENDED = f"""
 UPDATE main.schedule_slots SET is_open = 0
-WHERE schedule = ? AND is_open AND outcome = 'fired' AND NOT EXISTS (
+WHERE schedule = ? AND {_RUNS} AND NOT EXISTS (
     SELECT 1 FROM main.tasks WHERE id = task_id AND processed_at IS NULL
 )
 """
-OPEN = """
-SELECT at, task_id FROM main.schedule_slots INDEXED BY open_slots
-WHERE schedule = ?1 AND is_open AND at <> ?2 ORDER BY at
+RUNNING = f"""
+SELECT task_id FROM main.schedule_slots INDEXED BY running_slots
+WHERE schedule = ?1 AND {_RUNS} AND at <> ?2 ORDER BY at
+"""
+WAITING = f"""
+SELECT count(*) FROM (
+    SELECT 1 FROM main.schedule_slots INDEXED BY waiting_slots
+    WHERE schedule = ?1 AND {_WAITS} AND at < ?2 LIMIT ?3
+)
 """
 SKIP_WAITING = f"""
 UPDATE main.schedule_slots SET outcome = 'skipped', reason = ?2, is_open = 0
