@@ -37,7 +37,7 @@ from taskqueue.testing.clock import START
 MINUTE_S, HOUR_S = 60.0, 3600.0
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe")
 JUMPS = 0.01  # of the steps; then the clock is moved
-MOST_ROUNDS = 10  # in a step; runs that wait for each other end in one round each
+MOST_ROUNDS = 4  # in a step; runs that wait for each other end in one round each
 ENDING = 5  # tasks per schedule that may end in one step, of the oldest and of the newest
 
 
@@ -126,7 +126,7 @@ class Simulation:
         )
 
     async def run(self, hours: float) -> None:
-        """Let the time pass, in steps of up to a few minutes; kill one round in three."""
+        """Let the time pass, in steps of up to twenty minutes; kill one round in three."""
         end = START + hours * HOUR_S
         while self.clock.time < end:
             self.clock.time = min(end, self.clock.time + self._step_s())
@@ -142,7 +142,7 @@ class Simulation:
 
     def _step_s(self) -> float:
         if self.dice.random() > JUMPS:
-            return self.dice.uniform(1, 10 * MINUTE_S)
+            return self.dice.uniform(1, 20 * MINUTE_S)
         self.jumps += 1
         most = min(2 * HOUR_S, self.clock.time - START)  # not before they were created
         return self.dice.choice([-self.dice.uniform(0, most), self.dice.uniform(1, 6) * HOUR_S])

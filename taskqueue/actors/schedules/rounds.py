@@ -69,8 +69,15 @@ class Rounds:
         decided = False
         for start in range(0, len(schedules), AT_ONCE):
             part = schedules[start : start + AT_ONCE]
+            found = [(each, self._due(each, now)) for each in part if each.is_active]
             done = await asyncio.gather(
-                *(self._decide(schedule, now) for schedule in part), return_exceptions=True
+                asyncio.sleep(0, result=False),  # others have their turn where nothing is due
+                *(
+                    self._decide(schedule, steps, now)
+                    for schedule, steps in found
+                    if steps or schedule.waiting_from is not None
+                ),
+                return_exceptions=True,
             )
             for each in done:
                 if isinstance(each, BaseException):
@@ -78,11 +85,13 @@ class Rounds:
                 decided |= each
         return decided
 
-    async def _decide(self, schedule: Schedule, now: float) -> bool:
+    async def _decide(
+        self, schedule: Schedule, steps: Sequence[DueSlot | Passed], now: float
+    ) -> bool:
         decided = False
-        if schedule.is_active and schedule.waiting_from is not None:
+        if schedule.waiting_from is not None:
             decided = await self._fire(schedule, schedule.waiting_from)
-        for step in self._due(schedule, now):
+        for step in steps:
             decided = True
             if isinstance(step, DueSlot):
                 await self._fire(schedule, step.slot)
@@ -92,7 +101,7 @@ class Rounds:
 
     def _due(self, schedule: Schedule, now: float) -> Sequence[DueSlot | Passed]:
         try:
-            return [*due(schedule, now=now)] if schedule.is_active else ()
+            return [*due(schedule, now=now)]
         except ValueError as error:  # such as a time zone that is gone since it was created
             self._report(schedule, error)
             return ()
