@@ -1,7 +1,6 @@
 """Runs `async def` handlers on the loop of their consumer."""
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -32,12 +31,13 @@ class LoopExecutor:
     """
 
     def __init__(self) -> None:
-        self._turn_ends = 0.0
+        self._turn_ends: float | None = None  # for the handlers of this turn of the loop
         self._thread = 0  # that of the loop
         self._running: dict[str, Coroutine[Any, Any, object]] = {}  # by the id of the task
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Await the handler; see `Executor.run`."""
+        await self._let_others_run()  # not after it: it would seem to run on until then
         handle = partial(awaited, handler, context, kwargs)
         call, task_id = inside_middleware(handler, context, handle), context.task.id
         self._thread = threading.get_ident()
@@ -51,14 +51,19 @@ class LoopExecutor:
             context.handle.abandon_connection()
             del self._running[task_id]
             note_end()
-        if asyncio.get_running_loop().time() >= self._turn_ends:
-            await self._let_others_run()
         return outcome
 
     async def _let_others_run(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):  # too late for a handler that has ended
+        """Give the loop its turn if handlers have followed each other without one for too long."""
+        loop = asyncio.get_running_loop()
+        if self._turn_ends is not None and loop.time() >= self._turn_ends:
             await asyncio.sleep(0)
-        self._turn_ends = asyncio.get_running_loop().time() + TURN_S
+        if self._turn_ends is None:
+            self._turn_ends = loop.time() + TURN_S
+            loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn_ends = None
 
     def locate(self, task_id: str, frames: Frames, tell: Callable[[HandlerStack], None]) -> None:
         """Tell in which calls of user code the handler waits or runs; see `Executor.locate`."""

@@ -40,6 +40,7 @@ class Activity:
         """Begin to count with `begin`."""
         self._began: float | None = None
         self._queues: dict[str, _Ring] = {}
+        self._uncounted = _Bucket(0)  # of the queues that are too many; nobody reads it
         self.service = ServiceActivity()
 
     def begin(self, now: float) -> None:
@@ -68,16 +69,17 @@ class Activity:
             completed: 1 if it has completed the task, else 0.
             failed: 1 if it has failed, retried or not, else 0.
         """
-        self.service.ended(now, waited_s=waited_s, ran_s=ran_s, completed=completed, failed=failed)
         ring = self._queues.get(queue) or self._new(queue, now)
-        if ring is not None:
-            bucket = ring.current(now)
-            bucket.completed += completed
-            bucket.failed += failed
-            if waited_s is not None:
-                bucket.waits.add(waited_s)
-            if ran_s is not None:
-                bucket.runs.add(ran_s)
+        bucket = self._uncounted if ring is None else ring.current(now)
+        of_all = self.service.current(now)
+        bucket.completed += completed
+        of_all.completed += completed
+        bucket.failed += failed
+        of_all.failed += failed
+        if waited_s is not None:
+            bucket.waits.add(waited_s, of_all.waits)
+        if ran_s is not None:
+            bucket.runs.add(ran_s, of_all.runs)
 
     def recent(self, queue: str, now: float) -> Sequence[Recent]:
         """Return the last 1, 5 and 15 minutes of a queue; nothing if it is not counted."""

@@ -1,7 +1,7 @@
 """What the whole service did in the last hour, 10 s by 10 s, and which of its parts were restarted.
 
-    enqueued(…), ended(…) ─▶ the bucket of these 10 s ─▶ Bucket: counts, and durations in summary
-    restarted(…)          ─▶ the latest 500
+    enqueued(…), current(…) ─▶ the bucket of these 10 s ─▶ Bucket: counts, and durations in summary
+    restarted(…)            ─▶ the latest 500
 
 A bucket that is over is kept as its summary, so an hour takes 100 KiB however much was done. Pure:
 `now` is monotonic, and `at` is on the clock of the caller.
@@ -63,7 +63,7 @@ class ServiceActivity:
         """Begin to count with `begin`."""
         self._began: float | None = None
         self._ended: deque[tuple[int, Bucket]] = deque()
-        self._open: _OpenBucket | None = None
+        self._open: OpenBucket | None = None
         self._restarts: deque[Restart] = deque(maxlen=MOST_RESTARTS)
 
     def begin(self, now: float) -> None:
@@ -73,25 +73,19 @@ class ServiceActivity:
 
     def enqueued(self, tasks: int, now: float) -> None:
         """Count tasks that were committed."""
-        self._current(now).enqueued += tasks
+        self.current(now).enqueued += tasks
 
-    def ended(
-        self,
-        now: float,
-        *,
-        waited_s: float | None,
-        ran_s: float | None,
-        completed: int,
-        failed: int,
-    ) -> None:
-        """Count an attempt that has ended; see `Activity.ended`."""
-        bucket = self._current(now)
-        bucket.completed += completed
-        bucket.failed += failed
-        if waited_s is not None:
-            bucket.waits.add(waited_s)
-        if ran_s is not None:
-            bucket.runs.add(ran_s)
+    def current(self, now: float) -> "OpenBucket":
+        """Return the bucket of this instant, to count in it at once."""
+        number = _number(now)
+        bucket = self._open
+        if bucket is None or bucket.number != number:
+            if bucket is not None:
+                self._ended.append((bucket.number, bucket.summary()))
+            bucket = self._open = OpenBucket(number)
+            while self._ended and self._ended[0][0] <= number - _BUCKETS:
+                self._ended.popleft()
+        return bucket
 
     def restarted(self, restart: Restart) -> None:
         """Note a restart, from any thread."""
@@ -122,19 +116,8 @@ class ServiceActivity:
         if self._open is not None and self._open.number >= first:
             yield self._open.number, self._open.summary()
 
-    def _current(self, now: float) -> "_OpenBucket":
-        number = _number(now)
-        bucket = self._open
-        if bucket is None or bucket.number != number:
-            if bucket is not None:
-                self._ended.append((bucket.number, bucket.summary()))
-            bucket = self._open = _OpenBucket(number)
-            while self._ended and self._ended[0][0] <= number - _BUCKETS:
-                self._ended.popleft()
-        return bucket
 
-
-class _OpenBucket:
+class OpenBucket:
     """The 10 s that are not over."""
 
     __slots__ = ("completed", "enqueued", "failed", "number", "runs", "waits")
@@ -148,6 +131,7 @@ class _OpenBucket:
         self.runs = Histogram()
 
     def summary(self) -> Bucket:
+        """Return what has been counted."""
         return Bucket(
             at=self.number * BUCKET_S,
             enqueued=self.enqueued,

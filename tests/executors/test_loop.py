@@ -8,7 +8,7 @@ import pytest
 
 from taskqueue import App, Context, Retry
 from taskqueue.api.handler import Handler as Registered
-from taskqueue.executors.loop import LoopExecutor
+from taskqueue.executors.loop import TURN_S, LoopExecutor
 from taskqueue.rules.tasks import Failed, Outcome, Succeeded, TimedOut
 from taskqueue.testing.claims import claimed
 
@@ -189,16 +189,34 @@ async def test_handlers_that_never_wait_do_not_keep_the_loop_to_themselves() -> 
         assert others == number + 1
 
 
-async def test_a_cancellation_after_the_handler_has_ended_does_not_cost_its_outcome() -> None:
-    handler, context = idle()
-    caller = asyncio.create_task(LoopExecutor().run(handler, context, {}))
+async def test_a_handler_that_is_cancelled_while_the_loop_has_its_turn_has_not_begun() -> None:
+    app, executor, ended = App(), LoopExecutor(), []
+
+    @app.task("busy")
+    async def busy(ctx: Context, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + 2 * TURN_S
+        while loop.time() < until:
+            pass
+        ended.append(number)
+
+    first, second = (
+        asyncio.create_task(
+            executor.run(
+                app.handler("busy"),
+                Context(claimed(app.prepare("busy", b'{"number": %d}' % number))),
+                {"number": number},
+            )
+        )
+        for number in (1, 2)
+    )
     await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.wait((first, second))
 
-    assert not caller.done()  # it has ended, and others have their turn
-    caller.cancel()
-
-    assert await caller == Succeeded(result="null")
-    assert caller.cancelling() == 1
+    assert first.result() == Succeeded(result="null")
+    assert second.cancelled()
+    assert ended == [1]
 
 
 async def test_handlers_run_beside_each_other() -> None:

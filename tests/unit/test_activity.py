@@ -107,6 +107,19 @@ def test_how_long_attempts_ran_is_told_beside_how_long_they_waited() -> None:
     assert last_minute.run_s == durations.Durations(p50=4.0, p95=4.0, max=4.0)
 
 
+def test_the_service_counts_the_attempts_of_all_queues_also_of_those_that_are_too_many() -> None:
+    activity = counting()
+    for number in range(MOST_QUEUES + 1):
+        end(activity, LATER, queue=f"q{number}", ran_s=float(number), failed=number == 0)
+
+    [bucket] = activity.service.recent(1, now=LATER, at=LATER).buckets
+
+    assert (bucket.completed, bucket.failed) == (MOST_QUEUES, 1)
+    assert bucket.wait_s == durations.Durations(p50=0.5, p95=0.5, max=0.5)
+    assert bucket.run_s is not None
+    assert bucket.run_s.max == MOST_QUEUES
+
+
 def test_a_clock_that_was_set_back_makes_no_negative_wait() -> None:
     activity = counting()
     end(activity, LATER, waited_s=-5.0)

@@ -131,17 +131,27 @@ class Completer:
         nor the returned task waits for it. `rescue` says why no consumer reported the outcomes.
         """
         pending = []
-        for each in map(self._handler_ends.known, finished):
-            if self._handler_ends.is_awaited(each):
-                self._handler_ends.keep(each)
-                self._kept.add(keeping := self._begin_task(self._settle_at_end(each)))
-                keeping.add_done_callback(self._kept.discard)
-            else:
-                pending.append(self._pending(each, rescue))
+        for each in finished:
+            now = each if each.delivery.task.limits is None else self._unless_kept(each)
+            if now is not None:
+                pending.append(self._pending(now, rescue))
         writing = self._begin_task(self._write(pending, then))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return writing
+
+    def _unless_kept(self, finished: Finished) -> Finished | None:
+        """Return the outcome of a limited task to be written now, as far as that is known.
+
+        None if its handler runs on: then it is kept, and written when that has ended.
+        """
+        finished = self._handler_ends.known(finished)
+        if not self._handler_ends.is_awaited(finished):
+            return finished
+        self._handler_ends.keep(finished)
+        self._kept.add(keeping := self._begin_task(self._settle_at_end(finished)))
+        keeping.add_done_callback(self._kept.discard)
+        return None
 
     async def _settle_at_end(self, finished: Finished) -> None:
         delivery, began_at = finished.delivery, finished.started_at or self._clock.now()
