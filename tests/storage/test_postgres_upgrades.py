@@ -92,6 +92,23 @@ async def test_a_service_two_releases_behind_does_not_start_and_says_so_in_one_l
     assert line.endswith(f" has schema version {POSTGRES_VERSION + 2}, {needs}")
 
 
+async def test_a_service_whose_user_may_not_migrate_does_not_start_and_says_so_at_once(
+    postgres: PostgresServer, empty_database: PostgresDatabase
+) -> None:
+    await postgres.run("CREATE ROLE guest LOGIN")
+    try:
+        as_guest = PostgresDatabase(url=empty_database.url.replace("user=postgres", "user=guest"))
+        code, said = await taskqueue(as_guest, "--port", "0")
+    finally:
+        await postgres.run("DROP ROLE guest")
+
+    [line] = [line for line in said.splitlines() if line.startswith("taskqueue: ")]
+    assert code == 1
+    assert "migration_failed" not in said  # what is tried again
+    assert line.startswith("taskqueue: did not start: migration: storage unavailable: postgresql:")
+    assert "the user of the database lacks a right (permission denied for database" in line
+
+
 async def test_doctor_says_whether_the_database_and_all_nodes_are_of_a_release(
     fresh_database: PostgresDatabase, postgres: PostgresServer
 ) -> None:
