@@ -15,10 +15,10 @@ from taskqueue.rules.tasks import (
     Statement,
     Status,
 )
-from taskqueue.storage.postgres import commit
+from taskqueue.storage.postgres import commit, serving
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from taskqueue.storage.postgres.handler_sql import execution, permissions, settling
+from taskqueue.storage.postgres.handler_sql import execution, footprint, permissions
 from taskqueue.testing.contract.sql_steps import apply, complete, look, query
 from taskqueue.testing.contract.steps import add, claim, new_task, settle, task_of
 from tests.postgres_server import run_in
@@ -205,7 +205,7 @@ async def test_statements_that_wait_too_long_for_those_of_others_are_a_conflict_
     [a] = await claim(storage)
 
     async with program.transaction():  # as the commit of another node, which takes long
-        await program.execute(settling.ALONE)
+        await program.execute(footprint.ALONE)
         refused = await complete(storage, a, change)
 
     assert isinstance(refused, NotApplied)
@@ -224,6 +224,57 @@ async def test_a_commit_with_statements_is_ended_by_the_server_if_its_node_freez
 
     await program.execute("ROLLBACK")
     assert limit == "5s"
+
+
+async def test_a_dry_run_is_ended_by_the_server_if_its_node_freezes_and_waits_briefly_for_locks(
+    storage: PostgresStorage,
+) -> None:
+    names = "('idle_in_transaction_session_timeout'), ('lock_timeout')"
+
+    limits = await query(storage, f"SELECT current_setting(name) FROM (VALUES {names}) AS _ (name)")
+
+    assert limits == (("5s",), ("5s",))
+
+
+async def test_no_statements_are_committed_beside_a_copy(
+    storage: PostgresStorage, database: PostgresDatabase, program: asyncpg.Connection
+) -> None:
+    await apply(storage, "SELECT pg_advisory_lock(7)")  # all locks of this session are released
+    await add(storage, "a")
+    [a] = await claim(storage)
+    await program.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+    )
+    await serving.hold(program, str(database))  # as a copy does, once the writer's share is gone
+
+    waiting = asyncio.ensure_future(
+        complete(storage, a, Statement(sql="UPDATE accounts SET balance = 50"))
+    )
+    await waits_for_a_lock(program)
+    balance = await program.fetchval(BALANCE)
+    await program.execute("SELECT pg_advisory_unlock_all()")
+
+    assert balance == 100
+    assert await waiting is Settled.WRITTEN
+
+
+async def test_a_handler_that_deallocates_what_is_prepared_costs_no_other_task(
+    storage: PostgresStorage,
+) -> None:
+    await apply(
+        storage,
+        """
+        CREATE FUNCTION forget() RETURNS void LANGUAGE plpgsql
+        AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$
+        """,
+    )
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+
+    refused = await complete(storage, a, Statement(sql="SELECT forget()"))
+
+    assert isinstance(refused, NotApplied)
+    assert await complete(storage, b, Statement(sql="SELECT 1")) is Settled.WRITTEN
 
 
 async def test_parameters_by_name_are_refused_with_what_to_do(storage: PostgresStorage) -> None:

@@ -48,6 +48,7 @@ _DENIED = {
     "42501": "the user of the database lacks a right",
 }
 _READ_ONLY = "25006"
+_NOT_PREPARED = "26000"
 _CORRUPT = "XX"
 
 
@@ -136,6 +137,15 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection on which this was raised has ended."""
     return isinstance(storage_error(error, ""), StorageLost)
+
+
+def is_of_session(error: BaseException) -> bool:
+    """Tell whether a new connection may do better, though this one has not ended.
+
+    Another server may have become the primary, or statements that the driver has prepared are gone:
+    a handler's function may deallocate them all.
+    """
+    return sqlstate_of(error) in {_READ_ONLY, _NOT_PREPARED}
 
 
 def may_restart(error: StorageUnavailable) -> bool:

@@ -22,6 +22,7 @@ from taskqueue.storage.postgres.handler_sql import execution, settling
 from taskqueue.storage.postgres.handler_sql.footprint import WATCH
 from taskqueue.storage.postgres.handler_sql.transactions import PostgresTransactions
 from taskqueue.storage.postgres.handler_sql.values import set_codecs
+from taskqueue.storage.postgres.patience import LIMITS
 from taskqueue.storage.postgres.schema import runner
 
 TRYING = 2
@@ -50,13 +51,13 @@ class HandlerSessions:
 
         async def check(connection: Connection) -> None:
             await runner.require_version(connection, self._where)
-            await serving.share(connection, self._where, for_session=not database.has_pooler)
+            await serving.share(connection, self._where, for_session=False)
             await set_codecs(connection)
 
         self._writer = Writer(
             Kept(database, check),
             self._where,
-            has_pooler=database.has_pooler,
+            shares_each_commit=True,  # all locks of the session are released after statements
             commits=commits,
             on_group_end=on_group_end,
             on_news=on_news,
@@ -111,7 +112,7 @@ class HandlerSessions:
 @asynccontextmanager
 async def _undone(connection: Connection) -> AsyncIterator[None]:
     """Have nothing that the block does stay."""
-    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    await connection.execute(_BEGIN)
     try:
         await connection.execute(WATCH)
         yield
@@ -122,4 +123,5 @@ async def _undone(connection: Connection) -> AsyncIterator[None]:
     await connection.execute(_UNDO)
 
 
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {LIMITS}"
 _UNDO = f"ROLLBACK; {execution.FORGET}"
