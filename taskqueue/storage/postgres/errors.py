@@ -127,6 +127,10 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
         return StorageUnavailable(f"{where}: other nodes were in the way ({line_of(error)})")
     if state.startswith(_LOST):
         return StorageLost(f"{where}: {line_of(error)}")
+    return _unavailable(state, error, where)
+
+
+def _unavailable(state: str, error: BaseException, where: str) -> StorageUnavailable | None:
     for kind, meanings in ((StorageDenied, _DENIED), (StorageUnavailable, _UNAVAILABLE)):
         for beginning, meaning in meanings.items():
             if state.startswith(beginning):
