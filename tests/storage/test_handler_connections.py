@@ -331,8 +331,10 @@ async def test_a_block_that_cannot_be_rolled_back_costs_the_attempt(
     task_id = await world.enqueue("pay", options=Options(max_attempts=1))
     await world.ended(task_id)
 
+    task = (await world.history(task_id)).task
     assert await outside.fetchval(LEFT) == 100
-    assert (await world.history(task_id)).task.status is Status.DEAD
+    assert task.status is Status.DEAD
+    assert "a block of it could not be rolled back" in str(task.reason)
 
 
 async def test_a_block_ends_though_the_server_does_not_answer(

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from taskqueue.errors import SchemaMismatch, StorageBusy
-from taskqueue.rules.tasks import Settled, Statement
 from taskqueue.release import version
+from taskqueue.rules.tasks import Settled, Statement
+from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.schema.runner import POSTGRES_VERSION
 from taskqueue.testing.contract.nodes import heartbeat

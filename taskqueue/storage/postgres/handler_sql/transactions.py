@@ -82,6 +82,7 @@ class PostgresTransactions:
                 self._loop.call_soon_threadsafe(self._on_news)
 
 
+_IS_GONE = "ctx.connection() was lost, or a block of it could not be rolled back"
 _BEGAN_AT = "SELECT transaction_timestamp()"
 
 _TASK = "hashtextextended('taskqueue.attempt ' || $1, 0)"
@@ -180,6 +181,8 @@ class PostgresTransaction:
             drop(self._connection)
 
     async def _settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
+        if self._connection.is_closed():
+            return NotApplied(error=_IS_GONE)
         if await self._connection.fetchval(_BEGAN_AT) != self._began_at:
             return NotApplied(error="the handler has ended the transaction of ctx.connection()")
         await self._connection.execute(LIMITS)
