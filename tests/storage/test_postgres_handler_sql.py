@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from taskqueue.errors import StatementRefused
+from taskqueue.errors import StatementRefused, StorageLost
 from taskqueue.rules.tasks import (
     AttemptOutcome,
     Complete,
@@ -275,6 +275,46 @@ async def test_a_handler_that_deallocates_what_is_prepared_costs_no_other_task(
 
     assert isinstance(refused, NotApplied)
     assert await complete(storage, b, Statement(sql="SELECT 1")) is Settled.WRITTEN
+
+
+async def test_an_error_of_a_statement_is_no_outage_whatever_its_code_says(
+    storage: PostgresStorage,
+) -> None:
+    await apply(
+        storage,
+        """
+        CREATE FUNCTION reach_another_server() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+            RAISE 'could not connect to server' USING ERRCODE = '08001';  -- as postgres_fdw does
+        END $$
+        """,
+    )
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+
+    with pytest.raises(StatementRefused, match="could not connect"):
+        await query(storage, "SELECT reach_another_server()")
+    unreached = await complete(storage, a, Statement(sql="SELECT reach_another_server()"))
+    no_file = await complete(storage, b, Statement(sql="SELECT pg_read_file('no such file')"))
+
+    assert isinstance(unreached, NotApplied)
+    assert isinstance(no_file, NotApplied)
+
+
+async def test_statements_that_end_their_session_each_time_fail(storage: PostgresStorage) -> None:
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+
+    ending, other = await asyncio.gather(
+        complete(storage, a, Statement(sql="SELECT pg_terminate_backend(pg_backend_pid())")),
+        complete(storage, b, Statement(sql="UPDATE accounts SET balance = 50")),
+        return_exceptions=True,
+    )
+    if isinstance(other, StorageLost):  # both have shared commits, and it is repeated as ever
+        other = await complete(storage, b, Statement(sql="UPDATE accounts SET balance = 50"))
+
+    assert isinstance(ending, NotApplied)
+    assert (ending.outcome, other) == (AttemptOutcome.FAILED, Settled.WRITTEN)
+    assert await query(storage, BALANCE) == ((50,),)
 
 
 async def test_parameters_by_name_are_refused_with_what_to_do(storage: PostgresStorage) -> None:
