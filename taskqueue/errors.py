@@ -33,6 +33,7 @@
     ├─ StorageError
     │  ├─ StorageUnavailable   reason               try again: locked, lost, full, degraded
     │  │  ├─ StorageReadOnly   reason               opened read-only
+    │  │  ├─ StorageDenied     reason               the server denies this user the access
     │  │  ├─ StorageLost       reason               must be reopened
     │  │  ├─ StorageBusy       reason               another program holds what this call needs
     │  │  └─ OperationFailed   reason               only this operation failed
@@ -396,6 +397,10 @@ class StorageUnavailable(StorageError):
 
 class StorageReadOnly(StorageUnavailable):
     """The storage was opened read-only, and stays so until it is reopened."""
+
+
+class StorageDenied(StorageUnavailable):
+    """The server denies this user what the call needs, until an administrator allows it."""
 
 
 class StorageLost(StorageUnavailable):

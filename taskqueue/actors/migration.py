@@ -5,7 +5,13 @@ within the intensity. A failure that only an operator can mend fails its start: 
 """
 
 from taskqueue.actors.messages import DATABASE, Migrate
-from taskqueue.errors import ActorError, OperationFailed, StorageReadOnly, StorageUnavailable
+from taskqueue.errors import (
+    ActorError,
+    OperationFailed,
+    StorageDenied,
+    StorageReadOnly,
+    StorageUnavailable,
+)
 from taskqueue.events import events
 from taskqueue.runtime import NORMAL, Actor, Crash, Exit, ExitReason, ask
 
@@ -26,15 +32,15 @@ class MigrationActor(Actor):
         """Migrate, then exit with the result.
 
         Raises:
-            StorageError: the file is no database, is another program's or a newer release's, or
-                cannot be written, or a step of the migration fails.
+            StorageError: the database is none, is another program's or a newer release's, or
+                must not be written, or a step of the migration fails.
         """
         self.start_task(self._exit(await self._migrate()))
 
     async def _migrate(self) -> ExitReason:
         try:
             steps = await ask(self.address(DATABASE), Migrate(), timeout_s=None)
-        except (StorageReadOnly, OperationFailed):
+        except (StorageReadOnly, StorageDenied, OperationFailed):
             raise
         except (StorageUnavailable, ActorError) as error:
             events.error("migration_failed", reason=str(error))

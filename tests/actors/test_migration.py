@@ -10,6 +10,7 @@ from taskqueue.errors import (
     SchemaMismatch,
     StartFailed,
     StorageCorrupt,
+    StorageDenied,
     StorageError,
     StorageReadOnly,
     StorageUnavailable,
@@ -90,6 +91,7 @@ async def test_one_failure_too_many_fails_the_start(world: World, storage: Fault
         ForeignSchema("tasks.db", "is another program's"),
         StorageCorrupt("tasks.db", "no header"),
         StorageReadOnly("tasks.db: readonly"),
+        StorageDenied("postgresql://user@host/tasks: permission denied"),
     ],
 )
 async def test_what_only_an_operator_can_mend_fails_the_start_at_once(

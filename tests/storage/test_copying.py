@@ -115,7 +115,7 @@ async def test_a_snapshot_may_be_idle_while_the_other_side_is_compared(
     migrated_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = "SET LOCAL idle_in_transaction_session_timeout = '50ms'"
-    monkeypatch.setattr(connections, "_NOT_FROZEN", limit)
+    monkeypatch.setattr(connections, "NOT_FROZEN", limit)
     ended = asyncio.Event()
     async with reading(migrated_database) as reader:
         of_a_node = await connections.connect(migrated_database)

@@ -1,8 +1,10 @@
 """What a handler writes on its own connection commits with the ack, fenced by the token."""
 
 import asyncio
+import os
+import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
@@ -13,13 +15,15 @@ from taskqueue.clock import SystemClock
 from taskqueue.errors import LeaseLost, NoConnection, StatementRefused
 from taskqueue.executors.process.attempt_handle import WorkerAttemptHandle
 from taskqueue.rules.options import Options
-from taskqueue.rules.tasks import Cancel, SettleBy, Settled, Status
+from taskqueue.rules.tasks import Cancel, Delivery, NotApplied, SettleBy, Settled, Status
 from taskqueue.runtime import Reply
+from taskqueue.storage.handler_sql import HandlerTransaction
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.postgres.handler_sql import transactions
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract.steps import DONE, FAILURE, add, claim, settle
+from taskqueue.testing.contract.steps import ANOTHER, DONE, FAILURE, add, claim, settle
 from taskqueue.testing.events import EventLog
 from tests.actors.world import PATIENCE_S, Lives, World
 from tests.postgres_server import run_in
@@ -49,11 +53,47 @@ async def world(events: EventLog, database: PostgresDatabase) -> AsyncIterator[W
 
 
 @pytest.fixture
+async def storage(database: PostgresDatabase) -> AsyncIterator[PostgresStorage]:
+    storage = PostgresStorage(database)
+    await storage.open()
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
 async def outside(database: PostgresDatabase) -> AsyncIterator[asyncpg.Connection]:
     """Give the connection of another program."""
     connection = await asyncpg.connect(database.dsn)
     yield connection
     await connection.close()
+
+
+class Attempts:
+    """Begins transactions for one attempt at the task `a` after the other."""
+
+    def __init__(self, storage: PostgresStorage) -> None:
+        self._storage = storage
+        self._begun: list[HandlerTransaction] = []
+
+    async def begin(self, *, now: float = 0.0) -> tuple[Delivery, HandlerTransaction]:
+        await add(self._storage, "a", now=now)
+        [delivery] = await claim(self._storage, now=now)
+        lending = await self._storage.handler_transactions()
+        assert lending is not None
+        transaction = await lending.begin("a", delivery.token)
+        self._begun.append(transaction)
+        return delivery, transaction
+
+    def abandon(self) -> None:
+        for each in self._begun:
+            each.abandon()
+
+
+@pytest.fixture
+def attempts(storage: PostgresStorage) -> Iterator[Attempts]:
+    attempts = Attempts(storage)
+    yield attempts
+    attempts.abandon()
 
 
 async def lose_lease(world: World, task_id: str) -> None:
@@ -193,16 +233,10 @@ async def test_who_loses_the_lease_after_its_blocks_writes_nothing(
 
 
 async def test_what_is_committed_is_settled_for_every_settlement_that_follows(
-    database: PostgresDatabase, outside: asyncpg.Connection
+    storage: PostgresStorage, attempts: Attempts, outside: asyncpg.Connection
 ) -> None:
-    storage = PostgresStorage(database)
-    await storage.open()
-    await add(storage, "a")
-    [delivery] = await claim(storage)
-    transactions = await storage.handler_transactions()
-    assert transactions is not None
+    delivery, transaction = await attempts.begin()
 
-    transaction = await transactions.begin("a", delivery.token)
     async with transaction.block() as db:
         await db.execute(TAKE, 1)
     written = await transaction.settle(SettleBy(token=delivery.token, settlement=DONE), now=1.0)
@@ -212,7 +246,6 @@ async def test_what_is_committed_is_settled_for_every_settlement_that_follows(
     assert (written, again, failed) == (Settled.WRITTEN, Settled.REPEATED, Settled.LEASE_LOST)
     assert await outside.fetchval(LEFT) == 99
     assert (await storage.counts())[Status.COMPLETED] == 1
-    await storage.close()
 
 
 async def test_a_constraint_that_fails_at_the_commit_fails_the_attempt(
@@ -275,6 +308,103 @@ async def test_a_connection_that_is_lost_costs_an_attempt_and_no_write(
 
     assert await world.outcomes(task_id) == ["failed", "completed"]
     assert await outside.fetchval(LEFT) == 99
+
+
+async def test_a_block_that_cannot_be_rolled_back_costs_the_attempt(
+    world: World, outside: asyncpg.Connection
+) -> None:
+    @world.app.task("pay")
+    async def pay(ctx: Context) -> str:
+        try:
+            async with ctx.connection() as db:
+                taking = asyncio.ensure_future(
+                    db.execute(f"{TAKE} AND pg_sleep(0.1) IS NOT NULL", 1)
+                )
+                await asyncio.sleep(0)
+                await db.execute("SELECT 1")  # while the other statement runs
+        except asyncpg.InterfaceError:
+            await asyncio.wait({taking})
+            return "paid in another way"
+        return "paid"
+
+    await world.start()
+    task_id = await world.enqueue("pay", options=Options(max_attempts=1))
+    await world.ended(task_id)
+
+    task = (await world.history(task_id)).task
+    assert await outside.fetchval(LEFT) == 100
+    assert task.status is Status.DEAD
+    assert "a block of it could not be rolled back" in str(task.reason)
+
+
+async def test_a_block_ends_though_the_server_does_not_answer(
+    attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "CLOSE_S", 0.1)
+    _, transaction = await attempts.begin()
+    asking, server = asyncio.Event(), list[int]()
+
+    async def ask() -> None:
+        async with transaction.block() as db:
+            server.append(db.get_server_pid())
+            os.kill(server[0], signal.SIGSTOP)
+            asking.set()
+            await db.execute("SELECT 1")
+
+    block = asyncio.ensure_future(ask())
+    await asking.wait()
+    block.cancel()
+    await asyncio.wait({block}, timeout=PATIENCE_S)
+    has_ended = block.done()
+    os.kill(server[0], signal.SIGCONT)
+    await asyncio.wait({block})
+
+    assert has_ended
+    assert block.cancelled()
+
+
+async def test_the_next_attempt_ends_the_session_that_a_frozen_node_has_left(
+    storage: PostgresStorage, attempts: Attempts, outside: asyncpg.Connection
+) -> None:
+    _, frozen = await attempts.begin()
+    async with frozen.block() as db:
+        await db.execute(TAKE, 10)
+    [rescued] = await storage.rescue(ANOTHER, now=100.0)
+    await settle(storage, rescued, FAILURE, now=100.0)
+    delivery, again = await attempts.begin(now=200.0)
+
+    async with asyncio.timeout(PATIENCE_S), again.block() as db:
+        await db.execute(TAKE, 1)
+    answers = [
+        await each.settle(SettleBy(token=token, settlement=DONE), now=200.0)
+        for each, token in ((frozen, rescued.token), (again, delivery.token))
+    ]
+
+    assert isinstance(answers[0], NotApplied)
+    assert answers[1] is Settled.WRITTEN
+    assert await outside.fetchval(LEFT) == 99
+
+
+async def test_a_role_that_a_block_takes_ends_with_it(
+    world: World, outside: asyncpg.Connection
+) -> None:
+    await outside.execute(
+        "CREATE ROLE tenant;GRANT USAGE ON SCHEMA public TO tenant; GRANT ALL ON accounts TO tenant"
+    )
+
+    @world.app.task("pay")
+    async def pay(ctx: Context) -> None:
+        async with ctx.connection() as db:
+            await db.execute("SET LOCAL ROLE tenant")
+            await db.execute(TAKE, 1)
+
+    await world.start()
+    task_id = await world.enqueue("pay", options=Options(max_attempts=1))
+    await world.ended(task_id)
+    left = await outside.fetchval(LEFT)
+    await outside.execute("DROP OWNED BY tenant; DROP ROLE tenant")
+
+    assert left == 99
 
 
 async def test_an_attempt_has_either_a_connection_or_a_transaction(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from taskqueue.doctor.diagnosis import diagnose
 from taskqueue.doctor.findings import Finding, Level
 from taskqueue.errors import StorageUnavailable
-from taskqueue.rules.tasks import Status
+from taskqueue.rules.tasks import SettleBy, Settled, Status
 from taskqueue.storage.copying.session import session as copy_session
 from taskqueue.storage.examination import Route
 from taskqueue.storage.postgres import tools
@@ -28,7 +28,7 @@ from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.nodes import NodesContract
 from taskqueue.testing.contract.postgres_samples import POSTGRES
 from taskqueue.testing.contract.schedules import SchedulesContract
-from taskqueue.testing.contract.steps import add, claim, ids, new_task
+from taskqueue.testing.contract.steps import DONE, add, claim, ids, new_task
 from taskqueue.testing.contract.tasks import TasksContract
 from taskqueue.testing.events import EventLog
 from tests.pgbouncer import PGBOUNCER, pgbouncer
@@ -183,6 +183,45 @@ async def test_no_session_keeps_anything_of_a_node(
         locks = await session.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
 
     assert locks == 1  # that of the copy
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_connection_of_a_handler_leaves_nothing_in_its_session(
+    migrated_database: PostgresDatabase, is_kept: bool
+) -> None:
+    with pgbouncer(migrated_database, "transaction", sessions=1) as url:
+        node = PostgresStorage(through(url).behind_pooler)
+        await node.open()
+        await add(node, "a")
+        [delivery] = await claim(node)
+        transactions = await node.handler_transactions()
+        assert transactions is not None
+        transaction = await transactions.begin("a", delivery.token)
+        async with transaction.block() as db:
+            await db.execute(
+                """
+                SET statement_timeout = '1h'; SELECT pg_advisory_lock(7); LISTEN news;
+                CREATE TEMP TABLE mine (); DECLARE all_of_it CURSOR WITH HOLD FOR SELECT 1
+                """
+            )
+        if is_kept:
+            by = SettleBy(token=delivery.token, settlement=DONE)
+            assert await transaction.settle(by, now=1.0) is Settled.WRITTEN
+        else:
+            await transaction.roll_back()
+        another = await asyncpg.connect(url, statement_cache_size=0)
+        left = await another.fetchrow(
+            """
+            SELECT current_setting('statement_timeout'), to_regclass('mine'),
+                (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'),
+                (SELECT count(*) FROM pg_listening_channels()),
+                (SELECT count(*) FROM pg_cursors WHERE is_holdable)
+            """
+        )
+        await another.close()
+        await node.close()
+
+    assert tuple(left) == ("0", None, 0, 0, 0)
 
 
 async def test_with_the_direct_url_a_node_hears_of_others(

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from taskqueue.errors import StatementRefused
+from taskqueue.errors import StatementRefused, StorageLost
 from taskqueue.rules.tasks import (
     AttemptOutcome,
     Complete,
@@ -15,10 +15,10 @@ from taskqueue.rules.tasks import (
     Statement,
     Status,
 )
-from taskqueue.storage.postgres import commit
+from taskqueue.storage.postgres import commit, serving
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
-from taskqueue.storage.postgres.handler_sql import execution, permissions, settling
+from taskqueue.storage.postgres.handler_sql import execution, footprint, permissions
 from taskqueue.testing.contract.sql_steps import apply, complete, look, query
 from taskqueue.testing.contract.steps import add, claim, new_task, settle, task_of
 from tests.postgres_server import run_in
@@ -205,7 +205,7 @@ async def test_statements_that_wait_too_long_for_those_of_others_are_a_conflict_
     [a] = await claim(storage)
 
     async with program.transaction():  # as the commit of another node, which takes long
-        await program.execute(settling.ALONE)
+        await program.execute(footprint.ALONE)
         refused = await complete(storage, a, change)
 
     assert isinstance(refused, NotApplied)
@@ -224,6 +224,97 @@ async def test_a_commit_with_statements_is_ended_by_the_server_if_its_node_freez
 
     await program.execute("ROLLBACK")
     assert limit == "5s"
+
+
+async def test_a_dry_run_is_ended_by_the_server_if_its_node_freezes_and_waits_briefly_for_locks(
+    storage: PostgresStorage,
+) -> None:
+    names = "('idle_in_transaction_session_timeout'), ('lock_timeout')"
+
+    limits = await query(storage, f"SELECT current_setting(name) FROM (VALUES {names}) AS _ (name)")
+
+    assert limits == (("5s",), ("5s",))
+
+
+async def test_no_statements_are_committed_beside_a_copy(
+    storage: PostgresStorage, database: PostgresDatabase, program: asyncpg.Connection
+) -> None:
+    await apply(storage, "SELECT pg_advisory_lock(7)")  # all locks of this session are released
+    await add(storage, "a")
+    [a] = await claim(storage)
+    await program.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+    )
+    await serving.hold(program, str(database))  # as a copy does, once the writer's share is gone
+
+    waiting = asyncio.ensure_future(
+        complete(storage, a, Statement(sql="UPDATE accounts SET balance = 50"))
+    )
+    await waits_for_a_lock(program)
+    balance = await program.fetchval(BALANCE)
+    await program.execute("SELECT pg_advisory_unlock_all()")
+
+    assert balance == 100
+    assert await waiting is Settled.WRITTEN
+
+
+async def test_a_handler_that_deallocates_what_is_prepared_costs_no_other_task(
+    storage: PostgresStorage,
+) -> None:
+    await apply(
+        storage,
+        """
+        CREATE FUNCTION forget() RETURNS void LANGUAGE plpgsql
+        AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$
+        """,
+    )
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+
+    refused = await complete(storage, a, Statement(sql="SELECT forget()"))
+
+    assert isinstance(refused, NotApplied)
+    assert await complete(storage, b, Statement(sql="SELECT 1")) is Settled.WRITTEN
+
+
+async def test_an_error_of_a_statement_is_no_outage_whatever_its_code_says(
+    storage: PostgresStorage,
+) -> None:
+    await apply(
+        storage,
+        """
+        CREATE FUNCTION reach_another_server() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+            RAISE 'could not connect to server' USING ERRCODE = '08001';  -- as postgres_fdw does
+        END $$
+        """,
+    )
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+
+    with pytest.raises(StatementRefused, match="could not connect"):
+        await query(storage, "SELECT reach_another_server()")
+    unreached = await complete(storage, a, Statement(sql="SELECT reach_another_server()"))
+    no_file = await complete(storage, b, Statement(sql="SELECT pg_read_file('no such file')"))
+
+    assert isinstance(unreached, NotApplied)
+    assert isinstance(no_file, NotApplied)
+
+
+async def test_statements_that_end_their_session_each_time_fail(storage: PostgresStorage) -> None:
+    await add(storage, "a", "b")
+    a, b = await claim(storage)
+
+    ending, other = await asyncio.gather(
+        complete(storage, a, Statement(sql="SELECT pg_terminate_backend(pg_backend_pid())")),
+        complete(storage, b, Statement(sql="UPDATE accounts SET balance = 50")),
+        return_exceptions=True,
+    )
+    if isinstance(other, StorageLost):  # both have shared commits, and it is repeated as ever
+        other = await complete(storage, b, Statement(sql="UPDATE accounts SET balance = 50"))
+
+    assert isinstance(ending, NotApplied)
+    assert (ending.outcome, other) == (AttemptOutcome.FAILED, Settled.WRITTEN)
+    assert await query(storage, BALANCE) == ((50,),)
 
 
 async def test_parameters_by_name_are_refused_with_what_to_do(storage: PostgresStorage) -> None:

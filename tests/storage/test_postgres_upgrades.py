@@ -4,17 +4,23 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
-from taskqueue.errors import SchemaMismatch
+from taskqueue.errors import SchemaMismatch, StorageBusy
 from taskqueue.release import version
+from taskqueue.rules.tasks import Settled, Statement
+from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.postgres.schema import runner
 from taskqueue.storage.postgres.schema.runner import POSTGRES_VERSION
 from taskqueue.testing.contract.nodes import heartbeat
+from taskqueue.testing.contract.sql_steps import apply, complete
 from taskqueue.testing.contract.steps import ANOTHER, ME, add, claim, ids
 from tests.postgres_server import PostgresServer, run_in, syncing
 
@@ -90,6 +96,111 @@ async def test_a_service_two_releases_behind_does_not_start_and_says_so_in_one_l
     assert code == 1
     assert line.startswith("taskqueue: database: postgresql://")
     assert line.endswith(f" has schema version {POSTGRES_VERSION + 2}, {needs}")
+
+
+def release_next(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+    """Have this release migrate one step further."""
+    number = POSTGRES_VERSION + 1
+    step = runner.Step(version=number, name="next", sql=sql)
+    monkeypatch.setattr(runner, "POSTGRES_STEPS", (*runner.POSTGRES_STEPS, step))
+    monkeypatch.setattr(runner, "POSTGRES_VERSION", number)
+
+
+async def one_waits(sql: asyncpg.Connection) -> None:
+    """Return when a session waits for a lock."""
+    async with asyncio.timeout(20):
+        while not await sql.fetchval("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"):
+            pass
+
+
+@pytest.fixture
+async def sql(fresh_database: PostgresDatabase) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(fresh_database.dsn)
+    yield connection
+    await connection.close()
+
+
+async def test_a_migration_waits_for_a_commit_with_statements_of_a_node_of_the_release_before(
+    fresh_database: PostgresDatabase, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = PostgresStorage(fresh_database)
+    await before.open()
+    await apply(before, "CREATE TABLE accounts (balance int)", "INSERT INTO accounts VALUES (1)")
+    await add(before, "a")
+    [a] = await claim(before)
+    release_next(monkeypatch, "CREATE TABLE taskqueue.next (x int)")
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE accounts")
+        settling = asyncio.ensure_future(
+            complete(before, a, Statement(sql="UPDATE accounts SET balance = 2"))
+        )
+        await one_waits(sql)
+        migrating = asyncio.ensure_future(PostgresStorage(fresh_database).migrate())
+        async with asyncio.timeout(20):
+            while not migrating.done() and not await sql.fetchval(_TWO_WAIT):
+                pass
+        waits = not migrating.done()
+
+    assert await settling is Settled.WRITTEN
+    assert waits
+    assert len(await migrating) == 1
+    await before.close()
+
+
+_TWO_WAIT = "SELECT count(*) >= 2 FROM pg_locks WHERE NOT granted"
+
+
+async def test_a_migration_gives_up_behind_a_long_transaction_for_which_all_would_wait(
+    fresh_database: PostgresDatabase, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_next(monkeypatch, "ALTER TABLE taskqueue.tasks ADD COLUMN next int")
+    async with sql.transaction():
+        await sql.execute("SELECT FROM taskqueue.live_tasks")  # as a backup does
+
+        with pytest.raises(StorageBusy):
+            await PostgresStorage(fresh_database).migrate()
+
+    assert len(await PostgresStorage(fresh_database).migrate()) == 1
+
+
+async def test_a_node_that_freezes_within_a_migration_stops_no_other_for_long(
+    empty_database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known_version_of, frozen = runner.known_version_of, asyncio.Event()
+
+    async def freeze_first(db: SQL, where: str) -> int:
+        if not frozen.is_set():
+            frozen.set()
+            await asyncio.Event().wait()
+        return await known_version_of(db, where)
+
+    monkeypatch.setattr(runner, "known_version_of", freeze_first)
+    one = asyncio.ensure_future(PostgresStorage(empty_database).migrate())
+    await frozen.wait()
+
+    async with asyncio.timeout(20):
+        taken = await PostgresStorage(empty_database).migrate()
+    one.cancel()
+    await asyncio.wait({one})
+
+    assert len(taken) == len(runner.POSTGRES_STEPS)
+
+
+async def test_a_service_whose_user_may_not_migrate_does_not_start_and_says_so_at_once(
+    postgres: PostgresServer, empty_database: PostgresDatabase
+) -> None:
+    await postgres.run("CREATE ROLE guest LOGIN")
+    try:
+        as_guest = PostgresDatabase(url=empty_database.url.replace("user=postgres", "user=guest"))
+        code, said = await taskqueue(as_guest, "--port", "0")
+    finally:
+        await postgres.run("DROP ROLE guest")
+
+    [line] = [line for line in said.splitlines() if line.startswith("taskqueue: ")]
+    assert code == 1
+    assert "migration_failed" not in said  # what is tried again
+    assert line.startswith("taskqueue: did not start: migration: storage unavailable: postgresql:")
+    assert "the user of the database lacks a right (permission denied for database" in line
 
 
 async def test_doctor_says_whether_the_database_and_all_nodes_are_of_a_release(

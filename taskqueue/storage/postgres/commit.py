@@ -15,7 +15,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from taskqueue.errors import StorageLost, StorageReadOnly, StorageUnavailable
+from taskqueue.errors import StorageLost, StorageUnavailable
 from taskqueue.rules.groups import GroupEnd
 from taskqueue.rules.measures import CommitMeasures
 from taskqueue.rules.tasks import Accepted, NewTask
@@ -28,6 +28,7 @@ from taskqueue.storage.postgres.errors import (
     is_conflict,
     is_lock_timeout,
     is_lost,
+    is_of_session,
     storage_error,
 )
 from taskqueue.storage.postgres.operations.groups import write_counts
@@ -62,16 +63,16 @@ WHERE current_setting('synchronous_commit') = 'off'
 BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {LIMITS}; {DURABLY}"
 
 
-def begin(*, has_pooler: bool, lock_s: float | None = None) -> str:
+def begin(*, takes_share: bool, lock_s: float | None = None) -> str:
     """Return the statements that a commit of a service begins with.
 
-    Behind a pooler each waits while the database is being copied: see `serving`. With `lock_s` it
+    With `takes_share` it waits while the database is being copied: see `serving`. With `lock_s` it
     waits for no lock longer than that.
     """
     statements = [BEGIN]
     if lock_s is not None:
         statements.append(limit_of_locks(lock_s))
-    if has_pooler:
+    if takes_share:
         statements.append(SHARE_FOR_A_COMMIT)
     return ";".join(statements)
 
@@ -96,7 +97,7 @@ class Writer:
         *,
         commits: CommitMeasures,
         on_group_end: Callable[[GroupEnd], object],
-        has_pooler: bool = False,
+        shares_each_commit: bool = False,
         on_news: Callable[[], object] = lambda: None,
         most: int | None = None,
     ) -> None:
@@ -107,13 +108,13 @@ class Writer:
             where: the database, for errors.
             commits: counts what is committed.
             on_group_end: called for each group that has ended.
-            has_pooler: it leads through a pooler in transaction mode.
+            shares_each_commit: its session may hold no share of the lock of `serving`.
             on_news: called after each commit that other nodes should know of.
             most: how many operations share a commit; None: all that wait.
         """
         self._kept = kept
         self._where = where
-        self._has_pooler = has_pooler
+        self._shares_each_commit = shares_each_commit
         self._commits = commits
         self._on_group_end = on_group_end
         self._on_news = on_news
@@ -221,12 +222,10 @@ class Writer:
     ) -> Exception | None:
         """Commit all writes and answer them, or return why none is committed."""
         began = asyncio.get_running_loop().time()
-        begins = begin(has_pooler=self._has_pooler, lock_s=lock_s)
+        begins = begin(takes_share=self._shares_each_commit, lock_s=lock_s)
         try:
             committed = await self._transact([write.operation for write in writes], begins)
         except Exception as error:  # noqa: BLE001  an operation's error belongs to its caller alone
-            if isinstance(storage_error(error, self._where), StorageReadOnly):
-                self._kept.forget()  # another server may have become the primary
             if isinstance(error, CommitUndecided | TimeoutError):
                 self._on_news()  # perhaps
             return error
@@ -244,7 +243,8 @@ class Writer:
     async def _transact(self, operations: Sequence[Operation], begin: str) -> Committed:
         """Commit all operations or none, again if another node was in the way.
 
-        A connection that is lost before the commit has written nothing: that is tried again once.
+        A connection that is lost before the commit has written nothing: that is tried again once,
+        as is what may succeed on another connection.
         """
         was_lost = False
         first: frozenset[int] = frozenset()  # buckets of gates
@@ -257,7 +257,7 @@ class Writer:
                 self._kept.forget()
                 raise
             except Exception as error:
-                if is_lost(error):
+                if is_lost(error) or is_of_session(error):
                     self._kept.forget()
                     if was_lost or isinstance(error, CommitUndecided):
                         raise

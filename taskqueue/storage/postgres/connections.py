@@ -212,8 +212,9 @@ class Kept:
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-# One that is frozen would keep the server from freeing the space of what is deleted.
-_NOT_FROZEN = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+NOT_FROZEN = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
+"""Has the server end a session whose node is frozen inside a transaction: it would keep its locks,
+and the space of what is deleted."""
 
 
 @asynccontextmanager
@@ -222,7 +223,7 @@ async def transaction(connection: Connection, *, idles: bool = False) -> AsyncIt
 
     The server ends it when it is idle for seconds, unless the block is one that `idles`.
     """
-    await connection.execute(_BEGIN if idles else f"{_BEGIN}; {_NOT_FROZEN}")
+    await connection.execute(_BEGIN if idles else f"{_BEGIN}; {NOT_FROZEN}")
     try:
         yield
     except Exception as error:

@@ -8,6 +8,7 @@ from ssl import SSLCertVerificationError, SSLError
 from taskqueue.errors import (
     StorageBusy,
     StorageCorrupt,
+    StorageDenied,
     StorageError,
     StorageLost,
     StorageReadOnly,
@@ -38,13 +39,16 @@ _UNAVAILABLE = {
     _STARTS: "the server does not accept connections yet",
     "57014": "the server has cancelled a statement",
     "58": "the server cannot read or write its files",
-    "28": "the server refuses this user",
     "3D000": "there is no such database",
     "3F000": "there is no schema `taskqueue`: run the migration",
     "42P01": "a table is missing: run the migration",
+}
+_DENIED = {
+    "28": "the server refuses this user",
     "42501": "the user of the database lacks a right",
 }
 _READ_ONLY = "25006"
+_NOT_PREPARED = "26000"
 _CORRUPT = "XX"
 
 
@@ -123,15 +127,29 @@ def storage_error(error: BaseException, where: str) -> StorageError | None:
         return StorageUnavailable(f"{where}: other nodes were in the way ({line_of(error)})")
     if state.startswith(_LOST):
         return StorageLost(f"{where}: {line_of(error)}")
-    for beginning, meaning in _UNAVAILABLE.items():
-        if state.startswith(beginning):
-            return StorageUnavailable(f"{where}: {meaning} ({line_of(error)})")
+    return _unavailable(state, error, where)
+
+
+def _unavailable(state: str, error: BaseException, where: str) -> StorageUnavailable | None:
+    for kind, meanings in ((StorageDenied, _DENIED), (StorageUnavailable, _UNAVAILABLE)):
+        for beginning, meaning in meanings.items():
+            if state.startswith(beginning):
+                return kind(f"{where}: {meaning} ({line_of(error)})")
     return None
 
 
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection on which this was raised has ended."""
     return isinstance(storage_error(error, ""), StorageLost)
+
+
+def is_of_session(error: BaseException) -> bool:
+    """Tell whether a new connection may do better, though this one has not ended.
+
+    Another server may have become the primary, or statements that the driver has prepared are gone:
+    a handler's function may deallocate them all.
+    """
+    return sqlstate_of(error) in {_READ_ONLY, _NOT_PREPARED}
 
 
 def may_restart(error: StorageUnavailable) -> bool:

@@ -18,8 +18,7 @@ from taskqueue.rules.tasks import Status
 from taskqueue.storage.postgres import spans
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.errors import is_lost, line_of, sqlstate_of
-from taskqueue.storage.postgres.handler_sql.footprint import CHANGE
-from taskqueue.storage.postgres.handler_sql.settling import ALONE
+from taskqueue.storage.postgres.handler_sql.footprint import BESIDE_NO_HANDLER
 from taskqueue.storage.postgres.operations.groups import forget_members
 from taskqueue.storage.postgres.spans import Span
 from taskqueue.storage.postgres.transaction import Transaction
@@ -211,6 +210,5 @@ async def _schema_change(db: SQL) -> AsyncIterator[bool]:
 
 async def _keep_handlers_out(db: SQL) -> None:
     """Wait for handlers whose statements are watched for changes of this schema; let none begin."""
-    await db.execute(CHANGE)
-    await db.execute(ALONE)
+    await db.execute(BESIDE_NO_HANDLER)
     await db.execute(_BRIEFLY)

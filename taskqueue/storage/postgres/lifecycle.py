@@ -111,7 +111,7 @@ class PostgresLifecycle:
             self._writer = Writer(
                 writing,
                 self._where,
-                has_pooler=self._database.has_pooler,
+                shares_each_commit=self._database.has_pooler,
                 commits=self._commits,
                 on_group_end=self._on_group_end,
                 on_news=notices.tell,

@@ -1,7 +1,8 @@
 """Keeps services and copies of a database apart: services share a lock, a copy holds it alone.
 
 Each session in which a service writes holds a share of the lock. Behind a pooler in transaction
-mode a session is not kept, so each commit takes a share.
+mode a session is not kept, and after statements of handlers it releases all its locks: there each
+commit takes a share.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ _SHARE_BRIEFLY = f"SELECT pg_try_advisory_xact_lock_shared({_LOCK})"
 _HOLD = f"SELECT pg_try_advisory_lock({_LOCK})"
 
 SHARE_FOR_A_COMMIT = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
-"""Part of the beginning of each commit behind a pooler. It waits while a copy is under way."""
+"""Part of the beginning of a commit whose session has no share. It waits while a copy is under
+way."""
 
 MARK = "SELECT value FROM taskqueue.meta WHERE name = 'copy'"
 """How far the copy is that is being made here, as JSON; no row if there is none."""

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
-from taskqueue.errors import StatementRefused, StorageCorrupt, StorageLost
+from taskqueue.errors import StatementRefused
 from taskqueue.rules.tasks import Rows, Scalar, Statement
 from taskqueue.storage.answers import MAX_BYTES, Answer
 from taskqueue.storage.postgres.commit import DURABLY
 from taskqueue.storage.postgres.connections import SQL, Row
-from taskqueue.storage.postgres.errors import is_conflict, sqlstate_of, storage_error
+from taskqueue.storage.postgres.errors import is_conflict, is_lost, sqlstate_of
 from taskqueue.storage.postgres.handler_sql import permissions
 from taskqueue.storage.postgres.handler_sql.footprint import footprint, overstep
 from taskqueue.storage.postgres.handler_sql.values import plain_row
@@ -27,7 +27,7 @@ LIMIT_S = 1.0
 MAX_SQL_BYTES = 1024 * 1024
 _PAGE = 200  # rows that are read at once
 _CANCELLED = "57014"
-_OUTAGES = ("57P", "58")  # the server ends, or cannot use its files
+_ENDS_SESSION = frozenset({"FATAL", "PANIC"})
 
 _SET_TIMEOUT = "SELECT set_config('statement_timeout', $1, true)"
 
@@ -206,10 +206,10 @@ def _arguments(statement: Statement) -> tuple[Scalar, ...]:
 
 
 def _is_outage(error: Exception) -> bool:
-    # The server's memory, disk and locks are what a statement has used up, and not our outage.
-    state = sqlstate_of(error) or ""
-    meaning = storage_error(error, "")
-    return state.startswith(_OUTAGES) or isinstance(meaning, StorageLost | StorageCorrupt)
+    # By its severity: an error in a statement may have any code. A function raises the one that it
+    # chooses, and that of another server which cannot be reached is the code of a lost connection.
+    severity = getattr(error, "severity_en", None) or getattr(error, "severity", None)
+    return severity in _ENDS_SESSION if severity else is_lost(error)
 
 
 def _in(statement: Statement | None) -> str:

@@ -11,8 +11,16 @@ from taskqueue.storage.postgres.connections import SQL, Row
 WATCH = "SELECT pg_advisory_xact_lock_shared(hashtextextended('taskqueue.schema', 0))"
 """Keeps the schema as it is while a dry run is watched for changes of it."""
 
-CHANGE = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.schema', 0))"
-"""Waits for the dry runs that are under way, on all nodes, and keeps out others."""
+ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.handler_sql', 0))"
+"""One commit with statements at a time, on all nodes: what a handler has seen holds until it is
+written."""
+
+BESIDE_NO_HANDLER = f"""
+SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.schema', 0));
+{ALONE}
+"""
+"""Begins a change of the schema: waits for dry runs and for a commit with statements, on all nodes,
+and keeps out others. Their footprints would differ by what they have not done."""
 
 _LOCKS = """
     'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',

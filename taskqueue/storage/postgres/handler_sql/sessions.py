@@ -5,6 +5,7 @@ program has locked, hold up no commit of the queue. Two try statements out.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,11 +23,17 @@ from taskqueue.storage.postgres.handler_sql import execution, settling
 from taskqueue.storage.postgres.handler_sql.footprint import WATCH
 from taskqueue.storage.postgres.handler_sql.transactions import PostgresTransactions
 from taskqueue.storage.postgres.handler_sql.values import set_codecs
+from taskqueue.storage.postgres.patience import LIMITS
 from taskqueue.storage.postgres.schema import runner
+from taskqueue.storage.postgres.transaction import Transaction
 
 TRYING = 2
 SHARED = 8
 """How many settlements share a commit: each may take a second."""
+
+MOST_LOSSES = 3
+"""With so many sessions that have ended while they ran, statements are refused: they may be what
+ends them, or the server."""
 
 ANSWER_S = 5.0
 """How much longer than its statements the server may take to answer a dry run."""
@@ -50,19 +57,20 @@ class HandlerSessions:
 
         async def check(connection: Connection) -> None:
             await runner.require_version(connection, self._where)
-            await serving.share(connection, self._where, for_session=not database.has_pooler)
+            await serving.share(connection, self._where, for_session=False)
             await set_codecs(connection)
 
         self._writer = Writer(
             Kept(database, check),
             self._where,
-            has_pooler=database.has_pooler,
+            shares_each_commit=True,  # all locks of the session are released after statements
             commits=commits,
             on_group_end=on_group_end,
             on_news=on_news,
             most=SHARED,
         )
         self._trying = [Kept(database, check) for _ in range(TRYING)]
+        self._losses = Counter[str]()  # by the token of the settlement
         self._free: asyncio.LifoQueue[Kept] = asyncio.LifoQueue()
         for each in self._trying:
             self._free.put_nowait(each)
@@ -73,11 +81,22 @@ class HandlerSessions:
         If the session ends during the commit, the settlement is tried once more: if it was written,
         its token says so. The rest of the storage is as well as ever.
         """
-        operation = partial(settling.settle, by=by, now=now)
+        operation = partial(self._settle, by=by, now=now)
         try:
-            return await self._writer.write(operation)
+            answer = await self._writer.write(operation)
         except StorageLost:
-            return await self._writer.write(operation)
+            answer = await self._writer.write(operation)
+        self._losses.pop(by.token, None)
+        return answer
+
+    async def _settle(self, tx: Transaction, by: SettleBy, *, now: float) -> Settled | NotApplied:
+        if self._losses[by.token] >= MOST_LOSSES:
+            return NotApplied(error=f"{MOST_LOSSES} sessions have ended while its statements ran")
+        try:
+            return await settling.settle(tx, by, now=now)
+        except Exception as error:
+            self._losses[by.token] += is_lost(error)
+            raise
 
     async def dry_run(
         self, statements: Sequence[Statement], query: Statement, *, limit_s: float
@@ -111,7 +130,7 @@ class HandlerSessions:
 @asynccontextmanager
 async def _undone(connection: Connection) -> AsyncIterator[None]:
     """Have nothing that the block does stay."""
-    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    await connection.execute(_BEGIN)
     try:
         await connection.execute(WATCH)
         yield
@@ -122,4 +141,5 @@ async def _undone(connection: Connection) -> AsyncIterator[None]:
     await connection.execute(_UNDO)
 
 
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {LIMITS}"
 _UNDO = f"ROLLBACK; {execution.FORGET}"

@@ -18,13 +18,11 @@ from taskqueue.rules.tasks import (
 from taskqueue.storage.postgres.connections import SQL
 from taskqueue.storage.postgres.errors import is_lock_timeout
 from taskqueue.storage.postgres.handler_sql import execution
+from taskqueue.storage.postgres.handler_sql.footprint import ALONE
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.leases import is_held
 from taskqueue.storage.postgres.patience import LIMITS
 from taskqueue.storage.postgres.transaction import Transaction
-
-ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.handler_sql', 0))"
-"""One such commit at a time, on all nodes: what a handler has seen holds until it is written."""
 
 # Bounded, because a commit that takes too long counts as an outage of the storage.
 _BEGIN = f"""

@@ -2,6 +2,9 @@
 
 begin ─▶ block ─▶ block … ─▶ handler returns ─▶ settle: the token holds? write, commit
            └─ raises: its savepoint is rolled back
+
+Each session holds a lock on its task. A node that freezes or loses its network leaves its session
+open, with the rows that it has locked; the next attempt at the task finds it by that lock.
 """
 
 import asyncio
@@ -18,6 +21,7 @@ from taskqueue.storage.postgres.commit import DURABLY, MOST_TRIES
 from taskqueue.storage.postgres.connections import Connection, connect, drop
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.errors import GatesBusy, has_moved, is_conflict, is_lock_timeout
+from taskqueue.storage.postgres.handler_sql.execution import FORGET, RESTORE
 from taskqueue.storage.postgres.operations import settling
 from taskqueue.storage.postgres.operations.groups import write_counts
 from taskqueue.storage.postgres.operations.leases import is_held
@@ -25,6 +29,12 @@ from taskqueue.storage.postgres.patience import COMMIT_S, LIMITS
 from taskqueue.storage.postgres.transaction import Transaction
 
 CLOSE_S = 5.0
+
+_UNDO = f"ROLLBACK; {FORGET}"
+_LEAVE_NOTHING = f"""
+SET CONSTRAINTS ALL IMMEDIATE; {RESTORE}; {FORGET}; CLOSE ALL; DISCARD TEMP
+"""
+"""Part of a commit through a pooler, which gives the session to others."""
 
 
 class PostgresTransactions:
@@ -48,6 +58,7 @@ class PostgresTransactions:
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             await serving.share(connection, str(self._database), for_session=False)
+            await _replace_earlier(connection, task_id)
             began_at = await connection.fetchval(_BEGAN_AT)
         except BaseException:
             drop(connection)
@@ -58,6 +69,7 @@ class PostgresTransactions:
             began_at,
             task_id=task_id,
             token=token,
+            before_commit=_LEAVE_NOTHING if self._database.has_pooler else DURABLY,
             on_commit=self._on_commit,
         )
 
@@ -70,7 +82,25 @@ class PostgresTransactions:
                 self._loop.call_soon_threadsafe(self._on_news)
 
 
+_IS_GONE = "ctx.connection() was lost, or a block of it could not be rolled back"
 _BEGAN_AT = "SELECT transaction_timestamp()"
+
+_TASK = "hashtextextended('taskqueue.attempt ' || $1, 0)"
+_TRY_TASK = f"SELECT pg_try_advisory_xact_lock({_TASK})"
+_TAKE_TASK = f"SELECT pg_advisory_xact_lock({_TASK})"
+_END_EARLIER = f"""
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND classid::bigint << 32 | objid::bigint = {_TASK}
+"""  # noqa: S608  the only texts put together here are this module's own
+
+
+async def _replace_earlier(connection: Connection, task_id: str) -> None:
+    """End the session of an earlier attempt at a task: it has lost its lease."""
+    if not await connection.fetchval(_TRY_TASK, task_id):
+        await connection.execute(_END_EARLIER, task_id)
+        await connection.execute(_TAKE_TASK, task_id)
 
 
 class PostgresTransaction:
@@ -84,14 +114,19 @@ class PostgresTransaction:
         *,
         task_id: str,
         token: str,
+        before_commit: str,
         on_commit: Callable[[Transaction], object],
     ) -> None:
-        """Go on with `transaction`, which has begun on `connection`."""
+        """Go on with `transaction`, which has begun on `connection`.
+
+        `before_commit` are statements; `on_commit` is called afterwards.
+        """
         self._connection = connection
         self._transaction = transaction
         self._began_at = began_at
         self._task_id = task_id
         self._token = token
+        self._before_commit = before_commit
         self._on_commit = on_commit
 
     @asynccontextmanager
@@ -100,12 +135,24 @@ class PostgresTransaction:
         await block.start()
         try:
             yield self._connection
+            await self._connection.execute("RESET ROLE")  # a tenant's may not read our tables
             await self._require_lease()
             await block.commit()
         except BaseException:
-            if not self._connection.is_closed():
-                await block.rollback()
+            await self._take_back(block)
             raise
+
+    async def _take_back(self, block: Any) -> None:
+        """Roll a block back. If that fails, nothing of the whole transaction may be committed."""
+        is_undone = False
+        try:
+            with suppress(Exception):  # what has ended the block says more
+                async with asyncio.timeout(CLOSE_S):
+                    await block.rollback()
+                    is_undone = True
+        finally:
+            if not is_undone:
+                drop(self._connection)
 
     async def _require_lease(self) -> None:
         if not await is_held(self._connection, self._token):
@@ -126,7 +173,7 @@ class PostgresTransaction:
     async def roll_back(self) -> None:
         with suppress(Exception):  # then the server does it, when the connection ends
             async with asyncio.timeout(CLOSE_S):
-                await self._transaction.rollback()
+                await self._connection.execute(_UNDO)
         await self._close()
 
     def abandon(self) -> None:
@@ -134,6 +181,8 @@ class PostgresTransaction:
             drop(self._connection)
 
     async def _settle(self, by: SettleBy, *, now: float) -> Settled | NotApplied:
+        if self._connection.is_closed():
+            return NotApplied(error=_IS_GONE)
         if await self._connection.fetchval(_BEGAN_AT) != self._began_at:
             return NotApplied(error="the handler has ended the transaction of ctx.connection()")
         await self._connection.execute(LIMITS)
@@ -148,11 +197,11 @@ class PostgresTransaction:
                 if isinstance(error, GatesBusy):
                     first |= error.buckets
         if answer is Settled.WRITTEN:
-            await self._connection.execute(DURABLY)
+            await self._connection.execute(self._before_commit)
             await self._transaction.commit()
             self._on_commit(tx)
         else:
-            await self._transaction.rollback()
+            await self._connection.execute(_UNDO)
         return answer
 
     async def _write(

@@ -13,15 +13,22 @@ from importlib.resources import files
 
 from taskqueue.errors import ForeignSchema, SchemaMismatch
 from taskqueue.storage.lifecycle import Migration, Schema
-from taskqueue.storage.postgres.connections import SQL
+from taskqueue.storage.postgres.connections import NOT_FROZEN, SQL
 from taskqueue.storage.postgres.errors import is_lost
-from taskqueue.storage.postgres.handler_sql.footprint import CHANGE
+from taskqueue.storage.postgres.handler_sql.footprint import BESIDE_NO_HANDLER
 from taskqueue.structs import Struct
 
 SCHEMA = "taskqueue"
 
+_BEGIN = f"BEGIN; {NOT_FROZEN}"
+
 # Released with the transaction, so that a pooler may stand between.
 _TURN = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.migration', 0))"
+
+# Whatever needs a table waits behind a step that waits for it, on all nodes. So a step that meets
+# a long transaction, such as a backup, gives up.
+_BRIEFLY = "SET LOCAL lock_timeout = '2s'"
+
 _HAS_SCHEMA = "SELECT to_regnamespace('taskqueue') IS NOT NULL"
 _HAS_META = "SELECT to_regclass('taskqueue.meta') IS NOT NULL"
 _HAS_TABLES = "SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'taskqueue')"
@@ -113,13 +120,15 @@ async def migrate(db: SQL, where: str) -> tuple[Migration, ...]:
 
     Raises:
         SchemaMismatch: the database is newer than the last step.
+        LockNotAvailableError: of the driver: a long transaction uses a table that a step changes.
     """
-    await db.execute("BEGIN")
+    await db.execute(_BEGIN)
     try:
         await db.execute(_TURN)
         version = await known_version_of(db, where)
         if version < POSTGRES_VERSION:
-            await db.execute(CHANGE)
+            await db.execute(BESIDE_NO_HANDLER)
+            await db.execute(_BRIEFLY)
         if not await db.fetchval(_HAS_SCHEMA):  # an administrator may have made it for us
             await db.execute(f"CREATE SCHEMA {SCHEMA}")
         if not version:
