@@ -206,6 +206,6 @@ def _find_places(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None
         tx.turns.give(queue, now=now, most=max(tasks, MOST_GIVEN))
     limited = [(task.queue, task.limits) for task in new if task.limits is not None]
     most = tx.gates.parked + max(len(limited), MOST_PARKED)
-    for queue, limits in {*limited}:
+    for queue, limits in dict.fromkeys(limited):
         if (left := most - tx.gates.parked) > 0:
             tx.gates.park_full(queue, limits, most=left, now=now)
