@@ -38,9 +38,9 @@ class Leases(Protocol):
         `Gates`). No more than `most_limited` that have limits are leased: the claim ends before the
         next that could be, so that no other overtakes it.
 
-        An engine may look at a long backlog of tasks that are passed over in several claims, so that
-        other commits come in between. Then the answer is `Unfinished`, perhaps an empty one: the
-        caller claims again at once. Each such claim brings the end nearer.
+        An engine may need several claims to pass over a long backlog, so that other commits come in
+        between. Then the answer is `Unfinished`, perhaps an empty one, and the caller claims again
+        at once. Each of these claims goes further.
 
         Up to `chain` more are leased, after the others and as `chained`, that wait for a slot which
         this claim has given to a task with the same limits (see `Gates`). None comes, in the order
