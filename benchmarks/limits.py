@@ -22,7 +22,7 @@ from benchmarks.running import Running, running
 from taskqueue import App, Limit
 from taskqueue.ids import new_id
 from taskqueue.rules.limits import LimitUse, LimitValues, encoded
-from taskqueue.rules.tasks import NewTask
+from taskqueue.rules.tasks import NewTask, Unfinished
 from taskqueue.settings import Settings
 from taskqueue.storage.sqlite.engine import SQLiteStorage
 
@@ -129,7 +129,12 @@ async def _crowd(storage: SQLiteStorage, rows: int) -> None:
 
 
 async def _claim_all(storage: SQLiteStorage) -> None:
-    await storage.claim("crowd", limit=KEYS, owner=OWNER, lease_s=3_600.0, now=time.time())
+    is_finished = False
+    while not is_finished:
+        claimed = await storage.claim(
+            "crowd", limit=KEYS, owner=OWNER, lease_s=3_600.0, now=time.time()
+        )
+        is_finished = not isinstance(claimed, Unfinished)
 
 
 def _keyed(key: int) -> NewTask:

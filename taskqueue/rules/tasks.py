@@ -157,6 +157,12 @@ class Delivery(Struct):
     chained: bool = False  # it has no slot of its limits yet, see `Leases.claim`
 
 
+class Unfinished(tuple[Delivery, ...]):
+    """The deliveries of a claim that ended early: more may be ready, and the next claim goes on."""
+
+    __slots__ = ()
+
+
 class AttemptOutcome(StrEnum):
     """How one attempt went, as its history says it."""
 

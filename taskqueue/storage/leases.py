@@ -38,6 +38,10 @@ class Leases(Protocol):
         `Gates`). No more than `most_limited` that have limits are leased: the claim ends before the
         next that could be, so that no other overtakes it.
 
+        An engine may need several claims to pass over a long backlog, so that other commits come in
+        between. Then the answer is `Unfinished`, perhaps an empty one, and the caller claims again
+        at once. Each of these claims goes further.
+
         Up to `chain` more are leased, after the others and as `chained`, that wait for a slot which
         this claim has given to a task with the same limits (see `Gates`). None comes, in the order
         of a claim, behind a task that waits for one of these limits and has others, behind a task

@@ -1,10 +1,11 @@
-"""The limits of what one call returns, in tasks and in bytes."""
+"""The limits of what one call does and returns, in tasks and in bytes."""
 
 from collections.abc import Iterable, Iterator
 
 from taskqueue.rules.logs import LoggedAttempt
 from taskqueue.rules.tasks import Task
 
+MOST_PARKED = 500  # by one claim: so many rows take 10 to 50 ms of its commit
 MOST_COUNTED = 1_000  # waiting tasks; more are said to be more
 MAX_ATTEMPTS = 200  # of one task that are read; each has up to 17 KiB of error and traceback
 

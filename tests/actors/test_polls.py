@@ -5,11 +5,13 @@ Here it polls no more at all, so whatever happens after that is not a poll's doi
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from taskqueue.actors.queue import pace
 from taskqueue.rules.options import Options
+from taskqueue.rules.tasks import Delivery, Unfinished
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.testing.events import EventLog
 from taskqueue.testing.storage import FaultyStorage
@@ -24,6 +26,14 @@ class Shared(MemoryStorage):
     def __init__(self) -> None:
         super().__init__()
         self.is_told = True
+        self.portions = 0
+        """How many claims are to be unfinished."""
+
+    async def claim(self, queue: str, **how: Any) -> tuple[Delivery, ...]:
+        if self.portions:
+            self.portions -= 1
+            return Unfinished()
+        return await super().claim(queue, **how)
 
     async def hears_others(self) -> bool:
         return self.is_told
@@ -114,6 +124,19 @@ async def test_news_of_others_have_it_poll_again_until_nothing_is_left_to_do(
     await slowness.comes()
 
     assert storage.calls.count("hears_others") > before
+
+
+async def test_after_an_unfinished_claim_it_claims_again_without_a_poll(
+    world: World, shared: Shared, storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "POLL_S", NEVER_S)  # so news do not have it poll either
+    before = storage.calls.count("claim")
+    shared.portions = 5
+
+    task_id = await world.enqueue("quick", options=Options(delay_s=0.1))
+    await world.completed(task_id)
+
+    assert storage.calls.count("claim") - before == 6
 
 
 async def test_when_it_is_told_no_more_it_polls_as_often_as_ever(

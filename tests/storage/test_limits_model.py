@@ -5,6 +5,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
@@ -26,10 +27,12 @@ from taskqueue.rules.tasks import (
     Requeue,
     SettleBy,
     Settlement,
+    Unfinished,
 )
 from taskqueue.storage.memory.engine import MemoryStorage
 from taskqueue.storage.protocol import Storage
 from taskqueue.storage.sqlite.engine import SQLiteStorage
+from taskqueue.storage.sqlite.operations import claiming, inserting
 from tests.examples_of_hypothesis import share_of
 
 pytestmark = pytest.mark.timeout(240)  # thousands of commits, perhaps on a busy machine
@@ -391,10 +394,53 @@ class TwoStorages(RuleBasedStateMachine):
         ]
 
 
-TwoStorages.TestCase.settings = settings(
-    max_examples=share_of(60),
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+class ToTheEnd:
+    """Has the claims of an engine go on until they are finished."""
+
+    async def claim(
+        self, queue: str, *, limit: int, most_limited: int | None, chain: int, **how: Any
+    ) -> tuple[Delivery, ...]:
+        claimed: tuple[Delivery, ...] = ()
+        while True:
+            left = limit if most_limited is None else most_limited
+            left -= sum(each.task.limits is not None for each in claimed)
+            found = await super().claim(  # type: ignore[misc]
+                queue, limit=limit - len(claimed), most_limited=left, chain=0, **how
+            )
+            claimed += tuple(found)
+            if not isinstance(found, Unfinished):
+                return claimed
+
+
+class SQLiteToTheEnd(ToTheEnd, SQLiteStorage):
+    """SQLite."""
+
+
+class InPortions(TwoStorages):
+    """Drives them with a claim that parks two rows at most."""
+
+    modules: tuple[ModuleType, ...] = (claiming, inserting)
+
+    def __init__(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        for module in self.modules:
+            self.patch.setattr(module, "MOST_PARKED", 2)
+        super().__init__()
+
+    def make_engine(self) -> Storage:
+        return SQLiteToTheEnd(Path(self.folder.name) / "t.db", synchronous="NORMAL")
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.patch.undo()
+
+
+for machine in (TwoStorages, InPortions):
+    machine.TestCase.settings = settings(
+        max_examples=share_of(60),
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
 TestLimits = pytest.mark.timeout(240)(TwoStorages.TestCase)
+TestLimitsInPortions = pytest.mark.timeout(240)(InPortions.TestCase)

@@ -17,6 +17,7 @@ from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
 from taskqueue.testing.contract.nodes import NodesContract
+from taskqueue.testing.contract.parking import ParkingContract
 from taskqueue.testing.contract.postgres_samples import POSTGRES
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
@@ -31,6 +32,7 @@ class TestPostgres(
     TasksContract,
     LeasesContract,
     GatesContract,
+    ParkingContract,
     ChainsContract,
     RatesContract,
     TurnsContract,

@@ -26,6 +26,7 @@ from taskqueue.rules.tasks import (
 )
 from taskqueue.storage.postgres.database import PostgresDatabase
 from taskqueue.storage.postgres.engine import PostgresStorage
+from taskqueue.storage.postgres.operations import claiming, inserting
 from taskqueue.storage.protocol import Storage
 from tests.examples_of_hypothesis import share_of
 from tests.postgres_server import PostgresServer
@@ -99,17 +100,22 @@ def has_statements(drawn: tuple[tuple[str, str], Settlement]) -> bool:
     return isinstance(settlement, Complete) and bool(settlement.statements)
 
 
+class TranslatingToTheEnd(test_limits_model.ToTheEnd, Translating):
+    """The same, whose claims go on until they are finished."""
+
+
 class OnPostgres(RuleBasedStateMachine):
     """A machine that compares the model with PostgreSQL, each time in a database of its own."""
 
     runner: asyncio.Runner
     folder: TemporaryDirectory[str]
     engine: Storage
+    engine_class: type[PostgresStorage] = Translating
 
     def make_engine(self) -> Storage:
         server, template = _places[0]
         self.name = self.runner.run(server.create(template=template))
-        return Translating(PostgresDatabase(url=server.url_of(self.name)))
+        return self.engine_class(PostgresDatabase(url=server.url_of(self.name)))
 
     def teardown(self) -> None:
         self.runner.run(self.engine.close())
@@ -215,6 +221,17 @@ class Limits(OnPostgres, test_limits_model.TwoStorages):
     """All of it."""
 
 
+class LimitsInPortions(OnPostgres, test_limits_model.InPortions):
+    """All of it, in portions."""
+
+    modules = (claiming, inserting)
+    engine_class = TranslatingToTheEnd
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.patch.undo()
+
+
 class Fairness(OnPostgres, test_fairness_model.Fairness):
     """All of it."""
 
@@ -239,5 +256,6 @@ def case_of(machine: type[OnPostgres], *, examples: int) -> type[TestCase]:
 
 TestPostgresModel = case_of(MemoryAndPostgres, examples=10)
 TestPostgresLimits = case_of(Limits, examples=20)
+TestPostgresLimitsInPortions = case_of(LimitsInPortions, examples=20)
 TestPostgresFairness = case_of(Fairness, examples=15)
 TestPostgresSchedules = case_of(Schedules, examples=10)

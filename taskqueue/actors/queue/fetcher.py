@@ -17,7 +17,7 @@ from taskqueue.events import events
 from taskqueue.rules.leases.ledger import Leases
 from taskqueue.rules.leases.values import Reservation
 from taskqueue.rules.measures import TaskMeasures
-from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner
+from taskqueue.rules.tasks import Accepted, Delivery, NewTask, Owner, Unfinished
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
 
@@ -242,15 +242,15 @@ class Fetcher:
 
     async def _claim(self, queue: str) -> None:
         """Fill the room for one queue."""
-        at = self._clock.monotonic()
         with self._dispatch as leases:
-            reservation = leases.reserve(queue, at=at)
+            reservation = leases.reserve(queue, at=self._clock.monotonic())
         if not reservation.room:
             return
         hints = self._schedule.hints
         came_due = hints.begin_claim(queue)
         deliveries = await self._claimed(reservation)
-        if sum(not each.chained for each in deliveries) == reservation.room:
+        is_full = sum(not each.chained for each in deliveries) == reservation.room
+        if is_full or isinstance(deliveries, Unfinished):
             self._schedule.expect_work(queue)
         elif hints.is_limited(queue) and _limited(deliveries) >= reservation.slots:
             hints.await_slot(queue)

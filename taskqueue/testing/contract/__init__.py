@@ -27,6 +27,7 @@ from taskqueue.testing.contract.handler_sql import HandlerSQLContract
 from taskqueue.testing.contract.leases import LeasesContract
 from taskqueue.testing.contract.lifecycle import LifecycleContract
 from taskqueue.testing.contract.nodes import NodesContract
+from taskqueue.testing.contract.parking import ParkingContract
 from taskqueue.testing.contract.rates import RatesContract
 from taskqueue.testing.contract.schedules import SchedulesContract
 from taskqueue.testing.contract.summaries import SummariesContract
@@ -39,6 +40,7 @@ class StorageContract(
     TasksContract,
     LeasesContract,
     GatesContract,
+    ParkingContract,
     ChainsContract,
     RatesContract,
     TurnsContract,

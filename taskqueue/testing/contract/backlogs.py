@@ -7,7 +7,16 @@ from taskqueue.rules.holds import HeldBack, Reason
 from taskqueue.rules.limits import LimitUse, LimitValues, encoded
 from taskqueue.rules.turns import Flow, FlowPlace
 from taskqueue.storage.protocol import Storage
-from taskqueue.testing.contract.steps import DONE, FAILURE, LATER, add, claim, new_task, settle
+from taskqueue.testing.contract.steps import (
+    DONE,
+    FAILURE,
+    LATER,
+    add,
+    claim,
+    claims,
+    new_task,
+    settle,
+)
 from taskqueue.testing.contract.turns import of
 
 MOST = 1_000
@@ -79,7 +88,7 @@ class BacklogsContract:
         ]
         await storage.insert(tasks, now=0.0)
         for queue in ("a", "b"):
-            await claim(storage, queue=queue, limit=2)
+            await claims(storage, queue=queue, limit=2)
 
         [slots] = await storage.limits(now=0.0)
 

@@ -23,6 +23,7 @@ from taskqueue.rules.tasks import (
     Settlement,
     Status,
     Task,
+    Unfinished,
 )
 from taskqueue.storage.protocol import Storage
 
@@ -70,6 +71,16 @@ async def claim(
 ) -> tuple[Delivery, ...]:
     """Claim with everything that a test does not care about filled in."""
     return await storage.claim(queue, limit=limit, owner=owner, lease_s=lease_s, now=now)
+
+
+async def claims(
+    storage: Storage, *, queue: str = "default", limit: int = 10, now: float = 0.0
+) -> list[tuple[Delivery, ...]]:
+    """Claim as often as claims are `Unfinished`, and once more; return what each has got."""
+    made = [await claim(storage, queue=queue, limit=limit, now=now)]
+    while isinstance(made[-1], Unfinished):
+        made.append(await claim(storage, queue=queue, limit=limit, now=now))
+    return made
 
 
 async def settle(

@@ -8,8 +8,9 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
 
-from taskqueue.rules.tasks import Delivery, Owner
+from taskqueue.rules.tasks import Delivery, Owner, Unfinished
 from taskqueue.storage import task_rows
+from taskqueue.storage.limits import MOST_PARKED
 from taskqueue.storage.postgres.connections import Row
 from taskqueue.storage.postgres.operations import chaining
 from taskqueue.storage.postgres.operations.fronts import Fronts, Place
@@ -35,7 +36,10 @@ async def claim(
     fronts: Fronts,
     now: float,
 ) -> tuple[Delivery, ...]:
-    """Lease ready tasks in their order, up to `most_limited` that have limits; chain some more."""
+    """Lease ready tasks in their order, up to `most_limited` that have limits; chain some more.
+
+    The claim is `Unfinished` if it has parked as many rows as it may.
+    """
     if not limit:
         return ()
     nonce = secrets.token_hex(16)
@@ -51,7 +55,7 @@ async def claim(
     leased = (nonce, owner.node, owner.incarnation, now, expires_at)
     order = ready_in_order(tx.db, queue, ageing_s=ageing_s, again=chosen.has_limited, now=now)
     claimed: list[Delivery] = []
-    while not chosen.is_full and (batch := await order.next(chosen.left)) is not None:
+    while not chosen.is_over and (batch := await order.next(chosen.left)) is not None:
         seqs = [seq async for seq in chosen.choose(batch)]
         if seqs:
             found = await tx.db.fetch(claims.CLAIM, seqs, *leased)
@@ -67,13 +71,13 @@ async def claim(
             claimed,
             most=chain,
             at_once=most_limited,
-            is_full=chosen.is_full,
+            is_full=chosen.is_over,
             lease=leased,
         )
         chained = [row async for row in behind]
         tx.rows_changed += len(chained)
         claimed += _deliveries(chained, expires_at, chained=True, now=now)
-    return tuple(claimed)
+    return Unfinished(claimed) if chosen.has_parked_enough else tuple(claimed)
 
 
 class _Asked(NamedTuple):
@@ -148,11 +152,26 @@ class _Chosen:
         self._queue = queue
         self._limited_left = limit if most_limited is None else most_limited
         self._now = now
+        self._parked_before = tx.gates.parked
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing but the order decides."""
         return not (self.has_limited or self.has_flows)
+
+    @property
+    def has_parked_enough(self) -> bool:
+        """Whether other commits should come in between before more rows are parked."""
+        return self._left_to_park <= 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the claim ends here, although more may be ready."""
+        return self.is_full or self.has_parked_enough
+
+    @property
+    def _left_to_park(self) -> int:
+        return MOST_PARKED - (self._tx.gates.parked - self._parked_before)
 
     async def look(self) -> None:
         """Find out what decides; give turns and open gates that have come due."""
@@ -172,18 +191,26 @@ class _Chosen:
         if self.has_limited:
             await self._tx.gates.lock(row.limits for row in batch)
         gates, opened = self._tx.gates, self._tx.gates.opened
+        held_back = set[str]()
         for row in batch:
             if row.limits is None:
                 yield self._taken(row)
-            elif not self._limited_left:
-                if await gates.is_open(self._queue, row, now=self._now):
-                    self.is_full = True  # what comes behind it must not overtake it
-                    return
-            elif await gates.take(self._queue, row, now=self._now):
+            elif row.limits in held_back:
+                continue  # it was parked with the first of them
+            elif not await self._passes(row):
+                held_back.add(row.limits)
+            elif self._limited_left:
                 self._limited_left -= 1
                 yield self._taken(row)
-            if gates.opened > opened:
+            else:
+                self.is_full = True  # what comes behind it must not overtake it
+            if self.is_over or gates.opened > opened:
                 return  # what was opened may come before the next
+
+    async def _passes(self, row: Candidate) -> bool:
+        """Return whether all gates of a row are open, and take its slots if it is to be claimed."""
+        ask = self._tx.gates.take if self._limited_left else self._tx.gates.is_open
+        return await ask(self._queue, row, most_parked=self._left_to_park, now=self._now)
 
     def _taken(self, row: Candidate) -> int:
         self.left -= 1

@@ -1,6 +1,6 @@
 """The gates of limits inside a transaction: what is full is parked, what is freed is opened.
 
-    claim    ─▶ is the gate of a row open? take a slot : park it, with all that are limited alike
+    claim    ─▶ is the gate of a row open? take a slot : park it, with some that are limited alike
     settle   ─▶ free the slots ─▶ open the first rows that are parked there
     a rate   ─▶ its first parked row opens at an instant, at the next claim
 
@@ -64,6 +64,8 @@ class Gates:
         self._heads: dict[str, list[Head]] = {}
         self.opened = 0
         """How many rows were opened so far."""
+        self.parked = 0
+        """How many rows were parked so far."""
         self._opens_later = False
 
     @property
@@ -83,30 +85,32 @@ class Gates:
         """Begin with these locks: an earlier try of the same commit needed them."""
         await self._books.lock_buckets(buckets)
 
-    async def take(self, queue: str, row: Candidate, *, now: float) -> bool:
+    async def take(self, queue: str, row: Candidate, *, most_parked: int, now: float) -> bool:
         """Take a slot of each limit of an open row; if one has none, park the row.
 
-        Returns whether the row can be claimed.
+        At most `most_parked` rows with the same limits are parked, this one included. Returns
+        whether the row can be claimed.
         """
         uses = limits.decoded(row.limits)
-        if await self._park(queue, row, uses, now=now):
+        if await self._park(queue, row, uses, most=most_parked, now=now):
             return False
         for use in uses:
             await self._books.take(row.seq, use, now=now)
         await self.wake(uses, now=now)
         return True
 
-    async def is_open(self, queue: str, row: Candidate, *, now: float) -> bool:
-        """Return whether a row could be claimed; if it could not, park it."""
-        return not await self._park(queue, row, limits.decoded(row.limits), now=now)
+    async def is_open(self, queue: str, row: Candidate, *, most_parked: int, now: float) -> bool:
+        """Return whether a row could be claimed; if it could not, park it as `take` does."""
+        uses = limits.decoded(row.limits)
+        return not await self._park(queue, row, uses, most=most_parked, now=now)
 
-    async def park_full(self, queue: str, text: str, *, now: float) -> None:
-        """Park the open rows of these limits, unless there is room."""
+    async def park_full(self, queue: str, text: str, *, most: int, now: float) -> None:
+        """Park up to `most` open rows of these limits, unless there is room."""
         await self.lock((text,))
         for use in limits.decoded(text):
             at = await self._books.opens_at(use)
             if at > now:
-                await self._park_at(queue, text, use, at, parking.FIRST_PLACE, now=now)
+                await self._park_at(queue, text, use, at, (*parking.FIRST_PLACE, most), now=now)
                 return
 
     async def free(
@@ -196,13 +200,14 @@ class Gates:
     # --- parking --------------------------------------------------------------------------------
 
     async def _park(
-        self, queue: str, row: Candidate, uses: tuple[LimitUse, ...], *, now: float
+        self, queue: str, row: Candidate, uses: tuple[LimitUse, ...], *, most: int, now: float
     ) -> bool:
         await self._books.lock(use.gate for use in uses)
         for use in uses:
             at = await self._books.opens_at(use)
             if at > now or await self._is_behind(queue, use.gate, row):
-                await self._park_at(queue, row.limits, use, at, row.place, now=now)
+                which = (row.seq, *row.place, most - 1)
+                await self._park_at(queue, row.limits, use, at, which, now=now)
                 await self.wake((each for each in uses if each != use), now=now)
                 return True
         return False
@@ -213,11 +218,12 @@ class Gates:
         text: str | None,
         use: LimitUse,
         at: float,
-        place: Place,
+        which: tuple[object, ...],
         *,
         now: float,
     ) -> None:
-        await self._db.execute(parking.PARK, use.gate, text, queue, now, *place)
+        tag = await self._db.execute(parking.PARK, use.gate, text, queue, now, *which)
+        self.parked += changed_rows(tag)
         self._heads.pop(use.gate, None)
         if now < at < math.inf:
             await self._open_at(use.gate, at)

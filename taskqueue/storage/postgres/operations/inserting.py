@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage import task_rows
+from taskqueue.storage.limits import MOST_PARKED
 from taskqueue.storage.order import are_plain, first_due
 from taskqueue.storage.postgres.operations import keys, membership
 from taskqueue.storage.postgres.operations.ended import without_ended
@@ -166,7 +167,9 @@ async def _find_places(tx: Transaction, new: Sequence[NewTask], *, now: float) -
     for queue, tasks in in_flows.items():
         # As many as there are new ones: else a backlog without turns would delay the next flow's.
         await tx.turns.give(queue, now=now, most=max(tasks, MOST_GIVEN))
-    limited = {(task.queue, task.limits): None for task in new if task.limits is not None}
+    limited = [(task.queue, task.limits) for task in new if task.limits is not None]
     await tx.gates.lock(text for _, text in limited)
-    for queue, limits in limited:
-        await tx.gates.park_full(queue, limits, now=now)
+    most = tx.gates.parked + max(len(limited), MOST_PARKED)
+    for queue, limits in dict.fromkeys(limited):
+        if (left := most - tx.gates.parked) > 0:
+            await tx.gates.park_full(queue, limits, most=left, now=now)

@@ -20,18 +20,21 @@ LOCK_LIMITS = "SELECT pg_advisory_xact_lock(hashtextextended('taskqueue.limits',
 
 _PLACE = "priority, turn, run_at, id"
 
-# Open rows whose limits are the same are held back alike. A claim parks none that comes before the
-# row which it has met: it may have chosen that one. What other claims have locked they park.
+# Open rows whose limits are the same are held back alike. A claim parks the row which it has met,
+# $5, and up to $10 others, but none that comes before it: it may have chosen that one. What other
+# claims have locked they park. For the array see `claims`; the order names the index.
 PARK = f"""
 WITH held_back AS MATERIALIZED (
     SELECT seq FROM taskqueue.live_tasks AS tasks
     WHERE limits = $2 AND {OPEN_ROW} AND queue = $3 AND run_at <= $4
-        AND ({_PLACE}) >= ($5::int8, $6::float8, $7::float8, $8::text)
-    FOR UPDATE SKIP LOCKED
+        AND ({_PLACE}) >= ($6::int8, $7::float8, $8::float8, $9::text)
+        AND seq IS DISTINCT FROM $5::int8
+    ORDER BY run_at LIMIT $10::int8 FOR UPDATE SKIP LOCKED
 )
-UPDATE taskqueue.live_tasks AS tasks SET gate = $1 FROM held_back WHERE tasks.seq = held_back.seq
+UPDATE taskqueue.live_tasks SET gate = $1
+WHERE seq = ANY (array_append(ARRAY(SELECT seq FROM held_back), $5))
 """
-FIRST_PLACE = (ready.FIRST_OF_ALL, 0.0, 0.0, "")
+FIRST_PLACE = (None, ready.FIRST_OF_ALL, 0.0, 0.0, "")
 
 # The first row of each queue that is parked at a gate.
 HEADS = f"""

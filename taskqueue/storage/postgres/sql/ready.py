@@ -72,13 +72,16 @@ def _up_to_the_first_due(least: str) -> str:
 
 
 # What a claim has to look at besides priorities: one search each, in an index that is empty where
-# limits and turns are not used.
+# limits and turns are not used. The order names the index `limited`: with EXISTS the server would
+# read all parked rows to find out that no open one has limits.
 BEYOND_PRIORITIES = f"""
 SELECT
     EXISTS (
         SELECT 1 FROM taskqueue.live_tasks WHERE gate = '/turn' AND queue = $1 AND run_at <= $2
     ) OR EXISTS (SELECT 1 FROM taskqueue.gate_openings WHERE at <= $2),
-    EXISTS (SELECT 1 {OPEN_IN_QUEUE} AND limits IS NOT NULL),
+    coalesce(
+        (SELECT true {OPEN_IN_QUEUE} AND limits IS NOT NULL ORDER BY limits LIMIT 1), false
+    ),
     EXISTS (SELECT 1 FROM taskqueue.flow_turns WHERE queue = $1)
 """
 

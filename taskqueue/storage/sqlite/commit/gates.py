@@ -1,6 +1,6 @@
 """The gates of limits inside a transaction: rows are parked at full gates and opened at free ones.
 
-    claim    ─▶ is the gate of a row open? take a slot : park it and all rows with the same limits
+    claim    ─▶ is the gate of a row open? take a slot : park it, and rows with the same limits
     settle   ─▶ free the slots ─▶ open the first rows that are parked there
     a rate   ─▶ its first parked row opens at a known time, with the next claim
 
@@ -44,33 +44,38 @@ class Gates:
         self._db = db
         self.opened = 0
         """How many rows were opened so far."""
+        self.parked = 0
+        """How many rows were parked so far."""
         self._values: dict[str, LimitValues] | None = None
         self._states: dict[str, GateState] = {}
 
-    def take(self, queue: str, row: Candidate, *, now: float) -> bool:
+    def take(self, queue: str, row: Candidate, *, most_parked: int, now: float) -> bool:
         """Take a slot of each limit of an open row, or park the row if a limit has none.
 
-        Return whether the row can be claimed.
+        At most `most_parked` rows with the same limits are parked, this one included. Return
+        whether the row can be claimed.
         """
         uses = limits.decoded(row.limits)
-        if self._park(queue, row, uses, now=now):
+        if self._park(queue, row, uses, most=most_parked, now=now):
             return False
         for use in uses:
             self._take(row.seq, use, now=now)
         self.wake(uses, now=now)
         return True
 
-    def is_open(self, queue: str, row: Candidate, *, now: float) -> bool:
-        """Return whether a row could be claimed; if not, park it."""
-        return not self._park(queue, row, limits.decoded(row.limits), now=now)
+    def is_open(self, queue: str, row: Candidate, *, most_parked: int, now: float) -> bool:
+        """Return whether a row could be claimed; if not, park it as `take` does."""
+        uses = limits.decoded(row.limits)
+        return not self._park(queue, row, uses, most=most_parked, now=now)
 
-    def park_full(self, queue: str, text: str, *, now: float) -> None:
-        """Park the open rows of these limits, unless there is room."""
+    def park_full(self, queue: str, text: str, *, most: int, now: float) -> None:
+        """Park up to `most` open rows of these limits, unless there is room."""
         uses = limits.decoded(text)
         for use in uses:
             at = self._opens_at(use)
             if at > now:
-                self._park_at(queue, text, use, at, parking.FIRST_PLACE, now=now)
+                place = {**parking.FIRST_PLACE, "others": most}
+                self._park_at(queue, text, use, at, place, now=now)
                 return
 
     def free(self, seqs: Iterable[int], returned: Mapping[int, float], *, now: float) -> None:
@@ -161,11 +166,14 @@ class Gates:
 
     # --- parking --------------------------------------------------------------------------------
 
-    def _park(self, queue: str, row: Candidate, uses: tuple[LimitUse, ...], *, now: float) -> bool:
+    def _park(
+        self, queue: str, row: Candidate, uses: tuple[LimitUse, ...], *, most: int, now: float
+    ) -> bool:
         for use in uses:
             at = self._opens_at(use)
             if at > now or self._is_behind(queue, use.gate, row):
-                self._park_at(queue, row.limits, use, at, row._asdict(), now=now)
+                place = {**row._asdict(), "others": most - 1}
+                self._park_at(queue, row.limits, use, at, place, now=now)
                 self.wake((each for each in uses if each != use), now=now)
                 return True
         return False
@@ -181,7 +189,7 @@ class Gates:
         now: float,
     ) -> None:
         parked = {**place, "gate": use.gate, "limits": text, "queue": queue, "now": now}
-        self._db.execute(parking.PARK, parked)
+        self.parked += self._db.execute(parking.PARK, parked).rowcount
         if now < at < math.inf:
             self._db.execute(parking.OPEN_AT, (use.gate, at))
 

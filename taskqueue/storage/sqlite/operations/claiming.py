@@ -13,7 +13,10 @@ from taskqueue.rules.tasks import (
     Owner,
     Status,
     Task,
+    Unfinished,
 )
+from taskqueue.storage.limits import MOST_PARKED
+from taskqueue.storage.sqlite.commit.gates import Candidate
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.operations import chaining, leases, membership
 from taskqueue.storage.sqlite.operations.candidates import candidates
@@ -36,7 +39,10 @@ def claim(
     expires_at: float,
     now: float,
 ) -> tuple[Delivery, ...]:
-    """Lease ready tasks in their order, up to `most_limited` that have limits; chain some more."""
+    """Lease ready tasks in their order, up to `most_limited` that have limits; chain some more.
+
+    The claim is `Unfinished` if it has parked as many rows as it may.
+    """
     chosen = _Chosen(tx, queue, limit=limit, most_limited=most_limited, now=now)
     lease = {
         "node": owner.node,
@@ -46,7 +52,7 @@ def claim(
     }
     order = ready_in_order(tx.db, queue, ageing_s=ageing_s, again=chosen.has_limited, now=now)
     claimed: list[Delivery] = []
-    while not chosen.is_full and (batch := order.next(chosen.left)) is not None:
+    while not chosen.is_over and (batch := order.next(chosen.left)) is not None:
         seqs = chosen.choose(batch.seqs)
         if seqs:
             named = batch.text if seqs is batch.seqs else rows.json_array(seqs)
@@ -61,11 +67,11 @@ def claim(
             claimed,
             most=chain,
             at_once=most_limited,
-            is_full=chosen.is_full,
+            is_full=chosen.is_over,
             lease=lease,
         )
         claimed += _deliveries(tx.db, seqs, nonce, expires_at, chained=True)
-    return tuple(claimed)
+    return Unfinished(claimed) if chosen.has_parked_enough else tuple(claimed)
 
 
 def _deliveries(
@@ -99,6 +105,7 @@ class _Chosen:
         self._queue = queue
         self._limited_left = limit if most_limited is None else most_limited
         self._now = now
+        self._parked_before = tx.gates.parked
         due, self.has_limited, self.has_flows = self._beyond_priorities()
         if due:
             tx.turns.give(queue, now=now)
@@ -113,6 +120,20 @@ class _Chosen:
         ).fetchone()
         return found
 
+    @property
+    def has_parked_enough(self) -> bool:
+        """Whether other commits should come in between before more rows are parked."""
+        return self._left_to_park <= 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the claim ends here, although more may be ready."""
+        return self.is_full or self.has_parked_enough
+
+    @property
+    def _left_to_park(self) -> int:
+        return MOST_PARKED - (self._tx.gates.parked - self._parked_before)
+
     def choose(self, seqs: Sequence[int]) -> Sequence[int]:
         """Return those of the next ready rows that are claimed."""
         chosen = list(self._limited(seqs)) if self.has_limited else seqs
@@ -122,18 +143,26 @@ class _Chosen:
 
     def _limited(self, seqs: Sequence[int]) -> Iterator[int]:
         gates, opened = self._tx.gates, self._tx.gates.opened
+        held_back = set[str]()
         for row in candidates(self._tx.db, seqs):  # one by one: one may park others
             if row.limits is None:
                 yield row.seq
-            elif not self._limited_left:
-                if gates.is_open(self._queue, row, now=self._now):
-                    self.is_full = True  # what comes behind it must not overtake it
-                    return
-            elif gates.take(self._queue, row, now=self._now):
+            elif row.limits in held_back:
+                continue  # it was parked with the first of them
+            elif not self._passes(row):
+                held_back.add(row.limits)
+            elif self._limited_left:
                 self._limited_left -= 1
                 yield row.seq
-            if gates.opened > opened:
+            else:
+                self.is_full = True  # what comes behind it must not overtake it
+            if self.is_over or gates.opened > opened:
                 return  # what was opened may come before the next
+
+    def _passes(self, row: Candidate) -> bool:
+        """Return whether all gates of a row are open, and take its slots if it is to be claimed."""
+        ask = self._tx.gates.take if self._limited_left else self._tx.gates.is_open
+        return ask(self._queue, row, most_parked=self._left_to_park, now=self._now)
 
 
 def _claimed(db: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, Task]:

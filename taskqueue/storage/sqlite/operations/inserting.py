@@ -14,6 +14,7 @@ from operator import attrgetter
 from taskqueue.rules.keys import stored_until
 from taskqueue.rules.tasks import Acceptance, Accepted, Delivery, NewTask, Owner, Status
 from taskqueue.storage import task_rows
+from taskqueue.storage.limits import MOST_PARKED
 from taskqueue.storage.order import are_plain, first_due
 from taskqueue.storage.sqlite.commit.transaction import Transaction
 from taskqueue.storage.sqlite.commit.turns import MOST_GIVEN
@@ -203,5 +204,8 @@ def _find_places(tx: Transaction, new: Sequence[NewTask], *, now: float) -> None
     for queue, tasks in in_flows.items():
         # As many as there are new ones: else a backlog without turns would delay the next flow's.
         tx.turns.give(queue, now=now, most=max(tasks, MOST_GIVEN))
-    for queue, limits in {(task.queue, task.limits) for task in new if task.limits is not None}:
-        tx.gates.park_full(queue, limits, now=now)
+    limited = [(task.queue, task.limits) for task in new if task.limits is not None]
+    most = tx.gates.parked + max(len(limited), MOST_PARKED)
+    for queue, limits in dict.fromkeys(limited):
+        if (left := most - tx.gates.parked) > 0:
+            tx.gates.park_full(queue, limits, most=left, now=now)

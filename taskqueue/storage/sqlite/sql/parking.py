@@ -24,16 +24,22 @@ SELECT seq, limits, priority, turn, run_at, id FROM main.tasks
 WHERE seq IN (SELECT value FROM json_each(?))
 """
 
-# Open rows whose limits are the same are held back alike. A claim parks none that comes before the
-# row which it has met: it may have chosen that one.
+# Open rows whose limits are the same are held back alike. A claim parks the row which it has met,
+# but none that comes before it: it may have chosen that one.
 PARK = f"""
 UPDATE main.tasks SET gate = :gate WHERE seq IN (
-    SELECT seq FROM main.tasks INDEXED BY limited
-    WHERE limits = :limits AND {OPEN_ROW} AND queue = :queue AND run_at <= :now
-        AND (priority, turn, run_at, id) >= (:priority, :turn, :run_at, :id)
+    SELECT :seq
+    UNION ALL
+    SELECT seq FROM (
+        SELECT seq FROM main.tasks INDEXED BY limited
+        WHERE limits = :limits AND {OPEN_ROW} AND queue = :queue AND run_at <= :now
+            AND (priority, turn, run_at, id) >= (:priority, :turn, :run_at, :id)
+            AND seq IS NOT :seq
+        ORDER BY run_at LIMIT :others
+    )
 )
 """
-FIRST_PLACE = {"priority": ready.FIRST_OF_ALL, "turn": 0.0, "run_at": 0.0, "id": ""}
+FIRST_PLACE = {"seq": None, "priority": ready.FIRST_OF_ALL, "turn": 0.0, "run_at": 0.0, "id": ""}
 
 _PARKED = "FROM main.tasks INDEXED BY parked WHERE gate = :gate"
 PARKED_QUEUE = f"SELECT min(queue) {_PARKED} AND gate IS NOT NULL AND queue > :behind"
