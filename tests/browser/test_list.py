@@ -86,6 +86,7 @@ async def test_after_a_change_of_the_filter_the_rows_stay_until_the_answer_is_th
     async with page.expect_request("**/tasks?action=*"):
         await page.get_by_label("Action", exact=True).fill("report")
     await expect(section).to_have_attribute("aria-busy", "true")
+    await expect(page.locator("table.tasks")).to_have_css("opacity", "0.5")
     await expect(rows).to_have_count(3)
     too_early = [*counted]
     async with page.expect_request("**/stats?action=*"):
