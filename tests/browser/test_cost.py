@@ -1,8 +1,10 @@
 """What an open page asks for: no more than it shows, and not what cannot have changed."""
 
+import asyncio
+
 import aiohttp
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.site import Site
 from tests.system.services import Client, when
@@ -50,6 +52,49 @@ async def test_the_list_loads_the_beginnings_of_payloads_only(
     beginning = '{"url": "4' + "x" * 109 + "…"
     await expect(page.locator("td.data").first).to_have_text(beginning)
     assert len(body) < 10_000
+
+
+async def test_what_stands_beside_a_list_is_asked_for_when_the_list_is_there(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    await Client(http, site.service).post("resize", url="a.png")
+    page = await site.open("#/nodes")
+    await expect(page.locator("main")).to_contain_text("local")
+    answers, asked = asyncio.Event(), []
+
+    async def answer_later(route: Route) -> None:
+        await answers.wait()
+        await route.continue_()
+
+    await page.route("**/tasks?*", answer_later)
+    page.on("request", lambda request: asked.append(request.url))
+    async with page.expect_request("**/tasks?*"):
+        await page.goto(f"{site.url}/#/tasks")
+    too_early = [url for url in asked if "/queues" in url]
+    async with page.expect_request("**/queues"):
+        answers.set()
+
+    assert too_early == []
+
+
+async def test_nothing_is_asked_again_while_the_user_is_busy(site: Site) -> None:
+    page = await site.open()
+    await page.clock.install()
+    await page.goto(f"{site.url}/#/tasks")
+    await page.reload()
+    await expect(page.get_by_label("Queue", exact=True)).to_contain_text("mail")
+    await page.clock.pause_at(await page.evaluate("Date.now()") + 1000)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    for _ in range(15):  # for longer than any answer is kept
+        await page.keyboard.press("Shift")
+        await page.clock.run_for(450)
+    while_busy = [url for url in asked if "/assets/" not in url]
+    async with page.expect_request("**/tasks?*"):
+        await page.clock.run_for(6000)
+
+    assert while_busy == []
 
 
 async def test_an_event_makes_only_old_what_it_is_about(site: Site) -> None:

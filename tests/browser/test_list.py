@@ -1,6 +1,7 @@
 """The list of tasks while it changes: what stays, and what comes after what."""
 
 import asyncio
+from itertools import pairwise
 
 import aiohttp
 import pytest
@@ -15,6 +16,7 @@ pytestmark = [
 ]
 
 PAGE = 50
+SCREENFUL = 16  # `MOST` of `app/gradual.js`
 MARKED = "tr[data-id][data-marked]"
 
 
@@ -84,6 +86,7 @@ async def test_after_a_change_of_the_filter_the_rows_stay_until_the_answer_is_th
     async with page.expect_request("**/tasks?action=*"):
         await page.get_by_label("Action", exact=True).fill("report")
     await expect(section).to_have_attribute("aria-busy", "true")
+    await expect(page.locator("table.tasks")).to_have_css("opacity", "0.5")
     await expect(rows).to_have_count(3)
     too_early = [*counted]
     async with page.expect_request("**/stats?action=*"):
@@ -92,3 +95,58 @@ async def test_after_a_change_of_the_filter_the_rows_stay_until_the_answer_is_th
     await expect(page.get_by_text("No task matches")).to_be_visible()
     await expect(section).to_have_attribute("aria-busy", "false")
     assert too_early == []
+
+
+async def test_a_long_list_is_drawn_a_screenful_at_a_time(
+    site: Site, http: aiohttp.ClientSession
+) -> None:
+    await enqueue(http, site, PAGE)
+    page = await site.open()
+    await expect(page.locator("tr[data-path]").first).to_be_visible()
+
+    drawn = await page.evaluate(
+        """async (all) => {
+            const rows = () => document.querySelectorAll("tr[data-id]").length;
+            const frame = () => new Promise(requestAnimationFrame);
+            const counts = [0];
+            location.hash = "#/tasks";
+            for (; rows() < all; await frame()) counts.push(rows());
+            return [...counts, rows()];
+        }""",
+        PAGE,
+    )
+
+    assert max(later - earlier for earlier, later in pairwise(drawn)) <= SCREENFUL
+    assert drawn[-1] == PAGE
+
+
+async def test_rows_are_drawn_from_the_top_and_no_task_twice(site: Site) -> None:
+    page = await site.open()
+
+    lists = await page.evaluate(
+        """async () => {
+            const main = document.querySelector("script[type=module]").src;
+            const { nextRows } = await import(new URL("gradual.js", main).href);
+            const id = (_, i) => ({ id: i });
+            const made = (from, to) => Array.from({ length: to }, id).slice(from);
+            const old = made(0, 50);
+            const moved = [...made(100, 120), ...old.slice(0, 30)];
+            const drawn = [[]];
+            for (const wanted of [old, old, old, old, moved, moved, old.slice(0, 3)]) {
+                drawn.push(nextRows(wanted, drawn.at(-1)));
+            }
+            return drawn.map((rows) => rows.map(({ id }) => id));
+        }"""
+    )
+
+    new, old = [*range(100, 120)], [*range(50)]
+    assert lists == [
+        [],
+        old[:16],
+        old[:32],
+        old[:48],
+        old,
+        new[:16] + old[:34],
+        new + old[:30],
+        old[:3],
+    ]

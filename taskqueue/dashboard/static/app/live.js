@@ -42,6 +42,11 @@ const SHARE_AFTER_EVENTS = 50;
 const LONGEST_S = 5;
 const SOON_S = 0.25;
 
+const CALM_MS = 500;
+let actedAt = -Infinity;
+const onAct = () => (actedAt = performance.now());
+for (const name of ["pointerdown", "keydown", "input"]) addEventListener(name, onAct, { capture: true });
+
 /** What is slow to answer is asked for less often: an open page must cost the service little. */
 const pause = (every, took, share = SHARE) => Math.max(every, Math.min(LONGEST_S, took * share));
 
@@ -81,7 +86,17 @@ class Resource {
   plan() {
     clearTimeout(this.timer);
     const every = Math.min(...this.shown.values());
-    if (every < Infinity) this.timer = setTimeout(() => this.ask(), pause(every, this.took) * 1000);
+    if (every < Infinity) this.askIn(pause(every, this.took) * 1000);
+  }
+
+  /** Ask after so long, but not just after the user has done something: the answer to that goes first. */
+  askIn(ms) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      const left = actedAt + CALM_MS - performance.now();
+      if (left > 0) this.askIn(left);
+      else this.ask();
+    }, ms);
   }
 
   async ask() {
@@ -124,7 +139,7 @@ class Resource {
   }
 
   nudge() {
-    if (performance.now() - this.answeredAt > pause(SOON_S, this.took, SHARE_AFTER_EVENTS) * 1000) this.ask();
+    if (performance.now() - this.answeredAt > pause(SOON_S, this.took, SHARE_AFTER_EVENTS) * 1000) this.askIn(0);
   }
 }
 

@@ -10,7 +10,7 @@ import { get, withQuery } from "./api.js";
 import { useLive } from "./live.js";
 import { raw } from "./raw.js";
 
-const FIELDS = "id,status,action,queue,created_at,started_at,processed_at,run_at,attempt,max_attempts,reason,unique_key,payload_head";
+const FIELDS = "id,status,action,queue,created_at,started_at,processed_at,attempt,max_attempts,reason,payload_head";
 const PAGE = 50;
 const none = [];
 
@@ -42,10 +42,11 @@ export function useTaskList(filter, isHeld) {
   }, [key]);
   const first = frozen && frozen.key === key ? inPlace(frozen.tasks, window.data) : newest.data ? newest.data.tasks : none;
   const more = older.key === key ? older : { tasks: none, next: undefined };
-  const shown = useRef(none);
-  const answered = useMemo(() => asShown(merged(first, more.tasks), shown.current), [first, more.tasks]);
+  const shown = useRef({ key, tasks: none });
+  const answered = useMemo(() => asShown(merged(first, more.tasks), shown.current.tasks), [first, more.tasks]);
   const isWaiting = !newest.data && !newest.problem;
-  const tasks = isWaiting ? shown.current : (shown.current = answered);
+  if (!isWaiting) shown.current = { key, tasks: answered };
+  const { tasks } = shown.current;
   const next = more.next !== undefined ? more.next : newest.data && newest.data.next;
   const loadMore = async () => {
     const cursor = more.next === undefined && tasks.length > 0 ? tasks.at(-1).id : next;
@@ -57,7 +58,7 @@ export function useTaskList(filter, isHeld) {
     setFrozen(null);
   };
   const fresh = top && newest.data ? newest.data.tasks.filter((task) => task.id > top).length : 0;
-  return { tasks, next, loadMore, fresh, show, newest, isWaiting, isFull: fresh >= PAGE };
+  return { tasks, tasksOf: shown.current.key, next, loadMore, fresh, show, newest, isWaiting, isFull: fresh >= PAGE };
 }
 
 /** The held rows with what is known of them now; those that do not match any more are marked. */

@@ -16,14 +16,16 @@ const times = [["", "Any time"], ...Object.entries(spans).map(([key, [, name]]) 
 const TYPING_MS = 250;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** `filter`: the query as the API takes it. `isCounted`: the list is there, so it is time to count. */
-export function FilterBar({ query, filter, isCounted }) {
+/** `filter`: the query as the API takes it. `isListed`: the list is there, so it is time for what stands beside it. */
+export function FilterBar({ query, filter, isListed }) {
   const set = (changes, options) => go(to("tasks", "", { ...query, ...changes }), options);
-  const queues = useLive("queues", 30).data;
+  const wasListed = useRef(false);
+  wasListed.current ||= isListed;
+  const queues = useLive(wasListed.current ? "queues" : null, 30).data;
   const actions = useActions();
   const names = (queues ? queues.queues : []).map(({ queue }) => [queue, queue]);
   return html`<form class="filters" role="search" onSubmit=${(event) => event.preventDefault()}>
-    <${Chips} query=${query} filter=${filter} isCounted=${isCounted} />
+    <${Chips} query=${query} filter=${filter} isListed=${isListed} />
     <div class="filter-fields">
       <${Text} id="search" name="Search in payloads and errors, or an id" icon="search" value=${query.text}
         onValue=${(text) => (ID.test(text) ? go(to("tasks", text.toLowerCase())) : set({ text }, { replace: true }))} />
@@ -53,10 +55,10 @@ function Created({ query, set }) {
 }
 
 /** The statuses, with how many tasks have each beside the rest of the filter. */
-function Chips({ query, filter, isCounted }) {
+function Chips({ query, filter, isListed }) {
   const { status: _, ...rest } = filter;
   const isSlow = isNarrowed(query); // to count what matches takes longer than to find the first
-  const stats = useLive(isCounted || !isSlow ? withQuery("stats", rest) : null, isSlow ? 5 : 2).data;
+  const stats = useLive(isListed || !isSlow ? withQuery("stats", rest) : null, isSlow ? 5 : 2).data;
   const chosen = statusesOf(query);
   return html`<div class="chips" role="group" aria-label="Status">
     ${statuses.map(

@@ -2,15 +2,18 @@
 
 import { html, useCallback, useMemo, useRef } from "../vendor/preact.js";
 import { brief, duration, shortId } from "../app/format.js";
+import { useGradually } from "../app/gradual.js";
 import { useNow } from "../app/live.js";
 import { useRowKeys } from "../app/row-keys.js";
 import { to } from "../app/router.js";
 import { Status } from "./status.js";
 import { Time } from "./time.js";
 
-export function TaskTable({ tasks, progress, selection, onSelect, canSelect }) {
+/** `list` names what the tasks are a list of. */
+export function TaskTable({ list, tasks, progress, selection, onSelect, canSelect }) {
   const latest = useRef(null);
-  const keys = useRowKeys(tasks);
+  const rows = useGradually(tasks, list);
+  const keys = useRowKeys(rows);
   const toggle = (id, isRange) => {
     const ids = tasks.map((task) => task.id);
     const from = ids.indexOf(latest.current);
@@ -32,7 +35,7 @@ export function TaskTable({ tasks, progress, selection, onSelect, canSelect }) {
         <th class="state">Status</th><th class="name">Action</th><th class="wide">Data</th><th class="wide">Queue</th><th class="number wide">Attempt</th><th class="number">Took</th><th class="number">Created</th>
       </tr></thead>
       <tbody>
-        ${tasks.map(
+        ${rows.map(
           (task) => html`<${Row} key=${keys.get(task.id)} task=${task} progress=${progress.get(task.id)} isSelected=${selection.has(task.id)}
             onToggle=${onToggle} canSelect=${canSelect} />`,
         )}

@@ -1,7 +1,7 @@
-/** An instant, as people say it; the exact one is its tip. */
+/** An instant, as people say it; the exact one is its tip: see `Tips`. */
 
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
-import { exact, relative } from "../app/format.js";
+import { relative } from "../app/format.js";
 import { useNow } from "../app/live.js";
 
 const FINE_S = 90;
@@ -18,7 +18,7 @@ export function Time({ at, isTold = false }) {
     // In a table the focus on the row shows it: see `Tips`.
     if (place.current && !isTold && !place.current.closest("tr")) place.current.tabIndex = 0;
   }, [isMissing]);
-  const [machine, tip] = useMemo(() => (isMissing ? [] : [new Date(at * 1000).toISOString(), exact(at)]), [at]); // not every second
+  const machine = useMemo(() => !isMissing && new Date(at * 1000).toISOString(), [at]); // not every second
   if (isMissing) return html`<span class="faint">–</span>`;
-  return html`<time ref=${place} datetime=${machine} data-tip=${isTold ? undefined : tip}>${relative(at, now)}</time>`;
+  return html`<time ref=${place} datetime=${machine} data-tip=${isTold ? undefined : ""}>${relative(at, now)}</time>`;
 }

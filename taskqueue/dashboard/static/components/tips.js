@@ -5,16 +5,20 @@ its own there.
 */
 
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
+import { exact } from "../app/format.js";
 
 const ID = "tip";
 const GAP = 6;
 
+/** What a tip says. That of an instant is written when it is looked at: a list has many, and few are. */
+const textOf = (element) => element.dataset.tip || exact(Date.parse(element.dateTime) / 1000);
+
 /** Return the element that has a tip, or whose row has some, and the texts. */
 function tipAt(target, isFocus) {
   const own = target.closest?.("[data-tip]");
-  if (own) return { element: own, lines: [own.dataset.tip] };
+  if (own) return { element: own, lines: [textOf(own)] };
   const row = isFocus && target.closest("tr");
-  const lines = row ? [...row.querySelectorAll("[data-tip]:not([tabindex])")].map((each) => each.dataset.tip) : [];
+  const lines = row ? [...row.querySelectorAll("[data-tip]:not([tabindex])")].map(textOf) : [];
   return lines.length > 0 ? { element: target, lines } : null;
 }
 

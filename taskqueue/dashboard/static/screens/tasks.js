@@ -50,7 +50,7 @@ function List({ query }) {
   const onDone = () => (setDialog(null), clear(), list.show());
   return html`
     <div class="title"><h1>Tasks</h1></div>
-    <${FilterBar} query=${query} filter=${filter} isCounted=${!list.isWaiting} />
+    <${FilterBar} query=${query} filter=${filter} isListed=${!list.isWaiting} />
     <${Origins} query=${query} />
     <section class="card" aria-label="Tasks" aria-busy=${String(list.isWaiting)} onMouseEnter=${() => setOver(true)} onMouseLeave=${() => setOver(false)}>
       ${selection.size > 0 &&
@@ -59,7 +59,7 @@ function List({ query }) {
       html`<button type="button" class="fresh" onClick=${list.show}>Show ${list.isFull ? "more than " : ""}${plural(list.fresh, "new task")}</button>`}
       ${list.isWaiting && list.tasks.length > 0 && html`<span class="unseen" role="status">Loading</span>`}
       <${Rows} list=${list} query=${query}>
-        <${TaskTable} tasks=${list.tasks} progress=${progress} selection=${selection} onSelect=${select} canSelect=${may("enqueue")} />
+        <${TaskTable} list=${list.tasksOf} tasks=${list.tasks} progress=${progress} selection=${selection} onSelect=${select} canSelect=${may("enqueue")} />
       <//>
       ${list.next && html`<footer class="more"><button type="button" onClick=${() => attempt(list.loadMore)}>Load more</button></footer>`}
     </section>
@@ -111,7 +111,7 @@ function useListKeys({ tasks, select, selection, clear, act }) {
   const move = (step) => {
     const place = tasks.findIndex((task) => task.id === focused());
     const task = tasks[Math.max(0, Math.min(tasks.length - 1, place + step))];
-    if (task) document.querySelector(`tr[data-id="${task.id}"] a`).focus();
+    if (task) document.querySelector(`tr[data-id="${task.id}"] a`)?.focus();
   };
   useKeys({
     j: () => move(1),
