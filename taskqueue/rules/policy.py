@@ -4,6 +4,7 @@
 the caller passes `now` and draws the jitter.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from taskqueue.rules.tasks import (
@@ -197,3 +198,16 @@ def abandoned(task: Task, *, started: bool, policy: RetryPolicy) -> Outcome:
     if task.started_at is None and task.deliveries > policy.max_deliveries:
         return Rejected(reason=f"delivered {task.deliveries} times without ever starting")
     return Interrupted(holder_died=True)
+
+
+def ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:
+    """Return the queues in which a settlement makes tasks ready, and when; 0: at once."""
+    match settlement:
+        case Complete(follow_ups=follow_ups):
+            return [(each.queue, each.run_at or 0.0) for each in follow_ups] if follow_ups else ()
+        case Requeue(run_at=run_at) | Postpone(run_at=run_at):
+            return [(task.queue, run_at)]
+        case Release():
+            return [(task.queue, 0.0)]
+        case _:
+            return ()

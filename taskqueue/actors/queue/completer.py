@@ -25,13 +25,10 @@ from taskqueue.rules.tasks import (
     Complete,
     DeadLetter,
     NotApplied,
-    Postpone,
-    Release,
     Requeue,
     SettleBy,
     Settled,
     Settlement,
-    Task,
 )
 from taskqueue.runtime import ActorRef
 from taskqueue.storage.protocol import Storage
@@ -220,7 +217,7 @@ class Completer:
         if task.limits is not None and (task.queue, task.limits) not in chained_keys:
             self._schedule.slot_freed(task.queue)
         if written is not Settled.CANCELLED:
-            for queue, ready_at in _ready_at(task, settlement):
+            for queue, ready_at in policy.ready_at(task, settlement):
                 self._schedule.expect_work(queue, ready_at)
 
     def _count(self, pending: PendingSettlement, written: Settled, now: float) -> None:
@@ -290,16 +287,3 @@ def _may_wait(pending: PendingSettlement) -> bool:
         and task.group is None
         and not is_awaited(task.id)
     )
-
-
-def _ready_at(task: Task, settlement: Settlement) -> Sequence[tuple[str, float]]:
-    """Return the queues in which this makes tasks ready, and when; 0: at once."""
-    match settlement:
-        case Complete(follow_ups=follow_ups):
-            return [(each.queue, each.run_at or 0.0) for each in follow_ups] if follow_ups else ()
-        case Requeue(run_at=run_at) | Postpone(run_at=run_at):
-            return [(task.queue, run_at)]
-        case Release():
-            return [(task.queue, 0.0)]
-        case _:
-            return ()
