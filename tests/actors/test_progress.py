@@ -57,6 +57,27 @@ async def test_a_thread_reports_as_well(world: World) -> None:
     assert await progress_of(world, task_id, "0.5")
 
 
+@pytest.mark.parametrize("executor", ["loop", "thread"])
+async def test_the_last_progress_of_a_handler_that_ends_at_once_is_kept(
+    world: World, executor: str
+) -> None:
+    async def on_loop(ctx: Context, number: int) -> None:
+        ctx.progress(number)
+
+    def in_thread(ctx: Context, number: int) -> None:
+        ctx.progress(number)
+
+    world.app.task("work")(on_loop if executor == "loop" else in_thread)
+    await world.start()
+
+    task_ids = [await world.enqueue("work", number=number) for number in range(40)]
+    for task_id in task_ids:
+        await world.ended(task_id)
+
+    found = [(await world.history(task_id)).task.progress for task_id in task_ids]
+    assert found == [str(number) for number in range(40)]
+
+
 async def test_progress_that_cannot_be_written_costs_nothing(
     world: World, storage: FaultyStorage
 ) -> None:

@@ -97,7 +97,7 @@ class ConsumerActor(Actor):
         self._at_work: set[asyncio.Task[None]] = set()  # one for each busy slot
         self._starts = StartNotes(self._storage, self._clock, self.start_task)
         self._reports = ReportBatcher(self._starts.note, self._report)
-        self._progress = ProgressReports(self._storage, self._clock, self.start_task)
+        self._progress = ProgressReports(self._storage, self._clock, self.begin_task)
         self._charges = Charges(self.address(QUEUE), self._clock, self.start_task)
         self._resources = Resources(app, consumer=name)
         self._executors = Executors(app, settings.slots, settings.process, name=name)
@@ -217,7 +217,7 @@ class ConsumerActor(Actor):
         if outcome is None:
             this.slot = slot
             outcome = await self._run(this)
-            this.slot = None
+            this.leave_slot()
         finished = Finished(
             delivery=taken.delivery,
             outcome=outcome,

@@ -59,6 +59,7 @@ class ConsumerAttemptHandle(AttemptHandle):
         self._connection = AttemptConnection(taken, storage, clock)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self.has_reported = False
         self.latest: str | None = None
         """The latest progress; None also if it is too long."""
         self._progress: str | None = None  # the latest, not yet handed over
@@ -67,6 +68,7 @@ class ConsumerAttemptHandle(AttemptHandle):
     def report(self, progress: str) -> None:
         # One callback, however often it is called before the loop turns: each would keep its text.
         self._progress = progress
+        self.has_reported = True
         self.latest = progress if len(progress) <= SHOWN_PROGRESS else None
         if not self._handing_over:
             self._handing_over = True
@@ -77,6 +79,11 @@ class ConsumerAttemptHandle(AttemptHandle):
 
     def log(self, lines: Lines) -> None:
         self._log.add(lines)
+
+    def end_reports(self) -> None:
+        """Have the last progress written before the outcome: what is over has none."""
+        self._hand_over()
+        self._reports.end(self._delivery)
 
     def _hand_over(self) -> None:
         self._handing_over = False  # first: what is reported from now on has a callback of its own

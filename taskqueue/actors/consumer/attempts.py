@@ -25,6 +25,12 @@ class Attempt:
     handle: ConsumerAttemptHandle | None = None  # since its handler was to begin
     cancelled_as: Outcome | None = None  # its outcome, if it was cancelled
 
+    def leave_slot(self) -> None:
+        """Note that the handler has ended, and have its last progress written."""
+        self.slot = None
+        if self.handle is not None and self.handle.has_reported:
+            self.handle.end_reports()
+
     def cancel(self, outcome: Outcome) -> None:
         """Cancel the handler, or prevent its start; the first outcome counts."""
         self.cancelled_as = self.cancelled_as or outcome

@@ -1,6 +1,6 @@
-"""Writes the latest progress of each attempt, one write at a time."""
+"""Writes the latest progress of the running attempts, one write at a time, and the last of each."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from taskqueue.actors import task_log
@@ -18,12 +18,12 @@ class ProgressReports:
         self,
         storage: StorageClient,
         clock: Clock,
-        start_task: Callable[[Coroutine[Any, Any, None]], object],
+        begin_task: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        """Make one without reports; `start_task` runs a coroutine as part of the consumer."""
+        """Make one without reports; `begin_task` runs a coroutine as part of the consumer."""
         self._storage = storage
         self._clock = clock
-        self._start_task = start_task
+        self._begin_task = begin_task
         self._latest: dict[str, tuple[Delivery, str]] = {}  # by token; not written yet
         self._writing = False
         self._lost = ThrottledLog("progress_not_noted", clock)
@@ -33,17 +33,26 @@ class ProgressReports:
         self._latest[delivery.token] = delivery, progress
         if not self._writing:
             self._writing = True
-            self._start_task(self._write())
+            self._begin_task(self._write_all())
 
-    async def _write(self) -> None:
+    def end(self, delivery: Delivery) -> None:
+        """Have the last progress of an attempt written at once: before its outcome is."""
+        last = self._latest.pop(delivery.token, None)
+        if last is not None:
+            self._begin_task(self._write({delivery.token: last}))
+
+    async def _write_all(self) -> None:
         while latest := self._latest:
             self._latest = {}
-            written = {token: progress for token, (_, progress) in latest.items()}
-            try:
-                await self._storage.use(Storage.report, written, now=self._clock.now())
-            except UNREACHABLE as error:  # there will be a later one, or the result
-                self._lost.info(reason=str(error))
-            else:
-                for delivery, progress in latest.values():
-                    task_log.progressed(delivery.task, progress)
+            await self._write(latest)
         self._writing = False
+
+    async def _write(self, latest: Mapping[str, tuple[Delivery, str]]) -> None:
+        written = {token: progress for token, (_, progress) in latest.items()}
+        try:
+            await self._storage.use(Storage.report, written, now=self._clock.now())
+        except UNREACHABLE as error:  # there will be a later one, or the result
+            self._lost.info(reason=str(error))
+        else:
+            for delivery, progress in latest.values():
+                task_log.progressed(delivery.task, progress)
