@@ -229,7 +229,7 @@ def _verb_of(operation: Any) -> str:
     if isinstance(operation, BatchOperation):
         return operation.verb
     verb = getattr(operation, "func", operation)  # some are bound to arguments
-    return getattr(verb, "__name__", "")
+    return getattr(verb, "__name__", "").removeprefix("_")
 
 
 def _unpacked(operations: Iterable[Any]) -> Iterator[Any]:
