@@ -40,7 +40,7 @@ class Activity:
         """Begin to count with `begin`."""
         self._began: float | None = None
         self._queues: dict[str, _Ring] = {}
-        self._uncounted = _Bucket(0)  # of the queues that are too many; nobody reads it
+        self._discarded = _Bucket(0)  # counts of queues beyond `MOST_QUEUES`; never read
         self.service = ServiceActivity()
 
     def begin(self, now: float) -> None:
@@ -70,7 +70,7 @@ class Activity:
             failed: 1 if it has failed, retried or not, else 0.
         """
         ring = self._queues.get(queue) or self._new(queue, now)
-        bucket = self._uncounted if ring is None else ring.current(now)
+        bucket = self._discarded if ring is None else ring.current(now)
         of_all = self.service.current(now)
         bucket.completed += completed
         of_all.completed += completed

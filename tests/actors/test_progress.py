@@ -13,7 +13,7 @@ from taskqueue.actors.messages import QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.context import Context
 from taskqueue.attempt_log import AttemptLog
-from taskqueue.errors import StorageUnavailable
+from taskqueue.errors import ActorUnavailable, StorageUnavailable
 from taskqueue.rules.leases.values import Taken
 from taskqueue.rules.tasks import Delivery, NewTask
 from taskqueue.runtime import System
@@ -132,7 +132,7 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     storage, tasks, starts = Lost(), Tasks(), list[None]()
-    reports = ProgressReports(storage, ManualClock(), tasks.start)
+    reports = ProgressReports(storage, ManualClock(), tasks.start, tasks.start)
     charges = Charges(System().address(QUEUE), ManualClock(), tasks.start)
     taken = Taken(delivery("token"), 0.0, AttemptLog())
     handle = ConsumerAttemptHandle(
@@ -155,7 +155,7 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
 
 async def test_what_a_loop_takes_in_one_turn_from_all_attempts_is_one_write() -> None:
     storage, tasks = Lost(), Tasks()
-    reports = ProgressReports(storage, ManualClock(), tasks.start)
+    reports = ProgressReports(storage, ManualClock(), tasks.start, tasks.start)
 
     for number in range(100):
         reports.note(delivery(f"token-{number}"), "1")
@@ -168,7 +168,7 @@ async def test_progress_that_is_lost_all_the_time_is_logged_once_a_second(
     events: EventLog,
 ) -> None:
     storage, tasks, clock = Lost(), Tasks(), ManualClock()
-    reports = ProgressReports(storage, clock, tasks.start)
+    reports = ProgressReports(storage, clock, tasks.start, tasks.start)
 
     async def lose(times: int) -> None:
         for number in range(times):
@@ -181,3 +181,17 @@ async def test_progress_that_is_lost_all_the_time_is_logged_once_a_second(
 
     logged = events.select("progress_not_noted")
     assert [each.get("more") for each in logged] == [None, 99]
+
+
+async def test_the_progress_of_a_consumer_that_has_ended_is_dropped() -> None:
+    def refuse(work: Coroutine[Any, Any, None]) -> None:
+        work.close()
+        raise ActorUnavailable("consumer-1")
+
+    storage = Lost()
+    reports = ProgressReports(storage, ManualClock(), refuse, refuse)
+
+    reports.note(delivery("token"), "1")
+    reports.end(delivery("token"))
+
+    assert storage.asked == []

@@ -83,7 +83,7 @@ class ConsumerActor(Actor):
         self._app = app
         self._settings = settings
         self._roster = roster or Roster()
-        self._clock = clock or SystemClock()
+        self._clock = clock = clock or SystemClock()
         self._slots = settings.slots
         self._queue = QueueLink(
             self.address(QUEUE),
@@ -97,7 +97,7 @@ class ConsumerActor(Actor):
         self._at_work: set[asyncio.Task[None]] = set()  # one for each busy slot
         self._starts = StartNotes(self._storage, self._clock, self.start_task)
         self._reports = ReportBatcher(self._starts.note, self._report)
-        self._progress = ProgressReports(self._storage, self._clock, self.begin_task)
+        self._progress = ProgressReports(self._storage, clock, self.start_task, self.begin_task)
         self._charges = Charges(self.address(QUEUE), self._clock, self.start_task)
         self._resources = Resources(app, consumer=name)
         self._executors = Executors(app, settings.slots, settings.process, name=name)

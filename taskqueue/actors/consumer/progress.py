@@ -1,11 +1,13 @@
 """Writes the latest progress of the running attempts, one write at a time, and the last of each."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 from taskqueue.actors import task_log
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient
 from taskqueue.clock import Clock
+from taskqueue.errors import ActorUnavailable
 from taskqueue.rules.tasks import Delivery
 from taskqueue.storage.protocol import Storage
 from taskqueue.throttle import ThrottledLog
@@ -18,11 +20,17 @@ class ProgressReports:
         self,
         storage: StorageClient,
         clock: Clock,
+        start_task: Callable[[Coroutine[Any, Any, None]], object],
         begin_task: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
-        """Make one without reports; `begin_task` runs a coroutine as part of the consumer."""
+        """Make one without reports.
+
+        Both run a coroutine as part of the consumer: `start_task` from the next turn of the loop
+        on, so that what is noted in this one shares a write, `begin_task` at once.
+        """
         self._storage = storage
         self._clock = clock
+        self._start_task = start_task
         self._begin_task = begin_task
         self._latest: dict[str, tuple[Delivery, str]] = {}  # by token; not written yet
         self._writing = False
@@ -33,13 +41,15 @@ class ProgressReports:
         self._latest[delivery.token] = delivery, progress
         if not self._writing:
             self._writing = True
-            self._begin_task(self._write_all())
+            with suppress(ActorUnavailable):  # the consumer has ended, and its attempts with it
+                self._start_task(self._write_all())
 
     def end(self, delivery: Delivery) -> None:
         """Have the last progress of an attempt written at once: before its outcome is."""
         last = self._latest.pop(delivery.token, None)
         if last is not None:
-            self._begin_task(self._write({delivery.token: last}))
+            with suppress(ActorUnavailable):  # as above
+                self._begin_task(self._write({delivery.token: last}))
 
     async def _write_all(self) -> None:
         while latest := self._latest:
