@@ -58,9 +58,12 @@ class InPortions:
 
 
 class TestSQLite(InPortions):
-    @pytest.fixture
-    async def storage(self, tmp_path: Path) -> AsyncIterator[Storage]:
-        storage = SQLiteStorage(tmp_path / "tasks.db", synchronous="NORMAL")
+    @pytest.fixture(params=["thread", "process"])
+    async def storage(
+        self, tmp_path: Path, request: pytest.FixtureRequest
+    ) -> AsyncIterator[Storage]:
+        path = tmp_path / "tasks.db"
+        storage = SQLiteStorage(path, synchronous="NORMAL", writes_in=request.param)
         await storage.migrate()
         await storage.open()
         await fill(storage)
