@@ -17,9 +17,9 @@ from taskqueue.actors.messages import DATABASE, QUEUE
 from taskqueue.actors.storage_client import StorageClient
 from taskqueue.api.app import App
 from taskqueue.assembly import Parts
-from taskqueue.cli.serving import tune_interpreter
 from taskqueue.clock import SystemClock
 from taskqueue.commands import GetReadiness, Pause, Resume
+from taskqueue.process.interpreter import adapt_switch_interval, tune_gc
 from taskqueue.rules.tasks import DEFAULT_QUEUE, ENDED, NewTask, Status
 from taskqueue.runtime import System, ask
 from taskqueue.service import Service
@@ -94,5 +94,9 @@ async def running(
         async with Service(app, settings, http=False, parts=parts) as service:
             running = Running(service.system)
             await running.ready()
-            tune_interpreter()
-            yield running
+            tune_gc()
+            adapting = asyncio.create_task(adapt_switch_interval())
+            try:
+                yield running
+            finally:
+                adapting.cancel()

@@ -5,7 +5,6 @@ from starting; settings or an app that cannot be used end it with 2.
 """
 
 import asyncio
-import gc
 import os
 import selectors
 import sys
@@ -23,6 +22,7 @@ from taskqueue.errors import ConfigError, Fault, ServiceFailed, ServiceNotStarte
 from taskqueue.events import events
 from taskqueue.http.server import descriptors
 from taskqueue.logs import pipeline as logs
+from taskqueue.process.interpreter import adapt_switch_interval, tune_gc
 from taskqueue.process.quick_loop import QuickLoop
 from taskqueue.runtime import log_loop_error
 from taskqueue.service import Service
@@ -30,7 +30,6 @@ from taskqueue.settings import Settings
 from taskqueue.storage.backend import Backend
 
 OK, FAILED, MISUSED = 0, 1, 2
-SWITCH_S = 0.0002  # four threads that compute take 4 % longer with it
 
 
 class Ended(NamedTuple):
@@ -91,11 +90,11 @@ async def _run(service: Service, signals: Signals, starter: Starter) -> int:
     signals.cancel(main)
     try:
         async with service:
-            tune_interpreter()
+            tune_gc()
             _announce_ready(service)
             starter.ready(service)
             try:
-                await asyncio.Event().wait()
+                await adapt_switch_interval()
             finally:
                 starter.stopping()
     except asyncio.CancelledError:
@@ -106,23 +105,6 @@ async def _run(service: Service, signals: Signals, starter: Starter) -> int:
     except ServiceFailed as error:
         print_error(str(error))
     return FAILED
-
-
-def tune_interpreter() -> None:
-    """Set the interpreter up for a service: this process does nothing else.
-
-    The garbage collector runs less often. What is there once the service runs stays to its end, and
-    of what a task makes next to nothing is part of a cycle; Python's own thresholds are for
-    programs that make less.
-
-    A thread that computes gives up the interpreter sooner. A task takes several turns of two loops,
-    and at each of them a handler that computes in a thread held the interpreter for 5 ms, which is
-    Python's own interval.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-    sys.setswitchinterval(SWITCH_S)
 
 
 def _announce_ready(service: Service) -> None:
