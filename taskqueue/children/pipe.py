@@ -35,7 +35,7 @@ class Pipe(Generic[T]):
         arrived in one piece with that is dropped.
         """
         self._hear, self._lose = hear, lose
-        self._loop.add_reader(self._end, self._read)
+        self._loop.add_reader(self._end, self.receive)
 
     def send(self, frame: bytes) -> None:
         """Send a frame: as much as there is room for now, and the rest when there is more.
@@ -75,7 +75,8 @@ class Pipe(Generic[T]):
             with suppress(OSError):  # user code has closed it by its number
                 self._end.close()
 
-    def _read(self) -> None:
+    def receive(self) -> None:
+        """Hear now what has arrived, be it the end, and not in a later turn of the loop."""
         try:
             data = self._end.recv(CHUNK)
             messages = self._frames.feed(data)

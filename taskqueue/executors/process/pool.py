@@ -69,7 +69,7 @@ class ProcessExecutor:
         """
         worker = await self._free.get()
         try:
-            if worker is None or worker.spent:
+            if worker is None or not worker.can_run():
                 worker = await self._start()
             self._running[context.task.id] = worker
             return await worker.run(context)

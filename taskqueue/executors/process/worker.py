@@ -95,6 +95,12 @@ class Worker:
         self.spent = True
         self._pipe.close()
 
+    def can_run(self) -> bool:
+        """Return whether it takes another task; not if it has just been killed, as far as seen."""
+        if not self.spent:
+            self._pipe.receive()  # an idle process says nothing but that it has ended
+        return not self.spent
+
     async def run(self, context: Context) -> Outcome:
         """Have the process make this attempt, and return what came of it.
 
