@@ -47,7 +47,8 @@ def outside_of_tasks(call: Callable[[], T]) -> T:
     There is no current task meanwhile: that would be the one of a slot, and not of a handler, and
     code that cancels it would end the slot.
     """
-    loop, caller = asyncio.get_running_loop(), asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    caller = asyncio.current_task(loop)
     assert caller is not None  # noqa: S101 - a coroutine is always run by a task
     _leave_task(loop, caller)
     try:

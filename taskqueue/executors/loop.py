@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from time import monotonic  # bound now: libraries replace it in its module for a while
 from typing import Any
 
 from taskqueue.api.context import Context
@@ -37,7 +38,8 @@ class LoopExecutor:
 
     async def run(self, handler: Handler, context: Context, kwargs: Mapping[str, Any]) -> Outcome:
         """Await the handler; see `Executor.run`."""
-        await self._let_others_run()  # not after it: it would seem to run on until then
+        if self._turn_ends is None or monotonic() >= self._turn_ends:
+            await self._begin_turn()  # not after it: it would seem to run on until then
         handle = partial(awaited, handler, context, kwargs)
         call, task_id = inside_middleware(handler, context, handle), context.task.id
         self._thread = threading.get_ident()
@@ -53,14 +55,13 @@ class LoopExecutor:
             note_end()
         return outcome
 
-    async def _let_others_run(self) -> None:
+    async def _begin_turn(self) -> None:
         """Give the loop its turn if handlers have followed each other without one for too long."""
-        loop = asyncio.get_running_loop()
-        if self._turn_ends is not None and loop.time() >= self._turn_ends:
+        if self._turn_ends is not None:
             await asyncio.sleep(0)
-        if self._turn_ends is None:
-            self._turn_ends = loop.time() + TURN_S
-            loop.call_soon(self._end_turn)
+        if self._turn_ends is None:  # else another handler has been first
+            self._turn_ends = monotonic() + TURN_S
+            asyncio.get_running_loop().call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         self._turn_ends = None

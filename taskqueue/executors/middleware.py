@@ -38,7 +38,8 @@ async def inside_middleware(handler: Handler, context: Context, call: CallNext) 
 
 def outside_of_the_loop(call: Callable[[], T]) -> T:
     """Call what may run a loop of its own, and return what it returns."""
-    loop, caller = asyncio.get_running_loop(), asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    caller = asyncio.current_task(loop)
     assert caller is not None  # noqa: S101 - a coroutine is always run by a task
     _leave_task(loop, caller)
     asyncio._set_running_loop(None)  # noqa: SLF001 - there is no public way

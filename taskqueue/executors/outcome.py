@@ -36,6 +36,9 @@ from taskqueue.rules.tasks import (
 MAX_ERROR = 1 << 10  # bytes
 MAX_TRACEBACK = 16 << 10  # bytes, of its end: the last frames say most
 
+_WITHOUT_CODE = frozenset({type(None), bool, int, float, str})
+"""Types of values that are encoded without any code of the user's."""
+
 _OWN_FRAMES = (str(Path(__file__).parent), eager_tasks.__file__)
 
 
@@ -62,6 +65,8 @@ async def outcome_of(running: Awaitable[object], context: Context, handler: Hand
         if timeout_s is not None and limit.expired():
             return TimedOut(after_s=timeout_s)
         return outside_of_tasks(partial(outcome_of_error, error, context, handler))
+    if type(value) in _WITHOUT_CODE:
+        return outcome_of_value(value, context, handler)
     return outside_of_tasks(partial(outcome_of_value, value, context, handler))
 
 

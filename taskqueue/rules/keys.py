@@ -23,6 +23,9 @@ SHOWN = frozenset({Acceptance.KEPT, Acceptance.REPLACED, Acceptance.POSTPONED})
 """Answers that include the current status of the task under the key."""
 
 
+_REFUSALS = frozenset({Acceptance.CONFLICT, Acceptance.REJECTED, Acceptance.CLOSED})
+
+
 class Holder(Struct):
     """The task that has a key, as far as that decides about the next one."""
 
@@ -157,6 +160,8 @@ def refuse_unaccepted(tasks: Sequence[NewTask], answers: Sequence[Accepted]) -> 
         KeyTaken: likewise, of tasks that are rejected if they are repeated.
         GroupClosed: with all such groups.
     """
+    if _REFUSALS.isdisjoint([answer.acceptance for answer in answers]):
+        return
     if conflicts := _answered(tasks, answers, Acceptance.CONFLICT):
         raise KeyConflict(conflicts)
     if taken := _answered(tasks, answers, Acceptance.REJECTED):

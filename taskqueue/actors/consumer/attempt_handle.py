@@ -50,13 +50,14 @@ class ConsumerAttemptHandle(AttemptHandle):
                 its progress would erase that.
             clock: the time.
         """
-        self._delivery = taken.delivery
-        self._log = taken.log
+        self._taken = taken
         self._storage = storage
         self._reports = reports
         self._charges = charges
         self._note_start = note_start
-        self._connection = AttemptConnection(taken, storage, clock)
+        self._clock = clock
+        self._connection: AttemptConnection | None = None  # most handlers ask for none
+        self._has_ended = False
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self.has_reported = False
@@ -78,19 +79,19 @@ class ConsumerAttemptHandle(AttemptHandle):
         self._loop.call_soon_threadsafe(self._charges.add, use)
 
     def log(self, lines: Lines) -> None:
-        self._log.add(lines)
+        self._taken.log.add(lines)
 
     def end_reports(self) -> None:
         """Have the last progress written before the outcome: what is over has none."""
         self._hand_over()
-        self._reports.end(self._delivery)
+        self._reports.end(self._taken.delivery)
 
     def _hand_over(self) -> None:
         self._handing_over = False  # first: what is reported from now on has a callback of its own
         if (progress := self._progress) is not None:
             self._progress = None
             self._note_start()
-            self._reports.note(self._delivery, progress)
+            self._reports.note(self._taken.delivery, progress)
 
     async def dry_run(self, statements: tuple[Statement, ...], query: Statement) -> Rows:
         return await self._storage.use(Storage.dry_run, statements, query, limit_s=DRY_RUN_LIMIT_S)
@@ -104,12 +105,20 @@ class ConsumerAttemptHandle(AttemptHandle):
     def connection(self) -> AbstractAsyncContextManager[Any]:
         if threading.get_ident() != self._thread:
             raise NoConnection("it was asked for on another thread")
+        if self._connection is None:
+            if self._has_ended:  # its transaction would never be concluded
+                raise NoConnection("the attempt has ended")
+            self._connection = AttemptConnection(self._taken, self._storage, self._clock)
         return self._connection.lent()
 
     async def concluded(self, outcome: Outcome) -> Outcome:
+        if self._connection is None:
+            return outcome
         concluding = asyncio.ensure_future(self._connection.conclude(outcome))
         await undisturbed(concluding)  # a cancellation of the handler does not cancel a commit
         return concluding.result()
 
     def abandon_connection(self) -> None:
-        self._connection.abandon()
+        self._has_ended = True
+        if self._connection is not None:
+            self._connection.abandon()

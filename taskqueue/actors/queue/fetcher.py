@@ -198,10 +198,10 @@ class Fetcher:
         self._arrival.set()
 
     def _expect(self, tasks: Sequence[NewTask]) -> None:
-        for task in tasks:
-            if task.limits is not None:
-                self._schedule.hints.note_limited(task.queue)
-            self._schedule.expect_work(task.queue, task.run_at or 0.0)
+        for queue in {task.queue for task in tasks if task.limits is not None}:
+            self._schedule.hints.note_limited(queue)
+        for queue, run_at in {(task.queue, task.run_at or 0.0) for task in tasks}:
+            self._schedule.expect_work(queue, run_at)
 
     # --- claiming ---------------------------------------------------------------------------
 
