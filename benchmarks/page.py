@@ -255,7 +255,7 @@ _FIGURES = (
         against="one a minute",
         floor=lambda _: 1.0,
     ),
-    _heap("heap", 0, "after the first turn", Target("ratio", "≤", 1.2)),
+    _heap("heap", 0, "after a tenth of the time", Target("ratio", "≤", 1.2)),
     _heap("heap_later", 1, "halfway", None),
     Figure(
         name="page.load",

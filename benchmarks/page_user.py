@@ -19,6 +19,9 @@ INTERACTIONS = {
     "screen": "going to another screen",
 }
 
+COLLECTIONS = 8  # compiled code that is not used any more only goes after several
+COLLECTION_S = 0.2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -26,8 +29,11 @@ class Work:
 
     took_ms: Mapping[str, Sequence[float]]
     long_tasks_ms: Sequence[float]
-    heap_mb: tuple[float, float, float]
-    """After the first turn, halfway and at the end, each without garbage."""
+    heap_mb: Sequence[float]
+    """After a tenth of the time, halfway and at the end, each without garbage.
+
+    Not after the first turn: by then most functions have not run often enough to be compiled.
+    """
     completed_per_s: float
     seconds: float
 
@@ -38,18 +44,20 @@ def work(seconds: float, per_second: int = PER_SECOND) -> Work:
         page.goto(site.url)
         user, profiler = User(page), page.context.new_cdp_session(page)
         user.turn()  # what only the first one loads is not counted
-        heap_before_mb = _heap_mb(page, profiler)
+        page.evaluate("pageClock.longTasks()")
         completed, began_at = site.completed(), time.monotonic()
-        turns = _turns(user, began_at + seconds / 2)
-        long_tasks_ms = user.long_tasks_ms()
-        heap_halfway_mb = _heap_mb(page, profiler)
-        turns += _turns(user, began_at + seconds)
-        long_tasks_ms += user.long_tasks_ms()
+        turns: list[dict[str, float]] = []
+        long_tasks_ms: list[float] = []
+        heap_mb: list[float] = []
+        for share in (0.1, 0.5, 1.0):
+            turns += _turns(user, began_at + share * seconds)
+            long_tasks_ms += user.long_tasks_ms()
+            heap_mb.append(_heap_mb(page, profiler))
         took_s = time.monotonic() - began_at
         return Work(
             took_ms={name: [turn[name] for turn in turns] for name in INTERACTIONS},
             long_tasks_ms=long_tasks_ms,
-            heap_mb=(heap_before_mb, heap_halfway_mb, _heap_mb(page, profiler)),
+            heap_mb=heap_mb,
             completed_per_s=(site.completed() - completed) / took_s,
             seconds=took_s,
         )
@@ -63,7 +71,9 @@ def _turns(user: "User", ends_at: float) -> list[dict[str, float]]:
 
 
 def _heap_mb(page: "Page", profiler: "CDPSession") -> float:
-    profiler.send("HeapProfiler.collectGarbage")
+    for _ in range(COLLECTIONS):
+        profiler.send("HeapProfiler.collectGarbage")
+        time.sleep(COLLECTION_S)
     page.evaluate("pageClock.longTasks()")  # if that was one, it is not the page's
     return float(profiler.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
 
@@ -92,7 +102,7 @@ class User:
         took["open"] = self._timed("open", first.click)
         took["screen"] = self._timed("screen", lambda: self._go_to("queues"))
         self._go_to("")
-        page.wait_for_selector('section[aria-label="Supervision"] tr[data-path]')
+        page.locator('section[aria-label="Supervision"] tr[data-path]').first.wait_for()
         return took
 
     def long_tasks_ms(self) -> list[float]:
