@@ -18,7 +18,8 @@ _RUNS = "is_open AND outcome = 'fired'"
 _WAITS = "is_open AND outcome = 'waiting'"
 _SCHEDULES = f"""
 SELECT {_COLUMNS}, (
-    SELECT min(at) FROM main.schedule_slots WHERE schedule = name AND {_WAITS}
+    SELECT min(at) FROM main.schedule_slots INDEXED BY waiting_slots
+    WHERE schedule = name AND {_WAITS}
 ) FROM main.task_schedules
 """
 ALL = f"{_SCHEDULES} ORDER BY name"
@@ -42,7 +43,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 # Settlements do not know of slots, so that a task pays nothing for them: what has ended is found
 # here, by the schedule's next slot.
 CLOSE_ENDED = f"""
-UPDATE main.schedule_slots SET is_open = 0
+UPDATE main.schedule_slots INDEXED BY running_slots SET is_open = 0
 WHERE schedule = ? AND {_RUNS} AND NOT EXISTS (
     SELECT 1 FROM main.tasks WHERE id = task_id AND processed_at IS NULL
 )
@@ -58,7 +59,8 @@ SELECT count(*) FROM (
 )
 """
 SKIP_WAITING = f"""
-UPDATE main.schedule_slots SET outcome = 'skipped', reason = ?2, is_open = 0
+UPDATE main.schedule_slots INDEXED BY waiting_slots
+SET outcome = 'skipped', reason = ?2, is_open = 0
 WHERE schedule = ?1 AND {_WAITS}
 """
 TRIM = """
