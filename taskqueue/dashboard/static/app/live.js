@@ -64,10 +64,10 @@ class Resource {
     this.answeredAt = -Infinity;
   }
 
-  show(listener, every) {
+  show(listener, every, isKnown) {
     this.shown.set(listener, every);
     const age = (performance.now() - this.answeredAt) / 1000;
-    if (age > SOON_S && !this.aborter) this.ask();
+    if (age > SOON_S && !this.aborter && !isKnown) this.ask();
     else this.plan();
     return () => {
       this.shown.delete(listener);
@@ -162,11 +162,12 @@ export const nudge = (concerns = () => true) => resources.forEach((each) => conc
 
 /** Keep the answer of `path`, asked every `every` seconds; Infinity: only after an event. Without a path there is none.
 
-`data` stays while a newer answer fails: `problem` says why it is old.
+`data` stays while a newer answer fails: `problem` says why it is old. `isKnown`: what it would be is
+shown already, so it is first asked when it may have changed.
 */
-export function useLive(path, every = 2) {
+export function useLive(path, every = 2, { isKnown = false } = {}) {
   const [, redraw] = useState(nothing);
-  useLayoutEffect(() => (path ? resource(path).show(redraw, every) : undefined), [path, every]); // an effect would ask a frame later
+  useLayoutEffect(() => (path ? resource(path).show(redraw, every, isKnown) : undefined), [path, every]); // an effect would ask a frame later
   const reload = useCallback(() => path && resource(path).askAnew(), [path]);
   const { data, problem } = path ? resource(path).state : nothing;
   return { data, problem, reload };

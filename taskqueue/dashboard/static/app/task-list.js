@@ -28,7 +28,7 @@ export function useTaskList(filter, isHeld) {
   const base = { ...filter, fields: FIELDS, limit: PAGE };
   const top = frozen && frozen.key === key && frozen.tasks.length ? frozen.tasks[0].id : null;
   const newest = useLive(withQuery("tasks", base));
-  const window = useLive(top && withQuery("tasks", { ...base, cursor: after(top) }));
+  const window = useLive(top && withQuery("tasks", { ...base, cursor: after(top) }), 2, { isKnown: true });
   const latest = useRef(null);
   latest.current = newest.data;
   useEffect(() => {
