@@ -5,14 +5,11 @@ from collections.abc import Iterator
 from taskqueue.errors import Fault
 from taskqueue.foreign import conversion as plain
 from taskqueue.rules.limits import LimitValues
-from taskqueue.rules.names import MAX_NAME, UNPRINTABLE, is_name
+from taskqueue.rules.names import MAX_NAME, is_name
 from taskqueue.rules.options import is_duration
 
 MOST = 1_000_000_000
 """The largest number of slots, of starts, of a burst, and the largest cost."""
-
-LIMIT_NAME_SCHEMA = {"minLength": 1, "maxLength": MAX_NAME, "pattern": f"^[^/{UNPRINTABLE}]+$"}
-"""In JSON Schema, what `is_limit_name` allows."""
 
 LIMIT_NAME_RULE = f"must be 1 to {MAX_NAME} printable characters without a slash"
 RUNNING_RULE = f"must be a whole number from 1 to {MOST:,}"
