@@ -103,15 +103,21 @@ class DeathBeforeTheAnswer:
     async def _pass_on(self, asked: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         with closing(answer), suppress(ConnectionError):
             reader, writer = await asyncio.open_connection(self._target.hostname, self._target.port)
+            passing_on = asyncio.create_task(_copy(asked, writer))  # a request may come in parts
             with closing(writer):
-                while request := await asked.read(1 << 16):
-                    writer.write(request)
-                    response = await reader.read(1 << 16)
+                while response := await reader.read(1 << 16):
                     if not self.withheld:
                         self.withheld.append(response.split(b"\r\n")[0])
                         self._service.kill()
-                        return
+                        break
                     answer.write(response)
+            passing_on.cancel()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while part := await source.read(1 << 16):
+        target.write(part)
+    target.close()
 
 
 def a_free_port() -> int:
