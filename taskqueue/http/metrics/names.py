@@ -111,7 +111,7 @@ COMMIT_ROWS = Metric("taskqueue_commit_rows", "histogram", "How many rows each c
 LOOP_LAG = Metric(
     "taskqueue_loop_lag_seconds",
     "histogram",
-    "How late the main event loop was, measured four times a second.",
+    "How late the main event loop was, measured twice a second.",
 )
 HOOKS_FAILED = Metric(
     "taskqueue_hooks_failed_total", "counter", "Calls of hooks that raised or took too long."
