@@ -30,14 +30,11 @@ def tune_gc() -> None:
     gc.set_threshold(10_000, 20, 50)
 
 
-async def adapt_switch_interval(*, period_s: float = PERIOD_S) -> Never:
+async def adapt_switch_interval() -> Never:
     """Have threads pass the interpreter on sooner while one of them computes.
 
-    Not always: the loops of a busy service would interrupt each other, which takes a third more of
-    its processor time.
-
-    Args:
-        period_s: how often to look whether one computes.
+    Not always: the loops of a busy service would interrupt each other, and it would take two thirds
+    more of a processor.
     """
     usual_s = sys.getswitchinterval()
     was_held = False
@@ -46,7 +43,7 @@ async def adapt_switch_interval(*, period_s: float = PERIOD_S) -> Never:
             is_held = _held_s() >= PROBE_S
             sys.setswitchinterval(SHORT_S if was_held and is_held else usual_s)
             was_held = is_held
-            await asyncio.sleep(next_beat(monotonic(), period_s) - monotonic())
+            await asyncio.sleep(next_beat(monotonic(), PERIOD_S) - monotonic())
     finally:
         sys.setswitchinterval(usual_s)
 
