@@ -95,7 +95,8 @@ class HandlerSessions:
         try:
             return await settling.settle(tx, by, now=now)
         except Exception as error:
-            self._losses[by.token] += is_lost(error)
+            if is_lost(error):
+                self._losses[by.token] += 1
             raise
 
     async def dry_run(
