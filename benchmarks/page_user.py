@@ -30,9 +30,9 @@ class Work:
     took_ms: Mapping[str, Sequence[float]]
     long_tasks_ms: Sequence[float]
     heap_mb: Sequence[float]
-    """After a tenth of the time, halfway and at the end, each without garbage.
+    """After the first turn, a tenth of the time, half of it and at the end, each without garbage.
 
-    Not after the first turn: by then most functions have not run often enough to be compiled.
+    In the first turns most functions have not run often enough to be compiled.
     """
     completed_per_s: float
     seconds: float
@@ -44,11 +44,10 @@ def work(seconds: float, per_second: int = PER_SECOND) -> Work:
         page.goto(site.url)
         user, profiler = User(page), page.context.new_cdp_session(page)
         user.turn()  # what only the first one loads is not counted
-        page.evaluate("pageClock.longTasks()")
+        heap_mb = [_heap_mb(page, profiler)]
         completed, began_at = site.completed(), time.monotonic()
         turns: list[dict[str, float]] = []
         long_tasks_ms: list[float] = []
-        heap_mb: list[float] = []
         for share in (0.1, 0.5, 1.0):
             turns += _turns(user, began_at + share * seconds)
             long_tasks_ms += user.long_tasks_ms()

@@ -41,7 +41,7 @@ async def adapt_switch_interval() -> Never:
     try:
         while True:
             is_held = _held_s() >= PROBE_S
-            sys.setswitchinterval(SHORT_S if was_held and is_held else usual_s)
+            sys.setswitchinterval(min(SHORT_S, usual_s) if was_held and is_held else usual_s)
             was_held = is_held
             await asyncio.sleep(next_beat(monotonic(), PERIOD_S) - monotonic())
     finally:

@@ -1,6 +1,7 @@
 """What the system tells about processes. It tells it on request only, so one has to ask again."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,14 @@ async def gone(*pids: int) -> None:
     except TimeoutError:
         left = {pid: state(pid) for pid in pids if is_there(pid)}
         raise TimeoutError(f"still there: {left}") from None
+
+
+def gone_before_the_next_turn(pid: int) -> None:
+    """Wait until a process is not there any more, while the loop hears of nothing."""
+    end = time.monotonic() + WAIT_S
+    while is_there(pid):
+        if time.monotonic() > end:
+            raise TimeoutError(f"still there: {pid}")
 
 
 async def noted(file: Path) -> list[int]:

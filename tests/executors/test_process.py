@@ -41,7 +41,16 @@ from taskqueue.runtime.host import Host
 from taskqueue.testing.claims import claimed
 from taskqueue.testing.events import EventLog
 from tests.executors.processes import echo
-from tests.executors.procs import WAIT_S, gone, is_there, noted, parent, state, until
+from tests.executors.procs import (
+    WAIT_S,
+    gone,
+    gone_before_the_next_turn,
+    is_there,
+    noted,
+    parent,
+    state,
+    until,
+)
 from tests.recycles import storm
 
 APP = "tests.executors.processes:app"
@@ -345,6 +354,15 @@ async def test_an_idle_process_that_is_killed_costs_no_task_anything(pool: Pool)
 
     os.kill(first, signal.SIGKILL)
     await gone(first)
+
+    assert await pool.result("pid") != first
+
+
+async def test_a_task_comes_before_the_end_of_an_idle_process_is_heard(pool: Pool) -> None:
+    first = await pool.result("pid")
+
+    os.kill(first, signal.SIGKILL)
+    gone_before_the_next_turn(first)
 
     assert await pool.result("pid") != first
 

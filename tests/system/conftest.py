@@ -1,6 +1,7 @@
 """Services as processes of their own, whose logs hold no surprises."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,8 @@ from tests.bytecode import fill
 from tests.forked.service import ForkedService
 from tests.system.services import TIMEOUT_S, Services
 
+MEMORY = Path("/dev/shm")  # a disk that no other test keeps busy
+
 
 @pytest.fixture(scope="session")
 def bytecode() -> None:
@@ -19,12 +22,22 @@ def bytecode() -> None:
 
 
 @pytest.fixture
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """The folder of the services of this test; in memory, if it is marked so and there is one."""
+    if request.node.get_closest_marker("in_memory") is None or not MEMORY.is_dir():
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="taskqueue-test-") as in_memory:
+        yield Path(in_memory)
+
+
+@pytest.fixture
 async def services(
-    request: pytest.FixtureRequest, tmp_path: Path, bytecode: None
+    request: pytest.FixtureRequest, folder: Path, bytecode: None
 ) -> AsyncIterator[Services]:
     """The services of this test, in a folder of their own; forked if it is marked so."""
     is_forked = request.node.get_closest_marker("forked") is not None
-    services = Services(tmp_path, kind=ForkedService if is_forked else ServiceProcess)
+    services = Services(folder, kind=ForkedService if is_forked else ServiceProcess)
     try:
         yield services
     finally:

@@ -167,9 +167,3 @@ async def when(task_ids: list[str], service: ServiceProcess, event: str) -> None
     """Wait until each of the tasks has had an event."""
     for task_id in task_ids:
         await service.wait_for(event, task_id=task_id, timeout_s=TIMEOUT_S)
-
-
-def degradations(service: ServiceProcess) -> list[dict[str, Any]]:
-    """Return when its storage was degraded, but for a wait for the disk: other tests use it too."""
-    degraded = service.events.select("storage_degraded")
-    return [event for event in degraded if "waiting for the disk" not in event["reason"]]

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from taskqueue.testing.process import children_of
-from tests.system.services import Client, Services, degradations, until, when
+from tests.system.services import Client, Services, until, when
 
 pytestmark = pytest.mark.forked
 
@@ -171,6 +171,7 @@ async def test_a_task_that_holds_the_stop_up_can_be_cancelled(
     assert _rows(services.folder)[running]["status"] == "cancelled"
 
 
+@pytest.mark.in_memory
 async def test_nothing_is_left_behind_and_a_new_process_starts_at_once(
     services: Services, http: aiohttp.ClientSession
 ) -> None:
@@ -188,7 +189,7 @@ async def test_nothing_is_left_behind_and_a_new_process_starts_at_once(
     assert not _any_lives(children)
     assert lock_is_free
     assert left == ["tasks.db", "tasks.db.lock"]
-    assert degradations(again) == []
+    assert again.events.select("storage_degraded") == []
     assert again.events.select("child_restarted") == []
 
 

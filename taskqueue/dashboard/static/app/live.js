@@ -67,7 +67,8 @@ class Resource {
   show(listener, every, isKnown) {
     this.shown.set(listener, every);
     const age = (performance.now() - this.answeredAt) / 1000;
-    if (age > SOON_S && !this.aborter && !isKnown) this.ask();
+    const isEnough = isKnown && this.answeredAt === -Infinity; // an old answer is not what is shown
+    if (age > SOON_S && !this.aborter && !isEnough) this.ask();
     else this.plan();
     return () => {
       this.shown.delete(listener);
