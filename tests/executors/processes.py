@@ -456,7 +456,7 @@ async def hide_loop(ctx: Context) -> None:
 
 
 @app.task("stand", executor="process")
-def stand(ctx: Context, into: str) -> None:
+def stand(ctx: Context, into: str, padding: str = "") -> None:
     _note(into, os.getpid())
     _stand()
 

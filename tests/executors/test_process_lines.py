@@ -22,6 +22,7 @@ from taskqueue.testing.claims import claimed
 from tests.executors.procs import WAIT_S, noted
 
 APP = load_app("tests.executors.processes:app")
+LONG_TO_READ = 900_000  # bytes
 
 
 def task_of(action: str, **data: Any) -> Task:
@@ -84,6 +85,18 @@ async def test_a_process_says_at_which_line_its_handler_is(
     assert line.function == function
     assert Path(line.file).name == "processes.py"
     assert await processes.asked(task) == NO_STACK
+
+
+async def test_a_process_that_is_asked_while_it_reads_its_task_can_be_asked_again(
+    processes: Processes, tmp_path: Path
+) -> None:
+    await processes.run(task_of("echo", text="a"))  # it does not import the app meanwhile
+    task = task_of("stand", into=str(tmp_path / "pid"), padding="x" * LONG_TO_READ)
+
+    async with processes.running(task):
+        line = await processes.comes_to(task, "# it stands here")
+
+    assert line.function == "_stand"
 
 
 async def test_a_process_tells_the_calls_of_its_handler_outermost_first(

@@ -13,7 +13,7 @@ from taskqueue.executors.lines import stack_of_thread
 from taskqueue.executors.loop import LoopExecutor
 from taskqueue.executors.process.messages import Located
 from taskqueue.process.forks import close_in_children
-from taskqueue.rules.running import HandlerStack
+from taskqueue.rules.running import NO_STACK, HandlerStack
 
 
 class LineReporter:
@@ -47,11 +47,11 @@ class LineReporter:
     def _answer(self) -> None:
         with suppress(OSError):  # the server has gone, or a handler has closed what is not its own
             while self._end.recv(1):
+                # Without a task as well: the next question is asked after this answer only.
                 task_id = self._task_id()
-                if task_id is not None:
-                    stack = self._stack(task_id)
-                    located = Located(pid=self._process, task_id=task_id, stack=stack)
-                    self._end.send(framed(located))
+                stack = NO_STACK if task_id is None else self._stack(task_id)
+                located = Located(pid=self._process, task_id=task_id, stack=stack)
+                self._end.send(framed(located))
 
     def _stack(self, task_id: str) -> HandlerStack:
         frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see another thread

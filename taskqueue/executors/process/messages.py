@@ -75,7 +75,7 @@ class Located(Struct, tag=True):
     """The stack of the handler of a worker's task when it was asked."""
 
     pid: int
-    task_id: str
+    task_id: str | None  # None: it had begun none, or had ended it
     stack: HandlerStack
 
 

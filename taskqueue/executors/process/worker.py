@@ -148,9 +148,11 @@ class Worker:
             self._locate(self.pid)
 
     def located(self, message: Located) -> None:
-        """Receive the current stack of the handler of a task."""
-        if message.task_id == self._task_id:
-            self._answer_askers(message.stack)
+        """Receive the current stack of the handler of a task.
+
+        It may be of the task before, or of none yet: then those who asked have to ask again.
+        """
+        self._answer_askers(message.stack if message.task_id == self._task_id else NO_STACK)
 
     def _answer_askers(self, stack: HandlerStack) -> None:
         asking, self._asking = self._asking, []
