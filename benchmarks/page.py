@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import chromium
 from benchmarks.harness import Figure
 from benchmarks.load import quantile
+from benchmarks.page_memory import Memory, memory, memory_of_objects
 from benchmarks.page_site import (
     PER_SECOND,
     SETTLED_S,
@@ -26,6 +27,7 @@ from benchmarks.page_site import (
     serving,
     window,
 )
+from benchmarks.page_trace import main_tasks
 from benchmarks.page_user import INTERACTIONS, work
 from benchmarks.results import Target
 from benchmarks.runs import Runs
@@ -38,6 +40,7 @@ LEAST_LOOKS = 7
 NEVER = 1e-6  # a ratio needs a number above 0
 
 FIRST = Target("ours", "≤", 300)
+FLAT = Target("ratio", "≤", 1.1)
 
 
 # --- the service ----------------------------------------------------------------------------------
@@ -174,7 +177,8 @@ def _median(looks: Sequence[Look]) -> Look:
 
 # --- all of it ------------------------------------------------------------------------------------
 
-WORK, LOOK = Runs(work), Runs(look)
+WORK, LOOK, TASKS = Runs(work), Runs(look), Runs(main_tasks)
+MEMORY, OBJECTS = Runs(memory), Runs(memory_of_objects)
 IDLE, CALM, LOADED = Runs(idle_cost), Runs(calm_cost), Runs(loaded_cost)
 
 
@@ -200,13 +204,19 @@ def _size(name: str, value: Callable[[Look], float]) -> Figure:
     )
 
 
-def _heap(name: str, earlier: int, against: str, target: Target | None) -> Figure:
+def _heap(
+    name: str,
+    runs: Runs[Memory],
+    earlier: Callable[[Memory], float],
+    against: str,
+    target: Target | None = None,
+) -> Figure:
     return Figure(
         name=f"page.{name}",
         unit="MB",
-        ours=WORK.read(lambda run: run.heap_mb[-1]),
+        ours=runs.read(lambda run: run.last),
         against=against,
-        floor=WORK.read(lambda run: run.heap_mb[earlier]),
+        floor=runs.read(earlier),
         target=target,
     )
 
@@ -255,9 +265,18 @@ _FIGURES = (
         against="one a minute",
         floor=lambda _: 1.0,
     ),
-    _heap("heap", 0, "after the first turn", Target("ratio", "≤", 1.2)),
-    _heap("heap_warm", 1, "after a tenth of the time", None),
-    _heap("heap_later", 2, "halfway", None),
+    Figure(
+        name="page.longest_task_computed",
+        unit="ms",
+        ours=TASKS.read(lambda tasks: max(each.computed for each in tasks)),
+        against="the longest of the same run, with the time in which it had no processor",
+        floor=TASKS.read(lambda tasks: max(each.lasted for each in tasks)),
+        target=Target("ours", "≤", 50),
+    ),
+    _heap("heap_first", MEMORY, lambda run: run.first, "after the first turn"),
+    _heap("heap_warm", MEMORY, lambda run: run.warm, "after a tenth of the time", FLAT),
+    _heap("heap", MEMORY, lambda run: run.halfway, "halfway", FLAT),
+    _heap("objects", OBJECTS, lambda run: run.warm, "after a tenth of the time", FLAT),
     Figure(
         name="page.load",
         unit="tasks/s",

@@ -104,12 +104,12 @@ def loaded(site: Site, per_second: int = PER_SECOND) -> Iterator[None]:
 
 
 @contextmanager
-def browser() -> Iterator["Browser"]:
+def browser(*more_flags: str) -> Iterator["Browser"]:
     """Run a browser until the block ends."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not everywhere installed
 
     with sync_playwright() as playwright:
-        flags = [*chromium.FLAGS]
+        flags = [*chromium.FLAGS, *more_flags]
         launched = playwright.chromium.launch(executable_path=chromium.found(), args=flags)
         try:
             yield launched

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from benchmarks.page_site import PER_SECOND, browser, loaded, serving, window
 
 if TYPE_CHECKING:
-    from playwright.sync_api import CDPSession, Page
+    from playwright.sync_api import Page
 
 INTERACTIONS = {
     "list": "opening the list of tasks",
@@ -19,9 +19,6 @@ INTERACTIONS = {
     "screen": "going to another screen",
 }
 
-COLLECTIONS = 8  # compiled code that is not used any more only goes after several
-COLLECTION_S = 0.2
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -29,11 +26,6 @@ class Work:
 
     took_ms: Mapping[str, Sequence[float]]
     long_tasks_ms: Sequence[float]
-    heap_mb: Sequence[float]
-    """After the first turn, a tenth of the time, half of it and at the end, each without garbage.
-
-    In the first turns most functions have not run often enough to be compiled.
-    """
     completed_per_s: float
     seconds: float
 
@@ -42,39 +34,18 @@ def work(seconds: float, per_second: int = PER_SECOND) -> Work:
     """Work with the page for so many seconds, under load."""
     with serving() as site, loaded(site, per_second), browser() as opened, window(opened) as page:
         page.goto(site.url)
-        user, profiler = User(page), page.context.new_cdp_session(page)
+        user = User(page)
         user.turn()  # what only the first one loads is not counted
-        heap_mb = [_heap_mb(page, profiler)]
+        user.long_tasks_ms()
         completed, began_at = site.completed(), time.monotonic()
-        turns: list[dict[str, float]] = []
-        long_tasks_ms: list[float] = []
-        for share in (0.1, 0.5, 1.0):
-            turns += _turns(user, began_at + share * seconds)
-            long_tasks_ms += user.long_tasks_ms()
-            heap_mb.append(_heap_mb(page, profiler))
+        turns = user.turns(began_at + seconds)
         took_s = time.monotonic() - began_at
         return Work(
             took_ms={name: [turn[name] for turn in turns] for name in INTERACTIONS},
-            long_tasks_ms=long_tasks_ms,
-            heap_mb=heap_mb,
+            long_tasks_ms=user.long_tasks_ms(),
             completed_per_s=(site.completed() - completed) / took_s,
             seconds=took_s,
         )
-
-
-def _turns(user: "User", ends_at: float) -> list[dict[str, float]]:
-    turns = [user.turn()]
-    while time.monotonic() < ends_at:
-        turns.append(user.turn())
-    return turns
-
-
-def _heap_mb(page: "Page", profiler: "CDPSession") -> float:
-    for _ in range(COLLECTIONS):
-        profiler.send("HeapProfiler.collectGarbage")
-        time.sleep(COLLECTION_S)
-    page.evaluate("pageClock.longTasks()")  # if that was one, it is not the page's
-    return float(profiler.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
 
 
 class User:
@@ -103,6 +74,13 @@ class User:
         self._go_to("")
         page.locator('section[aria-label="Supervision"] tr[data-path]').first.wait_for()
         return took
+
+    def turns(self, ends_at: float) -> list[dict[str, float]]:
+        """Take turns until a time of the monotonic clock, at least one."""
+        turns = [self.turn()]
+        while time.monotonic() < ends_at:
+            turns.append(self.turn())
+        return turns
 
     def long_tasks_ms(self) -> list[float]:
         """Return how long each took that was long, since this was asked last."""
