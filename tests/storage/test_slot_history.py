@@ -63,3 +63,10 @@ def test_a_statement_reads_no_slots_that_are_over(
 
     assert slots == SLOTS
     assert instructions < SLOTS  # of SQLite's machine, which takes several for a row
+
+
+def test_slots_that_wait_are_counted_without_looking_them_up(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        plan = db.execute(f"EXPLAIN QUERY PLAN {sql.WAITING}", ("report", 1e9, 1_000)).fetchall()
+
+    assert [step for *_, step in plan if "COVERING INDEX waiting_slots" in step]

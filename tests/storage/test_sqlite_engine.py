@@ -131,6 +131,7 @@ async def test_migrating_creates_the_folder_and_the_file(tmp_path: Path) -> None
         (15, "origins"),
         (16, "dead_groups"),
         (17, "open_slots"),
+        (18, "counted_slots"),
     ]
     assert path.is_file()
 
