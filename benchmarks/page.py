@@ -274,7 +274,7 @@ _FIGURES = (
         target=Target("ours", "≤", 50),
     ),
     _heap("heap_first", MEMORY, lambda run: run.first, "after the first turn"),
-    _heap("heap_warm", MEMORY, lambda run: run.warm, "after a tenth of the time", FLAT),
+    _heap("heap_warm", MEMORY, lambda run: run.warm, "after a tenth of the time"),
     _heap("heap", MEMORY, lambda run: run.halfway, "halfway", FLAT),
     _heap("objects", OBJECTS, lambda run: run.warm, "after a tenth of the time", FLAT),
     Figure(
