@@ -16,7 +16,7 @@ from taskqueue.storage.sqlite.sql.rows import NEW_TASK, Row, row_of
 BATCH = 1_000
 
 # What the service stores of a new task, in its own order, row by row.
-COLUMNS = f"created_at, status, run_at, {NEW_TASK}"
+COLUMNS = f"created_at, status, run_at, {NEW_TASK}, group_name"
 INSERT = f"INSERT INTO tasks ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
 
 
