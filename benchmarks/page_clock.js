@@ -61,6 +61,8 @@ The benchmark has it run before the page's own code. Its predicates look at what
   let outcome = null;
 
   globalThis.pageClock = {
+    until,
+    rows,
     /** Those since the last call; the browser tells of one a while after its end. */
     longTasks: () =>
       new Promise((resolve) => {

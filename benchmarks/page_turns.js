@@ -4,21 +4,15 @@ The benchmark has it run before the page's own code.
 */
 
 (() => {
-  const until = (look) =>
-    new Promise((resolve) => {
-      const again = () => (look() ? resolve(look()) : requestAnimationFrame(again));
-      again();
-    });
-
   const button = (text) => [...document.querySelectorAll("button")].find((each) => each.textContent.trim() === text);
   const chip = (text) => [...document.querySelectorAll("button.chip")].find((each) => each.textContent.includes(text));
-  const rows = () => [...document.querySelectorAll("[aria-busy=false] tr[data-id]")];
   const isDead = (row) => row.dataset.status === "dead";
 
   const goTo = (screen) => document.querySelector(`nav a[href="#/${screen}"]`).click();
-  const press = async (look) => (await until(look)).click();
+  const press = async (look) => (await pageClock.until(look)).click();
 
   const turn = async () => {
+    const { until, rows } = pageClock; // which may have come after this script
     goTo("tasks");
     await until(() => rows().length > 0);
     chip("dead").click();

@@ -5,6 +5,7 @@ import signal
 import aiohttp
 import pytest
 
+from taskqueue.testing.process import ServiceEnded
 from tests.disk.shim import LASTING, Call, Kind, Rule, Shim, compiler
 from tests.system.services import Answer, Client, Services, until
 
@@ -47,6 +48,31 @@ async def test_a_failed_sync_is_told_until_the_whole_log_is_synced(
     assert not_ready.status == 503
     assert ready.status == 200
     assert accepted.status == 202
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler (cc) here to make a disk fail")
+async def test_a_service_that_cannot_read_its_file_says_so_in_one_line_and_loses_nothing(
+    services: Services, http: aiohttp.ClientSession
+) -> None:
+    disk = services.folder / "disk"
+    disk.mkdir()
+    shim = Shim(services.folder, disk)
+    arguments = (*APP, "--database", str(disk / "tasks.db"))
+    service = await services.start(*arguments, env=shim.env)
+    client = Client(http, service)
+    task = await client.post("quick", options=LATER)
+    await service.stop()
+
+    shim.control.inject(Rule(calls=Call.READ, files=Kind.DATABASE, times=LASTING))
+    with pytest.raises(ServiceEnded) as ended:
+        await services.start(*arguments, env=shim.env)
+    shim.control.heal()
+    client.service = await services.start(*arguments, env=shim.env)
+
+    assert ended.value.code == 1
+    [line] = ended.value.stderr.splitlines()
+    assert f"{disk / 'tasks.db'}: Input/output error" in line
+    assert (await client.show(task))["status"] == "scheduled"
 
 
 async def test_a_log_that_is_removed_is_noticed_at_once_and_costs_nothing_accepted(

@@ -35,6 +35,7 @@ class SQLiteBackend:
     # What follows is imported late: while that process starts, the service imports the rest.
 
     async def prepare(self) -> None:
+        from taskqueue.storage.sqlite.disk.faults import translated  # noqa: PLC0415
         from taskqueue.storage.sqlite.disk.file import require_header  # noqa: PLC0415
         from taskqueue.storage.sqlite.disk.lock import FileLock, is_held_here  # noqa: PLC0415
 
@@ -45,7 +46,8 @@ class SQLiteBackend:
         lock = await FileLock.take(path, within_s=HANDOVER_S)
         try:
             if lock.has_database:
-                require_header(path, lock.database)
+                with translated(path):
+                    require_header(path, lock.database)
         finally:
             lock.release()
 

@@ -64,6 +64,7 @@ def require_header(path: Path, descriptor: int) -> None:
 
     Raises:
         StorageCorrupt: it is none.
+        OSError: the disk cannot read it.
     """
     found = os.pread(descriptor, len(_MAGIC), 0)
     if found not in (b"", _MAGIC):
