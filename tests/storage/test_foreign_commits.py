@@ -103,8 +103,10 @@ async def test_a_commit_is_noticed_by_our_next_one_without_waiting_for_a_look(
 
 
 async def test_a_client_s_commit_is_told_before_the_look(
-    storage: SQLiteStorage, notices: Notices, tmp_path: Path
+    storage: SQLiteStorage, notices: Notices, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # A look that its writes ask for may fall between its commit and its touch.
+    monkeypatch.setattr(foreign, "PAUSES_S", (2 * IN_TIME_S,) * len(foreign.PAUSES_S))
     early: list[int] = []
     storage.on_foreign_tasks(lambda: early.append(notices.count))
     insert = partial(inserting.insert, tasks=[new_task("a")], now=1.0)
