@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from taskqueue.testing.events import Event, EventLog
 from taskqueue.testing.process import PRINTED, ServiceProcess
 from tests.bytecode import KEPT
 
@@ -167,3 +168,9 @@ async def when(task_ids: list[str], service: ServiceProcess, event: str) -> None
     """Wait until each of the tasks has had an event."""
     for task_id in task_ids:
         await service.wait_for(event, task_id=task_id, timeout_s=TIMEOUT_S)
+
+
+def outages(events: EventLog) -> list[Event]:
+    """Return the outages of the storage, but for moments in which this machine's disk was slow."""
+    degraded = events.select("storage_degraded")
+    return [each for each in degraded if "is waiting for the disk" not in each["reason"]]

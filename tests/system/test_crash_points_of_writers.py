@@ -41,7 +41,7 @@ from tests.system.crash_points import (
     committing_on,
     server_commit_wrapping,
 )
-from tests.system.services import TIMEOUT_S
+from tests.system.services import TIMEOUT_S, outages
 
 __all__ = ["migrated_template", "place", "places", "postgres"]
 
@@ -184,7 +184,7 @@ async def test_when_the_process_that_applies_statements_dies_unneeded_the_next_t
         assert second is not None
         await events.wait_for("task_completed", task_id=second, timeout_s=TIMEOUT_S)
         assert writer in children_of(os.getpid())
-    assert events.select("storage_degraded") == []
+    assert outages(events) == []
     assert events.select("child_restarted") == []
 
 

@@ -10,7 +10,7 @@ import sys
 import aiohttp
 import pytest
 
-from tests.system.services import Client, Services, until
+from tests.system.services import Client, Services, outages, until
 
 pytestmark = [pytest.mark.long, pytest.mark.forked, pytest.mark.in_memory]
 
@@ -63,4 +63,4 @@ async def test_many_processes_write_beside_the_service_and_nobody_hears_of_locks
     print(f"{WRITERS} writers wrote {written} tasks, {posted} were posted")  # noqa: T201
     assert [errors for _, errors in said if errors] == []
     assert done.body["tasks"]["completed"] == written + posted
-    assert client.service.events.select("storage_degraded") == []
+    assert outages(client.service.events) == []

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from taskqueue.testing.process import children_of
-from tests.system.services import Client, Services, until, when
+from tests.system.services import Client, Services, outages, until, when
 
 pytestmark = pytest.mark.forked
 
@@ -189,7 +189,7 @@ async def test_nothing_is_left_behind_and_a_new_process_starts_at_once(
     assert not _any_lives(children)
     assert lock_is_free
     assert left == ["tasks.db", "tasks.db.lock"]
-    assert again.events.select("storage_degraded") == []
+    assert outages(again.events) == []
     assert again.events.select("child_restarted") == []
 
 
