@@ -93,9 +93,9 @@ class AttemptLog:
 
     def text(self) -> str | None:
         """Return the JSON text of a `KeptLog`; None if nothing was added."""
+        if not self._lines:  # as of most attempts
+            return None
         with self._lock:
-            if not self._lines:
-                return None
             text = b'{"lines":[%b],"dropped":%d}' % (b",".join(self._lines), self._dropped)
         return text.decode()
 

@@ -24,6 +24,9 @@ from taskqueue.rules.tasks import (
     Task,
 )
 
+# Names of this module: Python 3.11 takes 0.1 us for a member of an enum.
+_CANCELLED, _LEASE_LOST = Settled.CANCELLED, Settled.LEASE_LOST
+
 MAX_PROGRESS = 4_096  # characters of JSON that an event holds; the task has more
 
 
@@ -73,10 +76,10 @@ def cancel_asked(result: CancelResult, reason: str) -> None:
 def settled(task: Task, outcome: Outcome, settlement: Settlement, written: Settled) -> None:
     """What became of an attempt has been written, or could not be."""
     attempt = {**_attempt(task), "outcome": type(outcome).__name__.lower()}
-    if written == Settled.LEASE_LOST:
+    if written is _LEASE_LOST:
         events.warning("task_lease_lost", **attempt)
         return
-    if written == Settled.CANCELLED:
+    if written is _CANCELLED:
         events.info("task_cancelled", **attempt, reason="asked for while it was held")
         return
     match settlement:

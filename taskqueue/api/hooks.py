@@ -92,6 +92,8 @@ class Hooks:
 
     def started(self, task: Task) -> None:
         """A handler is about to begin."""
+        if not self._is_used:
+            return
         for hook in self._hooks[Moment.STARTED]:
             self._add(HookCall(hook, TaskEvent(task=task)))
 

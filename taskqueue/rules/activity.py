@@ -130,10 +130,10 @@ class _Ring:
 
     def current(self, now: float) -> _Bucket:
         """Return the bucket of this instant."""
-        number = _number(now)
+        number = now // BUCKET_S
         buckets = self.buckets
         if not buckets or buckets[-1].number != number:
-            buckets.append(_Bucket(number))
+            buckets.append(_Bucket(int(number)))
             while buckets[0].number <= number - BUCKETS:
                 buckets.popleft()
         return buckets[-1]

@@ -1,17 +1,25 @@
 """How long something took, many times: a histogram whose bins grow with the duration. Pure."""
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
-from math import frexp
 from operator import add
 
 from taskqueue.structs import Struct
 
 _PER_OCTAVE = 4
 _SHORT_S = 2.0**-10  # what is shorter is not told apart
-_LEAST = -9  # the binary exponent of that
-_BEFORE_FIRST = _PER_OCTAVE * (_LEAST + 1) - 1  # the fraction of a float is 1/2 at least
-_BINS = 1 + 27 * _PER_OCTAVE  # up to 36 hours
+_OCTAVES = 27  # up to 36 hours
+
+
+def _duration(octave: int, part: float) -> float:
+    return _SHORT_S * 2.0**octave * (1 + part / _PER_OCTAVE)
+
+
+_BOUNDS = tuple(_duration(*divmod(number, _PER_OCTAVE)) for number in range(_OCTAVES * _PER_OCTAVE))
+"""Where each bin but the first begins: four of the same width in an octave."""
+
+_BINS = 1 + len(_BOUNDS)
 _EMPTY = bytes(_BINS * array("I").itemsize)
 
 
@@ -34,7 +42,7 @@ class Histogram:
 
     def add(self, seconds: float, also: "Histogram") -> None:
         """Count one, here and in another histogram."""
-        number = _bin(seconds)
+        number = bisect_right(_BOUNDS, seconds)
         self.counts[number] += 1
         also.counts[number] += 1
         if seconds > self.longest_s:  # noqa: PLR1730 - `max` takes thrice as long
@@ -68,19 +76,6 @@ def _at(counts: Sequence[int], share: float) -> float:
     raise AssertionError
 
 
-def _bin(seconds: float) -> int:
-    """Return the bin of a duration; each octave has four of the same width.
-
-    >>> _bin(0.0), _bin(0.001), _bin(1 / 1024), _bin(1.0), _bin(1e9)
-    (0, 1, 1, 41, 108)
-    """
-    if seconds < _SHORT_S:
-        return 0
-    fraction, exponent = frexp(seconds)
-    number = _PER_OCTAVE * exponent + int(2 * _PER_OCTAVE * fraction) - _BEFORE_FIRST
-    return number if number < _BINS else _BINS - 1
-
-
 def _middle(number: int) -> float:
     """Return the middle of a bin, an eighth from its ends at most.
 
@@ -90,4 +85,4 @@ def _middle(number: int) -> float:
     if number == 0:
         return _SHORT_S / 2
     octave, part = divmod(number - 1, _PER_OCTAVE)
-    return 2.0 ** (octave + _LEAST - 1) * (1 + (part + 0.5) / _PER_OCTAVE)
+    return _duration(octave, part + 0.5)

@@ -150,6 +150,8 @@ class TaskMeasures:
         measures = self._of(task.queue, task.action)
         if written is _CANCELLED:
             measures.cancelled += 1
+        elif isinstance(settlement, Complete) and not settlement.follow_ups:  # as most are
+            measures.completed += 1
         else:
             self._count(measures, settlement)
         if started_at is not None:
@@ -157,12 +159,11 @@ class TaskMeasures:
             measures.queue.waited.observe(started_at - task.run_at)
 
     def _count(self, measures: ActionMeasures, settlement: Settlement) -> None:
-        if isinstance(settlement, Complete):  # first, because it is what most tasks come to
-            measures.completed += 1
-            for each in settlement.follow_ups:
-                self._of(each.queue, each.action).enqueued += 1
-            return
         match settlement:
+            case Complete(follow_ups=follow_ups):
+                measures.completed += 1
+                for each in follow_ups:
+                    self._of(each.queue, each.action).enqueued += 1
             case Requeue():
                 measures.failed += 1
             case DeadLetter():

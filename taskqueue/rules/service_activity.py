@@ -77,12 +77,12 @@ class ServiceActivity:
 
     def current(self, now: float) -> "OpenBucket":
         """Return the bucket of this instant, to count in it at once."""
-        number = _number(now)
+        number = now // BUCKET_S
         bucket = self._open
         if bucket is None or bucket.number != number:
             if bucket is not None:
                 self._ended.append((bucket.number, bucket.summary()))
-            bucket = self._open = OpenBucket(number)
+            bucket = self._open = OpenBucket(int(number))
             while self._ended and self._ended[0][0] <= number - _BUCKETS:
                 self._ended.popleft()
         return bucket

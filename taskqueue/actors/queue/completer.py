@@ -41,8 +41,9 @@ from taskqueue.throttle import ThrottledLog
 MAX_FAILURES = 3
 
 _FAILURES = frozenset({Requeue, DeadLetter})
+_CANCELLED = Settled.CANCELLED  # a name of this module: each look into an enum takes 0.1 us
 _OF_ANOTHER = frozenset({Settled.REPEATED, Settled.LEASE_LOST})
-_NOT_COUNTED = frozenset({Settled.CANCELLED, Settled.LEASE_LOST})
+_NOT_COUNTED = frozenset({_CANCELLED, Settled.LEASE_LOST})
 
 Answer: TypeAlias = Settled | NotApplied
 """What became of a settlement."""
@@ -127,11 +128,11 @@ class Completer:
         of a limited task whose handler still runs is written when that has ended; neither `then`
         nor the returned task waits for it. `rescue` says why no consumer reported the outcomes.
         """
-        pending = []
+        pending, now = [], self._clock.now()
         for each in finished:
-            now = each if each.delivery.task.limits is None else self._unless_kept(each)
-            if now is not None:
-                pending.append(self._pending(now, rescue))
+            known = each if each.delivery.task.limits is None else self._unless_kept(each)
+            if known is not None:
+                pending.append(self._pending(known, rescue, now=now))
         writing = self._begin_task(self._write(pending, then))
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
@@ -163,8 +164,10 @@ class Completer:
         while pending := self._writing | self._kept:
             await asyncio.wait(pending)
 
-    def _pending(self, finished: Finished, rescue: str | None = None) -> PendingSettlement:
-        task, now = finished.delivery.task, self._clock.now()
+    def _pending(
+        self, finished: Finished, rescue: str | None = None, *, now: float
+    ) -> PendingSettlement:
+        task = finished.delivery.task
         settlement = policy.settlement(
             task,
             finished.outcome,
@@ -198,8 +201,11 @@ class Completer:
                     continue
                 self._report(each, answer, chained_keys)
                 self._count(each, answer, now)
+            decided_at = self._clock.now()
             batch = [
-                self._pending(replace(each.finished, outcome=policy.outcome_of(answer)))
+                self._pending(
+                    replace(each.finished, outcome=policy.outcome_of(answer)), now=decided_at
+                )
                 for each, answer in answered
                 if isinstance(answer, NotApplied)
             ]
@@ -216,7 +222,7 @@ class Completer:
         self._hooks.settled(task, settlement, written)
         if task.limits is not None and (task.queue, task.limits) not in chained_keys:
             self._schedule.slot_freed(task.queue)
-        if written is not Settled.CANCELLED:
+        if written is not _CANCELLED:
             for queue, ready_at in policy.ready_at(task, settlement):
                 self._schedule.expect_work(queue, ready_at)
 

@@ -46,9 +46,11 @@ class Releases(Generic[C]):
         return (self._settle(finished),) if finished else ()
 
     def _settle(self, finished: Sequence[Finished], rescue: str | None = None) -> Settle:
-        for each in finished:
-            self._settling.add(each.delivery.token)
-            self._unwanted.pop(each.delivery.token, None)
+        tokens = [each.delivery.token for each in finished]
+        self._settling.update(tokens)
+        if self._unwanted:
+            for token in tokens:
+                self._unwanted.pop(token, None)
         return Settle(finished=tuple(finished), rescue=rescue)
 
     def _released_by(self, ended: Sequence[Finished]) -> list[Finished]:
