@@ -1,6 +1,7 @@
 """Reading JSON as values of one type."""
 
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -13,6 +14,9 @@ _EXACT_UP_TO = 2**53  # from here on neighbouring whole numbers share one float
 
 _anything = msgspec.json.Decoder(Any)
 
+_BUILT_IN = frozenset({bool, int, float, str, bytes, NoneType, Any, object})
+_MADE_OF_THEM = frozenset({list, dict, tuple, set, frozenset, Union, UnionType})
+
 
 class Reader:
     """Reads JSON as values of one type."""
@@ -22,6 +26,8 @@ class Reader:
         msgspec.json.schema(annotation, schema_hook=_schema_of_object)
         self._decoder = msgspec.json.Decoder(annotation)
         self.type = annotation
+        self.is_built_in = _is_built_in(annotation)
+        """Whether no code of the user's is run to make a value."""
 
     def read(self, field: str, data: JSON) -> Any:
         """Return the value; raise `InvalidTask` with what is wrong with `field`."""
@@ -45,6 +51,15 @@ class Reader:
             return msgspec.convert(value, self.type, str_keys=True)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise misfit(field, refused) from None
+
+
+def _is_built_in(annotation: Any) -> bool:
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return True
+    if origin is None:
+        return annotation in _BUILT_IN or annotation in _MADE_OF_THEM
+    return origin in _MADE_OF_THEM and all(part is ... or _is_built_in(part) for part in parts)
 
 
 def _whole_numbers(value: Any) -> Any:

@@ -25,6 +25,9 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Signature(Protocol):
     """What data a handler takes."""
 
+    is_built_in: bool
+    """Whether `bind` runs no code of the user's."""
+
     def bind(self, data: JSON) -> dict[str, Any]:
         """Return the keyword arguments that `data` stands for, as typed values.
 
@@ -96,7 +99,9 @@ class AtOnce:
         self, readers: Mapping[str, "Reader"], required: tuple[str, ...], key_by_key: "KeyByKey"
     ) -> None:
         self.key_by_key = key_by_key
+        self.is_built_in = key_by_key.is_built_in
         self._names = tuple(readers)
+        self._are_required = len(required) == len(readers)
         # Fields are named by position: not every name of a parameter can be one of a field.
         names = {f"p{position}": name for position, name in enumerate(readers)}
         fields = [
@@ -117,6 +122,8 @@ class AtOnce:
         except BaseException:  # noqa: BLE001 - whatever it is, it comes again, and is named then
             return self.key_by_key.bind(data)
         named = zip(self._names, values, strict=True)
+        if self._are_required:
+            return dict(named)
         return {name: value for name, value in named if value is not msgspec.UNSET}
 
     def takes(self, name: str) -> bool:
@@ -132,6 +139,9 @@ class KeyByKey:
         required: tuple[str, ...],
         extra: "Reader | None",
     ) -> None:
+        self.is_built_in = all(each.is_built_in for each in readers.values()) and (
+            extra is None or extra.is_built_in
+        )
         self._readers = readers
         self._required = required
         self._extra = extra
@@ -170,6 +180,7 @@ class _Whole:
     """The data is the one parameter."""
 
     def __init__(self, name: str, reader: "Reader") -> None:
+        self.is_built_in = reader.is_built_in
         self._name = name
         self._reader = reader
 

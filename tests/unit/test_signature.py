@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -410,3 +410,46 @@ def test_what_is_read_at_once_is_what_is_read_key_by_key(data: bytes) -> None:
     assert isinstance(signature, AtOnce)
 
     assert outcome_of(signature.bind, data) == outcome_of(signature.key_by_key.bind, data)
+
+
+def takes(annotation: Any) -> Callable[..., Any]:
+    def handler(value: Any) -> None: ...
+
+    handler.__annotations__["value"] = annotation
+    return handler
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        int,
+        str | None,
+        Any,
+        object,
+        list,
+        list[dict[str, float]],
+        tuple[int, ...],
+        set[bytes],
+        Literal["a", "b"],
+    ],
+)
+def test_values_of_built_in_types_are_made_without_code_of_the_user_s(annotation: Any) -> None:
+    assert signature_of(takes(annotation)).is_built_in
+    assert whole_signature_of(takes(annotation)).is_built_in
+
+
+@pytest.mark.parametrize(
+    "annotation", [Point, Box, Size, list[Point], dict[str, Box | None], Annotated[int, "metres"]]
+)
+def test_values_of_other_types_may_run_code_of_the_user_s(annotation: Any) -> None:
+    assert not signature_of(takes(annotation)).is_built_in
+    assert not whole_signature_of(takes(annotation)).is_built_in
+
+
+def test_one_parameter_with_code_of_the_user_s_is_enough() -> None:
+    def keyed(number: int, **others: Point) -> None: ...
+
+    def named(number: int, at: Point) -> None: ...
+
+    assert not signature_of(keyed).is_built_in
+    assert not signature_of(named).is_built_in
