@@ -17,7 +17,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from taskqueue.actors.consumer.actor import ConsumerSettings
+from taskqueue.actors.consumer.settings import ConsumerSettings
 from taskqueue.actors.consumers import SHARED, ConsumersSupervisor, Pool
 from taskqueue.actors.database import DatabaseActor
 from taskqueue.actors.gateway import GatewayActor

@@ -5,7 +5,8 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from taskqueue.actors.consumer.actor import CANCEL_GRACE_S, ConsumerActor, ConsumerSettings
+from taskqueue.actors.consumer.actor import CANCEL_GRACE_S, ConsumerActor
+from taskqueue.actors.consumer.settings import ConsumerSettings
 from taskqueue.actors.messages import CONSUMERS, DATABASE, Resize, SetSlots
 from taskqueue.actors.roster import Roster
 from taskqueue.actors.storage_client import UNREACHABLE, StorageClient

@@ -69,7 +69,7 @@ class HooksActor(Actor):
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(HOOK_S):
-                failure = await eagerly(_failure_of(call))
+                failure = await eagerly(_failure_of(call), asyncio.get_running_loop())
         except TimeoutError:
             failure = _too_long()
         except asyncio.CancelledError:

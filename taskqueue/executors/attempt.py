@@ -1,9 +1,8 @@
 """One attempt at a task: find the handler, bind the data, run, and have an outcome."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from taskqueue.api.app import App
 from taskqueue.api.attempt_handle import AttemptHandle
@@ -15,6 +14,12 @@ from taskqueue.executors.outcome import shortened
 from taskqueue.executors.protocol import Executor
 from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.tasks import Failed, Outcome, Rejected, Task
+
+Kwargs: TypeAlias = dict[str, Any]
+
+
+def _as_it_is(bind: Callable[[], Kwargs]) -> Kwargs:
+    return bind()
 
 
 class Call(NamedTuple):
@@ -38,29 +43,25 @@ async def attempt(
     """Run the task's handler once and return what came of it.
 
     `handle` is its way back into the service while it runs. A larger result is refused.
-    `timeout_s` is the limit of actions without one of their own; 0 is none. However many attempts
-    follow each other on a loop, it gets its turn. A process has `resources` of its own.
+    `timeout_s` is the limit of actions without one of their own; 0 is none. A process has
+    `resources` of its own. It may cost no turn of the loop: see `turns`.
 
     Raises:
         ConsumerCrash: the handler raised what is not an `Exception`.
         CancelledError: the caller was cancelled, and with it the handler.
     """
-    call = outside_of_tasks(
-        partial(
-            call_of,
-            app,
-            task,
-            handle,
-            max_result_bytes=max_result_bytes,
-            timeout_s=timeout_s,
-            resources=resources,
-        )
+    call = call_of(
+        app,
+        task,
+        handle,
+        max_result_bytes=max_result_bytes,
+        timeout_s=timeout_s,
+        resources=resources,
+        apart=outside_of_tasks,
     )
-    if isinstance(call, Call):
-        executor = executors[call.handler.executor]
-        return await executor.run(call.handler, call.context, call.kwargs)
-    await asyncio.sleep(0)  # as where a handler runs: what is refused may come in thousands
-    return call
+    if not isinstance(call, Call):
+        return call
+    return await executors[call.handler.executor].run(call.handler, call.context, call.kwargs)
 
 
 def call_of(
@@ -71,8 +72,11 @@ def call_of(
     max_result_bytes: int = MAX_BYTES,
     timeout_s: float = 0.0,
     resources: object = NO_RESOURCES,
+    apart: Callable[[Callable[[], Kwargs]], Kwargs] = _as_it_is,
 ) -> Call | Failed | Rejected:
     """Return the call that the task stands for, or why there is none.
+
+    Data whose types have code of the user's is bound inside `apart`.
 
     A task whose data does not fit the handler's signature (any more) is rejected: it will not fit
     better the next time. One that this app has no handler for has failed: another release may know
@@ -80,7 +84,10 @@ def call_of(
     """
     try:
         handler = app.handler(task.action)
-        kwargs = handler.bind(task.payload)
+        if handler.signature.is_built_in:
+            kwargs = handler.bind(task.payload)
+        else:
+            kwargs = apart(partial(handler.bind, task.payload))
     except UnknownAction as error:
         return Failed(error=shortened(str(error)))
     except InvalidTask as error:

@@ -21,14 +21,16 @@ from taskqueue.process.hidden_tasks import hide
 T = TypeVar("T")
 
 
-async def eagerly(coroutine: Coroutine[Any, Any, T]) -> T:
+async def eagerly(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
     """Run `coroutine` in a task and a copied context of its own; return what it returns.
+
+    `loop` is the one that runs: most callers know it, and asking takes as long as a call or two.
 
     A cancellation of the caller is passed on to it. One that arrives after it has returned does not
     cost its value.
     """
     context = copy_context()
-    task, steps = new_task(coroutine, asyncio.get_running_loop(), context)
+    task, steps = new_task(coroutine, loop, context)
     begin(task, steps, context)
     if not steps.returned:
         hide(task)  # user code that cancels all tasks must not cancel its neighbours

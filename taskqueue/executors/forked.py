@@ -9,14 +9,16 @@ import sys
 import traceback
 from contextlib import suppress
 
+from taskqueue.process.forks import generation
 
-def end_if_forked(process: int) -> None:
-    """End this process, unless it is `process`, the one in which the handler began.
+
+def end_if_forked(began_in: int) -> None:
+    """End this process, unless it is of the generation in which the handler began.
 
     Its exit code is that of a program which ends the way the handler did. Call it in a `finally`
     around the handler.
     """
-    if os.getpid() == process:
+    if generation() == began_in:
         return
     code = _exit_code(sys.exception())
     for stream in (sys.stdout, sys.stderr):

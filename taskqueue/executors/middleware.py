@@ -1,7 +1,6 @@
 """Calls a handler inside the app's middleware, where a loop runs."""
 
 import asyncio
-import os
 from asyncio import _enter_task, _leave_task  # for task implementations; see "Extending asyncio"
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +11,7 @@ from taskqueue.api.handler import Handler
 from taskqueue.api.middleware import CallNext
 from taskqueue.executors.forked import end_if_forked
 from taskqueue.executors.protocol import ConsumerCrash
+from taskqueue.process.forks import generation
 
 T = TypeVar("T")
 
@@ -24,12 +24,12 @@ async def inside_middleware(handler: Handler, context: Context, call: CallNext) 
     """
     for middleware in reversed(handler.middleware):
         call = partial(middleware, context, call)
-    process = os.getpid()
+    begins_in = generation()
     try:
         try:
             return await call()
         finally:
-            end_if_forked(process)
+            end_if_forked(begins_in)
     except (Exception, asyncio.CancelledError):
         raise
     except BaseException as cause:

@@ -42,10 +42,15 @@ _WITHOUT_CODE = frozenset({type(None), bool, int, float, str})
 _OWN_FRAMES = (str(Path(__file__).parent), eager_tasks.__file__)
 
 
-async def outcome_of(running: Awaitable[object], context: Context, handler: Handler) -> Outcome:
-    """Await a running handler and return the outcome of its attempt; see `Executor.run`."""
+async def outcome_of(
+    running: Awaitable[object], context: Context, handler: Handler, loop: asyncio.AbstractEventLoop
+) -> Outcome:
+    """Await a running handler and return the outcome of its attempt; see `Executor.run`.
+
+    `loop` is the one that runs, as for `eagerly`.
+    """
     timeout_s = context.limit_s
-    caller = asyncio.current_task()
+    caller = asyncio.current_task(loop)
     assert caller is not None  # noqa: S101 - a coroutine is always run by a task
     cancels_before = caller.cancelling()
     try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from taskqueue.executors.middleware import inside_middleware
 from taskqueue.executors.outcome import outcome_of
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.unfinished import unfinished
+from taskqueue.process.forks import generation
 from taskqueue.rules.running import NO_STACK, HandlerStack
 from taskqueue.rules.tasks import Outcome, Task
 
@@ -52,11 +52,12 @@ class ThreadExecutor:
         """
         work = partial(called, handler, context, kwargs)
         call = partial(self._call, work, context.task)
+        loop = asyncio.get_running_loop()
         if handler.middleware:
-            running = eagerly(inside_middleware(handler, context, call))
+            running = eagerly(inside_middleware(handler, context, call), loop)
         else:
             running = call()
-        return await outcome_of(running, context, handler)
+        return await outcome_of(running, context, handler, loop)
 
     def locate(self, task_id: str, frames: Frames, tell: Callable[[HandlerStack], None]) -> None:
         """Tell in which calls of user code the thread is; see `Executor.locate`."""
@@ -188,12 +189,12 @@ class _Thread:
 
 def end_of(work: Work) -> End:
     """Call `work` and return how it ended, for a loop to judge."""
-    process = os.getpid()
+    begins_in = generation()
     try:
         try:
             return work(), None
         finally:
-            end_if_forked(process)
+            end_if_forked(begins_in)
             asyncio._set_running_loop(None)  # noqa: SLF001 - else none could run here any more
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - carried to the loop, judged there
         return None, error

@@ -1,4 +1,4 @@
-"""Closes our descriptors in the children that handlers fork.
+"""Children that handlers fork: how to tell them from their parent, and what they must not keep.
 
 A fork copies every descriptor. A child with the listening socket or the lock of the database would
 keep the port or the file from the next service. With one of our pipes, it would hide our end from
@@ -26,6 +26,12 @@ class Closable(Protocol):
 C = TypeVar("C", bound=Closable)
 
 _ours: WeakSet[Closable] = WeakSet()
+_generation = 0
+
+
+def generation() -> int:
+    """Return a number that no fork shares with its parent; asking the system takes far longer."""
+    return _generation
 
 
 def close_in_children(resource: C) -> C:
@@ -48,11 +54,13 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return pair
 
 
-def _close_ours() -> None:
+def _begin_anew() -> None:
+    global _generation  # noqa: PLW0603 - it belongs to the process
+    _generation += 1
     for resource in list(_ours):
         with suppress(Exception):  # the child belongs to user code: nothing of ours may end it
             resource.close()
     _ours.clear()
 
 
-os.register_at_fork(after_in_child=_close_ours)
+os.register_at_fork(after_in_child=_begin_anew)

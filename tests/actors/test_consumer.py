@@ -1,10 +1,12 @@
 """A consumer: from what a handler does to what the storage says about it."""
 
+import asyncio
 import json
 import time
 
 import pytest
 
+from taskqueue.actors.consumer.reports import NOTE_S
 from taskqueue.api.context import Context
 from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
 from taskqueue.rules.filters import TaskFilter
@@ -12,6 +14,7 @@ from taskqueue.rules.options import Options
 from taskqueue.rules.policy import RetryPolicy
 from taskqueue.rules.tasks import NewTask, TaskHistory
 from taskqueue.storage.protocol import Storage
+from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World
 
 
@@ -246,3 +249,50 @@ async def test_a_task_that_is_delayed_is_not_tried_before(world: World) -> None:
     await world.completed(await world.enqueue("quick", options=Options(delay_s=0.1)))
 
     assert time.monotonic() - started >= 0.09
+
+
+async def test_other_slots_go_on_while_attempts_that_never_wait_follow_each_other(
+    world: World,
+) -> None:
+    turns, seen, count = 0, list[int](), 200
+
+    @world.app.task("patient")
+    async def patient(ctx: Context) -> None:
+        nonlocal turns
+        while len(seen) < count:
+            await asyncio.sleep(0)
+            turns += 1
+
+    @world.app.task("busy")
+    async def busy(ctx: Context) -> None:
+        ends_at = time.monotonic() + 0.0005
+        while time.monotonic() < ends_at:
+            pass
+        seen.append(turns)
+
+    await world.start(slots=2, prefetch=count)
+    patient_id = await world.enqueue("patient")
+    for _ in range(count):
+        await world.enqueue("busy")
+    await world.events.wait_for("task_completed", task_id=patient_id, timeout_s=20.0)
+
+    assert len(set(seen)) > count // 20
+
+
+async def test_an_attempt_that_never_waits_is_not_noted_as_lasting_while_others_keep_the_loop(
+    world: World, storage: FaultyStorage
+) -> None:
+    count = 30
+
+    @world.app.task("busy")
+    async def busy(ctx: Context) -> None:
+        ends_at = time.monotonic() + 2 * NOTE_S
+        while time.monotonic() < ends_at:
+            pass
+
+    await world.start(slots=4, prefetch=count)
+    for _ in range(count):
+        last = await world.enqueue("busy")
+    await world.events.wait_for("task_completed", task_id=last, timeout_s=20.0)
+
+    assert "start" not in storage.calls

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
+from taskqueue.actors.consumer.attempt_handle import AttemptServices, ConsumerAttemptHandle
 from taskqueue.actors.consumer.charges import Charges
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.messages import QUEUE
@@ -135,9 +135,10 @@ async def test_what_a_loop_cannot_take_yet_is_kept_once_however_often_it_is_repo
     reports = ProgressReports(storage, ManualClock(), tasks.start, tasks.start)
     charges = Charges(System().address(QUEUE), ManualClock(), tasks.start)
     taken = Taken(delivery("token"), 0.0, AttemptLog())
-    handle = ConsumerAttemptHandle(
-        taken, storage, reports, charges, lambda: starts.append(None), clock=ManualClock()
+    services = AttemptServices.here(
+        storage, reports, charges, lambda: starts.append(None), ManualClock()
     )
+    handle = ConsumerAttemptHandle(taken, services)
     loop = asyncio.get_running_loop()
     later: list[Callable[[], None]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", later.append)

@@ -32,6 +32,10 @@ def notes_of(scene: Scene) -> Notes:
     return notes
 
 
+def begin(news: ReportBatcher, token: str) -> None:
+    news.begun(token, at=asyncio.get_running_loop().time())
+
+
 def end(news: ReportBatcher, token: str) -> None:
     task = claimed(NewTask(id=token, action="work", payload="{}"))
     delivery = Delivery(token=token, task=task, expires_at=30.0, started=False)
@@ -41,7 +45,7 @@ def end(news: ReportBatcher, token: str) -> None:
 async def short_ones(news: ReportBatcher, count: int = 20) -> None:
     """Attempts that follow each other, so that one is under way at any time."""
     for number in range(count):
-        news.begun(f"short {number}")
+        begin(news, f"short {number}")
         await asyncio.sleep(SHORT_S)
         end(news, f"short {number}")
 
@@ -52,7 +56,7 @@ def test_no_start_is_noted_of_short_attempts_however_many_follow_each_other() ->
 
 def test_what_lasts_is_noted_once_and_soon_among_short_attempts_too() -> None:
     async def scene(news: ReportBatcher) -> None:
-        asyncio.get_running_loop().call_later(SHORT_S / 2, news.begun, "long")
+        asyncio.get_running_loop().call_later(SHORT_S / 2, begin, news, "long")
         await short_ones(news)
 
     [(at, tokens)] = notes_of(scene)
@@ -65,7 +69,7 @@ def test_what_lasts_is_noted_after_a_silence_as_well() -> None:
     async def scene(news: ReportBatcher) -> None:
         await short_ones(news)
         await asyncio.sleep(100 * NOTE_S)
-        news.begun("long")
+        begin(news, "long")
         await asyncio.sleep(3 * NOTE_S)
 
     [(_, tokens)] = notes_of(scene)
@@ -78,7 +82,7 @@ def test_what_begins_while_others_last_is_noted_together() -> None:
 
     async def scene(news: ReportBatcher) -> None:
         for token in tokens:
-            news.begun(token)
+            begin(news, token)
             await asyncio.sleep(NOTE_S / 10)
         await asyncio.sleep(3 * NOTE_S)
 
@@ -90,7 +94,7 @@ def test_what_begins_while_others_last_is_noted_together() -> None:
 
 def test_a_start_can_be_noted_at_once_and_is_not_noted_again() -> None:
     async def scene(news: ReportBatcher) -> None:
-        news.begun("reports progress")
+        begin(news, "reports progress")
         news.note()
         news.note()
         await asyncio.sleep(3 * NOTE_S)
@@ -101,7 +105,7 @@ def test_a_start_can_be_noted_at_once_and_is_not_noted_again() -> None:
 @pytest.mark.parametrize("while_it_lasts", [True, False])
 def test_nothing_is_left_waiting_once_nothing_is_under_way(while_it_lasts: bool) -> None:
     async def scene(news: ReportBatcher) -> None:
-        news.begun("a")
+        begin(news, "a")
         if while_it_lasts:
             await asyncio.sleep(2 * NOTE_S)
         end(news, "a")

@@ -174,7 +174,7 @@ async def test_a_coroutine_that_never_waits_costs_no_turn_of_the_loop() -> None:
         return "done"
 
     asyncio.get_running_loop().call_soon(turned.append, True)
-    value = await eagerly(body())
+    value = await eagerly(body(), asyncio.get_running_loop())
 
     assert (value, turned) == ("done", [])
 

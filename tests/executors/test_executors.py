@@ -417,22 +417,6 @@ async def test_a_task_whose_handler_is_gone_fails_because_another_release_may_kn
     )
 
 
-async def test_tasks_that_are_refused_do_not_keep_the_loop_to_themselves(
-    executors: Mapping[ExecutorKind, Executor],
-) -> None:
-    gone = claimed(NewTask(id="a", action="gone", payload='{"action": "gone", "data": {}}'))
-
-    async def refused_for_ever() -> None:
-        while True:
-            await attempt(App(), gone, executors)
-
-    refusing = asyncio.create_task(refused_for_ever())
-    await asyncio.sleep(0)  # comes back
-
-    assert not refusing.done()
-    refusing.cancel()
-
-
 async def test_a_handler_that_cannot_take_the_call_fails_with_our_frames_left_out(
     run: Run,
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from taskqueue import App, Context, Retry
 from taskqueue.api.handler import Handler as Registered
-from taskqueue.executors.loop import TURN_S, LoopExecutor
+from taskqueue.executors.loop import LoopExecutor
 from taskqueue.rules.tasks import Failed, Outcome, Succeeded, TimedOut
 from taskqueue.testing.claims import claimed
 
@@ -169,54 +169,6 @@ async def test_an_earlier_cancellation_of_the_caller_is_not_mistaken_for_a_new_o
     caller.cancel()
 
     assert (await caller).error == "ValueError: mine"  # type: ignore[union-attr]
-
-
-async def test_handlers_that_never_wait_do_not_keep_the_loop_to_themselves() -> None:
-    handler, context = idle()
-    executor = LoopExecutor()
-    others = 0
-
-    async def other() -> None:
-        nonlocal others
-        others += 1
-
-    for number in range(3):
-        running = asyncio.create_task(other())
-        for _ in range(1_000_000):
-            await executor.run(handler, context, {})
-            if running.done():
-                break
-        assert others == number + 1
-
-
-async def test_a_handler_that_is_cancelled_while_the_loop_has_its_turn_has_not_begun() -> None:
-    app, executor, ended = App(), LoopExecutor(), []
-
-    @app.task("busy")
-    async def busy(ctx: Context, number: int) -> None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + 2 * TURN_S
-        while loop.time() < until:
-            pass
-        ended.append(number)
-
-    first, second = (
-        asyncio.create_task(
-            executor.run(
-                app.handler("busy"),
-                Context(claimed(app.prepare("busy", b'{"number": %d}' % number))),
-                {"number": number},
-            )
-        )
-        for number in (1, 2)
-    )
-    await asyncio.sleep(0)
-    second.cancel()
-    await asyncio.wait((first, second))
-
-    assert first.result() == Succeeded(result="null")
-    assert second.cancelled()
-    assert ended == [1]
 
 
 async def test_handlers_run_beside_each_other() -> None:

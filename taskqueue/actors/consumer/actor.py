@@ -12,13 +12,14 @@ import asyncio
 from collections.abc import Sequence
 
 from taskqueue.actors import task_log
-from taskqueue.actors.consumer.attempt_handle import ConsumerAttemptHandle
+from taskqueue.actors.consumer.attempt_handle import AttemptServices, ConsumerAttemptHandle
 from taskqueue.actors.consumer.attempts import Attempt, Workplace
 from taskqueue.actors.consumer.charges import Charges
 from taskqueue.actors.consumer.executors import Executors
 from taskqueue.actors.consumer.progress import ProgressReports
 from taskqueue.actors.consumer.queue_link import QUEUE_RETRY_S, QueueLink
 from taskqueue.actors.consumer.reports import ReportBatcher
+from taskqueue.actors.consumer.settings import ConsumerSettings
 from taskqueue.actors.consumer.start_notes import StartNotes, must_be_noted_first
 from taskqueue.actors.messages import (
     CONSUMERS,
@@ -42,26 +43,13 @@ from taskqueue.clock import Clock, SystemClock
 from taskqueue.executors.attempt import attempt
 from taskqueue.executors.protocol import ConsumerCrash
 from taskqueue.executors.resources import Resources
+from taskqueue.executors.turns import Turns
 from taskqueue.rules import expiry
-from taskqueue.rules.encoding import MAX_BYTES
 from taskqueue.rules.leases.values import Finished
-from taskqueue.rules.recycling import ProcessPolicy
-from taskqueue.rules.tasks import DEFAULT_QUEUE, Cancelled, Delivery, Interrupted, Outcome
+from taskqueue.rules.tasks import Cancelled, Delivery, Interrupted, Outcome
 from taskqueue.runtime import Actor, ActorRef, Crash, Exit, receives
-from taskqueue.structs import Struct
 
 CANCEL_GRACE_S = 1.0  # how long a cancelled handler may take to notice
-
-
-class ConsumerSettings(Struct):
-    """How a consumer works."""
-
-    queues: tuple[str, ...] = (DEFAULT_QUEUE,)  # those it serves
-    slots: int = 1  # handlers at once
-    drain_s: float = 30.0  # how long they may run on when it stops
-    max_result_bytes: int = MAX_BYTES
-    timeout_s: float = 0.0  # of attempts whose action has no limit of its own; 0: none
-    process: ProcessPolicy = ProcessPolicy()
 
 
 class ConsumerActor(Actor):
@@ -95,6 +83,7 @@ class ConsumerActor(Actor):
         self._dispatch: DispatchBuffer[ActorRef] | None = None
         self._attempts: dict[str, Attempt] = {}
         self._at_work: set[asyncio.Task[None]] = set()  # one for each busy slot
+        self._turns = Turns()
         self._starts = StartNotes(self._storage, self._clock, self.start_task)
         self._reports = ReportBatcher(self._starts.note, self._report)
         self._progress = ProgressReports(self._storage, clock, self.start_task, self.begin_task)
@@ -104,6 +93,9 @@ class ConsumerActor(Actor):
 
     async def on_start(self) -> None:
         """Open the app's resources, and register with the queue actor."""
+        self._services = AttemptServices.here(
+            self._storage, self._progress, self._charges, self._reports.note, self._clock
+        )
         self.own(self._resources.close)
         await self._resources.open()
         self.start_task(self._resources.lasting())
@@ -204,6 +196,8 @@ class ConsumerActor(Actor):
                     if this.cancelled_as is None:
                         return  # this consumer ends
                     break  # the slot goes on in an asyncio task that is not cancelled
+                if self._turns.is_over:
+                    await self._turns.begin()  # not once it is taken: it would seem to run
                 this = self._take(after) if len(self._at_work) <= self._slots else None
         finally:
             self._at_work.discard(task)
@@ -229,18 +223,15 @@ class ConsumerActor(Actor):
         return taken.delivery if passes_on else None
 
     async def _run(self, this: Attempt) -> Outcome:
-        taken, delivery, note_start = this.taken, this.taken.delivery, self._reports.note
+        delivery = this.taken.delivery
         task_log.attempt_started(delivery.task, self.ref.label)
         self._app.hooks.started(delivery.task)
-        handle = ConsumerAttemptHandle(
-            taken, self._storage, self._progress, self._charges, note_start, clock=self._clock
-        )
-        this.handle = handle
+        this.handle = handle = ConsumerAttemptHandle(this.taken, self._services)
         try:
             if must_be_noted_first(delivery.task):
                 await self._starts.write(delivery.token)
             else:
-                self._reports.begun(delivery.token)
+                self._reports.begun(delivery.token, at=self._services.loop.time())
             return await attempt(
                 self._app,
                 delivery.task,

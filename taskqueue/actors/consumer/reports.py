@@ -46,12 +46,11 @@ class ReportBatcher:
         self._in_flight: dict[asyncio.Task[None], float] = {}  # not late; each with since when
         self._looking: asyncio.TimerHandle | None = None  # whether one is late
 
-    def begun(self, token: str) -> None:
-        """Note that an attempt begins."""
-        loop = asyncio.get_running_loop()
-        lasts_at = self._begun[token] = loop.time() + NOTE_S
+    def begun(self, token: str, *, at: float) -> None:
+        """Note that an attempt begins, now or a moment ago by the clock of the loop."""
+        lasts_at = self._begun[token] = at + NOTE_S
         if self._noting is None:
-            self._noting = loop.call_at(lasts_at, self._note_lasting)
+            self._noting = asyncio.get_running_loop().call_at(lasts_at, self._note_lasting)
 
     def finished(self, finished: Finished) -> None:
         """Note that an attempt has ended."""

@@ -53,6 +53,7 @@ class LeaseKeeper:
         """Applies requests of other processes: drain this node, pause a queue, cancel a task."""
         self._heeding_drain = asyncio.Lock()  # what was read last has to be done last
         self._noted: frozenset[str] = frozenset()  # what was running when starts were noted last
+        self._met: frozenset[str] = frozenset()  # attempts that ran at the last look
 
     async def settle_orphans(self) -> None:
         """Extend our leases, and settle orphans: attempts that no consumer will settle.
@@ -141,13 +142,18 @@ class LeaseKeeper:
             self._driver.feed(Leases.cancel, token, reason)
 
     async def note_starts(self) -> None:
-        """Record starts for consumers that are blocked by a handler and cannot do so."""
+        """Record starts for consumers that are blocked by a handler and cannot do so.
+
+        Of attempts that the last call has met as well: of busy consumers, the others have ended by
+        now, hundreds at a time, and only their reports are on their way.
+        """
         with self._dispatch as leases:
             running = frozenset(leases.begun)
-        new = running - self._noted
+        lasting, self._met = running & self._met, running
+        new = lasting - self._noted
         if new:
             await self._note(tuple(new))
-        self._noted = running
+        self._noted = lasting
 
     async def _note(self, begun: Sequence[str]) -> None:
         """Record starts; one that waits for another program is tried again later."""
