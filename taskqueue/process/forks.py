@@ -30,7 +30,10 @@ _generation = 0
 
 
 def generation() -> int:
-    """Return a number that no fork shares with its parent; asking the system takes far longer."""
+    """Return a number that no child of `os.fork` shares with its parent.
+
+    Asking the system for the number of the process takes far longer.
+    """
     return _generation
 
 

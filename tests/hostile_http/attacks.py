@@ -6,7 +6,6 @@ import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from random import Random
 
 from tests.hostile_http.shapes import shape
@@ -86,12 +85,8 @@ def _post(body: bytes, *headers: bytes) -> bytes:
     return b"\r\n".join((*lines, b"Content-Length: %d" % len(body), b"", body))
 
 
-@cache
-def _bomb() -> bytes:
-    return zlib.compress(b" " * (64 << 20))
-
-
 _PAGE = b"GET /tasks HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_BOMB = zlib.compress(b" " * (64 << 20))
 _HEAD = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n"
 _CHUNKED = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 _FAULTY = (
@@ -150,7 +145,7 @@ async def aborted_bodies(attack: Attack) -> None:
 
 async def bombs(attack: Attack) -> None:
     """Send compressed bodies that are large when they are decompressed."""
-    await attack.exchange(_post(_bomb(), b"Content-Encoding: deflate"))
+    await attack.exchange(_post(_BOMB, b"Content-Encoding: deflate"))
 
 
 async def tiny_chunks(attack: Attack) -> None:
