@@ -3,20 +3,25 @@
 import asyncio
 import os
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from taskqueue.clock import with_bound_clock
 from taskqueue.events import events
 from taskqueue.process import origin
 from taskqueue.process.forks import close_in_children
+from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks
 from taskqueue.process.quick_loop import QuickLoop
 
+T = TypeVar("T")
 _File: TypeAlias = tuple[int, int]  # what a descriptor stands for: a device and an inode
 
 # A loop that ends so often in a row without a whole turn is broken.
 MOST_ENDS = 100
+
+LEFTOVERS_S = 1.0
+"""How long the tasks that user code has left behind may take to end once they are cancelled."""
 
 
 class LoopLost(Exception):
@@ -71,6 +76,34 @@ class UserLoop(QuickLoop):
                 raise LoopLost(f"user code has broken the event loop of {host}") from error
             if self._ends == 1:  # else it is reported
                 self._report(host, error)
+
+    def complete(self, host: str, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine and return its result, whatever else happens on the loop meanwhile.
+
+        Raises:
+            LoopLost: as `keep_running`.
+        """
+        task = hidden_task(work, loop=self)
+        task.add_done_callback(lambda _: self.stop())
+        self.keep_running(host, lambda: not task.done())
+        return task.result()
+
+    def wind_up(self, host: str) -> None:
+        """Cancel the tasks that user code has left behind, let them run once, and close the loop.
+
+        Raises:
+            LoopLost: as `keep_running`. The loop is closed as far as it can be.
+        """
+        leftovers = asyncio.all_tasks(self) | hidden_tasks(self)
+        for task in leftovers:
+            task.cancel()
+        self.complete(host, self._ended(leftovers))
+        self.close()
+
+    async def _ended(self, leftovers: Collection["asyncio.Task[Any]"]) -> None:
+        if leftovers:
+            await asyncio.wait(leftovers, timeout=LEFTOVERS_S)
+        await self.shutdown_asyncgens()
 
     def _report(self, host: str, error: BaseException | None) -> None:
         if error is None:

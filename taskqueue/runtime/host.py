@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from taskqueue.events import events
 from taskqueue.process.eager_tasks import Steps, new_task
-from taskqueue.process.hidden_tasks import hidden_task, hidden_tasks, hide
+from taskqueue.process.hidden_tasks import hidden_task, hide
 from taskqueue.process.user_loop import LoopLost, UserLoop
 from taskqueue.runtime.reply import Reply
 
@@ -174,7 +174,7 @@ class Host:
         asyncio.set_event_loop(loop)
         try:
             loop.keep_running(self.thread.name, lambda: not self._closed)
-            _wind_up(loop)
+            loop.wind_up(self.thread.name)
         except LoopLost as lost:
             self._close()
             while self._residents:
@@ -195,14 +195,3 @@ def log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> 
         events.error(
             "loop_error", message=context.get("message"), exc_info=context.get("exception") or error
         )
-
-
-def _wind_up(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel the tasks that user code left behind, let them run once, and close the loop."""
-    leftovers = asyncio.all_tasks(loop) | hidden_tasks(loop)
-    for task in leftovers:
-        task.cancel()
-    if leftovers:
-        loop.run_until_complete(asyncio.wait(leftovers, timeout=1.0))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()

@@ -121,6 +121,32 @@ async def test_a_stopped_host_cancels_what_was_left_behind() -> None:
     assert host.loop.is_closed()
 
 
+async def test_what_leaves_the_loop_of_a_host_that_stops_keeps_it_from_nothing() -> None:
+    host = Host.launch("left")
+    ended: list[str] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    async def leftover() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            host.loop.call_soon(interrupt)
+            await asyncio.sleep(0.01)
+            ended.append("cancelled")
+
+    tasks = []
+    host.post(lambda: tasks.append(host.loop.create_task(leftover())))
+    with capture_logs() as logged:
+        host.post(lambda: host.loop.call_soon(host.stop))
+        await host.join(5)
+
+    assert ended == ["cancelled"]
+    assert host.loop.is_closed()
+    assert [(each["event"], each["host"]) for each in logged] == [("loop_left", "left")]
+
+
 async def test_a_dedicated_host_stops_with_its_last_actor() -> None:
     host = Host.launch("dedicated", dedicated=True)
 
