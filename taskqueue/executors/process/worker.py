@@ -81,6 +81,8 @@ class Worker:
 
     def over(self, ended: Ended | None) -> None:
         """Handle the end of the process; None: together with its fork server."""
+        if not (self.spent or self._ready.done()):
+            self._pipe.receive()  # it may have said why it could not start
         self.spent = True
         self._fail_to_be_ready()
         self._ended.set_result(ended)
