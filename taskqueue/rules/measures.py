@@ -26,7 +26,7 @@ from taskqueue.rules.tasks import (
     Task,
 )
 
-# Names of this module: Python 3.11 takes a microsecond for two members of an enum.
+# Names of this module: Python 3.11 takes 0.1 us for a member of an enum.
 _ACCEPTED, _CANCELLED, _LEASE_LOST = Acceptance.ACCEPTED, Settled.CANCELLED, Settled.LEASE_LOST
 
 OTHER = "other"

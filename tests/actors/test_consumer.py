@@ -3,16 +3,19 @@
 import asyncio
 import json
 import time
+from typing import Any
 
 import pytest
 
 from taskqueue.actors.consumer.reports import NOTE_S
+from taskqueue.api.app import App
 from taskqueue.api.context import Context
 from taskqueue.api.outcomes import Cancel, Reject, Retry, Snooze
+from taskqueue.executors import attempt
 from taskqueue.rules.filters import TaskFilter
 from taskqueue.rules.options import Options
 from taskqueue.rules.policy import RetryPolicy
-from taskqueue.rules.tasks import NewTask, TaskHistory
+from taskqueue.rules.tasks import NewTask, Rejected, Task, TaskHistory
 from taskqueue.storage.protocol import Storage
 from taskqueue.testing.storage import FaultyStorage
 from tests.actors.world import World
@@ -270,10 +273,42 @@ async def test_other_slots_go_on_while_attempts_that_never_wait_follow_each_othe
             pass
         seen.append(turns)
 
-    await world.start(slots=2, prefetch=count)
+    await world.start(slots=2, prefetch=count + 1)
     patient_id = await world.enqueue("patient")
     for _ in range(count):
         await world.enqueue("busy")
+    await world.events.wait_for("task_completed", task_id=patient_id, timeout_s=20.0)
+
+    assert len(set(seen)) > count // 20
+
+
+async def test_other_slots_go_on_while_tasks_that_are_refused_follow_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, seen, count = 0, list[int](), 200
+    refuse = attempt.call_of
+
+    @world.app.task("patient")
+    async def patient(ctx: Context) -> None:
+        nonlocal turns
+        while len(seen) < count:
+            await asyncio.sleep(0)
+            turns += 1
+
+    def slowly(app: App, task: Task, *args: Any, **kwargs: Any) -> Any:
+        if task.action == "quick":
+            ends_at = time.monotonic() + 0.0005
+            while time.monotonic() < ends_at:
+                pass
+            seen.append(turns)
+            return Rejected(reason="as told")
+        return refuse(app, task, *args, **kwargs)
+
+    monkeypatch.setattr(attempt, "call_of", slowly)
+    await world.start(slots=2, prefetch=count + 1)
+    patient_id = await world.enqueue("patient")
+    for _ in range(count):
+        await world.enqueue("quick")
     await world.events.wait_for("task_completed", task_id=patient_id, timeout_s=20.0)
 
     assert len(set(seen)) > count // 20
