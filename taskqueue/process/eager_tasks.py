@@ -98,6 +98,7 @@ class Steps(Coroutine[Any, Any, T]):
         return getattr(self._coroutine, name)
 
     def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
+        self._show_loop()  # another callback of this turn may have unset it
         try:
             return resume(value)
         except StopIteration as ended:

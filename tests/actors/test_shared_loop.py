@@ -75,6 +75,11 @@ async def _interrupt_after_the_handler() -> None:
     asyncio.get_running_loop().call_later(0.01, interrupt)
 
 
+async def _unset_loop_after_the_handler() -> None:
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(asyncio._set_running_loop, None)
+
+
 @pytest.mark.parametrize(
     "misdeed",
     [
@@ -88,6 +93,7 @@ async def _interrupt_after_the_handler() -> None:
         _exit_in_callback,
         _exit_in_task,
         _interrupt_after_the_handler,
+        _unset_loop_after_the_handler,
     ],
 )
 async def test_whatever_a_handler_does_to_its_loop_the_consumer_goes_on(
